@@ -1,0 +1,1 @@
+"""Fluxgate: the same pictures under every memory strategy, checked to the pixel and to the byte."""

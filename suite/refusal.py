@@ -1,0 +1,13 @@
+"""A refusal: bad input or a missing precondition, told in one sentence with an exit code."""
+
+from __future__ import annotations
+
+USAGE = 4  # pytest's own code for a usage error, used by the command line too
+
+
+class Refusal(Exception):
+    """Raised wherever the user must change something before the work can begin."""
+
+    def __init__(self, sentence: str, *, exit_code: int = USAGE) -> None:
+        super().__init__(sentence)
+        self.exit_code = exit_code
