@@ -1,0 +1,168 @@
+"""A rendering: all that a worker saw of one case, as plain values that outlive the pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+SCHEMA = 1
+
+LOAD, ENCODE, DENOISE, DECODE = PHASES = ("load", "encode", "denoise", "decode")
+
+# Where a picture can first leave its reference, in the order of the pipeline.
+T5, POOLED, FIRST, MIDDLE, LAST, DECODED = STAGES = (
+    "prompt embeddings",
+    "pooled embeddings",
+    "latents after the first step",
+    "latents after the middle step",
+    "latents after the last step",
+    "decoded picture",
+)
+
+BEFORE, DURING, AFTER = MOMENTS = ("before", "during", "after")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture on disk and the hash of the exact array it was made from."""
+
+    shot: str
+    index: int  # within the shot: prompts × pictures per prompt
+    take: int  # 0 is the first time the shot was rendered, 1 the second
+    file: str  # relative to the case's folder; takes with an equal hash share a file
+    sha256: str
+    height: int
+    width: int
+    mode: str
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """A tensor at a stage, told apart by its hash and described by a summary of its finite values."""
+
+    shot: str
+    take: int
+    stage: str  # one of STAGES
+    sha256: str
+    shape: tuple[int, ...]
+    dtype: str
+    mean: float
+    std: float
+    low: float
+    high: float
+    finite: bool  # False when the tensor holds a NaN or an infinity
+    step: int | None = None  # the number of the step, for latents
+
+
+@dataclass(frozen=True)
+class Component:
+    """One component of the pipeline as it really was, whatever its own `.dtype` says."""
+
+    name: str
+    class_name: str
+    bytes_by_dtype: dict[str, int]  # parameters and buffers
+    quantized_bytes: int
+    module_classes: dict[str, int]  # class name -> how many modules
+    hooks: dict[str, int]  # hook class name -> how many
+    settings: dict[str, str]  # e.g. compute_dtype, quant_type, double_quant of quantized layers
+    placement: dict[str, dict[str, int]]  # moment -> device -> bytes
+    state_sha256: str | None  # of all parameters and quantized codes and scales; None where it cannot be read
+
+    @property
+    def total_bytes(self) -> int:
+        return sum(self.bytes_by_dtype.values())
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What the pipeline was made of, and counts taken while it ran."""
+
+    components: dict[str, Component]
+    counts: dict[str, int] = field(default_factory=dict)  # e.g. tiles decoded, blocks on the GPU at once, files offloaded
+
+
+@dataclass(frozen=True)
+class PhaseMemory:
+    """Peaks within one phase, in bytes; None means that the machine cannot say (see Memory.unavailable)."""
+
+    phase: str
+    allocated: int | None
+    reserved: int | None
+    driver: int | None
+    host: int | None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peaks for each phase, what stayed after freeing, and why a figure is missing."""
+
+    phases: tuple[PhaseMemory, ...]
+    held_after: int | None  # bytes still allocated on the GPU once the pipeline is freed
+    host_peak: int | None
+    host_after: int | None
+    driver_scope: str | None  # "process" or "device": what the driver's figure covers
+    unavailable: dict[str, str] = field(default_factory=dict)  # figure -> reason
+
+    def peak(self, figure: str = "allocated", phases: tuple[str, ...] = PHASES) -> int | None:
+        """The largest value of a figure over some phases, or None if none of them could be measured."""
+        values = [getattr(entry, figure) for entry in self.phases if entry.phase in phases]
+        known = [value for value in values if value is not None]
+        return max(known) if known else None
+
+
+@dataclass(frozen=True)
+class Duration:
+    """Seconds of one phase of one take of one shot; load has no shot."""
+
+    phase: str
+    seconds: float
+    shot: str | None = None
+    take: int | None = None
+    steps: tuple[float, ...] = ()  # for denoise: seconds of each step, synchronised
+
+
+@dataclass(frozen=True)
+class Crash:
+    """How a worker ended when it did not end well."""
+
+    kind: str  # "exception", "out of memory", "CUDA error", "signal", "timeout", "exit", "interrupted"
+    sentence: str
+    phase: str | None
+    last_lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """Everything one case gave."""
+
+    subject: str
+    strategy: str
+    device: str  # "cuda" or "cpu"
+    recipes: dict[str, str]  # shot -> hash of its recipe
+    pictures: tuple[Picture, ...]
+    fingerprints: tuple[Fingerprint, ...]
+    inventory: Inventory | None
+    memory: Memory | None
+    durations: tuple[Duration, ...]
+    warnings: tuple[str, ...]
+    determinism: dict[str, str]
+    wall_seconds: float  # of the whole worker, as the parent saw it
+    crash: Crash | None = None
+    schema: int = SCHEMA
+
+    @property
+    def case_id(self) -> str:
+        return f"{self.subject}-{self.strategy}"
+
+    def pictures_of(self, take: int = 0) -> dict[tuple[str, int], Picture]:
+        """The pictures of one take, by shot and index."""
+        return {(picture.shot, picture.index): picture for picture in self.pictures if picture.take == take}
+
+    def fingerprints_of(self, shot: str, take: int = 0) -> dict[str, Fingerprint]:
+        """The stages of one take of one shot, by name, in the order of the pipeline."""
+        found = {print_.stage: print_ for print_ in self.fingerprints if (print_.shot, print_.take) == (shot, take)}
+        return {stage: found[stage] for stage in STAGES if stage in found}
+
+    def seconds(self, phase: str, take: int | None = None) -> float | None:
+        """Seconds spent in a phase, over all shots (of one take), or None if the phase never ended."""
+        spent = [d.seconds for d in self.durations if d.phase == phase and (take is None or d.take == take)]
+        return sum(spent) if spent else None

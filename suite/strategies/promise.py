@@ -1,0 +1,75 @@
+"""Strategy, promise and the effects that prove a strategy did something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from suite.machine import Machine, Stack
+from suite.rendering import Inventory
+from suite.subjects.subject import Subject
+
+
+class Effect(Protocol):
+    """Something that can be seen in the inventory when, and only when, the strategy worked."""
+
+    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
+        """None if the effect is there (or cannot show on this device), else one sentence saying what is missing."""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a strategy must do. The reference of all promises nothing but to be rendered."""
+
+    reproduces: str | None = None  # to the pixel
+    approximates: str | None = None  # above a measured floor
+    less_memory_than: str | None = None  # peak of allocated bytes on a GPU
+    less_during: tuple[str, ...] = ("load", "encode", "denoise", "decode")  # the phases that the memory promise is about
+    effects: tuple[Effect, ...] = ()
+
+    @property
+    def reference(self) -> str | None:
+        return self.reproduces or self.approximates
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a strategy builds: the subject's files, the device, a folder to write in, and the probe that watches."""
+
+    subject: Subject
+    folder: Path  # the pipeline on disk, safetensors only
+    device: str  # "cuda" or "cpu"
+    scratch: Path
+    watch: Callable[[Any], None]  # a staged strategy hands each of its pipelines to the probe as soon as it is built
+
+    @property
+    def dtype(self) -> Any:
+        import torch
+
+        return getattr(torch, self.subject.dtype)
+
+    @property
+    def pipeline_class(self) -> Any:
+        import diffusers
+
+        return getattr(diffusers, self.subject.pipeline)
+
+    def pipeline(self, **components: Any) -> Any:
+        """The subject's pipeline, with some components or settings replaced, still on the CPU."""
+        settings = {"torch_dtype": self.dtype, "use_safetensors": True, **components}
+        return self.pipeline_class.from_pretrained(self.folder, **settings)
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """One way to fit a subject into memory. `load` gives what is called like the pipeline itself."""
+
+    name: str
+    family: str
+    about: str
+    load: Callable[[Site], Any]
+    promise: Promise
+    unsupported: Callable[[Subject, Machine, Stack], str | None]  # the reason why it cannot run here, found before rendering
+    slow: bool = False  # leaves the long shots out

@@ -1,0 +1,93 @@
+"""Subject and shot: a pipeline under test and the pictures asked of it, as data."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import msgspec
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One call of the pipeline. A field that is None is left out of the call on purpose."""
+
+    name: str
+    prompts: tuple[str, ...]
+    seed: int
+    height: int | None = None
+    width: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    max_sequence_length: int | None = None
+    pictures_per_prompt: int | None = None
+    sigmas: tuple[float, ...] | None = None
+    long: bool = False  # left to the strategies that are not slow
+    only_on: str | None = None  # "cuda": too long for a CPU
+
+    def arguments(self) -> dict[str, object]:
+        """The call's keyword arguments, without the generator."""
+        given = {
+            "prompt": list(self.prompts) if len(self.prompts) > 1 else self.prompts[0],
+            "height": self.height,
+            "width": self.width,
+            "num_inference_steps": self.steps,
+            "guidance_scale": self.guidance,
+            "max_sequence_length": self.max_sequence_length,
+            "num_images_per_prompt": self.pictures_per_prompt,
+            "sigmas": list(self.sigmas) if self.sigmas is not None else None,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures the call gives."""
+        return len(self.prompts) * (self.pictures_per_prompt or 1)
+
+    def prompt_of(self, index: int) -> str:
+        """The prompt that picture number `index` was asked with."""
+        return self.prompts[index // (self.pictures_per_prompt or 1)]
+
+    @property
+    def recipe(self) -> str:
+        """A hash of all that decides the picture: a baseline of another recipe is stale."""
+        decisive = (self.prompts, self.seed, self.arguments())
+        return hashlib.sha256(msgspec.json.encode(decisive, order="sorted")).hexdigest()
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a subject asks of a machine, in bytes."""
+
+    disk: int = 0
+    vram: int = 0
+    token: bool = False
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A pipeline under test."""
+
+    name: str
+    about: str
+    source: str  # "package:FOLDER" beside subjects.toml, "cache:NAME" made by a verb, "folder:PATH", or "hub:OWNER/NAME"
+    shots: tuple[Shot, ...]
+    revision: str | None = None  # a commit, for a hub source
+    pipeline: str = "FluxPipeline"
+    dtype: str = "bfloat16"
+    large: tuple[str, ...] = ("transformer", "text_encoder_2")  # the components worth quantizing
+    denoiser: str = "transformer"
+    encoders: tuple[str, ...] = ("text_encoder", "text_encoder_2")
+    encodes: tuple[str, ...] = ("prompt_embeds", "pooled_prompt_embeds", "text_ids")  # what encode_prompt returns, in order
+    embeddings: tuple[str, ...] = ("prompt_embeds", "pooled_prompt_embeds")  # those of them that the call takes
+    readable: bool = False  # its pictures are scenes that the reader understands
+    vae_tile: int | None = None  # tile edge in pixels where the shots are smaller than the VAE's own tile
+    needs: Needs = field(default_factory=Needs)
+    published: dict[str, float] = field(default_factory=dict)  # strategy -> GB that somebody else reported
+
+    def shots_for(self, device: str, *, slow: bool = False) -> tuple[Shot, ...]:
+        """The shots that a strategy renders on a device; a slow strategy leaves the long ones out."""
+        return tuple(shot for shot in self.shots if shot.only_on in (None, device) and not (slow and shot.long))
+
+    def shot(self, name: str) -> Shot:
+        return next(shot for shot in self.shots if shot.name == name)
