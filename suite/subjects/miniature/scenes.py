@@ -337,7 +337,7 @@ def _picnic_cups(rng: np.random.Generator, *, wide: bool) -> list[_Box]:
 
 def _picnic_mushrooms(rng: np.random.Generator, *, wide: bool) -> list[_Box]:
     slots = [(-0.4, 0.6), (0.4, 0.6), (-0.775, 0.67), (0.775, 0.67)] if wide else [(-0.37, 0.575), (0.37, 0.575)]
-    count = int(rng.choice([2, 3, 4] if wide else [1, 2]))
+    count = int(rng.choice([2, 3, 4])) if wide else 2
     picked = sorted(rng.permutation(len(slots))[:count])
     if wide and count == 2:
         picked = [2, 3]
