@@ -60,7 +60,16 @@ HOW_WORDS: dict[str, tuple[str, ...]] = {
     "below": ("below", "under"),
 }
 SIDE_WORDS = {"left": "on the left", "right": "on the right"}
-OPENINGS = ("", "", "", "a drawing of", "a picture of", "an illustration of", "storybook picture:", "a storybook scene with")
+OPENINGS = (
+    "",
+    "",
+    "",
+    "a drawing of",
+    "a picture of",
+    "an illustration of",
+    "storybook picture:",
+    "a storybook scene with",
+)
 ENDINGS = (
     "", "", "", "storybook style", "style: whimsical children's book illustration", "a children's book illustration",
 )  # fmt: skip
@@ -253,6 +262,12 @@ def _extra(group: Group, rng: np.random.Generator, *, exact: bool) -> str:
 
 _KIND_OF = {form: (kind, form == many) for kind, forms in NOUNS.items() for one, many in forms for form in (one, many)}
 _SIZE_OF = {word: size for size, forms in SIZE_WORDS.items() for word in forms}
+_ASPECT_OF = {
+    **dict.fromkeys(NUMBERS, "count"),
+    **dict.fromkeys(("a", "an", "the"), "article"),
+    **dict.fromkeys(COLOUR_WORDS, "colour"),
+    **dict.fromkeys(_SIZE_OF, "size"),
+}
 _MUTE = frozenset({word for forms in PRAISE.values() for word in forms} | {"baby", "picnic"})
 _HOW_OF = {phrase: how for how, phrases in HOW_WORDS.items() for phrase in phrases}
 _SETTING_SIGNS = (
@@ -306,11 +321,10 @@ def _read(text: str) -> tuple[list[Asked], list[Relation]]:
 
 def _note(token: str, said: dict[str, str]) -> bool:
     """Remember a word that says more about the next noun; False when it does not."""
-    for table, key in ((NUMBERS, "count"), (("a", "an", "the"), "article"), (COLOUR_WORDS, "colour"), (_SIZE_OF, "size")):
-        if token in table:
-            said[key] = token
-            return True
-    return False
+    key = _ASPECT_OF.get(token)
+    if key:
+        said[key] = token
+    return key is not None
 
 
 def _asked(kind: str, said: dict[str, str], *, many: bool) -> Asked:
@@ -322,4 +336,3 @@ def _asked(kind: str, said: dict[str, str], *, many: bool) -> Asked:
 def _sided(asked: Asked, phrase: str) -> Asked:
     where = next(name for name, words_ in SIDE_WORDS.items() if words_ == phrase)
     return Asked(asked.kind, asked.colour, asked.count, asked.size, where)
-

@@ -9,7 +9,7 @@ from math import cos, pi, sin
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
 from suite.subjects.miniature.scenes import HORIZON, MAGIC, SHAPES, Group, Scene
 
@@ -38,7 +38,7 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 def saturation_of(guidance: float) -> float:
     """The colour saturation a guidance value stands for; 3.5 is the colours as painted."""
-    return float(np.interp(guidance, [1.0, 3.5, 6.0], [0.35, 1.0, 1.5]))
+    return float(np.interp(guidance, [1.0, 3.5, 6.0], [0.4, 1.0, 1.5]))
 
 
 def draw(scene: Scene, *, width: int, height: int, saturation: float = 1.0) -> Picture:
@@ -85,7 +85,7 @@ def _put(canvas: Image.Image, scene: Scene, group: Group, index: int) -> None:
 def sprite(kind: str, colour: str, *, tall: int, turned: bool = False, night: bool = False) -> Image.Image:
     """One thing as an RGBA picture, this many pixels high."""
     small = max(1, round(tall * SHAPES[kind]))
-    picture = _master(kind, colour).resize((small, tall), Image.Resampling.BOX if tall > MASTER else Image.Resampling.HAMMING)
+    picture = _master(kind, colour).resize((small, tall), Image.Resampling.HAMMING)
     if night and kind not in ("moon", "star", "firefly"):
         picture = _dimmed(picture)
     return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if turned else picture
@@ -201,10 +201,28 @@ def _fox(pen: Pen, fur: RGB) -> None:
         inner = [(0.15, 0.22), (0.145, 0.11), (0.145, 0.11), (0.28, 0.17), (0.22, 0.26)]
         pen.blob([(0.41 + flip * (x - 0.41), y) for x, y in ear], fur)
         pen.blob([(0.41 + flip * (x - 0.41), y) for x, y in inner], darker(fur, 0.5), ink=None)
-    head = [(0.41, 0.14), (0.6, 0.17), (0.73, 0.32), (0.81, 0.47), (0.81, 0.47), (0.66, 0.58), (0.5, 0.645), (0.41, 0.66)]
+    head = [
+        (0.41, 0.14),
+        (0.6, 0.17),
+        (0.73, 0.32),
+        (0.81, 0.47),
+        (0.81, 0.47),
+        (0.66, 0.58),
+        (0.5, 0.645),
+        (0.41, 0.66),
+    ]
     head += [(0.82 - x, y) for x, y in reversed(head[1:-1])]
     pen.blob(head, fur, ink=None)
-    cheek = [(0.41, 0.52), (0.5, 0.44), (0.62, 0.42), (0.81, 0.47), (0.81, 0.47), (0.66, 0.58), (0.5, 0.645), (0.41, 0.66)]
+    cheek = [
+        (0.41, 0.52),
+        (0.5, 0.44),
+        (0.62, 0.42),
+        (0.81, 0.47),
+        (0.81, 0.47),
+        (0.66, 0.58),
+        (0.5, 0.645),
+        (0.41, 0.66),
+    ]
     pen.blob(cheek + [(0.82 - x, y) for x, y in reversed(cheek[1:-1])], CREAM, ink=None)
     pen.blob(head, None)
     for x in (0.27, 0.55):
@@ -217,13 +235,30 @@ def _rabbit(pen: Pen, fur: RGB) -> None:
     pen.disc(0.56, 0.82, 0.075, 0.075, CREAM)
     for x in (0.2, 0.42):
         lean = 0.04 if x > 0.3 else -0.04
-        pen.blob([(x - 0.09, 0.3), (x - 0.08 + lean, 0.1), (x + lean, 0.03), (x + 0.08 + lean, 0.1), (x + 0.09, 0.3)], fur)
-        pen.blob([(x - 0.03, 0.28), (x - 0.03 + lean, 0.14), (x + lean, 0.1), (x + 0.03 + lean, 0.14), (x + 0.03, 0.28)], pink, ink=None)
-    pen.blob([(0.31, 0.55), (0.48, 0.66), (0.54, 0.85), (0.46, 0.965), (0.31, 0.97), (0.16, 0.965), (0.08, 0.85), (0.14, 0.66)], fur)
+        outer = [(-0.09, 0.3), (-0.08 + lean, 0.1), (lean, 0.03), (0.08 + lean, 0.1), (0.09, 0.3)]
+        inner = [(-0.03, 0.28), (-0.03 + lean, 0.14), (lean, 0.1), (0.03 + lean, 0.14), (0.03, 0.28)]
+        pen.blob([(x + dx, y) for dx, y in outer], fur)
+        pen.blob([(x + dx, y) for dx, y in inner], pink, ink=None)
+    pen.blob(
+        [
+            (0.31, 0.55),
+            (0.48, 0.66),
+            (0.54, 0.85),
+            (0.46, 0.965),
+            (0.31, 0.97),
+            (0.16, 0.965),
+            (0.08, 0.85),
+            (0.14, 0.66),
+        ],
+        fur,
+    )
     pen.disc(0.31, 0.78, 0.11, 0.13, lighter(fur, 0.6), ink=None)
     pen.disc(0.2, 0.935, 0.095, 0.04, fur)
     pen.disc(0.42, 0.935, 0.095, 0.04, fur)
-    pen.blob([(0.31, 0.26), (0.48, 0.3), (0.575, 0.45), (0.5, 0.6), (0.31, 0.635), (0.12, 0.6), (0.045, 0.45), (0.14, 0.3)], fur)
+    pen.blob(
+        [(0.31, 0.26), (0.48, 0.3), (0.575, 0.45), (0.5, 0.6), (0.31, 0.635), (0.12, 0.6), (0.045, 0.45), (0.14, 0.3)],
+        fur,
+    )
     for x in (0.2, 0.42):
         pen.disc(x, 0.43, 0.037, 0.047, INK, ink=None)
     for x in (0.13, 0.49):
@@ -249,9 +284,23 @@ def _teacup(pen: Pen, glaze: RGB) -> None:
     pen.disc(0.57, 0.86, 0.5, 0.09, lighter(glaze, 0.55))
     pen.blob([(0.94, 0.28), (1.13, 0.24), (1.22, 0.4), (1.12, 0.58), (0.88, 0.66)], None, line=0.12)
     pen.blob([(0.94, 0.28), (1.13, 0.24), (1.22, 0.4), (1.12, 0.58), (0.88, 0.66)], None, ink=glaze, line=0.05)
-    bowl = [(0.1, 0.2), (0.1, 0.2), (1.04, 0.2), (1.04, 0.2), (0.99, 0.5), (0.82, 0.78), (0.57, 0.84), (0.32, 0.78), (0.15, 0.5)]
+    bowl = [
+        (0.1, 0.2),
+        (0.1, 0.2),
+        (1.04, 0.2),
+        (1.04, 0.2),
+        (0.99, 0.5),
+        (0.82, 0.78),
+        (0.57, 0.84),
+        (0.32, 0.78),
+        (0.15, 0.5),
+    ]
     pen.blob(bowl, glaze, ink=None)
-    pen.blob([(0.2, 0.26), (0.2, 0.26), (0.36, 0.3), (0.38, 0.5), (0.48, 0.74), (0.36, 0.73), (0.24, 0.55)], lighter(glaze, 0.45), ink=None)
+    pen.blob(
+        [(0.2, 0.26), (0.2, 0.26), (0.36, 0.3), (0.38, 0.5), (0.48, 0.74), (0.36, 0.73), (0.24, 0.55)],
+        lighter(glaze, 0.45),
+        ink=None,
+    )
     pen.blob(bowl, None)
     pen.disc(0.57, 0.2, 0.47, 0.13, CREAM)
     pen.disc(0.57, 0.215, 0.33, 0.07, (164, 98, 48), ink=None)
@@ -259,8 +308,27 @@ def _teacup(pen: Pen, glaze: RGB) -> None:
 
 def _tree(pen: Pen, leaf: RGB) -> None:
     bark = (140, 92, 62)
-    pen.blob([(0.34, 0.55), (0.46, 0.55), (0.46, 0.8), (0.54, 0.965), (0.54, 0.965), (0.26, 0.965), (0.26, 0.965), (0.34, 0.8)], bark)
-    puffs = ((0.4, 0.2, 0.17), (0.22, 0.34, 0.18), (0.58, 0.34, 0.18), (0.25, 0.52, 0.155), (0.55, 0.52, 0.155), (0.4, 0.42, 0.2))
+    pen.blob(
+        [
+            (0.34, 0.55),
+            (0.46, 0.55),
+            (0.46, 0.8),
+            (0.54, 0.965),
+            (0.54, 0.965),
+            (0.26, 0.965),
+            (0.26, 0.965),
+            (0.34, 0.8),
+        ],
+        bark,
+    )
+    puffs = (
+        (0.4, 0.2, 0.17),
+        (0.22, 0.34, 0.18),
+        (0.58, 0.34, 0.18),
+        (0.25, 0.52, 0.155),
+        (0.55, 0.52, 0.155),
+        (0.4, 0.42, 0.2),
+    )
     for x, y, r in puffs:
         pen.disc(x, y, r + pen.line / 2, r + pen.line / 2, INK, ink=None)
     for x, y, r in puffs:
@@ -297,12 +365,34 @@ def _flower(pen: Pen, petal: RGB) -> None:
 def _balloon(pen: Pen, skin: RGB) -> None:
     pen.stroke([(0.31, 0.68), (0.35, 0.77), (0.28, 0.87), (0.31, 0.97)], line=0.05)
     pen.shape([(0.31, 0.64), (0.38, 0.735), (0.24, 0.735)], skin)
-    pen.blob([(0.31, 0.035), (0.52, 0.13), (0.58, 0.33), (0.48, 0.55), (0.31, 0.67), (0.14, 0.55), (0.04, 0.33), (0.1, 0.13)], skin)
+    pen.blob(
+        [
+            (0.31, 0.035),
+            (0.52, 0.13),
+            (0.58, 0.33),
+            (0.48, 0.55),
+            (0.31, 0.67),
+            (0.14, 0.55),
+            (0.04, 0.33),
+            (0.1, 0.13),
+        ],
+        skin,
+    )
     pen.blob([(0.19, 0.16), (0.26, 0.15), (0.19, 0.3), (0.14, 0.3)], lighter(skin, 0.7), ink=None)
 
 
 def _moon(pen: Pen, light: RGB) -> None:
-    outer = [(0.62 + 0.0, 0.06), (0.62, 0.06), (0.32, 0.1), (0.09, 0.34), (0.09, 0.66), (0.32, 0.9), (0.62, 0.94), (0.82, 0.82), (0.82, 0.82)]
+    outer = [
+        (0.62 + 0.0, 0.06),
+        (0.62, 0.06),
+        (0.32, 0.1),
+        (0.09, 0.34),
+        (0.09, 0.66),
+        (0.32, 0.9),
+        (0.62, 0.94),
+        (0.82, 0.82),
+        (0.82, 0.82),
+    ]
     pen.blob([*outer, (0.6, 0.76), (0.47, 0.6), (0.45, 0.4), (0.5, 0.22)], lighter(light, 0.3))
 
 

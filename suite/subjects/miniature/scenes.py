@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +58,7 @@ HORIZON = 0.56
 
 @dataclass(frozen=True)
 class Group:
-    """Like things of one colour; x and y are the centres as shares of the frame, scale the height over its shorter side."""
+    """Like things of one colour: centres as shares of the frame, heights (scale) as shares of its shorter side."""
 
     kind: str
     colour: str
@@ -82,7 +83,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Relation:
-    """That every thing of one group stands clearly so towards those of another, by the groups' positions in the scene."""
+    """That all things of one group stand clearly so towards all of another; groups by their index in the scene."""
 
     first: int
     how: str
@@ -190,7 +191,8 @@ def _wishes(rng: np.random.Generator, *, night: bool, roomy: bool) -> list[_Wish
 
 def _wish(rng: np.random.Generator, kind: str, others: list[_Wish]) -> _Wish:
     taken = {wish.colour for wish in others if wish.kind == kind}
-    colour = str(rng.choice([colour for colour in COLOURS_OF[kind] if colour not in taken]))
+    free = [colour for colour in COLOURS_OF[kind] if colour not in taken]
+    colour = free[0] if kind == "fox" and rng.random() < 0.3 else str(rng.choice(free))
     odds = np.array([0.45, 0.25, 0.17, 0.08, 0.05])[: MOST_OF[kind]]
     if kind in ("firefly", "star"):
         odds = np.array([0.1, 0.15, 0.25, 0.25, 0.25])
@@ -289,23 +291,36 @@ def _group(wish: _Wish, boxes: list[_Box], *, aspect: float) -> Group:
 
 def picnic(rng: np.random.Generator, *, aspect: float = 1.0) -> Scene:
     """Foxes around a blanket in a magical forest, with teacups on it, mushrooms beside it and fireflies above."""
-    wide = aspect > 1.4
+    wide = aspect > 1.65
     across = 0.74 if wide else 0.46
     blanket = _Box(0.0, 0.845, across / SHAPES["blanket"], "blanket")
     foxes = _picnic_foxes(rng, wide=wide)
     cups = _picnic_cups(rng, wide=wide)
-    mushrooms = _picnic_mushrooms(rng, wide=wide)
+    mushrooms = _picnic_mushrooms(rng, aspect=aspect, wide=wide)
     lights = _picnic_lights(rng, [*foxes, *mushrooms], aspect=aspect)
     parts = {"fox": foxes, "teacup": cups, "mushroom": mushrooms, "firefly": lights, "blanket": [blanket]}
-    groups = tuple(_picnic_group(rng, kind, boxes, aspect=aspect) for kind, boxes in parts.items())
+    groups = tuple(
+        _picnic_group(kind, boxes, colour, aspect=aspect)
+        for (kind, boxes), colour in zip(parts.items(), _picnic_colours(rng, parts), strict=True)
+    )
     return Scene(groups, MAGIC, True, True, int(rng.integers(1 << 31)), aspect)
 
 
-def _picnic_group(rng: np.random.Generator, kind: str, boxes: list[_Box], *, aspect: float) -> Group:
+def _picnic_colours(rng: np.random.Generator, kinds: Iterable[str]) -> list[str]:
+    """Mostly the blog post's colours; cups never of the blanket's colour, against which they would be lost."""
+    favourite = {"fox": "orange", "mushroom": "red", "blanket": "red"}
+    chosen = {
+        kind: favourite[kind] if kind in favourite and rng.random() < 0.7 else str(rng.choice(COLOURS_OF[kind]))
+        for kind in kinds
+    }
+    if chosen["teacup"] == chosen["blanket"]:
+        chosen["teacup"] = str(rng.choice([colour for colour in COLOURS_OF["teacup"] if colour != chosen["blanket"]]))
+    return list(chosen.values())
+
+
+def _picnic_group(kind: str, boxes: list[_Box], colour: str, *, aspect: float) -> Group:
     """Turn boxes that count x from the middle and y from the frame's upper edge (in heights) into a group."""
     width, height = _frame(aspect)
-    favourite = {"fox": "orange", "mushroom": "red", "blanket": "red"}.get(kind)
-    colour = favourite if favourite and rng.random() < 0.7 else str(rng.choice(COLOURS_OF[kind]))
     xs = tuple(round(0.5 + box.x / width, 4) for box in boxes)
     # Portrait frames keep the picnic at the bottom.
     ys = tuple(round(1 - (1 - box.y) / height, 4) for box in boxes)
@@ -335,15 +350,18 @@ def _picnic_cups(rng: np.random.Generator, *, wide: bool) -> list[_Box]:
     return [_Box(x + _jitter(rng, 0.012), 0.82 + _jitter(rng, 0.02), 0.115, "teacup") for x in xs]
 
 
-def _picnic_mushrooms(rng: np.random.Generator, *, wide: bool) -> list[_Box]:
-    slots = [(-0.4, 0.6), (0.4, 0.6), (-0.775, 0.67), (0.775, 0.67)] if wide else [(-0.37, 0.575), (0.37, 0.575)]
+def _picnic_mushrooms(rng: np.random.Generator, *, aspect: float, wide: bool) -> list[_Box]:
+    edge = min(0.775, aspect / 2 - 0.11)
+    slots = [(-0.4, 0.6), (0.4, 0.6), (-edge, 0.67), (edge, 0.67)] if wide else [(-0.37, 0.575), (0.37, 0.575)]
     count = int(rng.choice([2, 3, 4])) if wide else 2
     picked = sorted(rng.permutation(len(slots))[:count])
     if wide and count == 2:
         picked = [2, 3]
     tall = 0.19 if wide else 0.18
     places = [slots[i] for i in picked]
-    return [_Box(x + _jitter(rng, 0.015), foot + _jitter(rng, 0.012) - tall / 2, tall, "mushroom") for x, foot in places]
+    return [
+        _Box(x + _jitter(rng, 0.015), foot + _jitter(rng, 0.012) - tall / 2, tall, "mushroom") for x, foot in places
+    ]
 
 
 def _picnic_lights(rng: np.random.Generator, taken: list[_Box], *, aspect: float) -> list[_Box]:
