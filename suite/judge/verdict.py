@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from suite.store.limits import Limit as Limit
+
 # The closed list of statuses. Every cell of subject × strategy × check has exactly one.
 PASSED, FAILED, CRASHED, KNOWN_FAILURE, UNSUPPORTED, NOT_SELECTED = STATUSES = (
     "passed",
@@ -31,20 +33,6 @@ MEMORY_CHECKS = (CEILING, LESS, GIVES_BACK, HOST)
 EFFECT_CHECKS = (EFFECT, INVENTORY)
 SPEED_CHECKS = (SPEED,)
 CHECKS = PICTURE_CHECKS + MEMORY_CHECKS + EFFECT_CHECKS + SPEED_CHECKS
-
-
-@dataclass(frozen=True)
-class Limit:
-    """A floor or a ceiling, and where it came from."""
-
-    value: float
-    source: str  # "reproduces: identical", "published", "measured", …
-    mean: float | None = None
-    spread: float | None = None
-    n: int | None = None
-    machine: str | None = None
-    stack: dict[str, str] = field(default_factory=dict)
-    date: str | None = None
 
 
 @dataclass(frozen=True)
