@@ -1,0 +1,19 @@
+"""Every case's pictures: the same twice, as promised, as accepted, and of what the prompt asks."""
+
+from suite.judge.verdict import BASELINE, PROMISE, SCENE, TWICE
+
+
+def test_renders_the_same_twice(verdicts):
+    verdicts.of(TWICE)
+
+
+def test_keeps_its_promise(verdicts):
+    verdicts.of(PROMISE)
+
+
+def test_matches_its_baseline(verdicts):
+    verdicts.of(BASELINE)
+
+
+def test_shows_what_the_prompt_asks(verdicts):
+    verdicts.of(SCENE)
