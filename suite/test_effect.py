@@ -1,11 +1,14 @@
 """Every case's inventory: the strategy did what it says, and nothing else changed."""
 
+from __future__ import annotations
+
+from suite.conformance import Verdicts
 from suite.judge.verdict import EFFECT, INVENTORY
 
 
-def test_took_effect(verdicts):
+def test_took_effect(verdicts: Verdicts) -> None:
     verdicts.of(EFFECT)
 
 
-def test_inventory_is_unchanged(verdicts):
+def test_inventory_is_unchanged(verdicts: Verdicts) -> None:
     verdicts.of(INVENTORY)

@@ -1,8 +1,11 @@
 """Every case's seconds, given to pytest-benchmark as the worker measured them."""
 
+from __future__ import annotations
+
+from suite.conformance import Replay, Verdicts
 from suite.judge.verdict import SPEED
 
 
-def test_is_as_fast_as_before(verdicts, replay):
+def test_is_as_fast_as_before(verdicts: Verdicts, replay: Replay) -> None:
     replay.step_seconds()
     verdicts.of(SPEED)

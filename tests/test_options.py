@@ -1,0 +1,58 @@
+"""Tests of suite/options.py."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from suite.options import chosen, seconds, whole_number
+from suite.refusal import Refusal
+
+NAMES = ("full", "staged", "nf4")
+
+
+def test_names_come_in_the_order_of_the_registry() -> None:
+    """However the user ordered, repeated or joined the names, the registry's order holds."""
+    assert chosen(["nf4, full", "nf4"], among=NAMES, option="--strategy") == ("full", "nf4")
+
+
+@pytest.mark.parametrize("text", ["nf5", "", "full,", "FULL"])
+def test_an_unknown_name_is_refused_with_the_list(text: str) -> None:
+    """The sentence names the option, what was written and all that there is."""
+    with pytest.raises(Refusal, match=r"^--strategy '.*' does not exist; there is: full, staged, nf4\.$"):
+        chosen([text], among=NAMES, option="--strategy")
+
+
+@given(st.sets(st.sampled_from(NAMES), min_size=1))
+def test_every_set_of_names_can_be_written(names: set[str]) -> None:
+    """What was asked for with commas is what is chosen."""
+    assert set(chosen([",".join(names)], among=NAMES, option="--strategy")) == names
+
+
+@pytest.mark.parametrize(("text", "number"), [("1", 1), ("7", 7), ("007", 7)])
+def test_a_whole_number_is_read(text: str, number: int) -> None:
+    """The least and the most are allowed."""
+    assert whole_number(text, option="--takes", most=7) == number
+
+
+@pytest.mark.parametrize("text", ["0", "8", "-1", "1.5", "", "two", "²", "9" * 5000])
+def test_any_other_number_is_refused(text: str) -> None:
+    """The sentence tells the range."""
+    with pytest.raises(Refusal, match="it must be a whole number from 1 to 7"):
+        whole_number(text, option="--takes", most=7)
+
+
+@given(st.floats(min_value=0, exclude_min=True, allow_infinity=False))
+def test_seconds_are_read(value: float) -> None:
+    """Any positive time is allowed."""
+    assert seconds(repr(value), option="--case-timeout") == value
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "inf", "nan", "", "soon", str(-math.inf)])
+def test_no_time_and_all_time_are_refused(text: str) -> None:
+    """A case must be able to begin, and must end."""
+    with pytest.raises(Refusal, match="a number of seconds above 0"):
+        seconds(text, option="--case-timeout")
