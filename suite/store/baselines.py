@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from suite.files import is_name, parse_plain
+from suite.pictures import Pixels, hash_of, read_png
+from suite.refusal import Refusal
 from suite.rendering import Fingerprint, Inventory
+from suite.store import manifest, recovery
+from suite.subjects.subject import Subject
 
 SCHEMA = 1
+LARGEST_FACTS = 4_000_000  # bytes; the facts of a case are a hundredth of it
 PORTABLE = "portable"  # stands where a machine's id stands, for pictures compared by likeness
 
 
@@ -28,7 +35,7 @@ class AcceptedPicture:
     """One picture that is right for a shot; a shot may have several, each with its own reason."""
 
     sha256: str  # of the exact array, as in a rendering
-    file: str  # a name within the subject's folder
+    file: str  # a name within `pictures/` of the subject's folder
     because: str
 
 
@@ -78,4 +85,120 @@ class Baseline:
         return self.case.machine == PORTABLE
 
     def path_of(self, picture: AcceptedPicture) -> Path:
-        return self.folder / picture.file
+        return self.folder / "pictures" / picture.file
+
+
+def folder_of(store: Path, machine: str, subject: str) -> Path:
+    """Where a subject's baselines for a machine lie; names that cannot be names are refused."""
+    for name in (machine, subject):
+        if not is_name(name):
+            raise Refusal(f"{name[:120]!r} cannot name a baseline.")
+    return store / machine / subject
+
+
+def find(store: Path, machine: str, subject: str, strategy: str) -> Baseline | None:
+    """The case's baseline for this machine, else the portable one, else None; a damaged one is refused."""
+    return read_case(store, machine, subject, strategy) or read_case(store, PORTABLE, subject, strategy)
+
+
+def read_case(store: Path, machine: str, subject: str, strategy: str) -> Baseline | None:
+    """The facts accepted for one case on one machine, or None where nothing was accepted."""
+    recovery.settle(store)
+    folder = folder_of(store, machine, subject)
+    name = facts_file(strategy)
+    if not (folder / name).exists() and name not in listed_if_any(folder):
+        return None
+    data = manifest.read_sealed(folder, name, LARGEST_FACTS)
+    case = parse_plain(data, AcceptedCase, name=str(folder / name))
+    complaint = _fault(case, (machine, subject, strategy))
+    if complaint:
+        raise Refusal(f"{folder / name} is damaged: {complaint}.")
+    return Baseline(case, folder)
+
+
+def facts_file(strategy: str) -> str:
+    if not is_name(strategy):
+        raise Refusal(f"{strategy[:120]!r} cannot name a strategy.")
+    return f"facts/{strategy}.json"
+
+
+def read_picture(baseline: Baseline, picture: AcceptedPicture) -> Pixels:
+    """The pixels of an accepted picture, once they have been seen to be the accepted ones."""
+    path = baseline.path_of(picture)
+    manifest.read_sealed(baseline.folder, f"pictures/{picture.file}")
+    pixels = read_png(path)
+    if hash_of(pixels) != picture.sha256:
+        raise Refusal(f"{path} does not show the accepted pixels; restore it from version control.")
+    return pixels
+
+
+def strategies_in(folder: Path) -> tuple[str, ...]:
+    """The strategies that a subject's folder has facts of."""
+    names = (name.removeprefix("facts/") for name in listed_if_any(folder) if name.startswith("facts/"))
+    return tuple(sorted(name.removesuffix(".json") for name in names))
+
+
+def listed_if_any(folder: Path) -> Collection[str]:
+    """The names in a folder's manifest; no folder lists nothing."""
+    return manifest.listed(folder) if folder.exists() else ()
+
+
+def everything(store: Path) -> Iterator[tuple[str, str]]:
+    """Each machine and subject that the store has a folder for, in order."""
+    recovery.settle(store)
+    for machine in sorted(path for path in store.glob("*/") if is_name(path.name)):
+        yield from ((machine.name, path.name) for path in sorted(machine.glob("*/")))
+
+
+def damages(store: Path) -> tuple[str, ...]:
+    """A sentence for each file of the store that is not as it was accepted."""
+    return tuple(
+        sentence
+        for machine, subject in everything(store)
+        for sentence in manifest.damages(folder_of(store, machine, subject))
+    )
+
+
+def orphans(store: Path, strategies: dict[str, Collection[str]]) -> tuple[tuple[str, str, str], ...]:
+    """Baselines (machine, subject, strategy) that no case uses; `strategies` names those of each subject."""
+    return tuple(
+        (machine, subject, strategy)
+        for machine, subject in everything(store)
+        for strategy in strategies_in(folder_of(store, machine, subject))
+        if strategy not in strategies.get(subject, ())
+    )
+
+
+def stale(store: Path, subjects: dict[str, Subject]) -> tuple[tuple[str, str, str], ...]:
+    """Baselines whose shots are asked for differently today, or no longer at all."""
+    return tuple(
+        (machine, name, strategy)
+        for machine, name in everything(store)
+        if name in subjects
+        for strategy in strategies_in(folder_of(store, machine, name))
+        if stale_shots(_known(store, machine, name, strategy), subjects[name])
+    )
+
+
+def stale_shots(case: AcceptedCase, subject: Subject) -> tuple[str, ...]:
+    """The shots of an accepted case whose recipe is no longer the subject's."""
+    today = {shot.name: shot.recipe for shot in subject.shots}
+    return tuple(name for name, recipe in case.recipes.items() if today.get(name) != recipe)
+
+
+def _known(store: Path, machine: str, subject: str, strategy: str) -> AcceptedCase:
+    baseline = read_case(store, machine, subject, strategy)
+    assert baseline is not None  # it was listed a moment ago, and a missing file is refused
+    return baseline.case
+
+
+def _fault(case: AcceptedCase, expected: tuple[str, str, str]) -> str | None:
+    """What is wrong with the values of a facts file, or None."""
+    if case.schema != SCHEMA:
+        return f"its schema is {case.schema}, and {SCHEMA} is read here"
+    if (case.machine, case.subject, case.strategy) != expected:
+        return f"it says it is of {case.machine}, {case.subject}, {case.strategy}"
+    names = [*case.recipes, *(picture.file for shot in case.shots for picture in shot.pictures)]
+    if not all(map(is_name, names)):
+        return "a name in it cannot be the name of a file"
+    return next((f"it has no picture of {s.shot} {s.index}" for s in case.shots if not s.pictures), None)

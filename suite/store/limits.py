@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from suite.files import parse_plain
+from suite.refusal import Refusal
+from suite.rendering import BEFORE, DECODE, DENOISE, DURING, ENCODE, LOAD, Component, Inventory
+from suite.store import baselines, manifest, recovery
+from suite.subjects.subject import Subject
+
+SCHEMA = 1
+FILE = "limits.json"
+LARGEST = 4_000_000  # bytes
+SPREADS = 7  # how many spreads above the mean a ceiling stands; bitsandbytes sets its own limits so
+ALLOCATOR = 2 * 1024**2  # bytes: torch takes memory from the driver in blocks of 2 MiB
+HOST_GRAIN = 64 * 1024**2  # bytes: malloc's arenas come and go in such pieces
+FEWEST_FOR_HOST = 3  # a host peak is noisy: with fewer samples its spread says nothing
 
 # What is measured between two pictures. The judge computes them, calibration sets bands on them.
 SSIM = "ssim"  # structural similarity over the colour channels, 1 is identical
@@ -47,6 +63,13 @@ class Band:
             return self.ceiling
         return None
 
+    def loose(self, value: float) -> bool:
+        """Whether a value lies as far below the mean as the ceiling lies above it: the ceiling no longer holds it."""
+        ceiling = self.ceiling
+        if ceiling is None or ceiling.mean is None:
+            return False
+        return value < 2 * ceiling.mean - ceiling.value
+
 
 @dataclass(frozen=True)
 class CaseLimits:
@@ -60,3 +83,118 @@ class CaseLimits:
     gives_back: Band | None = None  # bytes that may stay on the GPU once the pipeline is freed
     published: Limit | None = None  # bytes that somebody else reported, as the driver saw them
     unseparated: tuple[str, ...] = ()  # controls that the likeness bands let through
+
+
+@dataclass(frozen=True)
+class Likenesses:
+    """What calibration found for one strategy: bands of its likeness to its reference, and what they let through."""
+
+    likeness: dict[str, Band]
+    overall: dict[str, Band]
+    unseparated: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LimitsFile:
+    """The calibrated limits of one subject on one machine."""
+
+    subject: str
+    machine: str
+    strategies: dict[str, Likenesses]
+    drift: dict[str, Band]
+    schema: int = SCHEMA
+
+
+def for_case(store: Path, machine: str, subject: Subject, strategy: str) -> CaseLimits:
+    """Every limit that is known for a case on a machine; likeness comes from the portable limits if not from its own."""
+    file = read_limits(store, machine, subject.name) or read_limits(store, baselines.PORTABLE, subject.name)
+    found = file.strategies.get(strategy) if file else None
+    own = baselines.read_case(store, machine, subject.name, strategy)
+    return CaseLimits(
+        likeness=found.likeness if found else {},
+        overall=found.overall if found else {},
+        drift=file.drift if file else {},
+        memory=memory_bands(own.case, subject) if own else {},
+        host=_host_band(own.case) if own else None,
+        gives_back=_held_band(own.case) if own else None,
+        published=published(subject, strategy),
+        unseparated=found.unseparated if found else (),
+    )
+
+
+def read_limits(store: Path, machine: str, subject: str) -> LimitsFile | None:
+    """The calibrated limits of a subject on a machine, or None; a damaged file is refused."""
+    recovery.settle(store)
+    folder = baselines.folder_of(store, machine, subject)
+    if not (folder / FILE).exists() and FILE not in baselines.listed_if_any(folder):
+        return None
+    data = manifest.read_sealed(folder, FILE, LARGEST)
+    file = parse_plain(data, LimitsFile, name=str(folder / FILE))
+    if (file.machine, file.subject, file.schema) != (machine, subject, SCHEMA):
+        raise Refusal(f"{folder / FILE} is damaged: it is of {file.machine}, {file.subject}, schema {file.schema}.")
+    return file
+
+
+def published(subject: Subject, strategy: str) -> Limit | None:
+    """What somebody else reported for a strategy, as a ceiling."""
+    figure = subject.published.get(strategy)
+    return None if figure is None else Limit(figure * 1e9, source="published")
+
+
+def memory_bands(case: baselines.AcceptedCase, subject: Subject) -> dict[str, Band]:
+    """Ceilings of the allocated peaks, as measured, with floors from what lay on the GPU."""
+    floors = memory_floors(case.inventory, subject) if case.inventory else {}
+    peaks = {phase: figures["allocated"] for phase, figures in case.peaks.items() if figures.get("allocated")}
+    return {
+        phase: Band(floors.get(phase), ceiling(samples, granularity=ALLOCATOR, case=case))
+        for phase, samples in peaks.items()
+    }
+
+
+def memory_floors(inventory: Inventory, subject: Subject) -> dict[str, Limit]:
+    """What must at least be allocated in each phase: the weights that lay on the GPU then."""
+    phases = {
+        LOAD: sum(_on_gpu(component, BEFORE) for component in inventory.components.values()),
+        ENCODE: max((_during(inventory, name) for name in subject.encoders), default=0),
+        DENOISE: _during(inventory, subject.denoiser),
+        DECODE: _during(inventory, "vae"),
+    }
+    phases[WHOLE] = max(phases.values())
+    return {phase: Limit(size, source="inventory: weights on the GPU") for phase, size in phases.items() if size}
+
+
+def ceiling(samples: tuple[int, ...], *, granularity: int, case: baselines.AcceptedCase) -> Limit:
+    """Mean + 7 spreads + what the measure is grained by; with one sample the spread is not known and counts as none."""
+    mean = statistics.fmean(samples)
+    spread = statistics.stdev(samples) if len(samples) > 1 else None
+    return Limit(
+        value=mean + SPREADS * (spread or 0.0) + granularity,
+        source="measured",
+        mean=mean,
+        spread=spread,
+        n=len(samples),
+        machine=case.machine,
+        stack=case.accepted.stack,
+        date=case.accepted.at[:10],
+    )
+
+
+def _host_band(case: baselines.AcceptedCase) -> Band | None:
+    samples = case.peaks.get(WHOLE, {}).get("host", ())
+    if len(samples) < FEWEST_FOR_HOST:
+        return None
+    return Band(ceiling=ceiling(samples, granularity=HOST_GRAIN, case=case))
+
+
+def _held_band(case: baselines.AcceptedCase) -> Band | None:
+    return Band(ceiling=ceiling(case.held_after, granularity=ALLOCATOR, case=case)) if case.held_after else None
+
+
+def _during(inventory: Inventory, name: str) -> int:
+    component = inventory.components.get(name)
+    return _on_gpu(component, DURING) if component else 0
+
+
+def _on_gpu(component: Component, moment: str) -> int:
+    places = component.placement.get(moment, {})
+    return sum(size for place, size in places.items() if place.partition(":")[0] == "cuda")
