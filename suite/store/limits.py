@@ -106,7 +106,7 @@ class LimitsFile:
 
 
 def for_case(store: Path, machine: str, subject: Subject, strategy: str) -> CaseLimits:
-    """Every limit that is known for a case on a machine; likeness comes from the portable limits if not from its own."""
+    """Every limit that is known for a case on a machine; the portable limits stand in where it has none of likeness."""
     file = read_limits(store, machine, subject.name) or read_limits(store, baselines.PORTABLE, subject.name)
     found = file.strategies.get(strategy) if file else None
     own = baselines.read_case(store, machine, subject.name, strategy)

@@ -84,10 +84,12 @@ def _is(path: Path, expected: str) -> bool:
     return path.is_file() and not path.is_symlink() and _hash(path) == expected
 
 
+def _stray(path: Path) -> str:
+    return f"{path} is not listed in {NAME}: it was not put there by `accept`."
+
+
 def _changed(path: Path) -> str:
-    return (
-        f"{path} is not the file that was accepted: it was damaged or changed by hand; restore it from version control."
-    )
+    return f"{path} was damaged, or changed by hand, since it was accepted: restore it from version control."
 
 
 def _hash(path: Path) -> str:
