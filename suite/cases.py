@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from suite.machine import Machine, Stack
+from suite.strategies import settled
 from suite.strategies.promise import Strategy
 from suite.subjects.subject import Shot, Subject
 
@@ -34,7 +35,12 @@ def matrix(
     """Every case of the given subjects and strategies, in the order of the registries."""
     strategies = tuple(strategies)
     return tuple(
-        Case(subject, strategy, machine.device, strategy.unsupported(subject, machine, stack))
+        Case(
+            subject,
+            settled(strategy, subject, machine, stack),
+            machine.device,
+            strategy.unsupported(subject, machine, stack),
+        )
         for subject in subjects
         for strategy in strategies
     )

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from suite.machine import Machine, Stack
-from suite.rendering import Inventory
+from suite.rendering import PHASES, Inventory
+from suite.strategies.requirements import Need, Requirements, release
 from suite.subjects.subject import Subject
 
 
@@ -26,7 +27,7 @@ class Promise:
     reproduces: str | None = None  # to the pixel
     approximates: str | None = None  # above a measured floor
     less_memory_than: str | None = None  # peak of allocated bytes on a GPU
-    less_during: tuple[str, ...] = ("load", "encode", "denoise", "decode")  # the phases that the memory promise is about
+    less_during: tuple[str, ...] = PHASES  # the phases that the memory promise is about
     effects: tuple[Effect, ...] = ()
 
     @property
@@ -56,9 +57,11 @@ class Site:
 
         return getattr(diffusers, self.subject.pipeline)
 
-    def pipeline(self, **components: Any) -> Any:
+    def pipeline(self, *, dtype: Any = None, **components: Any) -> Any:
         """The subject's pipeline, with some components or settings replaced, still on the CPU."""
-        settings = {"torch_dtype": self.dtype, "use_safetensors": True, **components}
+        import diffusers
+
+        settings = {**dtype_setting(diffusers, dtype or self.dtype), "use_safetensors": True, **components}
         return self.pipeline_class.from_pretrained(self.folder, **settings)
 
 
@@ -71,5 +74,39 @@ class Strategy:
     about: str
     load: Callable[[Site], Any]
     promise: Promise
-    unsupported: Callable[[Subject, Machine, Stack], str | None]  # the reason why it cannot run here, found before rendering
+    unsupported: Callable[
+        [Subject, Machine, Stack], str | None
+    ]  # the reason why it cannot run here, found before rendering
     slow: bool = False  # leaves the long shots out
+
+
+def strategy(
+    *,
+    reproduces: str | None = None,
+    approximates: str | None = None,
+    less_memory_than: str | None = None,
+    less_during: tuple[str, ...] = PHASES,
+    effects: tuple[Effect, ...] = (),
+    needs: tuple[Need, ...] = (),
+    slow: bool = False,
+) -> Callable[[Callable[[Site], Any]], Strategy]:
+    """Make a strategy of the function that loads it: its name, its docstring and its file say the rest."""
+    promise = Promise(reproduces, approximates, less_memory_than, less_during, effects)
+
+    def made_of(load: Callable[[Site], Any]) -> Strategy:
+        name, family = load.__name__.replace("_", "-"), load.__module__.rpartition(".")[2]
+        # The module's name now holds the Strategy; a worker finds the function in it when a case is unpickled.
+        load.__qualname__ += ".load"
+        return Strategy(name, family, _first_line(load), load, promise, Requirements(needs), slow)
+
+    return made_of
+
+
+def dtype_setting(library: Any, dtype: Any) -> dict[str, Any]:
+    """The dtype to load in, under the name that this release of diffusers or transformers has for it."""
+    renamed = {"diffusers": "0.40.0", "transformers": "4.56.0"}[library.__name__]
+    return {"dtype" if release(library.__version__) >= release(renamed) else "torch_dtype": dtype}
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    return (function.__doc__ or "").strip().partition("\n")[0]

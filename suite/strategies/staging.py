@@ -1,0 +1,113 @@
+"""One stage at a time: encode, free the encoders, denoise, free the transformer, decode."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from suite.refusal import Refusal
+from suite.strategies.effects import Counted
+from suite.strategies.promise import Site, strategy
+
+FOR_THE_ENCODERS = ("prompt", "num_images_per_prompt", "max_sequence_length")
+WEIGHTLESS = ("Scheduler", "Tokenizer", "TokenizerFast")
+ALIVE = "components alive at once"
+
+
+@strategy(reproduces="full", less_memory_than="full", effects=(Counted(ALIVE, at_least=1, at_most=2),))
+def staged(site: Site) -> Any:
+    """Each stage loads its components, works and frees them before the next one loads."""
+    return Staged(site)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What a pipeline returns, as far as anyone looks."""
+
+    images: Any
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Called like the pipeline itself, it runs one stage after another and hands tensors on."""
+
+    site: Site
+    settings: dict[str, Any] = field(default_factory=dict)  # of every pipeline: torch_dtype
+    asked: dict[str, Any] = field(default_factory=dict)  # in place of what the shot asks: max_sequence_length
+
+    def __call__(self, **arguments: Any) -> Pictures:
+        arguments = arguments | self.asked
+        output_type = arguments.pop("output_type", "pil")
+        encoding = {name: arguments.pop(name) for name in FOR_THE_ENCODERS if name in arguments}
+        size: dict[str, Any] = {name: arguments[name] for name in ("height", "width") if name in arguments}
+        embeddings = self.run(encode, encoding)
+        latents = self.run(denoise, {**arguments, **embeddings})
+        return Pictures(self.run(decode, {**size, **latents, "output_type": output_type}))
+
+    def run(self, stage: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+        try:
+            return stage(self.site, self.settings, arguments)
+        finally:
+            free()
+
+
+def encode(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    """The embeddings of the prompts, repeated for each picture per prompt as the pipeline itself repeats them."""
+    import torch
+
+    pipe = pipeline_of(site, site.subject.encoders, settings)
+    with torch.no_grad():
+        found = pipe.encode_prompt(prompt_2=None, **arguments)
+    by_name = dict(zip(site.subject.encodes, found, strict=True))
+    return {name: by_name[name] for name in site.subject.embeddings}
+
+
+def denoise(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    """The latents after the last step, still packed."""
+    pipe = pipeline_of(site, (site.subject.denoiser,), settings)
+    return {"latents": pipe(output_type="latent", **arguments).images}
+
+
+def decode(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> Any:
+    """The pictures, by the lines that diffusers documents for latents decoded apart."""
+    import torch
+
+    pipe = pipeline_of(site, ("vae",), settings)
+    side = pipe.default_sample_size * pipe.vae_scale_factor
+    height, width = (arguments.get(name) or side for name in ("height", "width"))
+    with torch.no_grad():
+        latents = pipe._unpack_latents(arguments["latents"], height, width, pipe.vae_scale_factor)
+        latents = latents / pipe.vae.config.scaling_factor + pipe.vae.config.shift_factor
+        decoded = pipe.vae.decode(latents, return_dict=False)[0]
+    return pipe.image_processor.postprocess(decoded, output_type=arguments["output_type"])
+
+
+def pipeline_of(site: Site, names: tuple[str, ...], settings: dict[str, Any]) -> Any:
+    """The subject's pipeline with some of its weights only, on the device and under the probe's eyes."""
+    left_out = {name: None for name in weighty(site) if name not in names}
+    pipe = site.pipeline(**left_out, **settings).to(site.device)
+    site.watch(pipe)
+    return pipe
+
+
+def weighty(site: Site) -> tuple[str, ...]:
+    """The components that have weights: what a pipeline's index lists, less schedulers and tokenizers."""
+    index = site.folder / "model_index.json"
+    try:
+        listed = json.loads(index.read_text(encoding="utf-8"))
+        entries = {name: entry[1] for name, entry in listed.items() if not name.startswith("_")}
+    except (OSError, ValueError, AttributeError, LookupError) as error:
+        raise Refusal(f"{index} is not the index of a pipeline: {error}") from error
+    return tuple(name for name, kind in entries.items() if kind and not kind.endswith(WEIGHTLESS))
+
+
+def free() -> None:
+    """Give back what a finished stage held."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
