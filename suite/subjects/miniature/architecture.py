@@ -198,6 +198,7 @@ def build(sizes: Sizes, folder: Path, *, seed: int) -> FluxPipeline:
         vae = AutoencoderKL.from_config(vae_config(sizes))
         clip = CLIPTextModel(CLIPTextConfig(**clip_config(sizes, vocabulary=len(clip_tokenizer))))
         t5 = T5EncoderModel(T5Config(**t5_config(sizes, vocabulary=len(t5_tokenizer))))
+        t5.set_input_embeddings(t5.shared)  # one matrix, whatever the version thinks of untied embeddings
     scheduler = FlowMatchEulerDiscreteScheduler.from_config(scheduler_config())
     return FluxPipeline(
         scheduler=scheduler,
@@ -279,13 +280,19 @@ def _rows(encoder: torch.nn.Module) -> int:
 
 
 def save_weights(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Write tensors rounded to bfloat16."""
     import torch
+
+    save_exactly({key: tensor.detach().to("cpu", torch.bfloat16) for key, tensor in tensors.items()}, path)
+
+
+def save_exactly(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Write tensors in their own dtypes, whole or not at all."""
     from safetensors.torch import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    rounded = {key: tensor.detach().to("cpu", torch.bfloat16).contiguous() for key, tensor in tensors.items()}
-    save_file(rounded, partial, metadata={"format": "pt"})
+    save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, partial, metadata={"format": "pt"})
     partial.chmod(0o644)
     os.replace(partial, path)
 

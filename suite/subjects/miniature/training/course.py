@@ -1,0 +1,177 @@
+"""One training run from start to finish: its stages, its checkpoints, and how it goes on from one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite.refusal import Refusal
+from suite.subjects.miniature import architecture, captions, tokenizers
+from suite.subjects.miniature.architecture import MINIATURE, TOY, Sizes
+from suite.subjects.miniature.training import data, flow, vae
+from suite.subjects.miniature.training.journal import Journal
+from suite.subjects.miniature.training.optimisation import Masters
+
+if TYPE_CHECKING:
+    import torch
+
+STAGES = ("all", "vae", "flow")
+VAE_SHARE = 0.25  # of a run that trains both stages
+STATE, MASTERS = "state.json", "masters.safetensors"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for on the command line."""
+
+    out: Path
+    minutes: float
+    resume: Path | None = None
+    stage: str = "all"
+    goal: float = 0.0
+    vae_minutes: float = 0.0
+    workers: int = 0
+    seed: int = 0
+    toy: bool = False
+
+
+@dataclass
+class Progress:
+    """What lies behind, over all runs that went on from one another; kept as state.json."""
+
+    seed: int
+    vae_done: bool = False
+    vae_minutes: float = 0.0
+    flow_minutes: float = 0.0
+    flow_steps: int = 0
+    scenes_drawn: int = 0
+    machine: list[str] = field(default_factory=list)
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+
+def run(order: Order) -> None:
+    """Train as ordered, and leave a pipeline folder and a checkpoint in the out folder."""
+    _check(order)
+    sizes = TOY if order.toy else MINIATURE
+    folder = order.out / "pipeline"
+    _tokenizers(order, folder)
+    modules = _modules(order, sizes, folder)
+    progress = _progress(order)
+    journal = Journal(every=0.5 if order.toy else 15.0)
+    journal.lines = progress.lines
+    progress.machine.append(_machine(modules["transformer"]))
+    frames = data.TOY_FRAMES if order.toy else data.FRAMES
+    slot = 4 * frames[0].bytes if order.toy else data.SLOT_BYTES
+    plan = data.Plan(frames, folder, seed=order.seed + 1000 * len(progress.machine), slot_bytes=slot)
+    with data.stream(plan, workers=order.workers) as source:
+        if order.stage != "flow" and not progress.vae_done:
+            _train_vae(order, modules, source, journal, progress)
+            _write(order.out, modules, sizes, progress)
+        if order.stage != "vae":
+            _train_flow(order, modules, source, journal, progress)
+
+
+def _check(order: Order) -> None:
+    if order.minutes <= 0:
+        raise Refusal(f"--minutes must be above 0, not {order.minutes:g}.")
+    if order.resume and not (order.resume / STATE).is_file():
+        raise Refusal(f"{order.resume} holds no {STATE}, so there is no training to go on with.")
+    if order.stage == "flow" and not order.resume:
+        raise Refusal("--stage flow needs --resume FOLDER, whose autoencoder is trained already.")
+
+
+def _tokenizers(order: Order, folder: Path) -> None:
+    """Write the vocabularies, or take those the resumed weights were trained with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if order.resume is None:
+        tokenizers.write(captions.words(), folder)
+    elif order.resume.resolve() != order.out.resolve():
+        for name in ("tokenizer", "tokenizer_2"):
+            shutil.copytree(order.resume / "pipeline" / name, folder / name, dirs_exist_ok=True)
+
+
+def _modules(order: Order, sizes: Sizes, folder: Path) -> dict[str, torch.nn.Module]:
+    import torch
+
+    if order.resume:
+        from diffusers import FluxPipeline
+
+        pipeline = FluxPipeline.from_pretrained(order.resume / "pipeline", torch_dtype=torch.float32)
+    else:
+        pipeline = architecture.build(sizes, folder, seed=order.seed)
+    place = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = True
+    torch.manual_seed(order.seed)
+    return {name: getattr(pipeline, name).to(*place).eval() for name in architecture.WEIGHT_FILES}
+
+
+def _progress(order: Order) -> Progress:
+    if order.resume is None:
+        return Progress(order.seed)
+    try:
+        return Progress(**json.loads((order.resume / STATE).read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise Refusal(f"{order.resume / STATE} cannot be read as a training's state ({error}).") from error
+
+
+def _machine(module: torch.nn.Module) -> str:
+    import torch
+
+    where = vae.first_weight(module).device
+    name = torch.cuda.get_device_name(where) if where.type == "cuda" else "CPU"
+    return f"{name}, torch {torch.__version__}"
+
+
+def _train_vae(order: Order, modules: Any, source: data.Stream, journal: Journal, progress: Progress) -> None:
+    share = 1.0 if order.stage == "vae" else VAE_SHARE
+    minutes = order.vae_minutes or share * order.minutes
+    pixels = 64 * 64 * 8 if order.toy else vae.PIXELS
+    start = time.monotonic()
+    vae.train(modules["vae"], source, journal, seconds=60 * minutes, pixels=pixels)
+    progress.vae_minutes += (time.monotonic() - start) / 60
+    progress.vae_done = True
+
+
+def _train_flow(order: Order, modules: Any, source: data.Stream, journal: Journal, progress: Progress) -> None:
+    vae_minutes = 0.0 if order.stage == "flow" or order.resume else progress.vae_minutes
+    done = 60 * progress.flow_minutes
+    small: dict[str, Any] = {"tokens": 600, "text_lengths": {32: 1.0}} if order.toy else {}
+    seconds = 60 * max(0.0, order.minutes - vae_minutes)
+    budget = flow.Budget(seconds, done=done, goal=60 * order.goal, **small)
+    learners = flow.Learners(*(modules[name] for name in ("transformer", "text_encoder", "text_encoder_2")))
+    masters = Masters(learners.named(), rate=flow.RATE, hidden=flow.HIDDEN)
+    _restore(order, masters, progress)
+    modules["vae"].requires_grad_(False)
+    if vae.first_weight(learners.transformer).is_cuda:
+        flow.compile_blocks(learners.transformer)
+    start = time.monotonic()
+    drawn = flow.train(learners, modules["vae"], source, journal, budget=budget, masters=masters)
+    progress.flow_minutes += (time.monotonic() - start) / 60
+    progress.flow_steps = masters.steps
+    progress.scenes_drawn += drawn
+    for name, module in learners.named().items():
+        module.load_state_dict(masters.averaged(name), strict=False)
+    sizes = TOY if order.toy else MINIATURE
+    architecture.save_exactly(masters.state(), order.out / MASTERS)
+    _write(order.out, modules, sizes, progress)
+
+
+def _restore(order: Order, masters: Masters, progress: Progress) -> None:
+    """Go on with the exact optimizer where its file is still there; else from the averaged weights, warming up anew."""
+    path = order.resume / MASTERS if order.resume else None
+    if path and path.is_file() and progress.flow_steps:
+        from safetensors.torch import load_file
+
+        masters.restore(load_file(path))
+    else:
+        masters.steps = progress.flow_steps
+
+
+def _write(out: Path, modules: Any, sizes: Sizes, progress: Progress) -> None:
+    architecture.save(modules, sizes, out / "pipeline")
+    architecture.write_json(out / STATE, vars(progress))

@@ -1,0 +1,267 @@
+"""The second stage: the transformer and both text encoders learn, together and from nothing, to draw what captions ask."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from suite.subjects.miniature.training.data import T5_LENGTH, Drawn, Frame, Stream
+from suite.subjects.miniature.training.journal import Journal
+from suite.subjects.miniature.training.optimisation import Masters, rate_at
+from suite.subjects.miniature.training.vae import first_weight, normalised_latents, to_pixels
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+RATE = 1e-3
+WARMUP, DECAY = 200, 0.5  # steps in which the learning rate rises, and the last share of the time in which it falls
+TOKENS = 100_000  # of one step, text and picture together
+HIDDEN = r"blocks\.\d+\.(?!norm)|SelfAttention\.[qkvo]\.|DenseReluDense|self_attn|\.mlp\."  # matrices within blocks, no modulation
+TEXT_LENGTHS = {64: 0.55, 128: 0.1, 256: 0.12, 512: 0.23}  # FluxPipeline pads to max_sequence_length, 512 if not told
+UNIFORM_SHARE = 0.15  # of the noise levels are uniform, the rest logit-normal, as Stable Diffusion 3 found best
+RING_BYTES = 4 << 30
+
+
+@dataclass(frozen=True)
+class Learners:
+    """The modules that learn in this stage, in the dtype the pipeline runs in."""
+
+    transformer: nn.Module
+    text_encoder: nn.Module
+    text_encoder_2: nn.Module
+
+    def named(self) -> dict[str, nn.Module]:
+        return {name: getattr(self, name) for name in ("transformer", "text_encoder", "text_encoder_2")}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train, and how much one step holds."""
+
+    seconds: float
+    tokens: int = TOKENS
+    text_lengths: Mapping[int, float] = field(default_factory=lambda: dict(TEXT_LENGTHS))
+    done: float = 0.0
+    goal: float = 0.0  # seconds of the whole training, of which `done` lie behind; 0: this run is all of it
+
+    def progress(self, seconds: float) -> float:
+        """Share of the whole training that lies behind after this many seconds of this run."""
+        return min(1.0, (self.done + seconds) / max(self.goal, self.done + self.seconds))
+
+
+class Ring:
+    """The latest scenes of one frame as latents and tokens, on the device; new ones replace the oldest."""
+
+    def __init__(self, *, most: int) -> None:
+        self.most = most
+        self.count = 0
+        self.next = 0
+        self.tensors: dict[str, Tensor] = {}
+
+    def add(self, **rows: Tensor) -> None:
+        import torch
+
+        number = len(next(iter(rows.values())))
+        if not self.tensors:
+            for name, value in rows.items():
+                self.tensors[name] = torch.empty(self.most, *value.shape[1:], dtype=value.dtype, device=value.device)
+        device = next(iter(rows.values())).device
+        places = (torch.arange(number, device=device) + self.next) % self.most
+        for name, value in rows.items():
+            self.tensors[name][places] = value
+        self.next = (self.next + number) % self.most
+        self.count = min(self.most, self.count + number)
+
+    def pick(self, number: int) -> dict[str, Tensor]:
+        import torch
+
+        device = self.tensors["latents"].device
+        chosen = torch.randint(self.count, (number,), device=device)
+        return {name: value[chosen] for name, value in self.tensors.items()}
+
+
+class Store:
+    """One ring for each frame, filled from the stream through the frozen VAE."""
+
+    def __init__(self, vae: nn.Module, source: Stream) -> None:
+        self.vae = vae
+        self.source = source
+        self.rings: dict[Frame, Ring] = {}
+        self.drawn = 0
+
+    @property
+    def young(self) -> bool:
+        """Few scenes are there yet: drawing new ones is worth more of the time."""
+        return self.drawn < 60_000
+
+    def absorb(self, *, wait: bool) -> None:
+        drawn = self.source.take(wait=wait)
+        if drawn is None:
+            return
+        ring = self.rings.get(drawn.frame)
+        if ring is None:
+            most = max(64, RING_BYTES // (drawn.frame.tokens * 64 * 2) // 2)
+            ring = self.rings[drawn.frame] = Ring(most=min(most, 100_000))
+        ring.add(**self._rows(drawn))
+        self.drawn += len(drawn.guidance)
+
+    def _rows(self, drawn: Drawn) -> dict[str, Tensor]:
+        import torch
+
+        like = first_weight(self.vae)
+        picture = to_pixels(drawn, like)
+        parts = picture.split(max(1, 16 * 65536 // (drawn.frame.width * drawn.frame.height)))
+        latents = torch.cat([normalised_latents(self.vae, part) for part in parts]).to(like.dtype)
+        given = {"guidance": drawn.guidance, "clip": drawn.clip, "t5": drawn.t5}
+        return {"latents": latents, **{name: torch.from_numpy(value).to(like.device) for name, value in given.items()}}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's pictures and captions, as the pipeline would hand them to its modules."""
+
+    frame: Frame
+    latents: Tensor
+    guidance: Tensor
+    clip: Tensor
+    t5: Tensor
+
+
+def train(learners: Learners, vae: nn.Module, source: Stream, journal: Journal, *, budget: Budget, masters: Masters) -> int:
+    """Train for this long; the averaged weights stay in `masters`. Returns how many scenes were drawn for it."""
+    store = Store(vae, source)
+    frames = source.plan.frames
+    while len(store.rings) < len(frames):
+        store.absorb(wait=True)
+    rng = np.random.default_rng([source.plan.seed, masters.steps])
+    first = masters.steps
+    guard = Guard(masters)
+    start = time.monotonic()
+    while (passed := time.monotonic() - start) < budget.seconds or masters.steps < first + 3:
+        if store.young or masters.steps % 2:
+            store.absorb(wait=False)
+        progress = budget.progress(passed)
+        batch = _batch(store, rng, budget=budget, progress=progress)
+        value = loss(learners, batch)
+        value.backward()
+        share = rate_at(progress, steps=masters.steps - first, warmup=WARMUP, decay=DECAY)
+        norm = masters.step(share * guard.caution)
+        if journal.note("flow", step=masters.steps, samples=len(batch.latents), loss=value, gradient=norm):
+            guard.look(float(value.detach()))
+    return store.drawn
+
+
+class Guard:
+    """Goes back to the last good weights, and slower, should the loss ever stop being a number."""
+
+    def __init__(self, masters: Masters) -> None:
+        self.masters = masters
+        self.caution = 1.0
+        self.good = masters.state()
+
+    def look(self, value: float) -> None:
+        if np.isfinite(value):
+            self.good = self.masters.state()
+            return
+        print("the loss is not a number: back to the last good weights at half the rate", flush=True)
+        self.masters.restore(self.good)
+        self.caution *= 0.5
+
+
+def _batch(store: Store, rng: np.random.Generator, *, budget: Budget, progress: float) -> Batch:
+    import torch
+
+    frames = list(store.rings)
+    shares = np.array([frame.share + (frame.share_at_end - frame.share) * progress for frame in frames])
+    frame = frames[int(rng.choice(len(frames), p=shares / shares.sum()))]
+    odds = np.array(list(budget.text_lengths.values()))
+    length = int(rng.choice(list(budget.text_lengths), p=odds / odds.sum()))
+    number = max(2, budget.tokens // (frame.tokens + length))
+    rows = store.rings[frame].pick(number)
+    turn = torch.randint(rows["clip"].shape[1], (number,), device=rows["clip"].device)
+    each = torch.arange(number, device=turn.device)
+    clip, t5 = rows["clip"][each, turn].long(), rows["t5"][each, turn].long()
+    return Batch(frame, rows["latents"], rows["guidance"], clip, _padded(t5, length))
+
+
+def _padded(ids: Tensor, length: int) -> Tensor:
+    from torch.nn.functional import pad
+
+    return ids[:, :length] if length <= T5_LENGTH else pad(ids, (0, length - T5_LENGTH))
+
+
+def loss(learners: Learners, batch: Batch) -> Tensor:
+    """Mean squared error of the velocity, at noise levels drawn as densely as the sampler visits them."""
+    import torch
+
+    clean = pack(batch.latents.float())
+    noise = torch.randn_like(clean)
+    sigma = noise_levels(len(clean), tokens=clean.shape[1], device=clean.device)
+    mixed = (1 - sigma[:, None, None]) * clean + sigma[:, None, None] * noise
+    velocity = predict(learners, batch, mixed=mixed, sigma=sigma)
+    return (velocity.float() - (noise - clean)).square().mean()
+
+
+def predict(learners: Learners, batch: Batch, *, mixed: Tensor, sigma: Tensor) -> Tensor:
+    """The transformer's answer, with every input rounded as FluxPipeline rounds it."""
+    import torch
+
+    dtype = first_weight(learners.transformer).dtype
+    pooled = learners.text_encoder(batch.clip).pooler_output
+    text = learners.text_encoder_2(batch.t5)[0]
+    picture_ids = position_ids(batch.latents.shape[2] // 2, batch.latents.shape[3] // 2, like=pooled)
+    answer = learners.transformer(
+        hidden_states=mixed.to(dtype),
+        timestep=(sigma * 1000).to(dtype) / 1000,
+        guidance=batch.guidance,
+        pooled_projections=pooled,
+        encoder_hidden_states=text,
+        txt_ids=torch.zeros(text.shape[1], 3, dtype=dtype, device=text.device),
+        img_ids=picture_ids,
+        return_dict=False,
+    )[0]
+    assert isinstance(answer, torch.Tensor)
+    return answer
+
+
+def noise_levels(number: int, *, tokens: int, device: Any) -> Tensor:
+    """Logit-normal, shifted for the number of picture tokens as FLUX.1-dev's scheduler shifts its steps."""
+    import torch
+
+    shift = 0.5 + (1.15 - 0.5) * (tokens - 256) / (4096 - 256)
+    normal = torch.sigmoid(torch.randn(number, device=device) + shift)
+    uniform = torch.rand(number, device=device)
+    return torch.where(torch.rand(number, device=device) < UNIFORM_SHARE, uniform, normal)
+
+
+def pack(latents: Tensor) -> Tensor:
+    """Two by two latents become one token, as FluxPipeline packs them."""
+    number, channels, height, width = latents.shape
+    cells = latents.view(number, channels, height // 2, 2, width // 2, 2).permute(0, 2, 4, 1, 3, 5)
+    return cells.reshape(number, (height // 2) * (width // 2), channels * 4)
+
+
+def position_ids(rows: int, columns: int, *, like: Tensor) -> Tensor:
+    import torch
+
+    ids = torch.zeros(rows, columns, 3, device=like.device)
+    ids[..., 1] += torch.arange(rows, device=like.device)[:, None]
+    ids[..., 2] += torch.arange(columns, device=like.device)[None, :]
+    return ids.reshape(-1, 3).to(like.dtype)
+
+
+def compile_blocks(transformer: nn.Module) -> None:
+    """Compile each kind of block once, for all shapes; where that fails, training goes on uncompiled."""
+    import torch
+    import torch._dynamo
+
+    torch._dynamo.config.suppress_errors = True
+    torch._dynamo.config.recompile_limit = 32
+    torch.fx.experimental._config.use_duck_shape = False  # equal sizes in one batch are a coincidence
+    for block in (*transformer.transformer_blocks, *transformer.single_transformer_blocks):  # type: ignore[misc]
+        block.compile(dynamic=True)

@@ -1,0 +1,153 @@
+"""The first stage: an autoencoder of storybook pictures whose latents have the mean and spread that FLUX.1-dev's have."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from suite.subjects.miniature.training.data import Drawn, Stream
+from suite.subjects.miniature.training.journal import Journal
+from suite.subjects.miniature.training.optimisation import Masters, rate_at
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+RATE = 1.5e-3
+PIXELS = 32 * 256 * 256  # of one step
+KL_WEIGHT = 3e-4
+WHITEN_AT = (0.45, 0.8)  # shares of the time; after the last one the encoder stays as it is
+POLISH_NOISE = 0.06  # on normalised latents while the decoder is polished: sampled latents are never perfect
+COARSE_SHARE = 0.2  # of the steps train the decoder on halved latents and pictures, which keeps latents smooth
+
+
+def train(vae: nn.Module, source: Stream, journal: Journal, *, seconds: float, pixels: int = PIXELS) -> None:
+    """Train for this long, then leave the averaged weights in `vae`."""
+    masters = Masters({"vae": vae}, rate=RATE)
+    pictures = _batches(source, vae, pixels=pixels)
+    whitened = 0
+    start = time.monotonic()
+    while (progress := (time.monotonic() - start) / seconds) < 1 or masters.steps < 3:
+        if whitened < len(WHITEN_AT) and progress >= WHITEN_AT[whitened]:
+            whitened += 1
+            _whiten_now(vae, masters, pictures)
+            if whitened == len(WHITEN_AT):
+                vae.encoder.requires_grad_(False)  # type: ignore[union-attr]
+        picture = next(pictures)
+        loss, error = _loss(vae, picture, polishing=whitened == len(WHITEN_AT))
+        loss.backward()
+        masters.step(rate_at(progress, steps=masters.steps, warmup=100, decay=1.0))
+        journal.note("vae", step=masters.steps, samples=len(picture), loss=loss, error=error)
+    vae.load_state_dict(masters.averaged("vae"))
+    vae.requires_grad_(True)
+
+
+def to_pixels(drawn: Drawn, like: Tensor) -> Tensor:
+    """Pictures as the VAE takes them: batch × 3 × height × width, from -1 to 1."""
+    import torch
+
+    bytes_ = torch.from_numpy(drawn.pictures)
+    if like.is_cuda:
+        bytes_ = bytes_.pin_memory()  # else the copy would wait for everything the device still has to do
+    return bytes_.to(like.device, non_blocking=True).permute(0, 3, 1, 2).to(like.dtype) / 127.5 - 1
+
+
+def first_weight(module: nn.Module) -> Tensor:
+    """Tells the device and dtype a module works in."""
+    return next(module.parameters())
+
+
+def _batches(source: Stream, vae: nn.Module, *, pixels: int) -> Iterator[Tensor]:
+    while True:
+        drawn = source.take(wait=True)
+        assert drawn is not None
+        picture = to_pixels(drawn, first_weight(vae))
+        yield from picture.split(max(1, pixels // (drawn.frame.width * drawn.frame.height)))
+
+
+def _loss(vae: nn.Module, picture: Tensor, *, polishing: bool) -> tuple[Tensor, Tensor]:
+    """The loss, and the mean error in steps of 255."""
+    import torch
+    from torch.nn.functional import avg_pool2d
+
+    mean, deviation = _moments(vae, picture)
+    noise = torch.randn_like(mean)
+    latents = mean + noise * (POLISH_NOISE if polishing else deviation)
+    if not polishing and random.random() < COARSE_SHARE:
+        latents, picture = avg_pool2d(latents, 2), avg_pool2d(picture, 2)
+    decoded = vae.decoder(_denormalised(vae, latents)).float()  # type: ignore[operator]
+    target = picture.float()
+    loss = _distance(decoded, target)
+    if not polishing:
+        loss = loss + KL_WEIGHT * 0.5 * (mean**2 + deviation**2 - 1 - 2 * deviation.log()).float().mean()
+    return loss, (decoded - target).abs().mean().detach() * 127.5
+
+
+def _moments(vae: nn.Module, picture: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of the latents, normalised as the pipeline does."""
+    import torch
+
+    mean, variance = vae.encoder(picture).float().chunk(2, dim=1)  # type: ignore[operator]
+    scale, shift = vae.config.scaling_factor, vae.config.shift_factor
+    return (mean - shift) * scale, torch.exp(0.5 * variance.clamp(-20, 10)) * scale
+
+
+def _denormalised(vae: nn.Module, latents: Tensor) -> Tensor:
+    return (latents / vae.config.scaling_factor + vae.config.shift_factor).to(first_weight(vae).dtype)
+
+
+def normalised_latents(vae: nn.Module, picture: Tensor) -> Tensor:
+    """What the transformer learns to make."""
+    import torch
+
+    with torch.no_grad():
+        return _moments(vae, picture)[0]
+
+
+def _distance(decoded: Tensor, target: Tensor) -> Tensor:
+    """Absolute error at three scales, and of the differences between neighbours, which keeps outlines sharp."""
+    from torch.nn.functional import avg_pool2d
+
+    loss = (decoded - target).abs().mean()
+    wrong = decoded - target
+    loss = loss + (wrong[..., 1:] - wrong[..., :-1]).abs().mean() + (wrong[..., 1:, :] - wrong[..., :-1, :]).abs().mean()
+    for _ in range(2):
+        wrong = avg_pool2d(wrong, 2)
+        loss = loss + 0.5 * wrong.abs().mean()
+    return loss
+
+
+def _whiten_now(vae: nn.Module, masters: Masters, pictures: Iterator[Tensor]) -> None:
+    """Measure the averaged weights' latents, then go on from those weights, whitened."""
+    import torch
+
+    vae.load_state_dict(masters.averaged("vae"))
+    with torch.no_grad():
+        samples = [normalised_latents(vae, next(pictures)).transpose(0, 1).flatten(1) for _ in range(24)]
+        latents = torch.cat(samples, dim=1)
+        whiten(vae, latents.mean(1), latents.std(1))
+    masters.reset()
+
+
+def whiten(vae: nn.Module, mean: Tensor, deviation: Tensor) -> None:
+    """Fold a change of every latent channel to mean 0 and deviation 1 (normalised) into the VAE itself."""
+    import torch
+
+    deviation = deviation.clamp_min(0.2 * deviation.median())  # a channel that says nothing is not blown up
+    gain = 1 / deviation
+    scale, shift = vae.config.scaling_factor, vae.config.shift_factor
+    # In the VAE's own units: new = gain * old + offset.
+    offset = shift - gain * (mean / scale + shift)
+    last, first = vae.encoder.conv_out, vae.decoder.conv_in  # type: ignore[union-attr]
+    weight, bias = last.weight.data.float(), last.bias.data.float()  # type: ignore[union-attr, operator]
+    channels = len(gain)
+    weight[:channels] *= gain[:, None, None, None]
+    bias[:channels] = gain * bias[:channels] + offset
+    bias[channels:] += 2 * torch.log(gain)
+    last.weight.data.copy_(weight)  # type: ignore[union-attr, operator]
+    last.bias.data.copy_(bias)  # type: ignore[union-attr, operator]
+    weight = first.weight.data.float() / gain[None, :, None, None]  # type: ignore[union-attr, operator]
+    first.bias.data.sub_((weight * offset[None, :, None, None]).sum((1, 2, 3)))  # type: ignore[union-attr, operator]
+    first.weight.data.copy_(weight)  # type: ignore[union-attr, operator]
