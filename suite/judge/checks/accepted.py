@@ -1,0 +1,133 @@
+"""Check of a case's pictures against its baseline: what a person has accepted for this machine, or for any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from suite import figures
+from suite.judge.comparison import Pair, accepted_source, pair_of, rendered_source
+from suite.judge.evidence import Answer, Evidence, failed, passed, unsupported
+from suite.judge.likeness import IDENTICAL, worst
+from suite.judge.sentences import ACCEPT, again, counted, picture_name, sentence_case
+from suite.judge.stages import Departure, accepted_prints, departure
+from suite.judge.telling import about, all_are, breach, differing, known, numbers_of
+from suite.judge.verdict import BASELINE
+from suite.store.baselines import AcceptedShot, Baseline
+
+DRIFTED = "drifted"  # 1 in a verdict's numbers: pictures moved no further than legal changes move them; 0: further
+
+
+def baseline(evidence: Evidence) -> Answer:
+    """To the pixel on the machine that the baseline is of; by measured likeness on any other."""
+    accepted = evidence.baseline
+    if accepted is None:
+        return _nothing(evidence)
+    objection = _objection(evidence, accepted)
+    if objection:
+        return failed(objection)
+    return _portable(evidence, accepted) if accepted.portable else _same_machine(evidence, accepted)
+
+
+def _nothing(evidence: Evidence) -> Answer:
+    if not evidence.require_baseline:
+        return unsupported(f"There is no baseline for this machine; look at the pictures, then run {ACCEPT}.")
+    return failed(
+        f"A baseline is required and there is none for this machine; look at the pictures, then run {ACCEPT}."
+    )
+
+
+def _objection(evidence: Evidence, accepted: Baseline) -> str | None:
+    """Why the baseline and the rendering are not about the same pictures."""
+    today = evidence.rendering.recipes
+    stale = [shot for shot, recipe in today.items() if accepted.case.recipes.get(shot, recipe) != recipe]
+    if stale:
+        return f"The baseline of shot '{stale[0]}' is stale: its recipe has changed since. Run {ACCEPT}."
+    missing = [key for key in evidence.rendering.pictures_of() if accepted.case.shot_of(*key) is None]
+    if missing:
+        return f"No picture of {picture_name(evidence.case, *missing[0])} was accepted yet. Run {ACCEPT}."
+    if not evidence.rendering.pictures_of():
+        return f"The run has no picture to hold against the baseline. Run {again(evidence.case)}."
+    return None
+
+
+def _same_machine(evidence: Evidence, accepted: Baseline) -> Answer:
+    pictures = evidence.rendering.pictures_of()
+    moved = [key for key, picture in pictures.items() if not _shot(accepted, key).holds(picture.sha256)]
+    if not moved:
+        return _same_pictures(evidence, accepted)
+    pairs = [_nearest(evidence, accepted, key) for key in moved]
+    gone = _departure(evidence, accepted, [pair.shot for pair in pairs])
+    word, why = _drift(evidence, pairs)
+    lead = f"{word}: {len(moved)} of {counted(len(pictures), 'picture')} are not the accepted ones: %s{why}."
+    answer = differing(evidence, BASELINE, pairs, lead=lead, gone=gone, then=f"If that is right, run {ACCEPT}.")
+    return replace(answer, numbers={**answer.numbers, DRIFTED: float(word == "Drifted")})
+
+
+def _same_pictures(evidence: Evidence, accepted: Baseline) -> Answer:
+    """The pixels are the accepted ones; so should be the stages before them."""
+    pairs = [_nearest(evidence, accepted, key) for key in evidence.rendering.pictures_of()]
+    # Where several pictures are right, the accepted stages are those of one of them only.
+    sure = [shot.shot for shot in accepted.case.shots if len(shot.pictures) == 1]
+    gone = _departure(evidence, accepted, sure)
+    if gone is None:
+        return passed(f"{all_are(len(pairs))} as accepted, to the pixel.", numbers=numbers_of(pairs))
+    said = f"Drifted: no pixel has moved, but the way to it has. {gone.sentence} If that is right, run {ACCEPT}."
+    return failed(said, numbers={**numbers_of(pairs), DRIFTED: 1.0}, stage=gone.stage)
+
+
+def _drift(evidence: Evidence, pairs: list[Pair]) -> tuple[str, str]:
+    """'Drifted' when all stay within what legal changes did, else 'Changed'; and what is to be said about it."""
+    bands = evidence.limits.drift
+    if not bands:
+        return "Changed", " (what legal changes do was not measured, so drift cannot be told apart)"
+    if len(known(pairs)) == len(pairs) and breach(pairs, bands) is None:
+        return "Drifted", ", within what legal changes of machine or release do"
+    return "Changed", ", beyond what legal changes of machine or release do"
+
+
+def _portable(evidence: Evidence, accepted: Baseline) -> Answer:
+    """Pictures from another machine: only their likeness counts."""
+    pairs = [_nearest(evidence, accepted, key) for key in evidence.rendering.pictures_of()]
+    unlike = [pair for pair in pairs if pair.likeness is None]
+    then = f"If that is right, run {ACCEPT}."
+    if unlike:
+        lead = f"{len(unlike)} of {counted(len(pairs), 'picture')} cannot be held against the portable ones: %s."
+        return differing(evidence, BASELINE, unlike, lead=lead, gone=None, then=then)
+    numbers = numbers_of(pairs)
+    said = f"The least like the portable pictures is {figures.likeness(worst(known(pairs)).ssim)} like its own"
+    if not evidence.limits.drift:
+        return unsupported(f"How far other machines lie apart was not measured. {said}.", numbers=numbers)
+    found = breach(pairs, evidence.limits.drift)
+    if found is None or found.pair is None:
+        return passed(f"{said}, as far as other machines are.", numbers=numbers)
+    who = sentence_case(picture_name(evidence.case, found.pair.shot, found.pair.index))
+    lead = f"Changed: {who} is further from the portable picture than other machines are: {found.sentence}."
+    return about(evidence, BASELINE, found.pair, lead=lead, gone=None, then=then, numbers=numbers, limit=found.limit)
+
+
+def _nearest(evidence: Evidence, accepted: Baseline, key: tuple[str, int]) -> Pair:
+    """The case's picture beside the accepted one that is most like it."""
+    picture = evidence.rendering.pictures_of()[key]
+    actual = rendered_source(evidence.rendered_here, picture)
+    choices = _shot(accepted, key).pictures
+    same = [choice for choice in choices if choice.sha256 == picture.sha256]
+    if same:
+        return Pair(*key, accepted.path_of(same[0]), actual.path, IDENTICAL)
+    pairs = [pair_of(*key, expected=accepted_source(accepted, choice), actual=actual) for choice in choices]
+    nothing = Pair(*key, actual.path, actual.path, None, "has no accepted picture")
+    return max(pairs, key=lambda pair: pair.alike, default=nothing)
+
+
+def _shot(accepted: Baseline, key: tuple[str, int]) -> AcceptedShot:
+    return accepted.case.shot_of(*key) or AcceptedShot(*key, ())
+
+
+def _departure(evidence: Evidence, accepted: Baseline, shots: Iterable[str]) -> Departure | None:
+    """The first stage in which any of the shots left what was accepted."""
+    for shot in dict.fromkeys(shots):
+        expected, actual = accepted_prints(accepted.case.fingerprints, shot), evidence.rendering.fingerprints_of(shot)
+        gone = departure(expected, actual, subject=evidence.case.subject, rendering=evidence.rendering)
+        if gone:
+            return gone
+    return None

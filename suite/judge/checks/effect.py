@@ -1,0 +1,108 @@
+"""Checks of what a case was made of: the strategy took effect, and nothing else changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from suite import figures
+from suite.judge.evidence import Answer, Evidence, failed, passed, unsupported
+from suite.judge.sentences import ACCEPT, again, counted, exactly, listed
+from suite.rendering import Component, Inventory
+from suite.strategies.effects import bound
+
+ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+WIDTHS = ("float64", "float32", "float16", "bfloat16")  # dtypes that weights are cast to as a whole
+STRAY = 0.001  # share of a component's bytes that buffers may have in another dtype, where its files are not at hand
+
+
+def effect(evidence: Evidence) -> Answer:
+    """Every effect that the strategy promises can be seen in the inventory."""
+    effects = evidence.case.strategy.promise.effects
+    inventory = evidence.rendering.inventory
+    if not effects:
+        return unsupported("It promises no effect that could be seen.")
+    if inventory is None:
+        return failed(f"The worker left no inventory, so no effect can be seen. Run {again(evidence.case)}.")
+    said = [bound(each, evidence.case.subject).complaint(inventory, device=evidence.case.device) for each in effects]
+    complaints = [complaint.rstrip(".") for complaint in said if complaint]
+    if not complaints:
+        return passed(f"{counted(len(effects), 'effect')} asked for, none missing.", numbers={"effects": len(effects)})
+    sentence = f"{len(complaints)} of {counted(len(effects), 'effect')} missing: {'; '.join(complaints)}."
+    sentence += f" The strategy did not do what it says. Run {again(evidence.case)}."
+    return failed(sentence, numbers={"effects": len(effects), "missing": len(complaints)})
+
+
+def inventory(evidence: Evidence) -> Answer:
+    """Byte for byte and dtype for dtype: against the subject's dtype, the reference and the baseline."""
+    found = evidence.rendering.inventory
+    if found is None:
+        return failed(f"The worker left no inventory. Run {again(evidence.case)}.")
+    against = ["the subject's dtype"]
+    for complaint in _strays(evidence, found):
+        return failed(f"{complaint}. Run {again(evidence.case)}.")
+    reference = evidence.reference.rendering if evidence.reference else None
+    if reference and reference.inventory and evidence.case.strategy.promise.reproduces:
+        against.append(reference.strategy)
+        for complaint in _changes(reference.inventory, found, whose=f"{reference.strategy}'s"):
+            return failed(f"{complaint}. Run {again(evidence.case)}.")
+    accepted = evidence.baseline.case if evidence.baseline and not evidence.baseline.portable else None
+    if accepted and accepted.inventory:
+        against.append("the baseline")
+        for complaint in _changes(accepted.inventory, found, whose="the accepted"):
+            return failed(f"{complaint}. If that is right, run {ACCEPT}.")
+    total = sum(component.total_bytes for component in found.components.values())
+    said = f"{counted(len(found.components), 'component')} as they should be by {listed(against)}."
+    return passed(said, numbers={"bytes": float(total)})
+
+
+def _changes(expected: Inventory, found: Inventory, *, whose: str) -> Iterator[str]:
+    """Components and dtypes whose bytes are not the expected ones, in words."""
+    for name, component in found.components.items():
+        if name not in expected.components:
+            yield f"{name} is there, and is not in {whose} inventory"
+            continue
+        other = expected.components[name]
+        for dtype, ours, theirs in _by_dtype(component, other):
+            one, before = exactly(ours, theirs)
+            yield f"{name} holds {one} of {dtype} where {whose} holds {before}"
+    for name in expected.components:
+        if name not in found.components:
+            yield f"{name} is missing, and is in {whose} inventory"
+
+
+def _by_dtype(component: Component, other: Component) -> Iterator[tuple[str, int, int]]:
+    ours = {**component.bytes_by_dtype, "quantized weights": component.quantized_bytes}
+    theirs = {**other.bytes_by_dtype, "quantized weights": other.quantized_bytes}
+    for dtype in sorted({*ours, *theirs}):
+        if ours.get(dtype, 0) != theirs.get(dtype, 0):
+            yield dtype, ours.get(dtype, 0), theirs.get(dtype, 0)
+
+
+def _strays(evidence: Evidence, found: Inventory) -> Iterator[str]:
+    """Weights that a library kept in another dtype than the one it was asked for, whatever `.dtype` says.
+
+    A component that was quantized, or that was cast as a whole to another dtype, is left to the strategy's effects.
+    """
+    due = evidence.case.subject.dtype
+    for name, component in found.components.items():
+        sizes = component.bytes_by_dtype
+        if component.quantized_bytes or not sizes.get(due) or sizes[due] < max(sizes.values()):
+            continue
+        for dtype in WIDTHS:
+            if dtype != due and _is_stray(component, dtype, due=due, on_disk=evidence.on_disk.get(name)):
+                share = figures.percent(sizes[dtype] / component.total_bytes)
+                size = exactly(sizes[dtype], 0)[0]
+                yield f"{name} holds {size} of {dtype}, {share} of it, where all its weights should be {due}"
+
+
+def _is_stray(component: Component, dtype: str, *, due: str, on_disk: int | None) -> bool:
+    """Whether bytes of another dtype are weights, not the odd buffer that a module keeps for itself.
+
+    The files on disk tell: if the due dtype holds fewer numbers than they do, weights are missing from it.
+    """
+    size = component.bytes_by_dtype.get(dtype, 0)
+    if not size:
+        return False
+    if on_disk is not None and due in ITEM_BYTES:
+        return component.bytes_by_dtype[due] // ITEM_BYTES[due] < on_disk
+    return size > STRAY * component.total_bytes

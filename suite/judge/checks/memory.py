@@ -1,0 +1,170 @@
+"""Checks of a case's memory: under its ceilings, less than promised, and all of it given back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from suite.amounts import amount
+from suite.judge.evidence import Answer, Evidence, crashed, failed, passed, unsupported
+from suite.judge.sentences import ACCEPT, again, counted, exactly, listed, origin
+from suite.judge.verdict import Limit
+from suite.rendering import PHASES, Memory
+from suite.store.limits import WHOLE, Band
+
+ALLOCATED = "allocated"
+UNDER = " Something may not have been loaded; if it is an improvement, python -m suite accept --trim lowers the limits."
+LOOSE = 1.1  # a ceiling this many times above what is used has become too loose to notice anything
+
+
+def ceiling(evidence: Evidence) -> Answer:
+    """Each phase's allocated peak, and the largest of them, within what was measured."""
+    memory = evidence.rendering.memory
+    peaks = dict(_peaks(memory))
+    if memory is None or not peaks:
+        return unsupported(_unmeasured(memory, ALLOCATED, "GPU memory"))
+    numbers = {f"{ALLOCATED} {phase}": float(peak) for phase, peak in peaks.items()}
+    bands = evidence.limits.memory
+    judged = [(phase, peak, bands[phase]) for phase, peak in peaks.items() if phase in bands]
+    published = _published(evidence, memory)
+    for phase, peak, band in judged:
+        limit = band.broken(peak)
+        if limit:
+            return failed(_beyond(evidence, phase, peak, band, limit) + published, numbers=numbers, limit=limit)
+    if not judged:
+        said = f"No ceiling was measured for this machine; run {ACCEPT}. It peaks at {amount(peaks[WHOLE])}.{published}"
+        return unsupported(said, numbers=numbers)
+    return _under(judged, published, numbers=numbers)
+
+
+def _under(judged: list[tuple[str, int, Band]], published: str, *, numbers: dict[str, float]) -> Answer:
+    phase, peak, band = max(judged, key=lambda entry: (entry[0] == WHOLE, entry[1]))
+    limit = band.ceiling or band.floor
+    sentence = f"{counted(len(judged), 'peak')} within limits; {_told(phase)} {amount(peak)}"
+    if limit:
+        sentence += f", {'at most' if band.ceiling else 'at least'} {amount(limit.value)} ({origin(limit)})"
+    loose = [name for name, found, b in judged if b.ceiling and b.ceiling.value > max(found, 1) * LOOSE]
+    hint = f" Too loose by now: {listed(loose)}; python -m suite accept --trim tightens them." if loose else ""
+    return passed(f"{sentence}.{published}{hint}", numbers=numbers, limit=limit)
+
+
+def _beyond(evidence: Evidence, phase: str, peak: int, band: Band, limit: Limit) -> str:
+    found, bound = exactly(peak, round(limit.value))
+    over = limit is band.ceiling
+    away = f"{amount(abs(peak - limit.value))} {'more' if over else 'less'}"
+    why = "" if over else UNDER
+    word = "ceiling" if over else "floor"
+    first = f"{_told(phase)} {found}, {away} than the {word} of {bound} ({origin(limit)})."
+    return f"{first[0].upper()}{first[1:]}{why} Run {again(evidence.case)}."
+
+
+def _published(evidence: Evidence, memory: Memory) -> str:
+    """How the driver's view compares with what somebody else reported; told, never judged."""
+    value = evidence.limits.published.value if evidence.limits.published else None
+    seen = [(figure, memory.peak(figure)) for figure in ("driver", "reserved", ALLOCATED)]
+    figure, peak = next(((name, found) for name, found in seen if found is not None), ("", None))
+    if value is None or peak is None:
+        return ""
+    if peak <= value:
+        return f" The published {amount(value)} is met ({figure}: {amount(peak)})."
+    return f" The published {amount(value)} is missed by {amount(peak - value)} ({figure}: {amount(peak)})."
+
+
+def less(evidence: Evidence) -> Answer:
+    """A smaller allocated peak than the strategy that the promise names, in the same run."""
+    made = evidence.case.strategy.promise
+    named = made.less_memory_than
+    if named is None:
+        return unsupported("It does not promise to use less memory than another.")
+    memory = evidence.rendering.memory
+    ours = memory.peak(ALLOCATED, made.less_during) if memory else None
+    if ours is None:
+        return unsupported(_unmeasured(memory, ALLOCATED, "GPU memory"))
+    if evidence.yardstick is None:
+        return unsupported(f"{named}, than which it must use less, was not rendered in this run.")
+    other = evidence.yardstick.rendering
+    if other.crash is not None:
+        return crashed(f"{named}, than which it must use less, crashed: {other.crash.sentence}")
+    theirs = other.memory.peak(ALLOCATED, made.less_during) if other.memory else None
+    if theirs is None:
+        return unsupported(f"The memory of {named} was not measured in this run.")
+    return _compared(evidence, ours, theirs, named=named)
+
+
+def _compared(evidence: Evidence, ours: int, theirs: int, *, named: str) -> Answer:
+    during = evidence.case.strategy.promise.less_during
+    when = "" if during == PHASES else f" during {listed(during)}"
+    one, other = exactly(ours, theirs)
+    numbers = {ALLOCATED: float(ours), f"{ALLOCATED} by {named}": float(theirs)}
+    limit = Limit(float(theirs), f"less than {named} in the same run")
+    if ours < theirs:
+        said = f"It peaks at {one}{when}, {amount(theirs - ours)} less than {named}."
+        return passed(said, numbers=numbers, limit=limit)
+    more = f"{amount(ours - theirs)} more than" if ours > theirs else "no less than"
+    said = f"It peaks at {one}{when}, {more} {named} with {other}, and promises less. Run {again(evidence.case)}."
+    return failed(said, numbers=numbers, limit=limit)
+
+
+def gives_back(evidence: Evidence) -> Answer:
+    """Nothing of the pipeline stays on the GPU once it is freed."""
+    memory = evidence.rendering.memory
+    if memory is None or memory.held_after is None:
+        return unsupported(_unmeasured(memory, "held_after", "What stays on a GPU"))
+    allowed = _allowance(evidence)
+    held, numbers = memory.held_after, {"held after": float(memory.held_after)}
+    one, other = exactly(held, round(allowed.value))
+    at_most = f"at most {other} may ({origin(allowed)})"
+    if held <= allowed.value:
+        said = f"{one} stay on the GPU, {at_most}." if held else "Everything is given back."
+        return passed(said, numbers=numbers, limit=allowed)
+    said = f"{one} stay on the GPU once the pipeline is freed, {at_most}: something still refers to its weights."
+    return failed(f"{said} Run {again(evidence.case)}.", numbers=numbers, limit=allowed)
+
+
+def _allowance(evidence: Evidence) -> Limit:
+    """What was measured, else what the reference holds in the same run, else nothing."""
+    band = evidence.limits.gives_back
+    if band is not None and band.ceiling is not None:
+        return band.ceiling
+    reference = evidence.reference.rendering if evidence.reference else None
+    held = reference.memory.held_after if reference and reference.memory else None
+    if not reference or not held:
+        return Limit(0.0, "nothing was seen to stay")
+    return Limit(float(held), f"as much as {reference.strategy} holds in the same run")
+
+
+def host(evidence: Evidence) -> Answer:
+    """The worker's own peak of resident memory."""
+    memory = evidence.rendering.memory
+    if memory is None or memory.host_peak is None:
+        return unsupported(_unmeasured(memory, "host", "Host memory"))
+    peak, numbers = memory.host_peak, {"host peak": float(memory.host_peak)}
+    band = evidence.limits.host
+    limit = band.ceiling or band.floor if band else None
+    if band is None or limit is None:
+        said = f"No ceiling was measured for this machine; run {ACCEPT}. It peaks at {amount(peak)}."
+        return unsupported(said, numbers=numbers)
+    broken = band.broken(peak)
+    if broken:
+        return failed(_beyond(evidence, "host", peak, band, broken), numbers=numbers, limit=broken)
+    found, bound = exactly(peak, round(limit.value))
+    word = "at most" if band.ceiling else "at least"
+    return passed(f"It peaks at {found}, {word} {bound} ({origin(limit)}).", numbers=numbers, limit=limit)
+
+
+def _peaks(memory: Memory | None) -> Iterator[tuple[str, int]]:
+    """The allocated peak of each phase, and the largest of them."""
+    if memory is None:
+        return
+    for phase, phases in [*((phase, (phase,)) for phase in PHASES), (WHOLE, PHASES)]:
+        peak = memory.peak(ALLOCATED, phases)
+        if peak is not None:
+            yield phase, peak
+
+
+def _unmeasured(memory: Memory | None, figure: str, what: str) -> str:
+    reason = memory.unavailable.get(figure) if memory else "the worker measured no memory"
+    return f"{what} was not measured: {(reason or 'not available on this machine').rstrip('.')}."
+
+
+def _told(phase: str) -> str:
+    return {WHOLE: "the whole peaks at", "host": "host memory peaks at"}.get(phase, f"{phase} peaks at")

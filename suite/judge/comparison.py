@@ -1,0 +1,147 @@
+"""Comparison: the pictures of a case beside those they are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from suite.judge.evidence import Evidence, Rendered
+from suite.judge.likeness import IDENTICAL, Likeness, compare, first_change, mismatch, similarity
+from suite.judge.sentences import picture_name
+from suite.pictures import Pixels, read_png
+from suite.refusal import Refusal
+from suite.rendering import Picture
+from suite.store.baselines import AcceptedPicture, Baseline, read_picture
+from suite.store.objections import sound_pixels
+
+FOLDER = "pictures"  # within the run: differences, and copies of what lies outside of it
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An expected and an actual picture of one shot: how alike they are, or why they cannot be compared."""
+
+    shot: str
+    index: int
+    expected: Path
+    actual: Path
+    likeness: Likeness | None
+    trouble: str | None = None
+    first: tuple[int, int] | None = None  # row and column of the first pixel that differs
+
+    @property
+    def identical(self) -> bool:
+        return self.likeness is not None and self.likeness.identical
+
+    @property
+    def alike(self) -> float:
+        """For sorting the worst pair first: one that cannot be compared is the worst."""
+        return -2.0 if self.likeness is None else self.likeness.ssim
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a picture lies, and how to read it so that it is known to be the one that was meant."""
+
+    path: Path
+    read: Callable[[], Pixels]
+
+
+def rendered_source(rendered: Rendered, picture: Picture) -> Source:
+    return Source(rendered.path_of(picture), partial(sound_pixels, picture, rendered.folder))
+
+
+def accepted_source(baseline: Baseline, picture: AcceptedPicture) -> Source:
+    return Source(baseline.path_of(picture), partial(read_picture, baseline, picture))
+
+
+def pair_up(evidence: Evidence, reference: Rendered) -> list[Pair]:
+    """Each picture of the case's first take beside the reference's; what the reference lacks is trouble."""
+    ours, theirs = evidence.rendered_here, reference.rendering.pictures_of()
+    return [_beside(ours, picture, reference, theirs.get(key)) for key, picture in ours.rendering.pictures_of().items()]
+
+
+def pair_of(shot: str, index: int, *, expected: Source, actual: Source) -> Pair:
+    """Compare two pictures, whatever their files hold."""
+    try:
+        one, other = expected.read(), actual.read()
+    except Refusal as refusal:
+        return Pair(shot, index, expected.path, actual.path, None, f"cannot be compared: {refusal}".rstrip("."))
+    trouble = mismatch(one, other)
+    if trouble:
+        return Pair(shot, index, expected.path, actual.path, None, trouble)
+    first = first_change(one, other)
+    return Pair(shot, index, expected.path, actual.path, compare(one, other), first=first)
+
+
+def stranger(evidence: Evidence, reference: Rendered, pairs: Iterable[Pair]) -> str | None:
+    """The first picture that is more like another shot's reference than its own, in a sentence."""
+    theirs = {key: reference.path_of(picture) for key, picture in reference.rendering.pictures_of().items()}
+    seen: dict[Path, Pixels] = {}
+    for pair in pairs:
+        if pair.likeness is None or pair.identical:
+            continue
+        others = {key: path for key, path in theirs.items() if key != (pair.shot, pair.index)}
+        rival = _nearer(pair, others, seen)
+        if rival:
+            own = picture_name(evidence.case, pair.shot, pair.index)
+            return f"{own} is more like {picture_name(evidence.case, *rival)} than like its own reference"
+    return None
+
+
+def pictures_of(evidence: Evidence, check: str, pair: Pair) -> dict[str, str]:
+    """Where expected, actual and difference lie within the run; the difference is yet to be drawn."""
+    name = f"{evidence.case.id}-{'-'.join(check.split())}-{pair.shot}-{pair.index}-difference.png"
+    return {
+        "expected": _within(evidence.run, pair.expected),
+        "actual": _within(evidence.run, pair.actual),
+        "difference": f"{FOLDER}/{name}",
+    }
+
+
+def where_to_look(evidence: Evidence, pictures: Mapping[str, str]) -> str:
+    """`See runs/…/pictures/…-difference.png.`"""
+    path = Path(pictures["difference"])
+    return f"See {evidence.run / path if evidence.run is not None else path}."
+
+
+def _beside(ours: Rendered, picture: Picture, reference: Rendered, other: Picture | None) -> Pair:
+    actual = rendered_source(ours, picture)
+    if other is None:
+        return Pair(picture.shot, picture.index, actual.path, actual.path, None, "has no picture to be held against")
+    expected = rendered_source(reference, other)
+    if (picture.sha256, picture.mode) == (other.sha256, other.mode):
+        return Pair(picture.shot, picture.index, expected.path, actual.path, IDENTICAL)
+    return pair_of(picture.shot, picture.index, expected=expected, actual=actual)
+
+
+def _nearer(pair: Pair, others: Mapping[tuple[str, int], Path], seen: dict[Path, Pixels]) -> tuple[str, int] | None:
+    """Another picture that resembles this one more than its own reference does, and is not that reference's twin."""
+    if pair.likeness is None:
+        return None
+    own, actual = _remembered(pair.expected, seen), _remembered(pair.actual, seen)
+    if own is None or actual is None:
+        return None
+    for key, path in others.items():
+        other = _remembered(path, seen)
+        if other is None or other.shape != actual.shape:
+            continue
+        if similarity(other, actual) > pair.likeness.ssim > similarity(other, own):
+            return key
+    return None
+
+
+def _remembered(path: Path, seen: dict[Path, Pixels]) -> Pixels | None:
+    try:
+        return seen.setdefault(path, read_png(path)) if path not in seen else seen[path]
+    except Refusal:
+        return None
+
+
+def _within(run: Path | None, path: Path) -> str:
+    try:
+        return path.relative_to(run).as_posix() if run is not None else path.as_posix()
+    except ValueError:
+        return path.as_posix()

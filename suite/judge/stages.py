@@ -1,0 +1,75 @@
+"""The first stage at which a case left what it is held against, and the library that works there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from suite.rendering import DECODED, POOLED, STAGES, T5, Component, Fingerprint, Rendering
+from suite.subjects.subject import Subject
+
+Prints = Mapping[str, Fingerprint]  # stage -> fingerprint
+
+
+@dataclass(frozen=True)
+class Departure:
+    """Where two renderings of one shot part, and by whose doing, most likely."""
+
+    stage: str
+    step: int | None
+    suspects: str
+
+    @property
+    def sentence(self) -> str:
+        return f"It first differs at {self.place}: most likely {self.suspects}."
+
+    @property
+    def place(self) -> str:
+        named = self.stage if self.step is None else f"{self.stage} (step {self.step})"
+        return named if self.stage in (T5, POOLED) else f"the {named}"
+
+
+def departure(expected: Prints, actual: Prints, *, subject: Subject, rendering: Rendering) -> Departure | None:
+    """The first stage that both know and in which they differ; None where no stage tells."""
+    for stage in STAGES:
+        ours, theirs = actual.get(stage), expected.get(stage)
+        if ours is not None and theirs is not None and ours.sha256 != theirs.sha256:
+            return Departure(stage, ours.step, suspects(stage, subject=subject, rendering=rendering))
+    return None
+
+
+def accepted_prints(fingerprints: Iterable[Fingerprint], shot: str) -> dict[str, Fingerprint]:
+    """The accepted fingerprints of one shot, by stage."""
+    return {entry.stage: entry for entry in fingerprints if entry.shot == shot}
+
+
+def suspects(stage: str, *, subject: Subject, rendering: Rendering) -> str:
+    """The libraries at work in a stage, the one that owns it first."""
+    component = _component(stage, subject=subject, rendering=rendering)
+    names = _owners(stage)
+    if component is not None and component.quantized_bytes:
+        names.append("bitsandbytes" if _is_bitsandbytes(component) else "the quantizing library")
+    if component is not None and any(component.hooks.values()):
+        names.append("the hooks that move its weights (" + ", ".join(sorted(component.hooks)) + ")")
+    return " or ".join(names)
+
+
+def _owners(stage: str) -> list[str]:
+    if stage in (T5, POOLED):
+        return ["transformers", "tokenizers"]
+    return ["diffusers' VAE", "torch"] if stage == DECODED else ["diffusers"]
+
+
+def _component(stage: str, *, subject: Subject, rendering: Rendering) -> Component | None:
+    """The component that a stage comes out of."""
+    if rendering.inventory is None:
+        return None
+    encoders = subject.encoders or ("",)
+    name = {T5: encoders[-1], POOLED: encoders[0], DECODED: "vae"}.get(stage, subject.denoiser)
+    return rendering.inventory.components.get(name)
+
+
+def _is_bitsandbytes(component: Component) -> bool:
+    return any(
+        name.startswith(("Linear4bit", "Linear8bit", "LinearNF4", "LinearFP4")) for name in component.module_classes
+    )

@@ -1,0 +1,66 @@
+"""Wholeness: what every rendering owes whatever it is held against: all pictures, of the right size, showing something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from suite.judge.evidence import Evidence, Rendered
+from suite.judge.likeness import blankness
+from suite.judge.sentences import picture_name
+from suite.refusal import Refusal
+from suite.rendering import Picture
+from suite.store.objections import sound_pixels
+from suite.subjects.subject import Shot
+
+GRAIN = 16  # pixels: the pipeline rounds other sizes to a multiple of this
+
+
+def flaw(evidence: Evidence) -> str | None:
+    """The first thing that is wrong with the rendering by itself, in a sentence without its full stop."""
+    return next(_flaws(evidence), None)
+
+
+def _flaws(evidence: Evidence) -> Iterator[str]:
+    rendered = evidence.rendered
+    if rendered is None:
+        return
+    for shot in evidence.case.shots:
+        yield from _of_shot(evidence, rendered, shot)
+    yield from _not_finite(rendered)
+    for picture in rendered.rendering.pictures_of().values():
+        found = _of_picture(rendered, picture)
+        if found:
+            yield f"{picture_name(evidence.case, picture.shot, picture.index)} {found}"
+
+
+def _of_shot(evidence: Evidence, rendered: Rendered, shot: Shot) -> Iterator[str]:
+    rendering = rendered.rendering
+    indices = {index for name, index in rendering.pictures_of() if name == shot.name}
+    if indices != set(range(shot.pictures)):
+        yield f"shot '{shot.name}' gave {len(indices)} of the {shot.pictures} pictures asked for"
+    if rendering.recipes.get(shot.name) != shot.recipe:
+        yield f"shot '{shot.name}' was rendered with another recipe than the subject has now, so render it again"
+    for (name, index), picture in rendering.pictures_of().items():
+        if name == shot.name and not _is_of_size(picture, shot):
+            wanted, found = f"{shot.width}×{shot.height}", f"{picture.width}×{picture.height}"
+            yield f"{picture_name(evidence.case, name, index)} is {found} where {wanted} was asked for"
+
+
+def _is_of_size(picture: Picture, shot: Shot) -> bool:
+    wanted = ((shot.height, picture.height), (shot.width, picture.width))
+    return all(asked is None or asked % GRAIN or asked == got for asked, got in wanted)
+
+
+def _not_finite(rendered: Rendered) -> Iterator[str]:
+    for entry in rendered.rendering.fingerprints:
+        if not entry.finite:
+            yield f"shot '{entry.shot}' has a NaN or an infinity in its {entry.stage}"
+
+
+def _of_picture(rendered: Rendered, picture: Picture) -> str | None:
+    try:
+        pixels = sound_pixels(picture, rendered.folder)
+    except Refusal as refusal:
+        return f"cannot be judged: {str(refusal).rstrip('.')}"
+    blank = blankness(pixels)
+    return f"shows nothing: it is {blank} all over" if blank else None
