@@ -1,0 +1,165 @@
+"""Tests of what no single module can hold: the README tells the truth, and the rules of the house are kept."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from suite.strategies import STRATEGIES
+from suite.supported import OLDEST, PYTHONS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+HEAVY = {"torch", "diffusers", "transformers", "accelerate", "bitsandbytes"}
+WRITTEN = {".py", ".md", ".toml", ".txt", ".ini", ".yml", ".json", ""}
+
+
+def files() -> list[Path]:
+    """The files that belong to the repository."""
+    try:
+        command = ["git", "ls-files", "-z"]
+        names = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout.split("\0")
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this is no git checkout")
+    return [ROOT / name for name in names if name and (ROOT / name).is_file()]
+
+
+def modules() -> list[Path]:
+    return sorted((ROOT / "suite").rglob("*.py"))
+
+
+def imports(path: Path, *, nested: bool) -> Iterator[str]:
+    """The modules that a file imports, at its top level or anywhere."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree) if nested else tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def requirements(name: str) -> dict[str, Requirement]:
+    lines = (line.partition("#")[0].strip() for line in (ROOT / "requirements" / name).read_text().splitlines())
+    found = (Requirement(line) for line in lines if line and not line.startswith("-"))
+    return {one.name.lower().replace("_", "-"): one for one in found}
+
+
+def python(code: str, **environment: str) -> str:
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_no_file_names_a_place_on_somebodys_machine() -> None:
+    """Paths of one machine mean nothing on another."""
+    place = re.compile(r"(?<![\w.~:/-])/(?:" + "|".join(["work", "root", "home", "Users"]) + r")/\w")
+    texts = [path for path in files() if path.suffix in WRITTEN and path.stat().st_size < 1_000_000]
+    assert [str(path) for path in texts if place.search(path.read_text(errors="replace"))] == []
+
+
+def test_the_repository_is_small() -> None:
+    """A clone is at most 150 MB, and no single file is larger than 100 MB."""
+    sizes = [path.stat().st_size for path in files()]
+    assert sum(sizes) < 150e6
+    assert max(sizes) < 100e6
+
+
+def test_the_readme_tells_every_option_and_its_default() -> None:
+    """The table in the README has the options that pytest has, with the defaults that pytest tells."""
+    command = [sys.executable, "-m", "pytest", "--help", "-p", "no:cacheprovider"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True).stdout
+    ours = re.search(r"\nFluxgate:\n(.*?)\n\S", shown, re.DOTALL)
+    assert ours is not None
+    plain = " ".join(ours[1].split())
+    told = dict(re.findall(r"(--[a-z-]+).*?(?:\(default: ([^)]*)\)|(?= --|$))", plain))
+    table = dict(re.findall(r"^\| `(--[a-z-]+)[^`]*` \| `?([^|`]*)`? \|", README, re.MULTILINE))
+    assert set(told) == set(table)
+    assert {name: value for name, value in table.items() if value not in ("none", "off")} == {
+        name: value for name, value in told.items() if value
+    }
+
+
+def test_the_readme_names_every_mark() -> None:
+    """Each family of strategies can be chosen by a mark that the README names."""
+    families = {strategy.family for strategy in STRATEGIES}
+    assert [family for family in families if f"`{family}`" not in README] == []
+
+
+@pytest.mark.parametrize("package", OLDEST)
+def test_the_supported_range_is_told_alike_everywhere(package: str) -> None:
+    """Code, requirements and README name the same oldest release."""
+    assert str(requirements("ranges.txt")[package].specifier) == f">={OLDEST[package]}"
+    assert f"| {package} | {OLDEST[package]} and newer" in README
+
+
+def test_the_supported_pythons_are_told_alike_everywhere() -> None:
+    """Code, metadata and README name the same Pythons."""
+    (_, low), (_, high) = PYTHONS
+    assert f'requires-python = ">=3.{low},<3.{high + 1}"' in (ROOT / "pyproject.toml").read_text()
+    assert f"| Python | 3.{low} to 3.{high} |" in README
+
+
+@pytest.mark.parametrize("name", ["known-good.txt", "oldest.txt"])
+def test_the_pinned_sets_lie_within_the_ranges(name: str) -> None:
+    """Whatever is needed is pinned to one version, and that version is supported."""
+    pins = {package: next(iter(pin.specifier)) for package, pin in requirements(name).items()}
+    assert {pin.operator for pin in pins.values()} == {"=="}
+    needed = requirements("ranges.txt") | requirements("tests.txt")
+    assert [package for package in needed if package not in pins] == []
+    assert [str(one) for package, one in needed.items() if not one.specifier.contains(pins[package].version)] == []
+
+
+def test_continuous_integration_runs_what_the_readme_tells() -> None:
+    """The command for the tests is the one that every change must pass."""
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert "tox run -e tests" in README
+    assert 'tox" run -e tests' in script.read_text()
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_heavy_libraries_are_imported_late(path: Path) -> None:
+    """No module imports torch or its friends when it is imported, and only conformance tests import pytest."""
+    found = {name.partition(".")[0] for name in imports(path, nested=False)}
+    assert found & HEAVY == set()
+    if not path.name.startswith("test_"):
+        everywhere = {name.partition(".")[0] for name in imports(path, nested=True)}
+        assert everywhere & {"pytest", "_pytest"} == set()
+
+
+def test_judging_needs_no_torch() -> None:
+    """The command line, the judge and the report can be imported where torch and diffusers are not installed."""
+    code = "import sys; sys.modules.update(dict.fromkeys(('torch', 'diffusers', 'transformers'))); import suite.__main__"
+    python(code + "; import suite.judge, suite.report")
+
+
+def test_imports_point_one_way() -> None:
+    """A module imports nothing that stands above it."""
+    ladder = ["machine", "subjects", "strategies", "cases", "render", "store", "judge", "report", "__main__"]
+    height = {name: number for number, name in enumerate(ladder)}
+    wrong = []
+    for path in modules():
+        own = path.relative_to(ROOT / "suite").parts[0].removesuffix(".py")
+        for name in imports(path, nested=True):
+            other = name.split(".")[1] if name.startswith("suite.") else own
+            if height.get(other, 0) > height.get(own, len(ladder)):
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert wrong == []
+
+
+def test_functions_are_short() -> None:
+    """Nine functions in ten have fewer than 35 lines, and half of them fewer than 10."""
+    trees = (ast.parse(path.read_text()) for path in [*modules(), ROOT / "conftest.py"])
+    nodes = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    lengths = sorted((node.end_lineno or 0) - node.lineno + 1 for node in nodes)
+    assert lengths[len(lengths) * 9 // 10] < 35
+    assert lengths[len(lengths) // 2] < 10
