@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from suite.calibration.floors import SIDES, Finding, Margin
 from suite.store.limits import Band
 
-HEAD = "| control | n | rejected | by | legal at worst | limit | control at best |\n| --- | --- | --- | --- | --- | --- | --- |"
+HEAD = (
+    "| control | n | rejected | by | legal at worst | limit | control at best |\n"
+    "| --- | --- | --- | --- | --- | --- | --- |"
+)
 
 
 def page(findings: Iterable[Finding], *, about: str) -> str:
