@@ -24,9 +24,14 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f}".rstrip("0").rstrip(".") + "%"
 
 
-def likeness(number: float) -> str:
+def likeness(number: float, *, digits: int | None = None) -> str:
     """A similarity cut, not rounded, so that nothing but the identical reads 1."""
     if not number < 1:
         return "1" if number == 1 else str(number)
-    digits = 3 if number < 0.999 else 6
+    digits = digits or (3 if number < 0.999 else 6)
     return f"{math.floor(number * 10**digits) / 10**digits:.{digits}f}"
+
+
+def brief(number: float) -> str:
+    """Seconds in five characters or so, for a table: `0.06s`, `12.3s`, `5m03s`."""
+    return seconds(number).replace(" min ", "m").replace(" s", "s")

@@ -122,7 +122,7 @@ def mismatch(expected: Pixels, actual: Pixels) -> str | None:
 
 
 def blankness(pixels: Pixels) -> str | None:
-    """What a picture shows when it shows nothing: 'black', 'white', 'grey' or one colour; None if it shows something."""
+    """'black', 'white', 'grey' or one colour, for a picture that shows nothing else; None for one that does."""
     levels = pixels.reshape(pixels.shape[0] * pixels.shape[1], -1)[:, :3]
     low, high = np.quantile(levels, (ORDINARY, 1 - ORDINARY), axis=0)
     if float((high - low).max()) >= FLAT:

@@ -1,4 +1,4 @@
-"""Wholeness: what every rendering owes whatever it is held against: all pictures, of the right size, showing something."""
+"""Wholeness: what every rendering owes by itself: all pictures, of the right size, showing something."""
 
 from __future__ import annotations
 

@@ -1,0 +1,72 @@
+"""Gathering: the evidence for a case, out of its run and of what is kept from earlier ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from suite.cases import Case
+from suite.judge.case import judge_case
+from suite.judge.evidence import Evidence, Rendered
+from suite.judge.illustration import illustrate
+from suite.judge.verdict import CHECKS, Verdict
+from suite.machine import Machine, Stack
+from suite.store import baselines, known_failures, limits
+from suite.store.known_failures import KnownFailure
+from suite.subjects.subject import Subject
+
+RenderedBy = Callable[[str], Rendered | None]  # case id -> what it gave in this run, if it is there
+
+
+@dataclass(frozen=True)
+class Standards:
+    """What the cases of a run are held against besides each other."""
+
+    machine: Machine
+    stack: Stack
+    store: Path | None = None  # the folder of baselines
+    known: tuple[KnownFailure, ...] = ()
+    require_baseline: bool = False
+    on_disk: Callable[[Subject], Mapping[str, int]] = field(default=lambda subject: {})  # component -> numbers
+    history: Callable[[str], Mapping[str, tuple[float, ...]]] = field(default=lambda case_id: {})  # phase -> seconds
+
+
+def gather(case: Case, rendered: RenderedBy, standards: Standards, *, run: Path | None = None) -> Evidence:
+    """All that the judge of this case may look at; renderings of other cases are asked for by their id."""
+    subject, promise = case.subject, case.strategy.promise
+    mine = rendered(case.id) if case.unsupported is None else None
+    if mine is None or mine.rendering.crash is not None:
+        return Evidence(case, mine, known=_known(case, standards), run=run)
+    store, machine = standards.store, standards.machine.id
+    return Evidence(
+        case,
+        mine,
+        reference=rendered(f"{subject.name}-{promise.reference}") if promise.reference else None,
+        yardstick=rendered(f"{subject.name}-{promise.less_memory_than}") if promise.less_memory_than else None,
+        baseline=baselines.find(store, machine, subject.name, case.strategy.name) if store else None,
+        limits=limits.for_case(store, machine, subject, case.strategy.name) if store else limits.CaseLimits(),
+        known=_known(case, standards),
+        require_baseline=standards.require_baseline,
+        on_disk=standards.on_disk(subject),
+        history=standards.history(case.id),
+        run=run,
+    )
+
+
+def judge_cases(
+    cases: Iterable[Case], rendered: RenderedBy, standards: Standards, *, run: Path | None = None
+) -> tuple[Verdict, ...]:
+    """The verdicts of all cases, in order; with a run's folder, the pictures of what failed are drawn into it."""
+    verdicts = [verdict for case in cases for verdict in judge_case(gather(case, rendered, standards, run=run))]
+    return tuple(illustrate(verdicts, run) if run is not None else verdicts)
+
+
+def _known(case: Case, standards: Standards) -> dict[str, KnownFailure]:
+    found = {
+        check: known_failures.expected(
+            standards.known, (case.subject.name, case.strategy.name, check), device=case.device, stack=standards.stack
+        )
+        for check in CHECKS
+    }
+    return {check: entry for check, entry in found.items() if entry is not None}

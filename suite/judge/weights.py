@@ -1,0 +1,47 @@
+"""How many numbers a pipeline's weight files hold, from their headers alone."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+
+import msgspec
+
+LARGEST_HEADER = 50_000_000  # bytes; those of FLUX.1-dev have some tens of thousands
+FLOATING = frozenset({"F64", "F32", "F16", "BF16"})
+_WEIGHTS = re.compile(r"(model|diffusion_pytorch_model)(-\d{5}-of-\d{5})?\.safetensors")  # not a variant such as .fp16
+
+
+class _Tensor(msgspec.Struct):
+    dtype: str
+    shape: list[int]
+
+
+def numbers_on_disk(folder: Path) -> dict[str, int]:
+    """Component -> how many floating-point numbers its files hold; one whose files cannot be read is left out."""
+    counts = {}
+    for component in sorted(path for path in folder.glob("*/") if path.is_dir()):
+        files = [path for path in sorted(component.iterdir()) if _WEIGHTS.fullmatch(path.name)]
+        try:
+            count = sum(number for path in files for number in _numbers(path))
+        except (OSError, ValueError, struct.error, msgspec.MsgspecError):
+            continue
+        if count:
+            counts[component.name] = count
+    return counts
+
+
+def _numbers(path: Path) -> Iterator[int]:
+    with path.open("rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        if length > LARGEST_HEADER:
+            raise ValueError(f"{path} claims a header of {length:,} bytes")
+        header = msgspec.json.decode(stream.read(length), type=dict[str, msgspec.Raw])
+    for name, raw in header.items():
+        if name != "__metadata__":
+            tensor = msgspec.json.decode(raw, type=_Tensor)
+            if tensor.dtype in FLOATING:
+                yield prod(tensor.shape)

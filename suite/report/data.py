@@ -1,0 +1,41 @@
+"""The report as JSON, for programs: every verdict with its evidence, and each case's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from suite.judge.verdict import Verdict
+from suite.machine import Machine, Stack
+from suite.rendering import Rendering
+from suite.report.summary import Row, counts, rows
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run's report."""
+
+    run: str
+    machine: Machine
+    stack: Stack
+    counts: dict[str, int]
+    cases: tuple[Row, ...]
+    verdicts: tuple[Verdict, ...]
+    schema: int = SCHEMA
+
+
+def report(
+    verdicts: Iterable[Verdict], renderings: Mapping[str, Rendering], *, run: str, machine: Machine, stack: Stack
+) -> Report:
+    """The whole report as one value."""
+    verdicts = tuple(verdicts)
+    return Report(run, machine, stack, counts(verdicts), tuple(rows(verdicts, renderings)), verdicts)
+
+
+def as_json(found: Report) -> bytes:
+    """The report as JSON that a person can read; a number that is not finite becomes null."""
+    return msgspec.json.format(msgspec.json.encode(found, order="sorted"), indent=2) + b"\n"

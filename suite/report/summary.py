@@ -1,0 +1,108 @@
+"""Summary: one row for each case, with its verdicts and its figures, and the counts under them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from suite.judge.verdict import (
+    CHECKS,
+    CRASHED,
+    FAILED,
+    KNOWN_FAILURE,
+    NOT_SELECTED,
+    PASSED,
+    PROMISE,
+    STATUSES,
+    Verdict,
+)
+from suite.rendering import PHASES, Rendering
+from suite.store.limits import SSIM
+
+RED = (FAILED, CRASHED)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case: a status for each check, peaks in bytes, seconds and likeness where they are known."""
+
+    subject: str
+    strategy: str
+    statuses: dict[str, str]
+    figure: str  # which memory the peaks are of: "allocated" on a GPU, "host" elsewhere
+    peaks: dict[str, int | None]  # phase, and "whole"
+    seconds: float | None  # load and the first take of every shot
+    likeness: float | None  # the least alike picture's SSIM to its reference
+
+
+def rows(verdicts: Iterable[Verdict], renderings: Mapping[str, Rendering]) -> list[Row]:
+    """A row for each case that has a verdict, in the order in which they come."""
+    of_case: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        of_case.setdefault(verdict.case_id, []).append(verdict)
+    return [_row(found, renderings.get(case_id)) for case_id, found in of_case.items()]
+
+
+def counts(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """Status -> how many, for those that occur, in the order of the statuses."""
+    found = Counter(verdict.status for verdict in verdicts)
+    return {status: found[status] for status in STATUSES if found[status]}
+
+
+def red(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """What must be looked at: failed and crashed, a crash told once for a case."""
+    told: set[str] = set()
+    found = []
+    for verdict in verdicts:
+        again = verdict.status == CRASHED and verdict.case_id in told
+        if verdict.status in RED and not again:
+            found.append(verdict)
+        if verdict.status == CRASHED:
+            told.add(verdict.case_id)
+    return found
+
+
+def reasons(verdicts: Iterable[Verdict], status: str) -> dict[str, list[Verdict]]:
+    """Sentence -> the verdicts of one status that share it."""
+    found: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.status == status:
+            found.setdefault(verdict.sentence, []).append(verdict)
+    return found
+
+
+def measured_anything(verdicts: Iterable[Verdict]) -> bool:
+    """Whether a single check was answered by looking at something."""
+    return any(verdict.status in (PASSED, FAILED, KNOWN_FAILURE) for verdict in verdicts)
+
+
+def _row(verdicts: list[Verdict], rendering: Rendering | None) -> Row:
+    statuses = {verdict.check: verdict.status for verdict in verdicts}
+    likeness = next((v.numbers.get(SSIM) for v in verdicts if v.check == PROMISE), None)
+    figure, peaks = _peaks(rendering)
+    return Row(
+        subject=verdicts[0].subject,
+        strategy=verdicts[0].strategy,
+        statuses={check: statuses.get(check, NOT_SELECTED) for check in CHECKS},
+        figure=figure,
+        peaks=peaks,
+        seconds=_seconds(rendering),
+        likeness=likeness,
+    )
+
+
+def _peaks(rendering: Rendering | None) -> tuple[str, dict[str, int | None]]:
+    """Allocated bytes where a GPU was measured, else the worker's own."""
+    memory = rendering.memory if rendering else None
+    if memory is None:
+        return "allocated", dict.fromkeys((*PHASES, "whole"))
+    figure = "allocated" if memory.peak("allocated") is not None else "host"
+    return figure, {**{phase: memory.peak(figure, (phase,)) for phase in PHASES}, "whole": memory.peak(figure)}
+
+
+def _seconds(rendering: Rendering | None) -> float | None:
+    if rendering is None:
+        return None
+    spent = [d.seconds for d in rendering.durations if d.take in (None, 0)]
+    return sum(spent) if spent else None

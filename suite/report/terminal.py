@@ -1,0 +1,143 @@
+"""The terminal's report: strategies × checks with figures, then a sentence for all that is not green."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from suite import figures
+from suite.judge.verdict import (
+    CHECKS,
+    CRASHED,
+    EFFECT_CHECKS,
+    FAILED,
+    KNOWN_FAILURE,
+    MEMORY_CHECKS,
+    NOT_SELECTED,
+    PASSED,
+    PICTURE_CHECKS,
+    SPEED_CHECKS,
+    UNSUPPORTED,
+    Verdict,
+)
+from suite.rendering import DECODE, DENOISE, ENCODE, LOAD, Rendering
+from suite.report.summary import Row, counts, measured_anything, reasons, red, rows
+from suite.report.text import ascii_only, lines, plain, shortened
+from suite.store.limits import WHOLE
+
+NARROWEST = 60
+MEMORY = (
+    "Peaks in GB (1e9): allocated on the GPU, or the worker's own where there is none. Like: SSIM to the reference."
+)
+SYMBOLS = {PASSED: "✓", FAILED: "✗", CRASHED: "☠", KNOWN_FAILURE: "k", UNSUPPORTED: "–", NOT_SELECTED: "·"}
+ASCII = {PASSED: "+", FAILED: "X", CRASHED: "!", KNOWN_FAILURE: "k", UNSUPPORTED: "-", NOT_SELECTED: "."}
+GROUPS = (PICTURE_CHECKS, MEMORY_CHECKS, EFFECT_CHECKS + SPEED_CHECKS)
+LETTERS = dict(zip(CHECKS, "TPBSCLGHEIQ", strict=True))
+COLUMNS = {LOAD: 6, ENCODE: 7, DENOISE: 8, DECODE: 7, WHOLE: 6, "time": 6, "like": 6}  # heading -> width
+_CHECKS_WIDTH = len(CHECKS) + len(GROUPS) - 1
+
+
+def terminal(
+    verdicts: Iterable[Verdict],
+    renderings: Mapping[str, Rendering],
+    *,
+    run: Path | None,
+    width: int = 80,
+    unicode: bool = True,
+) -> str:
+    """The whole report; its last line says where the run is."""
+    verdicts, width = tuple(verdicts), max(width, NARROWEST)
+    told = [*_tables(verdicts, renderings, width=width, unicode=unicode)]
+    told += [*_legend(verdicts, width=width, unicode=unicode), *_sentences(verdicts, width=width), _total(verdicts)]
+    told += [f"The run is in {plain(str(run))}"] if run is not None else []
+    return "\n".join(told if unicode else map(ascii_only, told))
+
+
+def _tables(
+    verdicts: tuple[Verdict, ...], renderings: Mapping[str, Rendering], *, width: int, unicode: bool
+) -> Iterator[str]:
+    """One table for each subject."""
+    found = rows(verdicts, renderings)
+    for subject in dict.fromkeys(row.subject for row in found):
+        mine = [row for row in found if row.subject == subject]
+        yield from _table(subject, mine, width=width, unicode=unicode)
+        yield ""
+
+
+def _table(subject: str, found: list[Row], *, width: int, unicode: bool) -> Iterator[str]:
+    longest = max(len(plain(text)) for text in (subject, *(row.strategy for row in found)))
+    columns = _columns(found, room=width - longest - 1 - _CHECKS_WIDTH)
+    name = min(longest, width - 1 - _CHECKS_WIDTH - sum(columns.values()))
+    head = " ".join("".join(LETTERS[check] for check in group) for group in GROUPS)
+    title = f"{shortened(plain(subject), name):<{name}} {head}"
+    yield title + "".join(f"{column:>{wide}}" for column, wide in columns.items())
+    symbols = SYMBOLS if unicode else ASCII
+    for row in found:
+        cells = " ".join("".join(symbols[row.statuses[check]] for check in group) for group in GROUPS)
+        line = f"{shortened(plain(row.strategy), name):<{name}} {cells}"
+        yield (line + "".join(f"{_cell(row, column):>{wide}}" for column, wide in columns.items())).rstrip()
+
+
+def _columns(found: list[Row], *, room: int) -> dict[str, int]:
+    """The columns of figures that fit, those that matter least left out first; a long name gives way to the others."""
+    columns = dict(COLUMNS) if any(row.seconds is not None or row.peaks[WHOLE] is not None for row in found) else {}
+    for least in (ENCODE, LOAD, DECODE, DENOISE, WHOLE):
+        if sum(columns.values()) <= room:
+            break
+        columns.pop(least, None)
+    return columns
+
+
+def _cell(row: Row, column: str) -> str:
+    if column == "time":
+        return "" if row.seconds is None else figures.brief(row.seconds)
+    if column == "like":
+        return "" if row.likeness is None else figures.likeness(row.likeness, digits=3)
+    peak = row.peaks[column]
+    return "" if peak is None else f"{peak / 1e9:.2f}"
+
+
+def _legend(verdicts: tuple[Verdict, ...], *, width: int, unicode: bool) -> Iterator[str]:
+    """What the letters and the symbols in use stand for."""
+    checks = ", ".join(f"{LETTERS[check]} {check}" for check in CHECKS)
+    yield from textwrap.wrap(checks, width)
+    used = {verdict.status for verdict in verdicts}
+    symbols = SYMBOLS if unicode else ASCII
+    meanings = ", ".join(f"{symbol} {status}" for status, symbol in symbols.items() if status in used)
+    yield from textwrap.wrap(meanings, width)
+    yield from textwrap.wrap(MEMORY, width)
+    yield ""
+
+
+def _sentences(verdicts: tuple[Verdict, ...], *, width: int) -> Iterator[str]:
+    """A sentence for each red verdict and known failure; unsupported cells by reason."""
+    for verdict in [*red(verdicts), *_first_of_case(v for v in verdicts if v.status == KNOWN_FAILURE)]:
+        head = f"{verdict.status.upper()} {verdict.case_id} · {verdict.check}"
+        yield plain(head)
+        for line in lines(verdict.sentence):
+            yield from textwrap.wrap(line, width, initial_indent="  ", subsequent_indent="  ", drop_whitespace=True)
+        yield ""
+    for reason, found in reasons(verdicts, UNSUPPORTED).items():
+        text = f"unsupported, {_where(found)}: {' '.join(lines(reason))}"
+        yield from textwrap.wrap(text, width, subsequent_indent="  ")
+    yield ""
+
+
+def _first_of_case(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """A known failure of every check is told once."""
+    return list({(verdict.case_id, verdict.sentence.splitlines()[0]): verdict for verdict in verdicts}.values())
+
+
+def _where(found: list[Verdict]) -> str:
+    """`nf4 in 11 checks`, `12 cases in 2 checks`: whom a reason is about."""
+    cases, checks = {verdict.case_id for verdict in found}, {verdict.check for verdict in found}
+    who = plain(found[0].case_id) if len(cases) == 1 else f"{len(cases)} cases"
+    what = f"'{found[0].check}'" if len(checks) == 1 else f"{len(checks)} checks"
+    return f"{who}, {what}"
+
+
+def _total(verdicts: tuple[Verdict, ...]) -> str:
+    """`44 passed, 2 failed, 9 unsupported`, and a plain word when nothing at all was measured."""
+    told = ", ".join(f"{number} {status}" for status, number in counts(verdicts).items()) or "no verdict"
+    return told if measured_anything(verdicts) else f"{told}: nothing was measured"

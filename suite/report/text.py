@@ -1,0 +1,43 @@
+"""Text made safe for where it goes: a terminal, or Markdown. Names and sentences come from logs and files."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~<>&])")
+
+
+def plain(text: str) -> str:
+    """Without the characters that move a cursor, colour a terminal or turn the direction of writing; one line."""
+    return "".join(_visible(character) for character in text)
+
+
+def lines(text: str) -> list[str]:
+    """The lines of a text, each made plain."""
+    return [plain(line.expandtabs(4)).rstrip() for line in text.splitlines()]
+
+
+def markdown(text: str) -> str:
+    """A text that Markdown shows as it is, on one line, with no HTML in it."""
+    return _MARKDOWN.sub(r"\\\1", plain(text)).replace("\\&", "&amp;").replace("\\<", "&lt;").replace("\\>", "&gt;")
+
+
+def ascii_only(text: str) -> str:
+    """For a terminal that knows nothing else."""
+    known = {"–": "-", "—": "-", "…": "...", "×": "x", "“": '"', "”": '"', "‘": "'", "’": "'", "→": "->", "·": "."}
+    return "".join(known.get(character, character) for character in text).encode("ascii", "replace").decode()
+
+
+def shortened(text: str, width: int) -> str:
+    """A name cut in its middle, so that what tells it from its siblings stays."""
+    if len(text) <= width:
+        return text
+    head = (width - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
+
+
+def _visible(character: str) -> str:
+    if character in "\n\r\t\v\f\x85\u2028\u2029":
+        return " "
+    return "�" if unicodedata.category(character) in ("Cc", "Cf", "Cs") else character
