@@ -23,6 +23,7 @@ MOST_PIXELS = 40_000_000
 _MODES = ("RGB", "RGBA", "L")
 _HEADER = struct.Struct(">8sI4sII")  # signature, length and name of the first chunk, width, height
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_END = b"\0\0\0\0IEND\xaeB\x60\x82"  # the last chunk of every PNG; a file cut short lacks it, and Pillow does not mind
 
 
 def hash_of(pixels: Pixels) -> str:
@@ -61,3 +62,5 @@ def _refuse_by_header(data: bytes, path: Path) -> None:
         raise Refusal(f"{path} is not a PNG.")
     if not (0 < width <= LARGEST_EDGE and 0 < height <= LARGEST_EDGE and width * height <= MOST_PIXELS):
         raise Refusal(f"{path} claims {width:,} × {height:,} pixels; at most {MOST_PIXELS:,} are read.")
+    if not data.endswith(_END):
+        raise Refusal(f"{path} is a damaged PNG: it was cut short, or something follows its end.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,11 +109,19 @@ def read_case(store: Path, machine: str, subject: str, strategy: str) -> Baselin
     if not (folder / name).exists() and name not in listed_if_any(folder):
         return None
     data = manifest.read_sealed(folder, name, LARGEST_FACTS)
-    case = parse_plain(data, AcceptedCase, name=str(folder / name))
-    complaint = _fault(case, (machine, subject, strategy))
-    if complaint:
-        raise Refusal(f"{folder / name} is damaged: {complaint}.")
+    case = parse_facts(data, name=str(folder / name))
+    if (case.machine, case.subject, case.strategy) != (machine, subject, strategy):
+        raise Refusal(f"{folder / name} is damaged: it is of {case.machine}, {case.subject}, {case.strategy}.")
     return Baseline(case, folder)
+
+
+def parse_facts(data: bytes, *, name: str) -> AcceptedCase:
+    """An accepted case out of a facts file, its values checked."""
+    case = parse_plain(data, AcceptedCase, name=name)
+    complaint = _fault(case)
+    if complaint:
+        raise Refusal(f"{name} is damaged: {complaint}.")
+    return case
 
 
 def facts_file(strategy: str) -> str:
@@ -159,17 +167,17 @@ def damages(store: Path) -> tuple[str, ...]:
     )
 
 
-def orphans(store: Path, strategies: dict[str, Collection[str]]) -> tuple[tuple[str, str, str], ...]:
-    """Baselines (machine, subject, strategy) that no case uses; `strategies` names those of each subject."""
+def orphans(store: Path, cases: Collection[str]) -> tuple[tuple[str, str, str], ...]:
+    """Baselines (machine, subject, strategy) that no case uses; `cases` holds the ids of all there are."""
     return tuple(
         (machine, subject, strategy)
         for machine, subject in everything(store)
         for strategy in strategies_in(folder_of(store, machine, subject))
-        if strategy not in strategies.get(subject, ())
+        if f"{subject}-{strategy}" not in cases
     )
 
 
-def stale(store: Path, subjects: dict[str, Subject]) -> tuple[tuple[str, str, str], ...]:
+def stale(store: Path, subjects: Mapping[str, Subject]) -> tuple[tuple[str, str, str], ...]:
     """Baselines whose shots are asked for differently today, or no longer at all."""
     return tuple(
         (machine, name, strategy)
@@ -192,12 +200,10 @@ def _known(store: Path, machine: str, subject: str, strategy: str) -> AcceptedCa
     return baseline.case
 
 
-def _fault(case: AcceptedCase, expected: tuple[str, str, str]) -> str | None:
+def _fault(case: AcceptedCase) -> str | None:
     """What is wrong with the values of a facts file, or None."""
     if case.schema != SCHEMA:
         return f"its schema is {case.schema}, and {SCHEMA} is read here"
-    if (case.machine, case.subject, case.strategy) != expected:
-        return f"it says it is of {case.machine}, {case.subject}, {case.strategy}"
     names = [*case.recipes, *(picture.file for shot in case.shots for picture in shot.pictures)]
     if not all(map(is_name, names)):
         return "a name in it cannot be the name of a file"

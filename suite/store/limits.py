@@ -146,7 +146,7 @@ def memory_bands(case: baselines.AcceptedCase, subject: Subject) -> dict[str, Ba
     floors = memory_floors(case.inventory, subject) if case.inventory else {}
     peaks = {phase: figures["allocated"] for phase, figures in case.peaks.items() if figures.get("allocated")}
     return {
-        phase: Band(floors.get(phase), ceiling(samples, granularity=ALLOCATOR, case=case))
+        phase: Band(floors.get(phase), ceiling(samples, granularity=grain_of("allocated"), case=case))
         for phase, samples in peaks.items()
     }
 
@@ -168,7 +168,7 @@ def ceiling(samples: tuple[int, ...], *, granularity: int, case: baselines.Accep
     mean = statistics.fmean(samples)
     spread = statistics.stdev(samples) if len(samples) > 1 else None
     return Limit(
-        value=mean + SPREADS * (spread or 0.0) + granularity,
+        value=mean + margin(samples, granularity=granularity),
         source="measured",
         mean=mean,
         spread=spread,
@@ -179,15 +179,29 @@ def ceiling(samples: tuple[int, ...], *, granularity: int, case: baselines.Accep
     )
 
 
+def margin(samples: tuple[int, ...], *, granularity: int) -> float:
+    """How far a value may lie from the samples' mean."""
+    return SPREADS * (statistics.stdev(samples) if len(samples) > 1 else 0.0) + granularity
+
+
+def grain_of(figure: str) -> int:
+    """What a figure of memory is grained by."""
+    return HOST_GRAIN if figure == "host" else ALLOCATOR
+
+
 def _host_band(case: baselines.AcceptedCase) -> Band | None:
     samples = case.peaks.get(WHOLE, {}).get("host", ())
     if len(samples) < FEWEST_FOR_HOST:
         return None
-    return Band(ceiling=ceiling(samples, granularity=HOST_GRAIN, case=case))
+    return Band(ceiling=ceiling(samples, granularity=grain_of("host"), case=case))
 
 
 def _held_band(case: baselines.AcceptedCase) -> Band | None:
-    return Band(ceiling=ceiling(case.held_after, granularity=ALLOCATOR, case=case)) if case.held_after else None
+    return (
+        Band(ceiling=ceiling(case.held_after, granularity=grain_of("allocated"), case=case))
+        if case.held_after
+        else None
+    )
 
 
 def _during(inventory: Inventory, name: str) -> int:
