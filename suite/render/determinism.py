@@ -1,0 +1,66 @@
+"""The one place that settles what torch may choose freely, and notes it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+# Set before the first use of a library; a value that the user has set stays and is noted.
+ENVIRONMENT = {
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+# Noted because they can move a pixel, a byte or a second.
+NOTED = (
+    "CUBLAS_WORKSPACE_CONFIG",
+    "PYTHONHASHSEED",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "ATEN_CPU_CAPABILITY",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "PYTORCH_ALLOC_CONF",
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_LAUNCH_BLOCKING",
+    "NVIDIA_TF32_OVERRIDE",
+    "MALLOC_ARENA_MAX",
+)
+
+
+def settle(device: str) -> dict[str, str]:
+    """Make the same call give the same pixels on this machine, and say how."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Else torch fills every fresh tensor with NaN under deterministic algorithms: time and memory traffic for nothing.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.manual_seed(0)  # for a strategy that draws a number although nobody asked it to
+    return {**_settings(torch), **noted_environment(), "device": device, "generator": "cpu"}
+
+
+def _settings(torch: Any) -> dict[str, str]:
+    return {
+        "cuda.matmul.allow_tf32": str(torch.backends.cuda.matmul.allow_tf32),
+        "cudnn.allow_tf32": str(torch.backends.cudnn.allow_tf32),
+        "cudnn.benchmark": str(torch.backends.cudnn.benchmark),
+        "cudnn.deterministic": str(torch.backends.cudnn.deterministic),
+        "deterministic_algorithms": "warn only",
+        "threads": str(torch.get_num_threads()),
+        "cpu_capability": str(torch.backends.cpu.get_cpu_capability()),
+    }
+
+
+def noted_environment() -> dict[str, str]:
+    """The environment variables that matter, each with its value or the fact that it is not set."""
+    return {name: os.environ.get(name, "not set") for name in NOTED}

@@ -1,0 +1,135 @@
+"""The meter: peaks of memory and seconds, separately for each phase, without what the measuring itself costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from suite.render.gauges import Gauge, Missing, allocator_gauges, driver_gauge, host_gauge, resident
+from suite.rendering import PHASES, Memory, PhaseMemory
+
+FIGURES = ("allocated", "reserved", "driver", "host")
+
+
+def synchronise(device: str) -> None:
+    """Wait until the GPU has done all that it was given."""
+    if device == "cuda":
+        import torch
+
+        torch.cuda.synchronize()
+
+
+class Meter:
+    """Knows which phase is running, and charges bytes and seconds to it."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        allocated, reserved = allocator_gauges(device)
+        driver, self.driver_scope = driver_gauge(device)
+        self._gauges: dict[str, Gauge] = dict(zip(FIGURES, (allocated, reserved, driver, host_gauge()), strict=True))
+        self._peaks: dict[str, dict[str, int]] = {}
+        self._phase: str | None = None
+        self._since = 0.0
+        self._seconds: dict[str, float] = {}
+
+    def switch(self, phase: str | None) -> None:
+        """End the running phase and begin another; None ends measuring for now."""
+        synchronise(self.device)
+        now = time.perf_counter()
+        self._charge(now)
+        self._phase = phase
+        self._reset()
+        self._since = time.perf_counter()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens inside costs the running phase neither seconds nor bytes."""
+        phase = self._phase
+        self.switch(None)
+        try:
+            yield
+        finally:
+            self.switch(phase)
+
+    def forgive(self, seconds: float) -> None:
+        """Take seconds off the running phase that were spent on looking, where a pause would disturb the GPU."""
+        self._since += seconds
+
+    def take_seconds(self) -> dict[str, float]:
+        """Seconds by phase since the last time they were taken."""
+        taken, self._seconds = self._seconds, {}
+        return {phase: taken[phase] for phase in PHASES if phase in taken}
+
+    def _charge(self, now: float) -> None:
+        if self._phase is None:
+            return
+        self._seconds[self._phase] = self._seconds.get(self._phase, 0.0) + now - self._since
+        peaks = self._peaks.setdefault(self._phase, {})
+        for figure, gauge in self._gauges.items():
+            value = gauge.peak()
+            if value is not None:
+                peaks[figure] = max(peaks.get(figure, 0), value)
+
+    def _reset(self) -> None:
+        for gauge in self._gauges.values():
+            gauge.reset()
+
+    def close(self) -> None:
+        """Stop the threads that sample."""
+        for gauge in self._gauges.values():
+            gauge.close()
+
+    def memory(self, *, held_after: int | None = None, host_after: int | None = None) -> Memory:
+        """All that was measured until now."""
+        phases = tuple(
+            PhaseMemory(phase, *(self._peaks[phase].get(figure) for figure in FIGURES))
+            for phase in PHASES
+            if phase in self._peaks
+        )
+        hosts = [entry.host for entry in phases if entry.host is not None]
+        return Memory(
+            phases=phases,
+            held_after=held_after,
+            host_peak=max(hosts) if hosts else None,
+            host_after=host_after,
+            driver_scope=self.driver_scope,
+            unavailable=self._unavailable(held_after, host_after),
+        )
+
+    def _unavailable(self, held_after: int | None, host_after: int | None) -> dict[str, str]:
+        reasons = {figure: gauge.reason for figure, gauge in self._gauges.items() if isinstance(gauge, Missing)}
+        if held_after is None:
+            reasons["held_after"] = reasons.get("allocated", "the worker ended before it had freed the pipeline")
+        if host_after is None:
+            reasons["host_after"] = reasons.get("host", "the worker ended before it had freed the pipeline")
+        if "host" in reasons:
+            reasons["host_peak"] = reasons["host"]
+        return reasons
+
+
+def held(device: str) -> int | None:
+    """Bytes still allocated on the GPU after everything was let go; None without one."""
+    if device != "cuda":
+        return None
+    import torch
+
+    clear = getattr(torch._C, "_cuda_clearCublasWorkspaces", None)
+    if clear is not None:  # cuBLAS's workspace is torch's own and stays for the life of the process
+        clear()
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    return int(torch.cuda.memory_allocated())
+
+
+def resident_after() -> int | None:
+    """Resident bytes once the C library has given its free pages back; None where the system does not tell."""
+    import ctypes
+
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:  # glibc keeps freed pages otherwise, and a leak could not be told from a cache
+        trim(0)
+    try:
+        return resident()
+    except (OSError, LookupError):
+        return None

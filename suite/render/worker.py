@@ -1,0 +1,265 @@
+"""The child's side: one case in one process, from load to free, told in notes."""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import hashlib
+import io
+import logging
+import os
+import pickle
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from suite.cases import Case
+from suite.files import write_whole
+from suite.render.determinism import ENVIRONMENT, settle
+from suite.render.notes import FILE, Note, Notebook
+from suite.rendering import LOAD, Crash, Duration, Picture
+from suite.strategies.promise import Site
+from suite.subjects.subject import Shot
+
+LOGGERS = ("diffusers", "transformers", "accelerate", "bitsandbytes", "huggingface_hub", "torch")
+MOST_WARNINGS = 200
+LONGEST_WARNING = 500
+LAST_LINES = 20
+SIGNS_OF_CUDA = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuDNN error")
+SIGNS_OF_FULL_MEMORY = (
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "DefaultCPUAllocator: can't allocate",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker is asked to do."""
+
+    case: Case
+    folder: Path  # of the case: pictures and notes go there
+    source: Path  # the pipeline on disk
+    scratch: Path
+    takes: int | None = None  # how often each shot is rendered; None: twice on a GPU, on a CPU only the first one twice
+
+    def takes_of(self, number: int) -> int:
+        if self.takes is not None:
+            return self.takes
+        return 2 if self.case.device == "cuda" or number == 0 else 1
+
+
+def packed(job: Job, environment: Mapping[str, str]) -> bytes:
+    """A job as bytes for another process of the same program."""
+    surroundings = {"path": sys.path, "environment": dict(environment), "folder": os.getcwd()}
+    return pickle.dumps((surroundings, str(job.folder), pickle.dumps(job)))
+
+
+def begin(data: bytes) -> int:
+    """Do a packed job in this process, whose output goes to the case's log from here on; the exit code."""
+    surroundings, folder, job = pickle.loads(data)
+    _redirect(Path(folder) / "log.txt")
+    sys.path[:] = surroundings["path"]
+    os.environ.clear()
+    os.environ.update({**ENVIRONMENT, **surroundings["environment"]})
+    os.chdir(surroundings["folder"])
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1)  # the parent asks for a stack before it kills a worker that hangs
+    notes = Notebook(Path(folder) / FILE)
+    try:
+        work(pickle.loads(job), notes.add)
+        return 0
+    except BaseException as error:
+        traceback.print_exc()
+        notes.add(Note(crash=crash_of(error)))
+        return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _redirect(log: Path) -> None:
+    """Send all that this process prints, from C as well, to the log."""
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for number, source in ((0, nothing), (1, output), (2, output)):
+        os.dup2(source, number)
+    os.close(output)
+    os.close(nothing)
+
+
+def crash_of(error: BaseException) -> Crash:
+    """An exception as a crash, of the kind that a reader can act on."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    name = type(error).__name__
+    sentence = f"{name}: {first}" if first else name
+    lines = traceback.format_exception(error)
+    return Crash(kind_of(error), sentence, None, tuple("".join(lines).splitlines()[-LAST_LINES:]))
+
+
+def kind_of(error: BaseException) -> str:
+    """The kind of crash that an exception is."""
+    text = str(error)
+    name = type(error).__name__
+    full = any(sign in text for sign in SIGNS_OF_FULL_MEMORY)
+    if full or isinstance(error, MemoryError) or name == "OutOfMemoryError":
+        return "out of memory"
+    if name == "AcceleratorError" or any(sign in text for sign in SIGNS_OF_CUDA):
+        return "CUDA error"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "exception"
+
+
+def work(job: Job, note: Callable[[Note], None]) -> None:
+    """Load, look, render, look again, free, measure what stayed."""
+    note(Note(started=True, says="started"))
+    import_libraries()
+    from suite.render.meter import Meter, held, resident_after
+    from suite.render.probe import Probe
+
+    case = job.case
+    heard = Warnings()
+    quieten()
+    note(Note(determinism=settle(case.device)))
+    if case.device == "cuda":
+        import torch
+
+        torch.cuda.init()
+    meter = Meter(case.device)
+    probe = Probe(case.subject, meter=meter, announce=lambda phase: note(Note(phase=phase or "")))
+    site = Site(case.subject, folder=job.source, device=case.device, scratch=job.scratch, watch=probe.watch)
+
+    pipeline = _load(case, site, meter, note)
+    probe.watch(pipeline)
+    probe.describe()
+    note(Note(inventory=probe.inventory(), memory=meter.memory()))
+    for number in range(len(case.shots)):
+        _render(job, number, pipeline, probe, note)
+        note(Note(inventory=probe.inventory(), memory=meter.memory(), warnings=heard.new()))
+    probe.look_after()
+    probe.hash_states()
+    probe.count_files(job.scratch)
+    meter.close()
+
+    del pipeline
+    gc.collect()
+    memory = meter.memory(held_after=held(case.device), host_after=resident_after())
+    note(Note(inventory=probe.inventory(), memory=memory, warnings=heard.new(), finished=True, says="finished"))
+
+
+def import_libraries() -> None:
+    """Import what every pipeline needs, before any clock runs; in a forked worker this was done long ago."""
+    import accelerate  # noqa: F401
+    import diffusers
+    import PIL.PngImagePlugin  # noqa: F401
+    import transformers
+
+    import suite.render.probe  # noqa: F401
+
+    for name in ("FluxPipeline", "FluxTransformer2DModel", "AutoencoderKL", "FlowMatchEulerDiscreteScheduler"):
+        getattr(diffusers, name)
+    for name in ("CLIPTextModel", "T5EncoderModel", "CLIPTokenizer", "T5TokenizerFast"):
+        getattr(transformers, name)
+
+
+def quieten() -> None:
+    """Keep progress bars out of the log, whose last lines must tell why a worker died."""
+    import diffusers
+    import transformers
+
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+
+
+def _load(case: Case, site: Site, meter: Any, note: Callable[[Note], None]) -> Any:
+    note(Note(phase=LOAD))
+    meter.switch(LOAD)
+    pipeline = case.strategy.load(site)
+    meter.switch(None)
+    seconds = meter.take_seconds()[LOAD]
+    note(Note(phase="", says=f"loaded in {seconds:.1f} s", durations=(Duration(LOAD, seconds),)))
+    return pipeline
+
+
+def _render(job: Job, number: int, pipeline: Any, probe: Any, note: Callable[[Note], None]) -> None:
+    """All takes of one shot."""
+    shots = job.case.shots
+    shot = shots[number]
+    first: dict[int, Picture] = {}
+    for take in range(job.takes_of(number)):
+        images, prints, durations = _take(pipeline, shot, take, probe)
+        pictures = tuple(_keep(job.folder, shot, take, index, image, first) for index, image in enumerate(images))
+        seconds = sum(duration.seconds for duration in durations)
+        again = " again" if take else ""
+        says = f"shot {number + 1}/{len(shots)} '{shot.name}'{again} in {seconds:.1f} s"
+        note(Note(phase="", says=says, pictures=pictures, fingerprints=prints, durations=durations))
+
+
+def _take(pipeline: Any, shot: Shot, take: int, probe: Any) -> tuple[list[Any], Any, Any]:
+    import torch
+
+    generator = torch.Generator("cpu").manual_seed(shot.seed)
+    probe.begin(shot.name, take)
+    images = list(pipeline(**shot.arguments(), generator=generator).images)
+    prints, durations = probe.end()
+    return images, prints, durations
+
+
+def _keep(folder: Path, shot: Shot, take: int, index: int, image: Any, first: dict[int, Picture]) -> Picture:
+    """Write a picture, unless the first take gave the very same one."""
+    sha256 = picture_sha256(image)
+    original = first.get(index)
+    same = original is not None and original.sha256 == sha256
+    file = original.file if original and same else f"{shot.name}-{index}{'-take' + str(take) if take else ''}.png"
+    picture = Picture(shot.name, index, take, file, sha256, image.height, image.width, image.mode)
+    if not same:
+        stream = io.BytesIO()
+        image.save(stream, "PNG", compress_level=1)
+        write_whole(folder / file, stream.getvalue())
+    first.setdefault(index, picture)
+    return picture
+
+
+def picture_sha256(image: Any) -> str:
+    """A hash of the mode, the size and every byte of a picture."""
+    return hashlib.sha256(f"{image.mode} {image.width}x{image.height}\n".encode() + image.tobytes()).hexdigest()
+
+
+class Warnings(logging.Handler):
+    """Collects what the libraries warn of, through Python's warnings and through their loggers."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._lines: dict[str, bool] = {}  # line -> already handed out
+        warnings.simplefilter("default")
+        self._show, warnings.showwarning = warnings.showwarning, self._warned
+        for name in LOGGERS:
+            logging.getLogger(name).addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._add(f"{record.name}: {record.getMessage()}")
+
+    def _warned(self, message: Any, category: Any, *place: Any, **more: Any) -> None:
+        self._show(message, category, *place, **more)
+        self._add(f"{category.__name__}: {message}")
+
+    def _add(self, line: str) -> None:
+        if len(self._lines) < MOST_WARNINGS:
+            self._lines.setdefault(line[:LONGEST_WARNING], False)
+
+    def new(self) -> tuple[str, ...]:
+        """What has come since the last time."""
+        fresh = tuple(line for line, told in self._lines.items() if not told)
+        self._lines = dict.fromkeys(self._lines, True)
+        return fresh
+
+
+if __name__ == "__main__":
+    from suite.render import worker  # by its own name: what is pickled must not be of __main__
+
+    os._exit(worker.begin(sys.stdin.buffer.read()))

@@ -1,0 +1,268 @@
+"""The parent's side: starts a worker for each case, follows its notes, and outlives whatever happens to it."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from suite.cases import Case
+from suite.files import write_plain
+from suite.machine import visible_gpus
+from suite.render.determinism import ENVIRONMENT
+from suite.render.endings import Ending, kills_for_memory
+from suite.render.forkserver import READY, end_group, receive, send
+from suite.render.notes import FILE, Note, Reading, compose
+from suite.render.turns import turn
+from suite.render.worker import Job, packed
+from suite.rendering import Rendering
+
+ROOT = Path(__file__).parents[2]
+POLL = 0.02  # seconds between two looks at a worker
+STACK_TIME = 0.5  # seconds that a hanging worker gets to write where it hangs
+FORK, SPAWN = "fork", "spawn"
+
+
+class Running(Protocol):
+    """A worker at work."""
+
+    pid: int
+
+    def exit_code(self) -> int | None:
+        """Its exit code, the negative number of the signal that ended it, or None while it works."""
+
+
+class Forked:
+    """A worker that the fork server made."""
+
+    def __init__(self, link: socket.socket, job: bytes) -> None:
+        self._link = link
+        send(link, job)
+        answer = receive(link)
+        if answer is None:
+            raise ConnectionError("the fork server is gone")
+        self.pid = int(answer)
+        self._code: int | None = None
+
+    def exit_code(self) -> int | None:
+        if self._code is None and select.select([self._link], [], [], 0)[0]:
+            answer = receive(self._link)
+            self._code = 1 if answer is None else int(answer)
+        return self._code
+
+
+class Spawned:
+    """A worker that starts from nothing and imports everything itself."""
+
+    def __init__(self, job: bytes, environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "suite.render.worker"],
+            stdin=subprocess.PIPE,
+            env=_environment(environment),
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError), self._process.stdin as stream:
+            stream.write(job)
+
+    def exit_code(self) -> int | None:
+        code = self._process.poll()
+        if code is not None:
+            end_group(self.pid)
+        return code
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a new Python process that can import the suite, whatever folder it is started in."""
+    paths = [str(ROOT), *filter(None, [environment.get("PYTHONPATH")])]
+    return {**ENVIRONMENT, **environment, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+class Workers:
+    """Makes one worker process for each case, on one device.
+
+    takes: how often each shot is rendered; None for twice on a GPU, and on a CPU twice the first shot, once the others.
+    lane: the number among processes that render side by side; it picks the GPU.
+    start: "fork" from a server that has imported everything, or "spawn" from nothing; fork falls back to spawn."""
+
+    def __init__(self, *, takes: int | None = None, lane: int = 0, start: str = FORK) -> None:
+        self.takes = takes
+        self.start = start
+        self.fallback: str | None = None  # why workers are spawned although they should be forked
+        self._lane = lane
+        self._server: subprocess.Popen[bytes] | None = None
+        self._link: socket.socket | None = None
+        self._ready = False
+
+    def __enter__(self) -> Self:
+        if self.start == FORK:
+            self._start_server()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._stop_server()
+
+    def _start_server(self) -> None:
+        """Start it without waiting: it imports while the parent goes on."""
+        ours, theirs = socket.socketpair()
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "suite.render.forkserver", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=_environment(os.environ),
+        )
+        theirs.close()
+        self._link = ours
+
+    def _stop_server(self) -> None:
+        if self._link is not None:
+            self._link.close()  # which is how the server learns that it is over
+        if self._server is not None:
+            self._server.wait()
+        self._link = self._server = None
+
+    def _serving(self) -> socket.socket | None:
+        """The link to a fork server that is ready, or None where workers must be spawned."""
+        if self._link is None or self._ready:
+            return self._link
+        answer = receive(self._link)
+        self._ready = answer == READY
+        if not self._ready:
+            self.fallback = answer.decode(errors="replace") if answer else "the fork server ended while it imported"
+            self._stop_server()
+        return self._link
+
+    def render(
+        self,
+        case: Case,
+        folder: Path,
+        *,
+        source: Path,
+        timeout: float,
+        report: Callable[[str], None] = lambda line: None,
+    ) -> Rendering:
+        """Render a case into its folder. Whatever the worker does, a rendering comes out, crashed if need be."""
+        device, environment = self._device(case.device)
+        with turn(device, report=report):
+            self._serving()
+            with _prepared(folder) as scratch:
+                job = Job(case, folder.absolute(), source.absolute(), scratch.absolute(), self.takes)
+                return self._follow(job, environment, timeout, lambda line: report(f"{case.id}: {line}"))
+
+    def _device(self, device: str) -> tuple[str, dict[str, str]]:
+        """The name of the device that this lane uses, and the environment that shows a worker no other."""
+        environment = dict(os.environ)
+        gpus = visible_gpus() if device == "cuda" else ()
+        if not gpus:
+            return device, environment
+        gpu = gpus[self._lane % len(gpus)]
+        return gpu.uuid, {**environment, "CUDA_VISIBLE_DEVICES": gpu.uuid}
+
+    def _worker(self, job: Job, environment: Mapping[str, str]) -> Running:
+        data = packed(job, environment)
+        link = self._serving()
+        if link is not None:
+            try:
+                return Forked(link, data)
+            except (ConnectionError, ValueError):
+                self.fallback = "the fork server died"
+                self._stop_server()
+        return Spawned(data, environment)
+
+    def _follow(
+        self, job: Job, environment: Mapping[str, str], timeout: float, report: Callable[[str], None]
+    ) -> Rendering:
+        ending = Ending(log=job.folder / "log.txt", timeout=timeout, kills_before=kills_for_memory())
+        reading = Reading(job.folder / FILE)
+        notes: list[Note] = []
+        started = time.monotonic()
+        try:
+            worker = self._worker(job, environment)
+            try:
+                ending.code = _outlast(worker, started + timeout, lambda: _tell(reading, notes, report))
+                ending.timed_out = ending.code is None
+            finally:
+                _end(worker)
+        except KeyboardInterrupt:
+            ending.interrupted = True
+            raise
+        except Exception as error:  # a job that cannot be sent, a process that cannot be made
+            ending.trouble = f"the worker could not be started: {type(error).__name__}: {error}"
+        finally:
+            _tell(reading, notes, report)
+            rendering = _rendering(job.case, notes, time.monotonic() - started, ending)
+            write_plain(job.folder / "rendering.json", rendering)
+        return rendering
+
+
+def _rendering(case: Case, notes: list[Note], seconds: float, ending: Ending) -> Rendering:
+    return compose(
+        notes,
+        subject=case.subject.name,
+        strategy=case.strategy.name,
+        device=case.device,
+        recipes={shot.name: shot.recipe for shot in case.shots},
+        wall_seconds=seconds,
+        crash=ending.crash(notes),
+    )
+
+
+@contextmanager
+def _prepared(folder: Path) -> Iterator[Path]:
+    """An empty folder for the case, with a scratch folder that goes when the case is rendered."""
+    shutil.rmtree(folder, ignore_errors=True)
+    scratch = folder / "scratch"
+    scratch.mkdir(parents=True)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        if (folder / "rendering.json").exists():
+            (folder / FILE).unlink(missing_ok=True)
+
+
+def _outlast(worker: Running, deadline: float, look: Callable[[], None]) -> int | None:
+    """The worker's exit code, or None if it was not done by the deadline."""
+    while (code := worker.exit_code()) is None:
+        if time.monotonic() > deadline:
+            return None
+        look()
+        time.sleep(POLL)
+    return code
+
+
+def _end(worker: Running) -> None:
+    """See to it that the worker and all it started are gone; one that hangs first writes down where."""
+    if worker.exit_code() is not None:
+        return
+    with suppress(ProcessLookupError):
+        os.kill(worker.pid, signal.SIGUSR1)
+        time.sleep(STACK_TIME)
+    end_group(worker.pid)
+    with suppress(ProcessLookupError):
+        os.kill(worker.pid, signal.SIGKILL)
+    while worker.exit_code() is None:
+        time.sleep(POLL)
+
+
+def _tell(reading: Reading, notes: list[Note], report: Callable[[str], None]) -> None:
+    """Take in the new notes, and pass on what they say."""
+    for note in reading.new():
+        notes.append(note)
+        if note.says:
+            report(note.says)
