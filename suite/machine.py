@@ -62,6 +62,7 @@ OLDEST = {
     "accelerate": "1.2",
     "bitsandbytes": "0.46",
 }
+OPTIONAL = ("bitsandbytes",)  # needed by its own strategies only
 PYTHON_BEFORE = "3.14"
 
 
@@ -101,9 +102,9 @@ def outside_support(found: Stack, *, torch: str | None = None, python: str | Non
 def _complaint(name: str, found: str | None) -> str | None:
     oldest = OLDEST[name]
     if found is None:
-        return f"{name} is not installed ({oldest} or newer is needed)"
+        return None if name in OPTIONAL else f"{name} is not installed ({oldest} or newer is needed)"
     try:
-        version = Version(found)
+        version = Version(Version(found).base_version)  # a development version counts as the release it will be
     except InvalidVersion:
         return f"{name} {found} is not a version that can be compared with {oldest}"
     if version < Version(oldest):

@@ -46,7 +46,7 @@ def placement_of(module: Any) -> dict[str, int]:
     """Bytes by device, "meta" for tensors whose data is elsewhere until they are needed."""
     found: Counter[str] = Counter()
     for tensor, _ in _distinct(module):
-        found[tensor.device.type] += _size(tensor)
+        found[str(tensor.device)] += _size(tensor)
     return dict(sorted(found.items()))
 
 
@@ -162,6 +162,10 @@ def _settings(part: Any) -> Iterator[tuple[str, Any]]:
         if type(hook).__name__ == "LayerwiseCastingHook":
             yield "storage_dtype", hook.storage_dtype
             yield "casting_compute_dtype", hook.compute_dtype
+        group = getattr(hook, "group", None)
+        for name in ("stream", "record_stream", "low_cpu_mem_usage"):
+            if getattr(group, name, None):
+                yield f"group_{name}", "on"
 
 
 def state_sha256(module: Any) -> str | None:

@@ -15,9 +15,20 @@ FILE = "progress.jsonl"
 
 
 @dataclass(frozen=True)
+class Of:
+    """The case that the notes are of."""
+
+    subject: str
+    strategy: str
+    device: str
+    recipes: dict[str, str]  # shot -> hash of its recipe
+
+
+@dataclass(frozen=True)
 class Note:
     """One line of the worker's progress. What is None or empty is not news."""
 
+    of: Of | None = None  # in the first note
     phase: str | None = None  # the phase that begins, or "" between phases
     says: str | None = None  # a line for the terminal
     started: bool = False
@@ -78,23 +89,15 @@ def last_phase(notes: Iterable[Note]) -> str | None:
     return (phases[-1] or None) if phases else None
 
 
-def compose(
-    notes: Iterable[Note],
-    *,
-    subject: str,
-    strategy: str,
-    device: str,
-    recipes: dict[str, str],
-    wall_seconds: float,
-    crash: Crash | None,
-) -> Rendering:
+def compose(notes: Iterable[Note], *, wall_seconds: float, crash: Crash | None) -> Rendering:
     """The rendering that the notes tell of."""
     notes = tuple(notes)
+    case = next(note.of for note in notes if note.of)
     return Rendering(
-        subject=subject,
-        strategy=strategy,
-        device=device,
-        recipes=recipes,
+        subject=case.subject,
+        strategy=case.strategy,
+        device=case.device,
+        recipes=case.recipes,
         pictures=tuple(picture for note in notes for picture in note.pictures),
         fingerprints=tuple(print_ for note in notes for print_ in note.fingerprints),
         inventory=next((note.inventory for note in reversed(notes) if note.inventory), None),

@@ -49,7 +49,8 @@ class Probe:
         self._announce = announce
         self._watched: list[weakref.ref[Any]] = []
         self._components: dict[str, Component] = {}
-        self._modules: dict[str, weakref.ref[Any]] = {}
+        self._modules: dict[str, weakref.ref[Any]] = {}  # by name, the one that was met last
+        self._seen_modules: weakref.WeakSet[Any] = weakref.WeakSet()
         self._looked = False  # at the placement during denoising, once for all shots
         self._shot = ""
         self._take: int | None = None
@@ -161,6 +162,8 @@ class Probe:
         for name, tensor in zip(self.subject.encodes, tensors, strict=False):
             if name in EMBEDDINGS and tensor is not None:
                 self._keep(EMBEDDINGS[name], tensor)
+                if EMBEDDINGS[name] == T5:
+                    self._count("prompt tokens", int(tensor.shape[-2]))
 
     def _step(self, inner: Callable[..., Any], pipeline: Any, args: Any, kwargs: Any) -> Any:
         if self._take is None:
@@ -253,9 +256,12 @@ class Probe:
 
     def _meet(self, pipeline: Any) -> None:
         """Describe the components of a pipeline that was built within a call, before their first use."""
-        if any(name not in self._components for name in modules_of(pipeline)):
+        if any(ref() is not module for ref, module in self._known(pipeline)):
             with self.meter.paused():
                 self._describe(pipeline, hashed=True)
+
+    def _known(self, pipeline: Any) -> list[tuple[Callable[[], Any], Any]]:
+        return [(self._modules.get(name, _gone), module) for name, module in modules_of(pipeline).items()]
 
     def describe(self) -> None:
         """Describe the components of all watched pipelines as they are before the first call.
@@ -268,10 +274,12 @@ class Probe:
     def _describe(self, pipeline: Any, *, hashed: bool) -> None:
         for name, module in modules_of(pipeline).items():
             self._modules[name] = weakref.ref(module)
+            self._seen_modules.add(module)
             if name not in self._components:
                 placement = {BEFORE: placement_of(module)}
                 state = state_sha256(module) if hashed else None
                 self._components[name] = describe(name, module, placement=placement, state=state)
+        self._count("components alive at once", len(self._seen_modules))
 
     def placements(self) -> dict[str, dict[str, int]]:
         """Bytes by device of every component that is alive."""
@@ -336,6 +344,10 @@ class StepClock:
         if self._cuda:
             return tuple(start.elapsed_time(end) / 1000 for start, end in self._spans)
         return tuple(end - start for start, end in self._spans)
+
+
+def _gone() -> None:
+    """What a weak reference gives once its object is freed."""
 
 
 def _on_cpu(tensor: Any) -> Any:

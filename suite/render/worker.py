@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import gc
-import hashlib
 import io
 import logging
 import os
@@ -18,8 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from suite.cases import Case
 from suite.files import write_whole
+from suite.pictures import hash_of
 from suite.render.determinism import ENVIRONMENT, settle
 from suite.render.notes import FILE, Note, Notebook
 from suite.rendering import LOAD, Crash, Duration, Picture
@@ -212,7 +214,7 @@ def _take(pipeline: Any, shot: Shot, take: int, probe: Any) -> tuple[list[Any], 
 
 def _keep(folder: Path, shot: Shot, take: int, index: int, image: Any, first: dict[int, Picture]) -> Picture:
     """Write a picture, unless the first take gave the very same one."""
-    sha256 = picture_sha256(image)
+    sha256 = hash_of(np.asarray(image))
     original = first.get(index)
     same = original is not None and original.sha256 == sha256
     file = original.file if original and same else f"{shot.name}-{index}{'-take' + str(take) if take else ''}.png"
@@ -223,11 +225,6 @@ def _keep(folder: Path, shot: Shot, take: int, index: int, image: Any, first: di
         write_whole(folder / file, stream.getvalue())
     first.setdefault(index, picture)
     return picture
-
-
-def picture_sha256(image: Any) -> str:
-    """A hash of the mode, the size and every byte of a picture."""
-    return hashlib.sha256(f"{image.mode} {image.width}x{image.height}\n".encode() + image.tobytes()).hexdigest()
 
 
 class Warnings(logging.Handler):

@@ -22,7 +22,7 @@ from suite.machine import visible_gpus
 from suite.render.determinism import ENVIRONMENT
 from suite.render.endings import Ending, kills_for_memory
 from suite.render.forkserver import READY, end_group, receive, send
-from suite.render.notes import FILE, Note, Reading, compose
+from suite.render.notes import FILE, Note, Notebook, Of, Reading, compose
 from suite.render.turns import turn
 from suite.render.worker import Job, packed
 from suite.rendering import Rendering
@@ -188,6 +188,9 @@ class Workers:
         self, job: Job, environment: Mapping[str, str], timeout: float, report: Callable[[str], None]
     ) -> Rendering:
         ending = Ending(log=job.folder / "log.txt", timeout=timeout, kills_before=kills_for_memory())
+        notebook = Notebook(job.folder / FILE)
+        notebook.add(Note(of=_of(job.case)))
+        notebook.close()
         reading = Reading(job.folder / FILE)
         notes: list[Note] = []
         started = time.monotonic()
@@ -205,21 +208,14 @@ class Workers:
             ending.trouble = f"the worker could not be started: {type(error).__name__}: {error}"
         finally:
             _tell(reading, notes, report)
-            rendering = _rendering(job.case, notes, time.monotonic() - started, ending)
+            rendering = compose(notes, wall_seconds=time.monotonic() - started, crash=ending.crash(notes))
             write_plain(job.folder / "rendering.json", rendering)
         return rendering
 
 
-def _rendering(case: Case, notes: list[Note], seconds: float, ending: Ending) -> Rendering:
-    return compose(
-        notes,
-        subject=case.subject.name,
-        strategy=case.strategy.name,
-        device=case.device,
-        recipes={shot.name: shot.recipe for shot in case.shots},
-        wall_seconds=seconds,
-        crash=ending.crash(notes),
-    )
+def _of(case: Case) -> Of:
+    recipes = {shot.name: shot.recipe for shot in case.shots}
+    return Of(case.subject.name, case.strategy.name, case.device, recipes)
 
 
 @contextmanager
