@@ -6,17 +6,48 @@ from dataclasses import replace
 
 from suite.machine import Machine, Stack
 from suite.refusal import Refusal
-from suite.strategies import decoding, offloading, quantization, staging
+from suite.strategies import casting, decoding, offloading, quantization, staging
 from suite.strategies.effects import bound
 from suite.strategies.promise import Strategy
 from suite.subjects.subject import Subject
 
 STRATEGIES: tuple[Strategy, ...] = (
     offloading.full,
+    offloading.sequential_offload,
     offloading.model_offload,
+    offloading.group_offload_block,
+    offloading.group_offload_block_stream,
+    offloading.group_offload_leaf,
+    offloading.group_offload_leaf_stream,
+    offloading.group_offload_leaf_record_stream,
+    offloading.group_offload_leaf_low_cpu_mem,
+    offloading.group_offload_by_component,
+    offloading.group_offload_disk,
+    offloading.group_offload_leaf_disk,
+    offloading.device_map_balanced,
     staging.staged,
+    decoding.vae_slicing,
     decoding.vae_tiling,
+    quantization.nf4,
+    quantization.nf4_pipeline,
     quantization.nf4_linear,
+    quantization.nf4_reloaded,
+    quantization.nf4_model_offload,
+    quantization.nf4_group_offload_stream,
+    quantization.nf4_group_offload,
+    quantization.nf4_sequential_offload,
+    quantization.nf4_double_quant,
+    quantization.nf4_as_published,
+    quantization.nf4_t5,
+    quantization.nf4_t5_sequential_offload,
+    quantization.fp4,
+    quantization.int8,
+    quantization.int8_model_offload,
+    quantization.int8_reloaded,
+    quantization.int8_t5,
+    quantization.int8_t5_reloaded,
+    casting.fp8_layerwise,
+    casting.fp8_layerwise_model_offload,
 )
 
 

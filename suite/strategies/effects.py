@@ -16,15 +16,29 @@ EVERY: Names = ("<every component>",)
 LARGE: Names = ("<large components>",)
 DENOISER: Names = ("<denoiser>",)
 ENCODERS: Names = ("<encoders>",)
+LARGE_ENCODERS: Names = ("<large encoders>",)
 VAE: Names = ("vae",)
 SUBJECT_DTYPE = "<the subject's dtype>"
+
+# Counts that the renderer takes while a pipeline runs.
+ALIVE = "components alive at once"
+BLOCKS = "blocks on GPU at once"
+FILES = "files offloaded"
+SLICES = "slices decoded"
+TILES = "tiles decoded"
+TOKENS = "prompt tokens"
 
 AnyEffect = TypeVar("AnyEffect")
 
 
 def bound(effect: AnyEffect, subject: Subject) -> AnyEffect:
     """The effect with its roles replaced by the subject's own components and dtype."""
-    roles = {LARGE: subject.large, DENOISER: (subject.denoiser,), ENCODERS: subject.encoders}
+    roles = {
+        LARGE: subject.large,
+        DENOISER: (subject.denoiser,),
+        ENCODERS: subject.encoders,
+        LARGE_ENCODERS: tuple(name for name in subject.large if name in subject.encoders),
+    }
     changes: dict[str, Any] = {}
     for entry in fields(effect):  # type: ignore[arg-type]
         value = getattr(effect, entry.name)
@@ -130,7 +144,7 @@ class Setting:
     """Each component reports a setting: the dtype that quantized layers compute in, whether groups have a stream."""
 
     name: str
-    value: str
+    value: str | None  # None: it must not be set
     of: Names = LARGE
 
     def complaint(self, inventory: Inventory, *, device: str) -> str | None:
@@ -138,7 +152,9 @@ class Setting:
 
     def _wrong(self, component: Component) -> str | None:
         found = component.settings.get(self.name)
-        return None if found == self.value else f"its {self.name} is {found or 'not set'}, {self.value} is due"
+        if found == self.value:
+            return None
+        return f"its {self.name} is {found or 'not set'}, {self.value or 'not set'} is due"
 
 
 @dataclass(frozen=True)
@@ -161,6 +177,32 @@ class Placed:
             if share < self.at_least:
                 return f"{share:.1%} of its bytes are on {self.device} {moment} the call, {self.at_least:.0%} are due"
         return None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The components' bytes are spread over several GPUs before the call. Shows on GPUs only."""
+
+    at_least: int = 2
+
+    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
+        if device != "cuda":
+            return None
+        places = {place for part in inventory.components.values() for place in part.placement.get(BEFORE, {})}
+        gpus = sorted(place for place in places if place.startswith("cuda"))
+        if len(gpus) >= self.at_least:
+            return None
+        return f"the components are on {', '.join(gpus) or 'no GPU'}, at least {self.at_least} GPUs are due"
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Never are more components alive than the pipeline has encoders: each stage frees its own before the next."""
+
+    of: Names = ENCODERS
+
+    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
+        return Counted(ALIVE, at_least=1, at_most=len(self.of)).complaint(inventory, device=device)
 
 
 @dataclass(frozen=True)

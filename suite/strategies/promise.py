@@ -57,12 +57,12 @@ class Site:
 
         return getattr(diffusers, self.subject.pipeline)
 
-    def pipeline(self, *, dtype: Any = None, **components: Any) -> Any:
+    def pipeline(self, *, folder: Path | None = None, dtype: Any = None, **components: Any) -> Any:
         """The subject's pipeline, with some components or settings replaced, still on the CPU."""
         import diffusers
 
         settings = {**dtype_setting(diffusers, dtype or self.dtype), "use_safetensors": True, **components}
-        return self.pipeline_class.from_pretrained(self.folder, **settings)
+        return self.pipeline_class.from_pretrained(folder or self.folder, **settings)
 
 
 @dataclass(frozen=True)

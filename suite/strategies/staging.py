@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import gc
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from suite.refusal import Refusal
-from suite.strategies.effects import Counted
+from suite.strategies.effects import Apart
+from suite.strategies.loading import weighty
 from suite.strategies.promise import Site, strategy
 
 FOR_THE_ENCODERS = ("prompt", "num_images_per_prompt", "max_sequence_length")
-WEIGHTLESS = ("Scheduler", "Tokenizer", "TokenizerFast")
-ALIVE = "components alive at once"
 
 
-@strategy(reproduces="full", less_memory_than="full", effects=(Counted(ALIVE, at_least=1, at_most=2),))
+@strategy(reproduces="full", less_memory_than="full", effects=(Apart(),))
 def staged(site: Site) -> Any:
     """Each stage loads its components, works and frees them before the next one loads."""
     return Staged(site)
@@ -87,21 +84,10 @@ def decode(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> A
 
 def pipeline_of(site: Site, names: tuple[str, ...], settings: dict[str, Any]) -> Any:
     """The subject's pipeline with some of its weights only, on the device and under the probe's eyes."""
-    left_out = {name: None for name in weighty(site) if name not in names}
+    left_out = {name: None for name in weighty(site.folder) if name not in names}
     pipe = site.pipeline(**left_out, **settings).to(site.device)
     site.watch(pipe)
     return pipe
-
-
-def weighty(site: Site) -> tuple[str, ...]:
-    """The components that have weights: what a pipeline's index lists, less schedulers and tokenizers."""
-    index = site.folder / "model_index.json"
-    try:
-        listed = json.loads(index.read_text(encoding="utf-8"))
-        entries = {name: entry[1] for name, entry in listed.items() if not name.startswith("_")}
-    except (OSError, ValueError, AttributeError, LookupError) as error:
-        raise Refusal(f"{index} is not the index of a pipeline: {error}") from error
-    return tuple(name for name, kind in entries.items() if kind and not kind.endswith(WEIGHTLESS))
 
 
 def free() -> None:
