@@ -38,7 +38,7 @@ class Noise:
     billion numbers one by one would take longer than all the rest.
     """
 
-    LENGTH = 67_108_859
+    LENGTH = 16_777_213
 
     def __init__(self, seed: int, *, length: int = LENGTH) -> None:
         normal = statistics.NormalDist(sigma=0.02)

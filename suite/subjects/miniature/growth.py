@@ -9,7 +9,9 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -38,6 +40,7 @@ SEED = 1  # of the noise in what changes nothing
 MANIFEST = "manifest.json"
 LOCK = "growing.lock"
 FULL = (errno.ENOSPC, errno.EDQUOT)
+WRITERS = 4  # files written at once
 
 Progress = Callable[[int, int], None]  # told the bytes done and the bytes in all
 
@@ -323,15 +326,15 @@ def _write(unfinished: Path, manifest: Manifest, jobs: tuple[Job, ...], progress
     """Write every file that is not kept, and note each in the manifest as soon as it is whole."""
     kept = sum(entry.bytes for entry in manifest.files.values())
     report = _counter(progress, sum(job.bytes for job in jobs), done=kept)
+    missing = [job for job in jobs if job.file not in manifest.files]
     try:
         write_plain(unfinished / MANIFEST, manifest)
-        for job in jobs:
-            if job.file in manifest.files:
-                continue
-            (unfinished / job.file).parent.mkdir(parents=True, exist_ok=True)
-            entry = job.write(unfinished / job.file, report)
-            manifest = manifest.with_files({**manifest.files, job.file: entry})
-            write_plain(unfinished / MANIFEST, manifest)
+        for folder in {(unfinished / job.file).parent for job in missing}:
+            folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(_side_by_side(unfinished, missing, report)) as finished:
+            for file, entry in finished:
+                manifest = manifest.with_files({**manifest.files, file: entry})
+                write_plain(unfinished / MANIFEST, manifest)
     except OSError as error:
         if error.errno in FULL:
             _discard(unfinished)
@@ -340,11 +343,38 @@ def _write(unfinished: Path, manifest: Manifest, jobs: tuple[Job, ...], progress
     return manifest
 
 
+class _Stopped(Exception):
+    """Raised in a writer when another one has failed or the user has had enough."""
+
+
+def _side_by_side(unfinished: Path, jobs: list[Job], report: Report) -> Generator[tuple[str, Entry]]:
+    """Write several files at once: hashing and writing leave the interpreter free. The first failure stops all."""
+    stopped = threading.Event()
+
+    def unless_stopped(more: int) -> None:
+        if stopped.is_set():
+            raise _Stopped
+        report(more)
+
+    with ThreadPoolExecutor(min(WRITERS, os.cpu_count() or 1)) as pool:
+        futures = {pool.submit(job.write, unfinished / job.file, unless_stopped): job.file for job in jobs}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            stopped.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
 def _counter(progress: Progress, total: int, *, done: int = 0) -> Report:
+    lock = threading.Lock()
+
     def count(more: int) -> None:
         nonlocal done
-        done += more
-        progress(done, total)
+        with lock:
+            done += more
+            progress(done, total)
 
     return count
 

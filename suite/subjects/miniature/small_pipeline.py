@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from suite.files import read_limited
@@ -48,27 +49,28 @@ def sizes_of(source: Path) -> Sizes:
     names = ("transformer", "text_encoder_2", "text_encoder", "vae")
     found = {name: pipeline_folder.read_json(source / name / "config.json") for name in names}
     flux, t5, clip, vae = (found[name] for name in names)
+    widths = {
+        "double_blocks": flux.get("num_layers"),
+        "single_blocks": flux.get("num_single_layers"),
+        "heads": flux.get("num_attention_heads"),
+        "axes": flux.get("axes_dims_rope"),
+        "t5_width": t5.get("d_model"),
+        "t5_inner": t5.get("d_ff"),
+        "t5_head": t5.get("d_kv"),
+        "t5_heads": t5.get("num_heads"),
+        "t5_layers": t5.get("num_layers"),
+        "clip_width": clip.get("hidden_size"),
+        "clip_inner": clip.get("intermediate_size"),
+        "clip_heads": clip.get("num_attention_heads"),
+        "clip_layers": clip.get("num_hidden_layers"),
+        "vae_channels": vae.get("block_out_channels"),
+        "vae_groups": vae.get("norm_num_groups"),
+    }
     try:
-        sizes = Sizes(
-            double_blocks=flux["num_layers"],
-            single_blocks=flux["num_single_layers"],
-            heads=flux["num_attention_heads"],
-            axes=tuple(flux["axes_dims_rope"]),
-            t5_width=t5["d_model"],
-            t5_inner=t5["d_ff"],
-            t5_head=t5["d_kv"],
-            t5_heads=t5["num_heads"],
-            t5_layers=t5["num_layers"],
-            clip_width=clip["hidden_size"],
-            clip_inner=clip["intermediate_size"],
-            clip_heads=clip["num_attention_heads"],
-            clip_layers=clip["num_hidden_layers"],
-            vae_channels=tuple(vae["block_out_channels"]),
-            vae_groups=vae["norm_num_groups"],
-        )
-        expected = configurations(sizes, t5_words=t5["vocab_size"], clip_words=clip["vocab_size"])
-    except (KeyError, TypeError) as error:
-        raise Refusal(f"{source} is not a miniature: a configuration lacks or garbles {error}.") from error
+        sizes = msgspec.convert(widths, Sizes)
+    except msgspec.ValidationError as error:
+        raise Refusal(f"{source} is not a miniature: {error}.") from error
+    expected = configurations(sizes, t5_words=t5.get("vocab_size", 0), clip_words=clip.get("vocab_size", 0))
     for name in names:
         for key, value in expected[name].items():
             if not key.startswith("_") and found[name].get(key, value) != value:
