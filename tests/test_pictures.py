@@ -76,7 +76,7 @@ Image.new("RGB", (4, 4)).save(JPEG, format="JPEG")
         (bomb(0, 5, 1), "claims 0"),
         (PALETTE.getvalue(), "mode P"),
     ],
-    ids="empty text jpeg cut-early cut-late changed wide tall nothing palette".split(),
+    ids=["empty", "text", "jpeg", "cut-early", "cut-late", "changed", "wide", "tall", "nothing", "palette"],
 )
 def test_what_is_no_sound_picture_is_refused_by_name(tmp_path: Path, data: bytes, said: str) -> None:
     """Empty, truncated, changed, oversized and foreign files each give a sentence with the file's name."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from suite.cases import Case
+from suite.files import write_plain
 from suite.machine import Machine
 from suite.pictures import Pixels, hash_of, write_png
 from suite.rendering import (
@@ -29,7 +30,9 @@ from suite.rendering import (
     Picture,
     Rendering,
 )
+from suite.store import runs
 from suite.store.planning import Request
+from suite.store.runs import Run
 from suite.strategies.promise import Promise, Strategy
 from suite.subjects.subject import Shot, Subject
 
@@ -128,3 +131,17 @@ def contents(folder: Path, *, but: Iterable[str] = ()) -> Mapping[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name not in but
     }
+
+
+def run_of(root: Path, *names: str, seed: int = 0, finished: bool = True, **changes: int) -> Run:
+    """A run whose cases were rendered with the named strategies; those that reproduce `full` have its pictures."""
+    run = runs.create(root, MACHINE, STACK, "by hand")
+    for name in names:
+        own = seed + 100 if name == "nf4" else seed
+        put(run, rendering(name, run.case_folder(f"tiny-{name}"), seed=own, **changes))
+    return runs.finish(run) if finished else run
+
+
+def put(run: Run, given: Rendering) -> None:
+    """Write a rendering into a run, or over the one that is there."""
+    write_plain(run.case_folder(given.case_id) / runs.RENDERING, given)
