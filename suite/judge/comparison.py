@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from suite.files import is_name
 from suite.judge.evidence import Evidence, Rendered
 from suite.judge.likeness import IDENTICAL, Likeness, compare, first_change, mismatch, similarity
 from suite.judge.sentences import picture_name
@@ -54,7 +55,9 @@ def rendered_source(rendered: Rendered, picture: Picture) -> Source:
 
 
 def accepted_source(baseline: Baseline, picture: AcceptedPicture) -> Source:
-    return Source(baseline.path_of(picture), partial(read_picture, baseline, picture))
+    """An accepted picture is read at once: where it is damaged there is nothing to judge by."""
+    pixels = read_picture(baseline, picture)
+    return Source(baseline.path_of(picture), lambda: pixels)
 
 
 def pair_up(evidence: Evidence, reference: Rendered) -> list[Pair]:
@@ -93,7 +96,8 @@ def stranger(evidence: Evidence, reference: Rendered, pairs: Iterable[Pair]) -> 
 
 def pictures_of(evidence: Evidence, check: str, pair: Pair) -> dict[str, str]:
     """Where expected, actual and difference lie within the run; the difference is yet to be drawn."""
-    name = f"{evidence.case.id}-{'-'.join(check.split())}-{pair.shot}-{pair.index}-difference.png"
+    shot = pair.shot if is_name(pair.shot) else "picture"
+    name = f"{evidence.case.id}-{'-'.join(check.split())}-{shot}-{pair.index}-difference.png"
     return {
         "expected": _within(evidence.run, pair.expected),
         "actual": _within(evidence.run, pair.actual),

@@ -99,8 +99,8 @@ def difference_picture(expected: Pixels, actual: Pixels) -> Pixels:
     if one.shape != other.shape:
         return _side_by_side([one, other])
     seen = _eight_bits(np.repeat(flip_map(expected, actual)[..., None], 3, axis=2))
-    gap = np.abs(one.astype(np.int16) - other.astype(np.int16))
-    amplified = (gap * (255 // max(int(gap.max()), 1))).astype(np.uint8)
+    gap = np.abs(one.astype(np.float32) - other.astype(np.float32))
+    amplified = _eight_bits(gap / np.float32(max(gap.max(), 1)))
     return _side_by_side([one, other, seen, amplified])
 
 

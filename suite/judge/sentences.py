@@ -10,6 +10,7 @@ from suite.judge.verdict import Limit
 
 ACCEPT = 'python -m suite accept RUN --because "…"'
 CALIBRATE = "python -m suite calibrate"
+FEW = 1_000_000  # bytes that are better counted than rounded
 
 
 def picture_name(case: Case, shot: str, index: int) -> str:
@@ -37,9 +38,11 @@ def again(case: Case) -> str:
 
 
 def exactly(one: int, other: int) -> tuple[str, str]:
-    """Two numbers of bytes, to the byte where rounding would make them look the same."""
+    """Two numbers of bytes, to the byte where rounding would make them look the same, or where they are few."""
     rounded = amount(one), amount(other)
-    return rounded if one == other or rounded[0] != rounded[1] else (f"{one:,} B", f"{other:,} B")
+    if one == other or (rounded[0] != rounded[1] and max(one, other) >= FEW):
+        return rounded
+    return f"{one:,} B", f"{other:,} B"
 
 
 def listed(names: Iterable[str], most: int = 4) -> str:

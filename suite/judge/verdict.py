@@ -52,3 +52,8 @@ class Verdict:
     @property
     def case_id(self) -> str:
         return f"{self.subject}-{self.strategy}"
+
+    @property
+    def line(self) -> str:
+        """The sentence with the case that it is about."""
+        return f"{self.case_id}: {self.sentence}"

@@ -1,0 +1,177 @@
+"""Tests of the check against a baseline."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from suite.judge.checks.accepted import DRIFTED
+from suite.judge.evidence import Evidence, Rendered
+from suite.judge.verdict import BASELINE, FAILED, PASSED, UNSUPPORTED
+from suite.pictures import read_png, write_png
+from suite.rendering import DECODED, LAST, T5
+from suite.store import manifest
+from suite.store.baselines import PORTABLE, Acceptance, AcceptedCase, AcceptedPicture, AcceptedShot, Baseline
+from suite.store.limits import MAXIMUM_DIFFERENCE, Band, CaseLimits, Limit
+from tests.judge.made import changed, evidence, left_at, nudge, scramble, verdict, with_rendering
+
+ACCEPTANCE = Acceptance("somebody", "2026-03-01T12:30:00Z", "it looks right", "run", None, {"diffusers": "0.42.1"})
+
+
+def accepted(found: Rendered, store: Path, *, machine: str = "tiny-torch1.0") -> Baseline:
+    """A baseline of exactly what was rendered."""
+    rendering = found.rendering
+    shots = tuple(
+        AcceptedShot(shot, index, (AcceptedPicture(picture.sha256, picture.file, "it looks right"),))
+        for (shot, index), picture in rendering.pictures_of().items()
+    )
+    case = AcceptedCase(
+        subject=rendering.subject,
+        strategy=rendering.strategy,
+        machine=machine,
+        recipes=rendering.recipes,
+        shots=shots,
+        fingerprints=tuple(entry for entry in rendering.fingerprints if entry.take == 0),
+        inventory=rendering.inventory,
+        peaks={},
+        held_after=(0,),
+        seconds={},
+        accepted=ACCEPTANCE,
+    )
+    baseline = Baseline(case, store)
+    for shot in shots:
+        write_png(baseline.path_of(shot.pictures[0]), read_png(found.folder / shot.pictures[0].file))
+    manifest.seal(store)
+    return baseline
+
+
+def held_against_itself(tmp_path: Path, *, machine: str = "tiny-torch1.0") -> Evidence:
+    whole = evidence(tmp_path)
+    assert whole.rendered is not None
+    return replace(whole, baseline=accepted(whole.rendered, tmp_path / "baselines", machine=machine))
+
+
+def bands(most: float) -> CaseLimits:
+    return CaseLimits(drift={MAXIMUM_DIFFERENCE: Band(ceiling=Limit(most, "measured", n=6))})
+
+
+def test_the_accepted_pictures_pass(tmp_path: Path) -> None:
+    """Equal hashes in pictures and stages are a pass."""
+    found = verdict(held_against_itself(tmp_path), BASELINE)
+    assert (found.status, found.sentence) == (PASSED, "All 5 pictures are as accepted, to the pixel.")
+
+
+def test_no_baseline_is_unsupported_or_failed_as_required(tmp_path: Path) -> None:
+    """Either way the command that makes one is named."""
+    whole = evidence(tmp_path)
+    for required, status in ((False, UNSUPPORTED), (True, FAILED)):
+        found = verdict(replace(whole, require_baseline=required), BASELINE)
+        assert found.status == status
+        assert 'run python -m suite accept RUN --because "…".' in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("limits", "word", "why"),
+    [
+        (CaseLimits(), "Changed", "was not measured, so drift cannot be told apart"),
+        (bands(1), "Drifted", "within what legal changes of machine or release do"),
+        (bands(0.5), "Changed", "beyond what legal changes of machine or release do"),
+    ],
+    ids=["unmeasured", "within", "beyond"],
+)
+def test_drift_is_told_apart_from_change(tmp_path: Path, limits: CaseLimits, word: str, why: str) -> None:
+    """One level in half of the pixels has drifted where releases were seen to do that, and changed where not."""
+    whole = held_against_itself(tmp_path)
+    assert whole.rendered is not None
+    ours = left_at(changed(whole.rendered, nudge, shot="fox"), T5, LAST, DECODED)
+    found = verdict(replace(whole, rendered=ours, limits=limits), BASELINE)
+    assert (found.status, found.stage, found.numbers[DRIFTED]) == (FAILED, T5, float(word == "Drifted"))
+    assert found.sentence.startswith(f"{word}: 1 of 5 pictures are not the accepted ones: shot 'fox' differs in 50%")
+    assert why in found.sentence
+    assert "It first differs at prompt embeddings: most likely transformers or tokenizers." in found.sentence
+    assert found.sentence.endswith('If that is right, run python -m suite accept RUN --because "…".')
+    assert found.pictures["expected"].startswith("baselines/")
+
+
+def test_a_moved_stage_is_drift_even_where_no_pixel_moved(tmp_path: Path) -> None:
+    """Stage hashes are part of what was accepted."""
+    whole = held_against_itself(tmp_path)
+    assert whole.rendered is not None
+    found = verdict(replace(whole, rendered=left_at(whole.rendered, LAST)), BASELINE)
+    assert (found.status, found.stage, found.numbers[DRIFTED]) == (FAILED, LAST, 1)
+    assert found.sentence.startswith("Drifted: no pixel has moved, but the way to it has.")
+
+
+def test_one_of_several_accepted_pictures_is_enough(tmp_path: Path) -> None:
+    """A second picture that somebody accepted for a shot passes, by whichever way it came about."""
+    whole = held_against_itself(tmp_path)
+    assert whole.rendered is not None
+    assert whole.baseline is not None
+    ours = left_at(changed(whole.rendered, nudge, shot="fox"), LAST)
+    picture = ours.rendering.pictures_of()["fox", 0]
+    other = AcceptedPicture(picture.sha256, "other.png", "torch 2.11 rounds it so")
+    shots = tuple(
+        replace(shot, pictures=(*shot.pictures, other)) if shot.shot == "fox" else shot
+        for shot in whole.baseline.case.shots
+    )
+    more = replace(whole.baseline, case=replace(whole.baseline.case, shots=shots))
+    prints = tuple(e for e in ours.rendering.fingerprints if e.shot == "fox" or e.stage != LAST)
+    ours = replace(ours, rendering=replace(ours.rendering, fingerprints=prints))
+    assert verdict(replace(whole, rendered=ours, baseline=more), BASELINE).status == PASSED
+
+
+def test_a_changed_recipe_makes_the_baseline_stale(tmp_path: Path) -> None:
+    """Pictures of another recipe are not compared; the command is named."""
+    whole = held_against_itself(tmp_path)
+    assert whole.baseline is not None
+    old = replace(whole.baseline, case=replace(whole.baseline.case, recipes={"fox": "old", "pair": "old"}))
+    found = verdict(replace(whole, baseline=old), BASELINE)
+    assert found.status == FAILED
+    assert (
+        "The baseline of shot 'fox' is stale: its recipe has changed since. Run python -m suite accept"
+        in found.sentence
+    )
+
+
+def test_a_picture_that_was_never_accepted_fails(tmp_path: Path) -> None:
+    """A shot that is new to the baseline is named."""
+    whole = held_against_itself(tmp_path)
+    assert whole.baseline is not None
+    less = replace(whole.baseline, case=replace(whole.baseline.case, shots=whole.baseline.case.shots[:-1]))
+    found = verdict(replace(whole, baseline=less), BASELINE)
+    assert (found.status, "shot 'pair' picture 4 was accepted yet" in found.sentence) == (FAILED, True)
+
+
+def test_an_altered_accepted_picture_is_named(tmp_path: Path) -> None:
+    """A baseline's picture that is not the one that was accepted is no reference."""
+    whole = held_against_itself(tmp_path)
+    assert whole.rendered is not None
+    assert whole.baseline is not None
+    path = whole.baseline.path_of(whole.baseline.case.shots[0].pictures[0])
+    write_png(path, scramble(read_png(path)))
+    found = verdict(replace(whole, rendered=changed(whole.rendered, nudge, shot="fox")), BASELINE)
+    assert found.status == FAILED
+    assert found.sentence.startswith("It cannot be judged: ")
+    assert str(path) in found.sentence
+
+
+def test_a_run_without_pictures_matches_nothing(tmp_path: Path) -> None:
+    """Nothing at all is not what was accepted."""
+    whole = with_rendering(held_against_itself(tmp_path), pictures=())
+    assert "no picture to hold against the baseline" in verdict(whole, BASELINE).sentence
+
+
+def test_portable_pictures_are_compared_by_likeness(tmp_path: Path) -> None:
+    """On another machine a picture within what machines were measured to do passes, one beyond fails."""
+    whole = held_against_itself(tmp_path, machine=PORTABLE)
+    assert whole.rendered is not None
+    ours = left_at(changed(whole.rendered, nudge), T5, LAST)
+    for limits, status in ((CaseLimits(), UNSUPPORTED), (bands(1), PASSED), (bands(0.9), FAILED)):
+        found = verdict(replace(whole, rendered=ours, limits=limits), BASELINE)
+        assert found.status == status, found.sentence
+    assert (
+        "is further from the portable picture than other machines are: maximum difference 1, the ceiling is 0.9"
+        in found.sentence
+    )
+    smaller = changed(whole.rendered, lambda pixels: pixels[:8], shot="fox")
+    assert "cannot be held against the portable ones" in verdict(replace(whole, rendered=smaller), BASELINE).sentence

@@ -1,0 +1,324 @@
+"""Tests of the checks against a second take and against the promise."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from suite.judge.verdict import CRASHED, FAILED, PASSED, PROMISE, TWICE, UNSUPPORTED
+from suite.pictures import read_png
+from suite.rendering import DECODED, LAST, T5
+from suite.store.limits import CHANGED, SSIM, Band, CaseLimits, Limit
+from suite.subjects.subject import Shot
+from tests.judge.made import (
+    FULL,
+    MEASURED,
+    NF4,
+    OFFLOAD,
+    SUBJECT,
+    changed,
+    crashed,
+    evidence,
+    left_at,
+    made,
+    nudge,
+    only,
+    promising,
+    rendering,
+    scramble,
+    verdict,
+    with_rendering,
+)
+
+# Renders the same twice
+
+
+def test_equal_takes_pass(tmp_path: Path) -> None:
+    """Five pictures of two shots that came out the same twice are counted."""
+    found = verdict(evidence(tmp_path), TWICE)
+    assert (found.status, found.numbers) == (PASSED, {"pictures": 5})
+    assert found.sentence == "5 pictures of fox and pair came out the same twice."
+
+
+def test_another_second_take_fails(tmp_path: Path) -> None:
+    """The sentence tells how many pictures, how far, where, in which stage, and what to run."""
+    ours = left_at(changed(made(tmp_path, "offload"), nudge, shot="pair", take=1), LAST, DECODED, take=1)
+    found = verdict(evidence(tmp_path, rendered=ours), TWICE)
+    assert (found.status, found.stage) == (FAILED, LAST)
+    assert found.sentence.startswith("4 of 5 pictures came out otherwise the second time: shot 'pair' picture ")
+    assert "differs in 50% of its pixels by at most 1/255, first at row 0, column 0 (SSIM 0.99" in found.sentence
+    assert f"It first differs at the {LAST}: most likely diffusers." in found.sentence
+    assert "pytest --subject tiny --strategy offload" in found.sentence
+
+
+def test_another_way_to_the_same_pictures_fails_too(tmp_path: Path) -> None:
+    """Latents that differ between takes are not the same twice, though no pixel shows it."""
+    found = verdict(evidence(tmp_path, rendered=left_at(made(tmp_path, "offload"), T5, take=1)), TWICE)
+    assert (found.status, found.stage) == (FAILED, T5)
+    assert "the same pictures twice, but by another way" in found.sentence
+
+
+def test_shots_rendered_once_do_not_count(tmp_path: Path) -> None:
+    """With no second take at all there is nothing to say; with one, that shot alone is judged."""
+    once = Path(tmp_path / "once")
+    assert (
+        verdict(with_rendering(evidence(tmp_path), pictures=rendering("offload", once, takes=1).pictures), TWICE).status
+        == UNSUPPORTED
+    )
+    both = made(tmp_path, "offload").rendering.pictures
+    fox = tuple(picture for picture in both if picture.take == 0 or picture.shot == "fox")
+    found = verdict(with_rendering(evidence(tmp_path), pictures=fox), TWICE)
+    assert (found.status, found.numbers) == (PASSED, {"pictures": 1})
+
+
+# Keeps its promise: to the pixel
+
+
+def test_identical_pictures_keep_the_promise(tmp_path: Path) -> None:
+    """Equal hashes are enough, and the likeness is told as 1."""
+    found = verdict(evidence(tmp_path), PROMISE)
+    assert (found.status, found.sentence) == (PASSED, "All 5 pictures are full's, to the pixel.")
+    assert (found.numbers[SSIM], found.limit) == (1.0, Limit(1.0, "reproduces: identical"))
+
+
+def test_a_single_changed_level_breaks_the_promise(tmp_path: Path) -> None:
+    """One level of one pixel of one picture is a failure with its place, stage, pictures and command."""
+
+    def once(pixels: np.ndarray) -> np.ndarray:
+        pixels[3, 5, 0] ^= 1
+        return pixels
+
+    ours = left_at(changed(made(tmp_path, "offload"), once, shot="fox"), DECODED)
+    found = verdict(evidence(tmp_path, rendered=ours), PROMISE)
+    assert (found.status, found.stage) == (FAILED, DECODED)
+    assert found.sentence == (
+        "1 of 5 pictures should be full's to the pixel and are not: shot 'fox' differs in 0.39% of its pixels "
+        "by at most 1/255, first at row 3, column 5 (SSIM 0.999999, FLIP 0.000). "
+        "It first differs at the decoded picture: most likely diffusers' VAE or torch. "
+        f"See {tmp_path}/pictures/tiny-offload-keeps-its-promise-to-its-reference-fox-0-difference.png. "
+        "Run pytest --subject tiny --strategy offload."
+    )  # fmt: skip
+    assert found.numbers["maximum difference"] == 1
+    assert found.pictures == {
+        "expected": "cases/tiny-full/fox-0.png",
+        "actual": "cases/tiny-offload/fox-0-changed0.png",
+        "difference": "pictures/tiny-offload-keeps-its-promise-to-its-reference-fox-0-difference.png",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda pixels: pixels[:8], "is 16×8 where 16×16 is due"),
+        (lambda pixels: np.dstack([pixels, pixels[..., :1]]), "is RGBA where RGB is due"),
+        (lambda pixels: pixels[..., 0], "is L where RGB is due"),
+    ],
+    ids=["shape", "alpha", "grey"],
+)
+def test_pictures_of_another_kind_are_told_in_words(tmp_path: Path, change, words: str) -> None:  # type: ignore[no-untyped-def]
+    """A mode or a shape that is not the reference's is named, for either kind of promise."""
+    for one in (OFFLOAD, NF4):
+        ours = changed(made(tmp_path, one.name), change, shot="fox")
+        found = verdict(evidence(tmp_path, one, rendered=ours), PROMISE)
+        assert found.status == FAILED
+        assert f"shot 'fox' {words}" in found.sentence
+
+
+def test_the_least_alike_picture_is_shown(tmp_path: Path) -> None:
+    """Of several pictures that differ, the worst is the one to look at."""
+    ours = changed(changed(made(tmp_path, "offload"), nudge, shot="pair"), scramble, shot="fox")
+    found = verdict(evidence(tmp_path, rendered=ours), PROMISE)
+    assert found.pictures["actual"] == "cases/tiny-offload/fox-0-changed0.png"
+    assert found.sentence.startswith("5 of 5 pictures")
+
+
+def test_a_crashed_reference_is_told_as_that(tmp_path: Path) -> None:
+    """Without its reference the case can neither pass nor fail."""
+    found = verdict(evidence(tmp_path, reference=crashed(made(tmp_path))), PROMISE)
+    assert (found.status, found.sentence) == (CRASHED, "Its reference full crashed: It was killed by SIGSEGV.")
+
+
+def test_an_absent_reference_is_unsupported(tmp_path: Path) -> None:
+    """A run without the reference says so."""
+    found = verdict(evidence(tmp_path, reference=None), PROMISE)
+    assert found.status == UNSUPPORTED
+    assert "full is not in this run" in found.sentence
+
+
+def test_a_reference_that_lacks_a_picture_or_has_another_recipe_is_no_reference(tmp_path: Path) -> None:
+    """What cannot be held against anything fails; another recipe is named."""
+    part = made(tmp_path)
+    part = replace(part, rendering=only(part.rendering, "fox"))
+    found = verdict(evidence(tmp_path, reference=part), PROMISE)
+    assert found.status == FAILED
+    assert "shot 'pair' picture 1 has no picture to be held against" in found.sentence
+    other = made(tmp_path, "full", recipes={"fox": "0", "pair": SUBJECT.shots[1].recipe})
+    assert "rendered from another recipe than full's" in verdict(evidence(tmp_path, reference=other), PROMISE).sentence
+
+
+# Keeps its promise: by likeness
+
+
+def floor(value: float) -> CaseLimits:
+    return CaseLimits(likeness={SSIM: Band(floor=replace(MEASURED, value=value))})
+
+
+def nf4(tmp_path: Path, limits: CaseLimits | None = None, **changes: object):  # type: ignore[no-untyped-def]
+    """NF4's pictures, each a little off full's."""
+    ours = left_at(changed(made(tmp_path, "nf4"), nudge), T5, LAST, DECODED)
+    return evidence(tmp_path, NF4, **{"rendered": ours, "limits": limits or CaseLimits(), **changes})
+
+
+def test_likeness_is_judged_at_its_floor(tmp_path: Path) -> None:
+    """On the floor passes, just above what was found fails."""
+    found = verdict(nf4(tmp_path, floor(0.5)), PROMISE)
+    assert found.status == PASSED
+    least = found.numbers[SSIM]
+    assert verdict(nf4(tmp_path, floor(least)), PROMISE).status == PASSED
+    assert verdict(nf4(tmp_path, floor(np.nextafter(least, 0))), PROMISE).status == PASSED
+    assert verdict(nf4(tmp_path, floor(np.nextafter(least, 1))), PROMISE).status == FAILED
+
+
+def test_a_missed_floor_is_told_whole(tmp_path: Path) -> None:
+    """What was found, the floor and where it came from, the stage, where to look, what to run."""
+    found = verdict(nf4(tmp_path, floor(0.999999)), PROMISE)
+    assert (found.status, found.stage, found.limit) == (FAILED, T5, replace(MEASURED, value=0.999999))
+    assert " like full; the floor is 0.999999 (measured, n=40, tiny, diffusers 0.42.1). It first" in found.sentence
+    assert "It first differs at prompt embeddings: most likely transformers or tokenizers." in found.sentence
+    assert "See " in found.sentence
+    assert found.sentence.endswith("Run pytest --subject tiny --strategy nf4.")
+
+
+def test_other_measures_and_the_mean_are_judged_too(tmp_path: Path) -> None:
+    """A ceiling on changed pixels, or a band on the mean over all pictures, can be what is broken."""
+    ceiling = CaseLimits(likeness={CHANGED: Band(ceiling=Limit(0.4, "measured"))})
+    found = verdict(nf4(tmp_path, ceiling), PROMISE)
+    assert found.status == FAILED
+    assert "against full's: changed pixels 0.5, the ceiling is 0.4 (measured)." in found.sentence
+    found = verdict(nf4(tmp_path, CaseLimits(overall={SSIM: Band(floor=Limit(0.99999, "measured"))})), PROMISE)
+    assert found.status == FAILED
+    assert found.sentence.startswith("The mean of 5 pictures is 0.99")
+
+
+def test_too_much_likeness_can_break_a_limit(tmp_path: Path) -> None:
+    """A ceiling on the likeness rejects the un-quantized picture where a quantized one is due."""
+    ceiling = CaseLimits(likeness={SSIM: Band(ceiling=Limit(0.9, "measured"))})
+    assert "; the ceiling is 0.900 (measured)" in verdict(nf4(tmp_path, ceiling), PROMISE).sentence
+
+
+def test_without_a_floor_the_picture_is_still_looked_at(tmp_path: Path) -> None:
+    """No measured floor is no pass, and says which command measures one."""
+    found = verdict(nf4(tmp_path), PROMISE)
+    assert found.status == UNSUPPORTED
+    assert "No floor was measured here; run python -m suite calibrate." in found.sentence
+    assert found.numbers[SSIM] > 0.9
+
+
+def test_pictures_that_were_swapped_fail_without_any_floor(tmp_path: Path) -> None:
+    """A picture that is more like another prompt's than its own is found on any machine."""
+    ours = made(tmp_path, "nf4")
+    first, second = (read_png(ours.folder / f"pair-{index}.png") for index in (0, 2))
+
+    def swapped(pixels: np.ndarray) -> np.ndarray:
+        other = second if np.array_equal(pixels, first) else first if np.array_equal(pixels, second) else pixels
+        return nudge(other)
+
+    found = verdict(evidence(tmp_path, NF4, rendered=changed(ours, swapped, shot="pair")), PROMISE)
+    assert found.status == FAILED
+    assert found.sentence.startswith(
+        "Shot 'pair' picture 1 is more like shot 'pair' picture 3 than like its own reference."
+    )
+
+
+def test_a_quantization_that_changes_nothing_fails(tmp_path: Path) -> None:
+    """Pictures identical to the reference's prove that nothing was quantized; tiling may change nothing."""
+    one = promising("nf4", "quantization", approximates="full")
+    found = verdict(evidence(tmp_path, one), PROMISE)
+    assert found.status == FAILED
+    assert "the quantization did nothing" in found.sentence
+    tiling = promising("tiling", "decoding", approximates="full")
+    assert verdict(evidence(tmp_path, tiling, limits=floor(0.9)), PROMISE).status == PASSED
+
+
+# What any rendering owes
+
+
+def test_a_reference_passes_when_it_is_whole(tmp_path: Path) -> None:
+    """What promises nothing is still looked at."""
+    found = verdict(evidence(tmp_path, FULL), PROMISE)
+    assert found.status == PASSED
+    assert "its 5 pictures are whole" in found.sentence
+
+
+@pytest.mark.parametrize(("level", "word"), [(0, "black"), (128, "grey"), (255, "white")])
+def test_a_blank_picture_fails_whatever_it_is_held_against(tmp_path: Path, level: int, word: str) -> None:
+    """Grey, black and white are named, even where the reference shows the same."""
+    ours = changed(made(tmp_path), lambda pixels: np.full_like(pixels, level), shot="fox")
+    found = verdict(evidence(tmp_path, FULL, rendered=ours), PROMISE)
+    assert found.status == FAILED
+    assert f"Shot 'fox' shows nothing: it is {word} all over." in found.sentence
+
+
+def test_numbers_that_are_not_finite_fail(tmp_path: Path) -> None:
+    """A NaN in the latents is named with its stage."""
+    ours = made(tmp_path)
+    prints = tuple(replace(entry, finite=entry.stage != LAST) for entry in ours.rendering.fingerprints)
+    found = verdict(with_rendering(evidence(tmp_path, FULL), fingerprints=prints), PROMISE)
+    assert (found.status, found.sentence.partition(".")[0]) == (
+        FAILED,
+        f"Shot 'fox' has a NaN or an infinity in its {LAST}",
+    )
+
+
+def test_missing_pictures_and_old_recipes_fail(tmp_path: Path) -> None:
+    """A shot with too few pictures, or of another recipe than today's, is not judged further."""
+    part = with_rendering(evidence(tmp_path, FULL), pictures=made(tmp_path).rendering.pictures[1:])
+    assert verdict(part, PROMISE).sentence.startswith("Shot 'fox' gave 0 of the 1 pictures asked for.")
+    old = with_rendering(evidence(tmp_path, FULL), recipes={"fox": "old", "pair": SUBJECT.shots[1].recipe})
+    assert "Shot 'fox' was rendered with another recipe than the subject has now" in verdict(old, PROMISE).sentence
+
+
+def test_a_size_that_was_not_asked_for_fails(tmp_path: Path) -> None:
+    """16 × 16 is not the 32 × 16 of the shot; a size that the pipeline rounds is left to it."""
+    for height, status in ((16, PASSED), (32, FAILED), (20, PASSED)):
+        shot = Shot("fox", ("a fox",), 1, height=height, width=16)
+        whole = evidence(tmp_path, FULL)
+        subject = replace(SUBJECT, shots=(shot,))
+        ours = replace(only(whole.rendering, "fox"), recipes={"fox": shot.recipe})
+        whole = replace(with_rendering(whole, **vars(ours)), case=replace(whole.case, subject=subject))
+        assert verdict(whole, PROMISE).status == status, height
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [(b"", "is not a PNG"), (b"GIF89a" + b"0" * 40, "is not a PNG"), (None, "is missing")],
+    ids=["empty", "no PNG", "missing"],
+)
+def test_a_damaged_picture_file_is_named(tmp_path: Path, data: bytes | None, words: str) -> None:
+    """A file that cannot be read fails the check in a sentence with its path."""
+    whole = evidence(tmp_path, FULL)
+    path = tmp_path / "cases" / "tiny-full" / "fox-0.png"
+    path.unlink() if data is None else path.write_bytes(data)
+    found = verdict(whole, PROMISE)
+    assert found.status == FAILED
+    assert "fox-0.png" in found.sentence
+    assert words in found.sentence
+
+
+def test_a_truncated_and_an_altered_picture_are_told_apart(tmp_path: Path) -> None:
+    """Half a PNG is damaged; a whole one with other pixels is not the picture that was rendered."""
+    whole = evidence(tmp_path, FULL)
+    path = tmp_path / "cases" / "tiny-full" / "fox-0.png"
+    path.write_bytes(path.read_bytes()[:200])
+    assert "is a damaged PNG" in verdict(whole, PROMISE).sentence
+    path.write_bytes((path.parent / "pair-0.png").read_bytes())
+    assert "is not the picture that was rendered" in verdict(whole, PROMISE).sentence
+
+
+def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    """A path in a rendering's file name is never followed."""
+    pictures = tuple(replace(picture, file="../../../etc/passwd") for picture in made(tmp_path).rendering.pictures)
+    found = verdict(with_rendering(evidence(tmp_path, FULL), pictures=pictures), PROMISE)
+    assert found.status == FAILED
+    assert "which is no file name" in found.sentence

@@ -1,0 +1,240 @@
+"""Tests of the judge of one case: one verdict for every check, whatever the case gave."""
+
+import datetime
+import tempfile
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from suite.cases import Case
+from suite.judge.case import judge_case
+from suite.judge.evidence import Evidence, Rendered
+from suite.judge.verdict import (
+    BASELINE,
+    CHECKS,
+    CRASHED,
+    FAILED,
+    KNOWN_FAILURE,
+    NOT_SELECTED,
+    PASSED,
+    PROMISE,
+    STATUSES,
+    TWICE,
+    UNSUPPORTED,
+    Verdict,
+)
+from suite.rendering import PHASES, STAGES, Crash, Memory, PhaseMemory
+from suite.store.known_failures import KnownFailure
+from suite.store.limits import SSIM, Band, CaseLimits, Limit
+from tests.judge.made import (
+    CRASH,
+    NF4,
+    OFFLOAD,
+    SUBJECT,
+    changed,
+    crashed,
+    evidence,
+    left_at,
+    made,
+    nudge,
+    scramble,
+    with_rendering,
+)
+
+ENTRY = KnownFailure(
+    "tiny", "offload", TWICE, "Weights are read too early.", ("https://example.org/11981",), (), datetime.date(2025, 7, 1),
+    "ada", datetime.date(2026, 7, 1),
+)  # fmt: skip
+ALL = replace(ENTRY, check="*")
+
+
+def by_check(verdicts: tuple[Verdict, ...]) -> dict[str, Verdict]:
+    assert tuple(verdict.check for verdict in verdicts) == CHECKS
+    return {verdict.check: verdict for verdict in verdicts}
+
+
+def test_every_check_has_one_verdict_in_order(tmp_path: Path) -> None:
+    """A sound case without any baseline passes what a single run can tell, and names what it lacks."""
+    found = by_check(judge_case(evidence(tmp_path)))
+    assert [found[check].status for check in CHECKS].count(PASSED) == 4
+    assert {verdict.case_id for verdict in found.values()} == {"tiny-offload"}
+    assert {verdict.status for verdict in found.values()} == {PASSED, UNSUPPORTED}
+    assert found[TWICE].line.startswith("tiny-offload: 5 pictures of fox and pair")
+
+
+def test_an_unsupported_case_is_unsupported_throughout(tmp_path: Path) -> None:
+    """The reason stands in every cell, and nothing is read."""
+    whole = evidence(tmp_path, rendered=None)
+    found = judge_case(replace(whole, case=replace(whole.case, unsupported="It needs a GPU.")))
+    assert {(verdict.status, verdict.sentence) for verdict in by_check(found).values()} == {
+        (UNSUPPORTED, "It needs a GPU.")
+    }
+
+
+def test_what_was_not_rendered_was_not_selected(tmp_path: Path) -> None:
+    """A case without a rendering is not silent either."""
+    found = judge_case(evidence(tmp_path, rendered=None))
+    assert {verdict.status for verdict in by_check(found).values()} == {NOT_SELECTED}
+
+
+def test_a_crash_is_told_whole_once_and_short_elsewhere(tmp_path: Path) -> None:
+    """The first check carries the worker's last lines."""
+    found = by_check(judge_case(evidence(tmp_path, rendered=crashed(made(tmp_path, "offload")))))
+    assert {verdict.status for verdict in found.values()} == {CRASHED}
+    short = "The worker ended during denoise (signal): It was killed by SIGSEGV."
+    assert found[TWICE].sentence == f"{short}\n  step 3 of 8\n  Segmentation fault"
+    assert {found[check].sentence for check in CHECKS[1:]} == {short}
+
+
+def test_a_long_log_is_cut_to_its_end(tmp_path: Path) -> None:
+    """Only the last dozen lines are repeated."""
+    ours = made(tmp_path, "offload", crash=replace(CRASH, last_lines=tuple(f"line {n}" for n in range(100))))
+    told = judge_case(evidence(tmp_path, rendered=ours))[0].sentence.splitlines()
+    assert (len(told), told[1], told[-1]) == (13, "  line 88", "  line 99")
+
+
+def test_a_known_failure_that_fails_is_known(tmp_path: Path) -> None:
+    """The reason and the address come first, then what was seen; the numbers stay."""
+    ours = changed(made(tmp_path, "offload"), nudge, take=1)
+    found = by_check(judge_case(evidence(tmp_path, rendered=ours, known={TWICE: ENTRY})))[TWICE]
+    assert (found.status, found.numbers[SSIM] < 1) == (KNOWN_FAILURE, True)
+    told = "Known since 2025-07-01: Weights are read too early (https://example.org/11981). 5 of 5 pictures came out"
+    assert found.sentence.startswith(told)
+
+
+def test_a_known_failure_that_passes_fails(tmp_path: Path) -> None:
+    """The day on which it is fixed is noticed."""
+    found = by_check(judge_case(evidence(tmp_path, known={TWICE: ENTRY})))[TWICE]
+    assert found.status == FAILED
+    assert found.sentence.startswith(
+        "It passes, and is known to fail since 2025-07-01 (Weights are read too early): remove the entry of ada"
+    )
+
+
+def test_a_known_failure_says_nothing_where_nothing_was_judged(tmp_path: Path) -> None:
+    """Unsupported stays unsupported, and other checks are not excused."""
+    entry = replace(ENTRY, check=BASELINE)
+    found = by_check(judge_case(evidence(tmp_path, known={BASELINE: entry})))
+    assert found[BASELINE].status == UNSUPPORTED
+    ours = changed(made(tmp_path, "offload"), nudge)
+    found = by_check(judge_case(evidence(tmp_path, rendered=ours, known={TWICE: ENTRY})))
+    assert found[PROMISE].status == FAILED
+
+
+def test_an_entry_for_every_check_excuses_a_crash(tmp_path: Path) -> None:
+    """All checks of a case that is known to crash are known failures."""
+    known = dict.fromkeys(CHECKS, ALL)
+    found = judge_case(evidence(tmp_path, rendered=crashed(made(tmp_path, "offload")), known=known))
+    assert {verdict.status for verdict in found} == {KNOWN_FAILURE}
+    found = judge_case(evidence(tmp_path, known=known))
+    assert {verdict.status for verdict in found} == {FAILED, UNSUPPORTED}
+
+
+def test_an_entry_for_every_check_lets_some_pass(tmp_path: Path) -> None:
+    """As long as one check still fails, the entry is not stale."""
+    ours = changed(made(tmp_path, "offload"), nudge)
+    found = by_check(judge_case(evidence(tmp_path, rendered=ours, known=dict.fromkeys(CHECKS, ALL))))
+    assert found[PROMISE].status == KNOWN_FAILURE
+    assert FAILED not in {verdict.status for verdict in found.values()}
+
+
+def test_a_file_that_cannot_be_used_fails_its_check(tmp_path: Path) -> None:
+    """A refusal inside a check is that check's failure; the others are judged."""
+    pictures = tuple(replace(picture, file="a/b.png") for picture in made(tmp_path).rendering.pictures)
+    ours = with_rendering(
+        evidence(tmp_path), pictures=tuple(replace(p, sha256="0" * 64) if p.take else p for p in pictures)
+    )
+    found = by_check(judge_case(ours))[TWICE]
+    assert (found.status, found.sentence.startswith("It cannot be judged: ")) == (FAILED, True)
+
+
+sizes = st.none() | st.integers(min_value=0, max_value=10**13)
+memories = st.none() | st.builds(
+    Memory,
+    phases=st.lists(st.builds(PhaseMemory, st.sampled_from(PHASES), sizes, sizes, sizes, sizes), max_size=4).map(tuple),
+    held_after=sizes,
+    host_peak=sizes,
+    host_after=sizes,
+    driver_scope=st.none(),
+    unavailable=st.dictionaries(st.sampled_from(["allocated", "host", "held_after"]), st.text(max_size=5), max_size=2),
+)
+limit = st.none() | st.builds(Limit, st.floats(allow_nan=True), st.just("measured"))
+band = st.builds(Band, limit, limit)
+bounds = st.builds(
+    CaseLimits,
+    likeness=st.dictionaries(st.sampled_from([SSIM, "flip", "gain", "shift"]), band, max_size=2),
+    overall=st.dictionaries(st.sampled_from([SSIM, "flip"]), band, max_size=2),
+    drift=st.dictionaries(st.just(SSIM), band, max_size=1),
+    memory=st.dictionaries(st.sampled_from([*PHASES, "whole"]), band, max_size=3),
+    host=st.none() | band,
+    gives_back=st.none() | band,
+    published=limit,
+)
+pasts = st.lists(st.floats(0, 99), max_size=9).map(tuple)
+crashes = st.builds(
+    Crash, st.text(max_size=9), st.text(max_size=9), st.none(), st.lists(st.text(max_size=9)).map(tuple)
+)
+
+
+@lru_cache
+def prepared() -> tuple[Path, dict[str, tuple[Rendered, ...]]]:
+    """Renderings on disk, sound and bent, that all examples share."""
+    folder = Path(tempfile.mkdtemp())
+    sound = {name: made(folder, name) for name in ("full", "offload", "nf4")}
+    return folder, {
+        name: (one, changed(one, nudge), changed(one, scramble, shot="fox"), left_at(one, STAGES[0]))
+        for name, one in sound.items()
+    }
+
+
+@st.composite
+def bent(draw: st.DrawFn, choices: tuple[Rendered, ...]) -> Rendered:
+    """Part of a rendering, with some of it odd."""
+    one = draw(st.sampled_from(choices))
+    rendering = one.rendering
+    return replace(
+        one,
+        rendering=replace(
+            rendering,
+            pictures=rendering.pictures[: draw(st.sampled_from([0, 1, 4, None]))],
+            fingerprints=rendering.fingerprints[: draw(st.integers(0, 20))],
+            recipes=draw(st.sampled_from([rendering.recipes, {}, {"fox": "old"}])),
+            inventory=draw(st.sampled_from([rendering.inventory, None])),
+            memory=draw(memories),
+            durations=draw(st.sampled_from([rendering.durations, ()])),
+            crash=draw(st.none() | crashes),
+        ),
+    )
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_the_judge_never_raises(data: st.DataObject) -> None:
+    """Whatever part of a rendering, a reference or a limit is missing or odd, each check has its status."""
+    folder, choices = prepared()
+    one = data.draw(st.sampled_from([OFFLOAD, NF4]))
+    found = judge_case(
+        Evidence(
+            Case(SUBJECT, one, "cuda"),
+            data.draw(bent(choices[one.name])),
+            reference=data.draw(st.none() | bent(choices["full"])),
+            yardstick=data.draw(st.none() | bent(choices["full"])),
+            limits=data.draw(bounds),
+            require_baseline=data.draw(st.booleans()),
+            run=folder,
+            history=data.draw(st.dictionaries(st.sampled_from(PHASES), pasts, max_size=2)),
+        )
+    )
+    assert tuple(verdict.check for verdict in found) == CHECKS
+    assert all(verdict.status in STATUSES and verdict.sentence for verdict in found)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_crash_never_passes(tmp_path: Path, check: str) -> None:
+    """No check of a crashed case is anything but crashed."""
+    found = judge_case(evidence(tmp_path, rendered=crashed(made(tmp_path, "offload"))))
+    assert by_check(found)[check].status == CRASHED
