@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from suite.render.gauges import Gauge, Missing, allocator_gauges, driver_gauge, host_gauge, resident
-from suite.rendering import PHASES, Memory, PhaseMemory
+from suite.rendering import PHASES, Duration, Memory, PhaseMemory
 
 FIGURES = ("allocated", "reserved", "driver", "host")
 
@@ -55,6 +55,17 @@ class Meter:
     def forgive(self, seconds: float) -> None:
         """Take seconds off the running phase that were spent on looking, where a pause would disturb the GPU."""
         self._since += seconds
+
+    def absorb(self, memory: Memory, durations: Iterable[Duration]) -> None:
+        """Take in what another process has measured, as if it had happened here."""
+        for entry in memory.phases:
+            peaks = self._peaks.setdefault(entry.phase, {})
+            for figure in FIGURES:
+                value = getattr(entry, figure)
+                if value is not None:
+                    peaks[figure] = max(peaks.get(figure, 0), value)
+        for duration in durations:
+            self._seconds[duration.phase] = self._seconds.get(duration.phase, 0.0) + duration.seconds
 
     def take_seconds(self) -> dict[str, float]:
         """Seconds by phase since the last time they were taken."""

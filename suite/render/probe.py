@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from suite.render.fingerprints import fingerprint
 from suite.render.inventory import describe, modules_of, placement_of, state_sha256
 from suite.render.meter import Meter
+from suite.render.notes import Note
 from suite.render.onlooker import Sight, onlook
 from suite.rendering import (
     AFTER,
@@ -111,11 +113,11 @@ class Probe:
 
     # A take
 
-    def begin(self, shot: str, take: int) -> None:
+    def begin(self, shot: str, take: int, *, phase: str = ENCODE) -> None:
         """A call of the pipeline starts now."""
         self._reset()
         self._shot, self._take = shot, take
-        self._enter(ENCODE)
+        self._enter(phase)
 
     def end(self) -> tuple[tuple[Fingerprint, ...], tuple[Duration, ...]]:
         """The call is over: what it showed."""
@@ -130,6 +132,37 @@ class Probe:
         self._take = None
         self._decoded = []
         return prints, durations
+
+    # Work that is done elsewhere
+
+    @property
+    def taking(self) -> tuple[str, int]:
+        """The shot and the take that a call is at work on."""
+        return self._shot, self._take or 0
+
+    @contextmanager
+    def elsewhere(self, phase: str) -> Iterator[None]:
+        """Another process works on a phase meanwhile: what it measures counts, not the waiting here."""
+        self._enter(phase)
+        self._count("processes", self.counts.get("processes", 0) + 1)
+        with self.meter.paused():
+            yield
+
+    def recall(self, known: Inventory) -> None:
+        """Go on from what earlier processes have seen of the components."""
+        self._components = dict(known.components)
+        self._looked = any(DURING in component.placement for component in known.components.values())
+
+    def absorb(self, note: Note) -> None:
+        """Take in what another process has seen."""
+        self._stages |= {print_.stage: print_ for print_ in note.fingerprints}
+        self._clock.told += tuple(step for duration in note.durations for step in duration.steps)
+        if note.inventory is not None:
+            self._components |= note.inventory.components
+            for what, number in note.inventory.counts.items():
+                self._count(what, number)
+        if note.memory is not None:
+            self.meter.absorb(note.memory, note.durations)
 
     def _enter(self, phase: str | None) -> None:
         if phase != self._phase:
@@ -316,6 +349,7 @@ class StepClock:
     def __init__(self, device: str) -> None:
         self._cuda = device == "cuda"
         self._spans: list[tuple[Any, Any]] = []
+        self.told: tuple[float, ...] = ()  # by another process
         self._start: Any = None
 
     def _now(self) -> Any:
@@ -342,8 +376,8 @@ class StepClock:
     def seconds(self) -> tuple[float, ...]:
         """Ask only once the GPU is done."""
         if self._cuda:
-            return tuple(start.elapsed_time(end) / 1000 for start, end in self._spans)
-        return tuple(end - start for start, end in self._spans)
+            return self.told + tuple(start.elapsed_time(end) / 1000 for start, end in self._spans)
+        return self.told + tuple(end - start for start, end in self._spans)
 
 
 def _gone() -> None:

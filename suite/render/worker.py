@@ -13,9 +13,9 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -41,6 +41,16 @@ SIGNS_OF_FULL_MEMORY = (
 )
 
 
+class Work(Protocol):
+    """What a process is asked to do."""
+
+    @property
+    def folder(self) -> Path:
+        """Its log and its notes go there."""
+
+    def work(self, note: Callable[[Note], None]) -> None: ...
+
+
 @dataclass(frozen=True)
 class Job:
     """What a worker is asked to do."""
@@ -56,8 +66,11 @@ class Job:
             return self.takes
         return 2 if self.case.device == "cuda" or number == 0 else 1
 
+    def work(self, note: Callable[[Note], None]) -> None:
+        work(self, note)
 
-def packed(job: Job, environment: Mapping[str, str]) -> bytes:
+
+def packed(job: Work, environment: Mapping[str, str]) -> bytes:
     """A job as bytes for another process of the same program."""
     surroundings = {"path": sys.path, "environment": dict(environment), "folder": os.getcwd()}
     return pickle.dumps((surroundings, str(job.folder), pickle.dumps(job)))
@@ -75,7 +88,7 @@ def begin(data: bytes) -> int:
     faulthandler.register(signal.SIGUSR1)  # the parent asks for a stack before it kills a worker that hangs
     notes = Notebook(Path(folder) / FILE)
     try:
-        work(pickle.loads(job), notes.add)
+        pickle.loads(job).work(notes.add)
         return 0
     except BaseException as error:
         traceback.print_exc()
@@ -102,6 +115,9 @@ def crash_of(error: BaseException) -> Crash:
     name = type(error).__name__
     sentence = f"{name}: {first}" if first else name
     lines = traceback.format_exception(error)
+    inner = getattr(error, "crash", None)  # of a process that did a part of the work
+    if isinstance(inner, Crash):
+        return Crash(inner.kind, sentence, None, inner.last_lines)
     return Crash(kind_of(error), sentence, None, tuple("".join(lines).splitlines()[-LAST_LINES:]))
 
 
@@ -121,6 +137,7 @@ def work(job: Job, note: Callable[[Note], None]) -> None:
     """Load, look, render, look again, free, measure what stayed."""
     note(Note(started=True, says="started"))
     import_libraries()
+    from suite.render.elsewhere import Elsewhere
     from suite.render.meter import Meter, held, resident_after
     from suite.render.probe import Probe
 
@@ -135,6 +152,8 @@ def work(job: Job, note: Callable[[Note], None]) -> None:
     meter = Meter(case.device)
     probe = Probe(case.subject, meter=meter, announce=lambda phase: note(Note(phase=phase or "")))
     site = Site(case.subject, folder=job.source, device=case.device, scratch=job.scratch, watch=probe.watch)
+    elsewhere = Elsewhere(site, probe=probe)
+    site = replace(site, elsewhere=elsewhere)
 
     pipeline = _load(case, site, meter, note)
     probe.watch(pipeline)
@@ -143,6 +162,7 @@ def work(job: Job, note: Callable[[Note], None]) -> None:
     for number in range(len(case.shots)):
         _render(job, number, pipeline, probe, note)
         note(Note(inventory=probe.inventory(), memory=meter.memory(), warnings=heard.new()))
+    elsewhere.close()
     probe.look_after()
     probe.hash_states()
     probe.count_files(job.scratch)

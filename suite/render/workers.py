@@ -24,7 +24,7 @@ from suite.render.endings import Ending, kills_for_memory
 from suite.render.forkserver import READY, end_group, receive, send
 from suite.render.notes import FILE, Note, Notebook, Of, Reading, compose
 from suite.render.turns import turn
-from suite.render.worker import Job, packed
+from suite.render.worker import Job, Work, packed
 from suite.rendering import Rendering
 
 ROOT = Path(__file__).parents[2]
@@ -125,6 +125,7 @@ class Workers:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env=_environment(os.environ),
+            start_new_session=True,  # it must outlive a killed parent for the moment in which it ends its own worker
         )
         theirs.close()
         self._link = ours
@@ -135,6 +136,10 @@ class Workers:
         if self._server is not None:
             self._server.wait()
         self._link = self._server = None
+
+    def ready(self) -> None:
+        """Wait until the fork server has imported everything."""
+        self._serving()
 
     def _serving(self) -> socket.socket | None:
         """The link to a fork server that is ready, or None where workers must be spawned."""
@@ -159,7 +164,7 @@ class Workers:
         """Render a case into its folder. Whatever the worker does, a rendering comes out, crashed if need be."""
         device, environment = self._device(case.device)
         with turn(device, report=report):
-            self._serving()
+            self.ready()
             with _prepared(folder) as scratch:
                 job = Job(case, folder.absolute(), source.absolute(), scratch.absolute(), self.takes)
                 return self._follow(job, environment, timeout, lambda line: report(f"{case.id}: {line}"))
@@ -173,7 +178,8 @@ class Workers:
         gpu = gpus[self._lane % len(gpus)]
         return gpu.uuid, {**environment, "CUDA_VISIBLE_DEVICES": gpu.uuid}
 
-    def _worker(self, job: Job, environment: Mapping[str, str]) -> Running:
+    def process(self, job: Work, environment: Mapping[str, str]) -> Running:
+        """A process that does a job."""
         data = packed(job, environment)
         link = self._serving()
         if link is not None:
@@ -195,12 +201,12 @@ class Workers:
         notes: list[Note] = []
         started = time.monotonic()
         try:
-            worker = self._worker(job, environment)
+            worker = self.process(job, environment)
             try:
-                ending.code = _outlast(worker, started + timeout, lambda: _tell(reading, notes, report))
+                ending.code = outlast(worker, started + timeout, lambda: _tell(reading, notes, report))
                 ending.timed_out = ending.code is None
             finally:
-                _end(worker)
+                end(worker)
         except KeyboardInterrupt:
             ending.interrupted = True
             raise
@@ -232,7 +238,7 @@ def _prepared(folder: Path) -> Iterator[Path]:
             (folder / FILE).unlink(missing_ok=True)
 
 
-def _outlast(worker: Running, deadline: float, look: Callable[[], None]) -> int | None:
+def outlast(worker: Running, deadline: float, look: Callable[[], None]) -> int | None:
     """The worker's exit code, or None if it was not done by the deadline."""
     while (code := worker.exit_code()) is None:
         if time.monotonic() > deadline:
@@ -242,7 +248,7 @@ def _outlast(worker: Running, deadline: float, look: Callable[[], None]) -> int 
     return code
 
 
-def _end(worker: Running) -> None:
+def end(worker: Running) -> None:
     """See to it that the worker and all it started are gone; one that hangs first writes down where."""
     if worker.exit_code() is not None:
         return

@@ -26,6 +26,7 @@ STRATEGIES: tuple[Strategy, ...] = (
     offloading.group_offload_leaf_disk,
     offloading.device_map_balanced,
     staging.staged,
+    staging.staged_processes,
     staging.staged_as_published,
     staging.staged_float16,
     staging.staged_256_tokens,

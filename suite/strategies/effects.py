@@ -27,6 +27,7 @@ FILES = "files offloaded"
 SLICES = "slices decoded"
 TILES = "tiles decoded"
 TOKENS = "prompt tokens"
+PROCESSES = "processes"
 
 AnyEffect = TypeVar("AnyEffect")
 

@@ -35,6 +35,16 @@ class Promise:
         return self.reproduces or self.approximates
 
 
+class Elsewhere(Protocol):
+    """Does parts of a strategy's work in processes of their own, watched and measured there as if it were here."""
+
+    def start(self) -> None:
+        """Get ready, so that no part waits for imports."""
+
+    def run(self, phase: str, part: Callable[[Site], None]) -> None:
+        """Do one part, which must be picklable; a process that dies is an error that names the phase."""
+
+
 @dataclass(frozen=True)
 class Site:
     """Where a strategy builds: the subject's files, the device, a folder to write in, and the probe that watches."""
@@ -44,6 +54,7 @@ class Site:
     device: str  # "cuda" or "cpu"
     scratch: Path
     watch: Callable[[Any], None]  # a staged strategy hands each of its pipelines to the probe as soon as it is built
+    elsewhere: Elsewhere | None = None
 
     @property
     def dtype(self) -> Any:

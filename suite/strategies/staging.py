@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import gc
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from suite.strategies.effects import DENOISER, SUBJECT_DTYPE, TOKENS, Apart, Counted, Stored
+from suite.refusal import Refusal
+from suite.strategies.effects import DENOISER, PROCESSES, SUBJECT_DTYPE, TOKENS, Apart, Counted, Stored
 from suite.strategies.loading import weighty
 from suite.strategies.promise import Site, strategy
 
@@ -44,11 +48,32 @@ def staged_256_tokens(site: Site) -> Any:
     return Staged(site, asked={"max_sequence_length": 256})
 
 
+@strategy(reproduces="full", effects=(Apart(), Stored(SUBJECT_DTYPE), Counted(PROCESSES, at_least=3)))
+def staged_processes(site: Site) -> Any:
+    """As staged, each stage in a process of its own; embeddings and latents pass through safetensors files."""
+    if site.elsewhere is None:
+        raise Refusal("staged-processes needs a worker that starts processes; render it through one")
+    site.elsewhere.start()
+    return Staged(site, run=in_process)
+
+
 @dataclass(frozen=True)
 class Pictures:
     """What a pipeline returns, as far as anyone looks."""
 
     images: Any
+
+
+Results = dict[str, Any]
+Stage = Callable[[Site, dict[str, Any], dict[str, Any]], Results]  # site, settings of the pipeline, arguments
+
+
+def here(stage: Stage, site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> Results:
+    """Run a stage in this process, and leave nothing of it behind."""
+    try:
+        return stage(site, settings, arguments)
+    finally:
+        free()
 
 
 @dataclass(frozen=True)
@@ -59,26 +84,22 @@ class Staged:
     settings: dict[str, Any] = field(default_factory=dict)  # of every pipeline: dtype
     asked: dict[str, Any] = field(default_factory=dict)  # in place of what the shot asks: max_sequence_length
     together: bool = False  # one pipeline denoises and decodes
+    run: Callable[[Stage, Site, dict[str, Any], dict[str, Any]], Results] = here
 
     def __call__(self, **arguments: Any) -> Pictures:
         arguments = arguments | self.asked
-        output_type = arguments.pop("output_type", "pil")
         encoding = {name: arguments.pop(name) for name in FOR_THE_ENCODERS if name in arguments}
-        size: dict[str, Any] = {name: arguments[name] for name in ("height", "width") if name in arguments}
-        embeddings = self.run(encode, encoding)
+        size = {name: arguments[name] for name in ("height", "width") if name in arguments}
+        arguments |= self.do(encode, encoding)
         if self.together:
-            return Pictures(self.run(finish, {**arguments, **embeddings, "output_type": output_type}))
-        latents = self.run(denoise, {**arguments, **embeddings})
-        return Pictures(self.run(decode, {**size, **latents, "output_type": output_type}))
+            return Pictures(**self.do(finish, arguments))
+        return Pictures(**self.do(decode, size | self.do(denoise, arguments)))
 
-    def run(self, stage: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-        try:
-            return stage(self.site, self.settings, arguments)
-        finally:
-            free()
+    def do(self, stage: Stage, arguments: dict[str, Any]) -> Results:
+        return self.run(stage, self.site, self.settings, arguments)
 
 
-def encode(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
+def encode(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> Results:
     """The embeddings of the prompts, repeated for each picture per prompt as the pipeline itself repeats them."""
     import torch
 
@@ -89,18 +110,18 @@ def encode(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> d
     return {name: by_name[name] for name in site.subject.embeddings}
 
 
-def denoise(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
+def denoise(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> Results:
     """The latents after the last step, still packed."""
     pipe = pipeline_of(site, (site.subject.denoiser,), settings)
     return {"latents": pipe(output_type="latent", **arguments).images}
 
 
-def finish(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> Any:
+def finish(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> Results:
     """The pictures, denoised and decoded by one pipeline without encoders."""
-    return pipeline_of(site, (site.subject.denoiser, "vae"), settings)(**arguments).images
+    return {"images": pipeline_of(site, (site.subject.denoiser, "vae"), settings)(**arguments).images}
 
 
-def decode(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> Any:
+def decode(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> Results:
     """The pictures, by the lines that diffusers documents for latents decoded apart."""
     import torch
 
@@ -111,7 +132,7 @@ def decode(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> A
         latents = pipe._unpack_latents(arguments["latents"], height, width, pipe.vae_scale_factor)
         latents = latents / pipe.vae.config.scaling_factor + pipe.vae.config.shift_factor
         decoded = pipe.vae.decode(latents, return_dict=False)[0]
-    return pipe.image_processor.postprocess(decoded, output_type=arguments["output_type"])
+    return {"images": pipe.image_processor.postprocess(decoded, output_type="pil")}
 
 
 def pipeline_of(site: Site, names: tuple[str, ...], settings: dict[str, Any]) -> Any:
@@ -129,3 +150,69 @@ def free() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+# --- a stage in a process of its own
+
+STAGES: dict[str, Stage] = {stage.__name__: stage for stage in (encode, denoise, decode)}
+
+
+def in_process(stage: Stage, site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> Results:
+    """Run a stage in a process of its own: tensors go there, and come back, in files."""
+    from safetensors.torch import load_file
+
+    assert site.elsewhere is not None
+    folder = Path(tempfile.mkdtemp(prefix=f"{stage.__name__}-", dir=site.scratch))
+    plain = write_tensors(arguments, folder / "given.safetensors")
+    site.elsewhere.run(stage.__name__, Part(stage.__name__, settings, plain, folder))
+    return as_results(load_file(folder / "gives.safetensors", device=site.device))
+
+
+@dataclass(frozen=True)
+class Part:
+    """What the process of a stage is told to do."""
+
+    stage: str
+    settings: dict[str, Any]
+    plain: dict[str, Any]  # the arguments that are not tensors
+    folder: Path
+
+    def __call__(self, site: Site) -> None:
+        from safetensors.torch import load_file
+
+        tensors = load_file(self.folder / "given.safetensors", device=site.device)
+        results = STAGES[self.stage](site, self.settings, {**self.plain, **as_results(tensors)})
+        write_tensors(results, self.folder / "gives.safetensors")
+
+
+def write_tensors(arguments: dict[str, Any], file: Path) -> dict[str, Any]:
+    """Write tensors, pictures and the state of a generator to a file; what is left of the arguments."""
+    import numpy
+    import torch
+    from safetensors.torch import save_file
+
+    tensors = {name: value for name, value in arguments.items() if isinstance(value, torch.Tensor)}
+    plain = {name: value for name, value in arguments.items() if name not in tensors}
+    if "generator" in plain:
+        tensors["generator"] = plain.pop("generator").get_state()
+    if "images" in plain:
+        tensors["images"] = torch.from_numpy(numpy.stack([numpy.asarray(image) for image in plain.pop("images")]))
+    partial = file.with_name(file.name + ".partial")
+    save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, partial)
+    os.replace(partial, file)
+    return plain
+
+
+def as_results(tensors: dict[str, Any]) -> Results:
+    """What a file holds, with pictures and a generator made of what stands for them."""
+    import torch
+    from PIL import Image
+
+    results = dict(tensors)
+    if "images" in results:
+        results["images"] = [Image.fromarray(image) for image in results["images"].cpu().numpy()]
+    if "generator" in results:
+        generator = torch.Generator("cpu")
+        generator.set_state(results["generator"].cpu())
+        results["generator"] = generator
+    return results

@@ -1,0 +1,130 @@
+"""Parts of a strategy's work done in processes of their own, each under a probe whose sights are handed back."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from suite.render.determinism import settle
+from suite.render.endings import Ending, kills_for_memory
+from suite.render.notes import FILE, Note, Reading
+from suite.render.worker import Warnings, import_libraries, quieten
+from suite.render.workers import Workers, end, outlast
+from suite.rendering import Crash, Inventory
+from suite.strategies.promise import Site
+from suite.subjects.subject import Subject
+
+
+class PartDied(RuntimeError):
+    """A process that did a part of the work ended before it was done."""
+
+    def __init__(self, phase: str, crash: Crash) -> None:
+        super().__init__(f"the process for the stage '{phase}' died: {crash.sentence}")
+        self.crash = crash
+
+
+@dataclass(frozen=True)
+class PartJob:
+    """What the process of one part is asked to do."""
+
+    part: Callable[[Site], None]
+    phase: str
+    subject: Subject
+    device: str
+    source: Path
+    scratch: Path
+    folder: Path  # its notes and its log
+    shot: str
+    take: int
+    known: Inventory  # what earlier parts have described already
+
+    def work(self, note: Callable[[Note], None]) -> None:
+        """Do the part, and tell in one note all that was seen of it."""
+        import_libraries()
+        from suite.render.meter import Meter
+        from suite.render.probe import Probe
+
+        heard = Warnings()
+        quieten()
+        settle(self.device)
+        meter = Meter(self.device)
+        probe = Probe(self.subject, meter=meter, announce=lambda phase: note(Note(phase=phase or "")))
+        probe.recall(self.known)
+        site = Site(self.subject, folder=self.source, device=self.device, scratch=self.scratch, watch=probe.watch)
+        probe.begin(self.shot, self.take, phase=self.phase)
+        self.part(site)
+        prints, durations = probe.end()
+        meter.close()
+        note(
+            Note(
+                fingerprints=prints,
+                durations=durations,
+                inventory=probe.inventory(),
+                memory=meter.memory(),
+                warnings=heard.new(),
+                finished=True,
+            )
+        )
+
+
+class Elsewhere:
+    """Runs parts for one worker, one after another; a server that it forks them from is started when asked to."""
+
+    def __init__(self, site: Site, *, probe: Any, environment: Mapping[str, str] = os.environ) -> None:
+        self._site = site
+        self._probe = probe
+        self._environment = environment
+        self._workers: Workers | None = None
+        self._parts = 0
+
+    def start(self) -> None:
+        """Import what the parts need, before any clock runs."""
+        if self._workers is None:
+            self._workers = Workers().__enter__()
+            self._workers.ready()
+
+    def close(self) -> None:
+        if self._workers is not None:
+            self._workers.__exit__(None, None, None)
+            self._workers = None
+
+    def run(self, phase: str, part: Callable[[Site], None]) -> None:
+        """Do a part in a process of its own, as if it were done here."""
+        self.start()
+        self._parts += 1
+        folder = self._site.scratch / f"process-{self._parts}"
+        folder.mkdir()
+        site, probe = self._site, self._probe
+        job = PartJob(
+            part,
+            phase=phase,
+            subject=site.subject,
+            device=site.device,
+            source=site.folder,
+            scratch=site.scratch,
+            folder=folder,
+            shot=probe.taking[0],
+            take=probe.taking[1],
+            known=probe.inventory(),
+        )
+        with probe.elsewhere(phase):
+            probe.absorb(self._follow(job))
+
+    def _follow(self, job: PartJob) -> Note:
+        """The note that tells what was seen of a part; a part that died is an error that names it."""
+        assert self._workers is not None
+        ending = Ending(log=job.folder / "log.txt", timeout=math.inf, kills_before=kills_for_memory())
+        process = self._workers.process(job, self._environment)
+        try:
+            ending.code = outlast(process, math.inf, lambda: None)
+        finally:
+            end(process)
+        notes = Reading(job.folder / FILE).new()
+        crash = ending.crash(notes)
+        if crash is not None:
+            raise PartDied(job.phase, crash)
+        return notes[-1]
