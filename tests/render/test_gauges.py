@@ -1,0 +1,137 @@
+"""Tests of the gauges against allocations of known size."""
+
+from __future__ import annotations
+
+import mmap
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from suite.render import gauges
+from suite.render.gauges import HighWater, Missing, Sampled, allocator_gauges, driver_gauge, host_gauge, resident
+
+SIZE = 96 << 20
+SLACK = 12 << 20  # what else may come and go meanwhile
+
+needs_proc = pytest.mark.skipif(not gauges.STATUS.exists(), reason="there is no /proc/self/status here")
+
+
+def touched(size: int) -> mmap.mmap:
+    """Memory that the system must really provide."""
+    block = mmap.mmap(-1, size)
+    for place in range(0, size, mmap.PAGESIZE):
+        block[place] = 1
+    return block
+
+
+def sampled() -> Any:
+    return Sampled(resident, pause=0.001)
+
+
+@needs_proc
+@pytest.mark.parametrize("make", [HighWater, sampled])
+def test_the_peak_of_a_known_allocation(make: Any) -> None:
+    """The peak rises by what was touched, stays when it is freed, and falls when it is reset."""
+    gauge = make()
+    gauge.reset()
+    before = gauge.peak()
+    block = touched(SIZE)
+    time.sleep(0.05)
+    block.close()
+    assert SIZE - SLACK < gauge.peak() - before < SIZE + SLACK
+    gauge.reset()
+    assert gauge.peak() < before + SLACK
+    gauge.close()
+
+
+@needs_proc
+def test_memory_that_is_only_reserved_does_not_count() -> None:
+    """Pages that nobody has touched are not resident."""
+    before = resident()
+    block = mmap.mmap(-1, SIZE)
+    assert resident() - before < SLACK
+    block.close()
+
+
+@needs_proc
+def test_an_array_of_numpy_counts() -> None:
+    """A large array is as many bytes of resident memory as it holds."""
+    gauge = HighWater()
+    gauge.reset()
+    before = gauge.peak()
+    array = np.ones(SIZE // 8)
+    assert SIZE - SLACK < gauge.peak() - before < SIZE + SLACK
+    assert array.nbytes == SIZE
+
+
+@needs_proc
+def test_the_kernels_mark_is_preferred() -> None:
+    """Where it may be reset, no thread samples."""
+    gauge = host_gauge()
+    assert isinstance(gauge, HighWater | Sampled)
+    gauge.close()
+
+
+def test_sampling_where_the_mark_may_not_be_reset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In some containers the mark is read-only: then a thread reads what is resident."""
+    monkeypatch.setattr(gauges, "CLEAR_REFS", tmp_path / "no" / "such")
+    gauge = host_gauge()
+    assert isinstance(gauge, Sampled)
+    gauge.close()
+
+
+def test_no_figure_where_the_system_tells_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is missing with its reason, never 0."""
+    monkeypatch.setattr(gauges, "STATUS", tmp_path / "status")
+    gauge = host_gauge()
+    assert isinstance(gauge, Missing)
+    assert gauge.peak() is None
+    assert "/proc/self/status" in gauge.reason
+
+
+def test_a_status_without_the_field(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A kernel that leaves a field out is not one that uses no memory."""
+    status = tmp_path / "status"
+    status.write_text("VmSize: 12 kB\n")
+    monkeypatch.setattr(gauges, "STATUS", status)
+    assert gauges.status_bytes("VmSize") == 12 * 1024
+    with pytest.raises(LookupError, match="VmHWM"):
+        gauges.status_bytes("VmHWM")
+
+
+def test_on_a_cpu_the_gpus_figures_are_missing_with_a_reason() -> None:
+    """Allocated, reserved and driver: None, and in words why."""
+    driver, scope = driver_gauge("cpu")
+    for gauge in (*allocator_gauges("cpu"), driver):
+        assert gauge.peak() is None
+        gauge.reset()
+        gauge.close()
+        assert "CPU" in gauge.reason  # type: ignore[union-attr]
+    assert scope is None
+
+
+def nvml(*lists: list[Any]) -> Any:
+    """A driver's library that answers with these lists of processes, one after another."""
+    answers = iter(lists)
+    return SimpleNamespace(nvmlDeviceGetComputeRunningProcesses=lambda handle: next(answers))
+
+
+def entry(pid: int, used: int | None) -> Any:
+    return SimpleNamespace(pid=pid, usedGpuMemory=used)
+
+
+def test_the_drivers_list_is_read_for_this_process() -> None:
+    """Other processes' bytes are not counted; a list that is empty for a moment keeps the last figure."""
+    read = gauges._reading(nvml([entry(1, 7), entry(2, 40)], [], [entry(2, 50)]), None, 2)
+    assert [read(), read(), read()] == [40, 40, 50]
+
+
+@pytest.mark.parametrize("answer", [[], [entry(1, 7)], [entry(2, None)]])
+def test_a_driver_that_does_not_list_the_process(answer: list[Any]) -> None:
+    """In a container it lists foreign ids, or sizes it does not know: that is no figure for a process."""
+    with pytest.raises(LookupError):
+        gauges._reading(nvml(answer), None, 2)()

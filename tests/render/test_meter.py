@@ -1,0 +1,128 @@
+"""Tests of the meter: bytes and seconds go to the phase in which they were spent."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from suite.render.gauges import STATUS, resident
+from suite.render.meter import Meter, held, resident_after
+from suite.rendering import DECODE, DENOISE, ENCODE, LOAD
+from tests.render.test_gauges import SIZE, SLACK, touched
+
+needs_proc = pytest.mark.skipif(not STATUS.exists(), reason="there is no /proc/self/status here")
+
+
+@needs_proc
+def test_an_allocation_counts_in_its_phase_only() -> None:
+    """What is freed within a phase raises that phase's peak and no other's."""
+    meter = Meter("cpu")
+    meter.switch(LOAD)
+    meter.switch(ENCODE)
+    touched(SIZE).close()
+    meter.switch(DENOISE)
+    meter.switch(None)
+    peaks = {entry.phase: entry.host for entry in meter.memory().phases}
+    assert SIZE - SLACK < peaks[ENCODE] - peaks[LOAD] < SIZE + SLACK
+    assert abs(peaks[DENOISE] - peaks[LOAD]) < SLACK
+    assert meter.memory().host_peak == peaks[ENCODE]
+
+
+@needs_proc
+def test_an_allocation_in_a_pause_counts_nowhere() -> None:
+    """What the probe needs for itself is not the pipeline's."""
+    meter = Meter("cpu")
+    meter.switch(DENOISE)
+    before = resident()
+    with meter.paused():
+        touched(SIZE).close()
+    meter.switch(None)
+    assert meter.memory().peak("host") - before < SLACK
+
+
+@needs_proc
+def test_a_phase_that_comes_again_keeps_its_highest_peak() -> None:
+    """The second shot does not wipe out the first one's."""
+    meter = Meter("cpu")
+    meter.switch(DENOISE)
+    touched(SIZE).close()
+    meter.switch(None)
+    first = meter.memory().peak("host")
+    meter.switch(DENOISE)
+    meter.switch(None)
+    assert meter.memory().peak("host") == first
+
+
+def test_seconds_go_to_their_phase_and_not_to_pauses() -> None:
+    """Two stretches of a phase add up; a pause within does not count."""
+    meter = Meter("cpu")
+    meter.switch(DENOISE)
+    time.sleep(0.05)
+    with meter.paused():
+        time.sleep(0.3)
+    time.sleep(0.05)
+    meter.switch(DECODE)
+    meter.switch(None)
+    seconds = meter.take_seconds()
+    assert 0.1 <= seconds[DENOISE] < 0.3
+    assert seconds[DECODE] < 0.1
+    assert list(seconds) == [DENOISE, DECODE]
+
+
+def test_seconds_are_taken_once() -> None:
+    """The next take starts from nothing."""
+    meter = Meter("cpu")
+    meter.switch(LOAD)
+    meter.switch(None)
+    assert LOAD in meter.take_seconds()
+    assert meter.take_seconds() == {}
+
+
+def test_seconds_that_are_forgiven_do_not_count() -> None:
+    """Where a pause would disturb, what looking cost is taken off."""
+    meter = Meter("cpu")
+    meter.switch(DENOISE)
+    meter.forgive(2.0)
+    meter.switch(None)
+    assert -2.0 <= meter.take_seconds()[DENOISE] < -1.0
+
+
+def test_figures_that_cannot_be_had_have_reasons() -> None:
+    """On a CPU: no GPU figures; before the end: nothing about what stayed."""
+    meter = Meter("cpu")
+    meter.switch(LOAD)
+    meter.switch(None)
+    memory = meter.memory()
+    assert memory.phases[0].allocated is memory.held_after is memory.host_after is None
+    assert set(memory.unavailable) == {"allocated", "reserved", "driver", "held_after", "host_after"}
+    assert memory.unavailable["host_after"] == "the worker ended before it had freed the pipeline"
+    assert "host_after" not in meter.memory(host_after=1).unavailable
+
+
+def test_no_figure_is_zero_for_want_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without /proc every host figure is None with the reason."""
+    monkeypatch.setattr("suite.render.gauges.STATUS", STATUS.with_name("no-such-file"))
+    meter = Meter("cpu")
+    meter.switch(LOAD)
+    meter.switch(None)
+    memory = meter.memory(host_after=resident_after())
+    assert memory.host_peak is memory.host_after is memory.phases[0].host is None
+    assert {"host", "host_peak", "host_after"} <= set(memory.unavailable)
+
+
+@needs_proc
+def test_what_stays_resident_is_told_after_pages_were_given_back() -> None:
+    """A freed block does not count as kept."""
+    before = resident_after()
+    blocks = [bytearray(1 << 16) for _ in range(SIZE >> 16)]
+    del blocks
+    after = resident_after()
+    assert before is not None
+    assert after is not None
+    assert after - before < SLACK
+
+
+def test_nothing_is_held_where_there_is_no_gpu() -> None:
+    """None, not 0."""
+    assert held("cpu") is None

@@ -1,0 +1,163 @@
+"""Tests of the meters and the worker on a real GPU."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suite.machine import detect
+from suite.refusal import Refusal
+from suite.render.workers import Workers
+from suite.rendering import BEFORE, DECODE, DENOISE, DURING, ENCODE, LOAD
+from tests.render import making
+
+SIZE = 256 << 20
+FINEST = 2 << 20  # the allocator hands memory out in blocks of this
+
+
+def _device() -> str:
+    try:
+        return detect().device
+    except Refusal:
+        return "none"
+
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(_device() != "cuda", reason="there is no GPU here")]
+
+
+def allocate(load: Any) -> Any:
+    import torch
+
+    return torch.empty(SIZE, dtype=torch.uint8, device="cuda").fill_(1)
+
+
+def test_the_meter_sees_an_allocation_of_known_size() -> None:
+    """Allocated, reserved and the driver's figure rise by it in its phase; it is held until it is freed."""
+    import torch
+
+    from suite.render.meter import Meter, held
+
+    torch.cuda.init()
+    meter = Meter("cuda")
+    meter.switch(LOAD)
+    meter.switch(ENCODE)
+    block = allocate(None)
+    meter.switch(None)
+    phases = {entry.phase: entry for entry in meter.memory().phases}
+    for figure in ("allocated", "reserved", "driver"):
+        grown = getattr(phases[ENCODE], figure) - getattr(phases[LOAD], figure)
+        assert SIZE <= grown <= SIZE + FINEST, figure
+    assert meter.driver_scope in ("process", "device")
+    assert held("cuda") == SIZE
+    del block
+    assert held("cuda") == 0
+    meter.close()
+
+
+def test_a_pause_hides_an_allocation() -> None:
+    """What is allocated and freed in a pause raises no peak."""
+    from suite.render.meter import Meter
+
+    meter = Meter("cuda")
+    meter.switch(DENOISE)
+    with meter.paused():
+        allocate(None)
+    meter.switch(None)
+    assert (meter.memory().peak("allocated") or 0) < SIZE
+    meter.close()
+    gc.collect()
+
+
+def takes_all_gpu_memory(site: Any) -> Any:
+    import torch
+
+    return [torch.empty(8 << 30, dtype=torch.uint8, device="cuda") for _ in range(1000)]
+
+
+def reads_where_it_must_not(site: Any) -> Any:
+    """An index out of range: a device-side assertion, which no process survives."""
+    import torch
+
+    table = torch.zeros(4, device="cuda")
+    table[torch.tensor([1 << 20], device="cuda")]
+    torch.cuda.synchronize()
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    with Workers() as workers:
+        yield workers
+
+
+def test_the_gpus_own_crashes_have_their_kinds(workers: Workers, tmp_path: Path) -> None:
+    """Out of memory and a CUDA error, each in a process of its own."""
+    for load, kind in ((takes_all_gpu_memory, "out of memory"), (reads_where_it_must_not, "CUDA error")):
+        case = making.case(load, device="cuda")
+        found = workers.render(case, tmp_path / kind, source=tmp_path, timeout=300)
+        assert found.crash is not None
+        assert found.crash.kind == kind, found.crash
+
+
+@pytest.fixture(scope="module")
+def rendered(workers: Workers, tmp_path_factory: pytest.TempPathFactory, miniature_folder: Path) -> Any:
+    """Full and model-offload, both shots."""
+    found = {}
+    for load in (making.full, making.model_offload):
+        case = making.case(load, making.ONE, making.FOUR, device="cuda")
+        folder = tmp_path_factory.mktemp(load.__name__)
+        found[load.__name__] = workers.render(case, folder, source=miniature_folder, timeout=300)
+    return found
+
+
+def test_workers_are_forked_although_bitsandbytes_asks_for_the_gpu(workers: Workers, rendered: Any) -> None:
+    """The fork server has imported everything and not touched the GPU."""
+    assert workers.fallback is None
+    assert rendered["full"].crash is None
+
+
+def test_every_shot_is_rendered_twice_and_the_same(rendered: Any) -> None:
+    """On a GPU the second take tells determinism and the warm seconds."""
+    for found in rendered.values():
+        first, second = found.pictures_of(0), found.pictures_of(1)
+        assert first.keys() == second.keys()
+        assert all(second[key].sha256 == picture.sha256 for key, picture in first.items())
+
+
+def test_offloading_moves_no_pixel_and_takes_less_memory(rendered: Any) -> None:
+    """The pictures of the two are equal; the placement and the peaks are not."""
+    full, offload = rendered["full"], rendered["model_offload"]
+    assert {k: p.sha256 for k, p in full.pictures_of().items()} == {
+        k: p.sha256 for k, p in offload.pictures_of().items()
+    }
+    assert offload.memory.peak("allocated") < full.memory.peak("allocated")
+    transformer = offload.inventory.components["transformer"]
+    assert list(transformer.placement[BEFORE]) == ["cpu"]
+    assert list(transformer.placement[DURING]) == ["cuda:0"]
+    assert transformer.state_sha256 == full.inventory.components["transformer"].state_sha256
+
+
+def test_every_figure_of_the_gpu_is_there(rendered: Any) -> None:
+    """All phases have all four peaks, and everything is given back."""
+    for found in rendered.values():
+        assert [entry.phase for entry in found.memory.phases] == [LOAD, ENCODE, DENOISE, DECODE]
+        for entry in found.memory.phases:
+            assert None not in (entry.allocated, entry.reserved, entry.driver, entry.host)
+        assert found.memory.held_after == 0
+        assert found.memory.unavailable == {}
+
+
+def test_the_seconds_of_steps_fit_into_denoising(rendered: Any) -> None:
+    """Measured by the GPU's own events."""
+    for duration in rendered["full"].durations:
+        if duration.phase == DENOISE:
+            assert 0 < sum(duration.steps) <= duration.seconds * 1.05
+
+
+def test_all_blocks_of_a_whole_pipeline_are_on_the_gpu_at_once(rendered: Any) -> None:
+    """The count that group offloading lowers."""
+    counts = rendered["full"].inventory.counts
+    assert counts["blocks on GPU at once"] == counts["blocks"] > 1
