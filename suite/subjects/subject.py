@@ -71,7 +71,8 @@ class Subject:
 
     name: str
     about: str
-    source: str  # "package:FOLDER" beside subjects.toml, "cache:NAME" made by a verb, "folder:PATH", or "hub:OWNER/NAME"
+    # "package:FOLDER" beside subjects.toml, "cache:NAME" made by a verb, "folder:PATH", or "hub:OWNER/NAME"
+    source: str
     shots: tuple[Shot, ...]
     revision: str | None = None  # a commit, for a hub source
     pipeline: str = "FluxPipeline"
@@ -79,8 +80,9 @@ class Subject:
     large: tuple[str, ...] = ("transformer", "text_encoder_2")  # the components worth quantizing
     denoiser: str = "transformer"
     encoders: tuple[str, ...] = ("text_encoder", "text_encoder_2")
-    encodes: tuple[str, ...] = ("prompt_embeds", "pooled_prompt_embeds", "text_ids")  # what encode_prompt returns, in order
-    embeddings: tuple[str, ...] = ("prompt_embeds", "pooled_prompt_embeds")  # those of them that the call takes
+    # What encode_prompt returns, in order, and those of them that the call takes.
+    encodes: tuple[str, ...] = ("prompt_embeds", "pooled_prompt_embeds", "text_ids")
+    embeddings: tuple[str, ...] = ("prompt_embeds", "pooled_prompt_embeds")
     readable: bool = False  # its pictures are scenes that the reader understands
     vae_tile: int | None = None  # tile edge in pixels where the shots are smaller than the VAE's own tile
     needs: Needs = field(default_factory=Needs)
