@@ -46,9 +46,16 @@ from tests.judge.made import (
 )
 
 ENTRY = KnownFailure(
-    "tiny", "offload", TWICE, "Weights are read too early.", ("https://example.org/11981",), (), datetime.date(2025, 7, 1),
-    "ada", datetime.date(2026, 7, 1),
-)  # fmt: skip
+    subject="tiny",
+    strategy="offload",
+    check=TWICE,
+    reason="Weights are read too early.",
+    upstream=("https://example.org/11981",),
+    versions=(),
+    since=datetime.date(2025, 7, 1),
+    owner="ada",
+    review_by=datetime.date(2026, 7, 1),
+)
 ALL = replace(ENTRY, check="*")
 
 

@@ -144,7 +144,7 @@ def test_worst_and_average_go_measure_by_measure() -> None:
 
 
 def test_the_difference_picture_shows_all_four() -> None:
-    """Expected, actual, FLIP map and amplified difference stand side by side; the map is black where nothing differs."""
+    """Expected, actual, FLIP map and amplified difference stand side by side, black where nothing differs."""
     one = smooth()
     other = one.copy()
     other[10:20, 10:20] = 255 - other[10:20, 10:20]

@@ -1,0 +1,134 @@
+"""Tests of the gathering of evidence, and of the judging of a whole run."""
+
+import datetime
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from suite.cases import Case
+from suite.files import write_plain
+from suite.judge.evidence import Rendered
+from suite.judge.gathering import Standards, gather
+from suite.judge.run import judge_run
+from suite.judge.verdict import BASELINE, CHECKS, FAILED, NOT_SELECTED, PASSED, PROMISE, TWICE, UNSUPPORTED
+from suite.store.known_failures import KnownFailure
+from suite.store.runs import RENDERING, Run, create, open_run
+from tests.judge.made import CRASH, FULL, NF4, OFFLOAD, SUBJECT, changed, made, nudge
+from tests.store.building import MACHINE, STACK
+
+STANDARDS = Standards(MACHINE, STACK)
+
+
+def run_of(tmp_path: Path, *found: Rendered) -> Run:
+    """A run on disk that holds these renderings."""
+    run = create(tmp_path / "runs", MACHINE, STACK, "pytest")
+    for each in found:
+        folder = run.case_folder(each.rendering.case_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        for picture in each.rendering.pictures:
+            (folder / picture.file).write_bytes((each.folder / picture.file).read_bytes())
+        write_plain(folder / RENDERING, each.rendering)
+    return open_run(run.folder)
+
+
+def judged(run: Run, standards: Standards = STANDARDS) -> dict[tuple[str, str], str]:
+    verdicts = judge_run(run, subjects=[SUBJECT], strategies=[FULL, OFFLOAD, NF4], standards=standards)
+    return {(verdict.strategy, verdict.check): verdict.status for verdict in verdicts}
+
+
+def test_reference_and_yardstick_come_from_the_same_run(tmp_path: Path) -> None:
+    """They are asked for by their case ids, only for a case that gave something."""
+    there = {f"tiny-{name}": made(tmp_path, name) for name in ("full", "offload")}
+    asked: list[str] = []
+
+    def rendered(case_id: str) -> Rendered | None:
+        asked.append(case_id)
+        return there.get(case_id)
+
+    found = gather(Case(SUBJECT, OFFLOAD, "cuda"), rendered, STANDARDS)
+    assert (found.rendered, found.reference, asked) == (
+        there["tiny-offload"],
+        there["tiny-full"],
+        ["tiny-offload", "tiny-full"],
+    )
+    asked.clear()
+    assert gather(Case(SUBJECT, NF4, "cuda"), rendered, STANDARDS).reference is None
+    assert gather(Case(SUBJECT, OFFLOAD, "cuda", unsupported="no GPU"), rendered, STANDARDS).rendered is None
+    assert asked == ["tiny-nf4"]
+
+
+def test_known_failures_are_found_for_each_check(tmp_path: Path) -> None:
+    """An entry for all checks is in force for all of them; one for another strategy for none."""
+    day = datetime.date(2025, 1, 1)
+    entry = KnownFailure("*", "offload", "*", "broken", ("https://example.org/1",), (), day, "ada", day)
+    found = gather(Case(SUBJECT, OFFLOAD, "cuda"), {}.get, replace(STANDARDS, known=(entry,)))
+    assert tuple(found.known) == CHECKS
+    assert not gather(Case(SUBJECT, NF4, "cuda"), {}.get, replace(STANDARDS, known=(entry,))).known
+
+
+def test_a_run_is_judged_in_full(tmp_path: Path) -> None:
+    """Every strategy has every check; what is not in the run was not selected."""
+    found = judged(run_of(tmp_path, made(tmp_path), made(tmp_path, "offload")))
+    assert len(found) == 3 * len(CHECKS)
+    assert {found["full", TWICE], found["offload", PROMISE]} == {PASSED}
+    assert {found["nf4", check] for check in CHECKS} == {NOT_SELECTED}
+
+
+def test_what_was_rendered_is_judged_whatever_the_registry_says_today(tmp_path: Path) -> None:
+    """A strategy that this program would not try on that machine is still judged where it was rendered."""
+    never = replace(OFFLOAD, unsupported=lambda *_: "It needs another release.")
+    run = run_of(tmp_path, made(tmp_path), made(tmp_path, "offload"))
+    verdicts = judge_run(run, subjects=[SUBJECT], strategies=[FULL, never], standards=STANDARDS)
+    assert PASSED in {verdict.status for verdict in verdicts if verdict.strategy == "offload"}
+    verdicts = judge_run(
+        run_of(tmp_path, made(tmp_path)), subjects=[SUBJECT], strategies=[FULL, never], standards=STANDARDS
+    )
+    assert {verdict.status for verdict in verdicts if verdict.strategy == "offload"} == {UNSUPPORTED}
+
+
+def test_what_failed_is_drawn_into_the_run(tmp_path: Path) -> None:
+    """The difference lies where the verdict and its sentence say."""
+    run = run_of(tmp_path, made(tmp_path), changed(made(tmp_path, "offload"), nudge))
+    verdicts = judge_run(run, subjects=[SUBJECT], strategies=[OFFLOAD], standards=STANDARDS)
+    found = next(verdict for verdict in verdicts if verdict.check == PROMISE)
+    assert found.status == FAILED
+    for path in found.pictures.values():
+        assert (run.folder / path).is_file()
+    assert str(run.folder / found.pictures["difference"]) in found.sentence
+
+
+def test_a_store_without_baselines_is_looked_at(tmp_path: Path) -> None:
+    """An empty store has no baseline, which fails where one is required."""
+    run = run_of(tmp_path, made(tmp_path))
+    (tmp_path / "baselines").mkdir()
+    standards = replace(STANDARDS, store=tmp_path / "baselines")
+    assert judged(run, standards)["full", BASELINE] == UNSUPPORTED
+    assert judged(run, replace(standards, require_baseline=True))["full", BASELINE] == FAILED
+
+
+def test_a_crashed_case_is_judged_without_its_reference(tmp_path: Path) -> None:
+    """Nothing else is asked for once it has crashed."""
+    asked: list[str] = []
+
+    def rendered(case_id: str) -> Rendered:
+        asked.append(case_id)
+        return made(tmp_path, "offload", crash=CRASH)
+
+    assert gather(Case(SUBJECT, OFFLOAD, "cuda"), rendered, STANDARDS).reference is None
+    assert asked == ["tiny-offload"]
+
+
+@pytest.mark.parametrize(
+    "module", ["suite.judge.run", "suite.report.terminal", "suite.report.markdown", "suite.report.data"]
+)
+def test_judging_and_reporting_need_no_torch(module: str) -> None:
+    """A run can be judged on a laptop: none of the gated libraries is imported."""
+    code = f"import json, sys, {module}; print(json.dumps(sorted(set(name.partition('.')[0] for name in sys.modules))))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert not {"torch", "diffusers", "transformers", "accelerate", "bitsandbytes", "pytest"} & set(
+        json.loads(done.stdout)
+    )

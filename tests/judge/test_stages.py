@@ -1,0 +1,82 @@
+"""Tests of the naming of the first stage that differs, and of whom to suspect."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from suite.judge.stages import departure, suspects
+from suite.rendering import DECODED, FIRST, LAST, MIDDLE, POOLED, STAGES, T5, Fingerprint, Rendering
+from tests.judge.made import SUBJECT, made
+from tests.store.building import fingerprint, inventory
+
+
+def prints(*moved: str, without: str = "") -> dict[str, Fingerprint]:
+    return {s: fingerprint("fox", s, value="b" if s in moved else "a") for s in STAGES if s != without}
+
+
+@pytest.fixture
+def rendering(tmp_path: Path) -> Rendering:
+    return made(tmp_path).rendering
+
+
+@pytest.mark.parametrize("first", STAGES)
+def test_the_first_stage_in_the_pipelines_order_is_named(rendering: Rendering, first: str) -> None:
+    """Everything after it differs too, and is not its own doing."""
+    moved = STAGES[STAGES.index(first) :]
+    found = departure(prints(), prints(*moved), subject=SUBJECT, rendering=rendering)
+    assert found is not None
+    assert found.stage == first
+
+
+def test_equal_or_unknown_stages_tell_nothing(rendering: Rendering) -> None:
+    """A stage that only one of the two knows is passed over."""
+    assert departure(prints(), prints(), subject=SUBJECT, rendering=rendering) is None
+    assert departure(prints(without=T5), prints(T5), subject=SUBJECT, rendering=rendering) is None
+    assert departure({}, {}, subject=SUBJECT, rendering=rendering) is None
+
+
+def test_latents_name_their_step(rendering: Rendering) -> None:
+    """'after step k' is part of the place."""
+    ours = prints(MIDDLE)
+    ours[MIDDLE] = replace(ours[MIDDLE], step=25)
+    found = departure(prints(), ours, subject=SUBJECT, rendering=rendering)
+    assert found is not None
+    assert found.sentence == "It first differs at the latents after the middle step (step 25): most likely diffusers."
+
+
+@pytest.mark.parametrize(
+    ("stage", "library"),
+    [
+        (T5, "transformers or tokenizers"),
+        (POOLED, "transformers or tokenizers"),
+        (FIRST, "diffusers"),
+        (LAST, "diffusers"),
+        (DECODED, "diffusers' VAE or torch"),
+    ],
+)
+def test_each_stage_has_its_library(rendering: Rendering, stage: str, library: str) -> None:
+    """The library that owns a stage is suspected first."""
+    assert suspects(stage, subject=SUBJECT, rendering=rendering) == library
+    assert suspects(stage, subject=SUBJECT, rendering=replace(rendering, inventory=None)) == library
+
+
+def test_quantized_and_hooked_components_widen_the_suspicion(rendering: Rendering) -> None:
+    """bitsandbytes is suspected where its layers are, hooks where they move weights."""
+    some = inventory()
+    heavy = replace(
+        some.components["transformer"], quantized_bytes=9, module_classes={"Linear4bit": 3}, hooks={"CpuOffload": 1}
+    )
+    told = suspects(
+        FIRST,
+        subject=SUBJECT,
+        rendering=replace(rendering, inventory=replace(some, components={"transformer": heavy})),
+    )
+    assert told == "diffusers or bitsandbytes or the hooks that move its weights (CpuOffload)"
+    other = replace(heavy, module_classes={"GGUFLinear": 3}, hooks={})
+    told = suspects(
+        FIRST,
+        subject=SUBJECT,
+        rendering=replace(rendering, inventory=replace(some, components={"transformer": other})),
+    )
+    assert told == "diffusers or the quantizing library"
