@@ -15,6 +15,7 @@ from suite.subjects.subject import Subject
 
 SCHEMA = 1
 LARGEST_FACTS = 4_000_000  # bytes; the facts of a case are a hundredth of it
+PRUNE = "python -m suite accept --prune"
 PORTABLE = "portable"  # stands where a machine's id stands, for pictures compared by likeness
 
 
@@ -185,6 +186,19 @@ def stale(store: Path, subjects: Mapping[str, Subject]) -> tuple[tuple[str, str,
         if name in subjects
         for strategy in strategies_in(folder_of(store, machine, name))
         if stale_shots(_known(store, machine, name, strategy), subjects[name])
+    )
+
+
+def complaints(store: Path, *, cases: Collection[str], subjects: Mapping[str, Subject]) -> tuple[str, ...]:
+    """A sentence for all that is wrong with the store whatever is rendered: damage, and baselines without a use."""
+    found = damages(store)
+    if found:
+        return found
+    useless = [(entry, "no case uses it") for entry in orphans(store, cases)]
+    useless += [(entry, "its shots are asked for differently today") for entry in stale(store, subjects)]
+    return tuple(
+        f"The baseline {machine}/{subject}/{facts_file(strategy)} is stale: {why}. Remove it: {PRUNE}"
+        for (machine, subject, strategy), why in useless
     )
 
 

@@ -1,0 +1,198 @@
+"""Limits: bands at, below and above their edges, ceilings out of samples, floors out of the inventory."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from suite.files import write_plain
+from suite.refusal import Refusal
+from suite.rendering import PHASES
+from suite.store import accepting, baselines, limits, manifest
+from suite.store.baselines import AcceptedCase
+from suite.store.limits import ALLOCATOR, Band, Likenesses, Limit, LimitsFile
+from tests.store.building import CASES, MACHINE, SUBJECT, inventory, request, run_of
+
+
+def limit(value: float, **other: object) -> Limit:
+    return Limit(value, "measured", **other)  # type: ignore[arg-type]
+
+
+def test_a_band_holds_up_to_its_edges() -> None:
+    """One below the floor and one above the ceiling break it; the edges and what lies between keep it."""
+    floor, ceiling = limit(10), limit(20)
+    band = Band(floor, ceiling)
+    assert [band.broken(value) for value in (9, 10, 11)] == [floor, None, None]
+    assert [band.broken(value) for value in (19, 20, 21)] == [None, None, ceiling]
+
+
+def test_nan_breaks_any_band() -> None:
+    """A measure that is no number is never fine, unless nothing is asked of it."""
+    assert Band(floor=limit(0)).broken(math.nan) is not None
+    assert Band(ceiling=limit(0)).broken(math.nan) is not None
+    assert Band().broken(math.nan) is None
+
+
+def test_a_ceiling_far_above_is_loose() -> None:
+    """As far below the mean as the ceiling is above it; one byte more is not."""
+    band = Band(ceiling=limit(110, mean=100))
+    assert [band.loose(value) for value in (89, 90, 100)] == [True, False, False]
+    assert not Band(ceiling=limit(110)).loose(0)
+    assert not Band().loose(0)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that a run was accepted into three times."""
+    root = tmp_path_factory.mktemp("limits")
+    for more in (0, 1000, 2000):
+        run = run_of(root / "runs", "full", allocated=10**9 + more)
+        accepting.accept(run, request(), store=root / "baselines", cases=CASES, report=lambda line: None)
+    return root / "baselines"
+
+
+@pytest.fixture
+def case(store: Path) -> AcceptedCase:
+    baseline = baselines.read_case(store, MACHINE.id, "tiny", "full")
+    assert baseline is not None
+    return baseline.case
+
+
+def test_a_ceiling_is_mean_and_seven_spreads_and_a_grain(case: AcceptedCase) -> None:
+    """The number stands beside all that it was made of."""
+    found = limits.ceiling((100, 110, 120), granularity=5, case=case)
+    assert found.value == 110 + 7 * 10 + 5
+    assert (found.mean, found.spread, found.n) == (110, 10, 3)
+    assert (found.machine, found.stack, found.date) == (MACHINE.id, case.accepted.stack, "2026-03-01")
+
+
+def test_one_sample_has_no_spread(case: AcceptedCase) -> None:
+    """What was measured once stands at its value and a grain, and says that the spread is not known."""
+    found = limits.ceiling((100,), granularity=5, case=case)
+    assert (found.value, found.spread, found.n) == (105, None, 1)
+
+
+@given(samples=st.lists(st.integers(0, 10**12), min_size=2, max_size=20).map(tuple))
+def test_no_sample_breaks_its_own_ceiling(samples: tuple[int, ...]) -> None:
+    """What was measured is always allowed, as long as no sample lies seven spreads out; n below 50 has none."""
+    assert max(samples) <= statistics.fmean(samples) + limits.margin(samples, granularity=1)
+
+
+def test_each_phase_has_its_ceiling_and_floor(case: AcceptedCase) -> None:
+    """Allocated peaks are banded for every phase and the whole; floors are the weights that lay on the GPU."""
+    bands = limits.memory_bands(case, SUBJECT)
+    assert set(bands) == {*PHASES, "whole"}
+    ceiling = bands["denoise"].ceiling
+    assert ceiling is not None
+    assert ceiling.value == 10**9 + 1000 + 7 * 1000 + ALLOCATOR
+    assert {phase: band.floor.value for phase, band in bands.items() if band.floor} == {
+        "load": 1000,
+        "encode": 500,
+        "denoise": 1000,
+        "whole": 1000,
+    }
+
+
+def test_floors_need_something_on_the_gpu() -> None:
+    """A component that the inventory does not hold, or that stays on the CPU, asks for nothing."""
+    assert limits.memory_floors(replace(inventory(), components={}), SUBJECT) == {}
+
+
+def test_all_limits_of_a_case_are_found(store: Path) -> None:
+    """Memory, host memory and what may be held come from the accepted runs."""
+    found = limits.for_case(store, MACHINE.id, SUBJECT, "full")
+    assert found.host is not None
+    assert found.host.ceiling is not None
+    assert found.host.ceiling.n == 3
+    assert found.gives_back is not None
+    assert found.gives_back.ceiling is not None
+    assert found.gives_back.ceiling.value == ALLOCATOR
+    assert found.likeness == {}
+    assert limits.for_case(store, "other", SUBJECT, "full") == limits.CaseLimits()
+
+
+def test_a_host_ceiling_needs_three_samples(tmp_path: Path) -> None:
+    """Host memory is noisy: one run says nothing about its spread."""
+    run = run_of(tmp_path / "runs", "full")
+    accepting.accept(run, request(), store=tmp_path / "store", cases=CASES, report=lambda line: None)
+    assert limits.for_case(tmp_path / "store", MACHINE.id, SUBJECT, "full").host is None
+
+
+def test_published_figures_are_ceilings(store: Path) -> None:
+    """What somebody else reported stands beside what was measured here."""
+    subject = replace(SUBJECT, published={"full": 39.27})
+    found = limits.for_case(store, MACHINE.id, subject, "full").published
+    assert found is not None
+    assert (found.value, found.source) == (39.27e9, "published")
+    assert limits.published(subject, "nf4") is None
+
+
+def sealed(store: Path, file: LimitsFile, *, at: str | None = None) -> Path:
+    folder = store / (at or file.machine) / file.subject
+    write_plain(folder / limits.FILE, file)
+    manifest.seal(folder)
+    return folder / limits.FILE
+
+
+def file_for(machine: str, value: float) -> LimitsFile:
+    band = Band(floor=limit(value))
+    return LimitsFile("tiny", machine, {"nf4": Likenesses({"ssim": band}, {"ssim": band}, ("other",))}, {"ssim": band})
+
+
+def test_the_machines_own_likeness_comes_first(tmp_path: Path) -> None:
+    """The portable limits stand in only where a machine has none of its own."""
+    sealed(tmp_path, file_for("portable", 0.8))
+    assert limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor == limit(0.8)
+    sealed(tmp_path, file_for(MACHINE.id, 0.9))
+    found = limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4")
+    assert found.likeness["ssim"].floor == found.drift["ssim"].floor == limit(0.9)
+    assert found.unseparated == ("other",)
+
+
+def test_a_changed_floor_is_noticed(tmp_path: Path) -> None:
+    """One digit of a limit changed by hand gives a sentence that names the file."""
+    path = sealed(tmp_path, file_for(MACHINE.id, 0.9))
+    path.write_bytes(path.read_bytes().replace(b"0.9", b"0.8", 1))
+    with pytest.raises(Refusal, match=r"limits\.json was damaged, or changed by hand"):
+        limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4")
+
+
+def test_limits_of_another_subject_are_refused(tmp_path: Path) -> None:
+    """A file moved to another machine's folder is not taken for its own."""
+    sealed(tmp_path, file_for("another", 0.9), at=MACHINE.id)
+    with pytest.raises(Refusal, match="it is of another, tiny"):
+        limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4")
+
+
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+LIMITS = st.builds(Limit, value=FLOATS, source=st.text(max_size=9), mean=st.none() | FLOATS, n=st.none() | st.just(3))
+BANDS = st.dictionaries(
+    st.sampled_from(limits.MEASURES), st.builds(Band, floor=st.none() | LIMITS, ceiling=st.none() | LIMITS), max_size=3
+)
+
+
+@given(
+    file=st.builds(
+        LimitsFile,
+        subject=st.just("tiny"),
+        machine=st.just("m"),
+        strategies=st.dictionaries(
+            st.from_regex(r"[a-z]{1,5}", fullmatch=True),
+            st.builds(Likenesses, BANDS, BANDS, st.lists(st.text(max_size=5), max_size=2).map(tuple)),
+            max_size=2,
+        ),
+        drift=BANDS,
+        schema=st.just(1),
+    )
+)
+def test_any_limits_survive_the_file(tmp_path_factory: pytest.TempPathFactory, file: LimitsFile) -> None:
+    """Whatever was measured is read back equal."""
+    store = tmp_path_factory.mktemp("store")
+    sealed(store, file)
+    assert limits.read_limits(store, "m", "tiny") == file
