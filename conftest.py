@@ -1,0 +1,434 @@
+"""Fluxgate in pytest: options, marks, cases, verdicts and the summary, in the order in which pytest calls the hooks."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from suite.cases import Case, matrix
+from suite.judge.evidence import Rendered
+from suite.judge.gathering import Standards, judge_cases
+from suite.judge.verdict import (
+    CHECKS,
+    CRASHED,
+    FAILED,
+    KNOWN_FAILURE,
+    NOT_SELECTED,
+    PASSED,
+    UNSUPPORTED,
+    Verdict,
+)
+from suite.judge.weights import numbers_on_disk
+from suite.machine import Machine, Stack, detect, outside_support, stack
+from suite.options import chosen, seconds, whole_number
+from suite.refusal import Refusal
+from suite.render.turns import held_file
+from suite.render.workers import Workers
+from suite.report.terminal import terminal
+from suite.store import known_failures, runs
+from suite.store.known_failures import KnownFailure
+from suite.strategies import STRATEGIES
+from suite.subjects.catalogue import subjects
+from suite.subjects.sources import locate, ready
+from suite.subjects.subject import Subject
+from suite.workshop import CASE_TIMEOUT, Workshop
+
+BASELINES = Path(__file__).parent / "baselines"
+MEASURED = (PASSED, FAILED, CRASHED, KNOWN_FAILURE)  # the statuses that something was rendered for
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What this session is about, known before anything is collected."""
+
+    machine: Machine
+    stack: Stack
+    cases: tuple[Case, ...]  # the chosen subjects under every strategy
+    strategies: tuple[str, ...]  # those that are asked about
+    known: tuple[KnownFailure, ...]
+    takes: int | None
+    timeout: float
+    require_baseline: bool
+    runs: Path
+
+    @property
+    def chosen(self) -> tuple[Case, ...]:
+        return tuple(case for case in self.cases if case.strategy.name in self.strategies)
+
+
+@dataclass
+class Ledger:
+    """What has come out so far, from this process or from those that xdist started."""
+
+    asked: bool = False  # whether a conformance test was collected
+    run: Path | None = None
+    complaint: str | None = None  # why nothing came out
+    verdicts: dict[tuple[str, str], Verdict] = field(default_factory=dict)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        told = getattr(report, "fluxgate", None)
+        if told is not None:
+            verdict = msgspec.convert(told["verdict"], Verdict)
+            self.verdicts[verdict.case_id, verdict.check] = verdict
+            self.run = Path(told["run"]) if told["run"] else self.run
+
+    def pytest_testnodedown(self, node: Any) -> None:
+        self.asked |= getattr(node, "workeroutput", {}).get("fluxgate asked", False)
+
+    @property
+    def measured(self) -> bool:
+        return any(verdict.status in MEASURED for verdict in self.verdicts.values())
+
+
+PLAN = pytest.StashKey[Plan]()
+LEDGER = pytest.StashKey[Ledger]()
+VERDICT = pytest.StashKey[Verdict]()
+MEETING = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+
+
+# Before anything is collected
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("fluxgate", "Fluxgate")
+    names: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME[,NAME]"}
+    group.addoption("--subject", **names, help="the pipelines to render (default: miniature)")
+    group.addoption("--strategy", **names, help="the ways to fit them into memory (default: all)")
+    twice = "twice on a GPU; on a CPU the first shot twice"
+    group.addoption("--takes", metavar="N", help=f"how often each shot is rendered (default: {twice})")
+    timeout = f"{CASE_TIMEOUT:.0f}"
+    group.addoption("--case-timeout", default=timeout, metavar="SECONDS", help=f"for one case (default: {timeout})")
+    group.addoption("--require-baseline", action="store_true", help="fail where this machine has no baseline")
+    group.addoption("--runs", default="runs", metavar="FOLDER", help="where run folders are put (default: runs)")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    if config.getoption("numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "loadgroup"  # what is asked of one case stays in one process
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    machine = detect()
+    return machine.count if machine.device == "cuda" else 1
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "gpu: is rendered on a GPU")
+    config.addinivalue_line("markers", "slow: takes long with a large subject")
+    for family in dict.fromkeys(strategy.family for strategy in STRATEGIES):
+        config.addinivalue_line("markers", f"{family}: a strategy of this family")
+    try:
+        config.stash[PLAN] = _plan(config)
+    except Refusal as refusal:
+        raise pytest.UsageError(str(refusal)) from refusal
+    config.stash[MEETING] = tempfile.TemporaryDirectory(prefix="fluxgate-")
+    config.stash[LEDGER] = ledger = Ledger()
+    config.pluginmanager.register(ledger, "fluxgate-ledger")
+
+
+def _plan(config: pytest.Config) -> Plan:
+    """Everything that a user may have got wrong, looked at before the first second of rendering."""
+    asked, machine, libraries, catalogue = config.getoption, detect(), stack(), subjects()
+    unfit = outside_support(libraries, torch=machine.torch)
+    if unfit:
+        raise Refusal(unfit)
+    names = chosen(asked("subject") or ["miniature"], among=catalogue, option="--subject")
+    for name in names if asked("subject") and not asked("collectonly") else ():
+        _refuse_unready(catalogue[name])
+    every = [strategy.name for strategy in STRATEGIES]
+    known = known_failures.read(BASELINES / known_failures.FILE)
+    known_failures.check(known, subjects=catalogue, strategies=every, checks=CHECKS)
+    return Plan(
+        machine=machine,
+        stack=libraries,
+        cases=matrix([catalogue[name] for name in names], STRATEGIES, machine=machine, stack=libraries),
+        strategies=chosen(asked("strategy") or every, among=every, option="--strategy"),
+        known=known,
+        takes=whole_number(asked("takes"), option="--takes", most=100) if asked("takes") else None,
+        timeout=seconds(asked("case_timeout"), option="--case-timeout"),
+        require_baseline=asked("require_baseline"),
+        runs=config.invocation_params.dir / asked("runs"),
+    )
+
+
+def _refuse_unready(subject: Subject) -> None:
+    reason = ready(subject)
+    if reason is not None:
+        raise Refusal(f"{subject.name} is not ready: {reason}.")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    machine, libraries = config.stash[PLAN].machine, config.stash[PLAN].stack
+    layers = [f"torch {machine.torch}"]
+    layers += [f"CUDA {machine.cuda}, driver {machine.driver}"] if machine.device == "cuda" else []
+    return [
+        f"machine: {machine.name}, {', '.join(layers)} ({machine.id})",
+        f"stack: {', '.join(f'{name} {version}' for name, version in libraries.items())}",
+    ]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """xdist starts a process. All of them render into one run, which the first to render makes: here they meet."""
+    node.workerinput["fluxgate meeting"] = node.config.stash[MEETING].name
+
+
+# Collecting
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "case" not in metafunc.fixturenames:
+        return
+    plan, ledger = metafunc.config.stash[PLAN], metafunc.config.stash[LEDGER]
+    grouped = metafunc.config.pluginmanager.has_plugin("xdist")
+    ledger.asked = True
+    parameters = [pytest.param(case, id=case.id, marks=_marks(case, grouped=grouped)) for case in plan.chosen]
+    metafunc.parametrize("case", parameters, indirect=True, scope="session")
+
+
+def _marks(case: Case, *, grouped: bool) -> list[pytest.MarkDecorator]:
+    names = [case.strategy.family]
+    names += ["gpu"] if case.device == "cuda" else []
+    names += ["slow"] if case.strategy.slow else []
+    marks = [getattr(pytest.mark, name) for name in names]
+    return [*marks, pytest.mark.xdist_group(case.id)] if grouped else marks
+
+
+# Running
+
+
+@pytest.fixture(scope="session")
+def case(request: pytest.FixtureRequest) -> Case:
+    """The case that a test asks about."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def run(pytestconfig: pytest.Config) -> runs.Run:
+    """The folder that this session renders into."""
+    meeting = getattr(pytestconfig, "workerinput", {}).get("fluxgate meeting")
+    found = _new_run(pytestconfig) if meeting is None else _shared_run(pytestconfig, Path(meeting))
+    pytestconfig.stash[LEDGER].run = found.folder
+    return found
+
+
+def _new_run(config: pytest.Config) -> runs.Run:
+    plan = config.stash[PLAN]
+    command = shlex.join(["pytest", *map(str, config.invocation_params.args)])
+    return runs.create(plan.runs, plan.machine, plan.stack, command)
+
+
+def _shared_run(config: pytest.Config, meeting: Path) -> runs.Run:
+    """The run of all of xdist's processes: the first that comes makes it, and says where it is."""
+    with held_file(meeting / "lock", waiting="waiting for the run's folder", report=lambda line: None):
+        link = meeting / "run"
+        if not link.exists():
+            link.symlink_to(_new_run(config).folder.resolve())
+        return runs.open_run(link.resolve())
+
+
+@pytest.fixture(scope="session")
+def workshop(pytestconfig: pytest.Config, run: runs.Run) -> Iterator[Workshop]:
+    """Renders a case the first time that it is asked for."""
+    plan = pytestconfig.stash[PLAN]
+    lane = int(getattr(pytestconfig, "workerinput", {}).get("workerid", "gw0").removeprefix("gw"))
+    with Workers(takes=plan.takes, lane=lane) as workers:
+        yield Workshop(run, workers, plan.cases, locate=locate, timeout=plan.timeout, report=_progress(pytestconfig))
+
+
+def _progress(config: pytest.Config) -> Callable[[str], None]:
+    """Says a line now, past pytest's capturing: a case may take minutes, and a log without a terminal shows it too."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    capture = config.pluginmanager.get_plugin("capturemanager")
+
+    def say(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(f"  {line}", cyan=True)
+            reporter.flush()
+
+    quiet = reporter is None or capture is None or config.get_verbosity() < 0
+    return (lambda line: None) if quiet else say
+
+
+@pytest.fixture(scope="session")
+def standards(pytestconfig: pytest.Config) -> Standards:
+    """What cases are held against besides each other."""
+    plan = pytestconfig.stash[PLAN]
+    return Standards(
+        plan.machine,
+        plan.stack,
+        store=BASELINES,
+        known=plan.known,
+        require_baseline=plan.require_baseline,
+        on_disk=lambda subject: numbers_on_disk(locate(subject)),
+    )
+
+
+@pytest.fixture(scope="session")
+def judged(request: pytest.FixtureRequest, case: Case, standards: Standards) -> dict[str, Verdict]:
+    """The verdicts on a case, by check; it is rendered when the first of its tests asks."""
+    if case.unsupported is not None:  # no run is made for what nobody renders
+        return {verdict.check: verdict for verdict in judge_cases([case], lambda case_id: None, standards)}
+    workshop: Workshop = request.getfixturevalue("workshop")
+    try:
+        found = judge_cases([case], partial(_rendered, workshop), standards, run=workshop.run.folder)
+    except Refusal as refusal:
+        pytest.fail(str(refusal), pytrace=False)
+    return {verdict.check: verdict for verdict in found}
+
+
+def _rendered(workshop: Workshop, case_id: str) -> Rendered | None:
+    rendering = workshop.rendering(case_id)
+    return None if rendering is None else Rendered(rendering, workshop.run.case_folder(case_id))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The verdicts on one case, told to pytest in its own words."""
+
+    node: pytest.Item
+    verdicts: dict[str, Verdict]
+
+    def of(self, check: str) -> None:
+        self.node.stash[VERDICT] = verdict = self.verdicts[check]
+        self.node.user_properties += [
+            ("status", verdict.status),
+            ("sentence", verdict.sentence),
+            *verdict.numbers.items(),
+        ]
+        if verdict.status == UNSUPPORTED:
+            pytest.skip(verdict.sentence)
+        if verdict.status == KNOWN_FAILURE:
+            pytest.xfail(verdict.sentence)
+        if verdict.status != PASSED:
+            pytest.fail(f"{verdict.case_id}: {verdict.sentence}", pytrace=False)
+
+
+@pytest.fixture
+def verdicts(request: pytest.FixtureRequest, judged: dict[str, Verdict]) -> Asked:
+    """What a test asks."""
+    return Asked(request.node, judged)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The worker's seconds once more: pytest-benchmark reads a clock that shows them, before and after each step."""
+
+    request: pytest.FixtureRequest
+    steps: tuple[float, ...]
+
+    def step_seconds(self) -> None:
+        if self.steps and self.request.config.pluginmanager.has_plugin("benchmark"):
+            ticks = iter([0.0, *(time for time in accumulate(self.steps) for _ in range(2))])
+            subject = self.request.getfixturevalue("case").subject.name
+            self.request.node.add_marker(pytest.mark.benchmark(group=f"a step of {subject}", timer=lambda: next(ticks)))
+            self.request.getfixturevalue("benchmark").pedantic(lambda: None, rounds=len(self.steps))
+
+
+@pytest.fixture
+def replay(request: pytest.FixtureRequest, case: Case, judged: dict[str, Verdict]) -> Replay:
+    """The seconds of a case's denoising steps, for pytest-benchmark."""
+    rendering = None if case.unsupported else request.getfixturevalue("workshop").rendering(case.id)
+    return Replay(request, tuple(step for entry in rendering.durations for step in entry.steps) if rendering else ())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """The verdict travels with the report: to the summary, to JUnit, and from xdist's processes to this one."""
+    report = yield
+    verdict = item.stash.get(VERDICT, None)
+    if verdict is not None and call.when == "call":
+        folder = item.config.stash[LEDGER].run
+        report.fluxgate = {"verdict": msgspec.to_builtins(verdict), "run": str(folder) if folder else None}
+    return report
+
+
+# After the last test
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    config = session.config
+    ledger = config.stash.get(LEDGER, None)
+    if ledger is None or config.option.collectonly:
+        return
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["fluxgate asked"] = ledger.asked
+        return
+    if ledger.run is not None:
+        _close(config, ledger.run)
+    if ledger.asked and not ledger.measured and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        ledger.complaint = _why_nothing(config)
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def _close(config: pytest.Config, folder: Path) -> None:
+    """Leave the verdicts in the run."""
+    found = runs.open_run(folder)
+    found.keep(runs.VERDICTS, _every_verdict(config))
+    runs.finish(found)
+
+
+def _every_verdict(config: pytest.Config) -> tuple[Verdict, ...]:
+    """One for every cell of subject × strategy × check, whether it was asked about or not."""
+    told = config.stash[LEDGER].verdicts
+    return tuple(
+        told.get((case.id, check)) or _unasked(case, check) for case in config.stash[PLAN].cases for check in CHECKS
+    )
+
+
+def _unasked(case: Case, check: str) -> Verdict:
+    return Verdict(
+        case.subject.name, case.strategy.name, check, NOT_SELECTED, "It was not asked about in this session."
+    )
+
+
+def _why_nothing(config: pytest.Config) -> str:
+    """One sentence for a session that asked about cases and rendered none."""
+    plan, ledger = config.stash[PLAN], config.stash[LEDGER]
+    if ledger.run is not None:
+        return "Nothing was measured: no check that was selected could be answered, for the reasons above."
+    if ledger.verdicts:
+        return "Nothing was rendered: all that was selected is unsupported here, for the reasons above."
+    if plan.machine.device == "cpu" and "gpu" in config.option.markexpr:
+        machine = f"{plan.machine.name}, torch {plan.machine.torch}"
+        return f"Nothing was rendered: -m {config.option.markexpr!r} asks for a GPU; none can be used here ({machine})."
+    return "Nothing was rendered: the selection leaves no case; `pytest --collect-only` lists what there is."
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    ledger = config.stash[LEDGER]
+    if ledger.verdicts:
+        terminalreporter.section("Fluxgate")
+        terminalreporter.write_line(_table(config, ledger.run, width=terminalreporter._tw.fullwidth))
+    if ledger.complaint:
+        terminalreporter.write_line(ledger.complaint, red=True)
+
+
+def _table(config: pytest.Config, folder: Path | None, *, width: int) -> str:
+    shown = [verdict for verdict in _every_verdict(config) if verdict.strategy in config.stash[PLAN].strategies]
+    unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
+    if folder is None:
+        return terminal(shown, {}, run=None, width=width, unicode=unicode)
+    return terminal(shown, runs.open_run(folder).renderings(), run=_near(folder), width=width, unicode=unicode)
+
+
+def _near(folder: Path) -> Path:
+    """The folder as one would type it from here."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
