@@ -100,7 +100,7 @@ def difference_picture(expected: Pixels, actual: Pixels) -> Pixels:
         return _side_by_side([one, other])
     seen = _eight_bits(np.repeat(flip_map(expected, actual)[..., None], 3, axis=2))
     gap = np.abs(one.astype(np.float32) - other.astype(np.float32))
-    amplified = _eight_bits(gap / np.float32(max(gap.max(), 1)))
+    amplified = _eight_bits((gap / max(float(gap.max()), 1.0)).astype(np.float32))
     return _side_by_side([one, other, seen, amplified])
 
 

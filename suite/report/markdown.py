@@ -68,5 +68,5 @@ def _unsupported(verdicts: tuple[Verdict, ...]) -> Iterator[str]:
     for reason, those in found.items():
         cases = ", ".join(dict.fromkeys(safe(verdict.case_id) for verdict in those))
         checks = ", ".join(dict.fromkeys(verdict.check for verdict in those))
-        yield f"- {safe(' '.join(lines(reason)))} ({checks}: {cases})"
+        yield f"- {safe(reason)} ({checks}: {cases})"
     yield ""

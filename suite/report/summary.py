@@ -64,11 +64,12 @@ def red(verdicts: Iterable[Verdict]) -> list[Verdict]:
 
 
 def reasons(verdicts: Iterable[Verdict], status: str) -> dict[str, list[Verdict]]:
-    """Sentence -> the verdicts of one status that share it."""
+    """The first sentence of a verdict, without the figures that follow -> the verdicts of one status that share it."""
     found: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         if verdict.status == status:
-            found.setdefault(verdict.sentence, []).append(verdict)
+            first, stop, _ = " ".join(verdict.sentence.split()).partition(". ")
+            found.setdefault(first + stop.strip(), []).append(verdict)
     return found
 
 

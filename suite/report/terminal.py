@@ -30,7 +30,7 @@ NARROWEST = 60
 MEMORY = (
     "Peaks in GB (1e9): allocated on the GPU, or the worker's own where there is none. Like: SSIM to the reference."
 )
-SYMBOLS = {PASSED: "✓", FAILED: "✗", CRASHED: "☠", KNOWN_FAILURE: "k", UNSUPPORTED: "–", NOT_SELECTED: "·"}
+SYMBOLS = {PASSED: "✓", FAILED: "✗", CRASHED: "!", KNOWN_FAILURE: "k", UNSUPPORTED: "–", NOT_SELECTED: "·"}
 ASCII = {PASSED: "+", FAILED: "X", CRASHED: "!", KNOWN_FAILURE: "k", UNSUPPORTED: "-", NOT_SELECTED: "."}
 GROUPS = (PICTURE_CHECKS, MEMORY_CHECKS, EFFECT_CHECKS + SPEED_CHECKS)
 LETTERS = dict(zip(CHECKS, "TPBSCLGHEIQ", strict=True))
@@ -49,7 +49,8 @@ def terminal(
     """The whole report; its last line says where the run is."""
     verdicts, width = tuple(verdicts), max(width, NARROWEST)
     told = [*_tables(verdicts, renderings, width=width, unicode=unicode)]
-    told += [*_legend(verdicts, width=width, unicode=unicode), *_sentences(verdicts, width=width), _total(verdicts)]
+    told += [*_legend(verdicts, width=width, unicode=unicode), *_sentences(verdicts, width=width)]
+    told += textwrap.wrap(_total(verdicts), width)
     told += [f"The run is in {plain(str(run))}"] if run is not None else []
     return "\n".join(told if unicode else map(ascii_only, told))
 
@@ -112,21 +113,35 @@ def _legend(verdicts: tuple[Verdict, ...], *, width: int, unicode: bool) -> Iter
 
 def _sentences(verdicts: tuple[Verdict, ...], *, width: int) -> Iterator[str]:
     """A sentence for each red verdict and known failure; unsupported cells by reason."""
-    for verdict in [*red(verdicts), *_first_of_case(v for v in verdicts if v.status == KNOWN_FAILURE)]:
-        head = f"{verdict.status.upper()} {verdict.case_id} · {verdict.check}"
-        yield plain(head)
-        for line in lines(verdict.sentence):
-            yield from textwrap.wrap(line, width, initial_indent="  ", subsequent_indent="  ", drop_whitespace=True)
-        yield ""
+    for verdict in red(verdicts):
+        yield from _told(verdict, lines(verdict.sentence), width=width)
+    for verdict in _first_of_case(verdict for verdict in verdicts if verdict.status == KNOWN_FAILURE):
+        yield from _told(verdict, lines(verdict.sentence)[:1], width=width)
     for reason, found in reasons(verdicts, UNSUPPORTED).items():
-        text = f"unsupported, {_where(found)}: {' '.join(lines(reason))}"
-        yield from textwrap.wrap(text, width, subsequent_indent="  ")
+        yield from _wrapped(f"unsupported, {_where(found)}: {plain(reason)}", width, indent="", further="  ")
     yield ""
+
+
+def _told(verdict: Verdict, told: list[str], *, width: int) -> Iterator[str]:
+    yield plain(f"{verdict.status.upper()} {verdict.case_id} · {verdict.check}")
+    for line in told:
+        yield from _wrapped(line, width, indent="  ", further="  ")
+    yield ""
+
+
+def _wrapped(text: str, width: int, *, indent: str, further: str) -> list[str]:
+    """Lines of at most this width, paths and commands left whole."""
+    return textwrap.wrap(
+        text, width, initial_indent=indent, subsequent_indent=further, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _first_of_case(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """A known failure of every check is told once."""
-    return list({(verdict.case_id, verdict.sentence.splitlines()[0]): verdict for verdict in verdicts}.values())
+    told: dict[tuple[str, str], Verdict] = {}
+    for verdict in verdicts:
+        told.setdefault((verdict.case_id, verdict.sentence.partition("\n")[0]), verdict)
+    return list(told.values())
 
 
 def _where(found: list[Verdict]) -> str:

@@ -33,7 +33,7 @@ def twice(evidence: Evidence) -> Answer:
         return unsupported("No shot was rendered twice in this run.")
     moved = [key for key in both if first[key].sha256 != second[key].sha256]
     if moved:
-        return _unsteady(evidence, moved, first, second)
+        return _unsteady(evidence, moved, first, second, of=len(both))
     shots = list(dict.fromkeys(shot for shot, _ in both))
     for shot in shots:
         gone = _between_takes(evidence, shot)
@@ -44,13 +44,13 @@ def twice(evidence: Evidence) -> Answer:
     return passed(said, numbers={"pictures": float(len(both))})
 
 
-def _unsteady(evidence: Evidence, moved: list[tuple[str, int]], first: Keyed, second: Keyed) -> Answer:
+def _unsteady(evidence: Evidence, moved: list[tuple[str, int]], first: Keyed, second: Keyed, *, of: int) -> Answer:
     ours = evidence.rendered_here
     pairs = [
         pair_of(*key, expected=rendered_source(ours, first[key]), actual=rendered_source(ours, second[key]))
         for key in moved
     ]
-    lead = f"{len(moved)} of {counted(len(first), 'picture')} came out otherwise the second time: %s."
+    lead = f"{len(moved)} of {counted(of, 'picture')} came out otherwise the second time: %s."
     then = f"Run {again(evidence.case)} to see whether it stays so."
     return differing(evidence, TWICE, pairs, lead=lead, gone=_between_takes(evidence, moved[0][0]), then=then)
 
