@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from suite.machine import Machine, Stack
 from suite.refusal import Refusal
-from suite.strategies import casting, decoding, offloading, quantization, staging
+from suite.strategies import casting, decoding, offloading, optional, quantization, staging
 from suite.strategies.effects import bound
 from suite.strategies.promise import Strategy
 from suite.subjects.subject import Subject
@@ -52,6 +52,9 @@ STRATEGIES: tuple[Strategy, ...] = (
     quantization.int8_t5_reloaded,
     casting.fp8_layerwise,
     casting.fp8_layerwise_model_offload,
+    optional.torchao_int8wo,
+    optional.quanto_int8,
+    optional.gguf_q8,
 )
 
 

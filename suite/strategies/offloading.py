@@ -178,6 +178,7 @@ def group_offload_leaf_disk(site: Site) -> Any:
     reproduces="full",
     effects=(Spread(at_least=2),),
     needs=(Gpu("components are spread over several", count=2),),
+    gpus=2,
 )
 def device_map_balanced(site: Site) -> Any:
     """Components are spread over all GPUs."""

@@ -89,6 +89,7 @@ class Strategy:
         [Subject, Machine, Stack], str | None
     ]  # the reason why it cannot run here, found before rendering
     slow: bool = False  # leaves the long shots out
+    gpus: int = 1  # how many it must see
 
 
 def strategy(
@@ -100,6 +101,7 @@ def strategy(
     effects: tuple[Effect, ...] = (),
     needs: tuple[Need, ...] = (),
     slow: bool = False,
+    gpus: int = 1,
 ) -> Callable[[Callable[[Site], Any]], Strategy]:
     """Make a strategy of the function that loads it: its name, its docstring and its file say the rest."""
     promise = Promise(reproduces, approximates, less_memory_than, less_during, effects)
@@ -108,7 +110,7 @@ def strategy(
         name, family = load.__name__.replace("_", "-"), load.__module__.rpartition(".")[2]
         # The module's name now holds the Strategy; a worker finds the function in it when a case is unpickled.
         load.__qualname__ += ".load"
-        return Strategy(name, family, _first_line(load), load, promise, Requirements(needs), slow)
+        return Strategy(name, family, _first_line(load), load, promise, Requirements(needs), slow, gpus)
 
     return made_of
 
