@@ -66,7 +66,7 @@ class Plan:
         return tuple(case for case in self.cases if case.strategy.name in self.strategies)
 
 
-@dataclass
+@dataclass(eq=False)  # pytest keeps its plugins in sets
 class Ledger:
     """What has come out so far, from this process or from those that xdist started."""
 
