@@ -123,7 +123,9 @@ def _sentences(verdicts: tuple[Verdict, ...], *, width: int) -> Iterator[str]:
 
 
 def _told(verdict: Verdict, told: list[str], *, width: int) -> Iterator[str]:
-    yield plain(f"{verdict.status.upper()} {verdict.case_id} · {verdict.check}")
+    yield from _wrapped(
+        plain(f"{verdict.status.upper()} {verdict.case_id} · {verdict.check}"), width, indent="", further="  "
+    )
     for line in told:
         yield from _wrapped(line, width, indent="  ", further="  ")
     yield ""
