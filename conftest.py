@@ -286,7 +286,7 @@ def judged(request: pytest.FixtureRequest, case: Case, standards: Standards) -> 
     try:
         found = judge_cases([case], partial(_rendered, workshop), standards, run=workshop.run.folder)
     except Refusal as refusal:
-        pytest.fail(str(refusal), pytrace=False)
+        raise pytest.fail.Exception(str(refusal), pytrace=False) from None
     return {verdict.check: verdict for verdict in found}
 
 
