@@ -1,0 +1,134 @@
+"""bitsandbytes' NF4 against the QLoRA paper: its codebook and block rule, computed here by a few lines of numpy."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+BLOCK = 64
+# Appendix E of the paper (https://arxiv.org/abs/2305.14314).
+PUBLISHED = np.array(
+    """
+    -1.0 -0.6961928009986877 -0.5250730514526367 -0.39491748809814453
+    -0.28444138169288635 -0.18477343022823334 -0.09105003625154495 0.0
+    0.07958029955625534 0.16093020141124725 0.24611230194568634 0.33791524171829224
+    0.44070982933044434 0.5626170039176941 0.7229568362236023 1.0
+    """.split(),
+    dtype=np.float64,
+)
+
+
+def codebook() -> NDArray[np.float64]:
+    """Quantiles of the normal distribution, scaled to one: seven below an exact zero and eight above."""
+    edge = (1 - 1 / 32 + 1 - 1 / 30) / 2  # half an interval from the end, of sixteen and of fifteen intervals
+    below, above = ([NormalDist().inv_cdf(p) for p in np.linspace(edge, 0.5, count)[:-1]] for count in (8, 9))
+    values = np.array(sorted([*(-value for value in below), 0.0, *above]))
+    return values / max(above)
+
+
+def weights(rows: int = 96, columns: int = 128) -> Any:
+    """Rows of very different sizes, in bfloat16, and one that is all zero."""
+    import torch
+
+    generator = torch.Generator("cpu").manual_seed(11)
+    scale = torch.logspace(-4, 2, rows).unsqueeze(1)
+    values = torch.randn(rows, columns, generator=generator) * scale
+    values[7] = 0.0
+    return values.to(torch.bfloat16)
+
+
+def quantized(device: str, *, double: bool = False) -> tuple[Any, Any, Any]:
+    """Weights, packed codes and quantization state."""
+    torch = pytest.importorskip("torch")
+    functional = pytest.importorskip("bitsandbytes").functional
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    original = weights()
+    packed, state = functional.quantize_4bit(
+        original.to(device), blocksize=BLOCK, compress_statistics=double, quant_type="nf4"
+    )
+    return original.float().numpy(), packed, state
+
+
+def codes_of(packed: Any) -> NDArray[Any]:
+    """Two codes to a byte, the first in the high half, in rows of one block."""
+    flat = packed.cpu().numpy().reshape(-1)
+    return np.stack([flat >> 4, flat & 15], axis=1).reshape(-1, BLOCK)
+
+
+devices = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+
+
+def test_codebook_is_the_papers() -> None:
+    """Computed from the normal distribution, the sixteen values are those that the paper prints."""
+    np.testing.assert_allclose(codebook(), PUBLISHED, atol=2e-6)
+
+
+@devices
+def test_bitsandbytes_uses_the_codebook(device: str) -> None:
+    """The code that bitsandbytes stores beside the weights is the paper's."""
+    _, _, state = quantized(device)
+    np.testing.assert_allclose(state.code.cpu().numpy(), PUBLISHED, atol=1e-7)
+
+
+@devices
+def test_scales_are_the_blocks_largest_values(device: str) -> None:
+    """Each block of 64 is scaled by its largest absolute value, exactly."""
+    original, _, state = quantized(device)
+    np.testing.assert_array_equal(state.absmax.float().cpu().numpy(), np.abs(original.reshape(-1, BLOCK)).max(axis=1))
+
+
+@devices
+def test_codes_are_the_nearest(device: str) -> None:
+    """Each weight gets the code whose value is nearest to it on its block's scale."""
+    original, packed, _ = quantized(device)
+    blocks = original.reshape(-1, BLOCK)
+    scales = np.abs(blocks).max(axis=1, keepdims=True)
+    scaled = np.divide(blocks, scales, out=np.zeros_like(blocks), where=scales > 0)
+    distances = np.abs(scaled[:, :, None] - PUBLISHED)
+    chosen = np.take_along_axis(distances, codes_of(packed)[:, :, None].astype(int), axis=2)[:, :, 0]
+    np.testing.assert_allclose(chosen, distances.min(axis=2), atol=1e-6)
+
+
+@devices
+def test_weights_come_back_as_code_times_scale(device: str) -> None:
+    """Taken back, a weight is its code's value times its block's scale, rounded to the weights' dtype."""
+    import bitsandbytes
+    import torch
+
+    _, packed, state = quantized(device)
+    back = bitsandbytes.functional.dequantize_4bit(packed, state)
+    exact = PUBLISHED.astype(np.float32)[codes_of(packed)] * state.absmax.float().cpu().numpy()[:, None]
+    expected = torch.from_numpy(exact).to(torch.bfloat16).float().numpy()
+    np.testing.assert_array_equal(back.float().cpu().numpy().reshape(-1, BLOCK), expected)
+
+
+@devices
+def test_a_layer_multiplies_by_the_weights_that_come_back(device: str) -> None:
+    """Linear4bit gives what a plain product with the taken-back weights gives, within bfloat16's rounding."""
+    import bitsandbytes
+    import torch
+
+    _, packed, state = quantized(device)
+    given = torch.randn(5, 128, generator=torch.Generator("cpu").manual_seed(3)).to(device, torch.bfloat16)
+    back = bitsandbytes.functional.dequantize_4bit(packed, state)
+    actual = bitsandbytes.matmul_4bit(given, packed.t(), quant_state=state).float()
+    expected = given.float() @ back.float().t()
+    error = (actual - expected).norm(dim=0) / expected.norm(dim=0).clamp(min=1e-20)
+    assert error.max() < 2**-7, f"a row is off by {error.max():.2%} of its length"
+
+
+@devices
+def test_double_quantization_keeps_the_codes(device: str) -> None:
+    """With double quantization the codes stay, and the scales move by at most a few percent of the largest."""
+    import bitsandbytes
+
+    _, plain, state = quantized(device)
+    _, doubled, nested = quantized(device, double=True)
+    np.testing.assert_array_equal(codes_of(plain), codes_of(doubled))
+    scales = bitsandbytes.functional.dequantize_blockwise(nested.absmax, nested.state2) + nested.offset
+    assert float((scales - state.absmax).abs().max()) < 0.01 * float(state.absmax.max())
