@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import gc
 import io
@@ -32,6 +33,7 @@ LOGGERS = ("diffusers", "transformers", "accelerate", "bitsandbytes", "huggingfa
 MOST_WARNINGS = 200
 LONGEST_WARNING = 500
 LAST_LINES = 20
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
 SIGNS_OF_CUDA = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuDNN error")
 SIGNS_OF_FULL_MEMORY = (
     "CUDA out of memory",
@@ -84,6 +86,7 @@ def begin(data: bytes) -> int:
     os.environ.clear()
     os.environ.update({**ENVIRONMENT, **surroundings["environment"]})
     os.chdir(surroundings["folder"])
+    _die_with_parent()
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)  # the parent asks for a stack before it kills a worker that hangs
     notes = Notebook(Path(folder) / FILE)
@@ -97,6 +100,13 @@ def begin(data: bytes) -> int:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when the one that started it is gone: nothing renders for nobody."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _redirect(log: Path) -> None:
@@ -187,6 +197,8 @@ def import_libraries() -> None:
         getattr(diffusers, name)
     for name in ("CLIPTextModel", "T5EncoderModel", "CLIPTokenizer", "T5TokenizerFast"):
         getattr(transformers, name)
+    gc.collect()
+    gc.freeze()  # a million objects that stay anyway: else every collection looks at them, for half a second
 
 
 def quieten() -> None:

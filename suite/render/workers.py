@@ -19,6 +19,7 @@ from typing import Protocol, Self
 from suite.cases import Case
 from suite.files import write_plain
 from suite.machine import visible_gpus
+from suite.refusal import Refusal
 from suite.render.determinism import ENVIRONMENT
 from suite.render.endings import Ending, kills_for_memory
 from suite.render.forkserver import READY, end_group, receive, send
@@ -57,7 +58,9 @@ class Forked:
     def exit_code(self) -> int | None:
         if self._code is None and select.select([self._link], [], [], 0)[0]:
             answer = receive(self._link)
-            self._code = 1 if answer is None else int(answer)
+            if answer is None:  # the server was killed, and nobody else ends what the worker has started
+                end_group(self.pid)
+            self._code = -signal.SIGKILL if answer is None else int(answer)
         return self._code
 
 
@@ -93,10 +96,10 @@ class Workers:
     """Makes one worker process for each case, on one device.
 
     takes: how often each shot is rendered; None for twice on a GPU, and on a CPU twice the first shot, once the others.
-    lane: the number among processes that render side by side; it picks the GPU.
+    lane: the number among processes that render side by side; it picks the one GPU that workers see, None shows all.
     start: "fork" from a server that has imported everything, or "spawn" from nothing; fork falls back to spawn."""
 
-    def __init__(self, *, takes: int | None = None, lane: int = 0, start: str = FORK) -> None:
+    def __init__(self, *, takes: int | None = None, lane: int | None = None, start: str = FORK) -> None:
         self.takes = takes
         self.start = start
         self.fallback: str | None = None  # why workers are spawned although they should be forked
@@ -175,6 +178,8 @@ class Workers:
         gpus = visible_gpus() if device == "cuda" else ()
         if not gpus:
             return device, environment
+        if self._lane is None:
+            return gpus[0].uuid, environment
         gpu = gpus[self._lane % len(gpus)]
         return gpu.uuid, {**environment, "CUDA_VISIBLE_DEVICES": gpu.uuid}
 
@@ -227,7 +232,9 @@ def _of(case: Case) -> Of:
 @contextmanager
 def _prepared(folder: Path) -> Iterator[Path]:
     """An empty folder for the case, with a scratch folder that goes when the case is rendered."""
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        _refuse_foreign(folder)
+        shutil.rmtree(folder)
     scratch = folder / "scratch"
     scratch.mkdir(parents=True)
     try:
@@ -236,6 +243,13 @@ def _prepared(folder: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
         if (folder / "rendering.json").exists():
             (folder / FILE).unlink(missing_ok=True)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Only what an earlier rendering left is ever removed."""
+    names = {path.name for path in folder.iterdir()}
+    if names and names.isdisjoint({FILE, "rendering.json"}):
+        raise Refusal(f"{folder} holds something that is no rendering; a case is not rendered over it.")
 
 
 def outlast(worker: Running, deadline: float, look: Callable[[], None]) -> int | None:

@@ -1,0 +1,59 @@
+"""Tests of what is settled before a pipeline is built."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from suite.render.determinism import NOTED, noted_environment, settle  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> object:
+    """Leave torch's settings as they were."""
+    before = (
+        torch.backends.cuda.matmul.allow_tf32,
+        torch.backends.cudnn.allow_tf32,
+        torch.backends.cudnn.benchmark,
+        torch.backends.cudnn.deterministic,
+    )
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before[:2]
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = before[2:]
+
+
+def test_what_is_settled_is_in_force_and_noted() -> None:
+    """TF32 and the search for fast kernels off, deterministic kernels on."""
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.benchmark = True
+    noted = settle("cpu")
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cudnn.benchmark
+    assert torch.backends.cudnn.deterministic
+    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.is_deterministic_algorithms_warn_only_enabled()
+    assert noted["cuda.matmul.allow_tf32"] == noted["cudnn.benchmark"] == "False"
+    assert noted["cudnn.deterministic"] == "True"
+    assert (noted["device"], noted["generator"]) == ("cpu", "cpu")
+    assert noted["threads"] == str(torch.get_num_threads())
+
+
+def test_numbers_that_nobody_seeded_are_the_same_every_time() -> None:
+    """Torch's own generator starts from one place."""
+    settle("cpu")
+    first = torch.rand(3)
+    settle("cpu")
+    assert torch.equal(first, torch.rand(3))
+
+
+def test_every_variable_is_noted_also_when_it_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Absence is a fact, too."""
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    noted = noted_environment()
+    assert set(noted) == set(NOTED)
+    assert noted["PYTHONHASHSEED"] == "not set"
+    assert noted["OMP_NUM_THREADS"] == "3"

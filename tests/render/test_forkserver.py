@@ -1,0 +1,107 @@
+"""Tests of the fork server: its messages, its reasons not to fork, and what it spares."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from suite.machine import Gpu
+from suite.render import forkserver
+from suite.render.forkserver import READY, receive, send, unfit
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def link() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
+
+
+def test_a_message_arrives_whole(link: Any) -> None:
+    """Also one that is larger than what a socket takes at once."""
+    data = os.urandom(3 << 20)
+    sender = threading.Thread(target=send, args=(link[0], data))
+    sender.start()
+    assert receive(link[1]) == data
+    sender.join()
+    send(link[0], b"")
+    assert receive(link[1]) == b""
+
+
+def test_the_other_side_gone_is_no_message(link: Any) -> None:
+    """Before a message and in the middle of one."""
+    link[0].sendall(b"\0\0\0\0\0\0\0\5ab")
+    link[0].close()
+    assert receive(link[1]) is None
+    assert receive(link[1]) is None
+
+
+def torch_that(*, initialised: bool = False, poisoned: bool = False) -> Any:
+    cuda = SimpleNamespace(is_initialized=lambda: initialised)
+    return SimpleNamespace(cuda=cuda, _C=SimpleNamespace(_cuda_isInBadFork=lambda: poisoned))
+
+
+@pytest.mark.parametrize(
+    ("torch", "reason"),
+    [
+        (torch_that(), None),
+        (torch_that(initialised=True), "importing the libraries has initialised CUDA"),
+        (torch_that(poisoned=True), "importing the libraries has initialised the CUDA driver"),
+    ],
+)
+def test_a_process_that_has_touched_the_gpu_is_not_forked(torch: Any, reason: str | None) -> None:
+    """A fork of it could not use the GPU; torch knows it by either sign."""
+    assert unfit(torch) == reason
+
+
+def test_bitsandbytes_learns_the_capability_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the libraries are imported the driver's management library answers, afterwards torch again."""
+    gpus = (Gpu("A", "GPU-1", 1, "9.0", "580"), Gpu("B", "GPU-2", 1, "8.6", "580"))
+    monkeypatch.setattr("suite.machine.visible_gpus", lambda: gpus)
+
+    def asked(device: Any = None) -> tuple[int, int]:
+        raise AssertionError("this would initialise CUDA")
+
+    torch = SimpleNamespace(cuda=SimpleNamespace(get_device_capability=asked))
+    with forkserver._capability_from_driver(torch):
+        capability: Any = torch.cuda.get_device_capability
+        assert [capability(), capability(1), capability(SimpleNamespace(idx=1)), capability("cuda")] == [
+            (9, 0),
+            (8, 6),
+            (8, 6),
+            (9, 0),
+        ]
+    assert torch.cuda.get_device_capability is asked
+
+
+def test_a_server_says_that_it_is_ready_and_ends_with_its_parent() -> None:
+    """It answers once it has imported everything, and goes when the link is closed."""
+    ours, theirs = socket.socketpair()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "suite.render.forkserver", str(theirs.fileno())],
+        pass_fds=[theirs.fileno()],
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+    )
+    theirs.close()
+    assert receive(ours) == READY
+    ours.close()
+    assert process.wait(10) == 0
+
+
+def test_a_group_that_is_gone_is_ended_without_a_word() -> None:
+    """Ending twice is no error."""
+    process = subprocess.Popen([sys.executable, "-c", "pass"], start_new_session=True)
+    process.wait()
+    forkserver.end_group(process.pid)

@@ -1,0 +1,310 @@
+"""Tests of the machine and the stack, found without importing torch."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from suite import machine
+from suite.files import is_name
+from suite.machine import OLDEST, Gpu, cpu_capability, detect, outside_support, slug, stack, torch_build, visible_gpus
+from suite.refusal import Refusal
+
+ROOT = Path(__file__).parents[1]
+H100 = Gpu("NVIDIA H100 80GB HBM3", "GPU-aaaa", 85_000_000_000, "9.0", "580.159.04")
+A40 = Gpu("NVIDIA A40", "GPU-bbbb", 48_000_000_000, "8.6", "580.159.04")
+AVX2 = "fpu fma avx2"
+AVX512 = AVX2 + " avx512f avx512vl avx512bw avx512dq"
+
+
+@pytest.fixture
+def torch_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """A torch whose version file says this."""
+
+    def put(text: str) -> None:
+        (tmp_path / "version.py").write_text(text)
+        spec = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: spec)
+
+    return put
+
+
+def test_this_machine_has_a_name_that_a_folder_may_have() -> None:
+    """Its id holds torch's version, and its device is one that pipelines run on."""
+    pytest.importorskip("torch")
+    found = detect()
+    assert is_name(found.id)
+    assert f"torch{found.torch}" in found.id
+    assert found.device in ("cuda", "cpu")
+    assert found.memory > 0
+    assert found.count > 0
+
+
+def test_torch_is_not_imported_for_it() -> None:
+    """A run can be told apart on a laptop, in no time."""
+    code = "import sys; from suite.machine import detect, stack; detect(); stack(); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_the_build_of_torch_is_what_torch_says_itself() -> None:
+    """The version without its local tag, and the CUDA it was built for."""
+    torch = pytest.importorskip("torch")
+    assert torch_build() == (torch.__version__.partition("+")[0], torch.version.cuda)
+
+
+def test_the_capability_is_what_torch_says_itself() -> None:
+    """By the same rules, without asking it."""
+    torch = pytest.importorskip("torch")
+    if torch.backends.cpu.get_cpu_capability() not in ("DEFAULT", "AVX2", "AVX512"):
+        pytest.skip("torch has other names for the instruction sets of this processor")
+    told = machine._cpu_machine("1", None).capability.split()[0]
+    assert told == torch.backends.cpu.get_cpu_capability().lower()
+
+
+def test_a_gpu_names_the_machine(torch_at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Model, torch and CUDA; not the driver, which moves no pixel by itself."""
+    torch_at("__version__ = '2.11.0+cu130'\ncuda: str = '13.0'\n")
+    monkeypatch.setattr(machine, "visible_gpus", lambda: (H100, A40))
+    found = detect()
+    assert found.id == "h100-80gb-hbm3-torch2.11.0-cu130"
+    assert (found.device, found.name, found.count, found.memory) == ("cuda", H100.name, 2, H100.memory)
+    assert (found.capability, found.torch, found.cuda, found.driver) == ("9.0", "2.11.0", "13.0", "580.159.04")
+
+
+def test_without_a_gpu_in_sight_it_is_a_cpu(torch_at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch could use one, but there is none."""
+    torch_at("__version__ = '2.11.0'\ncuda: str = '13.0'\n")
+    monkeypatch.setattr(machine, "visible_gpus", lambda: ())
+    assert detect().device == "cpu"
+    assert re.fullmatch(r"cpu-.+-torch2\.11\.0", detect().id)
+
+
+def test_a_torch_for_the_cpu_makes_a_cpu_of_any_machine(torch_at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the driver says."""
+    torch_at("__version__ = '2.13.0+cpu'\ncuda: str | None = None\n")
+    monkeypatch.setattr(machine, "visible_gpus", lambda: (H100,))
+    assert detect().device == "cpu"
+
+
+def test_no_torch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence that says where to look."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(Refusal, match="torch is not installed; see requirements/"):
+        detect()
+
+
+@pytest.mark.parametrize("text", ["", "def broken(:\n", "__version__ = compute()\n"])
+def test_a_version_file_that_says_nothing_leaves_the_metadata(
+    torch_at: Any, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """The installed package's own metadata; without that, a refusal."""
+    torch_at(text)
+    monkeypatch.setattr(machine, "_version", lambda name: "2.9.1+cpu")
+    assert torch_build() == ("2.9.1", None)
+    monkeypatch.setattr(machine, "_version", lambda name: None)
+    with pytest.raises(Refusal, match="does not state its version"):
+        torch_build()
+
+
+def test_slugs() -> None:
+    """Lower case, words joined by hyphens, nothing at the ends."""
+    assert slug(" RTX™ 4090 (Laptop) ") == "rtx-4090-laptop"
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "found"),
+    [
+        ("fpu", {}, "default"),
+        (AVX2, {}, "avx2"),
+        ("avx2", {}, "default"),
+        (AVX512, {}, "avx512"),
+        (AVX512.replace(" avx512dq", ""), {}, "avx2"),
+        (AVX512 + " avx512_bf16", {}, "avx512 bf16"),
+        (AVX512 + " avx512_bf16 amx_bf16", {}, "avx512 amx"),
+        (AVX512 + " avx512_bf16", {"ATEN_CPU_CAPABILITY": "avx2"}, "avx2 bf16"),
+        (AVX512 + " avx512_bf16", {"ONEDNN_MAX_CPU_ISA": "AVX2"}, "avx512 onednn-avx2"),
+        (AVX512 + " amx_bf16", {"DNNL_MAX_CPU_ISA": "AVX512_CORE"}, "avx512 onednn-avx512-core"),
+        (AVX2, {"ATEN_CPU_CAPABILITY": "nonsense"}, "avx2"),
+    ],
+)
+def test_the_instruction_set_that_torch_uses(flags: str, environment: dict[str, str], found: str) -> None:
+    """Torch's own rules, its variable, and the products of bfloat16, which have rules of their own."""
+    assert cpu_capability("x86_64", flags, environment) == found
+
+
+def test_processors_of_another_kind() -> None:
+    """Arm, with and without scalable vectors."""
+    assert cpu_capability("aarch64", "fp asimd sve", {}) == "sve"
+    assert cpu_capability("arm64", "", {}) == "arm64"
+
+
+def test_a_machine_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Still has an id and a name."""
+    monkeypatch.setattr(machine, "_cpuinfo", dict)
+    found = machine._cpu_machine("2.6.0", None)
+    assert is_name(found.id)
+    assert found.name
+
+
+def test_proc_is_read_for_the_first_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """And nothing is read where there is none."""
+    monkeypatch.setattr(machine, "Path", lambda name: tmp_path / "cpuinfo")
+    assert machine._cpuinfo() == {}
+    (tmp_path / "cpuinfo").write_text("model name\t: A: B\nflags\t: x y\n\nmodel name\t: C\n")
+    assert machine._cpuinfo() == {"model name": "A: B", "flags": "x y"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "seen"),
+    [
+        (None, (H100, A40)),
+        ("", ()),
+        ("  ", ()),
+        ("1", (A40,)),
+        ("1,0", (A40, H100)),
+        ("GPU-bb", (A40,)),
+        ("-1", ()),
+        ("0,7,1", (H100,)),
+        ("nonsense", ()),
+    ],
+)
+def test_the_gpus_that_cuda_would_see(
+    monkeypatch: pytest.MonkeyPatch, asked: str | None, seen: tuple[Gpu, ...]
+) -> None:
+    """In the order that CUDA_VISIBLE_DEVICES gives, up to the first entry that names none."""
+    monkeypatch.setattr(machine, "_all_gpus", lambda: (H100, A40))
+    assert visible_gpus({} if asked is None else {"CUDA_VISIBLE_DEVICES": asked}) == seen
+
+
+class NVMLError(Exception):
+    pass
+
+
+def nvml(*, fails: str = "", text: type = str) -> Any:
+    """The driver's library with one GPU; one of its functions may fail."""
+
+    def answer(name: str, value: Any) -> Any:
+        def function(*_: Any) -> Any:
+            if name == fails:
+                raise NVMLError("it does not answer")
+            return value
+
+        return function
+
+    def told(words: str) -> Any:
+        return words.encode() if text is bytes else words
+
+    values = {
+        "nvmlInit": None,
+        "nvmlShutdown": None,
+        "nvmlDeviceGetCount": 1,
+        "nvmlDeviceGetHandleByIndex": "handle",
+        "nvmlDeviceGetCudaComputeCapability": (9, 0),
+        "nvmlDeviceGetName": told(H100.name),
+        "nvmlDeviceGetUUID": told(H100.uuid),
+        "nvmlDeviceGetMemoryInfo": SimpleNamespace(total=H100.memory),
+        "nvmlSystemGetDriverVersion": told(H100.driver),
+    }
+    return SimpleNamespace(NVMLError=NVMLError, **{name: answer(name, value) for name, value in values.items()})
+
+
+@pytest.mark.parametrize("text", [str, bytes])
+def test_the_driver_describes_its_gpus(monkeypatch: pytest.MonkeyPatch, text: type) -> None:
+    """In text or, with older releases of the library, in bytes."""
+    monkeypatch.setitem(sys.modules, "pynvml", nvml(text=text))
+    assert visible_gpus({}) == (H100,)
+
+
+def test_no_driver_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library is installed, the driver is not."""
+    monkeypatch.setitem(sys.modules, "pynvml", nvml(fails="nvmlInit"))
+    assert visible_gpus({}) == ()
+
+
+def test_a_driver_that_fails_to_describe_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU that cannot be named cannot be measured."""
+    monkeypatch.setitem(sys.modules, "pynvml", nvml(fails="nvmlDeviceGetUUID"))
+    with pytest.raises(Refusal, match="does not describe its GPUs: it does not answer"):
+        visible_gpus({})
+
+
+def test_a_gpu_without_the_library_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Not silently taken for a CPU; where there is no GPU either, nothing is missing."""
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    monkeypatch.setattr(machine, "Path", lambda name: tmp_path / "nvidia0")
+    assert visible_gpus({}) == ()
+    (tmp_path / "nvidia0").touch()
+    with pytest.raises(Refusal, match="nvidia-ml-py"):
+        visible_gpus({})
+
+
+def test_the_stack_is_what_is_installed() -> None:
+    """Versions of the gated libraries; what is absent is absent."""
+    import importlib.metadata
+
+    found = stack()
+    assert found["safetensors"] == importlib.metadata.version("safetensors")
+    assert "torch" not in found
+    assert all(isinstance(version, str) for version in found.values())
+
+
+GOOD = {"diffusers": "0.42.1", "transformers": "5.23.0", "accelerate": "1.15.0", "bitsandbytes": "0.50.2"}
+
+
+@pytest.mark.parametrize("package", sorted(set(OLDEST) - {"python", "torch"}))
+def test_the_oldest_supported_release_is_supported(package: str) -> None:
+    """And the one before it is not."""
+    supported = {"torch": "2.6.0", "python": "3.11.0"}
+    assert outside_support({**GOOD, package: OLDEST[package]}, **supported) is None
+    sentence = outside_support({**GOOD, package: "0.1"}, **supported)
+    assert sentence == (
+        f"Outside of what Fluxgate supports: {package} 0.1 is older than {OLDEST[package]}. See requirements/."
+    )
+
+
+@pytest.mark.parametrize(
+    ("python", "torch", "complaint"),
+    [
+        ("3.11.0", "2.6.0", None),
+        ("3.13.9", "2.6.0", None),
+        ("3.14.0", "2.6.0", "python 3.14.0 is not older than 3.14"),
+        ("3.10.9", "2.6.0", "python 3.10.9 is older than 3.11"),
+        ("3.12.0", "2.5.1", "torch 2.5.1 is older than 2.6"),
+        ("3.12.0", "odd", "torch odd is not a version"),
+    ],
+)
+def test_supported_pythons_and_torches(python: str, torch: str, complaint: str | None) -> None:
+    """From the oldest to before the first that is too new."""
+    sentence = outside_support(GOOD, torch=torch, python=python)
+    assert sentence is None if complaint is None else complaint in str(sentence)
+
+
+def test_what_is_missing_and_what_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """bitsandbytes is needed by its own strategies only; all complaints are in one sentence."""
+    supported = {"torch": "2.6.0", "python": "3.11.0"}
+    assert outside_support({k: v for k, v in GOOD.items() if k != "bitsandbytes"}, **supported) is None
+    sentence = outside_support({"bitsandbytes": "0.45.1"}, **supported)
+    assert sentence is not None
+    assert "diffusers is not installed (0.33.1 or newer is needed)" in sentence
+    assert "bitsandbytes 0.45.1 is older than 0.46" in sentence
+
+
+def test_a_development_version_counts_as_its_release() -> None:
+    """Trying the next release before it is out is what the suite is for."""
+    assert outside_support({**GOOD, "diffusers": "0.33.1.dev0"}, torch="2.6.0", python="3.11.0") is None
+
+
+def test_the_ranges_are_those_of_the_requirements() -> None:
+    """Told in two places, and equal in both."""
+    text = (ROOT / "requirements/ranges.txt").read_text()
+    stated = dict(re.findall(r"^([a-z]+) *>= *([0-9.]+)", text, flags=re.MULTILINE))
+    assert {name: stated[name] for name in OLDEST if name != "python"} == {
+        name: oldest for name, oldest in OLDEST.items() if name != "python"
+    }

@@ -1,0 +1,71 @@
+"""Tests of the workshop: each case of a run is rendered once, however often and by whom it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suite.cases import Case
+from suite.files import write_plain
+from suite.rendering import Rendering
+from suite.store.runs import Run, create
+from suite.workshop import Workshop
+from tests.store.building import CASES, MACHINE, STACK, rendering
+
+
+class Pen:
+    """Stands in for the workers: writes a rendering, and remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    def render(self, case: Case, folder: Path, *, source: Path, timeout: float, report: Any) -> Rendering:
+        self.asked.append((case.id, source, timeout))
+        found = rendering(case.strategy.name, folder)
+        write_plain(folder / "rendering.json", found)
+        return found
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return create(tmp_path, MACHINE, STACK, "x")
+
+
+def workshop(run: Run, pen: Any, cases: Any = None, **options: Any) -> Workshop:
+    chosen = CASES.values() if cases is None else cases
+    return Workshop(run, pen, chosen, locate=lambda subject: Path("/there") / subject.name, **options)
+
+
+def test_a_case_is_rendered_once(run: Run) -> None:
+    """The second question is answered from memory."""
+    pen = Pen()
+    found = workshop(run, pen, timeout=5.0)
+    assert found.rendering("tiny-full") is found.rendering("tiny-full")
+    assert pen.asked == [("tiny-full", Path("/there/tiny"), 5.0)]
+
+
+def test_a_case_that_the_run_has_already_is_read(run: Run) -> None:
+    """Another process, or an earlier one, may have rendered it."""
+    pen = Pen()
+    first = workshop(run, pen).rendering("tiny-full")
+    assert workshop(run, pen).rendering("tiny-full") == first
+    assert len(pen.asked) == 1
+
+
+def test_a_case_that_cannot_be_rendered_is_nothing(run: Run) -> None:
+    """Neither one that is unsupported here nor one that is not in the run."""
+    case = replace(CASES["tiny-nf4"], unsupported="no GPU")
+    pen = Pen()
+    found = workshop(run, pen, [case])
+    assert found.rendering("tiny-nf4") is None
+    assert found.rendering("tiny-full") is None
+    assert pen.asked == []
+
+
+def test_the_lock_of_a_case_is_no_case(run: Run) -> None:
+    """What lies beside the cases' folders is not read as one."""
+    workshop(run, Pen()).rendering("tiny-full")
+    assert list(run.renderings()) == ["tiny-full"]
