@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from suite.cases import Case
 from suite.pictures import Pixels
 from suite.strategies import coarse
-from suite.strategies.promise import Strategy
 from suite.subjects.subject import Shot
 
 Spoil = Callable[[Pixels, Pixels], Pixels]  # a legal picture and its reference -> the control
@@ -85,11 +85,17 @@ def asked_otherwise(shot: Shot, *, prompts: tuple[str, ...]) -> dict[str, Shot]:
     return found
 
 
-def coarser(strategy: Strategy) -> Strategy | None:
-    """The control that keeps half as many levels as the strategy does, or None where it keeps all."""
+def coarser(case: Case) -> Case | None:
+    """The control that keeps half as many levels where the case's strategy quantizes, or None where it does not."""
     kinds = {
         ("nf4", "fp4"): coarse.coarse_four_bit,
         ("int8", "torchao-int8", "quanto-int8", "gguf-q8"): coarse.coarse_eight_bit,
         ("fp8",): coarse.coarse_float8,
     }
-    return next((control for names, control in kinds.items() if strategy.name.startswith(names)), None)
+    control = next((control for names, control in kinds.items() if case.strategy.name.startswith(names)), None)
+    if control is None:
+        return None
+    touched = [name for effect in case.strategy.promise.effects for name in getattr(effect, "of", ())]
+    large = tuple(name for name in case.subject.large if name in touched) or case.subject.large
+    named = replace(control, name=f"{control.name}-of-{'-and-'.join(large).replace('_', '-')}")
+    return replace(case, strategy=named, subject=replace(case.subject, large=large))

@@ -14,6 +14,8 @@ Sample = dict[str, float]  # measure -> its value for one picture against its re
 WIDE = 7.0  # spreads between the legal mean and a limit, where no control asks for less
 NARROW = 3.0  # and at the least
 FEWEST = 5  # pictures: a spread of fewer says nothing
+# What rounding to 8 bits may move each measure by: even where every legal picture was identical, a limit leaves it room.
+GRAIN = {SSIM: 2e-4, FLIP: 2e-3, GAIN: 2e-4, COLOUR: 0.05, SHIFT: 0.005, MEAN_DIFFERENCE: 0.0}
 
 
 @dataclass(frozen=True)
@@ -128,17 +130,21 @@ def find(samples: Samples, origin: Origin) -> Finding | None:
 
 
 def _edges(samples: Samples) -> list[Edge]:
-    """The widest limits: seven spreads from the mean, or the worst legal picture where that is farther."""
+    """The widest limits: seven spreads from the mean, or the worst legal picture where that is farther, and a grain."""
     edges = []
     for side in SIDES:
         values = [side.badness(value) for value in _column(samples.legal, side)]
         mean, spread = _mean_and_spread(values)
+        edges.append(_edge(side, False, mean, spread, max(values)))
         if side is not MUST_DIFFER:
-            of_means = spread / math.sqrt(max(samples.pictures, 1))
-            worst = mean + NARROW * of_means
-            edges.append(Edge(side, True, mean, of_means, worst, mean + WIDE * of_means))
-        edges.append(Edge(side, False, mean, spread, max(values), max(max(values), mean + WIDE * spread)))
+            of_means = spread / math.sqrt(samples.pictures)
+            own = statistics.fmean(values[: samples.pictures])  # the subject's own shots come first
+            edges.append(_edge(side, True, mean, of_means, max(own, mean + NARROW * of_means)))
     return edges
+
+
+def _edge(side: Side, overall: bool, mean: float, spread: float, worst: float) -> Edge:
+    return Edge(side, overall, mean, spread, worst, max(worst, mean + WIDE * spread) + GRAIN[side.measure])
 
 
 def _narrowed_for(control: tuple[Sample, ...], edges: list[Edge], pictures: int) -> list[Edge]:
@@ -160,7 +166,7 @@ def _nearest(control: tuple[Sample, ...], edge: Edge, pictures: int) -> float:
     if not edge.overall:
         return min(values)
     mean, spread = _mean_and_spread(values)
-    return mean - NARROW * spread / math.sqrt(max(pictures, 1))
+    return mean - NARROW * spread / math.sqrt(pictures)
 
 
 def _rejected(control: tuple[Sample, ...], edges: list[Edge], pictures: int) -> bool:
