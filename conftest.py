@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from suite import kept
 from suite.cases import Case, matrix
 from suite.judge.evidence import Rendered
 from suite.judge.gathering import Standards, judge_cases
@@ -28,14 +29,13 @@ from suite.judge.verdict import (
     UNSUPPORTED,
     Verdict,
 )
-from suite.judge.weights import numbers_on_disk
 from suite.machine import Machine, Stack, detect, outside_support, stack
 from suite.options import chosen, seconds, whole_number
 from suite.refusal import Refusal
 from suite.render.turns import held_file
 from suite.render.workers import Workers
 from suite.report.terminal import terminal
-from suite.store import known_failures, runs
+from suite.store import runs
 from suite.store.known_failures import KnownFailure
 from suite.strategies import STRATEGIES
 from suite.subjects.catalogue import subjects
@@ -43,7 +43,6 @@ from suite.subjects.sources import locate, ready
 from suite.subjects.subject import Subject
 from suite.workshop import CASE_TIMEOUT, Workshop
 
-BASELINES = Path(__file__).parent / "baselines"
 MEASURED = (PASSED, FAILED, CRASHED, KNOWN_FAILURE)  # the statuses that something was rendered for
 
 
@@ -55,6 +54,7 @@ class Plan:
     stack: Stack
     cases: tuple[Case, ...]  # the chosen subjects under every strategy
     strategies: tuple[str, ...]  # those that are asked about
+    store: Path  # of baselines
     known: tuple[KnownFailure, ...]
     takes: int | None
     timeout: float
@@ -109,6 +109,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     timeout = f"{CASE_TIMEOUT:.0f}"
     group.addoption("--case-timeout", default=timeout, metavar="SECONDS", help=f"for one case (default: {timeout})")
     group.addoption("--require-baseline", action="store_true", help="fail where this machine has no baseline")
+    group.addoption(
+        "--baselines", default=str(kept.BASELINES), metavar="FOLDER", help="what was accepted (default: baselines)"
+    )
     group.addoption("--runs", default="runs", metavar="FOLDER", help="where run folders are put (default: runs)")
 
 
@@ -148,14 +151,14 @@ def _plan(config: pytest.Config) -> Plan:
     for name in names if asked("subject") and not asked("collectonly") else ():
         _refuse_unready(catalogue[name])
     every = [strategy.name for strategy in STRATEGIES]
-    known = known_failures.read(BASELINES / known_failures.FILE)
-    known_failures.check(known, subjects=catalogue, strategies=every, checks=CHECKS)
+    store = config.invocation_params.dir / asked("baselines")
     return Plan(
         machine=machine,
         stack=libraries,
         cases=matrix([catalogue[name] for name in names], STRATEGIES, machine=machine, stack=libraries),
         strategies=chosen(asked("strategy") or every, among=every, option="--strategy"),
-        known=known,
+        store=store,
+        known=kept.known(store, subjects=catalogue),
         takes=whole_number(asked("takes"), option="--takes", most=100) if asked("takes") else None,
         timeout=seconds(asked("case_timeout"), option="--case-timeout"),
         require_baseline=asked("require_baseline"),
@@ -165,7 +168,7 @@ def _plan(config: pytest.Config) -> Plan:
 
 def _refuse_unready(subject: Subject) -> None:
     reason = ready(subject)
-    if reason is not None:
+    if reason is not None and not subject.source.startswith("hub:"):  # what the hub has is fetched when it is needed
         raise Refusal(f"{subject.name} is not ready: {reason}.")
 
 
@@ -243,9 +246,28 @@ def _shared_run(config: pytest.Config, meeting: Path) -> runs.Run:
 def workshop(pytestconfig: pytest.Config, run: runs.Run) -> Iterator[Workshop]:
     """Renders a case the first time that it is asked for."""
     plan = pytestconfig.stash[PLAN]
+    folders = _folders(pytestconfig)
     lane = int(getattr(pytestconfig, "workerinput", {}).get("workerid", "gw0").removeprefix("gw"))
     with Workers(takes=plan.takes, lane=lane) as workers:
-        yield Workshop(run, workers, plan.cases, locate=locate, timeout=plan.timeout, report=_progress(pytestconfig))
+        yield Workshop(
+            run,
+            workers,
+            plan.cases,
+            locate=lambda subject: folders[subject.name],
+            timeout=plan.timeout,
+            report=_progress(pytestconfig),
+        )
+
+
+def _folders(config: pytest.Config) -> dict[str, Path]:
+    """Where the files of every subject are, downloaded if need be, before the first one is rendered."""
+    cases = config.stash[PLAN].chosen
+    try:
+        return {case.subject.name: locate(case.subject) for case in cases if case.unsupported is None}
+    except Refusal as refusal:
+        if hasattr(config, "workerinput"):  # xdist takes a process that exits for one that crashed
+            raise pytest.fail.Exception(str(refusal), pytrace=False) from None
+        pytest.exit(str(refusal), returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 def _progress(config: pytest.Config) -> Callable[[str], None]:
@@ -267,13 +289,8 @@ def _progress(config: pytest.Config) -> Callable[[str], None]:
 def standards(pytestconfig: pytest.Config) -> Standards:
     """What cases are held against besides each other."""
     plan = pytestconfig.stash[PLAN]
-    return Standards(
-        plan.machine,
-        plan.stack,
-        store=BASELINES,
-        known=plan.known,
-        require_baseline=plan.require_baseline,
-        on_disk=lambda subject: numbers_on_disk(locate(subject)),
+    return kept.standards(
+        plan.machine, plan.stack, store=plan.store, known=plan.known, require_baseline=plan.require_baseline
     )
 
 

@@ -1,0 +1,43 @@
+"""What is kept from earlier runs, and what a new one is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from suite.judge.gathering import Standards
+from suite.judge.verdict import CHECKS
+from suite.judge.weights import numbers_on_disk
+from suite.machine import Machine, Stack
+from suite.store import known_failures
+from suite.store.known_failures import KnownFailure
+from suite.strategies import STRATEGIES
+from suite.subjects.sources import locate, ready
+from suite.subjects.subject import Subject
+
+BASELINES = Path(__file__).parents[1] / "baselines"
+
+
+def known(store: Path, *, subjects: Collection[str]) -> tuple[KnownFailure, ...]:
+    """The known failures; an entry that names nothing there is would never be noticed, so it is refused."""
+    entries = known_failures.read(store / known_failures.FILE)
+    known_failures.check(
+        entries, subjects=subjects, strategies=[strategy.name for strategy in STRATEGIES], checks=CHECKS
+    )
+    return entries
+
+
+def standards(
+    machine: Machine, stack: Stack, *, store: Path, known: tuple[KnownFailure, ...], require_baseline: bool
+) -> Standards:
+    """What the cases of a run are held against besides each other."""
+    return Standards(
+        machine, stack, store=store, known=known, require_baseline=require_baseline, on_disk=numbers_at_hand
+    )
+
+
+def numbers_at_hand(subject: Subject) -> Mapping[str, int]:
+    """How many numbers each component has on disk, where that can be told without a download."""
+    if subject.source.startswith("hub:") or ready(subject) is not None:
+        return {}
+    return numbers_on_disk(locate(subject))
