@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import partial
@@ -52,11 +52,15 @@ class Target:
     sizes: Sizes
     clip_words: int = 49408
     t5_words: int = 32128
-    shard_bytes: int = 5_000_000_000
+    shard_bytes: int = 5_000_000_000  # of the text encoders; twice that for the others, as in FLUX.1-dev's own files
 
     @property
     def vocabularies(self) -> dict[str, int]:
         return {"text_encoder": self.clip_words, "text_encoder_2": self.t5_words}
+
+    def most(self, component: str) -> int:
+        """Bytes of tensors in one of the component's files."""
+        return self.shard_bytes * (1 if component in self.vocabularies else 2)
 
 
 FLUX_DEV = Target(
@@ -196,7 +200,7 @@ def survey(source: Path, target: Target) -> tuple[Manifest, tuple[Job, ...]]:
     for component, file in WEIGHT_FILES.items():
         planned = growth.plan(component, read_weights(source / component / file, component))
         parameters[component] = sum(tensor.count for tensor in planned)
-        parts, index = split(file.removesuffix(".safetensors"), planned, most=target.shard_bytes)
+        parts, index = split(file.removesuffix(".safetensors"), planned, most=target.most(component))
         jobs += [Job(f"{component}/{part.file}", part.bytes, partial(write_shard, part)) for part in parts]
         if index is not None:
             jobs.append(_data(f"{component}/{file}.index.json", index))
@@ -327,14 +331,20 @@ def _write(unfinished: Path, manifest: Manifest, jobs: tuple[Job, ...], progress
     kept = sum(entry.bytes for entry in manifest.files.values())
     report = _counter(progress, sum(job.bytes for job in jobs), done=kept)
     missing = [job for job in jobs if job.file not in manifest.files]
+    noting = threading.Lock()
+
+    def write(job: Job, report: Report) -> None:
+        nonlocal manifest
+        entry = job.write(unfinished / job.file, report)
+        with noting:
+            manifest = manifest.with_files({**manifest.files, job.file: entry})
+            write_plain(unfinished / MANIFEST, manifest)
+
     try:
         write_plain(unfinished / MANIFEST, manifest)
         for folder in {(unfinished / job.file).parent for job in missing}:
             folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(_side_by_side(unfinished, missing, report)) as finished:
-            for file, entry in finished:
-                manifest = manifest.with_files({**manifest.files, file: entry})
-                write_plain(unfinished / MANIFEST, manifest)
+        _side_by_side(write, missing, report)
     except OSError as error:
         if error.errno in FULL:
             _discard(unfinished)
@@ -347,7 +357,7 @@ class _Stopped(Exception):
     """Raised in a writer when another one has failed or the user has had enough."""
 
 
-def _side_by_side(unfinished: Path, jobs: list[Job], report: Report) -> Generator[tuple[str, Entry]]:
+def _side_by_side(write: Callable[[Job, Report], None], jobs: list[Job], report: Report) -> None:
     """Write several files at once: hashing and writing leave the interpreter free. The first failure stops all."""
     stopped = threading.Event()
 
@@ -357,10 +367,9 @@ def _side_by_side(unfinished: Path, jobs: list[Job], report: Report) -> Generato
         report(more)
 
     with ThreadPoolExecutor(min(WRITERS, os.cpu_count() or 1)) as pool:
-        futures = {pool.submit(job.write, unfinished / job.file, unless_stopped): job.file for job in jobs}
         try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
+            for future in as_completed([pool.submit(write, job, unless_stopped) for job in jobs]):
+                future.result()
         except BaseException:
             stopped.set()
             pool.shutdown(cancel_futures=True)
