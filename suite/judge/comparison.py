@@ -9,7 +9,7 @@ from pathlib import Path
 
 from suite.files import is_name
 from suite.judge.evidence import Evidence, Rendered
-from suite.judge.likeness import IDENTICAL, Likeness, compare, first_change, mismatch, similarity
+from suite.judge.likeness import IDENTICAL, Likeness, coarse, compare, first_change, mismatch, similarity
 from suite.judge.sentences import picture_name
 from suite.pictures import Pixels, read_png
 from suite.refusal import Refusal
@@ -81,13 +81,14 @@ def pair_of(shot: str, index: int, *, expected: Source, actual: Source) -> Pair:
 
 def stranger(evidence: Evidence, reference: Rendered, pairs: Iterable[Pair]) -> str | None:
     """The first picture that is more like another shot's reference than its own, in a sentence."""
-    theirs = {key: reference.path_of(picture) for key, picture in reference.rendering.pictures_of().items()}
-    seen: dict[Path, Pixels] = {}
+    theirs = {
+        key: coarse(sound_pixels(picture, reference.folder))
+        for key, picture in reference.rendering.pictures_of().items()
+    }
     for pair in pairs:
         if pair.likeness is None or pair.identical:
             continue
-        others = {key: path for key, path in theirs.items() if key != (pair.shot, pair.index)}
-        rival = _nearer(pair, others, seen)
+        rival = _rival((pair.shot, pair.index), coarse(read_png(pair.actual)), theirs)
         if rival:
             own = picture_name(evidence.case, pair.shot, pair.index)
             return f"{own} is more like {picture_name(evidence.case, *rival)} than like its own reference"
@@ -121,27 +122,18 @@ def _beside(ours: Rendered, picture: Picture, reference: Rendered, other: Pictur
     return pair_of(picture.shot, picture.index, expected=expected, actual=actual)
 
 
-def _nearer(pair: Pair, others: Mapping[tuple[str, int], Path], seen: dict[Path, Pixels]) -> tuple[str, int] | None:
-    """Another picture that resembles this one more than its own reference does, and is not that reference's twin."""
-    if pair.likeness is None:
-        return None
-    own, actual = _remembered(pair.expected, seen), _remembered(pair.actual, seen)
-    if own is None or actual is None:
-        return None
-    for key, path in others.items():
-        other = _remembered(path, seen)
-        if other is None or other.shape != actual.shape:
-            continue
-        if similarity(other, actual) > pair.likeness.ssim > similarity(other, own):
-            return key
+def _rival(key: tuple[str, int], actual: Pixels, theirs: Mapping[tuple[str, int], Pixels]) -> tuple[str, int] | None:
+    """A reference that a picture resembles more than its own, and that is not its own reference's twin."""
+    own = theirs[key]
+    near = similarity(own, actual)
+    for other, pixels in theirs.items():
+        if (
+            other != key
+            and pixels.shape == actual.shape
+            and similarity(pixels, actual) > near > similarity(pixels, own)
+        ):
+            return other
     return None
-
-
-def _remembered(path: Path, seen: dict[Path, Pixels]) -> Pixels | None:
-    try:
-        return seen.setdefault(path, read_png(path)) if path not in seen else seen[path]
-    except Refusal:
-        return None
 
 
 def _within(run: Path | None, path: Path) -> str:

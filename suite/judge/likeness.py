@@ -14,6 +14,7 @@ from suite.pictures import Pixels
 from suite.store import limits
 
 SMALLEST_EDGE = 11  # pixels: the window that SSIM looks through
+COARSE = 128  # pixels along the longer edge, at the least
 FLAT = 4  # levels of 255: a picture whose channels spread less than this shows nothing
 ORDINARY = 0.005  # share of the pixels at either end that does not count towards the spread
 
@@ -82,6 +83,18 @@ def similarity(expected: Pixels, actual: Pixels) -> float:
             one, other, channel_axis=channels, data_range=255, gaussian_weights=True, use_sample_covariance=False
         )
     )
+
+
+def coarse(pixels: Pixels) -> Pixels:
+    """The picture small, for questions that its finer strokes do not decide."""
+    height, width = pixels.shape[:2]
+    by = max(1, max(height, width) // COARSE)
+    tall, wide = height // by * by, width // by * by
+    if by == 1 or not tall or not wide:
+        return pixels
+    blocks = pixels[:tall, :wide].reshape(tall // by, by, wide // by, by, -1).mean(axis=(1, 3)).astype(np.uint8)
+    small: Pixels = blocks if pixels.ndim == 3 else blocks[..., 0]
+    return small
 
 
 def flip_map(expected: Pixels, actual: Pixels) -> npt.NDArray[np.float32]:

@@ -37,12 +37,12 @@ def again(case: Case) -> str:
     return f"pytest --subject {case.subject.name} --strategy {case.strategy.name}"
 
 
-def exactly(one: int, other: int) -> tuple[str, str]:
+def exactly(one: float, other: float) -> tuple[str, str]:
     """Two numbers of bytes, to the byte where rounding would make them look the same, or where they are few."""
     rounded = amount(one), amount(other)
     if one == other or (rounded[0] != rounded[1] and max(one, other) >= FEW):
         return rounded
-    return f"{one:,} B", f"{other:,} B"
+    return f"{one:,.0f} B", f"{other:,.0f} B"
 
 
 def listed(names: Iterable[str], most: int = 4) -> str:

@@ -164,3 +164,21 @@ def test_pictures_that_cannot_be_compared_are_still_shown() -> None:
     """Another size leaves room for both pictures, and nothing else."""
     assert likeness.difference_picture(smooth(0, 64), smooth(0, 32)).shape == (64, 64 + 4 + 32, 3)
     assert likeness.difference_picture(smooth()[..., 0], smooth()).shape[1] == 4 * 64 + 3 * 4
+
+
+@pytest.mark.parametrize(
+    ("shape", "small"),
+    [
+        ((300, 520, 3), (75, 130, 3)),
+        ((100, 100, 3), (100, 100, 3)),
+        ((256, 256), (128, 128)),
+        ((1, 900, 4), (1, 900, 4)),
+    ],
+)
+def test_a_coarse_picture_is_small_and_alike(shape: tuple[int, ...], small: tuple[int, ...]) -> None:
+    """Whole blocks are averaged; what is small already stays."""
+    pixels = np.full(shape, 100, np.uint8)
+    pixels[:, : shape[1] // 2] = 50
+    found = likeness.coarse(pixels)
+    assert found.shape == small
+    assert abs(float(found.mean()) - float(pixels.mean())) < 1

@@ -48,7 +48,7 @@ def _under(judged: list[tuple[str, int, Band]], published: str, *, numbers: dict
 
 
 def _beyond(evidence: Evidence, phase: str, peak: int, band: Band, limit: Limit) -> str:
-    found, bound = exactly(peak, round(limit.value))
+    found, bound = exactly(peak, limit.value)
     over = limit is band.ceiling
     away = f"{amount(abs(peak - limit.value))} {'more' if over else 'less'}"
     why = "" if over else UNDER
@@ -111,7 +111,7 @@ def gives_back(evidence: Evidence) -> Answer:
         return unsupported(_unmeasured(memory, "held_after", "What stays on a GPU"))
     allowed = _allowance(evidence)
     held, numbers = memory.held_after, {"held after": float(memory.held_after)}
-    one, other = exactly(held, round(allowed.value))
+    one, other = exactly(held, allowed.value)
     at_most = f"at most {other} may ({origin(allowed)})"
     if held <= allowed.value:
         said = f"{one} stay on the GPU, {at_most}." if held else "Everything is given back."
@@ -146,7 +146,7 @@ def host(evidence: Evidence) -> Answer:
     broken = band.broken(peak)
     if broken:
         return failed(_beyond(evidence, "host", peak, band, broken), numbers=numbers, limit=broken)
-    found, bound = exactly(peak, round(limit.value))
+    found, bound = exactly(peak, limit.value)
     word = "at most" if band.ceiling else "at least"
     return passed(f"It peaks at {found}, {word} {bound} ({origin(limit)}).", numbers=numbers, limit=limit)
 
