@@ -1,0 +1,372 @@
+"""The command line: `python -m suite VERB`, each verb a thin function over what the other modules do."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from suite import kept
+from suite.amounts import amount
+from suite.calibration import calibrate
+from suite.calibration.variations import Extent
+from suite.cases import Case, matrix
+from suite.files import write_whole
+from suite.judge.run import cases_of, judge_run
+from suite.judge.verdict import NOT_SELECTED, Verdict
+from suite.machine import detect, outside_support, stack
+from suite.options import chosen, seconds, whole_number
+from suite.refusal import USAGE, Refusal
+from suite.render.workers import Workers
+from suite.rendering import Rendering
+from suite.report.data import as_json, report
+from suite.report.markdown import markdown
+from suite.report.summary import measured_anything, red
+from suite.report.terminal import terminal
+from suite.store import accepting, runs
+from suite.store.planning import Request
+from suite.store.runs import Run
+from suite.strategies import STRATEGIES
+from suite.subjects.catalogue import subjects
+from suite.subjects.miniature import growth
+from suite.subjects.sources import MINIATURE, cached, locate, ready
+from suite.subjects.subject import Subject
+from suite.workshop import CASE_TIMEOUT, Workshop
+
+RED, NOTHING, INTERRUPTED, CLOSED = 1, 5, 130, 141  # exit codes, beside 0 and a refusal's own
+NAMES = tuple(strategy.name for strategy in STRATEGIES)
+
+Arguments = argparse.Namespace
+Verb = Callable[[Arguments], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; whatever the user must change is told in one sentence."""
+    parser = command_line()
+    try:
+        asked = parser.parse_args(arguments)
+        if asked.verb is None:
+            parser.print_help()
+            return USAGE
+        code: int = asked.verb(asked)
+        sys.stdout.flush()
+        return code
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        return refusal.exit_code
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # somebody reads no further: `python -m suite list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are refusals, as everybody else's are."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Refusal(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
+
+
+def command_line() -> Parser:
+    """The verbs with their options."""
+    parser = Parser(prog="python -m suite", description="The same pictures under every memory strategy.")
+    parser.set_defaults(verb=None)
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB")
+
+    def verb(name: str, act: Verb) -> argparse.ArgumentParser:
+        about = (act.__doc__ or "").strip()
+        added = verbs.add_parser(name, help=about[:1].lower() + about[1:].rstrip("."), description=about)
+        added.set_defaults(verb=act)
+        return added
+
+    verb("list", list_all).add_argument("--json", action="store_true", help="for programs")
+    verb("grow", grow).add_argument("folder", nargs="?", type=Path, help="default: in the user's cache")
+    _rendering_options(verb("render", render))
+    _judging_options(verb("judge", judge))
+    _reporting_options(verb("report", tell))
+    _accepting_options(verb("accept", accept))
+    _calibrating_options(verb("calibrate", calibrate_all))
+    return parser
+
+
+# The options, and what is read from them
+
+
+def _choosing_options(parser: argparse.ArgumentParser) -> None:
+    names = {"action": "append", "default": [], "metavar": "NAME[,NAME]"}
+    parser.add_argument("--subject", **names, help="default: miniature")  # type: ignore[arg-type]
+    parser.add_argument("--strategy", **names, help="default: all")  # type: ignore[arg-type]
+    parser.add_argument("--case-timeout", default=f"{CASE_TIMEOUT:.0f}", metavar="SECONDS", help="default: %(default)s")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="default: %(default)s")
+
+
+def _rendering_options(parser: argparse.ArgumentParser) -> None:
+    _choosing_options(parser)
+    parser.add_argument("--takes", metavar="N", help="default: twice on a GPU; on a CPU the first shot twice")
+
+
+def _run_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+
+
+def _store_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--baselines", type=Path, default=kept.BASELINES, metavar="FOLDER", help="default: the repository's"
+    )
+
+
+def _judging_options(parser: argparse.ArgumentParser) -> None:
+    _run_option(parser)
+    _store_option(parser)
+    parser.add_argument("--require-baseline", action="store_true", help="fail where its machine has no baseline")
+
+
+def _reporting_options(parser: argparse.ArgumentParser) -> None:
+    _run_option(parser)
+    parser.add_argument("--format", choices=("terminal", "markdown", "json"), default="terminal")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
+
+
+def _accepting_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="the run's folder")
+    _store_option(parser)
+    parser.add_argument("--because", default="", metavar="REASON", help="why this is right")
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="of the names of cases; default: all")
+    parser.add_argument("--portable", action="store_true", help="as the pictures that any machine is compared with")
+    parser.add_argument("--trim", action="store_true", help="let ceilings come down to what this run measured")
+    parser.add_argument("--also", action="store_true", help="keep the pictures accepted so far beside the new ones")
+    parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
+    parser.add_argument("--prune", action="store_true", help="remove baselines that no case uses, or of another recipe")
+
+
+def _calibrating_options(parser: argparse.ArgumentParser) -> None:
+    _choosing_options(parser)
+    extent = Extent()
+    parser.add_argument("--pictures", default=f"{extent.pictures}", metavar="N", help="default: %(default)s")
+    parser.add_argument("--controls", default=f"{extent.controls}", metavar="N", help="default: %(default)s")
+
+
+def _chosen_subjects(arguments: Arguments) -> tuple[Subject, ...]:
+    catalogue = subjects()
+    names = chosen(arguments.subject or ["miniature"], among=catalogue, option="--subject")
+    return tuple(catalogue[name] for name in names)
+
+
+def _chosen_strategies(arguments: Arguments) -> tuple[str, ...]:
+    return chosen(arguments.strategy or NAMES, among=NAMES, option="--strategy")
+
+
+def _timeout(arguments: Arguments) -> float:
+    return seconds(arguments.case_timeout, option="--case-timeout")
+
+
+# The verbs
+
+
+def list_all(arguments: Arguments) -> int:
+    """Show the subjects and what they need, and the strategies."""
+    catalogue = subjects()
+    if arguments.json:
+        found = {name: {**msgspec.to_builtins(subject), "lacks": ready(subject)} for name, subject in catalogue.items()}
+        _say(msgspec.json.format(msgspec.json.encode(found)).decode())
+        return 0
+    for subject in catalogue.values():
+        _say(f"{subject.name}: {subject.about}\n    needs {_needs(subject)}; {ready(subject) or 'ready'}")
+    for strategy in STRATEGIES:
+        _say(f"{strategy.name}: {strategy.about}")
+    return 0
+
+
+def _needs(subject: Subject) -> str:
+    needs = subject.needs
+    told = [f"{amount(needs.disk)} of disk"] if needs.disk else []
+    told += [f"{amount(needs.vram)} of GPU memory"] if needs.vram else []
+    told += ["a token of the hub"] if needs.token else []
+    return ", ".join(told) or "nothing"
+
+
+def grow(arguments: Arguments) -> int:
+    """Grow the miniature into FLUX.1-dev's shapes."""
+    folder: Path = arguments.folder or cached("grown")
+    growth.grow(folder, source=MINIATURE, progress=growth.bar())
+    _say(f"The grown miniature is in {folder}")
+    return 0
+
+
+def render(arguments: Arguments) -> int:
+    """Render cases into a new run, without judging them."""
+    timeout, strategies = _timeout(arguments), _chosen_strategies(arguments)
+    takes = whole_number(arguments.takes, option="--takes", most=100) if arguments.takes else None
+    run, cases = _new_run(arguments)
+    wanted = [case for case in cases if case.strategy.name in strategies]
+    for case in wanted:
+        if case.unsupported is not None:
+            _say(f"{case.id} is unsupported: {case.unsupported}")
+    folders = {case.subject.name: locate(case.subject) for case in wanted if case.unsupported is None}
+    with Workers(takes=takes) as workers:
+        workshop = Workshop(run, workers, cases, locate=lambda s: folders[s.name], timeout=timeout, report=_say)
+        found = [workshop.rendering(name) for name in _with_references(wanted)]
+    runs.finish(run)
+    _say(f"The run is in {run.folder}")
+    crashes = [rendering.crash for rendering in found if rendering is not None]
+    return (RED if any(crashes) else 0) if crashes else NOTHING
+
+
+def _new_run(arguments: Arguments) -> tuple[Run, tuple[Case, ...]]:
+    """A run and the matrix of the chosen subjects, once everything that was asked for is known to be there."""
+    machine, libraries, asked = detect(), stack(), _chosen_subjects(arguments)
+    unfit = outside_support(libraries, torch=machine.torch)
+    if unfit:
+        raise Refusal(unfit)
+    cases = matrix(asked, STRATEGIES, machine=machine, stack=libraries)
+    return runs.create(arguments.runs, machine, libraries, shlex.join(["suite", *sys.argv[1:]])), cases
+
+
+def _with_references(wanted: Sequence[Case]) -> list[str]:
+    """The ids of the cases, each after those that it will be compared with."""
+    pairs = [(case.subject.name, name) for case in wanted for name in (*_compared_with(case), case.strategy.name)]
+    return [f"{subject}-{strategy}" for subject, strategy in dict.fromkeys(pairs)]
+
+
+def judge(arguments: Arguments) -> int:
+    """Judge a run, on any machine, and leave the verdicts in it."""
+    run, catalogue = runs.open_run(arguments.run), subjects()
+    standards = kept.standards(
+        run.machine,
+        run.stack,
+        store=arguments.baselines,
+        known=kept.known(arguments.baselines, subjects=catalogue),
+        require_baseline=arguments.require_baseline,
+    )
+    asked = _subjects_of(run, catalogue)
+    verdicts = judge_run(run, subjects=asked, strategies=STRATEGIES, standards=standards)
+    run.keep(runs.VERDICTS, verdicts)
+    _say(_in_the_terminal(run, verdicts))
+    if not measured_anything(verdicts):
+        return NOTHING
+    return RED if red(verdicts) else 0
+
+
+def _subjects_of(run: Run, catalogue: Mapping[str, Subject]) -> list[Subject]:
+    names = {rendering.subject for rendering in run.renderings().values()}
+    unknown = sorted(names - set(catalogue))
+    if unknown:
+        raise Refusal(f"{run.folder} has renderings of {', '.join(unknown)}; there is: {', '.join(catalogue)}.")
+    return [subject for name, subject in catalogue.items() if name in names]
+
+
+def tell(arguments: Arguments) -> int:
+    """Tell what was found in a run that has been judged: for a terminal, as Markdown or as JSON."""
+    run = runs.open_run(arguments.run)
+    if not (run.folder / runs.VERDICTS).exists():
+        raise Refusal(f"{run.folder} has not been judged; run python -m suite judge {run.folder}.")
+    text = _told(run, run.kept(runs.VERDICTS, tuple[Verdict, ...]), arguments.format)
+    if arguments.output is None:
+        _say(text)
+    else:
+        write_whole(arguments.output, text.encode() + b"\n")
+    return 0
+
+
+def _told(run: Run, verdicts: tuple[Verdict, ...], form: str) -> str:
+    if form == "json":
+        found = report(verdicts, run.renderings(), run=run.id, machine=run.machine, stack=run.stack)
+        return as_json(found).decode().rstrip("\n")
+    if form == "markdown":
+        title = f"Fluxgate on {run.machine.name}"
+        return markdown(_asked_about(verdicts), run.renderings(), title=title, run=str(run.folder)).rstrip("\n")
+    return _in_the_terminal(run, verdicts)
+
+
+def _in_the_terminal(run: Run, verdicts: tuple[Verdict, ...]) -> str:
+    width = shutil.get_terminal_size((100, 24)).columns
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    return terminal(_asked_about(verdicts), run.renderings(), run=run.folder, width=width, unicode=unicode)
+
+
+def _asked_about(verdicts: tuple[Verdict, ...]) -> list[Verdict]:
+    """Without the rows of which nobody asked anything."""
+    asked = {verdict.case_id for verdict in verdicts if verdict.status != NOT_SELECTED}
+    return [verdict for verdict in verdicts if verdict.case_id in asked]
+
+
+def accept(arguments: Arguments) -> int:
+    """Accept a run's pictures, facts and limits as what later runs are held against."""
+    catalogue, store = subjects(), arguments.baselines
+    if arguments.prune:
+        cases = {case.id: case for case in matrix(catalogue.values(), STRATEGIES, machine=detect(), stack=stack())}
+        accepting.prune(store, cases=cases, subjects=catalogue, report=_say, dry_run=arguments.dry_run)
+        return 0
+    if arguments.run is None:
+        raise Refusal("Say which run to accept: python -m suite accept RUN --because REASON.")
+    run = runs.open_run(arguments.run)
+    found = cases_of(run, subjects=catalogue.values(), strategies=STRATEGIES)
+    accepting.accept(
+        run,
+        _request(arguments),
+        store=store,
+        cases={case.id: case for case in found},
+        known=kept.known(store, subjects=catalogue),
+        report=_say,
+    )
+    return 0
+
+
+def _request(arguments: Arguments) -> Request:
+    return Request(
+        because=arguments.because,
+        by=accepting.who(),
+        at=datetime.datetime.now(datetime.UTC),
+        only=arguments.only,
+        portable=arguments.portable,
+        trim=arguments.trim,
+        also=arguments.also,
+        dry_run=arguments.dry_run,
+    )
+
+
+def calibrate_all(arguments: Arguments) -> int:
+    """Measure how alike pictures are that should be, and which controls they can be told from."""
+    extent = Extent(
+        pictures=whole_number(arguments.pictures, option="--pictures", most=10_000),
+        controls=whole_number(arguments.controls, option="--controls", most=1_000),
+    )
+    timeout, strategies = _timeout(arguments), _chosen_strategies(arguments)
+    run, cases = _new_run(arguments)
+    references = {name for case in cases if case.strategy.name in strategies for name in _compared_with(case)}
+    asked = [case for case in cases if case.strategy.name in {*strategies, *references}]
+    with Workers(takes=1) as workers:
+        findings = calibrate.calibrate(run, asked, extent, render=partial(_draw, workers, timeout), report=_say)
+    runs.finish(run)
+    _say(f"The limits are in {run.folder}; python -m suite accept {run.folder} --because REASON keeps them")
+    return 0 if findings else NOTHING
+
+
+def _draw(workers: Workers, timeout: float, case: Case, folder: Path) -> Rendering:
+    return workers.render(case, folder, source=locate(case.subject), timeout=timeout, report=_say)
+
+
+def _compared_with(case: Case) -> list[str]:
+    """The strategies that a case is compared with."""
+    promise = case.strategy.promise
+    return [name for name in (promise.reference, promise.less_memory_than) if name]
+
+
+def _say(line: str) -> None:
+    """A line for whoever reads: at once, since the next one may take minutes."""
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
