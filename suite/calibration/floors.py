@@ -14,7 +14,7 @@ Sample = dict[str, float]  # measure -> its value for one picture against its re
 WIDE = 7.0  # spreads between the legal mean and a limit, where no control asks for less
 NARROW = 3.0  # and at the least
 FEWEST = 5  # pictures: a spread of fewer says nothing
-# What rounding to 8 bits may move each measure by: even where every legal picture was identical, a limit leaves it room.
+# What rounding to 8 bits may move each measure by: where all legal pictures were identical, a limit leaves it room.
 GRAIN = {SSIM: 2e-4, FLIP: 2e-3, GAIN: 2e-4, COLOUR: 0.05, SHIFT: 0.005, MEAN_DIFFERENCE: 0.0}
 
 

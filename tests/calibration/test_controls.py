@@ -1,0 +1,67 @@
+"""Controls: each spoils a picture in its own way, and coarser weights are told from what they stand for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from suite.calibration import controls
+from suite.cases import Case
+from suite.strategies import settled, strategy_named
+from suite.subjects.catalogue import subject_named
+from tests.store.building import MACHINE, pixels
+
+SUBJECT = subject_named("miniature")
+ACTUAL, EXPECTED = pixels(1), pixels(2)
+
+
+@pytest.mark.parametrize("name", list(controls.SPOILS))
+def test_every_control_is_another_picture(name: str) -> None:
+    """Same shape and type, other pixels; the originals are left as they were."""
+    kept = ACTUAL.copy(), EXPECTED.copy()
+    spoiled = controls.SPOILS[name](ACTUAL, EXPECTED)
+    assert (spoiled.shape, spoiled.dtype) == (ACTUAL.shape, ACTUAL.dtype)
+    assert not np.array_equal(spoiled, ACTUAL)
+    assert np.array_equal(kept[0], ACTUAL)
+    assert np.array_equal(kept[1], EXPECTED)
+
+
+def test_spoiling_is_what_its_name_says() -> None:
+    """Shifted rows, mirrored columns, swapped channels, two percent, and the reference itself."""
+    spoiled = {name: spoil(ACTUAL, EXPECTED) for name, spoil in controls.SPOILS.items()}
+    assert np.array_equal(spoiled["shifted by one row"][1:], ACTUAL[:-1])
+    assert np.array_equal(spoiled["mirrored"][:, ::-1], ACTUAL)
+    assert np.array_equal(spoiled["red and blue swapped"][..., 0], ACTUAL[..., 2])
+    assert spoiled["brighter by 2%"][ACTUAL == 100].tolist() == [102] * int((ACTUAL == 100).sum())
+    assert (spoiled["brighter by 2%"][ACTUAL == 255] == 255).all()
+    assert np.array_equal(spoiled[controls.UNTOUCHED], EXPECTED)
+    assert len(np.unique(spoiled["grey"])) == len(np.unique(spoiled["black"])) == 1
+
+
+def case(name: str) -> Case:
+    return Case(SUBJECT, settled(strategy_named(name), SUBJECT, MACHINE, {"bitsandbytes": "0.50.2"}), "cuda")
+
+
+@pytest.mark.parametrize(
+    "name, control, large",
+    [
+        ("nf4", "coarse-four-bit", ("transformer", "text_encoder_2")),
+        ("nf4-t5", "coarse-four-bit", ("text_encoder_2",)),
+        ("fp4", "coarse-four-bit", ("transformer", "text_encoder_2")),
+        ("int8", "coarse-eight-bit", ("transformer", "text_encoder_2")),
+        ("fp8-layerwise", "coarse-float8", ("transformer",)),
+        ("quanto-int8", "coarse-eight-bit", ("transformer",)),
+    ],
+)
+def test_what_quantizes_has_a_coarser_control(name: str, control: str, large: tuple[str, ...]) -> None:
+    """Of the same kind, on the same components."""
+    found = controls.coarser(case(name))
+    assert found is not None
+    assert found.strategy.name.startswith(control)
+    assert found.subject.large == large
+
+
+@pytest.mark.parametrize("name", ["vae-tiling", "staged-float16", "staged-256-tokens"])
+def test_what_does_not_quantize_has_none(name: str) -> None:
+    """Tiles and half precision have no levels to halve."""
+    assert controls.coarser(case(name)) is None
