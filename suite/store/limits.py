@@ -94,6 +94,9 @@ class Likenesses:
     unseparated: tuple[str, ...]
 
 
+NOTHING = Likenesses({}, {}, ())
+
+
 @dataclass(frozen=True)
 class LimitsFile:
     """The calibrated limits of one subject on one machine."""
@@ -106,19 +109,19 @@ class LimitsFile:
 
 
 def for_case(store: Path, machine: str, subject: Subject, strategy: str) -> CaseLimits:
-    """Every limit that is known for a case on a machine; the portable limits stand in where it has none of likeness."""
-    file = read_limits(store, machine, subject.name) or read_limits(store, baselines.PORTABLE, subject.name)
-    found = file.strategies.get(strategy) if file else None
+    """Every limit that is known for a case on a machine; the portable ones stand in for what was not measured on it."""
+    files = [file for place in (machine, baselines.PORTABLE) if (file := read_limits(store, place, subject.name))]
+    found = next((file.strategies[strategy] for file in files if strategy in file.strategies), NOTHING)
     own = baselines.read_case(store, machine, subject.name, strategy)
     return CaseLimits(
-        likeness=found.likeness if found else {},
-        overall=found.overall if found else {},
-        drift=file.drift if file else {},
+        likeness=found.likeness,
+        overall=found.overall,
+        drift=next((file.drift for file in files if file.drift), {}),
         memory=memory_bands(own.case, subject) if own else {},
         host=_host_band(own.case) if own else None,
         gives_back=_held_band(own.case) if own else None,
         published=published(subject, strategy),
-        unseparated=found.unseparated if found else (),
+        unseparated=found.unseparated,
     )
 
 

@@ -155,6 +155,16 @@ def test_the_machines_own_likeness_comes_first(tmp_path: Path) -> None:
     assert found.unseparated == ("other",)
 
 
+def test_what_a_machine_did_not_measure_comes_from_the_portable_limits(tmp_path: Path) -> None:
+    """Its own file without drift, or without a strategy, leaves room for the portable ones."""
+    sealed(tmp_path, file_for("portable", 0.8))
+    own = file_for(MACHINE.id, 0.9)
+    sealed(tmp_path, replace(own, drift={}))
+    assert limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4").drift["ssim"].floor == limit(0.8)
+    sealed(tmp_path, replace(own, strategies={}))
+    assert limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor == limit(0.8)
+
+
 def test_a_changed_floor_is_noticed(tmp_path: Path) -> None:
     """One digit of a limit changed by hand gives a sentence that names the file."""
     path = sealed(tmp_path, file_for(MACHINE.id, 0.9))
