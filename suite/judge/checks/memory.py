@@ -108,7 +108,7 @@ def gives_back(evidence: Evidence) -> Answer:
     """Nothing of the pipeline stays on the GPU once it is freed."""
     memory = evidence.rendering.memory
     if memory is None or memory.held_after is None:
-        return unsupported(_unmeasured(memory, "held_after", "What stays on a GPU"))
+        return unsupported(_unmeasured(memory, "held_after", "GPU memory"))
     allowed = _allowance(evidence)
     held, numbers = memory.held_after, {"held after": float(memory.held_after)}
     one, other = exactly(held, allowed.value)

@@ -1,0 +1,152 @@
+"""Tests of the reading of pictures: what a prompt asks is found in drawings of it, and missed in others."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from suite.cases import Case
+from suite.judge.evidence import Evidence, Rendered
+from suite.judge.verdict import FAILED, PASSED, SCENE, UNSUPPORTED
+from suite.pictures import Pixels, hash_of, write_png
+from suite.rendering import Picture
+from suite.subjects.miniature import captions, drawing
+from suite.subjects.miniature.scenes import Group, Scene
+from suite.subjects.subject import Shot, Subject
+from tests.judge.checks.test_accepted import accepted
+from tests.judge.made import FULL, NF4, crashed, made, verdict
+
+RED_HOUSE = Scene((Group("house", "red", 1, "", (0.3,), (0.7,), (0.35,)),), "desert", True, False, 3)
+TWO_FOXES = Scene((Group("fox", "grey", 2, "", (0.25, 0.7), (0.72, 0.7), (0.33, 0.33)),), "snow", False, False, 4)
+SHOTS = (
+    Shot("house", ("A red house in a desert at night.",), seed=1),
+    Shot("foxes", ("Two grey foxes in the snow by day.",), seed=2),
+)
+SUBJECT = Subject("story", "scenes", "package:story", SHOTS, readable=True)
+
+
+def drawn(scene: Scene) -> Pixels:
+    return drawing.draw(scene, width=128, height=128)
+
+
+def picture_of(folder: Path, pixels: Pixels, shot: str) -> Picture:
+    file = f"{shot}-{hash_of(pixels)[:8]}.png"
+    write_png(folder / file, pixels)
+    return Picture(shot, 0, 0, file, hash_of(pixels), *pixels.shape[:2], "RGB")
+
+
+def told(folder: Path, house: Pixels, foxes: Pixels, *, strategy: str = "full") -> Rendered:
+    """A rendering of both shots with these pictures."""
+    place = folder / "cases" / f"story-{strategy}"
+    pictures = (picture_of(place, house, "house"), picture_of(place, foxes, "foxes"))
+    recipes = {shot.name: shot.recipe for shot in SHOTS}
+    whole = made(folder, strategy, subject="story", pictures=pictures, recipes=recipes, fingerprints=())
+    return Rendered(whole.rendering, place)
+
+
+def full(rendered: Rendered, **changes: object) -> Evidence:
+    return replace(Evidence(Case(SUBJECT, FULL, "cuda"), rendered), **changes)  # type: ignore[arg-type]
+
+
+def nf4(rendered: Rendered, **changes: object) -> Evidence:
+    return replace(Evidence(Case(SUBJECT, NF4, "cuda"), rendered), **changes)  # type: ignore[arg-type]
+
+
+def test_a_drawing_of_its_prompt_passes(tmp_path: Path) -> None:
+    """Everything that the two captions ask for is found, and counted."""
+    found = verdict(full(told(tmp_path, drawn(RED_HOUSE), drawn(TWO_FOXES))), SCENE)
+    assert (found.status, found.numbers) == (PASSED, {"asked": 10.0, "found": 10.0})
+    assert found.sentence == "10 of 10 things asked for are found in 2 pictures (100%)."
+
+
+def test_swapped_pictures_are_told_by_what_they_show(tmp_path: Path) -> None:
+    """A picture that answers another shot's prompt names it."""
+    found = verdict(full(told(tmp_path, drawn(TWO_FOXES), drawn(RED_HOUSE))), SCENE)
+    assert found.status == FAILED
+    assert "of what its prompt asks, but is of shot 'foxes': 'Two grey foxes in the snow by day.'" in found.sentence
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_picture_of_nothing_shows_nothing(tmp_path: Path, level: int) -> None:
+    """Grey, black and white answer no prompt; what is missing is listed."""
+    blank = np.full((128, 128, 3), level, np.uint8)
+    found = verdict(full(told(tmp_path, blank, blank)), SCENE)
+    assert found.status == FAILED
+    assert "Missing: asked for 1 house; the picture shows" in found.sentence
+
+
+def test_an_approximation_may_not_lose_a_picture(tmp_path: Path) -> None:
+    """One shot that shows nothing any more fails, though most of what is asked is still there."""
+    reference = told(tmp_path, drawn(RED_HOUSE), drawn(TWO_FOXES))
+    noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+    found = verdict(nf4(told(tmp_path, noise, drawn(TWO_FOXES), strategy="nf4"), reference=reference), SCENE)
+    assert found.status == FAILED
+    assert found.sentence.startswith(
+        "Shot 'house' shows 0 of 5 of what its prompt asks, full's 5 of 5: asked for 1 house"
+    )
+
+
+def test_an_approximation_may_lose_little(tmp_path: Path) -> None:
+    """One thing of ten may change; three may not, and are named."""
+    reference = told(tmp_path, drawn(RED_HOUSE), drawn(TWO_FOXES))
+    one_fox = replace(TWO_FOXES, groups=(Group("fox", "grey", 1, "", (0.25,), (0.72,), (0.33,)),))
+    found = verdict(nf4(told(tmp_path, drawn(RED_HOUSE), drawn(one_fox), strategy="nf4"), reference=reference), SCENE)
+    assert found.status == PASSED
+    assert found.sentence.endswith("Not found: shot 'foxes': 2 grey foxes.")
+    orange = replace(one_fox, groups=(Group("fox", "orange", 1, "", (0.25,), (0.72,), (0.33,)),))
+    found = verdict(nf4(told(tmp_path, drawn(RED_HOUSE), drawn(orange), strategy="nf4"), reference=reference), SCENE)
+    assert found.status == FAILED
+    assert found.sentence.startswith("The pictures show 8 of 10 of what is asked, full's 10 of 10: asked for")
+
+
+def test_what_the_reference_lacks_too_is_no_failure(tmp_path: Path) -> None:
+    """A picture that was never right is the reference's to answer for, and the sentence says so."""
+    noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+    reference = told(tmp_path, noise, drawn(TWO_FOXES))
+    found = verdict(nf4(told(tmp_path, noise[::-1], drawn(TWO_FOXES), strategy="nf4"), reference=reference), SCENE)
+    assert found.status == PASSED
+    assert "(full's lack it too)" in found.sentence
+
+
+def test_the_accepted_pictures_stand_in_for_a_reference(tmp_path: Path) -> None:
+    """`full` itself is held against what somebody accepted; a crashed reference is none."""
+    sound = told(tmp_path, drawn(RED_HOUSE), drawn(TWO_FOXES))
+    noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+    ours = told(tmp_path, noise, drawn(TWO_FOXES))
+    base = accepted(sound, tmp_path / "baselines")
+    for whole in (full(ours, baseline=base), nf4(ours, baseline=base, reference=crashed(sound))):
+        found = verdict(whole, SCENE)
+        assert found.status == FAILED
+        assert "the accepted ones 5 of 5" in found.sentence
+
+
+def test_an_old_baseline_answers_no_prompt(tmp_path: Path) -> None:
+    """Accepted pictures of another recipe are not held against today's prompts."""
+    sound = told(tmp_path, drawn(RED_HOUSE), drawn(TWO_FOXES))
+    base = accepted(sound, tmp_path / "baselines")
+    old = replace(base, case=replace(base.case, recipes={"house": "old", "foxes": "old"}))
+    assert verdict(full(sound, baseline=old), SCENE).status == PASSED
+
+
+def test_pictures_that_are_not_scenes_are_not_read(tmp_path: Path) -> None:
+    """A subject that is not readable is unsupported; one without pictures has failed."""
+    sound = told(tmp_path, drawn(RED_HOUSE), drawn(TWO_FOXES))
+    other = replace(full(sound), case=Case(replace(SUBJECT, readable=False), FULL, "cuda"))
+    assert verdict(other, SCENE).status == UNSUPPORTED
+    empty = replace(sound, rendering=replace(sound.rendering, pictures=()))
+    assert "There is no picture to read" in verdict(full(empty), SCENE).sentence
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_pictures_of_another_mode_are_read_too(tmp_path: Path, mode: str) -> None:
+    """What a mode should have been is another check's question."""
+    pixels = drawn(RED_HOUSE)
+    pixels = pixels[..., 0] if mode == "L" else np.dstack([pixels, pixels[..., :1]])
+    assert verdict(full(told(tmp_path, pixels, drawn(TWO_FOXES))), SCENE).status in (PASSED, FAILED)
+
+
+def test_the_tests_own_captions_are_understood() -> None:
+    """Kind, colour and count, place and time: what these tests count on."""
+    asked = captions.parse(SHOTS[1].prompts[0])
+    assert (asked.groups[0].kind, asked.groups[0].count, asked.setting, asked.night) == ("fox", 2, "snow", False)
