@@ -1,0 +1,90 @@
+"""Rendering a small shot under a strategy in this process, and what the probe and the effects say of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from suite.machine import detect, stack
+from suite.rendering import Inventory
+from suite.strategies import settled
+from suite.strategies.promise import Site, Strategy
+from suite.subjects.subject import Shot, Subject
+
+SHOT = Shot(
+    "small",
+    ("a red circle",),
+    seed=1,
+    height=128,
+    width=128,
+    steps=2,
+    guidance=3.5,
+    max_sequence_length=64,
+    pictures_per_prompt=2,
+)
+SUBJECT = Subject("small", "a small pipeline", "folder:.", (SHOT,), vae_tile=64)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Two calls in a row, and what the strategy's effects complain of."""
+
+    pictures: tuple[bytes, ...]
+    again: tuple[bytes, ...]
+    inventory: Inventory
+    complaints: tuple[str, ...]
+    pipeline: Any
+
+
+def unsupported(strategy: Strategy) -> str | None:
+    return strategy.unsupported(SUBJECT, detect(), stack())
+
+
+def look(
+    strategy: Strategy,
+    folder: Path,
+    scratch: Path,
+    *,
+    subject: Subject = SUBJECT,
+    load: Any = None,
+    device: str = "cpu",
+) -> Seen:
+    """Load and call twice; `load` stands in for the strategy's own."""
+    from dataclasses import replace
+
+    from suite.render.elsewhere import Elsewhere
+    from suite.render.meter import Meter
+    from suite.render.probe import Probe
+
+    probe = Probe(subject, meter=Meter(device), announce=lambda phase: None)
+    site = Site(subject, folder=folder, device=device, scratch=scratch, watch=probe.watch)
+    elsewhere = Elsewhere(site, probe=probe)
+    pipeline = (load or strategy.load)(replace(site, elsewhere=elsewhere))
+    probe.watch(pipeline)
+    probe.describe()
+    pictures, again = (take(pipeline, probe, number) for number in range(2))
+    elsewhere.close()
+    probe.look_after()
+    probe.count_files(scratch)
+    probe.meter.close()
+    inventory = probe.inventory()
+    return Seen(pictures, again, inventory, complaints(strategy, inventory, subject=subject, device=device), pipeline)
+
+
+def take(pipeline: Any, probe: Any, number: int) -> tuple[bytes, ...]:
+    import torch
+
+    probe.begin(SHOT.name, number)
+    images = pipeline(**SHOT.arguments(), generator=torch.Generator("cpu").manual_seed(SHOT.seed)).images
+    probe.end()
+    return tuple(image.tobytes() for image in images)
+
+
+def complaints(
+    strategy: Strategy, inventory: Inventory, *, subject: Subject = SUBJECT, device: str = "cpu"
+) -> tuple[str, ...]:
+    """What the strategy's effects, bound to the subject, miss in an inventory."""
+    effects = settled(strategy, subject, detect(), stack()).promise.effects
+    found = (effect.complaint(inventory, device=device) for effect in effects)
+    return tuple(complaint for complaint in found if complaint)
