@@ -1,6 +1,7 @@
 """Tests of growth: the large pipeline computes what the small one does, and its folder is whole or not there."""
 
 import dataclasses
+import importlib
 import json
 import os
 import shutil
@@ -18,7 +19,10 @@ from safetensors.torch import load_file, save_file
 from suite.refusal import Refusal
 from suite.subjects.miniature import architecture, growth, tokenizers
 from suite.subjects.miniature.architecture import WEIGHT_FILES, Sizes
+from suite.subjects.miniature.bfloat16 import Noise
 from suite.subjects.miniature.growth import FLUX_DEV, FLUX_DEV_PARAMETERS, MANIFEST, Target, complaint, damage, grow
+from suite.subjects.miniature.growth_mapping import Growth
+from suite.subjects.miniature.small_pipeline import configurations, read_weights, sizes_of
 
 torch = pytest.importorskip("torch")
 
@@ -94,7 +98,9 @@ def big(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def component(folder: Path, name: str) -> Any:
     """One component in float32."""
     library, kind = CLASSES[name]
-    loaded = getattr(__import__(library), kind).from_pretrained(folder, subfolder=name, torch_dtype=torch.float32)
+    loaded = getattr(importlib.import_module(library), kind).from_pretrained(
+        folder, subfolder=name, torch_dtype=torch.float32
+    )
     return loaded.eval()
 
 
@@ -228,16 +234,27 @@ def tensors_in(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("name", list(CLASSES))
 def test_the_grown_files_hold_exactly_the_classs_own_tensors(big: Path, name: str) -> None:
     """Names and shapes are those that the library's class makes from the grown configuration."""
-    library, kind = CLASSES[name]
-    module = __import__(library)
     written = {key: tuple(tensor.shape) for key, tensor in tensors_in(big / name).items()}
+    assert written == shapes_of(name, json.loads((big / name / "config.json").read_text()))
+
+
+@pytest.mark.parametrize("name", list(CLASSES))
+def test_flux_devs_tensors_are_planned_exactly(miniature_folder: Path, name: str) -> None:
+    """At the real shapes, too, every tensor of the class is planned, with its shape, and no other."""
+    mapping = Growth(sizes_of(miniature_folder), FLUX_DEV.sizes, FLUX_DEV.vocabularies, Noise(0, length=997))
+    weights = read_weights(miniature_folder / name / WEIGHT_FILES[name], name)
+    planned = {tensor.name: tensor.shape for tensor in mapping.plan(name, weights)}
+    found = configurations(FLUX_DEV.sizes, t5_words=FLUX_DEV.t5_words, clip_words=FLUX_DEV.clip_words)
+    assert planned == shapes_of(name, found[name])
+
+
+def shapes_of(name: str, config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """The tensors that the library's class makes from a configuration, without their memory."""
+    library, kind = CLASSES[name]
+    made = getattr(importlib.import_module(library), kind)
     with torch.device("meta"):
-        if library == "diffusers":
-            model = getattr(module, kind).from_config(getattr(module, kind).load_config(big / name))
-        else:
-            model = getattr(module, kind)(module.AutoConfig.from_pretrained(big / name))
-    expected = {key: tuple(tensor.shape) for key, tensor in architecture.component_tensors(name, model)}
-    assert written == expected
+        model = made.from_config(config) if library == "diffusers" else made(made.config_class(**config))
+    return {key: tuple(tensor.shape) for key, tensor in architecture.component_tensors(name, model)}
 
 
 def test_flux_devs_parameters_are_counted_exactly(miniature_folder: Path) -> None:
@@ -252,7 +269,7 @@ def test_flux_devs_parameters_are_counted_exactly(miniature_folder: Path) -> Non
 
 def test_flux_devs_configurations_are_its_own() -> None:
     """Every setting that FLUX.1-dev's published configurations make stands in the grown ones."""
-    found = growth.configurations(FLUX_DEV.sizes, t5_words=FLUX_DEV.t5_words, clip_words=FLUX_DEV.clip_words)
+    found = configurations(FLUX_DEV.sizes, t5_words=FLUX_DEV.t5_words, clip_words=FLUX_DEV.clip_words)
     published = {
         "transformer": {
             "attention_head_dim": 128,
