@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -165,23 +165,26 @@ class Workers:
         report: Callable[[str], None] = lambda line: None,
     ) -> Rendering:
         """Render a case into its folder. Whatever the worker does, a rendering comes out, crashed if need be."""
-        device, environment = self._device(case.device)
-        with turn(device, report=report):
+        devices, environment = self._devices(case)
+        with ExitStack() as turns:
+            for device in sorted(devices):  # in one order everywhere, so that no two processes wait for each other
+                turns.enter_context(turn(device, report=report))
             self.ready()
             with _prepared(folder) as scratch:
                 job = Job(case, folder.absolute(), source.absolute(), scratch.absolute(), self.takes)
                 return self._follow(job, environment, timeout, lambda line: report(f"{case.id}: {line}"))
 
-    def _device(self, device: str) -> tuple[str, dict[str, str]]:
-        """The name of the device that this lane uses, and the environment that shows a worker no other."""
+    def _devices(self, case: Case) -> tuple[tuple[str, ...], dict[str, str]]:
+        """The devices that this lane uses for a case, and the environment that shows its worker no others."""
         environment = dict(os.environ)
-        gpus = visible_gpus() if device == "cuda" else ()
+        gpus = visible_gpus() if case.device == "cuda" else ()
         if not gpus:
-            return device, environment
+            return (case.device,), environment
+        first = (self._lane or 0) % len(gpus)
+        uuids = tuple(gpu.uuid for gpu in (gpus[first:] + gpus[:first])[: case.strategy.gpus])
         if self._lane is None:
-            return gpus[0].uuid, environment
-        gpu = gpus[self._lane % len(gpus)]
-        return gpu.uuid, {**environment, "CUDA_VISIBLE_DEVICES": gpu.uuid}
+            return uuids, environment
+        return uuids, {**environment, "CUDA_VISIBLE_DEVICES": ",".join(uuids)}
 
     def process(self, job: Work, environment: Mapping[str, str]) -> Running:
         """A process that does a job."""
