@@ -70,8 +70,6 @@ class Edge:
 
     def narrowed(self, nearest: float) -> float | None:
         """A limit half-way to a control, or None where the two lie too close."""
-        if nearest <= self.worst:
-            return None
         middle = max((self.worst + nearest) / 2, self.mean + NARROW * self.spread)
         return middle if middle < nearest else None
 

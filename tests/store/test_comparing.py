@@ -14,7 +14,7 @@ from tests.store.building import CASES, MACHINE, inventory, pixels, request, run
 
 
 @pytest.fixture(scope="module")
-def case(tmp_path_factory: pytest.TempPathFactory) -> AcceptedCase:
+def facts(tmp_path_factory: pytest.TempPathFactory) -> AcceptedCase:
     root = tmp_path_factory.mktemp("comparing")
     run = run_of(root / "runs", "full")
     accepting.accept(run, request(), store=root / "store", cases=CASES, report=lambda line: None)
@@ -40,15 +40,15 @@ def with_transformer(**changes: object) -> Inventory:
          "vae: appears"),
     ],
 )  # fmt: skip
-def test_a_changed_inventory_is_told(case: AcceptedCase, changed: Inventory, said: str) -> None:
+def test_a_changed_inventory_is_told(facts: AcceptedCase, changed: Inventory, said: str) -> None:
     """Dtypes, modules, weights and whole components each have their words."""
-    assert list(comparing.words(case, replace(case, inventory=changed))) == [said]
+    assert list(comparing.words(facts, replace(facts, inventory=changed))) == [said]
 
 
-def test_nothing_changed_is_nothing_told(case: AcceptedCase) -> None:
+def test_nothing_changed_is_nothing_told(facts: AcceptedCase) -> None:
     """Equal facts have no words, and neither have the first ones."""
-    assert list(comparing.words(case, case)) == []
-    assert list(comparing.words(None, case)) == []
+    assert list(comparing.words(facts, facts)) == []
+    assert list(comparing.words(None, facts)) == []
 
 
 def test_a_picture_says_how_many_pixels_by_how_much_and_where() -> None:

@@ -58,23 +58,23 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def case(store: Path) -> AcceptedCase:
+def facts(store: Path) -> AcceptedCase:
     baseline = baselines.read_case(store, MACHINE.id, "tiny", "full")
     assert baseline is not None
     return baseline.case
 
 
-def test_a_ceiling_is_mean_and_seven_spreads_and_a_grain(case: AcceptedCase) -> None:
+def test_a_ceiling_is_mean_and_seven_spreads_and_a_grain(facts: AcceptedCase) -> None:
     """The number stands beside all that it was made of."""
-    found = limits.ceiling((100, 110, 120), granularity=5, case=case)
+    found = limits.ceiling((100, 110, 120), granularity=5, case=facts)
     assert found.value == 110 + 7 * 10 + 5
     assert (found.mean, found.spread, found.n) == (110, 10, 3)
-    assert (found.machine, found.stack, found.date) == (MACHINE.id, case.accepted.stack, "2026-03-01")
+    assert (found.machine, found.stack, found.date) == (MACHINE.id, facts.accepted.stack, "2026-03-01")
 
 
-def test_one_sample_has_no_spread(case: AcceptedCase) -> None:
+def test_one_sample_has_no_spread(facts: AcceptedCase) -> None:
     """What was measured once stands at its value and a grain, and says that the spread is not known."""
-    found = limits.ceiling((100,), granularity=5, case=case)
+    found = limits.ceiling((100,), granularity=5, case=facts)
     assert (found.value, found.spread, found.n) == (105, None, 1)
 
 
@@ -84,9 +84,9 @@ def test_no_sample_breaks_its_own_ceiling(samples: tuple[int, ...]) -> None:
     assert max(samples) <= statistics.fmean(samples) + limits.margin(samples, granularity=1)
 
 
-def test_each_phase_has_its_ceiling_and_floor(case: AcceptedCase) -> None:
+def test_each_phase_has_its_ceiling_and_floor(facts: AcceptedCase) -> None:
     """Allocated peaks are banded for every phase and the whole; floors are the weights that lay on the GPU."""
-    bands = limits.memory_bands(case, SUBJECT)
+    bands = limits.memory_bands(facts, SUBJECT)
     assert set(bands) == {*PHASES, "whole"}
     ceiling = bands["denoise"].ceiling
     assert ceiling is not None

@@ -163,6 +163,23 @@ def test_a_half_prepared_folder_is_not_looked_at(store: Path) -> None:
     assert contents(store / "gpu") == OLD
 
 
+def test_what_was_left_half_prepared_is_thrown_away(store: Path) -> None:
+    """The next replacement begins anew, whatever an earlier one left."""
+    (store / f"{recovery.PREPARING}gpu").mkdir()
+    (store / f"{recovery.PREPARING}gpu" / "rubbish").write_text("x")
+    recovery.replace(store / "gpu", to_new)
+    assert contents(store / "gpu") == NEW
+    assert left_over(store) == []
+
+
+def test_a_former_folder_without_a_successor_comes_back(store: Path) -> None:
+    """Where nothing took the place of what was set aside, it is put back."""
+    (store / "gpu").rename(store / f"{recovery.FORMER}gpu")
+    recovery.settle(store)
+    assert contents(store / "gpu") == OLD
+    assert left_over(store) == []
+
+
 def test_two_writers_come_one_after_the_other(store: Path) -> None:
     """While one holds the store, another waits, and is refused in the end."""
     entered, leave = threading.Event(), threading.Event()
