@@ -1,0 +1,309 @@
+"""Inventories written by hand: what a GPU would show of a small FLUX under each strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from suite.rendering import AFTER, BEFORE, DURING, MOMENTS, Component, Inventory
+
+LINEARS = {"transformer": 62, "text_encoder_2": 14, "text_encoder": 12, "vae": 8}
+LEAVES = {"transformer": 78, "text_encoder_2": 22, "text_encoder": 20, "vae": 122}
+WO = 2  # linear layers of T5 that no quantizer touches
+BYTES = 1_000_000
+
+Change = Callable[[Inventory], Inventory]
+
+
+def component(name: str) -> Component:
+    return Component(
+        name=name,
+        class_name=name,
+        bytes_by_dtype={"bfloat16": BYTES},
+        quantized_bytes=0,
+        module_classes={"Linear": LINEARS[name], "LayerNorm": 3},
+        hooks={},
+        settings={},
+        placement={moment: {"cuda:0": BYTES} for moment in MOMENTS},
+        state_sha256=None,
+    )
+
+
+def plain() -> Inventory:
+    """Everything in full on one GPU."""
+    counts = {"blocks": 6, "blocks on GPU at once": 6, "components alive at once": 4, "prompt tokens": 512}
+    counts |= {"slices decoded": 1, "tiles decoded": 1, "files offloaded": 0}
+    return Inventory({name: component(name) for name in LINEARS}, counts)
+
+
+def changed(*changes: Change) -> Inventory:
+    """The plain inventory after some changes, in order."""
+    inventory = plain()
+    for change in changes:
+        inventory = change(inventory)
+    return inventory
+
+
+def every(change: Callable[[Component], Component], *names: str) -> Change:
+    """A change of all components, or of those named."""
+
+    def apply(inventory: Inventory) -> Inventory:
+        parts = inventory.components
+        return replace(inventory, components=parts | {name: change(parts[name]) for name in names or parts})
+
+    return apply
+
+
+def counted(**counts: int) -> Change:
+    return lambda inventory: replace(
+        inventory, counts=inventory.counts | {what.replace("_", " "): number for what, number in counts.items()}
+    )
+
+
+def placed(where: str, *names: str, moments: tuple[str, ...] = (BEFORE, AFTER)) -> Change:
+    there = {moment: {where: BYTES} for moment in moments}
+    return every(lambda part: replace(part, placement=part.placement | there), *names)
+
+
+def hooked(hook: str, numbers: dict[str, int] | None = None) -> Change:
+    return every(
+        lambda part: replace(part, hooks=part.hooks | {hook: (numbers or dict.fromkeys(LINEARS, 1))[part.name]})
+    )
+
+
+def told(*names: str, **settings: str) -> Change:
+    return every(lambda part: replace(part, settings=part.settings | settings), *names)
+
+
+def stored(dtype: str, share: float, *names: str, quantized: bool = False) -> Change:
+    """A share of the bytes in another dtype, the rest in bfloat16."""
+
+    def store(part: Component) -> Component:
+        there = int(share * BYTES)
+        sizes = {dtype: there, "bfloat16": BYTES - there}
+        return replace(part, bytes_by_dtype=sizes, quantized_bytes=there if quantized else 0)
+
+    return every(store, *names)
+
+
+def exchanged(layer: str, *names: str) -> Change:
+    def exchange(part: Component) -> Component:
+        kept = WO if part.name == "text_encoder_2" else 0
+        return replace(part, module_classes={"Linear": kept, layer: LINEARS[part.name] - kept})
+
+    return every(exchange, *names)
+
+
+def narrow(layer: str, dtype: str) -> tuple[Change, ...]:
+    """Both large components quantized."""
+    large = ("transformer", "text_encoder_2")
+    return (
+        stored(dtype, 0.95, "transformer", quantized=True),
+        stored(dtype, 0.45, "text_encoder_2", quantized=True),
+        exchanged(layer, *large),
+    )
+
+
+def four_bits(kind: str = "nf4", double: str = "False", compute: str = "bfloat16") -> tuple[Change, ...]:
+    settings = {"quant_type": kind, "double_quant": double, "compute_dtype": compute}
+    return (*narrow("Linear4bit", "uint8"), told("transformer", "text_encoder_2", **settings))
+
+
+def model_offloaded() -> tuple[Change, ...]:
+    return (hooked("CpuOffload"), placed("cpu"))
+
+
+def sequentially_offloaded() -> tuple[Change, ...]:
+    return (hooked("AlignDevicesHook", LEAVES), placed("meta"), counted(blocks_on_GPU_at_once=1))
+
+
+def group_offloaded(*, leaves: bool = False, **switched: str) -> tuple[Change, ...]:
+    numbers = LEAVES if leaves else {"transformer": 7, "text_encoder_2": 1, "text_encoder": 1, "vae": 10}
+    blocks = counted(blocks_on_GPU_at_once=2 if switched else 1)
+    return (hooked("GroupOffloadingHook", numbers), placed("cpu"), blocks, told("transformer", **switched))
+
+
+STREAM = {"group_stream": "on"}
+NF4 = four_bits()
+EIGHT = narrow("Linear8bitLt", "int8")
+DENOISER_ONLY = stored("int8", 0.95, "transformer", quantized=True)
+CAST = (
+    stored("float8_e4m3fn", 0.57, "transformer"),
+    every(lambda part: replace(part, hooks={"LayerwiseCastingHook": 52}), "transformer"),
+    told("transformer", storage_dtype="float8_e4m3fn", casting_compute_dtype="bfloat16"),
+)
+APART = counted(components_alive_at_once=2)
+HALF = stored("float16", 1.0, "transformer", "text_encoder_2", "text_encoder", "vae")
+T5_IN_NF4 = (
+    stored("uint8", 0.45, "text_encoder_2", quantized=True),
+    exchanged("Linear4bit", "text_encoder_2"),
+    told("text_encoder_2", quant_type="nf4", double_quant="False", compute_dtype="bfloat16"),
+)
+T5_IN_INT8 = (stored("int8", 0.45, "text_encoder_2", quantized=True), exchanged("Linear8bitLt", "text_encoder_2"))
+
+# What a GPU shows of each strategy that worked.
+SOUND: dict[str, Inventory] = {
+    "full": plain(),
+    "sequential-offload": changed(*sequentially_offloaded()),
+    "model-offload": changed(*model_offloaded()),
+    "group-offload-block": changed(*group_offloaded()),
+    "group-offload-block-stream": changed(*group_offloaded(**STREAM)),
+    "group-offload-leaf": changed(*group_offloaded(leaves=True)),
+    "group-offload-leaf-stream": changed(*group_offloaded(leaves=True, **STREAM)),
+    "group-offload-leaf-record-stream": changed(*group_offloaded(leaves=True, **STREAM, group_record_stream="on")),
+    "group-offload-leaf-low-cpu-mem": changed(*group_offloaded(leaves=True, **STREAM, group_low_cpu_mem_usage="on")),
+    "group-offload-by-component": changed(*group_offloaded()),
+    "group-offload-disk": changed(*group_offloaded(), counted(files_offloaded=19)),
+    "group-offload-leaf-disk": changed(*group_offloaded(leaves=True), counted(files_offloaded=242)),
+    "device-map-balanced": changed(placed("cuda:1", "text_encoder_2", moments=MOMENTS)),
+    "staged": changed(APART),
+    "staged-processes": changed(APART, counted(processes=6)),
+    "staged-as-published": changed(APART, HALF, counted(prompt_tokens=256)),
+    "staged-float16": changed(APART, HALF),
+    "staged-256-tokens": changed(APART, counted(prompt_tokens=256)),
+    "vae-slicing": changed(counted(slices_decoded=4)),
+    "vae-tiling": changed(counted(tiles_decoded=9)),
+    "nf4": changed(*NF4),
+    "nf4-pipeline": changed(*NF4),
+    "nf4-linear": changed(*NF4),
+    "nf4-reloaded": changed(*NF4),
+    "nf4-model-offload": changed(*NF4, *model_offloaded()),
+    "nf4-group-offload-stream": changed(*NF4, *group_offloaded(leaves=True, **STREAM)),
+    "nf4-group-offload": changed(*NF4, *group_offloaded(leaves=True)),
+    "nf4-sequential-offload": changed(*NF4, *sequentially_offloaded()),
+    "nf4-double-quant": changed(*four_bits(double="True")),
+    "nf4-as-published": changed(HALF, *four_bits(compute="float16")),
+    "nf4-t5": changed(*T5_IN_NF4),
+    "nf4-t5-sequential-offload": changed(*T5_IN_NF4, *sequentially_offloaded()),
+    "fp4": changed(*four_bits("fp4")),
+    "int8": changed(*EIGHT),
+    "int8-model-offload": changed(*EIGHT, *model_offloaded()),
+    "int8-reloaded": changed(*EIGHT),
+    "int8-t5": changed(*T5_IN_INT8),
+    "int8-t5-reloaded": changed(*T5_IN_INT8),
+    "fp8-layerwise": changed(*CAST),
+    "fp8-layerwise-model-offload": changed(*CAST, *model_offloaded()),
+    "torchao-int8wo": changed(DENOISER_ONLY),
+    "quanto-int8": changed(DENOISER_ONLY, exchanged("QLinear", "transformer")),
+    "gguf-q8": changed(stored("uint8", 0.99, "transformer", quantized=True), exchanged("GGUFLinear", "transformer")),
+}
+
+# Strategy, what a GPU shows when its effect is gone, and the complaint.
+GONE: list[tuple[str, Inventory, str]] = [
+    (
+        "full",
+        changed(placed("cpu", "vae")),
+        "vae: 0.0% of its bytes are on cuda before the call, 90% are due",
+    ),
+    (
+        "full",
+        changed(stored("float32", 0.4, "text_encoder_2")),
+        "text_encoder_2: 60.0% of its bytes are bfloat16, at least 99% are due",
+    ),
+    (
+        "sequential-offload",
+        changed(*sequentially_offloaded(), counted(blocks_on_GPU_at_once=6)),
+        "blocks on GPU at once: 6, at most 1 are due",
+    ),
+    (
+        "sequential-offload",
+        changed(*model_offloaded()),
+        "transformer: carries 0 AlignDevicesHook hooks, at least 62 are due",
+    ),
+    (
+        "model-offload",
+        changed(hooked("CpuOffload")),
+        "transformer: 0.0% of its bytes are on cpu before the call, 90% are due",
+    ),
+    (
+        "model-offload",
+        changed(*model_offloaded(), placed("cpu", "transformer", moments=(DURING,))),
+        "transformer: 0.0% of its bytes are on cuda during the call, 90% are due",
+    ),
+    (
+        "group-offload-block-stream",
+        changed(*group_offloaded()),
+        "transformer: its group_stream is not set, on is due",
+    ),
+    (
+        "group-offload-block-stream",
+        changed(*group_offloaded(**STREAM), counted(blocks_on_GPU_at_once=6)),
+        "blocks on GPU at once: 6, at most 2 are due",
+    ),
+    (
+        "group-offload-leaf-stream",
+        changed(*group_offloaded(**STREAM)),
+        "transformer: carries 7 GroupOffloadingHook hooks, at least 62 are due",
+    ),
+    (
+        "group-offload-leaf",
+        changed(*group_offloaded(leaves=True, **STREAM)),
+        "transformer: its group_stream is on, not set is due",
+    ),
+    (
+        "group-offload-leaf-record-stream",
+        SOUND["group-offload-leaf-stream"],
+        "transformer: its group_record_stream is not set, on is due",
+    ),
+    (
+        "group-offload-leaf-low-cpu-mem",
+        SOUND["group-offload-leaf-stream"],
+        "transformer: its group_low_cpu_mem_usage is not set, on is due",
+    ),
+    ("group-offload-disk", SOUND["group-offload-block"], "files offloaded: 0, at least 5 are due"),
+    ("group-offload-leaf-disk", SOUND["group-offload-leaf"], "files offloaded: 0, at least 50 are due"),
+    ("device-map-balanced", plain(), "the components are on cuda:0, at least 2 GPUs are due"),
+    ("nf4", plain(), "transformer: 0 of its 62 linear layers are Linear4bit, at least 75% are due"),
+    (
+        "nf4",
+        changed(*NF4, exchanged("Linear", "text_encoder_2")),
+        "text_encoder_2: 0 of its 12 linear layers are Linear4bit, at least 75% are due",
+    ),
+    (
+        "nf4-pipeline",
+        changed(*NF4, stored("bfloat16", 1.0, "transformer")),
+        "transformer: 0.0% of its bytes are quantized, at least 75% are due",
+    ),
+    (
+        "nf4-reloaded",
+        changed(*NF4, stored("bfloat16", 1.0, "text_encoder_2")),
+        "text_encoder_2: 0.0% of its bytes are quantized, at least 25% are due",
+    ),
+    ("nf4-model-offload", SOUND["nf4"], "transformer: carries 0 CpuOffload hooks, at least 1 are due"),
+    (
+        "nf4-model-offload",
+        SOUND["model-offload"],
+        "transformer: 0 of its 62 linear layers are Linear4bit, at least 75% are due",
+    ),
+    (
+        "nf4-group-offload-stream",
+        SOUND["nf4-group-offload"],
+        "transformer: its group_stream is not set, on is due",
+    ),
+    ("nf4-group-offload", SOUND["nf4"], "transformer: carries 0 GroupOffloadingHook hooks, at least 1 are due"),
+    ("nf4-sequential-offload", SOUND["nf4"], "transformer: carries 0 AlignDevicesHook hooks, at least 62 are due"),
+    ("nf4-double-quant", SOUND["nf4"], "transformer: its double_quant is False, True is due"),
+    ("nf4-as-published", SOUND["nf4"], "transformer: its compute_dtype is bfloat16, float16 is due"),
+    ("nf4-as-published", SOUND["nf4"], "vae: 0.0% of its bytes are float16, at least 99% are due"),
+    (
+        "nf4-t5-sequential-offload",
+        SOUND["nf4-t5"],
+        "transformer: carries 0 AlignDevicesHook hooks, at least 62 are due",
+    ),
+    ("fp4", SOUND["nf4"], "transformer: its quant_type is nf4, fp4 is due"),
+    ("int8", plain(), "transformer: 0 of its 62 linear layers are Linear8bitLt, at least 75% are due"),
+    (
+        "int8-reloaded",
+        changed(*EIGHT, stored("float16", 1.0, "transformer")),
+        "transformer: 0.0% of its bytes are quantized, at least 75% are due",
+    ),
+    ("int8-model-offload", SOUND["int8"], "transformer: carries 0 CpuOffload hooks, at least 1 are due"),
+    (
+        "fp8-layerwise",
+        changed(*CAST, stored("bfloat16", 1.0, "transformer")),
+        "transformer: 0.0% of its bytes are float8_e4m3fn, at least 50% are due",
+    ),
+    ("torchao-int8wo", plain(), "transformer: 0.0% of its bytes are quantized, at least 75% are due"),
+    ("quanto-int8", plain(), "transformer: 0 of its 62 linear layers are QLinear, at least 75% are due"),
+    ("gguf-q8", plain(), "transformer: 0 of its 62 linear layers are GGUFLinear, at least 75% are due"),
+]

@@ -1,0 +1,103 @@
+"""Tests of the effects, on inventories of GPUs written by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from suite.rendering import Inventory
+from suite.strategies import STRATEGIES, settled, strategy_named
+from suite.strategies.effects import (
+    DENOISER,
+    ENCODERS,
+    LARGE,
+    LARGE_ENCODERS,
+    SUBJECT_DTYPE,
+    Counted,
+    Hooked,
+    Placed,
+    Stored,
+    bound,
+)
+from suite.subjects.subject import Subject
+from tests.strategies.inventories import GONE, SOUND, changed, counted, plain
+from tests.strategies.machines import CPU, H100, NEW
+
+SUBJECT = Subject("small", "a small pipeline", "folder:.", ())
+
+
+def complaints(name: str, inventory: Inventory, *, device: str = "cuda") -> list[str]:
+    strategy = settled(strategy_named(name), SUBJECT, H100, NEW)
+    found = (effect.complaint(inventory, device=device) for effect in strategy.promise.effects)
+    return [complaint for complaint in found if complaint]
+
+
+@pytest.mark.parametrize("name", [strategy.name for strategy in STRATEGIES])
+def test_a_strategy_that_worked_has_nothing_to_complain_of(name: str) -> None:
+    """What a GPU shows of a strategy that did as it says satisfies all of its effects."""
+    assert complaints(name, SOUND[name]) == []
+
+
+@pytest.mark.parametrize("name", [strategy.name for strategy in STRATEGIES if strategy.name != "full"])
+def test_the_plain_pipeline_satisfies_no_strategy(name: str) -> None:
+    """A strategy that silently did nothing is noticed, whichever it is."""
+    assert complaints(name, plain())
+
+
+@pytest.mark.parametrize("name, inventory, complaint", GONE)
+def test_an_effect_that_is_gone_is_named(name: str, inventory: Inventory, complaint: str) -> None:
+    """The complaint says which component, what was found and what is due."""
+    assert complaint in complaints(name, inventory)
+
+
+def test_every_strategy_that_needs_a_gpu_is_seen_without_its_effect() -> None:
+    """None is left out of the table; those that run on a CPU are seen so there, in earnest."""
+    needing = {strategy.name for strategy in STRATEGIES if strategy.unsupported(SUBJECT, CPU, NEW)}
+    assert needing <= {name for name, *_ in GONE}
+
+
+def test_placement_is_not_asked_of_a_cpu() -> None:
+    """On a CPU there is one place only."""
+    assert Placed("cuda").complaint(plain(), device="cpu") is None
+
+
+def test_a_count_that_only_a_gpu_takes_is_not_asked_of_a_cpu() -> None:
+    """Blocks on the GPU at once are no question there."""
+    effect = Counted("blocks on GPU at once", at_most=1, gpu_only=True)
+    assert effect.complaint(Inventory({}), device="cpu") is None
+    assert effect.complaint(Inventory({}), device="cuda") == "blocks on GPU at once: not counted"
+
+
+@pytest.mark.parametrize("number, missed", [(1, True), (2, False), (3, False), (4, True)])
+def test_counts_are_judged_at_their_bounds(number: int, missed: bool) -> None:
+    """Both bounds are allowed themselves."""
+    effect = Counted("tiles decoded", at_least=2, at_most=3)
+    assert bool(effect.complaint(changed(counted(tiles_decoded=number)), device="cpu")) is missed
+
+
+def test_a_component_that_is_missing_is_a_complaint() -> None:
+    """An effect on a component that was never there does not pass for shown."""
+    assert Hooked("CpuOffload", of=("unet",)).complaint(plain(), device="cpu") == "unet: is not in the inventory"
+
+
+def test_an_empty_inventory_is_a_complaint() -> None:
+    """Nothing seen is nothing proved."""
+    assert Stored("bfloat16").complaint(Inventory({}), device="cpu") == "the inventory holds no component"
+
+
+def test_roles_are_bound_to_the_subjects_own_names() -> None:
+    """Large components, denoiser, encoders and dtype come from the subject."""
+    subject = Subject(
+        "other",
+        "another pipeline",
+        "folder:.",
+        (),
+        dtype="float16",
+        large=("unet", "text_encoder_3"),
+        denoiser="unet",
+        encoders=("text_encoder", "text_encoder_3"),
+    )
+    assert bound(Hooked("x", of=LARGE), subject).of == ("unet", "text_encoder_3")
+    assert bound(Hooked("x", of=DENOISER), subject).of == ("unet",)
+    assert bound(Hooked("x", of=ENCODERS), subject).of == ("text_encoder", "text_encoder_3")
+    assert bound(Hooked("x", of=LARGE_ENCODERS), subject).of == ("text_encoder_3",)
+    assert bound(Stored(SUBJECT_DTYPE), subject).dtype == "float16"

@@ -1,0 +1,152 @@
+"""Tests of what strategies need: the reason is found without importing torch, and says what would help."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from suite.strategies import STRATEGIES, strategy_named
+from suite.strategies.requirements import Gpu, Release, Requirements, release
+from suite.subjects.subject import Subject
+from tests.strategies.machines import CPU, H100, NEW, OLD, TWO
+
+SUBJECT = Subject("small", "a small pipeline", "folder:.", ())
+
+
+def reason(name: str, machine: object = H100, stack: dict[str, str] = NEW) -> str | None:
+    return strategy_named(name).unsupported(SUBJECT, machine, stack)  # type: ignore[arg-type]
+
+
+def test_everything_but_several_gpus_runs_on_an_h100_with_all_packages() -> None:
+    """One GPU and the newest libraries leave one strategy out."""
+    assert {s.name for s in STRATEGIES if reason(s.name)} == {"device-map-balanced"}
+
+
+def test_two_gpus_run_everything() -> None:
+    """With a second GPU nothing is left out."""
+    assert [s.name for s in STRATEGIES if reason(s.name, TWO)] == []
+
+
+def test_a_cpu_runs_these() -> None:
+    """What has a form on a CPU is supported there, and nothing else."""
+    assert [s.name for s in STRATEGIES if reason(s.name, CPU) is None] == [
+        "full",
+        "sequential-offload",
+        "model-offload",
+        "group-offload-block",
+        "group-offload-leaf",
+        "group-offload-by-component",
+        "group-offload-disk",
+        "group-offload-leaf-disk",
+        "staged",
+        "staged-processes",
+        "staged-as-published",
+        "staged-float16",
+        "staged-256-tokens",
+        "vae-slicing",
+        "vae-tiling",
+        "nf4-linear",
+        "nf4-t5",
+        "nf4-t5-sequential-offload",
+        "int8-t5",
+        "int8-t5-reloaded",
+        "fp8-layerwise",
+        "fp8-layerwise-model-offload",
+        "torchao-int8wo",
+        "quanto-int8",
+        "gguf-q8",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name, machine, stack, expected",
+    [
+        ("nf4", CPU, NEW, "a GPU is needed: diffusers' loader for bitsandbytes refuses a CPU"),
+        ("device-map-balanced", H100, NEW, "2 GPUs are needed: components are spread over several; this machine has 1"),
+        (
+            "nf4-pipeline",
+            H100,
+            OLD,
+            "diffusers 0.34.0 or newer is needed to quantize a whole pipeline by one configuration; this is 0.33.1",
+        ),
+        (
+            "group-offload-disk",
+            H100,
+            OLD,
+            "diffusers 0.34.0 or newer is needed to offload groups of layers to disk; this is 0.33.1",
+        ),
+        (
+            "group-offload-block",
+            CPU,
+            OLD,
+            "diffusers 0.41.0 or newer is needed to offload groups of layers where there is no GPU; this is 0.33.1",
+        ),
+        (
+            "nf4-t5",
+            CPU,
+            OLD,
+            "transformers 4.56.0 or newer is needed to quantize where there is no GPU; this is 4.48.0",
+        ),
+        (
+            "int8-model-offload",
+            H100,
+            OLD,
+            "diffusers 0.40.0 or newer is needed to offload 8-bit components; this is 0.33.1",
+        ),
+        ("gguf-q8", H100, OLD, "gguf is needed to write and read GGUF files; it is not installed"),
+    ],
+)
+def test_the_reason_is_one_sentence(name: str, machine: object, stack: dict[str, str], expected: str) -> None:
+    """It names what is missing, what it is for, and what is there instead."""
+    assert reason(name, machine, stack) == expected
+
+
+def test_bitsandbytes_that_is_not_installed_is_named() -> None:
+    """Without it every strategy that quantizes with it is left out for that reason."""
+    without = {package: version for package, version in NEW.items() if package != "bitsandbytes"}
+    reasons = {reason(s.name, H100, without) for s in STRATEGIES if s.family == "quantization"}
+    assert reasons == {"bitsandbytes is needed to quantize; it is not installed"}
+
+
+def test_a_need_of_cpus_is_not_asked_of_a_gpu() -> None:
+    """Group offloading works on a GPU with the oldest release."""
+    assert reason("group-offload-block", H100, OLD) is None
+
+
+def test_the_first_reason_is_told() -> None:
+    """Needs are asked in order."""
+    needs = Requirements((Gpu("of this"), Release("nothing", "1.0", to="do that")))
+    assert needs(SUBJECT, CPU, {}) == "a GPU is needed: of this"
+    assert needs(SUBJECT, H100, {}) == "nothing is needed to do that; it is not installed"
+
+
+@pytest.mark.parametrize(
+    "found, enough",
+    [
+        ("0.40.9", False),
+        ("0.41.0", True),
+        ("0.41.0.dev0", True),
+        ("0.41.0+cu130", True),
+        ("0.41.0rc1", True),
+        ("1", True),
+    ],
+)
+def test_a_release_is_compared_without_its_suffix(found: str, enough: bool) -> None:
+    """A development version counts as the release that it becomes."""
+    assert (release(found) >= release("0.41.0")) is enough
+    need = Release("diffusers", "0.41.0", to="do that")
+    assert (need(SUBJECT, replace(CPU), {"diffusers": found}) is None) is enough
+
+
+def test_no_reason_needs_torch() -> None:
+    """The whole matrix is known before anything heavy is imported."""
+    code = (
+        "import sys; from suite.cases import matrix; from suite.machine import detect, stack;"
+        "from suite.strategies import STRATEGIES; from suite.subjects.subject import Subject;"
+        "matrix([Subject('s', '', 'folder:.', ())], STRATEGIES, machine=detect(), stack=stack());"
+        "sys.exit(bool({'torch', 'diffusers', 'transformers', 'bitsandbytes'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
