@@ -148,10 +148,12 @@ def driver_gauge(device: str) -> tuple[Gauge, str | None]:
     """What the driver counts, and whether that is for this process or for the whole device."""
     if device != "cuda":
         return Missing("the pipeline runs on the CPU: there is no driver to ask"), None
+    import torch
+
+    torch.empty(1, device="cuda")  # the driver lists a process once it has a context
     own = _process_reader()
     if own is not None:
         return Sampled(own), "process"
-    import torch
 
     def used() -> int:
         free, total = torch.cuda.mem_get_info()

@@ -12,6 +12,8 @@ from suite.rendering import Component
 CHUNK = 1 << 22  # 4-byte words that are summed at a time
 SCALES = ("absmax", "code", "offset")
 
+Factors = dict[Any, Any]  # device -> a chunk of factors
+
 
 def modules_of(pipeline: Any) -> dict[str, Any]:
     """The neural components of whatever is called like a pipeline, by name."""
@@ -174,12 +176,13 @@ def state_sha256(module: Any) -> str | None:
     Each tensor is first summed on the device it is on, so that 24 GB cost seconds: the sum is exact in integers,
     and so the same on every device, but it is a checksum against change, not against malice."""
     digest = hashlib.sha256()
+    factors: Factors = {}
     for name, tensor, _ in sorted(tensors_of(module), key=lambda entry: entry[0]):
         plain = _data(module, name, tensor)
         if plain is None:
             return None
         digest.update(f"{name} {plain.dtype} {tuple(plain.shape)} ".encode())
-        digest.update(" ".join(str(part) for part in checksums(plain)).encode() + b"\n")
+        digest.update(" ".join(str(part) for part in checksums(plain, factors)).encode() + b"\n")
     return digest.hexdigest()
 
 
@@ -219,7 +222,7 @@ def _on_disk(module: Any, name: str) -> bool:
     return False
 
 
-def checksums(tensor: Any) -> list[int]:
+def checksums(tensor: Any, known: Factors) -> list[int]:
     """Sums of a tensor's 4-byte words, each times a number that depends on its place, modulo 2^64."""
     import torch
 
@@ -229,16 +232,18 @@ def checksums(tensor: Any) -> list[int]:
         flat = flat.clone()
     words = flat[:whole].view(torch.int32)
     sums = [int(flat[whole:].to(torch.int64).sum())] if whole < flat.numel() else []
-    factors = _factors(min(CHUNK, words.numel()), words.device)
+    factors = _factors(words.device, known)
     for start in range(0, words.numel(), CHUNK):
         chunk = words[start : start + CHUNK].to(torch.int64)
         sums.append(int(chunk.mul_(factors[: chunk.numel()]).sum()))
     return sums
 
 
-def _factors(count: int, device: Any) -> Any:
-    """Odd numbers spread over 64 bits, one for each place."""
+def _factors(device: Any, known: Factors) -> Any:
+    """Odd numbers spread over 64 bits, one for each place of a chunk; made once for each device."""
     import torch
 
-    places = torch.arange(count, dtype=torch.int64, device=device)
-    return places.mul_(-7046029254386353131).add_(1442695040888963407).bitwise_or_(1)  # 2^64 / golden ratio, as int64
+    if device not in known:
+        places = torch.arange(CHUNK, dtype=torch.int64, device=device)
+        known[device] = places.mul_(-7046029254386353131).add_(1442695040888963407).bitwise_or_(1)  # 2^64 / φ, as int64
+    return known[device]

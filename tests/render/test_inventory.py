@@ -196,24 +196,24 @@ def test_there_is_no_hash_of_weights_that_wait_in_files(tmp_path: Path) -> None:
 def test_checksums_cover_every_byte() -> None:
     """Flipping any single byte of a tensor whose size is no multiple of four changes them."""
     tensor = torch.arange(23, dtype=torch.uint8)
-    whole = checksums(tensor)
+    whole = checksums(tensor, {})
     for place in range(23):
         changed = tensor.clone()
         changed[place] ^= 128
-        assert checksums(changed) != whole
+        assert checksums(changed, {}) != whole
 
 
 def test_checksums_tell_the_order() -> None:
     """Two words in each other's place are not the same tensor."""
-    assert checksums(torch.tensor([1, 2, 3], dtype=torch.int32)) != checksums(
-        torch.tensor([2, 1, 3], dtype=torch.int32)
+    assert checksums(torch.tensor([1, 2, 3], dtype=torch.int32), {}) != checksums(
+        torch.tensor([2, 1, 3], dtype=torch.int32), {}
     )
 
 
 def test_checksums_of_a_view_are_those_of_its_copy() -> None:
     """An offset that is not aligned to words does not matter."""
     view = torch.arange(64, dtype=torch.uint8)[3:40]
-    assert checksums(view) == checksums(view.clone())
+    assert checksums(view, {}) == checksums(view.clone(), {})
 
 
 def test_settings_of_group_offloading_are_told(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from suite.rendering import BEFORE, DECODE, DENOISE, DURING, ENCODE, LOAD
 from tests.render import making
 
 SIZE = 256 << 20
-FINEST = 2 << 20  # the allocator hands memory out in blocks of this
+SLACK = {"allocated": 0, "reserved": 2 << 20, "driver": 64 << 20}  # blocks of the allocator; code of kernels
 
 
 def _device() -> str:
@@ -50,7 +50,7 @@ def test_the_meter_sees_an_allocation_of_known_size() -> None:
     phases = {entry.phase: entry for entry in meter.memory().phases}
     for figure in ("allocated", "reserved", "driver"):
         grown = getattr(phases[ENCODE], figure) - getattr(phases[LOAD], figure)
-        assert SIZE <= grown <= SIZE + FINEST, figure
+        assert SIZE <= grown <= SIZE + SLACK[figure], figure
     assert meter.driver_scope in ("process", "device")
     assert held("cuda") == SIZE
     del block
