@@ -206,31 +206,41 @@ def grow(arguments: Arguments) -> int:
 
 def render(arguments: Arguments) -> int:
     """Render cases into a new run, without judging them."""
-    timeout, strategies = _timeout(arguments), _chosen_strategies(arguments)
+    timeout, cases = _timeout(arguments), _cases(arguments)
     takes = whole_number(arguments.takes, option="--takes", most=100) if arguments.takes else None
-    run, cases = _new_run(arguments)
+    wanted = _supported(cases, _chosen_strategies(arguments))
+    if not wanted:
+        return NOTHING
+    folders = {case.subject.name: locate(case.subject) for case in wanted}
+    run = _new_run(arguments)
+    with Workers(takes=takes) as workers:
+        workshop = Workshop(run, workers, cases, locate=lambda s: folders[s.name], timeout=timeout, report=_say)
+        found = [workshop.rendering(case_id) for case_id in _with_references(wanted)]
+    runs.finish(run)
+    _say(f"The run is in {run.folder}")
+    return RED if any(rendering.crash for rendering in found if rendering is not None) else 0
+
+
+def _cases(arguments: Arguments) -> tuple[Case, ...]:
+    """The matrix of the chosen subjects, on libraries that are known to be supported."""
+    machine, libraries = detect(), stack()
+    unfit = outside_support(libraries, torch=machine.torch)
+    if unfit:
+        raise Refusal(unfit)
+    return matrix(_chosen_subjects(arguments), STRATEGIES, machine=machine, stack=libraries)
+
+
+def _supported(cases: Sequence[Case], strategies: Sequence[str]) -> list[Case]:
+    """The cases under these strategies that can be rendered here; of the others the reason is told."""
     wanted = [case for case in cases if case.strategy.name in strategies]
     for case in wanted:
         if case.unsupported is not None:
             _say(f"{case.id} is unsupported: {case.unsupported}")
-    folders = {case.subject.name: locate(case.subject) for case in wanted if case.unsupported is None}
-    with Workers(takes=takes) as workers:
-        workshop = Workshop(run, workers, cases, locate=lambda s: folders[s.name], timeout=timeout, report=_say)
-        found = [workshop.rendering(name) for name in _with_references(wanted)]
-    runs.finish(run)
-    _say(f"The run is in {run.folder}")
-    crashes = [rendering.crash for rendering in found if rendering is not None]
-    return (RED if any(crashes) else 0) if crashes else NOTHING
+    return [case for case in wanted if case.unsupported is None]
 
 
-def _new_run(arguments: Arguments) -> tuple[Run, tuple[Case, ...]]:
-    """A run and the matrix of the chosen subjects, once everything that was asked for is known to be there."""
-    machine, libraries, asked = detect(), stack(), _chosen_subjects(arguments)
-    unfit = outside_support(libraries, torch=machine.torch)
-    if unfit:
-        raise Refusal(unfit)
-    cases = matrix(asked, STRATEGIES, machine=machine, stack=libraries)
-    return runs.create(arguments.runs, machine, libraries, shlex.join(["suite", *sys.argv[1:]])), cases
+def _new_run(arguments: Arguments) -> Run:
+    return runs.create(arguments.runs, detect(), stack(), shlex.join(["python", "-m", "suite", *sys.argv[1:]]))
 
 
 def _with_references(wanted: Sequence[Case]) -> list[str]:
@@ -342,15 +352,20 @@ def calibrate_all(arguments: Arguments) -> int:
         pictures=whole_number(arguments.pictures, option="--pictures", most=10_000),
         controls=whole_number(arguments.controls, option="--controls", most=1_000),
     )
-    timeout, strategies = _timeout(arguments), _chosen_strategies(arguments)
-    run, cases = _new_run(arguments)
+    timeout, cases, strategies = _timeout(arguments), _cases(arguments), _chosen_strategies(arguments)
     references = {name for case in cases if case.strategy.name in strategies for name in _compared_with(case)}
-    asked = [case for case in cases if case.strategy.name in {*strategies, *references}]
+    asked = _supported(cases, [*strategies, *references])
+    if not asked:
+        return NOTHING
+    run = _new_run(arguments)
     with Workers(takes=1) as workers:
         findings = calibrate.calibrate(run, asked, extent, render=partial(_draw, workers, timeout), report=_say)
     runs.finish(run)
+    if not findings:
+        _say(f"No limits were found. The run is in {run.folder}")
+        return NOTHING
     _say(f"The limits are in {run.folder}; python -m suite accept {run.folder} --because REASON keeps them")
-    return 0 if findings else NOTHING
+    return 0
 
 
 def _draw(workers: Workers, timeout: float, case: Case, folder: Path) -> Rendering:
