@@ -15,6 +15,7 @@ from suite.subjects.miniature.architecture import MINIATURE, TOY, Sizes
 from suite.subjects.miniature.training import data, flow, vae
 from suite.subjects.miniature.training.journal import Journal
 from suite.subjects.miniature.training.optimisation import Masters
+from suite.subjects.miniature.training.together import agreed, processes, rank, spread
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +38,7 @@ class Order:
     workers: int = 0
     seed: int = 0
     toy: bool = False
+    processes: int = 0  # one for each device, if not told
 
 
 @dataclass
@@ -54,11 +56,18 @@ class Progress:
 
 
 def run(order: Order) -> None:
-    """Train as ordered, and leave a pipeline folder and a checkpoint in the out folder."""
+    """Train as ordered, on every device there is, and leave a pipeline folder and a checkpoint in the out folder."""
+    import torch
+
     _check(order)
+    _tokenizers(order, order.out / "pipeline")
+    spread(train, order, over=order.processes or max(1, torch.cuda.device_count()))
+
+
+def train(order: Order) -> None:
+    """One device's part of the work."""
     sizes = TOY if order.toy else MINIATURE
     folder = order.out / "pipeline"
-    _tokenizers(order, folder)
     modules = _modules(order, sizes, folder)
     progress = _progress(order)
     journal = Journal(every=0.5 if order.toy else 15.0)
@@ -66,7 +75,7 @@ def run(order: Order) -> None:
     progress.machine.append(_machine(modules["transformer"]))
     frames = data.TOY_FRAMES if order.toy else data.FRAMES
     slot = 4 * frames[0].bytes if order.toy else data.SLOT_BYTES
-    plan = data.Plan(frames, folder, seed=order.seed + 1000 * len(progress.machine), slot_bytes=slot)
+    plan = data.Plan(frames, folder, seed=order.seed + 1000 * len(progress.machine) + 100 * rank(), slot_bytes=slot)
     with data.stream(plan, workers=order.workers) as source:
         if order.stage != "flow" and not progress.vae_done:
             _train_vae(order, modules, source, journal, progress)
@@ -105,8 +114,7 @@ def _modules(order: Order, sizes: Sizes, folder: Path) -> dict[str, torch.nn.Mod
         pipeline = architecture.build(sizes, folder, seed=order.seed)
     place = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
     torch.set_float32_matmul_precision("high")
-    torch.backends.cudnn.benchmark = True
-    torch.manual_seed(order.seed)
+    torch.manual_seed(order.seed + rank())
     return {name: getattr(pipeline, name).to(*place).eval() for name in architecture.WEIGHT_FILES}
 
 
@@ -124,7 +132,7 @@ def _machine(module: torch.nn.Module) -> str:
 
     where = vae.first_weight(module).device
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else "CPU"
-    return f"{name}, torch {torch.__version__}"
+    return f"{processes()} x {name}, torch {torch.__version__}"
 
 
 def _train_vae(order: Order, modules: Any, source: data.Stream, journal: Journal, progress: Progress) -> None:
@@ -132,33 +140,32 @@ def _train_vae(order: Order, modules: Any, source: data.Stream, journal: Journal
     minutes = order.vae_minutes or share * order.minutes
     pixels = 64 * 64 * 8 if order.toy else vae.PIXELS
     start = time.monotonic()
-    vae.train(modules["vae"], source, journal, seconds=60 * minutes, pixels=pixels)
+    fresh = progress.vae_minutes == 0
+    vae.train(modules["vae"], source, journal, seconds=60 * minutes, fresh=fresh, pixels=pixels)
     progress.vae_minutes += (time.monotonic() - start) / 60
     progress.vae_done = True
 
 
 def _train_flow(order: Order, modules: Any, source: data.Stream, journal: Journal, progress: Progress) -> None:
-    vae_minutes = 0.0 if order.stage == "flow" or order.resume else progress.vae_minutes
+    vae_minutes = (time.monotonic() - journal.start) / 60
     done = 60 * progress.flow_minutes
     small: dict[str, Any] = {"tokens": 600, "text_lengths": {32: 1.0}} if order.toy else {}
-    seconds = 60 * max(0.0, order.minutes - vae_minutes)
+    seconds = agreed(60 * max(0.0, order.minutes - vae_minutes), vae.first_weight(modules["vae"]))
     budget = flow.Budget(seconds, done=done, goal=60 * order.goal, **small)
     learners = flow.Learners(*(modules[name] for name in ("transformer", "text_encoder", "text_encoder_2")))
     masters = Masters(learners.named(), rate=flow.RATE, hidden=flow.HIDDEN)
     _restore(order, masters, progress)
     modules["vae"].requires_grad_(False)
-    if vae.first_weight(learners.transformer).is_cuda:
-        flow.compile_blocks(learners.transformer)
     start = time.monotonic()
     drawn = flow.train(learners, modules["vae"], source, journal, budget=budget, masters=masters)
     progress.flow_minutes += (time.monotonic() - start) / 60
     progress.flow_steps = masters.steps
-    progress.scenes_drawn += drawn
+    progress.scenes_drawn += drawn * processes()
     for name, module in learners.named().items():
         module.load_state_dict(masters.averaged(name), strict=False)
-    sizes = TOY if order.toy else MINIATURE
-    architecture.save_exactly(masters.state(), order.out / MASTERS)
-    _write(order.out, modules, sizes, progress)
+    _write(order.out, modules, TOY if order.toy else MINIATURE, progress)
+    if rank() == 0:
+        architecture.save_exactly(masters.state(), order.out / MASTERS)
 
 
 def _restore(order: Order, masters: Masters, progress: Progress) -> None:
@@ -173,5 +180,7 @@ def _restore(order: Order, masters: Masters, progress: Progress) -> None:
 
 
 def _write(out: Path, modules: Any, sizes: Sizes, progress: Progress) -> None:
+    if rank():
+        return
     architecture.save(modules, sizes, out / "pipeline")
     architecture.write_json(out / STATE, vars(progress))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 from suite.subjects.miniature.training.data import T5_LENGTH, Drawn, Frame, Stream
 from suite.subjects.miniature.training.journal import Journal
 from suite.subjects.miniature.training.optimisation import Masters, rate_at
+from suite.subjects.miniature.training.together import Clock, average
 from suite.subjects.miniature.training.vae import first_weight, normalised_latents, to_pixels
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 RATE = 1e-3
 WARMUP, DECAY = 200, 0.5  # steps in which the learning rate rises, and the last share of the time in which it falls
-TOKENS = 100_000  # of one step, text and picture together
+LOOK_EVERY = 200  # steps between two looks at whether the loss is still a number
+TOKENS = 98_304  # of one step on one device, text and picture together
 HIDDEN = r"blocks\.\d+\.(?!norm)|SelfAttention\.[qkvo]\.|DenseReluDense|self_attn|\.mlp\."  # matrices within blocks, no modulation
 TEXT_LENGTHS = {64: 0.55, 128: 0.1, 256: 0.12, 512: 0.23}  # FluxPipeline pads to max_sequence_length, 512 if not told
 UNIFORM_SHARE = 0.15  # of the noise levels are uniform, the rest logit-normal, as Stable Diffusion 3 found best
@@ -51,7 +52,7 @@ class Budget:
 
     def progress(self, seconds: float) -> float:
         """Share of the whole training that lies behind after this many seconds of this run."""
-        return min(1.0, (self.done + seconds) / max(self.goal, self.done + self.seconds))
+        return min(1.0, (self.done + seconds) / max(self.goal, self.done + self.seconds, 1e-9))
 
 
 class Ring:
@@ -138,11 +139,11 @@ def train(learners: Learners, vae: nn.Module, source: Stream, journal: Journal, 
     frames = source.plan.frames
     while len(store.rings) < len(frames):
         store.absorb(wait=True)
-    rng = np.random.default_rng([source.plan.seed, masters.steps])
+    rng = np.random.default_rng(masters.steps)  # every device takes the same frame, so that none waits for another
     first = masters.steps
     guard = Guard(masters)
-    start = time.monotonic()
-    while (passed := time.monotonic() - start) < budget.seconds or masters.steps < first + 3:
+    clock = Clock(first_weight(vae))
+    while (passed := clock.passed()) < budget.seconds or masters.steps < first + 3:
         if store.young or masters.steps % 2:
             store.absorb(wait=False)
         progress = budget.progress(passed)
@@ -151,8 +152,9 @@ def train(learners: Learners, vae: nn.Module, source: Stream, journal: Journal, 
         value.backward()
         share = rate_at(progress, steps=masters.steps - first, warmup=WARMUP, decay=DECAY)
         norm = masters.step(share * guard.caution)
-        if journal.note("flow", step=masters.steps, samples=len(batch.latents), loss=value, gradient=norm):
-            guard.look(float(value.detach()))
+        journal.note("flow", step=masters.steps, samples=len(batch.latents), loss=value, gradient=norm)
+        if masters.steps % LOOK_EVERY == 0:
+            guard.look(value.detach().clone())
     return store.drawn
 
 
@@ -164,8 +166,9 @@ class Guard:
         self.caution = 1.0
         self.good = masters.state()
 
-    def look(self, value: float) -> None:
-        if np.isfinite(value):
+    def look(self, value: Tensor) -> None:
+        average([value])  # all devices must come to the same judgement
+        if np.isfinite(float(value)):
             self.good = self.masters.state()
             return
         print("the loss is not a number: back to the last good weights at half the rate", flush=True)
@@ -253,15 +256,3 @@ def position_ids(rows: int, columns: int, *, like: Tensor) -> Tensor:
     ids[..., 1] += torch.arange(rows, device=like.device)[:, None]
     ids[..., 2] += torch.arange(columns, device=like.device)[None, :]
     return ids.reshape(-1, 3).to(like.dtype)
-
-
-def compile_blocks(transformer: nn.Module) -> None:
-    """Compile each kind of block once, for all shapes; where that fails, training goes on uncompiled."""
-    import torch
-    import torch._dynamo
-
-    torch._dynamo.config.suppress_errors = True
-    torch._dynamo.config.recompile_limit = 32
-    torch.fx.experimental._config.use_duck_shape = False  # equal sizes in one batch are a coincidence
-    for block in (*transformer.transformer_blocks, *transformer.single_transformer_blocks):  # type: ignore[misc]
-        block.compile(dynamic=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from suite.subjects.miniature.training.together import rank
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -38,6 +40,7 @@ class Journal:
         rate = round(self.samples / (now - self.last), 1)
         line = {"stage": stage, "minutes": round((now - self.start) / 60, 2), "step": step, **means, "pictures_s": rate}
         self.lines.append(line)
-        print(" ".join(f"{name}={value}" for name, value in line.items()), flush=True)
+        if rank() == 0:
+            print(" ".join(f"{name}={value}" for name, value in line.items()), flush=True)
         self.last, self.samples, self.pending = now, 0, {}
         return True

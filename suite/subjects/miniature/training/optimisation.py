@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from suite.subjects.miniature.training.together import average
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
@@ -27,7 +29,7 @@ class Masters:
         self.working = {f"{name}.{key}": p for name, m in modules.items() for key, p in m.named_parameters()}
         self.masters = {key: p.detach().float().clone() for key, p in self.working.items()}
         self.average = {key: p.clone() for key, p in self.masters.items()}
-        self.muon_keys = [key for key, p in self.masters.items() if p.ndim == 2 and re.search(hidden, key)]
+        self.muon_keys = [key for key, p in self.masters.items() if p.ndim in (2, 4) and re.search(hidden, key)]
         others = [key for key in self.masters if key not in set(self.muon_keys)]
         device = next(iter(self.masters.values())).device
         self.adam = torch.optim.AdamW(
@@ -49,6 +51,7 @@ class Masters:
 
         for key, parameter in self.working.items():
             self.masters[key].grad = None if parameter.grad is None else parameter.grad.float()
+        average([master.grad for master in self.masters.values() if master.grad is not None])
         norm = torch.nn.utils.clip_grad_norm_(self.masters.values(), clip)
         for group in self.adam.param_groups:
             group["lr"] = self.rate * share_of_rate
@@ -64,15 +67,18 @@ class Masters:
 
         shapes: defaultdict[torch.Size, list[str]] = defaultdict(list)
         for key in self.muon_keys:
-            shapes[self.masters[key].shape].append(key)
+            if self.masters[key].grad is not None:
+                shapes[self.masters[key].shape].append(key)
         for shape, keys in shapes.items():
             gradients = [_gradient(self.masters[key]) for key in keys]
             moments = [self.momentum[key] for key in keys]
             torch._foreach_lerp_(moments, gradients, 0.05)
-            updates = orthogonal(torch.stack(torch._foreach_lerp(gradients, moments, 0.95)))
+            # A convolution is the matrix that its filters, laid flat, are the rows of.
+            stacked = torch.stack(torch._foreach_lerp(gradients, moments, 0.95)).flatten(2)
+            updates = list(orthogonal(stacked).view(len(keys), *shape).unbind())
             weights = [self.masters[key] for key in keys]
             torch._foreach_mul_(weights, 1 - 0.01 * rate)
-            torch._foreach_add_(weights, list(updates.unbind()), alpha=-rate * 0.2 * math.sqrt(max(shape)))
+            torch._foreach_add_(weights, updates, alpha=-rate * 0.2 * math.sqrt(max(stacked.shape[1:])))
 
     def _spread(self) -> None:
         """Carry the masters into the working copies and the average."""

@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+import math
 import random
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from suite.subjects.miniature.training.data import Drawn, Stream
 from suite.subjects.miniature.training.journal import Journal
 from suite.subjects.miniature.training.optimisation import Masters, rate_at
+from suite.subjects.miniature.training.together import Clock, average
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-RATE = 1.5e-3
-PIXELS = 32 * 256 * 256  # of one step
-KL_WEIGHT = 3e-4
+RATE = 1e-3
+RESUMED = 0.4  # of the learning rate when trained weights are trained on
+HIDDEN = r"resnets.*conv|samplers|attentions.*to_"  # weights that learn by orthogonalised momentum
+FIRST_NOISE = 0.1  # of the untrained encoder's latents: with more, they say nothing for a long time
+PIXELS = 20 * 256 * 256  # of one step
+KL_WEIGHT = 1e-4
 WHITEN_AT = (0.45, 0.8)  # shares of the time; after the last one the encoder stays as it is
 POLISH_NOISE = 0.06  # on normalised latents while the decoder is polished: sampled latents are never perfect
 COARSE_SHARE = 0.2  # of the steps train the decoder on halved latents and pictures, which keeps latents smooth
 
 
-def train(vae: nn.Module, source: Stream, journal: Journal, *, seconds: float, pixels: int = PIXELS) -> None:
-    """Train for this long, then leave the averaged weights in `vae`."""
-    masters = Masters({"vae": vae}, rate=RATE)
+def train(
+    vae: nn.Module, source: Stream, journal: Journal, *, seconds: float, fresh: bool = True, pixels: int = PIXELS
+) -> None:
+    """Train for this long, then leave the averaged weights in `vae`; a fresh one starts from random weights."""
     pictures = _batches(source, vae, pixels=pixels)
-    whitened = 0
-    start = time.monotonic()
-    while (progress := (time.monotonic() - start) / seconds) < 1 or masters.steps < 3:
+    if fresh:
+        _prepare(vae, pictures)
+    masters = Masters({"vae": vae}, rate=RATE, hidden=HIDDEN)
+    whitened, peak = 0, 1.0 if fresh else RESUMED
+    clock = Clock(first_weight(vae))
+    while (progress := clock.passed() / seconds) < 1 or masters.steps < 3:
         if whitened < len(WHITEN_AT) and progress >= WHITEN_AT[whitened]:
             whitened += 1
             _whiten_now(vae, masters, pictures)
@@ -38,7 +46,7 @@ def train(vae: nn.Module, source: Stream, journal: Journal, *, seconds: float, p
         picture = next(pictures)
         loss, error = _loss(vae, picture, polishing=whitened == len(WHITEN_AT))
         loss.backward()
-        masters.step(rate_at(progress, steps=masters.steps, warmup=100, decay=1.0))
+        masters.step(peak * rate_at(progress, steps=masters.steps, warmup=100, decay=1.0))
         journal.note("vae", step=masters.steps, samples=len(picture), loss=loss, error=error)
     vae.load_state_dict(masters.averaged("vae"))
     vae.requires_grad_(True)
@@ -119,16 +127,31 @@ def _distance(decoded: Tensor, target: Tensor) -> Tensor:
     return loss
 
 
+def _prepare(vae: nn.Module, pictures: Iterator[Tensor]) -> None:
+    """Let the untrained encoder speak up: whitened latents and little noise on them."""
+    last = vae.encoder.conv_out  # type: ignore[union-attr]
+    half = last.out_channels // 2  # type: ignore[union-attr, operator]
+    _whiten_by(vae, pictures, samples=4)
+    last.weight.data[half:] = 0  # type: ignore[union-attr, index, operator]
+    last.bias.data[half:] = 2 * math.log(FIRST_NOISE / vae.config.scaling_factor)  # type: ignore[union-attr, index, operator]
+
+
 def _whiten_now(vae: nn.Module, masters: Masters, pictures: Iterator[Tensor]) -> None:
     """Measure the averaged weights' latents, then go on from those weights, whitened."""
+    vae.load_state_dict(masters.averaged("vae"))
+    _whiten_by(vae, pictures, samples=24)
+    masters.reset()
+
+
+def _whiten_by(vae: nn.Module, pictures: Iterator[Tensor], *, samples: int) -> None:
     import torch
 
-    vae.load_state_dict(masters.averaged("vae"))
     with torch.no_grad():
-        samples = [normalised_latents(vae, next(pictures)).transpose(0, 1).flatten(1) for _ in range(24)]
-        latents = torch.cat(samples, dim=1)
-        whiten(vae, latents.mean(1), latents.std(1))
-    masters.reset()
+        rows = [normalised_latents(vae, next(pictures)).transpose(0, 1).flatten(1) for _ in range(samples)]
+        latents = torch.cat(rows, dim=1)
+        mean, deviation = latents.mean(1), latents.std(1)
+        average([mean, deviation])
+        whiten(vae, mean, deviation)
 
 
 def whiten(vae: nn.Module, mean: Tensor, deviation: Tensor) -> None:
