@@ -59,8 +59,10 @@ def _size(tensor: Any) -> int:
 def _distinct(module: Any) -> Iterator[tuple[Any, bool]]:
     """Every tensor that the module holds, tied ones once, and whether it belongs to a quantized weight."""
     seen: set[tuple[str, int]] = set()
-    for _, tensor, is_quantized in tensors_of(module):
-        key = _identity(tensor)
+    for name, tensor, is_quantized in tensors_of(module):
+        # Weights that accelerate has taken out are tied where their values are, not in the shapes left behind.
+        data = _data(module, name, tensor) if tensor.device.type == "meta" else tensor
+        key = _identity(tensor if data is None else data)
         if key not in seen:
             seen.add(key)
             yield tensor, is_quantized

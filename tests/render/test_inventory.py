@@ -48,6 +48,17 @@ def test_tied_weights_count_once() -> None:
     assert described(module).bytes_by_dtype == {"float32": 8 * 8 * 4}
 
 
+def test_tied_weights_that_wait_elsewhere_count_once_too() -> None:
+    """Weights that accelerate has taken out of the module leave two shapes behind, and are still one."""
+    from accelerate import cpu_offload
+
+    module = torch.nn.Sequential(torch.nn.Linear(8, 8, bias=False), torch.nn.Linear(8, 8, bias=False))
+    module[1].weight = module[0].weight
+    cpu_offload(module, torch.device("cpu"))
+    assert placement_of(module) == {"meta": 8 * 8 * 4}
+    assert described(module).bytes_by_dtype == {"float32": 8 * 8 * 4}
+
+
 def test_classes_are_counted() -> None:
     """Every module counts, containers too."""
     assert described(made()).module_classes == {"BatchNorm1d": 1, "Linear": 2, "Sequential": 2}
