@@ -515,13 +515,28 @@ def test_two_growths_of_one_folder_do_not_mix(small: Path, tmp_path: Path) -> No
 # What is refused, and what is stale
 
 
-def test_another_miniature_makes_the_grown_one_stale(small: Path, big: Path, tmp_path: Path) -> None:
-    """The manifest knows its miniature's hash; growing again replaces the stale folder."""
-    other = shutil.copytree(small, tmp_path / "other")
+def another_miniature(small: Path, folder: Path) -> Path:
+    """A copy of the small pipeline with one number changed."""
+    other = shutil.copytree(small, folder)
     file = other / "vae" / WEIGHT_FILES["vae"]
     tensors = load_file(file)
     tensors["decoder.conv_out.bias"] += 1
     save_file(tensors, file, metadata={"format": "pt"})
+    return other
+
+
+def test_an_interrupted_growth_of_another_miniature_is_not_resumed(small: Path, big: Path, tmp_path: Path) -> None:
+    """Whole files of another miniature are not kept, however right their hashes are."""
+    other = another_miniature(small, tmp_path / "other")
+    shutil.copytree(big, tmp_path / "grown.partial")
+    grown = grow(tmp_path / "grown", source=other, target=BIG)
+    assert grown.files == grow(tmp_path / "afresh", source=other, target=BIG).files
+    assert grown.files != read_manifest(big).files
+
+
+def test_another_miniature_makes_the_grown_one_stale(small: Path, big: Path, tmp_path: Path) -> None:
+    """The manifest knows its miniature's hash; growing again replaces the stale folder."""
+    other = another_miniature(small, tmp_path / "other")
     folder = shutil.copytree(big, tmp_path / "grown")
     assert "grown from another miniature" in str(complaint(folder, source=other, target=BIG))
     grow(folder, source=other, target=BIG)
