@@ -55,3 +55,13 @@ def test_every_variable_is_noted_also_when_it_is_not_set(monkeypatch: pytest.Mon
     assert set(noted) == set(NOTED)
     assert noted["PYTHONHASHSEED"] == "not set"
     assert noted["OMP_NUM_THREADS"] == "3"
+
+
+def test_the_number_of_threads_is_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker obeys OMP_NUM_THREADS even where its fork server started with another number."""
+    before = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    try:
+        assert settle("cpu")["threads"] == "3"
+    finally:
+        torch.set_num_threads(before)
