@@ -42,11 +42,11 @@ def settle(device: str) -> dict[str, str]:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
-    # Not torch.use_deterministic_algorithms: it forbids attention kernels that people run, and whose memory and speed
-    # are to be measured. Whether they repeat themselves is asked of every case.
     threads = os.environ.get("OMP_NUM_THREADS", "")
     if threads.isdecimal() and int(threads):
         torch.set_num_threads(int(threads))  # a forked worker inherits the number that its server started with
+    # Not torch.use_deterministic_algorithms: it forbids attention kernels that people run, and whose memory and speed
+    # are to be measured. Whether they repeat themselves is asked of every case.
     torch.manual_seed(0)  # for a strategy that draws a number although nobody asked it to
     return {**_settings(torch), **noted_environment(), "device": device, "generator": "cpu"}
 
