@@ -360,6 +360,12 @@ def test_growing_twice_gives_the_same_bytes(small: Path, big: Path, tmp_path: Pa
     assert grow(tmp_path / "again", source=small, target=BIG).files == read_manifest(big).files
 
 
+def test_a_grown_folder_holds_a_pipeline_and_its_manifest(big: Path) -> None:
+    """Nothing of the work is left in it."""
+    names = ["model_index.json", "scheduler", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"]
+    assert left_in(big) == [MANIFEST, *names, "transformer", "vae"]
+
+
 # Whole or not at all
 
 
