@@ -15,6 +15,8 @@ from suite.judge.evidence import Evidence, Rendered
 from suite.judge.verdict import Verdict
 from suite.pictures import Pixels, hash_of, read_png, write_png
 from suite.rendering import Crash, Rendering
+from suite.store import manifest
+from suite.store.baselines import Acceptance, AcceptedCase, AcceptedPicture, AcceptedShot, Baseline
 from suite.store.limits import Limit
 from suite.strategies.promise import Promise, Strategy
 from tests.store.building import FULL, NF4, OFFLOAD, SUBJECT, rendering, strategy
@@ -22,6 +24,7 @@ from tests.store.building import FULL, NF4, OFFLOAD, SUBJECT, rendering, strateg
 __all__ = ["FULL", "NF4", "OFFLOAD", "SUBJECT", "rendering", "strategy"]
 
 MEASURED = Limit(0.9, "measured", mean=0.95, spread=0.01, n=40, machine="tiny", stack={"diffusers": "0.42.1"})
+ACCEPTANCE = Acceptance("somebody", "2026-03-01T12:30:00Z", "it looks right", "run", None, {"diffusers": "0.42.1"})
 CRASH = Crash("signal", "It was killed by SIGSEGV.", "denoise", ("step 3 of 8", "Segmentation fault"))
 
 
@@ -103,3 +106,30 @@ def only(found: Rendering, shot: str) -> Rendering:
         fingerprints=tuple(entry for entry in found.fingerprints if entry.shot == shot),
         recipes={name: recipe for name, recipe in found.recipes.items() if name == shot},
     )
+
+
+def accepted(found: Rendered, store: Path, *, machine: str = "tiny-torch1.0") -> Baseline:
+    """A baseline of exactly what was rendered."""
+    rendering = found.rendering
+    shots = tuple(
+        AcceptedShot(shot, index, (AcceptedPicture(picture.sha256, picture.file, "it looks right"),))
+        for (shot, index), picture in rendering.pictures_of().items()
+    )
+    case = AcceptedCase(
+        subject=rendering.subject,
+        strategy=rendering.strategy,
+        machine=machine,
+        recipes=rendering.recipes,
+        shots=shots,
+        fingerprints=tuple(entry for entry in rendering.fingerprints if entry.take == 0),
+        inventory=rendering.inventory,
+        peaks={},
+        held_after=(0,),
+        seconds={},
+        accepted=ACCEPTANCE,
+    )
+    baseline = Baseline(case, store)
+    for shot in shots:
+        write_png(baseline.path_of(shot.pictures[0]), read_png(found.folder / shot.pictures[0].file))
+    manifest.seal(store)
+    return baseline

@@ -28,6 +28,7 @@ from suite.judge.verdict import (
     Verdict,
 )
 from suite.rendering import PHASES, STAGES, Crash, Memory, PhaseMemory
+from suite.store.baselines import PORTABLE, Baseline
 from suite.store.known_failures import KnownFailure
 from suite.store.limits import SSIM, Band, CaseLimits, Limit
 from tests.judge.made import (
@@ -35,6 +36,7 @@ from tests.judge.made import (
     NF4,
     OFFLOAD,
     SUBJECT,
+    accepted,
     changed,
     crashed,
     evidence,
@@ -132,6 +134,14 @@ def test_a_known_failure_says_nothing_where_nothing_was_judged(tmp_path: Path) -
     assert found[PROMISE].status == FAILED
 
 
+def test_an_entry_that_passes_is_stale_whatever_else_fails(tmp_path: Path) -> None:
+    """Another check's failure does not keep an entry alive."""
+    ours = changed(changed(made(tmp_path, "offload"), nudge), nudge, take=1)
+    found = by_check(judge_case(evidence(tmp_path, rendered=ours, known={TWICE: ENTRY})))
+    assert (found[TWICE].status, found[PROMISE].status) == (FAILED, FAILED)
+    assert found[TWICE].sentence.startswith("It passes, and is known to fail")
+
+
 def test_an_entry_for_every_check_excuses_a_crash(tmp_path: Path) -> None:
     """All checks of a case that is known to crash are known failures."""
     known = dict.fromkeys(CHECKS, ALL)
@@ -188,14 +198,16 @@ crashes = st.builds(
 
 
 @lru_cache
-def prepared() -> tuple[Path, dict[str, tuple[Rendered, ...]]]:
+def prepared() -> tuple[Path, dict[str, tuple[Rendered, ...]], tuple[Baseline, ...]]:
     """Renderings on disk, sound and bent, that all examples share."""
     folder = Path(tempfile.mkdtemp())
     sound = {name: made(folder, name) for name in ("full", "offload", "nf4")}
-    return folder, {
+    renderings = {
         name: (one, changed(one, nudge), changed(one, scramble, shot="fox"), left_at(one, STAGES[0]))
         for name, one in sound.items()
     }
+    own = accepted(sound["offload"], folder / "baselines")
+    return folder, renderings, (own, accepted(sound["offload"], folder / "portable", machine=PORTABLE))
 
 
 @st.composite
@@ -222,7 +234,7 @@ def bent(draw: st.DrawFn, choices: tuple[Rendered, ...]) -> Rendered:
 @given(st.data())
 def test_the_judge_never_raises(data: st.DataObject) -> None:
     """Whatever part of a rendering, a reference or a limit is missing or odd, each check has its status."""
-    folder, choices = prepared()
+    folder, choices, baselines = prepared()
     one = data.draw(st.sampled_from([OFFLOAD, NF4]))
     found = judge_case(
         Evidence(
@@ -231,7 +243,11 @@ def test_the_judge_never_raises(data: st.DataObject) -> None:
             reference=data.draw(st.none() | bent(choices["full"])),
             yardstick=data.draw(st.none() | bent(choices["full"])),
             limits=data.draw(bounds),
+            baseline=data.draw(st.sampled_from([None, *baselines])),
             require_baseline=data.draw(st.booleans()),
+            on_disk=data.draw(
+                st.dictionaries(st.sampled_from(["transformer", "vae"]), st.integers(0, 2000), max_size=2)
+            ),
             run=folder,
             history=data.draw(st.dictionaries(st.sampled_from(PHASES), pasts, max_size=2)),
         )

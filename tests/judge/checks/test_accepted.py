@@ -6,43 +6,13 @@ from pathlib import Path
 import pytest
 
 from suite.judge.checks.accepted import DRIFTED
-from suite.judge.evidence import Evidence, Rendered
+from suite.judge.evidence import Evidence
 from suite.judge.verdict import BASELINE, FAILED, PASSED, UNSUPPORTED
 from suite.pictures import read_png, write_png
 from suite.rendering import DECODED, LAST, T5
-from suite.store import manifest
-from suite.store.baselines import PORTABLE, Acceptance, AcceptedCase, AcceptedPicture, AcceptedShot, Baseline
+from suite.store.baselines import PORTABLE, AcceptedPicture
 from suite.store.limits import MAXIMUM_DIFFERENCE, Band, CaseLimits, Limit
-from tests.judge.made import changed, evidence, left_at, nudge, scramble, verdict, with_rendering
-
-ACCEPTANCE = Acceptance("somebody", "2026-03-01T12:30:00Z", "it looks right", "run", None, {"diffusers": "0.42.1"})
-
-
-def accepted(found: Rendered, store: Path, *, machine: str = "tiny-torch1.0") -> Baseline:
-    """A baseline of exactly what was rendered."""
-    rendering = found.rendering
-    shots = tuple(
-        AcceptedShot(shot, index, (AcceptedPicture(picture.sha256, picture.file, "it looks right"),))
-        for (shot, index), picture in rendering.pictures_of().items()
-    )
-    case = AcceptedCase(
-        subject=rendering.subject,
-        strategy=rendering.strategy,
-        machine=machine,
-        recipes=rendering.recipes,
-        shots=shots,
-        fingerprints=tuple(entry for entry in rendering.fingerprints if entry.take == 0),
-        inventory=rendering.inventory,
-        peaks={},
-        held_after=(0,),
-        seconds={},
-        accepted=ACCEPTANCE,
-    )
-    baseline = Baseline(case, store)
-    for shot in shots:
-        write_png(baseline.path_of(shot.pictures[0]), read_png(found.folder / shot.pictures[0].file))
-    manifest.seal(store)
-    return baseline
+from tests.judge.made import accepted, changed, evidence, left_at, nudge, scramble, verdict, with_rendering
 
 
 def held_against_itself(tmp_path: Path, *, machine: str = "tiny-torch1.0") -> Evidence:

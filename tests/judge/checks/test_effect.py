@@ -8,8 +8,7 @@ import pytest
 from suite.judge.evidence import Evidence
 from suite.judge.verdict import EFFECT, FAILED, INVENTORY, PASSED, UNSUPPORTED
 from suite.rendering import Component, Inventory
-from tests.judge.checks.test_accepted import accepted
-from tests.judge.made import FULL, evidence, made, promising, verdict, with_rendering
+from tests.judge.made import FULL, accepted, evidence, made, promising, verdict, with_rendering
 from tests.store.building import inventory as tiny
 
 
@@ -154,3 +153,14 @@ def test_one_number_of_a_norm_is_caught_where_the_files_can_be_read(tmp_path: Pa
     sizes = {"bfloat16": 2 * (1_000_000 - 64), "float32": 4 * 64}
     assert verdict(holding(tmp_path, sizes), INVENTORY).status == PASSED
     assert verdict(holding(tmp_path, sizes, on_disk=1_000_000), INVENTORY).status == FAILED
+
+
+def test_weights_that_are_no_longer_quantized_are_told(tmp_path: Path) -> None:
+    """The same bytes of the same dtypes, but not of quantized weights, are another inventory."""
+    whole = evidence(tmp_path)
+    some = tiny()
+    before = {**some.components, "transformer": replace(some.components["transformer"], quantized_bytes=900)}
+    reference = made(tmp_path, "full", inventory=replace(some, components=before))
+    found = verdict(replace(whole, reference=reference), INVENTORY)
+    assert found.status == FAILED
+    assert "transformer holds 0 B of quantized weights where full's holds 900 B" in found.sentence

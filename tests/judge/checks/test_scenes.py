@@ -14,8 +14,7 @@ from suite.rendering import Picture
 from suite.subjects.miniature import captions, drawing
 from suite.subjects.miniature.scenes import Group, Scene
 from suite.subjects.subject import Shot, Subject
-from tests.judge.checks.test_accepted import accepted
-from tests.judge.made import FULL, NF4, crashed, made, verdict
+from tests.judge.made import FULL, NF4, accepted, crashed, made, verdict
 
 RED_HOUSE = Scene((Group("house", "red", 1, "", (0.3,), (0.7,), (0.35,)),), "desert", True, False, 3)
 TWO_FOXES = Scene((Group("fox", "grey", 2, "", (0.25, 0.7), (0.72, 0.7), (0.33, 0.33)),), "snow", False, False, 4)

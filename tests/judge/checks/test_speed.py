@@ -28,7 +28,7 @@ def test_a_short_history_is_unsupported(tmp_path: Path, runs: int) -> None:
         ((4.0,) * 5, 5.0),  # a quarter more
         ((1.0,) * 5, 1.5),  # half a second more, since short phases vary
         ((3.0, 3.5, 4.0, 4.5, 5.0), 7.0),  # six times its own spread
-        ((90.0,) * 3 + (4.0,) * 20, 5.0),  # what lies further back is forgotten
+        ((90.0,) * 15 + (4.0,) * 20, 5.0),  # what lies further back is forgotten
     ],
     ids=["share", "seconds", "spread", "window"],
 )
