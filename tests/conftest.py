@@ -1,8 +1,10 @@
-"""What several tests share: a small pipeline on disk."""
+"""What several tests share: a small pipeline on disk, and turns of their own."""
 
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,3 +19,12 @@ def miniature_folder() -> Path:
         if (folder / "model_index.json").is_file():
             return folder
     pytest.skip(f"no pipeline in {SHIPPED}, and FLUXGATE_MINIATURE names none")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _turns_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Wait for no other session that renders here, whose locks lie in the temporary folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+        patch.setattr(tempfile, "tempdir", None)
+        yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,19 +73,22 @@ class PartJob:
 
 
 class Elsewhere:
-    """Runs parts for one worker, one after another; a server that it forks them from is started when asked to."""
+    """Runs parts for one worker, one after another, forked from a server that the worker made of itself at first."""
 
-    def __init__(self, site: Site, *, probe: Any, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, site: Site, *, probe: Any, link: socket.socket | None = None, environment: Mapping[str, str] = os.environ
+    ) -> None:
         self._site = site
         self._probe = probe
         self._environment = environment
+        self._link = link
         self._workers: Workers | None = None
         self._parts = 0
 
     def start(self) -> None:
         """Import what the parts need, before any clock runs."""
         if self._workers is None:
-            self._workers = Workers().__enter__()
+            self._workers = Workers(link=self._link).__enter__()
             self._workers.ready()
 
     def close(self) -> None:

@@ -8,9 +8,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import suppress
 
 READY = b"ready"
 POLL = 0.02  # seconds between two looks at a worker and at the parent
@@ -42,17 +40,16 @@ def _exactly(link: socket.socket, count: int) -> bytes | None:
 
 def preload() -> str | None:
     """Import what every worker needs; the reason why this process must not be forked, or None."""
-    import torch
-
     from suite.render.worker import import_libraries
 
-    with _capability_from_driver(torch):
-        import_libraries()
-    return unfit(torch)
+    import_libraries()
+    return unfit()
 
 
-def unfit(torch: Any) -> str | None:
+def unfit() -> str | None:
     """Why a fork of this process could not use the GPU: CUDA does not survive a fork once it is initialised."""
+    import torch
+
     if torch.cuda.is_initialized():
         return "importing the libraries has initialised CUDA"
     pid = os.fork()
@@ -64,31 +61,24 @@ def unfit(torch: Any) -> str | None:
     return None
 
 
-@contextmanager
-def _capability_from_driver(torch: Any) -> Iterator[None]:
-    """Let bitsandbytes, which diffusers imports, learn the GPU's capability without initialising CUDA for it."""
-    from suite.machine import visible_gpus
-
-    asked = torch.cuda.get_device_capability
-    known = [tuple(int(part) for part in gpu.capability.split(".")) for gpu in visible_gpus()]
-
-    def answer(device: Any = None) -> tuple[int, ...]:
-        index = getattr(device, "idx", device)
-        return known[index if isinstance(index, int) and index >= 0 else 0]
-
-    if known:
-        torch.cuda.get_device_capability = answer
-    try:
-        yield
-    finally:
-        torch.cuda.get_device_capability = asked
+def standby() -> socket.socket | None:
+    """The link to a server forked from this very process, which has imported everything; None if it is unfit."""
+    if unfit() is not None:
+        return None
+    ours, theirs = socket.socketpair()
+    if os.fork() == 0:
+        try:
+            ours.close()
+            serve(theirs)
+        finally:
+            os._exit(0)
+    theirs.close()
+    return ours
 
 
 def serve(link: socket.socket) -> None:
     """Fork a worker for each job that comes, tell its process id and then its exit code, until the parent is gone."""
-    reason = preload()
-    send(link, READY if reason is None else reason.encode())
-    while reason is None and (job := receive(link)) is not None:
+    while (job := receive(link)) is not None:
         pid = os.fork()
         if pid == 0:
             _become_worker(link, job)
@@ -130,7 +120,11 @@ def end_group(pid: int) -> None:
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    link = socket.socket(fileno=int(sys.argv[1]))
+    reason = preload()
+    send(link, READY if reason is None else reason.encode())
+    if reason is None:
+        serve(link)
 
 
 if __name__ == "__main__":

@@ -108,6 +108,10 @@ class Meter:
             unavailable=self._unavailable(held_after, host_after),
         )
 
+    def after(self) -> Memory:
+        """The same, with what stayed once everything was let go."""
+        return self.memory(held_after=held(self.device), host_after=resident_after())
+
     def _unavailable(self, held_after: int | None, host_after: int | None) -> dict[str, str]:
         reasons = {figure: gauge.reason for figure, gauge in self._gauges.items() if isinstance(gauge, Missing)}
         if held_after is None:

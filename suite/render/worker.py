@@ -13,7 +13,8 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -148,57 +149,82 @@ def work(job: Job, note: Callable[[Note], None]) -> None:
     note(Note(started=True, says="started"))
     import_libraries()
     from suite.render.elsewhere import Elsewhere
-    from suite.render.meter import Meter, held, resident_after
+    from suite.render.forkserver import standby
+    from suite.render.meter import Meter
     from suite.render.probe import Probe
 
-    case = job.case
+    device = job.case.device
+    link = standby()  # now: a process with a GPU, or with the meter's threads, must not be forked
     heard = Warnings()
     quieten()
-    note(Note(determinism=settle(case.device)))
-    if case.device == "cuda":
-        import torch
+    note(Note(determinism=settle(device)))
+    meter = Meter(device)
+    probe = Probe(job.case.subject, meter=meter, announce=lambda phase: note(Note(phase=phase or "")))
+    site = Site(job.case.subject, folder=job.source, device=device, scratch=job.scratch, watch=probe.watch)
+    elsewhere = Elsewhere(site, probe=probe, link=link)
 
-        torch.cuda.init()
-    meter = Meter(case.device)
-    probe = Probe(case.subject, meter=meter, announce=lambda phase: note(Note(phase=phase or "")))
-    site = Site(case.subject, folder=job.source, device=case.device, scratch=job.scratch, watch=probe.watch)
-    elsewhere = Elsewhere(site, probe=probe)
-    site = replace(site, elsewhere=elsewhere)
+    _render_all(job, replace(site, elsewhere=elsewhere), probe, heard, note)
+    elsewhere.close()
+    meter.close()
+    gc.collect()
+    note(Note(memory=meter.after(), warnings=heard.new(), finished=True, says="finished"))
 
-    pipeline = _load(case, site, meter, note)
+
+def _render_all(job: Job, site: Site, probe: Any, heard: Warnings, note: Callable[[Note], None]) -> None:
+    """Everything for which the pipeline is alive."""
+    pipeline = _load(job.case, site, probe.meter, note)
     probe.watch(pipeline)
     probe.describe()
-    note(Note(inventory=probe.inventory(), memory=meter.memory()))
-    for number in range(len(case.shots)):
+    note(Note(inventory=probe.inventory(), memory=probe.meter.memory()))
+    for number in range(len(job.case.shots)):
         _render(job, number, pipeline, probe, note)
-        note(Note(inventory=probe.inventory(), memory=meter.memory(), warnings=heard.new()))
-    elsewhere.close()
+        note(Note(inventory=probe.inventory(), memory=probe.meter.memory(), warnings=heard.new()))
     probe.look_after()
     probe.hash_states()
     probe.count_files(job.scratch)
-    meter.close()
-
-    del pipeline
-    gc.collect()
-    memory = meter.memory(held_after=held(case.device), host_after=resident_after())
-    note(Note(inventory=probe.inventory(), memory=memory, warnings=heard.new(), finished=True, says="finished"))
+    note(Note(inventory=probe.inventory()))
 
 
 def import_libraries() -> None:
     """Import what every pipeline needs, before any clock runs; in a forked worker this was done long ago."""
-    import accelerate  # noqa: F401
-    import diffusers
-    import PIL.PngImagePlugin  # noqa: F401
-    import transformers
+    import torch
 
+    with capability_from_driver(torch):
+        import accelerate  # noqa: F401
+        import diffusers
+        import transformers
+
+        for name in ("FluxPipeline", "FluxTransformer2DModel", "AutoencoderKL", "FlowMatchEulerDiscreteScheduler"):
+            getattr(diffusers, name)
+        for name in ("CLIPTextModel", "T5EncoderModel", "CLIPTokenizer", "T5TokenizerFast"):
+            getattr(transformers, name)
+    import PIL.PngImagePlugin  # noqa: F401
+
+    import suite.render.elsewhere
     import suite.render.probe  # noqa: F401
 
-    for name in ("FluxPipeline", "FluxTransformer2DModel", "AutoencoderKL", "FlowMatchEulerDiscreteScheduler"):
-        getattr(diffusers, name)
-    for name in ("CLIPTextModel", "T5EncoderModel", "CLIPTokenizer", "T5TokenizerFast"):
-        getattr(transformers, name)
     gc.collect()
     gc.freeze()  # a million objects that stay anyway: else every collection looks at them, for half a second
+
+
+@contextmanager
+def capability_from_driver(torch: Any) -> Iterator[None]:
+    """Let bitsandbytes, which diffusers imports, learn the GPU's capability without initialising CUDA for it."""
+    from suite.machine import visible_gpus
+
+    asked = torch.cuda.get_device_capability
+    known = [tuple(int(part) for part in gpu.capability.split(".")) for gpu in visible_gpus()]
+
+    def answer(device: Any = None) -> tuple[int, ...]:
+        index = getattr(device, "idx", device)
+        return known[index if isinstance(index, int) and index >= 0 else 0]
+
+    if known:
+        torch.cuda.get_device_capability = answer
+    try:
+        yield
+    finally:
+        torch.cuda.get_device_capability = asked
 
 
 def quieten() -> None:

@@ -97,19 +97,27 @@ class Workers:
 
     takes: how often each shot is rendered; None for twice on a GPU, and on a CPU twice the first shot, once the others.
     lane: the number among processes that render side by side; it picks the one GPU that workers see, None shows all.
-    start: "fork" from a server that has imported everything, or "spawn" from nothing; fork falls back to spawn."""
+    start: "fork" from a server that has imported everything, or "spawn" from nothing; fork falls back to spawn.
+    link: to a fork server that is there already."""
 
-    def __init__(self, *, takes: int | None = None, lane: int | None = None, start: str = FORK) -> None:
+    def __init__(
+        self,
+        *,
+        takes: int | None = None,
+        lane: int | None = None,
+        start: str = FORK,
+        link: socket.socket | None = None,
+    ) -> None:
         self.takes = takes
         self.start = start
         self.fallback: str | None = None  # why workers are spawned although they should be forked
         self._lane = lane
         self._server: subprocess.Popen[bytes] | None = None
-        self._link: socket.socket | None = None
-        self._ready = False
+        self._link = link
+        self._ready = link is not None
 
     def __enter__(self) -> Self:
-        if self.start == FORK:
+        if self.start == FORK and self._link is None:
             self._start_server()
         return self
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from suite.machine import Gpu
-from suite.render import forkserver
-from suite.render.forkserver import READY, receive, send, unfit
+from suite.render import forkserver, worker
+from suite.render.forkserver import READY, receive, send, standby, unfit
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,9 +60,16 @@ def torch_that(*, initialised: bool = False, poisoned: bool = False) -> Any:
         (torch_that(poisoned=True), "importing the libraries has initialised the CUDA driver"),
     ],
 )
-def test_a_process_that_has_touched_the_gpu_is_not_forked(torch: Any, reason: str | None) -> None:
+def test_a_process_that_has_touched_the_gpu_is_not_forked(
+    monkeypatch: pytest.MonkeyPatch, torch: Any, reason: str | None
+) -> None:
     """A fork of it could not use the GPU; torch knows it by either sign."""
-    assert unfit(torch) == reason
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    assert unfit() == reason
+    link = standby()
+    assert (link is None) == (reason is not None)
+    if link is not None:
+        link.close()
 
 
 def test_bitsandbytes_learns_the_capability_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +81,7 @@ def test_bitsandbytes_learns_the_capability_without_cuda(monkeypatch: pytest.Mon
         raise AssertionError("this would initialise CUDA")
 
     torch = SimpleNamespace(cuda=SimpleNamespace(get_device_capability=asked))
-    with forkserver._capability_from_driver(torch):
+    with worker.capability_from_driver(torch):
         capability: Any = torch.cuda.get_device_capability
         assert [capability(), capability(1), capability(SimpleNamespace(idx=1)), capability("cuda")] == [
             (9, 0),
