@@ -275,6 +275,9 @@ def test_missing_pictures_and_old_recipes_fail(tmp_path: Path) -> None:
     """A shot with too few pictures, or of another recipe than today's, is not judged further."""
     part = with_rendering(evidence(tmp_path, FULL), pictures=made(tmp_path).rendering.pictures[1:])
     assert verdict(part, PROMISE).sentence.startswith("Shot 'fox' gave 0 of the 1 pictures asked for.")
+    three = tuple(picture for picture in made(tmp_path).rendering.pictures if picture.index != 2)
+    part = with_rendering(evidence(tmp_path, FULL), pictures=three)
+    assert verdict(part, PROMISE).sentence.startswith("Shot 'pair' gave 3 of the 4 pictures asked for.")
     old = with_rendering(evidence(tmp_path, FULL), recipes={"fox": "old", "pair": SUBJECT.shots[1].recipe})
     assert "Shot 'fox' was rendered with another recipe than the subject has now" in verdict(old, PROMISE).sentence
 
