@@ -312,6 +312,13 @@ def _rendered(workshop: Workshop, case_id: str) -> Rendered | None:
     return None if rendering is None else Rendered(rendering, workshop.run.case_folder(case_id))
 
 
+@pytest.fixture
+def complaints(pytestconfig: pytest.Config) -> tuple[str, ...]:
+    """What must be looked at again among the baselines and the known failures."""
+    plan = pytestconfig.stash[PLAN]
+    return kept.complaints(plan.store, plan.known, machine=plan.machine, stack=plan.stack, subjects=subjects())
+
+
 @dataclass(frozen=True)
 class Asked:
     """The verdicts on one case, told to pytest in its own words."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from suite.judge.gathering import Standards
 from suite.judge.verdict import CHECKS
 from suite.judge.weights import numbers_on_disk
 from suite.machine import Machine, Stack
-from suite.store import known_failures
+from suite.store import baselines, known_failures
 from suite.store.known_failures import KnownFailure
 from suite.strategies import STRATEGIES
 from suite.subjects.sources import locate, ready
@@ -41,3 +42,13 @@ def numbers_at_hand(subject: Subject) -> Mapping[str, int]:
     if subject.source.startswith("hub:") or ready(subject) is not None:
         return {}
     return numbers_on_disk(locate(subject))
+
+
+def complaints(
+    store: Path, entries: tuple[KnownFailure, ...], *, machine: Machine, stack: Stack, subjects: Mapping[str, Subject]
+) -> tuple[str, ...]:
+    """A sentence for all that must be looked at again in what is kept, whatever is rendered."""
+    today = datetime.datetime.now(datetime.UTC).date()
+    cases = {f"{subject}-{strategy.name}" for subject in subjects for strategy in STRATEGIES}
+    outdated = known_failures.complaints(entries, device=machine.device, stack=stack, today=today)
+    return outdated + baselines.complaints(store, cases=cases, subjects=subjects)
