@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from suite.subjects.miniature.drawing import LUMA, Picture, backdrop, saturated,
 from suite.subjects.miniature.scenes import AIRBORNE, COLOURS_OF, HEIGHTS, KINDS, MAGIC, NIGHTLY, SETTINGS, SHAPES
 
 Floats = NDArray[np.float32]
+Waves = NDArray[np.complexfloating[Any, Any]]
+Mask = NDArray[np.bool_]
 
 SHORT = 112  # the shorter side, in pixels, at which pictures are read
 BLUR = 0.6
@@ -62,7 +65,8 @@ class _View:
     turned: bool
     rgb: Floats
     weight: Floats
-    body: NDArray[np.bool_]
+    body: Mask
+    clothed: bool  # whether it was drawn before a blanket
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ SATURATIONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.15, 1.3, 1.5, 1.7)
 FAR = 42.0  # levels at which a pixel counts as not of the place at all
 STRANGE = 0.56  # mean share of FAR above which a picture shows no known place
 FEW = 60  # samples of bare backdrop below which nothing can be said of its colours
-PALEST = 0.2  # saturation below which a picture has no colours to read
+PALEST = 0.1  # saturation below which a picture has no colours to read
 
 
 def _place(picture: Picture) -> _Place | None:
@@ -161,15 +165,17 @@ def _backdrops(setting: str, *, night: bool, saturation: float) -> Floats:
 @lru_cache(maxsize=64)
 def _palettes(setting: str, *, night: bool, height: int) -> Floats:
     """The colours a backdrop can have in each row."""
-    rows = [backdrop(setting, night=night, seed=seed, width=height, height=height)[:, ::12] for seed in range(8)]
+    rows = [
+        backdrop(setting, night=night, seed=seed, width=height, height=height)[:, :: height // 6] for seed in range(6)
+    ]
     return np.concatenate(rows, axis=1).astype(np.float32)
 
 
 OTHER = 27.0  # levels away from every colour of the backdrop that make a pixel part of a thing
 
 
-def _solid(picture: Floats, place: _Place) -> NDArray[np.bool_]:
-    """Which pixels do not belong to the backdrop."""
+def _solid(picture: Floats, place: _Place) -> Floats:
+    """1 for pixels that do not belong to the backdrop, else 0."""
     height = picture.shape[0] - 2 * MARGIN
     colours = np.pad(
         _palettes(place.setting, night=place.night, height=height), ((MARGIN, MARGIN), (0, 0), (0, 0)), "edge"
@@ -177,7 +183,7 @@ def _solid(picture: Floats, place: _Place) -> NDArray[np.bool_]:
     nearest = np.full(picture.shape[:2], np.inf, dtype=np.float32)
     for k in range(colours.shape[1]):
         nearest = np.minimum(nearest, np.abs(picture - colours[:, None, k]).max(axis=-1))
-    return nearest > OTHER
+    return (nearest > OTHER).astype(np.float32)
 
 
 # The things
@@ -232,9 +238,9 @@ def _view(kind: str, colour: str, tall: int, turned: bool, setting: str | None, 
     picture.paste(thing, (pad, pad), thing)
     alpha = Image.fromarray(np.pad(np.asarray(thing)[..., 3], pad))
     rim = alpha.filter(ImageFilter.MaxFilter(3)) if setting else alpha
-    weight = np.asarray(rim).astype(np.float32) / 255
+    weight = (np.asarray(rim) / 255).astype(np.float32)
     rgb = np.asarray(picture.filter(ImageFilter.GaussianBlur(BLUR))).astype(np.float32)
-    return _View(kind, colour, tall, turned, rgb, weight, np.asarray(alpha) > 127)
+    return _View(kind, colour, tall, turned, rgb, weight, np.asarray(alpha) > 127, setting is None)
 
 
 def _behind(kind: str, size: tuple[int, int], setting: str | None, *, night: bool) -> Picture:
@@ -263,17 +269,30 @@ class _Spectra:
 
     def __init__(self, picture: Floats) -> None:
         self.shape = picture.shape[:2]
-        picture = picture @ EYE
-        self.channels = [np.fft.rfft2(picture[..., c]) for c in range(3)]
-        self.squares = np.fft.rfft2((picture**2).sum(axis=-1))
+        self.size = tuple(_smooth(n) for n in self.shape)
+        seen = (picture @ EYE).astype(np.float32)
+        self.channels = [np.fft.rfft2(seen[..., c], s=self.size) for c in range(3)]
+        self.squares = np.fft.rfft2((seen**2).sum(axis=-1), s=self.size)
 
-    def of(self, kernel: Floats) -> NDArray[np.complex64]:
-        return np.conj(np.fft.rfft2(kernel, s=self.shape))  # type: ignore[no-any-return]
+    def of(self, kernel: Floats) -> Waves:
+        return np.asarray(np.conj(np.fft.rfft2(kernel, s=self.size)))
 
-    def back(self, spectrum: NDArray[np.complex64], kernel: Floats) -> Floats:
+    def back(self, waves: Waves, kernel: Floats) -> Floats:
         """The correlation at every offset where the kernel lies inside the picture."""
         rows, columns = (n - k + 1 for n, k in zip(self.shape, kernel.shape, strict=True))
-        return np.fft.irfft2(spectrum, s=self.shape)[:rows, :columns]
+        return np.fft.irfft2(waves, s=self.size)[:rows, :columns].astype(np.float32)
+
+
+def _smooth(length: int) -> int:
+    """The next length without prime factors above 5, for which Fourier transforms are fast."""
+    while True:
+        rest = length
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return length
+        length += 1
 
 
 def _matches(spectra: _Spectra, family: tuple[_View, ...]) -> Iterator[_Candidate]:
@@ -284,10 +303,11 @@ def _matches(spectra: _Spectra, family: tuple[_View, ...]) -> Iterator[_Candidat
     total = float(weight.sum())
     sums = [spectra.back(channel * wave, weight) for channel in spectra.channels]
     squares = spectra.back(spectra.squares * wave, weight)
-    spread = np.sqrt(np.maximum(squares - sum(one**2 for one in sums) / total, 1e-3))
+    spread = np.sqrt(np.maximum(squares - (sums[0] ** 2 + sums[1] ** 2 + sums[2] ** 2) / total, 1e-3))
     maps = np.stack([_likeness(spectra, view, spread) for view in family])
     best = maps.max(axis=0)
-    for row, column in zip(*np.nonzero(_peaks(best) & (best > LIKE[family[0].kind])), strict=True):
+    least = LIKE_ON_CLOTH if family[0].clothed else LIKE[family[0].kind]
+    for row, column in zip(*np.nonzero(_peaks(best) & (best > least)), strict=True):
         view = family[int(maps[:, row, column].argmax())]
         yield _Candidate(view, int(row), int(column), float(best[row, column]))
 
@@ -298,11 +318,12 @@ def _likeness(spectra: _Spectra, view: _View, spread: Floats) -> Floats:
     centred = seen - (seen * view.weight[..., None]).sum(axis=(0, 1)) / view.weight.sum()
     norm = float(np.sqrt((centred**2 * view.weight[..., None]).sum()))
     weighed = centred * view.weight[..., None]
-    spectrum = sum(spectra.channels[c] * spectra.of(weighed[..., c]) for c in range(3))
-    return spectra.back(spectrum, view.weight) / (norm * np.maximum(spread, FLAT * norm))  # type: ignore[arg-type]
+    red, green, blue = (spectra.channels[c] * spectra.of(weighed[..., c]) for c in range(3))
+    found = spectra.back(red + green + blue, view.weight) / (norm * np.maximum(spread, FLAT * norm))
+    return found.astype(np.float32)
 
 
-def _peaks(values: Floats) -> NDArray[np.bool_]:
+def _peaks(values: Floats) -> Mask:
     """Where a value is no less than its eight neighbours."""
     padded = np.pad(values, 1, constant_values=-2.0)
     rows, columns = values.shape
@@ -314,18 +335,29 @@ def _peaks(values: Floats) -> NDArray[np.bool_]:
 
 
 # How alike a view and the picture must be, by kind.
-LIKE: dict[str, float] = {**dict.fromkeys(KINDS, 0.6), "blanket": 0.45}
+LIKE: dict[str, float] = {**dict.fromkeys(KINDS, 0.6), "blanket": 0.5}
+LIKE_ON_CLOTH = 0.66  # the squares of a blanket look a little like cups
 
 
-def _chosen(candidates: list[_Candidate], picture: Floats, solid: NDArray[np.bool_]) -> list[_Candidate]:
+def _chosen(candidates: list[_Candidate], picture: Floats, solid: Floats) -> list[_Candidate]:
     """The candidates that explain the picture: the best first, each on ground no better one has taken."""
     taken: list[_Candidate] = []
     for candidate in sorted(candidates, key=lambda one: -one.merit):
+        if candidate.likeness < LIKE_ON_CLOTH and any(_lies_on(candidate, other) for other in taken):
+            continue
         if _stands_out(candidate, picture, solid) and all(
             _share_taken(candidate, other) < MOST_TAKEN for other in taken
         ):
             taken.append(candidate)
     return taken
+
+
+def _lies_on(candidate: _Candidate, other: _Candidate) -> bool:
+    """Whether a cup's middle is on a blanket."""
+    row = candidate.row + candidate.view.body.shape[0] // 2 - other.row
+    column = candidate.column + candidate.view.body.shape[1] // 2 - other.column
+    tall, wide = other.view.body.shape
+    return (candidate.view.kind, other.view.kind) == ("teacup", "blanket") and 0 <= row < tall and 0 <= column < wide
 
 
 MOST_TAKEN = 0.3
@@ -335,22 +367,47 @@ SURE = 0.84  # likeness, and SOLID times the share that is no backdrop, together
 SOLID = 0.4
 
 
-def _stands_out(candidate: _Candidate, picture: Floats, solid: NDArray[np.bool_]) -> bool:
+def _stands_out(candidate: _Candidate, picture: Floats, solid: Floats) -> bool:
     """Whether the place differs from the backdrop, and is darker where the view has ink."""
     view = candidate.view
     share = float(_patch(candidate, solid)[view.body].mean())
     if view.kind != "blanket" and candidate.likeness + SOLID * share < SURE:
         return False
+    if view.kind in GLINTS:
+        free = float(_patch(candidate, solid)[~_grown(view.body)].mean()) < 0.5
+        return free and _starry(candidate, picture) == (view.kind == "star")
     bright = view.rgb @ LUMA
     ink = view.body & (bright < 100)
-    if not ink.any():
-        return share > 0.5
-    light = view.body & ~ink
     shown = _patch(candidate, picture) @ LUMA
+    light = view.body & ~ink
+    if not (ink.any() and light.any()):
+        return True
     return bool(shown[light].mean() - shown[ink].mean() > CRISP * (bright[light].mean() - bright[ink].mean()))
 
 
-def _patch(candidate: _Candidate, picture: NDArray[np.generic]) -> NDArray[np.generic]:
+def _grown(mask: Mask) -> Mask:
+    grown = mask.copy()
+    for axis in (0, 1):
+        for by in (-1, 1):
+            grown |= np.roll(mask, by, axis)
+    return grown
+
+
+def _starry(candidate: _Candidate, picture: Floats) -> bool:
+    """Whether a glint is a star (yellower, darker, with ink around it) and not a firefly (a pale glow)."""
+    patch = _patch(candidate, picture)
+    rows, columns = np.indices(patch.shape[:2])
+    far = np.hypot(rows - (patch.shape[0] - 1) / 2, columns - (patch.shape[1] - 1) / 2) * 112 / SHORT
+    core = patch[far < 2.6].mean(axis=0)
+    bright = patch @ LUMA
+    rim = float(np.median(bright[far > 6.5]) - np.percentile(bright[(far > 3.5) & (far < 6.5)], 15))
+    return float(core[0] - core[2]) - float(core @ LUMA) + rim > STARRY
+
+
+STARRY = -35.0
+
+
+def _patch(candidate: _Candidate, picture: Floats) -> Floats:
     tall, wide = candidate.view.weight.shape
     return picture[candidate.row : candidate.row + tall, candidate.column : candidate.column + wide]
 
@@ -382,18 +439,23 @@ def _seen(candidate: _Candidate, picture: Floats, place: _Place) -> Seen:
 
 
 def _colour(candidate: _Candidate, picture: Floats, place: _Place) -> str:
-    """The colour whose paint comes nearest, judged only where colours differ and more by hue than by brightness."""
+    """The colour whose paint comes nearest, judged where colours differ most, and more by hue than by brightness."""
     family = _family(candidate.view, place)
     looks = np.stack([view.rgb for view in family])
-    painted = (looks.std(axis=0).max(axis=-1) > 15) & family[0].body
-    if len(family) == 1 or not painted.any():
+    if len(family) == 1:
         return candidate.view.colour
+    varied = looks.std(axis=0).max(axis=-1) * family[0].body
+    painted = varied > 0.6 * varied.max()
     shown = np.median(_patch(candidate, picture)[painted], axis=0)
     wanted = np.median(looks[:, painted], axis=1)
-    away = shown - wanted
+    # Blur mixes paint with ink, so a paint may be darker than it was, all channels alike.
+    gain = np.clip((wanted @ shown) / max(float(shown @ shown), 1.0), 0.85, 1.35)[:, None]
+    away = gain * shown - wanted
     luma = (away @ LUMA)[:, None]
     distance = ((away - luma) ** 2).sum(axis=-1) + 0.3 * (luma[:, 0]) ** 2
-    return family[int(distance.argmin())].colour
+    # The colour whose view fitted best as a whole gets the benefit of the doubt.
+    doubt = np.array([0.5 if view is candidate.view else 1.0 for view in family])
+    return family[int((distance * doubt).argmin())].colour
 
 
 def _family(view: _View, place: _Place) -> tuple[_View, ...]:
