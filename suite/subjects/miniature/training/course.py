@@ -114,6 +114,9 @@ def _modules(order: Order, sizes: Sizes, folder: Path) -> dict[str, torch.nn.Mod
         pipeline = architecture.build(sizes, folder, seed=order.seed)
     place = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
     torch.set_float32_matmul_precision("high")
+    # Two of torch's attention kernels have lost a training on odd batches and a learned bias: NaN, then a dead context.
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    torch.backends.cuda.enable_mem_efficient_sdp(False)
     torch.manual_seed(order.seed + rank())
     return {name: getattr(pipeline, name).to(*place).eval() for name in architecture.WEIGHT_FILES}
 

@@ -184,7 +184,7 @@ def _batch(store: Store, rng: np.random.Generator, *, budget: Budget, progress: 
     frame = frames[int(rng.choice(len(frames), p=shares / shares.sum()))]
     odds = np.array(list(budget.text_lengths.values()))
     length = int(rng.choice(list(budget.text_lengths), p=odds / odds.sum()))
-    number = max(2, budget.tokens // (frame.tokens + length))
+    number = max(2, budget.tokens // (frame.tokens + length) // 8 * 8)
     rows = store.rings[frame].pick(number)
     turn = torch.randint(rows["clip"].shape[1], (number,), device=rows["clip"].device)
     each = torch.arange(number, device=turn.device)
