@@ -550,6 +550,17 @@ def test_another_miniature_makes_the_grown_one_stale(small: Path, big: Path, tmp
     assert damage(folder) is None
 
 
+def test_the_room_of_a_stale_folder_counts_as_free(
+    small: Path, big: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What will be removed first needs no room beside the new one."""
+    folder = shutil.copytree(big, tmp_path / "grown")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2_000_000))
+    grow(folder, source=another_miniature(small, tmp_path / "other"), target=BIG)
+    assert damage(folder) is None
+
+
 def test_a_truncated_shard_is_noticed(small: Path, big: Path, tmp_path: Path) -> None:
     """A shard of another length is a reason not to use the folder; one changed byte is found by reading it all."""
     folder = shutil.copytree(big, tmp_path / "grown")
