@@ -80,3 +80,15 @@ def test_quantized_and_hooked_components_widen_the_suspicion(rendering: Renderin
         rendering=replace(rendering, inventory=replace(some, components={"transformer": other})),
     )
     assert told == "diffusers or the quantizing library"
+
+
+def test_each_stage_has_its_component(rendering: Rendering) -> None:
+    """T5 is the last encoder, CLIP the first; the VAE decodes."""
+    named = {"text_encoder": POOLED, "text_encoder_2": T5, "transformer": LAST, "vae": DECODED}
+    one = inventory().components["transformer"]
+    for name, stage in named.items():
+        hooked = replace(inventory(), components={name: replace(one, hooks={"CpuOffload": 1})})
+        there = replace(rendering, inventory=hooked)
+        told = {each for each in STAGES if "CpuOffload" in suspects(each, subject=SUBJECT, rendering=there)}
+        assert stage in told
+        assert told.isdisjoint(set(named.values()) - {stage})

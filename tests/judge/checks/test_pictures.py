@@ -190,6 +190,14 @@ def test_a_missed_floor_is_told_whole(tmp_path: Path) -> None:
     assert found.sentence.endswith("Run pytest --subject tiny --strategy nf4.")
 
 
+def test_the_worst_picture_that_misses_its_floor_is_told(tmp_path: Path) -> None:
+    """All miss it; the one that misses it most is shown."""
+    ours = changed(changed(made(tmp_path, "nf4"), nudge, shot="fox"), scramble, shot="pair")
+    found = verdict(nf4(tmp_path, floor(0.999999), rendered=ours), PROMISE)
+    assert found.sentence.startswith("Shot 'pair' picture ")
+    assert "pair-" in found.pictures["actual"]
+
+
 def test_other_measures_and_the_mean_are_judged_too(tmp_path: Path) -> None:
     """A ceiling on changed pixels, or a band on the mean over all pictures, can be what is broken."""
     ceiling = CaseLimits(likeness={CHANGED: Band(ceiling=Limit(0.4, "measured"))})
