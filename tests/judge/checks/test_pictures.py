@@ -193,7 +193,7 @@ def test_a_missed_floor_is_told_whole(tmp_path: Path) -> None:
 def test_the_worst_picture_that_misses_its_floor_is_told(tmp_path: Path) -> None:
     """All miss it; the one that misses it most is shown."""
     ours = changed(changed(made(tmp_path, "nf4"), nudge, shot="fox"), scramble, shot="pair")
-    found = verdict(nf4(tmp_path, floor(0.999999), rendered=ours), PROMISE)
+    found = verdict(evidence(tmp_path, NF4, rendered=ours, limits=floor(0.999999)), PROMISE)
     assert found.sentence.startswith("Shot 'pair' picture ")
     assert "pair-" in found.pictures["actual"]
 
