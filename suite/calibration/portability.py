@@ -12,7 +12,7 @@ from suite.calibration.calibrate import FOLDER, Render, Shown, origin_of
 from suite.cases import Case
 from suite.files import write_plain, write_whole
 from suite.judge.likeness import Likeness, average, compare, worst
-from suite.store.limits import LimitsFile
+from suite.store.limits import FULL, LimitsFile
 from suite.store.runs import Run
 
 AS_IT_IS = "as it is"
@@ -94,7 +94,7 @@ def _likenesses(plain: Shown | None, variant: Shown | None, case: Case) -> Itera
 def _keep(run: Run, subject: str, rows: list[Row], drifts: list[Likeness]) -> None:
     measured = [likeness.measures() for likeness in drifts]
     bands = floors.drift(measured, origin_of(run), source="other instructions and threads")
-    write_plain(run.folder / "limits" / f"{subject}.json", LimitsFile(subject, run.machine.id, {}, bands))
+    write_plain(run.folder / "limits" / f"{subject}.json", LimitsFile(subject, run.machine.id, {}, {FULL: bands}))
     write_whole(run.folder / FOLDER / f"{subject}-portability.md", page(rows).encode())
 
 

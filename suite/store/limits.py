@@ -31,6 +31,7 @@ COLOUR = "colour shift"  # the largest mean signed difference of a channel, in l
 SHIFT = "shift"  # length of the displacement that best explains the difference, in pixels
 MEASURES = (SSIM, FLIP, MEAN_DIFFERENCE, MAXIMUM_DIFFERENCE, CHANGED, GAIN, COLOUR, SHIFT)
 
+FULL = "full"  # the reference of all
 WHOLE = "whole"  # beside the phases: the largest of them
 
 
@@ -71,6 +72,16 @@ class Band:
         return value < 2 * ceiling.mean - ceiling.value
 
 
+def wider(one: Band, other: Band) -> Band:
+    """The band that holds all that either holds."""
+    floors = [band.floor for band in (one, other) if band.floor]
+    ceilings = [band.ceiling for band in (one, other) if band.ceiling]
+    return Band(
+        floor=min(floors, key=lambda limit: limit.value, default=None),
+        ceiling=max(ceilings, key=lambda limit: limit.value, default=None),
+    )
+
+
 @dataclass(frozen=True)
 class CaseLimits:
     """All that was measured about one case on one machine; what is empty or None was never measured."""
@@ -104,8 +115,11 @@ class LimitsFile:
     subject: str
     machine: str
     strategies: dict[str, Likenesses]
-    drift: dict[str, Band]
+    drift: dict[str, dict[str, Band]]  # strategy -> measure -> band; `full` stands for those that are not there
     schema: int = SCHEMA
+
+    def drift_of(self, strategy: str) -> dict[str, Band]:
+        return self.drift.get(strategy) or self.drift.get(FULL, {})
 
 
 def for_case(store: Path, machine: str, subject: Subject, strategy: str) -> CaseLimits:
@@ -116,7 +130,7 @@ def for_case(store: Path, machine: str, subject: Subject, strategy: str) -> Case
     return CaseLimits(
         likeness=found.likeness,
         overall=found.overall,
-        drift=next((file.drift for file in files if file.drift), {}),
+        drift=next((bands for file in files if (bands := file.drift_of(strategy))), {}),
         memory=memory_bands(own.case, subject) if own else {},
         host=_host_band(own.case) if own else None,
         gives_back=_held_band(own.case) if own else None,

@@ -18,7 +18,7 @@ from suite.rendering import PHASES, Picture, Rendering
 from suite.store import baselines, comparing, limits, manifest, objections
 from suite.store.baselines import PORTABLE, Acceptance, AcceptedCase, AcceptedPicture, AcceptedShot, Baseline
 from suite.store.known_failures import EVERY, KnownFailure, expected
-from suite.store.limits import WHOLE, Band, LimitsFile
+from suite.store.limits import WHOLE, Band, LimitsFile, wider
 from suite.store.runs import Run
 
 MOST_SAMPLES = 50  # of a peak: enough for a spread, and a facts file stays readable
@@ -109,7 +109,7 @@ def _chosen(act: _Act) -> tuple[list[Rendering], list[str]]:
         raise Refusal(f"{act.run.folder} is not finished: only a whole run can be accepted.")
     chosen, left_out = [], []
     for name, rendering in sorted(act.run.renderings().items()):
-        if not fnmatch.fnmatchcase(name, act.request.only):
+        if not _asked_for(rendering.subject, rendering.strategy, act):
             continue
         if rendering.crash is not None and _excused(rendering, act):
             left_out.append(f"{name}: left out, its crash is a known failure")
@@ -307,12 +307,22 @@ def _calibrated(act: _Act) -> Iterator[LimitsFile]:
         new = read_plain(path, LimitsFile)
         if path.stem != new.subject or new.schema != limits.SCHEMA:
             raise Refusal(f"{path} is damaged: it is of {new.subject[:120]!r}, schema {new.schema}.")
-        named = {n: s for n, s in new.strategies.items() if fnmatch.fnmatchcase(f"{new.subject}-{n}", act.request.only)}
-        old = limits.read_limits(act.store, act.machine, new.subject)
-        strategies = {**(old.strategies if old else {}), **named}
-        drift = new.drift or (old.drift if old else {})
-        if named or new.drift:
-            yield replace(new, machine=act.machine, strategies=strategies, drift=drift)
+        old = limits.read_limits(act.store, act.machine, new.subject) or replace(new, strategies={}, drift={})
+        named = {name: found for name, found in new.strategies.items() if _asked_for(new.subject, name, act)}
+        drift = {name: _joined_drift(old, new, name, act) for name in new.drift if _asked_for(new.subject, name, act)}
+        if named or drift:
+            joined = {**old.strategies, **named}
+            yield replace(new, machine=act.machine, strategies=joined, drift={**old.drift, **drift})
+
+
+def _asked_for(subject: str, strategy: str, act: _Act) -> bool:
+    return fnmatch.fnmatchcase(f"{subject}-{strategy}", act.request.only)
+
+
+def _joined_drift(old: LimitsFile, new: LimitsFile, strategy: str, act: _Act) -> dict[str, Band]:
+    """Bands that hold every legal change seen so far; only the new ones when trimming."""
+    before = {} if act.request.trim else old.drift.get(strategy, {})
+    return {measure: wider(before.get(measure, band), band) for measure, band in new.drift[strategy].items()}
 
 
 def _limit_words(new: LimitsFile, act: _Act) -> Iterator[str]:
@@ -328,7 +338,7 @@ def _limit_words(new: LimitsFile, act: _Act) -> Iterator[str]:
 
 def _all_bands(file: LimitsFile) -> dict[str, dict[str, Band]]:
     """Every band of a file, by what it is about."""
-    found = {f"{file.subject}, drift": file.drift}
+    found = {f"{file.subject}-{name}, drift": bands for name, bands in file.drift.items()}
     for name, likenesses in file.strategies.items():
         found[f"{file.subject}-{name}"] = likenesses.likeness
         found[f"{file.subject}-{name}, mean of the case"] = likenesses.overall

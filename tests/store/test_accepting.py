@@ -362,6 +362,29 @@ def test_measured_limits_are_accepted_like_pictures(tmp_path: Path, store: Path)
     assert fact(store, "nf4").shots
 
 
+def drifted(root: Path, ssim: float) -> Run:
+    """A run that measured drift."""
+    run = run_of(root)
+    bands = {"ssim": Band(floor=Limit(ssim, "between machines"))}
+    write_plain(run.folder / "limits" / "tiny.json", LimitsFile("tiny", MACHINE.id, {}, {"full": bands, "nf4": bands}))
+    return run
+
+
+def test_drift_gathers_all_that_was_seen(tmp_path: Path, store: Path) -> None:
+    """Bands only become wider, unless they are trimmed; --only chooses whose."""
+    root = tmp_path / "runs"
+
+    def floor(strategy: str) -> float | None:
+        band = limits.for_case(store, MACHINE.id, SUBJECT, strategy).drift["ssim"]
+        return band.floor.value if band.floor else None
+
+    for ssim in (0.99, 0.95, 0.98):
+        accept(drifted(root, ssim), store)
+    assert (floor("full"), floor("nf4")) == (0.95, 0.95)
+    accept(drifted(root, 0.98), store, trim=True, only="*-nf4")
+    assert (floor("full"), floor("nf4")) == (0.95, 0.98)
+
+
 def test_limits_of_another_name_are_refused(tmp_path: Path, store: Path) -> None:
     """A file of limits must be of the subject that its name says."""
     with pytest.raises(Refusal, match=r"tiny\.json is damaged"):

@@ -142,7 +142,9 @@ def sealed(store: Path, file: LimitsFile, *, at: str | None = None) -> Path:
 
 def file_for(machine: str, value: float) -> LimitsFile:
     band = Band(floor=limit(value))
-    return LimitsFile("tiny", machine, {"nf4": Likenesses({"ssim": band}, {"ssim": band}, ("other",))}, {"ssim": band})
+    return LimitsFile(
+        "tiny", machine, {"nf4": Likenesses({"ssim": band}, {"ssim": band}, ("other",))}, {"full": {"ssim": band}}
+    )
 
 
 def test_the_machines_own_likeness_comes_first(tmp_path: Path) -> None:
@@ -163,6 +165,23 @@ def test_what_a_machine_did_not_measure_comes_from_the_portable_limits(tmp_path:
     assert limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4").drift["ssim"].floor == limit(0.8)
     sealed(tmp_path, replace(own, strategies={}))
     assert limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor == limit(0.8)
+
+
+def test_a_strategy_drifts_like_full_unless_it_was_measured_itself() -> None:
+    """Its own bands come first."""
+    file = file_for(MACHINE.id, 0.9)
+    assert file.drift_of("nf4") == file.drift["full"]
+    own = {"ssim": Band(floor=limit(0.7))}
+    assert replace(file, drift={**file.drift, "nf4": own}).drift_of("nf4") == own
+    assert replace(file, drift={}).drift_of("nf4") == {}
+
+
+def test_the_wider_of_two_bands_holds_both() -> None:
+    """The lower floor and the higher ceiling, each with its own source; one that is missing asks for nothing."""
+    low, high = limit(1), limit(9)
+    assert limits.wider(Band(low, high), Band(limit(2), limit(8))) == Band(low, high)
+    assert limits.wider(Band(limit(2), limit(8)), Band(low, high)) == Band(low, high)
+    assert limits.wider(Band(low), Band(None, high)) == Band(low, high)
 
 
 def test_a_changed_floor_is_noticed(tmp_path: Path) -> None:
@@ -197,7 +216,7 @@ BANDS = st.dictionaries(
             st.builds(Likenesses, BANDS, BANDS, st.lists(st.text(max_size=5), max_size=2).map(tuple)),
             max_size=2,
         ),
-        drift=BANDS,
+        drift=st.dictionaries(st.from_regex(r"[a-z]{1,5}", fullmatch=True), BANDS, max_size=2),
         schema=st.just(1),
     )
 )

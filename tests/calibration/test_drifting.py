@@ -1,0 +1,93 @@
+"""Drift between runs: measured picture by picture where both have the same recipe, and kept by accepting."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from suite.calibration.drifting import between
+from suite.pictures import hash_of, read_png, write_png
+from suite.refusal import Refusal
+from suite.rendering import Crash
+from suite.store import accepting, limits, runs
+from suite.store.runs import Run
+from tests.store import building
+from tests.store.building import CASES, MACHINE, SHOTS, put, request, run_of
+
+
+def moved(root: Path, *, by: int, machine: str = "other-machine") -> Run:
+    """A run of `full` and `nf4` whose first picture of `full` differs in one value."""
+    run = run_of(root, "full", "nf4")
+    rendering = run.renderings()["tiny-full"]
+    path = run.case_folder("tiny-full") / "fox-0.png"
+    pixels = read_png(path)
+    pixels[0, 0, 0] = (int(pixels[0, 0, 0]) + by) % 256
+    write_png(path, pixels)
+    pictures = [replace(p, sha256=hash_of(pixels)) if p.file == "fox-0.png" else p for p in rendering.pictures]
+    put(run, replace(rendering, pictures=tuple(pictures)))
+    return replace(run, facts=replace(run.facts, machine=replace(MACHINE, id=machine)))
+
+
+def fresh(root: Path) -> Run:
+    return runs.finish(runs.create(root, MACHINE, building.STACK, "calibrate"))
+
+
+def test_what_moved_between_machines_becomes_the_drift(tmp_path: Path) -> None:
+    """The case that moved has a band around what was seen, the one that stood still a band of nothing."""
+    told: list[str] = []
+    run = fresh(tmp_path)
+    between(run, [run_of(tmp_path, "full", "nf4"), moved(tmp_path, by=3)], report=told.append)
+    accepting.accept(run, request(), store=tmp_path / "store", cases=CASES, report=lambda line: None)
+    bands = {
+        name: limits.for_case(tmp_path / "store", MACHINE.id, building.SUBJECT, name).drift for name in ("full", "nf4")
+    }
+    difference = {name: found[limits.MEAN_DIFFERENCE].ceiling for name, found in bands.items()}
+    assert difference["full"] is not None
+    assert difference["nf4"] is not None
+    assert difference["full"].value == pytest.approx(1.5 * 3 / (16 * 16 * 3))
+    assert difference["nf4"].value == 0
+    assert difference["full"].source == "between tiny-torch1.0, other-machine"
+    assert [line.partition(":")[0] for line in told] == ["tiny-full", "tiny-nf4"]
+    assert "5 pictures" in told[0]
+
+
+def test_other_recipes_and_crashes_are_left_out(tmp_path: Path) -> None:
+    """Only the same call of two whole renderings says anything."""
+    other = run_of(tmp_path, "full", "nf4", seed=1)
+    full, nf4 = (other.renderings()[f"tiny-{name}"] for name in ("full", "nf4"))
+    put(other, replace(full, recipes={**full.recipes, "pair": "0" * 64}))
+    put(other, replace(nf4, crash=Crash("exit", "it left", None, ())))
+    found = between(fresh(tmp_path), [run_of(tmp_path, "full", "nf4"), other], report=lambda line: None)
+    assert set(found["tiny"].drift) == {"full"}
+    floor = found["tiny"].drift["full"][limits.SSIM].floor
+    assert floor is not None
+    assert floor.n == SHOTS[0].pictures
+
+
+def test_the_source_names_what_differs(tmp_path: Path) -> None:
+    """On one machine it is the releases; where nothing differs, that is said."""
+    first, second = run_of(tmp_path, "full"), run_of(tmp_path, "full")
+    newer = replace(second, facts=replace(second.facts, stack={"diffusers": "0.43.0", "torch": "1.0"}))
+    for other, said in ((newer, "between diffusers 0.42.1, diffusers 0.43.0"), (second, "of one machine and stack")):
+        found = between(fresh(tmp_path), [first, other], report=lambda line: None)
+        floor = found["tiny"].drift["full"][limits.SSIM].floor
+        assert floor is not None
+        assert said in floor.source
+
+
+def test_one_run_has_no_drift(tmp_path: Path) -> None:
+    """Two runs are the least."""
+    with pytest.raises(Refusal, match="two or more"):
+        between(fresh(tmp_path), [run_of(tmp_path, "full")], report=lambda line: None)
+
+
+def test_pixels_are_what_was_rendered(tmp_path: Path) -> None:
+    """A picture changed after the run is not measured."""
+    other = run_of(tmp_path, "full")
+    path = other.case_folder("tiny-full") / "fox-0.png"
+    write_png(path, np.zeros_like(read_png(path)))
+    with pytest.raises(Refusal, match="not the picture that was rendered"):
+        between(fresh(tmp_path), [run_of(tmp_path, "full"), other], report=lambda line: None)
