@@ -114,11 +114,20 @@ def _modules(order: Order, sizes: Sizes, folder: Path) -> dict[str, torch.nn.Mod
         pipeline = architecture.build(sizes, folder, seed=order.seed)
     place = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
     torch.set_float32_matmul_precision("high")
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    _attend_plainly(pipeline.text_encoder_2)
     # Two of torch's attention kernels have lost a training on odd batches and a learned bias: NaN, then a dead context.
     torch.backends.cuda.enable_cudnn_sdp(False)
     torch.backends.cuda.enable_mem_efficient_sdp(False)
     torch.manual_seed(order.seed + rank())
     return {name: getattr(pipeline, name).to(*place).eval() for name in architecture.WEIGHT_FILES}
+
+
+def _attend_plainly(t5: torch.nn.Module) -> None:
+    """Without fused attention: fused kernels get the gradient of T5's learned position bias wrong on a GPU."""
+    for module in t5.modules():
+        if hasattr(module, "config"):
+            module.config._attn_implementation = "eager"
 
 
 def _progress(order: Order) -> Progress:

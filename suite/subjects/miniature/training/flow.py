@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RATE = 1e-3
 WARMUP, DECAY = 200, 0.5  # steps in which the learning rate rises, and the last share of the time in which it falls
 LOOK_EVERY = 200  # steps between two looks at whether the loss is still a number
-TOKENS = 98_304  # of one step on one device, text and picture together
+TOKENS = 80_000  # of one step on one device, text and picture together
 HIDDEN = r"blocks\.\d+\.(?!norm)|SelfAttention\.[qkvo]\.|DenseReluDense|self_attn|\.mlp\."  # matrices within blocks, no modulation
 TEXT_LENGTHS = {64: 0.55, 128: 0.1, 256: 0.12, 512: 0.23}  # FluxPipeline pads to max_sequence_length, 512 if not told
 UNIFORM_SHARE = 0.15  # of the noise levels are uniform, the rest logit-normal, as Stable Diffusion 3 found best
@@ -179,7 +179,7 @@ class Guard:
 def _batch(store: Store, rng: np.random.Generator, *, budget: Budget, progress: float) -> Batch:
     import torch
 
-    frames = list(store.rings)
+    frames = store.source.plan.frames
     shares = np.array([frame.share + (frame.share_at_end - frame.share) * progress for frame in frames])
     frame = frames[int(rng.choice(len(frames), p=shares / shares.sum()))]
     odds = np.array(list(budget.text_lengths.values()))

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 RATE = 1e-3
-RESUMED = 0.4  # of the learning rate when trained weights are trained on
+RESUMED = 0.6  # of the learning rate when trained weights are trained on
 HIDDEN = r"resnets.*conv|samplers|attentions.*to_"  # weights that learn by orthogonalised momentum
 FIRST_NOISE = 0.1  # of the untrained encoder's latents: with more, they say nothing for a long time
 PIXELS = 20 * 256 * 256  # of one step
 KL_WEIGHT = 1e-4
+SQUARED_WEIGHT = 5.0
+LOUD, LOUD_WEIGHT = 4.0, 0.3  # normalised latents beyond this are held down: the transformer must draw them
 WHITEN_AT = (0.45, 0.8)  # shares of the time; after the last one the encoder stays as it is
 POLISH_NOISE = 0.06  # on normalised latents while the decoder is polished: sampled latents are never perfect
 COARSE_SHARE = 0.2  # of the steps train the decoder on halved latents and pictures, which keeps latents smooth
@@ -89,6 +91,7 @@ def _loss(vae: nn.Module, picture: Tensor, *, polishing: bool) -> tuple[Tensor, 
     target = picture.float()
     loss = _distance(decoded, target)
     if not polishing:
+        loss = loss + LOUD_WEIGHT * (mean.abs() - LOUD).relu().square().mean()
         loss = loss + KL_WEIGHT * 0.5 * (mean**2 + deviation**2 - 1 - 2 * deviation.log()).float().mean()
     return loss, (decoded - target).abs().mean().detach() * 127.5
 
@@ -115,11 +118,14 @@ def normalised_latents(vae: nn.Module, picture: Tensor) -> Tensor:
 
 
 def _distance(decoded: Tensor, target: Tensor) -> Tensor:
-    """Absolute error at three scales, and of the differences between neighbours, which keeps outlines sharp."""
+    """Absolute error at three scales, and of the differences between neighbours, which keeps outlines sharp.
+
+    The squared error is there against small bright blots, which group normalisation invites and the rest hardly sees.
+    """
     from torch.nn.functional import avg_pool2d
 
-    loss = (decoded - target).abs().mean()
     wrong = decoded - target
+    loss = wrong.abs().mean() + SQUARED_WEIGHT * wrong.square().mean()
     loss = loss + (wrong[..., 1:] - wrong[..., :-1]).abs().mean() + (wrong[..., 1:, :] - wrong[..., :-1, :]).abs().mean()
     for _ in range(2):
         wrong = avg_pool2d(wrong, 2)
