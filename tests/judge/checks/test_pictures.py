@@ -333,3 +333,15 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     found = verdict(with_rendering(evidence(tmp_path, FULL), pictures=pictures), PROMISE)
     assert found.status == FAILED
     assert "which is no file name" in found.sentence
+
+
+def test_a_shot_whose_name_is_a_path_names_no_path(tmp_path: Path) -> None:
+    """A hostile name in a rendering does not decide where a difference is drawn."""
+    pictures = made(tmp_path, "offload").rendering.pictures
+    hostile = tuple(replace(each, shot="../../x", sha256=str(each.take) * 64) for each in pictures)
+    found = verdict(with_rendering(evidence(tmp_path), pictures=hostile), TWICE)
+    assert found.status == FAILED
+    assert ".." not in found.pictures["difference"]
+    assert (
+        "no file name" in verdict(with_rendering(evidence(tmp_path), pictures=(*pictures, *hostile)), PROMISE).sentence
+    )
