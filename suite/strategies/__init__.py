@@ -50,6 +50,7 @@ STRATEGIES: tuple[Strategy, ...] = (
     quantization.int8_reloaded,
     quantization.int8_t5,
     quantization.int8_t5_reloaded,
+    quantization.int8_t5_sequential_offload,
     casting.fp8_layerwise,
     casting.fp8_layerwise_model_offload,
     optional.torchao_int8wo,

@@ -33,6 +33,10 @@ INT8_MOVES = (
     Release("transformers", "4.58.0", to="offload 8-bit components"),
     Release("bitsandbytes", "0.48.0", to="offload 8-bit components"),
 )
+INT8_LAYERS_MOVE = (
+    Release("accelerate", "1.13.0", to="offload 8-bit layers"),
+    Release("bitsandbytes", "0.48.0", to="offload 8-bit layers"),
+)
 AT_WORK = (ENCODE, DENOISE, DECODE)  # while loading, an offloaded pipeline was on the GPU like its sibling
 # Eight-bit products need room of their own, which a small denoiser's weights do not make up for.
 INT8_LESS = (LOAD, ENCODE, DECODE)
@@ -271,6 +275,19 @@ def int8_t5(site: Site) -> Any:
 def int8_t5_reloaded(site: Site) -> Any:
     """Only T5 in eight bits, saved and loaded again."""
     return reloaded(site, INT8_SETTINGS, names=large_encoders(site)).to(site.device)
+
+
+@strategy(
+    reproduces="int8-t5",
+    less_memory_than="int8-t5",
+    less_during=AT_WORK,
+    effects=(*narrow("Linear8bitLt", LARGE_ENCODERS), Hooked("AlignDevicesHook", each_linear=True)),
+    needs=(BITSANDBYTES, T5_ON_CPU, *INT8_LAYERS_MOVE),
+    slow=True,
+)
+def int8_t5_sequential_offload(site: Site) -> Any:
+    """As int8-t5, with every layer waiting on the CPU for its own forward."""
+    return offload_layers(quantized(site, INT8_SETTINGS, names=large_encoders(site)), site)
 
 
 def large_encoders(site: Site) -> tuple[str, ...]:

@@ -181,6 +181,7 @@ SOUND: dict[str, Inventory] = {
     "int8-reloaded": changed(*EIGHT),
     "int8-t5": changed(*T5_IN_INT8),
     "int8-t5-reloaded": changed(*T5_IN_INT8),
+    "int8-t5-sequential-offload": changed(*T5_IN_INT8, *sequentially_offloaded()),
     "fp8-layerwise": changed(*CAST),
     "fp8-layerwise-model-offload": changed(*CAST, *model_offloaded()),
     "torchao-int8wo": changed(DENOISER_ONLY),
@@ -253,6 +254,9 @@ GONE: list[tuple[str, Inventory, str]] = [
     ("group-offload-disk", SOUND["group-offload-block"], "files offloaded: 0, at least 5 are due"),
     ("group-offload-leaf-disk", SOUND["group-offload-leaf"], "files offloaded: 0, at least 50 are due"),
     ("device-map-balanced", plain(), "the components are on cuda:0, at least 2 GPUs are due"),
+    ("staged-float16", changed(APART), "transformer: 0.0% of its bytes are float16, at least 99% are due"),
+    ("staged-float16", changed(HALF), "components alive at once: 4, at most 2 are due"),
+    ("staged-as-published", changed(APART, HALF), "prompt tokens: 512, at most 256 are due"),
     ("nf4", plain(), "transformer: 0 of its 62 linear layers are Linear4bit, at least 75% are due"),
     (
         "nf4",

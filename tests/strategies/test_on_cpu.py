@@ -139,13 +139,7 @@ TAKEN_AWAY = [
     ),
     ("staged", hoarding, "components alive at once: 8, at most 2 are due"),
     ("staged-processes", in_one_process, "processes: not counted"),
-    (
-        "staged-float16",
-        other_settings(staging, "Staged", "settings"),
-        "transformer: 0.0% of its bytes are float16, at least 99% are due",
-    ),
     ("staged-256-tokens", other_settings(staging, "Staged", "asked"), "prompt tokens: 64, at least 256 are due"),
-    ("staged-as-published", other_settings(staging, "Staged", "asked"), "prompt tokens: 64, at least 256 are due"),
     ("vae-slicing", no_call(VAE, "enable_slicing"), "slices decoded: 1, at least 2 are due"),
     ("vae-tiling", no_call(VAE, "enable_tiling"), "tiles decoded: 1, at least 2 are due"),
     ("nf4-linear", no_call(quantization, "exchange_linears"), NO_LAYERS.format("transformer", 62, "Linear4bit")),
@@ -168,6 +162,11 @@ TAKEN_AWAY = [
         "int8-t5",
         other_settings(T5, "from_pretrained", "quantization_config"),
         NO_LAYERS.format("text_encoder_2", 14, "Linear8bitLt"),
+    ),
+    (
+        "int8-t5-sequential-offload",
+        no_call(accelerate, "cpu_offload"),
+        f"vae: {HOOKS.format('AlignDevicesHook', 8)}",
     ),
     (
         "fp8-layerwise",
