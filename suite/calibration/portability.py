@@ -12,6 +12,7 @@ from suite.calibration.calibrate import FOLDER, Render, Shown, origin_of
 from suite.cases import Case
 from suite.files import write_plain, write_whole
 from suite.judge.likeness import Likeness, average, compare, worst
+from suite.render.determinism import THREADS
 from suite.store.limits import FULL, LimitsFile
 from suite.store.runs import Run
 
@@ -24,9 +25,7 @@ VARIANTS: dict[str, dict[str, str]] = {
     "AVX2 only, oneDNN": {"ONEDNN_MAX_CPU_ISA": "AVX2"},
     "AVX-512 without bfloat16": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"},
     "no AVX": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"},
-    "1 thread": {"OMP_NUM_THREADS": "1"},
-    "2 threads": {"OMP_NUM_THREADS": "2"},
-    "3 threads": {"OMP_NUM_THREADS": "3"},
+    **{f"{number} threads": {THREADS: str(number)} for number in (1, 3, 4, 8)},
 }
 DTYPES = ("bfloat16", "float32")
 
@@ -44,7 +43,10 @@ class Row:
 
 
 def portability(run: Run, case: Case, *, render: Render, report: Callable[[str], None]) -> tuple[Row, ...]:
-    """A row for each variant and precision; the subject's own precision gives its drift, for `accept` to take."""
+    """A row for each variant and precision; the subject's own precision gives its drift, for `accept` to take.
+
+    `render` must start each worker from nothing: what was imported before has settled which instructions it uses.
+    """
     rows: list[Row] = []
     drifts: list[Likeness] = []
     for dtype in DTYPES:

@@ -16,11 +16,17 @@ ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 
+# On a CPU the number of threads decides where a batch is split, and bfloat16 rounds differently there: the same for
+# every machine, whatever it has and OMP_NUM_THREADS says. docs/limits.md tells what other numbers do.
+CPU_THREADS = 2
+THREADS = "FLUXGATE_CPU_THREADS"  # another number, to measure what it does
+
 # Noted because they can move a pixel, a byte or a second.
 NOTED = (
     "CUBLAS_WORKSPACE_CONFIG",
     "PYTHONHASHSEED",
     "OMP_NUM_THREADS",
+    THREADS,
     "MKL_NUM_THREADS",
     "ATEN_CPU_CAPABILITY",
     "ONEDNN_MAX_CPU_ISA",
@@ -42,13 +48,17 @@ def settle(device: str) -> dict[str, str]:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
-    threads = os.environ.get("OMP_NUM_THREADS", "")
-    if threads.isdecimal() and int(threads):
-        torch.set_num_threads(int(threads))  # a forked worker inherits the number that its server started with
+    if device == "cpu":
+        torch.set_num_threads(_cpu_threads())
     # Not torch.use_deterministic_algorithms: it forbids attention kernels that people run, and whose memory and speed
     # are to be measured. Whether they repeat themselves is asked of every case.
     torch.manual_seed(0)  # for a strategy that draws a number although nobody asked it to
     return {**_settings(torch), **noted_environment(), "device": device, "generator": "cpu"}
+
+
+def _cpu_threads() -> int:
+    asked = os.environ.get(THREADS, "")
+    return int(asked) if asked.isdecimal() and 0 < int(asked) <= 1024 else CPU_THREADS
 
 
 def _settings(torch: Any) -> dict[str, str]:

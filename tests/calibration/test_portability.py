@@ -64,7 +64,7 @@ def test_rows_tell_what_moved(measured: Measured) -> None:
     moved, still = by["bfloat16", "AVX2 only"], by["float32", "AVX2 only"]
     assert (moved.identical, moved.pictures, moved.worst.max_difference) == (0, 5, 2)
     assert (still.identical, still.pictures, still.worst.max_difference) == (5, 5, 0)
-    assert by["bfloat16", "2 threads"].identical == 5
+    assert by["bfloat16", "4 threads"].identical == 5
 
 
 def test_the_page_has_a_line_for_each_row(measured: Measured) -> None:

@@ -57,11 +57,17 @@ def test_every_variable_is_noted_also_when_it_is_not_set(monkeypatch: pytest.Mon
     assert noted["OMP_NUM_THREADS"] == "3"
 
 
-def test_the_number_of_threads_is_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker obeys OMP_NUM_THREADS even where its fork server started with another number."""
+@pytest.mark.parametrize("asked, threads", [(None, 2), ("3", 3), ("0", 2), ("many", 2)])
+def test_the_number_of_threads_is_the_same_everywhere(
+    monkeypatch: pytest.MonkeyPatch, asked: str | None, threads: int
+) -> None:
+    """On a CPU it is 2 whatever OMP_NUM_THREADS says, unless another number is to be measured."""
     before = torch.get_num_threads()
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delenv("FLUXGATE_CPU_THREADS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("FLUXGATE_CPU_THREADS", asked)
     try:
-        assert settle("cpu")["threads"] == "3"
+        assert settle("cpu")["threads"] == str(threads)
     finally:
         torch.set_num_threads(before)
