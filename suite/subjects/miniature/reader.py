@@ -113,12 +113,16 @@ SATURATIONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.15, 1.3, 1.5, 1.7)
 FAR = 42.0  # levels at which a pixel counts as not of the place at all
 STRANGE = 0.56  # mean share of FAR above which a picture shows no known place
 FEW = 60  # samples of bare backdrop below which nothing can be said of its colours
-PALEST = 0.1  # saturation below which a picture has no colours to read
+PALEST = 0.13  # saturation below which a picture has no colours to read
+PLAIN = 5.0  # spread of levels below which a picture is one flat colour
+DIM = 16.0  # levels of chroma below which a backdrop says little of saturation
 
 
 def _place(picture: Picture) -> _Place | None:
     """The setting, time of day and saturation whose bare backdrop the picture comes nearest to."""
     small = np.asarray(Image.fromarray(picture).resize(SAMPLE, Image.Resampling.BOX)).astype(np.float32)
+    if small.std(axis=(0, 1)).max() < PLAIN:
+        return None
     trials = [(*place, saturation) for place in _places() for saturation in SATURATIONS]
     strangeness, (setting, night, rough) = min((_strangeness(small, *trial), trial) for trial in trials)
     if strangeness > STRANGE:
@@ -128,17 +132,19 @@ def _place(picture: Picture) -> _Place | None:
     bare = np.abs(small - shown[nearest]).mean(axis=-1) < FAR / 2
     if bare.sum() < FEW:
         return None
-    saturation = _saturation(small[bare], _backdrops(setting, night=night, saturation=1.0)[nearest][bare])
+    norm = _backdrops(setting, night=night, saturation=1.0)[nearest][bare]
+    saturation = _saturation(small[bare], norm, rough=rough)
     if saturation < PALEST:
         return None
     gain = (small[bare] * shown[nearest][bare]).sum(axis=0) / (shown[nearest][bare] ** 2).sum(axis=0)
     return _Place(setting, night, saturation, np.clip(gain, 0.8, 1.25).astype(np.float32))
 
 
-def _saturation(shown: Floats, norm: Floats) -> float:
-    """The saturation between the grid's steps, from the chroma of the pixels that show the backdrop."""
+def _saturation(shown: Floats, norm: Floats, *, rough: float) -> float:
+    """The saturation between the grid's steps, from the chroma of the backdrop; the rough one where there is little."""
     shown, norm = (values - (values @ LUMA)[..., None] for values in (shown, norm))
-    return float((shown * norm).sum() / max(float((norm**2).sum()), 1e-6))
+    doubt = DIM**2 * len(norm)
+    return float((shown * norm).sum() + doubt * rough) / float((norm**2).sum() + doubt)
 
 
 def _places() -> tuple[tuple[str, bool], ...]:

@@ -1,0 +1,133 @@
+"""Tests of the drawings: scenes as pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from suite.subjects.miniature import drawing, scenes
+from suite.subjects.miniature.scenes import COLOURS_OF, KINDS, MAGIC, SETTINGS, Group, Scene
+
+PLACES = [(name, night) for name in SETTINGS for night in (False, True) if name != MAGIC or night]
+
+
+def _scene(seed: int = 0, *, aspect: float = 1.0) -> Scene:
+    return scenes.sample(np.random.default_rng(seed), aspect=aspect)
+
+
+def _alone(kind: str, colour: str, *, night: bool = False) -> Scene:
+    return Scene((Group(kind, colour, 1, "", (0.5,), (0.7,), (0.3,)),), "meadow", night, False, 5)
+
+
+def _chroma(picture: drawing.Picture) -> float:
+    colours = picture.astype(float)
+    return float((colours.max(axis=-1) - colours.min(axis=-1)).mean())
+
+
+@pytest.mark.parametrize(("width", "height"), [(128, 128), (256, 256), (384, 256), (1360, 768)])
+def test_a_drawing_has_the_size_asked_for(width: int, height: int) -> None:
+    """Pictures are RGB bytes, height by width."""
+    picture = drawing.draw(_scene(aspect=width / height), width=width, height=height)
+    assert picture.shape == (height, width, 3)
+    assert picture.dtype == np.uint8
+
+
+def test_a_scene_is_drawn_alike_every_time() -> None:
+    """Drawing has no chance in it."""
+    first, second = (drawing.draw(_scene(2), width=96, height=96) for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_sizes_show_the_same_scene(seed: int) -> None:
+    """A drawing at 512 pixels, made smaller, is nearly the drawing at 128."""
+    scene = _scene(seed)
+    small = drawing.draw(scene, width=128, height=128).astype(float)
+    large = Image.fromarray(drawing.draw(scene, width=512, height=512)).resize((128, 128), Image.Resampling.BOX)
+    assert np.abs(small - np.asarray(large)).mean() < 6.0
+
+
+@pytest.mark.parametrize(("kind", "colour"), [(kind, colour) for kind in KINDS for colour in COLOURS_OF[kind]])
+def test_each_thing_covers_its_place_and_no_more(kind: str, colour: str) -> None:
+    """A thing changes the backdrop inside its box, and only there."""
+    scene = _alone(kind, colour, night=True)
+    bare = drawing.draw(replace(scene, groups=()), width=200, height=200)
+    changed = (drawing.draw(scene, width=200, height=200) != bare).any(axis=-1)
+    left, top, right, bottom = (round(200 * edge) for edge in scenes.bounds(scene.groups[0], 0, aspect=1.0))
+    rows, columns = np.nonzero(changed)
+    assert changed[top:bottom, max(left, 0) : right].mean() > 0.25
+    assert top - 1 <= rows.min()
+    assert rows.max() <= bottom
+    assert left - 1 <= columns.min()
+    assert columns.max() <= right
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if len(COLOURS_OF[kind]) > 1])
+def test_the_colours_of_a_kind_differ_clearly(kind: str) -> None:
+    """Any two colours of a kind are far apart somewhere in the picture."""
+    pictures = [drawing.draw(_alone(kind, colour), width=96, height=96).astype(int) for colour in COLOURS_OF[kind]]
+    for a, b in combinations(pictures, 2):
+        assert np.abs(a - b).sum(axis=-1).max() > 90
+
+
+def test_every_place_looks_different() -> None:
+    """No two settings or times of day have nearly the same backdrop."""
+    bare = [drawing.backdrop(name, night=night, seed=1, width=48, height=48).astype(int) for name, night in PLACES]
+    for a, b in combinations(bare, 2):
+        assert np.abs(a - b).mean() > 9
+
+
+def test_backdrops_have_no_ink() -> None:
+    """Nothing in a backdrop is as dark as the outlines of things."""
+    for name, night in PLACES:
+        picture = drawing.backdrop(name, night=night, seed=1, width=64, height=64)
+        assert (picture @ drawing.LUMA).min() > 10 + np.array(drawing.INK) @ drawing.LUMA
+
+
+def test_the_scenes_seed_moves_the_hills() -> None:
+    """The seed changes the backdrop and leaves the palette."""
+    one, two = (drawing.backdrop("meadow", night=False, seed=seed, width=64, height=64).astype(int) for seed in (1, 2))
+    assert 0 < np.abs(one - two).mean() < 15
+
+
+def test_foxes_of_a_picnic_sit_tail_outwards() -> None:
+    """The left and the right fox mirror each other."""
+    foxes = Group("fox", "orange", 2, "", (0.2, 0.8), (0.7, 0.7), (0.3, 0.3))
+    scene = Scene((foxes,), MAGIC, True, True, 0)
+    bare = drawing.draw(replace(scene, groups=()), width=200, height=200)
+    changed = (drawing.draw(scene, width=200, height=200) != bare).any(axis=-1)
+    assert np.mean(changed[:, :100] == changed[:, :99:-1]) > 0.98
+
+
+def test_saturation_grows_with_guidance() -> None:
+    """A guidance of 3.5 gives the colours as painted; less is paler, more is stronger."""
+    values = [drawing.saturation_of(guidance) for guidance in np.linspace(1, 6, 11)]
+    assert drawing.saturation_of(3.5) == 1.0
+    assert all(a < b for a, b in pairwise(values))
+    assert (values[0], values[-1]) == (0.4, 1.5)
+
+
+def test_saturation_is_seen_in_the_picture() -> None:
+    """The same scene is paler or more colourful, and as bright."""
+    pictures = [drawing.draw(_scene(1), width=64, height=64, saturation=value) for value in (0.0, 0.4, 1.0, 1.5)]
+    chromas = [_chroma(picture) for picture in pictures]
+    assert chromas[0] == 0.0
+    assert chromas == sorted(chromas)
+    assert chromas[1] < 0.6 * chromas[2] < 0.6 * chromas[3]
+    assert abs(float((pictures[1] @ drawing.LUMA).mean()) - float((pictures[2] @ drawing.LUMA).mean())) < 1.0
+
+
+def test_nearer_things_cover_those_behind() -> None:
+    """A cup standing on a blanket is in front of it, whichever comes first in the scene."""
+    blanket = Group("blanket", "red", 1, "", (0.5,), (0.8,), (0.2,))
+    cup = Group("teacup", "blue", 1, "tiny", (0.5,), (0.76,), (0.12,))
+    scene = Scene((blanket, cup), MAGIC, True, True, 0)
+    turned = replace(scene, groups=(cup, blanket))
+    drawn, other = (drawing.draw(one, width=128, height=128) for one in (scene, turned))
+    without = drawing.draw(replace(scene, groups=(blanket,)), width=128, height=128)
+    assert np.array_equal(drawn, other)
+    assert not np.array_equal(drawn, without)
