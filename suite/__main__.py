@@ -8,7 +8,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -17,7 +17,7 @@ import msgspec
 
 from suite import kept
 from suite.amounts import amount
-from suite.calibration import calibrate
+from suite.calibration import calibrate, drifting, portability
 from suite.calibration.variations import Extent
 from suite.cases import Case, matrix
 from suite.files import write_whole
@@ -26,7 +26,7 @@ from suite.judge.verdict import NOT_SELECTED, Verdict
 from suite.machine import detect, outside_support, stack
 from suite.options import chosen, seconds, whole_number
 from suite.refusal import USAGE, Refusal
-from suite.render.workers import Workers
+from suite.render.workers import SPAWN, Workers
 from suite.rendering import Rendering
 from suite.report.data import as_json, report
 from suite.report.markdown import markdown
@@ -155,6 +155,12 @@ def _calibrating_options(parser: argparse.ArgumentParser) -> None:
     extent = Extent()
     parser.add_argument("--pictures", default=f"{extent.pictures}", metavar="N", help="default: %(default)s")
     parser.add_argument("--controls", default=f"{extent.controls}", metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--portability", action="store_true", help="instead: what a CPU's instructions and threads do to the pictures"
+    )
+    parser.add_argument(
+        "--between", nargs="+", type=Path, metavar="RUN", help="instead: how far runs of machines or releases lie apart"
+    )
 
 
 def _chosen_subjects(arguments: Arguments) -> tuple[Subject, ...]:
@@ -348,6 +354,14 @@ def _request(arguments: Arguments) -> Request:
 
 def calibrate_all(arguments: Arguments) -> int:
     """Measure how alike pictures are that should be, and which controls they can be told from."""
+    if arguments.between:
+        given = [runs.open_run(path) for path in arguments.between]
+        run = _new_run(arguments)
+        return _kept_limits(run, drifting.between(run, given, report=_say))
+    return _portability(arguments) if arguments.portability else _likenesses(arguments)
+
+
+def _likenesses(arguments: Arguments) -> int:
     extent = Extent(
         pictures=whole_number(arguments.pictures, option="--pictures", most=10_000),
         controls=whole_number(arguments.controls, option="--controls", most=1_000),
@@ -359,9 +373,28 @@ def calibrate_all(arguments: Arguments) -> int:
         return NOTHING
     run = _new_run(arguments)
     with Workers(takes=1) as workers:
-        findings = calibrate.calibrate(run, asked, extent, render=partial(_draw, workers, timeout), report=_say)
+        found = calibrate.calibrate(run, asked, extent, render=partial(_draw, workers, timeout), report=_say)
+    return _kept_limits(run, found)
+
+
+def _portability(arguments: Arguments) -> int:
+    timeout, cases = _timeout(arguments), _cases(arguments)
+    if any(case.device != "cpu" for case in cases):
+        raise Refusal("--portability is about a CPU's instructions and threads; this machine renders on a GPU.")
+    run = _new_run(arguments)
+    with Workers(takes=1, start=SPAWN) as workers:
+        render = partial(_draw, workers, timeout)
+        rows = [
+            row
+            for case in _supported(cases, ["full"])
+            for row in portability.portability(run, case, render=render, report=_say)
+        ]
+    return _kept_limits(run, rows)
+
+
+def _kept_limits(run: Run, found: Collection[object]) -> int:
     runs.finish(run)
-    if not findings:
+    if not found:
         _say(f"No limits were found. The run is in {run.folder}")
         return NOTHING
     _say(f"The limits are in {run.folder}; python -m suite accept {run.folder} --because REASON keeps them")
