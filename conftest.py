@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from suite import kept
+from suite.amounts import amount, parse_amount
 from suite.cases import Case, matrix
 from suite.judge.evidence import Rendered
 from suite.judge.gathering import Standards, judge_cases
@@ -130,6 +131,9 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "gpu: is rendered on a GPU")
     config.addinivalue_line("markers", "slow: takes long with a large subject")
+    config.addinivalue_line(
+        "markers", "limit_vram(amount): fails if the test allocates more than, say, '17 GB' on a GPU"
+    )
     for family in dict.fromkeys(strategy.family for strategy in STRATEGIES):
         config.addinivalue_line("markers", f"{family}: a strategy of this family")
     try:
@@ -367,6 +371,38 @@ def replay(request: pytest.FixtureRequest, case: Case, judged: dict[str, Verdict
     """The seconds of a case's denoising steps, for pytest-benchmark."""
     rendering = None if case.unsupported else request.getfixturevalue("workshop").rendering(case.id)
     return Replay(request, tuple(step for entry in rendering.durations for step in entry.steps) if rendering else ())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Hold any test, the user's own too, to the limit that it is marked with."""
+    marker = item.get_closest_marker("limit_vram")
+    if marker is None:
+        return (yield)
+    limit, cuda = _limit_of(marker), _cuda()
+    cuda.reset_peak_memory_stats()
+    result = yield
+    peak = cuda.max_memory_allocated()
+    if peak > limit:
+        more = amount(peak - limit)
+        told = f"limited to {amount(limit)} of GPU memory, but allocated {amount(peak)}: {more} more"
+        raise pytest.fail.Exception(told, pytrace=False)
+    return result
+
+
+def _limit_of(marker: pytest.Mark) -> int:
+    try:
+        return parse_amount(*marker.args, name="limit_vram", **marker.kwargs)
+    except (Refusal, TypeError) as error:
+        raise pytest.fail.Exception(f"@pytest.mark.limit_vram('17 GB'): {error}", pytrace=False) from None
+
+
+def _cuda() -> Any:
+    """torch's view of the GPU, or a skip: a limit that was not measured was not kept."""
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("limit_vram needs a GPU that torch can use")
+    return torch.cuda
 
 
 @pytest.hookimpl(wrapper=True)

@@ -293,3 +293,43 @@ def test_ctrl_c_leaves_a_readable_run(tmp_path: Path, environment: dict[str, str
     run = run_of(Ended(2, rest, ""), tmp_path)
     assert run.renderings()["tiny-full"].crash is None
     assert "KeyboardInterrupt" in rest
+
+
+# What a user's own tests may say
+
+LIMITED = """
+import pytest, sys, types
+
+@pytest.fixture(autouse=True)
+def card(monkeypatch, request):
+    cuda = types.SimpleNamespace(is_available=lambda: {available}, peak=0)
+    cuda.reset_peak_memory_stats = lambda: setattr(cuda, "peak", 0)
+    cuda.max_memory_allocated = lambda: cuda.peak
+    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(cuda=cuda))
+    return cuda
+
+@pytest.mark.limit_vram("17 GB")
+@pytest.mark.parametrize("peak", [16_999_999_999, 17_000_000_000, 17_000_000_001])
+def test_limited(card, peak):
+    card.peak = peak
+
+@pytest.mark.limit_vram({amount})
+def test_other(card):
+    pass
+"""
+
+
+def test_a_test_can_be_limited_to_an_amount_of_gpu_memory(tmp_path: Path) -> None:
+    """One byte more than the limit fails, in one sentence; the limit itself does not."""
+    (tmp_path / "test_limited.py").write_text(LIMITED.format(available=True, amount="'much'"))
+    ended = pytest_on_the_suite(str(tmp_path / "test_limited.py"), "-p", "conftest", within=tmp_path)
+    assert outcomes(ended) == {"failed": 2, "passed": 2}, ended.out + ended.err
+    assert "limited to 17.00 GB of GPU memory, but allocated 17.00 GB: 1 B more" in ended.out
+    assert "limit_vram is 'much'; write it like '17 GB' or '512 MB'." in ended.out
+
+
+def test_a_limit_is_not_kept_where_it_is_not_measured(tmp_path: Path) -> None:
+    """Without a GPU the test is skipped, not passed."""
+    (tmp_path / "test_limited.py").write_text(LIMITED.format(available=False, amount="'1 GB'"))
+    ended = pytest_on_the_suite(str(tmp_path / "test_limited.py"), "-p", "conftest", within=tmp_path)
+    assert outcomes(ended) == {"skipped": 4}
