@@ -14,7 +14,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,6 +34,8 @@ LOGGERS = ("diffusers", "transformers", "accelerate", "bitsandbytes", "huggingfa
 MOST_WARNINGS = 200
 LONGEST_WARNING = 500
 LAST_LINES = 20
+FROM_DIFFUSERS = ("FluxPipeline", "FluxTransformer2DModel", "AutoencoderKL", "FlowMatchEulerDiscreteScheduler")
+FROM_TRANSFORMERS = ("CLIPTextModel", "T5EncoderModel", "CLIPTokenizer", "T5TokenizerFast")
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 SIGNS_OF_CUDA = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuDNN error")
 SIGNS_OF_FULL_MEMORY = (
@@ -194,10 +196,10 @@ def import_libraries() -> None:
         import diffusers
         import transformers
 
-        for name in ("FluxPipeline", "FluxTransformer2DModel", "AutoencoderKL", "FlowMatchEulerDiscreteScheduler"):
-            getattr(diffusers, name)
-        for name in ("CLIPTextModel", "T5EncoderModel", "CLIPTokenizer", "T5TokenizerFast"):
-            getattr(transformers, name)
+        for name in FROM_DIFFUSERS:
+            _touch(diffusers, name)
+        for name in FROM_TRANSFORMERS:
+            _touch(transformers, name)
     import PIL.PngImagePlugin  # noqa: F401
 
     import suite.render.elsewhere
@@ -205,6 +207,12 @@ def import_libraries() -> None:
 
     gc.collect()
     gc.freeze()  # a million objects that stay anyway: else every collection looks at them, for half a second
+
+
+def _touch(library: Any, name: str) -> None:
+    """Import what a library imports when it is asked for a name; one that it cannot give is missed where it is used."""
+    with suppress(Exception):
+        getattr(library, name)
 
 
 @contextmanager
