@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from suite.subjects.miniature.backdrops import backdrop
 from suite.subjects.miniature.captions import NOUNS, Asked, Expected
-from suite.subjects.miniature.drawing import LUMA, Picture, backdrop, saturated, sprite
+from suite.subjects.miniature.drawing import LUMA, Picture, saturated
 from suite.subjects.miniature.scenes import AIRBORNE, COLOURS_OF, HEIGHTS, KINDS, MAGIC, NIGHTLY, SETTINGS, SHAPES
+from suite.subjects.miniature.things import sprite
 
 Floats = NDArray[np.float32]
 Waves = NDArray[np.complexfloating[Any, Any]]
@@ -216,7 +218,7 @@ def _views(kind: str, setting: str, *, night: bool) -> tuple[tuple[_View, ...], 
     """How a kind looks there in every size, each with all its colours; turned views too where it is drawn turned."""
     families = []
     for tall in _sizes(kind):
-        for turned in (False, True) if kind in TURNING else (True,):
+        for turned in (False, True) if kind in TURNING else (False,):
             colours = COLOURS_OF[kind]
             families.append(tuple(_view(kind, colour, tall, turned, setting, night) for colour in colours))
             if kind == "teacup" and setting == MAGIC and tall < TABLEWARE * SHORT:

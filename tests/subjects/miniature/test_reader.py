@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 from skimage.transform import warp
 
-from suite.subjects.miniature import captions, drawing, reader, scenes
+from suite.subjects.miniature import backdrops, captions, drawing, reader, scenes
 from suite.subjects.miniature.captions import BLOG_PROMPT
 from suite.subjects.miniature.drawing import Picture
 from suite.subjects.miniature.reader import Finding, Reading, Seen
@@ -189,7 +189,7 @@ def test_what_is_no_drawing_shows_nothing(name: str) -> None:
 def test_an_empty_backdrop_holds_no_things() -> None:
     """Hills, dunes, trunks and waves are not mistaken for things."""
     for setting, night in reader._places():
-        assert reader.read(drawing.backdrop(setting, night=night, seed=7, width=160, height=160)).things == ()
+        assert reader.read(backdrops.backdrop(setting, night=night, seed=7, width=160, height=160)).things == ()
 
 
 def test_a_mirrored_picture_fails_the_relation() -> None:
