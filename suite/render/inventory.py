@@ -167,7 +167,7 @@ def _settings(part: Any) -> Iterator[tuple[str, Any]]:
             yield "storage_dtype", hook.storage_dtype
             yield "casting_compute_dtype", hook.compute_dtype
         group = getattr(hook, "group", None)
-        for name in ("stream", "record_stream", "low_cpu_mem_usage"):
+        for name in ("stream", "record_stream", "low_cpu_mem_usage", "offload_to_disk_path"):
             if getattr(group, name, None):
                 yield f"group_{name}", "on"
 

@@ -24,6 +24,7 @@ STRATEGIES: tuple[Strategy, ...] = (
     offloading.group_offload_by_component,
     offloading.group_offload_disk,
     offloading.group_offload_leaf_disk,
+    offloading.group_offload_leaf_disk_stream,
     offloading.device_map_balanced,
     staging.staged,
     staging.staged_processes,

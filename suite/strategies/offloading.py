@@ -29,10 +29,13 @@ IN_BLOCKS = {"offload_type": "block_level", "num_blocks_per_group": 1}
 IN_LEAVES = {"offload_type": "leaf_level"}
 
 
+GROUP_SETTINGS = ("stream", "record_stream", "low_cpu_mem_usage", "offload_to_disk_path")
+
+
 def grouped(*, leaves: bool = False, **settings: bool) -> tuple[Effect, ...]:
     """What group offloading shows: hooks of its own, as many as the groups are small, and weights on the CPU."""
     streamed = settings.get("stream", False)
-    told = {name: "on" if settings.get(name) else None for name in ("stream", "record_stream", "low_cpu_mem_usage")}
+    told = {name: "on" if settings.get(name) else None for name in GROUP_SETTINGS}
     return (
         Hooked("GroupOffloadingHook"),
         Hooked("GroupOffloadingHook", of=DENOISER, at_least=2, each_linear=leaves, fewer_than_linears=not leaves),
@@ -150,7 +153,7 @@ def group_offload_by_component(site: Site) -> Any:
 @strategy(
     reproduces="full",
     less_memory_than="full",
-    effects=(*grouped(), Counted(FILES, at_least=5)),
+    effects=(*grouped(offload_to_disk_path=True), Counted(FILES, at_least=5)),
     needs=(GROUPS_ON_CPU, GROUPS_ON_DISK),
     slow=True,
 )
@@ -162,15 +165,34 @@ def group_offload_disk(site: Site) -> Any:
 @strategy(
     reproduces="full",
     less_memory_than="full",
-    effects=(*grouped(leaves=True), Counted(FILES, at_least=50)),
+    effects=(*grouped(leaves=True, offload_to_disk_path=True), Counted(FILES, at_least=50)),
     needs=(GROUPS_ON_CPU, GROUPS_ON_DISK),
     slow=True,
 )
 def group_offload_leaf_disk(site: Site) -> Any:
-    """Single layers wait in files, in a folder for each component, and visit the GPU one after another."""
-    pipe = site.pipeline()
-    for name, component in modules_of(pipe).items():  # in one folder, layers of two components can share a file's name
-        offload_component(component, site, **IN_LEAVES, offload_to_disk_path=str(site.scratch / name))
+    """Single layers wait in files and visit the GPU one after another; the encoders' wait in blocks."""
+    return offload_to_files(site.pipeline(), site)
+
+
+@strategy(
+    reproduces="full",
+    less_memory_than="full",
+    effects=(*grouped(leaves=True, stream=True, offload_to_disk_path=True), Counted(FILES, at_least=50)),
+    needs=(STREAMS, GROUPS_ON_DISK),
+    slow=True,
+)
+def group_offload_leaf_disk_stream(site: Site) -> Any:
+    """As group-offload-leaf-disk, with the next layer read on a stream of its own while one computes."""
+    return offload_to_files(site.pipeline(), site, use_stream=True)
+
+
+def offload_to_files(pipe: Any, site: Site, **settings: Any) -> Any:
+    """A folder for each component, because layers of two may share a name.
+
+    Each leaf gets a file, and a weight that two leaves share is lost when the second one is written: T5's embedding."""
+    for name, part in modules_of(pipe).items():
+        groups = IN_BLOCKS if name in site.subject.encoders else IN_LEAVES
+        offload_component(part, site, **groups, **settings, offload_to_disk_path=str(site.scratch / name))
     return pipe
 
 

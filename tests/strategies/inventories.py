@@ -123,6 +123,7 @@ def group_offloaded(*, leaves: bool = False, **switched: str) -> tuple[Change, .
     return (hooked("GroupOffloadingHook", numbers), placed("cpu"), blocks, told("transformer", **switched))
 
 
+DISK = {"group_offload_to_disk_path": "on"}
 STREAM = {"group_stream": "on"}
 NF4 = four_bits()
 EIGHT = narrow("Linear8bitLt", "int8")
@@ -153,8 +154,13 @@ SOUND: dict[str, Inventory] = {
     "group-offload-leaf-record-stream": changed(*group_offloaded(leaves=True, **STREAM, group_record_stream="on")),
     "group-offload-leaf-low-cpu-mem": changed(*group_offloaded(leaves=True, **STREAM, group_low_cpu_mem_usage="on")),
     "group-offload-by-component": changed(*group_offloaded()),
-    "group-offload-disk": changed(*group_offloaded(), counted(files_offloaded=19)),
-    "group-offload-leaf-disk": changed(*group_offloaded(leaves=True), counted(files_offloaded=242)),
+    "group-offload-disk": changed(*group_offloaded(**DISK), counted(blocks_on_GPU_at_once=1, files_offloaded=19)),
+    "group-offload-leaf-disk": changed(
+        *group_offloaded(leaves=True, **DISK), counted(blocks_on_GPU_at_once=1, files_offloaded=202)
+    ),
+    "group-offload-leaf-disk-stream": changed(
+        *group_offloaded(leaves=True, **STREAM, **DISK), counted(files_offloaded=202)
+    ),
     "device-map-balanced": changed(placed("cuda:1", "text_encoder_2", moments=MOMENTS)),
     "staged": changed(APART),
     "staged-processes": changed(APART, counted(processes=6)),
@@ -253,6 +259,12 @@ GONE: list[tuple[str, Inventory, str]] = [
     ),
     ("group-offload-disk", SOUND["group-offload-block"], "files offloaded: 0, at least 5 are due"),
     ("group-offload-leaf-disk", SOUND["group-offload-leaf"], "files offloaded: 0, at least 50 are due"),
+    ("group-offload-leaf-disk-stream", SOUND["group-offload-leaf-stream"], "files offloaded: 0, at least 50 are due"),
+    (
+        "group-offload-leaf-disk-stream",
+        SOUND["group-offload-leaf-disk"],
+        "transformer: its group_stream is not set, on is due",
+    ),
     ("device-map-balanced", plain(), "the components are on cuda:0, at least 2 GPUs are due"),
     ("staged-float16", changed(APART), "transformer: 0.0% of its bytes are float16, at least 99% are due"),
     ("staged-float16", changed(HALF), "components alive at once: 4, at most 2 are due"),
