@@ -53,10 +53,13 @@ def look(
     """Load and call twice; `load` stands in for the strategy's own."""
     from dataclasses import replace
 
+    from suite.render.determinism import settle
     from suite.render.elsewhere import Elsewhere
     from suite.render.meter import Meter
     from suite.render.probe import Probe
 
+    if device == "cuda":
+        settle(device)
     probe = Probe(subject, meter=Meter(device), announce=lambda phase: None)
     site = Site(subject, folder=folder, device=device, scratch=scratch, watch=probe.watch)
     elsewhere = Elsewhere(site, probe=probe)

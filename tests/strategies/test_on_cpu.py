@@ -12,13 +12,14 @@ import pytest
 torch = pytest.importorskip("torch")
 accelerate = pytest.importorskip("accelerate")
 diffusers = pytest.importorskip("diffusers")
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
 
 from suite.render.elsewhere import Elsewhere  # noqa: E402
 from suite.strategies import STRATEGIES, loading, quantization, staging, strategy_named  # noqa: E402
 from suite.strategies.offloading import IN_LEAVES, offload_component  # noqa: E402
 from suite.strategies.promise import Site  # noqa: E402
 from tests.strategies.looking import SHOT, SUBJECT, Seen, look, unsupported  # noqa: E402
+from tests.strategies.taking import DENOISER, PIPELINE, T5, VAE, Patch, no_call, other_settings  # noqa: E402
 
 BROKEN = {"nf4-t5-sequential-offload"}  # by upstream, see baselines/known_failures.toml
 RUNNING = [s.name for s in STRATEGIES if s.name not in BROKEN and unsupported(s) is None and s.family != "optional"]
@@ -64,31 +65,6 @@ def test_what_approximates_full_moves_a_pixel(name: str, seen: Callable[[str], S
 
 
 # --- the effect taken away
-
-Patch = pytest.MonkeyPatch
-PIPELINE, VAE, DENOISER, T5 = (
-    diffusers.FluxPipeline,
-    diffusers.AutoencoderKL,
-    diffusers.FluxTransformer2DModel,
-    transformers.T5EncoderModel,
-)
-
-
-def no_call(owner: Any, name: str) -> Callable[[Patch], None]:
-    """The call becomes a no-op."""
-    return lambda patch: patch.setattr(owner, name, lambda *args, **settings: None)
-
-
-def other_settings(owner: Any, name: str, *dropped: str, **instead: Any) -> Callable[[Patch], None]:
-    """The call loses some of its settings, and gets others."""
-    call = getattr(owner, name)
-
-    def changed(*args: Any, **settings: Any) -> Any:
-        kept = {setting: value for setting, value in settings.items() if setting not in dropped}
-        return call(*args, **(kept | instead))
-
-    bound = hasattr(call, "__self__")  # a class method keeps its class
-    return lambda patch: patch.setattr(owner, name, staticmethod(changed) if bound else changed)
 
 
 def hoarding(patch: Patch) -> None:
