@@ -10,6 +10,7 @@ from pathlib import Path
 from suite.render.notes import Note, last_phase
 from suite.rendering import Crash
 
+VMSTAT = Path("/proc/vmstat")
 LAST_LINES = 20
 LONGEST_LINE = 400
 
@@ -68,7 +69,7 @@ def signal_name(number: int) -> str:
 def kills_for_memory() -> int | None:
     """How many processes the kernel has killed for want of memory since it started; None where it does not tell."""
     try:
-        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+        lines = VMSTAT.read_text(encoding="ascii").splitlines()
     except OSError:
         return None
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)

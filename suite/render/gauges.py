@@ -150,7 +150,7 @@ def driver_gauge(device: str) -> tuple[Gauge, str | None]:
         return Missing("the pipeline runs on the CPU: there is no driver to ask"), None
     import torch
 
-    torch.empty(1, device="cuda")  # the driver lists a process once it has a context
+    _context()
     own = _process_reader()
     if own is not None:
         return Sampled(own), "process"
@@ -160,6 +160,13 @@ def driver_gauge(device: str) -> tuple[Gauge, str | None]:
         return int(total - free)
 
     return Sampled(used), "device"
+
+
+def _context() -> None:
+    """Make this process one that the driver lists."""
+    import torch
+
+    torch.empty(1, device="cuda")
 
 
 def _process_reader() -> Callable[[], int] | None:

@@ -18,7 +18,9 @@ def _restored() -> object:
         torch.backends.cudnn.benchmark,
         torch.backends.cudnn.deterministic,
     )
+    threads = torch.get_num_threads()
     yield
+    torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before[:2]
     torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = before[2:]
 

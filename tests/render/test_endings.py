@@ -87,3 +87,13 @@ def test_the_last_lines_of_any_log(tmp_path: Path) -> None:
     assert len(lines) == endings.LAST_LINES
     assert lines[-2] == "99"
     assert len(lines[-1]) == endings.LONGEST_LINE
+
+
+def test_a_system_that_does_not_count_kills(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No file is no count, and so is a file without the line."""
+    monkeypatch.setattr(endings, "VMSTAT", tmp_path / "vmstat")
+    assert endings.kills_for_memory() is None
+    (tmp_path / "vmstat").write_text("nr_free_pages 1\n")
+    assert endings.kills_for_memory() is None
+    (tmp_path / "vmstat").write_text("nr_free_pages 1\noom_kill 4\n")
+    assert endings.kills_for_memory() == 4

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mmap
+import os
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -135,3 +137,55 @@ def test_a_driver_that_does_not_list_the_process(answer: list[Any]) -> None:
     """In a container it lists foreign ids, or sizes it does not know: that is no figure for a process."""
     with pytest.raises(LookupError):
         gauges._reading(nvml(answer), None, 2)()
+
+
+@pytest.fixture
+def no_context(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Torch's questions to a GPU, answered without one: 10 of 40 bytes are used."""
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(gauges, "_context", lambda: None)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (30, 40))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid="aaaa"))
+    return torch
+
+
+def test_the_whole_devices_figure_is_named_as_such(no_context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the driver does not list the process: all that is used on the device, whoever uses it."""
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    gauge, scope = driver_gauge("cuda")
+    assert (gauge.peak(), scope) == (10, "device")
+    gauge.close()
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_the_processes_own_figure_is_preferred(no_context: Any, monkeypatch: pytest.MonkeyPatch, old: bool) -> None:
+    """It is asked of the GPU that torch calls 0, by its uuid, in bytes for older releases of the library."""
+
+    def handle(uuid: Any) -> Any:
+        if old and isinstance(uuid, str):
+            raise TypeError(uuid)
+        return uuid if isinstance(uuid, str) else uuid.decode()
+
+    def processes(found: str) -> Any:
+        return [entry(os.getpid(), 7)] if found == "GPU-aaaa" else []
+
+    library = SimpleNamespace(
+        nvmlInit=lambda: None, nvmlDeviceGetHandleByUUID=handle, nvmlDeviceGetComputeRunningProcesses=processes
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    gauge, scope = driver_gauge("cuda")
+    assert (gauge.peak(), scope) == (7, "process")
+    gauge.close()
+
+
+def test_the_allocators_peaks_are_read_and_reset(no_context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Allocated and reserved are two figures, with one reset."""
+    resets: list[int] = []
+    monkeypatch.setattr(no_context.cuda, "max_memory_allocated", lambda: 5)
+    monkeypatch.setattr(no_context.cuda, "max_memory_reserved", lambda: 6)
+    monkeypatch.setattr(no_context.cuda, "reset_peak_memory_stats", lambda: resets.append(1))
+    allocated, reserved = allocator_gauges("cuda")
+    assert (allocated.peak(), reserved.peak()) == (5, 6)
+    allocated.reset()
+    allocated.close()
+    assert resets == [1]

@@ -233,3 +233,48 @@ def test_settings_of_group_offloading_are_told(tmp_path: Path) -> None:
     group = SimpleNamespace(stream=object(), record_stream=True, low_cpu_mem_usage=False)
     module._diffusers_hook = SimpleNamespace(hooks={"group_offloading": SimpleNamespace(group=group)})
     assert settings_of(module) == {"group_record_stream": "on", "group_stream": "on"}
+
+
+class Flattened(torch.Tensor):
+    """A tensor made of others, as torchao and quanto make them: one byte a number, and a scale for each row."""
+
+    codes: Any
+    scale: Any
+
+    @staticmethod
+    def __new__(cls, codes: Any, scale: Any) -> Any:
+        return torch.Tensor._make_wrapper_subclass(cls, codes.shape, dtype=torch.bfloat16)
+
+    def __init__(self, codes: Any, scale: Any) -> None:
+        self.codes, self.scale = codes, scale
+
+    def __tensor_flatten__(self) -> Any:
+        return ["codes", "scale"], None
+
+    @classmethod
+    def __torch_dispatch__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return args[0]
+
+
+def test_tensors_made_of_others_are_taken_apart() -> None:
+    """What they are made of counts, not what they pretend to be."""
+    module = torch.nn.Module()
+    weight = Flattened(torch.ones(4, 8, dtype=torch.int8), torch.ones(4))
+    module.weight = torch.nn.Parameter(weight, requires_grad=False)
+    component = described(module)
+    assert component.bytes_by_dtype == {"float32": 16, "int8": 32}
+    assert component.quantized_bytes == 48
+    assert state_sha256(module) is not None
+
+
+class GGUFParameter(torch.nn.Parameter):
+    """Named as diffusers names its own."""
+
+
+def test_a_gguf_weight_is_quantized_and_tells_its_kind() -> None:
+    """Packed bytes with a kind that only the parameter knows."""
+    module = torch.nn.Module()
+    module.weight = GGUFParameter(torch.ones(34, dtype=torch.uint8), requires_grad=False)
+    module.weight.quant_type = 8
+    assert described(module).quantized_bytes == 34
+    assert settings_of(module) == {"quant_type": "8"}

@@ -378,3 +378,16 @@ def test_the_clock_of_steps_forgives_what_looking_cost() -> None:
     clock.end()
     assert -5.0 <= clock.seconds()[0] < -4.0
     assert len(clock.seconds()) == 1
+
+
+def test_blocks_on_the_gpu_are_counted_there_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU all blocks are always there, and the count would say nothing."""
+    from suite.render.onlooker import Sight
+
+    probe = probe_of()
+    sight = Sight(blocks=2, blocks_in_all=6, seconds=1.0)
+    probe._seen(sight)
+    assert "blocks" not in probe.counts
+    monkeypatch.setattr(probe.meter, "device", "cuda")
+    probe._seen(sight)
+    assert (probe.counts["blocks on GPU at once"], probe.counts["blocks"]) == (2, 6)

@@ -1,0 +1,139 @@
+"""Tests of the worker's own parts, in this process; that it works as a process is tested with its parent."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from suite.render import worker
+from suite.render.worker import Job, Warnings, crash_of, kind_of, packed
+from suite.rendering import Crash, Picture
+from tests.render import making
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as torch names its own."""
+
+
+class AcceleratorError(RuntimeError):
+    """Named as torch names its own."""
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ValueError("no"), "exception"),
+        (MemoryError(), "out of memory"),
+        (OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "out of memory"),
+        (RuntimeError("CUDA error: out of memory"), "out of memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "out of memory"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), "out of memory"),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), "CUDA error"),
+        (AcceleratorError("device-side assert triggered"), "CUDA error"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "CUDA error"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED"), "CUDA error"),
+        (KeyboardInterrupt(), "interrupted"),
+    ],
+)
+def test_kinds_of_crashes(error: BaseException, kind: str) -> None:
+    """What a reader would do about it differs, so the kind does."""
+    assert kind_of(error) == kind
+
+
+def test_a_crash_has_one_sentence() -> None:
+    """The type and the first line; the type alone where there is no word; the traceback's end beside it."""
+    assert crash_of(ValueError("one\ntwo")).sentence == "ValueError: one"
+    assert crash_of(KeyError()).sentence == "KeyError"
+    with pytest.raises(ValueError, match="no such thing") as raised:
+        making.raises(None)  # type: ignore[arg-type]
+    assert any("in raises" in line for line in crash_of(raised.value).last_lines)
+
+
+def test_a_crash_of_a_part_is_told_with_its_own_kind() -> None:
+    """What killed a process that did a part of the work is what killed the case."""
+    error = RuntimeError("the process for the stage 'decode' died")
+    error.crash = Crash("signal", "SIGSEGV", None, ("last", "words"))  # type: ignore[attr-defined]
+    assert crash_of(error) == Crash("signal", f"RuntimeError: {error}", None, ("last", "words"))
+
+
+def job(tmp_path: Path, *, device: str = "cpu", takes: int | None = None) -> Job:
+    case = making.case(making.full, making.ONE, making.FOUR, device=device)
+    return Job(case, tmp_path, tmp_path, tmp_path, takes)
+
+
+@pytest.mark.parametrize(
+    ("device", "takes", "expected"),
+    [("cpu", None, [2, 1]), ("cuda", None, [2, 2]), ("cpu", 3, [3, 3]), ("cuda", 1, [1, 1])],
+)
+def test_how_often_each_shot_is_rendered(tmp_path: Path, device: str, takes: int | None, expected: list[int]) -> None:
+    """As asked; else twice on a GPU, and on a CPU twice the first."""
+    asked = job(tmp_path, device=device, takes=takes)
+    assert [asked.takes_of(number) for number in (0, 1)] == expected
+
+
+def test_a_packed_job_names_its_folder_before_anything_is_imported(tmp_path: Path) -> None:
+    """The log must be there when the strategy's own module cannot be imported."""
+    surroundings, folder, inner = pickle.loads(packed(job(tmp_path), {"A": "1"}))
+    assert folder == str(tmp_path)
+    assert surroundings["environment"] == {"A": "1"}
+    assert surroundings["path"] == sys.path
+    assert pickle.loads(inner) == job(tmp_path)
+
+
+@pytest.fixture
+def heard() -> Iterator[Warnings]:
+    """A listener that leaves no trace."""
+    with warnings.catch_warnings():
+        found = Warnings()
+        yield found
+    for name in worker.LOGGERS:
+        logging.getLogger(name).removeHandler(found)
+
+
+def test_warnings_are_heard_once_and_handed_out_once(heard: Warnings) -> None:
+    """Repeated ones say nothing new; what is below a warning is none."""
+    for _ in range(3):
+        logging.getLogger("transformers.modeling").warning("old weights")
+    logging.getLogger("transformers.modeling").info("all is well")
+    assert heard.new() == ("transformers.modeling: old weights",)
+    assert heard.new() == ()
+    logging.getLogger("accelerate").error("a hook is missing")
+    assert heard.new() == ("accelerate: a hook is missing",)
+
+
+def test_a_flood_of_warnings_is_bounded(heard: Warnings) -> None:
+    """In number and in length."""
+    for number in range(worker.MOST_WARNINGS + 50):
+        logging.getLogger("torch").warning("%d %s", number, "x" * 1000)
+    told = heard.new()
+    assert len(told) == worker.MOST_WARNINGS
+    assert {len(line) for line in told} == {worker.LONGEST_WARNING}
+
+
+def test_a_picture_is_written_unless_the_first_take_gave_it(tmp_path: Path) -> None:
+    """Equal pictures share a file, others get one of their own."""
+    first: dict[int, Picture] = {}
+    grey, red = Image.new("RGB", (8, 4), "grey"), Image.new("RGB", (8, 4), "red")
+    kept = [worker._keep(tmp_path, making.ONE, take, 0, image, first) for take, image in enumerate((grey, grey, red))]
+    assert [picture.file for picture in kept] == ["one-0.png", "one-0.png", "one-0-take2.png"]
+    assert (kept[0].height, kept[0].width, kept[0].mode) == (4, 8, "RGB")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one-0-take2.png", "one-0.png"]
+
+
+def test_a_name_that_a_library_no_longer_has_is_missed_later() -> None:
+    """Importing everything must not fail for what this case may not need."""
+    worker._touch(SimpleNamespace(), "FluxPipeline")
+
+
+def test_a_system_without_prctl_goes_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside of Linux a worker may outlive its parent; it works all the same."""
+    monkeypatch.setattr("ctypes.CDLL", lambda name: SimpleNamespace())
+    worker._die_with_parent()
