@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 from skimage.transform import warp
 
-from suite.subjects.miniature import backdrops, captions, drawing, reader, scenes
+from suite.subjects.miniature import backdrops, captions, drawing, places, reader, scenes
 from suite.subjects.miniature.captions import BLOG_PROMPT
 from suite.subjects.miniature.drawing import Picture
 from suite.subjects.miniature.reader import Finding, Reading, Seen
@@ -148,7 +148,7 @@ def test_a_reading_tells_where_and_how_large() -> None:
     assert 0.6 < fox.confidence <= 1.0
 
 
-@pytest.mark.parametrize(("setting", "night"), reader._places())
+@pytest.mark.parametrize(("setting", "night"), places.places())
 def test_the_place_is_read(setting: str, night: bool) -> None:
     """Every setting is told by day and by night, with a thing in it."""
     reading = reader.read(_draw(_scene(_group("fox", "grey", 0.5), setting=setting, night=night), size=128))
@@ -188,7 +188,7 @@ def test_what_is_no_drawing_shows_nothing(name: str) -> None:
 
 def test_an_empty_backdrop_holds_no_things() -> None:
     """Hills, dunes, trunks and waves are not mistaken for things."""
-    for setting, night in reader._places():
+    for setting, night in places.places():
         assert reader.read(backdrops.backdrop(setting, night=night, seed=7, width=160, height=160)).things == ()
 
 
