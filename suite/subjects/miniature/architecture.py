@@ -198,6 +198,7 @@ def build(sizes: Sizes, folder: Path, *, seed: int) -> FluxPipeline:
         vae = AutoencoderKL.from_config(vae_config(sizes))
         clip = CLIPTextModel(CLIPTextConfig(**clip_config(sizes, vocabulary=len(clip_tokenizer))))
         t5 = T5EncoderModel(T5Config(**t5_config(sizes, vocabulary=len(t5_tokenizer))))
+        favour_neighbours(t5)
         t5.set_input_embeddings(t5.shared)  # one matrix, whatever the version thinks of untied embeddings
     scheduler = FlowMatchEulerDiscreteScheduler.from_config(scheduler_config())
     return FluxPipeline(
@@ -224,6 +225,24 @@ def _initialise(transformer: torch.nn.Module) -> None:
             torch.nn.init.xavier_uniform_(module.weight)
         torch.nn.init.zeros_(module.bias)
     kill_dead_channels(transformer)
+
+
+def favour_neighbours(t5: torch.nn.Module) -> None:
+    """Let T5's heads start by looking one word back, one word ahead, nearby and afar, in turn.
+
+    Its learned bias is the only thing that tells the order of words; from random values it takes a long time to.
+    """
+    import torch
+
+    table = t5.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight
+    half = table.shape[0] // 2  # the first half of the buckets looks back, the second ahead
+    away = torch.arange(half, dtype=torch.float32)
+    slopes = ((1.0, -1), (1.0, 1), (0.5, 0), (0.1, 0))
+    with torch.no_grad():
+        for head in range(table.shape[1]):
+            slope, step = slopes[head % len(slopes)]
+            back, ahead = (away + step).abs(), (away - step).abs()
+            table[:, head] = -slope * torch.cat([back, ahead])
 
 
 def kill_dead_channels(transformer: torch.nn.Module) -> None:

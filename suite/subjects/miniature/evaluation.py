@@ -79,8 +79,8 @@ def render_held_out(pipeline: FluxPipeline, *, count: int, batch: int = 50) -> I
 def sheet(pictures: Iterable[Picture], titles: Sequence[str], *, columns: int, width: int = 0) -> Image.Image:
     """A contact sheet: every picture with its title below."""
     images = [Image.fromarray(picture) for picture in pictures]
-    if width:
-        images = [image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS) for image in images]
+    for image in images if width else ():
+        image.thumbnail((width, width), Image.Resampling.LANCZOS)
     wide, tall = max(image.width for image in images), max(image.height for image in images)
     lines = [textwrap.wrap(title, max(12, wide // 6)) for title in titles]
     below = 12 * max(map(len, lines)) + 6
@@ -138,8 +138,57 @@ def ablations(pipeline: FluxPipeline) -> dict[str, dict[str, Any]]:
 # The table
 
 
+@dataclass(frozen=True)
+class Score:
+    """How often the reader found what was asked, of one kind of question about one kind of thing."""
+
+    about: str
+    kind: str
+    found: int
+    asked: int
+
+
+def read_pictures(out: Path, *, count: int) -> list[reader.Finding]:
+    """Everything the captions ask of the pictures that `write_pictures` left."""
+    findings: list[reader.Finding] = []
+    for index, caption in enumerate(held_out(count=count)):
+        path = out / "held-out" / f"{index:03d}.png"
+        if not path.is_file():
+            raise Refusal(f"{path} is missing; render it first, without --reading.")
+        reading = reader.read(np.asarray(Image.open(path).convert("RGB")))
+        findings += reader.compare(reading, captions.parse(caption))
+    return findings
+
+
+def scores(findings: Iterable[reader.Finding]) -> list[Score]:
+    asked: Counter[tuple[str, str]] = Counter()
+    found: Counter[tuple[str, str]] = Counter()
+    for finding in findings:
+        for kind in (finding.kind, "all"):
+            asked[finding.about, kind] += 1
+            found[finding.about, kind] += finding.found
+    return [Score(about, kind, found[about, kind], number) for (about, kind), number in sorted(asked.items())]
+
+
+ABOUT = ("thing", "colour", "count", "side", "relation", "setting", "time")
+
+
+def table(results: Sequence[Score]) -> str:
+    """One row for each kind, one column for each question, in Markdown."""
+    cells = {(score.about, score.kind): f"{score.found}/{score.asked}" for score in results}
+    kinds = sorted({score.kind for score in results}, key=lambda kind: (kind == "all", kind))
+    lines = ["| | " + " | ".join(ABOUT) + " |", "| --- |" + " --- |" * len(ABOUT)]
+    lines += ["| " + " | ".join([kind, *(cells.get((about, kind), "") for about in ABOUT)]) + " |" for kind in kinds]
+    return "\n".join(lines)
+
+
 def report(out: Path, *, count: int) -> None:
-    raise Refusal("Reading is not written yet.")
+    """Write what the reader found as `table.md` and `scores.json`."""
+    results = scores(read_pictures(out, count=count))
+    text = table(results)
+    (out / "table.md").write_text(text + "\n", encoding="utf-8")
+    (out / "scores.json").write_text(json.dumps([vars(score) for score in results], indent=1) + "\n", encoding="utf-8")
+    print(text)
 
 
 # The command

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from suite.refusal import Refusal
 from suite.subjects.miniature import architecture, captions, tokenizers
 from suite.subjects.miniature.architecture import MINIATURE, TOY, Sizes
-from suite.subjects.miniature.training import data, flow, vae
+from suite.subjects.miniature.training import data, flow, grammar, vae
 from suite.subjects.miniature.training.journal import Journal
 from suite.subjects.miniature.training.optimisation import Masters
 from suite.subjects.miniature.training.together import agreed, processes, rank, spread
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 STAGES = ("all", "vae", "flow")
 VAE_SHARE = 0.25  # of a run that trains both stages
-STATE, MASTERS = "state.json", "masters.safetensors"
+STATE, MASTERS = "training.json", "masters.safetensors"
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Progress:
 
     seed: int
     vae_done: bool = False
+    neighbours: bool = False  # whether T5 began with heads that favour neighbours; the first weights did not
     vae_minutes: float = 0.0
     flow_minutes: float = 0.0
     flow_steps: int = 0
@@ -70,6 +71,9 @@ def train(order: Order) -> None:
     folder = order.out / "pipeline"
     modules = _modules(order, sizes, folder)
     progress = _progress(order)
+    if not progress.neighbours:
+        architecture.favour_neighbours(modules["text_encoder_2"])
+        progress.neighbours = True
     journal = Journal(every=0.5 if order.toy else 15.0)
     journal.lines = progress.lines
     progress.machine.append(_machine(modules["transformer"]))
@@ -164,7 +168,7 @@ def _train_flow(order: Order, modules: Any, source: data.Stream, journal: Journa
     small: dict[str, Any] = {"tokens": 600, "text_lengths": {32: 1.0}} if order.toy else {}
     seconds = agreed(60 * max(0.0, order.minutes - vae_minutes), vae.first_weight(modules["vae"]))
     budget = flow.Budget(seconds, done=done, goal=60 * order.goal, **small)
-    learners = flow.Learners(*(modules[name] for name in ("transformer", "text_encoder", "text_encoder_2")))
+    learners = _learners(modules)
     masters = Masters(learners.named(), rate=flow.RATE, hidden=flow.HIDDEN)
     _restore(order, masters, progress)
     modules["vae"].requires_grad_(False)
@@ -173,11 +177,17 @@ def _train_flow(order: Order, modules: Any, source: data.Stream, journal: Journa
     progress.flow_minutes += (time.monotonic() - start) / 60
     progress.flow_steps = masters.steps
     progress.scenes_drawn += drawn * processes()
-    for name, module in learners.named().items():
-        module.load_state_dict(masters.averaged(name), strict=False)
+    for name in flow.PIPELINE_PARTS:
+        modules[name].load_state_dict(masters.averaged(name), strict=False)
     _write(order.out, modules, TOY if order.toy else MINIATURE, progress)
     if rank() == 0:
         architecture.save_exactly(masters.state(), order.out / MASTERS)
+
+
+def _learners(modules: Any) -> flow.Learners:
+    text = vae.first_weight(modules["text_encoder_2"])
+    examiner = grammar.examiner(text.shape[1]).to(text)
+    return flow.Learners(*(modules[name] for name in flow.PIPELINE_PARTS), examiner)
 
 
 def _restore(order: Order, masters: Masters, progress: Progress) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from suite.subjects.miniature.training import grammar
 from suite.subjects.miniature.training.data import T5_LENGTH, Drawn, Frame, Stream
 from suite.subjects.miniature.training.journal import Journal
 from suite.subjects.miniature.training.optimisation import Masters, rate_at
@@ -23,9 +24,11 @@ WARMUP, DECAY = 200, 0.5  # steps in which the learning rate rises, and the last
 LOOK_EVERY = 200  # steps between two looks at whether the loss is still a number
 TOKENS = 80_000  # of one step on one device, text and picture together
 HIDDEN = r"blocks\.\d+\.(?!norm)|SelfAttention\.[qkvo]\.|DenseReluDense|self_attn|\.mlp\."  # matrices within blocks, no modulation
-TEXT_LENGTHS = {64: 0.55, 128: 0.1, 256: 0.12, 512: 0.23}  # FluxPipeline pads to max_sequence_length, 512 if not told
+TEXT_LENGTHS = {64: 0.65, 128: 0.08, 256: 0.09, 512: 0.18}  # FluxPipeline pads to max_sequence_length, 512 if not told
 UNIFORM_SHARE = 0.15  # of the noise levels are uniform, the rest logit-normal, as Stable Diffusion 3 found best
 RING_BYTES = 4 << 30
+GRAMMAR_WEIGHT = 0.1
+PIPELINE_PARTS = ("transformer", "text_encoder", "text_encoder_2")
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,10 @@ class Learners:
     transformer: nn.Module
     text_encoder: nn.Module
     text_encoder_2: nn.Module
+    examiner: nn.Module  # of the side task; no part of the pipeline
 
     def named(self) -> dict[str, nn.Module]:
-        return {name: getattr(self, name) for name in ("transformer", "text_encoder", "text_encoder_2")}
+        return {name: getattr(self, name) for name in (*PIPELINE_PARTS, "examiner")}
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ class Store:
         picture = to_pixels(drawn, like)
         parts = picture.split(max(1, 16 * 65536 // (drawn.frame.width * drawn.frame.height)))
         latents = torch.cat([normalised_latents(self.vae, part) for part in parts]).to(like.dtype)
-        given = {"guidance": drawn.guidance, "clip": drawn.clip, "t5": drawn.t5}
+        given = {"guidance": drawn.guidance, "clip": drawn.clip, "t5": drawn.t5, "nouns": drawn.nouns}
         return {"latents": latents, **{name: torch.from_numpy(value).to(like.device) for name, value in given.items()}}
 
 
@@ -131,6 +135,16 @@ class Batch:
     guidance: Tensor
     clip: Tensor
     t5: Tensor
+    nouns: Tensor
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One step's losses: what is minimised, the velocity's error alone, and the share of nouns understood."""
+
+    loss: Tensor
+    error: Tensor
+    understood: Tensor
 
 
 def train(learners: Learners, vae: nn.Module, source: Stream, journal: Journal, *, budget: Budget, masters: Masters) -> int:
@@ -148,13 +162,14 @@ def train(learners: Learners, vae: nn.Module, source: Stream, journal: Journal, 
             store.absorb(wait=False)
         progress = budget.progress(passed)
         batch = _batch(store, rng, budget=budget, progress=progress)
-        value = loss(learners, batch)
-        value.backward()
+        lesson = learn(learners, batch)
+        lesson.loss.backward()
         share = rate_at(progress, steps=masters.steps - first, warmup=WARMUP, decay=DECAY)
         norm = masters.step(share * guard.caution)
-        journal.note("flow", step=masters.steps, samples=len(batch.latents), loss=value, gradient=norm)
+        figures = {"loss": lesson.error, "understood": lesson.understood, "gradient": norm}
+        journal.note("flow", step=masters.steps, samples=len(batch.latents), **figures)
         if masters.steps % LOOK_EVERY == 0:
-            guard.look(value.detach().clone())
+            guard.look(lesson.loss.detach().clone())
     return store.drawn
 
 
@@ -189,7 +204,7 @@ def _batch(store: Store, rng: np.random.Generator, *, budget: Budget, progress: 
     turn = torch.randint(rows["clip"].shape[1], (number,), device=rows["clip"].device)
     each = torch.arange(number, device=turn.device)
     clip, t5 = rows["clip"][each, turn].long(), rows["t5"][each, turn].long()
-    return Batch(frame, rows["latents"], rows["guidance"], clip, _padded(t5, length))
+    return Batch(frame, rows["latents"], rows["guidance"], clip, _padded(t5, length), rows["nouns"][each, turn])
 
 
 def _padded(ids: Tensor, length: int) -> Tensor:
@@ -198,7 +213,7 @@ def _padded(ids: Tensor, length: int) -> Tensor:
     return ids[:, :length] if length <= T5_LENGTH else pad(ids, (0, length - T5_LENGTH))
 
 
-def loss(learners: Learners, batch: Batch) -> Tensor:
+def learn(learners: Learners, batch: Batch) -> Lesson:
     """Mean squared error of the velocity, at noise levels drawn as densely as the sampler visits them."""
     import torch
 
@@ -206,17 +221,19 @@ def loss(learners: Learners, batch: Batch) -> Tensor:
     noise = torch.randn_like(clean)
     sigma = noise_levels(len(clean), tokens=clean.shape[1], device=clean.device)
     mixed = (1 - sigma[:, None, None]) * clean + sigma[:, None, None] * noise
-    velocity = predict(learners, batch, mixed=mixed, sigma=sigma)
-    return (velocity.float() - (noise - clean)).square().mean()
+    text = learners.text_encoder_2(batch.t5)[0]
+    velocity = predict(learners, batch, text=text, mixed=mixed, sigma=sigma)
+    error = (velocity.float() - (noise - clean)).square().mean()
+    answers = grammar.examine(learners.examiner, text, batch.nouns)
+    return Lesson(error + GRAMMAR_WEIGHT * answers.loss, error, answers.right)
 
 
-def predict(learners: Learners, batch: Batch, *, mixed: Tensor, sigma: Tensor) -> Tensor:
+def predict(learners: Learners, batch: Batch, *, text: Tensor, mixed: Tensor, sigma: Tensor) -> Tensor:
     """The transformer's answer, with every input rounded as FluxPipeline rounds it."""
     import torch
 
     dtype = first_weight(learners.transformer).dtype
     pooled = learners.text_encoder(batch.clip).pooler_output
-    text = learners.text_encoder_2(batch.t5)[0]
     picture_ids = position_ids(batch.latents.shape[2] // 2, batch.latents.shape[3] // 2, like=pooled)
     answer = learners.transformer(
         hidden_states=mixed.to(dtype),
