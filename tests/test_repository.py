@@ -136,7 +136,9 @@ def test_heavy_libraries_are_imported_late(path: Path) -> None:
 
 def test_judging_needs_no_torch() -> None:
     """The command line, the judge and the report can be imported where torch and diffusers are not installed."""
-    code = "import sys; sys.modules.update(dict.fromkeys(('torch', 'diffusers', 'transformers'))); import suite.__main__"
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('torch', 'diffusers', 'transformers'))); import suite.__main__"
+    )
     python(code + "; import suite.judge, suite.report")
 
 
