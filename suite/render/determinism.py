@@ -14,6 +14,7 @@ ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "TOKENIZERS_PARALLELISM": "false",
+    "OMP_WAIT_POLICY": "PASSIVE",  # else threads spin while they wait: on a busy machine a case takes ten times as long
 }
 
 # On a CPU the number of threads decides where a batch is split, and bfloat16 rounds differently there: the same for
