@@ -116,12 +116,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--runs", default="runs", metavar="FOLDER", help="where run folders are put (default: runs)")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    if config.getoption("numprocesses", None) and config.option.dist == "no":
-        config.option.dist = "loadgroup"  # what is asked of one case stays in one process
-
-
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     machine = detect()
@@ -199,18 +193,32 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" not in metafunc.fixturenames:
         return
     plan, ledger = metafunc.config.stash[PLAN], metafunc.config.stash[LEDGER]
-    grouped = metafunc.config.pluginmanager.has_plugin("xdist")
     ledger.asked = True
-    parameters = [pytest.param(case, id=case.id, marks=_marks(case, grouped=grouped)) for case in plan.chosen]
+    parameters = [pytest.param(case, id=case.id, marks=_marks(case)) for case in plan.chosen]
     metafunc.parametrize("case", parameters, indirect=True, scope="session")
 
 
-def _marks(case: Case, *, grouped: bool) -> list[pytest.MarkDecorator]:
+def _marks(case: Case) -> list[pytest.MarkDecorator]:
     names = [case.strategy.family]
     names += ["gpu"] if case.device == "cuda" else []
     names += ["slow"] if case.strategy.slow else []
-    marks = [getattr(pytest.mark, name) for name in names]
-    return [*marks, pytest.mark.xdist_group(case.id)] if grouped else marks
+    return [getattr(pytest.mark, name) for name in names]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """What is asked of one case stays in one of xdist's processes.
+
+    Its own marks for that, xdist_group, have no effect in pytest 9.2."""
+    if config.option.dist != "load":
+        return None  # somebody asked for something else
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByCase(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid.partition("[")[2] or nodeid
+
+    return ByCase(config, log)
 
 
 # Running
