@@ -134,10 +134,12 @@ def test_a_four_bit_layer_shows_codes_scales_and_settings() -> None:
 
 
 def test_double_quantization_shows_its_nested_scales() -> None:
-    """The scales are bytes themselves, with scales of their own."""
+    """The scales are bytes themselves, with a table, an offset and one scale of their own for each 256 of them."""
     component = described(torch.nn.Sequential(four_bit(double=True)))
     assert component.settings["double_quant"] == "True"
     assert component.bytes_by_dtype["uint8"] == 128 * 128 // 2 + 128 * 128 // 64
+    assert component.bytes_by_dtype["float32"] == (16 + 256 + 1 + 1) * 4
+    assert component.quantized_bytes == component.total_bytes - 128 * 2
 
 
 def test_an_int8_layer_shows_its_scales_before_and_after_its_first_use() -> None:
