@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -43,21 +44,24 @@ def place_of(picture: Picture) -> Place | None:
     small = np.asarray(Image.fromarray(picture).resize(SAMPLE, Image.Resampling.BOX)).astype(np.float32)
     if small.std(axis=(0, 1)).max() < PLAIN:
         return None
-    trials = [(*place, saturation) for place in places() for saturation in SATURATIONS]
-    strangeness, (setting, night, rough) = min((_strangeness(small, *trial), trial) for trial in trials)
-    if strangeness > STRANGE:
+    away = _away(small, _examples())
+    which = np.unravel_index(int(np.minimum(away, FAR).mean(axis=-1).argmin()), away.shape[:3])
+    nearest = away[which]
+    bare = nearest < FAR / 2
+    if float(np.minimum(nearest, FAR).mean()) > STRANGE * FAR or bare.sum() < FEW:
         return None
-    shown = _backdrops(setting, night=night, saturation=rough)
-    nearest = int(np.abs(small[None] - shown).mean(axis=-1).clip(0, FAR).mean(axis=(1, 2)).argmin())
-    bare = np.abs(small - shown[nearest]).mean(axis=-1) < FAR / 2
-    if bare.sum() < FEW:
-        return None
-    norm = _backdrops(setting, night=night, saturation=1.0)[nearest][bare]
-    saturation = _saturation(small[bare], norm, rough=rough)
+    return _measured(small.reshape(-1, 3)[bare], which, bare)
+
+
+def _measured(seen: Floats, which: Sequence[np.intp], bare: NDArray[np.bool_]) -> Place | None:
+    """The place of an example, with saturation and tint from those samples that show it bare."""
+    index, step, seed = (int(one) for one in which)
+    shown, norm = (_examples()[index, k, seed].T[bare] for k in (step, SATURATIONS.index(1.0)))
+    saturation = _saturation(seen, norm, rough=SATURATIONS[step])
     if saturation < PALEST:
         return None
-    gain = (small[bare] * shown[nearest][bare]).sum(axis=0) / (shown[nearest][bare] ** 2).sum(axis=0)
-    return Place(setting, night, saturation, np.clip(gain, 0.8, 1.25).astype(np.float32))
+    gain = (seen * shown).sum(axis=0) / (shown**2).sum(axis=0)
+    return Place(*places()[index], saturation, np.clip(gain, 0.8, 1.25).astype(np.float32))
 
 
 def _saturation(shown: Floats, norm: Floats, *, rough: float) -> float:
@@ -71,21 +75,23 @@ def places() -> tuple[tuple[str, bool], ...]:
     return tuple((name, night) for name in SETTINGS for night in (False, True) if name != MAGIC or night)
 
 
-def _strangeness(small: Floats, setting: str, night: bool, saturation: float) -> float:
-    """Mean distance from the nearest of a few examples of the backdrop, things and all, capped per pixel."""
-    examples = _backdrops(setting, night=night, saturation=saturation)
-    away = np.minimum(np.abs(small[None] - examples).mean(axis=-1), FAR) / FAR
-    return float(away.mean(axis=(1, 2)).min())
+def _away(small: Floats, examples: Floats) -> Floats:
+    """Mean distance of the channels, of each sample from that of each example."""
+    red, green, blue = (np.abs(examples[..., c, :] - small[..., c].ravel()) for c in range(3))
+    return np.asarray((red + green + blue) / np.float32(3))
 
 
-@lru_cache(maxsize=256)
-def _backdrops(setting: str, *, night: bool, saturation: float) -> Floats:
-    width, height = SAMPLE
-    pictures = []
-    for seed in range(8):
-        picture = saturated(backdrop(setting, night=night, seed=seed, width=96, height=96), saturation=saturation)
-        pictures.append(np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX)))
-    return np.stack(pictures).astype(np.float32)
+@lru_cache(maxsize=1)
+def _examples() -> Floats:
+    """Backdrops by place, saturation and seed, sampled coarsely, channels before samples."""
+    pictures = [[_sampled(setting, night=night, seed=seed) for seed in range(8)] for setting, night in places()]
+    levels = [[[saturated(one, saturation=by) for one in row] for by in SATURATIONS] for row in pictures]
+    return np.moveaxis(np.array(levels, dtype=np.float32).reshape(len(levels), len(SATURATIONS), 8, -1, 3), -1, -2)
+
+
+def _sampled(setting: str, *, night: bool, seed: int) -> Picture:
+    picture = backdrop(setting, night=night, seed=seed, width=96, height=96)
+    return np.asarray(Image.fromarray(picture).resize(SAMPLE, Image.Resampling.BOX))
 
 
 @lru_cache(maxsize=64)
@@ -103,13 +109,14 @@ OTHER = 27.0  # levels away from every colour of the backdrop that make a pixel 
 def solid(picture: Floats, place: Place) -> Floats:
     """1 for pixels that do not belong to the backdrop, else 0."""
     height = picture.shape[0] - 2 * MARGIN
-    colours = np.pad(
-        palettes(place.setting, night=place.night, height=height), ((MARGIN, MARGIN), (0, 0), (0, 0)), "edge"
-    )
-    nearest = np.full(picture.shape[:2], np.inf, dtype=np.float32)
+    colours = palettes(place.setting, night=place.night, height=height)
+    colours = np.pad(colours, ((MARGIN, MARGIN), (0, 0), (0, 0)), "edge")
+    planes = [np.ascontiguousarray(picture[..., c]) for c in range(3)]
+    other = np.ones(picture.shape[:2], dtype=bool)
     for k in range(colours.shape[1]):
-        nearest = np.minimum(nearest, np.abs(picture - colours[:, None, k]).max(axis=-1))
-    return (nearest > OTHER).astype(np.float32)
+        red, green, blue = (np.abs(plane - colours[:, k, c, None]) > OTHER for c, plane in enumerate(planes))
+        other &= red | green | blue
+    return other.astype(np.float32)
 
 
 def plain(picture: Picture, place: Place) -> Floats:

@@ -139,7 +139,8 @@ class _Spectra:
         self.squares = np.fft.rfft2((seen**2).sum(axis=-1), s=self.size)
 
     def of(self, kernel: Floats) -> Waves:
-        return np.asarray(np.conj(np.fft.rfft2(kernel, s=self.size)))
+        rows = np.fft.rfft(kernel, n=self.size[1], axis=1)  # the kernel's few rows only: the rest is zero
+        return np.asarray(np.conj(np.fft.fft(rows, n=self.size[0], axis=0)))
 
     def back(self, waves: Waves, kernel: Floats) -> Floats:
         """The correlation at every offset where the kernel lies inside the picture."""
