@@ -228,6 +228,11 @@ GONE: list[tuple[str, Inventory, str]] = [
         "transformer: 0.0% of its bytes are on cuda during the call, 90% are due",
     ),
     (
+        "group-offload-block",
+        changed(*group_offloaded(leaves=True)),
+        "transformer: carries 78 GroupOffloadingHook hooks, fewer than its 62 linear layers are due",
+    ),
+    (
         "group-offload-block-stream",
         changed(*group_offloaded()),
         "transformer: its group_stream is not set, on is due",

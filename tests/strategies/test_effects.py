@@ -57,7 +57,8 @@ def test_every_strategy_that_needs_a_gpu_is_seen_without_its_effect() -> None:
 
 def test_placement_is_not_asked_of_a_cpu() -> None:
     """On a CPU there is one place only."""
-    assert Placed("cuda").complaint(plain(), device="cpu") is None
+    assert Placed("cpu").complaint(plain(), device="cuda") is not None
+    assert Placed("cpu").complaint(plain(), device="cpu") is None
 
 
 def test_a_count_that_only_a_gpu_takes_is_not_asked_of_a_cpu() -> None:
