@@ -294,7 +294,7 @@ def save(modules: Mapping[str, torch.nn.Module], sizes: Sizes, folder: Path) -> 
 
 
 def _rows(encoder: torch.nn.Module) -> int:
-    embedding = encoder.get_input_embeddings()  # type: ignore[operator]
+    embedding = encoder.get_input_embeddings()
     return int(embedding.weight.shape[0])
 
 

@@ -50,7 +50,9 @@ def load(folder: Path, *, device: str) -> FluxPipeline:
     return pipeline
 
 
-def render(pipeline: FluxPipeline, prompts: Sequence[str], *, size: Size, seeds: Sequence[int], **other: Any) -> list[Picture]:
+def render(
+    pipeline: FluxPipeline, prompts: Sequence[str], *, size: Size, seeds: Sequence[int], **other: Any
+) -> list[Picture]:
     """One picture for each prompt, from noise of its own seed, made on the CPU so that every machine starts alike."""
     import torch
 
@@ -151,7 +153,7 @@ class Score:
 def read_pictures(out: Path, *, count: int) -> list[reader.Finding]:
     """Everything the captions ask of the pictures that `write_pictures` left."""
     findings: list[reader.Finding] = []
-    for index, caption in enumerate(held_out(count=count)):
+    for index, (_, caption) in enumerate(held_out_scenes(count=count, seed=SEED)):
         path = out / "held-out" / f"{index:03d}.png"
         if not path.is_file():
             raise Refusal(f"{path} is missing; render it first, without --reading.")
@@ -214,7 +216,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--out", type=Path, required=True, help="folder for pictures and table")
     result.add_argument("--count", type=int, default=200, help="held-out captions (default 200)")
     result.add_argument("--device", default="cpu")
-    result.add_argument("--quick", action="store_true", help="held-out captions alone, no sheet of inputs, no blog picture")
+    result.add_argument("--quick", action="store_true", help="no sheet of inputs and no blog picture")
     result.add_argument("--pictures", action="store_true", help="render only; read them later, with --reading")
     result.add_argument("--reading", action="store_true", help="read pictures that --pictures left in the out folder")
     return result

@@ -6,6 +6,7 @@ import json
 import re
 import struct
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def merge_words(words: Iterable[str]) -> list[tuple[str, str]]:
 
 def _merged(symbols: list[str], ranks: dict[tuple[str, str], int]) -> list[str]:
     while True:
-        pairs = [pair for pair in zip(symbols, symbols[1:], strict=False) if pair in ranks]
+        pairs = [pair for pair in pairwise(symbols) if pair in ranks]
         if not pairs:
             return symbols
         symbols = _joined(symbols, min(pairs, key=ranks.__getitem__))
@@ -164,7 +165,8 @@ def sentencepiece_model(pieces: list[tuple[str, float]]) -> bytes:
         _message(1, _message(1, piece.encode()) + _float(2, score) + _number(3, kinds.get(piece, normal)))
         for piece, score in pieces
     )
-    trainer = _number(3, 1) + _number(4, len(pieces)) + _number(40, 2) + _number(41, -1) + _number(42, 1) + _number(43, 0)
+    ids = {40: 2, 41: -1, 42: 1, 43: 0}  # unknown, beginning (there is none), end, padding
+    trainer = _number(3, 1) + _number(4, len(pieces)) + b"".join(_number(*pair) for pair in ids.items())
     normalizer = _message(1, b"identity") + _number(3, 1) + _number(4, 1) + _number(5, 1)
     return body + _message(2, trainer) + _message(3, normalizer)
 

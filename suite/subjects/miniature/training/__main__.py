@@ -19,8 +19,12 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--resume", type=Path, help="go on from an out folder, maybe the same one")
     result.add_argument("--stage", choices=STAGES, default="all", help="the autoencoder, the rest, or both (default)")
     result.add_argument("--goal", type=float, default=0.0, help="minutes of the whole training, over several runs")
-    result.add_argument("--vae-minutes", type=float, default=0.0, help="minutes for the autoencoder (default: a quarter)")
-    result.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="drawing processes for each device")
+    result.add_argument(
+        "--vae-minutes", type=float, default=0.0, help="minutes for the autoencoder (default: a quarter)"
+    )
+    result.add_argument(
+        "--workers", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="drawing processes for each device"
+    )
     result.add_argument("--processes", type=int, default=0, help="devices to train on (default: every GPU)")
     result.add_argument("--seed", type=int, default=0)
     result.add_argument("--toy", action="store_true", help="tiny shapes: tries every part in seconds on a CPU")

@@ -187,7 +187,8 @@ def _train_flow(order: Order, modules: Any, source: data.Stream, journal: Journa
 def _learners(modules: Any) -> flow.Learners:
     text = vae.first_weight(modules["text_encoder_2"])
     examiner = grammar.examiner(text.shape[1]).to(text)
-    return flow.Learners(*(modules[name] for name in flow.PIPELINE_PARTS), examiner)
+    parts = {name: modules[name] for name in flow.PIPELINE_PARTS}
+    return flow.Learners(**parts, examiner=examiner)
 
 
 def _restore(order: Order, masters: Masters, progress: Progress) -> None:

@@ -1,4 +1,4 @@
-"""The second stage: the transformer and both text encoders learn, together and from nothing, to draw what captions ask."""
+"""The second stage: the transformer and both text encoders learn, from nothing, to draw what captions ask."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from suite.subjects.miniature.training.together import Clock, average
 from suite.subjects.miniature.training.vae import first_weight, normalised_latents, to_pixels
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
 RATE = 1e-3
 WARMUP, DECAY = 200, 0.5  # steps in which the learning rate rises, and the last share of the time in which it falls
 LOOK_EVERY = 200  # steps between two looks at whether the loss is still a number
 TOKENS = 80_000  # of one step on one device, text and picture together
-HIDDEN = r"blocks\.\d+\.(?!norm)|SelfAttention\.[qkvo]\.|DenseReluDense|self_attn|\.mlp\."  # matrices within blocks, no modulation
+# Matrices within blocks, except those that modulate.
+HIDDEN = r"blocks\.\d+\.(?!norm)|SelfAttention\.[qkvo]\.|DenseReluDense|self_attn|\.mlp\."
 TEXT_LENGTHS = {64: 0.65, 128: 0.08, 256: 0.09, 512: 0.18}  # FluxPipeline pads to max_sequence_length, 512 if not told
 UNIFORM_SHARE = 0.15  # of the noise levels are uniform, the rest logit-normal, as Stable Diffusion 3 found best
 RING_BYTES = 4 << 30
@@ -147,7 +147,9 @@ class Lesson:
     understood: Tensor
 
 
-def train(learners: Learners, vae: nn.Module, source: Stream, journal: Journal, *, budget: Budget, masters: Masters) -> int:
+def train(
+    learners: Learners, vae: nn.Module, source: Stream, journal: Journal, *, budget: Budget, masters: Masters
+) -> int:
     """Train for this long; the averaged weights stay in `masters`. Returns how many scenes were drawn for it."""
     store = Store(vae, source)
     frames = source.plan.frames

@@ -160,7 +160,7 @@ def orthogonal(matrices: Tensor) -> Tensor:
 
 
 def rate_at(progress: float, *, steps: int, warmup: int, decay: float) -> float:
-    """Share of the peak learning rate: a linear warm-up in steps, then flat, then a cosine over the last `decay` of time."""
+    """Share of the peak learning rate: a warm-up in steps, then flat, then a cosine over the last `decay` of time."""
     warm = min(1.0, (steps + 1) / warmup)
     if decay <= 0 or progress <= 1 - decay:
         return warm

@@ -28,7 +28,7 @@ def processes() -> int:
 def _several() -> bool:
     import torch.distributed as dist
 
-    return dist.is_available() and dist.is_initialized()
+    return bool(dist.is_available() and dist.is_initialized())
 
 
 def average(tensors: Sequence[Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""The first stage: an autoencoder of storybook pictures whose latents have the mean and spread that FLUX.1-dev's have."""
+"""The first stage: an autoencoder of storybook pictures, its latents spread as FLUX.1-dev expects them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from suite.subjects.miniature.training.optimisation import Masters, rate_at
 from suite.subjects.miniature.training.together import Clock, average
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
 RATE = 1e-3
@@ -44,7 +43,7 @@ def train(
             whitened += 1
             _whiten_now(vae, masters, pictures)
             if whitened == len(WHITEN_AT):
-                vae.encoder.requires_grad_(False)  # type: ignore[union-attr]
+                vae.encoder.requires_grad_(False)
         picture = next(pictures)
         loss, error = _loss(vae, picture, polishing=whitened == len(WHITEN_AT))
         loss.backward()
@@ -87,7 +86,7 @@ def _loss(vae: nn.Module, picture: Tensor, *, polishing: bool) -> tuple[Tensor, 
     latents = mean + noise * (POLISH_NOISE if polishing else deviation)
     if not polishing and random.random() < COARSE_SHARE:
         latents, picture = avg_pool2d(latents, 2), avg_pool2d(picture, 2)
-    decoded = vae.decoder(_denormalised(vae, latents)).float()  # type: ignore[operator]
+    decoded = vae.decoder(_denormalised(vae, latents)).float()
     target = picture.float()
     loss = _distance(decoded, target)
     if not polishing:
@@ -100,7 +99,7 @@ def _moments(vae: nn.Module, picture: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and deviation of the latents, normalised as the pipeline does."""
     import torch
 
-    mean, variance = vae.encoder(picture).float().chunk(2, dim=1)  # type: ignore[operator]
+    mean, variance = vae.encoder(picture).float().chunk(2, dim=1)
     scale, shift = vae.config.scaling_factor, vae.config.shift_factor
     return (mean - shift) * scale, torch.exp(0.5 * variance.clamp(-20, 10)) * scale
 
@@ -126,7 +125,7 @@ def _distance(decoded: Tensor, target: Tensor) -> Tensor:
 
     wrong = decoded - target
     loss = wrong.abs().mean() + SQUARED_WEIGHT * wrong.square().mean()
-    loss = loss + (wrong[..., 1:] - wrong[..., :-1]).abs().mean() + (wrong[..., 1:, :] - wrong[..., :-1, :]).abs().mean()
+    loss = loss + wrong.diff(dim=-1).abs().mean() + wrong.diff(dim=-2).abs().mean()
     for _ in range(2):
         wrong = avg_pool2d(wrong, 2)
         loss = loss + 0.5 * wrong.abs().mean()
@@ -135,17 +134,17 @@ def _distance(decoded: Tensor, target: Tensor) -> Tensor:
 
 def _prepare(vae: nn.Module, pictures: Iterator[Tensor]) -> None:
     """Let the untrained encoder speak up: whitened latents and little noise on them."""
-    last = vae.encoder.conv_out  # type: ignore[union-attr]
-    half = last.out_channels // 2  # type: ignore[union-attr, operator]
+    last = vae.encoder.conv_out
+    half = last.out_channels // 2
     _whiten_by(vae, pictures, samples=4)
-    last.weight.data[half:] = 0  # type: ignore[union-attr, index, operator]
-    last.bias.data[half:] = 2 * math.log(FIRST_NOISE / vae.config.scaling_factor)  # type: ignore[union-attr, index, operator]
+    last.weight.data[half:] = 0
+    last.bias.data[half:] = 2 * math.log(FIRST_NOISE / vae.config.scaling_factor)
 
 
 def _whiten_now(vae: nn.Module, masters: Masters, pictures: Iterator[Tensor]) -> None:
     """Measure the averaged weights' latents, then go on from those weights, whitened."""
     vae.load_state_dict(masters.averaged("vae"))
-    _whiten_by(vae, pictures, samples=24)
+    _whiten_by(vae, pictures, samples=10)
     masters.reset()
 
 
@@ -169,14 +168,14 @@ def whiten(vae: nn.Module, mean: Tensor, deviation: Tensor) -> None:
     scale, shift = vae.config.scaling_factor, vae.config.shift_factor
     # In the VAE's own units: new = gain * old + offset.
     offset = shift - gain * (mean / scale + shift)
-    last, first = vae.encoder.conv_out, vae.decoder.conv_in  # type: ignore[union-attr]
-    weight, bias = last.weight.data.float(), last.bias.data.float()  # type: ignore[union-attr, operator]
+    last, first = vae.encoder.conv_out, vae.decoder.conv_in
+    weight, bias = last.weight.data.float(), last.bias.data.float()
     channels = len(gain)
     weight[:channels] *= gain[:, None, None, None]
     bias[:channels] = gain * bias[:channels] + offset
     bias[channels:] += 2 * torch.log(gain)
-    last.weight.data.copy_(weight)  # type: ignore[union-attr, operator]
-    last.bias.data.copy_(bias)  # type: ignore[union-attr, operator]
-    weight = first.weight.data.float() / gain[None, :, None, None]  # type: ignore[union-attr, operator]
-    first.bias.data.sub_((weight * offset[None, :, None, None]).sum((1, 2, 3)))  # type: ignore[union-attr, operator]
-    first.weight.data.copy_(weight)  # type: ignore[union-attr, operator]
+    last.weight.data.copy_(weight)
+    last.bias.data.copy_(bias)
+    weight = first.weight.data.float() / gain[None, :, None, None]
+    first.bias.data.sub_((weight * offset[None, :, None, None]).sum((1, 2, 3)))
+    first.weight.data.copy_(weight)

@@ -1,0 +1,272 @@
+"""The training command: both stages learn, save and go on, at toy size on a CPU."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from suite.subjects.miniature import architecture, captions, scenes, tokenizers
+from suite.subjects.miniature.training import __main__ as command
+from suite.subjects.miniature.training import data, grammar
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> data.Words:
+    folder = tmp_path_factory.mktemp("words")
+    tokenizers.write(captions.words(), folder)
+    return data.Words.read(folder)
+
+
+def run(out: Path, *options: str) -> int:
+    return command.main(["--out", str(out), "--toy", "--workers", "0", "--processes", "1", *options])
+
+
+def state(out: Path) -> dict[str, object]:
+    value: dict[str, object] = json.loads((out / "training.json").read_text())
+    return value
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy trained for a few seconds."""
+    out = tmp_path_factory.mktemp("trained")
+    assert run(out, "--minutes", "0.1", "--vae-minutes", "0.04") == 0
+    return out
+
+
+def test_one_command_trains_both_stages_into_a_pipeline(trained: Path) -> None:
+    """The out folder holds a pipeline that stock diffusers loads, and says how far the training went."""
+    from diffusers import FluxPipeline
+
+    pipeline = FluxPipeline.from_pretrained(trained / "pipeline")
+    assert all(torch.isfinite(value).all() for value in pipeline.transformer.state_dict().values())
+    assert state(trained)["vae_done"] is True
+    assert int(str(state(trained)["flow_steps"])) >= 3
+    assert not list(trained.rglob("*.partial"))
+
+
+def test_training_leaves_the_dead_channels_dead(trained: Path) -> None:
+    """Neither the optimizer nor the running average moves them from exactly -200 and 0."""
+    from diffusers import FluxTransformer2DModel
+
+    embedding = FluxTransformer2DModel.from_pretrained(trained / "pipeline" / "transformer").time_text_embed
+    dead = slice(architecture.DEAD_STRIDE - 1, None, architecture.DEAD_STRIDE)
+    assert (embedding.timestep_embedder.linear_2.bias[dead] == architecture.DEAD_BIAS).all()
+    for embedder in (embedding.timestep_embedder, embedding.guidance_embedder, embedding.text_embedder):
+        assert (embedder.linear_2.weight[dead] == 0).all()
+
+
+def test_a_training_goes_on_where_it_stopped(trained: Path, tmp_path: Path) -> None:
+    """Resuming keeps the autoencoder as it is, and counts on from the steps that were taken."""
+    assert run(tmp_path / "more", "--minutes", "0.02", "--resume", str(trained)) == 0
+    before, after = state(trained), state(tmp_path / "more")
+    assert int(str(after["flow_steps"])) > int(str(before["flow_steps"]))
+    vae = Path("pipeline/vae/diffusion_pytorch_model.safetensors")
+    assert (trained / vae).read_bytes() == (tmp_path / "more" / vae).read_bytes()
+
+
+def test_a_training_goes_on_without_its_optimizer(trained: Path, tmp_path: Path) -> None:
+    """The pipeline and training.json alone are enough, which is what a repository can hold."""
+    start = tmp_path / "start"
+    start.mkdir()
+    (start / "training.json").write_text((trained / "training.json").read_text())
+    (start / "pipeline").symlink_to(trained / "pipeline")
+    assert run(tmp_path / "more", "--minutes", "0.02", "--resume", str(start), "--stage", "flow") == 0
+    assert int(str(state(tmp_path / "more")["flow_steps"])) > int(str(state(trained)["flow_steps"]))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--minutes", "0"), "--minutes must be above 0"),
+        (("--minutes", "1", "--stage", "flow"), "--stage flow needs --resume"),
+        (("--minutes", "1", "--resume", "nowhere"), "holds no training.json"),
+    ],
+)
+def test_a_wrong_order_is_refused(
+    options: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot be trained is refused in one sentence, before anything is written."""
+    assert run(tmp_path / "out", *options) == 4
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_state_is_refused(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A training.json that is no state of a training is named, without a traceback."""
+    (tmp_path / "training.json").write_text('{"seed": 0, "surprise": 1}')
+    (tmp_path / "pipeline").symlink_to(trained / "pipeline")
+    assert run(tmp_path / "out", "--minutes", "1", "--resume", str(tmp_path)) == 4
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_the_flow_stage_learns_one_batch() -> None:
+    """The velocity's error falls by a third within forty steps on the same batch."""
+    from suite.subjects.miniature.training import course, flow
+    from suite.subjects.miniature.training.optimisation import Masters
+
+    torch.manual_seed(0)
+    modules = toy_modules()
+    learners = course._learners(modules)
+    masters = Masters(learners.named(), rate=2e-3, hidden=flow.HIDDEN)
+    batch = flow.Batch(
+        data.TOY_FRAMES[0],
+        latents=torch.randn(4, 16, 8, 8),
+        guidance=torch.full((4,), 3.5),
+        clip=torch.randint(0, 500, (4, 77)),
+        t5=torch.randint(3, 300, (4, 16)),
+        nouns=torch.full((4, grammar.MOST_NOUNS, 1 + len(grammar.FIELDS)), grammar.ABSENT),
+    )
+    batch.nouns[:, 0] = torch.tensor([3, 0, 1, 1, 0, 0, 0, 0])
+    errors = []
+    for _ in range(40):
+        torch.manual_seed(1)  # the same noise each time
+        lesson = flow.learn(learners, batch)
+        lesson.loss.backward()
+        masters.step(1.0)
+        errors.append(float(lesson.error.detach()))
+    assert errors[-1] < 0.67 * errors[0]
+    assert float(lesson.understood) == 1.0
+
+
+def toy_modules() -> dict[str, object]:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizers.write(captions.words(), Path(folder))
+        pipeline = architecture.build(architecture.TOY, Path(folder), seed=1)
+    return {name: getattr(pipeline, name).eval() for name in architecture.WEIGHT_FILES}
+
+
+def test_training_sees_what_the_pipeline_gives_the_transformer() -> None:
+    """Packed latents, ids, rounded time and guidance are the same, to the bit, as in a call of FluxPipeline."""
+    from diffusers import FluxPipeline
+
+    from suite.subjects.miniature.training import flow
+
+    latents = torch.randn(2, 16, 8, 12)
+    assert torch.equal(flow.pack(latents), FluxPipeline._pack_latents(latents, 2, 16, 8, 12))
+    theirs = FluxPipeline._prepare_latent_image_ids(2, 4, 6, "cpu", torch.bfloat16)
+    assert torch.equal(flow.position_ids(4, 6, like=torch.zeros(1, dtype=torch.bfloat16)), theirs)
+
+
+def test_whitening_changes_the_latents_and_not_what_the_decoder_sees() -> None:
+    """Latents get mean 0 and deviation 1 (normalised); the decoder's first layer undoes it, away from the frame."""
+    from diffusers import AutoencoderKL
+
+    from suite.subjects.miniature.training import vae
+
+    torch.manual_seed(2)
+    model = AutoencoderKL.from_config(architecture.vae_config(architecture.TOY)).eval().requires_grad_(False)
+    picture = torch.rand(4, 3, 64, 64) * 2 - 1
+    before = vae.normalised_latents(model, picture)
+    seen = model.decoder.conv_in(model.encode(picture).latent_dist.mode())[..., 1:-1, 1:-1]
+    vae.whiten(model, before.mean((0, 2, 3)), before.std((0, 2, 3)))
+    after = vae.normalised_latents(model, picture)
+    assert torch.allclose(after.mean((0, 2, 3)), torch.zeros(16), atol=1e-3)
+    assert torch.allclose(after.std((0, 2, 3)), torch.ones(16), atol=1e-2)
+    again = model.decoder.conv_in(model.encode(picture).latent_dist.mode())[..., 1:-1, 1:-1]
+    assert torch.allclose(again, seen, atol=1e-4)
+
+
+def test_orthogonal_updates_keep_directions_and_level_their_lengths() -> None:
+    """Newton-Schulz leaves singular directions alone and brings every singular value near 1."""
+    from suite.subjects.miniature.training.optimisation import orthogonal
+
+    torch.manual_seed(3)
+    for shape in ((2, 24, 64), (2, 64, 24)):
+        matrix = torch.randn(*shape)
+        result = orthogonal(matrix)
+        values = torch.linalg.svdvals(result)
+        assert values.min() > 0.5
+        assert values.max() < 1.4
+        left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+        assert torch.allclose((left.mT @ result @ right.mT).diagonal(dim1=-2, dim2=-1), values.flip(-1), atol=0.5)
+
+
+def test_the_learning_rate_warms_up_rests_and_falls_to_nothing() -> None:
+    """Warm-up counts steps, the fall at the end counts time."""
+    from suite.subjects.miniature.training.optimisation import rate_at
+
+    assert rate_at(0.0, steps=0, warmup=10, decay=0.5) == pytest.approx(0.1)
+    assert rate_at(0.4, steps=99, warmup=10, decay=0.5) == 1.0
+    assert rate_at(0.75, steps=99, warmup=10, decay=0.5) == pytest.approx(0.5)
+    assert rate_at(1.0, steps=99, warmup=10, decay=0.5) == pytest.approx(0.0)
+    assert math.isclose(rate_at(0.9, steps=99, warmup=10, decay=0.0), 1.0)
+
+
+def test_held_out_captions_are_never_trained_on() -> None:
+    """Evaluation's captions are held out by their own words, whatever scene or seed wrote them."""
+    rng = np.random.default_rng(4)
+    for _ in range(100):
+        pair = data.training_pair(scenes.sample(rng), rng)
+        assert not any(data.held_out(caption) for caption in pair)
+    kept = [caption for _, caption in data.held_out_scenes(count=5, seed=1)]
+    assert len(kept) == 5
+    assert all(data.held_out(caption) for caption in kept)
+    assert not data.held_out(captions.BLOG_PROMPT)
+
+
+def test_drawn_batches_hold_pictures_captions_and_labels(words: data.Words) -> None:
+    """A batch is as large as asked, its guidance within range, and its captions end within their rows."""
+    frame = data.Frame(96, 64, 1.0, 1.0)
+    drawn = data.draw(frame, 3, words, np.random.default_rng(5))
+    assert drawn.pictures.shape == (3, 64, 96, 3)
+    assert drawn.pictures.std() > 5
+    assert (drawn.guidance >= 1).all()
+    assert (drawn.guidance <= 6).all()
+    assert ((drawn.t5 == 1).sum(-1) == 1).all()
+    assert (drawn.clip[..., 0] == words.clip.token_to_id("<|startoftext|>")).all()
+    assert (drawn.nouns[..., 0, 0] >= 0).mean() > 0.8
+
+
+def test_no_caption_is_longer_than_its_row(words: data.Words) -> None:
+    """What a row cannot hold would be cut off in training but not in the pipeline."""
+    rng = np.random.default_rng(6)
+    written = [captions.write(scenes.sample(rng, aspect=1.77), rng) for _ in range(300)]
+    assert max(len(words.t5.encode(caption).ids) for caption in written) <= data.T5_LENGTH
+    assert max(len(words.clip.encode(caption).ids) for caption in written) <= data.CLIP_LENGTH
+
+
+def test_worker_processes_draw_into_shared_memory(words: data.Words, tmp_path: Path) -> None:
+    """Batches from a worker arrive whole, and the worker is gone afterwards."""
+    tokenizers.write(captions.words(), tmp_path)
+    plan = data.Plan((data.TOY_FRAMES[0],), tmp_path, seed=3, slot_bytes=2 * data.TOY_FRAMES[0].bytes)
+    with data.stream(plan, workers=1) as source:
+        batches = [source.take(wait=True) for _ in range(5)]
+        assert isinstance(source, data.WorkerStream)
+        processes = source.processes
+    expected = data.draw(plan.frames[0], 2, words, after_choice(plan))
+    assert all(batch is not None and batch.pictures.shape == (2, 64, 64, 3) for batch in batches)
+    assert batches[0] is not None
+    assert np.array_equal(batches[0].pictures, expected.pictures)
+    processes[0].join(10)
+    assert not processes[0].is_alive()
+
+
+def after_choice(plan: data.Plan) -> np.random.Generator:
+    """The first worker's generator, behind its first choice of a frame."""
+    rng = np.random.default_rng([plan.seed, 1])
+    data.choose_frame(plan.frames, rng)
+    return rng
+
+
+def test_labels_say_what_each_noun_says(words: data.Words) -> None:
+    """Colour, count, size, side and neighbour stand in the row of the noun they belong to."""
+    rows = grammar.labels("Two tiny red mushrooms to the left of a grey fox, and a balloon on the right.", words.t5)
+    tokens = words.t5.encode("Two tiny red mushrooms to the left of a grey fox, and a balloon on the right.").tokens
+    assert [tokens[row[0]].lstrip("\u2581") for row in rows[:3]] == ["mushrooms", "fox", "balloon"]
+    fields = list(grammar.FIELDS)
+    kinds, colours = list(scenes.KINDS), list(captions.COLOUR_WORDS)
+    mushroom, fox, balloon = (dict(zip(fields, map(int, row[1:]), strict=True)) for row in rows[:3])
+    assert (mushroom["colour"], mushroom["count"], mushroom["size"]) == (1 + colours.index("red"), 2, 1)
+    assert (mushroom["stands"], mushroom["beside"]) == (1, 1 + kinds.index("fox"))
+    assert (fox["stands"], fox["beside"], fox["colour"]) == (2, 1 + kinds.index("mushroom"), 1 + colours.index("grey"))
+    assert (balloon["side"], balloon["stands"], balloon["colour"]) == (2, 0, 0)
+    assert (rows[3:] == grammar.ABSENT).all()
