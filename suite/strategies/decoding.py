@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from suite.machine import Machine, Stack
 from suite.rendering import DECODE
 from suite.strategies.effects import SLICES, TILES, Counted
 from suite.strategies.promise import Site, strategy
+from suite.subjects.subject import Subject
 
 
-@strategy(approximates="full", effects=(Counted(SLICES, at_least=2),))
+def several_pictures(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need of slicing: one picture is one slice."""
+    shots = subject.shots_for(machine.device)
+    if shots and all(shot.pictures < 2 for shot in shots):
+        return f"no shot of {subject.name} asks for several pictures at once"
+    return None
+
+
+def larger_than_a_tile(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need of tiling, where the subject says how large a tile is."""
+    shots = subject.shots_for(machine.device)
+    edges = [edge for shot in shots for edge in (shot.height, shot.width) if edge is not None]
+    if subject.vae_tile is not None and edges and max(edges) <= subject.vae_tile:
+        return f"no shot of {subject.name} is larger than a tile of {subject.vae_tile} pixels"
+    return None
+
+
+@strategy(approximates="full", effects=(Counted(SLICES, at_least=2),), needs=(several_pictures,))
 def vae_slicing(site: Site) -> Any:
     """The VAE decodes the pictures of a batch one by one, whose kernels may round differently from the batch's."""
     pipe = site.pipeline().to(site.device)
@@ -17,7 +36,13 @@ def vae_slicing(site: Site) -> Any:
     return pipe
 
 
-@strategy(approximates="full", less_memory_than="full", less_during=(DECODE,), effects=(Counted(TILES, at_least=2),))
+@strategy(
+    approximates="full",
+    less_memory_than="full",
+    less_during=(DECODE,),
+    effects=(Counted(TILES, at_least=2),),
+    needs=(larger_than_a_tile,),
+)
 def vae_tiling(site: Site) -> Any:
     """The VAE decodes overlapping tiles and blends their seams."""
     pipe = site.pipeline().to(site.device)

@@ -45,7 +45,7 @@ def grouped(*, leaves: bool = False, **settings: bool) -> tuple[Effect, ...]:
     )
 
 
-@strategy(effects=(Unhooked(), Stored(SUBJECT_DTYPE), Placed("cuda", moments=(BEFORE, DURING, AFTER))))
+@strategy(effects=(Unhooked(), Stored(SUBJECT_DTYPE, spared=True), Placed("cuda", moments=(BEFORE, DURING, AFTER))))
 def full(site: Site) -> Any:
     """Everything on the device in the subject's own dtype: the reference of all."""
     return site.pipeline().to(site.device)

@@ -22,7 +22,7 @@ HALF = Stored("float16", of=DENOISER)
 SHORT = Counted(TOKENS, at_least=256, at_most=256)
 
 
-@strategy(reproduces="full", less_memory_than="full", effects=(Apart(), Stored(SUBJECT_DTYPE)))
+@strategy(reproduces="full", less_memory_than="full", effects=(Apart(), Stored(SUBJECT_DTYPE, spared=True)))
 def staged(site: Site) -> Any:
     """Each stage loads its components, works and frees them before the next one loads."""
     return Staged(site)
@@ -44,13 +44,13 @@ def staged_float16(site: Site) -> Any:
     return Staged(site, settings={"dtype": torch.float16})
 
 
-@strategy(approximates="full", less_memory_than="full", effects=(Apart(), SHORT, Stored(SUBJECT_DTYPE)))
+@strategy(approximates="full", less_memory_than="full", effects=(Apart(), SHORT, Stored(SUBJECT_DTYPE, spared=True)))
 def staged_256_tokens(site: Site) -> Any:
     """As staged, with 256 tokens: the other of the two settings of the published guide."""
     return Staged(site, asked={"max_sequence_length": 256})
 
 
-@strategy(reproduces="full", effects=(Apart(), Stored(SUBJECT_DTYPE), Counted(PROCESSES, at_least=3)))
+@strategy(reproduces="full", effects=(Apart(), Stored(SUBJECT_DTYPE, spared=True), Counted(PROCESSES, at_least=3)))
 def staged_processes(site: Site) -> Any:
     """As staged, each stage in a process of its own; embeddings and latents pass through safetensors files."""
     if site.elsewhere is None:

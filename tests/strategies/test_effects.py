@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from suite.rendering import Inventory
+from suite.rendering import Component, Inventory
 from suite.strategies import STRATEGIES, settled, strategy_named
 from suite.strategies.effects import (
     DENOISER,
@@ -19,7 +21,7 @@ from suite.strategies.effects import (
     bound,
 )
 from suite.subjects.subject import Subject
-from tests.strategies.inventories import GONE, SOUND, changed, counted, plain
+from tests.strategies.inventories import GONE, HALF, SOUND, changed, component, counted, plain
 from tests.strategies.machines import CPU, H100, NEW
 
 SUBJECT = Subject("small", "a small pipeline", "folder:.", ())
@@ -102,3 +104,17 @@ def test_roles_are_bound_to_the_subjects_own_names() -> None:
     assert bound(Hooked("x", of=ENCODERS), subject).of == ("text_encoder", "text_encoder_3")
     assert bound(Hooked("x", of=LARGE_ENCODERS), subject).of == ("text_encoder_3",)
     assert bound(Stored(SUBJECT_DTYPE), subject).dtype == "float16"
+
+
+def test_float32_beside_float16_is_spared_where_said() -> None:
+    """T5's wo stays in float32 in a float16 load; beside bfloat16 it is a fault."""
+    half = changed(HALF)
+    half = replace(half, components=half.components | {"text_encoder_2": mixed("float16")})
+    assert Stored("float16", spared=True).complaint(half, device="cpu") is None
+    assert Stored("float16").complaint(half, device="cpu") is not None
+    full = replace(plain(), components=plain().components | {"text_encoder_2": mixed("bfloat16")})
+    assert Stored("bfloat16", spared=True).complaint(full, device="cpu") is not None
+
+
+def mixed(dtype: str) -> Component:
+    return replace(component("text_encoder_2"), bytes_by_dtype={dtype: 600_000, "float32": 400_000})

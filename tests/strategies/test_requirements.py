@@ -10,7 +10,7 @@ import pytest
 
 from suite.strategies import STRATEGIES, strategy_named
 from suite.strategies.requirements import Gpu, Release, Requirements, release
-from suite.subjects.subject import Subject
+from suite.subjects.subject import Shot, Subject
 from tests.strategies.machines import CPU, H100, NEW, OLD, TWO
 
 SUBJECT = Subject("small", "a small pipeline", "folder:.", ())
@@ -108,6 +108,34 @@ def test_bitsandbytes_that_is_not_installed_is_named() -> None:
     without = {package: version for package, version in NEW.items() if package != "bitsandbytes"}
     reasons = {reason(s.name, H100, without) for s in STRATEGIES if s.family == "quantization"}
     assert reasons == {"bitsandbytes is needed to quantize; it is not installed"}
+
+
+def shot(**fields: object) -> Shot:
+    return Shot("one", ("a tree",), seed=1, **fields)  # type: ignore[arg-type]
+
+
+def test_slicing_needs_several_pictures() -> None:
+    """A subject whose shots give one picture each has nothing to slice."""
+    single, pair = (replace(SUBJECT, shots=(shot(pictures_per_prompt=number),)) for number in (1, 2))
+    needs = strategy_named("vae-slicing").unsupported
+    assert needs(single, H100, NEW) == "no shot of small asks for several pictures at once"
+    assert needs(pair, H100, NEW) is None
+
+
+def test_tiling_needs_a_picture_larger_than_a_tile() -> None:
+    """Judged where the subject says how large a tile is; a picture as large as the tile is one tile."""
+    needs = strategy_named("vae-tiling").unsupported
+    subject = replace(SUBJECT, shots=(shot(height=128, width=256),))
+    assert needs(replace(subject, vae_tile=256), H100, NEW) == "no shot of small is larger than a tile of 256 pixels"
+    assert needs(replace(subject, vae_tile=255), H100, NEW) is None
+    assert needs(subject, H100, NEW) is None
+
+
+def test_a_shot_for_gpus_only_is_no_help_on_a_cpu() -> None:
+    """Needs look at the shots that are rendered on the machine at hand."""
+    subject = replace(SUBJECT, shots=(shot(), shot(pictures_per_prompt=4, only_on="cuda")))
+    assert strategy_named("vae-slicing").unsupported(subject, H100, NEW) is None
+    assert strategy_named("vae-slicing").unsupported(subject, CPU, NEW) is not None
 
 
 def test_a_need_of_cpus_is_not_asked_of_a_gpu() -> None:
