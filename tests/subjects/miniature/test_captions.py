@@ -103,7 +103,7 @@ def test_pairs_come_in_their_shares() -> None:
         lots["alike" if clip == t5 else "true" if setting == scene.setting else bare] += 1
         lots["setting only"] += not captions.parse(clip).groups
     assert 0.5 < lots["alike"] / 900 < 0.6
-    assert 0.16 < lots["misled"] / 900 < 0.24
+    assert 0.18 < lots["misled"] / 900 < 0.24
     assert 0.15 < lots["bare"] / 900 < 0.25
     assert 0.07 < lots["setting only"] / 900 < 0.13
 

@@ -80,5 +80,8 @@ def test_nearer_things_cover_those_behind() -> None:
     turned = replace(scene, groups=(cup, blanket))
     drawn, other = (drawing.draw(one, width=128, height=128) for one in (scene, turned))
     without = drawing.draw(replace(scene, groups=(blanket,)), width=128, height=128)
+    bare = drawing.draw(replace(scene, groups=(cup,)), width=128, height=128)
+    middle = np.s_[98:101, 62:66]  # well inside the cup
     assert np.array_equal(drawn, other)
     assert not np.array_equal(drawn, without)
+    assert np.array_equal(drawn[middle], bare[middle])

@@ -46,8 +46,9 @@ def test_a_tint_is_measured() -> None:
 def test_a_plain_picture_has_its_painted_colours_back() -> None:
     """Undoing a known saturation and tint gives the drawing again, a margin around it."""
     picture = _bare("desert", size=SHORT)
-    pale = saturated(picture, saturation=0.5)
-    back = places.plain(pale, Place("desert", False, 0.5, np.ones(3, dtype=np.float32)))
+    tint = np.array([0.9, 1.0, 0.95], dtype=np.float32)
+    pale = (saturated(picture, saturation=0.5) * tint).astype(np.uint8)
+    back = places.plain(pale, Place("desert", False, 0.5, tint))
     assert back.shape == (SHORT + 2 * MARGIN, SHORT + 2 * MARGIN, 3)
     inner = back[MARGIN:-MARGIN, MARGIN:-MARGIN]
     assert np.abs(inner - picture).mean() < 2.0
@@ -70,3 +71,8 @@ def test_a_flat_or_washed_out_picture_is_no_place() -> None:
     """One colour, or a meadow without colours, cannot be placed."""
     assert places.place_of(np.full((64, 64, 3), (150, 206, 244), dtype=np.uint8)) is None
     assert places.place_of(saturated(_bare(), saturation=0.0)) is None
+
+
+def test_a_place_upside_down_is_no_place() -> None:
+    """Colours alone do not make a place: ground above and sky below are strange, however colourful."""
+    assert places.place_of(np.ascontiguousarray(_bare()[::-1])) is None

@@ -236,9 +236,9 @@ def test_above_and_below_are_told_apart() -> None:
 def test_stars_and_fireflies_are_told_apart() -> None:
     """Both glow by night; only stars have points and ink."""
     stars = _group("star", "yellow", 0.2, 0.5, y=0.2, tall=0.115)
-    lights = _group("firefly", "yellow", 0.3, 0.7, y=0.4, tall=0.085)
+    lights = _group("firefly", "yellow", 0.3, 0.5, 0.7, y=0.4, tall=0.085)
     reading = reader.read(_draw(_scene(stars, lights, night=True)))
-    assert sorted(one.kind for one in reading.things) == ["firefly", "firefly", "star", "star"]
+    assert sorted((one.kind, round(one.y, 1)) for one in reading.things) == [("firefly", 0.4)] * 3 + [("star", 0.2)] * 2
 
 
 def test_a_finding_says_what_was_asked_and_what_is_there() -> None:
