@@ -51,8 +51,8 @@ def test_the_best_candidate_is_the_thing_drawn() -> None:
 
 
 def test_what_shines_is_not_looked_for_by_day() -> None:
-    """By day there are no moons, stars or fireflies among the candidates."""
-    lamps = Group("balloon", "yellow", 2, "", (0.3, 0.7), (0.2, 0.3), (0.2, 0.2))
+    """Even a star painted into a daylight sky is no candidate."""
+    lamps = Group("star", "yellow", 2, "", (0.3, 0.7), (0.2, 0.3), (0.115, 0.115))
     assert not {"moon", "star", "firefly"} & {one.view.kind for one in _candidates(lamps)}
 
 
