@@ -77,7 +77,7 @@ class Inventory:
     """What the pipeline was made of, and counts taken while it ran."""
 
     components: dict[str, Component]
-    counts: dict[str, int] = field(default_factory=dict)  # e.g. tiles decoded, blocks on the GPU at once, files offloaded
+    counts: dict[str, int] = field(default_factory=dict)  # e.g. tiles decoded, blocks on the GPU at once
 
 
 @dataclass(frozen=True)
