@@ -98,14 +98,15 @@ def test_what_a_part_saw_arrives(place: Place) -> None:
 
 
 def test_the_memory_of_a_part_is_its_own(place: Place) -> None:
-    """A part that allocates 500 MB is charged with them, in its phase, in whichever process it was."""
+    """A part that allocates more than anybody held before is charged with it, in its phase."""
     place.elsewhere.run(ENCODE, Encodes())
     before = place.probe.meter.memory().peak("host", (ENCODE,))
-    place.elsewhere.run(ENCODE, Encodes(beside=500_000_000))
-    after = place.probe.meter.memory().peak("host", (ENCODE,))
     assert before is not None
+    beside = before + 500_000_000  # this process counts too, and it may hold what other tests have left
+    place.elsewhere.run(ENCODE, Encodes(beside=beside))
+    after = place.probe.meter.memory().peak("host", (ENCODE,))
     assert after is not None
-    assert after - before > 400_000_000
+    assert beside < after < beside + before + 200_000_000
 
 
 def test_a_part_has_a_process_of_its_own(place: Place) -> None:
