@@ -21,11 +21,15 @@ def several_pictures(subject: Subject, machine: Machine, stack: Stack) -> str | 
 
 def larger_than_a_tile(subject: Subject, machine: Machine, stack: Stack) -> str | None:
     """A need of tiling, where the subject says how large a tile is."""
-    shots = subject.shots_for(machine.device)
-    edges = [edge for shot in shots for edge in (shot.height, shot.width) if edge is not None]
-    if subject.vae_tile is not None and edges and max(edges) <= subject.vae_tile:
+    if subject.vae_tile is not None and 0 < largest_edge(subject, machine.device) <= subject.vae_tile:
         return f"no shot of {subject.name} is larger than a tile of {subject.vae_tile} pixels"
     return None
+
+
+def largest_edge(subject: Subject, device: str) -> int:
+    """In pixels, of the pictures asked for on this device; 0 where the shots leave it to the pipeline."""
+    shots = subject.shots_for(device)
+    return max((edge for shot in shots for edge in (shot.height, shot.width) if edge is not None), default=0)
 
 
 @strategy(approximates="full", effects=(Counted(SLICES, at_least=2),), needs=(several_pictures,))
@@ -47,7 +51,8 @@ def vae_tiling(site: Site) -> Any:
     """The VAE decodes overlapping tiles and blends their seams."""
     pipe = site.pipeline().to(site.device)
     pipe.vae.enable_tiling()
-    if site.subject.vae_tile is not None:  # the VAE's own tile is larger than the subject's pictures
-        pipe.vae.tile_sample_min_size = site.subject.vae_tile
-        pipe.vae.tile_latent_min_size = site.subject.vae_tile // pipe.vae_scale_factor
+    tile = site.subject.vae_tile
+    if tile is not None and largest_edge(site.subject, site.device) <= pipe.vae.tile_sample_min_size:
+        pipe.vae.tile_sample_min_size = tile
+        pipe.vae.tile_latent_min_size = tile // pipe.vae_scale_factor
     return pipe
