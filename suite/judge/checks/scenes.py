@@ -20,7 +20,10 @@ from suite.subjects.miniature.reader import Finding, Reading
 # Of what a prompt asks, drawings of it show 97%, those of another prompt 16% (one in a hundred above 60%): measured on
 # 24 drawn scenes. Half tells the two apart for a picture, and leaves no doubt for a case.
 HALF = 0.5
-SLACK = 0.1  # share of what is asked that an approximation may lose; a thing or two change colour or count
+SLACK = 0.1  # share of what is asked that may be lost; a thing or two change colour or count
+# Coarser weights move a small model's pictures further: of 64 things asked of the miniature on a CPU, NF4 lost 9, and
+# float8 half of one picture. Another prompt loses 84%.
+COARSE_SLACK = QUARTER = 0.25
 
 Findings = Mapping[tuple[str, int], tuple[Finding, ...]]  # shot and index -> what was asked, and whether it is there
 
@@ -50,8 +53,10 @@ def _elsewhere(evidence: Evidence, ours: Findings, known: Mapping[tuple[str, int
 
 
 def _objections(evidence: Evidence, ours: Findings, theirs: Findings, *, whose: str) -> Iterator[str]:
+    approximates = evidence.case.strategy.promise.approximates is not None
     for key, findings in ours.items():
-        if _share(findings) < HALF <= _share(theirs.get(key, ())):
+        held = _share(theirs.get(key, ()))
+        if _share(findings) < (QUARTER * held if approximates else HALF) and held >= HALF:
             who = sentence_case(picture_name(evidence.case, *key))
             more = f"{whose} {_count(theirs[key])}"
             yield f"{who} shows {_count(findings)} of what its prompt asks, {more}: {_lacks(findings)}."
@@ -59,7 +64,8 @@ def _objections(evidence: Evidence, ours: Findings, theirs: Findings, *, whose: 
         yield f"{_told(ours)} Missing: {_lacks(_all(ours))}."
     shared = [key for key in ours if key in theirs]
     mine, others = _all(ours, shared), _all(theirs, shared)
-    if _found(others) - _found(mine) > max(1.0, SLACK * len(mine)):
+    slack = COARSE_SLACK if approximates else SLACK
+    if _found(others) - _found(mine) > max(1.0, slack * len(mine)):
         lost = _lacks(_newly_missing(ours, theirs))
         yield f"The pictures show {_count(mine)} of what is asked, {whose} {_count(others)}: {lost}."
 
