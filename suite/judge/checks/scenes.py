@@ -32,6 +32,8 @@ def scene(evidence: Evidence) -> Answer:
     """What the prompts ask for is found in the pictures, or as much of it as in those they are held against."""
     if not evidence.case.subject.readable:
         return unsupported("The pictures of this subject are not scenes that can be read.")
+    if not any(shot.readable for shot in evidence.case.shots):
+        return unsupported("No shot of this case gives a scene that can be read.")
     known = _known(evidence.rendered_here)
     ours = _findings(evidence, known)
     if not any(ours.values()):
@@ -146,7 +148,7 @@ def _findings(evidence: Evidence, known: Mapping[tuple[str, int], _Known]) -> Fi
         (shot.name, index): reader.compare(_reading(known[shot.name, index]), captions.parse(shot.prompt_of(index)))
         for shot in evidence.case.shots
         for index in range(shot.pictures)
-        if (shot.name, index) in known
+        if shot.readable and (shot.name, index) in known
     }
 
 

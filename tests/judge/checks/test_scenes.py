@@ -150,3 +150,12 @@ def test_the_tests_own_captions_are_understood() -> None:
     """Kind, colour and count, place and time: what these tests count on."""
     asked = captions.parse(SHOTS[1].prompts[0])
     assert (asked.groups[0].kind, asked.groups[0].count, asked.setting, asked.night) == ("fox", 2, "snow", False)
+
+
+@pytest.mark.parametrize("readable, status", [((True, False), PASSED), ((False, False), UNSUPPORTED)])
+def test_a_shot_that_cannot_be_read_is_passed_over(tmp_path: Path, readable: tuple[bool, bool], status: str) -> None:
+    """Grey where a shot says that it cannot be read is no failure; where no shot can be read, nothing is judged."""
+    shots = tuple(replace(shot, readable=told) for shot, told in zip(SHOTS, readable, strict=True))
+    case = Case(replace(SUBJECT, shots=shots), FULL, "cuda")
+    grey = np.full((128, 128, 3), 128, np.uint8)
+    assert verdict(full(told(tmp_path, drawn(RED_HOUSE), grey), case=case), SCENE).status == status
