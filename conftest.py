@@ -36,7 +36,7 @@ from suite.refusal import Refusal
 from suite.render.turns import held_file
 from suite.render.workers import Workers
 from suite.report.terminal import terminal
-from suite.store import runs
+from suite.store import history, runs
 from suite.store.known_failures import KnownFailure
 from suite.strategies import STRATEGIES
 from suite.subjects.catalogue import subjects
@@ -302,7 +302,12 @@ def standards(pytestconfig: pytest.Config) -> Standards:
     """What cases are held against besides each other."""
     plan = pytestconfig.stash[PLAN]
     return kept.standards(
-        plan.machine, plan.stack, store=plan.store, known=plan.known, require_baseline=plan.require_baseline
+        plan.machine,
+        plan.stack,
+        store=plan.store,
+        known=plan.known,
+        require_baseline=plan.require_baseline,
+        earlier=history.earlier(plan.runs, plan.machine.id),
     )
 
 

@@ -32,7 +32,7 @@ from suite.report.data import as_json, report
 from suite.report.markdown import markdown
 from suite.report.summary import measured_anything, red
 from suite.report.terminal import terminal
-from suite.store import accepting, runs
+from suite.store import accepting, history, runs
 from suite.store.planning import Request
 from suite.store.runs import Run
 from suite.strategies import STRATEGIES
@@ -264,6 +264,7 @@ def judge(arguments: Arguments) -> int:
         store=arguments.baselines,
         known=kept.known(arguments.baselines, subjects=catalogue),
         require_baseline=arguments.require_baseline,
+        earlier=history.earlier(run.folder.parent, run.machine.id, than=run.id),
     )
     asked = _subjects_of(run, catalogue)
     verdicts = judge_run(run, subjects=asked, strategies=STRATEGIES, standards=standards)

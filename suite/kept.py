@@ -12,6 +12,7 @@ from suite.judge.weights import numbers_on_disk
 from suite.machine import Machine, Stack
 from suite.store import baselines, known_failures
 from suite.store.known_failures import KnownFailure
+from suite.store.runs import Run
 from suite.strategies import STRATEGIES
 from suite.subjects.sources import locate, ready
 from suite.subjects.subject import Subject
@@ -29,11 +30,23 @@ def known(store: Path, *, subjects: Collection[str]) -> tuple[KnownFailure, ...]
 
 
 def standards(
-    machine: Machine, stack: Stack, *, store: Path, known: tuple[KnownFailure, ...], require_baseline: bool
+    machine: Machine,
+    stack: Stack,
+    *,
+    store: Path,
+    known: tuple[KnownFailure, ...],
+    require_baseline: bool,
+    earlier: tuple[Run, ...],
 ) -> Standards:
     """What the cases of a run are held against besides each other."""
     return Standards(
-        machine, stack, store=store, known=known, require_baseline=require_baseline, on_disk=numbers_at_hand
+        machine,
+        stack,
+        store=store,
+        known=known,
+        require_baseline=require_baseline,
+        on_disk=numbers_at_hand,
+        earlier=earlier,
     )
 
 

@@ -12,8 +12,9 @@ from suite.judge.evidence import Evidence, Rendered
 from suite.judge.illustration import illustrate
 from suite.judge.verdict import CHECKS, Verdict
 from suite.machine import Machine, Stack
-from suite.store import baselines, known_failures, limits
+from suite.store import baselines, history, known_failures, limits
 from suite.store.known_failures import KnownFailure
+from suite.store.runs import Run
 from suite.subjects.subject import Subject
 
 RenderedBy = Callable[[str], Rendered | None]  # case id -> what it gave in this run, if it is there
@@ -29,7 +30,7 @@ class Standards:
     known: tuple[KnownFailure, ...] = ()
     require_baseline: bool = False
     on_disk: Callable[[Subject], Mapping[str, int]] = field(default=lambda subject: {})  # component -> numbers
-    history: Callable[[str], Mapping[str, tuple[float, ...]]] = field(default=lambda case_id: {})  # phase -> seconds
+    earlier: tuple[Run, ...] = ()  # runs on the same machine, oldest first
 
 
 def gather(case: Case, rendered: RenderedBy, standards: Standards, *, run: Path | None = None) -> Evidence:
@@ -49,7 +50,7 @@ def gather(case: Case, rendered: RenderedBy, standards: Standards, *, run: Path 
         known=_known(case, standards),
         require_baseline=standards.require_baseline,
         on_disk=standards.on_disk(subject),
-        history=standards.history(case.id),
+        history=history.paces(standards.earlier, mine.rendering, reference=promise.reference),
         run=run,
     )
 

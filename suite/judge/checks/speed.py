@@ -6,23 +6,30 @@ from statistics import median
 
 from suite import figures
 from suite.judge.evidence import Answer, Evidence, failed, passed, unsupported
-from suite.judge.sentences import again
+from suite.judge.sentences import again, counted
 from suite.judge.verdict import Limit
 from suite.rendering import PHASES
+from suite.store.history import WINDOW, pace
 
 FEWEST = 5  # runs before a median means something
-WINDOW = 20  # runs that the median looks back on
-SLOWER = 0.25  # a phase fails when it is slower by this share
+SLOWER = 0.25  # a phase on a GPU fails when it is slower by this share
 SECONDS = 0.5  # and by this much, since short phases vary
+SLOWER_ON_A_CPU = 1.0  # twice the usual multiple of the reference: even side by side, two cases are not disturbed alike
 SPREADS = 6.0  # and by this many times what the history itself varies
 
 
 def speed(evidence: Evidence) -> Answer:
-    """Each phase against the median of the latest runs; slower in percent and in seconds and beyond its spread."""
+    """Each phase against the median of the latest runs; slower by a share, and beyond what they vary."""
     rendering = evidence.rendering
     spent = {phase: rendering.seconds(phase) for phase in PHASES}
     numbers = {f"seconds {phase}": value for phase, value in spent.items() if value is not None}
-    judged = {phase: evidence.history.get(phase, ())[-WINDOW:] for phase in PHASES if spent[phase] is not None}
+    now = pace(rendering, evidence.reference.rendering if evidence.reference else None)
+    if not now:
+        return unsupported(
+            "On a CPU, seconds are judged as multiples of the reference's in the same run; it has none that took long.",
+            numbers=numbers,
+        )
+    judged = {phase: evidence.history.get(phase, ())[-WINDOW:] for phase in now}
     known = {phase: past for phase, past in judged.items() if len(past) >= FEWEST}
     if not known:
         have = max((len(past) for past in judged.values()), default=0)
@@ -30,26 +37,31 @@ def speed(evidence: Evidence) -> Answer:
             f"{have} earlier runs on this machine are known; {FEWEST} are needed to judge speed.", numbers=numbers
         )
     for phase, past in known.items():
-        limit = _slowest(past)
-        if numbers[f"seconds {phase}"] > limit.value:
-            return _slow(evidence, phase, numbers, limit)
+        limit = _slowest(past, gpu=evidence.gpu)
+        if now[phase] > limit.value:
+            return _slow(evidence, phase, now[phase], limit, numbers)
     return passed(f"As fast as the median of {max(len(past) for past in known.values())} runs allows.", numbers=numbers)
 
 
-def _slowest(past: tuple[float, ...]) -> Limit:
+def _slowest(past: tuple[float, ...], *, gpu: bool) -> Limit:
     middle = median(past)
     spread = median(abs(value - middle) for value in past)
-    most = middle + max(SLOWER * middle, SECONDS, SPREADS * spread)
+    least = max(SLOWER * middle, SECONDS) if gpu else SLOWER_ON_A_CPU * middle
+    most = middle + max(least, SPREADS * spread)
     return Limit(most, "the median of the latest runs and what they vary", mean=middle, spread=spread, n=len(past))
 
 
-def _slow(evidence: Evidence, phase: str, numbers: dict[str, float], limit: Limit) -> Answer:
-    found, middle = numbers[f"seconds {phase}"], limit.mean or 0.0
-    share = figures.percent(found / middle - 1) if middle else "far"
-    sentence = (
-        f"{phase.capitalize()} took {figures.seconds(found)}, {share} more than the {figures.seconds(middle)} that"
-    )
-    sentence += f" {limit.n} earlier runs took; at most {figures.seconds(limit.value)} are within what they vary."
+def _slow(evidence: Evidence, phase: str, found: float, limit: Limit, numbers: dict[str, float]) -> Answer:
+    usual, runs = limit.mean or 0.0, counted(limit.n or 0, "earlier run")
+    share = figures.percent(found / usual - 1) if usual else "far"
+    if evidence.gpu:
+        told = f"took {figures.seconds(found)}, {share} more than the {figures.seconds(usual)} of {runs}"
+        most = figures.seconds(limit.value)
+    else:
+        named = evidence.case.strategy.promise.reference
+        told = f"took {found:.2f} times as long as {named}'s in the same run, {share} more than in {runs}"
+        most = f"{limit.value:.2f} times"
+    sentence = f"{phase.capitalize()} {told}; at most {most} are within what they vary."
     return failed(
         f"{sentence} Run {again(evidence.case)} with nothing else on the machine.", numbers=numbers, limit=limit
     )

@@ -1,12 +1,14 @@
 """Tests of the check of a case's seconds."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from suite.judge.evidence import Evidence
 from suite.judge.verdict import FAILED, PASSED, SPEED, UNSUPPORTED, Verdict
 from suite.rendering import Duration
-from tests.judge.made import evidence, verdict, with_rendering
+from tests.judge.made import FULL, OFFLOAD, evidence, verdict, with_rendering
 
 
 def took(tmp_path: Path, seconds: float, past: tuple[float, ...]) -> Verdict:
@@ -44,7 +46,34 @@ def test_slower_must_be_slower_in_every_respect(tmp_path: Path, past: tuple[floa
 def test_slower_is_told_whole(tmp_path: Path) -> None:
     """What was found, what was usual, what may be, and what to run."""
     assert took(tmp_path, 6.0, (4.0,) * 5).sentence == (
-        "Denoise took 6.00 s, 50% more than the 4.00 s that 5 earlier runs took; "
+        "Denoise took 6.00 s, 50% more than the 4.00 s of 5 earlier runs; "
         "at most 5.00 s are within what they vary. "
         "Run pytest --subject tiny --strategy offload with nothing else on the machine."
     )  # fmt: skip
+
+
+def on_a_cpu(tmp_path: Path, seconds: float, past: tuple[float, ...]) -> Evidence:
+    """The offloading case took so long, and its reference two seconds."""
+    found = evidence(tmp_path, OFFLOAD, history={"denoise": past})
+    assert found.reference is not None
+    beside = replace(found.reference.rendering, device="cpu", durations=(Duration("denoise", 2.0, "fox", 0),))
+    found = replace(found, case=replace(found.case, device="cpu"), reference=replace(found.reference, rendering=beside))
+    return with_rendering(found, device="cpu", durations=(Duration("denoise", seconds, "fox", 0),))
+
+
+def test_a_cpu_may_take_twice_the_usual_multiple(tmp_path: Path) -> None:
+    """However busy the machine is: only the ratio to the reference in the same run is judged."""
+    assert verdict(on_a_cpu(tmp_path, 6.0, (1.5,) * 5), SPEED).status == PASSED
+    found = verdict(on_a_cpu(tmp_path, 6.02, (1.5,) * 5), SPEED)
+    assert found.sentence == (
+        "Denoise took 3.01 times as long as full's in the same run, 100.67% more than in 5 earlier runs; "
+        "at most 3.00 times are within what they vary. "
+        "Run pytest --subject tiny --strategy offload with nothing else on the machine."
+    )
+
+
+def test_a_reference_is_not_judged_on_a_cpu(tmp_path: Path) -> None:
+    """It has nothing beside it that would tell a busy machine from a slow library."""
+    found = evidence(tmp_path, FULL, history={"denoise": (1.0,) * 9})
+    found = with_rendering(replace(found, case=replace(found.case, device="cpu")), device="cpu")
+    assert verdict(found, SPEED).status == UNSUPPORTED

@@ -1,0 +1,62 @@
+"""History: how long a case took in earlier runs on the same machine."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from suite.refusal import Refusal
+from suite.rendering import PHASES, Rendering
+from suite.store import runs
+from suite.store.runs import Run
+
+WINDOW = 20  # runs that are looked back on
+LONG_ENOUGH = 1.0  # seconds that a CPU must have spent on the reference's phase before a multiple of it says anything
+
+
+def earlier(root: Path, machine: str, *, than: str | None = None) -> tuple[Run, ...]:
+    """The latest runs in a folder that came to their end on this machine, oldest first; those before the named one."""
+    return tuple(run for run in _readable(root) if run.machine.id == machine and (than is None or run.id < than))[
+        -WINDOW:
+    ]
+
+
+def _readable(root: Path) -> Iterator[Run]:
+    """The finished runs; one that is damaged or was cut short is no history."""
+    for path in sorted(root.glob(f"*/{runs.FACTS}")):
+        with suppress(Refusal):
+            run = runs.open_run(path)
+            if run.finished:
+                yield run
+
+
+def paces(past: Iterable[Run], rendering: Rendering, *, reference: str | None) -> dict[str, tuple[float, ...]]:
+    """Phase -> how fast each of these runs was in it, where it rendered the same shots as often."""
+    found: defaultdict[str, tuple[float, ...]] = defaultdict(tuple)
+    for run in past:
+        with suppress(Refusal):
+            other = run.rendered(rendering.case_id)
+            beside = run.rendered(f"{rendering.subject}-{reference}") if reference else None
+            if other is not None and _alike(other, rendering):
+                for phase, value in pace(other, beside).items():
+                    found[phase] += (value,)
+    return dict(found)
+
+
+def _alike(one: Rendering, other: Rendering) -> bool:
+    return one.crash is None and one.recipes == other.recipes and len(one.pictures) == len(other.pictures)
+
+
+def pace(rendering: Rendering, reference: Rendering | None) -> Mapping[str, float]:
+    """Each phase in seconds on a GPU; on a CPU, whose seconds tell what else it does, in multiples of the reference's.
+
+    The reference was rendered in the same run, and its short phases are left out."""
+    spent = {phase: seconds for phase in PHASES if (seconds := rendering.seconds(phase)) is not None}
+    if rendering.device == "cuda":
+        return spent
+    if reference is None or reference.crash is not None:
+        return {}
+    beside = {phase: reference.seconds(phase) or 0.0 for phase in spent}
+    return {phase: spent[phase] / beside[phase] for phase in spent if beside[phase] >= LONG_ENOUGH}
