@@ -297,13 +297,27 @@ def tell(arguments: Arguments) -> int:
 
 
 def _told(run: Run, verdicts: tuple[Verdict, ...], form: str) -> str:
+    known = {case.id: case for case in cases_of(run, subjects=subjects().values(), strategies=STRATEGIES)}
     if form == "json":
-        found = report(verdicts, run.renderings(), run=run.id, machine=run.machine, stack=run.stack)
+        found = report(verdicts, run.renderings(), run=run.id, machine=run.machine, stack=run.stack, cases=known)
         return as_json(found).decode().rstrip("\n")
     if form == "markdown":
-        title = f"Fluxgate on {run.machine.name}"
-        return markdown(_asked_about(verdicts), run.renderings(), title=title, run=str(run.folder)).rstrip("\n")
+        return markdown(
+            _asked_about(verdicts),
+            run.renderings(),
+            title=f"Fluxgate on {run.machine.name}",
+            run=str(run.folder),
+            versions=_versions(run),
+            cases=known,
+        ).rstrip("\n")
     return _in_the_terminal(run, verdicts)
+
+
+def _versions(run: Run) -> dict[str, str]:
+    """Of everything between the pictures and the hardware, the lowest layer first."""
+    machine = run.machine
+    layers = {"driver": machine.driver, "CUDA": machine.cuda, "Python": machine.python, "torch": machine.torch}
+    return {**{name: version for name, version in layers.items() if version}, **run.stack}
 
 
 def _in_the_terminal(run: Run, verdicts: tuple[Verdict, ...]) -> str:

@@ -162,6 +162,7 @@ def test_report_has_three_forms(
     assert main(["report", str(rendered), "--format", form]) == 0
     told = capsys.readouterr().out
     assert told.startswith(opening)
+    assert ("reproduces full" in told) is (form != "terminal")
     assert main(["report", str(rendered), "--format", form, "--output", str(tmp_path / "told")]) == 0
     assert (tmp_path / "told").read_text() == told
 

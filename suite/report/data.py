@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import msgspec
 
+from suite.cases import Case
 from suite.judge.verdict import Verdict
 from suite.machine import Machine, Stack
 from suite.rendering import Rendering
-from suite.report.summary import Row, counts, rows
+from suite.report.summary import NO_CASES, Row, counts, rows
 
 SCHEMA = 1
 
@@ -29,11 +30,18 @@ class Report:
 
 
 def report(
-    verdicts: Iterable[Verdict], renderings: Mapping[str, Rendering], *, run: str, machine: Machine, stack: Stack
+    verdicts: Iterable[Verdict],
+    renderings: Mapping[str, Rendering],
+    *,
+    run: str,
+    machine: Machine,
+    stack: Stack,
+    cases: Mapping[str, Case] = NO_CASES,
 ) -> Report:
     """The whole report as one value."""
     verdicts = tuple(verdicts)
-    return Report(run, machine, stack, counts(verdicts), tuple(rows(verdicts, renderings)), verdicts)
+    found = tuple(rows(verdicts, renderings, cases=cases))
+    return Report(run, machine, stack, counts(verdicts), found, verdicts)
 
 
 def as_json(found: Report) -> bytes:

@@ -1,32 +1,51 @@
-"""The report as Markdown: a table for each subject, then a sentence for all that is not green."""
+"""The report as Markdown: figures and verdicts of each subject in tables, then a sentence for all that is not green."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from suite import figures
 from suite.amounts import amount
+from suite.cases import Case
 from suite.judge.verdict import CHECKS, KNOWN_FAILURE, UNSUPPORTED, Verdict
 from suite.rendering import PHASES, Rendering
-from suite.report.summary import Row, counts, measured_anything, reasons, red, rows
+from suite.report.summary import NO_CASES, Row, counts, measured_anything, reasons, red, rows
 from suite.report.text import lines
 from suite.report.text import markdown as safe
 from suite.store.limits import WHOLE
 
 FIGURES = (*PHASES, WHOLE)
+OF = {"allocated": "Peaks are of the bytes allocated on the GPU", "host": "Peaks are of the worker's own memory"}
+NOTE = "seconds are those of loading and of the first take of each shot; likeness is the least like picture's SSIM"
 
 
-def markdown(verdicts: Iterable[Verdict], renderings: Mapping[str, Rendering], *, title: str, run: str) -> str:
-    """The whole report."""
+def markdown(
+    verdicts: Iterable[Verdict],
+    renderings: Mapping[str, Rendering],
+    *,
+    title: str,
+    run: str,
+    versions: Mapping[str, str] = MappingProxyType({}),
+    cases: Mapping[str, Case] = NO_CASES,
+) -> str:
+    """The whole report; `cases` know what was promised and published."""
     verdicts = tuple(verdicts)
-    told = [f"# {safe(title)}", "", _total(verdicts), ""]
-    found = rows(verdicts, renderings)
+    told = [f"# {safe(title)}", "", *_versions(versions), _total(verdicts), ""]
+    found = rows(verdicts, renderings, cases=cases)
     for subject in dict.fromkeys(row.subject for row in found):
-        told += [f"## {safe(subject)}", "", *_table([row for row in found if row.subject == subject]), ""]
+        mine = [row for row in found if row.subject == subject]
+        measured = [row for row in mine if row.seconds is not None or row.peaks[WHOLE] is not None]
+        told += [f"## {safe(subject)}", "", *(_figures(measured) if measured else ()), *_statuses(mine), ""]
     told += [*_sentences("To look at", red(verdicts))]
     told += [*_sentences("Known failures", [v for v in verdicts if v.status == KNOWN_FAILURE])]
     told += [*_unsupported(verdicts), f"The run is in {safe(run)}.", ""]
     return "\n".join(told)
+
+
+def _versions(found: Mapping[str, str]) -> list[str]:
+    told = safe(", ".join(f"{package} {version}" for package, version in found.items()))
+    return [f"With {told}.", ""] if found else []
 
 
 def _total(verdicts: tuple[Verdict, ...]) -> str:
@@ -34,15 +53,35 @@ def _total(verdicts: tuple[Verdict, ...]) -> str:
     return f"{told}." if measured_anything(verdicts) else f"{told}: nothing was measured."
 
 
-def _table(found: list[Row]) -> Iterator[str]:
-    heads = ["strategy", *CHECKS, *(f"peak, {phase}" for phase in FIGURES), "seconds", "likeness"]
-    yield _line(heads)
-    yield _line(["---"] * len(heads))
+def _figures(found: list[Row]) -> Iterator[str]:
+    """What each strategy promises, and what was measured of it, beside what somebody else reported."""
+    reported = ["peak, driver", "published"] if any(row.published is not None for row in found) else []
+    yield from _heading(
+        ["strategy", "promise", *(f"peak, {phase}" for phase in FIGURES), "seconds", "likeness", *reported]
+    )
     for row in found:
-        peaks = [amount(peak) if peak is not None else "" for peak in (row.peaks[phase] for phase in FIGURES)]
         seconds = "" if row.seconds is None else figures.seconds(row.seconds)
         likeness = "" if row.likeness is None else figures.likeness(row.likeness)
-        yield _line([safe(row.strategy), *(row.statuses[check] for check in CHECKS), *peaks, seconds, likeness])
+        peaks = [_bytes(row.peaks[phase]) for phase in FIGURES]
+        beside = [_bytes(row.driver), _bytes(row.published)][: len(reported)]
+        yield _line([safe(row.strategy), safe(row.promise or ""), *peaks, seconds, likeness, *beside])
+    told = {row.figure for row in found if row.peaks[WHOLE] is not None}
+    yield from ("", *(f"{OF[figure]}; {NOTE}." for figure in sorted(told)), "")
+
+
+def _statuses(found: list[Row]) -> Iterator[str]:
+    """What each check said."""
+    yield from _heading(["strategy", *CHECKS])
+    yield from (_line([safe(row.strategy), *(row.statuses[check] for check in CHECKS)]) for row in found)
+
+
+def _bytes(number: float | None) -> str:
+    return "" if number is None else amount(number)
+
+
+def _heading(cells: list[str]) -> Iterator[str]:
+    yield _line(cells)
+    yield _line(["---"] * len(cells))
 
 
 def _line(cells: list[str]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from suite.cases import Case
 from suite.judge.verdict import (
     CHECKS,
     CRASHED,
@@ -18,9 +20,10 @@ from suite.judge.verdict import (
     Verdict,
 )
 from suite.rendering import PHASES, Rendering
-from suite.store.limits import SSIM
+from suite.store.limits import SSIM, WHOLE, published
 
 RED = (FAILED, CRASHED)
+NO_CASES: Mapping[str, Case] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,19 @@ class Row:
     peaks: dict[str, int | None]  # phase, and "whole"
     seconds: float | None  # load and the first take of every shot
     likeness: float | None  # the least alike picture's SSIM to its reference
+    promise: str | None = None  # "reproduces full", where the case is known
+    driver: int | None = None  # the peak as the driver saw it, in bytes
+    published: float | None = None  # what somebody else reported of the same, in bytes
 
 
-def rows(verdicts: Iterable[Verdict], renderings: Mapping[str, Rendering]) -> list[Row]:
-    """A row for each case that has a verdict, in the order in which they come."""
+def rows(
+    verdicts: Iterable[Verdict], renderings: Mapping[str, Rendering], *, cases: Mapping[str, Case] = NO_CASES
+) -> list[Row]:
+    """A row for each case that has a verdict, in the order in which they come; `cases` know what was promised."""
     of_case: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         of_case.setdefault(verdict.case_id, []).append(verdict)
-    return [_row(found, renderings.get(case_id)) for case_id, found in of_case.items()]
+    return [_row(found, renderings.get(case_id), cases.get(case_id)) for case_id, found in of_case.items()]
 
 
 def counts(verdicts: Iterable[Verdict]) -> dict[str, int]:
@@ -78,10 +86,11 @@ def measured_anything(verdicts: Iterable[Verdict]) -> bool:
     return any(verdict.status in (PASSED, FAILED, KNOWN_FAILURE) for verdict in verdicts)
 
 
-def _row(verdicts: list[Verdict], rendering: Rendering | None) -> Row:
+def _row(verdicts: list[Verdict], rendering: Rendering | None, case: Case | None) -> Row:
     statuses = {verdict.check: verdict.status for verdict in verdicts}
     likeness = next((v.numbers.get(SSIM) for v in verdicts if v.check == PROMISE), None)
     figure, peaks = _peaks(rendering)
+    reported = published(case.subject, case.strategy.name) if case else None
     return Row(
         subject=verdicts[0].subject,
         strategy=verdicts[0].strategy,
@@ -90,16 +99,26 @@ def _row(verdicts: list[Verdict], rendering: Rendering | None) -> Row:
         peaks=peaks,
         seconds=_seconds(rendering),
         likeness=likeness,
+        promise=_promise(case) if case else None,
+        driver=rendering.memory.peak("driver") if rendering and rendering.memory else None,
+        published=reported.value if reported else None,
     )
+
+
+def _promise(case: Case) -> str:
+    made = case.strategy.promise
+    if made.reference is None:
+        return "the reference"
+    return f"reproduces {made.reproduces}" if made.reproduces else f"approximates {made.approximates}"
 
 
 def _peaks(rendering: Rendering | None) -> tuple[str, dict[str, int | None]]:
     """Allocated bytes where a GPU was measured, else the worker's own."""
     memory = rendering.memory if rendering else None
     if memory is None:
-        return "allocated", dict.fromkeys((*PHASES, "whole"))
+        return "allocated", dict.fromkeys((*PHASES, WHOLE))
     figure = "allocated" if memory.peak("allocated") is not None else "host"
-    return figure, {**{phase: memory.peak(figure, (phase,)) for phase in PHASES}, "whole": memory.peak(figure)}
+    return figure, {**{phase: memory.peak(figure, (phase,)) for phase in PHASES}, WHOLE: memory.peak(figure)}
 
 
 def _seconds(rendering: Rendering | None) -> float | None:

@@ -1,19 +1,29 @@
 """Tests of the Markdown report."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from suite.cases import Case
 from suite.judge.verdict import CHECKS, FAILED, PASSED, UNSUPPORTED
+from suite.rendering import PHASES, Memory, PhaseMemory
 from suite.report.markdown import markdown
 from tests.report.made import of_case, renderings, verdicts
+from tests.store.building import FULL, SUBJECT, rendering, strategy
 
 
-def test_the_report_has_a_table_and_every_sentence(tmp_path: Path) -> None:
-    """Counts, a table for the subject, what to look at, known failures and reasons."""
-    told = markdown(verdicts(), renderings(tmp_path), title="Fluxgate", run="runs/x")
-    assert told.startswith("# Fluxgate\n\n21 passed, 1 failed, 11 crashed,")
-    assert "\n## tiny\n\n| strategy | renders the same twice |" in told
+def test_the_report_has_tables_and_every_sentence(tmp_path: Path) -> None:
+    """Versions, counts, figures and verdicts of the subject, what to look at, known failures and reasons."""
+    told = markdown(
+        verdicts(), renderings(tmp_path), title="Fluxgate", run="runs/x", versions={"torch": "2.6", "diffusers": "1.0"}
+    )
+    assert told.startswith("# Fluxgate\n\nWith torch 2.6, diffusers 1.0.\n\n21 passed, 1 failed, 11 crashed,")
+    assert "\n## tiny\n\n| strategy | promise | peak, load |" in told
+    assert "\n\n| strategy | renders the same twice |" in told
     assert "| full | passed | passed |" in told
-    assert "1.00 GB | 3.00 s | 0.912 |" in told
+    assert "1.00 GB | 3.00 s | 0.912 |\n" in told
+    assert "\nPeaks are of the bytes allocated on the GPU; seconds are" in told
     assert "- **tiny-vae-tiling**, keeps its promise to its reference (failed): Shot 'fox' is 0.912 like full;" in told
     assert "\n## Known failures\n" in told
     assert "It needs accelerate 1.9." in told
@@ -22,9 +32,49 @@ def test_the_report_has_a_table_and_every_sentence(tmp_path: Path) -> None:
 
 def test_every_row_has_every_cell(tmp_path: Path) -> None:
     """A table row never loses or gains a cell, whatever a name holds."""
-    some = [*verdicts(), *of_case("a|b", PASSED)]
-    rows = [line for line in markdown(some, renderings(tmp_path), title="x", run="y").splitlines() if line[:1] == "|"]
-    assert {row.replace("\\|", "").count("|") for row in rows} == {len(CHECKS) + 9}
+    some = [*verdicts(), *of_case("a|b", PASSED)]  # two of them were measured
+    told = markdown(some, renderings(tmp_path), title="x", run="y", cases=published(full=39.27))
+    rows = [row.replace("\\|", "").count("|") for row in told.splitlines() if row[:1] == "|"]
+    assert (rows[:4], rows[4:]) == ([12] * 4, [len(CHECKS) + 2] * 9)
+
+
+def published(**figures: float) -> dict[str, Case]:
+    """Two cases of the tiny subject, of which somebody has reported GB."""
+    subject = replace(SUBJECT, published=figures)
+    promising = strategy("vae-tiling", approximates="full")
+    return {case.id: case for case in (Case(subject, one, "cuda") for one in (FULL, promising))}
+
+
+def test_a_row_for_the_docs(tmp_path: Path) -> None:
+    """Promise, the peak of each phase, seconds and likeness, and what the driver saw beside what was published."""
+    one = rendering("full", tmp_path)
+    peaks = [(33_700, 1), (34_000, 2), (36_600, 3), (35_000, 4)]
+    phases = ((name, 10**6 * used, 10**9 * (36 + more)) for name, (used, more) in zip(PHASES, peaks, strict=True))
+    memory = Memory(tuple(PhaseMemory(name, used, None, seen, 1) for name, used, seen in phases), 0, 1, 1, "device")
+    told = markdown(
+        of_case("full", PASSED),
+        {"tiny-full": replace(one, memory=memory)},
+        title="x",
+        run="y",
+        cases=published(full=39.27),
+    )
+    assert (
+        "| full | the reference | 33.70 GB | 34.00 GB | 36.60 GB | 35.00 GB | 36.60 GB | 3.00 s |  "
+        "| 40.00 GB | 39.27 GB |\n"
+    ) in told
+
+
+@pytest.mark.parametrize(
+    "given, heads",
+    [({}, False), ({"vae-tiling": 2.0}, True), ({"somewhere-else": 2.0}, False)],
+)
+def test_published_figures_have_a_column_where_there_are_any(
+    given: dict[str, float], heads: bool, tmp_path: Path
+) -> None:
+    """A subject that nobody has reported figures of has no empty column for them."""
+    told = markdown(verdicts(), renderings(tmp_path), title="x", run="y", cases=published(**given))
+    assert ("| peak, driver | published |" in told) is heads
+    assert "| vae-tiling | approximates full | 1.00 GB |" in told
 
 
 def test_hostile_text_is_shown_not_run() -> None:
@@ -40,4 +90,5 @@ def test_what_is_empty_is_left_out() -> None:
     told = markdown(of_case("full", PASSED), {}, title="x", run="y")
     assert "To look at" not in told
     assert "Unsupported" not in told
+    assert "| peak, load |" not in told
     assert "11 unsupported: nothing was measured." in markdown(of_case("full", UNSUPPORTED), {}, title="x", run="y")

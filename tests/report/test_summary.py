@@ -3,10 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+from suite.cases import Case
 from suite.judge.verdict import CHECKS, CRASHED, FAILED, KNOWN_FAILURE, NOT_SELECTED, PASSED, STATUSES, UNSUPPORTED
 from suite.report.summary import counts, measured_anything, reasons, red, rows
 from tests.report.made import of_case, renderings, verdicts
-from tests.store.building import rendering
+from tests.store.building import FULL, SUBJECT, rendering, strategy
 
 
 def test_every_case_has_one_row_with_every_check(tmp_path: Path) -> None:
@@ -16,6 +17,21 @@ def test_every_case_has_one_row_with_every_check(tmp_path: Path) -> None:
     assert all(tuple(row.statuses) == CHECKS for row in found)
     assert (found[0].peaks["whole"], found[0].seconds, found[0].likeness) == (10**9, 3.0, None)
     assert (found[1].likeness, found[2].peaks["whole"], found[2].seconds) == (0.912, None, None)
+
+
+def test_a_row_tells_what_was_promised(tmp_path: Path) -> None:
+    """Where the case is known; a strategy without a reference is one itself."""
+    cases = {
+        case.id: case
+        for case in (
+            Case(replace(SUBJECT, published={"full": 39.27}), one, "cuda")
+            for one in (FULL, strategy("vae-tiling", approximates="full"), strategy("nf4", reproduces="nf4-linear"))
+        )
+    }
+    found = rows(verdicts(), renderings(tmp_path), cases=cases)
+    promises = ["the reference", "approximates full", "reproduces nf4-linear", None, None, None]
+    assert [row.promise for row in found] == promises
+    assert [row.published for row in found] == [39.27e9, *[None] * 5]
 
 
 def test_a_check_that_nobody_asked_was_not_selected() -> None:
