@@ -270,13 +270,24 @@ def test_tensors_made_of_others_are_taken_apart() -> None:
 
 
 class GGUFParameter(torch.nn.Parameter):
-    """Named as diffusers names its own."""
+    """Named as diffusers names its own, which makes one of whatever is computed from it, and wants rows of blocks."""
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = super().__torch_function__(function, types, args, kwargs or {})
+        if not isinstance(found, torch.Tensor):
+            return found
+        assert found.shape[-1] % 34 == 0
+        return torch.Tensor._make_subclass(cls, found)
 
 
 def test_a_gguf_weight_is_quantized_and_tells_its_kind() -> None:
-    """Packed bytes with a kind that only the parameter knows."""
-    module = torch.nn.Module()
-    module.weight = GGUFParameter(torch.ones(34, dtype=torch.uint8), requires_grad=False)
+    """Packed bytes with a kind that only the parameter knows, which can be hashed like any other."""
+    module, plain = torch.nn.Module(), torch.nn.Module()
+    values = torch.arange(68, dtype=torch.uint8).reshape(2, 34)
+    module.weight = GGUFParameter(values, requires_grad=False)
     module.weight.quant_type = 8
-    assert described(module).quantized_bytes == 34
+    plain.weight = torch.nn.Parameter(values, requires_grad=False)
+    assert described(module).quantized_bytes == 68
     assert settings_of(module) == {"quant_type": "8"}
+    assert state_sha256(module) == state_sha256(plain)
