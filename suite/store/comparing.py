@@ -51,7 +51,7 @@ def side_by_side(rows: list[tuple[Pixels | None, Pixels]]) -> Pixels:
     width = max(strip.width for strip in strips)
     page = Image.new("RGB", (width, TITLE + sum(strip.height + GAP for strip in strips)), PAPER)
     pen, column = ImageDraw.Draw(page), strips[0].width // 3
-    for place, title in enumerate(("old", "new", "difference × 10")):
+    for place, title in enumerate(("old", "new", "difference, tenfold")):
         pen.text((GAP + place * column, 3), title, fill=(40, 40, 40))
     top = TITLE
     for strip in strips:
