@@ -30,7 +30,7 @@ from suite.judge.verdict import (
     UNSUPPORTED,
     Verdict,
 )
-from suite.machine import Machine, Stack, detect, outside_support, stack
+from suite.machine import Machine, Stack, detect, memory_limit, outside_support, stack
 from suite.options import chosen, seconds, whole_number
 from suite.refusal import Refusal
 from suite.render.turns import held_file
@@ -58,6 +58,7 @@ class Plan:
     store: Path  # of baselines
     known: tuple[KnownFailure, ...]
     takes: int | None
+    vram_limit: int | None
     timeout: float
     require_baseline: bool
     runs: Path
@@ -107,6 +108,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--strategy", **names, help="the ways to fit them into memory (default: all)")
     twice = "twice on a GPU; on a CPU the first shot twice"
     group.addoption("--takes", metavar="N", help=f"how often each shot is rendered (default: {twice})")
+    vram = "of each GPU, for every case, like 12GB (default: all of it)"
+    group.addoption("--vram-limit", metavar="AMOUNT", help=f"the most memory {vram}")
     timeout = f"{CASE_TIMEOUT:.0f}"
     group.addoption("--case-timeout", default=timeout, metavar="SECONDS", help=f"for one case (default: {timeout})")
     group.addoption("--require-baseline", action="store_true", help="fail where this machine has no baseline")
@@ -149,7 +152,7 @@ def _plan(config: pytest.Config) -> Plan:
     for name in names if asked("subject") and not asked("collectonly") else ():
         _refuse_unready(catalogue[name])
     every = [strategy.name for strategy in STRATEGIES]
-    store = config.invocation_params.dir / asked("baselines")
+    store, limit = config.invocation_params.dir / asked("baselines"), asked("vram_limit")
     return Plan(
         machine=machine,
         stack=libraries,
@@ -158,6 +161,7 @@ def _plan(config: pytest.Config) -> Plan:
         store=store,
         known=kept.known(store, subjects=catalogue),
         takes=whole_number(asked("takes"), option="--takes", most=100) if asked("takes") else None,
+        vram_limit=memory_limit(limit, of=machine, option="--vram-limit") if limit is not None else None,
         timeout=seconds(asked("case_timeout"), option="--case-timeout"),
         require_baseline=asked("require_baseline"),
         runs=config.invocation_params.dir / asked("runs"),
@@ -171,13 +175,16 @@ def _refuse_unready(subject: Subject) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    machine, libraries = config.stash[PLAN].machine, config.stash[PLAN].stack
+    plan = config.stash[PLAN]
+    machine, libraries = plan.machine, plan.stack
     layers = [f"torch {machine.torch}"]
     layers += [f"CUDA {machine.cuda}, driver {machine.driver}"] if machine.device == "cuda" else []
-    return [
+    told = [
         f"machine: {machine.name}, {', '.join(layers)} ({machine.id})",
         f"stack: {', '.join(f'{name} {version}' for name, version in libraries.items())}",
     ]
+    limit = [] if plan.vram_limit is None else [f"vram limit: {amount(plan.vram_limit)} of each GPU for every case"]
+    return told + limit
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -242,7 +249,7 @@ def run(pytestconfig: pytest.Config) -> runs.Run:
 def _new_run(config: pytest.Config) -> runs.Run:
     plan = config.stash[PLAN]
     command = shlex.join(["pytest", *map(str, config.invocation_params.args)])
-    return runs.create(plan.runs, plan.machine, plan.stack, command)
+    return runs.create(plan.runs, plan.machine, plan.stack, command, vram_limit=plan.vram_limit)
 
 
 def _shared_run(config: pytest.Config, meeting: Path) -> runs.Run:
@@ -260,7 +267,7 @@ def workshop(pytestconfig: pytest.Config, run: runs.Run) -> Iterator[Workshop]:
     plan = pytestconfig.stash[PLAN]
     folders = _folders(pytestconfig)
     lane = int(getattr(pytestconfig, "workerinput", {}).get("workerid", "gw0").removeprefix("gw"))
-    with Workers(takes=plan.takes, lane=lane) as workers:
+    with Workers(takes=plan.takes, lane=lane, vram_limit=plan.vram_limit) as workers:
         yield Workshop(
             run,
             workers,

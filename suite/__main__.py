@@ -23,7 +23,7 @@ from suite.cases import Case, matrix
 from suite.files import write_whole
 from suite.judge.run import cases_of, judge_run
 from suite.judge.verdict import NOT_SELECTED, Verdict
-from suite.machine import detect, outside_support, stack
+from suite.machine import detect, memory_limit, outside_support, stack
 from suite.options import chosen, seconds, whole_number
 from suite.refusal import USAGE, Refusal
 from suite.render.workers import SPAWN, Workers
@@ -114,6 +114,8 @@ def _choosing_options(parser: argparse.ArgumentParser) -> None:
 def _rendering_options(parser: argparse.ArgumentParser) -> None:
     _choosing_options(parser)
     parser.add_argument("--takes", metavar="N", help="default: twice on a GPU; on a CPU the first shot twice")
+    vram = "the most memory of each GPU, for every case, like 12GB; default: all of it"
+    parser.add_argument("--vram-limit", metavar="AMOUNT", help=vram)
 
 
 def _run_option(parser: argparse.ArgumentParser) -> None:
@@ -177,6 +179,11 @@ def _timeout(arguments: Arguments) -> float:
     return seconds(arguments.case_timeout, option="--case-timeout")
 
 
+def _vram_limit(arguments: Arguments) -> int | None:
+    text = arguments.vram_limit
+    return None if text is None else memory_limit(text, of=detect(), option="--vram-limit")
+
+
 # The verbs
 
 
@@ -214,12 +221,13 @@ def render(arguments: Arguments) -> int:
     """Render cases into a new run, without judging them."""
     timeout, cases = _timeout(arguments), _cases(arguments)
     takes = whole_number(arguments.takes, option="--takes", most=100) if arguments.takes else None
+    limit = _vram_limit(arguments)
     wanted = _supported(cases, _chosen_strategies(arguments))
     if not wanted:
         return NOTHING
     folders = {case.subject.name: locate(case.subject) for case in wanted}
-    run = _new_run(arguments)
-    with Workers(takes=takes) as workers:
+    run = _new_run(arguments, vram_limit=limit)
+    with Workers(takes=takes, vram_limit=limit) as workers:
         workshop = Workshop(run, workers, cases, locate=lambda s: folders[s.name], timeout=timeout, report=_say)
         found = [workshop.rendering(case_id) for case_id in _with_references(wanted)]
     runs.finish(run)
@@ -245,8 +253,9 @@ def _supported(cases: Sequence[Case], strategies: Sequence[str]) -> list[Case]:
     return [case for case in wanted if case.unsupported is None]
 
 
-def _new_run(arguments: Arguments) -> Run:
-    return runs.create(arguments.runs, detect(), stack(), shlex.join(["python", "-m", "suite", *sys.argv[1:]]))
+def _new_run(arguments: Arguments, *, vram_limit: int | None = None) -> Run:
+    command = shlex.join(["python", "-m", "suite", *sys.argv[1:]])
+    return runs.create(arguments.runs, detect(), stack(), command, vram_limit=vram_limit)
 
 
 def _with_references(wanted: Sequence[Case]) -> list[str]:

@@ -15,6 +15,8 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
+from suite.amounts import amount
+from suite.options import memory
 from suite.refusal import Refusal
 
 
@@ -88,6 +90,18 @@ def stack() -> Stack:
     """The versions of the gated libraries that are installed."""
     found = {package: _version(package) for package in GATED}
     return {package: version for package, version in found.items() if version is not None}
+
+
+def memory_limit(text: str, *, of: Machine, option: str) -> int:
+    """An amount that each GPU of the machine can be held to, in bytes."""
+    value = memory(text, option=option)
+    if of.device != "cuda":
+        raise Refusal(
+            f"{option} {text} limits the memory of a GPU; none can be used here ({of.name}, torch {of.torch})."
+        )
+    if value > of.memory:
+        raise Refusal(f"{option} is {amount(value)}; the {of.name} has {amount(of.memory)}.")
+    return value
 
 
 def outside_support(found: Stack, *, torch: str | None = None, python: str | None = None) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from suite.amounts import parse_amount
 from suite.refusal import Refusal
 
 
@@ -33,4 +34,12 @@ def seconds(text: str, *, option: str) -> float:
         value = math.nan
     if not 0 < value < math.inf:
         raise Refusal(f"{option} is {text!r}; it must be a number of seconds above 0.")
+    return value
+
+
+def memory(text: str, *, option: str) -> int:
+    """An amount of memory that is more than nothing."""
+    value = parse_amount(text, name=option)
+    if not value:
+        raise Refusal(f"{option} is {text!r}; it must be above 0.")
     return value

@@ -128,6 +128,7 @@ class Crash:
     sentence: str
     phase: str | None
     last_lines: tuple[str, ...]
+    limit: int | None = None  # bytes of a GPU that the worker was held to, where that is what it ran out of
 
 
 @dataclass(frozen=True)

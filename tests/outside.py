@@ -51,6 +51,14 @@ suite.strategies.STRATEGIES += (raises, killed, redder)
 """
 
 
+# What the driver of a machine with a GPU would say; the GPU itself is not there.
+CARD = """
+import suite.machine
+suite.machine.torch_build = lambda: ("2.13.0", "13.0")
+suite.machine.visible_gpus = lambda *_: (suite.machine.Gpu("A card", "GPU-1", 24 << 30, "9.0", "580.1"),)
+"""
+
+
 @dataclass(frozen=True)
 class Ended:
     """What a process left."""

@@ -16,7 +16,7 @@ import pytest
 from suite.judge.verdict import CHECKS, STATUSES, Verdict
 from suite.machine import detect
 from suite.store import runs
-from tests.outside import BROKEN, ROOT, Ended, pytest_on_the_suite, tiny
+from tests.outside import BROKEN, CARD, ROOT, Ended, pytest_on_the_suite, tiny
 
 on_a_cpu = pytest.mark.skipif(detect().device == "cuda", reason="this machine has a GPU")
 
@@ -141,6 +141,8 @@ def test_pytest_benchmark_gets_the_workers_seconds(everyday: Ended, home: Path) 
         (("--strategy=nf5",), "--strategy 'nf5' does not exist; there is: full, sequential-offload,"),
         (("--takes=0",), "--takes is '0'; it must be a whole number from 1 to 100."),
         (("--case-timeout=soon",), "--case-timeout is 'soon'; it must be a number of seconds above 0."),
+        (("--vram-limit=much",), "--vram-limit is 'much'; write it like '17 GB' or '512 MB'."),
+        (("--vram-limit=30GB", "-p", "card"), "--vram-limit is 30.00 GB; the A card has 25.77 GB."),
         (("--subject=broken",), "broken is not ready: there is no folder"),
         (("--subject=tiny", "--subject=none", "-n2"), "--subject 'none' does not exist"),
     ],
@@ -150,6 +152,7 @@ def test_what_does_not_exist_is_refused_before_anything_is_rendered(
 ) -> None:
     """Exit code 4, one sentence with what there is, and no run."""
     environment = tiny(tmp_path, pipeline=tmp_path)
+    (tmp_path / "card.py").write_text(CARD)
     catalogue = Path(environment["FLUXGATE_SUBJECTS"])
     catalogue.write_text(
         catalogue.read_text() + catalogue.read_text().replace("tiny", "broken").replace(str(tmp_path), "gone")
@@ -159,6 +162,24 @@ def test_what_does_not_exist_is_refused_before_anything_is_rendered(
     assert sentence in ended.err
     assert "Traceback" not in ended.err
     assert not (tmp_path / "runs").exists()
+
+
+@on_a_cpu
+def test_a_limit_of_gpu_memory_needs_a_gpu(tmp_path: Path) -> None:
+    """On a CPU it is refused rather than kept by chance."""
+    ended = pytest_on_the_suite("--vram-limit=12GB", within=tmp_path)
+    assert (ended.code, ended.out) == (4, "")
+    assert "--vram-limit 12GB limits the memory of a GPU; none can be used here" in ended.err
+
+
+@on_a_cpu
+def test_a_limit_of_gpu_memory_is_told_and_kept_in_the_run(tmp_path: Path, environment: dict[str, str]) -> None:
+    """The header has it, and run.json; that it is kept to is seen on a GPU only, which here is nothing but claimed."""
+    (tmp_path / "card.py").write_text(CARD)
+    arguments = ("-p", "card", "--subject=tiny", "--strategy=full", "-k", "tiny", "--vram-limit=12GB")
+    ended = pytest_on_the_suite(*arguments, within=tmp_path, **environment)
+    assert "vram limit: 12.00 GB of each GPU for every case" in ended.out, ended.out + ended.err
+    assert run_of(ended, tmp_path).vram_limit == 12 * 10**9
 
 
 @on_a_cpu

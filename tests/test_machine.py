@@ -13,7 +13,18 @@ import pytest
 
 from suite import machine
 from suite.files import is_name
-from suite.machine import OLDEST, Gpu, cpu_capability, detect, outside_support, slug, stack, torch_build, visible_gpus
+from suite.machine import (
+    OLDEST,
+    Gpu,
+    cpu_capability,
+    detect,
+    memory_limit,
+    outside_support,
+    slug,
+    stack,
+    torch_build,
+    visible_gpus,
+)
 from suite.refusal import Refusal
 
 ROOT = Path(__file__).parents[1]
@@ -308,3 +319,28 @@ def test_the_ranges_are_those_of_the_requirements() -> None:
     assert {name: stated[name] for name in OLDEST if name != "python"} == {
         name: oldest for name, oldest in OLDEST.items() if name != "python"
     }
+
+
+def with_memory(size: int, device: str = "cuda") -> machine.Machine:
+    return machine.Machine("x", device, "A card", 1, size, "9.0", "2.13.0", None, None, "3.12", "Linux")
+
+
+def test_a_limit_is_what_the_card_has_or_less() -> None:
+    """To the byte."""
+    assert memory_limit("8 GB", of=with_memory(8 * 10**9), option="--vram-limit") == 8 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "sentence"),
+    [
+        ("8 GB", with_memory(8 * 10**9 - 1), "--vram-limit is 8.00 GB; the A card has 8.00 GB."),
+        ("80 GB", with_memory(24 * 10**9), "--vram-limit is 80.00 GB; the A card has 24.00 GB."),
+        ("8 GB", with_memory(64 * 10**9, "cpu"), "--vram-limit 8 GB limits the memory of a GPU; none can be used here"),
+        ("0 GB", with_memory(24 * 10**9), "--vram-limit is '0 GB'; it must be above 0."),
+        ("much", with_memory(64 * 10**9, "cpu"), "--vram-limit is 'much'; write it like '17 GB' or '512 MB'."),
+    ],
+)
+def test_a_limit_that_no_card_here_can_be_held_to_is_refused(text: str, found: machine.Machine, sentence: str) -> None:
+    """More than it has, nothing, nonsense, or no card at all."""
+    with pytest.raises(Refusal, match=f"^{re.escape(sentence)}"):
+        memory_limit(text, of=found, option="--vram-limit")

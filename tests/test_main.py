@@ -19,7 +19,7 @@ from suite.store import runs
 from suite.strategies import STRATEGIES
 from suite.subjects.catalogue import subjects
 from suite.subjects.sources import MINIATURE
-from tests.outside import BROKEN, ROOT, call, tiny
+from tests.outside import BROKEN, CARD, ROOT, call, tiny
 
 on_a_cpu = pytest.mark.skipif(detect().device == "cuda", reason="this machine has a GPU")
 
@@ -70,6 +70,7 @@ def test_without_a_verb_help_is_printed(capsys: pytest.CaptureFixture[str]) -> N
         (["render", "--strategy=nf5"], "--strategy 'nf5' does not exist; there is: full,"),
         (["render", "--takes=many"], "--takes is 'many'; it must be a whole number from 1 to 100."),
         (["render", "--case-timeout=-1"], "--case-timeout is '-1'; it must be a number of seconds above 0."),
+        (["render", "--vram-limit=12"], "--vram-limit is '12'; write it like '17 GB' or '512 MB'."),
         (["calibrate", "--pictures=0"], "--pictures is '0'; it must be a whole number"),
         (["calibrate", "--controls=x"], "--controls is 'x'; it must be a whole number"),
         (["judge", "nowhere"], "nowhere is not a run: it has no run.json."),
@@ -123,6 +124,17 @@ def test_render_makes_a_run_with_the_references(rendered: Path) -> None:
     assert set(run.renderings()) == {"tiny-full", "tiny-model-offload"}
     assert run.finished is not None
     assert not (rendered / runs.VERDICTS).exists()
+
+
+@on_a_cpu
+def test_render_keeps_its_limit_in_the_run(tmp_path: Path, environment: dict[str, str]) -> None:
+    """That it is kept to is seen on a GPU only; here one is claimed, so the case crashes."""
+    (tmp_path / "card.py").write_text(CARD)
+    code = "import sys, card; import suite.__main__; sys.exit(suite.__main__.main(sys.argv[1:]))"
+    arguments = ("render", "--subject=tiny", "--strategy=full", "--vram-limit=12GB")
+    ended = call("-c", code, *arguments, within=tmp_path, **environment)
+    assert ended.code == RED, ended.out + ended.err
+    assert runs.latest(tmp_path / "runs").vram_limit == 12 * 10**9
 
 
 @on_a_cpu

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suite.options import chosen, seconds, whole_number
+from suite.options import chosen, memory, seconds, whole_number
 from suite.refusal import Refusal
 
 NAMES = ("full", "staged", "nf4")
@@ -56,3 +56,15 @@ def test_no_time_and_all_time_are_refused(text: str) -> None:
     """A case must be able to begin, and must end."""
     with pytest.raises(Refusal, match="a number of seconds above 0"):
         seconds(text, option="--case-timeout")
+
+
+def test_an_amount_of_memory_is_read() -> None:
+    """In bytes."""
+    assert memory("12GB", option="--vram") == 12 * 10**9
+
+
+@pytest.mark.parametrize("text", ["12", "much", "-1 GB", "0 GB", "0.1 B", ""])
+def test_what_is_no_memory_at_all_is_refused(text: str) -> None:
+    """Nothing can be rendered in nothing."""
+    with pytest.raises(Refusal, match=r"^--vram is "):
+        memory(text, option="--vram")

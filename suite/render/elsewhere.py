@@ -13,6 +13,7 @@ from typing import Any
 from suite.render.determinism import settle
 from suite.render.endings import Ending, kills_for_memory
 from suite.render.notes import FILE, Note, Reading
+from suite.render.share import cap
 from suite.render.worker import Warnings, import_libraries, quieten
 from suite.render.workers import Workers, end, outlast
 from suite.rendering import Crash, Inventory
@@ -42,6 +43,7 @@ class PartJob:
     shot: str
     take: int
     known: Inventory  # what earlier parts have described already
+    vram_limit: int | None  # bytes of each GPU that it may take, as for the worker itself
 
     def work(self, note: Callable[[Note], None]) -> None:
         """Do the part, and tell in one note all that was seen of it."""
@@ -52,6 +54,7 @@ class PartJob:
         heard = Warnings()
         quieten()
         settle(self.device)
+        cap(self.vram_limit)
         meter = Meter(self.device)
         probe = Probe(self.subject, meter=meter, announce=lambda phase: note(Note(phase=phase or "")))
         probe.recall(self.known)
@@ -76,12 +79,19 @@ class Elsewhere:
     """Runs parts for one worker, one after another, forked from a server that the worker made of itself at first."""
 
     def __init__(
-        self, site: Site, *, probe: Any, link: socket.socket | None = None, environment: Mapping[str, str] = os.environ
+        self,
+        site: Site,
+        *,
+        probe: Any,
+        link: socket.socket | None = None,
+        environment: Mapping[str, str] = os.environ,
+        vram_limit: int | None = None,
     ) -> None:
         self._site = site
         self._probe = probe
         self._environment = environment
         self._link = link
+        self._vram_limit = vram_limit
         self._workers: Workers | None = None
         self._parts = 0
 
@@ -114,6 +124,7 @@ class Elsewhere:
             shot=probe.taking[0],
             take=probe.taking[1],
             known=probe.inventory(),
+            vram_limit=self._vram_limit,
         )
         with probe.elsewhere(phase):
             probe.absorb(self._follow(job))

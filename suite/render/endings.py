@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suite.render.notes import Note, last_phase
@@ -32,7 +32,7 @@ class Ending:
         phase = last_phase(notes)
         told = next((note.crash for note in notes if note.crash), None)
         if told is not None:
-            return Crash(told.kind, told.sentence, phase, told.last_lines)
+            return replace(told, phase=phase)
         kind, sentence = self._kind(any(note.finished for note in notes))
         if kind is None:
             return None

@@ -21,11 +21,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from suite.amounts import amount
 from suite.cases import Case
 from suite.files import write_whole
 from suite.pictures import hash_of
 from suite.render.determinism import ENVIRONMENT, settle
 from suite.render.notes import FILE, Note, Notebook
+from suite.render.share import cap
 from suite.rendering import LOAD, Crash, Duration, Picture
 from suite.strategies.promise import Site
 from suite.subjects.subject import Shot
@@ -38,12 +40,8 @@ FROM_DIFFUSERS = ("FluxPipeline", "FluxTransformer2DModel", "AutoencoderKL", "Fl
 FROM_TRANSFORMERS = ("CLIPTextModel", "T5EncoderModel", "CLIPTokenizer", "T5TokenizerFast")
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 SIGNS_OF_CUDA = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuDNN error")
-SIGNS_OF_FULL_MEMORY = (
-    "CUDA out of memory",
-    "CUDA error: out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "DefaultCPUAllocator: can't allocate",
-)
+SIGNS_OF_A_FULL_GPU = ("CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+SIGN_OF_A_FULL_HOST = "DefaultCPUAllocator: can't allocate"
 
 
 class Work(Protocol):
@@ -52,6 +50,10 @@ class Work(Protocol):
     @property
     def folder(self) -> Path:
         """Its log and its notes go there."""
+
+    @property
+    def vram_limit(self) -> int | None:
+        """Bytes of each GPU that it may take; None for all there are."""
 
     def work(self, note: Callable[[Note], None]) -> None: ...
 
@@ -65,6 +67,7 @@ class Job:
     source: Path  # the pipeline on disk
     scratch: Path
     takes: int | None = None  # how often each shot is rendered; None: twice on a GPU, on a CPU only the first one twice
+    vram_limit: int | None = None  # bytes of each GPU that it may take; None: all there are
 
     def takes_of(self, number: int) -> int:
         if self.takes is not None:
@@ -83,7 +86,7 @@ def packed(job: Work, environment: Mapping[str, str]) -> bytes:
 
 def begin(data: bytes) -> int:
     """Do a packed job in this process, whose output goes to the case's log from here on; the exit code."""
-    surroundings, folder, job = pickle.loads(data)
+    surroundings, folder, packed_job = pickle.loads(data)
     _redirect(Path(folder) / "log.txt")
     sys.path[:] = surroundings["path"]
     os.environ.clear()
@@ -93,12 +96,14 @@ def begin(data: bytes) -> int:
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)  # the parent asks for a stack before it kills a worker that hangs
     notes = Notebook(Path(folder) / FILE)
+    job: Work | None = None
     try:
-        pickle.loads(job).work(notes.add)
+        job = pickle.loads(packed_job)
+        job.work(notes.add)
         return 0
     except BaseException as error:
         traceback.print_exc()
-        notes.add(Note(crash=crash_of(error)))
+        notes.add(Note(crash=crash_of(error, limit=job.vram_limit if job else None)))
         return 1
     finally:
         sys.stdout.flush()
@@ -122,28 +127,34 @@ def _redirect(log: Path) -> None:
     os.close(nothing)
 
 
-def crash_of(error: BaseException) -> Crash:
-    """An exception as a crash, of the kind that a reader can act on."""
+def crash_of(error: BaseException, *, limit: int | None = None) -> Crash:
+    """An exception as a crash, of the kind that a reader can act on; a GPU that was full under a limit names it."""
     first = (str(error).strip().splitlines() or [""])[0]
     name = type(error).__name__
     sentence = f"{name}: {first}" if first else name
     lines = traceback.format_exception(error)
     inner = getattr(error, "crash", None)  # of a process that did a part of the work
     if isinstance(inner, Crash):
-        return Crash(inner.kind, sentence, None, inner.last_lines)
-    return Crash(kind_of(error), sentence, None, tuple("".join(lines).splitlines()[-LAST_LINES:]))
+        return replace(inner, sentence=sentence, phase=None)
+    limit = limit if fills_gpu(error) else None
+    if limit is not None:
+        sentence = f"out of memory under the limit of {amount(limit)}: {sentence}"
+    return Crash(kind_of(error), sentence, None, tuple("".join(lines).splitlines()[-LAST_LINES:]), limit)
 
 
 def kind_of(error: BaseException) -> str:
     """The kind of crash that an exception is."""
     text = str(error)
-    name = type(error).__name__
-    full = any(sign in text for sign in SIGNS_OF_FULL_MEMORY)
-    if full or isinstance(error, MemoryError) or name == "OutOfMemoryError":
+    if fills_gpu(error) or isinstance(error, MemoryError) or SIGN_OF_A_FULL_HOST in text:
         return "out of memory"
-    if name == "AcceleratorError" or any(sign in text for sign in SIGNS_OF_CUDA):
+    if type(error).__name__ == "AcceleratorError" or any(sign in text for sign in SIGNS_OF_CUDA):
         return "CUDA error"
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "exception"
+
+
+def fills_gpu(error: BaseException) -> bool:
+    """Whether it is a GPU's memory that ran out, not the machine's."""
+    return type(error).__name__ == "OutOfMemoryError" or any(sign in str(error) for sign in SIGNS_OF_A_FULL_GPU)
 
 
 def work(job: Job, note: Callable[[Note], None]) -> None:
@@ -160,10 +171,11 @@ def work(job: Job, note: Callable[[Note], None]) -> None:
     heard = Warnings()
     quieten()
     note(Note(determinism=settle(device)))
+    cap(job.vram_limit)
     meter = Meter(device)
     probe = Probe(job.case.subject, meter=meter, announce=lambda phase: note(Note(phase=phase or "")))
     site = Site(job.case.subject, folder=job.source, device=device, scratch=job.scratch, watch=probe.watch)
-    elsewhere = Elsewhere(site, probe=probe, link=link)
+    elsewhere = Elsewhere(site, probe=probe, link=link, vram_limit=job.vram_limit)
 
     _render_all(job, replace(site, elsewhere=elsewhere), probe, heard, note)
     elsewhere.close()

@@ -98,7 +98,8 @@ class Workers:
     takes: how often each shot is rendered; None for twice on a GPU, and on a CPU twice the first shot, once the others.
     lane: the number among processes that render side by side; it picks the one GPU that workers see, None shows all.
     start: "fork" from a server that has imported everything, or "spawn" from nothing; fork falls back to spawn.
-    link: to a fork server that is there already."""
+    link: to a fork server that is there already.
+    vram_limit: bytes of each GPU that a worker may take; None for all there are."""
 
     def __init__(
         self,
@@ -107,8 +108,10 @@ class Workers:
         lane: int | None = None,
         start: str = FORK,
         link: socket.socket | None = None,
+        vram_limit: int | None = None,
     ) -> None:
         self.takes = takes
+        self.vram_limit = vram_limit
         self.start = start
         self.fallback: str | None = None  # why workers are spawned although they should be forked
         self._lane = lane
@@ -179,7 +182,8 @@ class Workers:
                 turns.enter_context(turn(device, report=report))
             self.ready()
             with _prepared(folder) as scratch:
-                job = Job(case, folder.absolute(), source.absolute(), scratch.absolute(), self.takes)
+                places = (folder.absolute(), source.absolute(), scratch.absolute())
+                job = Job(case, *places, takes=self.takes, vram_limit=self.vram_limit)
                 return self._follow(job, environment, timeout, lambda line: report(f"{case.id}: {line}"))
 
     def _devices(self, case: Case) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -82,6 +82,7 @@ def prepare(
 ) -> Plan:
     """The plan for a run, or a refusal that lists what stands in its way."""
     act = _Act(run, request, store, cases, known)
+    _refuse_limited(run)
     _refuse_damaged(store / act.machine)
     renderings, left_out = _chosen(act)
     calibrated = tuple(_calibrated(act))
@@ -93,6 +94,16 @@ def prepare(
     for rendering in renderings:
         plan = _with(plan, rendering, act)
     return plan
+
+
+def _refuse_limited(run: Run) -> None:
+    """What was rendered under a limit of memory is no measure of this machine.
+
+    Near the limit torch gives its cache back and cuDNN takes ways that need less room: peaks and seconds, sometimes
+    pixels too, are those of a smaller card, and later runs without a limit would be held to them."""
+    if run.vram_limit is not None:
+        said = f"{run.folder} was rendered under --vram-limit {amount(run.vram_limit)}"
+        raise Refusal(f"{said}: its peaks and seconds are those of a smaller card; accept a run without it.")
 
 
 def _refuse_damaged(folder: Path) -> None:

@@ -37,6 +37,7 @@ class Facts:
     commit: str | None  # of the checkout that ran, with "+changes" where it had any
     started: str  # UTC, ISO 8601
     finished: str | None = None  # None: still running, or cut short
+    vram_limit: int | None = None  # bytes of each GPU that its cases were held to; None: all there are
     schema: int = SCHEMA
 
 
@@ -71,6 +72,10 @@ class Run:
     def finished(self) -> str | None:
         return self.facts.finished
 
+    @property
+    def vram_limit(self) -> int | None:
+        return self.facts.vram_limit
+
     def case_folder(self, case_id: str) -> Path:
         """Where a case's pictures, log and rendering lie."""
         if not is_name(case_id):
@@ -98,12 +103,14 @@ class Run:
         return read_plain(self.folder / name, kind)
 
 
-def create(root: Path, machine: Machine, stack: Stack, command: str | Sequence[str]) -> Run:
+def create(
+    root: Path, machine: Machine, stack: Stack, command: str | Sequence[str], *, vram_limit: int | None = None
+) -> Run:
     """A new run's folder, with its facts written."""
     started = datetime.datetime.now(datetime.UTC)
     folder = _fresh(root, f"{started:%Y%m%d-%H%M%S}-{machine.id}")
     told = command if isinstance(command, str) else " ".join(command)
-    facts = Facts(folder.name, machine, stack, told, commit(), _iso(started))
+    facts = Facts(folder.name, machine, stack, told, commit(), _iso(started), vram_limit=vram_limit)
     write_plain(folder / FACTS, facts)
     return Run(folder, facts)
 

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from suite.cases import Case
+from suite.rendering import DENOISE
 from suite.strategies.promise import Promise, Site, Strategy
 from suite.subjects.subject import Shot, Subject
 
@@ -93,6 +94,16 @@ def takes_all_tensor_memory(site: Site) -> Any:
     import torch
 
     return torch.empty(1 << 50, dtype=torch.uint8)
+
+
+def fills_a_gpu(site: Site) -> Any:
+    """What torch says where a GPU is full."""
+    raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.10 GiB")
+
+
+def fills_a_gpu_in_a_part(site: Site) -> Any:
+    assert site.elsewhere is not None
+    site.elsewhere.run(DENOISE, fills_a_gpu)
 
 
 def prints_from_c(site: Site) -> Any:

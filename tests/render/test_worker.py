@@ -7,6 +7,7 @@ import pickle
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,8 +15,9 @@ import pytest
 from PIL import Image
 
 from suite.render import worker
+from suite.render.elsewhere import PartDied, PartJob
 from suite.render.worker import Job, Warnings, crash_of, kind_of, packed
-from suite.rendering import Crash, Picture
+from suite.rendering import LOAD, Crash, Inventory, Picture
 from tests.render import making
 
 
@@ -62,6 +64,50 @@ def test_a_crash_of_a_part_is_told_with_its_own_kind() -> None:
     error = RuntimeError("the process for the stage 'decode' died")
     error.crash = Crash("signal", "SIGSEGV", None, ("last", "words"))  # type: ignore[attr-defined]
     assert crash_of(error) == Crash("signal", f"RuntimeError: {error}", None, ("last", "words"))
+
+
+def test_a_gpu_that_is_full_under_a_limit_names_it() -> None:
+    """In the sentence and as a number, also where a part of the work was held to it; the kind stays."""
+    error = OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+    crash = crash_of(error, limit=12 * 10**9)
+    assert (crash.kind, crash.limit) == ("out of memory", 12 * 10**9)
+    assert crash.sentence == f"out of memory under the limit of 12.00 GB: OutOfMemoryError: {error}"
+    part = PartDied("denoise", crash)
+    again = crash_of(part, limit=12 * 10**9)
+    assert again == replace(crash, sentence=f"PartDied: the process for the stage 'denoise' died: {crash.sentence}")
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate"), ValueError("no")]
+)
+def test_a_limit_of_the_gpu_is_not_blamed_for_anything_else(error: BaseException) -> None:
+    """A machine without memory crashes with and without it."""
+    crash = crash_of(error, limit=12 * 10**9)
+    assert crash.limit is None
+    assert "limit" not in crash.sentence
+
+
+@pytest.mark.parametrize("path", ["worker", "elsewhere"])
+def test_a_process_is_capped_before_it_can_allocate(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The meter, which wakes the GPU, comes after the cap; the strategy and its parts come later still."""
+    limits: list[int | None] = []
+
+    class Woken(Exception):
+        pass
+
+    def wake(device: str) -> None:
+        raise Woken
+
+    monkeypatch.setattr("suite.render.forkserver.standby", lambda: None)
+    for name in ("import_libraries", "quieten", "Warnings", "settle"):
+        monkeypatch.setattr(f"suite.render.{path}.{name}", lambda *_: None)
+    monkeypatch.setattr(f"suite.render.{path}.cap", limits.append)
+    monkeypatch.setattr("suite.render.meter.Meter", wake)
+    whole = replace(job(tmp_path), vram_limit=5)
+    part = PartJob(making.raises, LOAD, whole.case.subject, "cpu", *[tmp_path] * 3, "one", 0, Inventory({}), 5)
+    with pytest.raises(Woken):
+        (whole if path == "worker" else part).work(lambda note: None)
+    assert limits == [5]
 
 
 def job(tmp_path: Path, *, device: str = "cpu", takes: int | None = None) -> Job:

@@ -189,6 +189,37 @@ def test_too_much_memory_is_told_as_such(render: Any, load: Any) -> None:
     assert render(load).crash.kind == "out of memory"
 
 
+@pytest.mark.parametrize(
+    ("load", "limit", "sentence"),
+    [
+        (
+            making.fills_a_gpu,
+            12 * 10**9,
+            "out of memory under the limit of 12.00 GB: RuntimeError: CUDA out of memory.",
+        ),
+        (
+            making.fills_a_gpu_in_a_part,
+            512 * 10**6,
+            "PartDied: the process for the stage 'denoise' died: out of memory",
+        ),
+        (making.fills_a_gpu, None, "RuntimeError: CUDA out of memory."),
+        (making.takes_all_memory, 12 * 10**9, "MemoryError"),
+    ],
+)
+def test_what_a_worker_was_held_to_is_told_when_it_runs_out(
+    workers: Workers, tmp_path: Path, load: Any, limit: int | None, sentence: str
+) -> None:
+    """A full GPU names the limit, in a process of a part too; a full machine does not."""
+    workers.ready()
+    with Workers(link=workers._link, vram_limit=limit) as limited:
+        crash = limited.render(making.case(load), tmp_path / "case", source=tmp_path, timeout=120).crash
+        limited._link = None  # it is the other's, who closes it
+    assert crash is not None
+    assert crash.kind == "out of memory"
+    assert crash.sentence.startswith(sentence)
+    assert crash.limit == (None if load is making.takes_all_memory else limit)
+
+
 def test_what_c_prints_is_in_the_log(render: Any, tmp_path: Path) -> None:
     """The log takes the process's output, not only Python's."""
     render(making.prints_from_c)

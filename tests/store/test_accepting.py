@@ -187,6 +187,15 @@ def test_pictures_for_any_machine_have_their_own_place(tmp_path: Path, store: Pa
 # What is refused
 
 
+def test_a_run_under_a_limit_of_memory_is_refused(tmp_path: Path, store: Path) -> None:
+    """Its peaks are those of a smaller card, and later runs of this one would be held to them."""
+    run = run_of(tmp_path / "runs", "full")
+    limited = replace(run, facts=replace(run.facts, vram_limit=12 * 10**9))
+    with pytest.raises(Refusal, match=r"was rendered under --vram-limit 12\.00 GB: .* accept a run without it\.$"):
+        accept(limited, store)
+    assert not store.exists() or not list(store.glob("*/tiny"))
+
+
 def spoiled(**changes: object) -> dict[str, object]:
     return changes
 

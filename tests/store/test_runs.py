@@ -41,6 +41,16 @@ def test_a_run_reads_back_as_it_was_made(run: Run) -> None:
     assert (run.machine, run.stack, run.command) == (MACHINE, STACK, "pytest -k nf4")
 
 
+def test_a_run_knows_what_its_cases_were_held_to(tmp_path: Path, run: Run) -> None:
+    """Bytes of each GPU; a run of an earlier version, which does not say, was not limited."""
+    limited = create(tmp_path, MACHINE, STACK, "x", vram_limit=12 * 10**9)
+    assert open_run(limited.folder).vram_limit == finish(limited).vram_limit == 12 * 10**9
+    facts = json.loads((run.folder / "run.json").read_text())
+    assert facts.pop("vram_limit") is None
+    (run.folder / "run.json").write_text(json.dumps(facts))
+    assert open_run(run.folder) == run
+
+
 def test_two_runs_of_one_second_do_not_meet(tmp_path: Path) -> None:
     """The second gets a number."""
     ids = [create(tmp_path, MACHINE, STACK, "x").id for _ in range(3)]
