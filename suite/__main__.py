@@ -21,6 +21,8 @@ from suite.calibration import calibrate, drifting, portability
 from suite.calibration.variations import Extent
 from suite.cases import Case, matrix
 from suite.files import write_whole
+from suite.judge.evidence import Rendered
+from suite.judge.published import Findings, findings
 from suite.judge.run import cases_of, judge_run
 from suite.judge.verdict import NOT_SELECTED, Verdict
 from suite.machine import detect, memory_limit, outside_support, stack
@@ -318,6 +320,7 @@ def _told(run: Run, verdicts: tuple[Verdict, ...], form: str) -> str:
             run=str(run.folder),
             versions=_versions(run),
             cases=known,
+            settings=_settings(run, verdicts),
         ).rstrip("\n")
     return _in_the_terminal(run, verdicts)
 
@@ -332,7 +335,20 @@ def _versions(run: Run) -> dict[str, str]:
 def _in_the_terminal(run: Run, verdicts: tuple[Verdict, ...]) -> str:
     width = shutil.get_terminal_size((100, 24)).columns
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    return terminal(_asked_about(verdicts), run.renderings(), run=run.folder, width=width, unicode=unicode)
+    return terminal(
+        _asked_about(verdicts),
+        run.renderings(),
+        run=run.folder,
+        width=width,
+        unicode=unicode,
+        settings=_settings(run, verdicts),
+    )
+
+
+def _settings(run: Run, verdicts: tuple[Verdict, ...]) -> tuple[Findings, ...]:
+    """What the settings of a published guide change, where this run has pictures made with them."""
+    found = {case_id: Rendered(rendering, run.case_folder(case_id)) for case_id, rendering in run.renderings().items()}
+    return findings(found, verdicts)
 
 
 def _asked_about(verdicts: tuple[Verdict, ...]) -> list[Verdict]:

@@ -20,6 +20,7 @@ from suite.strategies import STRATEGIES
 from suite.subjects.catalogue import subjects
 from suite.subjects.sources import MINIATURE
 from tests.outside import BROKEN, CARD, ROOT, call, tiny
+from tests.store.building import run_of
 
 on_a_cpu = pytest.mark.skipif(detect().device == "cuda", reason="this machine has a GPU")
 
@@ -177,6 +178,19 @@ def test_report_has_three_forms(
     assert ("reproduces full" in told) is (form != "terminal")
     assert main(["report", str(rendered), "--format", form, "--output", str(tmp_path / "told")]) == 0
     assert (tmp_path / "told").read_text() == told
+
+
+@pytest.mark.parametrize("form", ["terminal", "markdown"])
+def test_report_tells_what_published_settings_change(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_exists: None
+) -> None:
+    """Where the run has pictures made with them: these two strategies gave the very pictures of full."""
+    run = run_of(tmp_path, "full", "staged-float16", "staged-256-tokens")
+    run.keep(runs.VERDICTS, ())
+    assert main(["report", str(run.folder), "--format", form]) == 0
+    told = capsys.readouterr().out
+    assert "What the published settings change: tiny against full" in told
+    assert "Of float16 and 256 tokens, none moved a pixel." in told
 
 
 def test_judge_is_red_where_a_baseline_is_required(

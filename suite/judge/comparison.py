@@ -60,9 +60,9 @@ def accepted_source(baseline: Baseline, picture: AcceptedPicture) -> Source:
     return Source(baseline.path_of(picture), lambda: pixels)
 
 
-def pair_up(evidence: Evidence, reference: Rendered) -> list[Pair]:
-    """Each picture of the case's first take beside the reference's; what the reference lacks is trouble."""
-    ours, theirs = evidence.rendered_here, reference.rendering.pictures_of()
+def pair_up(ours: Rendered, reference: Rendered) -> list[Pair]:
+    """Each picture of a case's first take beside the reference's; what the reference lacks is trouble."""
+    theirs = reference.rendering.pictures_of()
     return [_beside(ours, picture, reference, theirs.get(key)) for key, picture in ours.rendering.pictures_of().items()]
 
 

@@ -31,11 +31,16 @@ class Departure:
 
 def departure(expected: Prints, actual: Prints, *, subject: Subject, rendering: Rendering) -> Departure | None:
     """The first stage that both know and in which they differ; None where no stage tells."""
-    for stage in STAGES:
-        ours, theirs = actual.get(stage), expected.get(stage)
-        if ours is not None and theirs is not None and ours.sha256 != theirs.sha256:
-            return Departure(stage, ours.step, suspects(stage, subject=subject, rendering=rendering))
-    return None
+    _, ours = first_difference(expected, actual) or (None, None)
+    if ours is None:
+        return None
+    return Departure(ours.stage, ours.step, suspects(ours.stage, subject=subject, rendering=rendering))
+
+
+def first_difference(expected: Prints, actual: Prints) -> tuple[Fingerprint, Fingerprint] | None:
+    """What was expected of the first stage that both know and in which they differ, and what it was."""
+    both = ((expected[stage], actual[stage]) for stage in STAGES if stage in expected and stage in actual)
+    return next(((theirs, ours) for theirs, ours in both if theirs.sha256 != ours.sha256), None)
 
 
 def accepted_prints(fingerprints: Iterable[Fingerprint], shot: str) -> dict[str, Fingerprint]:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from suite import figures
 from suite.amounts import amount
 from suite.cases import Case
+from suite.judge.published import Findings
 from suite.judge.verdict import CHECKS, KNOWN_FAILURE, UNSUPPORTED, Verdict
 from suite.rendering import PHASES, Rendering
 from suite.report.summary import NO_CASES, Row, counts, measured_anything, reasons, red, rows
@@ -28,8 +29,9 @@ def markdown(
     run: str,
     versions: Mapping[str, str] = MappingProxyType({}),
     cases: Mapping[str, Case] = NO_CASES,
+    settings: Iterable[Findings] = (),
 ) -> str:
-    """The whole report; `cases` know what was promised and published."""
+    """The whole report; `cases` know what was promised and published, `settings` what a guide's settings change."""
     verdicts = tuple(verdicts)
     told = [f"# {safe(title)}", "", *_versions(versions), _total(verdicts), ""]
     found = rows(verdicts, renderings, cases=cases)
@@ -37,6 +39,7 @@ def markdown(
         mine = [row for row in found if row.subject == subject]
         measured = [row for row in mine if row.seconds is not None or row.peaks[WHOLE] is not None]
         told += [f"## {safe(subject)}", "", *(_figures(measured) if measured else ()), *_statuses(mine), ""]
+    told += [line for each in settings for line in _settings(each)]
     told += [*_sentences("To look at", red(verdicts))]
     told += [*_sentences("Known failures", [v for v in verdicts if v.status == KNOWN_FAILURE])]
     told += [*_unsupported(verdicts), f"The run is in {safe(run)}.", ""]
@@ -67,6 +70,19 @@ def _figures(found: list[Row]) -> Iterator[str]:
         yield _line([safe(row.strategy), safe(row.promise or ""), *peaks, seconds, likeness, *beside])
     told = {row.figure for row in found if row.peaks[WHOLE] is not None}
     yield from ("", *(f"{OF[figure]}; {NOTE}." for figure in sorted(told)), "")
+
+
+def _settings(found: Findings) -> Iterator[str]:
+    """What each published setting moved, and which of them more."""
+    yield from (f"## What the published settings change: {safe(found.subject)} against {safe(found.reference)}", "")
+    yield from _heading(
+        ["setting", "strategy", "least SSIM", "mean SSIM", "largest difference", "changed pixels", "first differs at"]
+    )
+    for one in found.moved:
+        alike = [figures.likeness(number) for number in (one.least, one.mean)]
+        moved = [f"{one.largest:.0f}/255", figures.percent(one.changed), safe(one.stage or "")]
+        yield _line([safe(one.setting), safe(one.strategy), *alike, *moved])
+    yield from ("", safe(found.sentence), "")
 
 
 def _statuses(found: list[Row]) -> Iterator[str]:

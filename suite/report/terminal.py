@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from suite import figures
+from suite.judge.published import Findings, Moved
 from suite.judge.verdict import (
     CHECKS,
     CRASHED,
@@ -45,11 +46,13 @@ def terminal(
     run: Path | None,
     width: int = 80,
     unicode: bool = True,
+    settings: Iterable[Findings] = (),
 ) -> str:
     """The whole report; its last line says where the run is."""
     verdicts, width = tuple(verdicts), max(width, NARROWEST)
     told = [*_tables(verdicts, renderings, width=width, unicode=unicode)]
     told += [*_legend(verdicts, width=width, unicode=unicode), *_sentences(verdicts, width=width)]
+    told += [line for found in settings for line in _settings(found, width=width)]
     told += textwrap.wrap(_total(verdicts), width)
     told += [f"The run is in {plain(str(run))}"] if run is not None else []
     return "\n".join(told if unicode else map(ascii_only, told))
@@ -120,6 +123,21 @@ def _sentences(verdicts: tuple[Verdict, ...], *, width: int) -> Iterator[str]:
     for reason, found in reasons(verdicts, UNSUPPORTED).items():
         yield from _wrapped(f"unsupported, {_where(found)}: {plain(reason)}", width, indent="", further="  ")
     yield ""
+
+
+def _settings(found: Findings, *, width: int) -> Iterator[str]:
+    """What each published setting moved, and which of them more."""
+    title = f"What the published settings change: {found.subject} against {found.reference}"
+    yield from _wrapped(plain(title), width, indent="", further="  ")
+    for text in (*(_moved(one) for one in found.moved), found.sentence):
+        yield from _wrapped(plain(text), width, indent="  ", further="    ")
+    yield ""
+
+
+def _moved(one: Moved) -> str:
+    likeness = f"SSIM {figures.likeness(one.mean)} on average and {figures.likeness(one.least)} at the least"
+    most = f"{figures.percent(one.changed)} of the pixels by at most {one.largest:.0f}/255"
+    return f"{one.setting}: {likeness}, {most}" + (f", first at {one.stage}" if one.stage else "")
 
 
 def _told(verdict: Verdict, told: list[str], *, width: int) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from suite.refusal import Refusal
 from suite.strategies.effects import DENOISER, PROCESSES, SUBJECT_DTYPE, TOKENS, Apart, Counted, Stored
 from suite.strategies.loading import weighty
-from suite.strategies.promise import Site, strategy
+from suite.strategies.promise import Site, Strategy, strategy
 from suite.strategies.requirements import Gpu
 
 FOR_THE_ENCODERS = ("prompt", "num_images_per_prompt", "max_sequence_length")
@@ -48,6 +48,17 @@ def staged_float16(site: Site) -> Any:
 def staged_256_tokens(site: Site) -> Any:
     """As staged, with 256 tokens: the other of the two settings of the published guide."""
     return Staged(site, asked={"max_sequence_length": 256})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings that a guide changes all at once, and the strategies that change them one by one."""
+
+    together: Strategy
+    alone: dict[str, Strategy]  # setting -> the strategy that changes nothing else
+
+
+PUBLISHED = Settings(staged_as_published, {"float16": staged_float16, "256 tokens": staged_256_tokens})
 
 
 @strategy(reproduces="full", effects=(Apart(), Stored(SUBJECT_DTYPE, spared=True), Counted(PROCESSES, at_least=3)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from suite.judge.published import Findings, Moved
 from suite.judge.verdict import (
     CHECKS,
     CRASHED,
@@ -47,3 +48,11 @@ def verdicts() -> list[Verdict]:
 
 def renderings(folder: Path) -> dict[str, Rendering]:
     return {f"tiny-{name}": rendering(name, folder / name) for name in ("full", "vae-tiling")}
+
+
+def settings() -> Findings:
+    """What a published guide's settings changed, one of them not at all."""
+    seen = (("fox", 0),)
+    half = Moved("half", "staged-half", seen, 0.116, 0.25, 201.0, 0.9871, "prompt embeddings (half for whole, 1×2)")
+    short = Moved("short", "staged-short", seen, 1.0, 1.0, 0.0, 0.0, None)
+    return Findings("tiny", "full", (half, short), "half moved the pictures more than short: mean SSIM 0.25 against 1.")

@@ -9,7 +9,7 @@ from suite.cases import Case
 from suite.judge.verdict import CHECKS, FAILED, PASSED, UNSUPPORTED
 from suite.rendering import PHASES, Memory, PhaseMemory
 from suite.report.markdown import markdown
-from tests.report.made import of_case, renderings, verdicts
+from tests.report.made import of_case, renderings, settings, verdicts
 from tests.store.building import FULL, SUBJECT, rendering, strategy
 
 
@@ -75,6 +75,19 @@ def test_published_figures_have_a_column_where_there_are_any(
     told = markdown(verdicts(), renderings(tmp_path), title="x", run="y", cases=published(**given))
     assert ("| peak, driver | published |" in told) is heads
     assert "| vae-tiling | approximates full | 1.00 GB |" in told
+
+
+def test_what_published_settings_change_has_a_table() -> None:
+    """A row for each setting, and which of them moved the pictures more; without findings there is nothing of it."""
+    told = markdown(of_case("full", PASSED), {}, title="x", run="y", settings=[settings()])
+    _, section = told.split("## What the published settings change: tiny against full\n\n")
+    heads, _, half, short, _, sentence, *_ = section.splitlines()
+    assert heads.startswith("| setting | strategy | least SSIM | mean SSIM |")
+    stage = "prompt embeddings \\(half for whole, 1×2\\)"
+    assert half == f"| half | staged-half | 0.116 | 0.250 | 201/255 | 98.71% | {stage} |"
+    assert short == "| short | staged-short | 1 | 1 | 0/255 | 0% |  |"
+    assert sentence == "half moved the pictures more than short: mean SSIM 0.25 against 1."
+    assert "published" not in markdown(of_case("full", PASSED), {}, title="x", run="y")
 
 
 def test_hostile_text_is_shown_not_run() -> None:

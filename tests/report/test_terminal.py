@@ -6,7 +6,7 @@ import pytest
 
 from suite.judge.verdict import CHECKS, FAILED, PASSED, UNSUPPORTED, Verdict
 from suite.report.terminal import ASCII, LETTERS, SYMBOLS, terminal
-from tests.report.made import LONGEST, of_case, renderings, verdicts
+from tests.report.made import LONGEST, of_case, renderings, settings, verdicts
 
 RUN = Path("runs/20260301-tiny")
 
@@ -62,6 +62,20 @@ def test_unsupported_cells_are_told_by_reason(tmp_path: Path) -> None:
     assert f"unsupported, tiny-{LONGEST}, 11 checks: It needs accelerate 1.9." in " ".join(told.split())
     some = [Verdict("tiny", name, CHECKS[0], UNSUPPORTED, "No.") for name in ("a", "b")]
     assert f"unsupported, 2 cases, '{CHECKS[0]}': No." in terminal(some, {}, run=None)
+
+
+def test_what_published_settings_change_stands_before_the_counts(tmp_path: Path) -> None:
+    """A sentence for each setting, and which moved the pictures more; without findings there is nothing of it."""
+    told = terminal(verdicts(), renderings(tmp_path), run=RUN, settings=[settings()])
+    assert max(len(line) for line in told.splitlines()) <= 80
+    _, section = " ".join(told.split()).split("What the published settings change: ")
+    assert section.startswith(
+        "tiny against full half: SSIM 0.250 on average and 0.116 at the least, 98.71% of the pixels by at most "
+        "201/255, first at prompt embeddings (half for whole, 1×2) "
+        "short: SSIM 1 on average and 1 at the least, 0% of the pixels by at most 0/255 "
+        "half moved the pictures more than short: mean SSIM 0.25 against 1. 21 passed"
+    )
+    assert "published" not in terminal(verdicts(), renderings(tmp_path), run=RUN)
 
 
 def test_a_path_is_never_broken() -> None:

@@ -85,7 +85,7 @@ def promise(evidence: Evidence) -> Answer:
         return failed(
             f"Shot '{other}' was rendered from another recipe than {made.reference}'s: render both in one run."
         )
-    pairs = pair_up(evidence, reference)
+    pairs = pair_up(evidence.rendered_here, reference)
     return _reproduces(evidence, reference, pairs) if made.reproduces else _approximates(evidence, reference, pairs)
 
 
