@@ -35,6 +35,7 @@ from suite.options import chosen, seconds, whole_number
 from suite.refusal import Refusal
 from suite.render.turns import held_file
 from suite.render.workers import Workers
+from suite.report import cards
 from suite.report.terminal import terminal
 from suite.store import history, runs
 from suite.store.known_failures import KnownFailure
@@ -314,7 +315,7 @@ def standards(pytestconfig: pytest.Config) -> Standards:
         store=plan.store,
         known=plan.known,
         require_baseline=plan.require_baseline,
-        earlier=history.earlier(plan.runs, plan.machine.id),
+        earlier=history.earlier(plan.runs, plan.machine.id, vram_limit=plan.vram_limit),
     )
 
 
@@ -505,7 +506,16 @@ def _table(config: pytest.Config, folder: Path | None, *, width: int) -> str:
     unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
     if folder is None:
         return terminal(shown, {}, run=None, width=width, unicode=unicode)
-    return terminal(shown, runs.open_run(folder).renderings(), run=_near(folder), width=width, unicode=unicode)
+    found = runs.open_run(folder)
+    return terminal(
+        shown,
+        found.renderings(),
+        run=_near(folder),
+        cards=cards.cards(found),
+        limit=found.vram_limit,
+        width=width,
+        unicode=unicode,
+    )
 
 
 def _near(folder: Path) -> Path:

@@ -26,10 +26,13 @@ from suite.judge.published import Findings, findings
 from suite.judge.run import cases_of, judge_run
 from suite.judge.verdict import NOT_SELECTED, Verdict
 from suite.machine import detect, memory_limit, outside_support, stack
-from suite.options import chosen, seconds, whole_number
+from suite.options import chosen, memory, seconds, whole_number
 from suite.refusal import USAGE, Refusal
 from suite.render.workers import SPAWN, Workers
 from suite.rendering import Rendering
+from suite.report.advice import advice, advise
+from suite.report.cards import cards as cards_of
+from suite.report.cards import trials
 from suite.report.data import as_json, report
 from suite.report.markdown import markdown
 from suite.report.summary import measured_anything, red
@@ -97,6 +100,7 @@ def command_line() -> Parser:
     _rendering_options(verb("render", render))
     _judging_options(verb("judge", judge))
     _reporting_options(verb("report", tell))
+    _advising_options(verb("advise", rank))
     _accepting_options(verb("accept", accept))
     _calibrating_options(verb("calibrate", calibrate_all))
     return parser
@@ -110,7 +114,7 @@ def _choosing_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--subject", **names, help="default: miniature")  # type: ignore[arg-type]
     parser.add_argument("--strategy", **names, help="default: all")  # type: ignore[arg-type]
     parser.add_argument("--case-timeout", default=f"{CASE_TIMEOUT:.0f}", metavar="SECONDS", help="default: %(default)s")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="default: %(default)s")
+    _runs_option(parser)
 
 
 def _rendering_options(parser: argparse.ArgumentParser) -> None:
@@ -140,6 +144,18 @@ def _reporting_options(parser: argparse.ArgumentParser) -> None:
     _run_option(parser)
     parser.add_argument("--format", choices=("terminal", "markdown", "json"), default="terminal")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
+
+
+def _advising_options(parser: argparse.ArgumentParser) -> None:
+    about = "the run's folder; default: the latest with renderings of a GPU"
+    parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help=about)
+    parser.add_argument("--vram", required=True, metavar="AMOUNT", help="what the card has, like 12GB")
+    parser.add_argument("--subject", action="append", default=[], metavar="NAME[,NAME]", help="default: all of the run")
+    _runs_option(parser)
+
+
+def _runs_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="default: %(default)s")
 
 
 def _accepting_options(parser: argparse.ArgumentParser) -> None:
@@ -275,7 +291,7 @@ def judge(arguments: Arguments) -> int:
         store=arguments.baselines,
         known=kept.known(arguments.baselines, subjects=catalogue),
         require_baseline=arguments.require_baseline,
-        earlier=history.earlier(run.folder.parent, run.machine.id, than=run.id),
+        earlier=history.earlier(run.folder.parent, run.machine.id, than=run.id, vram_limit=run.vram_limit),
     )
     asked = _subjects_of(run, catalogue)
     verdicts = judge_run(run, subjects=asked, strategies=STRATEGIES, standards=standards)
@@ -310,19 +326,33 @@ def tell(arguments: Arguments) -> int:
 def _told(run: Run, verdicts: tuple[Verdict, ...], form: str) -> str:
     known = {case.id: case for case in cases_of(run, subjects=subjects().values(), strategies=STRATEGIES)}
     if form == "json":
-        found = report(verdicts, run.renderings(), run=run.id, machine=run.machine, stack=run.stack, cases=known)
+        found = report(
+            verdicts,
+            run.renderings(),
+            run=run.id,
+            machine=run.machine,
+            stack=run.stack,
+            cases=known,
+            cards=cards_of(run),
+            vram_limit=run.vram_limit,
+        )
         return as_json(found).decode().rstrip("\n")
     if form == "markdown":
         return markdown(
             _asked_about(verdicts),
             run.renderings(),
-            title=f"Fluxgate on {run.machine.name}",
+            title=f"Fluxgate on {run.machine.name}{_held(run)}",
             run=str(run.folder),
             versions=_versions(run),
             cases=known,
             settings=_settings(run, verdicts),
+            cards=cards_of(run),
         ).rstrip("\n")
     return _in_the_terminal(run, verdicts)
+
+
+def _held(run: Run) -> str:
+    return f", each case held to {amount(run.vram_limit)} of it" if run.vram_limit is not None else ""
 
 
 def _versions(run: Run) -> dict[str, str]:
@@ -339,6 +369,8 @@ def _in_the_terminal(run: Run, verdicts: tuple[Verdict, ...]) -> str:
         _asked_about(verdicts),
         run.renderings(),
         run=run.folder,
+        cards=cards_of(run),
+        limit=run.vram_limit,
         width=width,
         unicode=unicode,
         settings=_settings(run, verdicts),
@@ -355,6 +387,37 @@ def _asked_about(verdicts: tuple[Verdict, ...]) -> list[Verdict]:
     """Without the rows of which nobody asked anything."""
     asked = {verdict.case_id for verdict in verdicts if verdict.status != NOT_SELECTED}
     return [verdict for verdict in verdicts if verdict.case_id in asked]
+
+
+def rank(arguments: Arguments) -> int:
+    """Rank the strategies for a card, by what a run has measured."""
+    vram = memory(arguments.vram, option="--vram")
+    run = runs.open_run(arguments.run) if arguments.run else _latest_on_gpu(arguments.runs)
+    if run.machine.device != "cuda":
+        raise Refusal(f"{run.folder} was rendered on a CPU: its memory figures are the host's, not a card's.")
+    there = {subject.name: subject for subject in _subjects_of(run, subjects())}
+    names = chosen(arguments.subject or there, among=there, option="--subject")
+    verdicts = run.kept(runs.VERDICTS, tuple[Verdict, ...]) if (run.folder / runs.VERDICTS).exists() else ()
+    width = shutil.get_terminal_size((100, 24)).columns
+    found = [
+        advise(cases_of(run, subjects=[there[name]], strategies=STRATEGIES), trials(run), verdicts, vram=vram)
+        for name in names
+    ]
+    for one in found:
+        _say(advice(one, width=width) + "\n")
+    if not verdicts:
+        _say(f"Whether promises were kept is not known: the run was not judged (python -m suite judge {run.folder}).")
+    _say(f"The run is in {run.folder}")
+    return 0 if any(one.ranked for one in found) else NOTHING
+
+
+def _latest_on_gpu(root: Path) -> Run:
+    """The run that was started last, of those that rendered anything on a GPU."""
+    for run in reversed(list(runs.readable(root))):
+        if run.machine.device == "cuda" and run.renderings():
+            return run
+    said = f"There is no run in {root} that was rendered on a GPU, and what a CPU measures says nothing about cards"
+    raise Refusal(f"{said}; name one: python -m suite advise RUN --vram AMOUNT.")
 
 
 def accept(arguments: Arguments) -> int:

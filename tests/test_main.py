@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,12 @@ from suite.calibration import portability
 from suite.machine import detect
 from suite.refusal import USAGE
 from suite.store import runs
+from suite.store.runs import create
 from suite.strategies import STRATEGIES
 from suite.subjects.catalogue import subjects
 from suite.subjects.sources import MINIATURE
 from tests.outside import BROKEN, CARD, ROOT, call, tiny
+from tests.store import building
 from tests.store.building import run_of
 
 on_a_cpu = pytest.mark.skipif(detect().device == "cuda", reason="this machine has a GPU")
@@ -59,7 +63,7 @@ def test_without_a_verb_help_is_printed(capsys: pytest.CaptureFixture[str]) -> N
     """The help names every verb, and a script that forgets one is not green."""
     assert main([]) == USAGE
     told = capsys.readouterr().out
-    assert all(verb in told for verb in ("list", "grow", "render", "judge", "report", "accept", "calibrate"))
+    assert all(verb in told for verb in ("list", "grow", "render", "judge", "report", "advise", "accept", "calibrate"))
 
 
 @pytest.mark.parametrize(
@@ -76,6 +80,10 @@ def test_without_a_verb_help_is_printed(capsys: pytest.CaptureFixture[str]) -> N
         (["calibrate", "--controls=x"], "--controls is 'x'; it must be a whole number"),
         (["judge", "nowhere"], "nowhere is not a run: it has no run.json."),
         (["report", "nowhere"], "nowhere is not a run: it has no run.json."),
+        (["advise"], "The following arguments are required: --vram; see python -m suite advise --help."),
+        (["advise", "--vram=much"], "--vram is 'much'; write it like '17 GB' or '512 MB'."),
+        (["advise", "--vram=12GB"], "There is no run in runs that was rendered on a GPU, and what a CPU measures says"),
+        (["advise", "--vram=12GB", "nowhere"], "nowhere is not a run: it has no run.json."),
         (["accept"], "Say which run to accept: python -m suite accept RUN --because REASON."),
     ],
 )
@@ -210,6 +218,54 @@ def test_judge_refuses_a_run_of_a_subject_that_is_gone(
     monkeypatch.delenv("FLUXGATE_SUBJECTS", raising=False)
     assert main(["judge", str(rendered)]) == USAGE
     assert "has renderings of tiny; there is: miniature" in capsys.readouterr().err
+
+
+@pytest.fixture
+def on_a_gpu(tmp_path: Path) -> Path:
+    """A folder of runs, of which the latest but one is from a GPU, and holds two cases."""
+    root = tmp_path / "runs"
+    made = create(root, replace(building.MACHINE, memory=24 << 30), building.STACK, "x", vram_limit=8 * 10**9)
+    for name in ("full", "model-offload"):
+        found = building.rendering(name, made.case_folder(f"tiny-{name}"))
+        reserved = building.PhaseMemory("denoise", 10**9, 2 * 10**9, None, 1)
+        building.put(made, replace(found, memory=building.Memory((reserved,), 0, 1, 1, None)))
+    create(root, replace(building.MACHINE, device="cpu"), building.STACK, "x")
+    return root
+
+
+def test_advise_ranks_the_latest_run_of_a_gpu(
+    on_a_gpu: Path, tiny_exists: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both were seen to run with 8 GB; on less they would not fit by their peak."""
+    assert main(["advise", f"--runs={on_a_gpu}", "--vram=8GB"]) == 0
+    told = capsys.readouterr().out
+    assert re.findall(r"^(full|model-offload) +seen +2\.00 GB", told, re.MULTILINE) == ["full", "model-offload"]
+    for reason in ("unsupported: optimum-quanto is needed", "not rendered in this run", "the run was not judged"):
+        assert reason in " ".join(told.split())
+    assert main(["advise", f"--runs={on_a_gpu}", "--vram=2.5 GB", "--subject=tiny"]) == 0
+    assert re.findall(r"^full +no +2\.00 GB", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_advise_is_given_by_runs_of_a_gpu_only(
+    on_a_gpu: Path, tiny_exists: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a CPU's run measured is the host's memory; and of another subject nothing is known."""
+    cpu, gpu = runs.latest(on_a_gpu).folder, next(iter(sorted(on_a_gpu.iterdir())))
+    for arguments, sentence in (
+        ([str(cpu)], f"{cpu} was rendered on a CPU: its memory figures are the host's, not a card's."),
+        ([str(gpu), "--subject=grown"], "--subject 'grown' does not exist; there is: tiny."),
+    ):
+        assert main(["advise", "--vram=12GB", *arguments]) == USAGE
+        assert capsys.readouterr().err == f"{sentence}\n"
+
+
+def test_advise_needs_no_torch(on_a_gpu: Path, environment: dict[str, str]) -> None:
+    """A laptop can be asked about a run of a GPU machine."""
+    blocked = "import sys; sys.modules.update(dict.fromkeys(('torch', 'diffusers', 'transformers', 'accelerate')))"
+    code = f"{blocked}; import suite.__main__; sys.exit(suite.__main__.main(['advise', '--vram=12GB']))"
+    ended = call("-c", code, within=on_a_gpu.parent, **environment)
+    assert ended.code == 0, ended.out + ended.err
+    assert ended.out.startswith("tiny ")
 
 
 def test_accept_shows_and_writes(

@@ -11,7 +11,7 @@ from suite.cases import Case
 from suite.judge.verdict import Verdict
 from suite.machine import Machine, Stack
 from suite.rendering import Rendering
-from suite.report.summary import NO_CASES, Row, counts, rows
+from suite.report.summary import NO_CARDS, NO_CASES, Row, counts, rows
 
 SCHEMA = 1
 
@@ -26,6 +26,7 @@ class Report:
     counts: dict[str, int]
     cases: tuple[Row, ...]
     verdicts: tuple[Verdict, ...]
+    vram_limit: int | None = None  # bytes of each GPU that every case was held to
     schema: int = SCHEMA
 
 
@@ -37,11 +38,13 @@ def report(
     machine: Machine,
     stack: Stack,
     cases: Mapping[str, Case] = NO_CASES,
+    cards: Mapping[str, int] = NO_CARDS,
+    vram_limit: int | None = None,
 ) -> Report:
     """The whole report as one value."""
     verdicts = tuple(verdicts)
-    found = tuple(rows(verdicts, renderings, cases=cases))
-    return Report(run, machine, stack, counts(verdicts), found, verdicts)
+    found = tuple(rows(verdicts, renderings, cases=cases, cards=cards))
+    return Report(run, machine, stack, counts(verdicts), found, verdicts, vram_limit)
 
 
 def as_json(found: Report) -> bytes:

@@ -11,7 +11,7 @@ from suite.cases import Case
 from suite.judge.published import Findings
 from suite.judge.verdict import CHECKS, KNOWN_FAILURE, UNSUPPORTED, Verdict
 from suite.rendering import PHASES, Rendering
-from suite.report.summary import NO_CASES, Row, counts, measured_anything, reasons, red, rows
+from suite.report.summary import NO_CARDS, NO_CASES, Row, counts, measured_anything, reasons, red, rows
 from suite.report.text import lines
 from suite.report.text import markdown as safe
 from suite.store.limits import WHOLE
@@ -19,6 +19,7 @@ from suite.store.limits import WHOLE
 FIGURES = (*PHASES, WHOLE)
 OF = {"allocated": "Peaks are of the bytes allocated on the GPU", "host": "Peaks are of the worker's own memory"}
 NOTE = "seconds are those of loading and of the first take of each shot; likeness is the least like picture's SSIM"
+CARD = "; card is the smallest standard one that it was seen to run on"
 
 
 def markdown(
@@ -30,11 +31,15 @@ def markdown(
     versions: Mapping[str, str] = MappingProxyType({}),
     cases: Mapping[str, Case] = NO_CASES,
     settings: Iterable[Findings] = (),
+    cards: Mapping[str, int] = NO_CARDS,
 ) -> str:
-    """The whole report; `cases` know what was promised and published, `settings` what a guide's settings change."""
+    """The whole report.
+
+    `cases` know what was promised and published, `cards` on which each was seen to run, and `settings` what those of a
+    guide change."""
     verdicts = tuple(verdicts)
     told = [f"# {safe(title)}", "", *_versions(versions), _total(verdicts), ""]
-    found = rows(verdicts, renderings, cases=cases)
+    found = rows(verdicts, renderings, cases=cases, cards=cards)
     for subject in dict.fromkeys(row.subject for row in found):
         mine = [row for row in found if row.subject == subject]
         measured = [row for row in mine if row.seconds is not None or row.peaks[WHOLE] is not None]
@@ -59,17 +64,18 @@ def _total(verdicts: tuple[Verdict, ...]) -> str:
 def _figures(found: list[Row]) -> Iterator[str]:
     """What each strategy promises, and what was measured of it, beside what somebody else reported."""
     reported = ["peak, driver", "published"] if any(row.published is not None for row in found) else []
-    yield from _heading(
-        ["strategy", "promise", *(f"peak, {phase}" for phase in FIGURES), "seconds", "likeness", *reported]
-    )
+    card = ["card"] if any(row.card is not None for row in found) else []
+    last = [*card, *reported]
+    yield from _heading(["strategy", "promise", *(f"peak, {phase}" for phase in FIGURES), "seconds", "likeness", *last])
     for row in found:
         seconds = "" if row.seconds is None else figures.seconds(row.seconds)
         likeness = "" if row.likeness is None else figures.likeness(row.likeness)
         peaks = [_bytes(row.peaks[phase]) for phase in FIGURES]
-        beside = [_bytes(row.driver), _bytes(row.published)][: len(reported)]
+        runs_on = ["" if row.card is None else f"{row.card} GB"][: len(card)]
+        beside = [*runs_on, *[_bytes(row.driver), _bytes(row.published)][: len(reported)]]
         yield _line([safe(row.strategy), safe(row.promise or ""), *peaks, seconds, likeness, *beside])
     told = {row.figure for row in found if row.peaks[WHOLE] is not None}
-    yield from ("", *(f"{OF[figure]}; {NOTE}." for figure in sorted(told)), "")
+    yield from ("", *(f"{OF[figure]}; {NOTE}{CARD if card else ''}." for figure in sorted(told)), "")
 
 
 def _settings(found: Findings) -> Iterator[str]:

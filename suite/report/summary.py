@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from suite.cases import Case
@@ -24,6 +24,7 @@ from suite.store.limits import SSIM, WHOLE, published
 
 RED = (FAILED, CRASHED)
 NO_CASES: Mapping[str, Case] = MappingProxyType({})
+NO_CARDS: Mapping[str, int] = MappingProxyType({})  # case -> card in GB
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,24 @@ class Row:
     promise: str | None = None  # "reproduces full", where the case is known
     driver: int | None = None  # the peak as the driver saw it, in bytes
     published: float | None = None  # what somebody else reported of the same, in bytes
+    card: int | None = None  # GB of the smallest standard card that it was seen to run on
 
 
 def rows(
-    verdicts: Iterable[Verdict], renderings: Mapping[str, Rendering], *, cases: Mapping[str, Case] = NO_CASES
+    verdicts: Iterable[Verdict],
+    renderings: Mapping[str, Rendering],
+    *,
+    cases: Mapping[str, Case] = NO_CASES,
+    cards: Mapping[str, int] = NO_CARDS,
 ) -> list[Row]:
-    """A row for each case that has a verdict, in the order in which they come; `cases` know what was promised."""
+    """A row for each case that has a verdict, in the order in which they come.
+
+    `cases` know what was promised, and `cards` on which each was seen to run."""
     of_case: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         of_case.setdefault(verdict.case_id, []).append(verdict)
-    return [_row(found, renderings.get(case_id), cases.get(case_id)) for case_id, found in of_case.items()]
+    found = {case_id: _row(told, renderings.get(case_id), cases.get(case_id)) for case_id, told in of_case.items()}
+    return [replace(row, card=cards.get(case_id)) for case_id, row in found.items()]
 
 
 def counts(verdicts: Iterable[Verdict]) -> dict[str, int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from suite import figures
+from suite.amounts import amount
 from suite.judge.published import Findings, Moved
 from suite.judge.verdict import (
     CHECKS,
@@ -23,7 +24,7 @@ from suite.judge.verdict import (
     Verdict,
 )
 from suite.rendering import DECODE, DENOISE, ENCODE, LOAD, Rendering
-from suite.report.summary import Row, counts, measured_anything, reasons, red, rows
+from suite.report.summary import NO_CARDS, Row, counts, measured_anything, reasons, red, rows
 from suite.report.text import ascii_only, lines, plain, shortened
 from suite.store.limits import WHOLE
 
@@ -35,7 +36,9 @@ SYMBOLS = {PASSED: "✓", FAILED: "✗", CRASHED: "!", KNOWN_FAILURE: "k", UNSUP
 ASCII = {PASSED: "+", FAILED: "X", CRASHED: "!", KNOWN_FAILURE: "k", UNSUPPORTED: "-", NOT_SELECTED: "."}
 GROUPS = (PICTURE_CHECKS, MEMORY_CHECKS, EFFECT_CHECKS + SPEED_CHECKS)
 LETTERS = dict(zip(CHECKS, "TPBSCLGHEIQ", strict=True))
-COLUMNS = {LOAD: 6, ENCODE: 7, DENOISE: 8, DECODE: 7, WHOLE: 6, "time": 6, "like": 6}  # heading -> width
+CARD = "card"
+CARDS = " Card: GB of the smallest standard card that it was seen to run on."
+COLUMNS = {LOAD: 6, ENCODE: 7, DENOISE: 8, DECODE: 7, WHOLE: 6, CARD: 5, "time": 6, "like": 6}  # heading -> width
 _CHECKS_WIDTH = len(CHECKS) + len(GROUPS) - 1
 
 
@@ -44,25 +47,29 @@ def terminal(
     renderings: Mapping[str, Rendering],
     *,
     run: Path | None,
+    cards: Mapping[str, int] = NO_CARDS,
+    limit: int | None = None,
     width: int = 80,
     unicode: bool = True,
     settings: Iterable[Findings] = (),
 ) -> str:
-    """The whole report; its last line says where the run is."""
+    """The whole report; its last line says where the run is.
+
+    `cards` tell on which each case was seen to run, `limit` how many bytes of a GPU all of them were held to."""
     verdicts, width = tuple(verdicts), max(width, NARROWEST)
-    told = [*_tables(verdicts, renderings, width=width, unicode=unicode)]
-    told += [*_legend(verdicts, width=width, unicode=unicode), *_sentences(verdicts, width=width)]
+    found = rows(verdicts, renderings, cards=cards)
+    told = [*_tables(found, width=width, unicode=unicode)]
+    memory = MEMORY + (CARDS if _carded(found) else "") + (_held(limit) if limit is not None else "")
+    told += [*_legend(verdicts, memory, width=width, unicode=unicode)]
+    told += [*_sentences(verdicts, width=width)]
     told += [line for found in settings for line in _settings(found, width=width)]
     told += textwrap.wrap(_total(verdicts), width)
     told += [f"The run is in {plain(str(run))}"] if run is not None else []
     return "\n".join(told if unicode else map(ascii_only, told))
 
 
-def _tables(
-    verdicts: tuple[Verdict, ...], renderings: Mapping[str, Rendering], *, width: int, unicode: bool
-) -> Iterator[str]:
+def _tables(found: list[Row], *, width: int, unicode: bool) -> Iterator[str]:
     """One table for each subject."""
-    found = rows(verdicts, renderings)
     for subject in dict.fromkeys(row.subject for row in found):
         mine = [row for row in found if row.subject == subject]
         yield from _table(subject, mine, width=width, unicode=unicode)
@@ -86,11 +93,18 @@ def _table(subject: str, found: list[Row], *, width: int, unicode: bool) -> Iter
 def _columns(found: list[Row], *, room: int) -> dict[str, int]:
     """The columns of figures that fit, those that matter least left out first; a long name gives way to the others."""
     columns = dict(COLUMNS) if any(row.seconds is not None or row.peaks[WHOLE] is not None for row in found) else {}
-    for least in (ENCODE, LOAD, DECODE, DENOISE, WHOLE):
+    if not _carded(found):
+        columns.pop(CARD, None)
+    for least in (ENCODE, LOAD, DECODE, DENOISE, CARD, WHOLE):
         if sum(columns.values()) <= room:
             break
         columns.pop(least, None)
     return columns
+
+
+def _carded(found: list[Row]) -> bool:
+    """Whether any of them was seen to run on a card: without a GPU there is nothing to tell."""
+    return any(row.card is not None for row in found)
 
 
 def _cell(row: Row, column: str) -> str:
@@ -98,11 +112,13 @@ def _cell(row: Row, column: str) -> str:
         return "" if row.seconds is None else figures.brief(row.seconds)
     if column == "like":
         return "" if row.likeness is None else figures.likeness(row.likeness, digits=3)
+    if column == CARD:
+        return "" if row.card is None else str(row.card)
     peak = row.peaks[column]
     return "" if peak is None else f"{peak / 1e9:.2f}"
 
 
-def _legend(verdicts: tuple[Verdict, ...], *, width: int, unicode: bool) -> Iterator[str]:
+def _legend(verdicts: tuple[Verdict, ...], memory: str, *, width: int, unicode: bool) -> Iterator[str]:
     """What the letters and the symbols in use stand for."""
     checks = ", ".join(f"{LETTERS[check]} {check}" for check in CHECKS)
     yield from textwrap.wrap(checks, width)
@@ -110,8 +126,12 @@ def _legend(verdicts: tuple[Verdict, ...], *, width: int, unicode: bool) -> Iter
     symbols = SYMBOLS if unicode else ASCII
     meanings = ", ".join(f"{symbol} {status}" for status, symbol in symbols.items() if status in used)
     yield from textwrap.wrap(meanings, width)
-    yield from textwrap.wrap(MEMORY, width)
+    yield from textwrap.wrap(memory, width)
     yield ""
+
+
+def _held(limit: int) -> str:
+    return f" Every case was held to {amount(limit)} of each GPU."
 
 
 def _sentences(verdicts: tuple[Verdict, ...], *, width: int) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,20 +16,12 @@ WINDOW = 20  # runs that are looked back on
 LONG_ENOUGH = 1.0  # seconds that a CPU must have spent on the reference's phase before a multiple of it says anything
 
 
-def earlier(root: Path, machine: str, *, than: str | None = None) -> tuple[Run, ...]:
-    """The latest runs in a folder that came to their end on this machine, oldest first; those before the named one."""
-    return tuple(run for run in _readable(root) if run.machine.id == machine and (than is None or run.id < than))[
-        -WINDOW:
-    ]
+def earlier(root: Path, machine: str, *, than: str | None = None, vram_limit: int | None = None) -> tuple[Run, ...]:
+    """The latest runs in a folder that came to their end on this machine, oldest first; those before the named one.
 
-
-def _readable(root: Path) -> Iterator[Run]:
-    """The finished runs; one that is damaged or was cut short is no history."""
-    for path in sorted(root.glob(f"*/{runs.FACTS}")):
-        with suppress(Refusal):
-            run = runs.open_run(path)
-            if run.finished:
-                yield run
+    One that was held to less memory, or to more, was slower or faster for that."""
+    alike = (run for run in runs.readable(root) if (run.machine.id, run.vram_limit) == (machine, vram_limit))
+    return tuple(run for run in alike if run.finished and (than is None or run.id < than))[-WINDOW:]
 
 
 def paces(past: Iterable[Run], rendering: Rendering, *, reference: str | None) -> dict[str, tuple[float, ...]]:

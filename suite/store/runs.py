@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -173,6 +174,13 @@ def latest(root: Path) -> Run:
     if not found:
         raise Refusal(f"There is no run in {root} yet.")
     return open_run(found[-1])
+
+
+def readable(root: Path) -> Iterator[Run]:
+    """The runs of a folder, oldest first, without those that are damaged or were written by a newer version."""
+    for path in sorted(root.glob(f"*/{FACTS}")):
+        with suppress(Refusal):
+            yield open_run(path)
 
 
 def finish(run: Run) -> Run:

@@ -90,6 +90,17 @@ def test_what_published_settings_change_has_a_table() -> None:
     assert "published" not in markdown(of_case("full", PASSED), {}, title="x", run="y")
 
 
+def test_cards_have_a_column_where_there_are_any(tmp_path: Path) -> None:
+    """Before what was published; what never ended well has an empty cell, and a CPU's table no column."""
+    some = {"tiny-full": 24}
+    told = markdown(verdicts(), renderings(tmp_path), title="x", run="y", cases=published(full=1.0), cards=some)
+    assert "| likeness | card | peak, driver | published |\n" in told
+    assert "| 3.00 s |  | 24 GB |  | 1.00 GB |\n" in told
+    assert "| 3.00 s | 0.912 |  |  |  |\n" in told
+    assert "; card is the smallest standard one that it was seen to run on.\n" in told
+    assert "card" not in markdown(verdicts(), renderings(tmp_path), title="x", run="y")
+
+
 def test_hostile_text_is_shown_not_run() -> None:
     """HTML and links in a log are text."""
     told = markdown(of_case("full", FAILED, "<script>x</script> [a](javascript:b)"), {}, title="<b>", run="`")

@@ -21,6 +21,26 @@ def test_the_table_fits_eighty_columns(tmp_path: Path) -> None:
     assert any(line.startswith(f"{LONGEST} ––––") for line in told)
 
 
+def test_cards_have_a_column_where_there_are_any(tmp_path: Path) -> None:
+    """In GB, in eighty columns too; it gives way after the phases, and a CPU's table has none."""
+    some = {"tiny-full": 24, "tiny-vae-tiling": 8}
+    told = terminal(verdicts(), renderings(tmp_path), run=RUN, cards=some).splitlines()
+    assert told[0].split()[-4:] == ["whole", "card", "time", "like"]
+    assert told[1].split()[-3:] == ["1.00", "24", "3.00s"]
+    assert told[2].split()[-4:] == ["1.00", "8", "3.00s", "0.912"]
+    assert max(len(line) for line in told) <= 80
+    assert "Card: GB of the smallest standard card that it was seen to run on." in " ".join(told)
+    narrow = terminal(verdicts(), renderings(tmp_path), run=RUN, cards=some, width=64).splitlines()
+    assert narrow[0].split()[4:] == ["whole", "card", "time", "like"]
+    assert "card" not in terminal(verdicts(), renderings(tmp_path), run=RUN).lower()
+
+
+def test_a_limit_of_memory_is_told(tmp_path: Path) -> None:
+    """A table of what fits must say into what."""
+    told = " ".join(terminal(verdicts(), renderings(tmp_path), run=RUN, limit=12 * 10**9).split())
+    assert "Every case was held to 12.00 GB of each GPU." in told
+
+
 def test_the_last_line_names_the_run(tmp_path: Path) -> None:
     """Where everything lies is the last thing said, the counts just before it."""
     *_, before, counts, last = terminal(verdicts(), renderings(tmp_path), run=RUN, width=100).splitlines()

@@ -29,6 +29,14 @@ def run_with(root: Path, *found: tuple[str, float], finished: bool = True, **cha
     return runs.finish(run) if finished else run
 
 
+def test_only_runs_with_as_much_memory_count(tmp_path: Path) -> None:
+    """Near a limit torch gives memory back and asks for it again, which takes time."""
+    free = run_with(tmp_path)
+    limited = runs.finish(runs.create(tmp_path, MACHINE, STACK, "pytest", vram_limit=12 * 10**9))
+    assert earlier(tmp_path, MACHINE.id) == (free,)
+    assert earlier(tmp_path, MACHINE.id, vram_limit=12 * 10**9) == (limited,)
+
+
 def test_only_finished_runs_of_the_same_machine_count(tmp_path: Path) -> None:
     """Neither one that was cut short, nor one of another machine, nor one whose facts are damaged."""
     good = run_with(tmp_path)

@@ -1,0 +1,230 @@
+"""Tests of the advice: what fits, what it costs, and in which order it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suite.cases import Case
+from suite.judge.evidence import Rendered
+from suite.judge.verdict import CRASHED, FAILED, KNOWN_FAILURE, PASSED, PROMISE, Verdict
+from suite.rendering import Crash, Duration, Memory, PhaseMemory
+from suite.report.advice import BY_PEAK, CONTEXT, NO, SEEN, Advice, advice, advise, seconds
+from suite.report.cards import Trial
+from tests.store.building import SUBJECT, rendering, strategy
+
+GB = 10**9
+OUT = Crash("out of memory", "out of memory under the limit of 12.00 GB: CUDA out of memory", "load", (), limit=12 * GB)
+Made = Callable[..., Rendered]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    """A rendering under a strategy, which reserved so much and took so long."""
+
+    def made(name: str, *, peak: int = GB, time: float = 2.0, seed: int = 0, **changes: Any) -> Rendered:
+        folder = tmp_path / f"tiny-{name}"
+        memory = Memory((PhaseMemory("denoise", peak // 2, peak, None, 1),), 0, 1, 1, None)
+        spent = tuple(
+            Duration("denoise", time + 100 * (take == 0), shot, take) for shot in ("fox", "pair") for take in (0, 1)
+        )
+        one = replace(rendering(name, folder, seed=seed), memory=memory, durations=(Duration("load", 50.0), *spent))
+        return Rendered(replace(one, **changes), folder)
+
+    return made
+
+
+def case(name: str, **changes: Any) -> Case:
+    return Case(SUBJECT, replace(strategy(name), gpus=changes.pop("gpus", 1)), "cuda", **changes)
+
+
+def trial(size: float, *found: Rendered) -> Trial:
+    return Trial(f"run-{size:g}", size, {one.rendering.case_id: one for one in found}.get)
+
+
+def asked(*found: Rendered, vram: int = 12 * GB, beside: tuple[Trial, ...] = (), **changes: Any) -> Advice:
+    """Advice from a run on a card of 80 GB that holds these."""
+    cases = changes.pop("cases", None) or [case(one.rendering.strategy) for one in found]
+    return advise(cases, (trial(changes.pop("size", 80), *found), *beside), changes.pop("verdicts", ()), vram=vram)
+
+
+# What fits
+
+
+@pytest.mark.parametrize(
+    ("size", "vram", "fits"), [(12, 12 * GB, SEEN), (12, 24 * GB, SEEN), (12, 12 * GB - 1, NO), (80, 80 * GB, SEEN)]
+)
+def test_what_ran_with_no_more_was_seen_to_fit(made: Made, size: float, vram: int, fits: str) -> None:
+    """To the byte, whatever its peak says."""
+    (row,) = asked(made("full", peak=79 * GB), size=size, vram=vram).ranked
+    assert row.fits == fits
+
+
+@pytest.mark.parametrize(
+    ("peak", "fits"), [(12 * GB - CONTEXT, BY_PEAK), (12 * GB - CONTEXT + 1, NO), (GB, BY_PEAK), (30 * GB, NO)]
+)
+def test_what_was_not_tried_fits_by_its_peak(made: Made, peak: int, fits: str) -> None:
+    """If what torch reserved and the allowance for the context leave room, to the byte."""
+    (row,) = asked(made("full", peak=peak)).ranked
+    assert (row.fits, row.peak) == (fits, peak)
+
+
+def test_a_run_beside_may_have_seen_it(made: Made) -> None:
+    """With the figures of the run that was asked."""
+    (row,) = asked(made("full", peak=30 * GB), beside=(trial(12, made("full")),)).ranked
+    assert (row.fits, row.peak) == (SEEN, 30 * GB)
+
+
+def test_what_ran_out_of_as_much_does_not_fit_by_its_peak(made: Made) -> None:
+    """What was tried outweighs what is computed; less than it ran out of is as bad, more is not."""
+    tried = (trial(12, made("full", crash=OUT)),)
+    for vram, fits in ((8 * GB, NO), (12 * GB, NO), (16 * GB, BY_PEAK)):
+        (row,) = asked(made("full"), beside=tried, vram=vram).ranked
+        assert row.fits == fits
+
+
+# What it costs
+
+
+def test_seconds_are_those_of_the_second_take(made: Made) -> None:
+    """Without loading, and without the first take, in which everything is slower once."""
+    (row,) = asked(made("full", time=2.0)).ranked
+    assert row.seconds == 4.0
+
+
+def test_seconds_are_those_of_the_first_take_where_a_shot_has_no_other(made: Made) -> None:
+    """Takes are not mixed; what was never measured has no seconds."""
+    one = made("full").rendering
+    once = replace(one, durations=tuple(d for d in one.durations if (d.shot, d.take) != ("pair", 1)))
+    assert seconds(once, ["fox", "pair"]) == 204.0
+    assert seconds(once, ["fox"]) == 2.0
+    assert seconds(once, ["cow"]) is None
+
+
+def test_seconds_are_of_the_shots_that_all_have(made: Made) -> None:
+    """A slow strategy leaves long shots out; it is not faster for that, and the others are told of by name."""
+    slow = made("slow")
+    few = replace(slow, rendering=replace(slow.rendering, recipes={"fox": slow.rendering.recipes["fox"]}))
+    found = asked(made("full"), few)
+    assert found.shots == ("fox",)
+    assert {row.strategy: (row.seconds, row.without) for row in found.ranked} == {
+        "full": (2.0, ()),
+        "slow": (2.0, ("pair",)),
+    }
+    assert "slow: peak and likeness without pair, which they leave out." in advice(found)
+
+
+def test_likeness_is_to_full(made: Made) -> None:
+    """1 for the same pixels, less for others, unknown where full has nothing to be compared with."""
+    found = asked(made("full"), made("offload"), made("nf4", seed=7))
+    alike = {row.strategy: row.likeness for row in found.ranked}
+    assert alike["full"] == alike["offload"] == 1.0
+    assert alike["nf4"] is not None
+    assert alike["nf4"] < 0.9
+    (row,) = asked(made("offload")).ranked
+    assert row.likeness is None
+
+
+def test_pictures_of_another_recipe_are_not_compared(made: Made) -> None:
+    """Unlikeness would be the recipe's."""
+    full = made("full")
+    other = replace(full, rendering=replace(full.rendering, recipes=dict.fromkeys(full.rendering.recipes, "0" * 64)))
+    assert {row.likeness for row in asked(other, made("offload")).ranked if row.strategy == "offload"} == {None}
+
+
+# In which order
+
+
+def test_what_fits_comes_first_then_the_likest_then_the_fastest(made: Made) -> None:
+    """And what cannot be compared comes last among what fits."""
+    found = asked(
+        made("full", peak=30 * GB, time=0.1),
+        made("nf4", seed=7, time=0.2),
+        made("slow", time=9.0),
+        made("fast", time=1.0),
+        beside=(trial(12, made("slow")),),
+    )
+    assert [(row.strategy, row.fits) for row in found.ranked] == [
+        ("fast", BY_PEAK),
+        ("slow", SEEN),
+        ("nf4", BY_PEAK),
+        ("full", NO),
+    ]
+
+
+# What is left out
+
+
+def test_what_cannot_be_ranked_has_its_reason(made: Made) -> None:
+    """Crashed, failed, known to fail, unsupported, not rendered, on several cards, or without figures."""
+    names = ("full", "broken", "wrong", "known", "spread", "blind")
+    found = {name: made(name) for name in names}
+    found["broken"] = made("broken", crash=Crash("signal", "the worker was ended by SIGSEGV", "denoise", ()))
+    found["blind"] = made("blind", memory=None)
+    verdicts = [
+        Verdict("tiny", "full", PROMISE, PASSED, "It is a reference."),
+        Verdict("tiny", "full", "another", CRASHED, "Another crashed."),
+        Verdict("tiny", "wrong", PROMISE, FAILED, "Shot 'fox' is red.\n  A line."),
+        Verdict("tiny", "known", PROMISE, KNOWN_FAILURE, "Known since 2025."),
+    ]
+    cases = [case(name, gpus=2 if name == "spread" else 1) for name in names]
+    cases += [case("needy", unsupported="a GPU is needed"), case("absent")]
+    told = asked(*found.values(), cases=cases, verdicts=verdicts)
+    assert [row.strategy for row in told.ranked] == ["full"]
+    assert told.left_out == {
+        "broken": "crashed during denoise: the worker was ended by SIGSEGV",
+        "wrong": f"failed, {PROMISE}: Shot 'fox' is red.\n  A line.",
+        "known": f"known failure, {PROMISE}: Known since 2025.",
+        "spread": "it needs 2 cards",
+        "blind": "its GPU memory was not measured",
+        "needy": "unsupported: a GPU is needed",
+        "absent": "not rendered in this run",
+    }
+
+
+def test_what_ran_out_of_memory_here_is_told_from_a_run_beside(made: Made) -> None:
+    """A limit of 12 GB says nothing against a strategy on 24 GB, if it was measured there."""
+    here, there = made("full", crash=OUT), made("full", peak=20 * GB)
+    found = asked(here, made("nf4", seed=7), size=12, beside=(trial(24, there),), vram=24 * GB)
+    rows = {row.strategy: row for row in found.ranked}
+    assert (rows["full"].fits, rows["full"].peak, rows["full"].run) == (SEEN, 20 * GB, "run-24")
+    assert rows["nf4"].likeness is not None
+    assert "full: out of memory under this run's limit, measured in run-24." in advice(found)
+    assert asked(here, size=12).left_out["full"].startswith("crashed during load: out of memory under the limit")
+
+
+def test_a_crash_of_another_kind_is_not_looked_for_elsewhere(made: Made) -> None:
+    """It is news."""
+    here = made("full", crash=replace(OUT, kind="exception", limit=None))
+    found = asked(here, beside=(trial(24, made("full")),))
+    assert found.ranked == ()
+    assert advice(found).startswith("tiny on 12.00 GB: nothing can be ranked.\n\nfull: crashed during load: out of")
+
+
+# In words
+
+
+def test_the_table_tells_all_of_it(made: Made) -> None:
+    """A row for each, reasons shared, and what the columns mean."""
+    cases = [case("full"), case("nf4"), case("a", unsupported="No."), case("b", unsupported="No.")]
+    told = advice(asked(made("full", peak=30 * GB), made("nf4", seed=7), cases=cases), width=80).splitlines()
+    assert told[0].split() == ["tiny", "on", "12.00", "GB", "fits", "peak", "time", "like"]
+    assert told[1].split()[:6] == ["nf4", "by", "its", "peak", "1.00", "GB"]
+    assert told[2].split() == ["full", "no", "30.00", "GB", "4.00s", "1"]
+    assert told[4] == "a, b: unsupported: No."
+    assert max(len(line) for line in told) <= 80
+    assert told[5] == ""
+    legend = " ".join(" ".join(told[6:]).split())
+    assert "0.60 GB for the CUDA context" in legend
+    assert "pytest --vram-limit 12GB tries it" in legend
+    assert "Time: fox and pair, the second take" in legend
+
+
+def test_text_from_logs_is_harmless(made: Made) -> None:
+    """An escape sequence in a crash does not reach the terminal."""
+    told = advice(asked(made("full", crash=Crash("exception", "\x1b[31mred", None, ()))))
+    assert "full: crashed: �[31mred" in told
