@@ -179,6 +179,7 @@ def test_a_limit_of_gpu_memory_is_told_and_kept_in_the_run(tmp_path: Path, envir
     arguments = ("-p", "card", "--subject=tiny", "--strategy=full", "-k", "tiny", "--vram-limit=12GB")
     ended = pytest_on_the_suite(*arguments, within=tmp_path, **environment)
     assert "vram limit: 12.00 GB of each GPU for every case" in ended.out, ended.out + ended.err
+    assert "Every case was held to 12.00 GB of each GPU." in " ".join(ended.out.split())
     assert run_of(ended, tmp_path).vram_limit == 12 * 10**9
 
 

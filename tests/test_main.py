@@ -246,6 +246,26 @@ def test_advise_ranks_the_latest_run_of_a_gpu(
     assert re.findall(r"^full +no +2\.00 GB", capsys.readouterr().out, re.MULTILINE)
 
 
+def test_reports_tell_cards_and_the_limit(
+    on_a_gpu: Path, tiny_exists: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In all three forms; the run had 8 GB, and the smallest standard card has as much."""
+    run = str(next(iter(sorted(on_a_gpu.iterdir()))))
+    main(["judge", run, f"--baselines={on_a_gpu}/none"])
+    told = capsys.readouterr().out
+    assert re.search(r"^tiny .* whole +card +time", told, re.MULTILINE)
+    assert re.search(r"^model-offload .* 1\.00 +8 ", told, re.MULTILINE)
+    assert "Every case was held to 8.00 GB of each GPU." in " ".join(told.split())
+    assert main(["report", run, "--format=markdown"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("# Fluxgate on A tiny GPU, each case held to 8.00 GB of it\n")
+    assert "| likeness | card |\n" in told
+    assert main(["report", run, "--format=json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["vram_limit"] == 8 * 10**9
+    assert {row["strategy"]: row["card"] for row in found["cases"]}["model-offload"] == 8
+
+
 def test_advise_is_given_by_runs_of_a_gpu_only(
     on_a_gpu: Path, tiny_exists: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
