@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from suite import figures
 from suite.judge.evidence import Answer, Evidence, failed, passed, unsupported
 from suite.judge.sentences import ACCEPT, again, counted, exactly, listed
-from suite.rendering import Component, Inventory
+from suite.rendering import AFTER, BEFORE, Component, Inventory
 from suite.strategies.effects import bound
 
 ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
@@ -38,7 +38,7 @@ def inventory(evidence: Evidence) -> Answer:
     if found is None:
         return failed(f"The worker left no inventory. Run {again(evidence.case)}.")
     against = ["the subject's dtype"]
-    for complaint in _strays(evidence, found):
+    for complaint in (*_strays(evidence, found), *_resized(found)):
         return failed(f"{complaint}. Run {again(evidence.case)}.")
     reference = evidence.reference.rendering if evidence.reference else None
     if reference and reference.inventory and evidence.case.strategy.promise.reproduces:
@@ -93,6 +93,18 @@ def _strays(evidence: Evidence, found: Inventory) -> Iterator[str]:
                 share = figures.percent(sizes[dtype] / component.total_bytes)
                 size = exactly(sizes[dtype], 0)[0]
                 yield f"{name} holds {size} of {dtype}, {share} of it, where all its weights should be {due}"
+
+
+def _resized(found: Inventory) -> Iterator[str]:
+    """Components that rendering has left with more or fewer bytes: a library has cast or replaced their weights.
+
+    Quantized layers may pack their weights anew at first use; what was freed holds nothing any more.
+    """
+    for name, component in found.components.items():
+        before, after = (sum(component.placement.get(moment, {}).values()) for moment in (BEFORE, AFTER))
+        if not component.quantized_bytes and after not in (0, before):
+            one, other = exactly(after, before)
+            yield f"{name} holds {one} after rendering where it held {other} before: its weights were cast or replaced"
 
 
 def _is_stray(component: Component, dtype: str, *, due: str, on_disk: int | None) -> bool:

@@ -164,3 +164,20 @@ def test_weights_that_are_no_longer_quantized_are_told(tmp_path: Path) -> None:
     found = verdict(replace(whole, reference=reference), INVENTORY)
     assert found.status == FAILED
     assert "transformer holds 0 B of quantized weights where full's holds 900 B" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("after", "quantized", "status"),
+    [(6_000, 0, FAILED), (2_000, 0, FAILED), (4_000, 0, PASSED), (0, 0, PASSED), (6_000, 4_000, PASSED)],
+    ids=["grown", "shrunk", "the same", "freed", "quantized and packed anew"],
+)
+def test_weights_that_are_cast_while_they_are_used_are_caught(
+    tmp_path: Path, after: int, quantized: int, status: str
+) -> None:
+    """A component holds as many bytes after rendering as before it."""
+    places = {"before": {"cpu": 4_000}, "after": {"cpu": after} if after else {}}
+    whole = replace(component({"bfloat16": 4_000}, quantized=quantized), placement=places)
+    found = verdict(with_rendering(evidence(tmp_path, FULL), inventory=Inventory({"text_encoder_2": whole})), INVENTORY)
+    assert found.status == status
+    if status == FAILED:
+        assert found.sentence.startswith(f"text_encoder_2 holds {after:,} B after rendering where it held 4,000 B")
