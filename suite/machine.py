@@ -66,6 +66,7 @@ OLDEST = {
 }
 OPTIONAL = ("bitsandbytes",)  # needed by its own strategies only
 PYTHON_BEFORE = "3.14"
+LOGGER_ISSUE = "https://github.com/huggingface/diffusers/issues/13104"
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def outside_support(found: Stack, *, torch: str | None = None, python: str | Non
     """One sentence naming what is missing, too old or too new for the suite, or None if all of it is supported."""
     versions = {"python": python or platform.python_version(), "torch": torch or _version("torch"), **found}
     complaints = [complaint for name in OLDEST if (complaint := _complaint(name, versions.get(name)))]
+    complaints += [clash] if (clash := _clash(found)) else []
     if not complaints:
         return None
     return f"Outside of what Fluxgate supports: {'; '.join(complaints)}. See requirements/."
@@ -126,6 +128,23 @@ def _complaint(name: str, found: str | None) -> str | None:
     if name == "python" and version >= Version(PYTHON_BEFORE):
         return f"python {found} is not older than {PYTHON_BEFORE}"
     return None
+
+
+def _clash(found: Stack) -> str | None:
+    """Two releases that cannot be used beside each other: no FLUX pipeline of diffusers can be imported then."""
+    diffusers, torchao = found.get("diffusers"), found.get("torchao")
+    if torchao is None or diffusers is None or not _older(diffusers, "0.37") or _older(torchao, "0.16"):
+        return None
+    take = "take diffusers 0.37 or newer, or torchao older than 0.16"
+    return f"diffusers {diffusers} cannot be imported beside torchao {torchao}: {take} ({LOGGER_ISSUE})"
+
+
+def _older(found: str, than: str) -> bool:
+    """Whether a version is known to be older; a development version counts as the release it will be."""
+    try:
+        return Version(Version(found).base_version) < Version(than)
+    except InvalidVersion:
+        return False
 
 
 def _version(package: str) -> str | None:

@@ -307,6 +307,25 @@ def test_what_is_missing_and_what_may_be(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "bitsandbytes 0.45.1 is older than 0.46" in sentence
 
 
+@pytest.mark.parametrize(
+    ("diffusers", "torchao", "fit"),
+    [
+        ("0.36.0", "0.15.0", True),
+        ("0.36.0", "0.16.0", False),
+        ("0.33.1", "0.18.0+cpu", False),
+        ("0.37.0", "0.18.0", True),
+        ("0.37.0.dev0", "0.18.0", True),
+        ("0.36.0", None, True),
+    ],
+)
+def test_releases_that_cannot_be_imported_together(diffusers: str, torchao: str | None, fit: bool) -> None:
+    """A torchao that an older diffusers trips over breaks every strategy, so it is named before anything is tried."""
+    found = {**GOOD, "diffusers": diffusers} | ({"torchao": torchao} if torchao else {})
+    sentence = outside_support(found, torch="2.6.0", python="3.11.0")
+    told = f"diffusers {diffusers} cannot be imported beside torchao {torchao}: take diffusers 0.37 or newer"
+    assert sentence is None if fit else told in str(sentence)
+
+
 def test_a_development_version_counts_as_its_release() -> None:
     """Trying the next release before it is out is what the suite is for."""
     assert outside_support({**GOOD, "diffusers": "0.33.1.dev0"}, torch="2.6.0", python="3.11.0") is None

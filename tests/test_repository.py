@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 from suite.machine import OLDEST, PYTHON_BEFORE
 from suite.strategies import STRATEGIES
+from suite.strategies.requirements import Release, Requirements
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -97,6 +99,22 @@ def test_the_supported_range_is_told_alike_everywhere(package: str) -> None:
     """Code, requirements and README name the same oldest release."""
     assert str(requirements("ranges.txt")[package].specifier) == f">={OLDEST[package]}"
     assert f"| {package} | {OLDEST[package]} and newer" in README
+
+
+@pytest.mark.parametrize("name, package", [("torchao", "torchao"), ("quanto", "optimum-quanto"), ("gguf", "gguf")])
+def test_the_extras_are_told_alike_everywhere(name: str, package: str) -> None:
+    """Strategy, requirements, extras and README name the same oldest release, and the newest set holds a newer one."""
+    needs = [strategy.unsupported for strategy in STRATEGIES if strategy.family == "optional"]
+    assert all(isinstance(need, Requirements) for need in needs)
+    releases = [one for need in needs for one in getattr(need, "needs", ()) if isinstance(one, Release)]
+    (oldest,) = [release.at_least for release in releases if release.package == package]
+    assert str(requirements(f"{name}.txt")[package].specifier) == f">={oldest}"
+    assert f'{name} = {{ file = ["requirements/{name}.txt"] }}' in (ROOT / "pyproject.toml").read_text()
+    assert f"-r requirements/{name}.txt" in (ROOT / "tox.ini").read_text()
+    assert f"-r requirements/{name}.txt" in README
+    assert f"| {package} | {oldest.removesuffix('.0')} and newer" in README
+    (pin,) = requirements("known-good.txt")[package].specifier
+    assert Version(pin.version) >= Version(oldest)
 
 
 def test_the_supported_pythons_are_told_alike_everywhere() -> None:

@@ -52,7 +52,7 @@ def quanto_int8(site: Site) -> Any:
     less_during=LESS,
     effects=(*MOSTLY, Layers("GGUFLinear", of=DENOISER)),
     needs=(
-        Release("gguf", "0.10.0", to="write and read GGUF files"),
+        Release("gguf", "0.13.0", to="write and read GGUF files"),
         Release("diffusers", "0.35.0", to="load a GGUF file with diffusers' own names"),
     ),
 )

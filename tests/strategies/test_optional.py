@@ -1,0 +1,105 @@
+"""Tests of the strategies whose packages need not be installed, where they are: effects, promises, files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+diffusers = pytest.importorskip("diffusers")
+pytest.importorskip("transformers")
+
+from suite.strategies import STRATEGIES, strategy_named  # noqa: E402
+from suite.strategies.optional import write_gguf  # noqa: E402
+from suite.strategies.promise import dtype_setting  # noqa: E402
+from tests.strategies.looking import Seen, look, unsupported  # noqa: E402
+from tests.strategies.taking import DENOISER, Patch, other_settings  # noqa: E402
+
+NAMES = [strategy.name for strategy in STRATEGIES if strategy.family == "optional"]
+
+
+@pytest.fixture(scope="module")
+def seen(miniature_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Seen]:
+    """Each strategy rendered once for all tests, if its package is there."""
+    kept: dict[str, Seen] = {}
+
+    def of(name: str) -> Seen:
+        skip_without(name)
+        if name not in kept:
+            kept[name] = look(strategy_named(name), miniature_folder, tmp_path_factory.mktemp(name))
+        return kept[name]
+
+    return of
+
+
+def skip_without(name: str) -> None:
+    if (reason := unsupported(strategy_named(name))) is not None:
+        pytest.skip(reason)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_effect_shows(name: str, seen: Callable[[str], Seen]) -> None:
+    """A strategy that ran has nothing to complain of, and what it did to the weights can be hashed."""
+    found = seen(name)
+    assert found.complaints == ()
+    assert found.inventory.components["transformer"].state_sha256 is not None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_calls_give_the_same_pictures_and_other_than_full(name: str, seen: Callable[[str], Seen]) -> None:
+    """Eight bits change the pictures, and change them alike each time."""
+    assert seen(name).again == seen(name).pictures
+    assert seen(name).pictures != seen("full").pictures
+
+
+def from_the_weights(patch: Patch) -> None:
+    """In place of a GGUF file, the component's own weights are loaded."""
+
+    def load(file: str, *, config: str, subfolder: str, **settings: Any) -> Any:
+        return DENOISER.from_pretrained(config, subfolder=subfolder, **dtype_setting(diffusers, torch.bfloat16))
+
+    patch.setattr(DENOISER, "from_single_file", load)
+
+
+CONFIGURATION_LOST = other_settings(DENOISER, "from_pretrained", "quantization_config")
+
+
+@pytest.mark.parametrize(
+    "name, take_away",
+    [("torchao-int8wo", CONFIGURATION_LOST), ("quanto-int8", CONFIGURATION_LOST), ("gguf-q8", from_the_weights)],
+)
+def test_an_effect_taken_away_is_missed(
+    name: str,
+    take_away: Callable[[Patch], None],
+    seen: Callable[[str], Seen],
+    miniature_folder: Path,
+    tmp_path: Path,
+    monkeypatch: Patch,
+) -> None:
+    """Pictures as good as `full`'s own are no excuse for weights that were not quantized."""
+    skip_without(name)
+    take_away(monkeypatch)
+    found = look(strategy_named(name), miniature_folder, tmp_path)
+    assert "transformer: 0.0% of its bytes are quantized, at least 75% are due" in found.complaints
+    assert found.pictures == seen("full").pictures
+
+
+def test_a_gguf_file_holds_every_weight(tmp_path: Path) -> None:
+    """Matrices within half a step of their block's scale, of eight bits; everything else exactly."""
+    skip_without("gguf-q8")
+    from gguf import GGUFReader
+    from gguf.quants import dequantize
+    from safetensors.torch import save_file
+
+    weights = {"a.weight": torch.randn(4, 64).to(torch.bfloat16), "a.bias": torch.randn(4).to(torch.bfloat16)}
+    save_file(weights, tmp_path / "part.safetensors")
+    write_gguf(tmp_path, tmp_path / "all.gguf")
+    found = {entry.name: entry for entry in GGUFReader(tmp_path / "all.gguf").tensors}
+    assert {name: entry.tensor_type.name for name, entry in found.items()} == {"a.weight": "Q8_0", "a.bias": "F32"}
+    assert torch.equal(torch.from_numpy(found["a.bias"].data.copy()), weights["a.bias"].float())
+    back = torch.from_numpy(dequantize(found["a.weight"].data, found["a.weight"].tensor_type)).reshape(4, 64)
+    steps = weights["a.weight"].float().reshape(-1, 32).abs().amax(dim=1, keepdim=True) / 127
+    assert ((back - weights["a.weight"].float()).reshape(-1, 32).abs() <= 0.51 * steps).all()
