@@ -118,6 +118,7 @@ class Duration:
     shot: str | None = None
     take: int | None = None
     steps: tuple[float, ...] = ()  # for denoise: seconds of each step, synchronised
+    levels: tuple[float, ...] = ()  # for denoise: the noise levels that the scheduler went through
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,10 @@ class Rendering:
         """The stages of one take of one shot, by name, in the order of the pipeline."""
         found = {print_.stage: print_ for print_ in self.fingerprints if (print_.shot, print_.take) == (shot, take)}
         return {stage: found[stage] for stage in STAGES if stage in found}
+
+    def levels(self, take: int = 0) -> dict[str, tuple[float, ...]]:
+        """The noise levels of each shot of one take, where its scheduler has any."""
+        return {d.shot: d.levels for d in self.durations if d.shot and d.take == take and d.levels}
 
     def seconds(self, phase: str, take: int | None = None) -> float | None:
         """Seconds spent in a phase, over all shots (of one take), or None if the phase never ended."""

@@ -40,6 +40,10 @@ def _of_shot(evidence: Evidence, rendered: Rendered, shot: Shot) -> Iterator[str
         yield f"shot '{shot.name}' gave {len(indices)} of the {shot.pictures} pictures asked for"
     if rendering.recipes.get(shot.name) != shot.recipe:
         yield f"shot '{shot.name}' was rendered with another recipe than the subject has now, so render it again"
+    for duration in rendering.durations:
+        asked, taken = len(shot.sigmas or ()) or shot.steps or 0, len(duration.steps)
+        if duration.shot == shot.name and 0 < taken < asked:
+            yield f"shot '{shot.name}' took {taken} steps where {asked} were asked for"
     for (name, index), picture in rendering.pictures_of().items():
         if name == shot.name and not _is_of_size(picture, shot):
             wanted, found = f"{shot.width}×{shot.height}", f"{picture.width}×{picture.height}"

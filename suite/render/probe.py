@@ -63,6 +63,7 @@ class Probe:
         self._stages: dict[str, Fingerprint] = {}
         self._encoders: list[weakref.ref[Any]] = []
         self._steps = 0
+        self._levels: tuple[float, ...] = ()
         self._clock: StepClock = StepClock(self.meter.device)
         self._decoded: list[Any] = []
 
@@ -123,9 +124,9 @@ class Probe:
         """The call is over: what it showed."""
         self._enter(None)
         self._finish_decoded()
-        steps = self._clock.seconds()
+        denoising = {"steps": self._clock.seconds(), "levels": self._levels}
         durations = tuple(
-            Duration(phase, seconds, self._shot, self._take, steps if phase == DENOISE else ())
+            Duration(phase, seconds, self._shot, self._take, **(denoising if phase == DENOISE else {}))
             for phase, seconds in self.meter.take_seconds().items()
         )
         prints = tuple(self._stages.values())
@@ -157,6 +158,7 @@ class Probe:
         """Take in what another process has seen."""
         self._stages |= {print_.stage: print_ for print_ in note.fingerprints}
         self._clock.told += tuple(step for duration in note.durations for step in duration.steps)
+        self._levels += tuple(level for duration in note.durations for level in duration.levels)
         if note.inventory is not None:
             self._components |= note.inventory.components
             for what, number in note.inventory.counts.items():
@@ -208,6 +210,7 @@ class Probe:
         stages = self._stages_now(pipeline)
         if stages:
             with self.meter.paused():
+                self._levels = self._levels or _levels(pipeline)
                 for stage in stages:
                     self._keep(stage, _first(returned, "prev_sample"), step=self._steps)
         self._clock.begin()
@@ -382,6 +385,12 @@ class StepClock:
 
 def _gone() -> None:
     """What a weak reference gives once its object is freed."""
+
+
+def _levels(pipeline: Any) -> tuple[float, ...]:
+    """The noise levels that a pipeline's scheduler goes through; none where it has no such thing."""
+    sigmas = getattr(getattr(pipeline, "scheduler", None), "sigmas", None)
+    return () if sigmas is None else tuple(float(sigma) for sigma in sigmas)
 
 
 def _on_cpu(tensor: Any) -> Any:

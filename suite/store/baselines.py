@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from suite.files import is_name, parse_plain
@@ -67,6 +67,7 @@ class AcceptedCase:
     held_after: tuple[int, ...]  # bytes on the GPU after freeing, once per run
     seconds: dict[str, tuple[float, ...]]  # phase -> seconds, once per run
     accepted: Acceptance
+    levels: dict[str, tuple[float, ...]] = field(default_factory=dict)  # shot -> the noise levels it went through
     schema: int = SCHEMA
 
     def shot_of(self, shot: str, index: int) -> AcceptedShot | None:

@@ -176,6 +176,7 @@ def _with(plan: Plan, rendering: Rendering, act: _Act) -> Plan:
         peaks=peaks,
         held_after=_joined(old.held_after if old else (), rendering.memory.held_after if rendering.memory else None),
         seconds=_seconds(old, rendering),
+        levels=rendering.levels(),
         accepted=_acceptance(act),
     )
     changes = list(comparing.words(old, new)) + memory_words + list(_pictures_words(baseline, rendering, owner, act))

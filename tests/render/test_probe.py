@@ -137,6 +137,16 @@ def test_the_stages_hold_what_the_pipeline_computed(pipeline: Any) -> None:
     assert all(entry.finite and entry.low <= entry.mean <= entry.high for entry in prints)
 
 
+def test_the_noise_levels_are_those_of_the_scheduler(pipeline: Any) -> None:
+    """As many as there are steps, and the last, which is none."""
+    probe = probe_of()
+    probe.watch(pipeline)
+    _, durations = watched(probe, pipeline)
+    levels = {duration.phase: duration.levels for duration in durations}
+    assert levels[DENOISE] == tuple(pipeline.scheduler.sigmas.tolist())
+    assert (len(levels[DENOISE]), levels[ENCODE], levels[DECODE]) == (making.ONE.steps + 1, (), ())
+
+
 def test_a_single_step_is_first_middle_and_last(pipeline: Any) -> None:
     """No stage goes missing where there is only one step."""
     from dataclasses import replace

@@ -113,7 +113,7 @@ def rendering(name: str, folder: Path, *, seed: int = 0, takes: int = 2, allocat
         fingerprints=tuple(prints),
         inventory=inventory(),
         memory=memory(allocated),
-        durations=(Duration("load", 1.0), Duration("denoise", 2.0, "fox", 0, (0.5, 0.5))),
+        durations=(Duration("load", 1.0), Duration("denoise", 2.0, "fox", 0, (0.5,) * 4)),
         warnings=(),
         determinism={},
         wall_seconds=3.0,

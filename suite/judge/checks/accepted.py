@@ -9,6 +9,7 @@ from suite import figures
 from suite.judge.comparison import Pair, accepted_source, pair_of, rendered_source
 from suite.judge.evidence import Answer, Evidence, failed, passed, unsupported
 from suite.judge.likeness import IDENTICAL, worst
+from suite.judge.schedule import detour
 from suite.judge.sentences import ACCEPT, again, counted, picture_name, sentence_case
 from suite.judge.stages import Departure, accepted_prints, departure
 from suite.judge.telling import about, all_are, breach, differing, known, numbers_of
@@ -87,10 +88,13 @@ def _drift(evidence: Evidence, pairs: list[Pair]) -> tuple[str, str]:
 
 
 def _portable(evidence: Evidence, accepted: Baseline) -> Answer:
-    """Pictures from another machine: only their likeness counts."""
+    """Pictures from another machine: only their likeness counts, and the noise levels, which no machine changes."""
     pairs = [_nearest(evidence, accepted, key) for key in evidence.rendering.pictures_of()]
     unlike = [pair for pair in pairs if pair.likeness is None]
     then = f"If that is right, run {ACCEPT}."
+    strayed = detour(accepted.case.levels, evidence.rendering.levels(), whose="the accepted picture")
+    if strayed:
+        return failed(f"Changed: {strayed}. {then}", numbers=numbers_of(pairs))
     if unlike:
         lead = f"{len(unlike)} of {counted(len(pairs), 'picture')} cannot be held against the portable ones: %s."
         return differing(evidence, BASELINE, unlike, lead=lead, gone=None, then=then)

@@ -8,6 +8,7 @@ from suite import figures
 from suite.judge.comparison import Pair, pair_of, pair_up, rendered_source, stranger
 from suite.judge.evidence import Answer, Evidence, Rendered, crashed, failed, passed, unsupported
 from suite.judge.likeness import worst
+from suite.judge.schedule import detour
 from suite.judge.sentences import CALIBRATE, again, counted, listed, origin, picture_name, sentence_case
 from suite.judge.stages import Departure, departure
 from suite.judge.telling import Breach, about, all_are, breach, differing, known, numbers_of
@@ -113,6 +114,9 @@ def _approximates(evidence: Evidence, reference: Rendered, pairs: list[Pair]) ->
     if unlike:
         lead = f"{len(unlike)} of {counted(len(pairs), 'picture')} cannot be held against {named}'s: %s."
         return differing(evidence, PROMISE, unlike, lead=lead, gone=None, then=then)
+    strayed = detour(reference.rendering.levels(), evidence.rendering.levels(), whose=f"{named}'s")
+    if strayed:
+        return failed(f"{strayed}. {then}", numbers=numbers_of(pairs))
     if evidence.case.strategy.family in CHANGING and all(pair.identical for pair in pairs):
         said = f"{all_are(len(pairs))} {named}'s, to the pixel: the {evidence.case.strategy.family} did nothing."
         return failed(f"{said} {then}", numbers=numbers_of(pairs))

@@ -9,7 +9,7 @@ from suite.judge.checks.accepted import DRIFTED
 from suite.judge.evidence import Evidence
 from suite.judge.verdict import BASELINE, FAILED, PASSED, UNSUPPORTED
 from suite.pictures import read_png, write_png
-from suite.rendering import DECODED, LAST, T5
+from suite.rendering import DECODED, LAST, T5, Duration
 from suite.store.baselines import PORTABLE, AcceptedPicture
 from suite.store.limits import MAXIMUM_DIFFERENCE, Band, CaseLimits, Limit
 from tests.judge.made import accepted, changed, evidence, left_at, nudge, scramble, verdict, with_rendering
@@ -145,3 +145,17 @@ def test_portable_pictures_are_compared_by_likeness(tmp_path: Path) -> None:
     )
     smaller = changed(whole.rendered, lambda pixels: pixels[:8], shot="fox")
     assert "cannot be held against the portable ones" in verdict(replace(whole, rendered=smaller), BASELINE).sentence
+
+
+def test_noise_levels_are_the_same_on_every_machine(tmp_path: Path) -> None:
+    """However alike the portable picture is, other levels than its own are a change."""
+    whole = replace(held_against_itself(tmp_path, machine=PORTABLE), limits=bands(255))
+    assert whole.baseline is not None
+    for levels, status in (((1.0, 0.5, 0.0), PASSED), ((1.0, 0.500001, 0.0), PASSED), ((1.0, 0.51, 0.0), FAILED)):
+        case = replace(whole.baseline.case, levels={"fox": (1.0, 0.5, 0.0)})
+        found = replace(whole, baseline=replace(whole.baseline, case=case))
+        found = with_rendering(found, durations=(Duration("denoise", 2.0, "fox", 0, (), levels),))
+        assert verdict(found, BASELINE).status == status
+    assert verdict(found, BASELINE).sentence.startswith(
+        "Changed: Shot 'fox' went through the noise levels 1.0000, 0.5100, 0.0000, the accepted picture through"
+    )

@@ -8,7 +8,7 @@ import pytest
 
 from suite.judge.verdict import CRASHED, FAILED, PASSED, PROMISE, TWICE, UNSUPPORTED
 from suite.pictures import read_png
-from suite.rendering import DECODED, LAST, T5
+from suite.rendering import DECODED, LAST, T5, Duration
 from suite.store.limits import CHANGED, SSIM, Band, CaseLimits, Limit
 from suite.subjects.subject import Shot
 from tests.judge.made import (
@@ -288,6 +288,33 @@ def test_missing_pictures_and_old_recipes_fail(tmp_path: Path) -> None:
     assert verdict(part, PROMISE).sentence.startswith("Shot 'pair' gave 3 of the 4 pictures asked for.")
     old = with_rendering(evidence(tmp_path, FULL), recipes={"fox": "old", "pair": SUBJECT.shots[1].recipe})
     assert "Shot 'fox' was rendered with another recipe than the subject has now" in verdict(old, PROMISE).sentence
+
+
+@pytest.mark.parametrize(("taken", "status"), [(3, FAILED), (4, PASSED), (7, PASSED), (0, PASSED)])
+def test_fewer_steps_than_were_asked_for_fail(tmp_path: Path, taken: int, status: str) -> None:
+    """Schedulers of a higher order take more; where no step was seen, none is missed."""
+    durations = (Duration("denoise", 2.0, "fox", 0, (0.5,) * taken),)
+    found = verdict(with_rendering(evidence(tmp_path, FULL), durations=durations), PROMISE)
+    assert found.status == status
+    if status == FAILED:
+        assert found.sentence.startswith("Shot 'fox' took 3 steps where 4 were asked for.")
+
+
+def test_an_approximation_goes_through_the_noise_levels_of_its_reference(tmp_path: Path) -> None:
+    """One step fewer looks too much alike to be told by the picture."""
+    whole = nf4(tmp_path, floor(0.5))
+    assert whole.reference is not None
+    for ours, status in (((1.0, 0.5, 0.0), PASSED), ((1.0, 0.4, 0.0), FAILED), ((1.0, 0.0), FAILED)):
+        beside = replace(
+            whole.reference.rendering, durations=(Duration("denoise", 2.0, "fox", 0, (), (1.0, 0.5, 0.0)),)
+        )
+        found = replace(whole, reference=replace(whole.reference, rendering=beside))
+        found = with_rendering(found, durations=(Duration("denoise", 2.0, "fox", 0, (), ours),))
+        assert verdict(found, PROMISE).status == status
+    assert verdict(found, PROMISE).sentence == (
+        "Shot 'fox' went through the noise levels 1.0000, 0.0000, full's through 1.0000, 0.5000, 0.0000: "
+        "most likely diffusers' scheduler. Run pytest --subject tiny --strategy nf4."
+    )
 
 
 def test_a_size_that_was_not_asked_for_fails(tmp_path: Path) -> None:
