@@ -7,15 +7,17 @@ import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from suite.calibration.controls import UNTOUCHED
 from suite.store.limits import COLOUR, FLIP, GAIN, MEAN_DIFFERENCE, SHIFT, SSIM, Band, Likenesses, Limit
 
 Sample = dict[str, float]  # measure -> its value for one picture against its reference
 
 WIDE = 7.0  # spreads between the legal mean and a limit, where no control asks for less
 NARROW = 3.0  # and at the least
+LEAST = 1e-6  # of a measure whose logarithm is taken: no difference at all has none
 FEWEST = 5  # pictures: a spread of fewer says nothing
 # What rounding to 8 bits may move each measure by: where all legal pictures were identical, a limit leaves it room.
-GRAIN = {SSIM: 2e-4, FLIP: 2e-3, GAIN: 2e-4, COLOUR: 0.05, SHIFT: 0.005, MEAN_DIFFERENCE: 0.0}
+GRAIN = {SSIM: 2e-4, FLIP: 2e-3, GAIN: 2e-4, COLOUR: 0.05, SHIFT: 0.005, MEAN_DIFFERENCE: 1e-6}
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,22 @@ class Side:
 
     measure: str
     floor: bool
+    ratios: bool = False  # a measure that comes near 0 and never falls below it spreads by factors, not by differences
 
     def badness(self, value: float) -> float:
         """The value, turned so that more is worse."""
-        return -value if self.floor else value
+        scaled = math.log(max(value, LEAST)) if self.ratios else value
+        return -scaled if self.floor else scaled
+
+    def value(self, badness: float) -> float:
+        """The value that is so bad."""
+        scaled = -badness if self.floor else badness
+        return math.exp(scaled) if self.ratios else scaled
 
 
 SSIM_FLOOR, FLIP_CEILING = Side(SSIM, floor=True), Side(FLIP, floor=False)
 GAIN_CEILING, COLOUR_CEILING, SHIFT_CEILING = (Side(measure, floor=False) for measure in (GAIN, COLOUR, SHIFT))
-MUST_DIFFER = Side(MEAN_DIFFERENCE, floor=True)  # what is not changed at all was not quantized either
+MUST_DIFFER = Side(MEAN_DIFFERENCE, floor=True, ratios=True)  # what is not changed at all was not quantized either
 SIDES = (SSIM_FLOOR, FLIP_CEILING, GAIN_CEILING, COLOUR_CEILING, SHIFT_CEILING, MUST_DIFFER)
 
 
@@ -130,7 +139,8 @@ def find(samples: Samples, origin: Origin) -> Finding | None:
 def _edges(samples: Samples) -> list[Edge]:
     """The widest limits: seven spreads from the mean, or the worst legal picture where that is farther, and a grain."""
     edges = []
-    for side in SIDES:
+    # What does not quantize need not differ.
+    for side in SIDES if UNTOUCHED in samples.controls else SIDES[:-1]:
         values = [side.badness(value) for value in _column(samples.legal, side)]
         mean, spread = _mean_and_spread(values)
         edges.append(_edge(side, False, mean, spread, max(values)))
@@ -184,7 +194,7 @@ def _margin(name: str, control: tuple[Sample, ...], edges: list[Edge], pictures:
         return Margin(name, n=0, rejected=False, share=0.0)
     nearest = {edge: _nearest(control, edge, pictures) for edge in edges}
     best = max(edges, key=lambda edge: (nearest[edge] > edge.limit, edge.room(nearest[edge])))
-    plain = best.side.badness  # its own inverse
+    plain = best.side.value
     return Margin(
         control=name,
         n=len(control),
@@ -199,20 +209,17 @@ def _margin(name: str, control: tuple[Sample, ...], edges: list[Edge], pictures:
 
 
 def _bands(edges: list[Edge], samples: Samples, origin: Origin) -> dict[str, Band]:
-    """The edges as bands; a wide limit that must only be differed from is no limit at all."""
-    return {
-        edge.side.measure: _band(edge, len(samples.legal), origin)
-        for edge in edges
-        if edge.side is not MUST_DIFFER or edge.limit < 0
-    }
+    """The edges as bands."""
+    return {edge.side.measure: _band(edge, len(samples.legal), origin) for edge in edges}
 
 
 def _band(edge: Edge, n: int, origin: Origin) -> Band:
+    mean = edge.side.value(edge.mean)
     limit = Limit(
-        value=edge.side.badness(edge.limit),
+        value=edge.side.value(edge.limit),
         source="calibrated",
-        mean=edge.side.badness(edge.mean),
-        spread=edge.spread,
+        mean=mean,
+        spread=edge.spread * mean if edge.side.ratios else edge.spread,
         n=n,
         machine=origin.machine,
         stack=origin.stack,

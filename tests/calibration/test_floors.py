@@ -55,7 +55,7 @@ def test_legal_pictures_pass_and_far_controls_do_not() -> None:
 
 def test_what_was_not_changed_at_all_is_rejected() -> None:
     """A picture identical to the reference breaks the floor of difference, where such a control was given."""
-    finding = found(samples(untouched=(IDENTICAL,) * 8))
+    finding = found(samples(not_quantized_at_all=(IDENTICAL,) * 8))
     assert finding.limits.likeness[MEAN_DIFFERENCE].broken(0.0) is not None
     assert finding.limits.unseparated == ()
     assert all(passes(sample, finding.limits.likeness) for sample in drawn(40))
