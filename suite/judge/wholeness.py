@@ -12,6 +12,7 @@ from suite.rendering import Picture
 from suite.store.objections import sound_pixels
 from suite.subjects.subject import Shot
 
+CAST = "invalid value encountered in cast"  # numpy's warning, where floating-point pictures become bytes
 GRAIN = 16  # pixels: the pipeline rounds other sizes to a multiple of this
 
 
@@ -59,6 +60,8 @@ def _not_finite(rendered: Rendered) -> Iterator[str]:
     for entry in rendered.rendering.fingerprints:
         if not entry.finite:
             yield f"shot '{entry.shot}' has a NaN or an infinity in its {entry.stage}"
+    if any(CAST in warning for warning in rendered.rendering.warnings):
+        yield "a NaN or an infinity was cast to a pixel, as numpy has warned"
 
 
 def _of_picture(rendered: Rendered, picture: Picture) -> str | None:

@@ -279,6 +279,13 @@ def test_numbers_that_are_not_finite_fail(tmp_path: Path) -> None:
     )
 
 
+def test_a_nan_that_became_a_pixel_fails(tmp_path: Path) -> None:
+    """It arose after the last stage that is fingerprinted; numpy has seen it."""
+    told = ("numpy: RuntimeWarning: invalid value encountered in cast",)
+    found = verdict(with_rendering(evidence(tmp_path, FULL), warnings=told), PROMISE)
+    assert (found.status, found.sentence.partition(",")[0]) == (FAILED, "A NaN or an infinity was cast to a pixel")
+
+
 def test_missing_pictures_and_old_recipes_fail(tmp_path: Path) -> None:
     """A shot with too few pictures, or of another recipe than today's, is not judged further."""
     part = with_rendering(evidence(tmp_path, FULL), pictures=made(tmp_path).rendering.pictures[1:])
