@@ -25,18 +25,31 @@ SQUARED_WEIGHT = 5.0
 LOUD, LOUD_WEIGHT = 4.0, 0.3  # normalised latents beyond this are held down: the transformer must draw them
 WHITEN_AT = (0.45, 0.8)  # shares of the time; after the last one the encoder stays as it is
 POLISH_NOISE = 0.06  # on normalised latents while the decoder is polished: sampled latents are never perfect
+CROPPED_SHARE = 0.5  # of the steps that polish do so on pieces: a tile may hold nothing but sand
+PIECE = 8  # latents, the grain of their sides
 COARSE_SHARE = 0.2  # of the steps train the decoder on halved latents and pictures, which keeps latents smooth
 
 
 def train(
-    vae: nn.Module, source: Stream, journal: Journal, *, seconds: float, fresh: bool = True, pixels: int = PIXELS
+    vae: nn.Module,
+    source: Stream,
+    journal: Journal,
+    *,
+    seconds: float,
+    fresh: bool = True,
+    polish: bool = False,
+    pixels: int = PIXELS,
 ) -> None:
-    """Train for this long, then leave the averaged weights in `vae`; a fresh one starts from random weights."""
+    """Train for this long, then leave the averaged weights in `vae`; a fresh one starts from random weights.
+
+    To polish is to train the decoder alone: latents stay what a transformer has learnt to make.
+    """
     pictures = _batches(source, vae, pixels=pixels)
     if fresh:
         _prepare(vae, pictures)
     masters = Masters({"vae": vae}, rate=RATE, hidden=HIDDEN)
-    whitened, peak = 0, 1.0 if fresh else RESUMED
+    whitened, peak = len(WHITEN_AT) if polish else 0, 1.0 if fresh else RESUMED
+    vae.encoder.requires_grad_(not polish)
     clock = Clock(first_weight(vae))
     while (progress := clock.passed() / seconds) < 1 or masters.steps < 3:
         if whitened < len(WHITEN_AT) and progress >= WHITEN_AT[whitened]:
@@ -84,6 +97,8 @@ def _loss(vae: nn.Module, picture: Tensor, *, polishing: bool) -> tuple[Tensor, 
     mean, deviation = _moments(vae, picture)
     noise = torch.randn_like(mean)
     latents = mean + noise * (POLISH_NOISE if polishing else deviation)
+    if polishing and random.random() < CROPPED_SHARE:
+        latents, picture = piece(latents, picture)
     if not polishing and random.random() < COARSE_SHARE:
         latents, picture = avg_pool2d(latents, 2), avg_pool2d(picture, 2)
     decoded = vae.decoder(_denormalised(vae, latents)).float()
@@ -93,6 +108,17 @@ def _loss(vae: nn.Module, picture: Tensor, *, polishing: bool) -> tuple[Tensor, 
         loss = loss + LOUD_WEIGHT * (mean.abs() - LOUD).relu().square().mean()
         loss = loss + KL_WEIGHT * 0.5 * (mean**2 + deviation**2 - 1 - 2 * deviation.log()).float().mean()
     return loss, (decoded - target).abs().mean().detach() * 127.5
+
+
+def piece(latents: Tensor, picture: Tensor) -> tuple[Tensor, Tensor]:
+    """A random rectangle of the latents, as a tiled decoder sees them, and what it shows of the pictures."""
+    tall, wide = latents.shape[-2:]
+    scale = picture.shape[-1] // wide
+    height, width = (PIECE * random.randint(1, max(1, side // PIECE)) for side in (tall, wide))
+    top, left = random.randint(0, max(0, tall - height)), random.randint(0, max(0, wide - width))
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    shown = picture[..., scale * top : scale * (top + height), scale * left : scale * (left + width)]
+    return latents[..., rows, columns], shown
 
 
 def _moments(vae: nn.Module, picture: Tensor) -> tuple[Tensor, Tensor]:
