@@ -14,9 +14,12 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from suite.judge.verdict import CHECKS
 from suite.machine import OLDEST, PYTHON_BEFORE
 from suite.strategies import STRATEGIES
+from suite.strategies.promise import Strategy
 from suite.strategies.requirements import Release, Requirements
+from tests.strategies.inventories import SOUND
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -86,6 +89,20 @@ def test_the_readme_tells_every_option_and_its_default() -> None:
     told = {name: found[1] if found else "off" for name, found in defaults.items()}
     table = re.findall(r"^\| `(--[a-z-]+)[^`]*` \| `?([^|`]*)`? \|", README, re.MULTILINE)
     assert dict(table) == told
+
+
+def test_the_readmes_strategy_is_one() -> None:
+    """The example can be written into a file as it is, shows its effects where it works, and has as many tests."""
+    (example,) = re.findall(r"```python\n(from typing.*?)```", README, re.DOTALL)
+    found: dict[str, object] = {"__name__": "suite.strategies.mine"}
+    exec(example, found)
+    mine = found["my_offload"]
+    assert isinstance(mine, Strategy)
+    assert (mine.name, mine.family, mine.promise.reference) == ("my-offload", "mine", "full")
+    for name, sound in (("model-offload", True), ("full", False)):
+        complaints = (effect.complaint(SOUND[name], device="cuda") for effect in mine.promise.effects)
+        assert any(complaints) is not sound
+    assert (len(CHECKS), "eleven tests" in README) == (11, True)
 
 
 def test_the_readme_names_every_mark() -> None:
