@@ -41,8 +41,7 @@ from suite.store import history, runs
 from suite.store.known_failures import KnownFailure
 from suite.strategies import STRATEGIES
 from suite.subjects.catalogue import subjects
-from suite.subjects.sources import locate, ready
-from suite.subjects.subject import Subject
+from suite.subjects.sources import locate, refuse_unready
 from suite.workshop import CASE_TIMEOUT, Workshop
 
 MEASURED = (PASSED, FAILED, CRASHED, KNOWN_FAILURE)  # the statuses that something was rendered for
@@ -151,7 +150,7 @@ def _plan(config: pytest.Config) -> Plan:
         raise Refusal(unfit)
     names = chosen(asked("subject") or ["miniature"], among=catalogue, option="--subject")
     for name in names if asked("subject") and not asked("collectonly") else ():
-        _refuse_unready(catalogue[name])
+        refuse_unready(catalogue[name])
     every = [strategy.name for strategy in STRATEGIES]
     store, limit = config.invocation_params.dir / asked("baselines"), asked("vram_limit")
     return Plan(
@@ -167,12 +166,6 @@ def _plan(config: pytest.Config) -> Plan:
         require_baseline=asked("require_baseline"),
         runs=config.invocation_params.dir / asked("runs"),
     )
-
-
-def _refuse_unready(subject: Subject) -> None:
-    reason = ready(subject)
-    if reason is not None and not subject.source.startswith("hub:"):  # what the hub has is fetched when it is needed
-        raise Refusal(f"{subject.name} is not ready: {reason}.")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.__main__ import CLOSED, INTERRUPTED, NOTHING, RED, main
+from suite.__main__ import CLOSED, INTERRUPTED, main
 from suite.calibration import portability
 from suite.machine import detect
 from suite.refusal import USAGE
@@ -22,6 +22,7 @@ from suite.store.runs import create
 from suite.strategies import STRATEGIES
 from suite.subjects.catalogue import subjects
 from suite.subjects.sources import MINIATURE
+from suite.verbs.shared import NOTHING, RED
 from tests.outside import BROKEN, CARD, ROOT, call, tiny
 from tests.store import building
 from tests.store.building import run_of

@@ -34,6 +34,11 @@ class Promise:
     def reference(self) -> str | None:
         return self.reproduces or self.approximates
 
+    @property
+    def compared_with(self) -> tuple[str, ...]:
+        """The strategies whose renderings it takes to see whether the promise was kept."""
+        return tuple(name for name in (self.reference, self.less_memory_than) if name)
+
 
 class Elsewhere(Protocol):
     """Does parts of a strategy's work in processes of their own, watched and measured there as if it were here."""

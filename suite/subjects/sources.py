@@ -34,10 +34,15 @@ def locate(subject: Subject) -> Path:
     scheme, _, rest = subject.source.partition(":")
     if scheme == "hub":
         return hub.download(rest, str(subject.revision), needed=subject.needs.disk)
-    reason = ready(subject)
-    if reason:
-        raise Refusal(f"{subject.name} is not ready: {reason}.")
+    refuse_unready(subject)
     return _folder(scheme, rest)
+
+
+def refuse_unready(subject: Subject) -> None:
+    """Refuse what must be made or found first; what the hub has is fetched when it is needed."""
+    reason = ready(subject)
+    if reason is not None and not subject.source.startswith("hub:"):
+        raise Refusal(f"{subject.name} is not ready: {reason}.")
 
 
 def ready(subject: Subject) -> str | None:

@@ -67,6 +67,13 @@ def test_every_strategy_says_what_it_is(field: str) -> None:
     assert all(strategy.about.endswith(".") for strategy in STRATEGIES)
 
 
+def test_a_promise_names_what_it_is_compared_with() -> None:
+    """Its reference first, then the strategy that it undercuts; the reference of all is compared with nothing."""
+    assert Promise(reproduces="nf4", less_memory_than="full").compared_with == ("nf4", "full")
+    assert Promise(approximates="full").compared_with == ("full",)
+    assert Promise().compared_with == ()
+
+
 def test_memory_is_promised_for_all_phases_unless_said_otherwise() -> None:
     """The default leaves no phase out."""
     assert Promise(less_memory_than="full").less_during == PHASES

@@ -10,7 +10,7 @@ import pytest
 from suite.refusal import Refusal
 from suite.subjects import pipeline_folder
 from suite.subjects.catalogue import subject_named
-from suite.subjects.sources import CACHE, MINIATURE, cache_folder, locate, ready
+from suite.subjects.sources import CACHE, MINIATURE, cache_folder, locate, ready, refuse_unready
 from suite.subjects.subject import Shot, Subject
 from tests.subjects.hub import COMMIT, Hub, serving
 
@@ -62,6 +62,17 @@ def test_a_missing_folder_is_refused_in_a_sentence(tmp_path: Path) -> None:
     """The refusal names the subject and the folder."""
     with pytest.raises(Refusal, match=rf"^mine is not ready: there is no folder {tmp_path}/nowhere\.$"):
         locate(subject(f"folder:{tmp_path}/nowhere"))
+
+
+def test_only_what_cannot_be_fetched_is_refused_as_unready(
+    tmp_path: Path, pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub's files are downloaded when they are needed; a folder that is missing stays missing."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    refuse_unready(subject("hub:somebody/something", COMMIT))
+    refuse_unready(subject(f"folder:{pipeline}"))
+    with pytest.raises(Refusal, match=f"^mine is not ready: .*{tmp_path}/nowhere"):
+        refuse_unready(subject(f"folder:{tmp_path}/nowhere"))
 
 
 def test_what_is_not_grown_says_how_to_grow_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
