@@ -1,0 +1,42 @@
+"""Tests of `judge`: verdicts without torch, and its exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from suite.__main__ import main
+from suite.refusal import USAGE
+from suite.store import runs
+from suite.verbs.shared import RED
+from tests.outside import call
+
+
+def test_judge_needs_no_torch(rendered: Path, environment: dict[str, str]) -> None:
+    """A run is judged where torch, diffusers and a GPU are missing, and the verdicts stay in it."""
+    blocked = "import sys; sys.modules.update(dict.fromkeys(('torch', 'diffusers', 'transformers', 'accelerate')))"
+    code = f"{blocked}; import suite.__main__; sys.exit(suite.__main__.main(['judge', {str(rendered)!r}]))"
+    ended = call("-c", code, within=rendered.parent, **environment)
+    assert ended.code == 0, ended.out + ended.err
+    assert f"The run is in {rendered}" in ended.out
+    assert (rendered / runs.VERDICTS).is_file()
+
+
+def test_judge_is_red_where_a_baseline_is_required(
+    rendered: Path, tmp_path: Path, tiny_exists: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With an empty store and --require-baseline, each case fails; afterwards the run says so."""
+    arguments = ["judge", str(rendered), "--baselines", str(tmp_path)]
+    assert main(arguments) == 0
+    assert main([*arguments, "--require-baseline"]) == RED
+    assert "matches its baseline" in capsys.readouterr().out
+
+
+def test_judge_refuses_a_run_of_a_subject_that_is_gone(
+    rendered: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the subject's entry nobody knows what was asked for."""
+    monkeypatch.delenv("FLUXGATE_SUBJECTS", raising=False)
+    assert main(["judge", str(rendered)]) == USAGE
+    assert "has renderings of tiny; there is: miniature" in capsys.readouterr().err
