@@ -34,7 +34,8 @@ def speed(evidence: Evidence) -> Answer:
     if not known:
         have = max((len(past) for past in judged.values()), default=0)
         return unsupported(
-            f"{have} earlier runs on this machine are known; {FEWEST} are needed to judge speed.", numbers=numbers
+            f"{counted(have, 'earlier run')} known on this machine; {FEWEST} are needed to judge speed.",
+            numbers=numbers,
         )
     for phase, past in known.items():
         limit = _slowest(past, gpu=evidence.gpu)
