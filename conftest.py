@@ -22,8 +22,6 @@ from suite.judge.evidence import Rendered
 from suite.judge.gathering import Standards, judge_cases
 from suite.judge.verdict import (
     CHECKS,
-    CRASHED,
-    FAILED,
     KNOWN_FAILURE,
     NOT_SELECTED,
     PASSED,
@@ -36,6 +34,7 @@ from suite.refusal import Refusal
 from suite.render.turns import held_file
 from suite.render.workers import Workers
 from suite.report import cards
+from suite.report.summary import measured_anything
 from suite.report.terminal import terminal
 from suite.store import history, runs
 from suite.store.known_failures import KnownFailure
@@ -43,8 +42,6 @@ from suite.strategies import STRATEGIES
 from suite.subjects.catalogue import subjects
 from suite.subjects.sources import locate, refuse_unready
 from suite.workshop import CASE_TIMEOUT, Workshop
-
-MEASURED = (PASSED, FAILED, CRASHED, KNOWN_FAILURE)  # the statuses that something was rendered for
 
 
 @dataclass(frozen=True)
@@ -89,7 +86,7 @@ class Ledger:
 
     @property
     def measured(self) -> bool:
-        return any(verdict.status in MEASURED for verdict in self.verdicts.values())
+        return measured_anything(self.verdicts.values())
 
 
 PLAN = pytest.StashKey[Plan]()

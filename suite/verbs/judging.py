@@ -35,6 +35,6 @@ def act(arguments: Namespace) -> int:
     verdicts = judge_run(run, subjects=asked, strategies=STRATEGIES, standards=standards)
     run.keep(runs.VERDICTS, verdicts)
     say(in_the_terminal(run, verdicts))
-    if not measured_anything(verdicts):
-        return NOTHING
-    return RED if red(verdicts) else 0
+    if red(verdicts):
+        return RED
+    return 0 if measured_anything(verdicts) else NOTHING

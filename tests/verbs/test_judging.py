@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from suite.__main__ import main
+from suite.files import read_plain, write_plain
 from suite.refusal import USAGE
+from suite.rendering import Crash, Rendering
 from suite.store import runs
 from suite.verbs.shared import RED
 from tests.outside import call
@@ -31,6 +34,17 @@ def test_judge_is_red_where_a_baseline_is_required(
     assert main(arguments) == 0
     assert main([*arguments, "--require-baseline"]) == RED
     assert "matches its baseline" in capsys.readouterr().out
+
+
+def test_a_run_in_which_all_has_crashed_is_red(
+    rendered: Path, tiny_exists: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing was measured, and that is a failure before it is nothing."""
+    crash = Crash("signal", "the worker was ended by SIGSEGV", "denoise", ())
+    for path in rendered.glob(f"{runs.CASES}/*/{runs.RENDERING}"):
+        write_plain(path, replace(read_plain(path, Rendering), crash=crash))
+    assert main(["judge", str(rendered)]) == RED
+    assert "nothing was measured" in capsys.readouterr().out
 
 
 def test_judge_refuses_a_run_of_a_subject_that_is_gone(
