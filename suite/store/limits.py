@@ -18,6 +18,7 @@ LARGEST = 4_000_000  # bytes
 SPREADS = 7  # how many spreads above the mean a ceiling stands; bitsandbytes sets its own limits so
 ALLOCATOR = 2 * 1024**2  # bytes: torch takes memory from the driver in blocks of 2 MiB
 HOST_GRAIN = 64 * 1024**2  # bytes: malloc's arenas come and go in such pieces
+HOST_SPREAD = 0.055  # of the mean: 20 cases of three runs on a CPU, taken together; three samples alone may lie close
 FEWEST_FOR_HOST = 3  # a host peak is noisy: with fewer samples its spread says nothing
 
 # What is measured between two pictures. The judge computes them, calibration sets bands on them.
@@ -30,6 +31,8 @@ GAIN = "gain"  # by how much the least-squares brightness factor leaves 1
 COLOUR = "colour shift"  # the largest mean signed difference of a channel, in levels of 255
 SHIFT = "shift"  # length of the displacement that best explains the difference, in pixels
 MEASURES = (SSIM, FLIP, MEAN_DIFFERENCE, MAXIMUM_DIFFERENCE, CHANGED, GAIN, COLOUR, SHIFT)
+
+ALLOCATED, HOST = "allocated", "host"  # figures of memory: torch's on the GPU, the worker's own resident memory
 
 FULL = "full"  # the reference of all
 WHOLE = "whole"  # beside the phases: the largest of them
@@ -161,9 +164,9 @@ def published(subject: Subject, strategy: str) -> Limit | None:
 def memory_bands(case: baselines.AcceptedCase, subject: Subject) -> dict[str, Band]:
     """Ceilings of the allocated peaks, as measured, with floors from what lay on the GPU."""
     floors = memory_floors(case.inventory, subject) if case.inventory else {}
-    peaks = {phase: figures["allocated"] for phase, figures in case.peaks.items() if figures.get("allocated")}
+    peaks = {phase: figures[ALLOCATED] for phase, figures in case.peaks.items() if figures.get(ALLOCATED)}
     return {
-        phase: Band(floors.get(phase), ceiling(samples, granularity=grain_of("allocated"), case=case))
+        phase: Band(floors.get(phase), ceiling(samples, figure=ALLOCATED, case=case))
         for phase, samples in peaks.items()
     }
 
@@ -180,12 +183,12 @@ def memory_floors(inventory: Inventory, subject: Subject) -> dict[str, Limit]:
     return {phase: Limit(size, source="inventory: weights on the GPU") for phase, size in phases.items() if size}
 
 
-def ceiling(samples: tuple[int, ...], *, granularity: int, case: baselines.AcceptedCase) -> Limit:
+def ceiling(samples: tuple[int, ...], *, figure: str, case: baselines.AcceptedCase) -> Limit:
     """Mean + 7 spreads + what the measure is grained by; with one sample the spread is not known and counts as none."""
     mean = statistics.fmean(samples)
     spread = statistics.stdev(samples) if len(samples) > 1 else None
     return Limit(
-        value=mean + margin(samples, granularity=granularity),
+        value=mean + margin(samples, figure=figure),
         source="measured",
         mean=mean,
         spread=spread,
@@ -196,29 +199,23 @@ def ceiling(samples: tuple[int, ...], *, granularity: int, case: baselines.Accep
     )
 
 
-def margin(samples: tuple[int, ...], *, granularity: int) -> float:
-    """How far a value may lie from the samples' mean."""
-    return SPREADS * (statistics.stdev(samples) if len(samples) > 1 else 0.0) + granularity
-
-
-def grain_of(figure: str) -> int:
-    """What a figure of memory is grained by."""
-    return HOST_GRAIN if figure == "host" else ALLOCATOR
+def margin(samples: tuple[int, ...], *, figure: str) -> float:
+    """How far a value of this figure may lie from the samples' mean."""
+    spread = statistics.stdev(samples) if len(samples) > 1 else 0.0
+    if figure != HOST:
+        return SPREADS * spread + ALLOCATOR
+    return SPREADS * max(spread, HOST_SPREAD * statistics.fmean(samples)) + HOST_GRAIN
 
 
 def _host_band(case: baselines.AcceptedCase) -> Band | None:
-    samples = case.peaks.get(WHOLE, {}).get("host", ())
+    samples = case.peaks.get(WHOLE, {}).get(HOST, ())
     if len(samples) < FEWEST_FOR_HOST:
         return None
-    return Band(ceiling=ceiling(samples, granularity=grain_of("host"), case=case))
+    return Band(ceiling=ceiling(samples, figure=HOST, case=case))
 
 
 def _held_band(case: baselines.AcceptedCase) -> Band | None:
-    return (
-        Band(ceiling=ceiling(case.held_after, granularity=grain_of("allocated"), case=case))
-        if case.held_after
-        else None
-    )
+    return Band(ceiling=ceiling(case.held_after, figure=ALLOCATED, case=case)) if case.held_after else None
 
 
 def _during(inventory: Inventory, name: str) -> int:

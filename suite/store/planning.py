@@ -287,7 +287,7 @@ def _settled(before: Samples, value: int, *, figure: str, trim: bool) -> tuple[S
     """One more sample; a value above what the samples allow starts anew, one far below does so only when trimming."""
     if not before:
         return (value,), None
-    margin = limits.margin(before, granularity=limits.grain_of(figure))
+    margin = limits.margin(before, figure=figure)
     mean = statistics.fmean(before)
     if value > mean + margin:
         return (value,), f"rises by {amount(value - mean)} to {amount(value)}"

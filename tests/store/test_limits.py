@@ -66,22 +66,30 @@ def facts(store: Path) -> AcceptedCase:
 
 def test_a_ceiling_is_mean_and_seven_spreads_and_a_grain(facts: AcceptedCase) -> None:
     """The number stands beside all that it was made of."""
-    found = limits.ceiling((100, 110, 120), granularity=5, case=facts)
-    assert found.value == 110 + 7 * 10 + 5
+    found = limits.ceiling((100, 110, 120), figure=limits.ALLOCATED, case=facts)
+    assert found.value == 110 + 7 * 10 + 2 * 1024**2
     assert (found.mean, found.spread, found.n) == (110, 10, 3)
     assert (found.machine, found.stack, found.date) == (MACHINE.id, facts.accepted.stack, "2026-03-01")
 
 
 def test_one_sample_has_no_spread(facts: AcceptedCase) -> None:
     """What was measured once stands at its value and a grain, and says that the spread is not known."""
-    found = limits.ceiling((100,), granularity=5, case=facts)
-    assert (found.value, found.spread, found.n) == (105, None, 1)
+    found = limits.ceiling((100,), figure=limits.ALLOCATED, case=facts)
+    assert (found.value, found.spread, found.n) == (100 + 2 * 1024**2, None, 1)
+
+
+def test_host_memory_that_lay_close_by_chance_keeps_its_distance(facts: AcceptedCase) -> None:
+    """Three samples alike do not mean that the fourth will be: the spread of other cases stands in."""
+    alike = limits.ceiling((10**9,) * 3, figure=limits.HOST, case=facts)
+    assert alike.value == pytest.approx(1.385e9 + 64 * 1024**2)
+    apart = limits.ceiling((9 * 10**8, 10**9, 11 * 10**8), figure=limits.HOST, case=facts)
+    assert apart.value == pytest.approx(1.7e9 + 64 * 1024**2)
 
 
 @given(samples=st.lists(st.integers(0, 10**12), min_size=2, max_size=20).map(tuple))
 def test_no_sample_breaks_its_own_ceiling(samples: tuple[int, ...]) -> None:
     """What was measured is always allowed, as long as no sample lies seven spreads out; n below 50 has none."""
-    assert max(samples) <= statistics.fmean(samples) + limits.margin(samples, granularity=1)
+    assert max(samples) <= statistics.fmean(samples) + limits.margin(samples, figure=limits.ALLOCATED)
 
 
 def test_each_phase_has_its_ceiling_and_floor(facts: AcceptedCase) -> None:
