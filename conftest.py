@@ -58,6 +58,7 @@ class Plan:
     vram_limit: int | None
     timeout: float
     require_baseline: bool
+    no_baseline: bool
     runs: Path
 
     @property
@@ -110,6 +111,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     timeout = f"{CASE_TIMEOUT:.0f}"
     group.addoption("--case-timeout", default=timeout, metavar="SECONDS", help=f"for one case (default: {timeout})")
     group.addoption("--require-baseline", action="store_true", help="fail where this machine has no baseline")
+    group.addoption("--no-baseline", action="store_true", help="ask for the promises within this run alone")
     group.addoption(
         "--baselines", default=str(kept.BASELINES), metavar="FOLDER", help="what was accepted (default: baselines)"
     )
@@ -145,6 +147,8 @@ def _plan(config: pytest.Config) -> Plan:
     unfit = outside_support(libraries, torch=machine.torch)
     if unfit:
         raise Refusal(unfit)
+    if asked("require_baseline") and asked("no_baseline"):
+        raise Refusal("--require-baseline and --no-baseline exclude each other.")
     names = chosen(asked("subject") or ["miniature"], among=catalogue, option="--subject")
     for name in names if asked("subject") and not asked("collectonly") else ():
         refuse_unready(catalogue[name])
@@ -161,6 +165,7 @@ def _plan(config: pytest.Config) -> Plan:
         vram_limit=memory_limit(limit, of=machine, option="--vram-limit") if limit is not None else None,
         timeout=seconds(asked("case_timeout"), option="--case-timeout"),
         require_baseline=asked("require_baseline"),
+        no_baseline=asked("no_baseline"),
         runs=config.invocation_params.dir / asked("runs"),
     )
 
@@ -305,6 +310,7 @@ def standards(pytestconfig: pytest.Config) -> Standards:
         store=plan.store,
         known=plan.known,
         require_baseline=plan.require_baseline,
+        no_baseline=plan.no_baseline,
         earlier=history.earlier(plan.runs, plan.machine.id, vram_limit=plan.vram_limit),
     )
 

@@ -36,6 +36,7 @@ def standards(
     store: Path,
     known: tuple[KnownFailure, ...],
     require_baseline: bool,
+    no_baseline: bool,
     earlier: tuple[Run, ...],
 ) -> Standards:
     """What the cases of a run are held against besides each other."""
@@ -45,6 +46,7 @@ def standards(
         store=store,
         known=known,
         require_baseline=require_baseline,
+        no_baseline=no_baseline,
         on_disk=numbers_at_hand,
         earlier=earlier,
     )

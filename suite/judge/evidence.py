@@ -43,6 +43,7 @@ class Evidence:
     limits: CaseLimits = field(default_factory=CaseLimits)
     known: Mapping[str, KnownFailure] = field(default_factory=dict)  # check -> the entry in force for it
     require_baseline: bool = False
+    no_baseline: bool = False  # nobody asks what was accepted
     on_disk: Mapping[str, int] = field(default_factory=dict)  # component -> how many numbers its weight files hold
     history: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # phase -> its pace in earlier runs
     run: Path | None = None  # the run's folder, as the user would write it

@@ -13,6 +13,7 @@ from suite.judge.illustration import illustrate
 from suite.judge.verdict import CHECKS, Verdict
 from suite.machine import Machine, Stack
 from suite.store import baselines, history, known_failures, limits
+from suite.store.baselines import Baseline
 from suite.store.known_failures import KnownFailure
 from suite.store.runs import Run
 from suite.subjects.subject import Subject
@@ -29,6 +30,7 @@ class Standards:
     store: Path | None = None  # the folder of baselines
     known: tuple[KnownFailure, ...] = ()
     require_baseline: bool = False
+    no_baseline: bool = False  # the stack is another one than was accepted: only promises within the run are asked for
     on_disk: Callable[[Subject], Mapping[str, int]] = field(default=lambda subject: {})  # component -> numbers
     earlier: tuple[Run, ...] = ()  # runs on the same machine, oldest first
 
@@ -45,14 +47,20 @@ def gather(case: Case, rendered: RenderedBy, standards: Standards, *, run: Path 
         mine,
         reference=rendered(f"{subject.name}-{promise.reference}") if promise.reference else None,
         yardstick=rendered(f"{subject.name}-{promise.less_memory_than}") if promise.less_memory_than else None,
-        baseline=baselines.find(store, machine, subject.name, case.strategy.name) if store else None,
+        baseline=None if standards.no_baseline else _accepted(case, standards),
         limits=limits.for_case(store, machine, subject, case.strategy.name) if store else limits.CaseLimits(),
         known=_known(case, standards),
         require_baseline=standards.require_baseline,
+        no_baseline=standards.no_baseline,
         on_disk=standards.on_disk(subject),
         history=history.paces(standards.earlier, mine.rendering, reference=promise.reference),
         run=run,
     )
+
+
+def _accepted(case: Case, standards: Standards) -> Baseline | None:
+    store = standards.store
+    return baselines.find(store, standards.machine.id, case.subject.name, case.strategy.name) if store else None
 
 
 def judge_cases(

@@ -17,7 +17,9 @@ from suite.verbs.shared import NOTHING, RED, add_run_option, add_store_option, s
 def add_options(parser: ArgumentParser) -> None:
     add_run_option(parser)
     add_store_option(parser)
-    parser.add_argument("--require-baseline", action="store_true", help="fail where its machine has no baseline")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--require-baseline", action="store_true", help="fail where its machine has no baseline")
+    which.add_argument("--no-baseline", action="store_true", help="ask for the promises within the run alone")
 
 
 def act(arguments: Namespace) -> int:
@@ -29,6 +31,7 @@ def act(arguments: Namespace) -> int:
         store=arguments.baselines,
         known=kept.known(arguments.baselines, subjects=catalogue),
         require_baseline=arguments.require_baseline,
+        no_baseline=arguments.no_baseline,
         earlier=history.earlier(run.folder.parent, run.machine.id, than=run.id, vram_limit=run.vram_limit),
     )
     asked = subjects_of(run, catalogue)

@@ -110,6 +110,18 @@ def test_a_store_without_baselines_is_looked_at(tmp_path: Path) -> None:
     assert judged(run, replace(standards, require_baseline=True))["full", BASELINE] == FAILED
 
 
+def test_what_was_accepted_can_be_passed_over(tmp_path: Path) -> None:
+    """On libraries other than the accepted ones, only the promises within the run are asked for."""
+    run = run_of(tmp_path, made(tmp_path))
+    (tmp_path / "baselines").mkdir()
+    standards = replace(STANDARDS, store=tmp_path / "baselines", no_baseline=True)
+    found = {
+        verdict.check: verdict for verdict in judge_run(run, subjects=[SUBJECT], strategies=[FULL], standards=standards)
+    }
+    assert (found[BASELINE].status, found[PROMISE].status) == (UNSUPPORTED, PASSED)
+    assert found[BASELINE].sentence == "What was accepted was not asked for: --no-baseline."
+
+
 def test_a_crashed_case_is_judged_without_its_reference(tmp_path: Path) -> None:
     """Nothing else is asked for once it has crashed."""
     asked: list[str] = []

@@ -47,6 +47,13 @@ def test_a_run_in_which_all_has_crashed_is_red(
     assert "nothing was measured" in capsys.readouterr().out
 
 
+def test_baselines_need_not_be_asked_for(rendered: Path, tiny_exists: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor can they be required and passed over at once."""
+    assert main(["judge", str(rendered), "--no-baseline"]) == 0
+    assert "was not asked for: --no-baseline" in capsys.readouterr().out
+    assert main(["judge", str(rendered), "--no-baseline", "--require-baseline"]) == USAGE
+
+
 def test_judge_refuses_a_run_of_a_subject_that_is_gone(
     rendered: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,6 +31,8 @@ def baseline(evidence: Evidence) -> Answer:
 
 
 def _nothing(evidence: Evidence) -> Answer:
+    if evidence.no_baseline:
+        return unsupported("What was accepted was not asked for: --no-baseline.")
     if not evidence.require_baseline:
         return unsupported(f"There is no baseline for this machine; look at the pictures, then run {ACCEPT}.")
     return failed(
