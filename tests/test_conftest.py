@@ -141,6 +141,7 @@ def test_pytest_benchmark_gets_the_workers_seconds(everyday: Ended, home: Path) 
         (("--strategy=nf5",), "--strategy 'nf5' does not exist; there is: full, sequential-offload,"),
         (("--takes=0",), "--takes is '0'; it must be a whole number from 1 to 100."),
         (("--case-timeout=soon",), "--case-timeout is 'soon'; it must be a number of seconds above 0."),
+        (("--no-baseline", "--require-baseline"), "--require-baseline and --no-baseline exclude each other."),
         (("--vram-limit=much",), "--vram-limit is 'much'; write it like '17 GB' or '512 MB'."),
         (("--vram-limit=30GB", "-p", "card"), "--vram-limit is 30.00 GB; the A card has 25.77 GB."),
         (("--subject=broken",), "broken is not ready: there is no folder"),
