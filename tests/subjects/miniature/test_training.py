@@ -11,7 +11,7 @@ import pytest
 
 from suite.subjects.miniature import architecture, captions, scenes, tokenizers
 from suite.subjects.miniature.training import __main__ as command
-from suite.subjects.miniature.training import data, grammar
+from suite.subjects.miniature.training import data, flow, grammar, layout, steering
 
 torch = pytest.importorskip("torch")
 
@@ -108,21 +108,14 @@ def test_a_damaged_state_is_refused(trained: Path, tmp_path: Path, capsys: pytes
 
 def test_the_flow_stage_learns_one_batch() -> None:
     """The velocity's error falls by a third within forty steps on the same batch."""
-    from suite.subjects.miniature.training import course, flow
+    from suite.subjects.miniature.training import course
     from suite.subjects.miniature.training.optimisation import Masters
 
     torch.manual_seed(0)
     modules = toy_modules()
     learners = course._learners(modules)
     masters = Masters(learners.named(), rate=2e-3, hidden=flow.HIDDEN)
-    batch = flow.Batch(
-        data.TOY_FRAMES[0],
-        latents=torch.randn(4, 16, 8, 8),
-        guidance=torch.full((4,), 3.5),
-        clip=torch.randint(0, 500, (4, 77)),
-        t5=torch.randint(3, 300, (4, 16)),
-        nouns=torch.full((4, grammar.MOST_NOUNS, 1 + len(grammar.FIELDS)), grammar.ABSENT),
-    )
+    batch = toy_batch()
     batch.nouns[:, 0] = torch.tensor([3, 0, 1, 1, 0, 0, 0, 0])
     errors = []
     for _ in range(40):
@@ -133,6 +126,20 @@ def test_the_flow_stage_learns_one_batch() -> None:
         errors.append(float(lesson.error.detach()))
     assert errors[-1] < 0.67 * errors[0]
     assert float(lesson.understood) == 1.0
+
+
+def toy_batch() -> flow.Batch:
+    """Four pictures that hold nothing, with captions that say nothing."""
+    return flow.Batch(
+        data.TOY_FRAMES[0],
+        latents=torch.randn(4, 16, 8, 8),
+        guidance=torch.full((4,), 3.5),
+        clip=torch.randint(0, 500, (4, 77)),
+        t5=torch.randint(3, 300, (4, 16)),
+        nouns=torch.full((4, *grammar.SHAPE), grammar.ABSENT),
+        layout=torch.zeros(4, 16, dtype=torch.int8),
+        blank=steering.Blank(torch.full((77,), 500), torch.tensor([1] + [0] * 63)),
+    )
 
 
 def toy_modules() -> dict[str, object]:
@@ -147,8 +154,6 @@ def toy_modules() -> dict[str, object]:
 def test_training_sees_what_the_pipeline_gives_the_transformer() -> None:
     """Packed latents, ids, rounded time and guidance are the same, to the bit, as in a call of FluxPipeline."""
     from diffusers import FluxPipeline
-
-    from suite.subjects.miniature.training import flow
 
     latents = torch.randn(2, 16, 8, 12)
     assert torch.equal(flow.pack(latents), FluxPipeline._pack_latents(latents, 2, 16, 8, 12))

@@ -17,7 +17,12 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--out", type=Path, required=True, help="folder for the pipeline and the checkpoint")
     result.add_argument("--minutes", type=float, required=True, help="how long this run trains")
     result.add_argument("--resume", type=Path, help="go on from an out folder, maybe the same one")
-    result.add_argument("--stage", choices=STAGES, default="all", help="the autoencoder, the rest, or both (default)")
+    result.add_argument(
+        "--stage",
+        choices=STAGES,
+        default="all",
+        help="the autoencoder, the rest, both (default), or T5 alone without pictures",
+    )
     result.add_argument("--goal", type=float, default=0.0, help="minutes of the whole training, over several runs")
     result.add_argument(
         "--vae-minutes", type=float, default=0.0, help="minutes for the autoencoder (default: a quarter)"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from suite.refusal import Refusal
 from suite.subjects.miniature import architecture, captions, tokenizers
 from suite.subjects.miniature.architecture import MINIATURE, TOY, Sizes
-from suite.subjects.miniature.training import data, flow, grammar, vae
+from suite.subjects.miniature.training import data, flow, grammar, layout, text, vae
 from suite.subjects.miniature.training.journal import Journal
 from suite.subjects.miniature.training.optimisation import Masters
 from suite.subjects.miniature.training.together import agreed, processes, rank, spread
@@ -20,7 +20,7 @@ from suite.subjects.miniature.training.together import agreed, processes, rank, 
 if TYPE_CHECKING:
     import torch
 
-STAGES = ("all", "vae", "flow")
+STAGES = ("all", "vae", "flow", "text")
 VAE_SHARE = 0.25  # of a run that trains both stages
 STATE, MASTERS = "training.json", "masters.safetensors"
 
@@ -48,9 +48,13 @@ class Progress:
     seed: int
     vae_done: bool = False
     neighbours: bool = False  # whether T5 began with heads that favour neighbours; the first weights did not
+    text_minutes: float = 0.0
+    text_steps: int = 0
     vae_minutes: float = 0.0
     flow_minutes: float = 0.0
     flow_steps: int = 0
+    without: int = 0  # steps in which some captions were empty; none were at first
+    guide: float = 0.0  # how far targets were pushed in the end
     scenes_drawn: int = 0
     machine: list[str] = field(default_factory=list)
     lines: list[dict[str, Any]] = field(default_factory=list)
@@ -71,15 +75,15 @@ def train(order: Order) -> None:
     folder = order.out / "pipeline"
     modules = _modules(order, sizes, folder)
     progress = _progress(order)
-    if not progress.neighbours:
-        architecture.favour_neighbours(modules["text_encoder_2"])
-        progress.neighbours = True
     journal = Journal(every=0.5 if order.toy else 15.0)
     journal.lines = progress.lines
     progress.machine.append(_machine(modules["transformer"]))
     frames = data.TOY_FRAMES if order.toy else data.FRAMES
     slot = 4 * frames[0].bytes if order.toy else data.SLOT_BYTES
     plan = data.Plan(frames, folder, seed=order.seed + 1000 * len(progress.machine) + 100 * rank(), slot_bytes=slot)
+    if order.stage == "text":
+        _train_text(order, modules, plan, journal, progress)
+        return
     with data.stream(plan, workers=order.workers) as source:
         if order.stage != "flow" and not progress.vae_done:
             _train_vae(order, modules, source, journal, progress)
@@ -136,7 +140,7 @@ def _attend_plainly(t5: torch.nn.Module) -> None:
 
 def _progress(order: Order) -> Progress:
     if order.resume is None:
-        return Progress(order.seed)
+        return Progress(order.seed, neighbours=True)
     try:
         return Progress(**json.loads((order.resume / STATE).read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
@@ -165,18 +169,21 @@ def _train_vae(order: Order, modules: Any, source: data.Stream, journal: Journal
 def _train_flow(order: Order, modules: Any, source: data.Stream, journal: Journal, progress: Progress) -> None:
     vae_minutes = (time.monotonic() - journal.start) / 60
     done = 60 * progress.flow_minutes
-    small: dict[str, Any] = {"tokens": 600, "text_lengths": {32: 1.0}} if order.toy else {}
+    small: dict[str, Any] = {"tokens": 600, "text_lengths": {32: 1.0}, "patience": 2} if order.toy else {}
     seconds = agreed(60 * max(0.0, order.minutes - vae_minutes), vae.first_weight(modules["vae"]))
-    budget = flow.Budget(seconds, done=done, goal=60 * order.goal, **small)
+    budget = flow.Budget(
+        seconds, done=done, goal=60 * order.goal, without=progress.without, guide=progress.guide, **small
+    )
     learners = _learners(modules)
-    masters = Masters(learners.named(), rate=flow.RATE, hidden=flow.HIDDEN)
-    _restore(order, masters, progress)
+    masters = _masters(order, learners.named(), progress)
     modules["vae"].requires_grad_(False)
     start = time.monotonic()
-    drawn = flow.train(learners, modules["vae"], source, journal, budget=budget, masters=masters)
+    outcome = flow.train(learners, modules["vae"], source, journal, budget=budget, masters=masters)
     progress.flow_minutes += (time.monotonic() - start) / 60
     progress.flow_steps = masters.steps
-    progress.scenes_drawn += drawn * processes()
+    progress.scenes_drawn += outcome.drawn * processes()
+    progress.without += outcome.steps
+    progress.guide = outcome.guide
     for name in flow.PIPELINE_PARTS:
         modules[name].load_state_dict(masters.averaged(name), strict=False)
     _write(order.out, modules, TOY if order.toy else MINIATURE, progress)
@@ -184,22 +191,57 @@ def _train_flow(order: Order, modules: Any, source: data.Stream, journal: Journa
         architecture.save_exactly(masters.state(), order.out / MASTERS)
 
 
+def _train_text(order: Order, modules: Any, plan: data.Plan, journal: Journal, progress: Progress) -> None:
+    """T5 and its examiner alone; what the checkpoint holds of the other weights' optimizer stays beside them."""
+    import torch
+
+    learners = _learners(modules)
+    parts = {name: learners.named()[name] for name in ("text_encoder_2", "examiner")}
+    masters = _masters(order, parts, progress)
+    masters.steps = 0  # else the running average would still remember what T5 was before
+    start = time.monotonic()
+    t5 = learners.text_encoder_2
+    steps = text.train(t5, learners.examiner, plan, journal, seconds=60 * order.minutes, masters=masters)
+    progress.text_minutes += (time.monotonic() - start) / 60
+    progress.text_steps += steps
+    t5.load_state_dict(masters.averaged("text_encoder_2"), strict=False)
+    _write(order.out, modules, TOY if order.toy else MINIATURE, progress)
+    if rank() == 0:
+        steps_of_flow = {"steps": torch.tensor(progress.flow_steps)}
+        architecture.save_exactly({**_kept(order), **masters.state(), **steps_of_flow}, order.out / MASTERS)
+
+
 def _learners(modules: Any) -> flow.Learners:
-    text = vae.first_weight(modules["text_encoder_2"])
-    examiner = grammar.examiner(text.shape[1]).to(text)
+    t5, transformer = (vae.first_weight(modules[name]) for name in ("text_encoder_2", "transformer"))
+    examiner = grammar.examiner(t5.shape[1]).to(t5)
+    surveyor = layout.surveyor(modules["transformer"].inner_dim).to(transformer)
     parts = {name: modules[name] for name in flow.PIPELINE_PARTS}
-    return flow.Learners(**parts, examiner=examiner)
+    return flow.Learners(**parts, examiner=examiner, surveyor=surveyor)
 
 
-def _restore(order: Order, masters: Masters, progress: Progress) -> None:
+def _masters(order: Order, modules: dict[str, torch.nn.Module], progress: Progress) -> Masters:
     """Go on with the exact optimizer where its file is still there; else from the averaged weights, warming up anew."""
-    path = order.resume / MASTERS if order.resume else None
-    if path and path.is_file() and progress.flow_steps:
-        from safetensors.torch import load_file
+    masters = Masters(modules, rate=flow.RATE, hidden=flow.HIDDEN, slow=flow.SLOW)
+    masters.steps = progress.flow_steps
+    if kept := _kept(order):
+        masters.restore(kept)
+    if not progress.neighbours:
+        architecture.calm_attention(modules["text_encoder_2"])
+        architecture.favour_neighbours(modules["text_encoder_2"])
+        masters.reset()
+        progress.neighbours = True
+    return masters
 
-        masters.restore(load_file(path))
-    else:
-        masters.steps = progress.flow_steps
+
+def _kept(order: Order) -> dict[str, torch.Tensor]:
+    """The resumed training's optimizer, nothing where its file is gone."""
+    path = order.resume / MASTERS if order.resume else None
+    if path is None or not path.is_file():
+        return {}
+    from safetensors.torch import load_file
+
+    kept: dict[str, torch.Tensor] = load_file(path)
+    return kept
 
 
 def _write(out: Path, modules: Any, sizes: Sizes, progress: Progress) -> None:

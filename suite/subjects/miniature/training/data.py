@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suite.subjects.miniature import captions, drawing, scenes
-from suite.subjects.miniature.training import grammar
+from suite.subjects.miniature.training import grammar, layout
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -70,6 +70,7 @@ class Drawn:
     clip: NDArray[np.int16]
     t5: NDArray[np.int16]
     nouns: NDArray[np.int8]  # what T5's caption says of each noun, see grammar.py
+    layout: NDArray[np.int8]  # what covers each token of the picture, see layout.py
 
 
 def held_out(caption: str) -> bool:
@@ -122,21 +123,36 @@ def _fixed(ids: list[int], length: int, *, pad: int) -> NDArray[np.int16]:
     return np.array(kept + [pad] * (length - len(kept)), dtype=np.int16)
 
 
+@dataclass(frozen=True)
+class Told:
+    """The tokens of a scene's captions for CLIP and for T5, and what the latter's nouns say."""
+
+    clip: NDArray[np.int16]
+    t5: NDArray[np.int16]
+    nouns: NDArray[np.int8]
+
+
+def tell(scene: scenes.Scene, words: Words, rng: np.random.Generator) -> Told:
+    for_clip, for_t5 = training_pair(scene, rng)
+    return Told(words.clip_ids(for_clip), words.t5_ids(for_t5), grammar.labels(for_t5, words.t5))
+
+
 def draw(frame: Frame, count: int, words: Words, rng: np.random.Generator) -> Drawn:
     pictures = np.empty((count, frame.height, frame.width, 3), np.uint8)
     guidance = rng.uniform(*GUIDANCE, count).astype(np.float32)
     clip = np.empty((count, CAPTIONS_EACH, CLIP_LENGTH), np.int16)
     t5 = np.empty((count, CAPTIONS_EACH, T5_LENGTH), np.int16)
-    nouns = np.empty((count, CAPTIONS_EACH, grammar.MOST_NOUNS, 1 + len(grammar.FIELDS)), np.int8)
+    nouns = np.empty((count, CAPTIONS_EACH, *grammar.SHAPE), np.int8)
+    covered = np.empty((count, frame.tokens), np.int8)
     for index in range(count):
         scene = scenes.sample(rng, aspect=frame.width / frame.height)
         saturation = drawing.saturation_of(float(guidance[index]))
         pictures[index] = drawing.draw(scene, width=frame.width, height=frame.height, saturation=saturation)
+        covered[index] = layout.labels(scene, width=frame.width, height=frame.height)
         for turn in range(CAPTIONS_EACH):
-            for_clip, for_t5 = training_pair(scene, rng)
-            clip[index, turn], t5[index, turn] = words.clip_ids(for_clip), words.t5_ids(for_t5)
-            nouns[index, turn] = grammar.labels(for_t5, words.t5)
-    return Drawn(frame, pictures, guidance, clip, t5, nouns)
+            told = tell(scene, words, rng)
+            clip[index, turn], t5[index, turn], nouns[index, turn] = told.clip, told.t5, told.nouns
+    return Drawn(frame, pictures, guidance, clip, t5, nouns, covered)
 
 
 def choose_frame(frames: tuple[Frame, ...], rng: np.random.Generator) -> Frame:
@@ -190,14 +206,14 @@ class WorkerStream(Stream):
     def take(self, *, wait: bool) -> Drawn | None:
         """The pictures are copied out of the slot, which goes back to the workers at once."""
         try:
-            slot, frame, guidance, clip, t5, nouns = self.full.get(block=wait, timeout=120 if wait else None)
+            slot, frame, guidance, *rest = self.full.get(block=wait, timeout=120 if wait else None)
         except queue.Empty:
             if wait:
                 raise RuntimeError("no worker has drawn anything for two minutes") from None
             return None
         pictures = _view(self.slots[slot], len(guidance), frame).copy()
         self.free.put(slot)
-        return Drawn(frame, pictures, guidance, clip, t5, nouns)
+        return Drawn(frame, pictures, guidance, *rest)
 
     def close(self) -> None:
         for process in self.processes:
@@ -242,4 +258,4 @@ def _work(plan: Plan, index: int, slots: list[Any], free: Any, full: Any) -> Non
         drawn = draw(frame, max(1, plan.slot_bytes // frame.bytes), words, rng)
         slot = free.get()
         _view(slots[slot], len(drawn.guidance), frame)[:] = drawn.pictures
-        full.put((slot, frame, drawn.guidance, drawn.clip, drawn.t5, drawn.nouns))
+        full.put((slot, frame, drawn.guidance, drawn.clip, drawn.t5, drawn.nouns, drawn.layout))

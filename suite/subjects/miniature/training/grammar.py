@@ -33,12 +33,13 @@ FIELDS = {
     "beside": len(KINDS) + 1,
 }
 ABSENT = -1
+SHAPE = (MOST_NOUNS, 1 + len(FIELDS))  # of one caption's labels
 FORMS = frozenset(form for forms in NOUNS.values() for pair in forms for form in pair)
 
 
 def labels(caption: str, tokenizer: Tokenizer) -> NDArray[np.int8]:
     """One row for each noun: its token's place, then the answers; rows of ABSENT fill up."""
-    result = np.full((MOST_NOUNS, 1 + len(FIELDS)), ABSENT, np.int8)
+    result = np.full(SHAPE, ABSENT, np.int8)
     expected = captions.parse(caption)
     tokens = [token.lstrip("\u2581").lower() for token in tokenizer.encode(caption).tokens]
     places = [index for index, token in enumerate(tokens) if token in FORMS]
@@ -100,7 +101,10 @@ def examine(head: Any, text: Tensor, given: Tensor) -> Answers:
     losses, right = [], []
     for index, part in enumerate(parts):
         wanted = given[..., 1 + index]
-        losses.append(cross_entropy(part.flatten(0, 1), wanted.flatten(), ignore_index=ABSENT))
         asked = wanted != ABSENT
-        right.append(((part.argmax(-1) == wanted) & asked).sum() / asked.sum().clamp_min(1))
+        number = asked.sum().clamp_min(1)
+        losses.append(
+            cross_entropy(part.flatten(0, 1), wanted.flatten(), ignore_index=ABSENT, reduction="sum") / number
+        )
+        right.append(((part.argmax(-1) == wanted) & asked).sum() / number)
     return Answers(torch.stack(losses).mean(), torch.stack(right).mean().detach())

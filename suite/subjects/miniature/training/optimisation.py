@@ -14,22 +14,27 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+SLOWER = 1 / 8  # of the common step, for weights that are small by design
 AVERAGE = 0.9985  # the running average forgets with a half-life of about 460 steps
 
 
 class Masters:
     """The weights that learn. `modules` are their working copies, in the dtype the pipeline will run in.
 
-    Matrices whose names `hidden` finds learn by orthogonalised momentum (Muon), everything else by AdamW.
+    Matrices whose names `hidden` finds learn by orthogonalised momentum (Muon), those that `slow` finds too in smaller
+    steps, everything else by AdamW.
     """
 
-    def __init__(self, modules: Mapping[str, nn.Module], *, rate: float, hidden: str = "(?!)") -> None:
+    def __init__(
+        self, modules: Mapping[str, nn.Module], *, rate: float, hidden: str = "(?!)", slow: str = "(?!)"
+    ) -> None:
         import torch
 
         self.working = {f"{name}.{key}": p for name, m in modules.items() for key, p in m.named_parameters()}
         self.masters = {key: p.detach().float().clone() for key, p in self.working.items()}
         self.average = {key: p.clone() for key, p in self.masters.items()}
         self.muon_keys = [key for key, p in self.masters.items() if p.ndim in (2, 4) and re.search(hidden, key)]
+        self.slow = frozenset(key for key in self.muon_keys if re.search(slow, key))
         others = [key for key in self.masters if key not in set(self.muon_keys)]
         device = next(iter(self.masters.values())).device
         self.adam = torch.optim.AdamW(
@@ -65,11 +70,12 @@ class Masters:
     def _muon_step(self, rate: float) -> None:
         import torch
 
-        shapes: defaultdict[torch.Size, list[str]] = defaultdict(list)
+        alike: defaultdict[tuple[torch.Size, float], list[str]] = defaultdict(list)
         for key in self.muon_keys:
             if self.masters[key].grad is not None:
-                shapes[self.masters[key].shape].append(key)
-        for shape, keys in shapes.items():
+                share = SLOWER if key in self.slow else 1.0
+                alike[self.masters[key].shape, share].append(key)
+        for (shape, share), keys in alike.items():
             gradients = [_gradient(self.masters[key]) for key in keys]
             moments = [self.momentum[key] for key in keys]
             torch._foreach_lerp_(moments, gradients, 0.05)
@@ -77,8 +83,8 @@ class Masters:
             stacked = torch.stack(torch._foreach_lerp(gradients, moments, 0.95)).flatten(2)
             updates = list(orthogonal(stacked).view(len(keys), *shape).unbind())
             weights = [self.masters[key] for key in keys]
-            torch._foreach_mul_(weights, 1 - 0.01 * rate)
-            torch._foreach_add_(weights, updates, alpha=-rate * 0.2 * math.sqrt(max(stacked.shape[1:])))
+            torch._foreach_mul_(weights, 1 - 0.01 * share * rate)
+            torch._foreach_add_(weights, updates, alpha=-share * rate * 0.2 * math.sqrt(max(stacked.shape[1:])))
 
     def _spread(self) -> None:
         """Carry the masters into the working copies and the average."""
@@ -123,12 +129,14 @@ class Masters:
         return {key: value.detach().to("cpu") for key, value in tensors.items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take what a checkpoint holds; weights it does not know stay as they are."""
         import torch
 
         with torch.no_grad():
             for kind, table in (("master", self.masters), ("average", self.average), ("momentum", self.momentum)):
                 for key, value in table.items():
-                    value.copy_(tensors[f"{kind}/{key}"])
+                    if (kept := tensors.get(f"{kind}/{key}")) is not None:
+                        value.copy_(kept)
             torch._foreach_copy_(list(self.working.values()), list(self.masters.values()))
         for key, master in self.masters.items():
             fields = {field: tensors.get(f"adam/{field}/{key}") for field in ("step", "exp_avg", "exp_avg_sq")}
