@@ -130,3 +130,23 @@ def test_heads_of_t5_start_by_looking_at_neighbours(folder: Path) -> None:
     assert int(bias[0, 4].argmax()) == 3
     assert int(bias[1, 4].argmax()) == 5
     assert int(bias[2, 4].argmax()) == 4
+
+
+def test_t5_starts_by_looking_at_neighbouring_words(folder: Path) -> None:
+    """With nothing to say for a word but its place, the heads attend one word back, one ahead, and around."""
+    from transformers import T5Config, T5EncoderModel
+
+    t5 = T5EncoderModel(T5Config(**architecture.t5_config(MINIATURE, vocabulary=8))).eval()
+    architecture.favour_neighbours(t5)
+    bias = t5.encoder.block[0].layer[0].SelfAttention.compute_bias(9, 9)[0, :, 4]  # as the middle word sees the others
+    assert bias.argmax(dim=-1).tolist() == [3, 5, 4, 4]
+    assert bias.softmax(dim=-1)[:2].max(dim=-1).values.min() > 0.85
+
+
+def test_calming_brings_down_every_score_of_t5(folder: Path) -> None:
+    """Queries become a sixteenth of what they were; nothing else changes."""
+    t5 = architecture.build(TOY, folder, seed=3).text_encoder_2
+    before = {key: value.clone() for key, value in t5.state_dict().items()}
+    architecture.calm_attention(t5)
+    for key, value in t5.state_dict().items():
+        assert torch.equal(value, before[key] / 16 if key.endswith("SelfAttention.q.weight") else before[key])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,10 @@ import pytest
 
 from suite.subjects.miniature import architecture, captions, scenes, tokenizers
 from suite.subjects.miniature.training import __main__ as command
-from suite.subjects.miniature.training import data, flow, grammar, layout, steering
+from suite.subjects.miniature.training import data, flow, grammar, steering
 
 torch = pytest.importorskip("torch")
+from safetensors.torch import load_file  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +84,61 @@ def test_a_training_goes_on_without_its_optimizer(trained: Path, tmp_path: Path)
     assert int(str(state(tmp_path / "more")["flow_steps"])) > int(str(state(trained)["flow_steps"]))
 
 
+def as_the_first_weights_were(trained: Path, folder: Path, *, optimizer: bool) -> Path:
+    """A copy of a training from before it had side tasks, empty captions and heads that favour neighbours."""
+    folder.mkdir()
+    (folder / "pipeline").symlink_to(trained / "pipeline")
+    new = ("neighbours", "text_minutes", "text_steps", "without", "guide")
+    old = {key: value for key, value in state(trained).items() if key not in new}
+    (folder / "training.json").write_text(json.dumps(old))
+    if optimizer:
+        kept = load_file(trained / "masters.safetensors")
+        known = {key: value for key, value in kept.items() if "examiner" not in key and "surveyor" not in key}
+        architecture.save_exactly(known, folder / "masters.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize("optimizer", [True, False], ids=["with its optimizer", "without"])
+def test_a_training_goes_on_from_before_the_side_tasks(trained: Path, tmp_path: Path, optimizer: bool) -> None:
+    """An old checkpoint lacks the heads that are thrown away; T5's attention is calmed once, not every time."""
+    old = as_the_first_weights_were(trained, tmp_path / "old", optimizer=optimizer)
+    assert run(tmp_path / "new", "--minutes", "0.001", "--resume", str(old), "--stage", "flow") == 0
+    assert int(str(state(tmp_path / "new")["flow_steps"])) == int(str(state(trained)["flow_steps"])) + 3
+    assert state(tmp_path / "new")["without"] == 3
+    query = "master/text_encoder_2.encoder.block.0.layer.0.SelfAttention.q.weight"
+    before, after = (load_file(folder / "masters.safetensors")[query] for folder in (trained, tmp_path / "new"))
+    assert float(after.norm() / before.norm()) == pytest.approx(1 / 16, rel=0.2)
+    assert run(tmp_path / "more", "--minutes", "0.001", "--resume", str(tmp_path / "new"), "--stage", "flow") == 0
+    again = load_file(tmp_path / "more" / "masters.safetensors")[query]
+    assert float(again.norm() / after.norm()) == pytest.approx(1, rel=0.2)
+
+
+def test_t5_alone_learns_without_pictures(trained: Path, tmp_path: Path) -> None:
+    """The text stage changes T5 and the examiner; the rest, its optimizer too, waits for the flow stage to go on."""
+    assert run(tmp_path / "text", "--minutes", "0.02", "--resume", str(trained), "--stage", "text") == 0
+    weights = Path("diffusion_pytorch_model.safetensors")
+    for part in ("transformer", "vae"):
+        was, now = (folder / "pipeline" / part / weights for folder in (trained, tmp_path / "text"))
+        assert was.read_bytes() == now.read_bytes()
+    was, now = (load_file(folder / "masters.safetensors") for folder in (trained, tmp_path / "text"))
+    changed = {key.split("/")[-1].split(".")[0] for key in was if not torch.equal(was[key], now[key])}
+    assert changed == {"text_encoder_2", "examiner"}
+    assert int(str(state(tmp_path / "text")["text_steps"])) >= 3
+    assert run(tmp_path / "more", "--minutes", "0.001", "--resume", str(tmp_path / "text"), "--stage", "flow") == 0
+    assert int(str(state(tmp_path / "more")["flow_steps"])) == int(str(state(trained)["flow_steps"])) + 3
+
+
+def test_two_processes_train_one_set_of_weights(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They end together, and what one of them writes goes on from where both began."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MASTER_PORT", str(free.getsockname()[1]))
+    options = ("--minutes", "0.02", "--resume", str(trained), "--stage", "flow", "--processes", "2")
+    assert run(tmp_path / "two", *options) == 0
+    assert int(str(state(tmp_path / "two")["flow_steps"])) >= int(str(state(trained)["flow_steps"])) + 3
+    assert "2 x CPU" in str(state(tmp_path / "two")["machine"])
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -126,6 +184,85 @@ def test_the_flow_stage_learns_one_batch() -> None:
         errors.append(float(lesson.error.detach()))
     assert errors[-1] < 0.67 * errors[0]
     assert float(lesson.understood) == 1.0
+
+
+def toy_learners() -> flow.Learners:
+    from suite.subjects.miniature.training import course
+
+    return course._learners(toy_modules())
+
+
+def lesson_of(learners: flow.Learners, batch: flow.Batch, *, guide: float) -> flow.Lesson:
+    torch.manual_seed(1)
+    return flow.learn(learners, batch, guide=guide)
+
+
+def test_what_nobody_asked_for_is_not_pushed() -> None:
+    """With empty captions the answers with and without a caption are one, so the target is the plain velocity."""
+    learners, batch = toy_learners(), toy_batch()
+    batch.clip[:], blank = batch.blank.clip, batch.blank.t5.expand(4, -1)
+    batch = dataclasses.replace(batch, t5=blank)
+    plain, pushed = (lesson_of(learners, batch, guide=guide) for guide in (0.0, 0.6))
+    assert float(pushed.loss) == pytest.approx(float(plain.loss), abs=1e-6)
+
+
+def test_the_published_error_is_the_plain_velocitys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A push changes what is minimised, by just the pushed target, and not the figure that the journal shows."""
+    learners, batch = toy_learners(), toy_batch()
+    torch.nn.init.normal_(learners.transformer.proj_out.weight, std=0.3)
+    targets: list[tuple[torch.Tensor, ...]] = []
+    kept = steering.target
+
+    def overheard(plain: torch.Tensor, answer: torch.Tensor, *rest: torch.Tensor, **other: torch.Tensor) -> object:
+        wanted = kept(plain, answer, *rest, **other)
+        targets.append((plain, answer, wanted))
+        return wanted
+
+    monkeypatch.setattr(steering, "target", overheard)
+    plain, pushed = (lesson_of(learners, batch, guide=guide) for guide in (0.0, 0.6))
+    assert float(pushed.error) == float(plain.error)
+    ((velocity, answer, wanted),) = targets
+    assert float((velocity - wanted).abs().max()) > 0.01
+    difference = (answer - wanted).square().mean() - (answer - velocity).square().mean()
+    assert float(pushed.loss - plain.loss) == pytest.approx(float(difference), rel=1e-3)
+    assert torch.equal(velocity[batch.asked :], wanted[batch.asked :])
+
+
+def test_batches_end_with_samples_that_have_no_caption(words: data.Words, tmp_path: Path) -> None:
+    """The last tenth has empty captions and no nouns to be asked for, yet pictures with a layout like the others."""
+    from diffusers import AutoencoderKL
+
+    tokenizers.write(captions.words(), tmp_path)
+    vae = AutoencoderKL.from_config(architecture.vae_config(architecture.TOY)).eval().requires_grad_(False)
+    frame = data.TOY_FRAMES[0]
+    store = flow.Store(vae, data.Stream(data.Plan((frame,), tmp_path, seed=1, slot_bytes=8 * frame.bytes)))
+    store.absorb(wait=True)
+    budget = flow.Budget(1.0, tokens=20 * (frame.tokens + 128), text_lengths={128: 1.0})
+    batch = flow._batch(store, np.random.default_rng(0), budget=budget, progress=0.0)
+    assert len(batch.latents) == 16
+    assert batch.asked == 14
+    blank = torch.nn.functional.pad(store.blank.t5, (0, 64))
+    assert (batch.t5 == blank).all(dim=1).tolist() == [False] * 14 + [True] * 2
+    assert (batch.clip == store.blank.clip).all(dim=1).tolist() == [False] * 14 + [True] * 2
+    assert ((batch.nouns == grammar.ABSENT).all(dim=(1, 2))).tolist() == [False] * 14 + [True] * 2
+    assert batch.layout.shape == (16, frame.tokens)
+    assert (batch.layout > 0).any(dim=1).sum() > 8
+
+
+def test_small_weights_learn_in_small_steps() -> None:
+    """Of two equal matrices with equal gradients, the slow one moves an eighth as far."""
+    from suite.subjects.miniature.training.optimisation import Masters
+
+    layers = {name: torch.nn.Linear(8, 8, bias=False) for name in ("quick", "slow")}
+    layers["slow"].load_state_dict(layers["quick"].state_dict())
+    before = layers["quick"].weight.detach().clone()
+    masters = Masters(layers, rate=0.1, hidden="weight", slow="slow")
+    gradient = torch.randn(8, 8)
+    for layer in layers.values():
+        layer.weight.grad = gradient.clone()
+    masters.step(1.0)
+    moved = {name: layer.weight.detach() - before for name, layer in layers.items()}
+    assert torch.allclose(moved["slow"], moved["quick"] / 8, atol=1e-6)
 
 
 def toy_batch() -> flow.Batch:
@@ -229,6 +366,8 @@ def test_drawn_batches_hold_pictures_captions_and_labels(words: data.Words) -> N
     assert ((drawn.t5 == 1).sum(-1) == 1).all()
     assert (drawn.clip[..., 0] == words.clip.token_to_id("<|startoftext|>")).all()
     assert (drawn.nouns[..., 0, 0] >= 0).mean() > 0.8
+    assert drawn.layout.shape == (3, 24)
+    assert (drawn.layout > 0).any(axis=1).all()
 
 
 def test_no_caption_is_longer_than_its_row(words: data.Words) -> None:
@@ -250,7 +389,8 @@ def test_worker_processes_draw_into_shared_memory(words: data.Words, tmp_path: P
     expected = data.draw(plan.frames[0], 2, words, after_choice(plan))
     assert all(batch is not None and batch.pictures.shape == (2, 64, 64, 3) for batch in batches)
     assert batches[0] is not None
-    assert np.array_equal(batches[0].pictures, expected.pictures)
+    for field in dataclasses.fields(data.Drawn):
+        assert np.array_equal(getattr(batches[0], field.name), getattr(expected, field.name)), field.name
     processes[0].join(10)
     assert not processes[0].is_alive()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import time
@@ -197,14 +198,15 @@ def _train_text(order: Order, modules: Any, plan: data.Plan, journal: Journal, p
 
     learners = _learners(modules)
     parts = {name: learners.named()[name] for name in ("text_encoder_2", "examiner")}
+    before = copy.deepcopy(learners.text_encoder_2) if progress.flow_steps else None
     masters = _masters(order, parts, progress)
     masters.steps = 0  # else the running average would still remember what T5 was before
     start = time.monotonic()
-    t5 = learners.text_encoder_2
-    steps = text.train(t5, learners.examiner, plan, journal, seconds=60 * order.minutes, masters=masters)
+    pupil = text.Pupil(learners.text_encoder_2, learners.examiner, before)
+    steps = text.train(pupil, plan, journal, seconds=60 * order.minutes, masters=masters)
     progress.text_minutes += (time.monotonic() - start) / 60
     progress.text_steps += steps
-    t5.load_state_dict(masters.averaged("text_encoder_2"), strict=False)
+    modules["text_encoder_2"].load_state_dict(masters.averaged("text_encoder_2"), strict=False)
     _write(order.out, modules, TOY if order.toy else MINIATURE, progress)
     if rank() == 0:
         steps_of_flow = {"steps": torch.tensor(progress.flow_steps)}
