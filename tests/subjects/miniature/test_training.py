@@ -228,6 +228,22 @@ def test_the_published_error_is_the_plain_velocitys(monkeypatch: pytest.MonkeyPa
     assert torch.equal(velocity[batch.asked :], wanted[batch.asked :])
 
 
+def test_a_lesson_in_bfloat16_has_gradients_for_all_that_learns() -> None:
+    """As on a GPU: every part of the pipeline and both heads learn from one pushed lesson, and all is finite."""
+    from suite.subjects.miniature.training import course
+
+    learners = course._learners({name: module.bfloat16() for name, module in toy_modules().items()})
+    batch = toy_batch()
+    batch.nouns[:3, 0], batch.layout[:, 5] = torch.tensor([3, 0, 1, 1, 0, 0, 0, 0]), 3
+    lesson = lesson_of(learners, batch, guide=0.6)
+    lesson.loss.backward()
+    assert torch.isfinite(lesson.loss)
+    for name, module in learners.named().items():
+        gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+        assert all(torch.isfinite(gradient).all() for gradient in gradients), name
+        assert any(gradient.abs().max() > 0 for gradient in gradients), name
+
+
 def test_batches_end_with_samples_that_have_no_caption(words: data.Words, tmp_path: Path) -> None:
     """The last tenth has empty captions and no nouns to be asked for, yet pictures with a layout like the others."""
     from diffusers import AutoencoderKL
@@ -247,6 +263,15 @@ def test_batches_end_with_samples_that_have_no_caption(words: data.Words, tmp_pa
     assert ((batch.nouns == grammar.ABSENT).all(dim=(1, 2))).tolist() == [False] * 14 + [True] * 2
     assert batch.layout.shape == (16, frame.tokens)
     assert (batch.layout > 0).any(dim=1).sum() > 8
+
+
+def test_t5s_queries_alone_learn_slowly(tmp_path: Path) -> None:
+    """With steps of the common size T5's scores outgrow the bias that tells where a word stands."""
+    from suite.subjects.miniature.training import course
+
+    order = course.Order(tmp_path, 1.0)
+    masters = course._masters(order, toy_learners().named(), course.Progress(0, neighbours=True))
+    assert masters.slow == {"text_encoder_2.encoder.block.0.layer.0.SelfAttention.q.weight"}
 
 
 def test_small_weights_learn_in_small_steps() -> None:
@@ -279,7 +304,7 @@ def toy_batch() -> flow.Batch:
     )
 
 
-def toy_modules() -> dict[str, object]:
+def toy_modules() -> dict[str, torch.nn.Module]:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
