@@ -1,11 +1,11 @@
-"""Portability: what the processor's instructions, the number of threads and the precision do to a CPU's pictures."""
+"""Portability: what the processor's instructions and the number of threads do to a CPU's pictures."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from suite.calibration import floors
 from suite.calibration.calibrate import FOLDER, Render, Shown, origin_of
@@ -13,7 +13,7 @@ from suite.cases import Case
 from suite.files import write_plain, write_whole
 from suite.judge.likeness import Likeness, average, compare, worst
 from suite.render.determinism import THREADS
-from suite.store.limits import FULL, LimitsFile
+from suite.store.limits import LimitsFile
 from suite.store.runs import Run
 
 AS_IT_IS = "as it is"
@@ -28,49 +28,52 @@ VARIANTS: dict[str, dict[str, str]] = {
     "1 thread": {THREADS: "1"},
     **{f"{number} threads": {THREADS: str(number)} for number in (3, 4, 8)},
 }
-DTYPES = ("bfloat16", "float32")
+STRATEGIES = ("full", "full-float32")  # the subject's own precision, and one that depends little on the machine
 
 
 @dataclass(frozen=True)
 class Row:
-    """How far one variant's pictures are from those of the same precision as it is."""
+    """How far one variant's pictures are from those of the same strategy as it is."""
 
     variant: str
-    dtype: str
+    strategy: str
     pictures: int
     identical: int
     worst: Likeness
     average: Likeness
 
 
-def portability(run: Run, case: Case, *, render: Render, report: Callable[[str], None]) -> tuple[Row, ...]:
-    """A row for each variant and precision; the subject's own precision gives its drift, for `accept` to take.
+def portability(run: Run, cases: Iterable[Case], *, render: Render, report: Callable[[str], None]) -> tuple[Row, ...]:
+    """A row for each case and variant of one subject; all variants of a case give its drift, for `accept` to take.
 
     `render` must start each worker from nothing: what was imported before has settled which instructions it uses.
     """
     rows: list[Row] = []
-    drifts: list[Likeness] = []
-    for dtype in DTYPES:
-        shown = {name: _shown(run, case, dtype, name, render, report) for name in VARIANTS}
+    drifts: dict[str, list[Likeness]] = {}
+    subject = ""
+    for case in cases:
+        subject = case.subject.name
+        shown = {name: _shown(run, case, name, render, report) for name in VARIANTS}
         plain = shown.pop(AS_IT_IS)
         for name, variant in shown.items():
             found = list(_likenesses(plain, variant, case))
             if found:
                 same = sum(likeness.identical for likeness in found)
-                rows.append(Row(name, dtype, len(found), same, worst(found), average(found)))
-            drifts += found if dtype == case.subject.dtype else []
-    _keep(run, case.subject.name, rows, drifts)
+                rows.append(Row(name, case.strategy.name, len(found), same, worst(found), average(found)))
+                drifts.setdefault(case.strategy.name, []).extend(found)
+    if rows:
+        _keep(run, subject, rows, drifts)
     return tuple(rows)
 
 
-def _shown(run: Run, case: Case, dtype: str, name: str, render: Render, report: Callable[[str], None]) -> Shown | None:
-    """The case rendered in a precision as the variant would; None where this machine cannot."""
-    report(f"{case.id}: {dtype}, {name}")
-    folder = run.folder / FOLDER / f"{case.id}-{dtype}-{list(VARIANTS).index(name)}"
+def _shown(run: Run, case: Case, name: str, render: Render, report: Callable[[str], None]) -> Shown | None:
+    """The case rendered as the variant would; None where this machine cannot."""
+    report(f"{case.id}: {name}")
+    folder = run.folder / FOLDER / f"{case.id}-{list(VARIANTS).index(name)}"
     with surroundings(VARIANTS[name]):
-        rendering = render(replace(case, subject=replace(case.subject, dtype=dtype)), folder)
+        rendering = render(case, folder)
     if rendering.crash is not None:
-        report(f"{case.id}: {dtype}, {name} crashed: {rendering.crash.sentence}")
+        report(f"{case.id}: {name} crashed: {rendering.crash.sentence}")
         return None
     return Shown(rendering, folder)
 
@@ -94,21 +97,24 @@ def _likenesses(plain: Shown | None, variant: Shown | None, case: Case) -> Itera
             yield from (compare(one, other) for one, other in pairs)
 
 
-def _keep(run: Run, subject: str, rows: list[Row], drifts: list[Likeness]) -> None:
-    measured = [likeness.measures() for likeness in drifts]
-    bands = floors.drift(measured, origin_of(run), source="other instructions and threads")
-    write_plain(run.folder / "limits" / f"{subject}.json", LimitsFile(subject, run.machine.id, {}, {FULL: bands}))
+def _keep(run: Run, subject: str, rows: list[Row], drifts: Mapping[str, list[Likeness]]) -> None:
+    origin, source = origin_of(run), "other instructions and threads"
+    bands = {
+        strategy: floors.drift([one.measures() for one in found], origin, source=source)
+        for strategy, found in drifts.items()
+    }
+    write_plain(run.folder / "limits" / f"{subject}.json", LimitsFile(subject, run.machine.id, {}, bands))
     write_whole(run.folder / FOLDER / f"{subject}-portability.md", page(rows).encode())
 
 
 def page(rows: list[Row]) -> str:
     """The rows as a Markdown table."""
     lines = [
-        "| precision | variant | identical | SSIM, worst | FLIP, worst | largest difference | mean difference |",
+        "| strategy | variant | identical | SSIM, worst | FLIP, worst | largest difference | mean difference |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     lines += [
-        f"| {row.dtype} | {row.variant} | {row.identical} of {row.pictures} | {row.worst.ssim:.6f} |"
+        f"| `{row.strategy}` | {row.variant} | {row.identical} of {row.pictures} | {row.worst.ssim:.6f} |"
         f" {row.worst.flip:.4f} | {row.worst.max_difference:.0f} | {row.average.mean_difference:.4f} |"
         for row in rows
     ]

@@ -52,6 +52,7 @@ STRATEGIES: tuple[Strategy, ...] = (
     quantization.int8_t5,
     quantization.int8_t5_reloaded,
     quantization.int8_t5_sequential_offload,
+    casting.full_float32,
     casting.fp8_layerwise,
     casting.fp8_layerwise_model_offload,
     optional.torchao_int8wo,

@@ -1,4 +1,4 @@
-"""Weights of the denoiser stored in a narrower dtype than it computes in."""
+"""Weights in another dtype than the subject's: all of them wider, or the denoiser's narrower than it computes in."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from suite.strategies.effects import DENOISER, SUBJECT_DTYPE, Hooked, Placed, Setting, Stored
 from suite.strategies.promise import Site, strategy
+from suite.strategies.requirements import Twice
 
 # Norms and their projections are not cast, and hold four tenths of FLUX's bytes then.
 CAST = (
@@ -14,6 +15,14 @@ CAST = (
     Setting("storage_dtype", "float8_e4m3fn", of=DENOISER),
     Setting("casting_compute_dtype", SUBJECT_DTYPE, of=DENOISER),
 )
+
+
+@strategy(approximates="full", effects=(Stored("float32"),), needs=(Twice("float32 takes twice the memory"),))
+def full_float32(site: Site) -> Any:
+    """Everything on the device in float32: twice as large, and nearly the same to the pixel on every machine."""
+    import torch
+
+    return site.pipeline(dtype=torch.float32).to(site.device)
 
 
 @strategy(approximates="full", less_memory_than="full", effects=CAST)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
+from suite.amounts import amount
 from suite.machine import Machine, Stack
 from suite.subjects.subject import Subject
 
@@ -57,6 +58,19 @@ class Gpu:
         if machine.count < self.count:
             return f"{self.count} GPUs are needed: {self.because}; this machine has {machine.count}"
         return None
+
+
+@dataclass(frozen=True)
+class Twice:
+    """A GPU with twice the memory that the subject needs."""
+
+    because: str
+
+    def __call__(self, subject: Subject, machine: Machine, stack: Stack) -> str | None:
+        needed = 2 * subject.needs.vram
+        if machine.device != "cuda" or needed <= machine.memory:
+            return None
+        return f"{self.because}, {amount(needed)} for {subject.name}; this GPU has {amount(machine.memory)}"
 
 
 def release(version: str) -> Version:

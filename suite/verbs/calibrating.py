@@ -11,7 +11,7 @@ from suite.calibration import drifting, portability
 from suite.calibration.calibrate import calibrate
 from suite.calibration.variations import Extent
 from suite.cases import Case
-from suite.options import whole_number
+from suite.options import chosen, whole_number
 from suite.refusal import Refusal
 from suite.render.workers import SPAWN, Workers
 from suite.rendering import Rendering
@@ -73,13 +73,17 @@ def _portability(arguments: Namespace) -> int:
     timeout, cases = case_timeout(arguments), every_case(arguments)
     if any(case.device != "cpu" for case in cases):
         raise Refusal("--portability is about a CPU's instructions and threads; this machine renders on a GPU.")
+    wanted = chosen(arguments.strategy or portability.STRATEGIES, among=portability.STRATEGIES, option="--strategy")
+    asked = supported(cases, wanted)
     run = new_run(arguments)
     with Workers(takes=1, start=SPAWN) as workers:
         render = partial(_draw, workers, timeout)
         rows = [
             row
-            for case in supported(cases, ["full"])
-            for row in portability.portability(run, case, render=render, report=say)
+            for name in dict.fromkeys(case.subject.name for case in asked)
+            for row in portability.portability(
+                run, [case for case in asked if case.subject.name == name], render=render, report=say
+            )
         ]
     return _kept_limits(run, rows)
 

@@ -20,12 +20,13 @@ from tests.store import building
 from tests.store.building import CASES, request
 
 FULL = CASES["tiny-full"]
+WIDE = replace(FULL, strategy=replace(FULL.strategy, name="full-float32"))
 
 
 def rendered(case: Case, folder: Path) -> Rendering:
-    """Pictures that move by two levels in bfloat16 where AVX2 is asked for; float32 stands still; no AVX crashes."""
+    """Pictures of `full` that move by two levels where AVX2 is asked for; float32 stands still; no AVX crashes."""
     asked = {name: os.environ.get(name) for name in ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")}
-    moved = case.subject.dtype == "bfloat16" and "avx2" in str(asked).lower()
+    moved = case.strategy.name == "full" and "avx2" in str(asked).lower()
     blank, found = building.rendering("full", folder), []
     for shot in case.shots:
         for index in range(shot.pictures):
@@ -42,29 +43,29 @@ def rendered(case: Case, folder: Path) -> Rendering:
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[runs.Run, tuple[portability.Row, ...], list[str]]:
     run = runs.create(tmp_path_factory.mktemp("runs"), building.MACHINE, building.STACK, "calibrate --portability")
     told: list[str] = []
-    rows = portability.portability(run, FULL, render=rendered, report=told.append)
+    rows = portability.portability(run, (FULL, WIDE), render=rendered, report=told.append)
     return runs.finish(run), rows, told
 
 
 Measured = tuple[runs.Run, tuple[portability.Row, ...], list[str]]
 
 
-def test_each_variant_has_its_row_in_each_precision(measured: Measured) -> None:
+def test_each_variant_of_each_case_has_its_row(measured: Measured) -> None:
     """All but the one that crashed, which is told."""
     _, rows, told = measured
     assert len(rows) == 2 * (len(portability.VARIANTS) - 2)
-    assert {row.dtype for row in rows} == {"bfloat16", "float32"}
-    assert "tiny-full: float32, no AVX crashed: illegal instruction" in told
+    assert {row.strategy for row in rows} == {"full", "full-float32"}
+    assert "tiny-full-float32: no AVX crashed: illegal instruction" in told
 
 
 def test_rows_tell_what_moved(measured: Measured) -> None:
-    """bfloat16 moved by two levels under AVX2, float32 did not."""
+    """The subject's own precision moved by two levels under AVX2, float32 did not."""
     _, rows, _ = measured
-    by = {(row.dtype, row.variant): row for row in rows}
-    moved, still = by["bfloat16", "AVX2 only"], by["float32", "AVX2 only"]
+    by = {(row.strategy, row.variant): row for row in rows}
+    moved, still = by["full", "AVX2 only"], by["full-float32", "AVX2 only"]
     assert (moved.identical, moved.pictures, moved.worst.max_difference) == (0, 5, 2)
     assert (still.identical, still.pictures, still.worst.max_difference) == (5, 5, 0)
-    assert by["bfloat16", "4 threads"].identical == 5
+    assert by["full", "4 threads"].identical == 5
 
 
 def test_the_page_has_a_line_for_each_row(measured: Measured) -> None:
@@ -72,17 +73,22 @@ def test_the_page_has_a_line_for_each_row(measured: Measured) -> None:
     run, rows, _ = measured
     text = (run.folder / FOLDER / "tiny-portability.md").read_text()
     assert text.count("\n| ") == len(rows) + 1
-    assert "| bfloat16 | AVX2 only | 0 of 5 |" in text
+    assert "| `full` | AVX2 only | 0 of 5 |" in text
 
 
 def test_the_drift_can_be_accepted(measured: Measured, tmp_path: Path) -> None:
-    """What the subject's own precision did becomes its band of drift."""
+    """What was done to each case becomes its band of drift; the other cases have that of `full`."""
     run, _, _ = measured
     accepting.accept(run, request(), store=tmp_path, cases=CASES, report=lambda line: None)
-    drift = limits.for_case(tmp_path, building.MACHINE.id, building.SUBJECT, "full").drift
-    floor = drift[limits.SSIM].floor
+    drifts = {
+        name: limits.for_case(tmp_path, building.MACHINE.id, building.SUBJECT, name).drift[limits.SSIM].floor
+        for name in ("full", "full-float32", "offload")
+    }
+    floor, still, other = drifts.values()
     assert floor is not None
-    assert 0.9 < floor.value < 1
+    assert still is not None
+    assert 0.9 < floor.value < still.value == 1
+    assert other == floor
     assert floor.source == "other instructions and threads"
 
 

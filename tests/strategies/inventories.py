@@ -188,6 +188,7 @@ SOUND: dict[str, Inventory] = {
     "int8-t5": changed(*T5_IN_INT8),
     "int8-t5-reloaded": changed(*T5_IN_INT8),
     "int8-t5-sequential-offload": changed(*T5_IN_INT8, *sequentially_offloaded()),
+    "full-float32": changed(stored("float32", 1.0)),
     "fp8-layerwise": changed(*CAST),
     "fp8-layerwise-model-offload": changed(*CAST, *model_offloaded()),
     "torchao-int8wo": changed(DENOISER_ONLY),
@@ -319,6 +320,7 @@ GONE: list[tuple[str, Inventory, str]] = [
         "transformer: 0.0% of its bytes are quantized, at least 75% are due",
     ),
     ("int8-model-offload", SOUND["int8"], "transformer: carries 0 CpuOffload hooks, at least 1 are due"),
+    ("full-float32", plain(), "transformer: 0.0% of its bytes are float32, at least 99% are due"),
     (
         "fp8-layerwise",
         changed(*CAST, stored("bfloat16", 1.0, "transformer")),

@@ -17,7 +17,7 @@ pytest.importorskip("transformers")
 from suite.render.elsewhere import Elsewhere  # noqa: E402
 from suite.strategies import STRATEGIES, loading, quantization, staging, strategy_named  # noqa: E402
 from suite.strategies.offloading import IN_LEAVES, offload_component  # noqa: E402
-from suite.strategies.promise import Site  # noqa: E402
+from suite.strategies.promise import Site, dtype_setting  # noqa: E402
 from tests.strategies.looking import SHOT, SUBJECT, Seen, look, unsupported  # noqa: E402
 from tests.strategies.taking import DENOISER, PIPELINE, T5, VAE, Patch, no_call, other_settings  # noqa: E402
 
@@ -149,6 +149,11 @@ TAKEN_AWAY = [
         "int8-t5-sequential-offload",
         no_call(accelerate, "cpu_offload"),
         f"vae: {HOOKS.format('AlignDevicesHook', 8)}",
+    ),
+    (
+        "full-float32",
+        other_settings(PIPELINE, "from_pretrained", **dtype_setting(diffusers, torch.bfloat16)),
+        "vae: 0.0% of its bytes are float32, at least 99% are due",
     ),
     (
         "fp8-layerwise",

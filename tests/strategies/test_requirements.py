@@ -10,7 +10,7 @@ import pytest
 
 from suite.strategies import STRATEGIES, strategy_named
 from suite.strategies.requirements import Gpu, Release, Requirements, release
-from suite.subjects.subject import Shot, Subject
+from suite.subjects.subject import Needs, Shot, Subject
 from tests.strategies.machines import CPU, H100, NEW, OLD, TWO
 
 SUBJECT = Subject("small", "a small pipeline", "folder:.", ())
@@ -52,6 +52,7 @@ def test_a_cpu_runs_these() -> None:
         "int8-t5",
         "int8-t5-reloaded",
         "int8-t5-sequential-offload",
+        "full-float32",
         "fp8-layerwise",
         "fp8-layerwise-model-offload",
         "torchao-int8wo",
@@ -101,6 +102,16 @@ def test_a_cpu_runs_these() -> None:
 def test_the_reason_is_one_sentence(name: str, machine: object, stack: dict[str, str], expected: str) -> None:
     """It names what is missing, what it is for, and what is there instead."""
     assert reason(name, machine, stack) == expected
+
+
+def test_twice_the_memory_must_be_there() -> None:
+    """A GPU with exactly that much will do; a CPU is not asked."""
+    small, large = (replace(SUBJECT, needs=Needs(vram=size)) for size in (H100.memory // 2, 50_000_000_000))
+    float32 = strategy_named("full-float32").unsupported
+    assert (float32(small, H100, NEW), float32(large, CPU, NEW)) == (None, None)
+    assert float32(large, replace(H100, memory=80 * 10**9), NEW) == (
+        "float32 takes twice the memory, 100.00 GB for small; this GPU has 80.00 GB"
+    )
 
 
 def test_bitsandbytes_that_is_not_installed_is_named() -> None:
