@@ -128,6 +128,16 @@ def test_t5_alone_learns_without_pictures(trained: Path, tmp_path: Path) -> None
     assert int(str(state(tmp_path / "more")["flow_steps"])) == int(str(state(trained)["flow_steps"])) + 3
 
 
+def test_the_decoder_is_polished_alone(trained: Path, tmp_path: Path) -> None:
+    """The encoder, and with it what the transformer has learnt to make, stays as it was; so does the optimizer."""
+    assert run(tmp_path / "new", "--minutes", "0.02", "--resume", str(trained), "--stage", "decoder") == 0
+    name = Path("pipeline/vae/diffusion_pytorch_model.safetensors")
+    was, now = (load_file(folder / name) for folder in (trained, tmp_path / "new"))
+    assert {key.split(".")[0] for key in was if not torch.equal(was[key], now[key])} == {"decoder"}
+    masters = Path("masters.safetensors")
+    assert (trained / masters).read_bytes() == (tmp_path / "new" / masters).read_bytes()
+
+
 def test_two_processes_train_one_set_of_weights(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They end together, and what one of them writes goes on from where both began."""
     with socket.socket() as free:
@@ -144,6 +154,7 @@ def test_two_processes_train_one_set_of_weights(trained: Path, tmp_path: Path, m
     [
         (("--minutes", "0"), "--minutes must be above 0"),
         (("--minutes", "1", "--stage", "flow"), "--stage flow needs --resume"),
+        (("--minutes", "1", "--stage", "decoder"), "--stage decoder needs --resume"),
         (("--minutes", "1", "--resume", "nowhere"), "holds no training.json"),
     ],
 )

@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
         "--stage",
         choices=STAGES,
         default="all",
-        help="the autoencoder, the rest, both (default), or T5 alone without pictures",
+        help="the autoencoder, the rest, both (default), T5 alone without pictures, or the decoder alone",
     )
     result.add_argument("--goal", type=float, default=0.0, help="minutes of the whole training, over several runs")
     result.add_argument(

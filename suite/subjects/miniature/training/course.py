@@ -21,7 +21,8 @@ from suite.subjects.miniature.training.together import agreed, processes, rank, 
 if TYPE_CHECKING:
     import torch
 
-STAGES = ("all", "vae", "flow", "text")
+STAGES = ("all", "vae", "flow", "text", "decoder")
+LATER = {"flow": "autoencoder", "decoder": "encoder"}  # stages that go on from another's work
 VAE_SHARE = 0.25  # of a run that trains both stages
 STATE, MASTERS = "training.json", "masters.safetensors"
 
@@ -86,6 +87,9 @@ def train(order: Order) -> None:
         _train_text(order, modules, plan, journal, progress)
         return
     with data.stream(plan, workers=order.workers) as source:
+        if order.stage == "decoder":
+            _polish(order, modules, source, journal, progress)
+            return
         if order.stage != "flow" and not progress.vae_done:
             _train_vae(order, modules, source, journal, progress)
             _write(order.out, modules, sizes, progress)
@@ -98,8 +102,8 @@ def _check(order: Order) -> None:
         raise Refusal(f"--minutes must be above 0, not {order.minutes:g}.")
     if order.resume and not (order.resume / STATE).is_file():
         raise Refusal(f"{order.resume} holds no {STATE}, so there is no training to go on with.")
-    if order.stage == "flow" and not order.resume:
-        raise Refusal("--stage flow needs --resume FOLDER, whose autoencoder is trained already.")
+    if order.stage in LATER and not order.resume:
+        raise Refusal(f"--stage {order.stage} needs --resume FOLDER, whose {LATER[order.stage]} is trained already.")
 
 
 def _tokenizers(order: Order, folder: Path) -> None:
@@ -165,6 +169,17 @@ def _train_vae(order: Order, modules: Any, source: data.Stream, journal: Journal
     vae.train(modules["vae"], source, journal, seconds=60 * minutes, fresh=fresh, pixels=pixels)
     progress.vae_minutes += (time.monotonic() - start) / 60
     progress.vae_done = True
+
+
+def _polish(order: Order, modules: Any, source: data.Stream, journal: Journal, progress: Progress) -> None:
+    """The decoder alone: latents stay what the transformer has learnt, and its optimizer waits beside it."""
+    pixels = 64 * 64 * 8 if order.toy else vae.PIXELS
+    start = time.monotonic()
+    vae.train(modules["vae"], source, journal, seconds=60 * order.minutes, fresh=False, polish=True, pixels=pixels)
+    progress.vae_minutes += (time.monotonic() - start) / 60
+    _write(order.out, modules, TOY if order.toy else MINIATURE, progress)
+    if rank() == 0 and (kept := _kept(order)):
+        architecture.save_exactly(kept, order.out / MASTERS)
 
 
 def _train_flow(order: Order, modules: Any, source: data.Stream, journal: Journal, progress: Progress) -> None:
