@@ -6,19 +6,17 @@ import math
 import os
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from suite.render.determinism import settle
 from suite.render.endings import Ending, kills_for_memory
+from suite.render.jobs import PartJob, function_named, name_of
 from suite.render.notes import FILE, Note, Reading
 from suite.render.share import cap
 from suite.render.worker import Warnings, import_libraries, quieten
 from suite.render.workers import Workers, end, outlast
-from suite.rendering import Crash, Inventory
+from suite.rendering import Crash
 from suite.strategies.promise import Site
-from suite.subjects.subject import Subject
 
 
 class PartDied(RuntimeError):
@@ -29,50 +27,35 @@ class PartDied(RuntimeError):
         self.crash = crash
 
 
-@dataclass(frozen=True)
-class PartJob:
-    """What the process of one part is asked to do."""
+def work(job: PartJob, note: Callable[[Note], None]) -> None:
+    """Do the part, and tell in one note all that was seen of it."""
+    part = function_named(job.part)
+    import_libraries()
+    from suite.render.meter import Meter
+    from suite.render.probe import Probe
 
-    part: Callable[[Site], None]
-    phase: str
-    subject: Subject
-    device: str
-    source: Path
-    scratch: Path
-    folder: Path  # its notes and its log
-    shot: str
-    take: int
-    known: Inventory  # what earlier parts have described already
-    vram_limit: int | None  # bytes of each GPU that it may take, as for the worker itself
-
-    def work(self, note: Callable[[Note], None]) -> None:
-        """Do the part, and tell in one note all that was seen of it."""
-        import_libraries()
-        from suite.render.meter import Meter
-        from suite.render.probe import Probe
-
-        heard = Warnings()
-        quieten()
-        settle(self.device)
-        cap(self.vram_limit)
-        meter = Meter(self.device)
-        probe = Probe(self.subject, meter=meter, announce=lambda phase: note(Note(phase=phase or "")))
-        probe.recall(self.known)
-        site = Site(self.subject, folder=self.source, device=self.device, scratch=self.scratch, watch=probe.watch)
-        probe.begin(self.shot, self.take, phase=self.phase)
-        self.part(site)
-        prints, durations = probe.end()
-        meter.close()
-        note(
-            Note(
-                fingerprints=prints,
-                durations=durations,
-                inventory=probe.inventory(),
-                memory=meter.memory(),
-                warnings=heard.new(),
-                finished=True,
-            )
+    heard = Warnings()
+    quieten()
+    settle(job.device)
+    cap(job.vram_limit)
+    meter = Meter(job.device)
+    probe = Probe(job.subject, meter=meter, announce=lambda phase: note(Note(phase=phase or "")))
+    probe.recall(job.known)
+    site = Site(job.subject, folder=job.source, device=job.device, scratch=job.scratch, watch=probe.watch)
+    probe.begin(job.shot, job.take, phase=job.phase)
+    part(site, **job.given)
+    prints, durations = probe.end()
+    meter.close()
+    note(
+        Note(
+            fingerprints=prints,
+            durations=durations,
+            inventory=probe.inventory(),
+            memory=meter.memory(),
+            warnings=heard.new(),
+            finished=True,
         )
+    )
 
 
 class Elsewhere:
@@ -106,7 +89,7 @@ class Elsewhere:
             self._workers.__exit__(None, None, None)
             self._workers = None
 
-    def run(self, phase: str, part: Callable[[Site], None]) -> None:
+    def run(self, phase: str, part: Callable[..., None], /, **given: Any) -> None:
         """Do a part in a process of its own, as if it were done here."""
         self.start()
         self._parts += 1
@@ -114,7 +97,8 @@ class Elsewhere:
         folder.mkdir()
         site, probe = self._site, self._probe
         job = PartJob(
-            part,
+            name_of(part),
+            given,
             phase=phase,
             subject=site.subject,
             device=site.device,

@@ -8,24 +8,24 @@ import gc
 import io
 import logging
 import os
-import pickle
 import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from suite.amounts import amount
-from suite.cases import Case
 from suite.files import write_whole
 from suite.pictures import hash_of
 from suite.render.determinism import ENVIRONMENT, settle
+from suite.render.jobs import CaseJob, Job, function_named, unpacked
 from suite.render.notes import FILE, Note, Notebook
 from suite.render.share import cap
 from suite.rendering import LOAD, Crash, Duration, Picture
@@ -44,70 +44,36 @@ SIGNS_OF_A_FULL_GPU = ("CUDA out of memory", "CUDA error: out of memory", "CUBLA
 SIGN_OF_A_FULL_HOST = "DefaultCPUAllocator: can't allocate"
 
 
-class Work(Protocol):
-    """What a process is asked to do."""
-
-    @property
-    def folder(self) -> Path:
-        """Its log and its notes go there."""
-
-    @property
-    def vram_limit(self) -> int | None:
-        """Bytes of each GPU that it may take; None for all there are."""
-
-    def work(self, note: Callable[[Note], None]) -> None: ...
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a worker is asked to do."""
-
-    case: Case
-    folder: Path  # of the case: pictures and notes go there
-    source: Path  # the pipeline on disk
-    scratch: Path
-    takes: int | None = None  # how often each shot is rendered; None: twice on a GPU, on a CPU only the first one twice
-    vram_limit: int | None = None  # bytes of each GPU that it may take; None: all there are
-
-    def takes_of(self, number: int) -> int:
-        if self.takes is not None:
-            return self.takes
-        return 2 if self.case.device == "cuda" or number == 0 else 1
-
-    def work(self, note: Callable[[Note], None]) -> None:
-        work(self, note)
-
-
-def packed(job: Work, environment: Mapping[str, str]) -> bytes:
-    """A job as bytes for another process of the same program."""
-    surroundings = {"path": sys.path, "environment": dict(environment), "folder": os.getcwd()}
-    return pickle.dumps((surroundings, str(job.folder), pickle.dumps(job)))
-
-
 def begin(data: bytes) -> int:
     """Do a packed job in this process, whose output goes to the case's log from here on; the exit code."""
-    surroundings, folder, packed_job = pickle.loads(data)
-    _redirect(Path(folder) / "log.txt")
-    sys.path[:] = surroundings["path"]
-    os.environ.clear()
-    os.environ.update({**ENVIRONMENT, **surroundings["environment"]})
-    os.chdir(surroundings["folder"])
+    job, surroundings = unpacked(data)
+    _redirect(job.folder / "log.txt")
+    surroundings.enter()
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     _die_with_parent()
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)  # the parent asks for a stack before it kills a worker that hangs
-    notes = Notebook(Path(folder) / FILE)
-    job: Work | None = None
+    notes = Notebook(job.folder / FILE)
     try:
-        job = pickle.loads(packed_job)
-        job.work(notes.add)
+        _do(job, notes.add)
         return 0
     except BaseException as error:
         traceback.print_exc()
-        notes.add(Note(crash=crash_of(error, limit=job.vram_limit if job else None)))
+        notes.add(Note(crash=crash_of(error, limit=job.vram_limit)))
         return 1
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def _do(job: Job, note: Callable[[Note], None]) -> None:
+    if isinstance(job, CaseJob):
+        work(job, note)
+    else:
+        from suite.render import elsewhere
+
+        elsewhere.work(job, note)
 
 
 def _die_with_parent() -> None:
@@ -157,8 +123,9 @@ def fills_gpu(error: BaseException) -> bool:
     return type(error).__name__ == "OutOfMemoryError" or any(sign in str(error) for sign in SIGNS_OF_A_FULL_GPU)
 
 
-def work(job: Job, note: Callable[[Note], None]) -> None:
+def work(job: CaseJob, note: Callable[[Note], None]) -> None:
     """Load, look, render, look again, free, measure what stayed."""
+    load = function_named(job.load)
     note(Note(started=True, says="started"))
     import_libraries()
     from suite.render.elsewhere import Elsewhere
@@ -166,31 +133,32 @@ def work(job: Job, note: Callable[[Note], None]) -> None:
     from suite.render.meter import Meter
     from suite.render.probe import Probe
 
-    device = job.case.device
     link = standby()  # now: a process with a GPU, or with the meter's threads, must not be forked
     heard = Warnings()
     quieten()
-    note(Note(determinism=settle(device)))
+    note(Note(determinism=settle(job.device)))
     cap(job.vram_limit)
-    meter = Meter(device)
-    probe = Probe(job.case.subject, meter=meter, announce=lambda phase: note(Note(phase=phase or "")))
-    site = Site(job.case.subject, folder=job.source, device=device, scratch=job.scratch, watch=probe.watch)
+    meter = Meter(job.device)
+    probe = Probe(job.subject, meter=meter, announce=lambda phase: note(Note(phase=phase or "")))
+    site = Site(job.subject, folder=job.source, device=job.device, scratch=job.scratch, watch=probe.watch)
     elsewhere = Elsewhere(site, probe=probe, link=link, vram_limit=job.vram_limit)
 
-    _render_all(job, replace(site, elsewhere=elsewhere), probe, heard, note)
+    _render_all(job, partial(load, replace(site, elsewhere=elsewhere)), probe, heard, note)
     elsewhere.close()
     meter.close()
     gc.collect()
     note(Note(memory=meter.after(), warnings=heard.new(), finished=True, says="finished"))
 
 
-def _render_all(job: Job, site: Site, probe: Any, heard: Warnings, note: Callable[[Note], None]) -> None:
+def _render_all(
+    job: CaseJob, load: Callable[[], Any], probe: Any, heard: Warnings, note: Callable[[Note], None]
+) -> None:
     """Everything for which the pipeline is alive."""
-    pipeline = _load(job.case, site, probe.meter, note)
+    pipeline = _load(load, probe.meter, note)
     probe.watch(pipeline)
     probe.describe()
     note(Note(inventory=probe.inventory(), memory=probe.meter.memory()))
-    for number in range(len(job.case.shots)):
+    for number in range(len(job.subject.shots)):
         _render(job, number, pipeline, probe, note)
         note(Note(inventory=probe.inventory(), memory=probe.meter.memory(), warnings=heard.new()))
     probe.look_after()
@@ -256,19 +224,19 @@ def quieten() -> None:
     transformers.utils.logging.disable_progress_bar()
 
 
-def _load(case: Case, site: Site, meter: Any, note: Callable[[Note], None]) -> Any:
+def _load(load: Callable[[], Any], meter: Any, note: Callable[[Note], None]) -> Any:
     note(Note(phase=LOAD))
     meter.switch(LOAD)
-    pipeline = case.strategy.load(site)
+    pipeline = load()
     meter.switch(None)
     seconds = meter.take_seconds()[LOAD]
     note(Note(phase="", says=f"loaded in {seconds:.1f} s", durations=(Duration(LOAD, seconds),)))
     return pipeline
 
 
-def _render(job: Job, number: int, pipeline: Any, probe: Any, note: Callable[[Note], None]) -> None:
+def _render(job: CaseJob, number: int, pipeline: Any, probe: Any, note: Callable[[Note], None]) -> None:
     """All takes of one shot."""
-    shots = job.case.shots
+    shots = job.subject.shots
     shot = shots[number]
     first: dict[int, Picture] = {}
     for take in range(job.takes_of(number)):
@@ -335,6 +303,4 @@ class Warnings(logging.Handler):
 
 
 if __name__ == "__main__":
-    from suite.render import worker  # by its own name: what is pickled must not be of __main__
-
-    os._exit(worker.begin(sys.stdin.buffer.read()))
+    os._exit(begin(sys.stdin.buffer.read()))

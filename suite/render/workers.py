@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -23,9 +24,9 @@ from suite.refusal import Refusal
 from suite.render.determinism import ENVIRONMENT
 from suite.render.endings import Ending, kills_for_memory
 from suite.render.forkserver import READY, end_group, receive, send
+from suite.render.jobs import CaseJob, Job, name_of, packed
 from suite.render.notes import FILE, Note, Notebook, Of, Reading, compose
 from suite.render.turns import turn
-from suite.render.worker import Job, Work, packed
 from suite.rendering import Rendering
 
 ROOT = Path(__file__).parents[2]
@@ -183,8 +184,7 @@ class Workers:
             self.ready()
             with _prepared(folder) as scratch:
                 places = (folder.absolute(), source.absolute(), scratch.absolute())
-                job = Job(case, *places, takes=self.takes, vram_limit=self.vram_limit)
-                return self._follow(job, environment, timeout, lambda line: report(f"{case.id}: {line}"))
+                return self._follow(case, places, environment, timeout, lambda line: report(f"{case.id}: {line}"))
 
     def _devices(self, case: Case) -> tuple[tuple[str, ...], dict[str, str]]:
         """The devices that this lane uses for a case, and the environment that shows its worker no others."""
@@ -198,7 +198,19 @@ class Workers:
             return uuids, environment
         return uuids, {**environment, "CUDA_VISIBLE_DEVICES": ",".join(uuids)}
 
-    def process(self, job: Work, environment: Mapping[str, str]) -> Running:
+    def _job(self, case: Case, folder: Path, source: Path, scratch: Path) -> CaseJob:
+        return CaseJob(
+            load=name_of(case.strategy.load),
+            subject=replace(case.subject, shots=case.shots),
+            device=case.device,
+            source=source,
+            scratch=scratch,
+            folder=folder,
+            takes=self.takes,
+            vram_limit=self.vram_limit,
+        )
+
+    def process(self, job: Job, environment: Mapping[str, str]) -> Running:
         """A process that does a job."""
         data = packed(job, environment)
         link = self._serving()
@@ -211,17 +223,23 @@ class Workers:
         return Spawned(data, environment)
 
     def _follow(
-        self, job: Job, environment: Mapping[str, str], timeout: float, report: Callable[[str], None]
+        self,
+        case: Case,
+        places: tuple[Path, Path, Path],
+        environment: Mapping[str, str],
+        timeout: float,
+        report: Callable[[str], None],
     ) -> Rendering:
-        ending = Ending(log=job.folder / "log.txt", timeout=timeout, kills_before=kills_for_memory())
-        notebook = Notebook(job.folder / FILE)
-        notebook.add(Note(of=_of(job.case)))
+        folder = places[0]
+        ending = Ending(log=folder / "log.txt", timeout=timeout, kills_before=kills_for_memory())
+        notebook = Notebook(folder / FILE)
+        notebook.add(Note(of=_of(case)))
         notebook.close()
-        reading = Reading(job.folder / FILE)
+        reading = Reading(folder / FILE)
         notes: list[Note] = []
         started = time.monotonic()
         try:
-            worker = self.process(job, environment)
+            worker = self.process(self._job(case, *places), environment)
             try:
                 ending.code = outlast(worker, started + timeout, lambda: _tell(reading, notes, report))
                 ending.timed_out = ending.code is None
@@ -235,7 +253,7 @@ class Workers:
         finally:
             _tell(reading, notes, report)
             rendering = compose(notes, wall_seconds=time.monotonic() - started, crash=ending.crash(notes))
-            write_plain(job.folder / "rendering.json", rendering)
+            write_plain(folder / "rendering.json", rendering)
         return rendering
 
 

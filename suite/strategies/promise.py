@@ -46,8 +46,9 @@ class Elsewhere(Protocol):
     def start(self) -> None:
         """Get ready, so that no part waits for imports."""
 
-    def run(self, phase: str, part: Callable[[Site], None]) -> None:
-        """Do one part, which must be picklable; a process that dies is an error that names the phase."""
+    def run(self, phase: str, part: Callable[..., None], /, **given: Any) -> None:
+        """Call a function, which its module has by its name, with a site and with plain data as keyword arguments;
+        a process that dies is an error that names the phase."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def strategy(
 
     def made_of(load: Callable[[Site], Any]) -> Strategy:
         name, family = load.__name__.replace("_", "-"), load.__module__.rpartition(".")[2]
-        # The module's name now holds the Strategy; a worker finds the function in it when a case is unpickled.
+        # The module's name now holds the Strategy; a worker finds the function in it by this one.
         load.__qualname__ += ".load"
         return Strategy(name, family, _first_line(load), load, promise, Requirements(needs), slow, gpus)
 

@@ -31,17 +31,13 @@ def staged(site: Site) -> Any:
 @strategy(approximates="full", less_memory_than="full", effects=(Apart(), HALF, SHORT), needs=(FLOAT16,))
 def staged_as_published(site: Site) -> Any:
     """Encoders first, then the rest, in float16 and with 256 tokens: the lines of the published guide."""
-    import torch
-
-    return Staged(site, settings={"dtype": torch.float16}, asked={"max_sequence_length": 256}, together=True)
+    return Staged(site, dtype="float16", asked={"max_sequence_length": 256}, together=True)
 
 
 @strategy(approximates="full", less_memory_than="full", effects=(Apart(), HALF), needs=(FLOAT16,))
 def staged_float16(site: Site) -> Any:
     """As staged, in float16: one of the two settings of the published guide."""
-    import torch
-
-    return Staged(site, settings={"dtype": torch.float16})
+    return Staged(site, dtype="float16")
 
 
 @strategy(approximates="full", less_memory_than="full", effects=(Apart(), SHORT, Stored(SUBJECT_DTYPE, spared=True)))
@@ -78,13 +74,13 @@ class Pictures:
 
 
 Results = dict[str, Any]
-Stage = Callable[[Site, dict[str, Any], dict[str, Any]], Results]  # site, settings of the pipeline, arguments
+Stage = Callable[[Site, str | None, dict[str, Any]], Results]  # site, dtype in place of the subject's, arguments
 
 
-def here(stage: Stage, site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> Results:
+def here(stage: Stage, site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
     """Run a stage in this process, and leave nothing of it behind."""
     try:
-        return stage(site, settings, arguments)
+        return stage(site, dtype, arguments)
     finally:
         free()
 
@@ -94,10 +90,10 @@ class Staged:
     """Called like the pipeline itself, it runs one stage after another and hands tensors on."""
 
     site: Site
-    settings: dict[str, Any] = field(default_factory=dict)  # of every pipeline: dtype
+    dtype: str | None = None  # in place of the subject's
     asked: dict[str, Any] = field(default_factory=dict)  # in place of what the shot asks: max_sequence_length
     together: bool = False  # one pipeline denoises and decodes
-    run: Callable[[Stage, Site, dict[str, Any], dict[str, Any]], Results] = here
+    run: Callable[[Stage, Site, str | None, dict[str, Any]], Results] = here
 
     def __call__(self, **arguments: Any) -> Pictures:
         arguments = arguments | self.asked
@@ -109,36 +105,36 @@ class Staged:
         return Pictures(**self.do(decode, size | self.do(denoise, arguments)))
 
     def do(self, stage: Stage, arguments: dict[str, Any]) -> Results:
-        return self.run(stage, self.site, self.settings, arguments)
+        return self.run(stage, self.site, self.dtype, arguments)
 
 
-def encode(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> Results:
+def encode(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
     """The embeddings of the prompts, repeated for each picture per prompt as the pipeline itself repeats them."""
     import torch
 
-    pipe = pipeline_of(site, site.subject.encoders, settings)
+    pipe = pipeline_of(site, site.subject.encoders, dtype)
     with torch.no_grad():
         found = pipe.encode_prompt(prompt_2=None, **arguments)
     by_name = dict(zip(site.subject.encodes, found, strict=True))
     return {name: by_name[name] for name in site.subject.embeddings}
 
 
-def denoise(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> Results:
+def denoise(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
     """The latents after the last step, still packed."""
-    pipe = pipeline_of(site, (site.subject.denoiser,), settings)
+    pipe = pipeline_of(site, (site.subject.denoiser,), dtype)
     return {"latents": pipe(output_type="latent", **arguments).images}
 
 
-def finish(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> Results:
+def finish(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
     """The pictures, denoised and decoded by one pipeline without encoders."""
-    return {"images": pipeline_of(site, (site.subject.denoiser, "vae"), settings)(**arguments).images}
+    return {"images": pipeline_of(site, (site.subject.denoiser, "vae"), dtype)(**arguments).images}
 
 
-def decode(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> Results:
+def decode(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
     """The pictures, by the lines that diffusers documents for latents decoded apart."""
     import torch
 
-    pipe = pipeline_of(site, ("vae",), settings)
+    pipe = pipeline_of(site, ("vae",), dtype)
     side = pipe.default_sample_size * pipe.vae_scale_factor
     height, width = (arguments.get(name) or side for name in ("height", "width"))
     with torch.no_grad():
@@ -148,10 +144,12 @@ def decode(site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> R
     return {"images": pipe.image_processor.postprocess(decoded, output_type="pil")}
 
 
-def pipeline_of(site: Site, names: tuple[str, ...], settings: dict[str, Any]) -> Any:
+def pipeline_of(site: Site, names: tuple[str, ...], dtype: str | None) -> Any:
     """The subject's pipeline with some of its weights only, on the device and under the probe's eyes."""
+    import torch
+
     left_out = {name: None for name in weighty(site.folder) if name not in names}
-    pipe = site.pipeline(**left_out, **settings).to(site.device)
+    pipe = site.pipeline(dtype=getattr(torch, dtype) if dtype else None, **left_out).to(site.device)
     site.watch(pipe)
     return pipe
 
@@ -170,32 +168,25 @@ def free() -> None:
 STAGES: dict[str, Stage] = {stage.__name__: stage for stage in (encode, denoise, decode)}
 
 
-def in_process(stage: Stage, site: Site, settings: dict[str, Any], arguments: dict[str, Any]) -> Results:
+def in_process(stage: Stage, site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
     """Run a stage in a process of its own: tensors go there, and come back, in files."""
     from safetensors.torch import load_file
 
     assert site.elsewhere is not None
     folder = Path(tempfile.mkdtemp(prefix=f"{stage.__name__}-", dir=site.scratch))
     plain = write_tensors(arguments, folder / "given.safetensors")
-    site.elsewhere.run(stage.__name__, Part(stage.__name__, settings, plain, folder))
+    given = {"stage": stage.__name__, "dtype": dtype, "plain": plain, "folder": str(folder)}
+    site.elsewhere.run(stage.__name__, from_files, **given)
     return as_results(load_file(folder / "gives.safetensors", device=site.device))
 
 
-@dataclass(frozen=True)
-class Part:
-    """What the process of a stage is told to do."""
+def from_files(site: Site, *, stage: str, dtype: str | None, plain: dict[str, Any], folder: str) -> None:
+    """A stage in the process of its own; `plain` are the arguments that are not tensors."""
+    from safetensors.torch import load_file
 
-    stage: str
-    settings: dict[str, Any]
-    plain: dict[str, Any]  # the arguments that are not tensors
-    folder: Path
-
-    def __call__(self, site: Site) -> None:
-        from safetensors.torch import load_file
-
-        tensors = load_file(self.folder / "given.safetensors", device=site.device)
-        results = STAGES[self.stage](site, self.settings, {**self.plain, **as_results(tensors)})
-        write_tensors(results, self.folder / "gives.safetensors")
+    tensors = load_file(Path(folder, "given.safetensors"), device=site.device)
+    results = STAGES[stage](site, dtype, {**plain, **as_results(tensors)})
+    write_tensors(results, Path(folder, "gives.safetensors"))
 
 
 def write_tensors(arguments: dict[str, Any], file: Path) -> dict[str, Any]:

@@ -25,19 +25,14 @@ from suite.subjects.subject import Subject  # noqa: E402
 SUBJECT = Subject("small", "a small pipeline", "folder:.", ())
 
 
-@dataclass(frozen=True)
-class Encodes:
+def encodes(site: Site, *, beside: int = 0) -> None:
     """Encodes a prompt, and allocates so much memory beside."""
-
-    beside: int = 0
-
-    def __call__(self, site: Site) -> None:
-        pipe = site.pipeline(transformer=None, vae=None)
-        site.watch(pipe)
-        held = bytearray(os.urandom(1)) * self.beside
-        with torch.no_grad():
-            pipe.encode_prompt("a red circle", None, max_sequence_length=64)
-        del held
+    pipe = site.pipeline(transformer=None, vae=None)
+    site.watch(pipe)
+    held = bytearray(os.urandom(1)) * beside
+    with torch.no_grad():
+        pipe.encode_prompt("a red circle", None, max_sequence_length=64)
+    del held
 
 
 def kills_itself(site: Site) -> None:
@@ -87,7 +82,7 @@ def place(server: Elsewhere) -> Place:
 
 def test_what_a_part_saw_arrives(place: Place) -> None:
     """Fingerprints, components, counts and seconds are as if it had been done here."""
-    place.elsewhere.run(ENCODE, Encodes())
+    place.elsewhere.run(ENCODE, encodes)
     prints, durations = place.probe.end()
     inventory = place.probe.inventory()
     assert T5 in {print_.stage for print_ in prints}
@@ -99,11 +94,11 @@ def test_what_a_part_saw_arrives(place: Place) -> None:
 
 def test_the_memory_of_a_part_is_its_own(place: Place) -> None:
     """A part that allocates more than anybody held before is charged with it, in its phase."""
-    place.elsewhere.run(ENCODE, Encodes())
+    place.elsewhere.run(ENCODE, encodes)
     before = place.probe.meter.memory().peak("host", (ENCODE,))
     assert before is not None
     beside = before + 500_000_000  # this process counts too, and it may hold what other tests have left
-    place.elsewhere.run(ENCODE, Encodes(beside=beside))
+    place.elsewhere.run(ENCODE, encodes, beside=beside)
     after = place.probe.meter.memory().peak("host", (ENCODE,))
     assert after is not None
     assert beside < after < beside + before + 200_000_000
@@ -147,5 +142,5 @@ def test_after_a_death_the_next_part_works(place: Place) -> None:
     """The server survives what its children do."""
     with pytest.raises(PartDied):
         place.elsewhere.run(DENOISE, kills_itself)
-    place.elsewhere.run(ENCODE, Encodes())
+    place.elsewhere.run(ENCODE, encodes)
     assert T5 in {print_.stage for print_ in place.probe.end()[0]}

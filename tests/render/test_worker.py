@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-import pickle
-import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from suite.render import worker
-from suite.render.elsewhere import PartDied, PartJob
-from suite.render.worker import Job, Warnings, crash_of, kind_of, packed
+from suite.render import elsewhere, worker
+from suite.render.elsewhere import PartDied
+from suite.render.jobs import CaseJob, PartJob, name_of
+from suite.render.worker import Warnings, crash_of, kind_of
 from suite.rendering import LOAD, Crash, Inventory, Picture
 from tests.render import making
 
@@ -87,8 +87,10 @@ def test_a_limit_of_the_gpu_is_not_blamed_for_anything_else(error: BaseException
     assert "limit" not in crash.sentence
 
 
-@pytest.mark.parametrize("path", ["worker", "elsewhere"])
-def test_a_process_is_capped_before_it_can_allocate(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("module", [worker, elsewhere])
+def test_a_process_is_capped_before_it_can_allocate(
+    module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The meter, which wakes the GPU, comes after the cap; the strategy and its parts come later still."""
     limits: list[int | None] = []
 
@@ -100,38 +102,19 @@ def test_a_process_is_capped_before_it_can_allocate(path: str, tmp_path: Path, m
 
     monkeypatch.setattr("suite.render.forkserver.standby", lambda: None)
     for name in ("import_libraries", "quieten", "Warnings", "settle"):
-        monkeypatch.setattr(f"suite.render.{path}.{name}", lambda *_: None)
-    monkeypatch.setattr(f"suite.render.{path}.cap", limits.append)
+        monkeypatch.setattr(f"{module.__name__}.{name}", lambda *_: None)
+    monkeypatch.setattr(f"{module.__name__}.cap", limits.append)
     monkeypatch.setattr("suite.render.meter.Meter", wake)
     whole = replace(job(tmp_path), vram_limit=5)
-    part = PartJob(making.raises, LOAD, whole.case.subject, "cpu", *[tmp_path] * 3, "one", 0, Inventory({}), 5)
+    part = PartJob(whole.load, {}, LOAD, whole.subject, "cpu", *[tmp_path] * 3, "one", 0, Inventory({}), 5)
     with pytest.raises(Woken):
-        (whole if path == "worker" else part).work(lambda note: None)
+        module.work(whole if module is worker else part, lambda note: None)
     assert limits == [5]
 
 
-def job(tmp_path: Path, *, device: str = "cpu", takes: int | None = None) -> Job:
-    case = making.case(making.full, making.ONE, making.FOUR, device=device)
-    return Job(case, tmp_path, tmp_path, tmp_path, takes)
-
-
-@pytest.mark.parametrize(
-    ("device", "takes", "expected"),
-    [("cpu", None, [2, 1]), ("cuda", None, [2, 2]), ("cpu", 3, [3, 3]), ("cuda", 1, [1, 1])],
-)
-def test_how_often_each_shot_is_rendered(tmp_path: Path, device: str, takes: int | None, expected: list[int]) -> None:
-    """As asked; else twice on a GPU, and on a CPU twice the first."""
-    asked = job(tmp_path, device=device, takes=takes)
-    assert [asked.takes_of(number) for number in (0, 1)] == expected
-
-
-def test_a_packed_job_names_its_folder_before_anything_is_imported(tmp_path: Path) -> None:
-    """The log must be there when the strategy's own module cannot be imported."""
-    surroundings, folder, inner = pickle.loads(packed(job(tmp_path), {"A": "1"}))
-    assert folder == str(tmp_path)
-    assert surroundings["environment"] == {"A": "1"}
-    assert surroundings["path"] == sys.path
-    assert pickle.loads(inner) == job(tmp_path)
+def job(tmp_path: Path) -> CaseJob:
+    subject = making.case(making.full, making.ONE, making.FOUR).subject
+    return CaseJob(name_of(making.full), subject, "cpu", tmp_path, tmp_path, tmp_path)
 
 
 @pytest.fixture
