@@ -169,6 +169,14 @@ def test_heavy_libraries_are_imported_late(path: Path) -> None:
         assert everywhere & {"pytest", "_pytest"} == set()
 
 
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_pickled(path: Path) -> None:
+    """What is read with pickle can run code, so nothing is: neither by itself nor by a library that would."""
+    found = {name.partition(".")[0] for name in imports(path, nested=True)}
+    assert found & {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"} == set()
+    assert re.findall(r"torch\.(?:load|save)\(|allow_pickle=True|weights_only=False", path.read_text()) == []
+
+
 def test_judging_needs_no_torch() -> None:
     """The command line, the judge and the report can be imported where torch and diffusers are not installed."""
     code = (

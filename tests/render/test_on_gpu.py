@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -104,37 +103,45 @@ def test_the_gpus_own_crashes_have_their_kinds(workers: Workers, tmp_path: Path)
 
 
 LIMIT = 2 * 10**9
+MORE, LESS = LIMIT + (64 << 20), LIMIT - (64 << 20)
 
 
-@dataclass(frozen=True)
-class Takes:
-    """Takes so many bytes at once, here or in a process of its own, and gives up when it has them."""
+def takes(site: Any, *, size: int) -> Any:
+    """Takes so many bytes at once, and gives up when it has them."""
+    import torch
 
-    size: int
-    apart: bool = False
-    __name__ = "takes"
-
-    def __call__(self, site: Any) -> Any:
-        import torch
-
-        if self.apart:
-            return site.elsewhere.run(DENOISE, Takes(self.size))
-        torch.empty(self.size, dtype=torch.uint8, device="cuda")
-        raise ValueError("it had them")
+    torch.empty(size, dtype=torch.uint8, device="cuda")
+    raise ValueError("it had them")
 
 
-@pytest.mark.parametrize("apart", [False, True])
-def test_more_than_the_limit_is_out_of_memory_that_names_it(apart: bool, tmp_path: Path) -> None:
+def takes_more(site: Any) -> Any:
+    takes(site, size=MORE)
+
+
+def takes_less(site: Any) -> Any:
+    takes(site, size=LESS)
+
+
+def takes_more_apart(site: Any) -> Any:
+    site.elsewhere.run(DENOISE, takes, size=MORE)
+
+
+def takes_less_apart(site: Any) -> Any:
+    site.elsewhere.run(DENOISE, takes, size=LESS)
+
+
+@pytest.mark.parametrize("more, less", [(takes_more, takes_less), (takes_more_apart, takes_less_apart)])
+def test_more_than_the_limit_is_out_of_memory_that_names_it(more: Any, less: Any, tmp_path: Path) -> None:
     """In the worker and in the process of a stage; what is less than the limit can be had in both."""
-    for size, kind, sentence in (
-        (LIMIT + (64 << 20), "out of memory", "out of memory under the limit of 2.00 GB: OutOfMemoryError: "),
-        (LIMIT - (64 << 20), "exception", "ValueError: it had them"),
+    for load, kind, sentence in (
+        (more, "out of memory", "out of memory under the limit of 2.00 GB: OutOfMemoryError: "),
+        (less, "exception", "ValueError: it had them"),
     ):
         with Workers(vram_limit=LIMIT) as limited:
-            case = making.case(Takes(size, apart), device="cuda")
+            case = making.case(load, device="cuda")
             found = limited.render(case, tmp_path / kind, source=tmp_path, timeout=300)
         assert found.crash is not None
-        stage = "PartDied: the process for the stage 'denoise' died: " if apart else ""
+        stage = "PartDied: the process for the stage 'denoise' died: " if more is takes_more_apart else ""
         assert found.crash.kind == kind, found.crash
         assert found.crash.sentence.startswith(stage + sentence)
         assert found.crash.limit == (LIMIT if kind == "out of memory" else None)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from suite.files import read_plain
 from suite.pictures import hash_of, read_png
-from suite.render.workers import SPAWN, Workers
+from suite.render.workers import FORK, SPAWN, Workers
 from suite.rendering import DENOISE, LOAD, PHASES, STAGES, Rendering
 from tests.render import making
 
@@ -257,7 +259,22 @@ def test_a_strategy_that_cannot_be_sent_is_a_crash(render: Any) -> None:
 
     crash = render(nested).crash
     assert crash.kind == "exception"
-    assert crash.sentence.startswith("the worker could not be started: ")
+    assert crash.sentence.startswith("the worker could not be started: Refusal: tests.render.test_workers:")
+
+
+@pytest.mark.parametrize("start", [FORK, SPAWN])
+def test_a_strategy_that_cannot_be_imported_there_is_a_crash(tmp_path: Path, monkeypatch: Any, start: str) -> None:
+    """However the worker starts, it says which function is missing, and its log has the traceback."""
+    gone = ModuleType("gone")
+    exec("def load(site): pass", gone.__dict__)
+    monkeypatch.setitem(sys.modules, "gone", gone)  # here it can be imported, elsewhere it cannot
+    with Workers(start=start) as workers:
+        crash = workers.render(making.case(gone.load), tmp_path / "case", source=tmp_path, timeout=120).crash
+    assert crash is not None
+    assert (crash.kind, crash.phase) == ("exception", None)
+    told = "Refusal: gone:load cannot be imported: ModuleNotFoundError: No module named 'gone'"
+    assert crash.sentence == told
+    assert (tmp_path / "case" / "log.txt").read_text().endswith(f"{told.removeprefix('Refusal')[2:]}\n")
 
 
 def test_a_fork_server_that_dies_is_replaced_by_spawning(tmp_path: Path, miniature_folder: Path) -> None:
