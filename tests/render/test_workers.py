@@ -15,6 +15,7 @@ import pytest
 
 from suite.files import read_plain
 from suite.pictures import hash_of, read_png
+from suite.render.determinism import ENVIRONMENT
 from suite.render.workers import FORK, SPAWN, Workers
 from suite.rendering import DENOISE, LOAD, PHASES, STAGES, Rendering
 from tests.render import making
@@ -293,3 +294,10 @@ def test_the_case_sees_the_environment_and_folder_of_the_parent(render: Any, mon
     monkeypatch.setenv("PYTHONHASHSEED", "7")
     monkeypatch.setenv("FLUXGATE_TOLD", str(os.getpid()))
     assert render(making.full, source=tmp_path / "nowhere").determinism["PYTHONHASHSEED"] == "7"
+
+
+def test_a_case_runs_under_the_settings_that_determinism_needs(render: Any, monkeypatch: Any, tmp_path: Path) -> None:
+    """Where the parent does not say otherwise, although the worker's environment is the parent's."""
+    name = "CUBLAS_WORKSPACE_CONFIG"
+    monkeypatch.delenv(name, raising=False)
+    assert render(making.full, source=tmp_path / "nowhere").determinism[name] == ENVIRONMENT[name]
