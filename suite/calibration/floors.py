@@ -36,7 +36,9 @@ class Side:
     def value(self, badness: float) -> float:
         """The value that is so bad."""
         scaled = -badness if self.floor else badness
-        return math.exp(scaled) if self.ratios else scaled
+        if not self.ratios:
+            return scaled
+        return math.exp(scaled) if scaled > math.log(LEAST) else 0.0
 
 
 SSIM_FLOOR, FLIP_CEILING = Side(SSIM, floor=True), Side(FLIP, floor=False)

@@ -34,13 +34,19 @@ def test_calibrate_measures_what_lies_between_runs(
 
 
 def test_calibrate_measures_what_threads_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_exists: None) -> None:
-    """--portability renders `full` again with other settings of the processor, here with one thread."""
+    """--portability renders a case again with other settings of the processor, here with one thread."""
     variants = {portability.AS_IT_IS: {}, "1 thread": portability.VARIANTS["1 thread"]}
     monkeypatch.setattr(portability, "VARIANTS", variants)
-    monkeypatch.setattr(portability, "DTYPES", ("bfloat16",))
-    assert main(["calibrate", f"--runs={tmp_path}", "--subject=tiny", "--portability"]) == 0
+    arguments = ["calibrate", f"--runs={tmp_path}", "--subject=tiny", "--portability"]
+    assert main([*arguments, "--strategy=full"]) == 0
     (table,) = tmp_path.glob("*/calibration/tiny-portability.md")
-    assert "| bfloat16 | 1 thread |" in table.read_text()
+    assert "| `full` | 1 thread |" in table.read_text()
+
+
+def test_portability_is_asked_of_some_strategies_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The others reproduce one of them, or are as far from it on any machine."""
+    assert main(["calibrate", f"--runs={tmp_path}", "--portability", "--strategy=nf4"]) == USAGE
+    assert "there is: full, full-float32" in capsys.readouterr().err
 
 
 def _strategies_in(run: Path) -> list[str]:
