@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +35,7 @@ MEASURES = (SSIM, FLIP, MEAN_DIFFERENCE, MAXIMUM_DIFFERENCE, CHANGED, GAIN, COLO
 
 ALLOCATED, HOST = "allocated", "host"  # figures of memory: torch's on the GPU, the worker's own resident memory
 
+CPU = "cpu-"  # how the id of a machine without a GPU begins
 FULL = "full"  # the reference of all
 WHOLE = "whole"  # beside the phases: the largest of them
 
@@ -128,18 +130,25 @@ class LimitsFile:
 def for_case(store: Path, machine: str, subject: Subject, strategy: str) -> CaseLimits:
     """Every limit that is known for a case on a machine; the portable ones stand in for what was not measured on it."""
     files = [file for place in (machine, baselines.PORTABLE) if (file := read_limits(store, place, subject.name))]
-    found = next((file.strategies[strategy] for file in files if strategy in file.strategies), NOTHING)
+    every = (file.strategies[strategy] for file in files if strategy in file.strategies)
+    found = next((one for one in every if _of_its_kind(one.likeness, machine)), NOTHING)
     own = baselines.read_case(store, machine, subject.name, strategy)
     return CaseLimits(
         likeness=found.likeness,
         overall=found.overall,
-        drift=next((bands for file in files if (bands := file.drift_of(strategy))), {}),
+        drift=next((bands for file in files if _of_its_kind(bands := file.drift_of(strategy), machine)), {}),
         memory=memory_bands(own.case, subject) if own else {},
         host=_host_band(own.case) if own else None,
         gives_back=_held_band(own.case) if own else None,
         published=published(subject, strategy),
         unseparated=found.unseparated,
     )
+
+
+def _of_its_kind(bands: Mapping[str, Band], machine: str) -> bool:
+    """Whether bands were measured on a CPU for a CPU, or on a GPU for a GPU: neither says anything about the other."""
+    limits = [limit for band in bands.values() for limit in (band.floor, band.ceiling) if limit]
+    return any((limit.machine or machine).startswith(CPU) == machine.startswith(CPU) for limit in limits)
 
 
 def read_limits(store: Path, machine: str, subject: str) -> LimitsFile | None:

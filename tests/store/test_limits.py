@@ -175,6 +175,16 @@ def test_what_a_machine_did_not_measure_comes_from_the_portable_limits(tmp_path:
     assert limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor == limit(0.8)
 
 
+@pytest.mark.parametrize(("machine", "there"), [("cpu-avx2-torch1.0", True), (MACHINE.id, False)])
+def test_what_cpus_do_says_nothing_about_gpus(tmp_path: Path, machine: str, there: bool) -> None:
+    """Portable limits that were measured on a CPU stand in on another CPU, and not on a GPU."""
+    band = Band(floor=replace(limit(0.8), machine="cpu-avx512-torch1.0"))
+    found = Likenesses({"ssim": band}, {}, ())
+    sealed(tmp_path, LimitsFile("tiny", "portable", {"nf4": found}, {"full": {"ssim": band}}))
+    of_case = limits.for_case(tmp_path, machine, SUBJECT, "nf4")
+    assert (bool(of_case.likeness), bool(of_case.drift)) == (there, there)
+
+
 def test_a_strategy_drifts_like_full_unless_it_was_measured_itself() -> None:
     """Its own bands come first."""
     file = file_for(MACHINE.id, 0.9)

@@ -102,7 +102,7 @@ def _portable(evidence: Evidence, accepted: Baseline) -> Answer:
         return differing(evidence, BASELINE, unlike, lead=lead, gone=None, then=then)
     numbers = numbers_of(pairs)
     said = f"The least like the portable pictures is {figures.likeness(worst(known(pairs)).ssim)} like its own"
-    if not _measured_on_such_a_machine(evidence):
+    if not evidence.limits.drift:
         return unsupported(f"How far machines like this one lie apart was not measured. {said}.", numbers=numbers)
     found = breach(pairs, evidence.limits.drift)
     if found is None or found.pair is None:
@@ -110,12 +110,6 @@ def _portable(evidence: Evidence, accepted: Baseline) -> Answer:
     who = sentence_case(picture_name(evidence.case, found.pair.shot, found.pair.index))
     lead = f"Changed: {who} is further from the portable picture than other machines are: {found.sentence}."
     return about(evidence, BASELINE, found.pair, lead=lead, gone=None, then=then, numbers=numbers, limit=found.limit)
-
-
-def _measured_on_such_a_machine(evidence: Evidence) -> bool:
-    """Whether the drift comes from a machine of this kind: what CPUs do to a picture says nothing about GPUs."""
-    limits = [limit for band in evidence.limits.drift.values() for limit in (band.floor, band.ceiling) if limit]
-    return any((limit.machine or "").startswith("cpu") != evidence.gpu for limit in limits)
 
 
 def _nearest(evidence: Evidence, accepted: Baseline, key: tuple[str, int]) -> Pair:
