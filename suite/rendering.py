@@ -149,6 +149,7 @@ class Rendering:
     determinism: dict[str, str]
     wall_seconds: float  # of the whole worker, as the parent saw it
     crash: Crash | None = None
+    draws: dict[str, tuple[float, ...]] = field(default_factory=dict)  # dtype -> noise that torch draws in it
     schema: int = SCHEMA
 
     @property

@@ -11,6 +11,7 @@ from suite.calibration.floors import Finding, Origin, Sample, Samples
 from suite.calibration.variations import Asked, Extent, asked
 from suite.cases import Case
 from suite.files import write_plain, write_whole
+from suite.judge import noise
 from suite.judge.likeness import compare, mismatch
 from suite.pictures import Pixels
 from suite.rendering import Rendering
@@ -84,6 +85,10 @@ def _of_subject(
         expected = of(reference, plan.shots if reference.id in names else plan.legal) if reference else None
         rougher = of(coarse, plan.legal[: extent.controls]) if coarse else None
         if expected is None or actual is None:
+            continue
+        ours, theirs = noise.dtype_of(case), subject.dtype
+        if noise.apart(actual.rendering.draws, ours, expected.rendering.draws, theirs):
+            report(f"{case.id}: no limits, this torch draws other noise in {ours} than in {theirs}")
             continue
         samples = measure(case, plan, expected, actual, rougher, few=extent.controls)
         write_plain(run.folder / FOLDER / f"{case.id}.json", samples)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from suite import figures
+from suite.judge import noise
 from suite.judge.comparison import pair_up
 from suite.judge.evidence import Rendered
 from suite.judge.likeness import average, worst
@@ -15,6 +16,8 @@ from suite.judge.verdict import Verdict
 from suite.rendering import STAGES, Fingerprint, Rendering
 from suite.strategies.promise import Strategy
 from suite.strategies.staging import PUBLISHED, Settings
+
+FLOAT16 = "float16"
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,15 @@ def _of_subject(
             moved.append(found)
         else:
             untold[setting] = (found or told.get(case_id) or "it was not rendered in this run").rstrip(".")
-    return Findings(subject, reference, tuple(moved), _sentence(settings, moved, untold))
+    return Findings(subject, reference, tuple(moved), _sentence(settings, moved, untold) + _of_noise(against))
+
+
+def _of_noise(reference: Rendered | None) -> str:
+    """What float16 would have changed beside the arithmetic, with this release of torch."""
+    draws = reference.rendering.draws if reference else {}
+    if not noise.apart(draws, FLOAT16, draws, "bfloat16"):
+        return ""
+    return " All started from the same noise; from the same seed, this torch would draw other numbers in float16."
 
 
 def _moved(setting: str, strategy: Strategy, ours: Rendered | None, against: Rendered | None) -> Moved | str | None:

@@ -41,6 +41,10 @@ NOTED = (
 )
 
 
+DRAWN = ("float32", "float16", "bfloat16")
+DRAWS = 16  # numbers; torch draws fewer by other code
+
+
 def settle(device: str) -> dict[str, str]:
     """Make the same call give the same pixels on this machine, and say how."""
     import torch
@@ -55,6 +59,19 @@ def settle(device: str) -> dict[str, str]:
     # are to be measured. Whether they repeat themselves is asked of every case.
     torch.manual_seed(0)  # for a strategy that draws a number although nobody asked it to
     return {**_settings(torch), **noted_environment(), "device": device, "generator": "cpu"}
+
+
+def draws() -> dict[str, tuple[float, ...]]:
+    """What a CPU's generator draws first in each dtype. Releases of torch differ in whether these are the same numbers,
+    and pictures that start from other numbers are other pictures."""
+    import torch
+
+    found = {}
+    for dtype in DRAWN:
+        seeded = torch.Generator("cpu").manual_seed(0)
+        noise = torch.randn(DRAWS, generator=seeded, dtype=getattr(torch, dtype))
+        found[dtype] = tuple(round(value, 2) for value in noise.tolist())
+    return found
 
 
 def _cpu_threads() -> int:

@@ -38,6 +38,7 @@ class Note:
     durations: tuple[Duration, ...] = ()
     warnings: tuple[str, ...] = ()
     determinism: dict[str, str] | None = None
+    draws: dict[str, tuple[float, ...]] | None = None
     inventory: Inventory | None = None
     memory: Memory | None = None
     crash: Crash | None = None
@@ -107,4 +108,5 @@ def compose(notes: Iterable[Note], *, wall_seconds: float, crash: Crash | None) 
         determinism=next((note.determinism for note in notes if note.determinism), {}),
         wall_seconds=wall_seconds,
         crash=crash,
+        draws=next((note.draws for note in notes if note.draws), {}),
     )

@@ -24,7 +24,7 @@ import numpy as np
 from suite.amounts import amount
 from suite.files import write_whole
 from suite.pictures import hash_of
-from suite.render.determinism import ENVIRONMENT, settle
+from suite.render.determinism import ENVIRONMENT, draws, settle
 from suite.render.jobs import CaseJob, Job, function_named, unpacked
 from suite.render.notes import FILE, Note, Notebook
 from suite.render.share import cap
@@ -136,7 +136,7 @@ def work(job: CaseJob, note: Callable[[Note], None]) -> None:
     link = standby()  # now: a process with a GPU, or with the meter's threads, must not be forked
     heard = Warnings()
     quieten()
-    note(Note(determinism=settle(job.device)))
+    note(Note(determinism=settle(job.device), draws=draws()))
     cap(job.vram_limit)
     meter = Meter(job.device)
     probe = Probe(job.subject, meter=meter, announce=lambda phase: note(Note(phase=phase or "")))

@@ -68,6 +68,7 @@ class AcceptedCase:
     seconds: dict[str, tuple[float, ...]]  # phase -> seconds, once per run
     accepted: Acceptance
     levels: dict[str, tuple[float, ...]] = field(default_factory=dict)  # shot -> the noise levels it went through
+    draws: dict[str, tuple[float, ...]] = field(default_factory=dict)  # dtype -> noise that torch draws in it
     schema: int = SCHEMA
 
     def shot_of(self, shot: str, index: int) -> AcceptedShot | None:

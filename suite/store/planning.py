@@ -177,6 +177,7 @@ def _with(plan: Plan, rendering: Rendering, act: _Act) -> Plan:
         held_after=_joined(old.held_after if old else (), rendering.memory.held_after if rendering.memory else None),
         seconds=_seconds(old, rendering),
         levels=rendering.levels(),
+        draws=rendering.draws,
         accepted=_acceptance(act),
     )
     changes = list(comparing.words(old, new)) + memory_words + list(_pictures_words(baseline, rendering, owner, act))

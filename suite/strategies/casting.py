@@ -17,12 +17,17 @@ CAST = (
 )
 
 
-@strategy(approximates="full", effects=(Stored("float32"),), needs=(Twice("float32 takes twice the memory"),))
+@strategy(
+    approximates="full",
+    effects=(Stored("float32"),),
+    needs=(Twice("float32 takes twice the memory"),),
+    noise="float32",  # the same with every release of torch
+)
 def full_float32(site: Site) -> Any:
     """Everything on the device in float32: twice as large, and nearly the same to the pixel on every machine."""
     import torch
 
-    return site.pipeline(dtype=torch.float32).to(site.device)
+    return site.pipeline(dtype=torch.float32, noise=torch.float32).to(site.device)
 
 
 @strategy(approximates="full", less_memory_than="full", effects=CAST)

@@ -74,12 +74,16 @@ class Site:
 
         return getattr(diffusers, self.subject.pipeline)
 
-    def pipeline(self, *, folder: Path | None = None, dtype: Any = None, **components: Any) -> Any:
-        """The subject's pipeline, with some components or settings replaced, still on the CPU."""
+    def pipeline(self, *, folder: Path | None = None, dtype: Any = None, noise: Any = None, **components: Any) -> Any:
+        """The subject's pipeline, with some components or settings replaced, still on the CPU; whatever its dtype, it
+        starts from the noise that the subject's dtype draws, if not from another's."""
         import diffusers
 
         settings = {**dtype_setting(diffusers, dtype or self.dtype), "use_safetensors": True, **components}
-        return self.pipeline_class.from_pretrained(folder or self.folder, **settings)
+        pipe = self.pipeline_class.from_pretrained(folder or self.folder, **settings)
+        if (noise or self.dtype) != (dtype or self.dtype):
+            start_from(pipe, noise or self.dtype)
+        return pipe
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ class Strategy:
         [Subject, Machine, Stack], str | None
     ]  # the reason why it cannot run here, found before rendering
     slow: bool = False  # leaves the long shots out
+    noise: str | None = None  # the dtype that its noise is drawn in, if not the subject's
     gpus: int = 1  # how many it must see
 
 
@@ -107,6 +112,7 @@ def strategy(
     effects: tuple[Effect, ...] = (),
     needs: tuple[Need, ...] = (),
     slow: bool = False,
+    noise: str | None = None,
     gpus: int = 1,
 ) -> Callable[[Callable[[Site], Any]], Strategy]:
     """Make a strategy of the function that loads it: its name, its docstring and its file say the rest."""
@@ -116,9 +122,26 @@ def strategy(
         name, family = load.__name__.replace("_", "-"), load.__module__.rpartition(".")[2]
         # The module's name now holds the Strategy; a worker finds the function in it by this one.
         load.__qualname__ += ".load"
-        return Strategy(name, family, _first_line(load), load, promise, Requirements(needs), slow, gpus)
+        return Strategy(name, family, _first_line(load), load, promise, Requirements(needs), slow, noise, gpus)
 
     return made_of
+
+
+def start_from(pipe: Any, dtype: Any) -> None:
+    """Let a pipeline draw its noise in another dtype than its own: some releases of torch give each dtype other numbers
+    for the same seed, and the picture would be another one."""
+    import torch
+
+    prepare = pipe.prepare_latents
+
+    def prepared(*given: Any, **named: Any) -> Any:
+        asked = next(value for value in (*given, *named.values()) if isinstance(value, torch.dtype))
+        given = tuple(dtype if isinstance(value, torch.dtype) else value for value in given)
+        named = {name: dtype if isinstance(value, torch.dtype) else value for name, value in named.items()}
+        found = prepare(*given, **named)
+        return tuple(part.to(asked) for part in found) if isinstance(found, tuple) else found.to(asked)
+
+    pipe.prepare_latents = prepared
 
 
 def dtype_setting(library: Any, dtype: Any) -> dict[str, Any]:

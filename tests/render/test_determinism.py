@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from suite.render.determinism import NOTED, noted_environment, settle  # noqa: E402
+from suite.render.determinism import DRAWN, DRAWS, NOTED, draws, noted_environment, settle  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -73,3 +73,13 @@ def test_the_number_of_threads_is_the_same_everywhere(
         assert settle("cpu")["threads"] == str(threads)
     finally:
         torch.set_num_threads(before)
+
+
+def test_draws_are_what_a_generator_gives_in_each_dtype() -> None:
+    """The numbers noted are those that a pipeline with that dtype would start from, rounded."""
+    noted = draws()
+    assert set(noted) == set(DRAWN)
+    for dtype, numbers in noted.items():
+        seeded = torch.Generator("cpu").manual_seed(0)
+        drawn = torch.randn(1, DRAWS, generator=seeded, dtype=getattr(torch, dtype))
+        assert numbers == pytest.approx(drawn[0].tolist(), abs=0.0051)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -87,3 +88,31 @@ def test_memory_is_promised_for_all_phases_unless_said_otherwise() -> None:
 def test_the_dtype_is_given_under_the_releases_own_name(library: str, version: str, name: str) -> None:
     """Newer releases have renamed the argument, and warn of the old name."""
     assert dtype_setting(SimpleNamespace(__name__=library, __version__=version), "bfloat16") == {name: "bfloat16"}
+
+
+def latents_of(pipe: Any, dtype: Any) -> Any:
+    """The noise that a pipeline starts from, and its positions, when asked for them in a dtype."""
+    import torch
+
+    return pipe.prepare_latents(1, 16, 64, 64, dtype, torch.device("cpu"), torch.Generator("cpu").manual_seed(4), None)
+
+
+def test_a_pipeline_in_another_dtype_starts_from_the_subjects_noise(miniature_folder: Path) -> None:
+    """Float32 latents hold the very numbers that bfloat16 draws, and a noise dtype of its own is left alone."""
+    import torch
+
+    subject = Subject("small", "a small pipeline", "folder:.", (), dtype="bfloat16")
+    site = Site(subject, folder=miniature_folder, device="cpu", scratch=miniature_folder, watch=lambda pipe: None)
+    few: dict[str, Any] = {"transformer": None, "text_encoder": None, "text_encoder_2": None}
+    plain, wide, own = (
+        latents_of(site.pipeline(dtype=torch.float32, **few, **noise), asked)
+        for noise, asked in (({}, torch.float32), ({}, torch.bfloat16), ({"noise": torch.float32}, torch.float32))
+    )
+    assert plain[0].dtype == torch.float32
+    assert torch.equal(plain[0], wide[0].float())
+    assert not torch.equal(plain[0], own[0])
+
+
+def test_float32_keeps_noise_of_its_own() -> None:
+    """The one strategy that draws in another dtype than the subject says so, for those who compare its pictures."""
+    assert {one.name: one.noise for one in STRATEGIES if one.noise} == {"full-float32": "float32"}

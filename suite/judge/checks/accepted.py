@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from suite import figures
+from suite.judge import noise
 from suite.judge.comparison import Pair, accepted_source, pair_of, rendered_source
 from suite.judge.evidence import Answer, Evidence, failed, passed, unsupported
 from suite.judge.likeness import IDENTICAL, worst
@@ -97,6 +98,10 @@ def _portable(evidence: Evidence, accepted: Baseline) -> Answer:
     strayed = detour(accepted.case.levels, evidence.rendering.levels(), whose="the accepted picture")
     if strayed:
         return failed(f"Changed: {strayed}. {then}", numbers=numbers_of(pairs))
+    drawn = noise.dtype_of(evidence.case)
+    if noise.apart(evidence.rendering.draws, drawn, accepted.case.draws, drawn):
+        said = f"From the same seed, this torch draws other {drawn} noise than the portable pictures started from"
+        return unsupported(f"{said}.", numbers=numbers_of(pairs))
     if unlike:
         lead = f"{len(unlike)} of {counted(len(pairs), 'picture')} cannot be held against the portable ones: %s."
         return differing(evidence, BASELINE, unlike, lead=lead, gone=None, then=then)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from suite import figures
+from suite.judge import noise
 from suite.judge.comparison import Pair, pair_of, pair_up, rendered_source, stranger
 from suite.judge.evidence import Answer, Evidence, Rendered, crashed, failed, passed, unsupported
 from suite.judge.likeness import worst
@@ -120,6 +121,10 @@ def _approximates(evidence: Evidence, reference: Rendered, pairs: list[Pair]) ->
     if evidence.case.strategy.family in CHANGING and all(pair.identical for pair in pairs):
         said = f"{all_are(len(pairs))} {named}'s, to the pixel: the {evidence.case.strategy.family} did nothing."
         return failed(f"{said} {then}", numbers=numbers_of(pairs))
+    ours, theirs = noise.dtype_of(evidence.case), evidence.case.subject.dtype
+    if noise.apart(evidence.rendering.draws, ours, reference.rendering.draws, theirs):
+        said = f"From the same seed, this torch draws other noise in {ours} than in {theirs}"
+        return unsupported(f"{said}: its pictures are others than {named}'s.", numbers=numbers_of(pairs))
     found = breach(pairs, evidence.limits.likeness, evidence.limits.overall)
     if found:
         return _too_far(evidence, reference, found, pairs)

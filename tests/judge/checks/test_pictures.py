@@ -239,6 +239,21 @@ def test_pictures_that_were_swapped_fail_without_any_floor(tmp_path: Path) -> No
     )
 
 
+def test_other_noise_starts_another_picture(tmp_path: Path) -> None:
+    """Where torch draws other numbers in a strategy's dtype, its pictures are not held against the reference's."""
+    own = replace(promising("wide", "casting", approximates="full"), noise="float32")
+    draws = {"float32": (0.5, 1.0), "bfloat16": (0.5, -1.0)}
+    reference = made(tmp_path, draws=draws)
+    ours = changed(made(tmp_path, "wide", draws=draws), scramble)
+    found = verdict(evidence(tmp_path, own, rendered=ours, reference=reference), PROMISE)
+    assert found.status == UNSUPPORTED
+    assert "this torch draws other noise in float32 than in bfloat16" in found.sentence
+    alike = {"float32": (0.5, 1.0), "bfloat16": (0.5, 1.0)}
+    ours, reference = (replace(one, rendering=replace(one.rendering, draws=alike)) for one in (ours, reference))
+    found = verdict(evidence(tmp_path, own, rendered=ours, reference=reference, limits=floor(0.9)), PROMISE)
+    assert found.status == FAILED
+
+
 def test_a_quantization_that_changes_nothing_fails(tmp_path: Path) -> None:
     """Pictures identical to the reference's prove that nothing was quantized; tiling may change nothing."""
     one = promising("nf4", "quantization", approximates="full")
