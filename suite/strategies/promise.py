@@ -21,6 +21,14 @@ class Effect(Protocol):
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Bytes that a library keeps on the GPU for itself, however often the pipeline is freed, and why."""
+
+    size: int
+    because: str
+
+
+@dataclass(frozen=True)
 class Promise:
     """What a strategy must do. The reference of all promises nothing but to be rendered."""
 
@@ -29,6 +37,7 @@ class Promise:
     less_memory_than: str | None = None  # peak of allocated bytes on a GPU
     less_during: tuple[str, ...] = PHASES  # the phases that the memory promise is about
     effects: tuple[Effect, ...] = ()
+    keeps: Kept | None = None  # what may stay on the GPU beside what stays of the reference
 
     @property
     def reference(self) -> str | None:
@@ -110,13 +119,14 @@ def strategy(
     less_memory_than: str | None = None,
     less_during: tuple[str, ...] = PHASES,
     effects: tuple[Effect, ...] = (),
+    keeps: Kept | None = None,
     needs: tuple[Need, ...] = (),
     slow: bool = False,
     noise: str | None = None,
     gpus: int = 1,
 ) -> Callable[[Callable[[Site], Any]], Strategy]:
     """Make a strategy of the function that loads it: its name, its docstring and its file say the rest."""
-    promise = Promise(reproduces, approximates, less_memory_than, less_during, effects)
+    promise = Promise(reproduces, approximates, less_memory_than, less_during, effects, keeps)
 
     def made_of(load: Callable[[Site], Any]) -> Strategy:
         name, family = load.__name__.replace("_", "-"), load.__module__.rpartition(".")[2]

@@ -21,7 +21,7 @@ from suite.strategies.effects import (
 )
 from suite.strategies.loading import exchange_linears, quantized, reloaded
 from suite.strategies.offloading import IN_LEAVES, STREAMS, grouped, offload_groups, offload_layers
-from suite.strategies.promise import Effect, Site, strategy
+from suite.strategies.promise import Effect, Kept, Site, strategy
 from suite.strategies.requirements import Gpu, Release
 
 BITSANDBYTES = Release("bitsandbytes", "0.46.0", to="quantize")
@@ -69,6 +69,11 @@ def narrow(layer: str, of: Names = LARGE) -> tuple[Effect, ...]:
 
 EIGHT_BITS = narrow("Linear8bitLt")
 OFFLOADED = (Hooked("CpuOffload"), Placed("cpu"))
+# With a stream, groups move parameters and buffers. A 4-bit weight's scales are neither, and stay on the GPU where
+# they were made: 4 bytes beside each 32 of codes, a ninth of what is quantized, and a codebook of 64 bytes a layer.
+ALL_BUT_SCALES = 0.88  # the miniature's denoiser 88.95%, FLUX.1-dev's 88.90%, T5-XXL 95.05%; nothing offloaded: none
+# bitsandbytes keeps the codebook of double quantization for the next weights: functional.name2qmap, made once.
+CODEBOOK = Kept(256 * 4, "bitsandbytes keeps the codebook of double quantization for as long as the process lives")
 
 
 # --- bitsandbytes through the libraries' own loaders
@@ -125,7 +130,7 @@ def nf4_model_offload(site: Site) -> Any:
     reproduces="nf4",
     less_memory_than="nf4",
     less_during=AT_WORK,
-    effects=(*four_bits(), *grouped(leaves=True, stream=True)),
+    effects=(*four_bits(), *grouped(leaves=True, on_cpu=ALL_BUT_SCALES, stream=True)),
     needs=(BITSANDBYTES, LOADER, STREAMS),
 )
 def nf4_group_offload_stream(site: Site) -> Any:
@@ -163,6 +168,7 @@ def nf4_sequential_offload(site: Site) -> Any:
     approximates="full",
     less_memory_than="nf4",
     less_during=AT_WORK,
+    keeps=CODEBOOK,
     effects=four_bits(double=True),
     needs=(BITSANDBYTES, LOADER),
 )

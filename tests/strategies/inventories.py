@@ -117,6 +117,17 @@ def sequentially_offloaded() -> tuple[Change, ...]:
     return (hooked("AlignDevicesHook", LEAVES), placed("meta"), counted(blocks_on_GPU_at_once=1))
 
 
+def shared(on_cpu: float) -> Change:
+    """A share of the quantized components waits on the CPU, the rest stays on the GPU."""
+
+    def change(part: Component) -> Component:
+        size = part.total_bytes
+        places = {"cpu": round(on_cpu * size), "cuda:0": size - round(on_cpu * size)}
+        return replace(part, placement=dict.fromkeys((BEFORE, DURING, AFTER), places))
+
+    return every(change, "transformer", "text_encoder_2")
+
+
 def group_offloaded(*, leaves: bool = False, **switched: str) -> tuple[Change, ...]:
     numbers = LEAVES if leaves else {"transformer": 7, "text_encoder_2": 1, "text_encoder": 1, "vae": 10}
     blocks = counted(blocks_on_GPU_at_once=2 if switched else 1)
@@ -174,7 +185,7 @@ SOUND: dict[str, Inventory] = {
     "nf4-linear": changed(*NF4),
     "nf4-reloaded": changed(*NF4),
     "nf4-model-offload": changed(*NF4, *model_offloaded()),
-    "nf4-group-offload-stream": changed(*NF4, *group_offloaded(leaves=True, **STREAM)),
+    "nf4-group-offload-stream": changed(*NF4, *group_offloaded(leaves=True, **STREAM), shared(0.889)),
     "nf4-group-offload": changed(*NF4, *group_offloaded(leaves=True)),
     "nf4-sequential-offload": changed(*NF4, *sequentially_offloaded()),
     "nf4-double-quant": changed(*four_bits(double="True")),
@@ -290,6 +301,16 @@ GONE: list[tuple[str, Inventory, str]] = [
         "nf4-reloaded",
         changed(*NF4, stored("bfloat16", 1.0, "text_encoder_2")),
         "text_encoder_2: 0.0% of its bytes are quantized, at least 25% are due",
+    ),
+    (
+        "nf4-group-offload-stream",
+        changed(*NF4, *group_offloaded(leaves=True, **STREAM), shared(0.87)),
+        "transformer: 87.0% of its bytes are on cpu before the call, 88% are due",
+    ),
+    (
+        "nf4-group-offload-stream",
+        changed(*NF4, *group_offloaded(leaves=True, **STREAM), shared(0.0)),
+        "transformer: 0.0% of its bytes are on cpu before the call, 88% are due",
     ),
     ("nf4-model-offload", SOUND["nf4"], "transformer: carries 0 CpuOffload hooks, at least 1 are due"),
     (

@@ -121,15 +121,17 @@ def gives_back(evidence: Evidence) -> Answer:
 
 
 def _allowance(evidence: Evidence) -> Limit:
-    """What was measured, else what the reference holds in the same run, else nothing."""
+    """What was measured, else what the reference holds in the same run and what the promise declares, else nothing."""
     band = evidence.limits.gives_back
     if band is not None and band.ceiling is not None:
         return band.ceiling
     reference = evidence.reference.rendering if evidence.reference else None
     held = reference.memory.held_after if reference and reference.memory else None
-    if not reference or not held:
-        return Limit(0.0, "nothing was seen to stay")
-    return Limit(float(held), f"as much as {reference.strategy} holds in the same run")
+    declared = evidence.case.strategy.promise.keeps
+    parts = [(held, f"as much as {reference.strategy} holds in the same run")] if reference and held else []
+    parts += [(declared.size, declared.because)] if declared else []
+    reasons = " and ".join(reason for _, reason in parts)
+    return Limit(float(sum(size for size, _ in parts)), reasons or "nothing was seen to stay")
 
 
 def host(evidence: Evidence) -> Answer:

@@ -9,6 +9,7 @@ from suite.judge.evidence import Evidence
 from suite.judge.verdict import CEILING, CRASHED, FAILED, GIVES_BACK, HOST, LESS, PASSED, UNSUPPORTED
 from suite.rendering import DENOISE, PHASES, Memory, PhaseMemory
 from suite.store.limits import WHOLE, Band, CaseLimits, Limit
+from suite.strategies.promise import Kept
 from tests.judge.made import crashed, evidence, made, promising, verdict, with_rendering
 
 GB = 10**9
@@ -163,6 +164,33 @@ def test_as_much_may_stay_as_was_measured(tmp_path: Path, held: int, status: str
     other = made(tmp_path, "full", memory=memory(held=1000))
     found = verdict(using(tmp_path, memory(held=held), reference=other), GIVES_BACK)
     assert (found.status, "as much as full holds in the same run" in found.sentence) == (status, True)
+
+
+KEEPING = promising("nf4", approximates="full", keeps=Kept(1024, "bitsandbytes keeps a codebook"))
+
+
+@pytest.mark.parametrize(("held", "status"), [(0, PASSED), (1023, PASSED), (1024, PASSED), (1025, FAILED)])
+def test_what_a_library_keeps_may_stay_and_no_byte_more(tmp_path: Path, held: int, status: str) -> None:
+    """The promise declares it, and the sentence names its reason."""
+    found = verdict(with_rendering(evidence(tmp_path, KEEPING), memory=memory(held=held)), GIVES_BACK)
+    assert (found.status, found.limit) == (status, Limit(1024.0, "bitsandbytes keeps a codebook"))
+    assert (" may (bitsandbytes keeps a codebook)" in found.sentence) == (held > 0)
+
+
+@pytest.mark.parametrize(("held", "status"), [(2024, PASSED), (2025, FAILED)])
+def test_what_a_library_keeps_comes_beside_what_the_reference_holds(tmp_path: Path, held: int, status: str) -> None:
+    """Both may stay, and both are named."""
+    other = made(tmp_path, "full", memory=memory(held=1000))
+    found = verdict(with_rendering(evidence(tmp_path, KEEPING, reference=other), memory=memory(held=held)), GIVES_BACK)
+    assert (found.status, found.numbers) == (status, {"held after": held})
+    assert "(as much as full holds in the same run and bitsandbytes keeps a codebook)" in found.sentence
+
+
+def test_what_was_measured_counts_instead_of_what_is_declared(tmp_path: Path) -> None:
+    """A measured allowance holds what the library keeps already."""
+    limits = CaseLimits(gives_back=Band(ceiling=Limit(1000.0, "measured", n=3)))
+    found = with_rendering(evidence(tmp_path, KEEPING, limits=limits), memory=memory(held=1001))
+    assert verdict(found, GIVES_BACK).status == FAILED
 
 
 # Host memory
