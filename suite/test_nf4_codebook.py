@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 BLOCK = 64
+ZERO_ROW = 7
 # Appendix E of the paper (https://arxiv.org/abs/2305.14314).
 PUBLISHED = np.array(
     [
@@ -36,7 +37,7 @@ def weights(rows: int = 96, columns: int = 128) -> Any:
     generator = torch.Generator("cpu").manual_seed(11)
     scale = torch.logspace(-4, 2, rows).unsqueeze(1)
     values = torch.randn(rows, columns, generator=generator) * scale
-    values[7] = 0.0
+    values[ZERO_ROW] = 0.0
     return values.to(torch.bfloat16)
 
 
@@ -107,19 +108,55 @@ def test_weights_come_back_as_code_times_scale(device: str) -> None:
     np.testing.assert_array_equal(back.float().cpu().numpy().reshape(-1, BLOCK), expected)
 
 
-@devices
-def test_a_layer_multiplies_by_the_weights_that_come_back(device: str) -> None:
-    """Linear4bit gives what a plain product with the taken-back weights gives, within bfloat16's rounding."""
+# Kernels round to bfloat16, by up to 2^-9 each time, at other places than the plain product: the codebook's value, its
+# block's scale, the weight of the two, sums of a few terms, the result. With 100 vectors, such kernels (simulated) are
+# off by 0.3% (the result alone) to 0.8% (all of it, sums of 16 terms); twice that is allowed. A scale that is off by 5%
+# shows as 2.5%. With only five vectors a row's products may nearly cancel, and rounding alone then shows as 1.8%.
+ROUNDING = 2**-6
+VECTORS = 100
+together = pytest.mark.parametrize("together", [1, 5, VECTORS])  # vectors at a time: each number has its own kernel
+
+
+def product_errors(packed: Any, state: Any, *, against: Any, together: int) -> NDArray[np.float32]:
+    """How far each weight row's products are from those with the plain weights, as a share of their length."""
     import bitsandbytes
     import torch
 
+    given = torch.randn(VECTORS, 128, generator=torch.Generator("cpu").manual_seed(3)).to(packed.device, torch.bfloat16)
+    groups = given.split(together)
+    actual = torch.cat([bitsandbytes.matmul_4bit(group, packed.t(), quant_state=state).float() for group in groups])
+    expected = given.double() @ against.double().t()
+    errors = (actual - expected).norm(dim=0) / expected.norm(dim=0).clamp(min=1e-20)
+    return np.asarray(errors.float().cpu(), dtype=np.float32)
+
+
+@devices
+@together
+def test_a_layer_multiplies_by_the_weights_that_come_back(device: str, together: int) -> None:
+    """Linear4bit gives what a plain product with the taken-back weights gives, within bfloat16's rounding."""
+    import bitsandbytes
+
     _, packed, state = quantized(device)
-    given = torch.randn(5, 128, generator=torch.Generator("cpu").manual_seed(3)).to(device, torch.bfloat16)
     back = bitsandbytes.functional.dequantize_4bit(packed, state)
-    actual = bitsandbytes.matmul_4bit(given, packed.t(), quant_state=state).float()
-    expected = given.float() @ back.float().t()
-    error = (actual - expected).norm(dim=0) / expected.norm(dim=0).clamp(min=1e-20)
-    assert error.max() < 2**-7, f"a row is off by {error.max():.2%} of its length"
+    worst = product_errors(packed, state, against=back, together=together).max()
+    assert worst < ROUNDING, f"a row is off by {worst:.2%} of its length"
+
+
+@devices
+@together
+@pytest.mark.parametrize("off", [0.9, 0.95, 1.05])
+def test_a_wrong_scale_shows_in_the_products(device: str, together: int, off: float) -> None:
+    """With the scale of either block wrong by 5%, a row is further off than rounding explains."""
+    import bitsandbytes
+
+    _, packed, state = quantized(device)
+    back = bitsandbytes.functional.dequantize_4bit(packed, state)
+    for block in (0, 1):
+        true = state.absmax.clone()
+        state.absmax[block::2] *= off
+        errors = product_errors(packed, state, against=back, together=together)
+        state.absmax.copy_(true)
+        assert np.delete(errors, ZERO_ROW).min() > ROUNDING
 
 
 @devices
