@@ -6,6 +6,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
@@ -187,6 +188,15 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_configure_node(node: Any) -> None:
     """xdist starts a process. All of them render into one run, which the first to render makes: here they meet."""
     node.workerinput["fluxgate meeting"] = node.config.stash[MEETING].name
+    try:  # here it ends the session with one sentence; in each of xdist's processes it would fail every test
+        _refuse_damaged(node.config.stash[PLAN])
+    except Refusal as refusal:
+        raise pytest.UsageError(str(refusal)) from refusal
+
+
+def _refuse_damaged(plan: Plan) -> None:
+    names = {case.subject.name for case in plan.chosen if case.unsupported is None}
+    kept.refuse_damaged(plan.store, machine=plan.machine.id, subjects=names, no_baseline=plan.no_baseline)
 
 
 # Collecting
@@ -277,8 +287,15 @@ def workshop(pytestconfig: pytest.Config, run: runs.Run) -> Iterator[Workshop]:
 def _folders(config: pytest.Config) -> dict[str, Path]:
     """Where the files of every subject are, downloaded if need be, before the first one is rendered."""
     cases = config.stash[PLAN].chosen
-    try:
+    with _ending_the_session(config):
         return {case.subject.name: locate(case.subject) for case in cases if case.unsupported is None}
+
+
+@contextmanager
+def _ending_the_session(config: pytest.Config) -> Iterator[None]:
+    """What is refused here would be refused of every case: it is told once."""
+    try:
+        yield
     except Refusal as refusal:
         if hasattr(config, "workerinput"):  # xdist takes a process that exits for one that crashed
             raise pytest.fail.Exception(str(refusal), pytrace=False) from None
@@ -304,6 +321,8 @@ def _progress(config: pytest.Config) -> Callable[[str], None]:
 def standards(pytestconfig: pytest.Config) -> Standards:
     """What cases are held against besides each other."""
     plan = pytestconfig.stash[PLAN]
+    with _ending_the_session(pytestconfig):
+        _refuse_damaged(plan)
     return kept.standards(
         plan.machine,
         plan.stack,

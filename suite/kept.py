@@ -10,7 +10,8 @@ from suite.judge.gathering import Standards
 from suite.judge.verdict import CHECKS
 from suite.judge.weights import numbers_on_disk
 from suite.machine import Machine, Stack
-from suite.store import baselines, known_failures
+from suite.refusal import Refusal
+from suite.store import baselines, known_failures, limits, manifest
 from suite.store.known_failures import KnownFailure
 from suite.store.runs import Run
 from suite.strategies import STRATEGIES
@@ -50,6 +51,20 @@ def standards(
         on_disk=numbers_at_hand,
         earlier=earlier,
     )
+
+
+def refuse_damaged(store: Path, *, machine: str, subjects: Collection[str], no_baseline: bool) -> None:
+    """Before anything is rendered: all that these subjects will be held against is as it was accepted.
+
+    Where nobody asks what was accepted, only the calibrated limits are needed."""
+    for place in (machine, baselines.PORTABLE):
+        for subject in subjects:
+            limits.read_limits(store, place, subject)
+            folder = baselines.folder_of(store, place, subject)
+            damages = manifest.damages(folder) if folder.exists() and not no_baseline else ()
+            if damages:
+                more = f" (and {len(damages) - 1} more like it)" if len(damages) > 1 else ""
+                raise Refusal(f"{damages[0]}{more}")
 
 
 def numbers_at_hand(subject: Subject) -> Mapping[str, int]:

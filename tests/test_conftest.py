@@ -243,6 +243,25 @@ def test_a_faulty_list_of_known_failures_is_refused(tmp_path: Path, environment:
     assert "names an unknown strategy 'nf5'" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [((), 4), (("-n2",), 4), (("--no-baseline",), 0)],
+)
+def test_a_damaged_store_is_refused_before_anything_is_rendered(
+    arguments: tuple[str, ...], code: int, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """Accepted facts without their manifest: one sentence and no run; where nobody asks for them, they are not read."""
+    folder = tmp_path / "store" / "portable" / "tiny"
+    (folder / "facts").mkdir(parents=True)
+    (folder / "facts" / "full.json").write_text("{}")
+    (folder / "SHA256SUMS").write_text(f"{'0' * 64}  facts/full.json\n")
+    asked = ("--subject=tiny", "--strategy=full", "-k", "tiny", f"--baselines={tmp_path / 'store'}", *arguments)
+    ended = pytest_on_the_suite(*asked, within=tmp_path, **environment)
+    assert ended.code == code, ended.out + ended.err
+    assert (ended.out + ended.err).count("was damaged, or changed by hand, since it was accepted") == (1 if code else 0)
+    assert (tmp_path / "runs").exists() == (code == 0)
+
+
 # Sessions that go wrong
 
 

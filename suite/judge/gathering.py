@@ -41,14 +41,13 @@ def gather(case: Case, rendered: RenderedBy, standards: Standards, *, run: Path 
     mine = rendered(case.id) if case.unsupported is None else None
     if mine is None or mine.rendering.crash is not None:
         return Evidence(case, mine, known=_known(case, standards), run=run)
-    store, machine = standards.store, standards.machine.id
     return Evidence(
         case,
         mine,
         reference=rendered(f"{subject.name}-{promise.reference}") if promise.reference else None,
         yardstick=rendered(f"{subject.name}-{promise.less_memory_than}") if promise.less_memory_than else None,
         baseline=None if standards.no_baseline else _accepted(case, standards),
-        limits=limits.for_case(store, machine, subject, case.strategy.name) if store else limits.CaseLimits(),
+        limits=_limits(case, standards),
         known=_known(case, standards),
         require_baseline=standards.require_baseline,
         no_baseline=standards.no_baseline,
@@ -56,6 +55,13 @@ def gather(case: Case, rendered: RenderedBy, standards: Standards, *, run: Path 
         history=history.paces(standards.earlier, mine.rendering, reference=promise.reference),
         run=run,
     )
+
+
+def _limits(case: Case, standards: Standards) -> limits.CaseLimits:
+    if standards.store is None:
+        return limits.CaseLimits()
+    place, strategy, accepted = standards.machine.id, case.strategy.name, not standards.no_baseline
+    return limits.for_case(standards.store, place, case.subject, strategy, accepted=accepted)
 
 
 def _accepted(case: Case, standards: Standards) -> Baseline | None:

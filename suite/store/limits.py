@@ -127,12 +127,14 @@ class LimitsFile:
         return self.drift.get(strategy) or self.drift.get(FULL, {})
 
 
-def for_case(store: Path, machine: str, subject: Subject, strategy: str) -> CaseLimits:
-    """Every limit that is known for a case on a machine; the portable ones stand in for what was not measured on it."""
+def for_case(store: Path, machine: str, subject: Subject, strategy: str, *, accepted: bool = True) -> CaseLimits:
+    """Every limit that is known for a case on a machine; the portable ones stand in for what was not measured on it.
+
+    Those of memory come from the accepted facts, which are not read where nobody asks what was accepted."""
     files = [file for place in (machine, baselines.PORTABLE) if (file := read_limits(store, place, subject.name))]
     every = (file.strategies[strategy] for file in files if strategy in file.strategies)
     found = next((one for one in every if _of_its_kind(one.likeness, machine)), NOTHING)
-    own = baselines.read_case(store, machine, subject.name, strategy)
+    own = baselines.read_case(store, machine, subject.name, strategy) if accepted else None
     return CaseLimits(
         likeness=found.likeness,
         overall=found.overall,

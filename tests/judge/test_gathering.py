@@ -14,7 +14,7 @@ from suite.files import write_plain
 from suite.judge.evidence import Rendered
 from suite.judge.gathering import Standards, gather
 from suite.judge.run import judge_run
-from suite.judge.verdict import BASELINE, CHECKS, FAILED, NOT_SELECTED, PASSED, PROMISE, TWICE, UNSUPPORTED
+from suite.judge.verdict import BASELINE, CHECKS, FAILED, HOST, NOT_SELECTED, PASSED, PROMISE, TWICE, UNSUPPORTED
 from suite.store.known_failures import KnownFailure
 from suite.store.runs import RENDERING, Run, create, open_run
 from tests.judge.made import CRASH, FULL, NF4, OFFLOAD, SUBJECT, changed, made, nudge
@@ -120,6 +120,7 @@ def test_what_was_accepted_can_be_passed_over(tmp_path: Path) -> None:
     }
     assert (found[BASELINE].status, found[PROMISE].status) == (UNSUPPORTED, PASSED)
     assert found[BASELINE].sentence == "What was accepted was not asked for: --no-baseline."
+    assert found[HOST].sentence.startswith("What was accepted was not asked for: --no-baseline. It peaks at ")
 
 
 def test_a_crashed_case_is_judged_without_its_reference(tmp_path: Path) -> None:

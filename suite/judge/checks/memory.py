@@ -31,7 +31,7 @@ def ceiling(evidence: Evidence) -> Answer:
         if limit:
             return failed(_beyond(evidence, phase, peak, band, limit) + published, numbers=numbers, limit=limit)
     if not judged:
-        said = f"No ceiling was measured for this machine; run {ACCEPT}. It peaks at {amount(peaks[WHOLE])}.{published}"
+        said = f"{_no_ceiling(evidence)} It peaks at {amount(peaks[WHOLE])}.{published}"
         return unsupported(said, numbers=numbers)
     return _under(judged, published, numbers=numbers)
 
@@ -143,7 +143,7 @@ def host(evidence: Evidence) -> Answer:
     band = evidence.limits.host
     limit = band.ceiling or band.floor if band else None
     if band is None or limit is None:
-        said = f"No ceiling was measured for this machine; run {ACCEPT}. It peaks at {amount(peak)}."
+        said = f"{_no_ceiling(evidence)} It peaks at {amount(peak)}."
         return unsupported(said, numbers=numbers)
     broken = band.broken(peak)
     if broken:
@@ -151,6 +151,12 @@ def host(evidence: Evidence) -> Answer:
     found, bound = exactly(peak, limit.value)
     word = "at most" if band.ceiling else "at least"
     return passed(f"It peaks at {found}, {word} {bound} ({origin(limit)}).", numbers=numbers, limit=limit)
+
+
+def _no_ceiling(evidence: Evidence) -> str:
+    if evidence.no_baseline:
+        return "What was accepted was not asked for: --no-baseline."
+    return f"No ceiling was measured for this machine; run {ACCEPT}."
 
 
 def _peaks(memory: Memory | None) -> Iterator[tuple[str, int]]:
