@@ -55,7 +55,7 @@ def vae_tiling(site: Site) -> Any:
     pipe = site.pipeline().to(site.device)
     pipe.vae.enable_tiling()
     tile = site.subject.vae_tile
-    if tile is not None and largest_edge(site.subject, site.device) <= pipe.vae.tile_sample_min_size:
+    if tile is not None:
         pipe.vae.tile_sample_min_size = tile
         pipe.vae.tile_latent_min_size = tile // pipe.vae_scale_factor
     return pipe

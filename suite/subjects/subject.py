@@ -84,7 +84,7 @@ class Subject:
     encodes: tuple[str, ...] = ("prompt_embeds", "pooled_prompt_embeds", "text_ids")
     embeddings: tuple[str, ...] = ("prompt_embeds", "pooled_prompt_embeds")
     readable: bool = False  # its pictures are scenes that the reader understands
-    vae_tile: int | None = None  # tile edge in pixels where the shots are smaller than the VAE's own tile
+    vae_tile: int | None = None  # edge of a tile in pixels, where the VAE's own is too large for the shots
     needs: Needs = field(default_factory=Needs)
     published: dict[str, float] = field(default_factory=dict)  # strategy -> GB that somebody else reported
 

@@ -46,7 +46,8 @@ def test_the_subjects_own_shots_come_first(plan: Asked) -> None:
 def test_seeds_prompts_sizes_and_steps_vary(plan: Asked) -> None:
     """No two legal shots are alike, and each kind of difference is there."""
     assert len({shot.recipe for shot in plan.legal}) == len(plan.legal)
-    assert len({shot.seed for shot in plan.legal}) == len(plan.legal)
+    added = [shot.seed for shot in plan.legal[len(MINIATURE.shots_for("cpu")) :]]
+    assert len(set(added)) == len(added)
     assert len({(shot.height, shot.width) for shot in plan.legal}) > 2
     assert len({shot.steps for shot in plan.legal}) > 4
     assert len({prompt for shot in plan.legal for prompt in shot.prompts}) > 20
