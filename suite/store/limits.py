@@ -174,24 +174,27 @@ def published(subject: Subject, strategy: str) -> Limit | None:
 
 def memory_bands(case: baselines.AcceptedCase, subject: Subject) -> dict[str, Band]:
     """Ceilings of the allocated peaks, as measured, with floors from what lay on the GPU."""
-    floors = memory_floors(case.inventory, subject) if case.inventory else {}
     peaks = {phase: figures[ALLOCATED] for phase, figures in case.peaks.items() if figures.get(ALLOCATED)}
+    lowest = {phase: min(samples) for phase, samples in peaks.items()}
+    floors = memory_floors(case.inventory, subject, lowest=lowest) if case.inventory else {}
     return {
         phase: Band(floors.get(phase), ceiling(samples, figure=ALLOCATED, case=case))
         for phase, samples in peaks.items()
     }
 
 
-def memory_floors(inventory: Inventory, subject: Subject) -> dict[str, Limit]:
-    """What must at least be allocated in each phase: the weights that lay on the GPU then."""
+def memory_floors(inventory: Inventory, subject: Subject, *, lowest: Mapping[str, int]) -> dict[str, Limit]:
+    """What must at least be allocated in each phase: the weights that lay on the GPU then. Where less was seen to be
+    allocated, they were not there together: stages that load one after another, after the load phase."""
     phases = {
         LOAD: sum(_on_gpu(component, BEFORE) for component in inventory.components.values()),
         ENCODE: max((_during(inventory, name) for name in subject.encoders), default=0),
         DENOISE: _during(inventory, subject.denoiser),
         DECODE: _during(inventory, "vae"),
     }
-    phases[WHOLE] = max(phases.values())
-    return {phase: Limit(size, source="inventory: weights on the GPU") for phase, size in phases.items() if size}
+    held = {phase: size for phase, size in phases.items() if 0 < size <= lowest.get(phase, 0)}
+    held |= {WHOLE: max(held.values())} if held else {}
+    return {phase: Limit(size, source="inventory: weights on the GPU") for phase, size in held.items()}
 
 
 def ceiling(samples: tuple[int, ...], *, figure: str, case: baselines.AcceptedCase) -> Limit:

@@ -109,7 +109,17 @@ def test_each_phase_has_its_ceiling_and_floor(facts: AcceptedCase) -> None:
 
 def test_floors_need_something_on_the_gpu() -> None:
     """A component that the inventory does not hold, or that stays on the CPU, asks for nothing."""
-    assert limits.memory_floors(replace(inventory(), components={}), SUBJECT) == {}
+    assert limits.memory_floors(replace(inventory(), components={}), SUBJECT, lowest=dict.fromkeys(PHASES, 10**9)) == {}
+
+
+def test_weights_that_were_never_together_are_no_floor(facts: AcceptedCase) -> None:
+    """Components that stages load one after another lie on the GPU before their calls, but not when loading ends."""
+    staged = replace(facts, peaks={**facts.peaks, "load": {limits.ALLOCATED: (0, 0)}})
+    assert limits.memory_bands(facts, SUBJECT)["load"].floor is not None
+    bands = limits.memory_bands(staged, SUBJECT)
+    assert bands["load"].floor is None
+    assert bands["denoise"].floor is not None
+    assert bands["whole"].floor is not None
 
 
 def test_all_limits_of_a_case_are_found(store: Path) -> None:
