@@ -159,6 +159,16 @@ def test_continuous_integration_runs_what_the_readme_tells() -> None:
     assert 'tox" run -e tests' in script.read_text()
 
 
+def test_the_architectures_table_names_what_there_is() -> None:
+    """Every module and folder that the page names exists, and every one at the top of suite/ has its place in it."""
+    table = (ROOT / "docs" / "architecture.md").read_text().partition("## The modules")[2]
+    named = set(re.findall(r"`(suite/[^`*]*)`", table))
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+    there = {f"suite/{path.name}{'/' * path.is_dir()}" for path in (ROOT / "suite").iterdir()}
+    there = {name for name in there if not re.search(r"/test_|__init__|__pycache__", name)}
+    assert there - named == set()
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_heavy_libraries_are_imported_late(path: Path) -> None:
     """No module imports torch or its friends when it is imported, and only conformance tests import pytest."""
