@@ -206,7 +206,7 @@ def _cpu_machine(torch: str, cuda: str | None) -> Machine:
     described = _cpuinfo()
     capability = cpu_capability(platform.machine(), described.get("flags", described.get("Features", "")), os.environ)
     return Machine(
-        id=f"cpu-{slug(capability)}-torch{torch}",
+        id=slug(f"cpu {cpu_model(described)} {capability} torch{torch}"),
         device="cpu",
         name=described.get("model name") or platform.processor() or platform.machine(),
         count=os.cpu_count() or 1,
@@ -223,6 +223,13 @@ def _cpu_machine(torch: str, cuda: str | None) -> Machine:
 def slug(text: str) -> str:
     """A text as a part of a file name: lower case, words joined by hyphens."""
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
+
+
+def cpu_model(described: Mapping[str, str]) -> str:
+    """Vendor, family and model, as far as they are told: by them, and by caches, libraries choose kernels and blocks
+    that may round otherwise, although the instructions are the same."""
+    vendor = described.get("vendor_id", "").replace("AuthenticAMD", "amd").replace("GenuineIntel", "intel")
+    return " ".join(part for part in (vendor, described.get("cpu family"), described.get("model")) if part)
 
 
 def cpu_capability(architecture: str, flags: str, environment: Mapping[str, str]) -> str:

@@ -164,6 +164,18 @@ def test_a_machine_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.name
 
 
+def test_another_processor_with_the_same_instructions_is_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libraries round by vendor and by caches too; so the id has vendor, family and model."""
+    flags = "fma avx2 avx512f avx512vl avx512bw avx512dq avx512_bf16"
+    described = {"vendor_id": "AuthenticAMD", "cpu family": "26", "model": "2", "flags": flags}
+    monkeypatch.setattr(machine, "_cpuinfo", lambda: described)
+    for name in ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(name, raising=False)
+    assert machine._cpu_machine("2.6.0", None).id.startswith("cpu-amd-26-2-")
+    described |= {"vendor_id": "GenuineIntel", "cpu family": "6", "model": "143"}
+    assert machine._cpu_machine("2.6.0", None).id.startswith("cpu-intel-6-143-")
+
+
 def test_proc_is_read_for_the_first_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """And nothing is read where there is none."""
     monkeypatch.setattr(machine, "Path", lambda name: tmp_path / "cpuinfo")
