@@ -115,6 +115,7 @@ class Workers:
         self.vram_limit = vram_limit
         self.start = start
         self.fallback: str | None = None  # why workers are spawned although they should be forked
+        self._confessed = False
         self._lane = lane
         self._server: subprocess.Popen[bytes] | None = None
         self._link = link
@@ -182,9 +183,16 @@ class Workers:
             for device in sorted(devices):  # in one order everywhere, so that no two processes wait for each other
                 turns.enter_context(turn(device, report=report))
             self.ready()
+            self._confess(report)
             with _prepared(folder) as scratch:
                 places = (folder.absolute(), source.absolute(), scratch.absolute())
                 return self._follow(case, places, environment, timeout, lambda line: report(f"{case.id}: {line}"))
+
+    def _confess(self, report: Callable[[str], None]) -> None:
+        """Say once why every case will take some seconds longer."""
+        if self.fallback and not self._confessed:
+            report(f"each worker imports the libraries anew, which takes seconds: {self.fallback}")
+            self._confessed = True
 
     def _devices(self, case: Case) -> tuple[tuple[str, ...], dict[str, str]]:
         """The devices that this lane uses for a case, and the environment that shows its worker no others."""

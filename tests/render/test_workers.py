@@ -284,9 +284,14 @@ def test_a_fork_server_that_dies_is_replaced_by_spawning(tmp_path: Path, miniatu
     with Workers(takes=1) as workers:
         workers._server.kill()
         workers._server.wait()
-        found = workers.render(making.case(making.full), tmp_path, source=miniature_folder, timeout=300)
+        told: list[str] = []
+        case = making.case(making.full)
+        found = workers.render(case, tmp_path, source=miniature_folder, timeout=300, report=told.append)
         assert found.crash is None
         assert workers.fallback == "the fork server ended while it imported"
+        assert [line for line in told if workers.fallback in line] == [
+            "each worker imports the libraries anew, which takes seconds: the fork server ended while it imported"
+        ]
 
 
 def test_the_case_sees_the_environment_and_folder_of_the_parent(render: Any, monkeypatch: Any, tmp_path: Path) -> None:
