@@ -13,7 +13,7 @@ from suite.judge.likeness import average, worst
 from suite.judge.sentences import listed
 from suite.judge.stages import first_difference
 from suite.judge.verdict import Verdict
-from suite.rendering import STAGES, Fingerprint, Rendering
+from suite.rendering import LAST, STAGES, Fingerprint, Rendering
 from suite.strategies.promise import Strategy
 from suite.strategies.staging import PUBLISHED, Settings
 
@@ -72,8 +72,9 @@ def _of_subject(
 
 def _of_noise(reference: Rendered | None) -> str:
     """What float16 would have changed beside the arithmetic, with this release of torch."""
-    draws = reference.rendering.draws if reference else {}
-    if not noise.apart(draws, FLOAT16, draws, "bfloat16"):
+    rendering = reference.rendering if reference else None
+    own = next((entry.dtype for entry in rendering.fingerprints if entry.stage == LAST), "") if rendering else ""
+    if rendering is None or not noise.apart(rendering.draws, FLOAT16, rendering.draws, own):
         return ""
     return " All started from the same noise; from the same seed, this torch would draw other numbers in float16."
 

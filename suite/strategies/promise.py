@@ -144,12 +144,17 @@ def start_from(pipe: Any, dtype: Any) -> None:
 
     prepare = pipe.prepare_latents
 
+    def exchanged(value: Any) -> Any:
+        return dtype if isinstance(value, torch.dtype) else value
+
     def prepared(*given: Any, **named: Any) -> Any:
-        asked = next(value for value in (*given, *named.values()) if isinstance(value, torch.dtype))
-        given = tuple(dtype if isinstance(value, torch.dtype) else value for value in given)
-        named = {name: dtype if isinstance(value, torch.dtype) else value for name, value in named.items()}
-        found = prepare(*given, **named)
-        return tuple(part.to(asked) for part in found) if isinstance(found, tuple) else found.to(asked)
+        asked = next((value for value in (*given, *named.values()) if isinstance(value, torch.dtype)), None)
+
+        def back(part: Any) -> Any:
+            return part.to(asked) if isinstance(part, torch.Tensor) else part
+
+        found = prepare(*map(exchanged, given), **{name: exchanged(value) for name, value in named.items()})
+        return tuple(map(back, found)) if isinstance(found, tuple) else back(found)
 
     pipe.prepare_latents = prepared
 

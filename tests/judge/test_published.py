@@ -76,6 +76,14 @@ def test_the_setting_that_moved_the_pictures_more_is_named(more: str, less: str,
     assert " against 0.99" in found.sentence
 
 
+def test_noise_that_float16_would_have_changed_is_told(tmp_path: Path) -> None:
+    """Where torch draws other numbers in float16, the sentence says that these pictures started alike nevertheless."""
+    dtype = made(tmp_path).rendering.fingerprints[0].dtype
+    for in_half, told in (((0.5, 1.0), False), ((0.5, -1.0), True)):
+        rendered = run(tmp_path) | {"tiny-full": made(tmp_path, draws={dtype: (0.5, 1.0), "float16": in_half})}
+        assert ("this torch would draw other numbers in float16" in one(findings(rendered)).sentence) is told
+
+
 def test_alike_and_not_at_all_are_said(tmp_path: Path) -> None:
     """Two settings that did the same are not ranked, and two that did nothing did nothing."""
     alike = one(findings(run(tmp_path)))
