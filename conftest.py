@@ -19,6 +19,7 @@ import pytest
 from suite import kept
 from suite.amounts import amount, parse_amount
 from suite.cases import Case, matrix
+from suite.judge.ahead import look_ahead
 from suite.judge.evidence import Rendered
 from suite.judge.gathering import Standards, judge_cases
 from suite.judge.verdict import (
@@ -34,6 +35,7 @@ from suite.options import chosen, seconds, whole_number
 from suite.refusal import Refusal
 from suite.render.turns import held_file
 from suite.render.workers import Workers
+from suite.rendering import Picture
 from suite.report import cards
 from suite.report.summary import measured_anything
 from suite.report.terminal import terminal
@@ -274,14 +276,27 @@ def workshop(pytestconfig: pytest.Config, run: runs.Run) -> Iterator[Workshop]:
     folders = _folders(pytestconfig)
     lane = int(getattr(pytestconfig, "workerinput", {}).get("workerid", "gw0").removeprefix("gw"))
     with Workers(takes=plan.takes, lane=lane, vram_limit=plan.vram_limit) as workers:
-        yield Workshop(
-            run,
-            workers,
-            plan.cases,
-            locate=lambda subject: folders[subject.name],
-            timeout=plan.timeout,
-            report=_progress(pytestconfig),
+        yield (
+            found := Workshop(
+                run,
+                workers,
+                plan.cases,
+                locate=lambda subject: folders[subject.name],
+                timeout=plan.timeout,
+                report=_progress(pytestconfig),
+                glance=lambda case, pictures: _look_ahead(found, case, pictures),
+            )
         )
+
+
+def _look_ahead(workshop: Workshop, case: Case, pictures: tuple[Picture, ...]) -> None:
+    """Judge while the GPU works. A CPU that renders must not be asked for anything else meanwhile."""
+    if case.device != "cuda":
+        return
+    named = case.strategy.promise.reference
+    reference = workshop.done(f"{case.subject.name}-{named}") if named else None
+    theirs = Rendered(reference, workshop.run.case_folder(reference.case_id)) if reference else None
+    look_ahead(case, pictures, workshop.run.case_folder(case.id), reference=theirs)
 
 
 def _folders(config: pytest.Config) -> dict[str, Path]:

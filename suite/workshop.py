@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from suite.cases import Case
 from suite.render.turns import held_file
 from suite.render.workers import Workers
-from suite.rendering import Rendering
+from suite.rendering import Picture, Rendering
 from suite.store.runs import Run
 from suite.subjects.subject import Subject
 
@@ -27,6 +28,7 @@ class Workshop:
         locate: Callable[[Subject], Path],
         timeout: float = CASE_TIMEOUT,
         report: Callable[[str], None] = lambda line: None,
+        glance: Callable[[Case, tuple[Picture, ...]], None] = lambda case, pictures: None,
     ) -> None:
         self.run = run
         self._workers = workers
@@ -34,6 +36,7 @@ class Workshop:
         self._locate = locate
         self._timeout = timeout
         self._report = report
+        self._glance = glance
         self._done: dict[str, Rendering] = {}
 
     def rendering(self, case_id: str) -> Rendering | None:
@@ -45,6 +48,10 @@ class Workshop:
             self._done[case_id] = self._get_or_render(case)
         return self._done[case_id]
 
+    def done(self, case_id: str) -> Rendering | None:
+        """The case's rendering if somebody has asked for it already."""
+        return self._done.get(case_id)
+
     def _get_or_render(self, case: Case) -> Rendering:
         folder = self.run.case_folder(case.id)
         lock = folder.with_name(f".{case.id}.lock")
@@ -53,4 +60,11 @@ class Workshop:
             if there is not None:
                 return there
             source = self._locate(case.subject)
-            return self._workers.render(case, folder, source=source, timeout=self._timeout, report=self._report)
+            return self._workers.render(
+                case,
+                folder,
+                source=source,
+                timeout=self._timeout,
+                report=self._report,
+                glance=partial(self._glance, case),
+            )

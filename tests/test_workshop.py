@@ -22,7 +22,7 @@ class Pen:
     def __init__(self) -> None:
         self.asked: list[Any] = []
 
-    def render(self, case: Case, folder: Path, *, source: Path, timeout: float, report: Any) -> Rendering:
+    def render(self, case: Case, folder: Path, *, source: Path, timeout: float, **watching: Any) -> Rendering:
         self.asked.append((case.id, source, timeout))
         found = rendering(case.strategy.name, folder)
         write_plain(folder / "rendering.json", found)

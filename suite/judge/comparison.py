@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from suite.store.baselines import AcceptedPicture, Baseline, read_picture
 from suite.store.objections import sound_pixels
 
 FOLDER = "pictures"  # within the run: differences, and copies of what lies outside of it
+COMPARED: dict[tuple[str, str], Likeness] = {}  # by hashes: comparing takes a second for each million pixels
 
 
 @dataclass(frozen=True)
@@ -47,23 +48,39 @@ class Source:
     """Where a picture lies, and how to read it so that it is known to be the one that was meant."""
 
     path: Path
-    read: Callable[[], Pixels]
+    sha256: str
+    read: Callable[[], Pixels] = field(compare=False)
 
 
-def rendered_source(rendered: Rendered, picture: Picture) -> Source:
-    return Source(rendered.path_of(picture), partial(sound_pixels, picture, rendered.folder))
+def rendered_source(folder: Path, picture: Picture) -> Source:
+    """A rendered picture; a name that could lead out of the folder is refused."""
+    if not is_name(picture.file):
+        raise Refusal(f"{folder} names a picture {picture.file[:120]!r}, which is no file name.")
+    return Source(folder / picture.file, picture.sha256, partial(sound_pixels, picture, folder))
 
 
 def accepted_source(baseline: Baseline, picture: AcceptedPicture) -> Source:
     """An accepted picture is read at once: where it is damaged there is nothing to judge by."""
     pixels = read_picture(baseline, picture)
-    return Source(baseline.path_of(picture), lambda: pixels)
+    return Source(baseline.path_of(picture), picture.sha256, lambda: pixels)
 
 
 def pair_up(ours: Rendered, reference: Rendered) -> list[Pair]:
     """Each picture of a case's first take beside the reference's; what the reference lacks is trouble."""
-    theirs = reference.rendering.pictures_of()
-    return [_beside(ours, picture, reference, theirs.get(key)) for key, picture in ours.rendering.pictures_of().items()]
+    pictures = ours.rendering.pictures_of().values()
+    return [beside(picture, ours.folder, reference) for picture in pictures]
+
+
+def beside(picture: Picture, folder: Path, reference: Rendered) -> Pair:
+    """A picture in a folder beside the reference's of the same shot."""
+    actual = rendered_source(folder, picture)
+    other = reference.rendering.pictures_of().get((picture.shot, picture.index))
+    if other is None:
+        return Pair(picture.shot, picture.index, actual.path, actual.path, None, "has no picture to be held against")
+    expected = rendered_source(reference.folder, other)
+    if (picture.sha256, picture.mode) == (other.sha256, other.mode):
+        return Pair(picture.shot, picture.index, expected.path, actual.path, IDENTICAL)
+    return pair_of(picture.shot, picture.index, expected=expected, actual=actual)
 
 
 def pair_of(shot: str, index: int, *, expected: Source, actual: Source) -> Pair:
@@ -75,8 +92,10 @@ def pair_of(shot: str, index: int, *, expected: Source, actual: Source) -> Pair:
     trouble = mismatch(one, other)
     if trouble:
         return Pair(shot, index, expected.path, actual.path, None, trouble)
-    first = first_change(one, other)
-    return Pair(shot, index, expected.path, actual.path, compare(one, other), first=first)
+    hashes = (expected.sha256, actual.sha256)
+    if hashes not in COMPARED:
+        COMPARED[hashes] = compare(one, other)
+    return Pair(shot, index, expected.path, actual.path, COMPARED[hashes], first=first_change(one, other))
 
 
 def stranger(evidence: Evidence, reference: Rendered, pairs: Iterable[Pair]) -> str | None:
@@ -110,16 +129,6 @@ def where_to_look(evidence: Evidence, pictures: Mapping[str, str]) -> str:
     """`See runs/…/pictures/…-difference.png.`"""
     path = Path(pictures["difference"])
     return f"See {evidence.run / path if evidence.run is not None else path}."
-
-
-def _beside(ours: Rendered, picture: Picture, reference: Rendered, other: Picture | None) -> Pair:
-    actual = rendered_source(ours, picture)
-    if other is None:
-        return Pair(picture.shot, picture.index, actual.path, actual.path, None, "has no picture to be held against")
-    expected = rendered_source(reference, other)
-    if (picture.sha256, picture.mode) == (other.sha256, other.mode):
-        return Pair(picture.shot, picture.index, expected.path, actual.path, IDENTICAL)
-    return pair_of(picture.shot, picture.index, expected=expected, actual=actual)
 
 
 def _rival(key: tuple[str, int], actual: Pixels, theirs: Mapping[tuple[str, int], Pixels]) -> tuple[str, int] | None:

@@ -8,10 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from suite.cases import Case
-from suite.files import is_name
 from suite.judge.verdict import CRASHED, FAILED, PASSED, UNSUPPORTED, Limit
-from suite.refusal import Refusal
-from suite.rendering import Picture, Rendering
+from suite.rendering import Rendering
 from suite.store.baselines import Baseline
 from suite.store.known_failures import KnownFailure
 from suite.store.limits import CaseLimits
@@ -23,12 +21,6 @@ class Rendered:
 
     rendering: Rendering
     folder: Path
-
-    def path_of(self, picture: Picture) -> Path:
-        """Where a picture lies; a name that could lead out of the folder is refused."""
-        if not is_name(picture.file):
-            raise Refusal(f"{self.folder} names a picture {picture.file[:120]!r}, which is no file name.")
-        return self.folder / picture.file
 
 
 @dataclass(frozen=True)

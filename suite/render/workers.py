@@ -27,7 +27,7 @@ from suite.render.forkserver import READY, end_group, receive, send
 from suite.render.jobs import CaseJob, Job, name_of, packed
 from suite.render.notes import FILE, Note, Notebook, Of, Reading, compose
 from suite.render.turns import turn
-from suite.rendering import Rendering
+from suite.rendering import Picture, Rendering
 
 ROOT = Path(__file__).parents[2]
 POLL = 0.02  # seconds between two looks at a worker
@@ -176,8 +176,18 @@ class Workers:
         source: Path,
         timeout: float,
         report: Callable[[str], None] = lambda line: None,
+        glance: Callable[[tuple[Picture, ...]], None] = lambda pictures: None,
     ) -> Rendering:
-        """Render a case into its folder. Whatever the worker does, a rendering comes out, crashed if need be."""
+        """Render a case into its folder. Whatever the worker does, a rendering comes out, crashed if need be.
+
+        report is told every line of progress; glance is shown the pictures of each shot once they are written."""
+
+        def tell(note: Note) -> None:
+            if note.says:
+                report(f"{case.id}: {note.says}")
+            if note.pictures:
+                glance(note.pictures)
+
         devices, environment = self._devices(case)
         with ExitStack() as turns:
             for device in sorted(devices):  # in one order everywhere, so that no two processes wait for each other
@@ -186,7 +196,7 @@ class Workers:
             self._confess(report)
             with _prepared(folder) as scratch:
                 places = (folder.absolute(), source.absolute(), scratch.absolute())
-                return self._follow(case, places, environment, timeout, lambda line: report(f"{case.id}: {line}"))
+                return self._follow(case, places, environment, timeout, tell)
 
     def _confess(self, report: Callable[[str], None]) -> None:
         """Say once why every case will take some seconds longer."""
@@ -236,7 +246,7 @@ class Workers:
         places: tuple[Path, Path, Path],
         environment: Mapping[str, str],
         timeout: float,
-        report: Callable[[str], None],
+        tell: Callable[[Note], None],
     ) -> Rendering:
         folder = places[0]
         ending = Ending(log=folder / "log.txt", timeout=timeout, kills_before=kills_for_memory())
@@ -249,7 +259,7 @@ class Workers:
         try:
             worker = self.process(self._job(case, *places), environment)
             try:
-                ending.code = outlast(worker, started + timeout, lambda: _tell(reading, notes, report))
+                ending.code = outlast(worker, started + timeout, lambda: _take_in(reading, notes, tell))
                 ending.timed_out = ending.code is None
             finally:
                 end(worker)
@@ -259,7 +269,7 @@ class Workers:
         except Exception as error:  # a job that cannot be sent, a process that cannot be made
             ending.trouble = f"the worker could not be started: {type(error).__name__}: {error}"
         finally:
-            _tell(reading, notes, report)
+            _take_in(reading, notes, tell)
             rendering = compose(notes, wall_seconds=time.monotonic() - started, crash=ending.crash(notes))
             write_plain(folder / "rendering.json", rendering)
         return rendering
@@ -317,9 +327,8 @@ def end(worker: Running) -> None:
         time.sleep(POLL)
 
 
-def _tell(reading: Reading, notes: list[Note], report: Callable[[str], None]) -> None:
-    """Take in the new notes, and pass on what they say."""
+def _take_in(reading: Reading, notes: list[Note], tell: Callable[[Note], None]) -> None:
+    """Keep the new notes, and pass them on."""
     for note in reading.new():
         notes.append(note)
-        if note.says:
-            report(note.says)
+        tell(note)

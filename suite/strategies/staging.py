@@ -57,7 +57,11 @@ class Settings:
 PUBLISHED = Settings(staged_as_published, {"float16": staged_float16, "256 tokens": staged_256_tokens})
 
 
-@strategy(reproduces="full", effects=(Apart(), Stored(SUBJECT_DTYPE, spared=True), Counted(PROCESSES, at_least=3)))
+@strategy(
+    reproduces="full",
+    effects=(Apart(), Stored(SUBJECT_DTYPE, spared=True), Counted(PROCESSES, at_least=3)),
+    slow=True,
+)
 def staged_processes(site: Site) -> Any:
     """As staged, each stage in a process of its own; embeddings and latents pass through safetensors files."""
     if site.elsewhere is None:

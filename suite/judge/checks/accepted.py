@@ -11,7 +11,7 @@ from suite.judge.comparison import Pair, accepted_source, pair_of, rendered_sour
 from suite.judge.evidence import Answer, Evidence, failed, passed, unsupported
 from suite.judge.likeness import IDENTICAL, worst
 from suite.judge.schedule import detour
-from suite.judge.sentences import ACCEPT, again, counted, picture_name, sentence_case
+from suite.judge.sentences import ACCEPT, again, counted, listed, picture_name, sentence_case
 from suite.judge.stages import Departure, accepted_prints, departure
 from suite.judge.telling import about, all_are, breach, differing, known, numbers_of
 from suite.judge.verdict import BASELINE
@@ -23,7 +23,7 @@ DRIFTED = "drifted"  # 1 in a verdict's numbers: pictures moved no further than 
 def baseline(evidence: Evidence) -> Answer:
     """To the pixel on the machine that the baseline is of; by measured likeness on any other."""
     accepted = evidence.baseline
-    if accepted is None:
+    if accepted is None or (accepted.portable and evidence.require_baseline):
         return _nothing(evidence)
     objection = _objection(evidence, accepted)
     if objection:
@@ -48,7 +48,7 @@ def _objection(evidence: Evidence, accepted: Baseline) -> str | None:
     if stale:
         return f"The baseline of shot '{stale[0]}' is stale: its recipe has changed since. Run {ACCEPT}."
     missing = [key for key in evidence.rendering.pictures_of() if accepted.case.shot_of(*key) is None]
-    if missing:
+    if missing and not accepted.portable:
         return f"No picture of {picture_name(evidence.case, *missing[0])} was accepted yet. Run {ACCEPT}."
     if not evidence.rendering.pictures_of():
         return f"The run has no picture to hold against the baseline. Run {again(evidence.case)}."
@@ -91,8 +91,13 @@ def _drift(evidence: Evidence, pairs: list[Pair]) -> tuple[str, str]:
 
 
 def _portable(evidence: Evidence, accepted: Baseline) -> Answer:
-    """Pictures from another machine: only their likeness counts, and the noise levels, which no machine changes."""
-    pairs = [_nearest(evidence, accepted, key) for key in evidence.rendering.pictures_of()]
+    """Pictures from another machine: only their likeness counts, and the noise levels, which no machine changes.
+
+    A shot that only a GPU renders has none."""
+    every = evidence.rendering.pictures_of()
+    pairs = [_nearest(evidence, accepted, key) for key in every if accepted.case.shot_of(*key) is not None]
+    if not pairs:
+        return unsupported("No shot of this case has a portable picture.")
     unlike = [pair for pair in pairs if pair.likeness is None]
     then = f"If that is right, run {ACCEPT}."
     strayed = detour(accepted.case.levels, evidence.rendering.levels(), whose="the accepted picture")
@@ -107,6 +112,8 @@ def _portable(evidence: Evidence, accepted: Baseline) -> Answer:
         return differing(evidence, BASELINE, unlike, lead=lead, gone=None, then=then)
     numbers = numbers_of(pairs)
     said = f"The least like the portable pictures is {figures.likeness(worst(known(pairs)).ssim)} like its own"
+    without = dict.fromkeys(shot for shot, index in every if accepted.case.shot_of(shot, index) is None)
+    said += f" (there is none of {listed(without)})" if without else ""
     if not evidence.limits.drift:
         return unsupported(f"How far machines like this one lie apart was not measured. {said}.", numbers=numbers)
     found = breach(pairs, evidence.limits.drift)
@@ -120,7 +127,7 @@ def _portable(evidence: Evidence, accepted: Baseline) -> Answer:
 def _nearest(evidence: Evidence, accepted: Baseline, key: tuple[str, int]) -> Pair:
     """The case's picture beside the accepted one that is most like it."""
     picture = evidence.rendering.pictures_of()[key]
-    actual = rendered_source(evidence.rendered_here, picture)
+    actual = rendered_source(evidence.rendered_here.folder, picture)
     choices = _shot(accepted, key).pictures
     same = [choice for choice in choices if choice.sha256 == picture.sha256]
     if same:

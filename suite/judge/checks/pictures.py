@@ -47,9 +47,9 @@ def twice(evidence: Evidence) -> Answer:
 
 
 def _unsteady(evidence: Evidence, moved: list[tuple[str, int]], first: Keyed, second: Keyed, *, of: int) -> Answer:
-    ours = evidence.rendered_here
+    folder = evidence.rendered_here.folder
     pairs = [
-        pair_of(*key, expected=rendered_source(ours, first[key]), actual=rendered_source(ours, second[key]))
+        pair_of(*key, expected=rendered_source(folder, first[key]), actual=rendered_source(folder, second[key]))
         for key in moved
     ]
     lead = f"{len(moved)} of {counted(of, 'picture')} came out otherwise the second time: %s."

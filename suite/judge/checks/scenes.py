@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from suite import figures
+from suite.cases import Case
 from suite.judge.comparison import Source, accepted_source, rendered_source
 from suite.judge.evidence import Answer, Evidence, Rendered, failed, passed, unsupported
 from suite.judge.sentences import again, counted, listed, picture_name, sentence_case
@@ -107,6 +108,12 @@ class _Known:
     source: Source = field(compare=False)
 
 
+def read_ahead(case: Case, source: Source) -> None:
+    """Read a picture before anybody asks what it shows."""
+    if case.subject.readable:
+        _reading(_Known(source.sha256, source))
+
+
 @lru_cache(maxsize=512)
 def _reading(known: _Known) -> Reading:
     return reader.read(_coloured(known.source.read()))
@@ -129,7 +136,7 @@ def _held_against(evidence: Evidence) -> tuple[str, Findings]:
 
 def _known(rendered: Rendered) -> dict[tuple[str, int], _Known]:
     pictures = rendered.rendering.pictures_of()
-    return {key: _Known(picture.sha256, rendered_source(rendered, picture)) for key, picture in pictures.items()}
+    return {key: _Known(picture.sha256, rendered_source(rendered.folder, picture)) for key, picture in pictures.items()}
 
 
 def _known_accepted(evidence: Evidence, baseline: Baseline) -> dict[tuple[str, int], _Known]:

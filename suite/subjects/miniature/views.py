@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from suite.subjects.miniature.drawing import LUMA, Picture
-from suite.subjects.miniature.places import BLUR, SHORT, Floats, Place, palettes
+from suite.subjects.miniature.places import BLUR, SHORT, Floats, Place, palettes, places
 from suite.subjects.miniature.scenes import AIRBORNE, COLOURS_OF, HEIGHTS, KINDS, MAGIC, NIGHTLY
 from suite.subjects.miniature.things import sprite
 
@@ -67,7 +67,7 @@ def patch_of(candidate: Candidate, picture: Floats) -> Floats:
     return picture[candidate.row : candidate.row + tall, candidate.column : candidate.column + wide]
 
 
-@lru_cache(maxsize=4 * len(KINDS))
+@lru_cache(maxsize=len(places()) * len(KINDS))
 def views(kind: str, setting: str, *, night: bool) -> tuple[tuple[View, ...], ...]:
     """How a kind looks there in every size, each with all its colours; turned views too where it is drawn turned."""
     families = []

@@ -159,3 +159,17 @@ def test_noise_levels_are_the_same_on_every_machine(tmp_path: Path) -> None:
     assert verdict(found, BASELINE).sentence.startswith(
         "Changed: Shot 'fox' went through the noise levels 1.0000, 0.5100, 0.0000, the accepted picture through"
     )
+
+
+def test_a_shot_without_a_portable_picture_is_left_out(tmp_path: Path) -> None:
+    """Only a GPU renders it: nothing is said of it but that, and nothing at all where no shot is left."""
+    whole = held_against_itself(tmp_path, machine=PORTABLE)
+    assert whole.baseline is not None
+    case = whole.baseline.case
+    fewer = replace(whole.baseline, case=replace(case, shots=tuple(shot for shot in case.shots if shot.shot != "fox")))
+    found = verdict(replace(whole, baseline=fewer, limits=bands(1)), BASELINE)
+    assert found.status == PASSED
+    assert "(there is none of fox)" in found.sentence
+    none = replace(whole.baseline, case=replace(case, shots=()))
+    found = verdict(replace(whole, baseline=none), BASELINE)
+    assert (found.status, found.sentence) == (UNSUPPORTED, "No shot of this case has a portable picture.")
