@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 from suite.calibration import controls, floors, tables
@@ -12,7 +14,7 @@ from suite.calibration.variations import Asked, Extent, asked
 from suite.cases import Case
 from suite.files import write_plain, write_whole
 from suite.judge import noise
-from suite.judge.likeness import compare, mismatch
+from suite.judge.likeness import Likeness, compare, mismatch
 from suite.pictures import Pixels
 from suite.rendering import Rendering
 from suite.store.limits import LimitsFile
@@ -45,11 +47,12 @@ def calibrate(
     by_id = {case.id: case for case in cases if case.unsupported is None}
     wanted = [case for case in by_id.values() if case.strategy.promise.approximates]
     findings: list[Finding] = []
-    for name in dict.fromkeys(case.subject.name for case in wanted):
-        mine = [case for case in wanted if case.subject.name == name]
-        found = list(_of_subject(run, mine, by_id, extent, render, report))
-        _keep(run, name, found)
-        findings += found
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:  # thousands of comparisons, a second for many
+        for name in dict.fromkeys(case.subject.name for case in wanted):
+            mine = [case for case in wanted if case.subject.name == name]
+            found = list(_of_subject(run, mine, by_id, extent, render, report, pool))
+            _keep(run, name, found)
+            findings += found
     return tuple(findings)
 
 
@@ -60,6 +63,7 @@ def _of_subject(
     extent: Extent,
     render: Render,
     report: Callable[[str], None],
+    pool: Executor,
 ) -> Iterator[Finding]:
     subject, device = wanted[0].subject, wanted[0].device
     plan = asked(subject, device, extent)
@@ -90,7 +94,7 @@ def _of_subject(
         if noise.apart(actual.rendering.draws, ours, expected.rendering.draws, theirs):
             report(f"{case.id}: no limits, this torch draws other noise in {ours} than in {theirs}")
             continue
-        samples = measure(case, plan, expected, actual, rougher, few=extent.controls)
+        samples = measure(case, plan, expected, actual, rougher, few=extent.controls, pool=pool)
         write_plain(run.folder / FOLDER / f"{case.id}.json", samples)
         finding = floors.find(samples, origin_of(run))
         if finding:
@@ -103,38 +107,47 @@ def origin_of(run: Run) -> Origin:
     return Origin(run.machine.id, run.stack, run.facts.started[:10])
 
 
-def measure(case: Case, plan: Asked, expected: Shown, actual: Shown, coarse: Shown | None, *, few: int) -> Samples:
+def measure(
+    case: Case, plan: Asked, expected: Shown, actual: Shown, coarse: Shown | None, *, few: int, pool: Executor
+) -> Samples:
     """Likenesses of the legal pictures and of every control to the reference's pictures."""
-    legal: list[Sample] = []
-    found: dict[str, list[Sample]] = {name: [] for name in (*controls.SPOILS, *controls.ASKED, controls.COARSE)}
+
+    def likenesses(pairs: Iterable[tuple[Pixels, Pixels]]) -> list[Future[Likeness]]:
+        """One for each pair; what cannot be compared at all is rejected without them."""
+        return [pool.submit(compare, one, other) for one, other in pairs if mismatch(one, other) is None]
+
+    legal: list[Future[Likeness]] = []
+    found: dict[str, list[Future[Likeness]]] = {
+        name: [] for name in (*controls.SPOILS, *controls.ASKED, controls.COARSE)
+    }
     for number, shot in enumerate(plan.legal):
         pairs = list(zip(expected.pixels(shot.name), actual.pixels(shot.name), strict=False))
-        legal += _samples(pairs)  # none where a slow strategy leaves a long shot out
+        legal += likenesses(pairs)  # none where a slow strategy leaves a long shot out
         if number >= few:
             continue
         for name, spoil in controls.SPOILS.items():
-            found[name] += _samples((one, spoil(other, one)) for one, other in pairs)
+            found[name] += likenesses((one, spoil(other, one)) for one, other in pairs)
         for name in controls.ASKED:
             if (name, number) in plan.others:
                 others = actual.pixels(plan.others[name, number].name)
-                found[name] += _samples((one, other) for (one, _), other in zip(pairs, others, strict=False))
+                found[name] += likenesses((one, other) for (one, _), other in zip(pairs, others, strict=False))
         if coarse:
-            found[controls.COARSE] += _samples(zip(expected.pixels(shot.name), coarse.pixels(shot.name), strict=False))
+            rougher = zip(expected.pixels(shot.name), coarse.pixels(shot.name), strict=False)
+            found[controls.COARSE] += likenesses(rougher)
     if coarse is None:  # what does not quantize need not differ, and has nothing to make coarser
         del found[controls.UNTOUCHED], found[controls.COARSE]
     return Samples(
         subject=case.subject.name,
         strategy=case.strategy.name,
         reference=str(case.strategy.promise.approximates),
-        legal=tuple(legal),
-        controls={name: tuple(samples) for name, samples in found.items()},
+        legal=_samples(legal),
+        controls={name: _samples(measured) for name, measured in found.items()},
         pictures=sum(shot.pictures for shot in case.shots),
     )
 
 
-def _samples(pairs: Iterable[tuple[Pixels, Pixels]]) -> list[Sample]:
-    """The measures of each pair; what cannot be compared at all is rejected without them."""
-    return [compare(one, other).measures() for one, other in pairs if mismatch(one, other) is None]
+def _samples(measured: Iterable[Future[Likeness]]) -> tuple[Sample, ...]:
+    return tuple(future.result().measures() for future in measured)
 
 
 def _keep(run: Run, subject: str, findings: list[Finding]) -> None:
