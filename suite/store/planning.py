@@ -34,7 +34,7 @@ class Request:
     because: str
     by: str
     at: datetime.datetime
-    only: str = "*"  # a pattern for the ids of cases
+    only: str = EVERY  # a pattern for the ids of cases
     portable: bool = False  # into the pictures that any machine is compared with by likeness
     trim: bool = False  # let ceilings come down to what this run measured
     also: bool = False  # keep the pictures accepted so far beside the new ones
@@ -116,8 +116,8 @@ def _refuse_damaged(folder: Path) -> None:
 
 def _chosen(act: _Act) -> tuple[list[Rendering], list[str]]:
     """The renderings asked for, without those whose crash is a known failure."""
-    if not act.run.finished:
-        raise Refusal(f"{act.run.folder} is not finished: only a whole run can be accepted.")
+    if not act.run.finished and act.request.only == EVERY:
+        raise Refusal(f"{act.run.folder} is not finished: name those of its cases that are to be accepted, by --only.")
     chosen, left_out = [], []
     for name, rendering in sorted(act.run.renderings().items()):
         if not _asked_for(rendering.subject, rendering.strategy, act):

@@ -23,7 +23,9 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="the run's folder")
     add_store_option(parser)
     parser.add_argument("--because", default="", metavar="REASON", help="why this is right")
-    parser.add_argument("--only", default="*", metavar="PATTERN", help="of the names of cases; default: all")
+    parser.add_argument(
+        "--only", default="*", metavar="PATTERN", help="of the names of cases; default: all of a finished run"
+    )
     parser.add_argument("--portable", action="store_true", help="as the pictures that any machine is compared with")
     parser.add_argument("--trim", action="store_true", help="let ceilings come down to what this run measured")
     parser.add_argument("--also", action="store_true", help="keep the pictures accepted so far beside the new ones")

@@ -257,9 +257,14 @@ def test_a_broken_promise_is_refused(tmp_path: Path, store: Path, together: bool
 
 
 def test_an_unfinished_run_is_refused(tmp_path: Path, store: Path) -> None:
-    """A run that was cut short is not accepted."""
-    with pytest.raises(Refusal, match="is not finished"):
-        accept(run_of(tmp_path / "runs", "full", finished=False), store)
+    """A run that was cut short is not accepted, but for those of its cases that somebody names."""
+    run = run_of(tmp_path / "runs", "full", "nf4", finished=False)
+    with pytest.raises(Refusal, match="is not finished: name those of its cases"):
+        accept(run, store)
+    accept(run, store, only="tiny-full")
+    assert contents(store).keys() & {f"{MACHINE.id}/tiny/facts/{name}.json" for name in ("full", "nf4")} == {
+        f"{MACHINE.id}/tiny/facts/full.json"
+    }
 
 
 def test_a_case_that_no_longer_exists_is_refused(tmp_path: Path, store: Path) -> None:
