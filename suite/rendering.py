@@ -119,6 +119,7 @@ class Duration:
     take: int | None = None
     steps: tuple[float, ...] = ()  # for denoise: seconds of each step, synchronised
     levels: tuple[float, ...] = ()  # for denoise: the noise levels that the scheduler went through
+    processor: float | None = None  # seconds that the processor worked, all threads: waiting for others does not count
 
 
 @dataclass(frozen=True)
@@ -173,3 +174,9 @@ class Rendering:
         """Seconds spent in a phase, over all shots (of one take), or None if the phase never ended."""
         spent = [d.seconds for d in self.durations if d.phase == phase and (take is None or d.take == take)]
         return sum(spent) if spent else None
+
+    def processor_seconds(self, phase: str) -> float | None:
+        """Seconds that the processor worked in a phase, or None where that was not noted."""
+        spent = [d.processor for d in self.durations if d.phase == phase]
+        noted = [seconds for seconds in spent if seconds is not None]
+        return sum(noted) if noted and len(noted) == len(spent) else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self
 
 from suite.render.gauges import Gauge, Missing, allocator_gauges, driver_gauge, host_gauge, resident
 from suite.rendering import PHASES, Duration, Memory, PhaseMemory
@@ -20,6 +22,22 @@ def synchronise(device: str) -> None:
         torch.cuda.synchronize()
 
 
+@dataclass
+class Spent:
+    """Seconds of a clock, and those that the processor worked, in all threads of this process."""
+
+    seconds: float = 0.0
+    processor: float = 0.0
+
+    @classmethod
+    def until_now(cls) -> Self:
+        return cls(time.perf_counter(), time.process_time())
+
+    def add(self, seconds: float, processor: float) -> None:
+        self.seconds += seconds
+        self.processor += processor
+
+
 class Meter:
     """Knows which phase is running, and charges bytes and seconds to it."""
 
@@ -30,17 +48,16 @@ class Meter:
         self._gauges: dict[str, Gauge] = dict(zip(FIGURES, (allocated, reserved, driver, host_gauge()), strict=True))
         self._peaks: dict[str, dict[str, int]] = {}
         self._phase: str | None = None
-        self._since = 0.0
-        self._seconds: dict[str, float] = {}
+        self._since = Spent()
+        self._spent: dict[str, Spent] = {}
 
     def switch(self, phase: str | None) -> None:
         """End the running phase and begin another; None ends measuring for now."""
         synchronise(self.device)
-        now = time.perf_counter()
-        self._charge(now)
+        self._charge(Spent.until_now())
         self._phase = phase
         self._reset()
-        self._since = time.perf_counter()
+        self._since = Spent.until_now()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -54,7 +71,7 @@ class Meter:
 
     def forgive(self, seconds: float) -> None:
         """Take seconds off the running phase that were spent on looking, where a pause would disturb the GPU."""
-        self._since += seconds
+        self._since.add(seconds, seconds)
 
     def absorb(self, memory: Memory, durations: Iterable[Duration]) -> None:
         """Take in what another process has measured, as if it had happened here."""
@@ -65,17 +82,19 @@ class Meter:
                 if value is not None:
                     peaks[figure] = max(peaks.get(figure, 0), value)
         for duration in durations:
-            self._seconds[duration.phase] = self._seconds.get(duration.phase, 0.0) + duration.seconds
+            self._spent.setdefault(duration.phase, Spent()).add(duration.seconds, duration.processor or 0.0)
 
-    def take_seconds(self) -> dict[str, float]:
-        """Seconds by phase since the last time they were taken."""
-        taken, self._seconds = self._seconds, {}
+    def take_spent(self) -> dict[str, Spent]:
+        """What each phase took since this was asked last."""
+        taken, self._spent = self._spent, {}
         return {phase: taken[phase] for phase in PHASES if phase in taken}
 
-    def _charge(self, now: float) -> None:
+    def _charge(self, now: Spent) -> None:
         if self._phase is None:
             return
-        self._seconds[self._phase] = self._seconds.get(self._phase, 0.0) + now - self._since
+        since = self._since
+        spent = self._spent.setdefault(self._phase, Spent())
+        spent.add(now.seconds - since.seconds, now.processor - since.processor)
         peaks = self._peaks.setdefault(self._phase, {})
         for figure, gauge in self._gauges.items():
             value = gauge.peak()

@@ -126,8 +126,15 @@ class Probe:
         self._finish_decoded()
         denoising = {"steps": self._clock.seconds(), "levels": self._levels}
         durations = tuple(
-            Duration(phase, seconds, self._shot, self._take, **(denoising if phase == DENOISE else {}))
-            for phase, seconds in self.meter.take_seconds().items()
+            Duration(
+                phase,
+                spent.seconds,
+                self._shot,
+                self._take,
+                processor=spent.processor,
+                **(denoising if phase == DENOISE else {}),
+            )
+            for phase, spent in self.meter.take_spent().items()
         )
         prints = tuple(self._stages.values())
         self._take = None

@@ -229,8 +229,9 @@ def _load(load: Callable[[], Any], meter: Any, note: Callable[[Note], None]) -> 
     meter.switch(LOAD)
     pipeline = load()
     meter.switch(None)
-    seconds = meter.take_seconds()[LOAD]
-    note(Note(phase="", says=f"loaded in {seconds:.1f} s", durations=(Duration(LOAD, seconds),)))
+    spent = meter.take_spent()[LOAD]
+    took = Duration(LOAD, spent.seconds, processor=spent.processor)
+    note(Note(phase="", says=f"loaded in {spent.seconds:.1f} s", durations=(took,)))
     return pipeline
 
 

@@ -42,13 +42,16 @@ def _alike(one: Rendering, other: Rendering) -> bool:
 
 
 def pace(rendering: Rendering, reference: Rendering | None) -> Mapping[str, float]:
-    """Each phase in seconds on a GPU; on a CPU, whose seconds tell what else it does, in multiples of the reference's.
+    """Each phase in seconds on a GPU; on a CPU in seconds that it worked, as multiples of the reference's.
 
-    The reference was rendered in the same run, and its short phases are left out."""
-    spent = {phase: seconds for phase in PHASES if (seconds := rendering.seconds(phase)) is not None}
+    A CPU's clock tells what else it does. The reference was rendered in the same run; its short phases are left out."""
     if rendering.device == "cuda":
-        return spent
+        return {phase: seconds for phase in PHASES if (seconds := rendering.seconds(phase)) is not None}
     if reference is None or reference.crash is not None:
         return {}
-    beside = {phase: reference.seconds(phase) or 0.0 for phase in spent}
-    return {phase: spent[phase] / beside[phase] for phase in spent if beside[phase] >= LONG_ENOUGH}
+    worked = {phase: (rendering.processor_seconds(phase), reference.processor_seconds(phase)) for phase in PHASES}
+    return {
+        phase: ours / theirs
+        for phase, (ours, theirs) in worked.items()
+        if ours is not None and theirs is not None and theirs >= LONG_ENOUGH
+    }

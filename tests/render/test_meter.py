@@ -64,10 +64,25 @@ def test_seconds_go_to_their_phase_and_not_to_pauses() -> None:
     time.sleep(0.05)
     meter.switch(DECODE)
     meter.switch(None)
-    seconds = meter.take_seconds()
-    assert 0.1 <= seconds[DENOISE] < 0.3
-    assert seconds[DECODE] < 0.1
-    assert list(seconds) == [DENOISE, DECODE]
+    spent = meter.take_spent()
+    assert 0.1 <= spent[DENOISE].seconds < 0.3
+    assert spent[DECODE].seconds < 0.1
+    assert list(spent) == [DENOISE, DECODE]
+
+
+def test_what_the_processor_worked_is_told_apart_from_waiting() -> None:
+    """Sleeping is no work, and work is; whatever else the machine does meanwhile."""
+    meter = Meter("cpu")
+    meter.switch(ENCODE)
+    time.sleep(0.2)
+    meter.switch(DENOISE)
+    until = time.process_time() + 0.2
+    while time.process_time() < until:
+        pass
+    meter.switch(None)
+    spent = meter.take_spent()
+    assert spent[ENCODE].processor < 0.1 <= spent[ENCODE].seconds
+    assert 0.2 <= spent[DENOISE].processor < 0.3
 
 
 def test_seconds_are_taken_once() -> None:
@@ -75,8 +90,8 @@ def test_seconds_are_taken_once() -> None:
     meter = Meter("cpu")
     meter.switch(LOAD)
     meter.switch(None)
-    assert LOAD in meter.take_seconds()
-    assert meter.take_seconds() == {}
+    assert LOAD in meter.take_spent()
+    assert meter.take_spent() == {}
 
 
 def test_seconds_that_are_forgiven_do_not_count() -> None:
@@ -85,7 +100,9 @@ def test_seconds_that_are_forgiven_do_not_count() -> None:
     meter.switch(DENOISE)
     meter.forgive(2.0)
     meter.switch(None)
-    assert -2.0 <= meter.take_seconds()[DENOISE] < -1.0
+    spent = meter.take_spent()[DENOISE]
+    assert -2.0 <= spent.seconds < -1.0
+    assert -2.0 <= spent.processor < -1.0
 
 
 def test_figures_that_cannot_be_had_have_reasons() -> None:

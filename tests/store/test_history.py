@@ -79,10 +79,16 @@ def test_a_damaged_rendering_is_no_history(tmp_path: Path) -> None:
     assert paces((good, bad), took("full", tmp_path / "now", 1.0), reference=None)["denoise"] == (4.0,)
 
 
+def worked(seconds: float) -> tuple[Duration, ...]:
+    return (Duration("load", 9.0, processor=0.2), Duration("denoise", 9.0, "fox", 0, processor=seconds))
+
+
 def test_on_a_cpu_the_pace_is_a_multiple_of_the_references(tmp_path: Path) -> None:
-    """So a machine that is busy with something else slows both; what was short is left out."""
-    one, other = (took(name, tmp_path / name, 6.0, device="cpu") for name in ("offload", "full"))
-    assert pace(one, replace(other, durations=(Duration("denoise", 4.0),))) == {"denoise": pytest.approx(1.5)}
+    """Of what the processor worked, which other work on the machine hardly changes; what was short is left out."""
+    one, other = (took(name, tmp_path / name, 9.0, device="cpu") for name in ("offload", "full"))
+    assert pace(one, other) == {}  # nobody noted what the processor worked
+    one, other = (replace(it, durations=worked(seconds)) for it, seconds in ((one, 6.0), (other, 4.0)))
+    assert pace(one, other) == {"denoise": pytest.approx(1.5)}
     assert pace(one, None) == {}
     assert pace(one, replace(other, crash=Crash("exit", "It is gone.", None, ()))) == {}
-    assert pace(replace(one, device="cuda"), None) == {"load": 0.2, "denoise": 6.0}
+    assert pace(replace(one, device="cuda"), None) == {"load": 9.0, "denoise": 9.0}

@@ -14,7 +14,7 @@ from suite.store.history import WINDOW, pace
 FEWEST = 5  # runs before a median means something
 SLOWER = 0.25  # a phase on a GPU fails when it is slower by this share
 SECONDS = 0.5  # and by this much, since short phases vary
-SLOWER_ON_A_CPU = 1.0  # twice the usual multiple of the reference: even side by side, two cases are not disturbed alike
+SLOWER_ON_A_CPU = 1.0  # twice the usual multiple: who shares its caches and its cores makes a processor slower too
 SPREADS = 6.0  # and by this many times what the history itself varies
 
 
@@ -60,7 +60,7 @@ def _slow(evidence: Evidence, phase: str, found: float, limit: Limit, numbers: d
         most = figures.seconds(limit.value)
     else:
         named = evidence.case.strategy.promise.reference
-        told = f"took {found:.2f} times as long as {named}'s in the same run, {share} more than in {runs}"
+        told = f"kept the processor busy {found:.2f} times as long as {named}'s, {share} more than in {runs}"
         most = f"{limit.value:.2f} times"
     sentence = f"{phase.capitalize()} {told}; at most {most} are within what they vary."
     return failed(

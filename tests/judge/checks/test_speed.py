@@ -53,20 +53,21 @@ def test_slower_is_told_whole(tmp_path: Path) -> None:
 
 
 def on_a_cpu(tmp_path: Path, seconds: float, past: tuple[float, ...]) -> Evidence:
-    """The offloading case took so long, and its reference two seconds."""
+    """The offloading case kept the processor busy so long, and its reference for two seconds."""
     found = evidence(tmp_path, OFFLOAD, history={"denoise": past})
     assert found.reference is not None
-    beside = replace(found.reference.rendering, device="cpu", durations=(Duration("denoise", 2.0, "fox", 0),))
+    took_two = Duration("denoise", 9.0, "fox", 0, processor=2.0)
+    beside = replace(found.reference.rendering, device="cpu", durations=(took_two,))
     found = replace(found, case=replace(found.case, device="cpu"), reference=replace(found.reference, rendering=beside))
-    return with_rendering(found, device="cpu", durations=(Duration("denoise", seconds, "fox", 0),))
+    return with_rendering(found, device="cpu", durations=(Duration("denoise", 1.0, "fox", 0, processor=seconds),))
 
 
 def test_a_cpu_may_take_twice_the_usual_multiple(tmp_path: Path) -> None:
-    """However busy the machine is: only the ratio to the reference in the same run is judged."""
+    """However busy the machine is: only what the processor worked is judged, beside the reference in the same run."""
     assert verdict(on_a_cpu(tmp_path, 6.0, (1.5,) * 5), SPEED).status == PASSED
     found = verdict(on_a_cpu(tmp_path, 6.02, (1.5,) * 5), SPEED)
     assert found.sentence == (
-        "Denoise took 3.01 times as long as full's in the same run, 100.67% more than in 5 earlier runs; "
+        "Denoise kept the processor busy 3.01 times as long as full's, 100.67% more than in 5 earlier runs; "
         "at most 3.00 times are within what they vary. "
         "Run pytest --subject tiny --strategy offload with nothing else on the machine."
     )
