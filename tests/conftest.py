@@ -6,9 +6,12 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from suite.render import bfloat16
 
 SHIPPED = Path(__file__).parents[1] / "suite/subjects/miniature/pipeline"
 
@@ -29,6 +32,13 @@ def _turns_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
         patch.setattr(tempfile, "tempdir", None)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _bfloat16_is_quick() -> None:
+    """Tests that render in this process do it as workers do, on a processor without bfloat16 too."""
+    if find_spec("torch") and not bfloat16.is_native():
+        bfloat16.widen()
 
 
 @pytest.fixture(scope="session", autouse=True)

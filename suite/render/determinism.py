@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from suite.render import bfloat16
+
 # Set before the first use of a library; a value that the user has set stays and is noted.
 ENVIRONMENT = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
@@ -55,6 +57,8 @@ def settle(device: str) -> dict[str, str]:
     torch.backends.cudnn.deterministic = True
     if device == "cpu":
         torch.set_num_threads(_cpu_threads())
+        if not bfloat16.is_native():
+            bfloat16.widen()
     # Not torch.use_deterministic_algorithms: it forbids attention kernels that people run, and whose memory and speed
     # are to be measured. Whether they repeat themselves is asked of every case.
     torch.manual_seed(0)  # for a strategy that draws a number although nobody asked it to
@@ -88,6 +92,7 @@ def _settings(torch: Any) -> dict[str, str]:
         "deterministic_algorithms": str(torch.are_deterministic_algorithms_enabled()),
         "threads": str(torch.get_num_threads()),
         "cpu_capability": str(torch.backends.cpu.get_cpu_capability()),
+        "bfloat16 on the CPU": "as torch has it" if bfloat16.is_native() else "computed in float32",
     }
 
 

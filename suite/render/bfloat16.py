@@ -1,0 +1,43 @@
+"""bfloat16 on a processor that has none: computed in float32 and rounded, as torch's own kernels do, but quickly.
+
+There torch convolves in bfloat16 by a loop of its own: the miniature's VAE needs a minute for a picture of 256×256 that
+takes a quarter of a second in float32. The sums are float32 either way; they only add up in another order."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+WIDENED = ("conv2d", "linear")  # of torch.nn.functional: where pipelines spend their time
+
+
+def is_native() -> bool:
+    """Whether torch uses the processor's own instructions, or a library's, for bfloat16."""
+    import torch
+
+    asked = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return asked is None or bool(asked())
+
+
+def widen() -> None:
+    """Let this process convolve and multiply in float32 where it is asked to in bfloat16."""
+    import torch
+
+    functional = torch.nn.functional
+    for name in WIDENED:
+        function = getattr(functional, name)
+        if not hasattr(function, "_fluxgate"):
+            setattr(functional, name, _widened(function, torch.bfloat16))
+
+
+def _widened(function: Callable[..., Any], narrow: Any) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def widened(input: Any, weight: Any, bias: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if not (input.dtype is weight.dtype is narrow and input.device.type == "cpu"):
+            return function(input, weight, bias, *args, **kwargs)
+        wide = None if bias is None else bias.float()
+        return function(input.float(), weight.float(), wide, *args, **kwargs).to(narrow)
+
+    widened._fluxgate = True  # type: ignore[attr-defined]
+    return widened
