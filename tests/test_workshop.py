@@ -22,9 +22,10 @@ class Pen:
     def __init__(self) -> None:
         self.asked: list[Any] = []
 
-    def render(self, case: Case, folder: Path, *, source: Path, timeout: float, **watching: Any) -> Rendering:
+    def render(self, case: Case, folder: Path, *, source: Path, timeout: float, report: Any, glance: Any) -> Rendering:
         self.asked.append((case.id, source, timeout))
         found = rendering(case.strategy.name, folder)
+        glance(found.pictures)
         write_plain(folder / "rendering.json", found)
         return found
 
@@ -45,6 +46,16 @@ def test_a_case_is_rendered_once(run: Run) -> None:
     found = workshop(run, pen, timeout=5.0)
     assert found.rendering("tiny-full") is found.rendering("tiny-full")
     assert pen.asked == [("tiny-full", Path("/there/tiny"), 5.0)]
+
+
+def test_pictures_are_shown_before_the_case_is_done(run: Run) -> None:
+    """With the case that they are of; only afterwards there is a rendering to be had without rendering."""
+    seen: list[Any] = []
+    found = workshop(run, Pen(), glance=lambda case, pictures: seen.append((case.id, pictures, found.done(case.id))))
+    whole = found.rendering("tiny-full")
+    assert whole is not None
+    assert seen == [("tiny-full", whole.pictures, None)]
+    assert found.done("tiny-full") is whole
 
 
 def test_a_case_that_the_run_has_already_is_read(run: Run) -> None:

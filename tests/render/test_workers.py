@@ -17,7 +17,7 @@ from suite.files import read_plain
 from suite.pictures import hash_of, read_png
 from suite.render.determinism import ENVIRONMENT
 from suite.render.workers import FORK, SPAWN, Workers
-from suite.rendering import DENOISE, LOAD, PHASES, STAGES, Rendering
+from suite.rendering import DENOISE, LOAD, PHASES, STAGES, Picture, Rendering
 from tests.render import making
 
 
@@ -43,7 +43,12 @@ def rendered(workers: Workers, tmp_path_factory: pytest.TempPathFactory, miniatu
     """Both shots for a CPU rendered in full: the rendering, its folder, and what was reported meanwhile."""
     folder, lines = tmp_path_factory.mktemp("full"), []
     case = making.case(making.full, making.ONE, replace(making.ONE, name="gpu", only_on="cuda"), making.FOUR)
-    found = workers.render(case, folder, source=miniature_folder, timeout=300, report=lines.append)
+
+    def glance(pictures: tuple[Picture, ...]) -> None:
+        there = all((folder / picture.file).is_file() for picture in pictures)
+        lines.append(f"{len(pictures)} of {pictures[0].shot}, take {pictures[0].take}, there: {there}")
+
+    found = workers.render(case, folder, source=miniature_folder, timeout=300, report=lines.append, glance=glance)
     return found, folder, lines
 
 
@@ -85,6 +90,18 @@ def test_pictures_on_disk_have_the_hash_of_the_array(rendered: Any) -> None:
         assert hash_of(read_png(folder / picture.file)) == picture.sha256
 
 
+def test_pictures_are_shown_as_soon_as_they_are_written(rendered: Any) -> None:
+    """Those of each take of each shot, after the line that tells of it and before the next."""
+    _, _, lines = rendered
+    shown = [number for number, line in enumerate(lines) if ", there: " in line]
+    assert [lines[number] for number in shown] == [
+        "1 of one, take 0, there: True",
+        "1 of one, take 1, there: True",
+        "4 of four, take 0, there: True",
+    ]
+    assert all("shot " in lines[number - 1] for number in shown)
+
+
 def test_takes_that_are_equal_share_a_file(rendered: Any) -> None:
     """No second file is written for a picture that is the same."""
     found, folder, _ = rendered
@@ -112,7 +129,7 @@ def test_the_log_the_notes_and_the_scratch_folder(rendered: Any) -> None:
 
 def test_progress_is_told_in_short_lines(rendered: Any) -> None:
     """Each line names the case and what is done."""
-    _, _, lines = rendered
+    lines = [line for line in rendered[2] if line.startswith("small-full: ")]
     assert lines[0] == "small-full: started"
     assert lines[1].startswith("small-full: loaded in ")
     assert lines[2].startswith("small-full: shot 1/2 'one' in ")
