@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -49,7 +49,7 @@ class Source:
 
     path: Path
     sha256: str
-    read: Callable[[], Pixels] = field(compare=False)
+    read: Callable[[], Pixels]
 
 
 def rendered_source(folder: Path, picture: Picture) -> Source:

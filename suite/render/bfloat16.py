@@ -20,15 +20,19 @@ def is_native() -> bool:
     return asked is None or bool(asked())
 
 
+def is_wide() -> bool:
+    """Whether this process was widened."""
+    import torch
+
+    return all(hasattr(getattr(torch.nn.functional, name), "_fluxgate") for name in WIDENED)
+
+
 def widen() -> None:
     """Let this process convolve and multiply in float32 where it is asked to in bfloat16."""
     import torch
 
-    functional = torch.nn.functional
-    for name in WIDENED:
-        function = getattr(functional, name)
-        if not hasattr(function, "_fluxgate"):
-            setattr(functional, name, _widened(function, torch.bfloat16))
+    for name in WIDENED if not is_wide() else ():
+        setattr(torch.nn.functional, name, _widened(getattr(torch.nn.functional, name), torch.bfloat16))
 
 
 def _widened(function: Callable[..., Any], narrow: Any) -> Callable[..., Any]:

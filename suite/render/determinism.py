@@ -92,7 +92,7 @@ def _settings(torch: Any) -> dict[str, str]:
         "deterministic_algorithms": str(torch.are_deterministic_algorithms_enabled()),
         "threads": str(torch.get_num_threads()),
         "cpu_capability": str(torch.backends.cpu.get_cpu_capability()),
-        "bfloat16 on the CPU": "as torch has it" if bfloat16.is_native() else "computed in float32",
+        "bfloat16 on the CPU": "computed in float32" if bfloat16.is_wide() else "as torch has it",
     }
 
 
