@@ -20,12 +20,13 @@ from tests.store import building
 from tests.store.building import CASES, request
 
 FULL = CASES["tiny-full"]
+ASKED = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
 WIDE = replace(FULL, strategy=replace(FULL.strategy, name="full-float32"))
 
 
 def rendered(case: Case, folder: Path) -> Rendering:
     """Pictures of `full` that move by two levels where AVX2 is asked for; float32 stands still; no AVX crashes."""
-    asked = {name: os.environ.get(name) for name in ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")}
+    asked = {name: os.environ.get(name) for name in ASKED}
     moved = case.strategy.name == "full" and "avx2" in str(asked).lower()
     blank, found = building.rendering("full", folder), []
     for shot in case.shots:
@@ -43,7 +44,10 @@ def rendered(case: Case, folder: Path) -> Rendering:
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[runs.Run, tuple[portability.Row, ...], list[str]]:
     run = runs.create(tmp_path_factory.mktemp("runs"), building.MACHINE, building.STACK, "calibrate --portability")
     told: list[str] = []
-    rows = portability.portability(run, (FULL, WIDE), render=rendered, report=told.append)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ASKED:  # whoever runs the tests may have asked for less than the processor has
+            patch.delenv(name, raising=False)
+        rows = portability.portability(run, (FULL, WIDE), render=rendered, report=told.append)
     return runs.finish(run), rows, told
 
 
