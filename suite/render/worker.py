@@ -39,6 +39,7 @@ LAST_LINES = 20
 FROM_DIFFUSERS = ("FluxPipeline", "FluxTransformer2DModel", "AutoencoderKL", "FlowMatchEulerDiscreteScheduler")
 FROM_TRANSFORMERS = ("CLIPTextModel", "T5EncoderModel", "CLIPTokenizer", "T5TokenizerFast")
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
+TRITONS_OLDEST = (7, 0)  # capability of a GPU, as torch has it in torch.utils._triton
 SIGNS_OF_CUDA = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuDNN error")
 SIGNS_OF_A_FULL_GPU = ("CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 SIGN_OF_A_FULL_HOST = "DefaultCPUAllocator: can't allocate"
@@ -171,7 +172,7 @@ def import_libraries() -> None:
     """Import what every pipeline needs, before any clock runs; in a forked worker this was done long ago."""
     import torch
 
-    with capability_from_driver(torch):
+    with answers_from_driver(torch):
         import accelerate  # noqa: F401
         import diffusers
         import transformers
@@ -196,23 +197,30 @@ def _touch(library: Any, name: str) -> None:
 
 
 @contextmanager
-def capability_from_driver(torch: Any) -> Iterator[None]:
-    """Let bitsandbytes, which diffusers imports, learn the GPU's capability without initialising CUDA for it."""
+def answers_from_driver(torch: Any) -> Iterator[None]:
+    """Let libraries learn the GPU's capability without initialising CUDA for it, after which nothing can be forked.
+
+    While they are imported, bitsandbytes asks for it, and torchao asks torch whether triton can use it."""
+    from torch.utils import _triton
+
     from suite.machine import visible_gpus
 
-    asked = torch.cuda.get_device_capability
+    asked = torch.cuda.get_device_capability, _triton.has_triton
     known = [tuple(int(part) for part in gpu.capability.split(".")) for gpu in visible_gpus()]
 
-    def answer(device: Any = None) -> tuple[int, ...]:
+    def capability(device: Any = None) -> tuple[int, ...]:
         index = getattr(device, "idx", device)
         return known[index if isinstance(index, int) and index >= 0 else 0]
 
+    def has_triton() -> bool:
+        return bool(_triton.has_triton_package()) and max(known) >= TRITONS_OLDEST
+
     if known:
-        torch.cuda.get_device_capability = answer
+        torch.cuda.get_device_capability, _triton.has_triton = capability, has_triton
     try:
         yield
     finally:
-        torch.cuda.get_device_capability = asked
+        torch.cuda.get_device_capability, _triton.has_triton = asked
 
 
 def quieten() -> None:

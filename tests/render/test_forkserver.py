@@ -72,8 +72,8 @@ def test_a_process_that_has_touched_the_gpu_is_not_forked(
         link.close()
 
 
-def test_bitsandbytes_learns_the_capability_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the libraries are imported the driver's management library answers, afterwards torch again."""
+def test_libraries_learn_the_capability_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While they are imported the driver's management library answers, afterwards torch again."""
     gpus = (Gpu("A", "GPU-1", 1, "9.0", "580"), Gpu("B", "GPU-2", 1, "8.6", "580"))
     monkeypatch.setattr("suite.machine.visible_gpus", lambda: gpus)
 
@@ -81,7 +81,7 @@ def test_bitsandbytes_learns_the_capability_without_cuda(monkeypatch: pytest.Mon
         raise AssertionError("this would initialise CUDA")
 
     torch = SimpleNamespace(cuda=SimpleNamespace(get_device_capability=asked))
-    with worker.capability_from_driver(torch):
+    with worker.answers_from_driver(torch):
         capability: Any = torch.cuda.get_device_capability
         assert [capability(), capability(1), capability(SimpleNamespace(idx=1)), capability("cuda")] == [
             (9, 0),
@@ -90,6 +90,23 @@ def test_bitsandbytes_learns_the_capability_without_cuda(monkeypatch: pytest.Mon
             (9, 0),
         ]
     assert torch.cuda.get_device_capability is asked
+
+
+@pytest.mark.parametrize(
+    ("capability", "package", "usable"),
+    [("9.0", True, True), ("7.0", True, True), ("6.1", True, False), ("9.0", False, False)],
+)
+def test_torchao_learns_whether_triton_can_be_used_without_cuda(
+    monkeypatch: pytest.MonkeyPatch, capability: str, package: bool, usable: bool
+) -> None:
+    """torchao asks while it is imported; torch would look at the GPU to answer."""
+    triton = pytest.importorskip("torch.utils._triton")
+    monkeypatch.setattr("suite.machine.visible_gpus", lambda: (Gpu("A", "GPU-1", 1, capability, "580"),))
+    monkeypatch.setattr(triton, "has_triton_package", lambda: package)
+    asked = triton.has_triton
+    with worker.answers_from_driver(pytest.importorskip("torch")):
+        assert triton.has_triton() is usable
+    assert triton.has_triton is asked
 
 
 def test_a_server_says_that_it_is_ready_and_ends_with_its_parent() -> None:
