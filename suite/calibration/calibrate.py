@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 
 from suite.calibration import controls, floors, tables
@@ -47,7 +47,7 @@ def calibrate(
     by_id = {case.id: case for case in cases if case.unsupported is None}
     wanted = [case for case in by_id.values() if case.strategy.promise.approximates]
     findings: list[Finding] = []
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:  # thousands of comparisons, a second for many
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # thousands of comparisons, a second for many of them
         for name in dict.fromkeys(case.subject.name for case in wanted):
             mine = [case for case in wanted if case.subject.name == name]
             found = list(_of_subject(run, mine, by_id, extent, render, report, pool))
