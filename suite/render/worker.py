@@ -201,11 +201,9 @@ def answers_from_driver(torch: Any) -> Iterator[None]:
     """Let libraries learn the GPU's capability without initialising CUDA for it, after which nothing can be forked.
 
     While they are imported, bitsandbytes asks for it, and torchao asks torch whether triton can use it."""
-    from torch.utils import _triton
-
     from suite.machine import visible_gpus
 
-    asked = torch.cuda.get_device_capability, _triton.has_triton
+    triton = _torchs_triton()
     known = [tuple(int(part) for part in gpu.capability.split(".")) for gpu in visible_gpus()]
 
     def capability(device: Any = None) -> tuple[int, ...]:
@@ -213,14 +211,28 @@ def answers_from_driver(torch: Any) -> Iterator[None]:
         return known[index if isinstance(index, int) and index >= 0 else 0]
 
     def has_triton() -> bool:
-        return bool(_triton.has_triton_package()) and max(known) >= TRITONS_OLDEST
+        return bool(triton.has_triton_package()) and max(known) >= TRITONS_OLDEST
 
-    if known:
-        torch.cuda.get_device_capability, _triton.has_triton = capability, has_triton
+    answers: list[tuple[Any, str, Callable[..., Any]]] = []
+    answers += [(torch.cuda, "get_device_capability", capability)] if known else []
+    answers += [(triton, "has_triton", has_triton)] if known and hasattr(triton, "has_triton_package") else []
+    asked = [getattr(owner, name) for owner, name, _ in answers]
+    for owner, name, answer in answers:
+        setattr(owner, name, answer)
     try:
         yield
     finally:
-        torch.cuda.get_device_capability, _triton.has_triton = asked
+        for (owner, name, _), before in zip(answers, asked, strict=True):
+            setattr(owner, name, before)
+
+
+def _torchs_triton() -> Any:
+    """A module that is torch's own business, so a release may have it no longer; None then."""
+    with suppress(ImportError):
+        from torch.utils import _triton
+
+        return _triton
+    return None
 
 
 def quieten() -> None:

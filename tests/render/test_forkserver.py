@@ -109,6 +109,18 @@ def test_torchao_learns_whether_triton_can_be_used_without_cuda(
     assert triton.has_triton is asked
 
 
+def test_a_torch_without_that_module_is_imported_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is torch's own business, and a release may drop it; the rest is answered as before."""
+    monkeypatch.setattr("suite.machine.visible_gpus", lambda: (Gpu("A", "GPU-1", 1, "9.0", "580"),))
+    monkeypatch.setitem(sys.modules, "torch.utils._triton", None)
+    monkeypatch.delattr("torch.utils._triton", raising=False)
+    torch = SimpleNamespace(cuda=SimpleNamespace(get_device_capability=None))
+    with worker.answers_from_driver(torch):
+        capability: Any = torch.cuda.get_device_capability
+        assert capability() == (9, 0)
+    assert torch.cuda.get_device_capability is None
+
+
 def test_a_server_says_that_it_is_ready_and_ends_with_its_parent() -> None:
     """It answers once it has imported everything, and goes when the link is closed."""
     ours, theirs = socket.socketpair()
