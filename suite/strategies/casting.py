@@ -22,6 +22,7 @@ CAST = (
     effects=(Stored("float32"),),
     needs=(Twice("float32 takes twice the memory"),),
     noise="float32",  # the same with every release of torch
+    slow=True,
 )
 def full_float32(site: Site) -> Any:
     """Everything on the device in float32: twice as large, and nearly the same to the pixel on every machine."""

@@ -89,7 +89,7 @@ def model_offload(site: Site) -> Any:
     return pipe
 
 
-@strategy(reproduces="full", less_memory_than="full", effects=grouped(), needs=(GROUPS_ON_CPU,))
+@strategy(reproduces="full", less_memory_than="full", effects=grouped(), needs=(GROUPS_ON_CPU,), slow=True)
 def group_offload_block(site: Site) -> Any:
     """Blocks of layers wait on the CPU and visit the GPU one after another."""
     return offload_groups(site.pipeline(), site, **IN_BLOCKS)
@@ -129,6 +129,7 @@ def group_offload_leaf_record_stream(site: Site) -> Any:
     less_memory_than="full",
     effects=grouped(leaves=True, stream=True, low_cpu_mem_usage=True),
     needs=(STREAMS,),
+    slow=True,
 )
 def group_offload_leaf_low_cpu_mem(site: Site) -> Any:
     """A layer's memory is pinned as it is copied, not all of it beforehand."""
@@ -140,6 +141,7 @@ def group_offload_leaf_low_cpu_mem(site: Site) -> Any:
     less_memory_than="full",
     effects=(Hooked("GroupOffloadingHook"), Placed("cpu"), Counted(BLOCKS, at_most=2, gpu_only=True)),
     needs=(GROUPS_ON_CPU,),
+    slow=True,
 )
 def group_offload_by_component(site: Site) -> Any:
     """Each component is offloaded by a call of its own: the denoiser in blocks of two, the others by layers."""
