@@ -10,6 +10,8 @@ from suite.subjects.subject import Subject
 
 Prints = Mapping[str, Fingerprint]  # stage -> fingerprint
 
+FINISHED = "finished picture"  # what the pipeline makes of the decoded one; it has no fingerprint but its own pixels
+
 
 @dataclass(frozen=True)
 class Departure:
@@ -29,12 +31,37 @@ class Departure:
         return named if self.stage in (T5, POOLED) else f"the {named}"
 
 
-def departure(expected: Prints, actual: Prints, *, subject: Subject, rendering: Rendering) -> Departure | None:
-    """The first stage that both know and in which they differ; None where no stage tells."""
-    _, ours = first_difference(expected, actual) or (None, None)
-    if ours is None:
-        return None
-    return Departure(ours.stage, ours.step, suspects(ours.stage, subject=subject, rendering=rendering))
+def departure(
+    expected: Prints,
+    actual: Prints,
+    *,
+    subject: Subject,
+    rendering: Rendering,
+    moved: bool = False,
+    cleared: bool = False,
+) -> Departure | None:
+    """The first stage in which they differ, or that was expected and passed over; None where no stage tells.
+
+    moved: whether the finished pictures differ. cleared: the hooks are known to move weights rightly."""
+    theirs, ours = first_difference(expected, actual) or (None, None)
+    gone = _passed_over(expected, actual)
+    if gone is not None and (ours is None or STAGES.index(gone.stage) < STAGES.index(ours.stage)):
+        return Departure(gone.stage, gone.step, suspects(gone.stage, subject=subject, rendering=rendering))
+    if theirs is not None and ours is not None:
+        reshaped = theirs.shape != ours.shape
+        told = suspects(ours.stage, subject=subject, rendering=rendering, reshaped=reshaped, cleared=cleared)
+        return Departure(ours.stage, ours.step, told)
+    if moved and DECODED in expected and DECODED in actual:
+        return Departure(FINISHED, None, "diffusers' image processor or the order that it gives pictures in")
+    return None
+
+
+def _passed_over(expected: Prints, actual: Prints) -> Fingerprint | None:
+    """The first stage that was due and did not come, though a later one did: a loop that ends early has no last."""
+    for number, stage in enumerate(STAGES):
+        if stage in expected and stage not in actual and any(later in actual for later in STAGES[number:]):
+            return expected[stage]
+    return None
 
 
 def first_difference(expected: Prints, actual: Prints) -> tuple[Fingerprint, Fingerprint] | None:
@@ -48,13 +75,17 @@ def accepted_prints(fingerprints: Iterable[Fingerprint], shot: str) -> dict[str,
     return {entry.stage: entry for entry in fingerprints if entry.shot == shot}
 
 
-def suspects(stage: str, *, subject: Subject, rendering: Rendering) -> str:
-    """The libraries at work in a stage, the one that owns it first."""
+def suspects(
+    stage: str, *, subject: Subject, rendering: Rendering, reshaped: bool = False, cleared: bool = False
+) -> str:
+    """The libraries at work in a stage, the one that owns it first; how long embeddings are is the pipeline's choice.
+
+    cleared: its hooks are not among them."""
     component = _component(stage, subject=subject, rendering=rendering)
-    names = _owners(stage)
+    names = [*(["diffusers"] if reshaped and stage in (T5, POOLED) else []), *_owners(stage)]
     if component is not None and component.quantized_bytes:
         names.append("bitsandbytes" if _is_bitsandbytes(component) else "the quantizing library")
-    if component is not None and any(component.hooks.values()):
+    if component is not None and any(component.hooks.values()) and not cleared:
         names.append("the hooks that move its weights (" + ", ".join(sorted(component.hooks)) + ")")
     return " or ".join(names)
 

@@ -6,7 +6,7 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -36,6 +36,12 @@ class CaseJob:
         if self.takes is not None:
             return self.takes
         return 2 if self.device == "cuda" or number == 0 else 1
+
+    def order(self) -> Iterator[tuple[int, int]]:
+        """Number and take, one after another: second takes last, so that what builds up from call to call is seen."""
+        numbers = range(len(self.subject.shots))
+        for take in range(max(map(self.takes_of, numbers), default=0)):
+            yield from ((number, take) for number in numbers if take < self.takes_of(number))
 
 
 @dataclass(frozen=True)

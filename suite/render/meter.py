@@ -127,14 +127,14 @@ class Meter:
             unavailable=self._unavailable(held_after, host_after),
         )
 
-    def after(self) -> Memory:
-        """The same, with what stayed once everything was let go."""
-        return self.memory(held_after=held(self.device), host_after=resident_after())
+    def after(self, *, kept: int) -> Memory:
+        """The same, with what stayed once everything was let go; `kept` are the bytes of components still alive."""
+        return self.memory(held_after=held() if self.device == "cuda" else kept, host_after=resident_after())
 
     def _unavailable(self, held_after: int | None, host_after: int | None) -> dict[str, str]:
         reasons = {figure: gauge.reason for figure, gauge in self._gauges.items() if isinstance(gauge, Missing)}
         if held_after is None:
-            reasons["held_after"] = reasons.get("allocated", "the worker ended before it had freed the pipeline")
+            reasons["held_after"] = "the worker ended before it had freed the pipeline"
         if host_after is None:
             reasons["host_after"] = reasons.get("host", "the worker ended before it had freed the pipeline")
         if "host" in reasons:
@@ -142,10 +142,8 @@ class Meter:
         return reasons
 
 
-def held(device: str) -> int | None:
-    """Bytes still allocated on the GPU after everything was let go; None without one."""
-    if device != "cuda":
-        return None
+def held() -> int:
+    """Bytes still allocated on the GPU after everything was let go."""
     import torch
 
     clear = getattr(torch._C, "_cuda_clearCublasWorkspaces", None)

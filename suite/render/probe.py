@@ -332,6 +332,10 @@ class Probe:
         component = self._components[name]
         self._components[name] = replace(component, placement={**component.placement, moment: where})
 
+    def kept(self) -> int:
+        """Bytes of the components that are alive, which once everything was let go should be none."""
+        return sum(size for module in self._seen_modules for size in placement_of(module).values())
+
     def look_after(self) -> None:
         """Note where everything is after the calls; what is freed is nowhere."""
         where = self.placements()

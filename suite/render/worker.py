@@ -148,7 +148,7 @@ def work(job: CaseJob, note: Callable[[Note], None]) -> None:
     elsewhere.close()
     meter.close()
     gc.collect()
-    note(Note(memory=meter.after(), warnings=heard.new(), finished=True, says="finished"))
+    note(Note(memory=meter.after(kept=probe.kept()), warnings=heard.new(), finished=True, says="finished"))
 
 
 def _render_all(
@@ -159,8 +159,9 @@ def _render_all(
     probe.watch(pipeline)
     probe.describe()
     note(Note(inventory=probe.inventory(), memory=probe.meter.memory()))
-    for number in range(len(job.subject.shots)):
-        _render(job, number, pipeline, probe, note)
+    first: dict[tuple[str, int], Picture] = {}
+    for number, take in job.order():
+        _render(job, number, take, pipeline, probe, first, note)
         note(Note(inventory=probe.inventory(), memory=probe.meter.memory(), warnings=heard.new()))
     probe.look_after()
     probe.hash_states()
@@ -255,18 +256,24 @@ def _load(load: Callable[[], Any], meter: Any, note: Callable[[Note], None]) -> 
     return pipeline
 
 
-def _render(job: CaseJob, number: int, pipeline: Any, probe: Any, note: Callable[[Note], None]) -> None:
-    """All takes of one shot."""
+def _render(
+    job: CaseJob,
+    number: int,
+    take: int,
+    pipeline: Any,
+    probe: Any,
+    first: dict[tuple[str, int], Picture],
+    note: Callable[[Note], None],
+) -> None:
+    """One take of one shot; `first` has the pictures of the first takes."""
     shots = job.subject.shots
     shot = shots[number]
-    first: dict[int, Picture] = {}
-    for take in range(job.takes_of(number)):
-        images, prints, durations = _take(pipeline, shot, take, probe)
-        pictures = tuple(_keep(job.folder, shot, take, index, image, first) for index, image in enumerate(images))
-        seconds = sum(duration.seconds for duration in durations)
-        again = " again" if take else ""
-        says = f"shot {number + 1}/{len(shots)} '{shot.name}'{again} in {seconds:.1f} s"
-        note(Note(phase="", says=says, pictures=pictures, fingerprints=prints, durations=durations))
+    images, prints, durations = _take(pipeline, shot, take, probe)
+    pictures = tuple(_keep(job.folder, shot, take, index, image, first) for index, image in enumerate(images))
+    seconds = sum(duration.seconds for duration in durations)
+    again = " again" if take else ""
+    says = f"shot {number + 1}/{len(shots)} '{shot.name}'{again} in {seconds:.1f} s"
+    note(Note(phase="", says=says, pictures=pictures, fingerprints=prints, durations=durations))
 
 
 def _take(pipeline: Any, shot: Shot, take: int, probe: Any) -> tuple[list[Any], Any, Any]:
@@ -279,10 +286,12 @@ def _take(pipeline: Any, shot: Shot, take: int, probe: Any) -> tuple[list[Any], 
     return images, prints, durations
 
 
-def _keep(folder: Path, shot: Shot, take: int, index: int, image: Any, first: dict[int, Picture]) -> Picture:
+def _keep(
+    folder: Path, shot: Shot, take: int, index: int, image: Any, first: dict[tuple[str, int], Picture]
+) -> Picture:
     """Write a picture, unless the first take gave the very same one."""
     sha256 = hash_of(np.asarray(image))
-    original = first.get(index)
+    original = first.get((shot.name, index))
     same = original is not None and original.sha256 == sha256
     file = original.file if original and same else f"{shot.name}-{index}{'-take' + str(take) if take else ''}.png"
     picture = Picture(shot.name, index, take, file, sha256, image.height, image.width, image.mode)
@@ -290,7 +299,7 @@ def _keep(folder: Path, shot: Shot, take: int, index: int, image: Any, first: di
         stream = io.BytesIO()
         image.save(stream, "PNG", compress_level=1)
         write_whole(folder / file, stream.getvalue())
-    first.setdefault(index, picture)
+    first.setdefault((shot.name, index), picture)
     return picture
 
 

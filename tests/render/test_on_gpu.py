@@ -52,9 +52,9 @@ def test_the_meter_sees_an_allocation_of_known_size() -> None:
         grown = getattr(phases[ENCODE], figure) - getattr(phases[LOAD], figure)
         assert SIZE <= grown <= SIZE + SLACK[figure], figure
     assert meter.driver_scope in ("process", "device")
-    assert held("cuda") == SIZE
+    assert held() == SIZE
     del block
-    assert held("cuda") == 0
+    assert held() == 0
     meter.close()
 
 

@@ -61,8 +61,8 @@ def _same_machine(evidence: Evidence, accepted: Baseline) -> Answer:
     if not moved:
         return _same_pictures(evidence, accepted)
     pairs = [_nearest(evidence, accepted, key) for key in moved]
-    gone = _departure(evidence, accepted, [pair.shot for pair in pairs])
-    word, why = _drift(evidence, pairs)
+    gone = _departure(evidence, accepted, [pair.shot for pair in pairs], moved=True)
+    word, why = _drift(evidence, accepted, pairs)
     lead = f"{word}: {len(moved)} of {counted(len(pictures), 'picture')} are not the accepted ones: %s{why}."
     answer = differing(evidence, BASELINE, pairs, lead=lead, gone=gone, then=f"If that is right, run {ACCEPT}.")
     return replace(answer, numbers={**answer.numbers, DRIFTED: float(word == "Drifted")})
@@ -80,8 +80,11 @@ def _same_pictures(evidence: Evidence, accepted: Baseline) -> Answer:
     return failed(said, numbers={**numbers_of(pairs), DRIFTED: 1.0}, stage=gone.stage)
 
 
-def _drift(evidence: Evidence, pairs: list[Pair]) -> tuple[str, str]:
+def _drift(evidence: Evidence, accepted: Baseline, pairs: list[Pair]) -> tuple[str, str]:
     """'Drifted' when all stay within what legal changes did, else 'Changed'; and what is to be said about it."""
+    strayed = detour(accepted.case.levels, evidence.rendering.levels(), whose="the accepted one")
+    if strayed:
+        return "Changed", f". {strayed}"
     bands = evidence.limits.drift
     if not bands:
         return "Changed", " (what legal changes do was not measured, so drift cannot be told apart)"
@@ -141,11 +144,24 @@ def _shot(accepted: Baseline, key: tuple[str, int]) -> AcceptedShot:
     return accepted.case.shot_of(*key) or AcceptedShot(*key, ())
 
 
-def _departure(evidence: Evidence, accepted: Baseline, shots: Iterable[str]) -> Departure | None:
+def _departure(
+    evidence: Evidence, accepted: Baseline, shots: Iterable[str], *, moved: bool = False
+) -> Departure | None:
     """The first stage in which any of the shots left what was accepted."""
+    subject, ours, cleared = evidence.case.subject, evidence.rendering, _is_the_references(evidence)
     for shot in dict.fromkeys(shots):
-        expected, actual = accepted_prints(accepted.case.fingerprints, shot), evidence.rendering.fingerprints_of(shot)
-        gone = departure(expected, actual, subject=evidence.case.subject, rendering=evidence.rendering)
+        expected, actual = accepted_prints(accepted.case.fingerprints, shot), ours.fingerprints_of(shot)
+        gone = departure(expected, actual, subject=subject, rendering=ours, moved=moved, cleared=cleared)
         if gone:
             return gone
     return None
+
+
+def _is_the_references(evidence: Evidence) -> bool:
+    """Whether every picture is its reference's, so that what the strategy does besides has not moved it."""
+    reference = evidence.reference
+    if reference is None or not evidence.case.strategy.promise.reproduces:
+        return False
+    theirs = reference.rendering.pictures_of()
+    ours = evidence.rendering.pictures_of()
+    return bool(ours) and all(key in theirs and theirs[key].sha256 == one.sha256 for key, one in ours.items())

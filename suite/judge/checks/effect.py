@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from suite import figures
@@ -12,6 +13,8 @@ from suite.strategies.effects import bound
 
 ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 WIDTHS = ("float64", "float32", "float16", "bfloat16")  # dtypes that weights are cast to as a whole
+# How transformers and diffusers say that weights were not in the files; a long report is cut off before its notes.
+MADE_UP = re.compile(r"newly initialized|LOAD REPORT.*\b(MISSING|MISMATCH)\b", re.DOTALL)
 STRAY = 0.001  # share of a component's bytes that buffers may have in another dtype, where its files are not at hand
 
 
@@ -38,7 +41,7 @@ def inventory(evidence: Evidence) -> Answer:
     if found is None:
         return failed(f"The worker left no inventory. Run {again(evidence.case)}.")
     against = ["the subject's dtype"]
-    for complaint in (*_strays(evidence, found), *_resized(found)):
+    for complaint in (*_made_up(evidence), *_strays(evidence, found), *_resized(found)):
         return failed(f"{complaint}. Run {again(evidence.case)}.")
     reference = evidence.reference.rendering if evidence.reference else None
     if reference and reference.inventory and evidence.case.strategy.promise.reproduces:
@@ -53,6 +56,13 @@ def inventory(evidence: Evidence) -> Answer:
     total = sum(component.total_bytes for component in found.components.values())
     said = f"{counted(len(found.components), 'component')} as they should be by {listed(against)}."
     return passed(said, numbers={"bytes": float(total)})
+
+
+def _made_up(evidence: Evidence) -> Iterator[str]:
+    """Weights that a library did not find in the files, and filled with random numbers of its own."""
+    for warning in evidence.rendering.warnings:
+        if MADE_UP.search(warning):
+            yield f"A library made weights up while it loaded: {' '.join(warning.split())[:200]}"
 
 
 def _changes(expected: Inventory, found: Inventory, *, whose: str) -> Iterator[str]:

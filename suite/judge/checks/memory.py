@@ -82,6 +82,9 @@ def less(evidence: Evidence) -> Answer:
     if evidence.yardstick is None:
         return unsupported(f"{named}, than which it must use less, was not rendered in this run.")
     other = evidence.yardstick.rendering
+    if other.crash is not None and other.crash.limit is not None:
+        said = f"{named}, than which it must use less, does not fit into the {amount(other.crash.limit)} asked for."
+        return unsupported(said)
     if other.crash is not None:
         return crashed(f"{named}, than which it must use less, crashed: {other.crash.sentence}")
     theirs = other.memory.peak(ALLOCATED, made.less_during) if other.memory else None
@@ -105,7 +108,7 @@ def _compared(evidence: Evidence, ours: int, theirs: int, *, named: str) -> Answ
 
 
 def gives_back(evidence: Evidence) -> Answer:
-    """Nothing of the pipeline stays on the GPU once it is freed."""
+    """Nothing of the pipeline stays once it is freed: no byte on a GPU, no component on a CPU."""
     memory = evidence.rendering.memory
     if memory is None or memory.held_after is None:
         return unsupported(_unmeasured(memory, "held_after", "GPU memory"))
@@ -113,10 +116,11 @@ def gives_back(evidence: Evidence) -> Answer:
     held, numbers = memory.held_after, {"held after": float(memory.held_after)}
     one, other = exactly(held, allowed.value)
     at_most = f"at most {other} may ({origin(allowed)})"
+    where = "on the GPU" if evidence.gpu else "in memory"
     if held <= allowed.value:
-        said = f"{one} stay on the GPU, {at_most}." if held else "Everything is given back."
+        said = f"{one} stay {where}, {at_most}." if held else "Everything is given back."
         return passed(said, numbers=numbers, limit=allowed)
-    said = f"{one} stay on the GPU once the pipeline is freed, {at_most}: something still refers to its weights."
+    said = f"{one} stay {where} once the pipeline is freed, {at_most}: something still refers to its weights."
     return failed(f"{said} Run {again(evidence.case)}.", numbers=numbers, limit=allowed)
 
 

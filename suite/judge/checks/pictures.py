@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from suite import figures
+from suite.amounts import amount
 from suite.judge import noise
 from suite.judge.comparison import Pair, pair_of, pair_up, rendered_source, stranger
 from suite.judge.evidence import Answer, Evidence, Rendered, crashed, failed, passed, unsupported
@@ -54,13 +55,14 @@ def _unsteady(evidence: Evidence, moved: list[tuple[str, int]], first: Keyed, se
     ]
     lead = f"{len(moved)} of {counted(of, 'picture')} came out otherwise the second time: %s."
     then = f"Run {again(evidence.case)} to see whether it stays so."
-    return differing(evidence, TWICE, pairs, lead=lead, gone=_between_takes(evidence, moved[0][0]), then=then)
+    gone = _between_takes(evidence, moved[0][0], moved=True)
+    return differing(evidence, TWICE, pairs, lead=lead, gone=gone, then=then)
 
 
-def _between_takes(evidence: Evidence, shot: str) -> Departure | None:
+def _between_takes(evidence: Evidence, shot: str, *, moved: bool = False) -> Departure | None:
     rendering = evidence.rendering
     one, other = rendering.fingerprints_of(shot, 0), rendering.fingerprints_of(shot, 1)
-    return departure(one, other, subject=evidence.case.subject, rendering=rendering)
+    return departure(one, other, subject=evidence.case.subject, rendering=rendering, moved=moved)
 
 
 # Keeps its promise to its reference
@@ -80,8 +82,11 @@ def promise(evidence: Evidence) -> Answer:
         return unsupported(
             f"Its reference {made.reference} is not in this run, so there is nothing to hold it against."
         )
-    if reference.rendering.crash is not None:
-        return crashed(f"Its reference {made.reference} crashed: {reference.rendering.crash.sentence}")
+    crash = reference.rendering.crash
+    if crash is not None and crash.limit is not None:
+        return unsupported(f"Its reference {made.reference} does not fit into the {amount(crash.limit)} asked for.")
+    if crash is not None:
+        return crashed(f"Its reference {made.reference} crashed: {crash.sentence}")
     other = _other_recipe(evidence, reference)
     if other:
         return failed(
@@ -172,9 +177,10 @@ def _too_far(evidence: Evidence, reference: Rendered, found: Breach, pairs: list
 
 def _from_reference(evidence: Evidence, reference: Rendered, moved: Iterable[Pair]) -> Departure | None:
     """The first stage in which any of the moved shots left the reference."""
+    subject, ours = evidence.case.subject, evidence.rendering
     for shot in dict.fromkeys(pair.shot for pair in moved):
-        expected, actual = reference.rendering.fingerprints_of(shot), evidence.rendering.fingerprints_of(shot)
-        gone = departure(expected, actual, subject=evidence.case.subject, rendering=evidence.rendering)
+        expected, actual = reference.rendering.fingerprints_of(shot), ours.fingerprints_of(shot)
+        gone = departure(expected, actual, subject=subject, rendering=ours, moved=True)
         if gone:
             return gone
     return None

@@ -52,7 +52,8 @@ def _elsewhere(evidence: Evidence, ours: Findings, known: Mapping[tuple[str, int
         for prompt, shot in prompts.items() if _share(findings) < HALF else ():
             if _share(reader.compare(_reading(known[key]), captions.parse(prompt))) >= HALF:
                 who = sentence_case(picture_name(evidence.case, *key))
-                yield f"{who} shows {_count(findings)} of what its prompt asks, but is of shot '{shot}': '{prompt}'"
+                whose = f"shot '{shot}'" if shot != key[0] else "another prompt of this shot"
+                yield f"{who} shows {_count(findings)} of what its prompt asks, but is of {whose}: '{prompt}'"
 
 
 def _objections(evidence: Evidence, ours: Findings, theirs: Findings, *, whose: str) -> Iterator[str]:
@@ -65,6 +66,10 @@ def _objections(evidence: Evidence, ours: Findings, theirs: Findings, *, whose: 
             yield f"{who} shows {_count(findings)} of what its prompt asks, {more}: {_lacks(findings)}."
     if _share(_all(ours)) < HALF and not theirs:
         yield f"{_told(ours)} Missing: {_lacks(_all(ours))}."
+    for key, findings in ours.items():
+        if findings and key not in theirs and not approximates and _share(findings) < HALF:
+            who = sentence_case(picture_name(evidence.case, *key))
+            yield f"{who} shows {_count(findings)} of what its prompt asks: {_lacks(findings)}."
     shared = [key for key in ours if key in theirs]
     mine, others = _all(ours, shared), _all(theirs, shared)
     slack = COARSE_SLACK if approximates else SLACK
@@ -181,7 +186,8 @@ def _count(findings: Iterable[Finding]) -> str:
 
 
 def _lacks(findings: Iterable[Finding]) -> str:
-    return listed(finding.sentence for finding in findings if not finding.found)
+    """What is missing, each once: of two foxes that are asked for, both may be."""
+    return listed(dict.fromkeys(finding.sentence for finding in findings if not finding.found))
 
 
 def _told(ours: Findings) -> str:
