@@ -287,7 +287,7 @@ def int8_t5_reloaded(site: Site) -> Any:
     reproduces="int8-t5",
     less_memory_than="int8-t5",
     less_during=AT_WORK,
-    effects=(*narrow("Linear8bitLt", LARGE_ENCODERS), Hooked("AlignDevicesHook", each_linear=True)),
+    effects=(*narrow("Linear8bitLt", LARGE_ENCODERS), Hooked("AlignDevicesHook", each_linear=True), Placed("meta")),
     needs=(BITSANDBYTES, T5_ON_CPU, *INT8_LAYERS_MOVE),
     slow=True,
 )

@@ -36,6 +36,31 @@ def test_equal_or_unknown_stages_tell_nothing(rendering: Rendering) -> None:
     assert departure({}, {}, subject=SUBJECT, rendering=rendering) is None
 
 
+def test_a_stage_that_never_came_is_where_they_part(rendering: Rendering) -> None:
+    """A loop that ends one step early has no last step; what comes after it differs for that."""
+    found = departure(prints(), prints(DECODED, without=LAST), subject=SUBJECT, rendering=rendering)
+    assert found is not None
+    assert (found.stage, found.suspects) == (LAST, "diffusers")
+    unfinished = {stage: print_ for stage, print_ in prints().items() if stage in (T5, POOLED)}
+    assert departure(prints(), unfinished, subject=SUBJECT, rendering=rendering) is None
+
+
+def test_pictures_that_moved_after_the_last_stage_point_there(rendering: Rendering) -> None:
+    """What is decoded alike and finished otherwise was rounded, or put into another order."""
+    found = departure(prints(), prints(), subject=SUBJECT, rendering=rendering, moved=True)
+    assert found is not None
+    assert found.sentence.startswith("It first differs at the finished picture: most likely diffusers' image processor")
+
+
+def test_embeddings_of_another_length_are_the_pipelines_doing(rendering: Rendering) -> None:
+    """How many tokens are asked for is diffusers' business; what they become is transformers'."""
+    ours = prints(T5)
+    ours[T5] = replace(ours[T5], shape=(1, 7))
+    found = departure(prints(), ours, subject=SUBJECT, rendering=rendering)
+    assert found is not None
+    assert found.suspects == "diffusers or transformers or tokenizers"
+
+
 def test_latents_name_their_step(rendering: Rendering) -> None:
     """'after step k' is part of the place."""
     ours = prints(MIDDLE)

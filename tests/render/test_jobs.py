@@ -161,6 +161,12 @@ def test_how_often_each_shot_is_rendered(tmp_path: Path, device: str, takes: int
     assert [asked.takes_of(number) for number in (0, 1)] == expected
 
 
+def test_second_takes_come_last(tmp_path: Path) -> None:
+    """So that what builds up from call to call is seen."""
+    assert list(case_job(tmp_path).order()) == [(0, 0), (1, 0), (0, 1)]
+    assert list(case_job(tmp_path, takes=2).order()) == [(0, 0), (1, 0), (0, 1), (1, 1)]
+
+
 def test_a_function_is_found_by_its_name() -> None:
     """Also that of a strategy, whose own name its module gives to the strategy."""
     assert name_of(making.full) == "tests.render.making:full"

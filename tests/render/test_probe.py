@@ -286,6 +286,16 @@ def test_all_components_of_a_whole_pipeline_are_alive_at_once(pipeline: Any) -> 
     assert probe.counts["components alive at once"] == 4
 
 
+def test_a_component_that_somebody_keeps_is_counted(pipeline: Any) -> None:
+    """The bytes of those that are alive, and none once all are freed."""
+    probe = probe_of()
+    probe.watch(pipeline)
+    probe.describe()
+    kept = sum(component.total_bytes for component in probe.inventory().components.values())
+    assert probe.kept() == kept
+    assert probe_of().kept() == 0
+
+
 def test_prompt_tokens_are_counted(pipeline: Any) -> None:
     """The length of the T5 embeddings, whatever the call asked for."""
     probe = probe_of()

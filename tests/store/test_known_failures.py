@@ -56,10 +56,10 @@ def test_the_projects_own_entries_are_sound() -> None:
     """The file in the repository is read and names checks and nothing unknown."""
     path = Path(__file__).parents[2] / "baselines" / known_failures.FILE
     entries = known_failures.read(path)
-    known = {"nf4-sequential-offload", "nf4-group-offload", "nf4-t5-sequential-offload"}
-    assert {entry.strategy for entry in entries} == known
+    nf4 = {"nf4-sequential-offload", "nf4-group-offload", "nf4-t5-sequential-offload"}
+    assert {entry.strategy for entry in entries} == nf4 | {"int8-model-offload"}
     strategies = [entry.strategy for entry in entries]
-    known_failures.check(entries, subjects=("miniature",), strategies=strategies, checks=CHECKS)
+    known_failures.check(entries, subjects=("miniature", "grown"), strategies=strategies, checks=CHECKS)
 
 
 def test_no_file_is_no_entries(tmp_path: Path) -> None:

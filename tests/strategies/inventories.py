@@ -286,11 +286,11 @@ GONE: list[tuple[str, Inventory, str]] = [
     ("staged-float16", changed(APART), "transformer: 0.0% of its bytes are float16, at least 99% are due"),
     ("staged-float16", changed(HALF), "components alive at once: 4, at most 2 are due"),
     ("staged-as-published", changed(APART, HALF), "prompt tokens: 512, at most 256 are due"),
-    ("nf4", plain(), "transformer: 0 of its 62 linear layers are Linear4bit, at least 75% are due"),
+    ("nf4", plain(), "transformer: 0 of its 62 linear layers are Linear4bit, at least 80% are due"),
     (
         "nf4",
         changed(*NF4, exchanged("Linear", "text_encoder_2")),
-        "text_encoder_2: 0 of its 12 linear layers are Linear4bit, at least 75% are due",
+        "text_encoder_2: 0 of its 12 linear layers are Linear4bit, at least 80% are due",
     ),
     (
         "nf4-pipeline",
@@ -316,7 +316,7 @@ GONE: list[tuple[str, Inventory, str]] = [
     (
         "nf4-model-offload",
         SOUND["model-offload"],
-        "transformer: 0 of its 62 linear layers are Linear4bit, at least 75% are due",
+        "transformer: 0 of its 62 linear layers are Linear4bit, at least 80% are due",
     ),
     (
         "nf4-group-offload-stream",
@@ -334,7 +334,7 @@ GONE: list[tuple[str, Inventory, str]] = [
         "transformer: carries 0 AlignDevicesHook hooks, at least 62 are due",
     ),
     ("fp4", SOUND["nf4"], "transformer: its quant_type is nf4, fp4 is due"),
-    ("int8", plain(), "transformer: 0 of its 62 linear layers are Linear8bitLt, at least 75% are due"),
+    ("int8", plain(), "transformer: 0 of its 62 linear layers are Linear8bitLt, at least 80% are due"),
     (
         "int8-reloaded",
         changed(*EIGHT, stored("float16", 1.0, "transformer")),
@@ -348,6 +348,6 @@ GONE: list[tuple[str, Inventory, str]] = [
         "transformer: 0.0% of its bytes are float8_e4m3fn, at least 50% are due",
     ),
     ("torchao-int8wo", plain(), "transformer: 0.0% of its bytes are quantized, at least 75% are due"),
-    ("quanto-int8", plain(), "transformer: 0 of its 62 linear layers are QLinear, at least 75% are due"),
-    ("gguf-q8", plain(), "transformer: 0 of its 62 linear layers are GGUFLinear, at least 75% are due"),
+    ("quanto-int8", plain(), "transformer: 0 of its 62 linear layers are QLinear, at least 80% are due"),
+    ("gguf-q8", plain(), "transformer: 0 of its 62 linear layers are GGUFLinear, at least 80% are due"),
 ]

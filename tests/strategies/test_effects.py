@@ -16,6 +16,7 @@ from suite.strategies.effects import (
     SUBJECT_DTYPE,
     Counted,
     Hooked,
+    Layers,
     Placed,
     Stored,
     bound,
@@ -58,9 +59,19 @@ def test_every_strategy_that_needs_a_gpu_is_seen_without_its_effect() -> None:
 
 
 def test_placement_is_not_asked_of_a_cpu() -> None:
-    """On a CPU there is one place only."""
+    """On a CPU there is one place only, but for weights that were taken out of the modules and stayed there."""
     assert Placed("cpu").complaint(plain(), device="cuda") is not None
     assert Placed("cpu").complaint(plain(), device="cpu") is None
+    assert "0.0% of its bytes are on meta" in str(Placed("meta").complaint(plain(), device="cpu"))
+
+
+@pytest.mark.parametrize("quantized, missed", [(12, False), (11, True)])
+def test_one_quantized_layer_too_few_is_noticed(quantized: int, missed: bool) -> None:
+    """Of a T5 of two layers, twelve of fourteen are quantized: `wo` is left as it is."""
+    kinds = {"Linear8bitLt": quantized, "Linear": 14 - quantized}
+    part = replace(component("text_encoder_2"), module_classes=kinds)
+    found = Layers("Linear8bitLt", of=("text_encoder_2",)).complaint(Inventory({"text_encoder_2": part}), device="cpu")
+    assert bool(found) is missed
 
 
 def test_a_count_that_only_a_gpu_takes_is_not_asked_of_a_cpu() -> None:

@@ -85,7 +85,7 @@ def in_one_process(patch: Patch) -> None:
 
 
 HOOKS = "carries 0 {} hooks, at least {} are due"
-NO_LAYERS = "{}: 0 of its {} linear layers are {}, at least 75% are due"
+NO_LAYERS = "{}: 0 of its {} linear layers are {}, at least 80% are due"
 TAKEN_AWAY = [
     ("sequential-offload", no_call(accelerate, "cpu_offload"), f"vae: {HOOKS.format('AlignDevicesHook', 8)}"),
     ("model-offload", no_call(PIPELINE, "enable_model_cpu_offload"), f"vae: {HOOKS.format('CpuOffload', 1)}"),

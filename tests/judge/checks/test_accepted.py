@@ -9,10 +9,21 @@ from suite.judge.checks.accepted import DRIFTED
 from suite.judge.evidence import Evidence
 from suite.judge.verdict import BASELINE, FAILED, PASSED, UNSUPPORTED
 from suite.pictures import read_png, write_png
-from suite.rendering import DECODED, LAST, T5, Duration
+from suite.rendering import DECODED, LAST, T5, Duration, Inventory
 from suite.store.baselines import PORTABLE, AcceptedPicture
 from suite.store.limits import MAXIMUM_DIFFERENCE, Band, CaseLimits, Limit
-from tests.judge.made import accepted, changed, evidence, left_at, nudge, scramble, verdict, with_rendering
+from tests.judge.made import (
+    OFFLOAD,
+    accepted,
+    changed,
+    evidence,
+    left_at,
+    made,
+    nudge,
+    scramble,
+    verdict,
+    with_rendering,
+)
 
 
 def held_against_itself(tmp_path: Path, *, machine: str = "tiny-torch1.0") -> Evidence:
@@ -63,6 +74,37 @@ def test_drift_is_told_apart_from_change(tmp_path: Path, limits: CaseLimits, wor
     assert found.pictures["expected"].startswith("baselines/")
 
 
+def test_other_noise_levels_are_no_drift(tmp_path: Path) -> None:
+    """However little they move the picture, no legal change of machine or release moves them."""
+    whole = held_against_itself(tmp_path)
+    assert whole.rendered is not None
+    assert whole.baseline is not None
+    case = replace(whole.baseline.case, levels={"fox": (1.0, 0.5, 0.0)})
+    ours = changed(whole.rendered, nudge, shot="fox")
+    found = replace(whole, rendered=ours, limits=bands(1), baseline=replace(whole.baseline, case=case))
+    found = with_rendering(found, durations=(Duration("denoise", 2.0, "fox", 0, (), (1.0, 0.51, 0.0)),))
+    told = verdict(found, BASELINE)
+    assert (told.status, told.numbers[DRIFTED]) == (FAILED, 0)
+    assert "went through the noise levels 1.0000, 0.5100, 0.0000, the accepted one through" in told.sentence
+
+
+@pytest.mark.parametrize("cleared", [True, False])
+def test_hooks_are_cleared_by_the_references_own_pictures(tmp_path: Path, cleared: bool) -> None:
+    """Where full moved in the same way, it is not the offloading that moved the picture."""
+    whole = evidence(tmp_path, OFFLOAD)
+    assert whole.rendered is not None
+    assert whole.rendered.rendering.inventory is not None
+    parts = whole.rendered.rendering.inventory.components
+    hooked = {name: replace(part, hooks={"CpuOffload": 1}) for name, part in parts.items()}
+    baseline = accepted(whole.rendered, tmp_path / "baselines" / "tiny-torch1.0" / "tiny")
+    ours = left_at(changed(whole.rendered, nudge, shot="fox"), LAST, DECODED)
+    reference = changed(made(tmp_path), nudge, shot="fox") if cleared else made(tmp_path)
+    found = with_rendering(
+        replace(whole, rendered=ours, reference=reference, baseline=baseline), inventory=Inventory(hooked)
+    )
+    assert ("the hooks that move its weights" in verdict(found, BASELINE).sentence) is not cleared
+
+
 def test_a_moved_stage_is_drift_even_where_no_pixel_moved(tmp_path: Path) -> None:
     """Stage hashes are part of what was accepted."""
     whole = held_against_itself(tmp_path)
@@ -85,7 +127,8 @@ def test_one_of_several_accepted_pictures_is_enough(tmp_path: Path) -> None:
         for shot in whole.baseline.case.shots
     )
     more = replace(whole.baseline, case=replace(whole.baseline.case, shots=shots))
-    prints = tuple(e for e in ours.rendering.fingerprints if e.shot == "fox" or e.stage != LAST)
+    before = [entry for entry in whole.rendered.rendering.fingerprints if entry.shot != "fox"]
+    prints = (*(entry for entry in ours.rendering.fingerprints if entry.shot == "fox"), *before)
     ours = replace(ours, rendering=replace(ours.rendering, fingerprints=prints))
     assert verdict(replace(whole, rendered=ours, baseline=more), BASELINE).status == PASSED
 

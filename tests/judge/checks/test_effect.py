@@ -52,6 +52,23 @@ def test_every_missing_effect_is_told(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("warning", "status"),
+    [
+        ("Some weights of T5EncoderModel were not initialized and are newly initialized: ['shared.weight']", FAILED),
+        ("transformers: T5EncoderModel LOAD REPORT\nKey | Status\nshared.weight | MISSING |", FAILED),
+        ("transformers: T5EncoderModel LOAD REPORT\nKey | Status\nlm_head.weight | UNEXPECTED |", PASSED),
+        ("FutureWarning: this argument is MISSING", PASSED),
+    ],
+)
+def test_weights_that_a_library_made_up_are_noticed(tmp_path: Path, warning: str, status: str) -> None:
+    """Libraries only warn of what they did not find in the files, and go on with random numbers."""
+    whole = with_rendering(evidence(tmp_path, FULL), warnings=(warning,))
+    found = verdict(whole, INVENTORY)
+    assert found.status == status
+    assert status == PASSED or found.sentence.startswith("A library made weights up while it loaded:")
+
+
 def test_no_effect_and_no_inventory_are_told_apart(tmp_path: Path) -> None:
     """What promises nothing cannot fail; what left no inventory cannot pass."""
     assert verdict(evidence(tmp_path), EFFECT).status == UNSUPPORTED

@@ -10,7 +10,7 @@ from suite.judge.verdict import CEILING, CRASHED, FAILED, GIVES_BACK, HOST, LESS
 from suite.rendering import DENOISE, PHASES, Memory, PhaseMemory
 from suite.store.limits import WHOLE, Band, CaseLimits, Limit
 from suite.strategies.promise import Kept
-from tests.judge.made import crashed, evidence, made, promising, verdict, with_rendering
+from tests.judge.made import CRASH, crashed, evidence, made, promising, verdict, with_rendering
 
 GB = 10**9
 THRIFTY = promising("offload", "offloading", reproduces="full", less_memory_than="full")
@@ -143,6 +143,10 @@ def test_less_than_what_is_not_there_is_not_judged(tmp_path: Path) -> None:
     assert "was not measured in this run" in verdict(using(tmp_path, memory(), yardstick=unmeasured), LESS).sentence
     found = verdict(using(tmp_path, memory(), yardstick=crashed(made(tmp_path))), LESS)
     assert (found.status, "crashed: It was killed" in found.sentence) == (CRASHED, True)
+    full = crashed(made(tmp_path))
+    full = replace(full, rendering=replace(full.rendering, crash=replace(CRASH, limit=16 * GB)))
+    found = verdict(using(tmp_path, memory(), yardstick=full), LESS)
+    assert (found.status, "does not fit into the 16.00 GB asked for" in found.sentence) == (UNSUPPORTED, True)
 
 
 # Gives everything back

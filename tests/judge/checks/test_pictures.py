@@ -12,6 +12,7 @@ from suite.rendering import DECODED, LAST, T5, Duration
 from suite.store.limits import CHANGED, SSIM, Band, CaseLimits, Limit
 from suite.subjects.subject import Shot
 from tests.judge.made import (
+    CRASH,
     FULL,
     MEASURED,
     NF4,
@@ -137,6 +138,17 @@ def test_a_crashed_reference_is_told_as_that(tmp_path: Path) -> None:
     """Without its reference the case can neither pass nor fail."""
     found = verdict(evidence(tmp_path, reference=crashed(made(tmp_path))), PROMISE)
     assert (found.status, found.sentence) == (CRASHED, "Its reference full crashed: It was killed by SIGSEGV.")
+
+
+def test_a_reference_that_is_too_large_for_the_limit_asked_for_is_no_crash(tmp_path: Path) -> None:
+    """Whoever tries a smaller card asks whether this case fits it, not whether the reference does."""
+    full = crashed(made(tmp_path))
+    full = replace(full, rendering=replace(full.rendering, crash=replace(CRASH, limit=16 * 10**9)))
+    found = verdict(evidence(tmp_path, reference=full, yardstick=full), PROMISE)
+    assert (found.status, found.sentence) == (
+        UNSUPPORTED,
+        "Its reference full does not fit into the 16.00 GB asked for.",
+    )
 
 
 def test_an_absent_reference_is_unsupported(tmp_path: Path) -> None:

@@ -66,6 +66,14 @@ def test_swapped_pictures_are_told_by_what_they_show(tmp_path: Path) -> None:
     assert "of what its prompt asks, but is of shot 'foxes': 'Two grey foxes in the snow by day.'" in found.sentence
 
 
+def test_one_picture_that_shows_nothing_is_noticed_without_another_to_hold_it_against(tmp_path: Path) -> None:
+    """Half of all that is asked for is there, and nothing of what the first picture was asked for."""
+    noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+    found = verdict(full(told(tmp_path, noise, drawn(TWO_FOXES))), SCENE)
+    assert found.status == FAILED
+    assert found.sentence.startswith("Shot 'house' shows 0 of 5 of what its prompt asks: asked for 1 house")
+
+
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_a_picture_of_nothing_shows_nothing(tmp_path: Path, level: int) -> None:
     """Grey, black and white answer no prompt; what is missing is listed."""
