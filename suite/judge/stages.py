@@ -20,6 +20,7 @@ class Departure:
     stage: str
     step: int | None
     suspects: str
+    reshaped: bool = False  # it is of another size there, which no rounding makes
 
     @property
     def sentence(self) -> str:
@@ -50,7 +51,7 @@ def departure(
     if theirs is not None and ours is not None:
         reshaped = theirs.shape != ours.shape
         told = suspects(ours.stage, subject=subject, rendering=rendering, reshaped=reshaped, cleared=cleared)
-        return Departure(ours.stage, ours.step, told)
+        return Departure(ours.stage, ours.step, told, reshaped)
     if moved and DECODED in expected and DECODED in actual:
         return Departure(FINISHED, None, "diffusers' image processor or the order that it gives pictures in")
     return None

@@ -8,6 +8,7 @@ import gc
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import traceback
@@ -35,6 +36,7 @@ from suite.subjects.subject import Shot
 LOGGERS = ("diffusers", "transformers", "accelerate", "bitsandbytes", "huggingface_hub", "torch")
 MOST_WARNINGS = 200
 LONGEST_WARNING = 500
+STYLE = re.compile(r"\x1b\[[0-9;]*m")  # what makes a line bold on a terminal
 LAST_LINES = 20
 FROM_DIFFUSERS = ("FluxPipeline", "FluxTransformer2DModel", "AutoencoderKL", "FlowMatchEulerDiscreteScheduler")
 FROM_TRANSFORMERS = ("CLIPTextModel", "T5EncoderModel", "CLIPTokenizer", "T5TokenizerFast")
@@ -323,7 +325,7 @@ class Warnings(logging.Handler):
 
     def _add(self, line: str) -> None:
         if len(self._lines) < MOST_WARNINGS:
-            self._lines.setdefault(line[:LONGEST_WARNING], False)
+            self._lines.setdefault(STYLE.sub("", line)[:LONGEST_WARNING], False)
 
     def new(self) -> tuple[str, ...]:
         """What has come since the last time."""

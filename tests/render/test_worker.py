@@ -138,6 +138,12 @@ def test_warnings_are_heard_once_and_handed_out_once(heard: Warnings) -> None:
     assert heard.new() == ("accelerate: a hook is missing",)
 
 
+def test_warnings_are_kept_without_their_colours(heard: Warnings) -> None:
+    """They are read in files and reports."""
+    logging.getLogger("transformers").warning("\x1b[1mT5 LOAD REPORT\x1b[0m: \x1b[31mMISSING\x1b[0m")
+    assert heard.new() == ("transformers: T5 LOAD REPORT: MISSING",)
+
+
 def test_a_flood_of_warnings_is_bounded(heard: Warnings) -> None:
     """In number and in length."""
     for number in range(worker.MOST_WARNINGS + 50):
@@ -149,7 +155,7 @@ def test_a_flood_of_warnings_is_bounded(heard: Warnings) -> None:
 
 def test_a_picture_is_written_unless_the_first_take_gave_it(tmp_path: Path) -> None:
     """Equal pictures share a file, others get one of their own."""
-    first: dict[int, Picture] = {}
+    first: dict[tuple[str, int], Picture] = {}
     grey, red = Image.new("RGB", (8, 4), "grey"), Image.new("RGB", (8, 4), "red")
     kept = [worker._keep(tmp_path, making.ONE, take, 0, image, first) for take, image in enumerate((grey, grey, red))]
     assert [picture.file for picture in kept] == ["one-0.png", "one-0.png", "one-0-take2.png"]

@@ -62,7 +62,7 @@ def _same_machine(evidence: Evidence, accepted: Baseline) -> Answer:
         return _same_pictures(evidence, accepted)
     pairs = [_nearest(evidence, accepted, key) for key in moved]
     gone = _departure(evidence, accepted, [pair.shot for pair in pairs], moved=True)
-    word, why = _drift(evidence, accepted, pairs)
+    word, why = _drift(evidence, accepted, pairs, gone)
     lead = f"{word}: {len(moved)} of {counted(len(pictures), 'picture')} are not the accepted ones: %s{why}."
     answer = differing(evidence, BASELINE, pairs, lead=lead, gone=gone, then=f"If that is right, run {ACCEPT}.")
     return replace(answer, numbers={**answer.numbers, DRIFTED: float(word == "Drifted")})
@@ -80,11 +80,13 @@ def _same_pictures(evidence: Evidence, accepted: Baseline) -> Answer:
     return failed(said, numbers={**numbers_of(pairs), DRIFTED: 1.0}, stage=gone.stage)
 
 
-def _drift(evidence: Evidence, accepted: Baseline, pairs: list[Pair]) -> tuple[str, str]:
+def _drift(evidence: Evidence, accepted: Baseline, pairs: list[Pair], gone: Departure | None) -> tuple[str, str]:
     """'Drifted' when all stay within what legal changes did, else 'Changed'; and what is to be said about it."""
     strayed = detour(accepted.case.levels, evidence.rendering.levels(), whose="the accepted one")
     if strayed:
         return "Changed", f". {strayed}"
+    if gone is not None and gone.reshaped:
+        return "Changed", f", and {gone.place} are of another size"
     bands = evidence.limits.drift
     if not bands:
         return "Changed", " (what legal changes do was not measured, so drift cannot be told apart)"

@@ -15,6 +15,7 @@ ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 WIDTHS = ("float64", "float32", "float16", "bfloat16")  # dtypes that weights are cast to as a whole
 # How transformers and diffusers say that weights were not in the files; a long report is cut off before its notes.
 MADE_UP = re.compile(r"newly initialized|LOAD REPORT.*\b(MISSING|MISMATCH)\b", re.DOTALL)
+RULE = re.compile(r"[-+|]*-{3,}[-+|]*")  # a line in a table
 STRAY = 0.001  # share of a component's bytes that buffers may have in another dtype, where its files are not at hand
 
 
@@ -62,7 +63,8 @@ def _made_up(evidence: Evidence) -> Iterator[str]:
     """Weights that a library did not find in the files, and filled with random numbers of its own."""
     for warning in evidence.rendering.warnings:
         if MADE_UP.search(warning):
-            yield f"A library made weights up while it loaded: {' '.join(warning.split())[:200]}"
+            said = " ".join(RULE.sub(" ", warning).split())
+            yield f"A library made weights up while it loaded: {said[:300]}"
 
 
 def _changes(expected: Inventory, found: Inventory, *, whose: str) -> Iterator[str]:

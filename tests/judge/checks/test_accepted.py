@@ -88,6 +88,20 @@ def test_other_noise_levels_are_no_drift(tmp_path: Path) -> None:
     assert "went through the noise levels 1.0000, 0.5100, 0.0000, the accepted one through" in told.sentence
 
 
+def test_embeddings_of_another_length_are_no_drift(tmp_path: Path) -> None:
+    """However little the picture moves: no rounding makes fewer tokens."""
+    whole = held_against_itself(tmp_path)
+    assert whole.rendered is not None
+    ours = left_at(changed(whole.rendered, nudge, shot="fox"), T5)
+    prints = tuple(
+        replace(entry, shape=(1, 2)) if entry.stage == T5 else entry for entry in ours.rendering.fingerprints
+    )
+    found = with_rendering(replace(whole, rendered=ours, limits=bands(1)), fingerprints=prints)
+    told = verdict(found, BASELINE)
+    assert (told.status, told.numbers[DRIFTED]) == (FAILED, 0)
+    assert "and prompt embeddings are of another size" in told.sentence
+
+
 @pytest.mark.parametrize("cleared", [True, False])
 def test_hooks_are_cleared_by_the_references_own_pictures(tmp_path: Path, cleared: bool) -> None:
     """Where full moved in the same way, it is not the offloading that moved the picture."""
