@@ -94,7 +94,7 @@ def test_embeddings_of_another_length_are_no_drift(tmp_path: Path) -> None:
     assert whole.rendered is not None
     ours = left_at(changed(whole.rendered, nudge, shot="fox"), T5)
     prints = tuple(
-        replace(entry, shape=(1, 2)) if entry.stage == T5 else entry for entry in ours.rendering.fingerprints
+        replace(entry, shape=(1, 9)) if entry.stage == T5 else entry for entry in ours.rendering.fingerprints
     )
     found = with_rendering(replace(whole, rendered=ours, limits=bands(1)), fingerprints=prints)
     told = verdict(found, BASELINE)
