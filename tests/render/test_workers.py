@@ -96,8 +96,8 @@ def test_pictures_are_shown_as_soon_as_they_are_written(rendered: Any) -> None:
     shown = [number for number, line in enumerate(lines) if ", there: " in line]
     assert [lines[number] for number in shown] == [
         "1 of one, take 0, there: True",
-        "1 of one, take 1, there: True",
         "4 of four, take 0, there: True",
+        "1 of one, take 1, there: True",
     ]
     assert all("shot " in lines[number - 1] for number in shown)
 
@@ -133,7 +133,8 @@ def test_progress_is_told_in_short_lines(rendered: Any) -> None:
     assert lines[0] == "small-full: started"
     assert lines[1].startswith("small-full: loaded in ")
     assert lines[2].startswith("small-full: shot 1/2 'one' in ")
-    assert lines[3].startswith("small-full: shot 1/2 'one' again in ")
+    assert lines[3].startswith("small-full: shot 2/2 'four' in ")
+    assert lines[4].startswith("small-full: shot 1/2 'one' again in ")
     assert lines[-1] == "small-full: finished"
 
 
