@@ -47,7 +47,8 @@ def departure(
     theirs, ours = first_difference(expected, actual) or (None, None)
     gone = _passed_over(expected, actual)
     if gone is not None and (ours is None or STAGES.index(gone.stage) < STAGES.index(ours.stage)):
-        return Departure(gone.stage, gone.step, suspects(gone.stage, subject=subject, rendering=rendering))
+        told = suspects(gone.stage, subject=subject, rendering=rendering, cleared=cleared)
+        return Departure(gone.stage, gone.step, told)
     if theirs is not None and ours is not None:
         reshaped = theirs.shape != ours.shape
         told = suspects(ours.stage, subject=subject, rendering=rendering, reshaped=reshaped, cleared=cleared)

@@ -86,7 +86,7 @@ def _drift(evidence: Evidence, accepted: Baseline, pairs: list[Pair], gone: Depa
     if strayed:
         return "Changed", f". {strayed}"
     if gone is not None and gone.reshaped:
-        return "Changed", f", and {gone.place} are of another size"
+        return "Changed", f", and the size of {gone.place} is another"
     bands = evidence.limits.drift
     if not bands:
         return "Changed", " (what legal changes do was not measured, so drift cannot be told apart)"

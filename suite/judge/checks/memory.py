@@ -111,7 +111,7 @@ def gives_back(evidence: Evidence) -> Answer:
     """Nothing of the pipeline stays once it is freed: no byte on a GPU, no component on a CPU."""
     memory = evidence.rendering.memory
     if memory is None or memory.held_after is None:
-        return unsupported(_unmeasured(memory, "held_after", "GPU memory"))
+        return unsupported(_unmeasured(memory, "held_after", "What stays"))
     allowed = _allowance(evidence)
     held, numbers = memory.held_after, {"held after": float(memory.held_after)}
     one, other = exactly(held, allowed.value)

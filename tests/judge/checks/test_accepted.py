@@ -99,7 +99,7 @@ def test_embeddings_of_another_length_are_no_drift(tmp_path: Path) -> None:
     found = with_rendering(replace(whole, rendered=ours, limits=bands(1)), fingerprints=prints)
     told = verdict(found, BASELINE)
     assert (told.status, told.numbers[DRIFTED]) == (FAILED, 0)
-    assert "and prompt embeddings are of another size" in told.sentence
+    assert "and the size of prompt embeddings is another" in told.sentence
 
 
 @pytest.mark.parametrize("cleared", [True, False])
