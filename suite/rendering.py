@@ -20,6 +20,10 @@ T5, POOLED, FIRST, MIDDLE, LAST, DECODED = STAGES = (
 
 BEFORE, DURING, AFTER = MOMENTS = ("before", "during", "after")
 
+# Counts of the inventory that every case owes to be low, whatever its strategy.
+GRADIENTS = "calls with gradients"  # which keep what a backward pass would need
+BESIDE = "bytes beside the components"  # of tensors in host memory, once all is loaded
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -96,11 +100,14 @@ class Memory:
     """Peaks for each phase, what stayed after freeing, and why a figure is missing."""
 
     phases: tuple[PhaseMemory, ...]
-    held_after: int | None  # bytes still allocated on the GPU once the pipeline is freed
+    held_after: int | None  # bytes still allocated on the pipeline's device once it is freed
     host_peak: int | None
     host_after: int | None
     driver_scope: str | None  # "process" or "device": what the driver's figure covers
     unavailable: dict[str, str] = field(default_factory=dict)  # figure -> reason
+    host_loaded: int | None = None  # resident bytes once the pipeline was loaded
+    host_held: int | None = None  # bytes of tensors in host memory that are alive once the pipeline is freed
+    host_grown: int | None = None  # by how much host memory grew while shots were rendered a second time
 
     def peak(self, figure: str = "allocated", phases: tuple[str, ...] = PHASES) -> int | None:
         """The largest value of a figure over some phases, or None if none of them could be measured."""
@@ -120,6 +127,7 @@ class Duration:
     steps: tuple[float, ...] = ()  # for denoise: seconds of each step, synchronised
     levels: tuple[float, ...] = ()  # for denoise: the noise levels that the scheduler went through
     processor: float | None = None  # seconds that the processor worked, all threads: waiting for others does not count
+    calls: int | None = None  # for denoise: how often the denoiser was called
 
 
 @dataclass(frozen=True)

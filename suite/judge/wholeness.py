@@ -8,7 +8,7 @@ from suite.judge.evidence import Evidence, Rendered
 from suite.judge.likeness import blankness
 from suite.judge.sentences import picture_name
 from suite.refusal import Refusal
-from suite.rendering import Picture
+from suite.rendering import Duration, Picture
 from suite.store.objections import sound_pixels
 from suite.subjects.subject import Shot
 
@@ -42,13 +42,22 @@ def _of_shot(evidence: Evidence, rendered: Rendered, shot: Shot) -> Iterator[str
     if rendering.recipes.get(shot.name) != shot.recipe:
         yield f"shot '{shot.name}' was rendered with another recipe than the subject has now, so render it again"
     for duration in rendering.durations:
-        asked, taken = len(shot.sigmas or ()) or shot.steps or 0, len(duration.steps)
-        if duration.shot == shot.name and 0 < taken < asked:
-            yield f"shot '{shot.name}' took {taken} steps where {asked} were asked for"
+        if duration.shot == shot.name and duration.steps:
+            yield from _of_steps(shot, duration, evidence.case.subject.calls_per_step)
     for (name, index), picture in rendering.pictures_of().items():
         if name == shot.name and not _is_of_size(picture, shot):
             wanted, found = f"{shot.width}×{shot.height}", f"{picture.width}×{picture.height}"
             yield f"{picture_name(evidence.case, name, index)} is {found} where {wanted} was asked for"
+
+
+def _of_steps(shot: Shot, duration: Duration, calls_per_step: int) -> Iterator[str]:
+    asked, taken = len(shot.sigmas or ()) or shot.steps or 0, len(duration.steps)
+    if taken < asked:
+        yield f"shot '{shot.name}' took {taken} steps where {asked} were asked for"
+    due = taken * calls_per_step
+    if duration.calls not in (None, due):
+        called = f"shot '{shot.name}' called the denoiser {duration.calls} times in {taken} steps"
+        yield f"{called} where {due} are due (the subject's calls_per_step is {calls_per_step})"
 
 
 def _is_of_size(picture: Picture, shot: Shot) -> bool:

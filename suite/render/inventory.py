@@ -191,6 +191,14 @@ def state_sha256(module: Any) -> str | None:
     return digest.hexdigest()
 
 
+def plain_tensors(module: Any) -> Iterator[Any]:
+    """Every tensor that holds data of the module: where only its shape is there, the one that accelerate has put by."""
+    for name, tensor, _ in tensors_of(module):
+        data = _data(module, name, tensor) if tensor.device.type == "meta" else tensor
+        if data is not None:
+            yield data
+
+
 def _data(module: Any, name: str, tensor: Any) -> Any | None:
     """The tensor with its values: from accelerate's map of weights, if it is only a shape here."""
     owner_name, _, leaf = name.rpartition(".")

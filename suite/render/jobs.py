@@ -37,11 +37,11 @@ class CaseJob:
             return self.takes
         return 2 if self.device == "cuda" or number == 0 else 1
 
-    def order(self) -> Iterator[tuple[int, int]]:
-        """Number and take, one after another: second takes last, so that what builds up from call to call is seen."""
+    def order(self) -> Iterator[tuple[int, list[int]]]:
+        """Takes, each with the shots it is of: second takes last, so that what builds up from call to call is seen."""
         numbers = range(len(self.subject.shots))
         for take in range(max(map(self.takes_of, numbers), default=0)):
-            yield from ((number, take) for number in numbers if take < self.takes_of(number))
+            yield take, [number for number in numbers if take < self.takes_of(number)]
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
+from suite.render.alive import bytes_alive
 from suite.render.gauges import Gauge, Missing, allocator_gauges, driver_gauge, host_gauge, resident
 from suite.rendering import PHASES, Duration, Memory, PhaseMemory
 
@@ -50,6 +52,24 @@ class Meter:
         self._phase: str | None = None
         self._since = Spent()
         self._spent: dict[str, Spent] = {}
+        self._loaded: int | None = None
+        self._grown: int | None = None
+
+    def loaded(self) -> None:
+        """The pipeline is there, all of it was read, and nothing was rendered with it."""
+        gc.collect()
+        self._loaded = resident_now()
+
+    @contextmanager
+    def growing(self) -> Iterator[None]:
+        """By how much this process's memory grows while something is done that was done before."""
+        gc.collect()
+        before = resident_now()
+        yield
+        gc.collect()
+        after = resident_now()
+        if before is not None and after is not None:
+            self._grown = max(after - before, self._grown or 0)
 
     def switch(self, phase: str | None) -> None:
         """End the running phase and begin another; None ends measuring for now."""
@@ -110,7 +130,9 @@ class Meter:
         for gauge in self._gauges.values():
             gauge.close()
 
-    def memory(self, *, held_after: int | None = None, host_after: int | None = None) -> Memory:
+    def memory(
+        self, *, held_after: int | None = None, host_held: int | None = None, host_after: int | None = None
+    ) -> Memory:
         """All that was measured until now."""
         phases = tuple(
             PhaseMemory(phase, *(self._peaks[phase].get(figure) for figure in FIGURES))
@@ -123,13 +145,18 @@ class Meter:
             held_after=held_after,
             host_peak=max(hosts) if hosts else None,
             host_after=host_after,
+            host_loaded=self._loaded,
+            host_held=host_held,
+            host_grown=self._grown,
             driver_scope=self.driver_scope,
             unavailable=self._unavailable(held_after, host_after),
         )
 
-    def after(self, *, kept: int) -> Memory:
-        """The same, with what stayed once everything was let go; `kept` are the bytes of components still alive."""
-        return self.memory(held_after=held() if self.device == "cuda" else kept, host_after=resident_after())
+    def after(self) -> Memory:
+        """The same, with what stayed once everything was let go."""
+        alive = bytes_alive()
+        held_after = held() if self.device == "cuda" else alive
+        return self.memory(held_after=held_after, host_held=alive, host_after=resident_now())
 
     def _unavailable(self, held_after: int | None, host_after: int | None) -> dict[str, str]:
         reasons = {figure: gauge.reason for figure, gauge in self._gauges.items() if isinstance(gauge, Missing)}
@@ -154,7 +181,7 @@ def held() -> int:
     return int(torch.cuda.memory_allocated())
 
 
-def resident_after() -> int | None:
+def resident_now() -> int | None:
     """Resident bytes once the C library has given its free pages back; None where the system does not tell."""
     import ctypes
 

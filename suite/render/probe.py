@@ -11,20 +11,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from suite.render.alive import bytes_alive
 from suite.render.fingerprints import fingerprint
 from suite.render.inventory import describe, modules_of, placement_of, state_sha256
-from suite.render.meter import Meter
+from suite.render.meter import Meter, Spent
 from suite.render.notes import Note
 from suite.render.onlooker import Sight, onlook
 from suite.rendering import (
     AFTER,
     BEFORE,
+    BESIDE,
     DECODE,
     DECODED,
     DENOISE,
     DURING,
     ENCODE,
     FIRST,
+    GRADIENTS,
     LAST,
     MIDDLE,
     POOLED,
@@ -63,6 +66,7 @@ class Probe:
         self._stages: dict[str, Fingerprint] = {}
         self._encoders: list[weakref.ref[Any]] = []
         self._steps = 0
+        self._calls = 0
         self._levels: tuple[float, ...] = ()
         self._clock: StepClock = StepClock(self.meter.device)
         self._decoded: list[Any] = []
@@ -124,22 +128,21 @@ class Probe:
         """The call is over: what it showed."""
         self._enter(None)
         self._finish_decoded()
-        denoising = {"steps": self._clock.seconds(), "levels": self._levels}
         durations = tuple(
-            Duration(
-                phase,
-                spent.seconds,
-                self._shot,
-                self._take,
-                processor=spent.processor,
-                **(denoising if phase == DENOISE else {}),
-            )
+            self._denoising(spent) if phase == DENOISE else self._lasted(phase, spent)
             for phase, spent in self.meter.take_spent().items()
         )
         prints = tuple(self._stages.values())
         self._take = None
         self._decoded = []
         return prints, durations
+
+    def _lasted(self, phase: str, spent: Spent) -> Duration:
+        return Duration(phase, spent.seconds, self._shot, self._take, processor=spent.processor)
+
+    def _denoising(self, spent: Spent) -> Duration:
+        lasted = self._lasted(DENOISE, spent)
+        return replace(lasted, steps=self._clock.seconds(), levels=self._levels, calls=self._calls)
 
     # Work that is done elsewhere
 
@@ -166,6 +169,7 @@ class Probe:
         self._stages |= {print_.stage: print_ for print_ in note.fingerprints}
         self._clock.told += tuple(step for duration in note.durations for step in duration.steps)
         self._levels += tuple(level for duration in note.durations for level in duration.levels)
+        self._calls += sum(duration.calls or 0 for duration in note.durations)
         if note.inventory is not None:
             self._components |= note.inventory.components
             for what, number in note.inventory.counts.items():
@@ -190,6 +194,7 @@ class Probe:
         given = kwargs.get("prompt_embeds") is not None  # embeddings passed through: nothing is encoded
         if not given:
             self._enter(ENCODE)
+        self._mind_gradients()
         returned = inner(*args, **kwargs)
         if not any(known() is pipeline for known in self._encoders):  # its second call encodes the negative prompt
             self._encoders.append(weakref.ref(pipeline))
@@ -238,6 +243,7 @@ class Probe:
             return inner(*args, **kwargs)
         self._meet(pipeline)
         self._enter(DECODE)
+        self._mind_gradients()
         batches: list[int] = []
         decoder = getattr(getattr(pipeline, "vae", None), "decoder", None)
         handles = [decoder.register_forward_pre_hook(lambda _, given: batches.append(len(given[0])))] if decoder else []
@@ -277,8 +283,12 @@ class Probe:
     # The inventory
 
     def _before_forward(self, denoiser: Any, _: Any) -> None:
-        """Once per case, in the middle of denoising, look where everything is while the denoiser works."""
-        if self._take is None or self._looked:
+        """Count the call, and once per case, in the middle of denoising, look where everything is meanwhile."""
+        if self._take is None:
+            return
+        self._calls += 1
+        self._mind_gradients()
+        if self._looked:
             return
         alive = [pipeline for known in self._watched if (pipeline := known()) is not None]
         owners = [pipeline for pipeline in alive if getattr(pipeline, self.subject.denoiser, None) is denoiser]
@@ -286,6 +296,13 @@ class Probe:
             return
         self._looked = True
         onlook(denoiser, device=self.meter.device, placements=self.placements, done=self._seen)
+
+    def _mind_gradients(self) -> None:
+        """Note that what is computed now would be kept for a backward pass that never comes."""
+        import torch
+
+        if torch.is_grad_enabled():
+            self._count(GRADIENTS, self.counts.get(GRADIENTS, 0) + 1)
 
     def _seen(self, sight: Sight) -> None:
         if self.meter.device != "cuda":  # there the GPU goes on meanwhile, and nobody knows what looking cost
@@ -313,6 +330,7 @@ class Probe:
         layer may pack its weights anew."""
         for known in self._watched:
             self._describe(known(), hashed=self.meter.device != "cuda")
+        self._count(BESIDE, bytes_alive(apart_from=list(self._seen_modules)))
 
     def _describe(self, pipeline: Any, *, hashed: bool) -> None:
         for name, module in modules_of(pipeline).items():
@@ -331,10 +349,6 @@ class Probe:
     def _place(self, name: str, moment: str, where: dict[str, int]) -> None:
         component = self._components[name]
         self._components[name] = replace(component, placement={**component.placement, moment: where})
-
-    def kept(self) -> int:
-        """Bytes of the components that are alive, which once everything was let go should be none."""
-        return sum(size for module in self._seen_modules for size in placement_of(module).values())
 
     def look_after(self) -> None:
         """Note where everything is after the calls; what is freed is nowhere."""

@@ -14,7 +14,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -149,8 +149,7 @@ def work(job: CaseJob, note: Callable[[Note], None]) -> None:
     _render_all(job, partial(load, replace(site, elsewhere=elsewhere)), probe, heard, note)
     elsewhere.close()
     meter.close()
-    gc.collect()
-    note(Note(memory=meter.after(kept=probe.kept()), warnings=heard.new(), finished=True, says="finished"))
+    note(Note(memory=meter.after(), warnings=heard.new(), finished=True, says="finished"))
 
 
 def _render_all(
@@ -160,11 +159,14 @@ def _render_all(
     pipeline = _load(load, probe.meter, note)
     probe.watch(pipeline)
     probe.describe()
+    probe.meter.loaded()
     note(Note(inventory=probe.inventory(), memory=probe.meter.memory()))
     first: dict[tuple[str, int], Picture] = {}
-    for number, take in job.order():
-        _render(job, number, take, pipeline, probe, first, note)
-        note(Note(inventory=probe.inventory(), memory=probe.meter.memory(), warnings=heard.new()))
+    for take, numbers in job.order():
+        with probe.meter.growing() if take else nullcontext():
+            for number in numbers:
+                _render(job, number, take, pipeline, probe, first, note)
+                note(Note(inventory=probe.inventory(), memory=probe.meter.memory(), warnings=heard.new()))
     probe.look_after()
     probe.hash_states()
     probe.count_files(job.scratch)

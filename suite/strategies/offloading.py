@@ -155,6 +155,7 @@ def group_offload_by_component(site: Site) -> Any:
 @strategy(
     reproduces="full",
     less_memory_than="full",
+    spares_host=True,
     effects=(*grouped(offload_to_disk_path=True), Counted(FILES, at_least=5)),
     needs=(GROUPS_ON_CPU, GROUPS_ON_DISK),
     slow=True,
@@ -167,6 +168,7 @@ def group_offload_disk(site: Site) -> Any:
 @strategy(
     reproduces="full",
     less_memory_than="full",
+    spares_host=True,
     effects=(*grouped(leaves=True, offload_to_disk_path=True), Counted(FILES, at_least=50)),
     needs=(GROUPS_ON_CPU, GROUPS_ON_DISK),
     slow=True,
@@ -179,6 +181,7 @@ def group_offload_leaf_disk(site: Site) -> Any:
 @strategy(
     reproduces="full",
     less_memory_than="full",
+    spares_host=True,
     effects=(*grouped(leaves=True, stream=True, offload_to_disk_path=True), Counted(FILES, at_least=50)),
     needs=(STREAMS, GROUPS_ON_DISK),
     slow=True,

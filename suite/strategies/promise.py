@@ -36,6 +36,7 @@ class Promise:
     approximates: str | None = None  # above a measured floor
     less_memory_than: str | None = None  # peak of allocated bytes on a GPU
     less_during: tuple[str, ...] = PHASES  # the phases that the memory promise is about
+    spares_host: bool = False  # on a CPU, it holds less of the weights once loaded than the strategy with more memory
     effects: tuple[Effect, ...] = ()
     keeps: Kept | None = None  # what may stay on the GPU beside what stays of the reference
 
@@ -118,6 +119,7 @@ def strategy(
     approximates: str | None = None,
     less_memory_than: str | None = None,
     less_during: tuple[str, ...] = PHASES,
+    spares_host: bool = False,
     effects: tuple[Effect, ...] = (),
     keeps: Kept | None = None,
     needs: tuple[Need, ...] = (),
@@ -126,7 +128,7 @@ def strategy(
     gpus: int = 1,
 ) -> Callable[[Callable[[Site], Any]], Strategy]:
     """Make a strategy of the function that loads it: its name, its docstring and its file say the rest."""
-    promise = Promise(reproduces, approximates, less_memory_than, less_during, effects, keeps)
+    promise = Promise(reproduces, approximates, less_memory_than, less_during, spares_host, effects, keeps)
 
     def made_of(load: Callable[[Site], Any]) -> Strategy:
         name, family = load.__name__.replace("_", "-"), load.__module__.rpartition(".")[2]

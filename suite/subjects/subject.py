@@ -79,6 +79,7 @@ class Subject:
     dtype: str = "bfloat16"
     large: tuple[str, ...] = ("transformer", "text_encoder_2")  # the components worth quantizing
     denoiser: str = "transformer"
+    calls_per_step: int = 1  # of the denoiser
     encoders: tuple[str, ...] = ("text_encoder", "text_encoder_2")
     # What encode_prompt returns, in order, and those of them that the call takes.
     encodes: tuple[str, ...] = ("prompt_embeds", "pooled_prompt_embeds", "text_ids")

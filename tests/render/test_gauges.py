@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import sys
@@ -18,6 +19,13 @@ from suite.render.gauges import HighWater, Missing, Sampled, allocator_gauges, d
 
 SIZE = 96 << 20
 SLACK = 12 << 20  # what else may come and go meanwhile
+
+
+@pytest.fixture(autouse=True)
+def settled() -> None:
+    """What earlier tests have left in cycles is freed now, not between two readings."""
+    gc.collect()
+
 
 needs_proc = pytest.mark.skipif(not gauges.STATUS.exists(), reason="there is no /proc/self/status here")
 

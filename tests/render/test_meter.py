@@ -7,7 +7,7 @@ import time
 import pytest
 
 from suite.render.gauges import STATUS, resident
-from suite.render.meter import Meter, resident_after
+from suite.render.meter import Meter, resident_now
 from suite.rendering import DECODE, DENOISE, ENCODE, LOAD
 from tests.render.test_gauges import SIZE, SLACK, touched
 
@@ -123,7 +123,7 @@ def test_no_figure_is_zero_for_want_of_one(monkeypatch: pytest.MonkeyPatch) -> N
     meter = Meter("cpu")
     meter.switch(LOAD)
     meter.switch(None)
-    memory = meter.memory(host_after=resident_after())
+    memory = meter.memory(host_after=resident_now())
     assert memory.host_peak is memory.host_after is memory.phases[0].host is None
     assert {"host", "host_peak", "host_after"} <= set(memory.unavailable)
 
@@ -131,15 +131,50 @@ def test_no_figure_is_zero_for_want_of_one(monkeypatch: pytest.MonkeyPatch) -> N
 @needs_proc
 def test_what_stays_resident_is_told_after_pages_were_given_back() -> None:
     """A freed block does not count as kept."""
-    before = resident_after()
+    before = resident_now()
     blocks = [bytearray(1 << 16) for _ in range(SIZE >> 16)]
     del blocks
-    after = resident_after()
+    after = resident_now()
     assert before is not None
     assert after is not None
     assert after - before < SLACK
 
 
-def test_components_that_are_still_alive_are_held() -> None:
-    """On a CPU, where torch counts no bytes, those of the components do."""
-    assert Meter("cpu").after(kept=SIZE).held_after == SIZE
+def test_tensors_that_are_still_alive_are_held() -> None:
+    """On a CPU, where torch counts no bytes."""
+    torch = pytest.importorskip("torch")
+    before = Meter("cpu").after()
+    assert before.held_after == before.host_held
+    kept = torch.zeros(SIZE, dtype=torch.uint8)
+    assert Meter("cpu").after().held_after == before.held_after + kept.nbytes
+
+
+@needs_proc
+def test_what_a_second_take_leaves_behind_is_seen() -> None:
+    """The most that any of them did; what it has freed does not count."""
+    meter, left = Meter("cpu"), []
+    assert meter.memory().host_grown is None
+    with meter.growing():
+        touched(SIZE).close()
+    grown = meter.memory().host_grown
+    assert grown is not None
+    assert grown < SLACK
+    with meter.growing():
+        left.append(touched(SIZE))
+    with meter.growing():
+        pass
+    grown = meter.memory().host_grown
+    assert grown is not None
+    assert SIZE - SLACK < grown < SIZE + SLACK
+
+
+@needs_proc
+def test_what_is_resident_once_all_is_loaded_is_kept() -> None:
+    """Whatever comes and goes later."""
+    meter = Meter("cpu")
+    assert meter.memory().host_loaded is None
+    meter.loaded()
+    before = resident()
+    block = touched(SIZE)
+    assert abs(meter.memory().host_loaded - before) < SLACK
+    block.close()

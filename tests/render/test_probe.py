@@ -19,12 +19,14 @@ from suite.render.probe import Probe, StepClock  # noqa: E402
 from suite.rendering import (  # noqa: E402
     AFTER,
     BEFORE,
+    BESIDE,
     DECODE,
     DECODED,
     DENOISE,
     DURING,
     ENCODE,
     FIRST,
+    GRADIENTS,
     LAST,
     MIDDLE,
     POOLED,
@@ -286,14 +288,49 @@ def test_all_components_of_a_whole_pipeline_are_alive_at_once(pipeline: Any) -> 
     assert probe.counts["components alive at once"] == 4
 
 
-def test_a_component_that_somebody_keeps_is_counted(pipeline: Any) -> None:
-    """The bytes of those that are alive, and none once all are freed."""
+def test_copies_of_weights_beside_the_components_are_counted(pipeline: Any) -> None:
+    """The components themselves are none, and what a scheduler keeps is next to nothing."""
     probe = probe_of()
     probe.watch(pipeline)
     probe.describe()
-    kept = sum(component.total_bytes for component in probe.inventory().components.values())
-    assert probe.kept() == kept
-    assert probe_of().kept() == 0
+    before = probe.counts[BESIDE]
+    copies = [weight.detach().clone() for weight in pipeline.vae.parameters()]
+    probe.describe()
+    assert probe.counts[BESIDE] == before + sum(copy.nbytes for copy in copies)
+
+
+def test_calls_of_the_denoiser_are_counted(pipeline: Any) -> None:
+    """One a step, and those that somebody else slips in."""
+    probe = probe_of()
+    probe.watch(pipeline)
+    _, durations = watched(probe, pipeline)
+    (found,) = (duration for duration in durations if duration.phase == DENOISE)
+    assert found.calls == len(found.steps) == making.ONE.steps
+    forward, within = pipeline.transformer.forward, []
+
+    def twice(*args: Any, **kwargs: Any) -> Any:
+        if not within:
+            within.append(True)
+            pipeline.transformer(*args, **kwargs)
+            within.clear()
+        return forward(*args, **kwargs)
+
+    pipeline.transformer.forward = twice
+    _, durations = watched(probe, pipeline)
+    assert [duration.calls for duration in durations if duration.phase == DENOISE] == [2 * making.ONE.steps]
+
+
+def test_gradients_are_noticed(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None in a call as it should be; where they are on, each call of a component counts."""
+    probe = probe_of()
+    probe.watch(pipeline)
+    watched(probe, pipeline)
+    assert GRADIENTS not in probe.counts
+    called = inspect.unwrap(type(pipeline).__call__)
+    monkeypatch.setattr(type(pipeline), "__call__", called)
+    with torch.enable_grad(), pytest.raises(RuntimeError):  # diffusers turns the pictures into numpy's, which refuses
+        watched(probe, pipeline)
+    assert probe.counts[GRADIENTS] == making.ONE.steps + 2
 
 
 def test_prompt_tokens_are_counted(pipeline: Any) -> None:

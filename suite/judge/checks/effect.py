@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 
 from suite import figures
+from suite.amounts import amount
 from suite.judge.evidence import Answer, Evidence, failed, passed, unsupported
 from suite.judge.sentences import ACCEPT, again, counted, exactly, listed
-from suite.rendering import AFTER, BEFORE, Component, Inventory
+from suite.rendering import AFTER, BEFORE, BESIDE, GRADIENTS, Component, Inventory
 from suite.strategies.effects import bound
 
 ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
@@ -16,6 +17,7 @@ WIDTHS = ("float64", "float32", "float16", "bfloat16")  # dtypes that weights ar
 # How transformers and diffusers say that weights were not in the files; a long report is cut off before its notes.
 MADE_UP = re.compile(r"newly initialized|LOAD REPORT.*\b(MISSING|MISMATCH)\b", re.DOTALL)
 RULE = re.compile(r"[-+|]*-{3,}[-+|]*")  # a line in a table
+SPARE = 8 << 20  # bytes of tensors that are no weights: tables, noise levels; 8 kB were seen
 STRAY = 0.001  # share of a component's bytes that buffers may have in another dtype, where its files are not at hand
 
 
@@ -42,7 +44,7 @@ def inventory(evidence: Evidence) -> Answer:
     if found is None:
         return failed(f"The worker left no inventory. Run {again(evidence.case)}.")
     against = ["the subject's dtype"]
-    for complaint in (*_made_up(evidence), *_strays(evidence, found), *_resized(found)):
+    for complaint in (*_made_up(evidence), *_strays(evidence, found), *_resized(found), *_burdens(evidence, found)):
         return failed(f"{complaint}. Run {again(evidence.case)}.")
     reference = evidence.reference.rendering if evidence.reference else None
     if reference and reference.inventory and evidence.case.strategy.promise.reproduces:
@@ -65,6 +67,16 @@ def _made_up(evidence: Evidence) -> Iterator[str]:
         if MADE_UP.search(warning):
             said = " ".join(RULE.sub(" ", warning).split())
             yield f"A library made weights up while it loaded: {said[:300]}"
+
+
+def _burdens(evidence: Evidence, found: Inventory) -> Iterator[str]:
+    """What only costs memory: copies of weights, and what a backward pass would need."""
+    beside = found.counts.get(BESIDE, 0)
+    if beside > SPARE and not evidence.gpu:
+        yield f"{amount(beside)} of tensors lie in memory beside the components once they are loaded: copies of weights"
+    calls = found.counts.get(GRADIENTS, 0)
+    if calls:
+        yield f"{counted(calls, 'call')} of its components recorded gradients, which nobody asked for"
 
 
 def _changes(expected: Inventory, found: Inventory, *, whose: str) -> Iterator[str]:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from suite.judge.checks.effect import SPARE
 from suite.judge.evidence import Evidence
 from suite.judge.verdict import EFFECT, FAILED, INVENTORY, PASSED, UNSUPPORTED
-from suite.rendering import Component, Inventory
+from suite.rendering import BESIDE, GRADIENTS, Component, Inventory
 from tests.judge.made import FULL, accepted, evidence, made, promising, verdict, with_rendering
 from tests.store.building import inventory as tiny
 
@@ -67,6 +68,24 @@ def test_weights_that_a_library_made_up_are_noticed(tmp_path: Path, warning: str
     found = verdict(whole, INVENTORY)
     assert found.status == status
     assert status == PASSED or found.sentence.startswith("A library made weights up while it loaded:")
+
+
+@pytest.mark.parametrize(("beside", "status"), [(SPARE - 1, PASSED), (SPARE, PASSED), (SPARE + 1, FAILED)])
+def test_copies_of_weights_on_a_cpu_are_noticed(tmp_path: Path, beside: int, status: str) -> None:
+    """The pictures are the same, and the memory is not."""
+    whole = evidence(tmp_path, FULL)
+    whole = with_rendering(whole, inventory=replace(whole.rendering.inventory, counts={BESIDE: beside}))
+    found = verdict(replace(whole, case=replace(whole.case, device="cpu")), INVENTORY)
+    assert found.status == status
+    assert found.sentence.startswith("8.4 MB of tensors lie in memory beside the components") == (status == FAILED)
+    assert verdict(whole, INVENTORY).status == PASSED
+
+
+def test_gradients_are_noticed(tmp_path: Path) -> None:
+    """They cost memory, which only a GPU's ceiling would tell."""
+    whole = evidence(tmp_path, FULL)
+    found = with_rendering(whole, inventory=replace(whole.rendering.inventory, counts={GRADIENTS: 20}))
+    assert verdict(found, INVENTORY).sentence.startswith("20 calls of its components recorded gradients")
 
 
 def test_no_effect_and_no_inventory_are_told_apart(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from suite.judge.checks.memory import FEW, LEFT, LIBRARIES, TABLES
 from suite.judge.evidence import Evidence
 from suite.judge.verdict import CEILING, CRASHED, FAILED, GIVES_BACK, HOST, LESS, PASSED, UNSUPPORTED
-from suite.rendering import DENOISE, PHASES, Memory, PhaseMemory
+from suite.rendering import DENOISE, PHASES, Component, Inventory, Memory, PhaseMemory
 from suite.store.limits import WHOLE, Band, CaseLimits, Limit
 from suite.strategies.promise import Kept
-from tests.judge.made import CRASH, crashed, evidence, made, promising, verdict, with_rendering
+from tests.judge.made import CRASH, FULL, crashed, evidence, made, promising, verdict, with_rendering
 
 GB = 10**9
 THRIFTY = promising("offload", "offloading", reproduces="full", less_memory_than="full")
@@ -195,6 +196,74 @@ def test_what_was_measured_counts_instead_of_what_is_declared(tmp_path: Path) ->
     limits = CaseLimits(gives_back=Band(ceiling=Limit(1000.0, "measured", n=3)))
     found = with_rendering(evidence(tmp_path, KEEPING, limits=limits), memory=memory(held=1001))
     assert verdict(found, GIVES_BACK).status == FAILED
+
+
+def on_cpu(found: Evidence, **changes: object) -> Evidence:
+    """The same on a CPU, with other figures of memory."""
+    whole = replace(found, case=replace(found.case, device="cpu"))
+    return with_rendering(whole, memory=replace(memory(None, held=0), unavailable={}, **changes))
+
+
+@pytest.mark.parametrize(("held", "status"), [(TABLES - 1, PASSED), (TABLES, PASSED), (TABLES + 1, FAILED)])
+def test_libraries_may_keep_tables_on_a_cpu(tmp_path: Path, held: int, status: str) -> None:
+    """There all tensors that are alive count, not the pipeline's alone."""
+    found = verdict(on_cpu(evidence(tmp_path, FULL), held_after=held), GIVES_BACK)
+    assert (found.status, found.limit) == (status, Limit(float(TABLES), LIBRARIES))
+
+
+@pytest.mark.parametrize(("grown", "status"), [(LEFT - 1, PASSED), (LEFT, PASSED), (LEFT + 1, FAILED)])
+def test_rendering_the_same_again_leaves_nothing_behind_on_a_cpu(tmp_path: Path, grown: int, status: str) -> None:
+    """What libraries keep outside of tensors is seen by what a second take costs."""
+    found = verdict(on_cpu(evidence(tmp_path, FULL), host_grown=grown), GIVES_BACK)
+    assert (found.status, found.numbers["host grown"]) == (status, grown)
+    assert found.sentence.startswith("Rendering the same again left 16.8 MB more in memory") == (status == FAILED)
+
+
+@pytest.mark.parametrize(("held", "status"), [(LEFT - 1, PASSED), (LEFT, PASSED), (LEFT + 1, FAILED)])
+def test_tensors_that_stay_beside_a_gpu_are_seen(tmp_path: Path, held: int, status: str) -> None:
+    """The GPU may be empty, and the host full; what stays on the GPU is told first."""
+    whole = using(tmp_path, replace(memory(), host_held=held, host_grown=9 * GB))
+    found = verdict(whole, GIVES_BACK)
+    assert (found.status, found.numbers["held on host"]) == (status, held)
+    assert found.sentence.startswith("16.8 MB of tensors stay in host memory") == (status == FAILED)
+    both = with_rendering(whole, memory=replace(memory(held=1), host_held=held))
+    assert verdict(both, GIVES_BACK).sentence.startswith("1 B stay on the GPU")
+
+
+# Spares the host
+
+
+SPARING = promising("disk", "offloading", reproduces="full", less_memory_than="full", spares_host=True)
+LOADED = Inventory({"transformer": Component("transformer", "T", {"bfloat16": 4 * FEW}, 0, {}, {}, {}, {}, None)})
+
+
+def sparing(tmp_path: Path, loaded: int | None, *, inventory: Inventory = LOADED) -> Evidence:
+    """A strategy whose weights wait in files, on a CPU where full has 1 GB in memory once loaded."""
+    other = made(tmp_path, "full", memory=replace(memory(None), host_loaded=GB))
+    whole = on_cpu(evidence(tmp_path, SPARING, yardstick=other), host_loaded=loaded)
+    return with_rendering(whole, inventory=inventory)
+
+
+@pytest.mark.parametrize(("above", "status"), [(-1, PASSED), (0, PASSED), (1, FAILED)])
+def test_weights_that_wait_in_files_are_not_in_memory_too(tmp_path: Path, above: int, status: str) -> None:
+    """A quarter of them at the least is missing from the process."""
+    found = verdict(sparing(tmp_path, GB - FEW + above), LESS)
+    assert (found.status, found.numbers) == (status, {"host loaded": GB - FEW + above, "host loaded by full": GB})
+    said = "Once loaded, its process has 33.6 MB less than full in memory; 33.6 MB less are due"
+    assert found.sentence.startswith(said)
+    assert ("they stay in memory, too. Run pytest" in found.sentence) == (status == FAILED)
+
+
+def test_what_cannot_be_seen_in_a_process_is_not_judged(tmp_path: Path) -> None:
+    """Few weights, and memory that nobody measured; on a GPU its own peak is judged as ever."""
+    few = Inventory({"vae": Component("vae", "V", {"bfloat16": FEW - 1}, 0, {}, {}, {}, {}, None)})
+    found = verdict(sparing(tmp_path, GB, inventory=few), LESS)
+    assert (found.status, "too few to be missed" in found.sentence) == (UNSUPPORTED, True)
+    found = verdict(sparing(tmp_path, None), LESS)
+    assert (found.status, found.sentence.startswith("Host memory was not measured")) == (UNSUPPORTED, True)
+    other = made(tmp_path, "full", memory=memory(5 * GB))
+    gpu = with_rendering(evidence(tmp_path, SPARING, yardstick=other), memory=memory(4 * GB))
+    assert verdict(gpu, LESS).numbers["allocated"] == 4 * GB
 
 
 # Host memory

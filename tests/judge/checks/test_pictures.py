@@ -334,6 +334,23 @@ def test_fewer_steps_than_were_asked_for_fail(tmp_path: Path, taken: int, status
         assert found.sentence.startswith("Shot 'fox' took 3 steps where 4 were asked for.")
 
 
+@pytest.mark.parametrize(
+    ("calls", "each", "status"),
+    [(4, 1, PASSED), (5, 1, FAILED), (12, 1, FAILED), (8, 2, PASSED), (4, 2, FAILED), (None, 1, PASSED)],
+)
+def test_the_denoiser_is_called_as_often_as_its_subject_says(
+    tmp_path: Path, calls: int | None, each: int, status: str
+) -> None:
+    """A call too many in each step is the same picture in twice the time."""
+    durations = (Duration("denoise", 2.0, "fox", 0, (0.5,) * 4, calls=calls),)
+    whole = with_rendering(evidence(tmp_path, FULL), durations=durations)
+    subject = replace(whole.case.subject, calls_per_step=each)
+    found = verdict(replace(whole, case=replace(whole.case, subject=subject)), PROMISE)
+    assert found.status == status
+    said = f"Shot 'fox' called the denoiser {calls} times in 4 steps where {4 * each} are due"
+    assert found.sentence.startswith(said) == (status == FAILED)
+
+
 def test_an_approximation_goes_through_the_noise_levels_of_its_reference(tmp_path: Path) -> None:
     """One step fewer looks too much alike to be told by the picture."""
     whole = nf4(tmp_path, floor(0.5))
