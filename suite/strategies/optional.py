@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from suite.strategies.loading import component, index_of
 from suite.strategies.promise import Effect, Site, dtype_setting, strategy
 from suite.strategies.requirements import Release
 
+AT_ONCE = 16  # tensors in float32 at a time: all of a large denoiser would not fit into memory
 LESS = (LOAD, ENCODE, DECODE)  # products with widened weights need room that a small denoiser's weights may not make
 MOSTLY: tuple[Effect, ...] = (Quantized(of=DENOISER, at_least=0.75),)
 
@@ -80,19 +83,32 @@ def with_denoiser(site: Site, denoiser: Any) -> Any:
 def write_gguf(weights: Path, file: Path) -> None:
     """Every tensor of a component's safetensors files: matrices in Q8_0, the rest in float32."""
     import gguf
-    from safetensors import safe_open
 
-    eight = gguf.GGMLQuantizationType.Q8_0
     writer = gguf.GGUFWriter(file, "flux", use_temp_file=True)  # a large denoiser need not fit into memory twice
-    for part in sorted(weights.glob("*.safetensors")):
-        with safe_open(part, framework="pt") as tensors:
-            for name in tensors.keys():  # noqa: SIM118 - it is no mapping
-                values = tensors.get_tensor(name).float().numpy()
-                if values.ndim == 2:
-                    writer.add_tensor(name, gguf.quants.quantize(values, eight), raw_dtype=eight)
-                else:
-                    writer.add_tensor(name, values)
+    with ThreadPoolExecutor() as pool:
+        for tensors in few_at_once(weights):
+            for name, (values, kind) in zip(tensors, pool.map(in_blocks, tensors.values()), strict=True):
+                writer.add_tensor(name, values, raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def few_at_once(weights: Path) -> Iterator[dict[str, Any]]:
+    """All tensors of a component's safetensors files, some of them at a time."""
+    from safetensors import safe_open
+
+    for part in sorted(weights.glob("*.safetensors")):
+        with safe_open(part, framework="pt") as tensors:
+            names = list(tensors.keys())
+            for start in range(0, len(names), AT_ONCE):
+                yield {name: tensors.get_tensor(name) for name in names[start : start + AT_ONCE]}
+
+
+def in_blocks(tensor: Any) -> tuple[Any, Any]:
+    """The tensor's values as a GGUF file has them, and their type there if it is not float32."""
+    import gguf
+
+    values, eight = tensor.float().numpy(), gguf.GGMLQuantizationType.Q8_0
+    return (gguf.quants.quantize(values, eight), eight) if values.ndim == 2 else (values, None)
