@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 
 from suite.render.meter import Meter  # noqa: E402
+from suite.render.notes import Note  # noqa: E402
 from suite.render.probe import Probe, StepClock  # noqa: E402
 from suite.rendering import (  # noqa: E402
     AFTER,
@@ -32,6 +33,9 @@ from suite.rendering import (  # noqa: E402
     POOLED,
     STAGES,
     T5,
+    Duration,
+    Memory,
+    PhaseMemory,
 )
 from suite.strategies.promise import Site, dtype_setting  # noqa: E402
 from tests.render import making  # noqa: E402
@@ -318,6 +322,16 @@ def test_calls_of_the_denoiser_are_counted(pipeline: Any) -> None:
     pipeline.transformer.forward = twice
     _, durations = watched(probe, pipeline)
     assert [duration.calls for duration in durations if duration.phase == DENOISE] == [2 * making.ONE.steps]
+
+
+def test_calls_in_another_process_are_counted_too() -> None:
+    """As its steps and noise levels are."""
+    probe = probe_of()
+    probe.begin("one", 0)
+    memory = Memory((PhaseMemory(DENOISE, None, None, None, 1),), None, 1, None, None)
+    probe.absorb(Note(memory=memory, durations=(Duration(DENOISE, 1.0, "one", 0, (0.5, 0.5), calls=2),)))
+    _, durations = probe.end()
+    assert [duration.calls for duration in durations if duration.phase == DENOISE] == [2]
 
 
 def test_gradients_are_noticed(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:

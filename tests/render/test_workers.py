@@ -17,7 +17,7 @@ from suite.files import read_plain
 from suite.pictures import hash_of, read_png
 from suite.render.determinism import ENVIRONMENT
 from suite.render.workers import FORK, SPAWN, Workers
-from suite.rendering import DENOISE, LOAD, PHASES, STAGES, Picture, Rendering
+from suite.rendering import BESIDE, DENOISE, LOAD, PHASES, STAGES, Picture, Rendering
 from tests.render import making
 
 
@@ -64,6 +64,17 @@ def test_on_a_cpu_the_first_shot_is_rendered_twice_and_the_others_once(rendered:
     found, _, _ = rendered
     takes = sorted({(picture.shot, picture.take) for picture in found.pictures})
     assert takes == [("four", 0), ("one", 0), ("one", 1)]
+
+
+def test_what_stays_on_the_host_is_measured(rendered: Any) -> None:
+    """Once all is loaded, through the second take, and once all is freed; the denoiser's calls beside it."""
+    found, _, _ = rendered
+    assert 0 < found.memory.host_loaded < found.memory.host_peak
+    assert found.memory.held_after == found.memory.host_held < 1000
+    assert found.memory.host_grown < 16 << 20
+    assert found.inventory.counts[BESIDE] < 100_000
+    calls = {entry.shot: (entry.calls, len(entry.steps)) for entry in found.durations if entry.phase == DENOISE}
+    assert calls == {"one": (2, 2), "four": (3, 3)}
 
 
 def test_every_stage_of_every_take_has_a_fingerprint(rendered: Any) -> None:
@@ -144,6 +155,7 @@ def test_a_spawned_worker_gives_the_same_pictures(rendered: Any, tmp_path: Path,
     with Workers(start=SPAWN, takes=1) as spawning:
         other = spawning.render(making.case(making.full), tmp_path, source=miniature_folder, timeout=300)
     assert other.crash is None
+    assert other.memory.host_grown is None  # no second take
     assert other.pictures_of()["one", 0].sha256 == found.pictures_of()["one", 0].sha256
     assert [p.sha256 for p in other.fingerprints_of("one").values()] == [
         p.sha256 for p in found.fingerprints_of("one").values()

@@ -9,7 +9,7 @@ import pytest
 from suite.cases import matrix
 from suite.refusal import Refusal
 from suite.strategies import STRATEGIES, settled, strategy_named
-from suite.strategies.effects import LARGE, Layers
+from suite.strategies.effects import FILES, LARGE, Layers
 from suite.subjects.subject import Subject
 from tests.strategies.machines import CPU, H100, NEW
 
@@ -42,6 +42,13 @@ def test_no_strategy_promises_to_reproduce_and_to_approximate() -> None:
 def test_every_strategy_has_an_effect() -> None:
     """Nothing is taken on trust."""
     assert all(strategy.promise.effects for strategy in STRATEGIES)
+
+
+def test_what_waits_in_files_must_not_be_in_memory_too() -> None:
+    """Every strategy that leaves files promises to spare the host."""
+    leave_files = {s.name for s in STRATEGIES if FILES in {getattr(each, "what", "") for each in s.promise.effects}}
+    assert {s.name for s in STRATEGIES if s.promise.spares_host} == leave_files
+    assert "group-offload-disk" in leave_files
 
 
 def test_an_unknown_name_is_refused_with_those_that_exist() -> None:
