@@ -259,6 +259,8 @@ def test_what_cannot_be_seen_in_a_process_is_not_judged(tmp_path: Path) -> None:
     few = Inventory({"vae": Component("vae", "V", {"bfloat16": FEW - 1}, 0, {}, {}, {}, {}, None)})
     found = verdict(sparing(tmp_path, GB, inventory=few), LESS)
     assert (found.status, "too few to be missed" in found.sentence) == (UNSUPPORTED, True)
+    enough = Inventory({"vae": Component("vae", "V", {"bfloat16": FEW}, 0, {}, {}, {}, {}, None)})
+    assert verdict(sparing(tmp_path, GB, inventory=enough), LESS).status == FAILED
     found = verdict(sparing(tmp_path, None), LESS)
     assert (found.status, found.sentence.startswith("Host memory was not measured")) == (UNSUPPORTED, True)
     other = made(tmp_path, "full", memory=memory(5 * GB))
