@@ -157,6 +157,8 @@ def _faults(subject: Subject) -> Iterator[str]:
             yield f"embeddings names {value!r}; encode_prompt returns {', '.join(subject.encodes)}"
     if subject.vae_tile is not None and (subject.vae_tile < 64 or subject.vae_tile % 16):
         yield f"vae_tile is {subject.vae_tile}; it is a multiple of 16, at least 64"
+    if not 1 <= subject.calls_per_step <= 16:
+        yield f"calls_per_step is {subject.calls_per_step}; it is 1 to 16"
     for strategy, figure in subject.published.items():
         if not _NAME.fullmatch(strategy) or not (0 < figure < math.inf):
             yield f"published {strategy} is {figure}; it is a strategy's name and a number of GB"

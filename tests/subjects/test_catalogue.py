@@ -283,6 +283,7 @@ FAULTS = [
     (LEAST.replace("about", 'large = ["a b"]\nabout'), "'a b' cannot name a class, a component"),
     (LEAST.replace("about", 'large = "transformer"\nabout'), "large: expected `array`, got `str`"),
     (LEAST.replace("about", 'embeddings = ["x"]\nabout'), "embeddings names 'x'; encode_prompt returns prompt_embeds,"),
+    (LEAST.replace("about", "calls_per_step = 0\nabout"), "calls_per_step is 0; it is 1 to 16"),
     (LEAST.replace("about", "vae_tile = 100\nabout"), "vae_tile is 100; it is a multiple of 16, at least 64"),
     (LEAST.replace("about", "needs = 3\nabout"), "needs is a table"),
     (
