@@ -219,15 +219,11 @@ def test_rendering_the_same_again_leaves_nothing_behind_on_a_cpu(tmp_path: Path,
     assert found.sentence.startswith("Rendering the same again left 16.8 MB more in memory") == (status == FAILED)
 
 
-@pytest.mark.parametrize(("held", "status"), [(LEFT - 1, PASSED), (LEFT, PASSED), (LEFT + 1, FAILED)])
-def test_tensors_that_stay_beside_a_gpu_are_seen(tmp_path: Path, held: int, status: str) -> None:
-    """The GPU may be empty, and the host full; what stays on the GPU is told first."""
-    whole = using(tmp_path, replace(memory(), host_held=held, host_grown=9 * GB))
-    found = verdict(whole, GIVES_BACK)
-    assert (found.status, found.numbers["held on host"]) == (status, held)
-    assert found.sentence.startswith("16.8 MB of tensors stay in host memory") == (status == FAILED)
-    both = with_rendering(whole, memory=replace(memory(held=1), host_held=held))
-    assert verdict(both, GIVES_BACK).sentence.startswith("1 B stay on the GPU")
+def test_what_stays_on_the_host_beside_a_gpu_is_noted(tmp_path: Path) -> None:
+    """It is not judged: nobody has measured yet how much of it is right."""
+    found = verdict(using(tmp_path, replace(memory(), host_held=8 * GB, host_grown=9 * GB)), GIVES_BACK)
+    assert found.status == PASSED
+    assert found.numbers == {"held after": 0, "held on host": 8 * GB, "host grown": 9 * GB}
 
 
 # Spares the host
