@@ -57,16 +57,13 @@ class Meter:
 
     def loaded(self) -> None:
         """The pipeline is there, all of it was read, and nothing was rendered with it."""
-        gc.collect()
         self._loaded = resident_now()
 
     @contextmanager
     def growing(self) -> Iterator[None]:
         """By how much this process's memory grows while something is done that was done before."""
-        gc.collect()
         before = resident_now()
         yield
-        gc.collect()
         after = resident_now()
         if before is not None and after is not None:
             self._grown = max(after - before, self._grown or 0)
@@ -182,9 +179,11 @@ def held() -> int:
 
 
 def resident_now() -> int | None:
-    """Resident bytes once the C library has given its free pages back; None where the system does not tell."""
+    """Resident bytes without garbage, and without the free pages that the C library keeps; None where the system does
+    not tell."""
     import ctypes
 
+    gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:  # glibc keeps freed pages otherwise, and a leak could not be told from a cache
         trim(0)

@@ -330,7 +330,7 @@ class Probe:
         layer may pack its weights anew."""
         for known in self._watched:
             self._describe(known(), hashed=self.meter.device != "cuda")
-        self._count(BESIDE, bytes_alive(apart_from=list(self._seen_modules)))
+        self._count(BESIDE, bytes_alive(apart_from=self._seen_modules))
 
     def _describe(self, pipeline: Any, *, hashed: bool) -> None:
         for name, module in modules_of(pipeline).items():

@@ -96,7 +96,7 @@ class CaseLimits:
     drift: dict[str, Band] = field(default_factory=dict)  # measure -> what legal changes of machine or release did
     memory: dict[str, Band] = field(default_factory=dict)  # phase or "whole" -> allocated bytes on the GPU
     host: Band | None = None  # the worker's own peak, bytes
-    gives_back: Band | None = None  # bytes that may stay on the GPU once the pipeline is freed
+    gives_back: Band | None = None  # bytes that may stay on its device once the pipeline is freed
     published: Limit | None = None  # bytes that somebody else reported, as the driver saw them
     unseparated: tuple[str, ...] = ()  # controls that the likeness bands let through
 

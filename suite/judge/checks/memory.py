@@ -18,7 +18,7 @@ UNDER = " Something may not have been loaded; if it is an improvement, python -m
 TABLES, LIBRARIES = 8 << 20, "tables of the libraries' own"  # bytes of tensors; 252 were seen, of bitsandbytes
 LEFT = 16 << 20  # bytes that a second take may leave on a CPU; up to 1.2 MB were seen
 SPARED = 0.25  # share of the weights that waits elsewhere; 0.55 and 0.76 were seen
-FEW = 32 << 20  # bytes of weights
+FEW = 32 << 20  # bytes of weights: a quarter of fewer is less than what else comes and goes while a pipeline loads
 LOOSE = 1.1  # a ceiling this many times above what is used has become too loose to notice anything
 
 
