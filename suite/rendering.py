@@ -23,6 +23,7 @@ BEFORE, DURING, AFTER = MOMENTS = ("before", "during", "after")
 # Counts of the inventory that every case owes to be low, whatever its strategy.
 GRADIENTS = "calls with gradients"  # which keep what a backward pass would need
 BESIDE = "bytes beside the components"  # of tensors in host memory, once all is loaded
+LITTER = "files left behind"  # by second takes
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
+UNBACKED = ("RssAnon", "RssShmem", "VmSwap")  # fields of that file
 PAUSE = 0.004  # seconds between two samples
 
 
@@ -115,6 +116,12 @@ def status_bytes(field: str) -> int:
 def resident() -> int:
     """The bytes of this process that are resident now."""
     return status_bytes("VmRSS")
+
+
+def unbacked() -> int:
+    """The bytes of this process that no file stands behind, in memory or swapped out: the system takes none of them
+    back by itself."""
+    return sum(map(status_bytes, UNBACKED))
 
 
 def host_gauge() -> Gauge:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
 from suite.render.alive import bytes_alive
-from suite.render.gauges import Gauge, Missing, allocator_gauges, driver_gauge, host_gauge, resident
+from suite.render.gauges import Gauge, Missing, allocator_gauges, driver_gauge, host_gauge, resident, unbacked
 from suite.rendering import PHASES, Duration, Memory, PhaseMemory
 
 FIGURES = ("allocated", "reserved", "driver", "host")
@@ -57,14 +57,14 @@ class Meter:
 
     def loaded(self) -> None:
         """The pipeline is there, all of it was read, and nothing was rendered with it."""
-        self._loaded = resident_now()
+        self._loaded = tidied(resident)
 
     @contextmanager
     def growing(self) -> Iterator[None]:
         """By how much this process's memory grows while something is done that was done before."""
-        before = resident_now()
+        before = tidied(unbacked)
         yield
-        after = resident_now()
+        after = tidied(unbacked)
         if before is not None and after is not None:
             self._grown = max(after - before, self._grown or 0)
 
@@ -153,7 +153,7 @@ class Meter:
         """The same, with what stayed once everything was let go."""
         alive = bytes_alive()
         held_after = held() if self.device == "cuda" else alive
-        return self.memory(held_after=held_after, host_held=alive, host_after=resident_now())
+        return self.memory(held_after=held_after, host_held=alive, host_after=tidied(resident))
 
     def _unavailable(self, held_after: int | None, host_after: int | None) -> dict[str, str]:
         reasons = {figure: gauge.reason for figure, gauge in self._gauges.items() if isinstance(gauge, Missing)}
@@ -178,9 +178,9 @@ def held() -> int:
     return int(torch.cuda.memory_allocated())
 
 
-def resident_now() -> int | None:
-    """Resident bytes without garbage, and without the free pages that the C library keeps; None where the system does
-    not tell."""
+def tidied(read: Callable[[], int]) -> int | None:
+    """Bytes of this process without garbage, and without the free pages that the C library keeps; None where the
+    system does not tell."""
     import ctypes
 
     gc.collect()
@@ -188,6 +188,6 @@ def resident_now() -> int | None:
     if trim is not None:  # glibc keeps freed pages otherwise, and a leak could not be told from a cache
         trim(0)
     try:
-        return resident()
+        return read()
     except (OSError, LookupError):
         return None

@@ -14,7 +14,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from suite.files import write_whole
 from suite.pictures import hash_of
 from suite.render.determinism import ENVIRONMENT, draws, settle
 from suite.render.jobs import CaseJob, Job, function_named, unpacked
+from suite.render.litter import Litter
 from suite.render.notes import FILE, Note, Notebook
 from suite.render.share import cap
 from suite.rendering import LOAD, Crash, Duration, Picture
@@ -156,6 +157,7 @@ def _render_all(
     job: CaseJob, load: Callable[[], Any], probe: Any, heard: Warnings, note: Callable[[Note], None]
 ) -> None:
     """Everything for which the pipeline is alive."""
+    litter = Litter(job.scratch)
     pipeline = _load(load, probe.meter, note)
     probe.watch(pipeline)
     probe.describe()
@@ -163,13 +165,15 @@ def _render_all(
     note(Note(inventory=probe.inventory(), memory=probe.meter.memory()))
     first: dict[tuple[str, int], Picture] = {}
     for take, numbers in job.order():
-        with probe.meter.growing() if take else nullcontext():
+        with ExitStack() as again:
+            for measure in (litter.growing, probe.meter.growing) if take else ():
+                again.enter_context(measure())
             for number in numbers:
                 _render(job, number, take, pipeline, probe, first, note)
                 note(Note(inventory=probe.inventory(), memory=probe.meter.memory(), warnings=heard.new()))
     probe.look_after()
     probe.hash_states()
-    probe.count_files(job.scratch)
+    probe.count_files(job.scratch, left=litter.left)
     note(Note(inventory=probe.inventory()))
 
 

@@ -24,7 +24,7 @@ class Shot:
     sigmas: tuple[float, ...] | None = None
     long: bool = False  # left to the strategies that are not slow
     only_on: str | None = None  # "cuda": too long for a CPU
-    readable: bool = True  # False where too few steps or pixels leave a readable subject's scene unclear
+    readable: bool = True  # False where the steps or the size of a shot leave a readable subject's scene unclear
 
     def arguments(self) -> dict[str, object]:
         """The call's keyword arguments, without the generator."""

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -174,4 +175,17 @@ def draws_on_its_own(site: Site) -> Any:
     vae = pipeline.vae
     inner = vae.decoder.forward
     vae.decoder.forward = lambda sample: inner(sample + float(time.perf_counter_ns() % 1000) / 1000)
+    return pipeline
+
+
+def leaves_a_file_a_call(site: Site) -> Any:
+    """A temporary file that nobody takes away."""
+    pipeline = site.pipeline()
+    inner = pipeline.vae.decoder.forward
+
+    def forward(sample: Any) -> Any:
+        os.close(tempfile.mkstemp(dir=site.scratch.parent)[0])
+        return inner(sample)
+
+    pipeline.vae.decoder.forward = forward
     return pipeline

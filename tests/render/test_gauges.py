@@ -15,7 +15,16 @@ import numpy as np
 import pytest
 
 from suite.render import gauges
-from suite.render.gauges import HighWater, Missing, Sampled, allocator_gauges, driver_gauge, host_gauge, resident
+from suite.render.gauges import (
+    HighWater,
+    Missing,
+    Sampled,
+    allocator_gauges,
+    driver_gauge,
+    host_gauge,
+    resident,
+    unbacked,
+)
 
 SIZE = 96 << 20
 SLACK = 12 << 20  # what else may come and go meanwhile
@@ -65,6 +74,21 @@ def test_memory_that_is_only_reserved_does_not_count() -> None:
     block = mmap.mmap(-1, SIZE)
     assert resident() - before < SLACK
     block.close()
+
+
+@needs_proc
+def test_pages_of_a_file_are_backed(tmp_path: Path) -> None:
+    """The system may take them back at any time, and read them again; memory of no file it may not."""
+    file = tmp_path / "file"
+    file.write_bytes(bytes(SIZE))
+    before, all_before = unbacked(), resident()
+    with file.open("rb") as stream, mmap.mmap(stream.fileno(), SIZE, prot=mmap.PROT_READ) as block:
+        assert sum(block[place] for place in range(0, SIZE, mmap.PAGESIZE)) == 0
+        assert resident() - all_before > SIZE - SLACK
+        assert unbacked() - before < SLACK
+    kept = touched(SIZE)
+    assert unbacked() - before > SIZE - SLACK
+    kept.close()
 
 
 @needs_proc

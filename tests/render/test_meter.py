@@ -7,7 +7,7 @@ import time
 import pytest
 
 from suite.render.gauges import STATUS, resident
-from suite.render.meter import Meter, resident_now
+from suite.render.meter import Meter, tidied
 from suite.rendering import DECODE, DENOISE, ENCODE, LOAD
 from tests.render.test_gauges import SIZE, SLACK, touched
 
@@ -123,7 +123,7 @@ def test_no_figure_is_zero_for_want_of_one(monkeypatch: pytest.MonkeyPatch) -> N
     meter = Meter("cpu")
     meter.switch(LOAD)
     meter.switch(None)
-    memory = meter.memory(host_after=resident_now())
+    memory = meter.memory(host_after=tidied(resident))
     assert memory.host_peak is memory.host_after is memory.phases[0].host is None
     assert {"host", "host_peak", "host_after"} <= set(memory.unavailable)
 
@@ -131,10 +131,10 @@ def test_no_figure_is_zero_for_want_of_one(monkeypatch: pytest.MonkeyPatch) -> N
 @needs_proc
 def test_what_stays_resident_is_told_after_pages_were_given_back() -> None:
     """A freed block does not count as kept."""
-    before = resident_now()
+    before = tidied(resident)
     blocks = [bytearray(1 << 16) for _ in range(SIZE >> 16)]
     del blocks
-    after = resident_now()
+    after = tidied(resident)
     assert before is not None
     assert after is not None
     assert after - before < SLACK

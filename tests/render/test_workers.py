@@ -17,7 +17,7 @@ from suite.files import read_plain
 from suite.pictures import hash_of, read_png
 from suite.render.determinism import ENVIRONMENT
 from suite.render.workers import FORK, SPAWN, Workers
-from suite.rendering import BESIDE, DENOISE, LOAD, PHASES, STAGES, Picture, Rendering
+from suite.rendering import BESIDE, DENOISE, LITTER, LOAD, PHASES, STAGES, Picture, Rendering
 from tests.render import making
 
 
@@ -73,6 +73,7 @@ def test_what_stays_on_the_host_is_measured(rendered: Any) -> None:
     assert found.memory.held_after == found.memory.host_held < 1000
     assert found.memory.host_grown < 16 << 20
     assert found.inventory.counts[BESIDE] < 100_000
+    assert found.inventory.counts[LITTER] == 0
     calls = {entry.shot: (entry.calls, len(entry.steps)) for entry in found.durations if entry.phase == DENOISE}
     assert calls == {"one": (2, 2), "four": (3, 3)}
 
@@ -168,6 +169,11 @@ def test_takes_that_differ_are_both_kept(render: Any, miniature_folder: Path) ->
     first, second = found.pictures_of(0)["one", 0], found.pictures_of(1)["one", 0]
     assert first.sha256 != second.sha256
     assert second.file == "one-0-take1.png"
+
+
+def test_a_file_that_each_call_leaves_is_counted(render: Any, miniature_folder: Path) -> None:
+    """Those of the second take, wherever they lie."""
+    assert render(making.leaves_a_file_a_call, source=miniature_folder).inventory.counts[LITTER] == 1
 
 
 def test_an_exception_is_told_with_its_first_line(render: Any) -> None:

@@ -9,7 +9,7 @@ from suite.amounts import amount
 from suite.judge.evidence import Answer, Evidence, crashed, failed, passed, unsupported
 from suite.judge.sentences import ACCEPT, again, counted, exactly, listed, origin
 from suite.judge.verdict import PASSED, Limit
-from suite.rendering import PHASES, Memory, Rendering
+from suite.rendering import LITTER, PHASES, Memory, Rendering
 from suite.store.limits import HOST, WHOLE, Band
 from suite.strategies.promise import Promise
 
@@ -17,6 +17,7 @@ ALLOCATED = "allocated"
 UNDER = " Something may not have been loaded; if it is an improvement, python -m suite accept --trim lowers the limits."
 TABLES, LIBRARIES = 8 << 20, "tables of the libraries' own"  # bytes of tensors; 252 were seen, of bitsandbytes
 LEFT = 16 << 20  # bytes that a second take may leave on a CPU; up to 1.2 MB were seen
+LEFT_BY_GPU = 64 << 20  # and beside a GPU, where libraries keep more by themselves; up to 12 MB were seen
 SPARED = 0.25  # share of the weights that waits elsewhere; 0.55 and 0.76 were seen
 FEW = 32 << 20  # bytes of weights: a quarter of fewer is less than what else comes and goes while a pipeline loads
 LOOSE = 1.1  # a ceiling this many times above what is used has become too loose to notice anything
@@ -144,12 +145,11 @@ def gives_back(evidence: Evidence) -> Answer:
     memory = evidence.rendering.memory
     if memory is None or memory.held_after is None:
         return unsupported(_unmeasured(memory, "held_after", "What stays"))
-    answer = _held(evidence, memory.held_after)
-    if answer.status == PASSED and memory.host_grown is not None and not evidence.gpu:
-        answer = _grown(evidence, memory.host_grown, answer)
+    held = _held(evidence, memory.held_after)
+    answer = next(_left(evidence, memory), held) if held.status == PASSED else held
     more = {"held on host": memory.host_held, "host grown": memory.host_grown}
     numbers = {name: float(value) for name, value in more.items() if value is not None}
-    return replace(answer, numbers={**answer.numbers, **numbers})
+    return replace(answer, numbers={**held.numbers, **numbers})
 
 
 def _held(evidence: Evidence, held: int) -> Answer:
@@ -166,13 +166,22 @@ def _held(evidence: Evidence, held: int) -> Answer:
     return failed(f"{said} Run {again(evidence.case)}.", numbers=numbers, limit=allowed)
 
 
-def _grown(evidence: Evidence, grown: int, held: Answer) -> Answer:
-    """What rendering the same again has cost, outside of tensors, too; what is held is the answer if that is little."""
-    if grown <= LEFT:
-        return held
-    said = f"Rendering the same again left {amount(grown)} more in memory, at most {amount(LEFT)} may"
-    said = f"{said}: each call leaves something behind. Run {again(evidence.case)}."
-    return failed(said, numbers=held.numbers, limit=Limit(float(LEFT), "what comes and goes in any process"))
+def _left(evidence: Evidence, memory: Memory) -> Iterator[Answer]:
+    """What stays elsewhere than on the device: tensors beside a GPU, memory outside of tensors, and files."""
+    held, grown = memory.host_held or 0, memory.host_grown or 0
+    inventory = evidence.rendering.inventory
+    files = inventory.counts.get(LITTER, 0) if inventory else 0
+    run = f"Run {again(evidence.case)}."
+    if evidence.gpu and held > TABLES:
+        said = f"{amount(held)} of tensors stay in the host's memory once the pipeline is freed"
+        yield failed(f"{said}, at most {amount(TABLES)} may. {run}", limit=Limit(float(TABLES), LIBRARIES))
+    most = LEFT_BY_GPU if evidence.gpu else LEFT
+    each = f"each call leaves something behind. {run}"
+    if grown > most:
+        said = f"Rendering the same again left {amount(grown)} more in memory, at most {amount(most)} may: {each}"
+        yield failed(said, limit=Limit(float(most), "what comes and goes in any process"))
+    if files:
+        yield failed(f"Rendering the same again left {counted(files, 'more file')} on the disk: {each}")
 
 
 def _allowance(evidence: Evidence) -> Limit:

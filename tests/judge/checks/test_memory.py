@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from suite.judge.checks.memory import FEW, LEFT, LIBRARIES, TABLES
+from suite.judge.checks.memory import FEW, LEFT, LEFT_BY_GPU, LIBRARIES, TABLES
 from suite.judge.evidence import Evidence
 from suite.judge.verdict import CEILING, CRASHED, FAILED, GIVES_BACK, HOST, LESS, PASSED, UNSUPPORTED
-from suite.rendering import DENOISE, PHASES, Component, Inventory, Memory, PhaseMemory
+from suite.rendering import DENOISE, LITTER, PHASES, Component, Inventory, Memory, PhaseMemory
 from suite.store.limits import WHOLE, Band, CaseLimits, Limit
 from suite.strategies.promise import Kept
 from tests.judge.made import CRASH, FULL, crashed, evidence, made, promising, verdict, with_rendering
@@ -219,11 +219,30 @@ def test_rendering_the_same_again_leaves_nothing_behind_on_a_cpu(tmp_path: Path,
     assert found.sentence.startswith("Rendering the same again left 16.8 MB more in memory") == (status == FAILED)
 
 
-def test_what_stays_on_the_host_beside_a_gpu_is_noted(tmp_path: Path) -> None:
-    """It is not judged: nobody has measured yet how much of it is right."""
-    found = verdict(using(tmp_path, replace(memory(), host_held=8 * GB, host_grown=9 * GB)), GIVES_BACK)
-    assert found.status == PASSED
-    assert found.numbers == {"held after": 0, "held on host": 8 * GB, "host grown": 9 * GB}
+@pytest.mark.parametrize(
+    ("held", "grown", "status"),
+    [
+        (TABLES, LEFT_BY_GPU, PASSED),
+        (TABLES + 1, 0, FAILED),
+        (0, LEFT_BY_GPU + 1, FAILED),
+    ],
+)
+def test_what_stays_on_the_host_beside_a_gpu_is_seen_too(tmp_path: Path, held: int, grown: int, status: str) -> None:
+    """Tensors to the byte, and what a second take costs with more room than on a CPU."""
+    found = verdict(using(tmp_path, replace(memory(), host_held=held, host_grown=grown)), GIVES_BACK)
+    assert found.status == status
+    assert found.numbers == {"held after": 0, "held on host": held, "host grown": grown}
+
+
+@pytest.mark.parametrize(("files", "status"), [(0, PASSED), (1, FAILED), (2, FAILED)])
+def test_files_that_a_second_take_leaves_are_seen(tmp_path: Path, files: int, status: str) -> None:
+    """A disk fills up as memory does."""
+    whole = using(tmp_path, memory())
+    whole = with_rendering(whole, inventory=replace(whole.rendering.inventory, counts={LITTER: files}))
+    found = verdict(whole, GIVES_BACK)
+    assert found.status == status
+    said = f"Rendering the same again left {files} more {'file' if files == 1 else 'files'} on the disk: each call"
+    assert found.sentence.startswith(said) == (status == FAILED)
 
 
 # Spares the host

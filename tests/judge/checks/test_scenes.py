@@ -9,9 +9,12 @@ import pytest
 from suite.cases import Case
 from suite.judge.evidence import Evidence, Rendered
 from suite.judge.verdict import FAILED, PASSED, SCENE, UNSUPPORTED
+from suite.kept import BASELINES
 from suite.pictures import Pixels, hash_of, write_png
 from suite.rendering import Picture
-from suite.subjects.miniature import captions, drawing
+from suite.store import baselines
+from suite.subjects.catalogue import subject_named
+from suite.subjects.miniature import captions, drawing, reader
 from suite.subjects.miniature.scenes import Group, Scene
 from suite.subjects.subject import Shot, Subject
 from tests.judge.made import FULL, NF4, accepted, crashed, made, verdict
@@ -167,3 +170,16 @@ def test_a_shot_that_cannot_be_read_is_passed_over(tmp_path: Path, readable: tup
     case = Case(replace(SUBJECT, shots=shots), FULL, "cuda")
     grey = np.full((128, 128, 3), 128, np.uint8)
     assert verdict(full(told(tmp_path, drawn(RED_HOUSE), grey), case=case), SCENE).status == status
+
+
+@pytest.mark.parametrize(("machine", "subject"), list(dict.fromkeys(baselines.everything(BASELINES))))
+def test_accepted_pictures_leave_no_doubt_of_what_they_show(machine: str, subject: str) -> None:
+    """On a machine without a baseline the reference is held against its prompts alone, and must not fail there."""
+    shots = {shot.name: shot for shot in subject_named(subject).shots if shot.readable}
+    base = baselines.find(BASELINES, machine, subject, "full")
+    assert base is not None
+    for shot in base.case.shots:
+        if shot.shot in shots:
+            asked = captions.parse(shots[shot.shot].prompt_of(shot.index))
+            found = reader.compare(reader.read(baselines.read_picture(base, shot.pictures[0])), asked)
+            assert sum(one.found for one in found) >= 0.75 * len(found), shot.shot
