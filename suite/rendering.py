@@ -84,6 +84,10 @@ class Inventory:
     components: dict[str, Component]
     counts: dict[str, int] = field(default_factory=dict)  # e.g. tiles decoded, blocks on the GPU at once
 
+    @property
+    def total_bytes(self) -> int:
+        return sum(component.total_bytes for component in self.components.values())
+
 
 @dataclass(frozen=True)
 class PhaseMemory:

@@ -364,10 +364,13 @@ class Probe:
             if module is not None and self._components[name].state_sha256 is None:
                 self._components[name] = replace(self._components[name], state_sha256=state_sha256(module))
 
-    def count_files(self, scratch: Path, *, left: int) -> None:
-        """How many files the strategy has in its scratch folder, and how many second takes have left anywhere."""
+    def count_files(self, scratch: Path) -> None:
+        """How many files the strategy has left in its scratch folder."""
         self._count("files offloaded", sum(1 for path in scratch.rglob("*") if path.is_file()))
-        self._count(LITTER, left)
+
+    def count_litter(self, files: int) -> None:
+        """How many files second takes have left, wherever they lie."""
+        self._count(LITTER, files)
 
     def inventory(self) -> Inventory:
         return Inventory(components=dict(self._components), counts=dict(self.counts))

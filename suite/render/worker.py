@@ -173,7 +173,8 @@ def _render_all(
                 note(Note(inventory=probe.inventory(), memory=probe.meter.memory(), warnings=heard.new()))
     probe.look_after()
     probe.hash_states()
-    probe.count_files(job.scratch, left=litter.left)
+    probe.count_files(job.scratch)
+    probe.count_litter(litter.left)
     note(Note(inventory=probe.inventory()))
 
 

@@ -18,6 +18,7 @@ UNDER = " Something may not have been loaded; if it is an improvement, python -m
 TABLES, LIBRARIES = 8 << 20, "tables of the libraries' own"  # bytes of tensors; 252 were seen, of bitsandbytes
 LEFT = 16 << 20  # bytes that a second take may leave on a CPU; up to 1.2 MB were seen
 LEFT_BY_GPU = 64 << 20  # and beside a GPU, where libraries keep more by themselves; up to 12 MB were seen
+LEFT_SHARE = 0.002  # of the weights, as much again beside a GPU: up to 33 MB were seen beside 34 GB
 SPARED = 0.25  # share of the weights that waits elsewhere; 0.55 and 0.76 were seen
 FEW = 32 << 20  # bytes of weights: a quarter of fewer is less than what else comes and goes while a pipeline loads
 LOOSE = 1.1  # a ceiling this many times above what is used has become too loose to notice anything
@@ -113,7 +114,7 @@ def _used(rendering: Rendering, made: Promise, *, on_host: bool) -> int | None:
 def _spared(evidence: Evidence, ours: int, theirs: int, *, named: str) -> Answer:
     """What is not in memory is a share of the weights; the rest of a process's memory is not the same to the byte."""
     inventory = evidence.rendering.inventory
-    weights = sum(component.total_bytes for component in inventory.components.values()) if inventory else 0
+    weights = inventory.total_bytes if inventory else 0
     if weights < FEW:
         return unsupported(f"{amount(weights)} of weights are too few to be missed in the memory of a whole process.")
     limit = Limit(theirs - SPARED * weights, f"{SPARED:.0%} of the weights less than {named} in the same run")
@@ -170,12 +171,12 @@ def _left(evidence: Evidence, memory: Memory) -> Iterator[Answer]:
     """What stays elsewhere than on the device: tensors beside a GPU, memory outside of tensors, and files."""
     held, grown = memory.host_held or 0, memory.host_grown or 0
     inventory = evidence.rendering.inventory
-    files = inventory.counts.get(LITTER, 0) if inventory else 0
+    weights, files = (inventory.total_bytes, inventory.counts.get(LITTER, 0)) if inventory else (0, 0)
     run = f"Run {again(evidence.case)}."
     if evidence.gpu and held > TABLES:
         said = f"{amount(held)} of tensors stay in the host's memory once the pipeline is freed"
         yield failed(f"{said}, at most {amount(TABLES)} may. {run}", limit=Limit(float(TABLES), LIBRARIES))
-    most = LEFT_BY_GPU if evidence.gpu else LEFT
+    most = LEFT_BY_GPU + LEFT_SHARE * weights if evidence.gpu else LEFT
     each = f"each call leaves something behind. {run}"
     if grown > most:
         said = f"Rendering the same again left {amount(grown)} more in memory, at most {amount(most)} may: {each}"
