@@ -57,8 +57,10 @@ def refuse_damaged(store: Path, *, machine: str, subjects: Collection[str], no_b
     """Before anything is rendered: all that these subjects will be held against is as it was accepted.
 
     Where nobody asks what was accepted, only the calibrated limits are needed."""
-    for place in (machine, baselines.PORTABLE):
-        for subject in subjects:
+    for subject in subjects:
+        for place in limits.lenders(store, machine, subject):
+            limits.read_limits(store, place, subject)
+        for place in (machine, baselines.PORTABLE):
             limits.read_limits(store, place, subject)
             folder = baselines.folder_of(store, place, subject)
             damages = manifest.damages(folder) if folder.exists() and not no_baseline else ()

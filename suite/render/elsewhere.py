@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 import socket
+import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from suite.render.determinism import settle
@@ -76,7 +78,6 @@ class Elsewhere:
         self._link = link
         self._vram_limit = vram_limit
         self._workers: Workers | None = None
-        self._parts = 0
 
     def start(self) -> None:
         """Import what the parts need, before any clock runs."""
@@ -92,25 +93,22 @@ class Elsewhere:
     def run(self, phase: str, part: Callable[..., None], /, **given: Any) -> None:
         """Do a part in a process of its own, as if it were done here."""
         self.start()
-        self._parts += 1
-        folder = self._site.scratch / f"process-{self._parts}"
-        folder.mkdir()
         site, probe = self._site, self._probe
-        job = PartJob(
-            name_of(part),
-            given,
-            phase=phase,
-            subject=site.subject,
-            device=site.device,
-            source=site.folder,
-            scratch=site.scratch,
-            folder=folder,
-            shot=probe.taking[0],
-            take=probe.taking[1],
-            known=probe.inventory(),
-            vram_limit=self._vram_limit,
-        )
-        with probe.elsewhere(phase):
+        with tempfile.TemporaryDirectory(prefix=f"{phase}-", dir=site.scratch) as folder, probe.elsewhere(phase):
+            job = PartJob(
+                name_of(part),
+                given,
+                phase=phase,
+                subject=site.subject,
+                device=site.device,
+                source=site.folder,
+                scratch=site.scratch,
+                folder=Path(folder),
+                shot=probe.taking[0],
+                take=probe.taking[1],
+                known=probe.inventory(),
+                vram_limit=self._vram_limit,
+            )
             probe.absorb(self._follow(job))
 
     def _follow(self, job: PartJob) -> Note:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from suite.files import parse_plain
@@ -20,6 +20,7 @@ SPREADS = 7  # how many spreads above the mean a ceiling stands; bitsandbytes se
 ALLOCATOR = 2 * 1024**2  # bytes: torch takes memory from the driver in blocks of 2 MiB
 HOST_GRAIN = 64 * 1024**2  # bytes: malloc's arenas come and go in such pieces
 HOST_SPREAD = 0.055  # of the mean: 20 cases of three runs on a CPU, taken together; three samples alone may lie close
+LENT = 1.25  # how much farther from equality a likeness may lie where it was not measured
 FEWEST_FOR_HOST = 3  # a host peak is noisy: with fewer samples its spread says nothing
 
 # What is measured between two pictures. The judge computes them, calibration sets bands on them.
@@ -98,7 +99,6 @@ class CaseLimits:
     host: Band | None = None  # the worker's own peak, bytes
     gives_back: Band | None = None  # bytes that may stay on its device once the pipeline is freed
     published: Limit | None = None  # bytes that somebody else reported, as the driver saw them
-    unseparated: tuple[str, ...] = ()  # controls that the likeness bands let through
 
 
 @dataclass(frozen=True)
@@ -128,11 +128,15 @@ class LimitsFile:
 
 
 def for_case(store: Path, machine: str, subject: Subject, strategy: str, *, accepted: bool = True) -> CaseLimits:
-    """Every limit that is known for a case on a machine; the portable ones stand in for what was not measured on it.
+    """Every limit that is known for a case on a machine; the portable ones stand in for what was not measured on it,
+    and another machine's likeness, with more room, for what is in neither.
 
     Those of memory come from the accepted facts, which are not read where nobody asks what was accepted."""
     files = [file for place in (machine, baselines.PORTABLE) if (file := read_limits(store, place, subject.name))]
-    every = (file.strategies[strategy] for file in files if strategy in file.strategies)
+    every = [file.strategies[strategy] for file in files if strategy in file.strategies]
+    for place in lenders(store, machine, subject.name):
+        file = read_limits(store, place, subject.name)
+        every += [_lent(file.strategies[strategy])] if file and strategy in file.strategies else []
     found = next((one for one in every if _of_its_kind(one.likeness, machine)), NOTHING)
     own = baselines.read_case(store, machine, subject.name, strategy) if accepted else None
     return CaseLimits(
@@ -143,7 +147,6 @@ def for_case(store: Path, machine: str, subject: Subject, strategy: str, *, acce
         host=_host_band(own.case) if own else None,
         gives_back=_held_band(own.case) if own else None,
         published=published(subject, strategy),
-        unseparated=found.unseparated,
     )
 
 
@@ -151,6 +154,38 @@ def _of_its_kind(bands: Mapping[str, Band], machine: str) -> bool:
     """Whether bands were measured on a CPU for a CPU, or on a GPU for a GPU: neither says anything about the other."""
     limits = [limit for band in bands.values() for limit in (band.floor, band.ceiling) if limit]
     return any((limit.machine or machine).startswith(CPU) == machine.startswith(CPU) for limit in limits)
+
+
+def lenders(store: Path, machine: str, subject: str) -> tuple[str, ...]:
+    """The other machines that the store knows a subject from: GPUs for a GPU, CPUs for a CPU."""
+    return tuple(
+        other
+        for other, its in baselines.everything(store)
+        if its == subject
+        and other not in (machine, baselines.PORTABLE)
+        and other.startswith(CPU) == machine.startswith(CPU)
+    )
+
+
+def _lent(found: Likenesses) -> Likenesses:
+    """What was measured on another machine, with more room: it tells how alike pictures are, and not to the digit."""
+    return Likenesses(
+        {measure: _roomier(band, measure) for measure, band in found.likeness.items()},
+        {measure: _roomier(band, measure) for measure, band in found.overall.items()},
+        found.unseparated,
+    )
+
+
+def _roomier(band: Band, measure: str) -> Band:
+    """Farther from what equal pictures have; and where pictures must differ, nearer to it."""
+    floor, ceiling = band.floor, band.ceiling
+    if floor:
+        value = 1 - LENT * (1 - floor.value) if measure == SSIM else floor.value / LENT
+        floor = replace(floor, value=value, source=f"{floor.source} elsewhere, and a quarter more room")
+    if ceiling:
+        value = ceiling.value * LENT
+        ceiling = replace(ceiling, value=value, source=f"{ceiling.source} elsewhere, and a quarter more room")
+    return Band(floor, ceiling)
 
 
 def read_limits(store: Path, machine: str, subject: str) -> LimitsFile | None:

@@ -177,11 +177,11 @@ def in_process(stage: Stage, site: Site, dtype: str | None, arguments: dict[str,
     from safetensors.torch import load_file
 
     assert site.elsewhere is not None
-    folder = Path(tempfile.mkdtemp(prefix=f"{stage.__name__}-", dir=site.scratch))
-    plain = write_tensors(arguments, folder / "given.safetensors")
-    given = {"stage": stage.__name__, "dtype": dtype, "plain": plain, "folder": str(folder)}
-    site.elsewhere.run(stage.__name__, from_files, **given)
-    return as_results(load_file(folder / "gives.safetensors", device=site.device))
+    with tempfile.TemporaryDirectory(prefix=f"{stage.__name__}-", dir=site.scratch) as folder:
+        plain = write_tensors(arguments, Path(folder, "given.safetensors"))
+        given = {"stage": stage.__name__, "dtype": dtype, "plain": plain, "folder": folder}
+        site.elsewhere.run(stage.__name__, from_files, **given)
+        return as_results(load_file(Path(folder, "gives.safetensors"), device=site.device))
 
 
 def from_files(site: Site, *, stage: str, dtype: str | None, plain: dict[str, Any], folder: str) -> None:

@@ -369,7 +369,9 @@ def test_measured_limits_are_accepted_like_pictures(tmp_path: Path, store: Path)
     found = limits.for_case(store, MACHINE.id, SUBJECT, "nf4")
     assert found.likeness["ssim"].floor is not None
     assert found.likeness["ssim"].floor.value == 0.9
-    assert found.unseparated == ("one step fewer",)
+    file = limits.read_limits(store, MACHINE.id, "tiny")
+    assert file is not None
+    assert file.strategies["nf4"].unseparated == ("one step fewer",)
     assert limits.for_case(store, MACHINE.id, SUBJECT, "int8").likeness["ssim"].floor is not None
     assert "tiny-nf4: ssim at least 0.9000" in told
     assert f"Accepted into {store / MACHINE.id}." in told

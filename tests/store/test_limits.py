@@ -172,7 +172,6 @@ def test_the_machines_own_likeness_comes_first(tmp_path: Path) -> None:
     sealed(tmp_path, file_for(MACHINE.id, 0.9))
     found = limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4")
     assert found.likeness["ssim"].floor == found.drift["ssim"].floor == limit(0.9)
-    assert found.unseparated == ("other",)
 
 
 def test_what_a_machine_did_not_measure_comes_from_the_portable_limits(tmp_path: Path) -> None:
@@ -193,6 +192,29 @@ def test_what_cpus_do_says_nothing_about_gpus(tmp_path: Path, machine: str, ther
     sealed(tmp_path, LimitsFile("tiny", "portable", {"nf4": found}, {"full": {"ssim": band}}))
     of_case = limits.for_case(tmp_path, machine, SUBJECT, "nf4")
     assert (bool(of_case.likeness), bool(of_case.drift)) == (there, there)
+
+
+def test_what_nobody_measured_here_is_lent_by_another_gpu(tmp_path: Path) -> None:
+    """A quarter farther from equality, with the machine that it came from; a machine's own measurement comes first."""
+    band = {"ssim": Band(limit(0.8, machine="a-gpu")), "flip": Band(limit(0.3), limit(0.2, machine="a-gpu"))}
+    sealed(tmp_path, LimitsFile("tiny", "a-gpu", {"nf4": Likenesses(band, band, ())}, {"full": band}))
+    found = limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4")
+    assert found.likeness == found.overall
+    floor, ceiling = found.likeness["ssim"].floor, found.likeness["flip"].ceiling
+    assert (floor.value, floor.machine, ceiling.value) == (pytest.approx(0.75), "a-gpu", pytest.approx(0.25))
+    assert floor.source == "measured elsewhere, and a quarter more room"
+    assert found.likeness["flip"].floor.value == pytest.approx(0.24)
+    assert found.drift == {}
+    sealed(tmp_path, file_for(MACHINE.id, 0.9))
+    assert limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor == limit(0.9)
+
+
+def test_a_cpu_lends_nothing_to_a_gpu(tmp_path: Path) -> None:
+    """But to another CPU it does; and what was measured on another subject says nothing."""
+    sealed(tmp_path, file_for("cpu-avx2-torch1.0", 0.9))
+    assert limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4") == limits.CaseLimits()
+    assert limits.for_case(tmp_path, "cpu-avx512-torch1.0", replace(SUBJECT, name="other"), "nf4").likeness == {}
+    assert limits.for_case(tmp_path, "cpu-avx512-torch1.0", SUBJECT, "nf4").likeness != {}
 
 
 def test_a_strategy_drifts_like_full_unless_it_was_measured_itself() -> None:
