@@ -166,8 +166,9 @@ def _render_all(
     first: dict[tuple[str, int], Picture] = {}
     for take, numbers in job.order():
         with ExitStack() as again:
-            for measure in (litter.growing, probe.meter.growing) if take else ():
-                again.enter_context(measure())
+            if take:
+                again.enter_context(litter.growing())
+                again.enter_context(probe.meter.growing())  # ends first, and collects what takes its files with it
             for number in numbers:
                 _render(job, number, take, pipeline, probe, first, note)
                 note(Note(inventory=probe.inventory(), memory=probe.meter.memory(), warnings=heard.new()))

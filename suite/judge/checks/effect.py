@@ -18,7 +18,7 @@ WIDTHS = ("float64", "float32", "float16", "bfloat16")  # dtypes that weights ar
 MADE_UP = re.compile(r"newly initialized|LOAD REPORT.*\b(MISSING|MISMATCH)\b", re.DOTALL)
 RULE = re.compile(r"[-+|]*-{3,}[-+|]*")  # a line in a table
 SPARE = 8 << 20  # bytes of tensors that are no weights: tables, noise levels; 26 kB were seen
-SPARE_SHARE = 0.001  # of the weights, as much again: 3.5 MB of scales were seen beside 34 GB
+SPARE_SHARE = 0.001  # of the weights, added to that: 3.5 MB of scales were seen beside 34 GB
 STRAY = 0.001  # share of a component's bytes that buffers may have in another dtype, where its files are not at hand
 
 
