@@ -139,7 +139,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[PLAN] = _plan(config)
     except Refusal as refusal:
         raise pytest.UsageError(str(refusal)) from refusal
-    config.stash[MEETING] = tempfile.TemporaryDirectory(prefix="fluxgate-")
+    config.stash[MEETING] = meeting = tempfile.TemporaryDirectory(prefix="fluxgate-")
+    config.add_cleanup(meeting.cleanup)
     config.stash[LEDGER] = ledger = Ledger()
     config.pluginmanager.register(ledger, "fluxgate-ledger")
 

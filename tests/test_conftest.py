@@ -67,6 +67,15 @@ def test_a_good_session_is_green(everyday: Ended) -> None:
     assert sum(found[word] for word in ("passed", "skipped")) == 3 * len(CHECKS)
 
 
+def test_a_session_tidies_up_after_itself(tmp_path: Path, environment: dict[str, str]) -> None:
+    """No folder is left to Python's own end, which complains of it; nor in the folder for temporary files."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    strict = {**environment, "PYTHONWARNINGS": "error", "TMPDIR": str(temporary)}
+    found = pytest_on_the_suite("--subject=tiny", "--collect-only", "-q", within=tmp_path, **strict)
+    assert (found.code, found.err, list(temporary.iterdir())) == (0, "", [])
+
+
 def test_the_header_tells_machine_and_stack(everyday: Ended) -> None:
     """Whoever reads a log knows what was tested."""
     machine = detect()
