@@ -7,6 +7,8 @@ import mmap
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -47,6 +49,20 @@ def touched(size: int) -> mmap.mmap:
     return block
 
 
+@contextmanager
+def file_in_memory(folder: Path) -> Iterator[None]:
+    """As many pages of a file, which the system may take back at any time, and read again."""
+    file = folder / "file"
+    file.write_bytes(bytes(SIZE))
+    before, all_before = unbacked(), resident()
+    with file.open("rb") as stream, mmap.mmap(stream.fileno(), SIZE, prot=mmap.PROT_READ) as block:
+        assert sum(block[place] for place in range(0, SIZE, mmap.PAGESIZE)) == 0
+        assert resident() - all_before > SIZE - SLACK
+        if unbacked() - before > SIZE - SLACK:
+            pytest.skip("temporary files lie in memory here, so nothing stands behind their pages")
+        yield
+
+
 def sampled() -> Any:
     return Sampled(resident, pause=0.001)
 
@@ -78,15 +94,9 @@ def test_memory_that_is_only_reserved_does_not_count() -> None:
 
 @needs_proc
 def test_pages_of_a_file_are_backed(tmp_path: Path) -> None:
-    """The system may take them back at any time, and read them again; memory of no file it may not."""
-    file = tmp_path / "file"
-    file.write_bytes(bytes(SIZE))
-    before, all_before = unbacked(), resident()
-    with file.open("rb") as stream, mmap.mmap(stream.fileno(), SIZE, prot=mmap.PROT_READ) as block:
-        assert sum(block[place] for place in range(0, SIZE, mmap.PAGESIZE)) == 0
-        assert resident() - all_before > SIZE - SLACK
-        if unbacked() - before > SIZE - SLACK:
-            pytest.skip("temporary files lie in memory here, so nothing stands behind their pages")
+    """They are not what a process alone can give back; memory of no file is."""
+    before = unbacked()
+    with file_in_memory(tmp_path):
         assert unbacked() - before < SLACK
     kept = touched(SIZE)
     assert unbacked() - before > SIZE - SLACK

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from suite.render.gauges import STATUS, resident
 from suite.render.meter import Meter, tidied
 from suite.rendering import DECODE, DENOISE, ENCODE, LOAD
-from tests.render.test_gauges import SIZE, SLACK, touched
+from tests.render.test_gauges import SIZE, SLACK, file_in_memory, touched
 
 needs_proc = pytest.mark.skipif(not STATUS.exists(), reason="there is no /proc/self/status here")
 
@@ -177,6 +179,18 @@ def test_what_a_second_take_leaves_behind_is_seen() -> None:
     grown = meter.memory().host_grown
     assert grown is not None
     assert SIZE - SLACK < grown < SIZE + SLACK
+
+
+@needs_proc
+def test_files_that_are_read_again_are_nothing_left_behind(tmp_path: Path) -> None:
+    """Weights that were mapped, dropped when memory was short, and read again by a second take."""
+    meter = Meter("cpu")
+    with ExitStack() as kept:
+        with meter.growing():
+            kept.enter_context(file_in_memory(tmp_path))
+        grown = meter.memory().host_grown
+    assert grown is not None
+    assert grown < SLACK
 
 
 @needs_proc
