@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,14 @@ def test_a_part_has_a_process_of_its_own(place: Place) -> None:
     assert process != os.getpid()
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
+
+
+@pytest.mark.parametrize("part", [denoises_nothing, raises])
+def test_a_part_leaves_no_file_of_its_own(place: Place, part: Any) -> None:
+    """Its notes and its log go with it, however it ends; what it did for the strategy stays."""
+    with suppress(PartDied):
+        place.elsewhere.run(DENOISE, part)
+    assert [path.name for path in place.scratch.iterdir() if path.name != "process.txt"] == []
 
 
 def test_nothing_is_seen_that_was_not_there(place: Place) -> None:

@@ -34,6 +34,7 @@ class Seen:
     again: tuple[bytes, ...]
     inventory: Inventory
     complaints: tuple[str, ...]
+    litter: int  # files that the second call has left
     pipeline: Any
 
 
@@ -55,6 +56,7 @@ def look(
 
     from suite.render.determinism import settle
     from suite.render.elsewhere import Elsewhere
+    from suite.render.litter import Litter
     from suite.render.meter import Meter
     from suite.render.probe import Probe
 
@@ -66,13 +68,16 @@ def look(
     pipeline = (load or strategy.load)(replace(site, elsewhere=elsewhere))
     probe.watch(pipeline)
     probe.describe()
-    pictures, again = (take(pipeline, probe, number) for number in range(2))
+    pictures, litter = take(pipeline, probe, 0), Litter(scratch)
+    with litter.growing():
+        again = take(pipeline, probe, 1)
     elsewhere.close()
     probe.look_after()
     probe.count_files(scratch)
     probe.meter.close()
     inventory = probe.inventory()
-    return Seen(pictures, again, inventory, complaints(strategy, inventory, subject=subject, device=device), pipeline)
+    missing = complaints(strategy, inventory, subject=subject, device=device)
+    return Seen(pictures, again, inventory, missing, litter.left, pipeline)
 
 
 def take(pipeline: Any, probe: Any, number: int) -> tuple[bytes, ...]:

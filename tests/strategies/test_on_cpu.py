@@ -50,6 +50,12 @@ def test_two_calls_give_the_same_pictures(name: str, seen: Callable[[str], Seen]
     assert seen(name).again == seen(name).pictures
 
 
+@pytest.mark.parametrize("name", RUNNING)
+def test_a_second_call_leaves_no_file(name: str, seen: Callable[[str], Seen]) -> None:
+    """What a strategy hands over in files goes with the call."""
+    assert seen(name).litter == 0
+
+
 @pytest.mark.parametrize("name", [n for n in RUNNING if strategy_named(n).promise.reproduces in RUNNING])
 def test_what_reproduces_a_reference_does_so_to_the_byte(name: str, seen: Callable[[str], Seen]) -> None:
     """A promise to reproduce another strategy's pictures is kept on this machine."""
