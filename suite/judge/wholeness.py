@@ -42,6 +42,8 @@ def _of_shot(evidence: Evidence, rendered: Rendered, shot: Shot) -> Iterator[str
     if rendering.recipes.get(shot.name) != shot.recipe:
         yield f"shot '{shot.name}' was rendered with another recipe than the subject has now, so render it again"
     for duration in rendering.durations:
+        if duration.shot == shot.name and duration.repeats:
+            yield f"shot '{shot.name}' {duration.phase}d the same {duration.repeats + 1} times in one call"
         if duration.shot == shot.name and duration.steps:
             yield from _of_steps(shot, duration, evidence.case.subject.calls_per_step)
     for (name, index), picture in rendering.pictures_of().items():

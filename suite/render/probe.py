@@ -66,6 +66,8 @@ class Probe:
         self._phase: str | None = None
         self._stages: dict[str, Fingerprint] = {}
         self._encoders: list[weakref.ref[Any]] = []
+        self._prompts: set[str] = set()
+        self._repeats: dict[str, int] = {}
         self._steps = 0
         self._calls = 0
         self._levels: tuple[float, ...] = ()
@@ -139,7 +141,8 @@ class Probe:
         return prints, durations
 
     def _lasted(self, phase: str, spent: Spent) -> Duration:
-        return Duration(phase, spent.seconds, self._shot, self._take, processor=spent.processor)
+        repeats = self._repeats.get(phase, 0)
+        return Duration(phase, spent.seconds, self._shot, self._take, processor=spent.processor, repeats=repeats)
 
     def _denoising(self, spent: Spent) -> Duration:
         lasted = self._lasted(DENOISE, spent)
@@ -171,6 +174,8 @@ class Probe:
         self._clock.told += tuple(step for duration in note.durations for step in duration.steps)
         self._levels += tuple(level for duration in note.durations for level in duration.levels)
         self._calls += sum(duration.calls or 0 for duration in note.durations)
+        for duration in note.durations:
+            self._repeat(duration.phase, duration.repeats)
         if note.inventory is not None:
             self._components |= note.inventory.components
             for what, number in note.inventory.counts.items():
@@ -195,6 +200,7 @@ class Probe:
         given = kwargs.get("prompt_embeds") is not None  # embeddings passed through: nothing is encoded
         if not given:
             self._enter(ENCODE)
+            self._note_prompt(args, kwargs)
         self._mind_gradients()
         returned = inner(*args, **kwargs)
         if not any(known() is pipeline for known in self._encoders):  # its second call encodes the negative prompt
@@ -204,6 +210,14 @@ class Probe:
         if not given:
             self._enter(DENOISE)
         return returned
+
+    def _note_prompt(self, args: Any, kwargs: Any) -> None:
+        words = repr([value for value in (*args, *kwargs.values()) if isinstance(value, str | list | tuple)])
+        self._repeat(ENCODE, words in self._prompts)
+        self._prompts.add(words)
+
+    def _repeat(self, phase: str, times: int) -> None:
+        self._repeats[phase] = self._repeats.get(phase, 0) + times
 
     def _embeddings(self, returned: Any) -> None:
         tensors = returned if isinstance(returned, tuple | list) else (returned,)
@@ -276,6 +290,8 @@ class Probe:
             return
         alike = len({(tensor.shape[1:], tensor.dtype) for tensor in self._decoded}) == 1
         self._keep(DECODED, torch.cat(self._decoded) if alike else self._decoded[0])
+        for number, tensor in enumerate(self._decoded):
+            self._repeat(DECODE, any(torch.equal(tensor, earlier) for earlier in self._decoded[:number]))
 
     def _keep(self, stage: str, tensor: Any, *, step: int | None = None) -> None:
         take = self._take or 0

@@ -324,14 +324,39 @@ def test_calls_of_the_denoiser_are_counted(pipeline: Any) -> None:
     assert [duration.calls for duration in durations if duration.phase == DENOISE] == [2 * making.ONE.steps]
 
 
+@pytest.mark.parametrize(("owner", "name", "phase"), [("", "encode_prompt", ENCODE), ("vae", "decode", DECODE)])
+def test_what_is_done_twice_is_counted(pipeline: Any, owner: str, name: str, phase: str) -> None:
+    """The same prompt encoded again, the same latents decoded again; another prompt is no repetition."""
+    probe = probe_of()
+    probe.watch(pipeline)
+    _, durations = watched(probe, pipeline)
+    assert [duration.repeats for duration in durations] == [0, 0, 0]
+    place = getattr(pipeline, owner) if owner else pipeline
+    once = getattr(place, name)
+
+    def twice(*args: Any, **kwargs: Any) -> Any:
+        if name == "encode_prompt":
+            once(*args, **{**kwargs, "prompt": "something else"})
+        once(*args, **kwargs)
+        return once(*args, **kwargs)
+
+    setattr(place, name, twice)
+    _, durations = watched(probe, pipeline)
+    assert {duration.phase: duration.repeats for duration in durations if duration.repeats} == {phase: 1}
+
+
 def test_calls_in_another_process_are_counted_too() -> None:
     """As its steps and noise levels are."""
     probe = probe_of()
     probe.begin("one", 0)
-    memory = Memory((PhaseMemory(DENOISE, None, None, None, 1),), None, 1, None, None)
-    probe.absorb(Note(memory=memory, durations=(Duration(DENOISE, 1.0, "one", 0, (0.5, 0.5), calls=2),)))
+    memory = Memory(
+        (PhaseMemory(DENOISE, None, None, None, 1), PhaseMemory(DECODE, None, None, None, 1)), None, 1, None, None
+    )
+    steps = Duration(DENOISE, 1.0, "one", 0, (0.5, 0.5), calls=2)
+    probe.absorb(Note(memory=memory, durations=(steps, Duration(DECODE, 1.0, "one", 0, repeats=3))))
     _, durations = probe.end()
     assert [duration.calls for duration in durations if duration.phase == DENOISE] == [2]
+    assert [duration.repeats for duration in durations if duration.phase == DECODE] == [3]
 
 
 def test_gradients_are_noticed(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:

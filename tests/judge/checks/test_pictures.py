@@ -351,6 +351,15 @@ def test_the_denoiser_is_called_as_often_as_its_subject_says(
     assert found.sentence.startswith(said) == (status == FAILED)
 
 
+@pytest.mark.parametrize("phase", ["encode", "decode"])
+def test_nothing_is_done_twice(tmp_path: Path, phase: str) -> None:
+    """The same prompt or the same latents once more are the same picture in more time."""
+    durations = (Duration(phase, 2.0, "fox", 0, repeats=1),)
+    found = verdict(with_rendering(evidence(tmp_path, FULL), durations=durations), PROMISE)
+    assert found.status == FAILED
+    assert found.sentence.startswith(f"Shot 'fox' {phase}d the same 2 times in one call.")
+
+
 def test_an_approximation_goes_through_the_noise_levels_of_its_reference(tmp_path: Path) -> None:
     """One step fewer looks too much alike to be told by the picture."""
     whole = nf4(tmp_path, floor(0.5))
