@@ -41,6 +41,15 @@ def test_one_row_or_column_is_measured(scene: Pixels, axis: int) -> None:
     assert displacement(scene, shaken(scene, by=4)) < 0.02
 
 
+def test_rounding_is_no_shift(scene: Pixels) -> None:
+    """One level more or less in a hundredth of the pixels is not; a fiftieth of a row is."""
+    rng = np.random.default_rng(2)
+    steps = rng.choice([-1, 0, 1], size=scene.shape, p=[0.005, 0.99, 0.005])
+    assert displacement(scene, np.clip(scene + steps, 0, 255).astype(np.uint8)) == 0
+    between = np.rint(0.98 * scene + 0.02 * np.roll(scene, 1, axis=0)).astype(np.uint8)
+    assert displacement(scene, between) == pytest.approx(0.02, abs=0.01)
+
+
 def test_a_tinted_channel_is_measured(scene: Pixels) -> None:
     """Five levels more of one channel are five levels, whichever channel it is."""
     for channel in range(3):
