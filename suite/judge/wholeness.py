@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from suite.judge.evidence import Evidence, Rendered
 from suite.judge.likeness import blankness
-from suite.judge.sentences import picture_name
+from suite.judge.sentences import counted, picture_name
 from suite.refusal import Refusal
 from suite.rendering import Duration, Picture
 from suite.store.objections import sound_pixels
@@ -43,7 +43,8 @@ def _of_shot(evidence: Evidence, rendered: Rendered, shot: Shot) -> Iterator[str
         yield f"shot '{shot.name}' was rendered with another recipe than the subject has now, so render it again"
     for duration in rendering.durations:
         if duration.shot == shot.name and duration.repeats:
-            yield f"shot '{shot.name}' {duration.phase}d the same {duration.repeats + 1} times in one call"
+            times = counted(duration.repeats, "time")
+            yield f"shot '{shot.name}' {duration.phase}d what it had {duration.phase}d already, {times} in one call"
         if duration.shot == shot.name and duration.steps:
             yield from _of_steps(shot, duration, evidence.case.subject.calls_per_step)
     for (name, index), picture in rendering.pictures_of().items():

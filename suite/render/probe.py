@@ -198,23 +198,27 @@ class Probe:
             return inner(*args, **kwargs)
         self._meet(pipeline)
         given = kwargs.get("prompt_embeds") is not None  # embeddings passed through: nothing is encoded
+        first = not any(known() is pipeline for known in self._encoders)  # its second call encodes the negative prompt
+        if first:
+            self._encoders.append(weakref.ref(pipeline))
         if not given:
             self._enter(ENCODE)
-            self._note_prompt(args, kwargs)
+            self._note_prompt(pipeline, (*args, *kwargs.values()))
         self._mind_gradients()
         returned = inner(*args, **kwargs)
-        if not any(known() is pipeline for known in self._encoders):  # its second call encodes the negative prompt
-            self._encoders.append(weakref.ref(pipeline))
+        if first:
             with self.meter.paused():
                 self._embeddings(returned)
         if not given:
             self._enter(DENOISE)
         return returned
 
-    def _note_prompt(self, args: Any, kwargs: Any) -> None:
-        words = repr([value for value in (*args, *kwargs.values()) if isinstance(value, str | list | tuple)])
-        self._repeat(ENCODE, words in self._prompts)
-        self._prompts.add(words)
+    def _note_prompt(self, pipeline: Any, given: tuple[Any, ...]) -> None:
+        """A pipeline that is asked for the same words again repeats itself; another one may have other encoders."""
+        words = [value for value in given if _is_text(value)]
+        asked = repr(([known() is pipeline for known in self._encoders].index(True), words))
+        self._repeat(ENCODE, bool(words) and asked in self._prompts)
+        self._prompts.add(asked)
 
     def _repeat(self, phase: str, times: int) -> None:
         self._repeats[phase] = self._repeats.get(phase, 0) + times
@@ -427,6 +431,11 @@ class StepClock:
         if self._cuda:
             return self.told + tuple(start.elapsed_time(end) / 1000 for start, end in self._spans)
         return self.told + tuple(end - start for start, end in self._spans)
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is a prompt, or a list of them."""
+    return isinstance(value, str) or (isinstance(value, list | tuple) and all(isinstance(one, str) for one in value))
 
 
 def _gone() -> None:

@@ -345,6 +345,20 @@ def test_what_is_done_twice_is_counted(pipeline: Any, owner: str, name: str, pha
     assert {duration.phase: duration.repeats for duration in durations if duration.repeats} == {phase: 1}
 
 
+def test_two_pipelines_may_encode_the_same_words(pipeline: Any) -> None:
+    """Stages may load one encoder after another; and a call without words says nothing of what it encodes."""
+    probe = probe_of()
+    other = type(pipeline)(**pipeline.components)
+    with torch.no_grad():
+        for one in (pipeline, other):
+            probe.watch(one)
+        probe.begin("one", 0)
+        for one in (pipeline, other):
+            one.encode_prompt("a red circle", None, max_sequence_length=64)
+        _, durations = probe.end()
+    assert [duration.repeats for duration in durations if duration.phase == ENCODE] == [0]
+
+
 def test_calls_in_another_process_are_counted_too() -> None:
     """As its steps and noise levels are."""
     probe = probe_of()

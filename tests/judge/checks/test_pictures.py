@@ -357,7 +357,7 @@ def test_nothing_is_done_twice(tmp_path: Path, phase: str) -> None:
     durations = (Duration(phase, 2.0, "fox", 0, repeats=1),)
     found = verdict(with_rendering(evidence(tmp_path, FULL), durations=durations), PROMISE)
     assert found.status == FAILED
-    assert found.sentence.startswith(f"Shot 'fox' {phase}d the same 2 times in one call.")
+    assert found.sentence.startswith(f"Shot 'fox' {phase}d what it had {phase}d already, 1 time in one call.")
 
 
 def test_an_approximation_goes_through_the_noise_levels_of_its_reference(tmp_path: Path) -> None:
