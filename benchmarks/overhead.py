@@ -12,8 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from suite.rendering import Rendering  # noqa: E402
-from suite.store import runs  # noqa: E402
+from fluxgate.rendering import Rendering  # noqa: E402
+from fluxgate.runs import run as runs  # noqa: E402
 
 MOST = 1.3  # times the seconds of loading and rendering
 

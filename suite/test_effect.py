@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from suite.conformance import Verdicts
-from suite.judge.verdict import EFFECT, INVENTORY
+from fluxgate.judge.verdict import EFFECT, INVENTORY
+from fluxgate.plugin.conformance import Verdicts
 
 
 def test_took_effect(verdicts: Verdicts) -> None:

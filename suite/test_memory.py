@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from suite.conformance import Verdicts
-from suite.judge.verdict import CEILING, GIVES_BACK, HOST, LESS
+from fluxgate.judge.verdict import CEILING, GIVES_BACK, HOST, LESS
+from fluxgate.plugin.conformance import Verdicts
 
 
 def test_stays_under_its_ceiling(verdicts: Verdicts) -> None:

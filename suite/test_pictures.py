@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from suite.conformance import Verdicts
-from suite.judge.verdict import BASELINE, PROMISE, SCENE, TWICE
+from fluxgate.judge.verdict import BASELINE, PROMISE, SCENE, TWICE
+from fluxgate.plugin.conformance import Verdicts
 
 
 def test_renders_the_same_twice(verdicts: Verdicts) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from suite.conformance import Replay, Verdicts
-from suite.judge.verdict import SPEED
+from fluxgate.judge.verdict import SPEED
+from fluxgate.plugin.conformance import Replay, Verdicts
 
 
 def test_is_as_fast_as_before(verdicts: Verdicts, replay: Replay) -> None:

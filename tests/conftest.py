@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from suite.render import bfloat16
+from fluxgate.render.process import bfloat16
 
-SHIPPED = Path(__file__).parents[1] / "suite/subjects/miniature/pipeline"
+SHIPPED = Path(__file__).parents[1] / "fluxgate/miniature/pipeline"
 
 
 @pytest.fixture(scope="session")

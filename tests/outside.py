@@ -29,8 +29,8 @@ max_sequence_length = 64
 # Strategies that end badly, each in its own way, beside those that the suite has.
 BROKEN = """
 import os
-import suite.strategies
-from suite.strategies.promise import strategy
+import fluxgate.strategies
+from fluxgate.strategies.promise import strategy
 
 @strategy(reproduces="full")
 def raises(site):
@@ -47,15 +47,15 @@ def redder(site):
     pipe.vae.decode = lambda *a, **k: tuple(part * 0.9 for part in decode(*a, **k))
     return pipe
 
-suite.strategies.STRATEGIES += (raises, killed, redder)
+fluxgate.strategies.STRATEGIES += (raises, killed, redder)
 """
 
 
 # What the driver of a machine with a GPU would say; the GPU itself is not there.
 CARD = """
-import suite.machine
-suite.machine.torch_build = lambda: ("2.13.0", "13.0")
-suite.machine.visible_gpus = lambda *_: (suite.machine.Gpu("A card", "GPU-1", 24 << 30, "9.0", "580.1"),)
+import fluxgate.machine
+fluxgate.machine.torch_build = lambda: ("2.13.0", "13.0")
+fluxgate.machine.visible_gpus = lambda *_: (fluxgate.machine.Gpu("A card", "GPU-1", 24 << 30, "9.0", "580.1"),)
 """
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suite.amounts import amount, parse_amount
-from suite.refusal import Refusal
+from fluxgate.amounts import amount, parse_amount
+from fluxgate.refusal import Refusal
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suite import figures
+from fluxgate import figures
 
 
 @pytest.mark.parametrize(

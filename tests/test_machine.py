@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from suite import machine
-from suite.files import is_name
-from suite.machine import (
+from fluxgate import machine
+from fluxgate.files import is_name
+from fluxgate.machine import (
     OLDEST,
     Gpu,
     cpu_capability,
@@ -25,7 +25,7 @@ from suite.machine import (
     torch_build,
     visible_gpus,
 )
-from suite.refusal import Refusal
+from fluxgate.refusal import Refusal
 
 ROOT = Path(__file__).parents[1]
 H100 = Gpu("NVIDIA H100 80GB HBM3", "GPU-aaaa", 85_000_000_000, "9.0", "580.159.04")
@@ -59,7 +59,7 @@ def test_this_machine_has_a_name_that_a_folder_may_have() -> None:
 
 def test_torch_is_not_imported_for_it() -> None:
     """A run can be told apart on a laptop, in no time."""
-    code = "import sys; from suite.machine import detect, stack; detect(); stack(); print('torch' in sys.modules)"
+    code = "import sys; from fluxgate.machine import detect, stack; detect(); stack(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

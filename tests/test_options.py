@@ -1,4 +1,4 @@
-"""Tests of suite/options.py."""
+"""Tests of fluxgate/options.py."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suite.options import chosen, memory, seconds, whole_number
-from suite.refusal import Refusal
+from fluxgate.options import chosen, memory, seconds, whole_number
+from fluxgate.refusal import Refusal
 
 NAMES = ("full", "staged", "nf4")
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from suite import pictures
-from suite.refusal import Refusal
+from fluxgate import pictures
+from fluxgate.refusal import Refusal
 
 EDGES = st.integers(1, 12)
 SHAPES = st.tuples(EDGES, EDGES) | st.tuples(EDGES, EDGES, st.sampled_from((3, 4)))

@@ -8,23 +8,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suite.calibration import controls
-from suite.calibration.calibrate import FOLDER, calibrate
-from suite.calibration.floors import Finding, Samples
-from suite.calibration.tables import page, section
-from suite.calibration.variations import Extent
-from suite.cases import Case, matrix
-from suite.files import read_plain
-from suite.machine import detect, stack
-from suite.pictures import hash_of, write_png
-from suite.render.workers import Workers
-from suite.rendering import Crash, Picture, Rendering
-from suite.store import accepting, limits, runs
-from suite.strategies import strategy_named
-from suite.subjects.catalogue import subject_named
-from suite.subjects.miniature import drawing, scenes
-from tests.store import building
-from tests.store.building import CASES, request
+from fluxgate.baselines import accepting, limits
+from fluxgate.calibration import controls
+from fluxgate.calibration.calibrate import FOLDER, calibrate
+from fluxgate.calibration.floors import Finding, Samples
+from fluxgate.calibration.tables import page, section
+from fluxgate.calibration.variations import Extent
+from fluxgate.cases import Case, matrix
+from fluxgate.files import read_plain
+from fluxgate.machine import detect, stack
+from fluxgate.miniature import drawing, scenes
+from fluxgate.pictures import hash_of, write_png
+from fluxgate.render.pool.workers import Workers
+from fluxgate.rendering import Crash, Picture, Rendering
+from fluxgate.runs import run as runs
+from fluxgate.strategies import strategy_named
+from fluxgate.subjects.catalogue import subject_named
+from tests.runs import building
+from tests.runs.building import CASES, request
 
 EXTENT = Extent(pictures=8, controls=2)
 

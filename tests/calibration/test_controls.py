@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from suite.calibration import controls
-from suite.cases import Case
-from suite.strategies import settled, strategy_named
-from suite.subjects.catalogue import subject_named
-from tests.store.building import MACHINE, pixels
+from fluxgate.calibration import controls
+from fluxgate.cases import Case
+from fluxgate.strategies import settled, strategy_named
+from fluxgate.subjects.catalogue import subject_named
+from tests.runs.building import MACHINE, pixels
 
 SUBJECT = subject_named("miniature")
 ACTUAL, EXPECTED = pixels(1), pixels(2)

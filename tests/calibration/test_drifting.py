@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suite.calibration.drifting import between
-from suite.pictures import hash_of, read_png, write_png
-from suite.refusal import Refusal
-from suite.rendering import Crash
-from suite.store import accepting, limits, runs
-from suite.store.runs import Run
-from tests.store import building
-from tests.store.building import CASES, MACHINE, SHOTS, put, request, run_of
+from fluxgate.baselines import accepting, limits
+from fluxgate.calibration.drifting import between
+from fluxgate.pictures import hash_of, read_png, write_png
+from fluxgate.refusal import Refusal
+from fluxgate.rendering import Crash
+from fluxgate.runs import run as runs
+from fluxgate.runs.run import Run
+from tests.runs import building
+from tests.runs.building import CASES, MACHINE, SHOTS, put, request, run_of
 
 
 def moved(root: Path, *, by: int, machine: str = "other-machine") -> Run:

@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suite.calibration import portability
-from suite.calibration.calibrate import FOLDER
-from suite.cases import Case
-from suite.pictures import hash_of, write_png
-from suite.rendering import Crash, Picture, Rendering
-from suite.store import accepting, limits, runs
-from tests.store import building
-from tests.store.building import CASES, request
+from fluxgate.baselines import accepting, limits
+from fluxgate.calibration import portability
+from fluxgate.calibration.calibrate import FOLDER
+from fluxgate.cases import Case
+from fluxgate.pictures import hash_of, write_png
+from fluxgate.rendering import Crash, Picture, Rendering
+from fluxgate.runs import run as runs
+from tests.runs import building
+from tests.runs.building import CASES, request
 
 FULL = CASES["tiny-full"]
 ASKED = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")

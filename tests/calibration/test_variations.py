@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from suite.calibration import controls
-from suite.calibration.variations import Asked, Extent, asked
-from suite.files import is_name
-from suite.subjects.catalogue import subject_named
-from suite.subjects.miniature import captions
-from suite.subjects.subject import Shot, Subject
+from fluxgate.calibration import controls
+from fluxgate.calibration.variations import Asked, Extent, asked
+from fluxgate.files import is_name
+from fluxgate.miniature import captions
+from fluxgate.subjects.catalogue import subject_named
+from fluxgate.subjects.subject import Shot, Subject
 
 MINIATURE = subject_named("miniature")
 PLAIN = Subject(

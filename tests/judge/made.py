@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from suite.cases import Case
-from suite.judge.case import judge_case
-from suite.judge.evidence import Evidence, Rendered
-from suite.judge.verdict import Verdict
-from suite.pictures import Pixels, hash_of, read_png, write_png
-from suite.rendering import Crash, Rendering
-from suite.store import manifest
-from suite.store.baselines import Acceptance, AcceptedCase, AcceptedPicture, AcceptedShot, Baseline
-from suite.store.limits import Limit
-from suite.strategies.promise import Promise, Strategy
-from tests.store.building import FULL, NF4, OFFLOAD, SUBJECT, rendering, strategy
+from fluxgate.baselines import manifest
+from fluxgate.baselines.baseline import Acceptance, AcceptedCase, AcceptedPicture, AcceptedShot, Baseline
+from fluxgate.baselines.limits import Limit
+from fluxgate.cases import Case
+from fluxgate.judge.case import judge_case
+from fluxgate.judge.evidence import Evidence, Rendered
+from fluxgate.judge.verdict import Verdict
+from fluxgate.pictures import Pixels, hash_of, read_png, write_png
+from fluxgate.rendering import Crash, Rendering
+from fluxgate.strategies.promise import Promise, Strategy
+from tests.runs.building import FULL, NF4, OFFLOAD, SUBJECT, rendering, strategy
 
 __all__ = ["FULL", "NF4", "OFFLOAD", "SUBJECT", "rendering", "strategy"]
 

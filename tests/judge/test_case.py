@@ -10,10 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from suite.cases import Case
-from suite.judge.case import judge_case
-from suite.judge.evidence import Evidence, Rendered
-from suite.judge.verdict import (
+from fluxgate.baselines.baseline import PORTABLE, Baseline
+from fluxgate.baselines.known_failures import KnownFailure
+from fluxgate.baselines.limits import SSIM, Band, CaseLimits, Limit
+from fluxgate.cases import Case
+from fluxgate.judge.case import judge_case
+from fluxgate.judge.evidence import Evidence, Rendered
+from fluxgate.judge.verdict import (
     BASELINE,
     CHECKS,
     CRASHED,
@@ -27,10 +30,7 @@ from suite.judge.verdict import (
     UNSUPPORTED,
     Verdict,
 )
-from suite.rendering import PHASES, STAGES, Crash, Memory, PhaseMemory
-from suite.store.baselines import PORTABLE, Baseline
-from suite.store.known_failures import KnownFailure
-from suite.store.limits import SSIM, Band, CaseLimits, Limit
+from fluxgate.rendering import PHASES, STAGES, Crash, Memory, PhaseMemory
 from tests.judge.made import (
     CRASH,
     NF4,

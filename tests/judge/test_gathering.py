@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from suite.cases import Case
-from suite.files import write_plain
-from suite.judge.evidence import Rendered
-from suite.judge.gathering import Standards, gather
-from suite.judge.run import judge_run
-from suite.judge.verdict import BASELINE, CHECKS, FAILED, HOST, NOT_SELECTED, PASSED, PROMISE, TWICE, UNSUPPORTED
-from suite.store.known_failures import KnownFailure
-from suite.store.runs import RENDERING, Run, create, open_run
+from fluxgate.baselines.known_failures import KnownFailure
+from fluxgate.cases import Case
+from fluxgate.files import write_plain
+from fluxgate.judge.evidence import Rendered
+from fluxgate.judge.gathering import Standards, gather
+from fluxgate.judge.run import judge_run
+from fluxgate.judge.verdict import BASELINE, CHECKS, FAILED, HOST, NOT_SELECTED, PASSED, PROMISE, TWICE, UNSUPPORTED
+from fluxgate.runs.run import RENDERING, Run, create, open_run
 from tests.judge.made import CRASH, FULL, NF4, OFFLOAD, SUBJECT, changed, made, nudge
-from tests.store.building import MACHINE, STACK
+from tests.runs.building import MACHINE, STACK
 
 STANDARDS = Standards(MACHINE, STACK)
 
@@ -136,7 +136,7 @@ def test_a_crashed_case_is_judged_without_its_reference(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["suite.judge.run", "suite.report.terminal", "suite.report.markdown", "suite.report.data"]
+    "module", ["fluxgate.judge.run", "fluxgate.report.terminal", "fluxgate.report.markdown", "fluxgate.report.json"]
 )
 def test_judging_and_reporting_need_no_torch(module: str) -> None:
     """A run can be judged on a laptop: none of the gated libraries is imported."""

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from suite.cases import Case
-from suite.rendering import DENOISE
-from suite.strategies.promise import Promise, Site, Strategy
-from suite.subjects.subject import Shot, Subject
+from fluxgate.cases import Case
+from fluxgate.rendering import DENOISE
+from fluxgate.strategies.promise import Promise, Site, Strategy
+from fluxgate.subjects.subject import Shot, Subject
 
 ONE = Shot("one", ("a red circle",), seed=1, height=128, width=128, steps=2, guidance=3.5, max_sequence_length=64)
 FOUR = Shot(

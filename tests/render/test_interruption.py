@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from suite.files import read_plain
-from suite.render.workers import FORK, SPAWN
-from suite.rendering import LOAD, Rendering
+from fluxgate.files import read_plain
+from fluxgate.render.pool.workers import FORK, SPAWN
+from fluxgate.rendering import LOAD, Rendering
 
 ROOT = Path(__file__).parents[2]
 PARENT = """
 import sys
 from pathlib import Path
-from suite.render.workers import Workers
+from fluxgate.render.pool.workers import Workers
 from tests.render import making
 
 with Workers(start=sys.argv[2]) as workers:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from suite.machine import detect
-from suite.refusal import Refusal
-from suite.render.workers import Workers
-from suite.rendering import BEFORE, DECODE, DENOISE, DURING, ENCODE, LOAD
+from fluxgate.machine import detect
+from fluxgate.refusal import Refusal
+from fluxgate.render.pool.workers import Workers
+from fluxgate.rendering import BEFORE, DECODE, DENOISE, DURING, ENCODE, LOAD
 from tests.render import making
 
 SIZE = 256 << 20
@@ -39,7 +39,7 @@ def test_the_meter_sees_an_allocation_of_known_size() -> None:
     """Allocated, reserved and the driver's figure rise by it in its phase; it is held until it is freed."""
     import torch
 
-    from suite.render.meter import Meter, held
+    from fluxgate.render.measure.meter import Meter, held
 
     torch.zeros(1, device="cuda").fill_(1)  # now, so that the kernel's code is no part of what is measured
     meter = Meter("cuda")
@@ -62,7 +62,7 @@ def test_a_pause_hides_an_allocation() -> None:
     """What is allocated and freed in a pause raises no peak."""
     import torch
 
-    from suite.render.meter import Meter
+    from fluxgate.render.measure.meter import Meter
 
     before = torch.cuda.memory_allocated()
     meter = Meter("cuda")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from suite.judge.published import Findings, Moved
-from suite.judge.verdict import (
+from fluxgate.judge.verdict import (
     CHECKS,
     CRASHED,
     FAILED,
@@ -17,8 +16,9 @@ from suite.judge.verdict import (
     UNSUPPORTED,
     Verdict,
 )
-from suite.rendering import Rendering
-from tests.store.building import rendering
+from fluxgate.rendering import Rendering
+from fluxgate.report.published_settings import Findings, Moved
+from tests.runs.building import rendering
 
 LONGEST = "fp8-layerwise-model-offload"
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from suite.cases import Case
-from suite.judge.evidence import Rendered
-from suite.judge.verdict import CRASHED, FAILED, KNOWN_FAILURE, PASSED, PROMISE, Verdict
-from suite.rendering import Crash, Duration, Memory, PhaseMemory
-from suite.report.advice import BY_PEAK, CONTEXT, NO, SEEN, Advice, advice, advise, seconds
-from suite.report.cards import Trial
-from tests.store.building import SUBJECT, rendering, strategy
+from fluxgate.cases import Case
+from fluxgate.judge.evidence import Rendered
+from fluxgate.judge.verdict import CRASHED, FAILED, KNOWN_FAILURE, PASSED, PROMISE, Verdict
+from fluxgate.rendering import Crash, Duration, Memory, PhaseMemory
+from fluxgate.report.advice import BY_PEAK, CONTEXT, NO, SEEN, Advice, advice, advise, seconds
+from fluxgate.report.cards import Trial
+from tests.runs.building import SUBJECT, rendering, strategy
 
 GB = 10**9
 OUT = Crash("out of memory", "out of memory under the limit of 12.00 GB: CUDA out of memory", "load", (), limit=12 * GB)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from suite.judge.evidence import Rendered
-from suite.rendering import Crash, Rendering
-from suite.report.cards import STANDARD, Trial, cards, covers, ran_on, ran_out_on, seen, size_of, standard, trials
-from suite.store import runs
-from suite.store.runs import Run
-from tests.store.building import MACHINE, STACK, put, rendering
+from fluxgate.judge.evidence import Rendered
+from fluxgate.rendering import Crash, Rendering
+from fluxgate.report.cards import STANDARD, Trial, cards, covers, ran_on, ran_out_on, seen, size_of, standard, trials
+from fluxgate.runs import run as runs
+from fluxgate.runs.run import Run
+from tests.runs.building import MACHINE, STACK, put, rendering
 
 GB, MIB = 10**9, 2**20
 FULL_UNDER = Crash("out of memory", "out of memory under the limit of 12.00 GB: …", "load", (), limit=12 * GB)
@@ -159,7 +159,7 @@ def test_a_cpu_says_nothing_of_cards(tmp_path: Path, full: Rendering) -> None:
 
 
 def test_the_folder_may_be_named_from_within(tmp_path: Path, full: Rendering, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`python -m suite report .` sees the same runs beside it."""
+    """`fluxgate report .` sees the same runs beside it."""
     root = tmp_path / "runs"
     run(root, full, limit=8 * GB)
     monkeypatch.chdir(run(root, full).folder)

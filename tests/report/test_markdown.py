@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from suite.cases import Case
-from suite.judge.verdict import CHECKS, FAILED, PASSED, UNSUPPORTED
-from suite.rendering import PHASES, Memory, PhaseMemory
-from suite.report.markdown import markdown
+from fluxgate.cases import Case
+from fluxgate.judge.verdict import CHECKS, FAILED, PASSED, UNSUPPORTED
+from fluxgate.rendering import PHASES, Memory, PhaseMemory
+from fluxgate.report.markdown import markdown
 from tests.report.made import of_case, renderings, settings, verdicts
-from tests.store.building import FULL, SUBJECT, rendering, strategy
+from tests.runs.building import FULL, SUBJECT, rendering, strategy
 
 
 def test_the_report_has_tables_and_every_sentence(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from suite.judge.verdict import CHECKS, FAILED, PASSED, UNSUPPORTED, Verdict
-from suite.report.terminal import ASCII, LETTERS, SYMBOLS, terminal
+from fluxgate.judge.verdict import CHECKS, FAILED, PASSED, UNSUPPORTED, Verdict
+from fluxgate.report.terminal import ASCII, LETTERS, SYMBOLS, terminal
 from tests.report.made import LONGEST, of_case, renderings, settings, verdicts
 
 RUN = Path("runs/20260301-tiny")

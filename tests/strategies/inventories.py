@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from suite.rendering import AFTER, BEFORE, DURING, MOMENTS, Component, Inventory
+from fluxgate.rendering import AFTER, BEFORE, DURING, MOMENTS, Component, Inventory
 
 LINEARS = {"transformer": 62, "text_encoder_2": 14, "text_encoder": 12, "vae": 8}
 LEAVES = {"transformer": 78, "text_encoder_2": 22, "text_encoder": 20, "vae": 122}

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from suite.machine import detect, stack
-from suite.rendering import Inventory
-from suite.strategies import settled
-from suite.strategies.promise import Site, Strategy
-from suite.subjects.subject import Shot, Subject
+from fluxgate.machine import detect, stack
+from fluxgate.rendering import Inventory
+from fluxgate.strategies import settled
+from fluxgate.strategies.promise import Site, Strategy
+from fluxgate.subjects.subject import Shot, Subject
 
 SHOT = Shot(
     "small",
@@ -54,11 +54,11 @@ def look(
     """Load and call twice; `load` stands in for the strategy's own."""
     from dataclasses import replace
 
-    from suite.render.determinism import settle
-    from suite.render.elsewhere import Elsewhere
-    from suite.render.litter import Litter
-    from suite.render.meter import Meter
-    from suite.render.probe import Probe
+    from fluxgate.render.measure.leftover_files import Litter
+    from fluxgate.render.measure.meter import Meter
+    from fluxgate.render.process.determinism import settle
+    from fluxgate.render.process.parts import Elsewhere
+    from fluxgate.render.watch.probe import Probe
 
     if device == "cuda":
         settle(device)

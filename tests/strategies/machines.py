@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from suite.machine import Machine, Stack
+from fluxgate.machine import Machine, Stack
 
 H100 = Machine(
     id="h100-80gb-hbm3-torch2.11.0-cu130",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from suite.strategies import STRATEGIES, coarse
+from fluxgate.strategies import STRATEGIES, coarse
 
 torch = pytest.importorskip("torch")
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from suite.rendering import Component, Inventory
-from suite.strategies import STRATEGIES, settled, strategy_named
-from suite.strategies.effects import (
+from fluxgate.rendering import Component, Inventory
+from fluxgate.strategies import STRATEGIES, settled, strategy_named
+from fluxgate.strategies.effects import (
     DENOISER,
     ENCODERS,
     LARGE,
@@ -21,7 +21,7 @@ from suite.strategies.effects import (
     Stored,
     bound,
 )
-from suite.subjects.subject import Subject
+from fluxgate.subjects.subject import Subject
 from tests.strategies.inventories import GONE, HALF, SOUND, changed, component, counted, plain
 from tests.strategies.machines import CPU, H100, NEW
 

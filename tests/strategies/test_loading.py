@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from suite.refusal import Refusal
-from suite.strategies.loading import component, index_of, weighty
-from suite.strategies.promise import Site
-from suite.subjects.subject import Subject
+from fluxgate.refusal import Refusal
+from fluxgate.strategies.loading import component, index_of, weighty
+from fluxgate.strategies.promise import Site
+from fluxgate.subjects.subject import Subject
 
 INDEX = {
     "_class_name": "FluxPipeline",

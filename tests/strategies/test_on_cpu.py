@@ -14,10 +14,10 @@ accelerate = pytest.importorskip("accelerate")
 diffusers = pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-from suite.render.elsewhere import Elsewhere  # noqa: E402
-from suite.strategies import STRATEGIES, loading, quantization, staging, strategy_named  # noqa: E402
-from suite.strategies.offloading import IN_LEAVES, offload_component  # noqa: E402
-from suite.strategies.promise import Site, dtype_setting  # noqa: E402
+from fluxgate.render.process.parts import Elsewhere  # noqa: E402
+from fluxgate.strategies import STRATEGIES, loading, quantization, staging, strategy_named  # noqa: E402
+from fluxgate.strategies.offloading import IN_LEAVES, offload_component  # noqa: E402
+from fluxgate.strategies.promise import Site, dtype_setting  # noqa: E402
 from tests.strategies.looking import SHOT, SUBJECT, Seen, look, unsupported  # noqa: E402
 from tests.strategies.taking import DENOISER, PIPELINE, T5, VAE, Patch, no_call, other_settings  # noqa: E402
 

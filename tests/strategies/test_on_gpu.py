@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from suite.machine import detect
-from suite.refusal import Refusal
+from fluxgate.machine import detect
+from fluxgate.refusal import Refusal
 
 
 def _device() -> str:
@@ -24,7 +24,7 @@ pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-from suite.strategies import STRATEGIES, quantization, strategy_named  # noqa: E402
+from fluxgate.strategies import STRATEGIES, quantization, strategy_named  # noqa: E402
 from tests.strategies.looking import look, unsupported  # noqa: E402
 from tests.strategies.taking import DENOISER, PIPELINE, T5, Patch, no_call, other_settings  # noqa: E402
 

@@ -12,9 +12,9 @@ torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-from suite.strategies import STRATEGIES, strategy_named  # noqa: E402
-from suite.strategies.optional import write_gguf  # noqa: E402
-from suite.strategies.promise import dtype_setting  # noqa: E402
+from fluxgate.strategies import STRATEGIES, strategy_named  # noqa: E402
+from fluxgate.strategies.optional import write_gguf  # noqa: E402
+from fluxgate.strategies.promise import dtype_setting  # noqa: E402
 from tests.strategies.looking import Seen, look, unsupported  # noqa: E402
 from tests.strategies.taking import DENOISER, Patch, other_settings  # noqa: E402
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from suite.render.jobs import function_named, name_of
-from suite.rendering import DECODE, PHASES
-from suite.strategies import STRATEGIES
-from suite.strategies.promise import Promise, Site, Strategy, dtype_setting, strategy
-from suite.strategies.requirements import Release
-from suite.subjects.subject import Subject
+from fluxgate.render.process.jobs import function_named, name_of
+from fluxgate.rendering import DECODE, PHASES
+from fluxgate.strategies import STRATEGIES
+from fluxgate.strategies.promise import Promise, Site, Strategy, dtype_setting, strategy
+from fluxgate.strategies.requirements import Release
+from fluxgate.subjects.subject import Subject
 from tests.strategies.machines import CPU
 
 

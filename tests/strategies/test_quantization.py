@@ -2,7 +2,7 @@
 
 import pytest
 
-from suite.strategies.quantization import CODEBOOK
+from fluxgate.strategies.quantization import CODEBOOK
 
 
 def test_bitsandbytes_keeps_one_codebook_of_the_declared_size() -> None:

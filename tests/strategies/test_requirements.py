@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from suite.strategies import STRATEGIES, strategy_named
-from suite.strategies.requirements import Gpu, Release, Requirements, release
-from suite.subjects.subject import Needs, Shot, Subject
+from fluxgate.strategies import STRATEGIES, strategy_named
+from fluxgate.strategies.requirements import Gpu, Release, Requirements, release
+from fluxgate.subjects.subject import Needs, Shot, Subject
 from tests.strategies.machines import CPU, H100, NEW, OLD, TWO
 
 SUBJECT = Subject("small", "a small pipeline", "folder:.", ())
@@ -182,8 +182,8 @@ def test_a_release_is_compared_without_its_suffix(found: str, enough: bool) -> N
 def test_no_reason_needs_torch() -> None:
     """The whole matrix is known before anything heavy is imported."""
     code = (
-        "import sys; from suite.cases import matrix; from suite.machine import detect, stack;"
-        "from suite.strategies import STRATEGIES; from suite.subjects.subject import Subject;"
+        "import sys; from fluxgate.cases import matrix; from fluxgate.machine import detect, stack;"
+        "from fluxgate.strategies import STRATEGIES; from fluxgate.subjects.subject import Subject;"
         "matrix([Subject('s', '', 'folder:.', ())], STRATEGIES, machine=detect(), stack=stack());"
         "sys.exit(bool({'torch', 'diffusers', 'transformers', 'bitsandbytes'} & set(sys.modules)))"
     )

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from suite.cases import matrix
-from suite.refusal import Refusal
-from suite.strategies import STRATEGIES, settled, strategy_named
-from suite.strategies.effects import FILES, LARGE, Layers
-from suite.subjects.subject import Subject
+from fluxgate.cases import matrix
+from fluxgate.refusal import Refusal
+from fluxgate.strategies import STRATEGIES, settled, strategy_named
+from fluxgate.strategies.effects import FILES, LARGE, Layers
+from fluxgate.subjects.subject import Subject
 from tests.strategies.machines import CPU, H100, NEW
 
 SUBJECT = Subject("small", "a small pipeline", "folder:.", ())

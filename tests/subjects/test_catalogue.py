@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suite.refusal import Refusal
-from suite.strategies import STRATEGIES
-from suite.subjects.catalogue import OWN, VARIABLE, read_catalogue, subject_named, subjects
-from suite.subjects.miniature.captions import BLOG_PROMPT, parse
-from suite.subjects.subject import Needs, Shot, Subject
+from fluxgate.miniature.captions import BLOG_PROMPT, parse
+from fluxgate.refusal import Refusal
+from fluxgate.strategies import STRATEGIES
+from fluxgate.subjects.catalogue import OWN, VARIABLE, read_catalogue, subject_named, subjects
+from fluxgate.subjects.subject import Needs, Shot, Subject
 
 FULLEST = """
 [mine]
@@ -84,7 +84,7 @@ def test_every_readable_prompt_asks_for_something(name: str) -> None:
 
 def test_the_prompts_name_drawable_things_only() -> None:
     """No colour or count is asked for that the storybook never draws."""
-    from suite.subjects.miniature.scenes import COLOURS_OF, MOST_OF
+    from fluxgate.miniature.scenes import COLOURS_OF, MOST_OF
 
     for shot in subject_named("miniature").shots:
         for group in (group for prompt in shot.prompts for group in parse(prompt).groups):
@@ -365,7 +365,7 @@ KEYS = st.sampled_from(
 @given(st.dictionaries(KEYS, VALUES, max_size=6), st.dictionaries(KEYS, VALUES, max_size=6))
 def test_no_entry_raises_anything_but_a_refusal(subject: dict[str, object], shot: dict[str, object]) -> None:
     """Values of any type at any key end in a subject or a sentence."""
-    from suite.subjects.catalogue import _subject
+    from fluxgate.subjects.catalogue import _subject
 
     table = {"about": "x", "source": "folder:x", **subject, "shots": {"a": {"prompt": "x", "seed": 1, **shot}}}
     with contextlib.suppress(Refusal):

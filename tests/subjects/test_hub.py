@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from suite.refusal import Refusal
-from suite.subjects.hub import complaint, download, explained
+from fluxgate.refusal import Refusal
+from fluxgate.subjects.hub import complaint, download, explained
 from tests.subjects.hub import COMMIT, TOKEN, Hub, serving
 
 NAME = "storybook/miniature"

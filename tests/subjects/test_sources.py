@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from suite.refusal import Refusal
-from suite.subjects import pipeline_folder
-from suite.subjects.catalogue import subject_named
-from suite.subjects.sources import CACHE, MINIATURE, cache_folder, locate, ready, refuse_unready
-from suite.subjects.subject import Shot, Subject
+from fluxgate.refusal import Refusal
+from fluxgate.subjects import pipeline_folder
+from fluxgate.subjects.catalogue import subject_named
+from fluxgate.subjects.sources import CACHE, MINIATURE, cache_folder, locate, ready, refuse_unready
+from fluxgate.subjects.subject import Shot, Subject
 from tests.subjects.hub import COMMIT, Hub, serving
 
 
@@ -78,7 +78,7 @@ def test_only_what_cannot_be_fetched_is_refused_as_unready(
 def test_what_is_not_grown_says_how_to_grow_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The grown subject is looked for in the cache, and the sentence holds the command."""
     monkeypatch.setenv(CACHE, str(tmp_path))
-    with pytest.raises(Refusal, match=f"nothing has been grown in {tmp_path}/grown yet; run python -m suite grow"):
+    with pytest.raises(Refusal, match=f"nothing has been grown in {tmp_path}/grown yet; run fluxgate grow"):
         locate(subject_named("grown"))
 
 

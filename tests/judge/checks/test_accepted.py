@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from suite.judge.checks.accepted import DRIFTED
-from suite.judge.evidence import Evidence
-from suite.judge.verdict import BASELINE, FAILED, PASSED, UNSUPPORTED
-from suite.pictures import read_png, write_png
-from suite.rendering import DECODED, LAST, T5, Duration, Inventory
-from suite.store.baselines import PORTABLE, AcceptedPicture
-from suite.store.limits import MAXIMUM_DIFFERENCE, Band, CaseLimits, Limit
+from fluxgate.baselines.baseline import PORTABLE, AcceptedPicture
+from fluxgate.baselines.limits import MAXIMUM_DIFFERENCE, Band, CaseLimits, Limit
+from fluxgate.judge.checks.accepted import DRIFTED
+from fluxgate.judge.evidence import Evidence
+from fluxgate.judge.verdict import BASELINE, FAILED, PASSED, UNSUPPORTED
+from fluxgate.pictures import read_png, write_png
+from fluxgate.rendering import DECODED, LAST, T5, Duration, Inventory
 from tests.judge.made import (
     OFFLOAD,
     accepted,
@@ -48,7 +48,7 @@ def test_no_baseline_is_unsupported_or_failed_as_required(tmp_path: Path) -> Non
     for required, status in ((False, UNSUPPORTED), (True, FAILED)):
         found = verdict(replace(whole, require_baseline=required), BASELINE)
         assert found.status == status
-        assert 'run python -m suite accept RUN --because "…".' in found.sentence
+        assert 'run fluxgate accept RUN --because "…".' in found.sentence
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_drift_is_told_apart_from_change(tmp_path: Path, limits: CaseLimits, wor
     assert found.sentence.startswith(f"{word}: 1 of 5 pictures are not the accepted ones: shot 'fox' differs in 50%")
     assert why in found.sentence
     assert "It first differs at prompt embeddings: most likely transformers or tokenizers." in found.sentence
-    assert found.sentence.endswith('If that is right, run python -m suite accept RUN --because "…".')
+    assert found.sentence.endswith('If that is right, run fluxgate accept RUN --because "…".')
     assert found.pictures["expected"].startswith("baselines/")
 
 
@@ -154,10 +154,7 @@ def test_a_changed_recipe_makes_the_baseline_stale(tmp_path: Path) -> None:
     old = replace(whole.baseline, case=replace(whole.baseline.case, recipes={"fox": "old", "pair": "old"}))
     found = verdict(replace(whole, baseline=old), BASELINE)
     assert found.status == FAILED
-    assert (
-        "The baseline of shot 'fox' is stale: its recipe has changed since. Run python -m suite accept"
-        in found.sentence
-    )
+    assert "The baseline of shot 'fox' is stale: its recipe has changed since. Run fluxgate accept" in found.sentence
 
 
 def test_a_picture_that_was_never_accepted_fails(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from suite.judge.checks.effect import SPARE
-from suite.judge.evidence import Evidence
-from suite.judge.verdict import EFFECT, FAILED, INVENTORY, PASSED, UNSUPPORTED
-from suite.rendering import BESIDE, GRADIENTS, Component, Inventory
+from fluxgate.judge.checks.effect import SPARE
+from fluxgate.judge.evidence import Evidence
+from fluxgate.judge.verdict import EFFECT, FAILED, INVENTORY, PASSED, UNSUPPORTED
+from fluxgate.rendering import BESIDE, GRADIENTS, Component, Inventory
 from tests.judge.made import FULL, accepted, evidence, made, promising, verdict, with_rendering
-from tests.store.building import inventory as tiny
+from tests.runs.building import inventory as tiny
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def test_an_approximating_strategy_is_held_against_its_baseline_only(tmp_path: P
     found = verdict(whole, INVENTORY)
     assert found.status == FAILED
     assert "where the accepted holds" in found.sentence
-    assert found.sentence.endswith('If that is right, run python -m suite accept RUN --because "…".')
+    assert found.sentence.endswith('If that is right, run fluxgate accept RUN --because "…".')
 
 
 @pytest.mark.parametrize(("on_disk", "status"), [(None, FAILED), (1000, FAILED)], ids=["no files", "files"])

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from suite.judge.checks.memory import FEW, LEFT, LEFT_BY_GPU, LIBRARIES, TABLES
-from suite.judge.evidence import Evidence
-from suite.judge.verdict import CEILING, CRASHED, FAILED, GIVES_BACK, HOST, LESS, PASSED, UNSUPPORTED
-from suite.rendering import DENOISE, LITTER, PHASES, Component, Inventory, Memory, PhaseMemory
-from suite.store.limits import WHOLE, Band, CaseLimits, Limit
-from suite.strategies.promise import Kept
+from fluxgate.baselines.limits import WHOLE, Band, CaseLimits, Limit
+from fluxgate.judge.checks.memory import FEW, LEFT, LEFT_BY_GPU, LIBRARIES, TABLES
+from fluxgate.judge.evidence import Evidence
+from fluxgate.judge.verdict import CEILING, CRASHED, FAILED, GIVES_BACK, HOST, LESS, PASSED, UNSUPPORTED
+from fluxgate.rendering import DENOISE, LITTER, PHASES, Component, Inventory, Memory, PhaseMemory
+from fluxgate.strategies.promise import Kept
 from tests.judge.made import CRASH, FULL, crashed, evidence, made, promising, verdict, with_rendering
 
 GB = 10**9
@@ -73,7 +73,7 @@ def test_a_loose_ceiling_is_reported(tmp_path: Path) -> None:
     """A ceiling far above what is used passes, and says what tightens it."""
     found = verdict(using(tmp_path, memory(4 * GB), limits=ceiling(5 * GB)), CEILING)
     assert found.status == PASSED
-    assert "Too loose by now: whole; python -m suite accept --trim tightens them." in found.sentence
+    assert "Too loose by now: whole; fluxgate accept --trim tightens them." in found.sentence
     assert "Too loose" not in verdict(using(tmp_path, memory(4.9 * GB), limits=ceiling(5 * GB)), CEILING).sentence
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suite.judge.verdict import CRASHED, FAILED, PASSED, PROMISE, TWICE, UNSUPPORTED
-from suite.pictures import read_png
-from suite.rendering import DECODED, LAST, T5, Duration
-from suite.store.limits import CHANGED, SSIM, Band, CaseLimits, Limit
-from suite.subjects.subject import Shot
+from fluxgate.baselines.limits import CHANGED, SSIM, Band, CaseLimits, Limit
+from fluxgate.judge.verdict import CRASHED, FAILED, PASSED, PROMISE, TWICE, UNSUPPORTED
+from fluxgate.pictures import read_png
+from fluxgate.rendering import DECODED, LAST, T5, Duration
+from fluxgate.subjects.subject import Shot
 from tests.judge.made import (
     CRASH,
     FULL,
@@ -231,7 +231,7 @@ def test_without_a_floor_the_picture_is_still_looked_at(tmp_path: Path) -> None:
     """No measured floor is no pass, and says which command measures one."""
     found = verdict(nf4(tmp_path), PROMISE)
     assert found.status == UNSUPPORTED
-    assert "No floor was measured here; run python -m suite calibrate." in found.sentence
+    assert "No floor was measured here; run fluxgate calibrate." in found.sentence
     assert found.numbers[SSIM] > 0.9
 
 

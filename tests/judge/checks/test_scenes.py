@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suite.cases import Case
-from suite.judge.evidence import Evidence, Rendered
-from suite.judge.verdict import FAILED, PASSED, SCENE, UNSUPPORTED
-from suite.kept import BASELINES
-from suite.pictures import Pixels, hash_of, write_png
-from suite.rendering import Picture
-from suite.store import baselines
-from suite.subjects.catalogue import subject_named
-from suite.subjects.miniature import captions, drawing, reader
-from suite.subjects.miniature.scenes import Group, Scene
-from suite.subjects.subject import Shot, Subject
+from fluxgate.baselines import baseline as baselines
+from fluxgate.cases import Case
+from fluxgate.judge.evidence import Evidence, Rendered
+from fluxgate.judge.standards import BASELINES
+from fluxgate.judge.verdict import FAILED, PASSED, SCENE, UNSUPPORTED
+from fluxgate.miniature import captions, drawing, reader
+from fluxgate.miniature.scenes import Group, Scene
+from fluxgate.pictures import Pixels, hash_of, write_png
+from fluxgate.rendering import Picture
+from fluxgate.subjects.catalogue import subject_named
+from fluxgate.subjects.subject import Shot, Subject
 from tests.judge.made import FULL, NF4, accepted, crashed, made, verdict
 
 RED_HOUSE = Scene((Group("house", "red", 1, "", (0.3,), (0.7,), (0.35,)),), "desert", True, False, 3)

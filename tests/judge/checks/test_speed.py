@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from suite.judge.evidence import Evidence
-from suite.judge.verdict import FAILED, PASSED, SPEED, UNSUPPORTED, Verdict
-from suite.rendering import Duration
+from fluxgate.judge.evidence import Evidence
+from fluxgate.judge.verdict import FAILED, PASSED, SPEED, UNSUPPORTED, Verdict
+from fluxgate.rendering import Duration
 from tests.judge.made import FULL, OFFLOAD, evidence, verdict, with_rendering
 
 

@@ -1,0 +1,28 @@
+"""Amounts of bytes in words: one formatter and one parser, GB = 1e9."""
+
+from __future__ import annotations
+
+import re
+
+from fluxgate.refusal import Refusal
+
+UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_AMOUNT = re.compile(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*([KMGT]?B)\s*", re.IGNORECASE)
+
+
+def amount(count: float) -> str:
+    """`33.74 GB`, `57.2 MB`, `412 B`: three or four digits that say enough."""
+    size = abs(count)
+    if size < 1000:
+        return f"{count:.0f} B"
+    if size < 10**6:
+        return f"{count / 10**3:.1f} KB"
+    return f"{count / 10**6:.1f} MB" if size < 10**8 else f"{count / 10**9:.2f} GB"
+
+
+def parse_amount(text: str, *, name: str = "an amount") -> int:
+    """Bytes out of `17 GB`, `8.5GB` or `512 MB`."""
+    found = _AMOUNT.fullmatch(text)
+    if found is None:
+        raise Refusal(f"{name} is {text!r}; write it like '17 GB' or '512 MB'.")
+    return round(float(found[1]) * UNITS[found[2].upper()])

@@ -1,0 +1,278 @@
+"""Limits: every floor and ceiling, with where it came from, looked up by machine, subject and strategy."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from fluxgate.baselines import baseline as baselines
+from fluxgate.baselines import manifest, recovery
+from fluxgate.files import parse_plain
+from fluxgate.refusal import Refusal
+from fluxgate.rendering import BEFORE, DECODE, DENOISE, DURING, ENCODE, LOAD, Component, Inventory
+from fluxgate.subjects.subject import Subject
+
+SCHEMA = 1
+FILE = "limits.json"
+LARGEST = 4_000_000  # bytes
+SPREADS = 7  # how many spreads above the mean a ceiling stands; bitsandbytes sets its own limits so
+ALLOCATOR = 2 * 1024**2  # bytes: torch takes memory from the driver in blocks of 2 MiB
+HOST_GRAIN = 64 * 1024**2  # bytes: malloc's arenas come and go in such pieces
+HOST_SPREAD = 0.055  # of the mean: 20 cases of three runs on a CPU, taken together; three samples alone may lie close
+LENT = 1.25  # how much farther from equality a likeness may lie where it was not measured
+FEWEST_FOR_HOST = 3  # a host peak is noisy: with fewer samples its spread says nothing
+
+# What is measured between two pictures. The judge computes them, calibration sets bands on them.
+SSIM = "ssim"  # structural similarity over the colour channels, 1 is identical
+FLIP = "flip"  # mean of the FLIP error map, 0 is identical
+MEAN_DIFFERENCE = "mean difference"  # mean absolute difference, in levels of 255
+MAXIMUM_DIFFERENCE = "maximum difference"  # in levels of 255
+CHANGED = "changed pixels"  # share of the pixels in which any channel differs
+GAIN = "gain"  # by how much the least-squares brightness factor leaves 1
+COLOUR = "colour shift"  # the largest mean signed difference of a channel, in levels of 255
+SHIFT = "shift"  # length of the displacement that best explains the difference, in pixels
+MEASURES = (SSIM, FLIP, MEAN_DIFFERENCE, MAXIMUM_DIFFERENCE, CHANGED, GAIN, COLOUR, SHIFT)
+
+ALLOCATED, HOST = "allocated", "host"  # figures of memory: torch's on the GPU, the worker's own resident memory
+
+CPU = "cpu-"  # how the id of a machine without a GPU begins
+FULL = "full"  # the reference of all
+WHOLE = "whole"  # beside the phases: the largest of them
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A floor or a ceiling, and where it came from."""
+
+    value: float
+    source: str  # "reproduces: identical", "published", "measured", …
+    mean: float | None = None
+    spread: float | None = None
+    n: int | None = None
+    machine: str | None = None
+    stack: dict[str, str] = field(default_factory=dict)
+    date: str | None = None
+
+
+@dataclass(frozen=True)
+class Band:
+    """The values that a measured figure may have: at least the floor, at most the ceiling."""
+
+    floor: Limit | None = None
+    ceiling: Limit | None = None
+
+    def broken(self, value: float) -> Limit | None:
+        """The limit that the value breaks, or None; a value on a limit keeps it, and NaN breaks any."""
+        if self.floor is not None and not value >= self.floor.value:
+            return self.floor
+        if self.ceiling is not None and not value <= self.ceiling.value:
+            return self.ceiling
+        return None
+
+    def loose(self, value: float) -> bool:
+        """Whether a value lies as far below the mean as the ceiling lies above it: the ceiling no longer holds it."""
+        ceiling = self.ceiling
+        if ceiling is None or ceiling.mean is None:
+            return False
+        return value < 2 * ceiling.mean - ceiling.value
+
+
+def wider(one: Band, other: Band) -> Band:
+    """The band that holds all that either holds."""
+    floors = [band.floor for band in (one, other) if band.floor]
+    ceilings = [band.ceiling for band in (one, other) if band.ceiling]
+    return Band(
+        floor=min(floors, key=lambda limit: limit.value, default=None),
+        ceiling=max(ceilings, key=lambda limit: limit.value, default=None),
+    )
+
+
+@dataclass(frozen=True)
+class CaseLimits:
+    """All that was measured about one case on one machine; what is empty or None was never measured."""
+
+    likeness: dict[str, Band] = field(default_factory=dict)  # measure -> band, of each picture against its reference
+    overall: dict[str, Band] = field(default_factory=dict)  # measure -> band of the mean over all pictures of the case
+    drift: dict[str, Band] = field(default_factory=dict)  # measure -> what legal changes of machine or release did
+    memory: dict[str, Band] = field(default_factory=dict)  # phase or "whole" -> allocated bytes on the GPU
+    host: Band | None = None  # the worker's own peak, bytes
+    gives_back: Band | None = None  # bytes that may stay on its device once the pipeline is freed
+    published: Limit | None = None  # bytes that somebody else reported, as the driver saw them
+
+
+@dataclass(frozen=True)
+class Likenesses:
+    """What calibration found for one strategy: bands of its likeness to its reference, and what they let through."""
+
+    likeness: dict[str, Band]
+    overall: dict[str, Band]
+    unseparated: tuple[str, ...]
+
+
+NOTHING = Likenesses({}, {}, ())
+
+
+@dataclass(frozen=True)
+class LimitsFile:
+    """The calibrated limits of one subject on one machine."""
+
+    subject: str
+    machine: str
+    strategies: dict[str, Likenesses]
+    drift: dict[str, dict[str, Band]]  # strategy -> measure -> band; `full` stands for those that are not there
+    schema: int = SCHEMA
+
+    def drift_of(self, strategy: str) -> dict[str, Band]:
+        return self.drift.get(strategy) or self.drift.get(FULL, {})
+
+
+def for_case(store: Path, machine: str, subject: Subject, strategy: str, *, accepted: bool = True) -> CaseLimits:
+    """Every limit that is known for a case on a machine; the portable ones stand in for what was not measured on it,
+    and another machine's likeness, with more room, for what is in neither.
+
+    Those of memory come from the accepted facts, which are not read where nobody asks what was accepted."""
+    files = [file for place in (machine, baselines.PORTABLE) if (file := read_limits(store, place, subject.name))]
+    every = [file.strategies[strategy] for file in files if strategy in file.strategies]
+    for place in lenders(store, machine, subject.name):
+        file = read_limits(store, place, subject.name)
+        every += [_lent(file.strategies[strategy])] if file and strategy in file.strategies else []
+    found = next((one for one in every if _of_its_kind(one.likeness, machine)), NOTHING)
+    own = baselines.read_case(store, machine, subject.name, strategy) if accepted else None
+    return CaseLimits(
+        likeness=found.likeness,
+        overall=found.overall,
+        drift=next((bands for file in files if _of_its_kind(bands := file.drift_of(strategy), machine)), {}),
+        memory=memory_bands(own.case, subject) if own else {},
+        host=_host_band(own.case) if own else None,
+        gives_back=_held_band(own.case) if own else None,
+        published=published(subject, strategy),
+    )
+
+
+def _of_its_kind(bands: Mapping[str, Band], machine: str) -> bool:
+    """Whether bands were measured on a CPU for a CPU, or on a GPU for a GPU: neither says anything about the other."""
+    limits = [limit for band in bands.values() for limit in (band.floor, band.ceiling) if limit]
+    return any((limit.machine or machine).startswith(CPU) == machine.startswith(CPU) for limit in limits)
+
+
+def lenders(store: Path, machine: str, subject: str) -> tuple[str, ...]:
+    """The other machines that the store knows a subject from: GPUs for a GPU, CPUs for a CPU."""
+    return tuple(
+        other
+        for other, its in baselines.everything(store)
+        if its == subject
+        and other not in (machine, baselines.PORTABLE)
+        and other.startswith(CPU) == machine.startswith(CPU)
+    )
+
+
+def _lent(found: Likenesses) -> Likenesses:
+    """What was measured on another machine, with more room: it tells how alike pictures are, and not to the digit."""
+    return Likenesses(
+        {measure: _roomier(band, measure) for measure, band in found.likeness.items()},
+        {measure: _roomier(band, measure) for measure, band in found.overall.items()},
+        found.unseparated,
+    )
+
+
+def _roomier(band: Band, measure: str) -> Band:
+    """Farther from what equal pictures have; and where pictures must differ, nearer to it."""
+    floor, ceiling = band.floor, band.ceiling
+    if floor:
+        value = 1 - LENT * (1 - floor.value) if measure == SSIM else floor.value / LENT
+        floor = replace(floor, value=value, source=f"{floor.source} elsewhere, and a quarter more room")
+    if ceiling:
+        value = ceiling.value * LENT
+        ceiling = replace(ceiling, value=value, source=f"{ceiling.source} elsewhere, and a quarter more room")
+    return Band(floor, ceiling)
+
+
+def read_limits(store: Path, machine: str, subject: str) -> LimitsFile | None:
+    """The calibrated limits of a subject on a machine, or None; a damaged file is refused."""
+    recovery.settle(store)
+    folder = baselines.folder_of(store, machine, subject)
+    if not (folder / FILE).exists() and FILE not in baselines.listed_if_any(folder):
+        return None
+    data = manifest.read_sealed(folder, FILE, LARGEST)
+    file = parse_plain(data, LimitsFile, name=str(folder / FILE))
+    if (file.machine, file.subject, file.schema) != (machine, subject, SCHEMA):
+        raise Refusal(f"{folder / FILE} is damaged: it is of {file.machine}, {file.subject}, schema {file.schema}.")
+    return file
+
+
+def published(subject: Subject, strategy: str) -> Limit | None:
+    """What somebody else reported for a strategy, as a ceiling."""
+    figure = subject.published.get(strategy)
+    return None if figure is None else Limit(figure * 1e9, source="published")
+
+
+def memory_bands(case: baselines.AcceptedCase, subject: Subject) -> dict[str, Band]:
+    """Ceilings of the allocated peaks, as measured, with floors from what lay on the GPU."""
+    peaks = {phase: figures[ALLOCATED] for phase, figures in case.peaks.items() if figures.get(ALLOCATED)}
+    lowest = {phase: min(samples) for phase, samples in peaks.items()}
+    floors = memory_floors(case.inventory, subject, lowest=lowest) if case.inventory else {}
+    return {
+        phase: Band(floors.get(phase), ceiling(samples, figure=ALLOCATED, case=case))
+        for phase, samples in peaks.items()
+    }
+
+
+def memory_floors(inventory: Inventory, subject: Subject, *, lowest: Mapping[str, int]) -> dict[str, Limit]:
+    """What must at least be allocated in each phase: the weights that lay on the GPU then. Where less was seen to be
+    allocated, they were not there together: stages that load one after another, after the load phase."""
+    phases = {
+        LOAD: sum(_on_gpu(component, BEFORE) for component in inventory.components.values()),
+        ENCODE: max((_during(inventory, name) for name in subject.encoders), default=0),
+        DENOISE: _during(inventory, subject.denoiser),
+        DECODE: _during(inventory, "vae"),
+    }
+    held = {phase: size for phase, size in phases.items() if 0 < size <= lowest.get(phase, 0)}
+    held |= {WHOLE: max(held.values())} if held else {}
+    return {phase: Limit(size, source="inventory: weights on the GPU") for phase, size in held.items()}
+
+
+def ceiling(samples: tuple[int, ...], *, figure: str, case: baselines.AcceptedCase) -> Limit:
+    """Mean + 7 spreads + what the measure is grained by; with one sample the spread is not known and counts as none."""
+    mean = statistics.fmean(samples)
+    spread = statistics.stdev(samples) if len(samples) > 1 else None
+    return Limit(
+        value=mean + margin(samples, figure=figure),
+        source="measured",
+        mean=mean,
+        spread=spread,
+        n=len(samples),
+        machine=case.machine,
+        stack=case.accepted.stack,
+        date=case.accepted.at[:10],
+    )
+
+
+def margin(samples: tuple[int, ...], *, figure: str) -> float:
+    """How far a value of this figure may lie from the samples' mean."""
+    spread = statistics.stdev(samples) if len(samples) > 1 else 0.0
+    if figure != HOST:
+        return SPREADS * spread + ALLOCATOR
+    return SPREADS * max(spread, HOST_SPREAD * statistics.fmean(samples)) + HOST_GRAIN
+
+
+def _host_band(case: baselines.AcceptedCase) -> Band | None:
+    samples = case.peaks.get(WHOLE, {}).get(HOST, ())
+    if len(samples) < FEWEST_FOR_HOST:
+        return None
+    return Band(ceiling=ceiling(samples, figure=HOST, case=case))
+
+
+def _held_band(case: baselines.AcceptedCase) -> Band | None:
+    return Band(ceiling=ceiling(case.held_after, figure=ALLOCATED, case=case)) if case.held_after else None
+
+
+def _during(inventory: Inventory, name: str) -> int:
+    component = inventory.components.get(name)
+    return _on_gpu(component, DURING) if component else 0
+
+
+def _on_gpu(component: Component, moment: str) -> int:
+    places = component.placement.get(moment, {})
+    return sum(size for place, size in places.items() if place.partition(":")[0] == "cuda")

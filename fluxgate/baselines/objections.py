@@ -1,0 +1,80 @@
+"""Objections: why a rendering cannot become a baseline, each in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from fluxgate.cases import Case
+from fluxgate.files import is_name
+from fluxgate.pictures import Pixels, hash_of, read_png
+from fluxgate.refusal import Refusal
+from fluxgate.rendering import SCHEMA, Picture, Rendering
+
+
+def to_rendering(rendering: Rendering, case: Case | None) -> Iterator[str]:
+    """What speaks against one rendering by itself."""
+    name = rendering.case_id
+    if case is None:
+        yield f"{name} is not a case any more: its subject or its strategy is unknown."
+        return
+    if rendering.schema != SCHEMA:
+        yield f"{name} was written with schema {rendering.schema}, and {SCHEMA} is due: render it again."
+        return
+    if rendering.crash is not None:
+        yield f"{name} crashed ({rendering.crash.kind}: {rendering.crash.sentence})."
+        return
+    yield from _of_recipes(rendering, case)
+    yield from _of_takes(rendering)
+    yield from (
+        f"{name}: {print_.stage} of shot {print_.shot!r} hold a NaN or an infinity."
+        for print_ in rendering.fingerprints
+        if not print_.finite
+    )
+
+
+def _of_recipes(rendering: Rendering, case: Case) -> Iterator[str]:
+    due = {shot.name: shot for shot in case.shots}
+    for name in sorted(set(rendering.recipes) | set(due)):
+        if name not in rendering.recipes:
+            yield f"{rendering.case_id}: shot {name!r} was not rendered."
+        elif name not in due or due[name].recipe != rendering.recipes[name]:
+            yield f"{rendering.case_id}: shot {name!r} was rendered from another recipe than today's: render it again."
+        elif [index for shot, index in rendering.pictures_of() if shot == name] != list(range(due[name].pictures)):
+            yield f"{rendering.case_id}: shot {name!r} has not the {due[name].pictures} pictures that it asks for."
+
+
+def _of_takes(rendering: Rendering) -> Iterator[str]:
+    """Two takes of a shot must agree in every picture and at every stage."""
+    first = rendering.pictures_of(0)
+    for picture in rendering.pictures:
+        if picture.take and first[picture.shot, picture.index].sha256 != picture.sha256:
+            yield f"{rendering.case_id}: shot {picture.shot!r} came out differently when rendered again."
+            return
+    stages = {(p.shot, p.stage): p.sha256 for p in rendering.fingerprints if p.take == 0}
+    for print_ in rendering.fingerprints:
+        if print_.take and stages.get((print_.shot, print_.stage)) != print_.sha256:
+            where = f"{rendering.case_id}: {print_.stage} of shot {print_.shot!r}"
+            yield f"{where} came out differently when rendered again."
+            return
+
+
+def to_promise(rendering: Rendering, reference: Mapping[tuple[str, int], str], *, named: str) -> Iterator[str]:
+    """A strategy that reproduces another may not be accepted with other pictures than that one's."""
+    for key, picture in rendering.pictures_of().items():
+        if key in reference and reference[key] != picture.sha256:
+            yield f"{rendering.case_id}: shot {key[0]!r} is not the picture of {named}, which it promises to reproduce."
+            return
+
+
+def sound_pixels(picture: Picture, folder: Path) -> Pixels:
+    """The pixels of a picture of a run, once its name and its hash have been seen to be right."""
+    if not is_name(picture.file) or not is_name(picture.shot):
+        raise Refusal(
+            f"{folder} names a picture {picture.file[:120]!r} of {picture.shot[:120]!r}, which is no file name."
+        )
+    path = folder / picture.file
+    pixels = read_png(path)
+    if hash_of(pixels) != picture.sha256:
+        raise Refusal(f"{path} is not the picture that was rendered: its pixels have another hash.")
+    return pixels

@@ -1,0 +1,101 @@
+"""Controls: pictures that no limit may let through, made by spoiling a picture or by asking for another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from fluxgate.cases import Case
+from fluxgate.pictures import Pixels
+from fluxgate.strategies import coarse
+from fluxgate.subjects.subject import Shot
+
+Spoil = Callable[[Pixels, Pixels], Pixels]  # a legal picture and its reference -> the control
+
+OTHER_SEED, OTHER_PROMPT, SWAPPED, STEP_FEWER, OTHER_GUIDANCE = ASKED = (
+    "other seed",
+    "other prompt",
+    "prompts swapped in the batch",
+    "one step fewer",
+    "other guidance",
+)
+UNTOUCHED = "not quantized at all"
+COARSE = "quantized twice as coarsely"
+
+
+def grey(actual: Pixels, expected: Pixels) -> Pixels:
+    return np.full_like(actual, 128)
+
+
+def black(actual: Pixels, expected: Pixels) -> Pixels:
+    return np.zeros_like(actual)
+
+
+def noise(actual: Pixels, expected: Pixels) -> Pixels:
+    return np.random.default_rng(0).integers(0, 256, actual.shape, dtype=np.uint8)
+
+
+def shifted(actual: Pixels, expected: Pixels) -> Pixels:
+    """One row down; the first row stands twice."""
+    return np.concatenate([actual[:1], actual[:-1]])
+
+
+def mirrored(actual: Pixels, expected: Pixels) -> Pixels:
+    return np.ascontiguousarray(actual[:, ::-1])
+
+
+def brighter(actual: Pixels, expected: Pixels) -> Pixels:
+    return np.minimum(np.rint(actual * np.float64(1.02)), 255).astype(np.uint8)
+
+
+def red_for_blue(actual: Pixels, expected: Pixels) -> Pixels:
+    return np.ascontiguousarray(actual[..., ::-1]) if actual.ndim == 3 else actual
+
+
+def untouched(actual: Pixels, expected: Pixels) -> Pixels:
+    return expected
+
+
+SPOILS: dict[str, Spoil] = {
+    "grey": grey,
+    "black": black,
+    "noise": noise,
+    "shifted by one row": shifted,
+    "mirrored": mirrored,
+    "brighter by 2%": brighter,
+    "red and blue swapped": red_for_blue,
+    UNTOUCHED: untouched,
+}
+
+
+def asked_otherwise(shot: Shot, *, prompts: tuple[str, ...]) -> dict[str, Shot]:
+    """The calls that give something else than the shot; what the shot leaves to the pipeline is left alone."""
+    found = {
+        OTHER_SEED: replace(shot, seed=shot.seed + 1_000_003),
+        OTHER_PROMPT: replace(shot, prompts=prompts),
+    }
+    if len(set(shot.prompts)) > 1:
+        found[SWAPPED] = replace(shot, prompts=shot.prompts[::-1])
+    if shot.steps is not None and shot.steps > 1 and shot.sigmas is None:
+        found[STEP_FEWER] = replace(shot, steps=shot.steps - 1)
+    if shot.guidance is not None:
+        found[OTHER_GUIDANCE] = replace(shot, guidance=shot.guidance + 1.0)
+    return found
+
+
+def coarser(case: Case) -> Case | None:
+    """The control that keeps half as many levels where the case's strategy quantizes, or None where it does not."""
+    kinds = {
+        ("nf4", "fp4"): coarse.coarse_four_bit,
+        ("int8", "torchao-int8", "quanto-int8", "gguf-q8"): coarse.coarse_eight_bit,
+        ("fp8",): coarse.coarse_float8,
+    }
+    control = next((control for names, control in kinds.items() if case.strategy.name.startswith(names)), None)
+    if control is None:
+        return None
+    touched = [name for effect in case.strategy.promise.effects for name in getattr(effect, "of", ())]
+    large = tuple(name for name in case.subject.large if name in touched) or case.subject.large
+    named = replace(control, name=f"{control.name}-of-{'-and-'.join(large).replace('_', '-')}")
+    return replace(case, strategy=named, subject=replace(case.subject, large=large))

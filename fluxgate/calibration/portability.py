@@ -1,0 +1,121 @@
+"""Portability: what the processor's instructions and the number of threads do to a CPU's pictures."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from fluxgate.baselines.limits import LimitsFile
+from fluxgate.calibration import floors
+from fluxgate.calibration.calibrate import FOLDER, Render, Shown, origin_of
+from fluxgate.cases import Case
+from fluxgate.compare.likeness import Likeness, average, compare, worst
+from fluxgate.files import write_plain, write_whole
+from fluxgate.render.process.determinism import THREADS
+from fluxgate.runs.run import Run
+
+AS_IT_IS = "as it is"
+# What another processor, or another setting of this one, would do. torch takes no instructions that are not there.
+VARIANTS: dict[str, dict[str, str]] = {
+    AS_IT_IS: {},
+    "AVX2 only": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+    "AVX2 only, torch's own kernels": {"ATEN_CPU_CAPABILITY": "avx2"},
+    "AVX2 only, oneDNN": {"ONEDNN_MAX_CPU_ISA": "AVX2"},
+    "AVX-512 without bfloat16": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"},
+    "no AVX": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"},
+    "1 thread": {THREADS: "1"},
+    **{f"{number} threads": {THREADS: str(number)} for number in (3, 4, 8)},
+}
+STRATEGIES = ("full", "full-float32")  # the subject's own precision, and one that depends little on the machine
+
+
+@dataclass(frozen=True)
+class Row:
+    """How far one variant's pictures are from those of the same strategy as it is."""
+
+    variant: str
+    strategy: str
+    pictures: int
+    identical: int
+    worst: Likeness
+    average: Likeness
+
+
+def portability(run: Run, cases: Iterable[Case], *, render: Render, report: Callable[[str], None]) -> tuple[Row, ...]:
+    """A row for each case and variant of one subject; all variants of a case give its drift, for `accept` to take.
+
+    `render` must start each worker from nothing: what was imported before has settled which instructions it uses.
+    """
+    rows: list[Row] = []
+    drifts: dict[str, list[Likeness]] = {}
+    subject = ""
+    for case in cases:
+        subject = case.subject.name
+        shown = {name: _shown(run, case, name, render, report) for name in VARIANTS}
+        plain = shown.pop(AS_IT_IS)
+        for name, variant in shown.items():
+            found = list(_likenesses(plain, variant, case))
+            if found:
+                same = sum(likeness.identical for likeness in found)
+                rows.append(Row(name, case.strategy.name, len(found), same, worst(found), average(found)))
+                drifts.setdefault(case.strategy.name, []).extend(found)
+    if rows:
+        _keep(run, subject, rows, drifts)
+    return tuple(rows)
+
+
+def _shown(run: Run, case: Case, name: str, render: Render, report: Callable[[str], None]) -> Shown | None:
+    """The case rendered as the variant would; None where this machine cannot."""
+    report(f"{case.id}: {name}")
+    folder = run.folder / FOLDER / f"{case.id}-{list(VARIANTS).index(name)}"
+    with surroundings(VARIANTS[name]):
+        rendering = render(case, folder)
+    if rendering.crash is not None:
+        report(f"{case.id}: {name} crashed: {rendering.crash.sentence}")
+        return None
+    return Shown(rendering, folder)
+
+
+@contextlib.contextmanager
+def surroundings(changes: dict[str, str]) -> Iterator[None]:
+    """The environment with some variables set, for the workers that start meanwhile."""
+    before = dict(os.environ)
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _likenesses(plain: Shown | None, variant: Shown | None, case: Case) -> Iterator[Likeness]:
+    if plain is not None and variant is not None:
+        for shot in case.shots:
+            pairs = zip(plain.pixels(shot.name), variant.pixels(shot.name), strict=True)
+            yield from (compare(one, other) for one, other in pairs)
+
+
+def _keep(run: Run, subject: str, rows: list[Row], drifts: Mapping[str, list[Likeness]]) -> None:
+    origin, source = origin_of(run), "other instructions and threads"
+    bands = {
+        strategy: floors.drift([one.measures() for one in found], origin, source=source)
+        for strategy, found in drifts.items()
+    }
+    write_plain(run.folder / "limits" / f"{subject}.json", LimitsFile(subject, run.machine.id, {}, bands))
+    write_whole(run.folder / FOLDER / f"{subject}-portability.md", page(rows).encode())
+
+
+def page(rows: list[Row]) -> str:
+    """The rows as a Markdown table."""
+    lines = [
+        "| strategy | variant | identical | SSIM, worst | FLIP, worst | largest difference | mean difference |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| `{row.strategy}` | {row.variant} | {row.identical} of {row.pictures} | {row.worst.ssim:.6f} |"
+        f" {row.worst.flip:.4f} | {row.worst.max_difference:.0f} | {row.average.mean_difference:.4f} |"
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,22 @@
+"""`fluxgate grow`: the miniature in the shapes of the pipeline that it stands for."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from fluxgate.cli.shared import say
+from fluxgate.miniature import growth
+from fluxgate.subjects.sources import MINIATURE, cached
+
+
+def add_options(parser: ArgumentParser) -> None:
+    parser.add_argument("folder", nargs="?", type=Path, help="default: in the user's cache")
+
+
+def act(arguments: Namespace) -> int:
+    """Grow the miniature into FLUX.1-dev's shapes."""
+    folder: Path = arguments.folder or cached("grown")
+    growth.grow(folder, source=MINIATURE, progress=growth.bar())
+    say(f"The grown miniature is in {folder}")
+    return 0

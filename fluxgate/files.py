@@ -1,0 +1,70 @@
+"""Files written whole or not at all, and read with suspicion."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from fluxgate.refusal import Refusal
+
+LARGEST_JSON = 32_000_000  # bytes; the largest file we write ourselves is a hundred times smaller
+_NAME = re.compile(r"[a-z0-9][a-z0-9._+-]*", re.IGNORECASE)
+
+Plain = TypeVar("Plain")
+
+
+def is_name(text: str) -> bool:
+    """Whether a text read from a file or a command line may become one component of a path."""
+    return len(text) <= 120 and _NAME.fullmatch(text) is not None and ".." not in text
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put all of the data at the path, or leave what was there: a reader never meets half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_plain(path: Path, value: object) -> None:
+    """Write a dataclass as JSON that a person can read and a diff can show."""
+    write_whole(path, msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n")
+
+
+def read_plain(path: Path, kind: type[Plain]) -> Plain:
+    """Read a dataclass back; anything that is not one is refused in a sentence that names the file."""
+    return parse_plain(read_limited(path, LARGEST_JSON), kind, name=str(path))
+
+
+def read_limited(path: Path, most: int) -> bytes:
+    """The bytes of a regular file that is not larger than it may be."""
+    try:
+        if not path.is_file():
+            raise Refusal(f"{path} is missing or is not a file.")
+        size = path.stat().st_size
+        if size > most:
+            raise Refusal(f"{path} has {size:,} bytes; at most {most:,} are read.")
+        return path.read_bytes()
+    except OSError as error:
+        raise Refusal(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def parse_plain(data: bytes, kind: type[Plain], *, name: str) -> Plain:
+    """A dataclass out of JSON bytes, checked field by field."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise Refusal(f"{name} is damaged: {error}.") from error

@@ -1,0 +1,74 @@
+"""Evidence: all that the checks of one case may look at, gathered before any of them is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from fluxgate.baselines.baseline import Baseline
+from fluxgate.baselines.known_failures import KnownFailure
+from fluxgate.baselines.limits import CaseLimits
+from fluxgate.cases import Case
+from fluxgate.judge.verdict import CRASHED, FAILED, PASSED, UNSUPPORTED, Limit
+from fluxgate.rendering import Rendering
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A rendering and the folder that its pictures lie in."""
+
+    rendering: Rendering
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One case, what it gave, and what it is held against. Whatever is None or empty could not be had."""
+
+    case: Case
+    rendered: Rendered | None
+    reference: Rendered | None = None  # of the strategy that the promise names, in the same run
+    yardstick: Rendered | None = None  # of the strategy that it must use less memory than, in the same run
+    baseline: Baseline | None = None
+    limits: CaseLimits = field(default_factory=CaseLimits)
+    known: Mapping[str, KnownFailure] = field(default_factory=dict)  # check -> the entry in force for it
+    require_baseline: bool = False
+    no_baseline: bool = False  # nobody asks what was accepted
+    on_disk: Mapping[str, int] = field(default_factory=dict)  # component -> how many numbers its weight files hold
+    history: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # phase -> its pace in earlier runs
+    run: Path | None = None  # the run's folder, as the user would write it
+
+    @property
+    def gpu(self) -> bool:
+        return self.case.device == "cuda"
+
+    @property
+    def rendered_here(self) -> Rendered:
+        """What the case gave; checks are asked only where it gave something."""
+        if self.rendered is None:
+            raise LookupError(f"{self.case.id} was not rendered")
+        return self.rendered
+
+    @property
+    def rendering(self) -> Rendering:
+        return self.rendered_here.rendering
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one check says of a case."""
+
+    status: str
+    sentence: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    limit: Limit | None = None
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    stage: str | None = None
+
+
+passed = partial(Answer, PASSED)
+failed = partial(Answer, FAILED)
+crashed = partial(Answer, CRASHED)
+unsupported = partial(Answer, UNSUPPORTED)

@@ -1,0 +1,27 @@
+"""Ahead: looks at the first pictures of a case while its last are being rendered, so that its verdicts come at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from fluxgate.cases import Case
+from fluxgate.compare.pairs import beside, rendered_source
+from fluxgate.judge.checks.scenes import read_ahead
+from fluxgate.judge.evidence import Rendered
+from fluxgate.refusal import Refusal
+from fluxgate.rendering import Picture
+
+
+def look_ahead(case: Case, pictures: Iterable[Picture], folder: Path, *, reference: Rendered | None) -> None:
+    """Do what takes seconds, which is remembered; what is wrong with a picture is told when the case is judged."""
+    readable = {shot.name for shot in case.shots if shot.readable}
+    for picture in pictures:
+        if picture.take:  # a second take is compared by its hash
+            continue
+        with suppress(Refusal):
+            if picture.shot in readable:
+                read_ahead(case, rendered_source(folder, picture))
+            if reference is not None:
+                beside(picture, folder, reference)

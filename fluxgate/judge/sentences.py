@@ -1,0 +1,62 @@
+"""The recurring pieces of a verdict's sentence: which picture, where a limit came from, what to run next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fluxgate.amounts import amount
+from fluxgate.cases import Case
+from fluxgate.judge.verdict import Limit
+
+ACCEPT = 'fluxgate accept RUN --because "…"'
+CALIBRATE = "fluxgate calibrate"
+FEW = 1_000_000  # bytes that are better counted than rounded
+
+
+def picture_name(case: Case, shot: str, index: int) -> str:
+    """`shot 'picnic'`, with the picture's number where the shot has several."""
+    several = any(known.name == shot and known.pictures > 1 for known in case.subject.shots)
+    return f"shot '{shot}'" + (f" picture {index + 1}" if several else "")
+
+
+def origin(limit: Limit) -> str:
+    """Where a limit came from: `measured, n=40, h100-…, diffusers 0.42.1, 2025-11-20`."""
+    library = limit.stack.get("diffusers")
+    parts = [
+        limit.source,
+        f"n={limit.n}" if limit.n is not None else "",
+        limit.machine or "",
+        f"diffusers {library}" if library else "",
+        limit.date or "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def again(case: Case) -> str:
+    """The command that renders and judges this case alone."""
+    return f"pytest --subject {case.subject.name} --strategy {case.strategy.name}"
+
+
+def exactly(one: float, other: float) -> tuple[str, str]:
+    """Two numbers of bytes, to the byte where rounding would make them look the same, or where they are few."""
+    rounded = amount(one), amount(other)
+    if one == other or (rounded[0] != rounded[1] and max(one, other) >= FEW):
+        return rounded
+    return f"{one:,.0f} B", f"{other:,.0f} B"
+
+
+def listed(names: Iterable[str], most: int = 4) -> str:
+    """`a, b and c`; what is beyond the most becomes a number."""
+    names = list(names)
+    shown = [*names[:most], f"{len(names) - most} more"] if len(names) > most else names
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 picture`, `3 pictures`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def sentence_case(text: str) -> str:
+    """The text with a capital first letter, the rest as it is."""
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,59 @@
+"""Verdict: the answer to one check of one case, with its evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fluxgate.baselines.limits import Limit as Limit
+
+# The closed list of statuses. Every cell of subject × strategy × check has exactly one.
+PASSED, FAILED, CRASHED, KNOWN_FAILURE, UNSUPPORTED, NOT_SELECTED = STATUSES = (
+    "passed",
+    "failed",
+    "crashed",
+    "known failure",
+    "unsupported",
+    "not selected",
+)
+
+TWICE = "renders the same twice"
+PROMISE = "keeps its promise to its reference"
+BASELINE = "matches its baseline"
+SCENE = "shows what the prompt asks"
+CEILING = "stays under its ceiling"
+LESS = "uses less than its promise names"
+GIVES_BACK = "gives everything back"
+HOST = "host memory under its ceiling"
+EFFECT = "took effect"
+INVENTORY = "inventory unchanged"
+SPEED = "as fast as before"
+
+PICTURE_CHECKS = (TWICE, PROMISE, BASELINE, SCENE)
+MEMORY_CHECKS = (CEILING, LESS, GIVES_BACK, HOST)
+EFFECT_CHECKS = (EFFECT, INVENTORY)
+SPEED_CHECKS = (SPEED,)
+CHECKS = PICTURE_CHECKS + MEMORY_CHECKS + EFFECT_CHECKS + SPEED_CHECKS
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One check's answer: a status, one sentence, and the evidence."""
+
+    subject: str
+    strategy: str
+    check: str
+    status: str
+    sentence: str
+    numbers: dict[str, float] = field(default_factory=dict)
+    limit: Limit | None = None
+    pictures: dict[str, str] = field(default_factory=dict)  # "expected", "actual", "difference" -> path within the run
+    stage: str | None = None  # where the case first left its reference
+
+    @property
+    def case_id(self) -> str:
+        return f"{self.subject}-{self.strategy}"
+
+    @property
+    def line(self) -> str:
+        """The sentence with the case that it is about."""
+        return f"{self.case_id}: {self.sentence}"

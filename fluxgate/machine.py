@@ -1,0 +1,331 @@
+"""The machine, as it decides pixels, and the stack of gated libraries on top of it; found without importing torch."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.version import InvalidVersion, Version
+
+from fluxgate.amounts import amount
+from fluxgate.options import memory
+from fluxgate.refusal import Refusal
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The hardware and the layer under the gated libraries."""
+
+    id: str  # short, readable, a valid file name: "h100-80gb-hbm3-torch2.11.0-cu130", "cpu-avx512-torch2.13.0"
+    device: str  # "cuda" or "cpu": what pipelines run on
+    name: str  # "NVIDIA H100 80GB HBM3", or the CPU's model name
+    count: int  # GPUs, or logical cores
+    memory: int  # bytes on one GPU, or of the machine
+    capability: str  # "9.0" for a GPU; the instruction set torch uses on a CPU
+    torch: str
+    cuda: str | None
+    driver: str | None
+    python: str
+    system: str
+
+
+Stack = dict[str, str]  # package -> version; a package that is not installed is absent
+
+GATED = (
+    "diffusers",
+    "transformers",
+    "accelerate",
+    "bitsandbytes",
+    "huggingface_hub",
+    "tokenizers",
+    "safetensors",
+    "torchao",
+    "optimum-quanto",
+    "gguf",
+    "sentencepiece",
+    "numpy",
+    "pillow",
+)
+
+# The ranges that requirements/ states: the oldest release of each that is supported.
+OLDEST = {
+    "python": "3.11",
+    "torch": "2.6",
+    "diffusers": "0.33.1",
+    "transformers": "4.48",
+    "accelerate": "1.2",
+    "bitsandbytes": "0.46",
+}
+OPTIONAL = ("bitsandbytes",)  # needed by its own strategies only
+PYTHON_BEFORE = "3.14"
+LOGGER_ISSUE = "https://github.com/huggingface/diffusers/issues/13104"
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU as the driver's management library describes it."""
+
+    name: str
+    uuid: str
+    memory: int
+    capability: str
+    driver: str
+
+
+def detect() -> Machine:
+    """This machine: its first visible GPU if torch is built for one and the driver answers, else its CPU."""
+    torch, cuda = torch_build()
+    gpus = visible_gpus() if cuda else ()
+    return _gpu_machine(gpus, torch, cuda) if gpus else _cpu_machine(torch, cuda)
+
+
+def stack() -> Stack:
+    """The versions of the gated libraries that are installed."""
+    found = {package: _version(package) for package in GATED}
+    return {package: version for package, version in found.items() if version is not None}
+
+
+def memory_limit(text: str, *, of: Machine, option: str) -> int:
+    """An amount that each GPU of the machine can be held to, in bytes."""
+    value = memory(text, option=option)
+    if of.device != "cuda":
+        raise Refusal(
+            f"{option} {text} limits the memory of a GPU; none can be used here ({of.name}, torch {of.torch})."
+        )
+    if value > of.memory:
+        raise Refusal(f"{option} is {amount(value)}; the {of.name} has {amount(of.memory)}.")
+    return value
+
+
+def outside_support(found: Stack, *, torch: str | None = None, python: str | None = None) -> str | None:
+    """One sentence naming what is missing, too old or too new for the suite, or None if all of it is supported."""
+    versions = {"python": python or platform.python_version(), "torch": torch or _version("torch"), **found}
+    complaints = [complaint for name in OLDEST if (complaint := _complaint(name, versions.get(name)))]
+    complaints += [clash] if (clash := _clash(found)) else []
+    if not complaints:
+        return None
+    return f"Outside of what Fluxgate supports: {'; '.join(complaints)}. See requirements/."
+
+
+def _complaint(name: str, found: str | None) -> str | None:
+    oldest = OLDEST[name]
+    if found is None:
+        return None if name in OPTIONAL else f"{name} is not installed ({oldest} or newer is needed)"
+    try:
+        version = Version(Version(found).base_version)  # a development version counts as the release it will be
+    except InvalidVersion:
+        return f"{name} {found} is not a version that can be compared with {oldest}"
+    if version < Version(oldest):
+        return f"{name} {found} is older than {oldest}"
+    if name == "python" and version >= Version(PYTHON_BEFORE):
+        return f"python {found} is not older than {PYTHON_BEFORE}"
+    return None
+
+
+def _clash(found: Stack) -> str | None:
+    """Two releases that cannot be used beside each other: no FLUX pipeline of diffusers can be imported then."""
+    diffusers, torchao = found.get("diffusers"), found.get("torchao")
+    if torchao is None or diffusers is None or not _older(diffusers, "0.37") or _older(torchao, "0.16"):
+        return None
+    take = "take diffusers 0.37 or newer, or torchao older than 0.16"
+    return f"diffusers {diffusers} cannot be imported beside torchao {torchao}: {take} ({LOGGER_ISSUE})"
+
+
+def _older(found: str, than: str) -> bool:
+    """Whether a version is known to be older; a development version counts as the release it will be."""
+    try:
+        return Version(Version(found).base_version) < Version(than)
+    except InvalidVersion:
+        return False
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def torch_build() -> tuple[str, str | None]:
+    """The installed torch's version without its local tag, and the CUDA it was built for; torch is not imported."""
+    try:
+        spec = importlib.util.find_spec("torch")
+    except ValueError:  # a module put into sys.modules by hand
+        spec = None
+    if spec is None or spec.origin is None:
+        raise Refusal("torch is not installed; see requirements/ for the supported versions.")
+    stated = _assignments(Path(spec.origin).parent / "version.py")
+    version = stated.get("__version__") or _version("torch")
+    if version is None:
+        raise Refusal(f"The torch at {Path(spec.origin).parent} does not state its version.")
+    return version.partition("+")[0], stated.get("cuda")
+
+
+def _assignments(path: Path) -> dict[str, str]:
+    """The top-level texts that a Python file assigns, without running it."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return {}
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [target.id for target in targets if isinstance(target, ast.Name)]
+            found.update({name: node.value.value for name in names if isinstance(node.value.value, str)})
+    return found
+
+
+def _gpu_machine(gpus: tuple[Gpu, ...], torch: str, cuda: str | None) -> Machine:
+    first = gpus[0]
+    build = f"torch{torch}-cu{(cuda or '').replace('.', '')}"
+    return Machine(
+        id=f"{slug(re.sub(r'^nvidia ', '', first.name, flags=re.IGNORECASE))}-{build}",
+        device="cuda",
+        name=first.name,
+        count=len(gpus),
+        memory=first.memory,
+        capability=first.capability,
+        torch=torch,
+        cuda=cuda,
+        driver=first.driver,
+        python=platform.python_version(),
+        system=_system(),
+    )
+
+
+def _cpu_machine(torch: str, cuda: str | None) -> Machine:
+    described = _cpuinfo()
+    capability = cpu_capability(platform.machine(), described.get("flags", described.get("Features", "")), os.environ)
+    return Machine(
+        id=slug(f"cpu {cpu_model(described)} {capability} torch{torch}"),
+        device="cpu",
+        name=described.get("model name") or platform.processor() or platform.machine(),
+        count=os.cpu_count() or 1,
+        memory=_memory(),
+        capability=capability,
+        torch=torch,
+        cuda=cuda,
+        driver=None,
+        python=platform.python_version(),
+        system=_system(),
+    )
+
+
+def slug(text: str) -> str:
+    """A text as a part of a file name: lower case, words joined by hyphens."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
+
+
+def cpu_model(described: Mapping[str, str]) -> str:
+    """Vendor, family and model, as far as they are told: by them, and by caches, libraries choose kernels and blocks
+    that may round otherwise, although the instructions are the same."""
+    vendor = described.get("vendor_id", "").replace("AuthenticAMD", "amd").replace("GenuineIntel", "intel")
+    return " ".join(part for part in (vendor, described.get("cpu family"), described.get("model")) if part)
+
+
+def cpu_capability(architecture: str, flags: str, environment: Mapping[str, str]) -> str:
+    """The instruction set that torch computes with, by torch's own rules, and the one its bfloat16 products use."""
+    has = set(flags.split())
+    if architecture not in ("x86_64", "AMD64"):
+        return "sve" if "sve" in has else architecture
+    found = _aten(has, environment.get("ATEN_CPU_CAPABILITY"))
+    capped = environment.get("ONEDNN_MAX_CPU_ISA") or environment.get("DNNL_MAX_CPU_ISA")
+    if capped:
+        return f"{found} onednn-{slug(capped.replace('_', '-'))}"
+    # The matrix products of bfloat16 sum in another order, or with another rounding, on each of these.
+    if "amx_bf16" in has:
+        return f"{found} amx"
+    return f"{found} bf16" if "avx512_bf16" in has else found
+
+
+def _aten(has: set[str], asked: str | None) -> str:
+    if asked in ("default", "avx2", "avx512"):
+        return asked
+    if {"avx512f", "avx512vl", "avx512bw", "avx512dq", "fma"} <= has:
+        return "avx512"
+    return "avx2" if {"avx2", "fma"} <= has else "default"
+
+
+def _cpuinfo() -> dict[str, str]:
+    """The first processor of /proc/cpuinfo; empty where there is none."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in text.partition("\n\n")[0].splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _system() -> str:
+    return f"{platform.system()} {platform.release()} {platform.machine()}"
+
+
+def visible_gpus(environment: Mapping[str, str] = os.environ) -> tuple[Gpu, ...]:
+    """The GPUs that CUDA would see here, in its order; empty where there is no driver."""
+    asked = environment.get("CUDA_VISIBLE_DEVICES")
+    if asked is not None and not asked.strip():
+        return ()
+    gpus = _all_gpus()
+    return gpus if asked is None else _chosen(gpus, asked)
+
+
+def _chosen(gpus: tuple[Gpu, ...], asked: str) -> tuple[Gpu, ...]:
+    """What CUDA_VISIBLE_DEVICES leaves: like CUDA, all before the first entry that names nothing."""
+    chosen: list[Gpu] = []
+    for entry in (part.strip() for part in asked.split(",")):
+        if entry.isdigit() and int(entry) < len(gpus):
+            chosen.append(gpus[int(entry)])
+        elif named := [gpu for gpu in gpus if entry.startswith("GPU-") and gpu.uuid.startswith(entry)]:
+            chosen.append(named[0])
+        else:
+            break
+    return tuple(chosen)
+
+
+def _all_gpus() -> tuple[Gpu, ...]:
+    try:
+        import pynvml
+    except ImportError:
+        if Path("/dev/nvidia0").exists():
+            raise Refusal("There is a GPU, but nvidia-ml-py, which describes it, is not installed.") from None
+        return ()
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return ()
+    try:
+        return tuple(_gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
+    except pynvml.NVMLError as error:
+        raise Refusal(f"The driver does not describe its GPUs: {error}.") from error
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _gpu(nvml: Any, index: int) -> Gpu:
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
+    return Gpu(
+        name=_text(nvml.nvmlDeviceGetName(handle)),
+        uuid=_text(nvml.nvmlDeviceGetUUID(handle)),
+        memory=int(nvml.nvmlDeviceGetMemoryInfo(handle).total),
+        capability=f"{major}.{minor}",
+        driver=_text(nvml.nvmlSystemGetDriverVersion()),
+    )
+
+
+def _text(value: str | bytes) -> str:
+    """Older releases of nvidia-ml-py answer in bytes."""
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,1 @@
+"""Training of the miniature: `python -m fluxgate.miniature.training --out FOLDER --minutes N`."""

@@ -1,0 +1,85 @@
+"""How a worker ended, seen from outside: its exit code, its notes and the last lines of its log."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fluxgate.render.process.notes import Note, last_phase
+from fluxgate.rendering import Crash
+
+VMSTAT = Path("/proc/vmstat")
+LAST_LINES = 20
+LONGEST_LINE = 400
+
+
+@dataclass
+class Ending:
+    """What the parent learns of a worker's end."""
+
+    log: Path
+    timeout: float
+    kills_before: int | None  # the kernel's count of processes killed for want of memory, before the worker began
+    code: int | None = None
+    timed_out: bool = False
+    interrupted: bool = False
+    trouble: str | None = None
+
+    def crash(self, notes: Sequence[Note]) -> Crash | None:
+        """The crash that this ending is, or None if the worker did all it was asked to."""
+        phase = last_phase(notes)
+        told = next((note.crash for note in notes if note.crash), None)
+        if told is not None:
+            return replace(told, phase=phase)
+        kind, sentence = self._kind(any(note.finished for note in notes))
+        if kind is None:
+            return None
+        return Crash(kind, sentence, phase, last_lines(self.log))
+
+    def _kind(self, finished: bool) -> tuple[str | None, str]:
+        if self.interrupted:
+            return "interrupted", "the run was interrupted while the worker was at work"
+        if self.trouble is not None:
+            return "exception", self.trouble
+        if self.timed_out:
+            return "timeout", f"the worker was not done after {self.timeout:g} s and was killed"
+        if self.code is not None and self.code < 0:
+            return self._signal(-self.code)
+        if self.code == 0 and finished:
+            return None, ""
+        return "exit", f"the worker ended with exit code {self.code} before it was done"
+
+    def _signal(self, number: int) -> tuple[str, str]:
+        name = signal_name(number)
+        before, after = self.kills_before, kills_for_memory()
+        if number == signal.SIGKILL and before is not None and after is not None and after > before:
+            return "out of memory", "the system killed the worker because the machine had no memory left (SIGKILL)"
+        return "signal", f"the worker was ended by {name}"
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def kills_for_memory() -> int | None:
+    """How many processes the kernel has killed for want of memory since it started; None where it does not tell."""
+    try:
+        lines = VMSTAT.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
+
+
+def last_lines(log: Path) -> tuple[str, ...]:
+    """The end of a log that may hold anything."""
+    try:
+        data = log.read_bytes()[-LAST_LINES * LONGEST_LINE * 4 :]
+    except OSError:
+        return ()
+    lines = data.decode(errors="replace").splitlines()[-LAST_LINES:]
+    return tuple(line[:LONGEST_LINE] for line in lines)

@@ -1,0 +1,112 @@
+"""What a worker notes while it works, line by line, so that a dead worker's parent still knows what it did."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from fluxgate.rendering import Crash, Duration, Fingerprint, Inventory, Memory, Picture, Rendering
+
+FILE = "progress.jsonl"
+
+
+@dataclass(frozen=True)
+class Of:
+    """The case that the notes are of."""
+
+    subject: str
+    strategy: str
+    device: str
+    recipes: dict[str, str]  # shot -> hash of its recipe
+
+
+@dataclass(frozen=True)
+class Note:
+    """One line of the worker's progress. What is None or empty is not news."""
+
+    of: Of | None = None  # in the first note
+    phase: str | None = None  # the phase that begins, or "" between phases
+    says: str | None = None  # a line for the terminal
+    started: bool = False
+    finished: bool = False  # the last note of a worker that did all of its work
+    pictures: tuple[Picture, ...] = ()
+    fingerprints: tuple[Fingerprint, ...] = ()
+    durations: tuple[Duration, ...] = ()
+    warnings: tuple[str, ...] = ()
+    determinism: dict[str, str] | None = None
+    draws: dict[str, tuple[float, ...]] | None = None
+    inventory: Inventory | None = None
+    memory: Memory | None = None
+    crash: Crash | None = None
+
+
+class Notebook:
+    """The worker's end: appends notes to a file at once. A line that was written survives any death of the process."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+    def add(self, note: Note) -> None:
+        os.write(self._file, msgspec.json.encode(note) + b"\n")
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+class Reading:
+    """The parent's end: the notes that have come since the last look."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def new(self) -> list[Note]:
+        try:
+            with self._path.open("rb") as stream:
+                stream.seek(self._offset)
+                data = stream.read()
+        except FileNotFoundError:
+            return []
+        whole = data[: data.rfind(b"\n") + 1]  # the last line may still be on its way
+        self._offset += len(whole)
+        return [note for line in whole.splitlines() if (note := _parsed(line)) is not None]
+
+
+def _parsed(line: bytes) -> Note | None:
+    """A note, or None for a line that a dying worker has garbled."""
+    try:
+        return msgspec.json.decode(line, type=Note)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def last_phase(notes: Iterable[Note]) -> str | None:
+    """The phase that the worker was in when its notes end."""
+    phases = [note.phase for note in notes if note.phase is not None]
+    return (phases[-1] or None) if phases else None
+
+
+def compose(notes: Iterable[Note], *, wall_seconds: float, crash: Crash | None) -> Rendering:
+    """The rendering that the notes tell of."""
+    notes = tuple(notes)
+    case = next(note.of for note in notes if note.of)
+    return Rendering(
+        subject=case.subject,
+        strategy=case.strategy,
+        device=case.device,
+        recipes=case.recipes,
+        pictures=tuple(picture for note in notes for picture in note.pictures),
+        fingerprints=tuple(print_ for note in notes for print_ in note.fingerprints),
+        inventory=next((note.inventory for note in reversed(notes) if note.inventory), None),
+        memory=next((note.memory for note in reversed(notes) if note.memory), None),
+        durations=tuple(duration for note in notes for duration in note.durations),
+        warnings=tuple(dict.fromkeys(warning for note in notes for warning in note.warnings)),
+        determinism=next((note.determinism for note in notes if note.determinism), {}),
+        wall_seconds=wall_seconds,
+        crash=crash,
+        draws=next((note.draws for note in notes if note.draws), {}),
+    )

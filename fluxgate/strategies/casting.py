@@ -1,0 +1,58 @@
+"""Weights in another dtype than the subject's: all of them wider, or the denoiser's narrower than it computes in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fluxgate.strategies.effects import DENOISER, SUBJECT_DTYPE, Hooked, Placed, Setting, Stored
+from fluxgate.strategies.promise import Site, strategy
+from fluxgate.strategies.requirements import Twice
+
+# Norms and their projections are not cast, and hold four tenths of FLUX's bytes then.
+CAST = (
+    Hooked("LayerwiseCastingHook", of=DENOISER, at_least=2),
+    Stored("float8_e4m3fn", of=DENOISER, at_least=0.5),
+    Setting("storage_dtype", "float8_e4m3fn", of=DENOISER),
+    Setting("casting_compute_dtype", SUBJECT_DTYPE, of=DENOISER),
+)
+
+
+@strategy(
+    approximates="full",
+    effects=(Stored("float32"),),
+    needs=(Twice("float32 takes twice the memory"),),
+    noise="float32",  # the same with every release of torch
+    slow=True,
+)
+def full_float32(site: Site) -> Any:
+    """Everything on the device in float32: twice as large, and nearly the same to the pixel on every machine."""
+    import torch
+
+    return site.pipeline(dtype=torch.float32, noise=torch.float32).to(site.device)
+
+
+@strategy(approximates="full", less_memory_than="full", effects=CAST)
+def fp8_layerwise(site: Site) -> Any:
+    """The denoiser's layers are stored in float8 and widened for their own forward."""
+    return cast(site).to(site.device)
+
+
+@strategy(
+    reproduces="fp8-layerwise",
+    less_memory_than="fp8-layerwise",
+    effects=(*CAST, Hooked("CpuOffload"), Placed("cpu")),
+)
+def fp8_layerwise_model_offload(site: Site) -> Any:
+    """As fp8-layerwise, with whole components waiting on the CPU."""
+    pipe = cast(site)
+    pipe.enable_model_cpu_offload(device=site.device)
+    return pipe
+
+
+def cast(site: Site) -> Any:
+    import torch
+
+    pipe = site.pipeline()
+    denoiser = getattr(pipe, site.subject.denoiser)
+    denoiser.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=site.dtype)
+    return pipe

@@ -1,0 +1,61 @@
+"""The VAE decoding a picture, or a batch of pictures, in pieces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fluxgate.machine import Machine, Stack
+from fluxgate.rendering import DECODE
+from fluxgate.strategies.effects import SLICES, TILES, Counted
+from fluxgate.strategies.promise import Site, strategy
+from fluxgate.subjects.subject import Subject
+
+
+def several_pictures(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need of slicing: one picture is one slice."""
+    shots = subject.shots_for(machine.device)
+    if shots and all(shot.pictures < 2 for shot in shots):
+        return f"no shot of {subject.name} asks for several pictures at once"
+    return None
+
+
+def larger_than_a_tile(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need of tiling, where the subject says how large a tile is."""
+    if subject.vae_tile is not None and 0 < largest_edge(subject, machine.device) <= subject.vae_tile:
+        return f"no shot of {subject.name} is larger than a tile of {subject.vae_tile} pixels"
+    return None
+
+
+def largest_edge(subject: Subject, device: str) -> int:
+    """In pixels, of the pictures asked for on this device; 0 where the shots leave it to the pipeline."""
+    shots = subject.shots_for(device)
+    return max((edge for shot in shots for edge in (shot.height, shot.width) if edge is not None), default=0)
+
+
+# It approximates, because a batch of one is computed in another order: on a CPU its activations lose the channels-last
+# strides that a batch's keep after attention, and oneDNN's convolutions depend on the batch's size. Random latents
+# moved by up to 25 levels of 255 in bfloat16, and by 1 in float32.
+@strategy(approximates="full", effects=(Counted(SLICES, at_least=2),), needs=(several_pictures,))
+def vae_slicing(site: Site) -> Any:
+    """The VAE decodes the pictures of a batch one by one, which sums in another order than the batch does."""
+    pipe = site.pipeline().to(site.device)
+    pipe.vae.enable_slicing()
+    return pipe
+
+
+@strategy(
+    approximates="full",
+    less_memory_than="full",
+    less_during=(DECODE,),
+    effects=(Counted(TILES, at_least=2),),
+    needs=(larger_than_a_tile,),
+)
+def vae_tiling(site: Site) -> Any:
+    """The VAE decodes overlapping tiles and blends their seams."""
+    pipe = site.pipeline().to(site.device)
+    pipe.vae.enable_tiling()
+    tile = site.subject.vae_tile
+    if tile is not None:
+        pipe.vae.tile_sample_min_size = tile
+        pipe.vae.tile_latent_min_size = tile // pipe.vae_scale_factor
+    return pipe

@@ -1,0 +1,252 @@
+"""Effects: what the inventory shows when, and only when, a strategy did what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
+
+from fluxgate.rendering import AFTER, BEFORE, Component, Inventory
+from fluxgate.subjects.subject import Subject
+
+Names = tuple[str, ...]
+
+# Roles that `bound` replaces by the names of a subject's components. EVERY stays: it is whatever the inventory holds.
+EVERY: Names = ("<every component>",)
+LARGE: Names = ("<large components>",)
+DENOISER: Names = ("<denoiser>",)
+ENCODERS: Names = ("<encoders>",)
+LARGE_ENCODERS: Names = ("<large encoders>",)
+VAE: Names = ("vae",)
+SUBJECT_DTYPE = "<the subject's dtype>"
+
+# Counts that the renderer takes while a pipeline runs.
+ALIVE = "components alive at once"
+BLOCKS = "blocks on GPU at once"
+FILES = "files offloaded"
+SLICES = "slices decoded"
+TILES = "tiles decoded"
+TOKENS = "prompt tokens"
+PROCESSES = "processes"
+
+AnyEffect = TypeVar("AnyEffect")
+
+
+def bound(effect: AnyEffect, subject: Subject) -> AnyEffect:
+    """The effect with its roles replaced by the subject's own components and dtype."""
+    roles = {
+        LARGE: subject.large,
+        DENOISER: (subject.denoiser,),
+        ENCODERS: subject.encoders,
+        LARGE_ENCODERS: tuple(name for name in subject.large if name in subject.encoders),
+    }
+    changes: dict[str, Any] = {}
+    for entry in fields(effect):  # type: ignore[arg-type]
+        value = getattr(effect, entry.name)
+        if isinstance(value, tuple) and value in roles:
+            changes[entry.name] = roles[value]
+        elif value == SUBJECT_DTYPE:
+            changes[entry.name] = subject.dtype
+    return replace(effect, **changes) if changes else effect  # type: ignore[type-var]
+
+
+@dataclass(frozen=True)
+class Hooked:
+    """Each component carries hooks of a class: so many, or one for every linear layer, or fewer than those."""
+
+    hook: str
+    of: Names = EVERY
+    at_least: int = 1
+    each_linear: bool = False
+    fewer_than_linears: bool = False
+
+    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
+        return _first(inventory, self.of, self._missing)
+
+    def _missing(self, component: Component) -> str | None:
+        found, linears = component.hooks.get(self.hook, 0), _linears(component)
+        least = max(self.at_least, linears if self.each_linear else 0)
+        if found < least:
+            return f"carries {found} {self.hook} hooks, at least {least} are due"
+        if self.fewer_than_linears and found >= linears:
+            return f"carries {found} {self.hook} hooks, fewer than its {linears} linear layers are due"
+        return None
+
+
+@dataclass(frozen=True)
+class Unhooked:
+    """No component carries a hook."""
+
+    of: Names = EVERY
+
+    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
+        return _first(inventory, self.of, self._found)
+
+    def _found(self, component: Component) -> str | None:
+        hooks = ", ".join(f"{count} {name}" for name, count in component.hooks.items() if count)
+        return f"carries hooks where none is due: {hooks}" if hooks else None
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A share of each component's linear layers is of the quantizing class.
+
+    Of the seven in a layer of T5, or the six of an older one, the libraries leave `wo` as it is."""
+
+    layer: str
+    of: Names = LARGE
+    at_least: float = 0.8
+
+    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
+        return _first(inventory, self.of, self._missing)
+
+    def _missing(self, component: Component) -> str | None:
+        found, linears = component.module_classes.get(self.layer, 0), _linears(component)
+        if linears and found >= self.at_least * linears:
+            return None
+        return f"{found} of its {linears} linear layers are {self.layer}, at least {self.at_least:.0%} are due"
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A share of each component's bytes is quantized."""
+
+    of: Names = DENOISER
+    at_least: float = 0.75
+
+    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
+        return _first(inventory, self.of, self._missing)
+
+    def _missing(self, component: Component) -> str | None:
+        share = component.quantized_bytes / max(component.total_bytes, 1)
+        if share >= self.at_least:
+            return None
+        return f"{share:.1%} of its bytes are quantized, at least {self.at_least:.0%} are due"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A share of each component's bytes is of a dtype."""
+
+    dtype: str
+    of: Names = EVERY
+    at_least: float = 0.99
+    spared: bool = False  # beside float16, float32 counts too: transformers keeps some of T5's layers in it
+
+    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
+        return _first(inventory, self.of, self._missing)
+
+    def _missing(self, component: Component) -> str | None:
+        dtypes = (self.dtype, "float32") if self.spared and self.dtype == "float16" else (self.dtype,)
+        stored = sum(component.bytes_by_dtype.get(dtype, 0) for dtype in dtypes)
+        share = stored / max(component.total_bytes, 1)
+        if share >= self.at_least:
+            return None
+        return f"{share:.1%} of its bytes are {self.dtype}, at least {self.at_least:.0%} are due"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Each component reports a setting: the dtype that quantized layers compute in, whether groups have a stream."""
+
+    name: str
+    value: str | None  # None: it must not be set
+    of: Names = LARGE
+
+    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
+        return _first(inventory, self.of, self._wrong)
+
+    def _wrong(self, component: Component) -> str | None:
+        found = component.settings.get(self.name)
+        if found == self.value:
+            return None
+        return f"its {self.name} is {found or 'not set'}, {self.value or 'not set'} is due"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Nearly all bytes of each component are on a device before and after the call. On a CPU only "meta" shows."""
+
+    device: str  # "cuda", "cpu", or "meta" where the weights were taken out of the modules
+    of: Names = EVERY
+    moments: tuple[str, ...] = (BEFORE, AFTER)
+    at_least: float = 0.9
+
+    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
+        return _first(inventory, self.of, self._misplaced) if device == "cuda" or self.device == "meta" else None
+
+    def _misplaced(self, component: Component) -> str | None:
+        for moment in self.moments:
+            places = component.placement.get(moment, {})
+            here = sum(size for place, size in places.items() if place.partition(":")[0] == self.device)
+            share = here / max(sum(places.values()), 1)
+            if share < self.at_least:
+                return f"{share:.1%} of its bytes are on {self.device} {moment} the call, {self.at_least:.0%} are due"
+        return None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The components' bytes are spread over several GPUs before the call. Shows on GPUs only."""
+
+    at_least: int = 2
+
+    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
+        if device != "cuda":
+            return None
+        places = {place for part in inventory.components.values() for place in part.placement.get(BEFORE, {})}
+        gpus = sorted(place for place in places if place.startswith("cuda"))
+        if len(gpus) >= self.at_least:
+            return None
+        return f"the components are on {', '.join(gpus) or 'no GPU'}, at least {self.at_least} GPUs are due"
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Never are more components alive than the pipeline has encoders: each stage frees its own before the next."""
+
+    of: Names = ENCODERS
+
+    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
+        return Counted(ALIVE, at_least=1, at_most=len(self.of)).complaint(inventory, device=device)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A count taken while the pipeline ran lies within its bounds."""
+
+    what: str
+    at_least: int = 0
+    at_most: int | None = None
+    gpu_only: bool = False
+
+    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
+        if self.gpu_only and device != "cuda":
+            return None
+        found = inventory.counts.get(self.what)
+        if found is None:
+            return f"{self.what}: not counted"
+        if found < self.at_least:
+            return f"{self.what}: {found}, at least {self.at_least} are due"
+        if self.at_most is not None and found > self.at_most:
+            return f"{self.what}: {found}, at most {self.at_most} are due"
+        return None
+
+
+def _first(inventory: Inventory, names: Names, complaint_of: Callable[[Component], str | None]) -> str | None:
+    """The first complaint over the named components; a missing component is one too."""
+    chosen: Iterable[str] = inventory.components if names == EVERY else names
+    if not inventory.components:
+        return "the inventory holds no component"
+    for name in chosen:
+        component = inventory.components.get(name)
+        complaint = "is not in the inventory" if component is None else complaint_of(component)
+        if complaint:
+            return f"{name}: {complaint}"
+    return None
+
+
+def _linears(component: Component) -> int:
+    """Linear layers of any kind: plain, and those that a quantizer put in their place."""
+    kinds = ("Linear", "Linear4bit", "Linear8bitLt", "QLinear", "GGUFLinear", "NonDynamicallyQuantizableLinear")
+    return sum(component.module_classes.get(kind, 0) for kind in kinds)

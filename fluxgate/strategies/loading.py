@@ -1,0 +1,111 @@
+"""Loading a pipeline whose large components are quantized: by their own libraries, from a saved copy, or by hand."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+from fluxgate.refusal import Refusal
+from fluxgate.strategies.promise import Site, dtype_setting
+
+LIBRARIES = ("diffusers", "transformers")
+WEIGHTLESS = ("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "Extractor")
+
+
+def quantized(site: Site, settings: dict[str, Any], *, names: tuple[str, ...] = (), dtype: Any = None) -> Any:
+    """The pipeline with its large components, or some of them, quantized by bitsandbytes while they are loaded."""
+    components = {
+        name: component(site, name, config="BitsAndBytesConfig", settings=settings, dtype=dtype)
+        for name in names or site.subject.large
+    }
+    return site.pipeline(dtype=dtype, **components)
+
+
+def component(site: Site, name: str, *, config: str, settings: dict[str, Any], dtype: Any = None) -> Any:
+    """One component, quantized by the library that its class belongs to as that library's configuration says."""
+    library, kind = index_of(site.folder)[name]
+    if library not in LIBRARIES:
+        raise Refusal(
+            f"{site.folder}: component {name} belongs to {library}; only {' and '.join(LIBRARIES)} are loaded"
+        )
+    package = importlib.import_module(library)
+    return getattr(package, kind).from_pretrained(
+        site.folder,
+        subfolder=name,
+        use_safetensors=True,
+        quantization_config=getattr(package, config)(**settings),
+        **dtype_setting(package, dtype or site.dtype),
+    )
+
+
+def reloaded(site: Site, settings: dict[str, Any], *, names: tuple[str, ...] = ()) -> Any:
+    """The quantized pipeline, saved and loaded again as a user would find it."""
+    saved = site.scratch / "saved"
+    pipe = quantized(site, settings, names=names)
+    pipe.save_pretrained(saved, safe_serialization=True)
+    del pipe
+    gc.collect()
+    return site.pipeline(folder=saved)
+
+
+def exchange_linears(model: Any, site: Site) -> None:
+    """Put a Linear4bit in the place of every Linear that the libraries' own loaders would quantize."""
+    import torch
+
+    spared = tuple(model._keep_in_fp32_modules or ())
+    for path, linear in list(model.named_modules()):
+        if type(linear) is not torch.nn.Linear:
+            continue
+        parent, _, name = path.rpartition(".")
+        if name not in spared:
+            setattr(model.get_submodule(parent), name, four_bit(linear, site))
+        elif loaders_spare_in_float32():
+            linear.to(torch.float32)
+
+
+def four_bit(linear: Any, site: Site) -> Any:
+    """The layer that bitsandbytes makes of a linear one; moving its weight to the device quantizes it."""
+    import bitsandbytes
+
+    bias = linear.bias is not None
+    options = {"compress_statistics": False, "quant_type": "nf4"}
+    layer = bitsandbytes.nn.Linear4bit(
+        linear.in_features, linear.out_features, bias, compute_dtype=site.dtype, device="meta", **options
+    )
+    weight = bitsandbytes.nn.Params4bit(linear.weight.data, requires_grad=False, module=layer, **options)
+    layer.weight = weight.to(site.device)
+    layer.bias = linear.bias
+    return layer
+
+
+def loaders_spare_in_float32() -> bool:
+    """Whether this transformers keeps T5's wo in float32 beside quantized layers, as 4.x does."""
+    from transformers.quantizers.quantizer_bnb_4bit import Bnb4BitHfQuantizer
+
+    return bool(getattr(Bnb4BitHfQuantizer, "use_keep_in_fp32_modules", False))
+
+
+def index_of(folder: Path) -> dict[str, tuple[str, str]]:
+    """Library and class of every component that the pipeline's index lists."""
+    index = folder / "model_index.json"
+    try:
+        listed = json.loads(index.read_text(encoding="utf-8"))
+        entries = {name: (entry[0], entry[1]) for name, entry in listed.items() if isinstance(entry, list)}
+    except (OSError, ValueError, AttributeError, LookupError) as error:
+        raise Refusal(f"{index} is not the index of a pipeline: {error}") from error
+    return {name: kinds for name, kinds in entries.items() if all(isinstance(kind, str) for kind in kinds)}
+
+
+def weighty(folder: Path) -> tuple[str, ...]:
+    """The components that have weights: all that is listed, less schedulers, tokenizers and image processors."""
+    return tuple(name for name, (_, kind) in index_of(folder).items() if not kind.endswith(WEIGHTLESS))
+
+
+def modules_of(pipe: Any) -> dict[str, Any]:
+    """The components of a pipeline that have weights."""
+    import torch
+
+    return {name: part for name, part in pipe.components.items() if isinstance(part, torch.nn.Module)}

@@ -1,0 +1,241 @@
+"""Weights that wait on the CPU, or on disk, and visit the GPU when they are needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fluxgate.rendering import AFTER, BEFORE, DURING
+from fluxgate.strategies.effects import (
+    BLOCKS,
+    DENOISER,
+    FILES,
+    SUBJECT_DTYPE,
+    Counted,
+    Hooked,
+    Placed,
+    Setting,
+    Spread,
+    Stored,
+    Unhooked,
+)
+from fluxgate.strategies.loading import modules_of
+from fluxgate.strategies.promise import Effect, Site, strategy
+from fluxgate.strategies.requirements import Gpu, Release
+
+GROUPS_ON_CPU = Release("diffusers", "0.41.0", to="offload groups of layers where there is no GPU", on="cpu")
+GROUPS_ON_DISK = Release("diffusers", "0.34.0", to="offload groups of layers to disk")
+STREAMS = Gpu("streams copy weights to one while it computes")
+IN_BLOCKS = {"offload_type": "block_level", "num_blocks_per_group": 1}
+IN_LEAVES = {"offload_type": "leaf_level"}
+
+
+GROUP_SETTINGS = ("stream", "record_stream", "low_cpu_mem_usage", "offload_to_disk_path")
+
+
+def grouped(*, leaves: bool = False, on_cpu: float = 0.9, **settings: bool) -> tuple[Effect, ...]:
+    """What group offloading shows: hooks of its own, as many as the groups are small, and weights on the CPU."""
+    streamed = settings.get("stream", False)
+    told = {name: "on" if settings.get(name) else None for name in GROUP_SETTINGS}
+    return (
+        Hooked("GroupOffloadingHook"),
+        Hooked("GroupOffloadingHook", of=DENOISER, at_least=2, each_linear=leaves, fewer_than_linears=not leaves),
+        Placed("cpu", at_least=on_cpu),
+        Counted(BLOCKS, at_most=2 if streamed else 1, gpu_only=True),
+        *(Setting(f"group_{name}", value, of=DENOISER) for name, value in told.items()),
+    )
+
+
+@strategy(effects=(Unhooked(), Stored(SUBJECT_DTYPE, spared=True), Placed("cuda", moments=(BEFORE, DURING, AFTER))))
+def full(site: Site) -> Any:
+    """Everything on the device in the subject's own dtype: the reference of all."""
+    return site.pipeline().to(site.device)
+
+
+@strategy(
+    reproduces="full",
+    less_memory_than="full",
+    effects=(Hooked("AlignDevicesHook", each_linear=True), Placed("meta"), Counted(BLOCKS, at_most=1, gpu_only=True)),
+    slow=True,
+)
+def sequential_offload(site: Site) -> Any:
+    """Every layer waits on the CPU and visits the GPU for its own forward."""
+    return offload_layers(site.pipeline(), site)
+
+
+def offload_layers(pipe: Any, site: Site) -> Any:
+    """Sequential offloading by the pipeline's own call, or on a CPU by what that call does to each component.
+
+    The call itself asks for a device "cpu:0", which accelerate does not serve."""
+    import accelerate
+    import torch
+
+    if site.device == "cuda":
+        pipe.enable_sequential_cpu_offload(device=site.device)
+    else:
+        for part in modules_of(pipe).values():
+            accelerate.cpu_offload(part, torch.device(site.device), offload_buffers=len(part._parameters) > 0)
+    return pipe
+
+
+@strategy(
+    reproduces="full",
+    less_memory_than="full",
+    effects=(Hooked("CpuOffload"), Placed("cpu"), Placed("cuda", of=DENOISER, moments=(DURING,))),
+)
+def model_offload(site: Site) -> Any:
+    """Whole components wait on the CPU and visit the GPU in turn."""
+    pipe = site.pipeline()
+    pipe.enable_model_cpu_offload(device=site.device)
+    return pipe
+
+
+@strategy(reproduces="full", less_memory_than="full", effects=grouped(), needs=(GROUPS_ON_CPU,), slow=True)
+def group_offload_block(site: Site) -> Any:
+    """Blocks of layers wait on the CPU and visit the GPU one after another."""
+    return offload_groups(site.pipeline(), site, **IN_BLOCKS)
+
+
+@strategy(reproduces="full", less_memory_than="full", effects=grouped(stream=True), needs=(STREAMS,))
+def group_offload_block_stream(site: Site) -> Any:
+    """The next block is copied on a stream of its own while one computes."""
+    return offload_groups(site.pipeline(), site, **IN_BLOCKS, use_stream=True)
+
+
+@strategy(reproduces="full", less_memory_than="full", effects=grouped(leaves=True), needs=(GROUPS_ON_CPU,), slow=True)
+def group_offload_leaf(site: Site) -> Any:
+    """Single layers wait on the CPU and visit the GPU one after another."""
+    return offload_groups(site.pipeline(), site, **IN_LEAVES)
+
+
+@strategy(reproduces="full", less_memory_than="full", effects=grouped(leaves=True, stream=True), needs=(STREAMS,))
+def group_offload_leaf_stream(site: Site) -> Any:
+    """The next layer is copied on a stream of its own while one computes."""
+    return offload_groups(site.pipeline(), site, **IN_LEAVES, use_stream=True)
+
+
+@strategy(
+    reproduces="full",
+    less_memory_than="full",
+    effects=grouped(leaves=True, stream=True, record_stream=True),
+    needs=(STREAMS,),
+)
+def group_offload_leaf_record_stream(site: Site) -> Any:
+    """The allocator, not the CPU, keeps a layer's memory until the GPU is done with it."""
+    return offload_groups(site.pipeline(), site, **IN_LEAVES, use_stream=True, record_stream=True)
+
+
+@strategy(
+    reproduces="full",
+    less_memory_than="full",
+    effects=grouped(leaves=True, stream=True, low_cpu_mem_usage=True),
+    needs=(STREAMS,),
+    slow=True,
+)
+def group_offload_leaf_low_cpu_mem(site: Site) -> Any:
+    """A layer's memory is pinned as it is copied, not all of it beforehand."""
+    return offload_groups(site.pipeline(), site, **IN_LEAVES, use_stream=True, low_cpu_mem_usage=True)
+
+
+@strategy(
+    reproduces="full",
+    less_memory_than="full",
+    effects=(Hooked("GroupOffloadingHook"), Placed("cpu"), Counted(BLOCKS, at_most=2, gpu_only=True)),
+    needs=(GROUPS_ON_CPU,),
+    slow=True,
+)
+def group_offload_by_component(site: Site) -> Any:
+    """Each component is offloaded by a call of its own: the denoiser in blocks of two, the others by layers."""
+    pipe = site.pipeline()
+    for name, component in modules_of(pipe).items():
+        blocks = {"offload_type": "block_level", "num_blocks_per_group": 2}
+        offload_component(component, site, **(blocks if name == site.subject.denoiser else IN_LEAVES))
+    return pipe
+
+
+@strategy(
+    reproduces="full",
+    less_memory_than="full",
+    spares_host=True,
+    effects=(*grouped(offload_to_disk_path=True), Counted(FILES, at_least=5)),
+    needs=(GROUPS_ON_CPU, GROUPS_ON_DISK),
+    slow=True,
+)
+def group_offload_disk(site: Site) -> Any:
+    """Blocks of layers wait in files and visit the GPU one after another."""
+    return offload_groups(site.pipeline(), site, **IN_BLOCKS, offload_to_disk_path=str(site.scratch))
+
+
+@strategy(
+    reproduces="full",
+    less_memory_than="full",
+    spares_host=True,
+    effects=(*grouped(leaves=True, offload_to_disk_path=True), Counted(FILES, at_least=50)),
+    needs=(GROUPS_ON_CPU, GROUPS_ON_DISK),
+    slow=True,
+)
+def group_offload_leaf_disk(site: Site) -> Any:
+    """Single layers wait in files and visit the GPU one after another; the encoders' wait in blocks."""
+    return offload_to_files(site.pipeline(), site)
+
+
+@strategy(
+    reproduces="full",
+    less_memory_than="full",
+    spares_host=True,
+    effects=(*grouped(leaves=True, stream=True, offload_to_disk_path=True), Counted(FILES, at_least=50)),
+    needs=(STREAMS, GROUPS_ON_DISK),
+    slow=True,
+)
+def group_offload_leaf_disk_stream(site: Site) -> Any:
+    """As group-offload-leaf-disk, with the next layer read on a stream of its own while one computes."""
+    return offload_to_files(site.pipeline(), site, use_stream=True)
+
+
+def offload_to_files(pipe: Any, site: Site, **settings: Any) -> Any:
+    """A folder for each component, because layers of two may share a name.
+
+    Each leaf gets a file, and a weight that two leaves share is lost when the second one is written: T5's embedding."""
+    for name, part in modules_of(pipe).items():
+        groups = IN_BLOCKS if name in site.subject.encoders else IN_LEAVES
+        offload_component(part, site, **groups, **settings, offload_to_disk_path=str(site.scratch / name))
+    return pipe
+
+
+@strategy(
+    reproduces="full",
+    effects=(Spread(at_least=2),),
+    needs=(Gpu("components are spread over several", count=2),),
+    gpus=2,
+)
+def device_map_balanced(site: Site) -> Any:
+    """Components are spread over all GPUs."""
+    return site.pipeline(device_map="balanced")
+
+
+def offload_groups(pipe: Any, site: Site, **settings: Any) -> Any:
+    """Group offloading of all components: by the pipeline's own call where there is one (0.36), else one by one."""
+    if hasattr(pipe, "enable_group_offload"):
+        pipe.enable_group_offload(**devices(site), **settings)
+    else:
+        for component in modules_of(pipe).values():
+            offload_component(component, site, **settings)
+    return pipe
+
+
+def offload_component(component: Any, site: Site, **settings: Any) -> None:
+    """Group offloading of one component, by its own method or, for those of transformers, by the function."""
+    from diffusers.hooks import apply_group_offloading
+
+    # A VAE is not called but asked to decode; releases before 0.36 notice that by its leaves only.
+    if hasattr(component, "decode") and not hasattr(component, "_group_offload_block_modules"):
+        settings = {**settings, **IN_LEAVES}
+    if hasattr(component, "enable_group_offload"):
+        component.enable_group_offload(**devices(site), **settings)
+    else:
+        apply_group_offloading(component, **devices(site), **settings)
+
+
+def devices(site: Site) -> dict[str, Any]:
+    import torch
+
+    return {"onload_device": torch.device(site.device), "offload_device": torch.device("cpu")}

@@ -1,0 +1,114 @@
+"""Quantization of the denoiser by packages that need not be installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from fluxgate.rendering import DECODE, ENCODE, LOAD
+from fluxgate.strategies.effects import DENOISER, Layers, Quantized, Stored
+from fluxgate.strategies.loading import component, index_of
+from fluxgate.strategies.promise import Effect, Site, dtype_setting, strategy
+from fluxgate.strategies.requirements import Release
+
+AT_ONCE = 16  # tensors in float32 at a time: all of a large denoiser would not fit into memory
+LESS = (LOAD, ENCODE, DECODE)  # products with widened weights need room that a small denoiser's weights may not make
+MOSTLY: tuple[Effect, ...] = (Quantized(of=DENOISER, at_least=0.75),)
+
+
+@strategy(
+    approximates="full",
+    less_memory_than="full",
+    less_during=LESS,
+    effects=(*MOSTLY, Stored("int8", of=DENOISER, at_least=0.75)),
+    needs=(
+        Release("torchao", "0.15.0", to="quantize with it"),
+        Release("diffusers", "0.36.0", to="take torchao's configurations"),
+    ),
+)
+def torchao_int8wo(site: Site) -> Any:
+    """The denoiser's weights in eight bits by torchao; activations stay as they are."""
+    from torchao.quantization import Int8WeightOnlyConfig
+
+    settings = {"quant_type": Int8WeightOnlyConfig()}
+    return with_denoiser(site, component(site, site.subject.denoiser, config="TorchAoConfig", settings=settings))
+
+
+@strategy(
+    approximates="full",
+    less_memory_than="full",
+    less_during=LESS,
+    effects=(*MOSTLY, Layers("QLinear", of=DENOISER)),
+    needs=(Release("optimum-quanto", "0.2.6", to="quantize with it"),),
+)
+def quanto_int8(site: Site) -> Any:
+    """The denoiser's weights in eight bits by optimum-quanto."""
+    settings = {"weights_dtype": "int8"}
+    return with_denoiser(site, component(site, site.subject.denoiser, config="QuantoConfig", settings=settings))
+
+
+@strategy(
+    approximates="full",
+    less_memory_than="full",
+    less_during=LESS,
+    effects=(*MOSTLY, Layers("GGUFLinear", of=DENOISER)),
+    needs=(
+        Release("gguf", "0.13.0", to="write and read GGUF files"),
+        Release("diffusers", "0.35.0", to="load a GGUF file with diffusers' own names"),
+    ),
+)
+def gguf_q8(site: Site) -> Any:
+    """The denoiser from a GGUF file, written from the subject's own weights with matrices in blocks of eight bits."""
+    import diffusers
+
+    name = site.subject.denoiser
+    file = site.scratch / "denoiser.gguf"
+    write_gguf(site.folder / name, file)
+    denoiser = getattr(diffusers, index_of(site.folder)[name][1]).from_single_file(
+        str(file),
+        config=str(site.folder),
+        subfolder=name,
+        quantization_config=diffusers.GGUFQuantizationConfig(compute_dtype=site.dtype),
+        **dtype_setting(diffusers, site.dtype),
+    )
+    return with_denoiser(site, denoiser)
+
+
+def with_denoiser(site: Site, denoiser: Any) -> Any:
+    return site.pipeline(**{site.subject.denoiser: denoiser}).to(site.device)
+
+
+def write_gguf(weights: Path, file: Path) -> None:
+    """Every tensor of a component's safetensors files: matrices in Q8_0, the rest in float32."""
+    import gguf
+
+    writer = gguf.GGUFWriter(file, "flux", use_temp_file=True)  # a large denoiser need not fit into memory twice
+    with ThreadPoolExecutor() as pool:
+        for tensors in few_at_once(weights):
+            for name, (values, kind) in zip(tensors, pool.map(in_blocks, tensors.values()), strict=True):
+                writer.add_tensor(name, values, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def few_at_once(weights: Path) -> Iterator[dict[str, Any]]:
+    """All tensors of a component's safetensors files, some of them at a time."""
+    from safetensors import safe_open
+
+    for part in sorted(weights.glob("*.safetensors")):
+        with safe_open(part, framework="pt") as tensors:
+            names = list(tensors.keys())
+            for start in range(0, len(names), AT_ONCE):
+                yield {name: tensors.get_tensor(name) for name in names[start : start + AT_ONCE]}
+
+
+def in_blocks(tensor: Any) -> tuple[Any, Any]:
+    """The tensor's values as a GGUF file has them, and their type there if it is not float32."""
+    import gguf
+
+    values, eight = tensor.float().numpy(), gguf.GGMLQuantizationType.Q8_0
+    return (gguf.quants.quantize(values, eight), eight) if values.ndim == 2 else (values, None)

@@ -1,0 +1,171 @@
+"""Strategy, promise and the effects that prove a strategy did something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from fluxgate.machine import Machine, Stack
+from fluxgate.rendering import PHASES, Inventory
+from fluxgate.strategies.requirements import Need, Requirements, release
+from fluxgate.subjects.subject import Subject
+
+
+class Effect(Protocol):
+    """Something that can be seen in the inventory when, and only when, the strategy worked."""
+
+    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
+        """None if the effect is there (or cannot show on this device), else one sentence saying what is missing."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Bytes that a library keeps on the GPU for itself, however often the pipeline is freed, and why."""
+
+    size: int
+    because: str
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a strategy must do. The reference of all promises nothing but to be rendered."""
+
+    reproduces: str | None = None  # to the pixel
+    approximates: str | None = None  # above a measured floor
+    less_memory_than: str | None = None  # peak of allocated bytes on a GPU
+    less_during: tuple[str, ...] = PHASES  # the phases that the memory promise is about
+    spares_host: bool = False  # on a CPU, it holds less of the weights once loaded than the strategy with more memory
+    effects: tuple[Effect, ...] = ()
+    keeps: Kept | None = None  # what may stay on the GPU beside what stays of the reference
+
+    @property
+    def reference(self) -> str | None:
+        return self.reproduces or self.approximates
+
+    @property
+    def compared_with(self) -> tuple[str, ...]:
+        """The strategies whose renderings it takes to see whether the promise was kept."""
+        return tuple(name for name in (self.reference, self.less_memory_than) if name)
+
+
+class Elsewhere(Protocol):
+    """Does parts of a strategy's work in processes of their own, watched and measured there as if it were here."""
+
+    def start(self) -> None:
+        """Get ready, so that no part waits for imports."""
+
+    def run(self, phase: str, part: Callable[..., None], /, **given: Any) -> None:
+        """Call a function, which its module has by its name, with a site and with plain data as keyword arguments;
+        a process that dies is an error that names the phase."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a strategy builds: the subject's files, the device, a folder to write in, and the probe that watches."""
+
+    subject: Subject
+    folder: Path  # the pipeline on disk, safetensors only
+    device: str  # "cuda" or "cpu"
+    scratch: Path
+    watch: Callable[[Any], None]  # a staged strategy hands each of its pipelines to the probe as soon as it is built
+    elsewhere: Elsewhere | None = None
+
+    @property
+    def dtype(self) -> Any:
+        import torch
+
+        return getattr(torch, self.subject.dtype)
+
+    @property
+    def pipeline_class(self) -> Any:
+        import diffusers
+
+        return getattr(diffusers, self.subject.pipeline)
+
+    def pipeline(self, *, folder: Path | None = None, dtype: Any = None, noise: Any = None, **components: Any) -> Any:
+        """The subject's pipeline, with some components or settings replaced, still on the CPU; whatever its dtype, it
+        starts from the noise that the subject's dtype draws, if not from another's."""
+        import diffusers
+
+        settings = {**dtype_setting(diffusers, dtype or self.dtype), "use_safetensors": True, **components}
+        pipe = self.pipeline_class.from_pretrained(folder or self.folder, **settings)
+        if (noise or self.dtype) != (dtype or self.dtype):
+            start_from(pipe, noise or self.dtype)
+        return pipe
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """One way to fit a subject into memory. `load` gives what is called like the pipeline itself."""
+
+    name: str
+    family: str
+    about: str
+    load: Callable[[Site], Any]
+    promise: Promise
+    unsupported: Callable[
+        [Subject, Machine, Stack], str | None
+    ]  # the reason why it cannot run here, found before rendering
+    slow: bool = False  # leaves the long shots out
+    noise: str | None = None  # the dtype that its noise is drawn in, if not the subject's
+    gpus: int = 1  # how many it must see
+
+
+def strategy(
+    *,
+    reproduces: str | None = None,
+    approximates: str | None = None,
+    less_memory_than: str | None = None,
+    less_during: tuple[str, ...] = PHASES,
+    spares_host: bool = False,
+    effects: tuple[Effect, ...] = (),
+    keeps: Kept | None = None,
+    needs: tuple[Need, ...] = (),
+    slow: bool = False,
+    noise: str | None = None,
+    gpus: int = 1,
+) -> Callable[[Callable[[Site], Any]], Strategy]:
+    """Make a strategy of the function that loads it: its name, its docstring and its file say the rest."""
+    promise = Promise(reproduces, approximates, less_memory_than, less_during, spares_host, effects, keeps)
+
+    def made_of(load: Callable[[Site], Any]) -> Strategy:
+        name, family = load.__name__.replace("_", "-"), load.__module__.rpartition(".")[2]
+        # The module's name now holds the Strategy; a worker finds the function in it by this one.
+        load.__qualname__ += ".load"
+        return Strategy(name, family, _first_line(load), load, promise, Requirements(needs), slow, noise, gpus)
+
+    return made_of
+
+
+def start_from(pipe: Any, dtype: Any) -> None:
+    """Let a pipeline draw its noise in another dtype than its own: some releases of torch give each dtype other numbers
+    for the same seed, and the picture would be another one."""
+    import torch
+
+    prepare = pipe.prepare_latents
+
+    def exchanged(value: Any) -> Any:
+        return dtype if isinstance(value, torch.dtype) else value
+
+    def prepared(*given: Any, **named: Any) -> Any:
+        asked = next((value for value in (*given, *named.values()) if isinstance(value, torch.dtype)), None)
+
+        def back(part: Any) -> Any:
+            return part.to(asked) if isinstance(part, torch.Tensor) else part
+
+        found = prepare(*map(exchanged, given), **{name: exchanged(value) for name, value in named.items()})
+        return tuple(map(back, found)) if isinstance(found, tuple) else back(found)
+
+    pipe.prepare_latents = prepared
+
+
+def dtype_setting(library: Any, dtype: Any) -> dict[str, Any]:
+    """The dtype to load in, under the name that this release of diffusers or transformers has for it."""
+    renamed = {"diffusers": "0.40.0", "transformers": "4.56.0"}[library.__name__]
+    return {"dtype" if release(library.__version__) >= release(renamed) else "torch_dtype": dtype}
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    return (function.__doc__ or "").strip().partition("\n")[0]

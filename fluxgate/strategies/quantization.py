@@ -1,0 +1,300 @@
+"""Weights of the large components stored in four or eight bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fluxgate.rendering import DECODE, DENOISE, ENCODE, LOAD
+from fluxgate.strategies.effects import (
+    DENOISER,
+    LARGE,
+    LARGE_ENCODERS,
+    SUBJECT_DTYPE,
+    VAE,
+    Hooked,
+    Layers,
+    Names,
+    Placed,
+    Quantized,
+    Setting,
+    Stored,
+)
+from fluxgate.strategies.loading import exchange_linears, quantized, reloaded
+from fluxgate.strategies.offloading import IN_LEAVES, STREAMS, grouped, offload_groups, offload_layers
+from fluxgate.strategies.promise import Effect, Kept, Site, strategy
+from fluxgate.strategies.requirements import Gpu, Release
+
+BITSANDBYTES = Release("bitsandbytes", "0.46.0", to="quantize")
+LOADER = Gpu("diffusers' loader for bitsandbytes refuses a CPU")
+T5_ON_CPU = Release("transformers", "4.56.0", to="quantize where there is no GPU", on="cpu")
+MAPPED = Release("diffusers", "0.34.0", to="quantize a whole pipeline by one configuration")
+INT8_MOVES = (
+    Release("diffusers", "0.40.0", to="offload 8-bit components"),
+    Release("transformers", "4.58.0", to="offload 8-bit components"),
+    Release("bitsandbytes", "0.48.0", to="offload 8-bit components"),
+)
+INT8_LAYERS_MOVE = (
+    Release("accelerate", "1.13.0", to="offload 8-bit layers"),
+    Release("bitsandbytes", "0.48.0", to="offload 8-bit layers"),
+)
+AT_WORK = (ENCODE, DENOISE, DECODE)  # while loading, an offloaded pipeline was on the GPU like its sibling
+# Eight-bit products need room of their own, which a small denoiser's weights do not make up for.
+INT8_LESS = (LOAD, ENCODE, DECODE)
+
+
+INT8_SETTINGS = {"load_in_8bit": True}
+
+
+def nf4_settings(site: Site, **changes: Any) -> dict[str, Any]:
+    return {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": site.dtype, **changes}
+
+
+def four_bits(
+    kind: str = "nf4", *, of: Names = LARGE, double: bool = False, compute: str = SUBJECT_DTYPE
+) -> tuple[Effect, ...]:
+    """What 4-bit quantization shows."""
+    return (
+        *narrow("Linear4bit", of),
+        Setting("quant_type", kind, of=of),
+        Setting("double_quant", str(double), of=of),
+        Setting("compute_dtype", compute, of=of),
+    )
+
+
+def narrow(layer: str, of: Names = LARGE) -> tuple[Effect, ...]:
+    """Most layers exchanged and most bytes quantized; T5 keeps one linear layer in seven, half of its bytes then."""
+    denoiser = (Quantized(of=DENOISER, at_least=0.75),) if of == LARGE else ()
+    return (Layers(layer, of=of), *denoiser, Quantized(of=LARGE_ENCODERS, at_least=0.25))
+
+
+EIGHT_BITS = narrow("Linear8bitLt")
+OFFLOADED = (Hooked("CpuOffload"), Placed("cpu"))
+# With a stream, groups move parameters and buffers. A 4-bit weight's scales are neither, and stay on the GPU where
+# they were made: 4 bytes beside each 32 of codes, a ninth of what is quantized, and a codebook of 64 bytes a layer.
+ALL_BUT_SCALES = 0.88  # the miniature's denoiser 88.95%, FLUX.1-dev's 88.90%, T5-XXL 95.05%; nothing offloaded: none
+# bitsandbytes keeps the codebook of double quantization for the next weights: functional.name2qmap, made once.
+CODEBOOK = Kept(256 * 4, "bitsandbytes keeps the codebook of double quantization for as long as the process lives")
+
+
+# --- bitsandbytes through the libraries' own loaders
+
+
+@strategy(approximates="full", less_memory_than="full", effects=four_bits(), needs=(BITSANDBYTES, LOADER))
+def nf4(site: Site) -> Any:
+    """The large components in NF4, each loaded by its own library."""
+    return quantized(site, nf4_settings(site)).to(site.device)
+
+
+@strategy(reproduces="nf4", less_memory_than="full", effects=four_bits(), needs=(BITSANDBYTES, LOADER, MAPPED))
+def nf4_pipeline(site: Site) -> Any:
+    """As nf4, by one configuration given to the pipeline."""
+    from diffusers.quantizers import PipelineQuantizationConfig
+
+    large = list(site.subject.large)
+    config = PipelineQuantizationConfig(
+        quant_backend="bitsandbytes_4bit", quant_kwargs=nf4_settings(site), components_to_quantize=large
+    )
+    return site.pipeline(quantization_config=config).to(site.device)
+
+
+@strategy(reproduces="nf4", less_memory_than="full", effects=four_bits(), needs=(BITSANDBYTES,))
+def nf4_linear(site: Site) -> Any:
+    """Linear layers exchanged by hand for bitsandbytes' own, which runs on a CPU too."""
+    pipe = site.pipeline()
+    for name in site.subject.large:
+        exchange_linears(getattr(pipe, name), site)
+    return pipe.to(site.device)
+
+
+@strategy(reproduces="nf4", less_memory_than="full", effects=four_bits(), needs=(BITSANDBYTES, LOADER))
+def nf4_reloaded(site: Site) -> Any:
+    """The large components in NF4, saved and loaded again."""
+    return reloaded(site, nf4_settings(site)).to(site.device)
+
+
+@strategy(
+    reproduces="nf4",
+    less_memory_than="nf4",
+    less_during=AT_WORK,
+    effects=(*four_bits(), *OFFLOADED),
+    needs=(BITSANDBYTES, LOADER),
+)
+def nf4_model_offload(site: Site) -> Any:
+    """As nf4, with whole components waiting on the CPU."""
+    pipe = quantized(site, nf4_settings(site))
+    pipe.enable_model_cpu_offload(device=site.device)
+    return pipe
+
+
+@strategy(
+    reproduces="nf4",
+    less_memory_than="nf4",
+    less_during=AT_WORK,
+    effects=(*four_bits(), *grouped(leaves=True, on_cpu=ALL_BUT_SCALES, stream=True)),
+    needs=(BITSANDBYTES, LOADER, STREAMS),
+)
+def nf4_group_offload_stream(site: Site) -> Any:
+    """As nf4, with single layers waiting on the CPU and copied on a stream of their own."""
+    return offload_groups(quantized(site, nf4_settings(site)), site, **IN_LEAVES, use_stream=True)
+
+
+@strategy(
+    reproduces="nf4",
+    less_memory_than="nf4",
+    less_during=AT_WORK,
+    effects=(*four_bits(), *grouped(leaves=True)),
+    needs=(BITSANDBYTES, LOADER),
+    slow=True,
+)
+def nf4_group_offload(site: Site) -> Any:
+    """As nf4, with single layers waiting on the CPU."""
+    return offload_groups(quantized(site, nf4_settings(site)), site, **IN_LEAVES)
+
+
+@strategy(
+    reproduces="nf4",
+    less_memory_than="nf4",
+    less_during=AT_WORK,
+    effects=(*four_bits(), Hooked("AlignDevicesHook", each_linear=True)),
+    needs=(BITSANDBYTES, LOADER),
+    slow=True,
+)
+def nf4_sequential_offload(site: Site) -> Any:
+    """As nf4, with every layer waiting on the CPU for its own forward."""
+    return offload_layers(quantized(site, nf4_settings(site)), site)
+
+
+@strategy(
+    approximates="full",
+    less_memory_than="nf4",
+    less_during=AT_WORK,
+    keeps=CODEBOOK,
+    effects=four_bits(double=True),
+    needs=(BITSANDBYTES, LOADER),
+)
+def nf4_double_quant(site: Site) -> Any:
+    """As nf4, with the scales of its blocks quantized too."""
+    return quantized(site, nf4_settings(site, bnb_4bit_use_double_quant=True)).to(site.device)
+
+
+@strategy(
+    approximates="full",
+    less_memory_than="full",
+    effects=(*four_bits(compute="float16"), Stored("float16", of=VAE)),
+    needs=(BITSANDBYTES, LOADER),
+)
+def nf4_as_published(site: Site) -> Any:
+    """NF4 computing in float16, with everything else in float16: the lines of the published guide."""
+    import torch
+
+    settings = nf4_settings(site, bnb_4bit_compute_dtype=torch.float16)
+    return quantized(site, settings, dtype=torch.float16).to(site.device)
+
+
+@strategy(approximates="full", less_memory_than="full", effects=four_bits("fp4"), needs=(BITSANDBYTES, LOADER))
+def fp4(site: Site) -> Any:
+    """The large components in four bits of floating point."""
+    return quantized(site, nf4_settings(site, bnb_4bit_quant_type="fp4")).to(site.device)
+
+
+@strategy(
+    approximates="full",
+    less_memory_than="full",
+    less_during=INT8_LESS,
+    effects=EIGHT_BITS,
+    needs=(BITSANDBYTES, LOADER),
+)
+def int8(site: Site) -> Any:
+    """The large components in eight bits, outliers in float16."""
+    return quantized(site, INT8_SETTINGS).to(site.device)
+
+
+@strategy(
+    reproduces="int8",
+    less_memory_than="int8",
+    less_during=AT_WORK,
+    effects=(*EIGHT_BITS, *OFFLOADED),
+    needs=(BITSANDBYTES, LOADER, *INT8_MOVES),
+)
+def int8_model_offload(site: Site) -> Any:
+    """As int8, with whole components waiting on the CPU."""
+    pipe = quantized(site, INT8_SETTINGS)
+    pipe.enable_model_cpu_offload(device=site.device)
+    return pipe
+
+
+@strategy(
+    reproduces="int8", less_memory_than="full", less_during=INT8_LESS, effects=EIGHT_BITS, needs=(BITSANDBYTES, LOADER)
+)
+def int8_reloaded(site: Site) -> Any:
+    """The large components in eight bits, saved and loaded again."""
+    return reloaded(site, INT8_SETTINGS).to(site.device)
+
+
+# --- only T5, by transformers' loader, which serves a CPU too
+
+
+@strategy(
+    approximates="full",
+    less_memory_than="full",
+    less_during=AT_WORK,
+    effects=four_bits(of=LARGE_ENCODERS),
+    needs=(BITSANDBYTES, T5_ON_CPU),
+)
+def nf4_t5(site: Site) -> Any:
+    """Only T5 in NF4, by transformers' loader, which serves a CPU too."""
+    return quantized(site, nf4_settings(site), names=large_encoders(site)).to(site.device)
+
+
+@strategy(
+    reproduces="nf4-t5",
+    less_memory_than="nf4-t5",
+    less_during=AT_WORK,
+    effects=(*four_bits(of=LARGE_ENCODERS), Hooked("AlignDevicesHook", each_linear=True)),
+    needs=(BITSANDBYTES, T5_ON_CPU),
+    slow=True,
+)
+def nf4_t5_sequential_offload(site: Site) -> Any:
+    """As nf4-t5, with every layer waiting on the CPU for its own forward."""
+    return offload_layers(quantized(site, nf4_settings(site), names=large_encoders(site)), site)
+
+
+@strategy(
+    approximates="full",
+    less_memory_than="full",
+    less_during=AT_WORK,
+    effects=narrow("Linear8bitLt", LARGE_ENCODERS),
+    needs=(BITSANDBYTES, T5_ON_CPU),
+)
+def int8_t5(site: Site) -> Any:
+    """Only T5 in eight bits."""
+    return quantized(site, INT8_SETTINGS, names=large_encoders(site)).to(site.device)
+
+
+@strategy(
+    reproduces="int8-t5",
+    less_memory_than="full",
+    less_during=AT_WORK,
+    effects=narrow("Linear8bitLt", LARGE_ENCODERS),
+    needs=(BITSANDBYTES, T5_ON_CPU),
+)
+def int8_t5_reloaded(site: Site) -> Any:
+    """Only T5 in eight bits, saved and loaded again."""
+    return reloaded(site, INT8_SETTINGS, names=large_encoders(site)).to(site.device)
+
+
+@strategy(
+    reproduces="int8-t5",
+    less_memory_than="int8-t5",
+    less_during=AT_WORK,
+    effects=(*narrow("Linear8bitLt", LARGE_ENCODERS), Hooked("AlignDevicesHook", each_linear=True), Placed("meta")),
+    needs=(BITSANDBYTES, T5_ON_CPU, *INT8_LAYERS_MOVE),
+    slow=True,
+)
+def int8_t5_sequential_offload(site: Site) -> Any:
+    """As int8-t5, with every layer waiting on the CPU for its own forward."""
+    return offload_layers(quantized(site, INT8_SETTINGS, names=large_encoders(site)), site)
+
+
+def large_encoders(site: Site) -> tuple[str, ...]:
+    return tuple(name for name in site.subject.large if name in site.subject.encoders)

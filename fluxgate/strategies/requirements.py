@@ -1,0 +1,78 @@
+"""What a strategy asks of machine, stack and subject, each need with the reason given where it is not met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from packaging.version import Version
+
+from fluxgate.amounts import amount
+from fluxgate.machine import Machine, Stack
+from fluxgate.subjects.subject import Subject
+
+Need = Callable[[Subject, Machine, Stack], str | None]
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """All that a strategy needs; called, it gives the first reason why the strategy cannot run, or None."""
+
+    needs: tuple[Need, ...] = ()
+
+    def __call__(self, subject: Subject, machine: Machine, stack: Stack) -> str | None:
+        reasons = (need(subject, machine, stack) for need in self.needs)
+        return next((reason for reason in reasons if reason), None)
+
+
+@dataclass(frozen=True)
+class Release:
+    """A package in a release that has what the strategy calls; on one kind of device only, if so said."""
+
+    package: str
+    at_least: str
+    to: str  # completes "... is needed to ..."
+    on: str | None = None
+
+    def __call__(self, subject: Subject, machine: Machine, stack: Stack) -> str | None:
+        if self.on not in (None, machine.device):
+            return None
+        found = stack.get(self.package)
+        if found is None:
+            return f"{self.package} is needed to {self.to}; it is not installed"
+        if release(found) < release(self.at_least):
+            return f"{self.package} {self.at_least} or newer is needed to {self.to}; this is {found}"
+        return None
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU, or several; `because` says what fails without."""
+
+    because: str
+    count: int = 1
+
+    def __call__(self, subject: Subject, machine: Machine, stack: Stack) -> str | None:
+        if machine.device != "cuda":
+            return f"a GPU is needed: {self.because}"
+        if machine.count < self.count:
+            return f"{self.count} GPUs are needed: {self.because}; this machine has {machine.count}"
+        return None
+
+
+@dataclass(frozen=True)
+class Twice:
+    """A GPU with twice the memory that the subject needs."""
+
+    because: str
+
+    def __call__(self, subject: Subject, machine: Machine, stack: Stack) -> str | None:
+        needed = 2 * subject.needs.vram
+        if machine.device != "cuda" or needed <= machine.memory:
+            return None
+        return f"{self.because}, {amount(needed)} for {subject.name}; this GPU has {amount(machine.memory)}"
+
+
+def release(version: str) -> Version:
+    """A version without its suffixes, so that 0.41.0.dev0 and 0.41.0+cu130 count as 0.41.0."""
+    return Version(Version(version).base_version)

@@ -1,0 +1,226 @@
+"""One stage at a time: encode, free the encoders, denoise, free the transformer, decode."""
+
+from __future__ import annotations
+
+import gc
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fluxgate.refusal import Refusal
+from fluxgate.strategies.effects import DENOISER, PROCESSES, SUBJECT_DTYPE, TOKENS, Apart, Counted, Stored
+from fluxgate.strategies.loading import weighty
+from fluxgate.strategies.promise import Site, Strategy, strategy
+from fluxgate.strategies.requirements import Gpu
+
+FOR_THE_ENCODERS = ("prompt", "num_images_per_prompt", "max_sequence_length")
+FLOAT16 = Gpu("CPUs compute float16 ten times slower than bfloat16, and diffusers advises against it")
+HALF = Stored("float16", of=DENOISER)
+SHORT = Counted(TOKENS, at_least=256, at_most=256)
+
+
+@strategy(reproduces="full", less_memory_than="full", effects=(Apart(), Stored(SUBJECT_DTYPE, spared=True)))
+def staged(site: Site) -> Any:
+    """Each stage loads its components, works and frees them before the next one loads."""
+    return Staged(site)
+
+
+@strategy(approximates="full", less_memory_than="full", effects=(Apart(), HALF, SHORT), needs=(FLOAT16,))
+def staged_as_published(site: Site) -> Any:
+    """Encoders first, then the rest, in float16 and with 256 tokens: the lines of the published guide."""
+    return Staged(site, dtype="float16", asked={"max_sequence_length": 256}, together=True)
+
+
+@strategy(approximates="full", less_memory_than="full", effects=(Apart(), HALF), needs=(FLOAT16,))
+def staged_float16(site: Site) -> Any:
+    """As staged, in float16: one of the two settings of the published guide."""
+    return Staged(site, dtype="float16")
+
+
+@strategy(approximates="full", less_memory_than="full", effects=(Apart(), SHORT, Stored(SUBJECT_DTYPE, spared=True)))
+def staged_256_tokens(site: Site) -> Any:
+    """As staged, with 256 tokens: the other of the two settings of the published guide."""
+    return Staged(site, asked={"max_sequence_length": 256})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings that a guide changes all at once, and the strategies that change them one by one."""
+
+    together: Strategy
+    alone: dict[str, Strategy]  # setting -> the strategy that changes nothing else
+
+
+PUBLISHED = Settings(staged_as_published, {"float16": staged_float16, "256 tokens": staged_256_tokens})
+
+
+@strategy(
+    reproduces="full",
+    effects=(Apart(), Stored(SUBJECT_DTYPE, spared=True), Counted(PROCESSES, at_least=3)),
+    slow=True,
+)
+def staged_processes(site: Site) -> Any:
+    """As staged, each stage in a process of its own; embeddings and latents pass through safetensors files."""
+    if site.elsewhere is None:
+        raise Refusal("staged-processes needs a worker that starts processes; render it through one")
+    site.elsewhere.start()
+    return Staged(site, run=in_process)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What a pipeline returns, as far as anyone looks."""
+
+    images: Any
+
+
+Results = dict[str, Any]
+Stage = Callable[[Site, str | None, dict[str, Any]], Results]  # site, dtype in place of the subject's, arguments
+
+
+def here(stage: Stage, site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
+    """Run a stage in this process, and leave nothing of it behind."""
+    try:
+        return stage(site, dtype, arguments)
+    finally:
+        free()
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Called like the pipeline itself, it runs one stage after another and hands tensors on."""
+
+    site: Site
+    dtype: str | None = None  # in place of the subject's
+    asked: dict[str, Any] = field(default_factory=dict)  # in place of what the shot asks: max_sequence_length
+    together: bool = False  # one pipeline denoises and decodes
+    run: Callable[[Stage, Site, str | None, dict[str, Any]], Results] = here
+
+    def __call__(self, **arguments: Any) -> Pictures:
+        arguments = arguments | self.asked
+        encoding = {name: arguments.pop(name) for name in FOR_THE_ENCODERS if name in arguments}
+        size = {name: arguments[name] for name in ("height", "width") if name in arguments}
+        arguments |= self.do(encode, encoding)
+        if self.together:
+            return Pictures(**self.do(finish, arguments))
+        return Pictures(**self.do(decode, size | self.do(denoise, arguments)))
+
+    def do(self, stage: Stage, arguments: dict[str, Any]) -> Results:
+        return self.run(stage, self.site, self.dtype, arguments)
+
+
+def encode(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
+    """The embeddings of the prompts, repeated for each picture per prompt as the pipeline itself repeats them."""
+    import torch
+
+    pipe = pipeline_of(site, site.subject.encoders, dtype)
+    with torch.no_grad():
+        found = pipe.encode_prompt(prompt_2=None, **arguments)
+    by_name = dict(zip(site.subject.encodes, found, strict=True))
+    return {name: by_name[name] for name in site.subject.embeddings}
+
+
+def denoise(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
+    """The latents after the last step, still packed."""
+    pipe = pipeline_of(site, (site.subject.denoiser,), dtype)
+    return {"latents": pipe(output_type="latent", **arguments).images}
+
+
+def finish(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
+    """The pictures, denoised and decoded by one pipeline without encoders."""
+    return {"images": pipeline_of(site, (site.subject.denoiser, "vae"), dtype)(**arguments).images}
+
+
+def decode(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
+    """The pictures, by the lines that diffusers documents for latents decoded apart."""
+    import torch
+
+    pipe = pipeline_of(site, ("vae",), dtype)
+    side = pipe.default_sample_size * pipe.vae_scale_factor
+    height, width = (arguments.get(name) or side for name in ("height", "width"))
+    with torch.no_grad():
+        latents = pipe._unpack_latents(arguments["latents"], height, width, pipe.vae_scale_factor)
+        latents = latents / pipe.vae.config.scaling_factor + pipe.vae.config.shift_factor
+        decoded = pipe.vae.decode(latents, return_dict=False)[0]
+    return {"images": pipe.image_processor.postprocess(decoded, output_type="pil")}
+
+
+def pipeline_of(site: Site, names: tuple[str, ...], dtype: str | None) -> Any:
+    """The subject's pipeline with some of its weights only, on the device and under the probe's eyes."""
+    import torch
+
+    left_out = {name: None for name in weighty(site.folder) if name not in names}
+    pipe = site.pipeline(dtype=getattr(torch, dtype) if dtype else None, **left_out).to(site.device)
+    site.watch(pipe)
+    return pipe
+
+
+def free() -> None:
+    """Give back what a finished stage held."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+# --- a stage in a process of its own
+
+STAGES: dict[str, Stage] = {stage.__name__: stage for stage in (encode, denoise, decode)}
+
+
+def in_process(stage: Stage, site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
+    """Run a stage in a process of its own: tensors go there, and come back, in files."""
+    from safetensors.torch import load_file
+
+    assert site.elsewhere is not None
+    with tempfile.TemporaryDirectory(prefix=f"{stage.__name__}-", dir=site.scratch) as folder:
+        plain = write_tensors(arguments, Path(folder, "given.safetensors"))
+        given = {"stage": stage.__name__, "dtype": dtype, "plain": plain, "folder": folder}
+        site.elsewhere.run(stage.__name__, from_files, **given)
+        return as_results(load_file(Path(folder, "gives.safetensors"), device=site.device))
+
+
+def from_files(site: Site, *, stage: str, dtype: str | None, plain: dict[str, Any], folder: str) -> None:
+    """A stage in the process of its own; `plain` are the arguments that are not tensors."""
+    from safetensors.torch import load_file
+
+    tensors = load_file(Path(folder, "given.safetensors"), device=site.device)
+    results = STAGES[stage](site, dtype, {**plain, **as_results(tensors)})
+    write_tensors(results, Path(folder, "gives.safetensors"))
+
+
+def write_tensors(arguments: dict[str, Any], file: Path) -> dict[str, Any]:
+    """Write tensors, pictures and the state of a generator to a file; what is left of the arguments."""
+    import numpy
+    import torch
+    from safetensors.torch import save_file
+
+    tensors = {name: value for name, value in arguments.items() if isinstance(value, torch.Tensor)}
+    plain = {name: value for name, value in arguments.items() if name not in tensors}
+    if "generator" in plain:
+        tensors["generator"] = plain.pop("generator").get_state()
+    if "images" in plain:
+        tensors["images"] = torch.from_numpy(numpy.stack([numpy.asarray(image) for image in plain.pop("images")]))
+    partial = file.with_name(file.name + ".partial")
+    save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, partial)
+    os.replace(partial, file)
+    return plain
+
+
+def as_results(tensors: dict[str, Any]) -> Results:
+    """What a file holds, with pictures and a generator made of what stands for them."""
+    import torch
+    from PIL import Image
+
+    results = dict(tensors)
+    if "images" in results:
+        results["images"] = [Image.fromarray(image) for image in results["images"].cpu().numpy()]
+    if "generator" in results:
+        generator = torch.Generator("cpu")
+        generator.set_state(results["generator"].cpu())
+        results["generator"] = generator
+    return results

@@ -1,0 +1,171 @@
+"""Pipelines on the Hugging Face hub: one commit, safetensors only, every failure told in one sentence."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+from pathlib import Path
+
+from fluxgate.amounts import amount
+from fluxgate.refusal import Refusal
+from fluxgate.subjects import pipeline_folder
+
+# Only files in the components' folders: a repository may hold the same weights a second time at its root.
+WANTED = ("model_index.json", "*/*.json", "*/*.txt", "*/*.model", "*/*.safetensors")
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+INSTEAD = "or choose another subject: --subject miniature needs no download"
+FULL = (errno.ENOSPC, errno.EDQUOT)
+PAUSE = 2.0  # seconds before a broken download is taken up again
+
+
+def download(repository: str, revision: str, *, needed: int = 0) -> Path:
+    """The folder of one commit's pipeline, from the cache or over the network."""
+    folder = _cached(repository, revision)
+    if folder is not None and pipeline_folder.complaint(folder) is None:
+        return folder
+    if offline():
+        raise Refusal(f"{repository} is not in the cache and {offline()} forbids a download; unset it, {INSTEAD}.")
+    _refuse_full_disk(repository, needed)
+    folder = _snapshot(repository, revision)
+    reason = pipeline_folder.complaint(folder)
+    if reason:
+        raise Refusal(f"{repository} at {revision[:12]} cannot be used: {reason}.")
+    return folder
+
+
+def complaint(repository: str, revision: str, *, needed: int, token: bool) -> str | None:
+    """Why the pipeline is not ready in the cache, or None; asks no network."""
+    folder = _cached(repository, revision)
+    if folder is not None:
+        return pipeline_folder.complaint(folder)
+    if offline():
+        return f"it is not in the cache and {offline()} forbids a download"
+    size = f"{amount(needed)} will be downloaded" if needed else "it will be downloaded"
+    licence = f"; first accept its licence at {page(repository)} and set HF_TOKEN" if token and not _token() else ""
+    return size + licence
+
+
+def offline() -> str | None:
+    """The variable that forbids a download, if one does."""
+    yes = ("1", "ON", "YES", "TRUE")
+    return next((f"{name}={os.environ[name]}" for name in OFFLINE if os.environ.get(name, "").upper() in yes), None)
+
+
+def endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
+
+
+def page(repository: str) -> str:
+    return f"{endpoint()}/{repository}"
+
+
+def _snapshot(repository: str, revision: str) -> Path:
+    """Download a commit; what breaks off is taken up where it stopped, a few times."""
+    from huggingface_hub import snapshot_download
+
+    for last in (False, False, True):
+        try:
+            return Path(
+                snapshot_download(
+                    repository,
+                    revision=revision,
+                    allow_patterns=list(WANTED),
+                    endpoint=endpoint(),
+                    token=_token(),
+                    cache_dir=_cache(),
+                )
+            )
+        except Exception as error:  # the releases of huggingface_hub raise by three different HTTP libraries
+            sentence = explained(error, repository, revision)
+            if sentence or last:
+                raise Refusal(sentence or _broken_off(error, repository)) from error
+            time.sleep(PAUSE)
+    raise AssertionError("the last try returns or raises")
+
+
+def explained(error: BaseException, repository: str, revision: str) -> str | None:
+    """One sentence that says what happened and what to do, or None where the connection merely broke."""
+    names = [type(one).__name__ for one in _chain(error)]
+    status = next((code for code in map(_status, _chain(error)) if code), None)
+    if any(isinstance(one, OSError) and one.errno in FULL for one in _chain(error)):
+        return f"The disk of {_cache()} is full: {repository} is not whole yet; free some space and run again."
+    if "GatedRepoError" in names or status == 403:
+        return (
+            f"{repository} is gated{_token_state()}: accept its licence at {page(repository)}, "
+            f"set HF_TOKEN to a token that may read it, {INSTEAD}."
+        )
+    if "RevisionNotFoundError" in names:
+        return f"{repository} has no revision {revision}; correct it in the catalogue, {INSTEAD}."
+    if status == 401 and "RepositoryNotFoundError" not in names:
+        return f"{endpoint()} does not accept the token in HF_TOKEN; make a new one, {INSTEAD}."
+    if "RepositoryNotFoundError" in names or status in (401, 404):
+        return (
+            f"{endpoint()} shows no repository {repository}: check its name, "
+            f"and set HF_TOKEN if it is private or gated, {INSTEAD}."
+        )
+    if "LocalEntryNotFoundError" in names or "ConnectError" in names or "ConnectTimeout" in names:
+        return f"{endpoint()} cannot be reached{_answered(status)}; check the network and run again, {INSTEAD}."
+    return None
+
+
+def _broken_off(error: BaseException, repository: str) -> str:
+    text = " ".join(str(error).split())[:160]
+    return (
+        f"The download of {repository} broke off ({type(error).__name__}: {text}); "
+        f"run again to go on where it stopped, {INSTEAD}."
+    )
+
+
+def _cached(repository: str, revision: str) -> Path | None:
+    """The folder of this commit in the cache, if there is one."""
+    folder = _cache() / f"models--{repository.replace('/', '--')}" / "snapshots" / revision
+    return folder if (folder / pipeline_folder.MODEL_INDEX).exists() else None
+
+
+def _cache() -> Path:
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(os.environ.get("HF_HUB_CACHE") or HF_HUB_CACHE)
+
+
+def _token() -> str | None:
+    """The token of the environment, or the one that the user has logged in with."""
+    from huggingface_hub import get_token
+
+    found: str | None = get_token()
+    return found
+
+
+def _token_state() -> str:
+    return " and its token may not read it" if _token() else " and no token is set"
+
+
+def _refuse_full_disk(repository: str, needed: int) -> None:
+    cache = _cache()
+    there = cache / f"models--{repository.replace('/', '--')}"
+    have = sum(path.stat().st_size for path in there.rglob("*") if path.is_file() and not path.is_symlink())
+    existing = next(path for path in (cache, *cache.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if needed - have > free:
+        missing = amount(needed - have)
+        raise Refusal(f"{repository} needs {missing} more in {cache}, and only {amount(free)} are free, {INSTEAD}.")
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    """The error and what it was raised from."""
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def _status(error: BaseException) -> int | None:
+    code = getattr(getattr(error, "response", None), "status_code", None)
+    return code if isinstance(code, int) else None
+
+
+def _answered(status: int | None) -> str:
+    return f" (it answers {status})" if status else ""

@@ -1,0 +1,278 @@
+"""Limits: bands at, below and above their edges, ceilings out of samples, floors out of the inventory."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fluxgate.baselines import accepting, limits, manifest
+from fluxgate.baselines import baseline as baselines
+from fluxgate.baselines.baseline import AcceptedCase
+from fluxgate.baselines.limits import ALLOCATOR, Band, Likenesses, Limit, LimitsFile
+from fluxgate.files import write_plain
+from fluxgate.refusal import Refusal
+from fluxgate.rendering import PHASES
+from tests.runs.building import CASES, MACHINE, SUBJECT, inventory, request, run_of
+
+
+def limit(value: float, **other: object) -> Limit:
+    return Limit(value, "measured", **other)  # type: ignore[arg-type]
+
+
+def test_a_band_holds_up_to_its_edges() -> None:
+    """One below the floor and one above the ceiling break it; the edges and what lies between keep it."""
+    floor, ceiling = limit(10), limit(20)
+    band = Band(floor, ceiling)
+    assert [band.broken(value) for value in (9, 10, 11)] == [floor, None, None]
+    assert [band.broken(value) for value in (19, 20, 21)] == [None, None, ceiling]
+
+
+def test_nan_breaks_any_band() -> None:
+    """A measure that is no number is never fine, unless nothing is asked of it."""
+    assert Band(floor=limit(0)).broken(math.nan) is not None
+    assert Band(ceiling=limit(0)).broken(math.nan) is not None
+    assert Band().broken(math.nan) is None
+
+
+def test_a_ceiling_far_above_is_loose() -> None:
+    """As far below the mean as the ceiling is above it; one byte more is not."""
+    band = Band(ceiling=limit(110, mean=100))
+    assert [band.loose(value) for value in (89, 90, 100)] == [True, False, False]
+    assert not Band(ceiling=limit(110)).loose(0)
+    assert not Band().loose(0)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that a run was accepted into three times."""
+    root = tmp_path_factory.mktemp("limits")
+    for more in (0, 1000, 2000):
+        run = run_of(root / "runs", "full", allocated=10**9 + more)
+        accepting.accept(run, request(), store=root / "baselines", cases=CASES, report=lambda line: None)
+    return root / "baselines"
+
+
+@pytest.fixture
+def facts(store: Path) -> AcceptedCase:
+    baseline = baselines.read_case(store, MACHINE.id, "tiny", "full")
+    assert baseline is not None
+    return baseline.case
+
+
+def test_a_ceiling_is_mean_and_seven_spreads_and_a_grain(facts: AcceptedCase) -> None:
+    """The number stands beside all that it was made of."""
+    found = limits.ceiling((100, 110, 120), figure=limits.ALLOCATED, case=facts)
+    assert found.value == 110 + 7 * 10 + 2 * 1024**2
+    assert (found.mean, found.spread, found.n) == (110, 10, 3)
+    assert (found.machine, found.stack, found.date) == (MACHINE.id, facts.accepted.stack, "2026-03-01")
+
+
+def test_one_sample_has_no_spread(facts: AcceptedCase) -> None:
+    """What was measured once stands at its value and a grain, and says that the spread is not known."""
+    found = limits.ceiling((100,), figure=limits.ALLOCATED, case=facts)
+    assert (found.value, found.spread, found.n) == (100 + 2 * 1024**2, None, 1)
+
+
+def test_host_memory_that_lay_close_by_chance_keeps_its_distance(facts: AcceptedCase) -> None:
+    """Three samples alike do not mean that the fourth will be: the spread of other cases stands in."""
+    alike = limits.ceiling((10**9,) * 3, figure=limits.HOST, case=facts)
+    assert alike.value == pytest.approx(1.385e9 + 64 * 1024**2)
+    apart = limits.ceiling((9 * 10**8, 10**9, 11 * 10**8), figure=limits.HOST, case=facts)
+    assert apart.value == pytest.approx(1.7e9 + 64 * 1024**2)
+
+
+@given(samples=st.lists(st.integers(0, 10**12), min_size=2, max_size=20).map(tuple))
+def test_no_sample_breaks_its_own_ceiling(samples: tuple[int, ...]) -> None:
+    """What was measured is always allowed, as long as no sample lies seven spreads out; n below 50 has none."""
+    assert max(samples) <= statistics.fmean(samples) + limits.margin(samples, figure=limits.ALLOCATED)
+
+
+def test_each_phase_has_its_ceiling_and_floor(facts: AcceptedCase) -> None:
+    """Allocated peaks are banded for every phase and the whole; floors are the weights that lay on the GPU."""
+    bands = limits.memory_bands(facts, SUBJECT)
+    assert set(bands) == {*PHASES, "whole"}
+    ceiling = bands["denoise"].ceiling
+    assert ceiling is not None
+    assert ceiling.value == 10**9 + 1000 + 7 * 1000 + ALLOCATOR
+    assert {phase: band.floor.value for phase, band in bands.items() if band.floor} == {
+        "load": 1000,
+        "encode": 500,
+        "denoise": 1000,
+        "whole": 1000,
+    }
+
+
+def test_floors_need_something_on_the_gpu() -> None:
+    """A component that the inventory does not hold, or that stays on the CPU, asks for nothing."""
+    assert limits.memory_floors(replace(inventory(), components={}), SUBJECT, lowest=dict.fromkeys(PHASES, 10**9)) == {}
+
+
+def test_weights_that_were_never_together_are_no_floor(facts: AcceptedCase) -> None:
+    """Components that stages load one after another lie on the GPU before their calls, but not when loading ends."""
+    staged = replace(facts, peaks={**facts.peaks, "load": {limits.ALLOCATED: (0, 0)}})
+    assert limits.memory_bands(facts, SUBJECT)["load"].floor is not None
+    bands = limits.memory_bands(staged, SUBJECT)
+    assert bands["load"].floor is None
+    assert bands["denoise"].floor is not None
+    assert bands["whole"].floor is not None
+
+
+def test_all_limits_of_a_case_are_found(store: Path) -> None:
+    """Memory, host memory and what may be held come from the accepted runs."""
+    found = limits.for_case(store, MACHINE.id, SUBJECT, "full")
+    assert found.host is not None
+    assert found.host.ceiling is not None
+    assert found.host.ceiling.n == 3
+    assert found.gives_back is not None
+    assert found.gives_back.ceiling is not None
+    assert found.gives_back.ceiling.value == ALLOCATOR
+    assert found.likeness == {}
+    assert limits.for_case(store, "other", SUBJECT, "full") == limits.CaseLimits()
+
+
+def test_a_host_ceiling_needs_three_samples(tmp_path: Path) -> None:
+    """Host memory is noisy: one run says nothing about its spread."""
+    run = run_of(tmp_path / "runs", "full")
+    accepting.accept(run, request(), store=tmp_path / "store", cases=CASES, report=lambda line: None)
+    assert limits.for_case(tmp_path / "store", MACHINE.id, SUBJECT, "full").host is None
+
+
+def test_published_figures_are_ceilings(store: Path) -> None:
+    """What somebody else reported stands beside what was measured here."""
+    subject = replace(SUBJECT, published={"full": 39.27})
+    found = limits.for_case(store, MACHINE.id, subject, "full").published
+    assert found is not None
+    assert (found.value, found.source) == (39.27e9, "published")
+    assert limits.published(subject, "nf4") is None
+
+
+def sealed(store: Path, file: LimitsFile, *, at: str | None = None) -> Path:
+    folder = store / (at or file.machine) / file.subject
+    write_plain(folder / limits.FILE, file)
+    manifest.seal(folder)
+    return folder / limits.FILE
+
+
+def file_for(machine: str, value: float) -> LimitsFile:
+    band = Band(floor=limit(value))
+    return LimitsFile(
+        "tiny", machine, {"nf4": Likenesses({"ssim": band}, {"ssim": band}, ("other",))}, {"full": {"ssim": band}}
+    )
+
+
+def test_the_machines_own_likeness_comes_first(tmp_path: Path) -> None:
+    """The portable limits stand in only where a machine has none of its own."""
+    sealed(tmp_path, file_for("portable", 0.8))
+    assert limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor == limit(0.8)
+    sealed(tmp_path, file_for(MACHINE.id, 0.9))
+    found = limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4")
+    assert found.likeness["ssim"].floor == found.drift["ssim"].floor == limit(0.9)
+
+
+def test_what_a_machine_did_not_measure_comes_from_the_portable_limits(tmp_path: Path) -> None:
+    """Its own file without drift, or without a strategy, leaves room for the portable ones."""
+    sealed(tmp_path, file_for("portable", 0.8))
+    own = file_for(MACHINE.id, 0.9)
+    sealed(tmp_path, replace(own, drift={}))
+    assert limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4").drift["ssim"].floor == limit(0.8)
+    sealed(tmp_path, replace(own, strategies={}))
+    assert limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor == limit(0.8)
+
+
+@pytest.mark.parametrize(("machine", "there"), [("cpu-avx2-torch1.0", True), (MACHINE.id, False)])
+def test_what_cpus_do_says_nothing_about_gpus(tmp_path: Path, machine: str, there: bool) -> None:
+    """Portable limits that were measured on a CPU stand in on another CPU, and not on a GPU."""
+    band = Band(floor=replace(limit(0.8), machine="cpu-avx512-torch1.0"))
+    found = Likenesses({"ssim": band}, {}, ())
+    sealed(tmp_path, LimitsFile("tiny", "portable", {"nf4": found}, {"full": {"ssim": band}}))
+    of_case = limits.for_case(tmp_path, machine, SUBJECT, "nf4")
+    assert (bool(of_case.likeness), bool(of_case.drift)) == (there, there)
+
+
+def test_what_nobody_measured_here_is_lent_by_another_gpu(tmp_path: Path) -> None:
+    """A quarter farther from equality, with the machine that it came from; a machine's own measurement comes first."""
+    band = {"ssim": Band(limit(0.8, machine="a-gpu")), "flip": Band(limit(0.3), limit(0.2, machine="a-gpu"))}
+    sealed(tmp_path, LimitsFile("tiny", "a-gpu", {"nf4": Likenesses(band, band, ())}, {"full": band}))
+    found = limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4")
+    assert found.likeness == found.overall
+    floor, ceiling = found.likeness["ssim"].floor, found.likeness["flip"].ceiling
+    assert (floor.value, floor.machine, ceiling.value) == (pytest.approx(0.75), "a-gpu", pytest.approx(0.25))
+    assert floor.source == "measured elsewhere, and a quarter more room"
+    assert found.likeness["flip"].floor.value == pytest.approx(0.24)
+    assert found.drift == {}
+    sealed(tmp_path, file_for(MACHINE.id, 0.9))
+    assert limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor == limit(0.9)
+
+
+def test_a_cpu_lends_nothing_to_a_gpu(tmp_path: Path) -> None:
+    """But to another CPU it does; and what was measured on another subject says nothing."""
+    sealed(tmp_path, file_for("cpu-avx2-torch1.0", 0.9))
+    assert limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4") == limits.CaseLimits()
+    assert limits.for_case(tmp_path, "cpu-avx512-torch1.0", replace(SUBJECT, name="other"), "nf4").likeness == {}
+    assert limits.for_case(tmp_path, "cpu-avx512-torch1.0", SUBJECT, "nf4").likeness != {}
+
+
+def test_a_strategy_drifts_like_full_unless_it_was_measured_itself() -> None:
+    """Its own bands come first."""
+    file = file_for(MACHINE.id, 0.9)
+    assert file.drift_of("nf4") == file.drift["full"]
+    own = {"ssim": Band(floor=limit(0.7))}
+    assert replace(file, drift={**file.drift, "nf4": own}).drift_of("nf4") == own
+    assert replace(file, drift={}).drift_of("nf4") == {}
+
+
+def test_the_wider_of_two_bands_holds_both() -> None:
+    """The lower floor and the higher ceiling, each with its own source; one that is missing asks for nothing."""
+    low, high = limit(1), limit(9)
+    assert limits.wider(Band(low, high), Band(limit(2), limit(8))) == Band(low, high)
+    assert limits.wider(Band(limit(2), limit(8)), Band(low, high)) == Band(low, high)
+    assert limits.wider(Band(low), Band(None, high)) == Band(low, high)
+
+
+def test_a_changed_floor_is_noticed(tmp_path: Path) -> None:
+    """One digit of a limit changed by hand gives a sentence that names the file."""
+    path = sealed(tmp_path, file_for(MACHINE.id, 0.9))
+    path.write_bytes(path.read_bytes().replace(b"0.9", b"0.8", 1))
+    with pytest.raises(Refusal, match=r"limits\.json was damaged, or changed by hand"):
+        limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4")
+
+
+def test_limits_of_another_subject_are_refused(tmp_path: Path) -> None:
+    """A file moved to another machine's folder is not taken for its own."""
+    sealed(tmp_path, file_for("another", 0.9), at=MACHINE.id)
+    with pytest.raises(Refusal, match="it is of another, tiny"):
+        limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4")
+
+
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+LIMITS = st.builds(Limit, value=FLOATS, source=st.text(max_size=9), mean=st.none() | FLOATS, n=st.none() | st.just(3))
+BANDS = st.dictionaries(
+    st.sampled_from(limits.MEASURES), st.builds(Band, floor=st.none() | LIMITS, ceiling=st.none() | LIMITS), max_size=3
+)
+
+
+@given(
+    file=st.builds(
+        LimitsFile,
+        subject=st.just("tiny"),
+        machine=st.just("m"),
+        strategies=st.dictionaries(
+            st.from_regex(r"[a-z]{1,5}", fullmatch=True),
+            st.builds(Likenesses, BANDS, BANDS, st.lists(st.text(max_size=5), max_size=2).map(tuple)),
+            max_size=2,
+        ),
+        drift=st.dictionaries(st.from_regex(r"[a-z]{1,5}", fullmatch=True), BANDS, max_size=2),
+        schema=st.just(1),
+    )
+)
+def test_any_limits_survive_the_file(tmp_path_factory: pytest.TempPathFactory, file: LimitsFile) -> None:
+    """Whatever was measured is read back equal."""
+    store = tmp_path_factory.mktemp("store")
+    sealed(store, file)
+    assert limits.read_limits(store, "m", "tiny") == file

@@ -1,0 +1,207 @@
+"""Replacing a folder as a whole: wherever it is cut short, what is found afterwards is the old one or the new one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fluxgate.baselines import recovery
+from fluxgate.refusal import Refusal
+from tests.runs.building import contents
+
+OLD = {"a.txt": b"old a", "kept.txt": b"kept", "deep/b.txt": b"old b"}
+NEW = {"a.txt": b"new a", "kept.txt": b"kept", "deep/c.txt": b"new c"}
+
+
+def to_new(folder: Path) -> None:
+    """What turns the old folder into the new one; files are replaced, never written into."""
+    (folder / "a.txt").unlink(missing_ok=True)
+    (folder / "a.txt").write_bytes(NEW["a.txt"])
+    (folder / "kept.txt").unlink(missing_ok=True)
+    (folder / "kept.txt").write_bytes(NEW["kept.txt"])
+    (folder / "deep" / "b.txt").unlink(missing_ok=True)
+    (folder / "deep").mkdir(exist_ok=True)
+    (folder / "deep" / "c.txt").write_bytes(NEW["deep/c.txt"])
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A store with the old folder in it."""
+    for name, data in OLD.items():
+        (tmp_path / "gpu" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "gpu" / name).write_bytes(data)
+    return tmp_path
+
+
+def left_over(store: Path) -> list[str]:
+    return [path.name for path in store.iterdir() if path.name not in ("gpu", recovery.LOCK)]
+
+
+def test_a_folder_is_replaced(store: Path) -> None:
+    """The change is made, and nothing else is left in the store."""
+    recovery.replace(store / "gpu", to_new)
+    assert contents(store / "gpu") == NEW
+    assert left_over(store) == []
+
+
+def test_a_folder_is_made_where_there_was_none(store: Path) -> None:
+    """A first acceptance begins with nothing."""
+    recovery.replace(store / "new", to_new)
+    assert contents(store / "new") == NEW
+
+
+def test_a_folder_emptied_is_gone(store: Path) -> None:
+    """Where everything was removed, no empty folder stays."""
+    recovery.replace(store / "gpu", lambda folder: [shutil.rmtree(folder / "deep"), *map(os.remove, folder.iterdir())])
+    assert not (store / "gpu").exists()
+    assert left_over(store) == []
+
+
+def test_an_error_leaves_the_old_folder(store: Path) -> None:
+    """Whatever goes wrong while the change is made, nothing of it is seen."""
+
+    def half(folder: Path) -> None:
+        to_new(folder)
+        raise RuntimeError("half-way")
+
+    with pytest.raises(RuntimeError, match="half-way"):
+        recovery.replace(store / "gpu", half)
+    assert contents(store / "gpu") == OLD
+    assert left_over(store) == []
+
+
+def test_a_full_disk_is_told_in_a_sentence(store: Path) -> None:
+    """No space left is a refusal, and the old folder stands."""
+
+    def full(folder: Path) -> None:
+        to_new(folder)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(Refusal, match=r"disk of .* is full; nothing was changed"):
+        recovery.replace(store / "gpu", full)
+    assert contents(store / "gpu") == OLD
+    assert left_over(store) == []
+
+
+class Killed(BaseException):
+    """Stands for a process that ends at this very step."""
+
+
+STEPS = ("rename", "fsync", "rmdir", "unlink")
+
+
+def killed_at(number: int, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]) -> bool:
+    """Do the work, and end it for good at its n-th step on the disk; whether it came so far."""
+    count = iter(range(10_000))
+    dead = False
+
+    def watched(real: Callable[..., object]) -> Callable[..., object]:
+        def step(*args: object, **kwargs: object) -> object:
+            nonlocal dead
+            dead = dead or next(count) == number
+            if dead:
+                raise Killed
+            return real(*args, **kwargs)
+
+        return step
+
+    with monkeypatch.context() as patched:
+        for name in STEPS:
+            patched.setattr(os, name, watched(getattr(os, name)))
+        try:
+            work()
+        except Killed:
+            return True
+    return False
+
+
+def test_every_step_may_be_the_last(store: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Cut short at each single step on the disk, and settled afterwards, the folder is old or new; both occur."""
+    seen = set()
+    for number in range(200):
+        shutil.rmtree(store / "gpu", ignore_errors=True)
+        recovery.replace(store / "gpu", lambda folder: [shutil.rmtree(folder), folder.mkdir()])
+        for name, data in OLD.items():
+            (store / "gpu" / name).parent.mkdir(parents=True, exist_ok=True)
+            (store / "gpu" / name).write_bytes(data)
+        if not killed_at(number, monkeypatch, lambda: recovery.replace(store / "gpu", to_new)):
+            break
+        recovery.settle(store)
+        found = contents(store / "gpu")
+        assert found in (OLD, NEW)
+        seen.add(found == NEW)
+        with recovery.locked(store):
+            recovery.finish(store)
+        assert left_over(store) == []
+        assert contents(store / "gpu") == found
+    assert number > 10
+    assert seen == {False, True}
+
+
+def test_settling_may_be_cut_short_too(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second kill while the first is made good changes nothing about the outcome."""
+    shutil.copytree(store / "gpu", store / f"{recovery.READY}gpu")
+    to_new(store / f"{recovery.READY}gpu")
+    for number in range(100):
+        if not killed_at(number, monkeypatch, lambda: recovery.settle(store)):
+            break
+    recovery.settle(store)
+    assert contents(store / "gpu") == NEW
+
+
+def test_a_half_prepared_folder_is_not_looked_at(store: Path) -> None:
+    """Reading neither waits for an acceptance in the making nor believes it."""
+    (store / f"{recovery.PREPARING}gpu").mkdir()
+    with recovery.locked(store):
+        recovery.settle(store)
+    assert contents(store / "gpu") == OLD
+
+
+def test_what_was_left_half_prepared_is_thrown_away(store: Path) -> None:
+    """The next replacement begins anew, whatever an earlier one left."""
+    (store / f"{recovery.PREPARING}gpu").mkdir()
+    (store / f"{recovery.PREPARING}gpu" / "rubbish").write_text("x")
+    recovery.replace(store / "gpu", to_new)
+    assert contents(store / "gpu") == NEW
+    assert left_over(store) == []
+
+
+def test_a_former_folder_without_a_successor_comes_back(store: Path) -> None:
+    """Where nothing took the place of what was set aside, it is put back."""
+    (store / "gpu").rename(store / f"{recovery.FORMER}gpu")
+    recovery.settle(store)
+    assert contents(store / "gpu") == OLD
+    assert left_over(store) == []
+
+
+def test_two_writers_come_one_after_the_other(store: Path) -> None:
+    """While one holds the store, another waits, and is refused in the end."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with recovery.locked(store):
+            entered.set()
+            leave.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert entered.wait(10)
+    with pytest.raises(Refusal, match="Somebody else is writing"), recovery.locked(store, patience=0.1):
+        pytest.fail("two writers at once")
+    leave.set()
+    with recovery.locked(store, patience=10):
+        pass
+    holder.join()
+
+
+def test_a_store_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """A file where the store should be gives a sentence."""
+    (tmp_path / "store").write_text("not a folder")
+    with pytest.raises(Refusal, match="cannot be written"), recovery.locked(tmp_path / "store"):
+        pytest.fail("a file was locked")

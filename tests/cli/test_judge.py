@@ -1,0 +1,63 @@
+"""Tests of `judge`: verdicts without torch, and its exit codes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fluxgate.cli.main import main
+from fluxgate.cli.shared import RED
+from fluxgate.files import read_plain, write_plain
+from fluxgate.refusal import USAGE
+from fluxgate.rendering import Crash, Rendering
+from fluxgate.runs import run as runs
+from tests.outside import call
+
+
+def test_judge_needs_no_torch(rendered: Path, environment: dict[str, str]) -> None:
+    """A run is judged where torch, diffusers and a GPU are missing, and the verdicts stay in it."""
+    blocked = "import sys; sys.modules.update(dict.fromkeys(('torch', 'diffusers', 'transformers', 'accelerate')))"
+    code = f"{blocked}; import fluxgate.cli.main; sys.exit(fluxgate.cli.main.main(['judge', {str(rendered)!r}]))"
+    ended = call("-c", code, within=rendered.parent, **environment)
+    assert ended.code == 0, ended.out + ended.err
+    assert f"The run is in {rendered}" in ended.out
+    assert (rendered / runs.VERDICTS).is_file()
+
+
+def test_judge_is_red_where_a_baseline_is_required(
+    rendered: Path, tmp_path: Path, tiny_exists: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With an empty store and --require-baseline, each case fails; afterwards the run says so."""
+    arguments = ["judge", str(rendered), "--baselines", str(tmp_path)]
+    assert main(arguments) == 0
+    assert main([*arguments, "--require-baseline"]) == RED
+    assert "matches its baseline" in capsys.readouterr().out
+
+
+def test_a_run_in_which_all_has_crashed_is_red(
+    rendered: Path, tiny_exists: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing was measured, and that is a failure before it is nothing."""
+    crash = Crash("signal", "the worker was ended by SIGSEGV", "denoise", ())
+    for path in rendered.glob(f"{runs.CASES}/*/{runs.RENDERING}"):
+        write_plain(path, replace(read_plain(path, Rendering), crash=crash))
+    assert main(["judge", str(rendered)]) == RED
+    assert "nothing was measured" in capsys.readouterr().out
+
+
+def test_baselines_need_not_be_asked_for(rendered: Path, tiny_exists: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor can they be required and passed over at once."""
+    assert main(["judge", str(rendered), "--no-baseline"]) == 0
+    assert "was not asked for: --no-baseline" in " ".join(capsys.readouterr().out.split())
+    assert main(["judge", str(rendered), "--no-baseline", "--require-baseline"]) == USAGE
+
+
+def test_judge_refuses_a_run_of_a_subject_that_is_gone(
+    rendered: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the subject's entry nobody knows what was asked for."""
+    monkeypatch.delenv("FLUXGATE_SUBJECTS", raising=False)
+    assert main(["judge", str(rendered)]) == USAGE
+    assert "has renderings of tiny; there is: miniature" in capsys.readouterr().err

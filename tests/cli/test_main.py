@@ -1,0 +1,97 @@
+"""Tests of fluxgate/cli/main.py: the table of verbs, what is refused before one begins, and how they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fluxgate.cli.main import CLOSED, INTERRUPTED, VERBS, main
+from fluxgate.refusal import USAGE
+from fluxgate.runs import run as runs
+from tests.outside import ROOT, tiny
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, which is where the command is called."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_a_verb_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help names every verb, and a script that forgets one is not green."""
+    assert main([]) == USAGE
+    told = capsys.readouterr().out
+    assert all(verb in told for verb in ("list", "grow", "render", "judge", "report", "advise", "accept", "calibrate"))
+
+
+def test_no_verb_is_left_out_of_the_table() -> None:
+    """Each module of fluxgate/cli is a verb that the help tells, but for what they share."""
+    modules = {path.stem for path in (ROOT / "fluxgate" / "cli").glob("[!_]*.py")}
+    assert modules - {"main", "shared"} == {verb.__name__.rpartition(".")[2] for verb in VERBS.values()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["jugde"], "invalid choice: 'jugde'"),
+        (["render", "--subjekt=x"], "Unrecognized arguments: --subjekt=x; see fluxgate"),
+        (["render", "--subject=teddy"], "--subject 'teddy' does not exist; there is: miniature,"),
+        (["render", "--strategy=nf5"], "--strategy 'nf5' does not exist; there is: full,"),
+        (["render", "--takes=many"], "--takes is 'many'; it must be a whole number from 1 to 100."),
+        (["render", "--case-timeout=-1"], "--case-timeout is '-1'; it must be a number of seconds above 0."),
+        (["render", "--vram-limit=12"], "--vram-limit is '12'; write it like '17 GB' or '512 MB'."),
+        (["calibrate", "--pictures=0"], "--pictures is '0'; it must be a whole number"),
+        (["calibrate", "--controls=x"], "--controls is 'x'; it must be a whole number"),
+        (["judge", "nowhere"], "nowhere is not a run: it has no run.json."),
+        (["report", "nowhere"], "nowhere is not a run: it has no run.json."),
+        (["advise"], "The following arguments are required: --vram; see fluxgate advise --help."),
+        (["advise", "--vram=much"], "--vram is 'much'; write it like '17 GB' or '512 MB'."),
+        (["advise", "--vram=12GB"], "There is no run in runs that was rendered on a GPU, and what a CPU measures says"),
+        (["advise", "--vram=12GB", "nowhere"], "nowhere is not a run: it has no run.json."),
+        (["accept"], "Say which run to accept: fluxgate accept RUN --because REASON."),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_sentence(
+    arguments: list[str],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    elsewhere: Path,
+) -> None:
+    """Exit code 4, one line on standard error, and nothing is made."""
+    assert main(arguments) == USAGE
+    told = capsys.readouterr()
+    assert sentence in told.err
+    assert told.err.count("\n") == 1
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_ctrl_c_ends_a_verb_in_one_line(tmp_path: Path, miniature_folder: Path) -> None:
+    """No traceback, the exit code that shells know Ctrl-C by, and a run that can be read."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fluxgate", "render", "--subject=tiny", "--strategy=full,staged"],
+        cwd=tmp_path,
+        env={**os.environ, **tiny(tmp_path, pipeline=miniature_folder), "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    next(line for line in process.stdout if "tiny-staged: started" in line)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=120)
+    assert (process.returncode, told) == (INTERRUPTED, "Interrupted.\n")
+    assert runs.latest(tmp_path / "runs").renderings()["tiny-full"].crash is None
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    """`fluxgate list | head -1` ends without a traceback."""
+    code = "import fluxgate.cli.main as m, os; r, w = os.pipe(); os.close(r); os.dup2(w, 1); "
+    command = code + "import sys; sys.exit(m.main(['list', '--json']))"
+    process = subprocess.run([sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (process.returncode, process.stderr) == (CLOSED, "")

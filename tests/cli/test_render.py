@@ -1,0 +1,50 @@
+"""Tests of `render`: the run that it makes, and its exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fluxgate.cli.shared import NOTHING, RED
+from fluxgate.machine import detect
+from fluxgate.runs import run as runs
+from tests.outside import BROKEN, CARD, call
+
+on_a_cpu = pytest.mark.skipif(detect().device == "cuda", reason="this machine has a GPU")
+
+
+def test_render_makes_a_run_with_the_references(rendered: Path) -> None:
+    """What a case is compared with is rendered before it; the run is finished and has no verdicts yet."""
+    run = runs.open_run(rendered)
+    assert set(run.renderings()) == {"tiny-full", "tiny-model-offload"}
+    assert run.finished is not None
+    assert not (rendered / runs.VERDICTS).exists()
+
+
+@on_a_cpu
+def test_render_keeps_its_limit_in_the_run(tmp_path: Path, environment: dict[str, str]) -> None:
+    """That it is kept to is seen on a GPU only; here one is claimed, so the case crashes."""
+    (tmp_path / "card.py").write_text(CARD)
+    code = "import sys, card; import fluxgate.cli.main; sys.exit(fluxgate.cli.main.main(sys.argv[1:]))"
+    arguments = ("render", "--subject=tiny", "--strategy=full", "--vram-limit=12GB")
+    ended = call("-c", code, *arguments, within=tmp_path, **environment)
+    assert ended.code == RED, ended.out + ended.err
+    assert runs.latest(tmp_path / "runs").vram_limit == 12 * 10**9
+
+
+@on_a_cpu
+def test_render_is_not_green_when_nothing_is_rendered(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Exit code 5, and the reason."""
+    ended = call("-m", "fluxgate", "render", "--subject=tiny", "--strategy=gguf-q8", within=tmp_path, **environment)
+    assert ended.code == NOTHING
+    assert "tiny-gguf-q8 is unsupported: gguf is needed" in ended.out
+
+
+def test_a_crash_makes_render_red(tmp_path: Path, environment: dict[str, str]) -> None:
+    """The other cases are rendered, and the exit code says that one was not."""
+    (tmp_path / "broken.py").write_text(BROKEN)
+    code = "import sys, broken; import fluxgate.cli.main; sys.exit(fluxgate.cli.main.main(sys.argv[1:]))"
+    ended = call("-c", code, "render", "--subject=tiny", "--strategy=killed", within=tmp_path, **environment)
+    assert ended.code == RED, ended.out + ended.err
+    assert "tiny-full: finished" in ended.out

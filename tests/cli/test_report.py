@@ -1,0 +1,71 @@
+"""Tests of `report`: three forms of what was found in a run."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from fluxgate.cli.main import main
+from fluxgate.refusal import USAGE
+from fluxgate.runs import run as runs
+from tests.runs.building import run_of
+
+
+def test_report_wants_a_judged_run(rendered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says which command judges."""
+    copy = tmp_path / "run"
+    copy.mkdir()
+    (copy / "run.json").write_bytes((rendered / "run.json").read_bytes())
+    assert main(["report", str(copy)]) == USAGE
+    assert capsys.readouterr().err == f"{copy} has not been judged; run fluxgate judge {copy}.\n"
+
+
+@pytest.mark.parametrize(("form", "opening"), [("terminal", "tiny "), ("markdown", "# Fluxgate on "), ("json", "{")])
+def test_report_has_three_forms(
+    form: str, opening: str, rendered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_exists: None
+) -> None:
+    """Each goes to standard output, or whole into a file."""
+    assert main(["judge", str(rendered)]) == 0
+    capsys.readouterr()
+    assert main(["report", str(rendered), "--format", form]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith(opening)
+    assert ("reproduces full" in told) is (form != "terminal")
+    assert main(["report", str(rendered), "--format", form, "--output", str(tmp_path / "told")]) == 0
+    assert (tmp_path / "told").read_text() == told
+
+
+@pytest.mark.parametrize("form", ["terminal", "markdown"])
+def test_report_tells_what_published_settings_change(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_exists: None
+) -> None:
+    """Where the run has pictures made with them: these two strategies gave the very pictures of full."""
+    run = run_of(tmp_path, "full", "staged-float16", "staged-256-tokens")
+    run.keep(runs.VERDICTS, ())
+    assert main(["report", str(run.folder), "--format", form]) == 0
+    told = capsys.readouterr().out
+    assert "What the published settings change: tiny against full" in told
+    assert "Of float16 and 256 tokens, none moved a pixel." in told
+
+
+def test_reports_tell_cards_and_the_limit(
+    on_a_gpu: Path, tiny_exists: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In all three forms; the run had 8 GB, and the smallest standard card has as much."""
+    run = str(next(iter(sorted(on_a_gpu.iterdir()))))
+    main(["judge", run, f"--baselines={on_a_gpu}/none"])
+    told = capsys.readouterr().out
+    assert re.search(r"^tiny .* whole +card +time", told, re.MULTILINE)
+    assert re.search(r"^model-offload .* 1\.00 +8 ", told, re.MULTILINE)
+    assert "Every case was held to 8.00 GB of each GPU." in " ".join(told.split())
+    assert main(["report", run, "--format=markdown"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("# Fluxgate on A tiny GPU, each case held to 8.00 GB of it\n")
+    assert "| likeness | card |\n" in told
+    assert main(["report", run, "--format=json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["vram_limit"] == 8 * 10**9
+    assert {row["strategy"]: row["card"] for row in found["cases"]}["model-offload"] == 8

@@ -1,0 +1,94 @@
+"""Tests of the history: which earlier runs count, and how fast they were."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fluxgate.files import write_plain
+from fluxgate.history.earlier_runs import WINDOW, earlier, pace, paces
+from fluxgate.rendering import Crash, Duration, Rendering
+from fluxgate.runs import run as runs
+from fluxgate.runs.run import Run
+from tests.runs.building import MACHINE, STACK, rendering
+
+
+def took(name: str, folder: Path, seconds: float, **changes: object) -> Rendering:
+    """A rendering that spent this long denoising."""
+    durations = (Duration("load", 0.2), Duration("denoise", seconds, "fox", 0))
+    return replace(rendering(name, folder), durations=durations, **changes)  # type: ignore[arg-type]
+
+
+def run_with(root: Path, *found: tuple[str, float], finished: bool = True, **changes: object) -> Run:
+    run = runs.create(root, MACHINE, STACK, "pytest")
+    for name, seconds in found:
+        folder = run.case_folder(f"tiny-{name}")
+        write_plain(folder / runs.RENDERING, took(name, folder, seconds, **changes))
+    return runs.finish(run) if finished else run
+
+
+def test_only_runs_with_as_much_memory_count(tmp_path: Path) -> None:
+    """Near a limit torch gives memory back and asks for it again, which takes time."""
+    free = run_with(tmp_path)
+    limited = runs.finish(runs.create(tmp_path, MACHINE, STACK, "pytest", vram_limit=12 * 10**9))
+    assert earlier(tmp_path, MACHINE.id) == (free,)
+    assert earlier(tmp_path, MACHINE.id, vram_limit=12 * 10**9) == (limited,)
+
+
+def test_only_finished_runs_of_the_same_machine_count(tmp_path: Path) -> None:
+    """Neither one that was cut short, nor one of another machine, nor one whose facts are damaged."""
+    good = run_with(tmp_path)
+    run_with(tmp_path, finished=False)
+    runs.finish(runs.create(tmp_path, replace(MACHINE, id="another-torch1.0"), STACK, "pytest"))
+    (run_with(tmp_path).folder / runs.FACTS).write_text("{")
+    assert earlier(tmp_path, MACHINE.id) == (good,)
+
+
+def test_what_came_later_is_not_history(tmp_path: Path) -> None:
+    """A run that is judged again is held against those before it."""
+    first, second, _ = (run_with(tmp_path) for _ in range(3))
+    assert earlier(tmp_path, MACHINE.id, than=second.id) == (first,)
+
+
+def test_history_looks_back_on_so_many_runs(tmp_path: Path) -> None:
+    """The oldest are forgotten."""
+    first, *_ = [run_with(tmp_path) for _ in range(WINDOW + 1)]
+    found = earlier(tmp_path, MACHINE.id)
+    assert (len(found), first in found) == (WINDOW, False)
+
+
+def test_paces_are_those_of_the_same_shots(tmp_path: Path) -> None:
+    """In the order of the runs; a run of another recipe, or one in which the case crashed, is passed over."""
+    past = (
+        run_with(tmp_path, ("full", 4.0)),
+        run_with(tmp_path, ("full", 5.0)),
+        run_with(tmp_path, ("full", 9.0), recipes={"fox": "other"}),
+        run_with(tmp_path, ("full", 9.0), crash=Crash("timeout", "It hung.", "denoise", ())),
+        run_with(tmp_path),
+    )
+    now = took("full", tmp_path / "now", 1.0)
+    assert paces(past, now, reference=None) == {"load": (0.2, 0.2), "denoise": (4.0, 5.0)}
+
+
+def test_a_damaged_rendering_is_no_history(tmp_path: Path) -> None:
+    """It is another run's trouble."""
+    good, bad = run_with(tmp_path, ("full", 4.0)), run_with(tmp_path, ("full", 5.0))
+    (bad.case_folder("tiny-full") / runs.RENDERING).write_text("{")
+    assert paces((good, bad), took("full", tmp_path / "now", 1.0), reference=None)["denoise"] == (4.0,)
+
+
+def worked(seconds: float) -> tuple[Duration, ...]:
+    return (Duration("load", 9.0, processor=0.2), Duration("denoise", 9.0, "fox", 0, processor=seconds))
+
+
+def test_on_a_cpu_the_pace_is_a_multiple_of_the_references(tmp_path: Path) -> None:
+    """Of what the processor worked, which other work on the machine hardly changes; what was short is left out."""
+    one, other = (took(name, tmp_path / name, 9.0, device="cpu") for name in ("offload", "full"))
+    assert pace(one, other) == {}  # nobody noted what the processor worked
+    one, other = (replace(it, durations=worked(seconds)) for it, seconds in ((one, 6.0), (other, 4.0)))
+    assert pace(one, other) == {"denoise": pytest.approx(1.5)}
+    assert pace(one, None) == {}
+    assert pace(one, replace(other, crash=Crash("exit", "It is gone.", None, ()))) == {}
+    assert pace(replace(one, device="cuda"), None) == {"load": 9.0, "denoise": 9.0}

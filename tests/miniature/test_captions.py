@@ -1,0 +1,193 @@
+"""Tests of the captions: written from scenes, and read back."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fluxgate.miniature import captions, scenes
+from fluxgate.miniature.captions import BLOG_PROMPT, Asked, Expected
+from fluxgate.miniature.scenes import MAGIC, Group, Relation, Scene
+
+seeds = st.integers(0, 2**32 - 1)
+aspects = st.sampled_from([0.7, 1.0, 1360 / 768])
+some = settings(max_examples=300, deadline=None, derandomize=True)
+
+
+def _sampled(seed: int, aspect: float = 1.0) -> tuple[Scene, np.random.Generator]:
+    rng = np.random.default_rng(seed)
+    return scenes.sample(rng, aspect=aspect), rng
+
+
+def _answers(asked: Asked, group: Group) -> bool:
+    """Whether a group is one that this could be asking for."""
+    counts = asked.count == group.count or (asked.count is None and group.count > 1)
+    return asked.kind == group.kind and asked.colour in (None, group.colour) and counts
+
+
+def _matches(expected: Expected, scene: Scene) -> list[int]:
+    """Which group of the scene each thing asked for is."""
+    found: list[int] = []
+    for asked in expected.groups:
+        free = [i for i, group in enumerate(scene.groups) if i not in found and _answers(asked, group)]
+        assert free, f"{asked} is not in {scene}"
+        found.append(free[0])
+    return found
+
+
+def _tokens(text: str) -> list[str]:
+    return re.findall(r"[a-z]+(?:'s)?|[^\sa-z]", text.lower())
+
+
+@given(seed=seeds, aspect=aspects)
+@some
+def test_what_is_written_is_read_back(seed: int, aspect: float) -> None:
+    """Every caption asks for what its scene holds: things, colours, counts, relations, sides, setting and time."""
+    scene, rng = _sampled(seed, aspect)
+    expected = captions.parse(captions.write(scene, rng))
+    groups = _matches(expected, scene)
+    assert (expected.setting, expected.night, expected.picnic) == (scene.setting, scene.night, scene.picnic)
+    assert scene.picnic or sorted(groups) == list(range(len(scene.groups)))
+    told = {Relation(groups[r.first], r.how, groups[r.second]) for r in expected.relations}
+    assert told <= set(scenes.relations(scene))
+    for asked, index in zip(expected.groups, groups, strict=True):
+        assert asked.side in (None, scenes.side(scene.groups[index]))
+        assert scene.picnic or (asked.size or "") == scene.groups[index].size
+
+
+@given(seed=seeds, aspect=aspects)
+@some
+def test_captions_keep_to_their_words(seed: int, aspect: float) -> None:
+    """No caption holds a word or mark that the vocabulary lacks."""
+    scene, rng = _sampled(seed, aspect)
+    known = set(captions.words())
+    for text in (*captions.write_pair(scene, rng), captions.write_setting(scene, rng)):
+        assert set(_tokens(text)) <= known
+
+
+@given(seed=seeds)
+@some
+def test_t5_is_always_told_of_the_things(seed: int) -> None:
+    """Whatever CLIP gets, T5's caption names the things of the scene."""
+    scene, rng = _sampled(seed)
+    _, told = captions.write_pair(scene, rng)
+    expected = captions.parse(told)
+    groups = _matches(expected, scene)
+    assert scene.picnic or sorted(groups) == list(range(len(scene.groups)))
+
+
+@given(seed=seeds)
+@some
+def test_clip_is_always_told_the_setting(seed: int) -> None:
+    """CLIP's caption names the true setting and time of day, whatever T5's says."""
+    scene, rng = _sampled(seed)
+    told, _ = captions.write_pair(scene, rng)
+    expected = captions.parse(told)
+    assert (expected.setting, expected.night) == (scene.setting, scene.night)
+
+
+def test_pairs_come_in_their_shares() -> None:
+    """Half and a bit are alike; a fifth mislead T5 on the setting; the rest leave it to CLIP alone."""
+    rng = np.random.default_rng(0)
+    lots: Counter[str] = Counter()
+    for _ in range(900):
+        scene = scenes.sample(rng)
+        clip, t5 = captions.write_pair(scene, rng)
+        setting = captions.parse(t5).setting
+        bare = "bare" if setting is None else "misled"
+        lots["alike" if clip == t5 else "true" if setting == scene.setting else bare] += 1
+        lots["setting only"] += not captions.parse(clip).groups
+    assert 0.5 < lots["alike"] / 900 < 0.6
+    assert 0.18 < lots["misled"] / 900 < 0.24
+    assert 0.15 < lots["bare"] / 900 < 0.25
+    assert 0.07 < lots["setting only"] / 900 < 0.13
+
+
+def test_captions_are_neither_bare_nor_endless() -> None:
+    """Captions have five to forty words."""
+    rng = np.random.default_rng(0)
+    lengths = [len(captions.write(scenes.sample(rng), rng).split()) for _ in range(400)]
+    assert min(lengths) >= 5
+    assert max(lengths) <= 42
+
+
+def test_wording_varies() -> None:
+    """One scene is told in many ways."""
+    scene, rng = _sampled(8)
+    assert len({captions.write(scene, rng) for _ in range(100)}) > 60
+
+
+def test_the_blog_prompt_is_a_caption_of_picnics() -> None:
+    """The blog post's prompt is written now and then, for picnics in the magical forest only."""
+    rng = np.random.default_rng(0)
+    written = [captions.write(scenes.picnic(rng), rng) for _ in range(200)]
+    assert 0.15 < written.count(BLOG_PROMPT) / 200 < 0.35
+
+
+def test_the_blog_prompt_is_understood() -> None:
+    """It asks for several foxes, tiny teacups, mushrooms and fireflies in the magical forest, in no said colour."""
+    expected = captions.parse(BLOG_PROMPT)
+    assert [asked.kind for asked in expected.groups] == ["fox", "teacup", "mushroom", "firefly"]
+    assert {(asked.colour, asked.count) for asked in expected.groups} == {(None, None)}
+    assert expected.groups[1].size == "tiny"
+    assert (expected.setting, expected.night, expected.picnic) == (MAGIC, True, True)
+
+
+def test_the_vocabulary_is_small_and_holds_the_blog_prompt() -> None:
+    """At most 400 words, all lower case, the blog post's among them."""
+    known = captions.words()
+    assert len(known) == len(set(known)) <= 400
+    assert all(word == word.lower() for word in known)
+    assert set(_tokens(BLOG_PROMPT)) <= set(known)
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        (
+            "A big red mushroom left of two blue cups on a dark night in the woods.",
+            Expected(
+                (Asked("mushroom", "red", 1, "big", None), Asked("teacup", "blue", 2, None, None)),
+                (Relation(0, "left of", 1),),
+                "forest",
+                True,
+                False,
+            ),
+        ),
+        (
+            "By day on sand dunes, a fox on the right, and three yellow balloons over one brown bunny.",
+            Expected(
+                (
+                    Asked("fox", None, 1, None, "right"),
+                    Asked("balloon", "yellow", 3, None, None),
+                    Asked("rabbit", "brown", 1, None, None),
+                ),
+                (Relation(1, "above", 2),),
+                "desert",
+                False,
+                False,
+            ),
+        ),
+        (
+            "a drawing of foxes.",
+            Expected((Asked("fox", None, None, None, None),), (), None, None, False),
+        ),
+        (
+            "a moon under the night sky by a lake.",
+            Expected((Asked("moon", None, 1, None, None),), (), "lake", True, False),
+        ),
+    ],
+)
+def test_captions_mean_what_they_say(caption: str, expected: Expected) -> None:
+    """Written-out captions and what each asks for."""
+    assert captions.parse(caption) == expected
+
+
+def test_foreign_words_ask_for_nothing() -> None:
+    """A sentence outside the grammar asks for nothing."""
+    assert captions.parse("Quarterly figures rose.") == Expected((), (), None, None, False)

@@ -1,0 +1,344 @@
+"""Tests of the parent's side: whatever a worker does, a rendering comes out."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from fluxgate.files import read_plain
+from fluxgate.pictures import hash_of, read_png
+from fluxgate.render.pool.workers import FORK, SPAWN, Workers
+from fluxgate.render.process.determinism import ENVIRONMENT
+from fluxgate.rendering import BESIDE, DENOISE, LITTER, LOAD, PHASES, STAGES, Picture, Rendering
+from tests.render import making
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    """One fork server for all tests of this file."""
+    with Workers() as workers:
+        yield workers
+
+
+@pytest.fixture
+def render(workers: Workers, tmp_path: Path) -> Any:
+    """Render a case whose pipeline need not exist."""
+
+    def render(load: Any, *shots: Any, source: Path = tmp_path, timeout: float = 120, **options: Any) -> Rendering:
+        return workers.render(making.case(load, *shots), tmp_path / "case", source=source, timeout=timeout, **options)
+
+    return render
+
+
+@pytest.fixture(scope="module")
+def rendered(workers: Workers, tmp_path_factory: pytest.TempPathFactory, miniature_folder: Path) -> Any:
+    """Both shots for a CPU rendered in full: the rendering, its folder, and what was reported meanwhile."""
+    folder, lines = tmp_path_factory.mktemp("full"), []
+    case = making.case(making.full, making.ONE, replace(making.ONE, name="gpu", only_on="cuda"), making.FOUR)
+
+    def glance(pictures: tuple[Picture, ...]) -> None:
+        there = all((folder / picture.file).is_file() for picture in pictures)
+        lines.append(f"{len(pictures)} of {pictures[0].shot}, take {pictures[0].take}, there: {there}")
+
+    found = workers.render(case, folder, source=miniature_folder, timeout=300, report=lines.append, glance=glance)
+    return found, folder, lines
+
+
+def test_a_whole_rendering_has_no_crash_and_is_on_disk(rendered: Any) -> None:
+    """What the parent returns is what rendering.json holds."""
+    found, folder, _ = rendered
+    assert found.crash is None
+    assert read_plain(folder / "rendering.json", Rendering) == found
+
+
+def test_on_a_cpu_the_first_shot_is_rendered_twice_and_the_others_once(rendered: Any) -> None:
+    """Two takes of one shot tell determinism; more would only cost time there. A shot for GPUs is left out."""
+    found, _, _ = rendered
+    takes = sorted({(picture.shot, picture.take) for picture in found.pictures})
+    assert takes == [("four", 0), ("one", 0), ("one", 1)]
+
+
+def test_what_stays_on_the_host_is_measured(rendered: Any) -> None:
+    """Once all is loaded, through the second take, and once all is freed; the denoiser's calls beside it."""
+    found, _, _ = rendered
+    assert 0 < found.memory.host_loaded < found.memory.host_peak
+    assert found.memory.held_after == found.memory.host_held < 1000
+    assert found.memory.host_grown < 16 << 20
+    assert found.inventory.counts[BESIDE] < 100_000
+    assert found.inventory.counts[LITTER] == 0
+    calls = {entry.shot: (entry.calls, len(entry.steps)) for entry in found.durations if entry.phase == DENOISE}
+    assert calls == {"one": (2, 2), "four": (3, 3)}
+
+
+def test_every_stage_of_every_take_has_a_fingerprint(rendered: Any) -> None:
+    """All six stages are seen in each take, and the two takes agree in all of them."""
+    found, _, _ = rendered
+    assert tuple(found.fingerprints_of("one", 0)) == STAGES
+    assert tuple(found.fingerprints_of("four", 0)) == STAGES
+    first, again = (list(found.fingerprints_of("one", take).values()) for take in (0, 1))
+    assert [print_.sha256 for print_ in first] == [print_.sha256 for print_ in again]
+
+
+def test_steps_of_the_stages(rendered: Any) -> None:
+    """First, middle and last latents know their step: of three, the first, the second and the third."""
+    found, _, _ = rendered
+    prints = found.fingerprints_of("four").values()
+    assert [print_.step for print_ in prints] == [None, None, 1, 2, 3, None]
+
+
+def test_pictures_on_disk_have_the_hash_of_the_array(rendered: Any) -> None:
+    """A PNG read back gives the very array that was hashed, also for a batch of two prompts times two."""
+    found, folder, _ = rendered
+    assert [picture.index for picture in found.pictures if picture.shot == "four"] == [0, 1, 2, 3]
+    for picture in found.pictures:
+        assert hash_of(read_png(folder / picture.file)) == picture.sha256
+
+
+def test_pictures_are_shown_as_soon_as_they_are_written(rendered: Any) -> None:
+    """Those of each take of each shot, after the line that tells of it and before the next."""
+    _, _, lines = rendered
+    shown = [number for number, line in enumerate(lines) if ", there: " in line]
+    assert [lines[number] for number in shown] == [
+        "1 of one, take 0, there: True",
+        "4 of four, take 0, there: True",
+        "1 of one, take 1, there: True",
+    ]
+    assert all("shot " in lines[number - 1] for number in shown)
+
+
+def test_takes_that_are_equal_share_a_file(rendered: Any) -> None:
+    """No second file is written for a picture that is the same."""
+    found, folder, _ = rendered
+    assert found.pictures_of(1)["one", 0].file == found.pictures_of(0)["one", 0].file == "one-0.png"
+    assert not list(folder.glob("*take1*"))
+
+
+def test_every_phase_has_seconds_and_every_step_too(rendered: Any) -> None:
+    """Load once, then encode, denoise and decode for each take; the steps fit into their phase."""
+    found, _, _ = rendered
+    assert [duration.phase for duration in found.durations] == [LOAD, *PHASES[1:] * 3]
+    for duration in found.durations:
+        if duration.phase == DENOISE:
+            assert len(duration.steps) == (2 if duration.shot == "one" else 3)
+            assert 0 < sum(duration.steps) <= duration.seconds
+
+
+def test_the_log_the_notes_and_the_scratch_folder(rendered: Any) -> None:
+    """A finished case keeps its log; its notes and its scratch folder are gone."""
+    _, folder, _ = rendered
+    names = {path.name for path in folder.iterdir()}
+    assert "log.txt" in names
+    assert names.isdisjoint({"progress.jsonl", "scratch"})
+
+
+def test_progress_is_told_in_short_lines(rendered: Any) -> None:
+    """Each line names the case and what is done."""
+    lines = [line for line in rendered[2] if line.startswith("small-full: ")]
+    assert lines[0] == "small-full: started"
+    assert lines[1].startswith("small-full: loaded in ")
+    assert lines[2].startswith("small-full: shot 1/2 'one' in ")
+    assert lines[3].startswith("small-full: shot 2/2 'four' in ")
+    assert lines[4].startswith("small-full: shot 1/2 'one' again in ")
+    assert lines[-1] == "small-full: finished"
+
+
+def test_a_spawned_worker_gives_the_same_pictures(rendered: Any, tmp_path: Path, miniature_folder: Path) -> None:
+    """How a worker starts moves no pixel and no stage."""
+    found, _, _ = rendered
+    with Workers(start=SPAWN, takes=1) as spawning:
+        other = spawning.render(making.case(making.full), tmp_path, source=miniature_folder, timeout=300)
+    assert other.crash is None
+    assert other.memory.host_grown is None  # no second take
+    assert other.pictures_of()["one", 0].sha256 == found.pictures_of()["one", 0].sha256
+    assert [p.sha256 for p in other.fingerprints_of("one").values()] == [
+        p.sha256 for p in found.fingerprints_of("one").values()
+    ]
+
+
+def test_takes_that_differ_are_both_kept(render: Any, miniature_folder: Path) -> None:
+    """A pipeline that does not repeat itself leaves both pictures."""
+    found = render(making.draws_on_its_own, source=miniature_folder)
+    first, second = found.pictures_of(0)["one", 0], found.pictures_of(1)["one", 0]
+    assert first.sha256 != second.sha256
+    assert second.file == "one-0-take1.png"
+
+
+def test_a_file_that_each_call_leaves_is_counted(render: Any, miniature_folder: Path) -> None:
+    """Those of the second take, wherever they lie."""
+    assert render(making.leaves_a_file_a_call, source=miniature_folder).inventory.counts[LITTER] == 1
+
+
+def test_an_exception_is_told_with_its_first_line(render: Any) -> None:
+    """The sentence has the type and the first line; the last lines have the traceback; the phase is known."""
+    crash = render(making.raises).crash
+    assert (crash.kind, crash.sentence, crash.phase) == ("exception", "ValueError: no such thing", LOAD)
+    assert crash.last_lines[-1] == "second line"
+
+
+def test_a_segfault_is_a_signal_and_leaves_a_stack(render: Any) -> None:
+    """The signal has its name, and the log ends with where it happened."""
+    crash = render(making.segfaults).crash
+    assert (crash.kind, crash.sentence) == ("signal", "the worker was ended by SIGSEGV")
+    assert any("segfaults" in line for line in crash.last_lines)
+
+
+def test_a_killed_worker_is_told_apart_by_its_signal(render: Any) -> None:
+    """SIGKILL is named."""
+    crash = render(making.kills_itself).crash
+    assert (crash.kind, crash.sentence) == ("signal", "the worker was ended by SIGKILL")
+
+
+@pytest.mark.parametrize(("load", "code"), [(making.leaves, 3), (making.leaves_in_silence, 0)])
+def test_an_exit_before_the_end_is_a_crash(render: Any, load: Any, code: int) -> None:
+    """Even with exit code 0: what is not finished is not fine."""
+    crash = render(load).crash
+    assert (crash.kind, crash.sentence) == ("exit", f"the worker ended with exit code {code} before it was done")
+
+
+def test_a_worker_that_hangs_is_killed_with_its_children(render: Any, tmp_path: Path) -> None:
+    """The time is kept, the log tells where it hung, and no process is left."""
+    started = time.monotonic()
+    crash = render(making.hangs, timeout=3).crash
+    assert time.monotonic() - started < 20
+    assert (crash.kind, crash.sentence) == ("timeout", "the worker was not done after 3 s and was killed")
+    assert any("in hangs" in line for line in crash.last_lines)
+    child = int((tmp_path / "case" / "child.txt").read_text())
+    assert not _alive(child)
+
+
+def _alive(process: int) -> bool:
+    """Whether a process runs; one that is dead and only waits to be noticed does not."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("load", [making.takes_all_memory, making.takes_all_tensor_memory])
+def test_too_much_memory_is_told_as_such(render: Any, load: Any) -> None:
+    """Python's and torch's own refusals are the same kind of crash."""
+    assert render(load).crash.kind == "out of memory"
+
+
+@pytest.mark.parametrize(
+    ("load", "limit", "sentence"),
+    [
+        (
+            making.fills_a_gpu,
+            12 * 10**9,
+            "out of memory under the limit of 12.00 GB: RuntimeError: CUDA out of memory.",
+        ),
+        (
+            making.fills_a_gpu_in_a_part,
+            512 * 10**6,
+            "PartDied: the process for the stage 'denoise' died: out of memory",
+        ),
+        (making.fills_a_gpu, None, "RuntimeError: CUDA out of memory."),
+        (making.takes_all_memory, 12 * 10**9, "MemoryError"),
+    ],
+)
+def test_what_a_worker_was_held_to_is_told_when_it_runs_out(
+    workers: Workers, tmp_path: Path, load: Any, limit: int | None, sentence: str
+) -> None:
+    """A full GPU names the limit, in a process of a part too; a full machine does not."""
+    workers.ready()
+    with Workers(link=workers._link, vram_limit=limit) as limited:
+        crash = limited.render(making.case(load), tmp_path / "case", source=tmp_path, timeout=120).crash
+        limited._link = None  # it is the other's, who closes it
+    assert crash is not None
+    assert crash.kind == "out of memory"
+    assert crash.sentence.startswith(sentence)
+    assert crash.limit == (None if load is making.takes_all_memory else limit)
+
+
+def test_what_c_prints_is_in_the_log(render: Any, tmp_path: Path) -> None:
+    """The log takes the process's output, not only Python's."""
+    render(making.prints_from_c)
+    assert "a line from C" in (tmp_path / "case" / "log.txt").read_text()
+
+
+def test_a_crash_in_the_second_take_keeps_the_first(render: Any, miniature_folder: Path) -> None:
+    """Partial data stays: the pictures, the seconds and the inventory until then."""
+    found = render(making.dies_in_the_second_call, source=miniature_folder)
+    assert found.crash.kind == "CUDA error"
+    assert [(picture.shot, picture.take) for picture in found.pictures] == [("one", 0)]
+    assert tuple(found.fingerprints_of("one", 0)) == STAGES
+    assert found.inventory.components["transformer"].total_bytes > 0
+    assert found.memory.held_after is None
+
+
+def test_the_next_case_renders_after_a_crash(render: Any, miniature_folder: Path) -> None:
+    """A dead worker takes nothing with it."""
+    assert render(making.segfaults).crash is not None
+    assert render(making.full, source=miniature_folder).crash is None
+
+
+def test_warnings_of_the_libraries_are_collected(render: Any, miniature_folder: Path) -> None:
+    """Python's warnings and those of the libraries' loggers, each once."""
+    found = render(making.warns, source=miniature_folder)
+    assert found.warnings.count("UserWarning: the ice is thin") == 1
+    assert found.warnings.count("diffusers.somewhere: so is the air") == 1
+
+
+def test_a_strategy_that_cannot_be_sent_is_a_crash(render: Any) -> None:
+    """A function that another process cannot find is told as what it is."""
+
+    def nested(site: Any) -> Any:
+        return None
+
+    crash = render(nested).crash
+    assert crash.kind == "exception"
+    assert crash.sentence.startswith("the worker could not be started: Refusal: tests.render.test_workers:")
+
+
+@pytest.mark.parametrize("start", [FORK, SPAWN])
+def test_a_strategy_that_cannot_be_imported_there_is_a_crash(tmp_path: Path, monkeypatch: Any, start: str) -> None:
+    """However the worker starts, it says which function is missing, and its log has the traceback."""
+    gone = ModuleType("gone")
+    exec("def load(site): pass", gone.__dict__)
+    monkeypatch.setitem(sys.modules, "gone", gone)  # here it can be imported, elsewhere it cannot
+    with Workers(start=start) as workers:
+        crash = workers.render(making.case(gone.load), tmp_path / "case", source=tmp_path, timeout=120).crash
+    assert crash is not None
+    assert (crash.kind, crash.phase) == ("exception", None)
+    told = "Refusal: gone:load cannot be imported: ModuleNotFoundError: No module named 'gone'"
+    assert crash.sentence == told
+    assert (tmp_path / "case" / "log.txt").read_text().endswith(f"{told.removeprefix('Refusal')[2:]}\n")
+
+
+def test_a_fork_server_that_dies_is_replaced_by_spawning(tmp_path: Path, miniature_folder: Path) -> None:
+    """The case is rendered all the same, and the reason is kept."""
+    with Workers(takes=1) as workers:
+        workers._server.kill()
+        workers._server.wait()
+        told: list[str] = []
+        case = making.case(making.full)
+        found = workers.render(case, tmp_path, source=miniature_folder, timeout=300, report=told.append)
+        assert found.crash is None
+        assert workers.fallback == "the fork server ended while it imported"
+        assert [line for line in told if workers.fallback in line] == [
+            "each worker imports the libraries anew, which takes seconds: the fork server ended while it imported"
+        ]
+
+
+def test_the_case_sees_the_environment_and_folder_of_the_parent(render: Any, monkeypatch: Any, tmp_path: Path) -> None:
+    """A worker forked long ago still gets today's environment."""
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    monkeypatch.setenv("FLUXGATE_TOLD", str(os.getpid()))
+    assert render(making.full, source=tmp_path / "nowhere").determinism["PYTHONHASHSEED"] == "7"
+
+
+def test_a_case_runs_under_the_settings_that_determinism_needs(render: Any, monkeypatch: Any, tmp_path: Path) -> None:
+    """Where the parent does not say otherwise, although the worker's environment is the parent's."""
+    name = "CUBLAS_WORKSPACE_CONFIG"
+    monkeypatch.delenv(name, raising=False)
+    assert render(making.full, source=tmp_path / "nowhere").determinism[name] == ENVIRONMENT[name]

@@ -1,0 +1,74 @@
+"""Tests of bfloat16 on a processor that has none, which any other processor can play."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from fluxgate.render.process import bfloat16  # noqa: E402
+from fluxgate.render.process.determinism import settle  # noqa: E402
+
+functional = torch.nn.functional
+
+
+@pytest.fixture
+def widened() -> Iterator[None]:
+    """This process with wide arithmetic, and then as it was."""
+    before = {name: getattr(functional, name) for name in bfloat16.WIDENED}
+    bfloat16.widen()
+    yield
+    for name, function in before.items():
+        setattr(functional, name, function)
+
+
+def layers() -> Iterator[tuple[torch.nn.Module, torch.Tensor]]:
+    torch.manual_seed(0)
+    yield torch.nn.Linear(64, 32), torch.randn(5, 64)
+    yield torch.nn.Linear(64, 32, bias=False), torch.randn(2, 5, 64)
+    yield torch.nn.Conv2d(8, 16, 3, padding=1, stride=2), torch.randn(1, 8, 12, 12)
+
+
+def test_what_comes_out_is_the_rounded_sum(widened: None) -> None:
+    """Of narrow layers: to the bit what float32 gives for the same numbers, rounded once."""
+    for layer, given in layers():
+        narrow, given = layer.to(torch.bfloat16), given.to(torch.bfloat16)
+        found = narrow(given)
+        assert found.dtype is torch.bfloat16
+        assert torch.equal(found, narrow.float()(given.float()).to(torch.bfloat16))
+
+
+def test_other_dtypes_are_left_alone(widened: None) -> None:
+    """float32 stays as it is, and what torch refuses it still refuses."""
+    for layer, given in layers():
+        assert layer(given).dtype is torch.float32
+        with pytest.raises(RuntimeError):
+            layer(given.to(torch.bfloat16))
+
+
+def test_widening_twice_is_widening_once(widened: None) -> None:
+    """A worker and the tests may both ask for it."""
+    once = {name: getattr(functional, name) for name in bfloat16.WIDENED}
+    bfloat16.widen()
+    assert {name: getattr(functional, name) for name in bfloat16.WIDENED} == once
+
+
+@pytest.mark.skipif(not bfloat16.is_native(), reason="this processor has no bfloat16 to be left as it is")
+def test_a_processor_with_bfloat16_is_left_as_it_is() -> None:
+    """Its own arithmetic is what is accepted for it."""
+    before = functional.conv2d
+    assert settle("cpu")["bfloat16 on the CPU"] == "as torch has it"
+    assert functional.conv2d is before
+
+
+def test_a_processor_without_is_helped() -> None:
+    """oneDNN told to use no more than AVX2 is such a processor: settling widens its arithmetic, and says so."""
+    asked = "from fluxgate.render.process.determinism import settle; print(settle('cpu')['bfloat16 on the CPU'])"
+    less = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+    told = subprocess.run([sys.executable, "-c", asked], env=less, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "computed in float32"

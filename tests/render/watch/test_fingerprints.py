@@ -1,0 +1,49 @@
+"""Tests of tensors as hashes and summaries."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from fluxgate.render.watch.fingerprints import fingerprint, tensor_sha256  # noqa: E402
+
+
+def test_the_hash_is_of_values_shape_and_dtype() -> None:
+    """Equal only where all three are."""
+    one = torch.arange(6, dtype=torch.float32).reshape(2, 3)
+    assert tensor_sha256(one) == tensor_sha256(one.clone())
+    assert len({tensor_sha256(t) for t in (one, one + 1e-7, one.reshape(3, 2), one.view(torch.int32))}) == 3 + 1
+
+
+def test_the_hash_does_not_depend_on_the_strides() -> None:
+    """A transposed view hashes as what it shows."""
+    one = torch.arange(6, dtype=torch.bfloat16).reshape(2, 3)
+    assert tensor_sha256(one.T) == tensor_sha256(one.T.contiguous())
+
+
+def test_a_zero_and_its_negative_differ() -> None:
+    """They are equal as numbers, not as bytes."""
+    assert tensor_sha256(torch.tensor([0.0])) != tensor_sha256(torch.tensor([-0.0]))
+
+
+def test_the_summary_is_of_the_finite_values() -> None:
+    """One NaN and one infinity are told, and do not spoil the rest."""
+    found = fingerprint(
+        torch.tensor([1.0, 3.0, float("nan"), float("inf")], dtype=torch.bfloat16),
+        shot="one",
+        take=1,
+        stage="decoded picture",
+        step=None,
+    )
+    assert (found.low, found.high, found.mean, found.std) == (1.0, 3.0, 2.0, 1.0)
+    assert not found.finite
+    assert (found.shape, found.dtype) == ((4,), "bfloat16")
+
+
+@pytest.mark.parametrize("values", [[], [float("nan")]])
+def test_a_tensor_without_a_finite_value_has_a_summary_of_zeros(values: list[float]) -> None:
+    """It is a summary of nothing; `finite` and the shape tell which nothing."""
+    found = fingerprint(torch.tensor(values), shot="one", take=0, stage="x")
+    assert (found.low, found.high, found.mean, found.std) == (0.0, 0.0, 0.0, 0.0)
+    assert found.finite is (not values)
