@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from fluxgate.cases import Case
-from fluxgate.files import is_name
-from fluxgate.pictures import Pixels, hash_of, read_png
-from fluxgate.refusal import Refusal
-from fluxgate.rendering import SCHEMA, Picture, Rendering
+from fluxgate.rendering import SCHEMA, Rendering
 
 
 def to_rendering(rendering: Rendering, case: Case | None) -> Iterator[str]:
@@ -65,16 +61,3 @@ def to_promise(rendering: Rendering, reference: Mapping[tuple[str, int], str], *
         if key in reference and reference[key] != picture.sha256:
             yield f"{rendering.case_id}: shot {key[0]!r} is not the picture of {named}, which it promises to reproduce."
             return
-
-
-def sound_pixels(picture: Picture, folder: Path) -> Pixels:
-    """The pixels of a picture of a run, once its name and its hash have been seen to be right."""
-    if not is_name(picture.file) or not is_name(picture.shot):
-        raise Refusal(
-            f"{folder} names a picture {picture.file[:120]!r} of {picture.shot[:120]!r}, which is no file name."
-        )
-    path = folder / picture.file
-    pixels = read_png(path)
-    if hash_of(pixels) != picture.sha256:
-        raise Refusal(f"{path} is not the picture that was rendered: its pixels have another hash.")
-    return pixels

@@ -21,6 +21,7 @@ from fluxgate.files import read_plain
 from fluxgate.pictures import Pixels, write_png
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import PHASES, Picture, Rendering
+from fluxgate.runs.pictures import sound_pixels
 from fluxgate.runs.run import Run
 
 MOST_SAMPLES = 50  # of a peak: enough for a spread, and a facts file stays readable
@@ -226,7 +227,7 @@ def _missing_pictures(
 
 
 def _reader(picture: Picture, folder: Path) -> Callable[[], Pixels]:
-    return lambda: objections.sound_pixels(picture, folder)
+    return lambda: sound_pixels(picture, folder)
 
 
 def _pictures_words(baseline: Baseline | None, rendering: Rendering, owner: str, act: _Act) -> Iterator[str]:
@@ -237,7 +238,7 @@ def _pictures_words(baseline: Baseline | None, rendering: Rendering, owner: str,
         for (shot, index), picture in rendering.pictures_of().items():
             if shot != name:
                 continue
-            pixels = objections.sound_pixels(picture, folder)
+            pixels = sound_pixels(picture, folder)
             before = _before(baseline, shot, index, picture)
             rows.append((before, pixels))
             if before is None or comparing.differs(before, pixels):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from fluxgate.baselines.limits import LimitsFile
-from fluxgate.baselines.objections import sound_pixels
 from fluxgate.calibration import controls, floors, tables
 from fluxgate.calibration.floors import Finding, Origin, Sample, Samples
 from fluxgate.calibration.variations import Asked, Extent, asked
@@ -19,25 +18,13 @@ from fluxgate.compare.likeness import Likeness, compare, mismatch
 from fluxgate.files import write_plain, write_whole
 from fluxgate.pictures import Pixels
 from fluxgate.rendering import Rendering
+from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 from fluxgate.subjects.subject import Shot
 
 FOLDER = "calibration"  # within the run
 
 Render = Callable[[Case, Path], Rendering]  # a case and the folder that its pictures go to
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A rendered case of a calibration."""
-
-    rendering: Rendering
-    folder: Path
-
-    def pixels(self, shot: str) -> list[Pixels]:
-        """The pictures of a shot, in order; none if it was not rendered."""
-        pictures = self.rendering.pictures_of()
-        return [sound_pixels(picture, self.folder) for (name, _), picture in pictures.items() if name == shot]
 
 
 def calibrate(
@@ -67,15 +54,15 @@ def _of_subject(
 ) -> Iterator[Finding]:
     subject, device = wanted[0].subject, wanted[0].device
     plan = asked(subject, device, extent)
-    shown: dict[str, Shown] = {}
+    shown: dict[str, Rendered] = {}
 
-    def of(case: Case, shots: tuple[Shot, ...]) -> Shown | None:
+    def of(case: Case, shots: tuple[Shot, ...]) -> Rendered | None:
         """The case with these shots, rendered once."""
         if case.id not in shown:
             report(f"{case.id}: {sum(shot.pictures for shot in shots)} pictures for its limits")
             folder = run.folder / FOLDER / case.id
             varied = replace(case, subject=replace(case.subject, shots=shots))
-            shown[case.id] = Shown(render(varied, folder), folder)
+            shown[case.id] = Rendered(render(varied, folder), folder)
         crash = shown[case.id].rendering.crash
         if crash is not None:
             report(f"{case.id}: no limits, it crashed: {crash.sentence}")
@@ -108,7 +95,7 @@ def origin_of(run: Run) -> Origin:
 
 
 def measure(
-    case: Case, plan: Asked, expected: Shown, actual: Shown, coarse: Shown | None, *, few: int, pool: Executor
+    case: Case, plan: Asked, expected: Rendered, actual: Rendered, coarse: Rendered | None, *, few: int, pool: Executor
 ) -> Samples:
     """Likenesses of the legal pictures and of every control to the reference's pictures."""
 

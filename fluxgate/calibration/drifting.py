@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from fluxgate.baselines.limits import LimitsFile
 from fluxgate.calibration import floors
-from fluxgate.calibration.calibrate import Shown, origin_of
+from fluxgate.calibration.calibrate import origin_of
 from fluxgate.compare.likeness import Likeness, compare, mismatch, worst
 from fluxgate.files import write_plain
 from fluxgate.refusal import Refusal
+from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 
 
@@ -37,7 +38,7 @@ def _likenesses(first: Run, other: Run, case_id: str) -> Iterator[Likeness]:
     one, another = first.rendered(case_id), other.rendered(case_id)
     if one is None or another is None or one.crash or another.crash:
         return
-    mine, theirs = Shown(one, first.case_folder(case_id)), Shown(another, other.case_folder(case_id))
+    mine, theirs = Rendered(one, first.case_folder(case_id)), Rendered(another, other.case_folder(case_id))
     for shot in one.recipes:
         if one.recipes[shot] == another.recipes.get(shot):
             pairs = zip(mine.pixels(shot), theirs.pixels(shot), strict=True)

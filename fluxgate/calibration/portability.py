@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from fluxgate.baselines.limits import LimitsFile
 from fluxgate.calibration import floors
-from fluxgate.calibration.calibrate import FOLDER, Render, Shown, origin_of
+from fluxgate.calibration.calibrate import FOLDER, Render, origin_of
 from fluxgate.cases import Case
 from fluxgate.compare.likeness import Likeness, average, compare, worst
 from fluxgate.files import write_plain, write_whole
 from fluxgate.render.process.determinism import THREADS
+from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 
 AS_IT_IS = "as it is"
@@ -66,7 +67,7 @@ def portability(run: Run, cases: Iterable[Case], *, render: Render, report: Call
     return tuple(rows)
 
 
-def _shown(run: Run, case: Case, name: str, render: Render, report: Callable[[str], None]) -> Shown | None:
+def _shown(run: Run, case: Case, name: str, render: Render, report: Callable[[str], None]) -> Rendered | None:
     """The case rendered as the variant would; None where this machine cannot."""
     report(f"{case.id}: {name}")
     folder = run.folder / FOLDER / f"{case.id}-{list(VARIANTS).index(name)}"
@@ -75,7 +76,7 @@ def _shown(run: Run, case: Case, name: str, render: Render, report: Callable[[st
     if rendering.crash is not None:
         report(f"{case.id}: {name} crashed: {rendering.crash.sentence}")
         return None
-    return Shown(rendering, folder)
+    return Rendered(rendering, folder)
 
 
 @contextlib.contextmanager
@@ -90,7 +91,7 @@ def surroundings(changes: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _likenesses(plain: Shown | None, variant: Shown | None, case: Case) -> Iterator[Likeness]:
+def _likenesses(plain: Rendered | None, variant: Rendered | None, case: Case) -> Iterator[Likeness]:
     if plain is not None and variant is not None:
         for shot in case.shots:
             pairs = zip(plain.pixels(shot.name), variant.pixels(shot.name), strict=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 from fluxgate.amounts import amount
 from fluxgate.cli.shared import add_run_option, columns, say
 from fluxgate.files import write_whole
-from fluxgate.judge.evidence import Rendered
 from fluxgate.judge.run import cases_of
 from fluxgate.judge.verdict import NOT_SELECTED, Verdict
 from fluxgate.refusal import Refusal
@@ -19,6 +18,7 @@ from fluxgate.report.markdown import markdown
 from fluxgate.report.published_settings import Findings, findings
 from fluxgate.report.terminal import terminal
 from fluxgate.runs import run as runs
+from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.catalogue import subjects

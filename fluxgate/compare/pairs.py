@@ -8,14 +8,15 @@ from functools import partial
 from pathlib import Path
 
 from fluxgate.baselines.baseline import AcceptedPicture, Baseline, read_picture
-from fluxgate.baselines.objections import sound_pixels
 from fluxgate.compare.likeness import IDENTICAL, Likeness, coarse, compare, first_change, mismatch, similarity
 from fluxgate.files import is_name
-from fluxgate.judge.evidence import Evidence, Rendered
+from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import picture_name
 from fluxgate.pictures import Pixels, read_png
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Picture
+from fluxgate.runs.pictures import sound_pixels
+from fluxgate.runs.rendered import Rendered
 
 FOLDER = "pictures"  # within the run: differences, and copies of what lies outside of it
 COMPARED: dict[tuple[str, str], Likeness] = {}  # by hashes: comparing takes a second for each million pixels

@@ -13,14 +13,7 @@ from fluxgate.baselines.limits import CaseLimits
 from fluxgate.cases import Case
 from fluxgate.judge.verdict import CRASHED, FAILED, PASSED, UNSUPPORTED, Limit
 from fluxgate.rendering import Rendering
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A rendering and the folder that its pictures lie in."""
-
-    rendering: Rendering
-    folder: Path
+from fluxgate.runs.rendered import Rendered
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.cases import Case
 from fluxgate.history import earlier_runs as history
 from fluxgate.judge.case import judge_case
-from fluxgate.judge.evidence import Evidence, Rendered
+from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import CHECKS, Verdict
 from fluxgate.machine import Machine, Stack
 from fluxgate.report.illustration import illustrate
+from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 from fluxgate.subjects.subject import Subject
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from fluxgate.cases import Case
 from fluxgate.compare.pairs import beside, rendered_source
 from fluxgate.judge.checks.scenes import read_ahead
-from fluxgate.judge.evidence import Rendered
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Picture
+from fluxgate.runs.rendered import Rendered
 
 
 def look_ahead(case: Case, pictures: Iterable[Picture], folder: Path, *, reference: Rendered | None) -> None:

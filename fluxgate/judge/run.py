@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from fluxgate.cases import Case, matrix
-from fluxgate.judge.evidence import Rendered
 from fluxgate.judge.gathering import Standards, judge_cases
 from fluxgate.judge.verdict import Verdict
+from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 from fluxgate.strategies.promise import Strategy
 from fluxgate.subjects.subject import Subject

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fluxgate.baselines.objections import sound_pixels
 from fluxgate.compare.likeness import blankness
-from fluxgate.judge.evidence import Evidence, Rendered
+from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import counted, picture_name
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Duration, Picture
+from fluxgate.runs.pictures import sound_pixels
+from fluxgate.runs.rendered import Rendered
 from fluxgate.subjects.subject import Shot
 
 CAST = "invalid value encountered in cast"  # numpy's warning, where floating-point pictures become bytes

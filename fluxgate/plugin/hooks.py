@@ -21,7 +21,6 @@ from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.cases import Case, matrix
 from fluxgate.history import earlier_runs as history
 from fluxgate.judge import standards as kept
-from fluxgate.judge.evidence import Rendered
 from fluxgate.judge.gathering import Standards, judge_cases
 from fluxgate.judge.prefetch import look_ahead
 from fluxgate.judge.verdict import CHECKS, KNOWN_FAILURE, NOT_SELECTED, PASSED, UNSUPPORTED, Verdict
@@ -35,6 +34,7 @@ from fluxgate.report import cards
 from fluxgate.report.report import measured_anything
 from fluxgate.report.terminal import terminal
 from fluxgate.runs import run as runs
+from fluxgate.runs.rendered import Rendered
 from fluxgate.session import CASE_TIMEOUT, Workshop
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.catalogue import subjects

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from fluxgate import figures
 from fluxgate.amounts import amount
 from fluxgate.baselines.limits import FULL
-from fluxgate.baselines.objections import sound_pixels
 from fluxgate.cases import Case
 from fluxgate.compare.likeness import mismatch, similarity
-from fluxgate.judge.evidence import Rendered
 from fluxgate.judge.sentences import listed
 from fluxgate.judge.verdict import FAILED, KNOWN_FAILURE, Verdict
 from fluxgate.rendering import Picture, Rendering
 from fluxgate.report.cards import Trial, covers, ran_on, ran_out_on
 from fluxgate.report.escaping import plain
+from fluxgate.runs.pictures import sound_pixels
+from fluxgate.runs.rendered import Rendered
 
 CONTEXT = 600_000_000  # bytes: what the CUDA context and the code of kernels may take, which torch does not count
 SEEN, BY_PEAK, NO = ("seen", "by its peak", "no")

@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from fluxgate.judge.evidence import Rendered
 from fluxgate.judge.gathering import RenderedBy
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Rendering
 from fluxgate.runs import run as runs
+from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 
 STANDARD = (8, 12, 16, 24, 32, 40, 48, 80)  # GB, as cards are sold; a larger one counts as its own size

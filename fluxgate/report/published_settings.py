@@ -10,10 +10,10 @@ from fluxgate.compare import noise
 from fluxgate.compare.likeness import average, worst
 from fluxgate.compare.pairs import pair_up
 from fluxgate.compare.stages import first_difference
-from fluxgate.judge.evidence import Rendered
 from fluxgate.judge.sentences import listed
 from fluxgate.judge.verdict import Verdict
 from fluxgate.rendering import LAST, STAGES, Fingerprint, Rendering
+from fluxgate.runs.rendered import Rendered
 from fluxgate.strategies.promise import Strategy
 from fluxgate.strategies.staging import PUBLISHED, Settings
 

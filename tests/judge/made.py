@@ -14,10 +14,11 @@ from fluxgate.baselines.baseline import Acceptance, AcceptedCase, AcceptedPictur
 from fluxgate.baselines.limits import Limit
 from fluxgate.cases import Case
 from fluxgate.judge.case import judge_case
-from fluxgate.judge.evidence import Evidence, Rendered
+from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import Verdict
 from fluxgate.pictures import Pixels, hash_of, read_png, write_png
 from fluxgate.rendering import Crash, Rendering
+from fluxgate.runs.rendered import Rendered
 from fluxgate.strategies.promise import Promise, Strategy
 from tests.runs.building import FULL, NF4, OFFLOAD, SUBJECT, rendering, strategy
 

@@ -15,7 +15,7 @@ from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.limits import SSIM, Band, CaseLimits, Limit
 from fluxgate.cases import Case
 from fluxgate.judge.case import judge_case
-from fluxgate.judge.evidence import Evidence, Rendered
+from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import (
     BASELINE,
     CHECKS,
@@ -31,6 +31,7 @@ from fluxgate.judge.verdict import (
     Verdict,
 )
 from fluxgate.rendering import PHASES, STAGES, Crash, Memory, PhaseMemory
+from fluxgate.runs.rendered import Rendered
 from tests.judge.made import (
     CRASH,
     NF4,

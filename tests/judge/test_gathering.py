@@ -12,10 +12,10 @@ import pytest
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.cases import Case
 from fluxgate.files import write_plain
-from fluxgate.judge.evidence import Rendered
 from fluxgate.judge.gathering import Standards, gather
 from fluxgate.judge.run import judge_run
 from fluxgate.judge.verdict import BASELINE, CHECKS, FAILED, HOST, NOT_SELECTED, PASSED, PROMISE, TWICE, UNSUPPORTED
+from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import RENDERING, Run, create, open_run
 from tests.judge.made import CRASH, FULL, NF4, OFFLOAD, SUBJECT, changed, made, nudge
 from tests.runs.building import MACHINE, STACK

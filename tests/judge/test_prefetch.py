@@ -10,10 +10,10 @@ import pytest
 from fluxgate.cases import Case
 from fluxgate.compare import pairs as comparison
 from fluxgate.judge.checks import scenes
-from fluxgate.judge.evidence import Rendered
 from fluxgate.judge.prefetch import look_ahead
 from fluxgate.judge.verdict import FAILED, PROMISE
 from fluxgate.rendering import Picture
+from fluxgate.runs.rendered import Rendered
 from tests.judge.made import NF4, SUBJECT, changed, evidence, made, nudge, verdict
 
 

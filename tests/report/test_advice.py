@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from fluxgate.cases import Case
-from fluxgate.judge.evidence import Rendered
 from fluxgate.judge.verdict import CRASHED, FAILED, KNOWN_FAILURE, PASSED, PROMISE, Verdict
 from fluxgate.rendering import Crash, Duration, Memory, PhaseMemory
 from fluxgate.report.advice import BY_PEAK, CONTEXT, NO, SEEN, Advice, advice, advise, seconds
 from fluxgate.report.cards import Trial
+from fluxgate.runs.rendered import Rendered
 from tests.runs.building import SUBJECT, rendering, strategy
 
 GB = 10**9

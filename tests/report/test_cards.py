@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from fluxgate.judge.evidence import Rendered
 from fluxgate.rendering import Crash, Rendering
 from fluxgate.report.cards import STANDARD, Trial, cards, covers, ran_on, ran_out_on, seen, size_of, standard, trials
 from fluxgate.runs import run as runs
+from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 from tests.runs.building import MACHINE, STACK, put, rendering
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.judge.evidence import Rendered
 from fluxgate.judge.verdict import NOT_SELECTED, PROMISE, UNSUPPORTED, Verdict
 from fluxgate.pictures import Pixels, write_png
 from fluxgate.rendering import DECODED, LAST, T5
 from fluxgate.report.published_settings import Findings, findings
+from fluxgate.runs.rendered import Rendered
 from fluxgate.strategies import STRATEGIES
 from fluxgate.strategies.staging import PUBLISHED
 from tests.judge.made import changed, crashed, left_at, made, nudge, only, scramble

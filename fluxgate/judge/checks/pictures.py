@@ -12,12 +12,13 @@ from fluxgate.compare.likeness import worst
 from fluxgate.compare.noise_levels import detour
 from fluxgate.compare.pairs import Pair, pair_of, pair_up, rendered_source, stranger
 from fluxgate.compare.stages import Departure, departure
-from fluxgate.judge.evidence import Answer, Evidence, Rendered, crashed, failed, passed, unsupported
+from fluxgate.judge.evidence import Answer, Evidence, crashed, failed, passed, unsupported
 from fluxgate.judge.picture_failures import Breach, about, all_are, breach, differing, known, numbers_of
 from fluxgate.judge.sentences import CALIBRATE, again, counted, listed, origin, picture_name, sentence_case
 from fluxgate.judge.verdict import PROMISE, TWICE, Limit
 from fluxgate.judge.wholeness import flaw
 from fluxgate.rendering import Picture
+from fluxgate.runs.rendered import Rendered
 
 CHANGING = ("quantization", "casting")  # families whose pictures cannot be their reference's to the pixel
 

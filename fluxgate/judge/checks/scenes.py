@@ -12,11 +12,12 @@ from fluxgate import figures
 from fluxgate.baselines.baseline import Baseline
 from fluxgate.cases import Case
 from fluxgate.compare.pairs import Source, accepted_source, rendered_source
-from fluxgate.judge.evidence import Answer, Evidence, Rendered, failed, passed, unsupported
+from fluxgate.judge.evidence import Answer, Evidence, failed, passed, unsupported
 from fluxgate.judge.sentences import again, counted, listed, picture_name, sentence_case
 from fluxgate.miniature import captions, reader
 from fluxgate.miniature.reader import Finding, Reading
 from fluxgate.pictures import Pixels
+from fluxgate.runs.rendered import Rendered
 
 # Of what a prompt asks, drawings of it show 97%, those of another prompt 16% (one in a hundred above 60%): measured on
 # 24 drawn scenes. Half tells the two apart for a picture, and leaves no doubt for a case.

@@ -8,13 +8,14 @@ import pytest
 
 from fluxgate.baselines import baseline as baselines
 from fluxgate.cases import Case
-from fluxgate.judge.evidence import Evidence, Rendered
+from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.standards import BASELINES
 from fluxgate.judge.verdict import FAILED, PASSED, SCENE, UNSUPPORTED
 from fluxgate.miniature import captions, drawing, reader
 from fluxgate.miniature.scenes import Group, Scene
 from fluxgate.pictures import Pixels, hash_of, write_png
 from fluxgate.rendering import Picture
+from fluxgate.runs.rendered import Rendered
 from fluxgate.subjects.catalogue import subject_named
 from fluxgate.subjects.subject import Shot, Subject
 from tests.judge.made import FULL, NF4, accepted, crashed, made, verdict
