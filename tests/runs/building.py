@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fluxgate.baselines.planning import Request
 from fluxgate.cases import Case
 from fluxgate.files import write_plain
 from fluxgate.machine import Machine
@@ -31,7 +32,6 @@ from fluxgate.rendering import (
     Rendering,
 )
 from fluxgate.runs import run as runs
-from fluxgate.baselines.planning import Request
 from fluxgate.runs.run import Run
 from fluxgate.strategies.promise import Promise, Strategy
 from fluxgate.subjects.subject import Shot, Subject
