@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 from fluxgate.baselines.limits import Limit as Limit
 
-# The closed list of statuses. Every cell of subject × strategy × check has exactly one.
-PASSED, FAILED, CRASHED, KNOWN_FAILURE, UNSUPPORTED, NOT_SELECTED = STATUSES = (
+# The closed list of statuses. Every cell of subject × strategy × check has exactly one, if the check applies to it.
+PASSED, FAILED, CRASHED, KNOWN_FAILURE, UNSUPPORTED, NO_DATA, NOT_SELECTED = STATUSES = (
     "passed",
     "failed",
     "crashed",
     "known failure",
-    "unsupported",
+    "unsupported",  # cannot run here
+    "no data",  # nothing to judge by yet
     "not selected",
 )
 

@@ -23,7 +23,7 @@ from fluxgate.history import earlier_runs as history
 from fluxgate.judge import standards as kept
 from fluxgate.judge.gathering import Standards, judge_cases
 from fluxgate.judge.prefetch import look_ahead
-from fluxgate.judge.verdict import CHECKS, KNOWN_FAILURE, NOT_SELECTED, PASSED, UNSUPPORTED, Verdict
+from fluxgate.judge.verdict import CHECKS, KNOWN_FAILURE, NO_DATA, NOT_SELECTED, PASSED, UNSUPPORTED, Verdict
 from fluxgate.machine import Machine, Stack, detect, memory_limit, outside_support, stack
 from fluxgate.options import chosen, seconds, whole_number
 from fluxgate.refusal import Refusal
@@ -383,7 +383,7 @@ class Asked:
             ("sentence", verdict.sentence),
             *verdict.numbers.items(),
         ]
-        if verdict.status == UNSUPPORTED:
+        if verdict.status in (UNSUPPORTED, NO_DATA):
             pytest.skip(verdict.sentence)
         if verdict.status == KNOWN_FAILURE:
             pytest.xfail(verdict.sentence)

@@ -16,6 +16,7 @@ from fluxgate.judge.verdict import (
     FAILED,
     KNOWN_FAILURE,
     MEMORY_CHECKS,
+    NO_DATA,
     NOT_SELECTED,
     PASSED,
     PICTURE_CHECKS,
@@ -32,8 +33,16 @@ NARROWEST = 60
 MEMORY = (
     "Peaks in GB (1e9): allocated on the GPU, or the worker's own where there is none. Like: SSIM to the reference."
 )
-SYMBOLS = {PASSED: "✓", FAILED: "✗", CRASHED: "!", KNOWN_FAILURE: "k", UNSUPPORTED: "–", NOT_SELECTED: "·"}
-ASCII = {PASSED: "+", FAILED: "X", CRASHED: "!", KNOWN_FAILURE: "k", UNSUPPORTED: "-", NOT_SELECTED: "."}
+SYMBOLS = {
+    PASSED: "✓",
+    FAILED: "✗",
+    CRASHED: "!",
+    KNOWN_FAILURE: "k",
+    UNSUPPORTED: "–",
+    NO_DATA: "?",
+    NOT_SELECTED: "·",
+}
+ASCII = {PASSED: "+", FAILED: "X", CRASHED: "!", KNOWN_FAILURE: "k", UNSUPPORTED: "-", NO_DATA: "?", NOT_SELECTED: "."}
 GROUPS = (PICTURE_CHECKS, MEMORY_CHECKS, EFFECT_CHECKS + SPEED_CHECKS)
 LETTERS = dict(zip(CHECKS, "TPBSCLGHEIQ", strict=True))
 CARD = "card"
