@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterable
 
@@ -17,6 +18,13 @@ def chosen(given: Iterable[str], *, among: Iterable[str], option: str) -> tuple[
         if name not in names:
             raise Refusal(f"{option} {name!r} does not exist; there is: {', '.join(names)}.")
     return tuple(name for name in names if name in asked)
+
+
+def suggestion(name: str, among: Iterable[str]) -> str:
+    """How a sentence about an unknown name ends: with the nearest name that there is, else with all of them."""
+    names = list(among)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(names)}."
 
 
 def whole_number(text: str, *, option: str, most: int) -> int:

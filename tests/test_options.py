@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxgate.options import chosen, memory, seconds, whole_number
+from fluxgate.options import chosen, memory, seconds, suggestion, whole_number
 from fluxgate.refusal import Refusal
 
 NAMES = ("full", "staged", "nf4")
@@ -68,3 +68,9 @@ def test_what_is_no_memory_at_all_is_refused(text: str) -> None:
     """Nothing can be rendered in nothing."""
     with pytest.raises(Refusal, match=r"^--vram is "):
         memory(text, option="--vram")
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    """A slip of the finger names one; anything else names all that there are."""
+    assert suggestion("nf5", NAMES) == "did you mean 'nf4'?"
+    assert suggestion("qwertz", ["full", "nf4"]) == "choose from full, nf4."

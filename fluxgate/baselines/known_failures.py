@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 import datetime
-import tomllib
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
-from fluxgate.files import read_limited
+from fluxgate.options import suggestion
 from fluxgate.refusal import Refusal
+from fluxgate.toml import Address, Text, read_toml
 
 FILE = "known_failures.toml"
 EVERY = "*"
-LARGEST = 1_000_000  # bytes
 
 
 @dataclass(frozen=True)
 class KnownFailure:
     """One failure that is expected, and until when."""
 
-    subject: str  # a name, or "*" for every subject
-    strategy: str
-    check: str  # one of the checks, or "*" for every check of the case
-    reason: str
-    upstream: tuple[str, ...]  # addresses of the issue or pull request
-    versions: tuple[str, ...]  # requirements such as "bitsandbytes<=0.50.2"; all of them must hold
+    subject: Text  # a name, or "*" for every subject
+    strategy: Text
+    check: Text  # one of the checks, or "*" for every check of the case
+    reason: Text
+    upstream: tuple[Address, ...]  # of the issue or pull request
+    versions: tuple[Text, ...]  # requirements such as "bitsandbytes<=0.50.2"; all of them must hold
     since: datetime.date
-    owner: str
+    owner: Text
     review_by: datetime.date
-    device: str | None = None  # "cuda" or "cpu" where it fails on one of them only
+    device: Literal["cuda", "cpu"] | None = None  # where it fails on one of them only
+
+    def __post_init__(self) -> None:
+        if not self.upstream:
+            raise ValueError("upstream is empty; name the issue or pull request")
+        if not self.versions:
+            raise ValueError("versions is empty; name the releases in which it fails, such as 'bitsandbytes<=0.50.2'")
+        if self.review_by < self.since:
+            raise ValueError(f"review_by {self.review_by} lies before since {self.since}")
+        for text in self.versions:
+            _refuse_without_range(text)
 
     def __str__(self) -> str:
         return f"the known failure of {self.subject} × {self.strategy} × {self.check}"
@@ -57,61 +66,25 @@ class KnownFailure:
         )
 
 
-def read(path: Path) -> tuple[KnownFailure, ...]:
-    """The entries of a file; no file is no entries, and a faulty one is refused by name."""
-    if not path.exists():
-        return ()
-    try:
-        table = tomllib.loads(read_limited(path, LARGEST).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise Refusal(f"{path} is damaged: {error}.") from error
-    stray = sorted(set(table) - {"failure"})
-    if stray:
-        raise Refusal(f"{path} holds {', '.join(stray)}; only [[failure]] entries are known.")
-    rows = table.get("failure", [])
-    if not isinstance(rows, list):
-        raise Refusal(f"{path}: write [[failure]], with two brackets, for every entry.")
-    return tuple(_entry(row, f"{path}, entry {number}") for number, row in enumerate(rows, start=1))
-
-
-def _entry(row: object, name: str) -> KnownFailure:
-    """One entry, with every fault told in a sentence."""
-    known = {field.name for field in fields(KnownFailure)}
-    if isinstance(row, dict) and set(row) - known:
-        stray = ", ".join(sorted(set(row) - known))
-        raise Refusal(f"{name} has unknown fields ({stray}); known are {', '.join(sorted(known))}.")
-    try:
-        entry = msgspec.convert(row, KnownFailure)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise Refusal(f"{name} is faulty: {error}.") from error
-    complaint = _fault(entry)
-    if complaint:
-        raise Refusal(f"{name} is faulty: {complaint}.")
-    return entry
-
-
-def _fault(entry: KnownFailure) -> str | None:
-    """What is wrong with the values of an entry, or None."""
-    for field in ("subject", "strategy", "check", "reason", "owner"):
-        if not getattr(entry, field).strip():
-            return f"`{field}` is empty"
-    if not entry.upstream or not all(address.startswith("https://") for address in entry.upstream):
-        return "`upstream` needs at least one https:// address"
-    if entry.device not in (None, "cuda", "cpu"):
-        return f"`device` is {entry.device!r}; it may be 'cuda' or 'cpu'"
-    if entry.review_by < entry.since:
-        return f"`review_by` {entry.review_by} lies before `since` {entry.since}"
-    if not entry.versions:
-        return "`versions` is empty; name the releases in which it fails, such as 'bitsandbytes<=0.50.2'"
-    return next((fault for text in entry.versions if (fault := _version_fault(text))), None)
-
-
-def _version_fault(text: str) -> str | None:
+def _refuse_without_range(text: str) -> None:
     try:
         requirement = Requirement(text)
     except InvalidRequirement:
-        return f"`versions` holds {text!r}, which is not a requirement such as 'bitsandbytes<=0.50.2'"
-    return None if requirement.specifier else f"`versions` holds {text!r}, which names no range"
+        raise ValueError(f"versions has {text!r}, which is not a requirement such as 'bitsandbytes<=0.50.2'") from None
+    if not requirement.specifier:
+        raise ValueError(f"versions has {text!r}, which names no range")
+
+
+@dataclass(frozen=True)
+class _File:
+    """What the file holds: [[failure]] entries."""
+
+    failure: tuple[KnownFailure, ...] = ()
+
+
+def read(path: Path) -> tuple[KnownFailure, ...]:
+    """The entries of a file; no file is no entries, and a faulty one is refused by name."""
+    return read_toml(path, _File).failure if path.exists() else ()
 
 
 def check(
@@ -130,8 +103,8 @@ def check(
             ("check", entry.check, {*checks, EVERY}),
         ):
             if name not in allowed:
-                listed = ", ".join(sorted(allowed))
-                raise Refusal(f"{FILE}: {entry} names an unknown {kind} {name!r}; there are: {listed}.")
+                meant = suggestion(name, sorted(allowed))
+                raise Refusal(f"{FILE}: {entry} names the {kind} {name!r}, which does not exist; {meant}")
         key = (entry.subject, entry.strategy, entry.check, entry.device)
         if key in seen:
             raise Refusal(f"{FILE}: {entry} is there twice.")

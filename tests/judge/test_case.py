@@ -54,7 +54,7 @@ ENTRY = KnownFailure(
     check=TWICE,
     reason="Weights are read too early.",
     upstream=("https://example.org/11981",),
-    versions=(),
+    versions=("diffusers<=0.42.1",),
     since=datetime.date(2025, 7, 1),
     owner="ada",
     review_by=datetime.date(2026, 7, 1),

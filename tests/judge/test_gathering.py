@@ -64,7 +64,9 @@ def test_reference_and_yardstick_come_from_the_same_run(tmp_path: Path) -> None:
 def test_known_failures_are_found_for_each_check(tmp_path: Path) -> None:
     """An entry for all checks is in force for all of them; one for another strategy for none."""
     day = datetime.date(2025, 1, 1)
-    entry = KnownFailure("*", "offload", "*", "broken", ("https://example.org/1",), (), day, "ada", day)
+    entry = KnownFailure(
+        "*", "offload", "*", "broken", ("https://example.org/1",), ("diffusers<=0.42.1",), day, "ada", day
+    )
     found = gather(Case(SUBJECT, OFFLOAD, "cuda"), {}.get, replace(STANDARDS, known=(entry,)))
     assert tuple(found.known) == CHECKS
     assert not gather(Case(SUBJECT, NF4, "cuda"), {}.get, replace(STANDARDS, known=(entry,))).known
