@@ -26,6 +26,11 @@ BESIDE = "bytes beside the components"  # of tensors in host memory, once all is
 LITTER = "files left behind"  # by second takes
 
 
+def case_id(subject: str, strategy: str) -> str:
+    """The name of a case: of its folder in a run, and in every table and option."""
+    return f"{subject}-{strategy}"
+
+
 @dataclass(frozen=True)
 class Picture:
     """One picture on disk and the hash of the exact array it was made from."""
@@ -169,7 +174,7 @@ class Rendering:
 
     @property
     def case_id(self) -> str:
-        return f"{self.subject}-{self.strategy}"
+        return case_id(self.subject, self.strategy)
 
     def pictures_of(self, take: int = 0) -> dict[tuple[str, int], Picture]:
         """The pictures of one take, by shot and index."""

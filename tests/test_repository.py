@@ -100,7 +100,7 @@ def test_the_readmes_strategy_is_one() -> None:
     assert isinstance(mine, Strategy)
     assert (mine.name, mine.family, mine.promise.reference) == ("my-offload", "mine", "full")
     for name, sound in (("model-offload", True), ("full", False)):
-        complaints = (effect.complaint(SOUND[name], device="cuda") for effect in mine.promise.effects)
+        complaints = (effect.missing(SOUND[name], device="cuda") for effect in mine.promise.effects)
         assert any(complaints) is not sound
     assert (len(CHECKS), "eleven tests" in README) == (11, True)
 

@@ -87,14 +87,9 @@ def asked_otherwise(shot: Shot, *, prompts: tuple[str, ...]) -> dict[str, Shot]:
 
 def coarser(case: Case) -> Case | None:
     """The control that keeps half as many levels where the case's strategy quantizes, or None where it does not."""
-    kinds = {
-        ("nf4", "fp4"): coarse.coarse_four_bit,
-        ("int8", "torchao-int8", "quanto-int8", "gguf-q8"): coarse.coarse_eight_bit,
-        ("fp8",): coarse.coarse_float8,
-    }
-    control = next((control for names, control in kinds.items() if case.strategy.name.startswith(names)), None)
-    if control is None:
+    if case.strategy.promise.control is None:
         return None
+    control = coarse.CONTROLS[case.strategy.promise.control]
     touched = [name for effect in case.strategy.promise.effects for name in getattr(effect, "of", ())]
     large = tuple(name for name in case.subject.large if name in touched) or case.subject.large
     named = replace(control, name=f"{control.name}-of-{'-and-'.join(large).replace('_', '-')}")

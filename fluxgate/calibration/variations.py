@@ -57,7 +57,7 @@ def _varied(subject: Subject, device: str) -> Iterator[Shot]:
     for turn in itertools.count(1):
         for number, base in enumerate(bases):
             steps = base.steps if base.steps is None or turn % 2 else max(2, base.steps * 3 // 4)
-            captions = tuple(_caption(base, rng) for _ in base.prompts) if subject.readable else ()
+            captions = tuple(_caption(base, rng) for _ in base.prompts) if subject.reader else ()
             prompts = captions or _turned(bases, number, turn)
             yield replace(base, seed=base.seed + 1000 * turn + 100 * number, prompts=prompts, steps=steps)
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from fluxgate.machine import Machine, Stack
 from fluxgate.refusal import Refusal
 from fluxgate.strategies import casting, decoding, offloading, optional, quantization, staging
-from fluxgate.strategies.effects import bound
 from fluxgate.strategies.promise import Strategy
-from fluxgate.subjects.subject import Subject
 
 STRATEGIES: tuple[Strategy, ...] = (
     offloading.full,
@@ -67,14 +62,3 @@ def strategy_named(name: str) -> Strategy:
     if name not in found:
         raise Refusal(f"there is no strategy {name!r}; there are {', '.join(found)}")
     return found[name]
-
-
-def settled(strategy: Strategy, subject: Subject, machine: Machine, stack: Stack) -> Strategy:
-    """The strategy with its promise as it can be judged here: effects speak of the subject's own components,
-    and what reproduces a strategy that cannot run here promises what that one promises."""
-    promise, named = strategy.promise, {known.name: known for known in STRATEGIES}
-    while promise.reproduces in named and named[promise.reproduces].unsupported(subject, machine, stack):
-        inherited = named[promise.reproduces].promise
-        promise = replace(promise, reproduces=inherited.reproduces, approximates=inherited.approximates)
-    effects = tuple(bound(effect, subject) for effect in promise.effects)
-    return replace(strategy, promise=replace(promise, effects=effects))

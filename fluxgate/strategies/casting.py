@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from fluxgate.strategies.coarse import coarse_float8
 from fluxgate.strategies.effects import DENOISER, SUBJECT_DTYPE, Hooked, Placed, Setting, Stored
 from fluxgate.strategies.promise import Site, strategy
-from fluxgate.strategies.requirements import Twice
+from fluxgate.strategies.requirements import OtherDtype, Twice
 
 # Norms and their projections are not cast, and hold four tenths of FLUX's bytes then.
 CAST = (
@@ -16,11 +18,14 @@ CAST = (
     Setting("casting_compute_dtype", SUBJECT_DTYPE, of=DENOISER),
 )
 
+casting_strategy = partial(strategy, changes_weights=True, control=coarse_float8.name)
+
 
 @strategy(
     approximates="full",
     effects=(Stored("float32"),),
-    needs=(Twice("float32 takes twice the memory"),),
+    needs=(OtherDtype("float32", like="full"), Twice("float32 takes twice the memory")),
+    changes_weights=True,
     noise="float32",  # the same with every release of torch
     slow=True,
 )
@@ -31,13 +36,13 @@ def full_float32(site: Site) -> Any:
     return site.pipeline(dtype=torch.float32, noise=torch.float32).to(site.device)
 
 
-@strategy(approximates="full", less_memory_than="full", effects=CAST)
+@casting_strategy(approximates="full", less_memory_than="full", effects=CAST)
 def fp8_layerwise(site: Site) -> Any:
     """The denoiser's layers are stored in float8 and widened for their own forward."""
     return cast(site).to(site.device)
 
 
-@strategy(
+@casting_strategy(
     reproduces="fp8-layerwise",
     less_memory_than="fp8-layerwise",
     effects=(*CAST, Hooked("CpuOffload"), Placed("cpu")),

@@ -40,6 +40,9 @@ def coarse_float8(site: Site) -> Any:
     return _rounded(site, _to_two_mantissa_bits)
 
 
+CONTROLS = {control.name: control for control in (coarse_four_bit, coarse_eight_bit, coarse_float8)}
+
+
 def _rounded(site: Site, rounded: Callable[[Any], Any]) -> Any:
     """The pipeline in full, with every linear weight of its large components rounded."""
     import torch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from fluxgate.subjects.subject import Subject
 
 Names = tuple[str, ...]
 
-# Roles that `bound` replaces by the names of a subject's components. EVERY stays: it is whatever the inventory holds.
+# Roles that `for_subject` replaces by names of components. EVERY stays: it is whatever the inventory holds.
 EVERY: Names = ("<every component>",)
 LARGE: Names = ("<large components>",)
 DENOISER: Names = ("<denoiser>",)
@@ -32,7 +32,7 @@ PROCESSES = "processes"
 AnyEffect = TypeVar("AnyEffect")
 
 
-def bound(effect: AnyEffect, subject: Subject) -> AnyEffect:
+def for_subject(effect: AnyEffect, subject: Subject) -> AnyEffect:
     """The effect with its roles replaced by the subject's own components and dtype."""
     roles = {
         LARGE: subject.large,
@@ -60,10 +60,10 @@ class Hooked:
     each_linear: bool = False
     fewer_than_linears: bool = False
 
-    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
-        return _first(inventory, self.of, self._missing)
+    def missing(self, inventory: Inventory, *, device: str) -> str | None:
+        return _first(inventory, self.of, self._missing_of)
 
-    def _missing(self, component: Component) -> str | None:
+    def _missing_of(self, component: Component) -> str | None:
         found, linears = component.hooks.get(self.hook, 0), _linears(component)
         least = max(self.at_least, linears if self.each_linear else 0)
         if found < least:
@@ -79,10 +79,10 @@ class Unhooked:
 
     of: Names = EVERY
 
-    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
-        return _first(inventory, self.of, self._found)
+    def missing(self, inventory: Inventory, *, device: str) -> str | None:
+        return _first(inventory, self.of, self._missing_of)
 
-    def _found(self, component: Component) -> str | None:
+    def _missing_of(self, component: Component) -> str | None:
         hooks = ", ".join(f"{count} {name}" for name, count in component.hooks.items() if count)
         return f"carries hooks where none is due: {hooks}" if hooks else None
 
@@ -97,10 +97,10 @@ class Layers:
     of: Names = LARGE
     at_least: float = 0.8
 
-    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
-        return _first(inventory, self.of, self._missing)
+    def missing(self, inventory: Inventory, *, device: str) -> str | None:
+        return _first(inventory, self.of, self._missing_of)
 
-    def _missing(self, component: Component) -> str | None:
+    def _missing_of(self, component: Component) -> str | None:
         found, linears = component.module_classes.get(self.layer, 0), _linears(component)
         if linears and found >= self.at_least * linears:
             return None
@@ -114,10 +114,10 @@ class Quantized:
     of: Names = DENOISER
     at_least: float = 0.75
 
-    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
-        return _first(inventory, self.of, self._missing)
+    def missing(self, inventory: Inventory, *, device: str) -> str | None:
+        return _first(inventory, self.of, self._missing_of)
 
-    def _missing(self, component: Component) -> str | None:
+    def _missing_of(self, component: Component) -> str | None:
         share = component.quantized_bytes / max(component.total_bytes, 1)
         if share >= self.at_least:
             return None
@@ -133,10 +133,10 @@ class Stored:
     at_least: float = 0.99
     spared: bool = False  # beside float16, float32 counts too: transformers keeps some of T5's layers in it
 
-    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
-        return _first(inventory, self.of, self._missing)
+    def missing(self, inventory: Inventory, *, device: str) -> str | None:
+        return _first(inventory, self.of, self._missing_of)
 
-    def _missing(self, component: Component) -> str | None:
+    def _missing_of(self, component: Component) -> str | None:
         dtypes = (self.dtype, "float32") if self.spared and self.dtype == "float16" else (self.dtype,)
         stored = sum(component.bytes_by_dtype.get(dtype, 0) for dtype in dtypes)
         share = stored / max(component.total_bytes, 1)
@@ -153,10 +153,10 @@ class Setting:
     value: str | None  # None: it must not be set
     of: Names = LARGE
 
-    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
-        return _first(inventory, self.of, self._wrong)
+    def missing(self, inventory: Inventory, *, device: str) -> str | None:
+        return _first(inventory, self.of, self._missing_of)
 
-    def _wrong(self, component: Component) -> str | None:
+    def _missing_of(self, component: Component) -> str | None:
         found = component.settings.get(self.name)
         if found == self.value:
             return None
@@ -172,10 +172,10 @@ class Placed:
     moments: tuple[str, ...] = (BEFORE, AFTER)
     at_least: float = 0.9
 
-    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
-        return _first(inventory, self.of, self._misplaced) if device == "cuda" or self.device == "meta" else None
+    def missing(self, inventory: Inventory, *, device: str) -> str | None:
+        return _first(inventory, self.of, self._missing_of) if device == "cuda" or self.device == "meta" else None
 
-    def _misplaced(self, component: Component) -> str | None:
+    def _missing_of(self, component: Component) -> str | None:
         for moment in self.moments:
             places = component.placement.get(moment, {})
             here = sum(size for place, size in places.items() if place.partition(":")[0] == self.device)
@@ -191,7 +191,7 @@ class Spread:
 
     at_least: int = 2
 
-    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
+    def missing(self, inventory: Inventory, *, device: str) -> str | None:
         if device != "cuda":
             return None
         places = {place for part in inventory.components.values() for place in part.placement.get(BEFORE, {})}
@@ -202,13 +202,13 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Apart:
+class OneStageAtATime:
     """Never are more components alive than the pipeline has encoders: each stage frees its own before the next."""
 
     of: Names = ENCODERS
 
-    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
-        return Counted(ALIVE, at_least=1, at_most=len(self.of)).complaint(inventory, device=device)
+    def missing(self, inventory: Inventory, *, device: str) -> str | None:
+        return Counted(ALIVE, at_least=1, at_most=len(self.of)).missing(inventory, device=device)
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ class Counted:
     at_most: int | None = None
     gpu_only: bool = False
 
-    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
+    def missing(self, inventory: Inventory, *, device: str) -> str | None:
         if self.gpu_only and device != "cuda":
             return None
         found = inventory.counts.get(self.what)
@@ -233,16 +233,33 @@ class Counted:
         return None
 
 
-def _first(inventory: Inventory, names: Names, complaint_of: Callable[[Component], str | None]) -> str | None:
-    """The first complaint over the named components; a missing component is one too."""
-    chosen: Iterable[str] = inventory.components if names == EVERY else names
+# What a run writes down of an effect is named by its class, so a class that is renamed keeps its old name here too.
+EFFECTS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        Hooked,
+        Unhooked,
+        Layers,
+        Quantized,
+        Stored,
+        Setting,
+        Placed,
+        Spread,
+        OneStageAtATime,
+        Counted,
+    )
+}
+
+
+def _first(inventory: Inventory, names: Names, missing_of: Callable[[Component], str | None]) -> str | None:
+    """What the first of the named components lacks; one that is not there lacks everything."""
     if not inventory.components:
         return "the inventory holds no component"
-    for name in chosen:
+    for name in inventory.components if names == EVERY else names:
         component = inventory.components.get(name)
-        complaint = "is not in the inventory" if component is None else complaint_of(component)
-        if complaint:
-            return f"{name}: {complaint}"
+        missing = "is not in the inventory" if component is None else missing_of(component)
+        if missing:
+            return f"{name}: {missing}"
     return None
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fluxgate.rendering import DECODE, ENCODE, LOAD
+from fluxgate.strategies.coarse import coarse_eight_bit
 from fluxgate.strategies.effects import DENOISER, Layers, Quantized, Stored
 from fluxgate.strategies.loading import component, index_of
 from fluxgate.strategies.promise import Effect, Site, dtype_setting, strategy
@@ -17,11 +19,17 @@ AT_ONCE = 16  # tensors in float32 at a time: all of a large denoiser would not 
 LESS = (LOAD, ENCODE, DECODE)  # products with widened weights need room that a small denoiser's weights may not make
 MOSTLY: tuple[Effect, ...] = (Quantized(of=DENOISER, at_least=0.75),)
 
-
-@strategy(
+eight_bit_denoiser = partial(
+    strategy,
     approximates="full",
     less_memory_than="full",
     less_during=LESS,
+    changes_weights=True,
+    control=coarse_eight_bit.name,
+)
+
+
+@eight_bit_denoiser(
     effects=(*MOSTLY, Stored("int8", of=DENOISER, at_least=0.75)),
     needs=(
         Release("torchao", "0.15.0", to="quantize with it"),
@@ -36,10 +44,7 @@ def torchao_int8wo(site: Site) -> Any:
     return with_denoiser(site, component(site, site.subject.denoiser, config="TorchAoConfig", settings=settings))
 
 
-@strategy(
-    approximates="full",
-    less_memory_than="full",
-    less_during=LESS,
+@eight_bit_denoiser(
     effects=(*MOSTLY, Layers("QLinear", of=DENOISER)),
     needs=(Release("optimum-quanto", "0.2.6", to="quantize with it"),),
 )
@@ -49,10 +54,7 @@ def quanto_int8(site: Site) -> Any:
     return with_denoiser(site, component(site, site.subject.denoiser, config="QuantoConfig", settings=settings))
 
 
-@strategy(
-    approximates="full",
-    less_memory_than="full",
-    less_during=LESS,
+@eight_bit_denoiser(
     effects=(*MOSTLY, Layers("GGUFLinear", of=DENOISER)),
     needs=(
         Release("gguf", "0.13.0", to="write and read GGUF files"),

@@ -16,12 +16,12 @@ from fluxgate.subjects.subject import Subject
 class Effect(Protocol):
     """Something that can be seen in the inventory when, and only when, the strategy worked."""
 
-    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
-        """None if the effect is there (or cannot show on this device), else one sentence saying what is missing."""
+    def missing(self, inventory: Inventory, *, device: str) -> str | None:
+        """What the inventory lacks of the effect, or None; also where the effect cannot show on this device."""
 
 
 @dataclass(frozen=True)
-class Kept:
+class LibraryCache:
     """Bytes that a library keeps on the GPU for itself, however often the pipeline is freed, and why."""
 
     size: int
@@ -38,7 +38,9 @@ class Promise:
     less_during: tuple[str, ...] = PHASES  # the phases that the memory promise is about
     spares_host: bool = False  # on a CPU, it holds less of the weights once loaded than the strategy with more memory
     effects: tuple[Effect, ...] = ()
-    keeps: Kept | None = None  # what may stay on the GPU beside what stays of the reference
+    library_cache: LibraryCache | None = None  # what may stay on the GPU beside what stays of the reference
+    changes_weights: bool = False  # stores them otherwise than full does: identical pictures mean that it did nothing
+    control: str | None = None  # the strategy of `coarse` that keeps half as many levels: no limit may let it through
 
     @property
     def reference(self) -> str | None:
@@ -121,14 +123,26 @@ def strategy(
     less_during: tuple[str, ...] = PHASES,
     spares_host: bool = False,
     effects: tuple[Effect, ...] = (),
-    keeps: Kept | None = None,
+    library_cache: LibraryCache | None = None,
+    changes_weights: bool = False,
+    control: str | None = None,
     needs: tuple[Need, ...] = (),
     slow: bool = False,
     noise: str | None = None,
     gpus: int = 1,
 ) -> Callable[[Callable[[Site], Any]], Strategy]:
     """Make a strategy of the function that loads it: its name, its docstring and its file say the rest."""
-    promise = Promise(reproduces, approximates, less_memory_than, less_during, spares_host, effects, keeps)
+    promise = Promise(
+        reproduces=reproduces,
+        approximates=approximates,
+        less_memory_than=less_memory_than,
+        less_during=less_during,
+        spares_host=spares_host,
+        effects=effects,
+        library_cache=library_cache,
+        changes_weights=changes_weights,
+        control=control,
+    )
 
     def made_of(load: Callable[[Site], Any]) -> Strategy:
         name, family = load.__name__.replace("_", "-"), load.__module__.rpartition(".")[2]

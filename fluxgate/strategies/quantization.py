@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fluxgate.rendering import DECODE, DENOISE, ENCODE, LOAD
+from fluxgate.strategies.coarse import coarse_eight_bit, coarse_four_bit
 from fluxgate.strategies.effects import (
     DENOISER,
     LARGE,
@@ -21,7 +23,7 @@ from fluxgate.strategies.effects import (
 )
 from fluxgate.strategies.loading import exchange_linears, quantized, reloaded
 from fluxgate.strategies.offloading import IN_LEAVES, STREAMS, grouped, offload_groups, offload_layers
-from fluxgate.strategies.promise import Effect, Kept, Site, strategy
+from fluxgate.strategies.promise import Effect, LibraryCache, Site, strategy
 from fluxgate.strategies.requirements import Gpu, Release
 
 BITSANDBYTES = Release("bitsandbytes", "0.46.0", to="quantize")
@@ -41,8 +43,10 @@ AT_WORK = (ENCODE, DENOISE, DECODE)  # while loading, an offloaded pipeline was 
 # Eight-bit products need room of their own, which a small denoiser's weights do not make up for.
 INT8_LESS = (LOAD, ENCODE, DECODE)
 
-
 INT8_SETTINGS = {"load_in_8bit": True}
+
+four_bit_strategy = partial(strategy, changes_weights=True, control=coarse_four_bit.name)
+eight_bit_strategy = partial(strategy, changes_weights=True, control=coarse_eight_bit.name)
 
 
 def nf4_settings(site: Site, **changes: Any) -> dict[str, Any]:
@@ -73,19 +77,21 @@ OFFLOADED = (Hooked("CpuOffload"), Placed("cpu"))
 # they were made: 4 bytes beside each 32 of codes, a ninth of what is quantized, and a codebook of 64 bytes a layer.
 ALL_BUT_SCALES = 0.88  # the miniature's denoiser 88.95%, FLUX.1-dev's 88.90%, T5-XXL 95.05%; nothing offloaded: none
 # bitsandbytes keeps the codebook of double quantization for the next weights: functional.name2qmap, made once.
-CODEBOOK = Kept(256 * 4, "bitsandbytes keeps the codebook of double quantization for as long as the process lives")
+CODEBOOK = LibraryCache(
+    256 * 4, "bitsandbytes keeps the codebook of double quantization for as long as the process lives"
+)
 
 
 # --- bitsandbytes through the libraries' own loaders
 
 
-@strategy(approximates="full", less_memory_than="full", effects=four_bits(), needs=(BITSANDBYTES, LOADER))
+@four_bit_strategy(approximates="full", less_memory_than="full", effects=four_bits(), needs=(BITSANDBYTES, LOADER))
 def nf4(site: Site) -> Any:
     """The large components in NF4, each loaded by its own library."""
     return quantized(site, nf4_settings(site)).to(site.device)
 
 
-@strategy(reproduces="nf4", less_memory_than="full", effects=four_bits(), needs=(BITSANDBYTES, LOADER, MAPPED))
+@four_bit_strategy(reproduces="nf4", less_memory_than="full", effects=four_bits(), needs=(BITSANDBYTES, LOADER, MAPPED))
 def nf4_pipeline(site: Site) -> Any:
     """As nf4, by one configuration given to the pipeline."""
     from diffusers.quantizers import PipelineQuantizationConfig
@@ -97,7 +103,7 @@ def nf4_pipeline(site: Site) -> Any:
     return site.pipeline(quantization_config=config).to(site.device)
 
 
-@strategy(reproduces="nf4", less_memory_than="full", effects=four_bits(), needs=(BITSANDBYTES,))
+@four_bit_strategy(reproduces="nf4", less_memory_than="full", effects=four_bits(), needs=(BITSANDBYTES,))
 def nf4_linear(site: Site) -> Any:
     """Linear layers exchanged by hand for bitsandbytes' own, which runs on a CPU too."""
     pipe = site.pipeline()
@@ -106,13 +112,13 @@ def nf4_linear(site: Site) -> Any:
     return pipe.to(site.device)
 
 
-@strategy(reproduces="nf4", less_memory_than="full", effects=four_bits(), needs=(BITSANDBYTES, LOADER))
+@four_bit_strategy(reproduces="nf4", less_memory_than="full", effects=four_bits(), needs=(BITSANDBYTES, LOADER))
 def nf4_reloaded(site: Site) -> Any:
     """The large components in NF4, saved and loaded again."""
     return reloaded(site, nf4_settings(site)).to(site.device)
 
 
-@strategy(
+@four_bit_strategy(
     reproduces="nf4",
     less_memory_than="nf4",
     less_during=AT_WORK,
@@ -126,7 +132,7 @@ def nf4_model_offload(site: Site) -> Any:
     return pipe
 
 
-@strategy(
+@four_bit_strategy(
     reproduces="nf4",
     less_memory_than="nf4",
     less_during=AT_WORK,
@@ -138,7 +144,7 @@ def nf4_group_offload_stream(site: Site) -> Any:
     return offload_groups(quantized(site, nf4_settings(site)), site, **IN_LEAVES, use_stream=True)
 
 
-@strategy(
+@four_bit_strategy(
     reproduces="nf4",
     less_memory_than="nf4",
     less_during=AT_WORK,
@@ -151,7 +157,7 @@ def nf4_group_offload(site: Site) -> Any:
     return offload_groups(quantized(site, nf4_settings(site)), site, **IN_LEAVES)
 
 
-@strategy(
+@four_bit_strategy(
     reproduces="nf4",
     less_memory_than="nf4",
     less_during=AT_WORK,
@@ -164,11 +170,11 @@ def nf4_sequential_offload(site: Site) -> Any:
     return offload_layers(quantized(site, nf4_settings(site)), site)
 
 
-@strategy(
+@four_bit_strategy(
     approximates="full",
     less_memory_than="nf4",
     less_during=AT_WORK,
-    keeps=CODEBOOK,
+    library_cache=CODEBOOK,
     effects=four_bits(double=True),
     needs=(BITSANDBYTES, LOADER),
 )
@@ -177,7 +183,7 @@ def nf4_double_quant(site: Site) -> Any:
     return quantized(site, nf4_settings(site, bnb_4bit_use_double_quant=True)).to(site.device)
 
 
-@strategy(
+@four_bit_strategy(
     approximates="full",
     less_memory_than="full",
     effects=(*four_bits(compute="float16"), Stored("float16", of=VAE)),
@@ -191,13 +197,13 @@ def nf4_as_published(site: Site) -> Any:
     return quantized(site, settings, dtype=torch.float16).to(site.device)
 
 
-@strategy(approximates="full", less_memory_than="full", effects=four_bits("fp4"), needs=(BITSANDBYTES, LOADER))
+@four_bit_strategy(approximates="full", less_memory_than="full", effects=four_bits("fp4"), needs=(BITSANDBYTES, LOADER))
 def fp4(site: Site) -> Any:
     """The large components in four bits of floating point."""
     return quantized(site, nf4_settings(site, bnb_4bit_quant_type="fp4")).to(site.device)
 
 
-@strategy(
+@eight_bit_strategy(
     approximates="full",
     less_memory_than="full",
     less_during=INT8_LESS,
@@ -209,7 +215,7 @@ def int8(site: Site) -> Any:
     return quantized(site, INT8_SETTINGS).to(site.device)
 
 
-@strategy(
+@eight_bit_strategy(
     reproduces="int8",
     less_memory_than="int8",
     less_during=AT_WORK,
@@ -223,7 +229,7 @@ def int8_model_offload(site: Site) -> Any:
     return pipe
 
 
-@strategy(
+@eight_bit_strategy(
     reproduces="int8", less_memory_than="full", less_during=INT8_LESS, effects=EIGHT_BITS, needs=(BITSANDBYTES, LOADER)
 )
 def int8_reloaded(site: Site) -> Any:
@@ -234,7 +240,7 @@ def int8_reloaded(site: Site) -> Any:
 # --- only T5, by transformers' loader, which serves a CPU too
 
 
-@strategy(
+@four_bit_strategy(
     approximates="full",
     less_memory_than="full",
     less_during=AT_WORK,
@@ -246,7 +252,7 @@ def nf4_t5(site: Site) -> Any:
     return quantized(site, nf4_settings(site), names=large_encoders(site)).to(site.device)
 
 
-@strategy(
+@four_bit_strategy(
     reproduces="nf4-t5",
     less_memory_than="nf4-t5",
     less_during=AT_WORK,
@@ -259,7 +265,7 @@ def nf4_t5_sequential_offload(site: Site) -> Any:
     return offload_layers(quantized(site, nf4_settings(site), names=large_encoders(site)), site)
 
 
-@strategy(
+@eight_bit_strategy(
     approximates="full",
     less_memory_than="full",
     less_during=AT_WORK,
@@ -271,7 +277,7 @@ def int8_t5(site: Site) -> Any:
     return quantized(site, INT8_SETTINGS, names=large_encoders(site)).to(site.device)
 
 
-@strategy(
+@eight_bit_strategy(
     reproduces="int8-t5",
     less_memory_than="full",
     less_during=AT_WORK,
@@ -283,7 +289,7 @@ def int8_t5_reloaded(site: Site) -> Any:
     return reloaded(site, INT8_SETTINGS, names=large_encoders(site)).to(site.device)
 
 
-@strategy(
+@eight_bit_strategy(
     reproduces="int8-t5",
     less_memory_than="int8-t5",
     less_during=AT_WORK,

@@ -73,6 +73,19 @@ class Twice:
         return f"{self.because}, {amount(needed)} for {subject.name}; this GPU has {amount(machine.memory)}"
 
 
+@dataclass(frozen=True)
+class OtherDtype:
+    """A subject in another dtype than the strategy's own; `like` names the strategy that it would repeat otherwise."""
+
+    dtype: str
+    like: str
+
+    def __call__(self, subject: Subject, machine: Machine, stack: Stack) -> str | None:
+        if subject.dtype != self.dtype:
+            return None
+        return f"{subject.name} is in {self.dtype} already, so it would only repeat {self.like}"
+
+
 def release(version: str) -> Version:
     """A version without its suffixes, so that 0.41.0.dev0 and 0.41.0+cu130 count as 0.41.0."""
     return Version(Version(version).base_version)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from fluxgate.refusal import Refusal
-from fluxgate.strategies.effects import DENOISER, PROCESSES, SUBJECT_DTYPE, TOKENS, Apart, Counted, Stored
+from fluxgate.strategies.effects import DENOISER, PROCESSES, SUBJECT_DTYPE, TOKENS, Counted, OneStageAtATime, Stored
 from fluxgate.strategies.loading import weighty
 from fluxgate.strategies.promise import Site, Strategy, strategy
-from fluxgate.strategies.requirements import Gpu
+from fluxgate.strategies.requirements import Gpu, OtherDtype
 
 FOR_THE_ENCODERS = ("prompt", "num_images_per_prompt", "max_sequence_length")
 FLOAT16 = Gpu("CPUs compute float16 ten times slower than bfloat16, and diffusers advises against it")
@@ -22,25 +22,39 @@ HALF = Stored("float16", of=DENOISER)
 SHORT = Counted(TOKENS, at_least=256, at_most=256)
 
 
-@strategy(reproduces="full", less_memory_than="full", effects=(Apart(), Stored(SUBJECT_DTYPE, spared=True)))
+@strategy(reproduces="full", less_memory_than="full", effects=(OneStageAtATime(), Stored(SUBJECT_DTYPE, spared=True)))
 def staged(site: Site) -> Any:
     """Each stage loads its components, works and frees them before the next one loads."""
     return Staged(site)
 
 
-@strategy(approximates="full", less_memory_than="full", effects=(Apart(), HALF, SHORT), needs=(FLOAT16,))
+@strategy(
+    approximates="full",
+    less_memory_than="full",
+    effects=(OneStageAtATime(), HALF, SHORT),
+    needs=(FLOAT16, OtherDtype("float16", like="staged-256-tokens")),
+    changes_weights=True,
+)
 def staged_as_published(site: Site) -> Any:
     """Encoders first, then the rest, in float16 and with 256 tokens: the lines of the published guide."""
     return Staged(site, dtype="float16", asked={"max_sequence_length": 256}, together=True)
 
 
-@strategy(approximates="full", less_memory_than="full", effects=(Apart(), HALF), needs=(FLOAT16,))
+@strategy(
+    approximates="full",
+    less_memory_than="full",
+    effects=(OneStageAtATime(), HALF),
+    needs=(FLOAT16, OtherDtype("float16", like="staged")),
+    changes_weights=True,
+)
 def staged_float16(site: Site) -> Any:
     """As staged, in float16: one of the two settings of the published guide."""
     return Staged(site, dtype="float16")
 
 
-@strategy(approximates="full", less_memory_than="full", effects=(Apart(), SHORT, Stored(SUBJECT_DTYPE, spared=True)))
+@strategy(
+    approximates="full", less_memory_than="full", effects=(OneStageAtATime(), SHORT, Stored(SUBJECT_DTYPE, spared=True))
+)
 def staged_256_tokens(site: Site) -> Any:
     """As staged, with 256 tokens: the other of the two settings of the published guide."""
     return Staged(site, asked={"max_sequence_length": 256})
@@ -59,7 +73,7 @@ PUBLISHED = Settings(staged_as_published, {"float16": staged_float16, "256 token
 
 @strategy(
     reproduces="full",
-    effects=(Apart(), Stored(SUBJECT_DTYPE, spared=True), Counted(PROCESSES, at_least=3)),
+    effects=(OneStageAtATime(), Stored(SUBJECT_DTYPE, spared=True), Counted(PROCESSES, at_least=3)),
     slow=True,
 )
 def staged_processes(site: Site) -> Any:

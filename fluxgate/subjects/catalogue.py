@@ -25,6 +25,7 @@ VARIABLE = "FLUXGATE_SUBJECTS"  # names the user's own file
 LARGEST = 1_000_000  # bytes of a catalogue
 DTYPES = ("bfloat16", "float16", "float32")
 DEVICES = ("cuda", "cpu")
+STORYBOOK = "storybook"  # the reader of the miniature's scenes
 SCHEMES = ("package", "cache", "folder", "hub")
 
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -76,6 +77,7 @@ def _subject(name: str, table: object, path: Path) -> Subject:
         "shots": tuple(_shot(shot, entry, f"{place}, shot {shot}") for shot, entry in shots.items()),
         "needs": _needs(table.get("needs", {}), place),
     }
+    _read_older_reader(entries, place)
     if isinstance(table.get("source"), str):
         entries["source"] = _from_here(table["source"], path)
     subject = _converted(entries, Subject, name, place)
@@ -96,6 +98,17 @@ def _shot(name: str, table: object, place: str) -> Shot:
     shot = _converted(entries, Shot, name, place)
     _refuse_any(_shot_faults(shot), place)
     return shot
+
+
+def _read_older_reader(entries: dict[str, Any], place: str) -> None:
+    """`readable = true` is what files said before there were readers to choose from."""
+    if "readable" not in entries:
+        return
+    readable = entries.pop("readable")
+    if not isinstance(readable, bool) or "reader" in entries:
+        raise Refusal(f'{place}: write reader = "{STORYBOOK}" in place of readable.')
+    if readable:
+        entries["reader"] = STORYBOOK
 
 
 def _needs(table: object, place: str) -> Needs:
@@ -155,6 +168,8 @@ def _faults(subject: Subject) -> Iterator[str]:
     for value in subject.embeddings:
         if value not in subject.encodes:
             yield f"embeddings names {value!r}; encode_prompt returns {', '.join(subject.encodes)}"
+    if subject.reader is not None and not _NAME.fullmatch(subject.reader):
+        yield f"reader is {subject.reader!r}; it is the name of a reader, such as {STORYBOOK}"
     if subject.vae_tile is not None and (subject.vae_tile < 64 or subject.vae_tile % 16):
         yield f"vae_tile is {subject.vae_tile}; it is a multiple of 16, at least 64"
     if not 1 <= subject.calls_per_step <= 16:

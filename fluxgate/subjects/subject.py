@@ -24,7 +24,7 @@ class Shot:
     sigmas: tuple[float, ...] | None = None
     long: bool = False  # left to the strategies that are not slow
     only_on: str | None = None  # "cuda": too long for a CPU
-    readable: bool = True  # False where the steps or the size of a shot leave a readable subject's scene unclear
+    readable: bool = True  # False where the steps or the size of a shot leave the scene unclear to the subject's reader
 
     def arguments(self) -> dict[str, object]:
         """The call's keyword arguments, without the generator."""
@@ -84,7 +84,7 @@ class Subject:
     # What encode_prompt returns, in order, and those of them that the call takes.
     encodes: tuple[str, ...] = ("prompt_embeds", "pooled_prompt_embeds", "text_ids")
     embeddings: tuple[str, ...] = ("prompt_embeds", "pooled_prompt_embeds")
-    readable: bool = False  # its pictures are scenes that the reader understands
+    reader: str | None = None  # the name of what reads scenes out of its pictures, as "storybook"
     vae_tile: int | None = None  # edge of a tile in pixels, where the VAE's own is too large for the shots
     needs: Needs = field(default_factory=Needs)
     published: dict[str, float] = field(default_factory=dict)  # strategy -> GB that somebody else reported

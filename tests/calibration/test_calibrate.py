@@ -22,7 +22,7 @@ from fluxgate.pictures import hash_of, write_png
 from fluxgate.render.pool.workers import Workers
 from fluxgate.rendering import Crash, Picture, Rendering
 from fluxgate.runs import run as runs
-from fluxgate.strategies import strategy_named
+from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.catalogue import subject_named
 from tests.runs import building
 from tests.runs.building import CASES, request
@@ -132,7 +132,8 @@ def test_a_calibration_of_the_real_pipeline(miniature_folder: Path, tmp_path: Pa
     picnic = replace(miniature.shot("picnic"), height=64, width=64, steps=2)
     subject = replace(miniature, shots=(picnic,))
     here, installed = replace(detect(), device="cpu"), stack()
-    cases = matrix([subject], map(strategy_named, ("full", "nf4-linear")), machine=here, stack=installed)
+    every = {case.strategy.name: case for case in matrix([subject], STRATEGIES, machine=here, stack=installed)}
+    cases = (every["full"], every["nf4-linear"])
     if cases[1].unsupported:
         pytest.skip(cases[1].unsupported)
     run = runs.create(tmp_path, here, installed, "calibrate")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fluxgate.calibration import controls
-from fluxgate.cases import Case
-from fluxgate.strategies import settled, strategy_named
+from fluxgate.cases import Case, matrix
+from fluxgate.strategies import strategy_named
 from fluxgate.subjects.catalogue import subject_named
 from tests.runs.building import MACHINE, pixels
 
@@ -39,7 +39,8 @@ def test_spoiling_is_what_its_name_says() -> None:
 
 
 def case(name: str) -> Case:
-    return Case(SUBJECT, settled(strategy_named(name), SUBJECT, MACHINE, {"bitsandbytes": "0.50.2"}), "cuda")
+    (found,) = matrix([SUBJECT], [strategy_named(name)], machine=MACHINE, stack={"bitsandbytes": "0.50.2"})
+    return found
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,8 @@ def test_without_a_reference_pictures_are_only_read(tmp_path: Path) -> None:
     ours = moved(tmp_path)
     shots = tuple(replace(shot, readable=shot.name == "fox") for shot in SUBJECT.shots)
     scenes._reading.cache_clear()
-    for readable, read in ((False, 0), (True, 1)):
-        subject = replace(SUBJECT, readable=readable, shots=shots)
+    for reader, read in ((None, 0), ("storybook", 1)):
+        subject = replace(SUBJECT, reader=reader, shots=shots)
         look_ahead(Case(subject, NF4, "cuda"), pictures_of(ours), ours.folder, reference=None)
         assert scenes._reading.cache_info().currsize == read
     assert comparison.COMPARED == {}

@@ -47,7 +47,7 @@ SHOTS = (
 SUBJECT = Subject("tiny", "a tiny pipeline", "package:tiny", SHOTS)
 
 
-def strategy(name: str, **promise: str) -> Strategy:
+def strategy(name: str, **promise: object) -> Strategy:
     """A strategy that is never loaded."""
     return Strategy(name, "test", name, lambda site: None, Promise(**promise), lambda *_: None)  # type: ignore[arg-type]
 
@@ -55,7 +55,7 @@ def strategy(name: str, **promise: str) -> Strategy:
 FULL, OFFLOAD, NF4 = (
     strategy("full"),
     strategy("offload", reproduces="full"),
-    strategy("nf4", approximates="full"),
+    strategy("nf4", approximates="full", changes_weights=True, control="coarse-four-bit"),
 )
 CASES: dict[str, Case] = {case.id: case for case in (Case(SUBJECT, one, "cuda") for one in (FULL, OFFLOAD, NF4))}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fluxgate.machine import detect, stack
 from fluxgate.rendering import Inventory
-from fluxgate.strategies import settled
+from fluxgate.strategies.effects import for_subject
 from fluxgate.strategies.promise import Site, Strategy
 from fluxgate.subjects.subject import Shot, Subject
 
@@ -93,6 +93,6 @@ def complaints(
     strategy: Strategy, inventory: Inventory, *, subject: Subject = SUBJECT, device: str = "cpu"
 ) -> tuple[str, ...]:
     """What the strategy's effects, bound to the subject, miss in an inventory."""
-    effects = settled(strategy, subject, detect(), stack()).promise.effects
-    found = (effect.complaint(inventory, device=device) for effect in effects)
-    return tuple(complaint for complaint in found if complaint)
+    effects = (for_subject(effect, subject) for effect in strategy.promise.effects)
+    found = (effect.missing(inventory, device=device) for effect in effects)
+    return tuple(missing for missing in found if missing)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fluxgate.rendering import Component, Inventory
-from fluxgate.strategies import STRATEGIES, settled, strategy_named
+from fluxgate.strategies import STRATEGIES, strategy_named
 from fluxgate.strategies.effects import (
     DENOISER,
     ENCODERS,
@@ -19,19 +19,19 @@ from fluxgate.strategies.effects import (
     Layers,
     Placed,
     Stored,
-    bound,
+    for_subject,
 )
 from fluxgate.subjects.subject import Subject
 from tests.strategies.inventories import GONE, HALF, SOUND, changed, component, counted, plain
-from tests.strategies.machines import CPU, H100, NEW
+from tests.strategies.machines import CPU, NEW
 
 SUBJECT = Subject("small", "a small pipeline", "folder:.", ())
 
 
 def complaints(name: str, inventory: Inventory, *, device: str = "cuda") -> list[str]:
-    strategy = settled(strategy_named(name), SUBJECT, H100, NEW)
-    found = (effect.complaint(inventory, device=device) for effect in strategy.promise.effects)
-    return [complaint for complaint in found if complaint]
+    effects = (for_subject(effect, SUBJECT) for effect in strategy_named(name).promise.effects)
+    missing = (effect.missing(inventory, device=device) for effect in effects)
+    return [sentence for sentence in missing if sentence]
 
 
 @pytest.mark.parametrize("name", [strategy.name for strategy in STRATEGIES])
@@ -60,9 +60,9 @@ def test_every_strategy_that_needs_a_gpu_is_seen_without_its_effect() -> None:
 
 def test_placement_is_not_asked_of_a_cpu() -> None:
     """On a CPU there is one place only, but for weights that were taken out of the modules and stayed there."""
-    assert Placed("cpu").complaint(plain(), device="cuda") is not None
-    assert Placed("cpu").complaint(plain(), device="cpu") is None
-    assert "0.0% of its bytes are on meta" in str(Placed("meta").complaint(plain(), device="cpu"))
+    assert Placed("cpu").missing(plain(), device="cuda") is not None
+    assert Placed("cpu").missing(plain(), device="cpu") is None
+    assert "0.0% of its bytes are on meta" in str(Placed("meta").missing(plain(), device="cpu"))
 
 
 @pytest.mark.parametrize("quantized, missed", [(12, False), (11, True)])
@@ -70,32 +70,32 @@ def test_one_quantized_layer_too_few_is_noticed(quantized: int, missed: bool) ->
     """Of a T5 of two layers, twelve of fourteen are quantized: `wo` is left as it is."""
     kinds = {"Linear8bitLt": quantized, "Linear": 14 - quantized}
     part = replace(component("text_encoder_2"), module_classes=kinds)
-    found = Layers("Linear8bitLt", of=("text_encoder_2",)).complaint(Inventory({"text_encoder_2": part}), device="cpu")
+    found = Layers("Linear8bitLt", of=("text_encoder_2",)).missing(Inventory({"text_encoder_2": part}), device="cpu")
     assert bool(found) is missed
 
 
 def test_a_count_that_only_a_gpu_takes_is_not_asked_of_a_cpu() -> None:
     """Blocks on the GPU at once are no question there."""
     effect = Counted("blocks on GPU at once", at_most=1, gpu_only=True)
-    assert effect.complaint(Inventory({}), device="cpu") is None
-    assert effect.complaint(Inventory({}), device="cuda") == "blocks on GPU at once: not counted"
+    assert effect.missing(Inventory({}), device="cpu") is None
+    assert effect.missing(Inventory({}), device="cuda") == "blocks on GPU at once: not counted"
 
 
 @pytest.mark.parametrize("number, missed", [(1, True), (2, False), (3, False), (4, True)])
 def test_counts_are_judged_at_their_bounds(number: int, missed: bool) -> None:
     """Both bounds are allowed themselves."""
     effect = Counted("tiles decoded", at_least=2, at_most=3)
-    assert bool(effect.complaint(changed(counted(tiles_decoded=number)), device="cpu")) is missed
+    assert bool(effect.missing(changed(counted(tiles_decoded=number)), device="cpu")) is missed
 
 
 def test_a_component_that_is_missing_is_a_complaint() -> None:
     """An effect on a component that was never there does not pass for shown."""
-    assert Hooked("CpuOffload", of=("unet",)).complaint(plain(), device="cpu") == "unet: is not in the inventory"
+    assert Hooked("CpuOffload", of=("unet",)).missing(plain(), device="cpu") == "unet: is not in the inventory"
 
 
 def test_an_empty_inventory_is_a_complaint() -> None:
     """Nothing seen is nothing proved."""
-    assert Stored("bfloat16").complaint(Inventory({}), device="cpu") == "the inventory holds no component"
+    assert Stored("bfloat16").missing(Inventory({}), device="cpu") == "the inventory holds no component"
 
 
 def test_roles_are_bound_to_the_subjects_own_names() -> None:
@@ -110,21 +110,21 @@ def test_roles_are_bound_to_the_subjects_own_names() -> None:
         denoiser="unet",
         encoders=("text_encoder", "text_encoder_3"),
     )
-    assert bound(Hooked("x", of=LARGE), subject).of == ("unet", "text_encoder_3")
-    assert bound(Hooked("x", of=DENOISER), subject).of == ("unet",)
-    assert bound(Hooked("x", of=ENCODERS), subject).of == ("text_encoder", "text_encoder_3")
-    assert bound(Hooked("x", of=LARGE_ENCODERS), subject).of == ("text_encoder_3",)
-    assert bound(Stored(SUBJECT_DTYPE), subject).dtype == "float16"
+    assert for_subject(Hooked("x", of=LARGE), subject).of == ("unet", "text_encoder_3")
+    assert for_subject(Hooked("x", of=DENOISER), subject).of == ("unet",)
+    assert for_subject(Hooked("x", of=ENCODERS), subject).of == ("text_encoder", "text_encoder_3")
+    assert for_subject(Hooked("x", of=LARGE_ENCODERS), subject).of == ("text_encoder_3",)
+    assert for_subject(Stored(SUBJECT_DTYPE), subject).dtype == "float16"
 
 
 def test_float32_beside_float16_is_spared_where_said() -> None:
     """T5's wo stays in float32 in a float16 load; beside bfloat16 it is a fault."""
     half = changed(HALF)
     half = replace(half, components=half.components | {"text_encoder_2": mixed("float16")})
-    assert Stored("float16", spared=True).complaint(half, device="cpu") is None
-    assert Stored("float16").complaint(half, device="cpu") is not None
+    assert Stored("float16", spared=True).missing(half, device="cpu") is None
+    assert Stored("float16").missing(half, device="cpu") is not None
     full = replace(plain(), components=plain().components | {"text_encoder_2": mixed("bfloat16")})
-    assert Stored("bfloat16", spared=True).complaint(full, device="cpu") is not None
+    assert Stored("bfloat16", spared=True).missing(full, device="cpu") is not None
 
 
 def mixed(dtype: str) -> Component:

@@ -1,19 +1,13 @@
-"""Tests of the registry: the table's order, names, and promises as they can be judged on a machine."""
+"""Tests of the registry: the table's order, names, and what promises must say."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from fluxgate.cases import matrix
 from fluxgate.refusal import Refusal
-from fluxgate.strategies import STRATEGIES, settled, strategy_named
-from fluxgate.strategies.effects import FILES, LARGE, Layers
-from fluxgate.subjects.subject import Subject
-from tests.strategies.machines import CPU, H100, NEW
+from fluxgate.strategies import STRATEGIES, coarse, strategy_named
+from fluxgate.strategies.effects import FILES
 
-SUBJECT = Subject("small", "a small pipeline", "folder:.", ())
 NAMES = [strategy.name for strategy in STRATEGIES]
 
 
@@ -57,23 +51,32 @@ def test_an_unknown_name_is_refused_with_those_that_exist() -> None:
         strategy_named("nf5")
 
 
-def test_a_promise_is_inherited_where_its_reference_cannot_run() -> None:
-    """On a CPU nf4 is unsupported, so what reproduces nf4 promises what nf4 does: to approximate full."""
-    here, there = (settled(strategy_named("nf4-linear"), SUBJECT, machine, NEW).promise for machine in (H100, CPU))
-    assert (here.reproduces, here.approximates) == ("nf4", None)
-    assert (there.reproduces, there.approximates) == (None, "full")
+UNCHANGED = {"offloading", "decoding", "staging"}
 
 
-def test_effects_are_bound_to_the_subject() -> None:
-    """A case's strategy speaks of the subject's own components."""
-    subject = replace(SUBJECT, large=("unet",))
-    promise = settled(strategy_named("nf4-linear"), subject, CPU, NEW).promise
-    assert Layers("Linear4bit", of=LARGE) not in promise.effects
-    assert Layers("Linear4bit", of=("unet",)) in promise.effects
+def test_what_stores_weights_otherwise_promises_to_change_them() -> None:
+    """Whatever file a strategy stands in: one that quantizes and gives full's pictures did nothing."""
+    changing = {strategy.name for strategy in STRATEGIES if strategy.promise.changes_weights}
+    staged_in_float16 = {"staged-as-published", "staged-float16"}
+    assert changing == staged_in_float16 | {s.name for s in STRATEGIES if s.family not in UNCHANGED}
+    assert {"torchao-int8wo", "quanto-int8", "gguf-q8", "fp8-layerwise", "full-float32"} <= changing
 
 
-def test_the_matrix_holds_settled_strategies() -> None:
-    """Every case's promise is the one that is judged on its machine."""
-    cases = {case.strategy.name: case for case in matrix([SUBJECT], STRATEGIES, machine=CPU, stack=NEW)}
-    assert cases["nf4-linear"].strategy.promise.approximates == "full"
-    assert cases["nf4"].unsupported is not None
+@pytest.mark.parametrize(
+    "control, names",
+    [
+        ("coarse-four-bit", ("nf4", "nf4-t5", "nf4-as-published", "fp4")),
+        ("coarse-eight-bit", ("int8", "int8-t5-reloaded", "torchao-int8wo", "quanto-int8", "gguf-q8")),
+        ("coarse-float8", ("fp8-layerwise", "fp8-layerwise-model-offload")),
+        (None, ("full", "model-offload", "staged-float16", "vae-tiling", "full-float32")),
+    ],
+)
+def test_a_promise_names_its_coarser_control(control: str | None, names: tuple[str, ...]) -> None:
+    """Calibration rejects weights with half as many levels; what rounds no weights has no such control."""
+    assert {strategy_named(name).promise.control for name in names} == {control}
+    assert control in (None, *coarse.CONTROLS)
+
+
+def test_a_control_belongs_to_what_changes_weights() -> None:
+    """Nothing else has levels to halve."""
+    assert all(s.promise.changes_weights for s in STRATEGIES if s.promise.control)

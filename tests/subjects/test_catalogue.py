@@ -24,7 +24,7 @@ denoiser = "unet"
 encoders = ["text_encoder", "text_encoder_2", "text_encoder_3"]
 encodes = ["prompt_embeds", "negative_prompt_embeds"]
 embeddings = ["prompt_embeds"]
-readable = true
+reader = "storybook"
 vae_tile = 256
 needs = { disk = "16.2 GB", vram = "18 GB", token = true }
 [mine.published]
@@ -187,7 +187,7 @@ def test_every_key_reaches_its_field(tmp_path: Path) -> None:
         encoders=("text_encoder", "text_encoder_2", "text_encoder_3"),
         encodes=("prompt_embeds", "negative_prompt_embeds"),
         embeddings=("prompt_embeds",),
-        readable=True,
+        reader="storybook",
         vae_tile=256,
         needs=Needs(disk=16_200_000_000, vram=18_000_000_000, token=True),
         published={"full": 18.0},

@@ -10,7 +10,7 @@ from fluxgate.amounts import amount
 from fluxgate.judge.evidence import Answer, Evidence, failed, passed, unsupported
 from fluxgate.judge.sentences import ACCEPT, again, counted, exactly, listed
 from fluxgate.rendering import AFTER, BEFORE, BESIDE, GRADIENTS, Component, Inventory
-from fluxgate.strategies.effects import bound
+from fluxgate.strategies.effects import for_subject
 
 ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 WIDTHS = ("float64", "float32", "float16", "bfloat16")  # dtypes that weights are cast to as a whole
@@ -30,7 +30,9 @@ def effect(evidence: Evidence) -> Answer:
         return unsupported("It promises no effect that could be seen.")
     if inventory is None:
         return failed(f"The worker left no inventory, so no effect can be seen. Run {again(evidence.case)}.")
-    said = [bound(each, evidence.case.subject).complaint(inventory, device=evidence.case.device) for each in effects]
+    said = [
+        for_subject(each, evidence.case.subject).missing(inventory, device=evidence.case.device) for each in effects
+    ]
     complaints = [complaint.rstrip(".") for complaint in said if complaint]
     if not complaints:
         return passed(f"{counted(len(effects), 'effect')} asked for, none missing.", numbers={"effects": len(effects)})

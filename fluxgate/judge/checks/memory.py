@@ -193,7 +193,7 @@ def _allowance(evidence: Evidence) -> Limit:
         return band.ceiling
     reference = evidence.reference.rendering if evidence.reference else None
     held = reference.memory.held_after if reference and reference.memory else None
-    declared = evidence.case.strategy.promise.keeps
+    declared = evidence.case.strategy.promise.library_cache
     parts = [(held, f"as much as {reference.strategy} holds in the same run")] if reference and held else []
     parts += [(declared.size, declared.because)] if declared else []
     parts += [] if evidence.gpu else [(TABLES, LIBRARIES)]

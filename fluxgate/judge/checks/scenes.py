@@ -32,7 +32,7 @@ Findings = Mapping[tuple[str, int], tuple[Finding, ...]]  # shot and index -> wh
 
 def scene(evidence: Evidence) -> Answer:
     """What the prompts ask for is found in the pictures, or as much of it as in those they are held against."""
-    if not evidence.case.subject.readable:
+    if not evidence.case.subject.reader:
         return unsupported("The pictures of this subject are not scenes that can be read.")
     if not any(shot.readable for shot in evidence.case.shots):
         return unsupported("No shot of this case gives a scene that can be read.")
@@ -116,7 +116,7 @@ class _Known:
 
 def read_ahead(case: Case, source: Source) -> None:
     """Read a picture before anybody asks what it shows."""
-    if case.subject.readable:
+    if case.subject.reader:
         _reading(_Known(source.sha256, source))
 
 

@@ -19,7 +19,7 @@ class Says:
 
     what: str | None
 
-    def complaint(self, inventory: Inventory, *, device: str) -> str | None:
+    def missing(self, inventory: Inventory, *, device: str) -> str | None:
         return self.what
 
 

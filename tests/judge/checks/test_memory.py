@@ -10,7 +10,7 @@ from fluxgate.judge.checks.memory import FEW, LEFT, LEFT_BY_GPU, LIBRARIES, TABL
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import CEILING, CRASHED, FAILED, GIVES_BACK, HOST, LESS, PASSED, UNSUPPORTED
 from fluxgate.rendering import DENOISE, LITTER, PHASES, Component, Inventory, Memory, PhaseMemory
-from fluxgate.strategies.promise import Kept
+from fluxgate.strategies.promise import LibraryCache
 from tests.judge.made import CRASH, FULL, crashed, evidence, made, promising, verdict, with_rendering
 
 GB = 10**9
@@ -171,7 +171,7 @@ def test_as_much_may_stay_as_was_measured(tmp_path: Path, held: int, status: str
     assert (found.status, "as much as full holds in the same run" in found.sentence) == (status, True)
 
 
-KEEPING = promising("nf4", approximates="full", keeps=Kept(1024, "bitsandbytes keeps a codebook"))
+KEEPING = promising("nf4", approximates="full", library_cache=LibraryCache(1024, "bitsandbytes keeps a codebook"))
 
 
 @pytest.mark.parametrize(("held", "status"), [(0, PASSED), (1023, PASSED), (1024, PASSED), (1025, FAILED)])

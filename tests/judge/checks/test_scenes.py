@@ -26,7 +26,7 @@ SHOTS = (
     Shot("house", ("A red house in a desert at night.",), seed=1),
     Shot("foxes", ("Two grey foxes in the snow by day.",), seed=2),
 )
-SUBJECT = Subject("story", "scenes", "package:story", SHOTS, readable=True)
+SUBJECT = Subject("story", "scenes", "package:story", SHOTS, reader="storybook")
 
 
 def drawn(scene: Scene) -> Pixels:
@@ -142,9 +142,9 @@ def test_an_old_baseline_answers_no_prompt(tmp_path: Path) -> None:
 
 
 def test_pictures_that_are_not_scenes_are_not_read(tmp_path: Path) -> None:
-    """A subject that is not readable is unsupported; one without pictures has failed."""
+    """A subject without a reader is unsupported; one without pictures has failed."""
     sound = told(tmp_path, drawn(RED_HOUSE), drawn(TWO_FOXES))
-    other = replace(full(sound), case=Case(replace(SUBJECT, readable=False), FULL, "cuda"))
+    other = replace(full(sound), case=Case(replace(SUBJECT, reader=None), FULL, "cuda"))
     assert verdict(other, SCENE).status == UNSUPPORTED
     empty = replace(sound, rendering=replace(sound.rendering, pictures=()))
     assert "There is no picture to read" in verdict(full(empty), SCENE).sentence

@@ -75,7 +75,7 @@ SUBJECTS = some.builds(
     encoders=NAMES,
     encodes=NAMES,
     embeddings=NAMES,
-    readable=some.booleans(),
+    reader=some.none() | TEXT,
     vae_tile=some.none() | COUNTS,
     needs=some.builds(Needs, COUNTS, COUNTS, some.booleans()),
     published=some.dictionaries(TEXT, NUMBERS, max_size=2),

@@ -1,0 +1,72 @@
+"""Tests of the matrix: every pair is a case, with the promise that can be judged on the machine at hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fluxgate.cases import Case, cases_from, matrix
+from fluxgate.strategies import STRATEGIES, strategy_named
+from fluxgate.strategies.effects import LARGE, Layers
+from fluxgate.strategies.promise import Promise
+from fluxgate.strategies.record import record_of, restored
+from fluxgate.subjects.subject import Subject
+from tests.strategies.machines import CPU, H100, NEW
+
+SUBJECT = Subject("small", "a small pipeline", "folder:.", ())
+OTHER = replace(SUBJECT, name="other")
+
+
+def promise_of(name: str, cases: tuple[Case, ...]) -> Promise:
+    return next(case.strategy.promise for case in cases if case.strategy.name == name)
+
+
+def test_every_pair_is_a_case() -> None:
+    """In the order of the registries; what cannot be rendered is there too, with the reason."""
+    cases = matrix([SUBJECT, OTHER], STRATEGIES, machine=CPU, stack=NEW)
+    names = [strategy.name for strategy in STRATEGIES]
+    assert [case.id for case in cases] == [f"{subject}-{name}" for subject in ("small", "other") for name in names]
+    reasons = {case.id: case.unsupported for case in cases}
+    assert reasons["small-full"] is None
+    assert reasons["small-nf4"] == strategy_named("nf4").unsupported(SUBJECT, CPU, NEW)
+
+
+def test_a_promise_is_inherited_where_its_reference_cannot_run() -> None:
+    """On a CPU nf4 is unsupported, so what reproduces nf4 promises what nf4 does: to approximate full."""
+    on_gpu, on_cpu = (
+        promise_of("nf4-linear", matrix([SUBJECT], STRATEGIES, machine=machine, stack=NEW)) for machine in (H100, CPU)
+    )
+    assert (on_gpu.reproduces, on_gpu.approximates) == ("nf4", None)
+    assert (on_cpu.reproduces, on_cpu.approximates) == (None, "full")
+
+
+def test_effects_are_those_of_the_subjects_own_components() -> None:
+    """A case's strategy speaks of no roles any more."""
+    promise = promise_of("nf4-linear", matrix([replace(SUBJECT, large=("unet",))], STRATEGIES, machine=CPU, stack=NEW))
+    assert Layers("Linear4bit", of=LARGE) not in promise.effects
+    assert Layers("Linear4bit", of=("unet",)) in promise.effects
+
+
+def test_a_runs_cases_come_from_what_it_keeps() -> None:
+    """Subjects, records and reasons give the same promises; no registry, machine or stack is asked."""
+    cases = matrix([SUBJECT, OTHER], STRATEGIES, machine=CPU, stack=NEW)
+    reasons = {case.id: case.unsupported for case in cases}
+    again = cases_from(reasons, [SUBJECT, OTHER], [restored(record_of(one)) for one in STRATEGIES], device="cpu")
+    assert [(one.id, one.unsupported, one.device, one.strategy.promise) for one in again] == [
+        (one.id, one.unsupported, one.device, one.strategy.promise) for one in cases
+    ]
+
+
+def test_promises_that_lead_in_a_circle_end() -> None:
+    """A damaged run may say that two strategies reproduce each other."""
+    one, two = (
+        replace(strategy_named("full"), name=name, promise=Promise(reproduces=other))
+        for name, other in (("one", "two"), ("two", "one"))
+    )
+    reasons = {"small-one": "no GPU", "small-two": "no GPU"}
+    assert len(cases_from(reasons, [SUBJECT], [one, two], device="cpu")) == 2
+
+
+def test_what_has_no_reason_entry_is_no_case() -> None:
+    """A run that kept some cases only has those."""
+    cases = cases_from({"small-full": None}, [SUBJECT], STRATEGIES, device="cpu")
+    assert [case.id for case in cases] == ["small-full"]
