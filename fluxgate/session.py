@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from fluxgate.cases import Case
-from fluxgate.render.pool.device_queue import held_file
+from fluxgate.locks import held
 from fluxgate.render.pool.workers import Workers
 from fluxgate.rendering import Picture, Rendering
 from fluxgate.runs.run import Run
@@ -55,7 +55,7 @@ class Workshop:
     def _get_or_render(self, case: Case) -> Rendering:
         folder = self.run.case_folder(case.id)
         lock = folder.with_name(f".{case.id}.lock")
-        with held_file(lock, waiting=f"waiting for another process that renders {case.id}", report=self._report):
+        with held(lock, waiting=f"waiting for another process that renders {case.id}", report=self._report):
             there = self.run.rendered(case.id)
             if there is not None:
                 return there

@@ -1,16 +1,16 @@
-"""What several tests share: a small pipeline on disk, turns of their own, and a Ctrl-C that is heard."""
+"""What several tests share: a small pipeline on disk, a device queue of their own, and a Ctrl-C that is heard."""
 
 from __future__ import annotations
 
 import os
 import signal
-import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from fluxgate.render.pool import device_queue
 from fluxgate.render.process import bfloat16
 
 SHIPPED = Path(__file__).parents[1] / "fluxgate/miniature/pipeline"
@@ -26,11 +26,10 @@ def miniature_folder() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _turns_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Wait for no other session that renders here, whose locks lie in the temporary folder."""
+def _own_device_queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Wait for no other session that renders here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
-        patch.setattr(tempfile, "tempdir", None)
+        patch.setenv(device_queue.VARIABLE, str(tmp_path_factory.mktemp("queue")))
         yield
 
 

@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from fluxgate.render.pool import device_queue
+
 ROOT = Path(__file__).parents[1]
 LONGEST = 300  # seconds that one call may take on a busy machine
 
@@ -78,6 +80,7 @@ def tiny(folder: Path, *, pipeline: Path) -> dict[str, str]:
 def call(*arguments: str, within: Path, **environment: str) -> Ended:
     """Run Python with these arguments in a folder; the suite can be imported wherever that is."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "FLUXGATE_"))}
+    inherited |= {device_queue.VARIABLE: os.environ[device_queue.VARIABLE]}
     paths = os.pathsep.join([str(within), str(ROOT)])
     done = subprocess.run(
         [sys.executable, *arguments],

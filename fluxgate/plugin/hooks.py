@@ -24,10 +24,10 @@ from fluxgate.judge import standards as kept
 from fluxgate.judge.gathering import Standards, judge_cases
 from fluxgate.judge.prefetch import look_ahead
 from fluxgate.judge.verdict import CHECKS, KNOWN_FAILURE, NO_DATA, NOT_SELECTED, PASSED, UNSUPPORTED, Verdict
+from fluxgate.locks import held
 from fluxgate.machine import Machine, Stack, detect, memory_limit, outside_support, stack
 from fluxgate.options import chosen, seconds, whole_number
 from fluxgate.refusal import Refusal
-from fluxgate.render.pool.device_queue import held_file
 from fluxgate.render.pool.workers import Workers
 from fluxgate.rendering import Picture
 from fluxgate.report import cards
@@ -257,7 +257,7 @@ def _new_run(config: pytest.Config) -> runs.Run:
 
 def _shared_run(config: pytest.Config, meeting: Path) -> runs.Run:
     """The run of all of xdist's processes: the first that comes makes it, and says where it is."""
-    with held_file(meeting / "lock", waiting="waiting for the run's folder", report=lambda line: None):
+    with held(meeting / "lock", waiting="waiting for the run's folder"):
         link = meeting / "run"
         if not link.exists():
             link.symlink_to(_new_run(config).folder.resolve())

@@ -1,51 +1,170 @@
-"""Turns: on one device measured cases are never rendered at the same time, whichever process asks."""
+"""The device queue: cases on one device are measured one at a time, in the order in which they came.
+
+Every process takes a ticket, a file whose number is one higher than the highest there is, and holds a lock on it for as
+long as it waits or works. The lowest ticket whose lock is held is the one whose turn it is: the lock of a process that
+died is gone, whatever user or container it belonged to. All users of a machine share the queue."""
 
 from __future__ import annotations
 
 import fcntl
+import getpass
 import os
 import re
-import tempfile
+import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-PAUSE = 0.05
-PATIENCE = 10.0  # seconds of waiting before, and between, words about it
+import msgspec
+
+from fluxgate.locks import acquired, silent, wait_until
+from fluxgate.refusal import Refusal
+
+VARIABLE = "FLUXGATE_QUEUE"  # names another folder, for containers that share a GPU and no /tmp
+FOLDER = Path("/tmp/fluxgate-queue")  # not $TMPDIR, which may be another one for each user
+FOR_EVERYBODY = 0o1777  # everybody may add files, and remove their own
+READABLE = 0o644  # a lock can be tried on a file that can be read
+LONGEST_TICKET = 4096  # bytes that are read of one
+LONGEST_NAME = 80  # characters of a case or user that are shown
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What a process tells all who wait behind it."""
+
+    process: int
+    user: str
+    case: str
+    since: float | None = None  # seconds of the epoch at which its turn began; None while it waits
 
 
 @contextmanager
-def turn(device: str, *, report: Callable[[str], None] = lambda line: None) -> Iterator[None]:
-    """Hold a device, named by its GPU's uuid or "cpu", until the work inside is done."""
-    with held_file(_lock_file(device), waiting=f"waiting for another process that renders on {device}", report=report):
-        yield
-
-
-@contextmanager
-def held_file(path: Path, *, waiting: str, report: Callable[[str], None]) -> Iterator[None]:
-    """Hold a lock file; the system lets go of it if this process dies."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+def turn(device: str, *, case: str, report: Callable[[str], None] = silent) -> Iterator[None]:
+    """Have a device, named by its GPU's uuid or "cpu", to oneself for a case."""
     try:
-        _wait(handle, waiting, report)
+        folder = _shared_folder(re.sub(r"[^A-Za-z0-9-]", "-", device))
+        ticket = Ticket(os.getpid(), _user(), case)
+        number, handle = _take_ticket(folder, ticket)
+    except OSError as error:
+        sentence = f"The queue for {device} cannot be joined: {error.strerror} ({error.filename})."
+        raise Refusal(f"{sentence} Set {VARIABLE} to a folder that everybody may write to.") from error
+    try:
+        place = _Place(folder, number, device)
+        wait_until(place.is_first, waiting=place.describe, report=report)
+        with _alone_in(folder):
+            _write(handle, replace(ticket, since=time.time()))
+        yield
+    finally:
+        (folder / str(number)).unlink(missing_ok=True)
+        os.close(handle)
+
+
+class _Place:
+    """One ticket's place in the queue."""
+
+    def __init__(self, folder: Path, number: int, device: str) -> None:
+        self._folder = folder
+        self._number = number
+        self._device = device
+        self._earlier: list[Ticket] = []
+
+    def is_first(self) -> bool:
+        """Look again who comes before it, and say whether that is nobody."""
+        with _alone_in(self._folder):
+            numbers = [number for number in _numbers(self._folder) if number < self._number]
+            tickets = [_read_live(self._folder / str(number)) for number in numbers]
+        self._earlier = [ticket for ticket in tickets if ticket is not None]
+        return not self._earlier
+
+    def describe(self, waited: float) -> str:
+        """One line that says who has the device, since when, and how many others come before this one."""
+        first, *others = self._earlier
+        began = "in a moment" if first.since is None else time.strftime("since %H:%M:%S", time.localtime(first.since))
+        holder = f"process {first.process} of {_shown(first.user)} renders {_shown(first.case)} on it {began}"
+        behind = f"; {len(others)} more before this one" if others else ""
+        return f"waiting for {self._device} ({waited:.0f} s so far): {holder}{behind}"
+
+
+def _shared_folder(name: str) -> Path:
+    """The folder of one device's tickets, open to everybody."""
+    root = Path(os.environ.get(VARIABLE) or FOLDER)
+    for folder in (root, root / name):
+        with suppress(FileExistsError):
+            folder.mkdir()
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode):
+            raise NotADirectoryError(0, "it is no folder", str(folder))
+        if found.st_uid == os.getuid() and stat.S_IMODE(found.st_mode) != FOR_EVERYBODY:
+            folder.chmod(FOR_EVERYBODY)  # whatever the umask has taken away
+    return root / name
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep all others from looking and from taking tickets, for the moment that this takes."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)
 
 
-def _wait(handle: int, waiting: str, report: Callable[[str], None]) -> None:
-    words_due = time.monotonic() + 1.0
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() >= words_due:
-                report(waiting)
-                words_due = time.monotonic() + PATIENCE
-            time.sleep(PAUSE)
+def _take_ticket(folder: Path, ticket: Ticket) -> tuple[int, int]:
+    """The number of a new ticket, and its open file, which is locked before anybody else can look at it."""
+    with _alone_in(folder):
+        number = max(_numbers(folder), default=0) + 1
+        path = folder / str(number)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, READABLE)
+        os.fchmod(handle, READABLE)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        _write(handle, ticket)
+    return number, handle
 
 
-def _lock_file(device: str) -> Path:
-    name = re.sub(r"[^A-Za-z0-9-]", "-", device)
-    return Path(tempfile.gettempdir()) / f"fluxgate-{os.getuid()}-{name}.lock"
+def _numbers(folder: Path) -> list[int]:
+    return sorted(int(name) for name in os.listdir(folder) if name.isdecimal())
+
+
+def _write(handle: int, ticket: Ticket) -> None:
+    data = msgspec.json.encode(ticket)
+    os.pwrite(handle, data, 0)
+    os.ftruncate(handle, len(data))
+
+
+def _read_live(path: Path) -> Ticket | None:
+    """The ticket of a process that is alive, or None. That of a dead one is removed, if it may be."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:  # its process has just removed it, or it is nobody's ticket
+        return None
+    try:
+        if acquired(handle, fcntl.LOCK_SH):
+            with suppress(OSError):  # another user's
+                path.unlink()
+            return None
+        return _parsed(os.pread(handle, LONGEST_TICKET, 0))
+    finally:
+        os.close(handle)
+
+
+def _parsed(data: bytes) -> Ticket:
+    """What a ticket says; another user may have written anything into it."""
+    try:
+        return msgspec.json.decode(data, type=Ticket)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Ticket(0, "an unknown user", "something")
+
+
+def _shown(name: str) -> str:
+    """A name that somebody else has written, fit for a terminal."""
+    return "".join(letter for letter in name if letter.isprintable())[:LONGEST_NAME]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container may run as a user that has no name
+        return f"user {os.getuid()}"

@@ -189,11 +189,11 @@ class Workers:
                 glance(note.pictures)
 
         devices, environment = self._devices(case)
+        self.ready()  # importing the libraries measures nothing, so it needs no turn
+        self._confess(report)
         with ExitStack() as turns:
             for device in sorted(devices):  # in one order everywhere, so that no two processes wait for each other
-                turns.enter_context(turn(device, report=report))
-            self.ready()
-            self._confess(report)
+                turns.enter_context(turn(device, case=case.id, report=report))
             with _prepared(folder) as scratch:
                 places = (folder.absolute(), source.absolute(), scratch.absolute())
                 return self._follow(case, places, environment, timeout, tell)

@@ -1,79 +1,220 @@
-"""Tests of turns: one at a time on a device, whichever process asks."""
+"""Tests of the device queue: in the order of arrival, for all users, and past the dead."""
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from fluxgate.render.pool.device_queue import held_file, turn
+from fluxgate.refusal import Refusal
+from fluxgate.render.pool import device_queue
+from fluxgate.render.pool.device_queue import turn
 
 ROOT = Path(__file__).parents[3]
+# Takes as many turns as it is asked to, and notes its name and each turn's begin.
+TAKES_TURNS = """
+import sys, time
+from fluxgate.render.pool.device_queue import turn
+name, log, turns, seconds = sys.argv[1:]
+for _ in range(int(turns)):
+    with turn("GPU-1", case=name, report=lambda line: print(line, flush=True)):
+        with open(log, "a") as stream:
+            stream.write(name)
+        time.sleep(float(seconds))
+"""
+AS_ANOTHER_USER = """
+import os
+from fluxgate.render.pool.device_queue import turn
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+with turn("GPU-1", case="theirs", report=lambda line: print(line, flush=True)):
+    print("their turn")
+"""
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+@pytest.fixture
+def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the queue for GPU-1."""
+    monkeypatch.setenv(device_queue.VARIABLE, str(tmp_path / "queue"))
+    return tmp_path / "queue" / "GPU-1"
 
 
-def test_two_turns_on_a_device_follow_each_other() -> None:
-    """The second begins when the first has ended."""
-    events: list[str] = []
-
-    def take(name: str, seconds: float) -> None:
-        with turn("cpu"):
-            events.append(f"{name} begins")
-            time.sleep(seconds)
-            events.append(f"{name} ends")
-
-    threads = [threading.Thread(target=take, args=(name, 0.2)) for name in "ab"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [event[2:] for event in events] == ["begins", "ends", "begins", "ends"]
+Start = Callable[..., subprocess.Popen[str]]
 
 
-def test_turns_on_two_devices_do_not_wait() -> None:
-    """One lane for each GPU."""
-    with turn("GPU-1"), turn("GPU-2"):
+@pytest.fixture
+def start(tmp_path: Path, queue: Path) -> Iterator[Start]:
+    """Starts a process that takes turns, and returns once it stands in the queue."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(name: str, turns: int = 1, seconds: float = 0.0) -> subprocess.Popen[str]:
+        before = len(tickets(queue))
+        command = [sys.executable, "-c", TAKES_TURNS, name, str(tmp_path / "log"), str(turns), str(seconds)]
+        processes.append(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True))
+        wait_for(lambda: len(tickets(queue)) > before)
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def tickets(queue: Path) -> list[Path]:
+    return list(queue.iterdir()) if queue.is_dir() else []
+
+
+def wait_for(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_turns_are_taken_in_the_order_of_arrival(tmp_path: Path, start: Start) -> None:
+    """Whoever came first is first, whatever its process."""
+    with turn("GPU-1", case="this"):
+        processes = [start(name) for name in "abc"]
+    for process in processes:
+        assert process.wait(60) == 0
+    assert (tmp_path / "log").read_text() == "abc"
+
+
+def test_a_process_that_comes_again_and_again_lets_others_in(tmp_path: Path, start: Start) -> None:
+    """A session of many cases takes its next turn behind one that waits already."""
+    log = tmp_path / "log"
+    busy = start("a", turns=30, seconds=0.3)
+    once = start("b")
+    begun = log.read_text().count("a")
+    assert once.wait(60) == 0
+    busy.kill()
+    assert log.read_text().index("b") == begun
+
+
+def test_the_turn_of_a_killed_process_is_over(tmp_path: Path, start: Start) -> None:
+    """The next in the queue begins at once."""
+    holder = start("a", seconds=60)
+    wait_for((tmp_path / "log").exists)
+    waiting = start("b")
+    holder.kill()
+    assert waiting.wait(10) == 0
+    assert (tmp_path / "log").read_text() == "ab"
+
+
+def test_a_killed_process_that_waited_is_skipped(tmp_path: Path, start: Start, queue: Path) -> None:
+    """Nobody waits for the dead, and their tickets are removed."""
+    with turn("GPU-1", case="this"):
+        dead = start("a")
+        waiting = start("b")
+        dead.kill()
+        dead.wait()
+    assert waiting.wait(10) == 0
+    assert (tmp_path / "log").read_text() == "b"
+    assert tickets(queue) == []
+
+
+def test_two_devices_have_two_queues(queue: Path) -> None:
+    """A case on one GPU waits for none on another."""
+    with turn("GPU-1", case="one", report=pytest.fail), turn("GPU-2", case="other", report=pytest.fail):
         pass
 
 
-def test_waiting_is_told() -> None:
-    """Who waits says so after a second."""
-    lines: list[str] = []
-    waiting = threading.Thread(target=lambda: turn("cpu", report=lines.append).__enter__())
-    with turn("cpu"):
-        waiting.start()
-        time.sleep(1.3)
-    waiting.join()
-    assert lines == ["waiting for another process that renders on cpu"]
+def test_a_case_that_fails_gives_the_device_back(queue: Path) -> None:
+    """The next one finds nobody before it."""
+    with pytest.raises(ValueError, match="no weights"), turn("GPU-1", case="fails"):
+        raise ValueError("no weights")
+    with turn("GPU-1", case="next", report=pytest.fail):
+        pass
 
 
-def test_a_process_that_dies_lets_go(tmp_path: Path) -> None:
-    """Nobody waits for the dead."""
-    code = (
-        "import os, sys; from pathlib import Path; from fluxgate.render.pool.device_queue import held_file\n"
-        "held_file(Path(sys.argv[1]), waiting='', report=print).__enter__(); os.kill(os.getpid(), 9)"
+def test_whoever_waits_is_told_who_renders_since_when_and_how_many_come_first(start: Start) -> None:
+    """The process, its user, its case, the time it began, and the time waited so far."""
+    with turn("GPU-1", case="miniature-nf4"):
+        began = time.strftime("%H:%M")
+        start("a")
+        second = start("b")
+        assert second.stdout is not None
+        line = second.stdout.readline()
+    pattern = (
+        r"waiting for GPU-1 \(1 s so far\): process (\d+) of (\S+) renders miniature-nf4 on it since (\d\d:\d\d):\d\d; "
+        r"1 more before this one\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "lock")], cwd=ROOT, check=False)
-    with held_file(tmp_path / "lock", waiting="", report=pytest.fail):
+    found = re.fullmatch(pattern, line)
+    assert found is not None, line
+    assert (int(found[1]), found[2]) == (os.getpid(), device_queue._user())
+    assert found[3] >= began or began == "23:59"
+
+
+def test_the_folder_is_open_to_every_user_whatever_the_umask(queue: Path) -> None:
+    """Everybody may add tickets and read those of others; its name holds no user."""
+    before = os.umask(0o077)
+    try:
+        with turn("GPU-1", case="one"):
+            (ticket,) = queue.iterdir()
+            modes = [stat.S_IMODE(path.stat().st_mode) for path in (queue.parent, queue, ticket)]
+    finally:
+        os.umask(before)
+    assert modes == [0o1777, 0o1777, 0o644]
+    assert str(os.getuid()) not in str(device_queue.FOLDER)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can start a process of another user")
+def test_another_user_waits_in_the_same_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the turn of the first, and past a ticket of a dead process that it may not remove."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        monkeypatch.setenv(device_queue.VARIABLE, f"{folder}/queue")
+        with turn("GPU-1", case="ours"):
+            (Path(folder) / "queue/GPU-1/2").write_text("left by a dead process")
+            command = [sys.executable, "-c", AS_ANOTHER_USER]
+            process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+            assert process.stdout is not None
+            line = process.stdout.readline()
+        assert process.communicate(timeout=30)[0] == "their turn\n"
+    assert f"process {os.getpid()} of {device_queue._user()} renders ours on it" in line
+
+
+def test_a_ticket_that_another_user_wrote_cannot_write_to_the_terminal(queue: Path) -> None:
+    """Only what can be printed is shown of it; one that is damaged is still waited for."""
+    lines: list[str] = []
+    waiting = threading.Thread(target=lambda: turn("GPU-1", case="waits", report=lines.append).__enter__())
+    with turn("GPU-1", case="\x1b[2Jmini\nature"):
+        waiting.start()
+        wait_for(lambda: len(lines) == 1)
+    waiting.join()
+    assert "renders [2Jminiature on it" in lines[0]
+    assert device_queue._parsed(b"\xff{").case == "something"
+
+
+@pytest.mark.parametrize("device", ["../../GPU 1/x", "cpu"])
+def test_a_device_never_names_a_path(device: str, queue: Path) -> None:
+    """Whatever a driver calls its GPU, its folder lies in that of all queues."""
+    with turn(device, case="one"):
+        (folder,) = queue.parent.iterdir()
+        assert re.fullmatch(r"[A-Za-z0-9-]+", folder.name)
+        assert json.loads((folder / "1").read_text())["process"] == os.getpid()
+
+
+def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path, queue: Path) -> None:
+    """Whoever writes to /tmp first must not choose where others write."""
+    (tmp_path / "queue").symlink_to(tmp_path)
+    with pytest.raises(Refusal, match="The queue for GPU-1 cannot be joined: it is no folder"), turn("GPU-1", case="x"):
         pass
 
 
-def test_a_device_never_names_a_path(tmp_path: Path) -> None:
-    """Whatever a driver calls its GPU, the lock lies in the temporary folder."""
-    with turn("../../GPU 1/x"):
-        assert [path.name.rpartition("-GPU")[2] for path in tmp_path.iterdir()] == ["-1-x.lock"]
-
-
-def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
-    """The temporary folder is everybody's."""
-    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="lock"), held_file(tmp_path / "lock", waiting="", report=print):
+def test_a_folder_that_cannot_be_made_is_refused_with_what_helps(tmp_path: Path, queue: Path) -> None:
+    """The sentence names the folder, and the variable that names another."""
+    (tmp_path / "queue").write_text("a file")
+    with pytest.raises(Refusal, match=r"queue.*FLUXGATE_QUEUE"), turn("GPU-1", case="x"):
         pass
