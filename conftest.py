@@ -1,3 +1,3 @@
-"""Loads the plugin."""
+"""Loads the plugin, and its options without their prefix."""
 
-pytest_plugins = ["fluxgate.plugin.hooks"]
+pytest_plugins = ["fluxgate.plugin", "fluxgate.plugin.short_names"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
+from fluxgate.cli.main import run
 
-from fluxgate.cli.main import main
-
-sys.exit(main())
+run()

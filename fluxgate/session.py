@@ -1,70 +1,315 @@
-"""The workshop: gives the rendering of a case, and renders it for that only if this run has not done so yet."""
+"""The session: chooses, renders and judges; the one driver that the plugin, the command and the gate call."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
+import signal
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
+from types import FrameType
 
-from fluxgate.cases import Case
+from fluxgate.baselines.known_failures import KnownFailure
+from fluxgate.cases import Case, matrix
+from fluxgate.history import earlier_runs
+from fluxgate.judge import standards as kept
+from fluxgate.judge.applicable import checks_of
+from fluxgate.judge.gathering import Standards, judge_cases
+from fluxgate.judge.prefetch import look_ahead
+from fluxgate.judge.sentences import again
+from fluxgate.judge.verdict import NO_DATA, NOT_SELECTED, UNSUPPORTED, Verdict
 from fluxgate.locks import held
+from fluxgate.machine import Machine, Stack, detect, memory_limit, outside_support, stack
+from fluxgate.options import chosen, seconds, whole_number
+from fluxgate.refusal import Refusal
 from fluxgate.render.pool.workers import Workers
 from fluxgate.rendering import Picture, Rendering
+from fluxgate.runs import run as runs
+from fluxgate.runs.plan import FILE as PLAN
+from fluxgate.runs.plan import cases_of, plan_of, read_plan
+from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
-from fluxgate.subjects.subject import Subject
+from fluxgate.strategies import STRATEGIES
+from fluxgate.subjects import sources
+from fluxgate.subjects.catalogue import subjects
 
 CASE_TIMEOUT = 3600.0  # seconds; a guard against a hang, not a limit of speed
+MOST_TAKES = 100
+
+Report = Callable[[str], None]
 
 
-class Workshop:
-    """All cases of one run. Several processes may work in the same run: each case is still rendered once."""
+def silent(line: str) -> None:
+    """Where nobody reads the progress."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for, as it was typed; what is empty or None is left to its default."""
+
+    subjects: Sequence[str] = ()
+    strategies: Sequence[str] = ()
+    takes: str | None = None
+    vram_limit: str | None = None
+    case_timeout: str = f"{CASE_TIMEOUT:.0f}"
+    runs: Path = Path("runs")
+    baselines: Path = kept.BASELINES
+    require_baseline: bool = False
+    no_baseline: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a session is about: everything that a user may have got wrong was looked at, and nothing was rendered."""
+
+    machine: Machine
+    stack: Stack
+    cases: tuple[Case, ...]  # the chosen subjects under every strategy
+    strategies: tuple[str, ...]  # those that are asked about
+    takes: int | None
+    vram_limit: int | None
+    timeout: float
+    runs: Path
+    baselines: Path
+    require_baseline: bool
+    no_baseline: bool
+
+    @property
+    def asked(self) -> tuple[Case, ...]:
+        """The cases that are asked about, those that cannot run here among them."""
+        return tuple(case for case in self.cases if case.strategy.name in self.strategies)
+
+    @property
+    def renderable(self) -> tuple[Case, ...]:
+        """Those of them that can run here."""
+        return tuple(case for case in self.asked if case.unsupported is None)
+
+    @cached_property
+    def known_failures(self) -> tuple[KnownFailure, ...]:
+        return kept.known(self.baselines, subjects=subjects())
+
+
+def choose(request: Request) -> Choice:
+    """The choice that a request is, or a refusal that says what must be changed first."""
+    machine, libraries, catalogue = detect(), stack(), subjects()
+    unfit = outside_support(libraries, torch=machine.torch)
+    if unfit:
+        raise Refusal(unfit)
+    if request.require_baseline and request.no_baseline:
+        raise Refusal("--require-baseline and --no-baseline exclude each other.")
+    names = chosen(request.subjects or ["miniature"], among=catalogue, option="--subject")
+    every, limit, takes = [strategy.name for strategy in STRATEGIES], request.vram_limit, request.takes
+    return Choice(
+        machine=machine,
+        stack=libraries,
+        cases=matrix([catalogue[name] for name in names], STRATEGIES, machine=machine, stack=libraries),
+        strategies=chosen(request.strategies or every, among=every, option="--strategy"),
+        takes=whole_number(takes, option="--takes", most=MOST_TAKES) if takes is not None else None,
+        vram_limit=memory_limit(limit, of=machine, option="--vram-limit") if limit is not None else None,
+        timeout=seconds(request.case_timeout, option="--case-timeout"),
+        runs=request.runs,
+        baselines=request.baselines,
+        require_baseline=request.require_baseline,
+        no_baseline=request.no_baseline,
+    )
+
+
+def refuse_unready(choice: Choice) -> None:
+    """Refuse pipelines that are not there; what the hub has is fetched when it is needed."""
+    for subject in {case.subject.name: case.subject for case in choice.renderable}.values():
+        sources.refuse_unready(subject)
+
+
+def refuse_damaged(choice: Choice) -> None:
+    """Refuse baselines that are not as they were accepted, and known failures of what does not exist."""
+    _ = choice.known_failures
+    names = {case.subject.name for case in choice.renderable}
+    kept.refuse_damaged(choice.baselines, machine=choice.machine.id, subjects=names, no_baseline=choice.no_baseline)
+
+
+class Session:
+    """Renders cases into one run, each once whichever of several processes asks for it, and judges what came out."""
 
     def __init__(
         self,
+        choice: Choice,
         run: Run,
         workers: Workers,
-        cases: Iterable[Case],
         *,
-        locate: Callable[[Subject], Path],
-        timeout: float = CASE_TIMEOUT,
-        report: Callable[[str], None] = lambda line: None,
-        glance: Callable[[Case, tuple[Picture, ...]], None] = lambda case, pictures: None,
+        folders: Mapping[str, Path],  # subject -> where its pipeline lies
+        report: Report = silent,
     ) -> None:
+        self.choice = choice
         self.run = run
         self._workers = workers
-        self._cases = {case.id: case for case in cases}
-        self._locate = locate
-        self._timeout = timeout
+        self._folders = folders
         self._report = report
-        self._glance = glance
+        self._cases = {case.id: case for case in choice.cases}
         self._done: dict[str, Rendering] = {}
 
-    def rendering(self, case_id: str) -> Rendering | None:
-        """The case's rendering, crashed or not; None for a case that cannot be rendered here."""
+    # Rendering
+
+    def render(self, case: Case) -> dict[str, Rendered]:
+        """What the case gave and, unless it crashed, what those gave that its promise compares it with."""
+        own = self.rendered(case.id)
+        if own is None or own.rendering.crash is not None:
+            return {case.id: own} if own else {}
+        names = (f"{case.subject.name}-{name}" for name in case.strategy.promise.compared_with)
+        others = {name: rendered for name in names if (rendered := self.rendered(name)) is not None}
+        return {case.id: own, **others}
+
+    def rendered(self, case_id: str) -> Rendered | None:
+        """What one case gave, crashed or not; None for a case that cannot be rendered here."""
         case = self._cases.get(case_id)
         if case is None or case.unsupported is not None:
             return None
         if case_id not in self._done:
             self._done[case_id] = self._get_or_render(case)
-        return self._done[case_id]
-
-    def done(self, case_id: str) -> Rendering | None:
-        """The case's rendering if somebody has asked for it already."""
-        return self._done.get(case_id)
+        return Rendered(self._done[case_id], self.run.case_folder(case_id))
 
     def _get_or_render(self, case: Case) -> Rendering:
         folder = self.run.case_folder(case.id)
         lock = folder.with_name(f".{case.id}.lock")
         with held(lock, waiting=f"waiting for another process that renders {case.id}", report=self._report):
-            there = self.run.rendered(case.id)
-            if there is not None:
-                return there
-            source = self._locate(case.subject)
+            rendering = self.run.rendered(case.id)
+            if rendering is not None:
+                return rendering
             return self._workers.render(
                 case,
                 folder,
-                source=source,
-                timeout=self._timeout,
+                source=self._folders[case.subject.name],
+                timeout=self.choice.timeout,
                 report=self._report,
-                glance=partial(self._glance, case),
+                glance=partial(self._compare_early, case),
             )
+
+    def _compare_early(self, case: Case, pictures: tuple[Picture, ...]) -> None:
+        """Judge while the GPU works. A CPU that renders must not be asked for anything else meanwhile."""
+        if case.device == "cuda":
+            name = f"{case.subject.name}-{case.strategy.promise.reference}"
+            reference = Rendered(self._done[name], self.run.case_folder(name)) if name in self._done else None
+            look_ahead(case, pictures, self.run.case_folder(case.id), reference=reference)
+
+    # Judging
+
+    def judge(self, case: Case, renderings: Mapping[str, Rendered]) -> tuple[Verdict, ...]:
+        """The verdicts on a case, from what was rendered."""
+        return judge_cases([case], renderings.get, self._standards, run=self.run.folder)
+
+    @cached_property
+    def _standards(self) -> Standards:
+        choice = self.choice
+        return kept.standards(
+            choice.machine,
+            choice.stack,
+            store=choice.baselines,
+            known=choice.known_failures,
+            require_baseline=choice.require_baseline,
+            no_baseline=choice.no_baseline,
+            earlier=earlier_runs.earlier(choice.runs, choice.machine.id, vram_limit=choice.vram_limit),
+        )
+
+
+@contextmanager
+def open_session(choice: Choice, run: Run, *, lane: int | None = None, report: Report = silent) -> Iterator[Session]:
+    """A session that renders into a run. SIGTERM ends it as Ctrl-C does; what was rendered until then stays readable.
+
+    lane: the number of this process among those that render side by side, each on a GPU of its own."""
+    folders = {case.subject.name: sources.locate(case.subject) for case in choice.renderable}
+    with _sigterm_interrupts(), Workers(takes=choice.takes, lane=lane, vram_limit=choice.vram_limit) as workers:
+        yield Session(choice, run, workers, folders=folders, report=report)
+
+
+def create_run(choice: Choice, *, command: str) -> Run:
+    """A new run's folder, which knows all that it takes to judge it again."""
+    run = runs.create(choice.runs, choice.machine, choice.stack, command, vram_limit=choice.vram_limit)
+    run.write_json(PLAN, plan_of(choice.cases, asked={case.id for case in choice.asked}))
+    return run
+
+
+def finish(run: Run, verdicts: Iterable[Verdict]) -> None:
+    """Leave the verdicts in the run, and note that it came to its end."""
+    run.write_json(runs.VERDICTS, tuple(verdicts))
+    runs.finish(run)
+
+
+def every_verdict(
+    cases: Iterable[Case],
+    verdicts: Mapping[tuple[str, str], Verdict],  # by case and check
+    *,
+    asked: Collection[str],  # ids of cases
+    cut_short: bool,
+) -> tuple[Verdict, ...]:
+    """One for every cell of subject × strategy × check that applies: the given ones, and a word for each other cell."""
+    return tuple(
+        verdicts.get((case.id, check)) or _unjudged(case, check, asked=case.id in asked, cut_short=cut_short)
+        for case in cases
+        for check in checks_of(case)
+    )
+
+
+def _unjudged(case: Case, check: str, *, asked: bool, cut_short: bool) -> Verdict:
+    status, sentence = NOT_SELECTED, "It was not selected in this session."
+    if asked and case.unsupported is not None:
+        status, sentence = UNSUPPORTED, case.unsupported
+    elif asked and cut_short:
+        status, sentence = NO_DATA, f"The run was cut short before it was rendered. Run {again(case)}."
+    return Verdict(case.subject.name, case.strategy.name, check, status, sentence)
+
+
+def complaints(choice: Choice) -> tuple[str, ...]:
+    """What must be looked at again among the baselines and the known failures, whatever is rendered."""
+    return kept.complaints(
+        choice.baselines,
+        choice.known_failures,
+        machine=choice.machine,
+        stack=choice.stack,
+        subjects=subjects(),
+    )
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM, by which CI systems and schedulers end a job, do what Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt("SIGTERM")
+
+    if threading.current_thread() is not threading.main_thread():  # only the main thread hears signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def judge_run(
+    run: Run, *, baselines: Path, require_baseline: bool = False, no_baseline: bool = False
+) -> tuple[Verdict, ...]:
+    """The verdicts on a whole run, long after its pipelines are gone: no torch, no GPU, only what the folder holds."""
+    renderings = run.rendered_cases()
+    names = {one.rendering.subject for one in renderings.values()}
+    kept.refuse_damaged(baselines, machine=run.machine.id, subjects=names, no_baseline=no_baseline)
+    cases, plan = cases_of(run), read_plan(run)
+    standards = kept.standards(
+        run.machine,
+        run.stack,
+        store=baselines,
+        known=kept.known(baselines, subjects={case.subject.name for case in cases}),
+        require_baseline=require_baseline,
+        no_baseline=no_baseline,
+        earlier=earlier_runs.earlier(run.folder.parent, run.machine.id, than=run.id, vram_limit=run.vram_limit),
+    )
+    # What was rendered is judged, whatever would be said of it today.
+    judged = [replace(case, unsupported=None) for case in cases if case.id in renderings]
+    verdicts = judge_cases(judged, renderings.get, standards, run=run.folder)
+    return every_verdict(
+        [case if case.id not in renderings else replace(case, unsupported=None) for case in cases],
+        {(verdict.case_id, verdict.check): verdict for verdict in verdicts},
+        asked={case.id for case in cases} if plan is None else plan.asked,
+        cut_short=run.finished is None,
+    )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from fluxgate.judge.verdict import EFFECT, INVENTORY
-from fluxgate.plugin.conformance import Verdicts
+import pytest
+
+from fluxgate.judge.verdict import EFFECT, INVENTORY, Verdict
+from fluxgate.plugin.verdicts import enforce
 
 
-def test_took_effect(verdicts: Verdicts) -> None:
-    verdicts.of(EFFECT)
+@pytest.mark.fluxgate_check(EFFECT)
+def test_took_effect(verdict: Verdict) -> None:
+    enforce(verdict)
 
 
-def test_inventory_is_unchanged(verdicts: Verdicts) -> None:
-    verdicts.of(INVENTORY)
+@pytest.mark.fluxgate_check(INVENTORY)
+def test_inventory_is_unchanged(verdict: Verdict) -> None:
+    enforce(verdict)

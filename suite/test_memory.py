@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from fluxgate.judge.verdict import CEILING, GIVES_BACK, HOST, LESS
-from fluxgate.plugin.conformance import Verdicts
+import pytest
+
+from fluxgate.judge.verdict import CEILING, GIVES_BACK, HOST, LESS, Verdict
+from fluxgate.plugin.verdicts import enforce
 
 
-def test_stays_under_its_ceiling(verdicts: Verdicts) -> None:
-    verdicts.of(CEILING)
+@pytest.mark.fluxgate_check(CEILING)
+def test_stays_under_its_ceiling(verdict: Verdict) -> None:
+    enforce(verdict)
 
 
-def test_uses_less_than_its_promise_names(verdicts: Verdicts) -> None:
-    verdicts.of(LESS)
+@pytest.mark.fluxgate_check(LESS)
+def test_uses_less_than_its_promise_names(verdict: Verdict) -> None:
+    enforce(verdict)
 
 
-def test_gives_everything_back(verdicts: Verdicts) -> None:
-    verdicts.of(GIVES_BACK)
+@pytest.mark.fluxgate_check(GIVES_BACK)
+def test_gives_everything_back(verdict: Verdict) -> None:
+    enforce(verdict)
 
 
-def test_host_memory_stays_under_its_ceiling(verdicts: Verdicts) -> None:
-    verdicts.of(HOST)
+@pytest.mark.fluxgate_check(HOST)
+def test_host_memory_stays_under_its_ceiling(verdict: Verdict) -> None:
+    enforce(verdict)

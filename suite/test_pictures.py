@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from fluxgate.judge.verdict import BASELINE, PROMISE, SCENE, TWICE
-from fluxgate.plugin.conformance import Verdicts
+import pytest
+
+from fluxgate.judge.verdict import BASELINE, PROMISE, SCENE, TWICE, Verdict
+from fluxgate.plugin.verdicts import enforce
 
 
-def test_renders_the_same_twice(verdicts: Verdicts) -> None:
-    verdicts.of(TWICE)
+@pytest.mark.fluxgate_check(TWICE)
+def test_renders_the_same_twice(verdict: Verdict) -> None:
+    enforce(verdict)
 
 
-def test_keeps_its_promise(verdicts: Verdicts) -> None:
-    verdicts.of(PROMISE)
+@pytest.mark.fluxgate_check(PROMISE)
+def test_keeps_its_promise(verdict: Verdict) -> None:
+    enforce(verdict)
 
 
-def test_matches_its_baseline(verdicts: Verdicts) -> None:
-    verdicts.of(BASELINE)
+@pytest.mark.fluxgate_check(BASELINE)
+def test_matches_its_baseline(verdict: Verdict) -> None:
+    enforce(verdict)
 
 
-def test_shows_what_the_prompt_asks(verdicts: Verdicts) -> None:
-    verdicts.of(SCENE)
+@pytest.mark.fluxgate_check(SCENE)
+def test_shows_what_the_prompt_asks(verdict: Verdict) -> None:
+    enforce(verdict)

@@ -1,11 +1,18 @@
-"""Every case's seconds, given to pytest-benchmark as the worker measured them."""
+"""Every case's seconds: as fast as before, and given to pytest-benchmark as the worker measured them."""
 
 from __future__ import annotations
 
-from fluxgate.judge.verdict import SPEED
-from fluxgate.plugin.conformance import Replay, Verdicts
+import pytest
+
+from fluxgate.judge.verdict import SPEED, Verdict
+from fluxgate.plugin.cases import StepSeconds
+from fluxgate.plugin.verdicts import enforce
 
 
-def test_is_as_fast_as_before(verdicts: Verdicts, replay: Replay) -> None:
-    replay.step_seconds()
-    verdicts.of(SPEED)
+@pytest.mark.fluxgate_check(SPEED)
+def test_is_as_fast_as_before(verdict: Verdict) -> None:
+    enforce(verdict)
+
+
+def test_seconds_of_denoising_steps(step_seconds: StepSeconds) -> None:
+    step_seconds.replay()

@@ -1,7 +1,10 @@
-"""Tests of the workshop: each case of a run is rendered once, however often and by whom it is asked for."""
+"""Tests of the session: each case of a run is rendered once, however often and by whom it is asked for."""
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +13,19 @@ import pytest
 
 from fluxgate.cases import Case
 from fluxgate.files import write_plain
-from fluxgate.rendering import Rendering
+from fluxgate.judge.verdict import NO_DATA, NOT_SELECTED, PASSED, UNSUPPORTED, Verdict
+from fluxgate.machine import detect
+from fluxgate.refusal import Refusal
+from fluxgate.rendering import Crash, Rendering
+from fluxgate.runs.plan import read_plan
 from fluxgate.runs.run import Run, create
-from fluxgate.session import Workshop
-from tests.runs.building import CASES, MACHINE, STACK, rendering
+from fluxgate.session import Choice, Request, Session, choose, create_run, every_verdict, open_session
+from tests.runs.building import CASES, MACHINE, STACK, put, rendering
+
+FULL = CASES["tiny-full"]
 
 
-class Pen:
+class Workers:
     """Stands in for the workers: writes a rendering, and remembers what it was asked for."""
 
     def __init__(self) -> None:
@@ -24,10 +33,28 @@ class Pen:
 
     def render(self, case: Case, folder: Path, *, source: Path, timeout: float, report: Any, glance: Any) -> Rendering:
         self.asked.append((case.id, source, timeout))
-        found = rendering(case.strategy.name, folder)
-        glance(found.pictures)
-        write_plain(folder / "rendering.json", found)
-        return found
+        made = rendering(case.strategy.name, folder)
+        glance(made.pictures)
+        write_plain(folder / "rendering.json", made)
+        return made
+
+
+def choice(cases: Sequence[Case], folder: Path, **changes: Any) -> Choice:
+    """A session of these cases, all of them asked about."""
+    whole = Choice(
+        machine=MACHINE,
+        stack=STACK,
+        cases=tuple(cases),
+        strategies=tuple(case.strategy.name for case in cases),
+        takes=None,
+        vram_limit=None,
+        timeout=5.0,
+        runs=folder / "runs",
+        baselines=folder / "baselines",
+        require_baseline=False,
+        no_baseline=False,
+    )
+    return replace(whole, **changes)
 
 
 @pytest.fixture
@@ -35,48 +62,119 @@ def run(tmp_path: Path) -> Run:
     return create(tmp_path, MACHINE, STACK, "x")
 
 
-def workshop(run: Run, pen: Any, cases: Any = None, **options: Any) -> Workshop:
-    chosen = CASES.values() if cases is None else cases
-    return Workshop(run, pen, chosen, locate=lambda subject: Path("/there") / subject.name, **options)
+def session(run: Run, workers: Any, cases: Sequence[Case] = tuple(CASES.values())) -> Session:
+    return Session(choice(cases, run.folder), run, workers, folders={"tiny": Path("/there/tiny")})
+
+
+# Rendering
 
 
 def test_a_case_is_rendered_once(run: Run) -> None:
     """The second question is answered from memory."""
-    pen = Pen()
-    found = workshop(run, pen, timeout=5.0)
-    assert found.rendering("tiny-full") is found.rendering("tiny-full")
-    assert pen.asked == [("tiny-full", Path("/there/tiny"), 5.0)]
-
-
-def test_pictures_are_shown_before_the_case_is_done(run: Run) -> None:
-    """With the case that they are of; only afterwards there is a rendering to be had without rendering."""
-    seen: list[Any] = []
-    found = workshop(run, Pen(), glance=lambda case, pictures: seen.append((case.id, pictures, found.done(case.id))))
-    whole = found.rendering("tiny-full")
-    assert whole is not None
-    assert seen == [("tiny-full", whole.pictures, None)]
-    assert found.done("tiny-full") is whole
+    workers = Workers()
+    one = session(run, workers)
+    assert one.rendered("tiny-full") == one.rendered("tiny-full")
+    assert workers.asked == [("tiny-full", Path("/there/tiny"), 5.0)]
 
 
 def test_a_case_that_the_run_has_already_is_read(run: Run) -> None:
     """Another process, or an earlier one, may have rendered it."""
-    pen = Pen()
-    first = workshop(run, pen).rendering("tiny-full")
-    assert workshop(run, pen).rendering("tiny-full") == first
-    assert len(pen.asked) == 1
+    workers = Workers()
+    first = session(run, workers).rendered("tiny-full")
+    assert session(run, workers).rendered("tiny-full") == first
+    assert len(workers.asked) == 1
+
+
+def test_a_case_comes_with_those_that_it_is_compared_with(run: Run) -> None:
+    """Its reference is rendered too, and nothing else is."""
+    assert set(session(run, Workers()).render(CASES["tiny-offload"])) == {"tiny-offload", "tiny-full"}
+
+
+def test_what_crashed_needs_no_reference(run: Run) -> None:
+    """There is nothing to compare."""
+    whole = rendering("offload", run.case_folder("tiny-offload"))
+    put(run, replace(whole, crash=Crash("signal", "It was killed by SIGSEGV.", "denoise", ())))
+    workers = Workers()
+    assert set(session(run, workers).render(CASES["tiny-offload"])) == {"tiny-offload"}
+    assert workers.asked == []
 
 
 def test_a_case_that_cannot_be_rendered_is_nothing(run: Run) -> None:
-    """Neither one that is unsupported here nor one that is not in the run."""
-    case = replace(CASES["tiny-nf4"], unsupported="no GPU")
-    pen = Pen()
-    found = workshop(run, pen, [case])
-    assert found.rendering("tiny-nf4") is None
-    assert found.rendering("tiny-full") is None
-    assert pen.asked == []
+    """Neither one that is unsupported here nor one that is not in the session."""
+    workers = Workers()
+    one = session(run, workers, [replace(CASES["tiny-nf4"], unsupported="no GPU")])
+    assert one.rendered("tiny-nf4") is None
+    assert one.rendered("tiny-full") is None
+    assert workers.asked == []
 
 
 def test_the_lock_of_a_case_is_no_case(run: Run) -> None:
     """What lies beside the cases' folders is not read as one."""
-    workshop(run, Pen()).rendering("tiny-full")
+    session(run, Workers()).rendered("tiny-full")
     assert list(run.renderings()) == ["tiny-full"]
+
+
+def test_sigterm_ends_a_session_as_ctrl_c_does(run: Run, tmp_path: Path) -> None:
+    """CI systems and schedulers end a job by it; afterwards it is what it was before."""
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), open_session(choice([], tmp_path), run):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+# Choosing
+
+
+def test_what_is_asked_for_is_chosen(tmp_path: Path) -> None:
+    """The matrix is whole; only what was named is asked about."""
+    made = choose(Request(subjects=["miniature"], strategies=["nf4,full"], runs=tmp_path))
+    assert [case.strategy.name for case in made.asked] == ["full", "nf4"]
+    assert {case.strategy.name for case in made.cases} > {"full", "nf4", "staged"}
+    assert made.machine == detect()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request(subjects=["teddy"]),
+        Request(strategies=["nf5"]),
+        Request(takes="0"),
+        Request(case_timeout="soon"),
+        Request(vram_limit="much"),
+    ],
+    ids=["subject", "strategy", "takes", "timeout", "limit"],
+)
+def test_what_makes_no_sense_is_refused(request_: Request) -> None:
+    """Before a folder is made."""
+    with pytest.raises(Refusal):
+        choose(request_)
+
+
+# The run
+
+
+def test_a_run_knows_what_it_was_to_render(tmp_path: Path) -> None:
+    """The plan has every cell, and which of them were asked about."""
+    nf4 = replace(CASES["tiny-nf4"], unsupported="no GPU")
+    made = create_run(choice([FULL, nf4], tmp_path), command="pytest")
+    plan = read_plan(made)
+    assert plan is not None
+    assert [(case.strategy.name, case.unsupported) for case in plan.cases] == [("full", None), ("nf4", "no GPU")]
+    assert plan.due == ("tiny-full",)
+
+
+def test_every_cell_has_a_verdict(tmp_path: Path) -> None:
+    """What was judged keeps its verdict; what cannot run here and what was left out say so."""
+    nf4, offload = replace(CASES["tiny-nf4"], unsupported="no GPU"), CASES["tiny-offload"]
+    judged = Verdict("tiny", "full", "renders the same twice", PASSED, "It did.")
+    made = choice([FULL, nf4, offload], tmp_path, strategies=("full", "nf4"))
+    asked = {case.id for case in made.asked}
+    verdicts = every_verdict(made.cases, {(judged.case_id, judged.check): judged}, asked=asked, cut_short=False)
+    statuses = {name: {one.status for one in verdicts if one.strategy == name} for name in ("full", "nf4", "offload")}
+    assert statuses == {"full": {PASSED, NOT_SELECTED}, "nf4": {UNSUPPORTED}, "offload": {NOT_SELECTED}}
+
+
+def test_what_a_session_did_not_come_to_is_no_data(tmp_path: Path) -> None:
+    """A session that was cut short owes it, and says how to have it."""
+    (verdict, *_) = every_verdict([FULL], {}, asked={FULL.id}, cut_short=True)
+    assert (verdict.status, "--strategy full" in verdict.sentence) == (NO_DATA, True)

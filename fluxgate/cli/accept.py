@@ -9,9 +9,8 @@ from pathlib import Path
 from fluxgate.baselines.accepting import accept, prune, who
 from fluxgate.baselines.planning import Request
 from fluxgate.cases import matrix
-from fluxgate.cli.shared import add_store_option, say
+from fluxgate.cli.shared import add_baselines_option, say
 from fluxgate.judge import standards as kept
-from fluxgate.judge.run import cases_of
 from fluxgate.machine import detect, stack
 from fluxgate.refusal import Refusal
 from fluxgate.runs import run as runs
@@ -21,7 +20,7 @@ from fluxgate.subjects.catalogue import subjects
 
 def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="the run's folder")
-    add_store_option(parser)
+    add_baselines_option(parser)
     parser.add_argument("--because", default="", metavar="REASON", help="why this is right")
     parser.add_argument(
         "--only", default="*", metavar="PATTERN", help="of the names of cases; default: all of a finished run"
@@ -43,7 +42,7 @@ def act(arguments: Namespace) -> int:
     if arguments.run is None:
         raise Refusal("Say which run to accept: fluxgate accept RUN --because REASON.")
     run = runs.open_run(arguments.run)
-    found = cases_of(run, subjects=catalogue.values(), strategies=STRATEGIES)
+    found = matrix(catalogue.values(), STRATEGIES, machine=run.machine, stack=run.stack)
     accept(
         run,
         _request(arguments),

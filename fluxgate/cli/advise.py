@@ -5,17 +5,15 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from fluxgate.cli.shared import NOTHING, add_runs_option, columns, say, subjects_of
-from fluxgate.judge.run import cases_of
+from fluxgate.cli.shared import NOTHING, add_runs_option, columns, say
 from fluxgate.judge.verdict import Verdict
 from fluxgate.options import chosen, memory
 from fluxgate.refusal import Refusal
 from fluxgate.report.advice import advice, advise
 from fluxgate.report.cards import trials
 from fluxgate.runs import run as runs
+from fluxgate.runs.plan import cases_of
 from fluxgate.runs.run import Run
-from fluxgate.strategies import STRATEGIES
-from fluxgate.subjects.catalogue import subjects
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -32,12 +30,13 @@ def act(arguments: Namespace) -> int:
     run = runs.open_run(arguments.run) if arguments.run else _latest_on_gpu(arguments.runs)
     if run.machine.device != "cuda":
         raise Refusal(f"{run.folder} was rendered on a CPU: its memory figures are the host's, not a card's.")
-    there = {subject.name: subject for subject in subjects_of(run, subjects())}
-    names = chosen(arguments.subject or there, among=there, option="--subject")
-    verdicts = run.kept(runs.VERDICTS, tuple[Verdict, ...]) if (run.folder / runs.VERDICTS).exists() else ()
+    cases = cases_of(run)
+    rendered = dict.fromkeys(rendering.subject for rendering in run.renderings().values())
+    names = chosen(arguments.subject or rendered, among=rendered, option="--subject")
+    verdicts = run.read_json(runs.VERDICTS, tuple[Verdict, ...]) if (run.folder / runs.VERDICTS).exists() else ()
     width = columns()
     found = [
-        advise(cases_of(run, subjects=[there[name]], strategies=STRATEGIES), trials(run), verdicts, vram=vram)
+        advise([case for case in cases if case.subject.name == name], trials(run), verdicts, vram=vram)
         for name in names
     ]
     for one in found:

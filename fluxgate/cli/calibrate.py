@@ -11,22 +11,15 @@ from fluxgate.calibration import drifting, portability
 from fluxgate.calibration.calibrate import calibrate
 from fluxgate.calibration.variations import Extent
 from fluxgate.cases import Case
-from fluxgate.cli.shared import (
-    NOTHING,
-    add_choosing_options,
-    case_timeout,
-    chosen_strategies,
-    every_case,
-    new_run,
-    say,
-    supported,
-)
+from fluxgate.cli.shared import NOTHING, add_choosing_options, command, request_of, say, say_unsupported
+from fluxgate.machine import detect, stack
 from fluxgate.options import chosen, whole_number
 from fluxgate.refusal import Refusal
 from fluxgate.render.pool.workers import SPAWN, Workers
 from fluxgate.rendering import Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
+from fluxgate.session import Choice, choose, create_run
 from fluxgate.subjects.sources import locate
 
 
@@ -47,7 +40,7 @@ def act(arguments: Namespace) -> int:
     """Measure how alike pictures are that should be, and which controls they can be told from."""
     if arguments.between:
         given = [runs.open_run(path) for path in arguments.between]
-        run = new_run(arguments)
+        run = runs.create(arguments.runs, detect(), stack(), command())
         return _kept_limits(run, drifting.between(run, given, report=say))
     return _portability(arguments) if arguments.portability else _likenesses(arguments)
 
@@ -57,27 +50,33 @@ def _likenesses(arguments: Namespace) -> int:
         pictures=whole_number(arguments.pictures, option="--pictures", most=10_000),
         controls=whole_number(arguments.controls, option="--controls", most=1_000),
     )
-    timeout, cases, strategies = case_timeout(arguments), every_case(arguments), chosen_strategies(arguments)
-    chosen = [case.strategy for case in cases if case.strategy.name in strategies]
-    references = {name for strategy in chosen for name in strategy.promise.compared_with}
-    asked = supported(cases, [*strategies, *references])
+    choice = choose(request_of(arguments))
+    references = {name for case in choice.asked for name in case.strategy.promise.compared_with}
+    asked = _renderable(choice, {*choice.strategies, *references})
     if not asked:
         return NOTHING
-    run = new_run(arguments)
+    run = create_run(choice, command=command())
     with Workers(takes=1) as workers:
-        found = calibrate(run, asked, extent, render=partial(_draw, workers, timeout), report=say)
+        found = calibrate(run, asked, extent, render=partial(_draw, workers, choice.timeout), report=say)
     return _kept_limits(run, found)
 
 
+def _renderable(choice: Choice, strategies: Collection[str]) -> list[Case]:
+    """The cases under these strategies that can run here; of the others the reason is said."""
+    wanted = [case for case in choice.cases if case.strategy.name in strategies]
+    say_unsupported(wanted)
+    return [case for case in wanted if case.unsupported is None]
+
+
 def _portability(arguments: Namespace) -> int:
-    timeout, cases = case_timeout(arguments), every_case(arguments)
-    if any(case.device != "cpu" for case in cases):
+    choice = choose(request_of(arguments))
+    if choice.machine.device != "cpu":
         raise Refusal("--portability is about a CPU's instructions and threads; this machine renders on a GPU.")
     wanted = chosen(arguments.strategy or portability.STRATEGIES, among=portability.STRATEGIES, option="--strategy")
-    asked = supported(cases, wanted)
-    run = new_run(arguments)
+    asked = _renderable(choice, wanted)
+    run = create_run(choice, command=command())
     with Workers(takes=1, start=SPAWN) as workers:
-        render = partial(_draw, workers, timeout)
+        render = partial(_draw, workers, choice.timeout)
         rows = [
             row
             for name in dict.fromkeys(case.subject.name for case in asked)

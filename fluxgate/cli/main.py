@@ -10,9 +10,10 @@ from typing import NoReturn, Protocol
 
 from fluxgate.cli import accept, advise, calibrate, grow, judge, render, report
 from fluxgate.cli import list as list_
+from fluxgate.cli.shared import INTERRUPTED
 from fluxgate.refusal import USAGE, Refusal
 
-INTERRUPTED, CLOSED = 130, 141  # exit codes, beside 0, a refusal's own and those of the verbs
+CLOSED = 141  # the exit code where nobody reads on, beside those of the verbs
 
 
 class Verb(Protocol):
@@ -77,3 +78,8 @@ def command_line() -> Parser:
         added.set_defaults(verb=verb.act)
         verb.add_options(added)
     return parser
+
+
+def run() -> None:
+    """The command `fluxgate`."""
+    sys.exit(main())

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from fluxgate.cases import Case
-from fluxgate.cli.shared import (
-    NOTHING,
-    RED,
-    add_choosing_options,
-    case_timeout,
-    chosen_strategies,
-    every_case,
-    new_run,
-    say,
-    supported,
-)
-from fluxgate.machine import detect, memory_limit
-from fluxgate.options import whole_number
-from fluxgate.render.pool.workers import Workers
+from fluxgate.cli.shared import NOTHING, RED, add_choosing_options, command, request_of, say, say_unsupported
 from fluxgate.runs import run as runs
-from fluxgate.session import Workshop
-from fluxgate.subjects.sources import locate
+from fluxgate.session import choose, create_run, open_session, refuse_unready
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -34,32 +20,25 @@ def add_options(parser: ArgumentParser) -> None:
 
 def act(arguments: Namespace) -> int:
     """Render cases into a new run, without judging them."""
-    timeout, cases = case_timeout(arguments), every_case(arguments)
-    takes = whole_number(arguments.takes, option="--takes", most=100) if arguments.takes else None
-    limit = _vram_limit(arguments)
-    wanted = supported(cases, chosen_strategies(arguments))
-    if not wanted:
+    choice = choose(request_of(arguments))
+    say_unsupported(choice.asked)
+    if not choice.renderable:
         return NOTHING
-    folders = {case.subject.name: locate(case.subject) for case in wanted}
-    run = new_run(arguments, vram_limit=limit)
-    with Workers(takes=takes, vram_limit=limit) as workers:
-        workshop = Workshop(run, workers, cases, locate=lambda s: folders[s.name], timeout=timeout, report=say)
-        found = [workshop.rendering(case_id) for case_id in _with_references(wanted)]
+    refuse_unready(choice)
+    run = create_run(choice, command=command())
+    say(f"The run is in {run.folder}")
+    with open_session(choice, run, report=say) as session:
+        rendered = [session.rendered(case_id) for case_id in _with_references(choice.renderable)]
     runs.finish(run)
     say(f"The run is in {run.folder}")
-    return RED if any(rendering.crash for rendering in found if rendering is not None) else 0
+    return RED if any(one is not None and one.rendering.crash for one in rendered) else 0
 
 
-def _vram_limit(arguments: Namespace) -> int | None:
-    text = arguments.vram_limit
-    return None if text is None else memory_limit(text, of=detect(), option="--vram-limit")
-
-
-def _with_references(wanted: Sequence[Case]) -> list[str]:
+def _with_references(cases: Iterable[Case]) -> list[str]:
     """The ids of the cases, each after those that it will be compared with."""
-    pairs = [
-        (case.subject.name, name)
-        for case in wanted
+    ids = [
+        f"{case.subject.name}-{name}"
+        for case in cases
         for name in (*case.strategy.promise.compared_with, case.strategy.name)
     ]
-    return [f"{subject}-{strategy}" for subject, strategy in dict.fromkeys(pairs)]
+    return list(dict.fromkeys(ids))

@@ -9,7 +9,6 @@ from pathlib import Path
 from fluxgate.amounts import amount
 from fluxgate.cli.shared import add_run_option, columns, say
 from fluxgate.files import write_whole
-from fluxgate.judge.run import cases_of
 from fluxgate.judge.verdict import NOT_SELECTED, Verdict
 from fluxgate.refusal import Refusal
 from fluxgate.report.cards import cards as cards_of
@@ -18,10 +17,9 @@ from fluxgate.report.markdown import markdown
 from fluxgate.report.published_settings import Findings, findings
 from fluxgate.report.terminal import terminal
 from fluxgate.runs import run as runs
+from fluxgate.runs.plan import cases_of
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
-from fluxgate.strategies import STRATEGIES
-from fluxgate.subjects.catalogue import subjects
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -35,7 +33,7 @@ def act(arguments: Namespace) -> int:
     run = runs.open_run(arguments.run)
     if not (run.folder / runs.VERDICTS).exists():
         raise Refusal(f"{run.folder} has not been judged; run fluxgate judge {run.folder}.")
-    text = _told(run, run.kept(runs.VERDICTS, tuple[Verdict, ...]), arguments.format)
+    text = _told(run, run.read_json(runs.VERDICTS, tuple[Verdict, ...]), arguments.format)
     if arguments.output is None:
         say(text)
     else:
@@ -59,7 +57,7 @@ def in_the_terminal(run: Run, verdicts: tuple[Verdict, ...]) -> str:
 
 
 def _told(run: Run, verdicts: tuple[Verdict, ...], form: str) -> str:
-    known = {case.id: case for case in cases_of(run, subjects=subjects().values(), strategies=STRATEGIES)}
+    known = {case.id: case for case in cases_of(run)}
     if form == "json":
         found = report(
             verdicts,

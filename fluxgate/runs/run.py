@@ -17,6 +17,7 @@ from fluxgate.render.process.notes import FILE as PROGRESS
 from fluxgate.render.process.notes import Reading, compose, last_phase
 from fluxgate.rendering import SCHEMA as RENDERING_SCHEMA
 from fluxgate.rendering import Crash, Rendering
+from fluxgate.runs.rendered import Rendered
 
 SCHEMA = 1
 FACTS = "run.json"
@@ -94,12 +95,16 @@ class Run:
         found = {path.name: self.rendered(path.name) or _remains(path) for path in folders}
         return {case_id: rendering for case_id, rendering in found.items() if rendering is not None}
 
-    def keep(self, name: str, value: object) -> Path:
+    def rendered_cases(self) -> dict[str, Rendered]:
+        """The same, each with its folder."""
+        return {name: Rendered(rendering, self.case_folder(name)) for name, rendering in self.renderings().items()}
+
+    def write_json(self, name: str, value: object) -> Path:
         """Write a value as JSON beside the run's facts."""
         write_plain(self.folder / name, value)
         return self.folder / name
 
-    def kept(self, name: str, kind: type[Plain]) -> Plain:
+    def read_json(self, name: str, kind: type[Plain]) -> Plain:
         """Read such a value back."""
         return read_plain(self.folder / name, kind)
 

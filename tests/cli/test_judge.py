@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fluxgate.cli.main import main
-from fluxgate.cli.shared import RED
+from fluxgate.cli.shared import INTERRUPTED, RED
 from fluxgate.files import read_plain, write_plain
+from fluxgate.judge.verdict import NO_DATA, Verdict
 from fluxgate.refusal import USAGE
 from fluxgate.rendering import Crash, Rendering
 from fluxgate.runs import run as runs
+from fluxgate.runs.plan import FILE as PLAN
 from tests.outside import call
 
 
@@ -54,10 +57,21 @@ def test_baselines_need_not_be_asked_for(rendered: Path, tiny_exists: None, caps
     assert main(["judge", str(rendered), "--no-baseline", "--require-baseline"]) == USAGE
 
 
-def test_judge_refuses_a_run_of_a_subject_that_is_gone(
-    rendered: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Without the subject's entry nobody knows what was asked for."""
+def test_a_run_stands_by_itself(rendered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is judged without the catalogue that has its subject; an older run, which has no plan, is refused."""
     monkeypatch.delenv("FLUXGATE_SUBJECTS", raising=False)
+    assert main(["judge", str(rendered)]) == 0
+    (rendered / PLAN).unlink()
     assert main(["judge", str(rendered)]) == USAGE
-    assert "has renderings of tiny; there is: miniature" in capsys.readouterr().err
+
+
+def test_a_run_that_was_cut_short_is_not_green(
+    rendered: Path, tiny_exists: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Killed, it has no end and lacks a case: what is there is judged, the exit code says that it is not all."""
+    facts = read_plain(rendered / runs.FACTS, runs.Facts)
+    write_plain(rendered / runs.FACTS, replace(facts, finished=None))
+    shutil.rmtree(rendered / runs.CASES / "tiny-model-offload")
+    assert main(["judge", str(rendered)]) == INTERRUPTED
+    verdicts = read_plain(rendered / runs.VERDICTS, tuple[Verdict, ...])
+    assert {one.status for one in verdicts if one.strategy == "model-offload"} == {NO_DATA}

@@ -38,7 +38,7 @@ def test_render_is_not_green_when_nothing_is_rendered(tmp_path: Path, environmen
     """Exit code 5, and the reason."""
     ended = call("-m", "fluxgate", "render", "--subject=tiny", "--strategy=gguf-q8", within=tmp_path, **environment)
     assert ended.code == NOTHING
-    assert "tiny-gguf-q8 is unsupported: gguf is needed" in ended.out
+    assert "tiny-gguf-q8 cannot run here: gguf is needed" in ended.out
 
 
 def test_a_crash_makes_render_red(tmp_path: Path, environment: dict[str, str]) -> None:

@@ -44,7 +44,7 @@ def test_report_tells_what_published_settings_change(
 ) -> None:
     """Where the run has pictures made with them: these two strategies gave the very pictures of full."""
     run = run_of(tmp_path, "full", "staged-float16", "staged-256-tokens")
-    run.keep(runs.VERDICTS, ())
+    run.write_json(runs.VERDICTS, ())
     assert main(["report", str(run.folder), "--format", form]) == 0
     told = capsys.readouterr().out
     assert "What the published settings change: tiny against full" in told

@@ -180,8 +180,8 @@ def test_the_latest_run_is_the_one_started_last(tmp_path: Path) -> None:
 
 def test_values_are_kept_beside_the_facts(run: Run) -> None:
     """Verdicts, for one."""
-    run.keep("numbers.json", {"a": 1})
-    assert run.kept("numbers.json", dict[str, int]) == {"a": 1}
+    run.write_json("numbers.json", {"a": 1})
+    assert run.read_json("numbers.json", dict[str, int]) == {"a": 1}
 
 
 def test_the_commit_is_told_where_there_is_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,19 @@
+"""Which checks apply to a case; where one does not, there is no cell and no test."""
+
+from __future__ import annotations
+
+from fluxgate.cases import Case
+from fluxgate.judge.verdict import CEILING, CHECKS, EFFECT, LESS, SCENE, SPEED
+
+
+def checks_of(case: Case) -> tuple[str, ...]:
+    """The checks that can be asked of a case, in their order, whatever data there is to answer them."""
+    gpu, promise = case.device == "cuda", case.strategy.promise
+    applies = {
+        SCENE: case.subject.reader is not None and any(shot.readable for shot in case.shots),
+        CEILING: gpu,  # torch does not count what it allocates on a CPU
+        LESS: promise.less_memory_than is not None and (gpu or promise.spares_host),
+        EFFECT: bool(promise.effects),
+        SPEED: gpu or promise.reference is not None,  # on a CPU, seconds are multiples of the reference's
+    }
+    return tuple(check for check in CHECKS if applies.get(check, True))

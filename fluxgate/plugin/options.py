@@ -1,0 +1,90 @@
+"""The options and marks, and the request that a session's options are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fluxgate.judge.standards import BASELINES
+from fluxgate.session import CASE_TIMEOUT, Request
+from fluxgate.strategies import STRATEGIES
+
+# Long names, so that no option of somebody else's project has one of them; short_names.py has the others.
+PREFIX = "--fluxgate-"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("fluxgate", "Fluxgate")
+    group.addoption("--fluxgate", action="store_true", help="add Fluxgate's conformance tests to this session")
+    for name, settings in OPTIONS.items():
+        group.addoption(f"{PREFIX}{name}", **settings)
+
+
+def _option(name: str, **settings: Any) -> dict[str, Any]:
+    return {"dest": f"fluxgate_{name}", **settings}
+
+
+_NAMES: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME[,NAME]"}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "subject": _option("subject", **_NAMES, help="the pipelines to render (default: miniature)"),
+    "strategy": _option("strategy", **_NAMES, help="the ways to fit them into memory (default: all)"),
+    "takes": _option(
+        "takes",
+        metavar="N",
+        help="how often each shot is rendered (default: twice on a GPU; on a CPU the first shot twice)",
+    ),
+    "vram-limit": _option(
+        "vram_limit",
+        metavar="AMOUNT",
+        help="the most memory of each GPU, for every case, like 12GB (default: all of it)",
+    ),
+    "case-timeout": _option(
+        "case_timeout",
+        default=f"{CASE_TIMEOUT:.0f}",
+        metavar="SECONDS",
+        help=f"for one case (default: {CASE_TIMEOUT:.0f})",
+    ),
+    "require-baseline": _option(
+        "require_baseline", action="store_true", help="fail where this machine has no baseline"
+    ),
+    "no-baseline": _option("no_baseline", action="store_true", help="check the promises within this run alone"),
+    "baselines": _option(
+        "baselines", metavar="FOLDER", help="accepted pictures, facts and known failures (default: baselines)"
+    ),
+    "runs": _option("runs", default="runs", metavar="FOLDER", help="where run folders are put (default: runs)"),
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for line in (
+        "gpu: is rendered on a GPU",
+        "slow: takes long with a large subject",
+        "limit_vram(amount): fails if the test allocates more than, say, '17 GB' on a GPU",
+        "fluxgate_check(name): the check that a conformance test is about",
+        *(f"{family}: a strategy of this family" for family in dict.fromkeys(one.family for one in STRATEGIES)),
+    ):
+        config.addinivalue_line("markers", line)
+
+
+def request_of(config: pytest.Config) -> Request:
+    """What the options ask for; folders are meant from where pytest was called."""
+    asked, here = config.getoption, config.invocation_params.dir
+    return Request(
+        subjects=asked("fluxgate_subject"),
+        strategies=asked("fluxgate_strategy"),
+        takes=asked("fluxgate_takes"),
+        vram_limit=asked("fluxgate_vram_limit"),
+        case_timeout=asked("fluxgate_case_timeout"),
+        runs=here / asked("fluxgate_runs"),
+        baselines=_baselines(config, here),
+        require_baseline=asked("fluxgate_require_baseline"),
+        no_baseline=asked("fluxgate_no_baseline"),
+    )
+
+
+def _baselines(config: pytest.Config, here: Path) -> Path:
+    """The folder that was asked for, else the project's own."""
+    asked = config.getoption("fluxgate_baselines")
+    return here / asked if asked else config.rootpath / BASELINES.name

@@ -1,0 +1,74 @@
+"""pytest-xdist: one worker for each GPU, all checks of a case in one of them, and one run for all."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fluxgate.locks import held
+from fluxgate.machine import detect
+from fluxgate.plugin.asked import asks
+from fluxgate.runs.run import Run, open_run
+from fluxgate.session import silent
+
+MEETING = "fluxgate meeting"  # the folder in which xdist's processes find their run
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    if not asks(config):
+        return None
+    machine = detect()
+    return machine.count if machine.device == "cuda" else 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """xdist starts a process. All of them render into one run, which the first to render makes: here they meet."""
+    if not asks(node.config):
+        return
+    if _FOLDER not in node.config.stash:
+        folder = tempfile.TemporaryDirectory(prefix="fluxgate-")
+        node.config.add_cleanup(folder.cleanup)
+        node.config.stash[_FOLDER] = folder
+    node.workerinput[MEETING] = node.config.stash[_FOLDER].name
+
+
+_FOLDER = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """What is asked of one case stays in one of xdist's processes.
+
+    Its own marks for that, xdist_group, have no effect in pytest 9.2."""
+    if config.option.dist != "load" or not asks(config):
+        return None
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    class ByCase(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid.partition("[")[2] or nodeid
+
+    return ByCase(config, log)
+
+
+def lane_of(config: pytest.Config) -> int:
+    """The number of this process among those that render side by side."""
+    return int(getattr(config, "workerinput", {}).get("workerid", "gw0").removeprefix("gw"))
+
+
+def shared_run(config: pytest.Config, create: Callable[[], Run]) -> Run:
+    """The run of all of xdist's processes: the first that comes makes it, and says where it is."""
+    meeting = getattr(config, "workerinput", {}).get(MEETING)
+    if meeting is None:
+        return create()
+    link = Path(meeting, "run")
+    with held(Path(meeting, "lock"), waiting="waiting for the run's folder", report=silent):
+        if not link.exists():
+            link.symlink_to(create().folder.resolve())
+        return open_run(link.resolve())

@@ -1,0 +1,91 @@
+"""The end of a session: the verdicts go into the run, and the table is printed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from fluxgate.judge.verdict import Verdict
+from fluxgate.plugin.asked import CHOICE
+from fluxgate.plugin.verdicts import LEDGER, Ledger
+from fluxgate.report import cards
+from fluxgate.report.report import measured_anything
+from fluxgate.report.terminal import terminal
+from fluxgate.runs import run as runs
+from fluxgate.session import Choice, every_verdict, finish
+
+GREEN = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """A session that asked for cases and measured none is not green."""
+    config = session.config
+    if CHOICE not in config.stash or config.option.collectonly or hasattr(config, "workeroutput"):
+        return
+    choice, ledger = config.stash[CHOICE], config.stash[LEDGER]
+    ledger.cut_short = interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+    if ledger.run is not None:
+        run = runs.open_run(ledger.run)
+        verdicts = _every_verdict(choice, ledger, cut_short=interrupted)
+        run.write_json(runs.VERDICTS, verdicts) if interrupted else finish(run, verdicts)
+    if not measured_anything(ledger.verdicts.values()) and exitstatus in GREEN:
+        ledger.complaint = _why_nothing(config, choice)
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def _every_verdict(choice: Choice, ledger: Ledger, *, cut_short: bool) -> tuple[Verdict, ...]:
+    return every_verdict(choice.cases, ledger.verdicts, asked={case.id for case in choice.asked}, cut_short=cut_short)
+
+
+def _why_nothing(config: pytest.Config, choice: Choice) -> str:
+    """One sentence for a session that asked about cases and rendered none."""
+    ledger = config.stash[LEDGER]
+    if ledger.run is not None:
+        return "Nothing was measured: no check that was selected could be answered, for the reasons above."
+    if choice.asked and not choice.renderable:
+        return "Nothing was rendered: all that was selected is unsupported here, for the reasons above."
+    if choice.machine.device == "cpu" and "gpu" in config.option.markexpr:
+        machine = f"{choice.machine.name}, torch {choice.machine.torch}"
+        return f"Nothing was rendered: -m {config.option.markexpr!r} asks for a GPU; none can be used here ({machine})."
+    return "Nothing was rendered: the selection leaves no case; `pytest --collect-only` lists what there is."
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if CHOICE not in config.stash or config.option.collectonly:
+        return
+    ledger = config.stash[LEDGER]
+    if ledger.verdicts or ledger.complaint:
+        terminalreporter.section("Fluxgate")
+    if ledger.verdicts:
+        terminalreporter.write_line(_table(config, ledger.run, width=terminalreporter._tw.fullwidth))
+    if ledger.complaint:
+        terminalreporter.write_line(ledger.complaint, red=True)
+
+
+def _table(config: pytest.Config, folder: Path | None, *, width: int) -> str:
+    choice, ledger = config.stash[CHOICE], config.stash[LEDGER]
+    verdicts = _every_verdict(choice, ledger, cut_short=ledger.cut_short)
+    shown = [one for one in verdicts if one.strategy in choice.strategies]
+    unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
+    if folder is None:
+        return terminal(shown, {}, run=None, width=width, unicode=unicode)
+    run = runs.open_run(folder)
+    return terminal(
+        shown,
+        run.renderings(),
+        run=_near(folder),
+        cards=cards.cards(run),
+        limit=run.vram_limit,
+        width=width,
+        unicode=unicode,
+    )
+
+
+def _near(folder: Path) -> Path:
+    """The folder as one would type it from here."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder

@@ -1,0 +1,14 @@
+"""What the conformance tests are given."""
+
+from __future__ import annotations
+
+from fluxgate.plugin.cases import (  # noqa: F401
+    case,
+    choice,
+    fluxgate_session,
+    judged,
+    pytest_generate_tests,
+    rendered,
+    step_seconds,
+    verdict,
+)

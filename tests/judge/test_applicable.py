@@ -1,0 +1,46 @@
+"""Tests of which checks apply to a case."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fluxgate.judge.applicable import checks_of
+from fluxgate.judge.verdict import BASELINE, CEILING, CHECKS, EFFECT, GIVES_BACK, LESS, PROMISE, SCENE, SPEED
+from fluxgate.strategies.effects import Hooked
+from fluxgate.strategies.promise import Promise
+from tests.runs.building import CASES
+
+FULL = CASES["tiny-full"]
+OFFLOAD = replace(
+    FULL,
+    strategy=replace(
+        FULL.strategy, promise=Promise(reproduces="full", less_memory_than="full", effects=(Hooked("CpuOffload"),))
+    ),
+)
+
+
+def test_every_case_owes_some_checks() -> None:
+    """Whatever its strategy promises, and wherever it is rendered."""
+    for case in (FULL, OFFLOAD, replace(FULL, device="cpu")):
+        assert {PROMISE, BASELINE, GIVES_BACK} <= set(checks_of(case)) <= set(CHECKS)
+
+
+@pytest.mark.parametrize(("check", "applies"), [(LESS, True), (EFFECT, True), (CEILING, True), (SCENE, False)])
+def test_what_is_promised_is_checked(check: str, applies: bool) -> None:
+    """A memory promise and an effect, where there are any; scenes only of a subject that can be read."""
+    assert (check in checks_of(OFFLOAD)) is applies
+    assert (check in checks_of(FULL)) is (check == CEILING)
+
+
+@pytest.mark.parametrize("check", [CEILING, LESS])
+def test_gpu_memory_is_no_matter_of_a_cpu(check: str) -> None:
+    """There is no GPU memory to be measured."""
+    assert check not in checks_of(replace(OFFLOAD, device="cpu"))
+
+
+def test_seconds_of_a_cpu_need_a_reference() -> None:
+    """They are judged as multiples of its own."""
+    assert SPEED in checks_of(replace(OFFLOAD, device="cpu"))
+    assert SPEED not in checks_of(replace(FULL, device="cpu"))

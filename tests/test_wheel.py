@@ -1,0 +1,185 @@
+"""Tests of the wheel: built, installed in a fresh environment, used from folders that are not Fluxgate's own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from fluxgate.runs.run import latest
+from tests.outside import LONGEST, ROOT, Ended, tiny
+
+LARGEST = 100_000_000  # bytes: PyPI's limit for a file
+
+OWN_CONFTEST = """
+import pytest
+
+def pytest_addoption(parser):
+    parser.addoption("--strategy", default="their own")
+    parser.addoption("--runs", default="3")
+
+@pytest.fixture(params=["one", "two"])
+def case(request):
+    return request.param
+
+@pytest.fixture
+def verdict(pytestconfig):
+    return pytestconfig.getoption("--strategy")
+"""
+OWN_TEST = """
+import pytest
+from suite.arithmetic import add
+
+def test_theirs(case, verdict):
+    assert (case in ("one", "two"), verdict, add(1, 2)) == (True, "their own", 3)
+
+@pytest.mark.limit_vram("1 GB")
+def test_limited():
+    pass
+"""
+
+
+def run(*command: object, within: Path, **environment: str) -> Ended:
+    """A process that knows nothing of this checkout."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST_", "FLUXGATE_", "COV")) and name != "PYTHONPATH"
+    }
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=within,
+        env={**inherited, **environment},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=LONGEST,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    folder = tmp_path_factory.mktemp("dist")
+    ended = run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, ROOT, within=folder)
+    if ended.code and "No matching distribution found for hatchling" in ended.err:
+        pytest.skip("the build backend cannot be fetched: pip reaches no index")
+    assert ended.code == 0, ended.err
+    (made,) = folder.glob("*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of commands of an environment that has the wheel.
+
+    What the wheel needs is lent by this environment, through a .pth file: torch is not installed once more for it."""
+    folder = tmp_path_factory.mktemp("environment")
+    assert run(sys.executable, "-m", "venv", folder, within=folder).code == 0
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    ended = run(folder / "bin/python", "-m", "pip", "install", "--quiet", "--no-deps", wheel, within=folder)
+    assert ended.code == 0, ended.err
+    return folder / "bin"
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory, miniature_folder: Path) -> dict[str, str]:
+    return tiny(tmp_path_factory.mktemp("catalogue"), pipeline=miniature_folder)
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """A folder that holds nothing."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Somebody's repository, with a package, options and fixtures that are called like Fluxgate's."""
+    folder = tmp_path / "project"
+    (folder / "suite").mkdir(parents=True)
+    (folder / "tests").mkdir()
+    (folder / "pyproject.toml").write_text('[tool.pytest.ini_options]\npythonpath = ["."]\ntestpaths = ["tests"]\n')
+    (folder / "suite" / "__init__.py").write_text("")
+    (folder / "suite" / "arithmetic.py").write_text("def add(one, other):\n    return one + other\n")
+    (folder / "conftest.py").write_text(OWN_CONFTEST)
+    (folder / "tests" / "test_theirs.py").write_text(OWN_TEST)
+    return folder
+
+
+def test_the_wheel_has_the_miniature_and_the_conformance_tests(wheel: Path) -> None:
+    """With its weights, the known failures and what is compared on any machine; PyPI would take it."""
+    assert wheel.stat().st_size < LARGEST
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert "fluxgate/suite/test_pictures.py" in names
+    assert "fluxgate/shipped/known_failures.toml" in names
+    assert "fluxgate/miniature/pipeline/transformer/diffusion_pytorch_model.safetensors" in names
+    assert not {name for name in names if name.startswith(("suite/", "tests/", "baselines/"))}
+
+
+def test_the_command_renders_judges_and_reports(scripts: Path, empty: Path, environment: dict[str, str]) -> None:
+    """From an empty folder, in which the run is the only thing that it leaves."""
+    shown = run(scripts / "fluxgate", "list", within=empty, **environment)
+    assert (shown.code, "miniature" in shown.out) == (0, True), shown.err
+    asked = ("--subject=tiny", "--strategy=full,model-offload")
+    rendered = run(scripts / "fluxgate", "render", *asked, within=empty, **environment)
+    assert rendered.code == 0, rendered.out + rendered.err
+    made = latest(empty / "runs")
+    assert set(made.renderings()) == {"tiny-full", "tiny-model-offload"}
+    # The catalogue that knows the subject is gone: the run stands by itself.
+    for verb in ("judge", "report"):
+        ended = run(scripts / "fluxgate", verb, made.folder, within=empty)
+        assert ended.code == 0, ended.out + ended.err
+        assert "model-offload" in ended.out
+    assert [path.name for path in empty.iterdir()] == ["runs"]
+
+
+def test_python_m_is_the_command(scripts: Path, empty: Path) -> None:
+    """`python -m fluxgate` says what `fluxgate` says."""
+    command = run(scripts / "fluxgate", "list", within=empty)
+    assert run(scripts / "python", "-m", "fluxgate", "list", within=empty) == command
+
+
+def test_the_conformance_tests_run_by_their_packages_name(
+    scripts: Path, empty: Path, environment: dict[str, str]
+) -> None:
+    """`pytest --pyargs fluxgate.suite`, with the plugin's options."""
+    asked = ("--fluxgate-subject=tiny", "--fluxgate-strategy=full", "-p", "no:cacheprovider")
+    ended = run(scripts / "python", "-m", "pytest", "--pyargs", "fluxgate.suite", *asked, within=empty, **environment)
+    assert ended.code == 0, ended.out + ended.err
+    assert set(latest(empty / "runs").renderings()) == {"tiny-full"}
+
+
+def test_a_session_that_does_not_ask_is_left_alone(scripts: Path, project: Path) -> None:
+    """Their options, fixtures and packages are theirs, and nothing is rendered or said."""
+    ended = run(scripts / "python", "-m", "pytest", "-p", "no:cacheprovider", within=project)
+    assert ended.code == 0, ended.out + ended.err
+    assert "2 passed, 1 skipped" in ended.out
+    assert "luxgate" not in ended.out.replace("fluxgate.plugin", "").partition("plugins:")[2].partition("\n")[2]
+    assert not (project / "runs").exists()
+
+
+def test_a_session_that_asks_gets_both(scripts: Path, project: Path, environment: dict[str, str]) -> None:
+    """`pytest --fluxgate` adds the conformance tests to their own; baselines are sought in their repository."""
+    asked = ("--fluxgate", "--fluxgate-subject=tiny", "--fluxgate-strategy=full", "--fluxgate-require-baseline")
+    ended = run(scripts / "python", "-m", "pytest", *asked, "-p", "no:cacheprovider", within=project, **environment)
+    assert ended.code == 1, ended.out + ended.err
+    assert "test_theirs.py" in ended.out
+    assert "1 failed" in ended.out  # a baseline is required, and their repository has none
+    assert set(latest(project / "runs").renderings()) == {"tiny-full"}
+
+
+def test_the_plugin_needs_no_xdist(scripts: Path, project: Path, environment: dict[str, str]) -> None:
+    """Without it, no hook of it is asked for."""
+    asked = ("--fluxgate", "--fluxgate-subject=tiny", "--fluxgate-strategy=full", "-p", "no:xdist")
+    ended = run(scripts / "python", "-m", "pytest", *asked, "-p", "no:cacheprovider", within=project, **environment)
+    assert ended.code == 0, ended.out + ended.err
