@@ -16,7 +16,7 @@ def chosen(given: Iterable[str], *, among: Iterable[str], option: str) -> tuple[
     asked = [name.strip() for text in given for name in text.split(",")]
     for name in asked:
         if name not in names:
-            raise Refusal(f"{option} {name!r} does not exist; there is: {', '.join(names)}.")
+            raise Refusal(f"{option} {name!r} is unknown; {suggestion(name, names)}")
     return tuple(name for name in names if name in asked)
 
 

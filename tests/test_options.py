@@ -19,11 +19,17 @@ def test_names_come_in_the_order_of_the_registry() -> None:
     assert chosen(["nf4, full", "nf4"], among=NAMES, option="--strategy") == ("full", "nf4")
 
 
-@pytest.mark.parametrize("text", ["nf5", "", "full,", "FULL"])
+@pytest.mark.parametrize("text", ["", "full,", "FULL", "nine"])
 def test_an_unknown_name_is_refused_with_the_list(text: str) -> None:
     """The sentence names the option, what was written and all that there is."""
-    with pytest.raises(Refusal, match=r"^--strategy '.*' does not exist; there is: full, staged, nf4\.$"):
+    with pytest.raises(Refusal, match=r"^--strategy '.*' is unknown; choose from full, staged, nf4\.$"):
         chosen([text], among=NAMES, option="--strategy")
+
+
+def test_a_misspelt_name_is_refused_with_the_one_that_was_meant() -> None:
+    """The nearest name says more than the list."""
+    with pytest.raises(Refusal, match=r"^--strategy 'stagd' is unknown; did you mean 'staged'\?$"):
+        chosen(["stagd"], among=NAMES, option="--strategy")
 
 
 @given(st.sets(st.sampled_from(NAMES), min_size=1))

@@ -10,7 +10,7 @@ from fluxgate.amounts import amount
 from fluxgate.cli.shared import say
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.catalogue import subjects
-from fluxgate.subjects.sources import ready
+from fluxgate.subjects.sources import why_not_ready
 from fluxgate.subjects.subject import Subject
 
 
@@ -22,11 +22,14 @@ def act(arguments: Namespace) -> int:
     """Show the subjects and what they need, and the strategies."""
     catalogue = subjects()
     if arguments.json:
-        found = {name: {**msgspec.to_builtins(subject), "lacks": ready(subject)} for name, subject in catalogue.items()}
+        found = {
+            name: {**msgspec.to_builtins(subject), "lacks": why_not_ready(subject)}
+            for name, subject in catalogue.items()
+        }
         say(msgspec.json.format(msgspec.json.encode(found)).decode())
         return 0
     for subject in catalogue.values():
-        say(f"{subject.name}: {subject.about}\n    needs {_needs(subject)}; {ready(subject) or 'ready'}")
+        say(f"{subject.name}: {subject.about}\n    needs {_needs(subject)}; {why_not_ready(subject) or 'ready'}")
     for strategy in STRATEGIES:
         say(f"{strategy.name}: {strategy.about}")
     return 0

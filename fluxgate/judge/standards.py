@@ -15,7 +15,7 @@ from fluxgate.machine import Machine, Stack
 from fluxgate.refusal import Refusal
 from fluxgate.runs.run import Run
 from fluxgate.strategies import STRATEGIES
-from fluxgate.subjects.sources import locate, ready
+from fluxgate.subjects.sources import locate, why_not_ready
 from fluxgate.subjects.subject import Subject
 from fluxgate.subjects.weights import numbers_on_disk
 
@@ -72,7 +72,7 @@ def refuse_damaged(store: Path, *, machine: str, subjects: Collection[str], no_b
 
 def numbers_at_hand(subject: Subject) -> Mapping[str, int]:
     """How many numbers each component has on disk, where that can be told without a download."""
-    if subject.source.startswith("hub:") or ready(subject) is not None:
+    if subject.source.startswith("hub:") or why_not_ready(subject) is not None:
         return {}
     return numbers_on_disk(locate(subject))
 

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+from fluxgate import pipeline_folder
 from fluxgate.amounts import amount
 from fluxgate.files import is_name, read_limited, read_plain, write_plain
 from fluxgate.miniature.architecture import WEIGHT_FILES, Sizes
@@ -32,7 +33,6 @@ from fluxgate.miniature.small_pipeline import (
     source_hash,
 )
 from fluxgate.refusal import Refusal
-from fluxgate.subjects import pipeline_folder
 
 SCHEMA = 1
 RECIPE = 1  # raise it when the mapping, the noise or a configuration changes: what was grown before is then stale
@@ -162,7 +162,7 @@ def grow(folder: Path, *, source: Path, target: Target = FLUX_DEV, progress: Pro
     return grown
 
 
-def complaint(folder: Path, *, source: Path, target: Target = FLUX_DEV) -> str | None:
+def why_not_usable(folder: Path, *, source: Path, target: Target = FLUX_DEV) -> str | None:
     """Why a grown folder cannot be used, or None. Reads the small pipeline, and of the large one only the sizes."""
     try:
         standing = _standing(folder)
@@ -191,7 +191,7 @@ def damage(folder: Path, progress: Progress = silent) -> str | None:
 
 def survey(source: Path, target: Target) -> tuple[Manifest, tuple[Job, ...]]:
     """Everything that growth will write, before the first byte of it."""
-    found = pipeline_folder.complaint(source)
+    found = pipeline_folder.why_not_loadable(source)
     if found:
         raise Refusal(f"Nothing can grow: {found}.")
     growth = Growth(sizes_of(source), target.sizes, target.vocabularies, Noise(SEED))
@@ -258,7 +258,7 @@ def _unlike(folder: Path, standing: Manifest, wanted: Manifest) -> str | None:
         path = folder / file
         if not path.is_file() or path.stat().st_size != entry.bytes:
             return f"{path} is missing or has another length"
-    return pipeline_folder.complaint(folder)
+    return pipeline_folder.why_not_loadable(folder)
 
 
 def _kept(unfinished: Path, wanted: Manifest, jobs: tuple[Job, ...], progress: Progress) -> dict[str, Entry]:

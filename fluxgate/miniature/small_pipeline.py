@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from fluxgate import pipeline_folder
 from fluxgate.files import read_limited
 from fluxgate.miniature import architecture
 from fluxgate.miniature.architecture import WEIGHT_FILES, Sizes
 from fluxgate.miniature.bfloat16 import Bits, to_floats
 from fluxgate.miniature.growth_mapping import refuse_waking
 from fluxgate.refusal import Refusal
-from fluxgate.subjects import pipeline_folder
 
 LARGEST_SOURCE = 500_000_000  # bytes of one weight file; the whole miniature has a tenth of that
 COPIED = ("tokenizer", "tokenizer_2", "scheduler")  # the same in the large pipeline

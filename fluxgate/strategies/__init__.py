@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fluxgate.options import suggestion
 from fluxgate.refusal import Refusal
 from fluxgate.strategies import casting, decoding, offloading, optional, quantization, staging
 from fluxgate.strategies.promise import Strategy
@@ -57,8 +58,8 @@ STRATEGIES: tuple[Strategy, ...] = (
 
 
 def strategy_named(name: str) -> Strategy:
-    """The strategy of that name, or a refusal that lists them all."""
-    found = {strategy.name: strategy for strategy in STRATEGIES}
-    if name not in found:
-        raise Refusal(f"there is no strategy {name!r}; there are {', '.join(found)}")
-    return found[name]
+    """The strategy of that name, or a refusal that says which there are."""
+    by_name = {strategy.name: strategy for strategy in STRATEGIES}
+    if name not in by_name:
+        raise Refusal(f"The strategy {name!r} is unknown; {suggestion(name, by_name)}")
+    return by_name[name]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 import importlib
-import json
 from pathlib import Path
 from typing import Any
 
+from fluxgate.pipeline_folder import read_index
 from fluxgate.refusal import Refusal
 from fluxgate.strategies.promise import Site, dtype_setting
 
@@ -26,7 +26,7 @@ def quantized(site: Site, settings: dict[str, Any], *, names: tuple[str, ...] = 
 
 def component(site: Site, name: str, *, config: str, settings: dict[str, Any], dtype: Any = None) -> Any:
     """One component, quantized by the library that its class belongs to as that library's configuration says."""
-    library, kind = index_of(site.folder)[name]
+    library, kind = read_index(site.folder).components[name]
     if library not in LIBRARIES:
         raise Refusal(
             f"{site.folder}: component {name} belongs to {library}; only {' and '.join(LIBRARIES)} are loaded"
@@ -88,20 +88,9 @@ def loaders_spare_in_float32() -> bool:
     return bool(getattr(Bnb4BitHfQuantizer, "use_keep_in_fp32_modules", False))
 
 
-def index_of(folder: Path) -> dict[str, tuple[str, str]]:
-    """Library and class of every component that the pipeline's index lists."""
-    index = folder / "model_index.json"
-    try:
-        listed = json.loads(index.read_text(encoding="utf-8"))
-        entries = {name: (entry[0], entry[1]) for name, entry in listed.items() if isinstance(entry, list)}
-    except (OSError, ValueError, AttributeError, LookupError) as error:
-        raise Refusal(f"{index} is not the index of a pipeline: {error}") from error
-    return {name: kinds for name, kinds in entries.items() if all(isinstance(kind, str) for kind in kinds)}
-
-
 def weighty(folder: Path) -> tuple[str, ...]:
     """The components that have weights: all that is listed, less schedulers, tokenizers and image processors."""
-    return tuple(name for name, (_, kind) in index_of(folder).items() if not kind.endswith(WEIGHTLESS))
+    return tuple(name for name, (_, kind) in read_index(folder).components.items() if not kind.endswith(WEIGHTLESS))
 
 
 def modules_of(pipe: Any) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fluxgate.pipeline_folder import read_index
 from fluxgate.rendering import DECODE, ENCODE, LOAD
 from fluxgate.strategies.coarse import coarse_eight_bit
 from fluxgate.strategies.effects import DENOISER, Layers, Quantized, Stored
-from fluxgate.strategies.loading import component, index_of
+from fluxgate.strategies.loading import component
 from fluxgate.strategies.promise import Effect, Site, dtype_setting, strategy
 from fluxgate.strategies.requirements import Release
 
@@ -68,7 +69,7 @@ def gguf_q8(site: Site) -> Any:
     name = site.subject.denoiser
     file = site.scratch / "denoiser.gguf"
     write_gguf(site.folder / name, file)
-    denoiser = getattr(diffusers, index_of(site.folder)[name][1]).from_single_file(
+    denoiser = getattr(diffusers, read_index(site.folder).components[name][1]).from_single_file(
         str(file),
         config=str(site.folder),
         subfolder=name,

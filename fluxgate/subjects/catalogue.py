@@ -17,6 +17,7 @@ import msgspec
 
 from fluxgate.amounts import parse_amount
 from fluxgate.files import is_name, read_limited
+from fluxgate.options import suggestion
 from fluxgate.refusal import Refusal
 from fluxgate.subjects.subject import Needs, Shot, Subject
 
@@ -47,11 +48,11 @@ def subjects(own_file: Path | None = None) -> dict[str, Subject]:
 
 
 def subject_named(name: str) -> Subject:
-    """The subject of that name, or a refusal that lists all names."""
-    known = subjects()
-    if name not in known:
-        raise Refusal(f"There is no subject {name!r}; there are {', '.join(known)}.")
-    return known[name]
+    """The subject of that name, or a refusal that says which there are."""
+    catalogue = subjects()
+    if name not in catalogue:
+        raise Refusal(f"The subject {name!r} is unknown; {suggestion(name, catalogue)}")
+    return catalogue[name]
 
 
 def read_catalogue(path: Path) -> dict[str, Subject]:

@@ -6,40 +6,45 @@ import errno
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from fluxgate.amounts import amount
-from fluxgate.refusal import Refusal
-from fluxgate.subjects import pipeline_folder
+from fluxgate.pipeline_folder import MODEL_INDEX, Index, read_index, why_not_loadable
+from fluxgate.refusal import Refusal, full_stop
 
 # Only files in the components' folders: a repository may hold the same weights a second time at its root.
-WANTED = ("model_index.json", "*/*.json", "*/*.txt", "*/*.model", "*/*.safetensors")
+WANTED = (MODEL_INDEX, "*/*.json", "*/*.txt", "*/*.model", "*/*.safetensors")
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 INSTEAD = "or choose another subject: --subject miniature needs no download"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 PAUSE = 2.0  # seconds before a broken download is taken up again
 
 
-def download(repository: str, revision: str, *, needed: int = 0) -> Path:
-    """The folder of one commit's pipeline, from the cache or over the network."""
-    folder = _cached(repository, revision)
-    if folder is not None and pipeline_folder.complaint(folder) is None:
+def download(
+    repository: str, revision: str, *, needed: int = 0, mismatch: Callable[[Index], str | None] = lambda index: None
+) -> Path:
+    """The folder of one commit's pipeline, from the cache or over the network.
+
+    `mismatch` says what is wrong with an index; it is asked before the gigabytes that the index speaks of arrive."""
+    folder = snapshot_folder(repository, revision)
+    if why_not_loadable(folder) is None:
         return folder
     if offline():
         raise Refusal(f"{repository} is not in the cache and {offline()} forbids a download; unset it, {INSTEAD}.")
     _refuse_full_disk(repository, needed)
-    folder = _snapshot(repository, revision)
-    reason = pipeline_folder.complaint(folder)
+    index = read_index(_snapshot(repository, revision, files=(MODEL_INDEX,)))
+    reason = mismatch(index) or why_not_loadable(_snapshot(repository, revision))
     if reason:
-        raise Refusal(f"{repository} at {revision[:12]} cannot be used: {reason}.")
+        raise Refusal(full_stop(f"{repository} at {revision[:12]} cannot be used: {reason}"))
     return folder
 
 
-def complaint(repository: str, revision: str, *, needed: int, token: bool) -> str | None:
+def why_not_ready(repository: str, revision: str, *, needed: int, token: bool) -> str | None:
     """Why the pipeline is not ready in the cache, or None; asks no network."""
-    folder = _cached(repository, revision)
-    if folder is not None:
-        return pipeline_folder.complaint(folder)
+    folder = snapshot_folder(repository, revision)
+    if (folder / MODEL_INDEX).exists():
+        return why_not_loadable(folder)
     if offline():
         return f"it is not in the cache and {offline()} forbids a download"
     size = f"{amount(needed)} will be downloaded" if needed else "it will be downloaded"
@@ -61,7 +66,7 @@ def page(repository: str) -> str:
     return f"{endpoint()}/{repository}"
 
 
-def _snapshot(repository: str, revision: str) -> Path:
+def _snapshot(repository: str, revision: str, *, files: tuple[str, ...] = WANTED) -> Path:
     """Download a commit; what breaks off is taken up where it stopped, a few times."""
     from huggingface_hub import snapshot_download
 
@@ -71,7 +76,7 @@ def _snapshot(repository: str, revision: str) -> Path:
                 snapshot_download(
                     repository,
                     revision=revision,
-                    allow_patterns=list(WANTED),
+                    allow_patterns=list(files),
                     endpoint=endpoint(),
                     token=_token(),
                     cache_dir=_cache(),
@@ -118,10 +123,9 @@ def _broken_off(error: BaseException, repository: str) -> str:
     )
 
 
-def _cached(repository: str, revision: str) -> Path | None:
-    """The folder of this commit in the cache, if there is one."""
-    folder = _cache() / f"models--{repository.replace('/', '--')}" / "snapshots" / revision
-    return folder if (folder / pipeline_folder.MODEL_INDEX).exists() else None
+def snapshot_folder(repository: str, revision: str) -> Path:
+    """Where the cache has the files of this commit, or will have them."""
+    return _cache() / f"models--{repository.replace('/', '--')}" / "snapshots" / revision
 
 
 def _cache() -> Path:

@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 from fluxgate.miniature import growth
-from fluxgate.refusal import Refusal
-from fluxgate.subjects import hub, pipeline_folder
+from fluxgate.pipeline_folder import read_index, why_not_loadable
+from fluxgate.refusal import Refusal, full_stop
+from fluxgate.subjects import hub
+from fluxgate.subjects.matching import mismatch
 from fluxgate.subjects.subject import Subject
 
 PACKAGE = Path(__file__).parents[1]
@@ -31,31 +33,52 @@ def cached(name: str) -> Path:
 
 def locate(subject: Subject) -> Path:
     """The folder of the subject's pipeline, downloaded if it must be, or a refusal that says what to do."""
+    refuse_unready(subject)
     scheme, _, rest = subject.source.partition(":")
     if scheme == "hub":
-        return hub.download(rest, str(subject.revision), needed=subject.needs.disk)
-    refuse_unready(subject)
-    return _folder(scheme, rest)
+        return hub.download(
+            rest, _revision(subject), needed=subject.needs.disk, mismatch=lambda index: mismatch(subject, index)
+        )
+    return _folder(subject)
 
 
 def refuse_unready(subject: Subject) -> None:
-    """Refuse what must be made or found first; what the hub has is fetched when it is needed."""
-    reason = ready(subject)
-    if reason is not None and not subject.source.startswith("hub:"):
-        raise Refusal(f"{subject.name} is not ready: {reason}.")
+    """Refuse what must be made, found or corrected first; what the hub has is fetched when it is needed."""
+    on_hub = subject.source.startswith("hub:")
+    reason = _mismatch(subject) if on_hub else why_not_ready(subject)
+    if reason is not None:
+        raise Refusal(full_stop(f"{subject.name} is not ready: {reason}"))
 
 
-def ready(subject: Subject) -> str | None:
+def why_not_ready(subject: Subject) -> str | None:
     """Why the subject cannot be rendered right now, or None; asks no network."""
     scheme, _, rest = subject.source.partition(":")
     if scheme == "hub":
-        return hub.complaint(rest, str(subject.revision), needed=subject.needs.disk, token=subject.needs.token)
-    folder = _folder(scheme, rest)
-    if scheme == "cache":
-        reason = growth.complaint(folder, source=MINIATURE)
-        return f"{reason}; run fluxgate grow" if reason else None
-    return pipeline_folder.complaint(folder)
+        needs = subject.needs
+        reason = hub.why_not_ready(rest, _revision(subject), needed=needs.disk, token=needs.token)
+    elif scheme == "cache":
+        ungrown = growth.why_not_usable(_folder(subject), source=MINIATURE)
+        reason = f"{ungrown}; run fluxgate grow" if ungrown else None
+    else:
+        reason = why_not_loadable(_folder(subject))
+    return reason or _mismatch(subject)
 
 
-def _folder(scheme: str, rest: str) -> Path:
+def _mismatch(subject: Subject) -> str | None:
+    """What of the subject its pipeline contradicts, as far as the pipeline is there."""
+    try:
+        return mismatch(subject, read_index(_folder(subject)))
+    except Refusal:  # there is no index yet, or a damaged one
+        return None
+
+
+def _folder(subject: Subject) -> Path:
+    """Where the pipeline lies or will lie."""
+    scheme, _, rest = subject.source.partition(":")
+    if scheme == "hub":
+        return hub.snapshot_folder(rest, _revision(subject))
     return {"package": PACKAGE / rest, "cache": cached(rest), "folder": Path(rest)}[scheme]
+
+
+def _revision(subject: Subject) -> str:
+    return str(subject.revision)

@@ -56,6 +56,9 @@ class Shot:
         return hashlib.sha256(msgspec.json.encode(decisive, order="sorted")).hexdigest()
 
 
+VAE = "vae"  # what decodes is called so by every pipeline
+
+
 @dataclass(frozen=True)
 class Needs:
     """What a subject asks of a machine, in bytes."""

@@ -33,7 +33,7 @@ def test_advise_is_given_by_runs_of_a_gpu_only(
     cpu, gpu = runs.latest(on_a_gpu).folder, next(iter(sorted(on_a_gpu.iterdir())))
     for arguments, sentence in (
         ([str(cpu)], f"{cpu} was rendered on a CPU: its memory figures are the host's, not a card's."),
-        ([str(gpu), "--subject=grown"], "--subject 'grown' does not exist; there is: tiny."),
+        ([str(gpu), "--subject=grown"], "--subject 'grown' is unknown; choose from tiny."),
     ):
         assert main(["advise", "--vram=12GB", *arguments]) == USAGE
         assert capsys.readouterr().err == f"{sentence}\n"

@@ -46,7 +46,7 @@ def test_calibrate_measures_what_threads_do(tmp_path: Path, monkeypatch: pytest.
 def test_portability_is_asked_of_some_strategies_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The others reproduce one of them, or are as far from it on any machine."""
     assert main(["calibrate", f"--runs={tmp_path}", "--portability", "--strategy=nf4"]) == USAGE
-    assert "there is: full, full-float32" in capsys.readouterr().err
+    assert "choose from full, full-float32" in capsys.readouterr().err
 
 
 def _strategies_in(run: Path) -> list[str]:

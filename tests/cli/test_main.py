@@ -41,8 +41,8 @@ def test_no_verb_is_left_out_of_the_table() -> None:
     [
         (["jugde"], "invalid choice: 'jugde'"),
         (["render", "--subjekt=x"], "Unrecognized arguments: --subjekt=x; see fluxgate"),
-        (["render", "--subject=teddy"], "--subject 'teddy' does not exist; there is: miniature,"),
-        (["render", "--strategy=nf5"], "--strategy 'nf5' does not exist; there is: full,"),
+        (["render", "--subject=teddy"], "--subject 'teddy' is unknown; choose from miniature,"),
+        (["render", "--strategy=staggd"], "--strategy 'staggd' is unknown; did you mean 'staged'?"),
         (["render", "--takes=many"], "--takes is 'many'; it must be a whole number from 1 to 100."),
         (["render", "--case-timeout=-1"], "--case-timeout is '-1'; it must be a number of seconds above 0."),
         (["render", "--vram-limit=12"], "--vram-limit is '12'; write it like '17 GB' or '512 MB'."),

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from fluxgate.miniature import architecture, growth, tokenizers
 from fluxgate.miniature.architecture import WEIGHT_FILES, Sizes
 from fluxgate.miniature.bfloat16 import Noise
-from fluxgate.miniature.growth import FLUX_DEV, FLUX_DEV_PARAMETERS, MANIFEST, Target, complaint, damage, grow
+from fluxgate.miniature.growth import FLUX_DEV, FLUX_DEV_PARAMETERS, MANIFEST, Target, damage, grow, why_not_usable
 from fluxgate.miniature.growth_mapping import Growth
 from fluxgate.miniature.small_pipeline import configurations, read_weights, sizes_of
 from fluxgate.refusal import Refusal
@@ -384,7 +384,7 @@ def test_what_was_grown_is_not_grown_again(small: Path, big: Path) -> None:
     grow(big, source=small, target=BIG, progress=lambda done, total: calls.append(done))
     assert (calls, (big / MANIFEST).stat().st_mtime_ns) == ([], before)
     assert left_in(big.parent) == ["grown"]
-    assert complaint(big, source=small, target=BIG) is None
+    assert why_not_usable(big, source=small, target=BIG) is None
 
 
 def test_every_byte_is_reported_once(small: Path, tmp_path: Path) -> None:
@@ -544,9 +544,9 @@ def test_another_miniature_makes_the_grown_one_stale(small: Path, big: Path, tmp
     """The manifest knows its miniature's hash; growing again replaces the stale folder."""
     other = another_miniature(small, tmp_path / "other")
     folder = shutil.copytree(big, tmp_path / "grown")
-    assert "grown from another miniature" in str(complaint(folder, source=other, target=BIG))
+    assert "grown from another miniature" in str(why_not_usable(folder, source=other, target=BIG))
     grow(folder, source=other, target=BIG)
-    assert complaint(folder, source=other, target=BIG) is None
+    assert why_not_usable(folder, source=other, target=BIG) is None
     assert damage(folder) is None
 
 
@@ -567,9 +567,9 @@ def test_a_truncated_shard_is_noticed(small: Path, big: Path, tmp_path: Path) ->
     shard = next(folder.glob("transformer/*-00002-*"))
     content = shard.read_bytes()
     shard.write_bytes(content[:-1])
-    assert complaint(folder, source=small, target=BIG) == f"{shard} is missing or has another length"
+    assert why_not_usable(folder, source=small, target=BIG) == f"{shard} is missing or has another length"
     shard.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    assert complaint(folder, source=small, target=BIG) is None
+    assert why_not_usable(folder, source=small, target=BIG) is None
     assert damage(folder) == f"{shard} is not as it was written"
 
 
@@ -591,7 +591,7 @@ def test_a_manifest_cannot_point_outside_its_folder(small: Path, big: Path, tmp_
     manifest = json.loads((folder / MANIFEST).read_text())
     manifest["files"]["../secret"] = manifest["files"].pop("vae/config.json")
     (folder / MANIFEST).write_text(json.dumps(manifest))
-    assert "it names '../secret'" in str(complaint(folder, source=small, target=BIG))
+    assert "it names '../secret'" in str(why_not_usable(folder, source=small, target=BIG))
 
 
 def test_a_foreign_folder_is_left_alone(small: Path, tmp_path: Path) -> None:

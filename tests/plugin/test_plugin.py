@@ -146,8 +146,8 @@ def test_pytest_benchmark_gets_the_workers_seconds(everyday: Ended, home: Path) 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--subject=teddy",), "--subject 'teddy' does not exist; there is: miniature, grown,"),
-        (("--strategy=nf5",), "--strategy 'nf5' does not exist; there is: full, sequential-offload,"),
+        (("--subject=teddy",), "--subject 'teddy' is unknown; choose from miniature, grown,"),
+        (("--strategy=staggd",), "--strategy 'staggd' is unknown; did you mean 'staged'?"),
         (("--takes=0",), "--takes is '0'; it must be a whole number from 1 to 100."),
         (("--case-timeout=soon",), "--case-timeout is 'soon'; it must be a number of seconds above 0."),
         (("--no-baseline", "--require-baseline"), "--require-baseline and --no-baseline exclude each other."),

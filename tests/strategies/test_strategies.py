@@ -45,10 +45,12 @@ def test_what_waits_in_files_must_not_be_in_memory_too() -> None:
     assert "group-offload-disk" in leave_files
 
 
-def test_an_unknown_name_is_refused_with_those_that_exist() -> None:
-    """The refusal lists them."""
-    with pytest.raises(Refusal, match="there is no strategy 'nf5'; there are full, sequential-offload, "):
-        strategy_named("nf5")
+def test_an_unknown_name_is_refused_with_the_one_that_was_meant() -> None:
+    """Or with all that there are."""
+    with pytest.raises(Refusal, match=r"^The strategy 'staggd' is unknown; did you mean 'staged'\?$"):
+        strategy_named("staggd")
+    with pytest.raises(Refusal, match="is unknown; choose from full, sequential-offload, "):
+        strategy_named("qqq")
 
 
 UNCHANGED = {"offloading", "decoding", "staging"}

@@ -220,9 +220,9 @@ def test_the_example_in_the_file_works(tmp_path: Path) -> None:
     assert (subject.shots[0].name, subject.shots[0].steps) == ("portrait", 20)
 
 
-def test_an_unknown_subject_is_refused_with_the_known_ones() -> None:
-    """A misspelt name gets the list of names."""
-    with pytest.raises(Refusal, match=r"no subject 'minature'; there are miniature, grown, flux-dev, flux-schnell\.$"):
+def test_an_unknown_subject_is_refused_with_the_one_that_was_meant() -> None:
+    """A misspelt name gets its neighbour."""
+    with pytest.raises(Refusal, match=r"^The subject 'minature' is unknown; did you mean 'miniature'\?$"):
         subject_named("minature")
 
 

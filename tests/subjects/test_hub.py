@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fluxgate.refusal import Refusal
-from fluxgate.subjects.hub import complaint, download, explained
+from fluxgate.subjects.hub import download, explained, why_not_ready
 from tests.subjects.hub import COMMIT, TOKEN, Hub, serving
 
 NAME = "storybook/miniature"
@@ -60,7 +60,7 @@ def test_a_second_call_asks_no_network(hub: Hub) -> None:
     first = download(NAME, COMMIT)
     hub.requests.clear()
     assert download(NAME, COMMIT) == first
-    assert complaint(NAME, COMMIT, needed=0, token=True) is None
+    assert why_not_ready(NAME, COMMIT, needed=0, token=True) is None
     assert hub.requests == []
 
 
@@ -125,7 +125,7 @@ def test_a_connection_that_keeps_breaking(hub: Hub, monkeypatch: pytest.MonkeyPa
     hub.cut_after = 100_000
     with pytest.raises(Refusal, match=f"^The download of {NAME} broke off .*; run again to go on where it stopped"):
         download(NAME, COMMIT)
-    assert complaint(NAME, COMMIT, needed=0, token=False) is not None
+    assert why_not_ready(NAME, COMMIT, needed=0, token=False) is not None
     hub.cut_after = None
     assert (download(NAME, COMMIT) / "vae" / "model.safetensors").read_bytes() == WEIGHTS
 
@@ -155,7 +155,7 @@ def test_offline(hub: Hub, monkeypatch: pytest.MonkeyPatch, variable: str) -> No
     monkeypatch.setenv(variable, "1")
     with pytest.raises(Refusal, match=f"is not in the cache and {variable}=1 forbids a download"):
         download(NAME, COMMIT)
-    assert f"{variable}=1 forbids a download" in str(complaint(NAME, COMMIT, needed=0, token=False))
+    assert f"{variable}=1 forbids a download" in str(why_not_ready(NAME, COMMIT, needed=0, token=False))
     assert hub.requests == []
     monkeypatch.delenv(variable)
     folder = download(NAME, COMMIT)
@@ -190,16 +190,16 @@ def test_a_snapshot_with_a_hole_is_fetched_again(hub: Hub) -> None:
     """A file that has gone from the cache is noticed and downloaded."""
     folder = download(NAME, COMMIT)
     (folder / "vae" / "model.safetensors").unlink()
-    assert "incomplete" in str(complaint(NAME, COMMIT, needed=0, token=False))
+    assert "incomplete" in str(why_not_ready(NAME, COMMIT, needed=0, token=False))
     assert (download(NAME, COMMIT) / "vae" / "model.safetensors").read_bytes() == WEIGHTS
 
 
 def test_what_is_missing_is_told_with_size_and_licence(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before a download, the size; and the licence while no token is set."""
-    told = complaint(NAME, COMMIT, needed=33_700_000_000, token=True)
+    told = why_not_ready(NAME, COMMIT, needed=33_700_000_000, token=True)
     assert told == f"33.70 GB will be downloaded; first accept its licence at {hub.url}/{NAME} and set HF_TOKEN"
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    assert complaint(NAME, COMMIT, needed=33_700_000_000, token=True) == "33.70 GB will be downloaded"
+    assert why_not_ready(NAME, COMMIT, needed=33_700_000_000, token=True) == "33.70 GB will be downloaded"
     assert hub.requests == []
 
 

@@ -1,17 +1,16 @@
 """Tests of the four places where a subject's files can be, and of what is refused there."""
 
 import dataclasses
-import json
-import shutil
 from pathlib import Path
 
 import pytest
 
+from fluxgate.miniature import growth
 from fluxgate.refusal import Refusal
-from fluxgate.subjects import pipeline_folder
 from fluxgate.subjects.catalogue import subject_named
-from fluxgate.subjects.sources import CACHE, MINIATURE, cache_folder, locate, ready, refuse_unready
+from fluxgate.subjects.sources import CACHE, MINIATURE, cache_folder, locate, refuse_unready, why_not_ready
 from fluxgate.subjects.subject import Shot, Subject
+from tests.subjects.hollow import FLUX, hollow_pipeline
 from tests.subjects.hub import COMMIT, Hub, serving
 
 
@@ -21,32 +20,13 @@ def subject(source: str, revision: str | None = None) -> Subject:
 
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Path:
-    """A folder that looks like a pipeline: one model, one tokenizer, one scheduler, two things to pass over."""
-    folder = tmp_path / "pipeline"
-    index = {
-        "_class_name": "FluxPipeline",
-        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "transformer": ["diffusers", "FluxTransformer2DModel"],
-        "image_encoder": [None, None],
-        "requires_aesthetics_score": False,
-    }
-    files = {
-        "model_index.json": json.dumps(index),
-        "scheduler/scheduler_config.json": "{}",
-        "tokenizer/tokenizer_config.json": "{}",
-        "transformer/config.json": "{}",
-        "transformer/diffusion_pytorch_model.safetensors": "",
-    }
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    return folder
+    """A complete folder of a FLUX."""
+    return hollow_pipeline(tmp_path / "pipeline")
 
 
 def test_a_folder_is_found(pipeline: Path) -> None:
     """A complete pipeline in a folder is ready and is used where it lies."""
-    assert ready(subject(f"folder:{pipeline}")) is None
+    assert why_not_ready(subject(f"folder:{pipeline}")) is None
     assert locate(subject(f"folder:{pipeline}")) == pipeline
 
 
@@ -54,7 +34,7 @@ def test_the_shipped_miniature_is_found(miniature_folder: Path) -> None:
     """The miniature needs no download and no other step."""
     if miniature_folder != MINIATURE:
         pytest.skip("another pipeline stands in for the miniature")
-    assert ready(subject_named("miniature")) is None
+    assert why_not_ready(subject_named("miniature")) is None
     assert locate(subject_named("miniature")) == MINIATURE
 
 
@@ -94,12 +74,52 @@ def test_the_cache_is_where_the_user_says(tmp_path: Path, monkeypatch: pytest.Mo
     assert cache_folder() == tmp_path / "home" / "own"
 
 
+def test_a_subject_that_its_pipeline_contradicts_is_refused(pipeline: Path) -> None:
+    """Before anything is rendered, with the name that was meant."""
+    mine = dataclasses.replace(subject(f"folder:{pipeline}"), denoiser="transfomer")
+    with pytest.raises(Refusal, match=r"^mine is not ready: denoiser is 'transfomer'.*did you mean 'transformer'\?$"):
+        refuse_unready(mine)
+
+
+def test_what_is_grown_is_held_against_its_subject(
+    pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache is no exception."""
+    monkeypatch.setattr(growth, "why_not_usable", lambda folder, source: None)
+    monkeypatch.setenv(CACHE, str(tmp_path))
+    mine = dataclasses.replace(subject("cache:pipeline"), encoders=("text_encoder_3",))
+    assert "encoders is 'text_encoder_3'" in str(why_not_ready(mine))
+    assert why_not_ready(subject("cache:pipeline")) is None
+
+
+def test_the_hubs_index_is_checked_before_the_weights_are_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong name costs one small file, not 33 GB; once it is there, no request at all."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    mine = subject("hub:storybook/miniature", COMMIT)
+    wrong = dataclasses.replace(mine, denoiser="unet")
+    repository = hollow_pipeline(tmp_path / "repository", {**FLUX, "image_encoder": [None, None]})
+    with serving(Hub(repository)) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        with pytest.raises(Refusal, match=r"cannot be used: denoiser is 'unet', which model_index.json does not list"):
+            locate(wrong)
+        assert {path for path in hub.fetched() if not path.startswith("/api")} == {"model_index.json"}
+        hub.requests.clear()
+        with pytest.raises(Refusal, match=r"^mine is not ready: denoiser is 'unet'"):
+            locate(wrong)
+        assert hub.requests == []
+        assert locate(mine).is_dir()
+    assert why_not_ready(mine) is None
+
+
 def test_a_grown_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder in the cache that holds something else is not taken for the grown pipeline."""
     monkeypatch.setenv(CACHE, str(tmp_path))
     (tmp_path / "grown").mkdir()
     (tmp_path / "grown" / "notes.txt").write_text("mine")
-    assert "was not grown here" in str(ready(subject_named("grown")))
+    assert "was not grown here" in str(why_not_ready(subject_named("grown")))
 
 
 def test_the_hub_serves_the_miniature(miniature_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,9 +129,9 @@ def test_the_hub_serves_the_miniature(miniature_folder: Path, tmp_path: Path, mo
     mine = subject("hub:storybook/miniature", COMMIT)
     with serving(Hub(miniature_folder)) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        assert ready(mine) == "it will be downloaded"
+        assert why_not_ready(mine) == "it will be downloaded"
         folder = locate(mine)
-    assert ready(mine) is None
+    assert why_not_ready(mine) is None
     for path in (path for path in folder.rglob("*") if path.is_file()):
         assert path.read_bytes() == (miniature_folder / path.relative_to(folder)).read_bytes()
     diffusers = pytest.importorskip("diffusers")
@@ -119,79 +139,7 @@ def test_the_hub_serves_the_miniature(miniature_folder: Path, tmp_path: Path, mo
     assert type(pipe.transformer).__name__ == "FluxTransformer2DModel"
 
 
-# What a folder must be
-
-
-def change(folder: Path, what: str) -> None:
-    transformer = folder / "transformer"
-    weights = transformer / "diffusion_pytorch_model.safetensors"
-    index = folder / "model_index.json"
-    shards = transformer / "diffusion_pytorch_model.safetensors.index.json"
-    if what == "no index":
-        index.unlink()
-    elif what == "broken index":
-        index.write_text("{")
-    elif what == "list for an index":
-        index.write_text("[]")
-    elif what == "no weights":
-        weights.unlink()
-    elif what == "pickles only":
-        weights.rename(transformer / "diffusion_pytorch_model.bin")
-    elif what == "no component":
-        shutil.rmtree(folder / "tokenizer")
-    elif what == "no configuration":
-        (folder / "scheduler" / "scheduler_config.json").unlink()
-    elif what == "foreign library":
-        index.write_text(json.dumps({"transformer": ["my_code", "Transformer"]}))
-    elif what == "component outside":
-        index.write_text(json.dumps({"../transformer": ["diffusers", "FluxTransformer2DModel"]}))
-    else:
-        weights.unlink()
-        places = {
-            "missing shard": "a.safetensors",
-            "shard outside": "../../secret.safetensors",
-            "pickle shard": "a.bin",
-        }
-        shards.write_text(json.dumps({"weight_map": {"x": places[what]} if what in places else {}}))
-
-
-@pytest.mark.parametrize(
-    ("what", "sentence"),
-    [
-        ("no index", r"holds no pipeline: .*model_index\.json is missing"),
-        ("broken index", r"holds no pipeline: .*model_index\.json is damaged"),
-        ("list for an index", "it holds no JSON object"),
-        ("no weights", "transformer is incomplete: it holds no safetensors file"),
-        (
-            "pickles only",
-            "holds its weights as pickles only, and those can run code; only safetensors files are loaded",
-        ),
-        ("no component", "has no folder for its component tokenizer"),
-        ("no configuration", "scheduler is incomplete: it holds no configuration"),
-        ("foreign library", "is my_code's; only classes of diffusers and transformers are loaded"),
-        ("component outside", r"has no folder for its component \.\./transformer"),
-        ("missing shard", r"transformer is incomplete: a\.safetensors is missing"),
-        ("shard outside", r"names '\.\./\.\./secret\.safetensors', which is no safetensors file beside it"),
-        ("pickle shard", r"names 'a\.bin', which is no safetensors file beside it"),
-        ("empty index", "is damaged: it names no shards"),
-    ],
-)
-def test_a_folder_that_cannot_be_loaded_is_refused(pipeline: Path, what: str, sentence: str) -> None:
-    """Incomplete folders, pickles, foreign code and paths that lead outside: each its own sentence."""
-    change(pipeline, what)
-    with pytest.raises(Refusal, match=sentence) as caught:
-        locate(subject(f"folder:{pipeline}"))
-    assert "\n" not in str(caught.value)
-
-
-def test_shards_that_are_all_there_are_accepted(pipeline: Path) -> None:
-    """An index and its files stand for one file of weights."""
-    change(pipeline, "missing shard")
-    (pipeline / "transformer" / "a.safetensors").write_bytes(b"")
-    assert pipeline_folder.complaint(pipeline) is None
-
-
 def test_a_subject_without_a_revision_is_not_looked_for_on_the_hub(tmp_path: Path) -> None:
     """A folder source asks no hub, whatever the environment says."""
     mine = dataclasses.replace(subject(f"folder:{tmp_path}"), revision=None)
-    assert "holds no pipeline" in str(ready(mine))
+    assert "holds no pipeline" in str(why_not_ready(mine))

@@ -1,0 +1,135 @@
+"""A pipeline's folder, looked over before anything loads it: complete, safetensors only, no code of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fluxgate.files import is_name, read_limited
+from fluxgate.refusal import Refusal
+
+MODEL_INDEX = "model_index.json"
+# Whose classes may be loaded; anything else is code from the folder itself. diffusers' own pipelines may name the
+# module of a class that is theirs alone, as Stable Diffusion's safety checker.
+LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
+LARGEST_INDEX = 32_000_000
+# A component that holds this is a model and needs weights; the others are tokenizers, schedulers and processors.
+MODEL_CONFIG = "config.json"
+SETTINGS = ("scheduler_config.json", "tokenizer_config.json", "preprocessor_config.json")
+STEMS = ("diffusion_pytorch_model", "model")
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+
+@dataclass(frozen=True)
+class Index:
+    """What model_index.json says."""
+
+    class_name: str | None
+    components: dict[str, tuple[str, str]]  # name -> library and class; what is left out of the pipeline is not here
+
+
+def read_index(folder: Path) -> Index:
+    """The index of the pipeline in a folder, or a refusal that names the file."""
+    listed = read_json(folder / MODEL_INDEX)
+    class_name = listed.get("_class_name")
+    components = {name: (origin[0], origin[1]) for name, origin in listed.items() if _is_component(name, origin)}
+    return Index(class_name if isinstance(class_name, str) else None, components)
+
+
+def _is_component(name: str, origin: object) -> bool:
+    """The rest are settings of the pipeline, and components that are left out of it, as [null, null]."""
+    pair = isinstance(origin, list) and len(origin) == 2 and all(isinstance(part, str) for part in origin)
+    return pair and not name.startswith("_")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object out of a file of reasonable size."""
+    try:
+        value = json.loads(read_limited(path, LARGEST_INDEX))
+    except (ValueError, RecursionError) as error:
+        raise Refusal(f"{path} is damaged: {error}.") from error
+    if not isinstance(value, dict):
+        raise Refusal(f"{path} is damaged: it holds no JSON object.")
+    return value
+
+
+def why_not_loadable(folder: Path) -> str | None:
+    """Why the pipeline in the folder cannot be loaded, or None."""
+    if not folder.is_dir():
+        return f"there is no folder {folder}"
+    try:
+        index = read_index(folder)
+    except Refusal as refusal:
+        return f"{folder} holds no pipeline: {str(refusal).rstrip('.')}"
+    return next(_faults(folder, index), None)
+
+
+def _faults(folder: Path, index: Index) -> Iterator[str]:
+    for name, (library, _) in index.components.items():
+        if library not in LIBRARIES:
+            yield f"component {name} in {folder} is {library}'s; only classes of diffusers and transformers are loaded"
+        if not is_name(name) or not (folder / name).is_dir():
+            yield f"{folder} has no folder for its component {name}"
+        yield from _component_faults(folder / name)
+    yield from _links_that_lead_out(folder, index)
+
+
+def _component_faults(component: Path) -> Iterator[str]:
+    if (component / MODEL_CONFIG).is_file():
+        yield from _weight_faults(component)
+    elif not any((component / file).is_file() for file in SETTINGS):
+        yield f"{component} is incomplete: it holds no configuration"
+
+
+def _weight_faults(component: Path) -> Iterator[str]:
+    if any((component / f"{stem}.safetensors").is_file() for stem in STEMS):
+        return
+    indexes = [component / f"{stem}.safetensors.index.json" for stem in STEMS]
+    index = next((path for path in indexes if path.is_file()), None)
+    if index is not None:
+        yield from _shard_faults(index)
+    elif any(path.suffix in PICKLES for path in component.iterdir()):
+        yield f"{component} holds its weights as pickles only, which can run code; only safetensors files are loaded"
+    else:
+        yield f"{component} is incomplete: it holds no safetensors file"
+
+
+def _shard_faults(index: Path) -> Iterator[str]:
+    try:
+        places = read_json(index).get("weight_map")
+    except Refusal as refusal:
+        yield str(refusal).rstrip(".")
+        return
+    if not isinstance(places, dict) or not places:
+        yield f"{index} is damaged: it names no shards"
+        return
+    for file in sorted({str(file) for file in places.values()}):
+        if not is_name(file) or not file.endswith(".safetensors"):
+            yield f"{index} names {file!r}, which is no safetensors file beside it"
+        if not (index.parent / file).is_file():
+            yield f"{index.parent} is incomplete: {file} is missing"
+
+
+def _links_that_lead_out(folder: Path, index: Index) -> Iterator[str]:
+    """Links among what is loaded that point to files of somebody else's.
+
+    The hub's cache keeps a commit's files as links, from snapshots/COMMIT/ to blobs/ beside it."""
+    own = folder.resolve()
+    allowed = [own]
+    if own.parent.name == "snapshots":
+        allowed.append((own.parent.parent / "blobs").resolve())
+    for path in _what_is_loaded(folder, index):
+        target = Path(os.path.realpath(path))
+        if not any(target.is_relative_to(place) for place in allowed):
+            yield f"{path} is a link to {target}, out of the pipeline's folder; put the file itself there"
+
+
+def _what_is_loaded(folder: Path, index: Index) -> Iterator[Path]:
+    yield folder / MODEL_INDEX
+    for name in index.components:
+        yield folder / name
+        yield from sorted((folder / name).rglob("*"))

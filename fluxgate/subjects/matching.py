@@ -1,0 +1,61 @@
+"""A subject held against its pipeline: what it names must be in the folder's index and in the pipeline's class."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+from fluxgate.options import suggestion
+from fluxgate.pipeline_folder import MODEL_INDEX, Index
+from fluxgate.subjects.pipeline_class import PipelineClass, pipeline_class, pipeline_names
+from fluxgate.subjects.subject import VAE, Subject
+
+
+def mismatch(subject: Subject, index: Index) -> str | None:
+    """What the subject says that its pipeline contradicts, or None."""
+    return next(_mismatches(subject, index), None)
+
+
+def _mismatches(subject: Subject, index: Index) -> Iterator[str]:
+    named = {"denoiser": (subject.denoiser,), "large": subject.large, "encoders": subject.encoders, "its VAE": (VAE,)}
+    for key, names in named.items():
+        for name in names:
+            if name not in index.components:
+                yield f"{key} is {name!r}, which {MODEL_INDEX} does not list; {suggestion(name, index.components)}"
+    installed = pipeline_class(subject.pipeline)
+    if installed is not None:
+        yield from _class_mismatches(subject, index, installed)
+        yield from _call_mismatches(subject, installed)
+    elif pipeline_names():  # else no diffusers is installed, and nothing can be said
+        yield f"pipeline is {subject.pipeline!r}, which the installed diffusers does not have{_meant(subject, index)}"
+
+
+def _meant(subject: Subject, index: Index) -> str:
+    near = difflib.get_close_matches(subject.pipeline, pipeline_names(), n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; {MODEL_INDEX} says {index.class_name}" if index.class_name else ""
+
+
+def _class_mismatches(subject: Subject, index: Index, installed: PipelineClass) -> Iterator[str]:
+    """Another class than the index names will do if its constructor asks for components that are there."""
+    if index.class_name in (None, installed.name):
+        return
+    which = f"pipeline is {installed.name!r}, and {MODEL_INDEX} is of a {index.class_name}"
+    for name in installed.components:
+        if name not in index.components:
+            yield f"{which}, which has no {name}"
+    classes = installed.components.get(subject.denoiser, ())
+    actual = index.components[subject.denoiser][1]
+    if classes and actual not in classes:
+        yield f"{which}, whose {subject.denoiser} is a {actual}, not a {' or a '.join(classes)}"
+
+
+def _call_mismatches(subject: Subject, installed: PipelineClass) -> Iterator[str]:
+    """Only what can be told from the class's source."""
+    if installed.encodes and subject.encodes != installed.encodes:
+        returned = ", ".join(installed.encodes)
+        yield f"encodes is {', '.join(subject.encodes)}; encode_prompt of {installed.name} returns {returned}"
+    for name in subject.embeddings:
+        if installed.takes and name not in installed.takes:
+            yield f"embeddings names {name!r}, which {installed.name} cannot be called with"

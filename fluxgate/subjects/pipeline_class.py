@@ -1,0 +1,128 @@
+"""A pipeline's class as the installed diffusers writes it down, read from its source: nothing is imported for it."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+_CLASS = re.compile(r"^class (\w+Pipeline(?!Output)\w*)\(", re.MULTILINE)
+_TYPE = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class PipelineClass:
+    """What can be known of a pipeline before it is loaded."""
+
+    name: str
+    components: dict[
+        str, tuple[str, ...]
+    ]  # that it cannot do without -> classes that its constructor is annotated with
+    takes: tuple[str, ...]  # the parameters of its call
+    encode_takes: tuple[str, ...]  # the parameters of its encode_prompt
+    encodes: tuple[str, ...]  # the names of what encode_prompt returns, in order; empty where they cannot be told
+
+    @property
+    def embeddings(self) -> tuple[str, ...]:
+        """What encode_prompt returns and the call takes."""
+        return tuple(name for name in self.encodes if name in self.takes)
+
+
+def pipeline_class(name: str) -> PipelineClass | None:
+    """The class of that name in the installed diffusers, or None where it has none."""
+    root = _root()
+    return None if root is None else _read(root, name)
+
+
+def pipeline_names() -> tuple[str, ...]:
+    """Every pipeline of the installed diffusers; none where it is not installed."""
+    root = _root()
+    return () if root is None else tuple(sorted(_files(root)))
+
+
+def _root() -> Path | None:
+    """Where the installed diffusers keeps its pipelines."""
+    try:
+        spec = importlib.util.find_spec("diffusers")
+    except ValueError:  # a module put into sys.modules by hand
+        return None
+    return Path(spec.origin).parent / "pipelines" if spec and spec.origin else None
+
+
+@cache
+def _files(root: Path) -> dict[str, Path]:
+    """Class -> the file that it stands in."""
+    texts = ((path, path.read_text(encoding="utf-8")) for path in sorted(root.rglob("*.py")))
+    return {name: path for path, text in texts for name in _CLASS.findall(text)}
+
+
+@cache
+def _read(root: Path, name: str) -> PipelineClass | None:
+    found = _definition(root, name)
+    if found is None:
+        return None
+    methods = {function.name: function for function in _functions(root, found)}
+    optional = _optional_components(found)
+    return PipelineClass(
+        name,
+        components={
+            parameter: classes for parameter, classes in _required(methods.get("__init__")) if parameter not in optional
+        },
+        takes=_parameters(methods.get("__call__")),
+        encode_takes=_parameters(methods.get("encode_prompt")),
+        encodes=_returned(methods.get("encode_prompt")),
+    )
+
+
+def _definition(root: Path, name: str) -> ast.ClassDef | None:
+    path = _files(root).get(name)
+    if path is None:
+        return None
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name), None)
+
+
+def _functions(root: Path, definition: ast.ClassDef) -> Iterator[ast.FunctionDef]:
+    """The methods of a class, behind those that it inherits from other pipelines."""
+    for base in definition.bases:
+        inherited = _definition(root, base.id) if isinstance(base, ast.Name) else None
+        if inherited is not None:
+            yield from _functions(root, inherited)
+    yield from (node for node in definition.body if isinstance(node, ast.FunctionDef))
+
+
+def _optional_components(definition: ast.ClassDef) -> tuple[str, ...]:
+    for node in definition.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_optional_components":
+            return tuple(ast.literal_eval(node.value))
+    return ()
+
+
+def _parameters(function: ast.FunctionDef | None) -> tuple[str, ...]:
+    if function is None:
+        return ()
+    return tuple(argument.arg for argument in (*function.args.args[1:], *function.args.kwonlyargs))
+
+
+def _required(function: ast.FunctionDef | None) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Parameters without a default, each with the classes of its annotation."""
+    if function is None:
+        return
+    required = function.args.args[1 : len(function.args.args) - len(function.args.defaults)]
+    for argument in required:
+        annotation = ast.unparse(argument.annotation) if argument.annotation else ""
+        yield argument.arg, tuple(_TYPE.findall(annotation))
+
+
+def _returned(function: ast.FunctionDef | None) -> tuple[str, ...]:
+    """The names of a function's results, if its last line returns names and nothing else."""
+    last = function.body[-1] if function else None
+    if not isinstance(last, ast.Return):
+        return ()
+    values = last.value.elts if isinstance(last.value, ast.Tuple) else [last.value]
+    names = tuple(value.id for value in values if isinstance(value, ast.Name))
+    return names if len(names) == len(values) else ()

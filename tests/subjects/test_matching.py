@@ -1,0 +1,124 @@
+"""Tests of subjects held against their pipelines: a wrong name is noticed before anything is rendered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fluxgate.pipeline_folder import Index
+from fluxgate.subjects import matching
+from fluxgate.subjects.catalogue import subjects
+from fluxgate.subjects.matching import mismatch
+from fluxgate.subjects.subject import Subject
+from tests.subjects.hollow import FLUX
+
+pytest.importorskip("diffusers")
+
+SUBJECT = Subject("mine", "our own", "folder:/models/ours", ())
+
+
+def index_of(**changes: Any) -> Index:
+    listed = FLUX | changes
+    components = {name: tuple(origin) for name, origin in listed.items() if isinstance(origin, list) and origin[0]}
+    return Index(listed["_class_name"], components)
+
+
+def test_a_subject_that_fits_has_no_mismatch() -> None:
+    """FLUX under its own class, with the defaults."""
+    assert mismatch(SUBJECT, index_of()) is None
+
+
+def test_the_shipped_subjects_fit() -> None:
+    """All four are FLUX."""
+    assert [mismatch(subject, index_of()) for subject in subjects().values()] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"denoiser": "transfomer"},
+            "denoiser is 'transfomer', which model_index.json does not list; did you mean 'transformer'?",
+        ),
+        (
+            {"large": ("transformer", "text_encoder2")},
+            "large is 'text_encoder2', which model_index.json does not list; ",
+        ),
+        ({"encoders": ("text_encoder", "t5")}, "encoders is 't5', which model_index.json does not list; choose from "),
+    ],
+)
+def test_a_component_that_is_not_there_is_named(changes: dict[str, Any], sentence: str) -> None:
+    """With the key, and the name that was meant."""
+    found = mismatch(replace(SUBJECT, **changes), index_of())
+    assert found is not None
+    assert found.startswith(sentence)
+
+
+def test_a_pipeline_without_a_vae_is_named() -> None:
+    """What decodes must be there too, although no key names it."""
+    without = index_of()
+    del without.components["vae"]
+    assert str(mismatch(SUBJECT, without)).startswith("its VAE is 'vae', which model_index.json does not list; ")
+
+
+def test_a_misspelt_class_is_named() -> None:
+    """With the class that was meant."""
+    found = mismatch(replace(SUBJECT, pipeline="FluxPipelin"), index_of())
+    assert (
+        found == "pipeline is 'FluxPipelin', which the installed diffusers does not have; did you mean 'FluxPipeline'?"
+    )
+
+
+def test_a_class_that_resembles_none_is_told_what_the_index_says() -> None:
+    """Not four hundred names."""
+    found = mismatch(replace(SUBJECT, pipeline="Qqq"), index_of())
+    assert found == "pipeline is 'Qqq', which the installed diffusers does not have; model_index.json says FluxPipeline"
+
+
+@pytest.mark.parametrize("pipeline", ["FluxImg2ImgPipeline", "FluxInpaintPipeline", "FluxKontextPipeline"])
+def test_another_class_for_the_same_components_will_do(pipeline: str) -> None:
+    """Its constructor asks for what the index lists."""
+    assert mismatch(replace(SUBJECT, pipeline=pipeline), index_of()) is None
+
+
+def test_a_class_that_needs_more_is_refused() -> None:
+    """It names what is missing."""
+    subject = replace(SUBJECT, pipeline="StableDiffusionXLPipeline")
+    found = mismatch(subject, index_of())
+    assert (
+        found == "pipeline is 'StableDiffusionXLPipeline', and model_index.json is of a FluxPipeline, which has no unet"
+    )
+
+
+def test_a_class_for_another_denoiser_is_refused() -> None:
+    """Components of the same names are not the same components."""
+    other = index_of(_class_name="StableDiffusion3Pipeline", transformer=["diffusers", "SD3Transformer2DModel"])
+    assert mismatch(SUBJECT, other) == (
+        "pipeline is 'FluxPipeline', and model_index.json is of a StableDiffusion3Pipeline, "
+        "whose transformer is a SD3Transformer2DModel, not a FluxTransformer2DModel"
+    )
+
+
+def test_wrong_results_of_encode_prompt_are_refused() -> None:
+    """A tensor under another name would be compared with something else, or be lost."""
+    found = mismatch(replace(SUBJECT, encodes=("prompt_embeds", "text_ids")), index_of())
+    assert found == (
+        "encodes is prompt_embeds, text_ids; "
+        "encode_prompt of FluxPipeline returns prompt_embeds, pooled_prompt_embeds, text_ids"
+    )
+
+
+def test_an_embedding_that_the_call_does_not_take_is_refused() -> None:
+    """The text ids are made anew by the call."""
+    found = mismatch(replace(SUBJECT, embeddings=("prompt_embeds", "text_ids")), index_of())
+    assert found == "embeddings names 'text_ids', which FluxPipeline cannot be called with"
+
+
+def test_without_diffusers_only_components_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is refused that cannot be known."""
+    monkeypatch.setattr(matching, "pipeline_class", lambda name: None)
+    monkeypatch.setattr(matching, "pipeline_names", lambda: ())
+    assert mismatch(replace(SUBJECT, pipeline="Qqq", encodes=()), index_of()) is None
+    assert mismatch(replace(SUBJECT, denoiser="unet"), index_of()) is not None
