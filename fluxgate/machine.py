@@ -220,6 +220,11 @@ def _cpu_machine(torch: str, cuda: str | None) -> Machine:
     )
 
 
+def device_of(machine_id: str) -> str:
+    """What pipelines run on where a machine has this id: the id of one without a GPU begins with "cpu-"."""
+    return "cpu" if machine_id.startswith("cpu-") else "cuda"
+
+
 def slug(text: str) -> str:
     """A text as a part of a file name: lower case, words joined by hyphens."""
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")

@@ -11,7 +11,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from types import FrameType
 
+from fluxgate.baselines import integrity
 from fluxgate.baselines.known_failures import KnownFailure
+from fluxgate.baselines.store import OWN, Store
 from fluxgate.cases import Case, matrix
 from fluxgate.history import earlier_runs
 from fluxgate.judge import standards as kept
@@ -55,7 +57,7 @@ class Request:
     vram_limit: str | None = None
     case_timeout: str = f"{CASE_TIMEOUT:.0f}"
     runs: Path = Path("runs")
-    baselines: Path = kept.BASELINES
+    baselines: Path = OWN
     require_baseline: bool = False
     no_baseline: bool = False
 
@@ -72,7 +74,7 @@ class Choice:
     vram_limit: int | None
     timeout: float
     runs: Path
-    baselines: Path
+    baselines: Store
     require_baseline: bool
     no_baseline: bool
 
@@ -110,7 +112,7 @@ def choose(request: Request) -> Choice:
         vram_limit=memory_limit(limit, of=machine, option="--vram-limit") if limit is not None else None,
         timeout=seconds(request.case_timeout, option="--case-timeout"),
         runs=request.runs,
-        baselines=request.baselines,
+        baselines=Store.at(request.baselines),
         require_baseline=request.require_baseline,
         no_baseline=request.no_baseline,
     )
@@ -126,7 +128,9 @@ def refuse_damaged(choice: Choice) -> None:
     """Refuse baselines that are not as they were accepted, and known failures of what does not exist."""
     _ = choice.known_failures
     names = {case.subject.name for case in choice.renderable}
-    kept.refuse_damaged(choice.baselines, machine=choice.machine.id, subjects=names, no_baseline=choice.no_baseline)
+    integrity.refuse_damaged(
+        choice.baselines, machine=choice.machine.id, subjects=names, accepted=not choice.no_baseline
+    )
 
 
 class Session:
@@ -261,13 +265,7 @@ def _unjudged(case: Case, check: str, *, asked: bool, cut_short: bool) -> Verdic
 
 def complaints(choice: Choice) -> tuple[str, ...]:
     """What must be looked at again among the baselines and the known failures, whatever is rendered."""
-    return kept.complaints(
-        choice.baselines,
-        choice.known_failures,
-        machine=choice.machine,
-        stack=choice.stack,
-        subjects=subjects(),
-    )
+    return kept.complaints(choice.baselines, machine=choice.machine, stack=choice.stack, subjects=subjects())
 
 
 @contextmanager
@@ -293,13 +291,14 @@ def judge_run(
     """The verdicts on a whole run, long after its pipelines are gone: no torch, no GPU, only what the folder holds."""
     renderings = run.rendered_cases()
     names = {one.rendering.subject for one in renderings.values()}
-    kept.refuse_damaged(baselines, machine=run.machine.id, subjects=names, no_baseline=no_baseline)
+    store = Store.at(baselines)
+    integrity.refuse_damaged(store, machine=run.machine.id, subjects=names, accepted=not no_baseline)
     cases, plan = cases_of(run), read_plan(run)
     standards = kept.standards(
         run.machine,
         run.stack,
-        store=baselines,
-        known=kept.known(baselines, subjects={case.subject.name for case in cases}),
+        store=store,
+        known=kept.known(store, subjects={*subjects(), *(case.subject.name for case in cases)}),
         require_baseline=require_baseline,
         no_baseline=no_baseline,
         earlier=earlier_runs.earlier(run.folder.parent, run.machine.id, than=run.id, vram_limit=run.vram_limit),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from fluxgate.baselines import baseline as baselines
-from fluxgate.baselines import limits, manifest, recovery
+from fluxgate.baselines import integrity, limits, manifest, replacement
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.planning import Plan, Request, prepare
 from fluxgate.cases import Case
@@ -31,15 +31,14 @@ def accept(
     """Show what changes, then write all of it or nothing."""
     if not request.because.strip():
         raise Refusal('Say why this is right: --because "…".')
-    with recovery.locked(store):
-        recovery.finish(store)
+    with replacement.locked(store):
         plan = prepare(run, request, store=store, cases=cases, known=tuple(known))
         for line in plan.words:
             report(line)
         if request.dry_run:
             report("Nothing was written.")
         else:
-            recovery.replace(store / plan.machine, lambda folder: _write(plan, folder))
+            replacement.replace(store / plan.machine, lambda folder: _write(plan, folder))
             report(f"Accepted into {store / plan.machine}.")
     return plan
 
@@ -53,14 +52,13 @@ def prune(
     dry_run: bool = False,
 ) -> tuple[tuple[str, str, str], ...]:
     """Remove the baselines that no case uses and those of another recipe; gives what they were."""
-    with recovery.locked(store):
-        recovery.finish(store)
-        useless = {**dict.fromkeys(baselines.orphans(store, cases)), **dict.fromkeys(baselines.stale(store, subjects))}
+    with replacement.locked(store):
+        useless = {**dict.fromkeys(integrity.orphans(store, cases)), **dict.fromkeys(integrity.stale(store, subjects))}
         for machine, subject, strategy in useless:
             report(f"{machine}: {subject}-{strategy} goes")
         for machine in () if dry_run else dict.fromkeys(machine for machine, _, _ in useless):
             gone = [entry[1:] for entry in useless if entry[0] == machine]
-            recovery.replace(store / machine, lambda folder, gone=gone: _remove(gone, folder))  # type: ignore[misc]
+            replacement.replace(store / machine, lambda folder, gone=gone: _remove(gone, folder))  # type: ignore[misc]
     return tuple(useless)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fluxgate.baselines import manifest, recovery
+from fluxgate.baselines import manifest
+from fluxgate.baselines.store import PORTABLE, Store
 from fluxgate.files import is_name, parse_plain
 from fluxgate.pictures import Pixels, hash_of, read_png
 from fluxgate.refusal import Refusal
@@ -15,8 +15,6 @@ from fluxgate.subjects.subject import Subject
 
 SCHEMA = 1
 LARGEST_FACTS = 4_000_000  # bytes; the facts of a case are a hundredth of it
-PRUNE = "fluxgate accept --prune"
-PORTABLE = "portable"  # stands where a machine's id stands, for pictures compared by likeness
 
 
 @dataclass(frozen=True)
@@ -91,25 +89,16 @@ class Baseline:
         return self.folder / "pictures" / picture.file
 
 
-def folder_of(store: Path, machine: str, subject: str) -> Path:
-    """Where a subject's baselines for a machine lie; names that cannot be names are refused."""
-    for name in (machine, subject):
-        if not is_name(name):
-            raise Refusal(f"{name[:120]!r} cannot name a baseline.")
-    return store / machine / subject
-
-
-def find(store: Path, machine: str, subject: str, strategy: str) -> Baseline | None:
+def find(store: Store, machine: str, subject: str, strategy: str) -> Baseline | None:
     """The case's baseline for this machine, else the portable one, else None; a damaged one is refused."""
     return read_case(store, machine, subject, strategy) or read_case(store, PORTABLE, subject, strategy)
 
 
-def read_case(store: Path, machine: str, subject: str, strategy: str) -> Baseline | None:
+def read_case(store: Store, machine: str, subject: str, strategy: str) -> Baseline | None:
     """The facts accepted for one case on one machine, or None where nothing was accepted."""
-    recovery.settle(store)
-    folder = folder_of(store, machine, subject)
     name = facts_file(strategy)
-    if not (folder / name).exists() and name not in listed_if_any(folder):
+    folder = next(store.folders_with(machine, subject, name), None)
+    if folder is None:
         return None
     data = manifest.read_sealed(folder, name, LARGEST_FACTS)
     case = parse_facts(data, name=str(folder / name))
@@ -145,75 +134,14 @@ def read_picture(baseline: Baseline, picture: AcceptedPicture) -> Pixels:
 
 def strategies_in(folder: Path) -> tuple[str, ...]:
     """The strategies that a subject's folder has facts of."""
-    names = (name.removeprefix("facts/") for name in listed_if_any(folder) if name.startswith("facts/"))
+    names = (name.removeprefix("facts/") for name in manifest.listed(folder) if name.startswith("facts/"))
     return tuple(sorted(name.removesuffix(".json") for name in names))
-
-
-def listed_if_any(folder: Path) -> Collection[str]:
-    """The names in a folder's manifest; no folder lists nothing."""
-    return manifest.listed(folder) if folder.exists() else ()
-
-
-def everything(store: Path) -> Iterator[tuple[str, str]]:
-    """Each machine and subject that the store has a folder for, in order."""
-    recovery.settle(store)
-    for machine in sorted(path for path in store.glob("*/") if is_name(path.name)):
-        yield from ((machine.name, path.name) for path in sorted(machine.glob("*/")))
-
-
-def damages(store: Path) -> tuple[str, ...]:
-    """A sentence for each file of the store that is not as it was accepted."""
-    return tuple(
-        sentence
-        for machine, subject in everything(store)
-        for sentence in manifest.damages(folder_of(store, machine, subject))
-    )
-
-
-def orphans(store: Path, cases: Collection[str]) -> tuple[tuple[str, str, str], ...]:
-    """Baselines (machine, subject, strategy) that no case uses; `cases` holds the ids of all there are."""
-    return tuple(
-        (machine, subject, strategy)
-        for machine, subject in everything(store)
-        for strategy in strategies_in(folder_of(store, machine, subject))
-        if f"{subject}-{strategy}" not in cases
-    )
-
-
-def stale(store: Path, subjects: Mapping[str, Subject]) -> tuple[tuple[str, str, str], ...]:
-    """Baselines whose shots are asked for differently today, or no longer at all."""
-    return tuple(
-        (machine, name, strategy)
-        for machine, name in everything(store)
-        if name in subjects
-        for strategy in strategies_in(folder_of(store, machine, name))
-        if stale_shots(_known(store, machine, name, strategy), subjects[name])
-    )
-
-
-def complaints(store: Path, *, cases: Collection[str], subjects: Mapping[str, Subject]) -> tuple[str, ...]:
-    """A sentence for all that is wrong with the store whatever is rendered: damage, and baselines without a use."""
-    found = damages(store)
-    if found:
-        return found
-    useless = [(entry, "no case uses it") for entry in orphans(store, cases)]
-    useless += [(entry, "its shots are asked for differently today") for entry in stale(store, subjects)]
-    return tuple(
-        f"The baseline {machine}/{subject}/{facts_file(strategy)} is stale: {why}. Remove it: {PRUNE}"
-        for (machine, subject, strategy), why in useless
-    )
 
 
 def stale_shots(case: AcceptedCase, subject: Subject) -> tuple[str, ...]:
     """The shots of an accepted case whose recipe is no longer the subject's."""
     today = {shot.name: shot.recipe for shot in subject.shots}
     return tuple(name for name, recipe in case.recipes.items() if today.get(name) != recipe)
-
-
-def _known(store: Path, machine: str, subject: str, strategy: str) -> AcceptedCase:
-    baseline = read_case(store, machine, subject, strategy)
-    assert baseline is not None  # it was listed a moment ago, and a missing file is refused
-    return baseline.case
 
 
 def _fault(case: AcceptedCase) -> str | None:

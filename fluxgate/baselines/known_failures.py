@@ -11,11 +11,12 @@ from typing import Literal
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
+from fluxgate.baselines.store import KNOWN_FAILURES, Store
 from fluxgate.options import suggestion
 from fluxgate.refusal import Refusal
 from fluxgate.toml import Address, Text, read_toml
 
-FILE = "known_failures.toml"
+FILE = KNOWN_FAILURES
 EVERY = "*"
 
 
@@ -46,6 +47,11 @@ class KnownFailure:
 
     def __str__(self) -> str:
         return f"the known failure of {self.subject} × {self.strategy} × {self.check}"
+
+    @property
+    def cell(self) -> tuple[str, str, str, str | None]:
+        """What it speaks of; two entries of one file may not speak of the same."""
+        return self.subject, self.strategy, self.check, self.device
 
     def concerns(self, subject: str, strategy: str, check: str, *, device: str) -> bool:
         """Whether the entry speaks of this cell on this device, whatever the versions."""
@@ -82,6 +88,13 @@ class _File:
     failure: tuple[KnownFailure, ...] = ()
 
 
+def read_all(store: Store) -> tuple[KnownFailure, ...]:
+    """One's own entries, then those that ship, but for the ones that an own entry stands for."""
+    own, *shipped = (read(root / FILE) for root in store.roots)
+    cells = {entry.cell for entry in own}
+    return (*own, *(entry for entries in shipped for entry in entries if entry.cell not in cells))
+
+
 def read(path: Path) -> tuple[KnownFailure, ...]:
     """The entries of a file; no file is no entries, and a faulty one is refused by name."""
     return read_toml(path, _File).failure if path.exists() else ()
@@ -105,10 +118,9 @@ def check(
             if name not in allowed:
                 meant = suggestion(name, sorted(allowed))
                 raise Refusal(f"{FILE}: {entry} names the {kind} {name!r}, which does not exist; {meant}")
-        key = (entry.subject, entry.strategy, entry.check, entry.device)
-        if key in seen:
+        if entry.cell in seen:
             raise Refusal(f"{FILE}: {entry} is there twice.")
-        seen.add(key)
+        seen.add(entry.cell)
 
 
 def expected(

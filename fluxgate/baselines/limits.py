@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from fluxgate.baselines import baseline as baselines
-from fluxgate.baselines import manifest, recovery
+from fluxgate.baselines import manifest
+from fluxgate.baselines.store import PORTABLE, Store
 from fluxgate.files import parse_plain
+from fluxgate.machine import device_of
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import BEFORE, DECODE, DENOISE, DURING, ENCODE, LOAD, Component, Inventory
 from fluxgate.subjects.subject import Subject
@@ -37,7 +38,6 @@ MEASURES = (SSIM, FLIP, MEAN_DIFFERENCE, MAXIMUM_DIFFERENCE, CHANGED, GAIN, COLO
 
 ALLOCATED, HOST = "allocated", "host"  # figures of memory: torch's on the GPU, the worker's own resident memory
 
-CPU = "cpu-"  # how the id of a machine without a GPU begins
 FULL = "full"  # the reference of all
 WHOLE = "whole"  # beside the phases: the largest of them
 
@@ -128,16 +128,15 @@ class LimitsFile:
         return self.drift.get(strategy) or self.drift.get(FULL, {})
 
 
-def for_case(store: Path, machine: str, subject: Subject, strategy: str, *, accepted: bool = True) -> CaseLimits:
+def for_case(store: Store, machine: str, subject: Subject, strategy: str, *, accepted: bool = True) -> CaseLimits:
     """Every limit that is known for a case on a machine; the portable ones stand in for what was not measured on it,
     and another machine's likeness, with more room, for what is in neither.
 
     Those of memory come from the accepted facts, which are not read where nobody asks what was accepted."""
-    files = [file for place in (machine, baselines.PORTABLE) if (file := read_limits(store, place, subject.name))]
+    files = [file for place in (machine, PORTABLE) for file in read_limits(store, place, subject.name)]
+    lent = [file for place in lenders(store, machine, subject.name) for file in read_limits(store, place, subject.name)]
     every = [file.strategies[strategy] for file in files if strategy in file.strategies]
-    for place in lenders(store, machine, subject.name):
-        file = read_limits(store, place, subject.name)
-        every += [_lent(file.strategies[strategy])] if file and strategy in file.strategies else []
+    every += [_lent(file.strategies[strategy]) for file in lent if strategy in file.strategies]
     found = next((one for one in every if _of_its_kind(one.likeness, machine)), NOTHING)
     own = baselines.read_case(store, machine, subject.name, strategy) if accepted else None
     return CaseLimits(
@@ -154,18 +153,13 @@ def for_case(store: Path, machine: str, subject: Subject, strategy: str, *, acce
 def _of_its_kind(bands: Mapping[str, Band], machine: str) -> bool:
     """Whether bands were measured on a CPU for a CPU, or on a GPU for a GPU: neither says anything about the other."""
     limits = [limit for band in bands.values() for limit in (band.floor, band.ceiling) if limit]
-    return any((limit.machine or machine).startswith(CPU) == machine.startswith(CPU) for limit in limits)
+    return any(device_of(limit.machine or machine) == device_of(machine) for limit in limits)
 
 
-def lenders(store: Path, machine: str, subject: str) -> tuple[str, ...]:
+def lenders(store: Store, machine: str, subject: str) -> tuple[str, ...]:
     """The other machines that the store knows a subject from: GPUs for a GPU, CPUs for a CPU."""
-    return tuple(
-        other
-        for other, its in baselines.everything(store)
-        if its == subject
-        and other not in (machine, baselines.PORTABLE)
-        and other.startswith(CPU) == machine.startswith(CPU)
-    )
+    others = [other for other in store.machines_of(subject) if other not in (machine, PORTABLE)]
+    return tuple(other for other in others if device_of(other) == device_of(machine))
 
 
 def _lent(found: Likenesses) -> Likenesses:
@@ -189,17 +183,13 @@ def _roomier(band: Band, measure: str) -> Band:
     return Band(floor, ceiling)
 
 
-def read_limits(store: Path, machine: str, subject: str) -> LimitsFile | None:
-    """The calibrated limits of a subject on a machine, or None; a damaged file is refused."""
-    recovery.settle(store)
-    folder = baselines.folder_of(store, machine, subject)
-    if not (folder / FILE).exists() and FILE not in baselines.listed_if_any(folder):
-        return None
-    data = manifest.read_sealed(folder, FILE, LARGEST)
-    file = parse_plain(data, LimitsFile, name=str(folder / FILE))
-    if (file.machine, file.subject, file.schema) != (machine, subject, SCHEMA):
-        raise Refusal(f"{folder / FILE} is damaged: it is of {file.machine}, {file.subject}, schema {file.schema}.")
-    return file
+def read_limits(store: Store, machine: str, subject: str) -> Iterator[LimitsFile]:
+    """The calibrated limits of a subject on a machine, one's own first; a damaged file is refused."""
+    for folder in store.folders_with(machine, subject, FILE):
+        file = parse_plain(manifest.read_sealed(folder, FILE, LARGEST), LimitsFile, name=str(folder / FILE))
+        if (file.machine, file.subject, file.schema) != (machine, subject, SCHEMA):
+            raise Refusal(f"{folder / FILE} is damaged: it is of {file.machine}, {file.subject}, schema {file.schema}.")
+        yield file
 
 
 def published(subject: Subject, strategy: str) -> Limit | None:

@@ -61,8 +61,8 @@ def read_sealed(folder: Path, name: str, most: int = LARGEST_FILE) -> bytes:
     return data
 
 
-def damages(folder: Path) -> tuple[str, ...]:
-    """A sentence for each file that is missing, changed or not listed."""
+def damages(folder: Path, *, partial: bool = False) -> tuple[str, ...]:
+    """A sentence for each file that is missing, changed or not listed; where only a part ships, none is missing."""
     try:
         hashes = listed(folder)
     except Refusal as refusal:
@@ -73,9 +73,8 @@ def damages(folder: Path) -> tuple[str, ...]:
         for name in present
         if name not in hashes
     ]
-    missing = [
-        f"{folder / name} is missing; restore it from version control." for name in hashes if name not in present
-    ]
+    absent = [] if partial else [name for name in hashes if name not in present]
+    missing = [f"{folder / name} is missing; restore it from version control." for name in absent]
     changed = [_changed(folder / name) for name in present if name in hashes and not _is(folder / name, hashes[name])]
     return (*strays, *sorted(missing), *changed)
 

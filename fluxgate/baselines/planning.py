@@ -11,10 +11,12 @@ from pathlib import Path
 
 from fluxgate.amounts import amount
 from fluxgate.baselines import baseline as baselines
-from fluxgate.baselines import limits, manifest, objections
-from fluxgate.baselines.baseline import PORTABLE, Acceptance, AcceptedCase, AcceptedPicture, AcceptedShot, Baseline
+from fluxgate.baselines import limits, objections
+from fluxgate.baselines.baseline import Acceptance, AcceptedCase, AcceptedPicture, AcceptedShot, Baseline
+from fluxgate.baselines.integrity import refuse_damaged_machine
 from fluxgate.baselines.known_failures import EVERY, KnownFailure, expected
 from fluxgate.baselines.limits import WHOLE, Band, LimitsFile, wider
+from fluxgate.baselines.store import PORTABLE, Store, folder_of
 from fluxgate.cases import Case
 from fluxgate.compare import changes as comparing
 from fluxgate.files import read_plain
@@ -70,7 +72,7 @@ class _Act:
         return PORTABLE if self.request.portable else self.run.machine.id
 
     def old(self, rendering: Rendering) -> Baseline | None:
-        return baselines.read_case(self.store, self.machine, rendering.subject, rendering.strategy)
+        return baselines.read_case(Store(self.store), self.machine, rendering.subject, rendering.strategy)
 
     def owner(self, rendering: Rendering) -> str:
         """The strategy that the pictures belong to: the end of the chain of what reproduces what."""
@@ -86,7 +88,7 @@ def prepare(
     """The plan for a run, or a refusal that lists what stands in its way."""
     act = _Act(run, request, store, cases, known)
     _refuse_limited(run)
-    _refuse_damaged(store / act.machine)
+    refuse_damaged_machine(store, act.machine)
     renderings, left_out = _chosen(act)
     calibrated = tuple(_calibrated(act))
     limit_words = [word for file in calibrated for word in _limit_words(file, act)]
@@ -107,14 +109,6 @@ def _refuse_limited(run: Run) -> None:
     if run.vram_limit is not None:
         said = f"{run.folder} was rendered under --vram-limit {amount(run.vram_limit)}"
         raise Refusal(f"{said}: its peaks and seconds are those of a smaller card; accept a run without it.")
-
-
-def _refuse_damaged(folder: Path) -> None:
-    """A damaged baseline is never written over in silence."""
-    for subject in sorted(path for path in folder.glob("*/")):
-        damages = manifest.damages(subject)
-        if damages:
-            raise Refusal(damages[0])
 
 
 def _chosen(act: _Act) -> tuple[list[Rendering], list[str]]:
@@ -158,7 +152,7 @@ def _hashes(subject: str, strategy: str, act: _Act) -> dict[tuple[str, int], str
     there = act.run.renderings().get(f"{subject}-{strategy}")
     if there is not None:
         return {key: picture.sha256 for key, picture in there.pictures_of().items()}
-    accepted = baselines.read_case(act.store, act.machine, subject, strategy)
+    accepted = baselines.read_case(Store(act.store), act.machine, subject, strategy)
     shots = accepted.case.shots if accepted else ()
     return {(shot.shot, shot.index): shot.pictures[-1].sha256 for shot in shots}
 
@@ -220,7 +214,7 @@ def _missing_pictures(
     for key, picture in rendering.pictures_of().items():
         shot = new.shot_of(*key)
         for accepted in shot.pictures if shot else ():
-            path = baselines.folder_of(act.store, act.machine, new.subject) / "pictures" / accepted.file
+            path = folder_of(act.store, act.machine, new.subject) / "pictures" / accepted.file
             if accepted.sha256 == picture.sha256 and not path.exists():
                 found[new.subject, accepted.file] = _reader(picture, folder)
     return found
@@ -323,7 +317,8 @@ def _calibrated(act: _Act) -> Iterator[LimitsFile]:
         new = read_plain(path, LimitsFile)
         if path.stem != new.subject or new.schema != limits.SCHEMA:
             raise Refusal(f"{path} is damaged: it is of {new.subject[:120]!r}, schema {new.schema}.")
-        old = limits.read_limits(act.store, act.machine, new.subject) or replace(new, strategies={}, drift={})
+        standing = next(limits.read_limits(Store(act.store), act.machine, new.subject), None)
+        old = standing or replace(new, strategies={}, drift={})
         named = {name: found for name, found in new.strategies.items() if _asked_for(new.subject, name, act)}
         drift = {name: _joined_drift(old, new, name, act) for name in new.drift if _asked_for(new.subject, name, act)}
         if named or drift:
@@ -343,7 +338,7 @@ def _joined_drift(old: LimitsFile, new: LimitsFile, strategy: str, act: _Act) ->
 
 def _limit_words(new: LimitsFile, act: _Act) -> Iterator[str]:
     """Each limit that moves, with what it was."""
-    old = limits.read_limits(act.store, act.machine, new.subject)
+    old = next(limits.read_limits(Store(act.store), act.machine, new.subject), None)
     for name, bands in _all_bands(new).items():
         before = _all_bands(old).get(name, {}) if old else {}
         for measure, band in bands.items():

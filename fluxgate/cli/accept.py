@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fluxgate.baselines.accepting import accept, prune, who
 from fluxgate.baselines.planning import Request
+from fluxgate.baselines.store import Store
 from fluxgate.cases import matrix
 from fluxgate.cli.shared import add_baselines_option, say
 from fluxgate.judge import standards as kept
@@ -48,7 +49,7 @@ def act(arguments: Namespace) -> int:
         _request(arguments),
         store=store,
         cases={case.id: case for case in found},
-        known=kept.known(store, subjects=catalogue),
+        known=kept.known(Store.at(store), subjects=catalogue),
         report=say,
     )
     return 0

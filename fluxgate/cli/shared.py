@@ -9,8 +9,8 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from pathlib import Path
 
+from fluxgate.baselines.store import OWN
 from fluxgate.cases import Case
-from fluxgate.judge.standards import BASELINES
 from fluxgate.session import CASE_TIMEOUT, Request
 
 RED, INTERRUPTED, NOTHING = 1, 2, 5  # exit codes, beside 0 and a refusal's own; pytest's own are the same
@@ -41,7 +41,7 @@ def add_runs_option(parser: ArgumentParser) -> None:
 def add_baselines_option(parser: ArgumentParser) -> None:
     """The folder of baselines."""
     parser.add_argument(
-        "--baselines", type=Path, default=BASELINES, metavar="FOLDER", help="accepted pictures; default: %(default)s"
+        "--baselines", type=Path, default=OWN, metavar="FOLDER", help="accepted pictures; default: %(default)s"
     )
 
 

@@ -10,6 +10,7 @@ from fluxgate.baselines import baseline as baselines
 from fluxgate.baselines import known_failures, limits
 from fluxgate.baselines.baseline import Baseline
 from fluxgate.baselines.known_failures import KnownFailure
+from fluxgate.baselines.store import Store
 from fluxgate.cases import Case
 from fluxgate.history import earlier_runs as history
 from fluxgate.judge.case import judge_case
@@ -30,7 +31,7 @@ class Standards:
 
     machine: Machine
     stack: Stack
-    store: Path | None = None  # the folder of baselines
+    store: Store | None = None
     known: tuple[KnownFailure, ...] = ()
     require_baseline: bool = False
     no_baseline: bool = False  # the stack is another one than was accepted: only promises within the run are asked for

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fluxgate.judge.standards import BASELINES
+from fluxgate.baselines.store import OWN
 from fluxgate.session import CASE_TIMEOUT, Request
 from fluxgate.strategies import STRATEGIES
 
@@ -87,4 +87,4 @@ def request_of(config: pytest.Config) -> Request:
 def _baselines(config: pytest.Config, here: Path) -> Path:
     """The folder that was asked for, else the project's own."""
     asked = config.getoption("fluxgate_baselines")
-    return here / asked if asked else config.rootpath / BASELINES.name
+    return here / asked if asked else config.rootpath / OWN

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fluxgate.baselines import accepting, limits, manifest, recovery
+from fluxgate.baselines import accepting, integrity, limits, manifest, replacement
 from fluxgate.baselines import baseline as baselines
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.limits import Band, Likenesses, Limit, LimitsFile
 from fluxgate.baselines.planning import Plan
+from fluxgate.baselines.store import Store, subjects_in
 from fluxgate.cases import Case
 from fluxgate.files import read_plain, write_plain
 from fluxgate.pictures import read_png, write_png
@@ -48,7 +49,7 @@ def accept(run: Run, store: Path, told: list[str] | None = None, **changes: obje
 
 
 def fact(store: Path, strategy: str, machine: str = MACHINE.id) -> baselines.AcceptedCase:
-    baseline = baselines.read_case(store, machine, "tiny", strategy)
+    baseline = baselines.read_case(Store(store), machine, "tiny", strategy)
     assert baseline is not None
     return baseline.case
 
@@ -68,14 +69,14 @@ def test_a_run_becomes_a_baseline(tmp_path: Path, store: Path) -> None:
     assert case.accepted == baselines.Acceptance(
         "somebody", "2026-03-01T12:30:00+00:00", "first light", run.id, run.commit, run.stack
     )
-    assert baselines.damages(store) == ()
+    assert integrity.damages(store) == ()
 
 
 def test_every_picture_can_be_read_back(tmp_path: Path, store: Path) -> None:
     """What is stored for each index of each shot is the rendered picture, to the bit."""
     run = run_of(tmp_path / "runs", "full")
     accept(run, store)
-    baseline = baselines.find(store, MACHINE.id, "tiny", "full")
+    baseline = baselines.find(Store(store), MACHINE.id, "tiny", "full")
     assert baseline is not None
     assert not baseline.portable
     assert [(s.shot, s.index) for s in baseline.case.shots] == [("fox", 0), *(("pair", n) for n in range(4))]
@@ -125,7 +126,7 @@ def test_nothing_is_written_on_trial(tmp_path: Path, store: Path) -> None:
     told: list[str] = []
     accept(run_of(tmp_path / "runs", "full"), store, told, dry_run=True)
     assert told[-1] == "Nothing was written."
-    assert list(baselines.everything(store)) == []
+    assert list(subjects_in(store)) == []
 
 
 def test_one_pattern_chooses_the_cases(tmp_path: Path, store: Path) -> None:
@@ -136,7 +137,7 @@ def test_one_pattern_chooses_the_cases(tmp_path: Path, store: Path) -> None:
     accept(run_of(root, "full", "nf4", seed=1), store, only="*-nf4")
     assert fact(store, "full") == before
     assert fact(store, "nf4").shots[0].pictures[0].file.startswith("nf4-fox-0-")
-    assert baselines.damages(store) == ()
+    assert integrity.damages(store) == ()
 
 
 def test_a_pattern_that_chooses_nothing_is_refused(tmp_path: Path, store: Path) -> None:
@@ -176,12 +177,12 @@ def test_several_pictures_may_be_right(tmp_path: Path, store: Path) -> None:
 def test_pictures_for_any_machine_have_their_own_place(tmp_path: Path, store: Path) -> None:
     """--portable writes to `portable`, which is found where a machine has nothing of its own."""
     accept(run_of(tmp_path / "runs", "full"), store, portable=True)
-    baseline = baselines.find(store, "another-machine", "tiny", "full")
+    baseline = baselines.find(Store(store), "another-machine", "tiny", "full")
     assert baseline is not None
     assert baseline.portable
-    assert baselines.find(store, "another-machine", "tiny", "nf4") is None
+    assert baselines.find(Store(store), "another-machine", "tiny", "nf4") is None
     accept(run_of(tmp_path / "runs", "full"), store)
-    own = baselines.find(store, MACHINE.id, "tiny", "full")
+    own = baselines.find(Store(store), MACHINE.id, "tiny", "full")
     assert own is not None
     assert not own.portable
 
@@ -225,7 +226,7 @@ def test_an_unsound_rendering_is_refused(tmp_path: Path, store: Path, changes: d
     with pytest.raises(Refusal, match="Nothing was accepted") as refused:
         accept(run, store)
     assert said in str(refused.value)
-    assert list(baselines.everything(store)) == []
+    assert list(subjects_in(store)) == []
 
 
 def changed_take(rendering: Rendering, *, stage: bool) -> Rendering:
@@ -296,7 +297,7 @@ def test_a_known_crash_is_left_out(tmp_path: Path, store: Path) -> None:
     told: list[str] = []
     accept(run, store, told, known=(entry,))
     assert told[0] == "tiny-nf4: left out, its crash is a known failure"
-    assert baselines.read_case(store, MACHINE.id, "tiny", "nf4") is None
+    assert baselines.read_case(Store(store), MACHINE.id, "tiny", "nf4") is None
     with pytest.raises(Refusal, match="tiny-nf4 crashed"):
         accept(run, store, known=(replace(entry, versions=("diffusers<0.42.1",)),))
 
@@ -368,13 +369,12 @@ def test_measured_limits_are_accepted_like_pictures(tmp_path: Path, store: Path)
     told: list[str] = []
     accept(calibrated(root), store, told)
     accept(calibrated(root, strategy="int8", floor=0.99), store)
-    found = limits.for_case(store, MACHINE.id, SUBJECT, "nf4")
+    found = limits.for_case(Store(store), MACHINE.id, SUBJECT, "nf4")
     assert found.likeness["ssim"].floor is not None
     assert found.likeness["ssim"].floor.value == 0.9
-    file = limits.read_limits(store, MACHINE.id, "tiny")
-    assert file is not None
+    (file,) = limits.read_limits(Store(store), MACHINE.id, "tiny")
     assert file.strategies["nf4"].unseparated == ("one step fewer",)
-    assert limits.for_case(store, MACHINE.id, SUBJECT, "int8").likeness["ssim"].floor is not None
+    assert limits.for_case(Store(store), MACHINE.id, SUBJECT, "int8").likeness["ssim"].floor is not None
     assert "tiny-nf4: ssim at least 0.9000" in told
     assert f"Accepted into {store / MACHINE.id}." in told
     assert fact(store, "nf4").shots
@@ -393,7 +393,7 @@ def test_drift_gathers_all_that_was_seen(tmp_path: Path, store: Path) -> None:
     root = tmp_path / "runs"
 
     def floor(strategy: str) -> float | None:
-        band = limits.for_case(store, MACHINE.id, SUBJECT, strategy).drift["ssim"]
+        band = limits.for_case(Store(store), MACHINE.id, SUBJECT, strategy).drift["ssim"]
         return band.floor.value if band.floor else None
 
     for ssim in (0.99, 0.95, 0.98):
@@ -430,7 +430,7 @@ def ended(child: int) -> int:
 
 def seen(store: Path) -> dict[str, bytes]:
     """What a reader finds."""
-    assert baselines.damages(store) == ()
+    assert integrity.damages(store) == ()
     return {name: data for name, data in contents(store).items() if not name.startswith(".")}
 
 
@@ -450,7 +450,7 @@ def test_a_killed_acceptance_leaves_the_old_or_the_new(tmp_path: Path, store: Pa
         time.sleep(rng.uniform(0, needed))
         os.kill(child, signal.SIGKILL)
         ended(child)
-        baselines.read_case(store, MACHINE.id, "tiny", "full")
+        baselines.read_case(Store(store), MACHINE.id, "tiny", "full")
         pictures = {s.pictures[0].sha256 for s in fact(store, "full").shots}
         rendered = [{p.sha256 for p in run.renderings()["tiny-full"].pictures} for run in versions]
         assert pictures in rendered
@@ -459,7 +459,7 @@ def test_a_killed_acceptance_leaves_the_old_or_the_new(tmp_path: Path, store: Pa
         assert after == before or pictures == rendered[(number + 1) % 2]
     assert 0 < sum(outcomes) < 50
     accept(versions[1], store)
-    assert sorted(path.name for path in store.iterdir()) == [recovery.LOCK, MACHINE.id]
+    assert sorted(path.name for path in store.iterdir()) == [replacement.LOCK, MACHINE.id]
 
 
 def test_two_acceptances_at_once_do_not_mix(tmp_path: Path, store: Path) -> None:
@@ -468,7 +468,7 @@ def test_two_acceptances_at_once_do_not_mix(tmp_path: Path, store: Path) -> None
     versions = [run_of(root, "full", "nf4", seed=seed) for seed in (0, 1)]
     children = [begun(store, run) for run in versions]
     assert [ended(child) for child in children] == [0, 0]
-    assert baselines.damages(store) == ()
+    assert integrity.damages(store) == ()
     full, nf4 = ({s.pictures[0].sha256 for s in fact(store, name).shots} for name in ("full", "nf4"))
     rendered = [
         tuple({p.sha256 for p in run.renderings()[f"tiny-{name}"].pictures} for name in ("full", "nf4"))
@@ -499,20 +499,20 @@ def test_useless_baselines_are_found_and_removed(tmp_path: Path, store: Path) ->
     """Orphans and those of another recipe are named; pruning removes them and their pictures, and nothing else."""
     accept(run_of(tmp_path / "runs", "full", "offload", "nf4"), store)
     left = {name: case for name, case in CASES.items() if name != "tiny-nf4"}
-    assert baselines.orphans(store, left) == ((MACHINE.id, "tiny", "nf4"),)
+    assert integrity.orphans(store, left) == ((MACHINE.id, "tiny", "nf4"),)
     told: list[str] = []
     accepting.prune(store, cases=left, subjects={"tiny": SUBJECT}, report=told.append)
     assert told == [f"{MACHINE.id}: tiny-nf4 goes"]
-    assert baselines.orphans(store, left) == ()
-    assert baselines.damages(store) == ()
+    assert integrity.orphans(store, left) == ()
+    assert integrity.damages(store) == ()
     assert {p.name.partition("-")[0] for p in (store / MACHINE.id / "tiny" / "pictures").iterdir()} == {"full"}
 
     reshot = replace(SUBJECT, shots=(replace(SHOTS[0], seed=99), SHOTS[1]))
-    assert baselines.stale(store, {"tiny": SUBJECT}) == ()
-    assert len(baselines.stale(store, {"tiny": reshot})) == 2
+    assert integrity.stale(store, {"tiny": SUBJECT}) == ()
+    assert len(integrity.stale(store, {"tiny": reshot})) == 2
     assert baselines.stale_shots(fact(store, "full"), reshot) == ("fox",)
     accepting.prune(store, cases=left, subjects={"tiny": reshot}, report=told.append, dry_run=True)
-    assert len(baselines.stale(store, {"tiny": reshot})) == 2
+    assert len(integrity.stale(store, {"tiny": reshot})) == 2
     accepting.prune(store, cases=left, subjects={"tiny": reshot}, report=told.append)
     assert not (store / MACHINE.id).exists()
 

@@ -12,14 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fluxgate.baselines import accepting, manifest, recovery
+from fluxgate.baselines import accepting, integrity, manifest
 from fluxgate.baselines import baseline as baselines
 from fluxgate.baselines.baseline import AcceptedCase, Baseline
+from fluxgate.baselines.store import Store
 from fluxgate.files import write_plain
 from fluxgate.pictures import read_png, write_png
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Fingerprint
-from tests.runs.building import CASES, MACHINE, SHOTS, SUBJECT, contents, inventory, request, run_of
+from tests.runs.building import CASES, MACHINE, contents, inventory, request, run_of
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def folder(store: Path) -> Path:
 
 
 def found(store: Path, strategy: str = "full") -> Baseline:
-    baseline = baselines.find(store, MACHINE.id, "tiny", strategy)
+    baseline = baselines.find(Store(store), MACHINE.id, "tiny", strategy)
     assert baseline is not None
     return baseline
 
@@ -57,10 +58,10 @@ def resealed(folder: Path, data: bytes) -> Path:
 
 def test_what_was_never_accepted_is_not_there(accepted: Path, tmp_path: Path) -> None:
     """An unknown machine, subject or strategy, or no store at all, is None and no error."""
-    assert baselines.find(accepted, "other", "tiny", "full") is None
-    assert baselines.find(accepted, MACHINE.id, "other", "full") is None
-    assert baselines.find(accepted, MACHINE.id, "tiny", "other") is None
-    assert baselines.find(tmp_path / "nothing", MACHINE.id, "tiny", "full") is None
+    assert baselines.find(Store(accepted), "other", "tiny", "full") is None
+    assert baselines.find(Store(accepted), MACHINE.id, "other", "full") is None
+    assert baselines.find(Store(accepted), MACHINE.id, "tiny", "other") is None
+    assert baselines.find(Store(tmp_path / "nothing"), MACHINE.id, "tiny", "full") is None
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc", "a/b", "", ".hidden", "x" * 200, "a\0b"])
@@ -68,7 +69,7 @@ def test_a_name_never_becomes_a_path(accepted: Path, name: str) -> None:
     """What leaves the store, or hides in it, is refused."""
     for machine, subject, strategy in ((name, "tiny", "full"), (MACHINE.id, name, "full"), (MACHINE.id, "tiny", name)):
         with pytest.raises(Refusal, match="cannot name"):
-            baselines.read_case(accepted, machine, subject, strategy)
+            baselines.read_case(Store(accepted), machine, subject, strategy)
 
 
 def test_a_changed_pixel_is_noticed(store: Path, folder: Path) -> None:
@@ -82,7 +83,7 @@ def test_a_changed_pixel_is_noticed(store: Path, folder: Path) -> None:
     with pytest.raises(Refusal, match="damaged, or changed by hand") as refused:
         baselines.read_picture(baseline, accepted)
     assert str(path) in str(refused.value)
-    assert [sentence for sentence in baselines.damages(store) if str(path) in sentence]
+    assert [sentence for sentence in integrity.damages(store) if str(path) in sentence]
     manifest.seal(folder)
     with pytest.raises(Refusal, match="does not show the accepted pixels"):
         baselines.read_picture(baseline, accepted)
@@ -170,29 +171,6 @@ def test_facts_that_lie_are_refused(store: Path, folder: Path, changes: dict[str
     assert said in str(refused.value)
 
 
-def test_a_store_is_settled_before_it_is_read(store: Path) -> None:
-    """What a killed acceptance had decided is finished by the first reader."""
-    (store / MACHINE.id).rename(store / f"{recovery.READY}{MACHINE.id}")
-    assert found(store).case.strategy == "full"
-
-
-def test_complaints_name_the_command(accepted: Path) -> None:
-    """Orphans and stale baselines each give a sentence that says how to remove them; else there is none."""
-    assert baselines.complaints(accepted, cases=CASES, subjects={"tiny": SUBJECT}) == ()
-    (orphan,) = baselines.complaints(accepted, cases={"tiny-full"}, subjects={"tiny": SUBJECT})
-    assert "facts/nf4.json is stale: no case uses it. Remove it: fluxgate accept --prune" in orphan
-    reshot = replace(SUBJECT, shots=(SHOTS[0], replace(SHOTS[1], steps=5)))
-    told = baselines.complaints(accepted, cases=CASES, subjects={"tiny": reshot})
-    assert ["asked for differently today" in sentence for sentence in told] == [True, True]
-
-
-def test_complaints_begin_with_damage(store: Path, folder: Path) -> None:
-    """A damaged store is told as damaged, whatever else is wrong."""
-    (folder / "facts" / "nf4.json").unlink()
-    (told,) = baselines.complaints(store, cases={}, subjects={})
-    assert "nf4.json is missing" in told
-
-
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=30)
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True)
 SIZES = st.lists(st.integers(0, 2**62), max_size=4).map(tuple)
@@ -250,7 +228,6 @@ def test_reading_changes_nothing(accepted: Path) -> None:
     baseline = found(accepted)
     for shot in baseline.case.shots:
         baselines.read_picture(baseline, shot.pictures[0])
-    baselines.complaints(accepted, cases=CASES, subjects={"tiny": SUBJECT})
     assert contents(accepted) == before
 
 

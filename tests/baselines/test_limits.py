@@ -15,6 +15,7 @@ from fluxgate.baselines import accepting, limits, manifest
 from fluxgate.baselines import baseline as baselines
 from fluxgate.baselines.baseline import AcceptedCase
 from fluxgate.baselines.limits import ALLOCATOR, Band, Likenesses, Limit, LimitsFile
+from fluxgate.baselines.store import Store
 from fluxgate.files import write_plain
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import PHASES
@@ -60,7 +61,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def facts(store: Path) -> AcceptedCase:
-    baseline = baselines.read_case(store, MACHINE.id, "tiny", "full")
+    baseline = baselines.read_case(Store(store), MACHINE.id, "tiny", "full")
     assert baseline is not None
     return baseline.case
 
@@ -125,7 +126,7 @@ def test_weights_that_were_never_together_are_no_floor(facts: AcceptedCase) -> N
 
 def test_all_limits_of_a_case_are_found(store: Path) -> None:
     """Memory, host memory and what may be held come from the accepted runs."""
-    found = limits.for_case(store, MACHINE.id, SUBJECT, "full")
+    found = limits.for_case(Store(store), MACHINE.id, SUBJECT, "full")
     assert found.host is not None
     assert found.host.ceiling is not None
     assert found.host.ceiling.n == 3
@@ -133,20 +134,20 @@ def test_all_limits_of_a_case_are_found(store: Path) -> None:
     assert found.gives_back.ceiling is not None
     assert found.gives_back.ceiling.value == ALLOCATOR
     assert found.likeness == {}
-    assert limits.for_case(store, "other", SUBJECT, "full") == limits.CaseLimits()
+    assert limits.for_case(Store(store), "other", SUBJECT, "full") == limits.CaseLimits()
 
 
 def test_a_host_ceiling_needs_three_samples(tmp_path: Path) -> None:
     """Host memory is noisy: one run says nothing about its spread."""
     run = run_of(tmp_path / "runs", "full")
     accepting.accept(run, request(), store=tmp_path / "store", cases=CASES, report=lambda line: None)
-    assert limits.for_case(tmp_path / "store", MACHINE.id, SUBJECT, "full").host is None
+    assert limits.for_case(Store(tmp_path / "store"), MACHINE.id, SUBJECT, "full").host is None
 
 
 def test_published_figures_are_ceilings(store: Path) -> None:
     """What somebody else reported stands beside what was measured here."""
     subject = replace(SUBJECT, published={"full": 39.27})
-    found = limits.for_case(store, MACHINE.id, subject, "full").published
+    found = limits.for_case(Store(store), MACHINE.id, subject, "full").published
     assert found is not None
     assert (found.value, found.source) == (39.27e9, "published")
     assert limits.published(subject, "nf4") is None
@@ -169,9 +170,9 @@ def file_for(machine: str, value: float) -> LimitsFile:
 def test_the_machines_own_likeness_comes_first(tmp_path: Path) -> None:
     """The portable limits stand in only where a machine has none of its own."""
     sealed(tmp_path, file_for("portable", 0.8))
-    assert limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor == limit(0.8)
+    assert limits.for_case(Store(tmp_path), MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor == limit(0.8)
     sealed(tmp_path, file_for(MACHINE.id, 0.9))
-    found = limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4")
+    found = limits.for_case(Store(tmp_path), MACHINE.id, SUBJECT, "nf4")
     assert found.likeness["ssim"].floor == found.drift["ssim"].floor == limit(0.9)
 
 
@@ -180,9 +181,9 @@ def test_what_a_machine_did_not_measure_comes_from_the_portable_limits(tmp_path:
     sealed(tmp_path, file_for("portable", 0.8))
     own = file_for(MACHINE.id, 0.9)
     sealed(tmp_path, replace(own, drift={}))
-    assert limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4").drift["ssim"].floor == limit(0.8)
+    assert limits.for_case(Store(tmp_path), MACHINE.id, SUBJECT, "nf4").drift["ssim"].floor == limit(0.8)
     sealed(tmp_path, replace(own, strategies={}))
-    assert limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor == limit(0.8)
+    assert limits.for_case(Store(tmp_path), MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor == limit(0.8)
 
 
 @pytest.mark.parametrize(("machine", "there"), [("cpu-avx2-torch1.0", True), (MACHINE.id, False)])
@@ -191,7 +192,7 @@ def test_what_cpus_do_says_nothing_about_gpus(tmp_path: Path, machine: str, ther
     band = Band(floor=replace(limit(0.8), machine="cpu-avx512-torch1.0"))
     found = Likenesses({"ssim": band}, {}, ())
     sealed(tmp_path, LimitsFile("tiny", "portable", {"nf4": found}, {"full": {"ssim": band}}))
-    of_case = limits.for_case(tmp_path, machine, SUBJECT, "nf4")
+    of_case = limits.for_case(Store(tmp_path), machine, SUBJECT, "nf4")
     assert (bool(of_case.likeness), bool(of_case.drift)) == (there, there)
 
 
@@ -199,7 +200,7 @@ def test_what_nobody_measured_here_is_lent_by_another_gpu(tmp_path: Path) -> Non
     """A quarter farther from equality, with the machine that it came from; a machine's own measurement comes first."""
     band = {"ssim": Band(limit(0.8, machine="a-gpu")), "flip": Band(limit(0.3), limit(0.2, machine="a-gpu"))}
     sealed(tmp_path, LimitsFile("tiny", "a-gpu", {"nf4": Likenesses(band, band, ())}, {"full": band}))
-    found = limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4")
+    found = limits.for_case(Store(tmp_path), MACHINE.id, SUBJECT, "nf4")
     assert found.likeness == found.overall
     floor, ceiling = found.likeness["ssim"].floor, found.likeness["flip"].ceiling
     assert (floor.value, floor.machine, ceiling.value) == (pytest.approx(0.75), "a-gpu", pytest.approx(0.25))
@@ -207,15 +208,15 @@ def test_what_nobody_measured_here_is_lent_by_another_gpu(tmp_path: Path) -> Non
     assert found.likeness["flip"].floor.value == pytest.approx(0.24)
     assert found.drift == {}
     sealed(tmp_path, file_for(MACHINE.id, 0.9))
-    assert limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor == limit(0.9)
+    assert limits.for_case(Store(tmp_path), MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor == limit(0.9)
 
 
 def test_a_cpu_lends_nothing_to_a_gpu(tmp_path: Path) -> None:
     """But to another CPU it does; and what was measured on another subject says nothing."""
     sealed(tmp_path, file_for("cpu-avx2-torch1.0", 0.9))
-    assert limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4") == limits.CaseLimits()
-    assert limits.for_case(tmp_path, "cpu-avx512-torch1.0", replace(SUBJECT, name="other"), "nf4").likeness == {}
-    assert limits.for_case(tmp_path, "cpu-avx512-torch1.0", SUBJECT, "nf4").likeness != {}
+    assert limits.for_case(Store(tmp_path), MACHINE.id, SUBJECT, "nf4") == limits.CaseLimits()
+    assert limits.for_case(Store(tmp_path), "cpu-avx512-torch1.0", replace(SUBJECT, name="other"), "nf4").likeness == {}
+    assert limits.for_case(Store(tmp_path), "cpu-avx512-torch1.0", SUBJECT, "nf4").likeness != {}
 
 
 def test_a_strategy_drifts_like_full_unless_it_was_measured_itself() -> None:
@@ -240,14 +241,14 @@ def test_a_changed_floor_is_noticed(tmp_path: Path) -> None:
     path = sealed(tmp_path, file_for(MACHINE.id, 0.9))
     path.write_bytes(path.read_bytes().replace(b"0.9", b"0.8", 1))
     with pytest.raises(Refusal, match=r"limits\.json was damaged, or changed by hand"):
-        limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4")
+        limits.for_case(Store(tmp_path), MACHINE.id, SUBJECT, "nf4")
 
 
 def test_limits_of_another_subject_are_refused(tmp_path: Path) -> None:
     """A file moved to another machine's folder is not taken for its own."""
     sealed(tmp_path, file_for("another", 0.9), at=MACHINE.id)
     with pytest.raises(Refusal, match="it is of another, tiny"):
-        limits.for_case(tmp_path, MACHINE.id, SUBJECT, "nf4")
+        limits.for_case(Store(tmp_path), MACHINE.id, SUBJECT, "nf4")
 
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
@@ -275,4 +276,4 @@ def test_any_limits_survive_the_file(tmp_path_factory: pytest.TempPathFactory, f
     """Whatever was measured is read back equal."""
     store = tmp_path_factory.mktemp("store")
     sealed(store, file)
-    assert limits.read_limits(store, "m", "tiny") == file
+    assert list(limits.read_limits(Store(store), "m", "tiny")) == [file]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fluxgate.baselines import accepting, limits
+from fluxgate.baselines.store import Store
 from fluxgate.calibration import controls
 from fluxgate.calibration.calibrate import FOLDER, calibrate
 from fluxgate.calibration.floors import Finding, Samples
@@ -107,7 +108,7 @@ def test_accepting_the_run_makes_the_limits_hold(
     """What was measured is what cases are judged by."""
     run, (finding,), _ = calibrated
     accepting.accept(run, request(), store=tmp_path, cases=CASES, report=lambda line: None)
-    found = limits.for_case(tmp_path, building.MACHINE.id, building.SUBJECT, "nf4")
+    found = limits.for_case(Store(tmp_path), building.MACHINE.id, building.SUBJECT, "nf4")
     assert found.likeness == finding.limits.likeness
     assert found.overall == finding.limits.overall
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fluxgate.baselines import accepting, limits
+from fluxgate.baselines.store import Store
 from fluxgate.calibration.drifting import between
 from fluxgate.pictures import hash_of, read_png, write_png
 from fluxgate.refusal import Refusal
@@ -43,7 +44,8 @@ def test_what_moved_between_machines_becomes_the_drift(tmp_path: Path) -> None:
     between(run, [run_of(tmp_path, "full", "nf4"), moved(tmp_path, by=3)], report=told.append)
     accepting.accept(run, request(), store=tmp_path / "store", cases=CASES, report=lambda line: None)
     bands = {
-        name: limits.for_case(tmp_path / "store", MACHINE.id, building.SUBJECT, name).drift for name in ("full", "nf4")
+        name: limits.for_case(Store(tmp_path / "store"), MACHINE.id, building.SUBJECT, name).drift
+        for name in ("full", "nf4")
     }
     difference = {name: found[limits.MEAN_DIFFERENCE].ceiling for name, found in bands.items()}
     assert difference["full"] is not None

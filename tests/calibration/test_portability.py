@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fluxgate.baselines import accepting, limits
+from fluxgate.baselines.store import Store
 from fluxgate.calibration import portability
 from fluxgate.calibration.calibrate import FOLDER
 from fluxgate.cases import Case
@@ -86,7 +87,7 @@ def test_the_drift_can_be_accepted(measured: Measured, tmp_path: Path) -> None:
     run, _, _ = measured
     accepting.accept(run, request(), store=tmp_path, cases=CASES, report=lambda line: None)
     drifts = {
-        name: limits.for_case(tmp_path, building.MACHINE.id, building.SUBJECT, name).drift[limits.SSIM].floor
+        name: limits.for_case(Store(tmp_path), building.MACHINE.id, building.SUBJECT, name).drift[limits.SSIM].floor
         for name in ("full", "full-float32", "offload")
     }
     floor, still, other = drifts.values()

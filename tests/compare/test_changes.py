@@ -10,6 +10,7 @@ import pytest
 from fluxgate.baselines import accepting
 from fluxgate.baselines import baseline as baselines
 from fluxgate.baselines.baseline import AcceptedCase
+from fluxgate.baselines.store import Store
 from fluxgate.compare import changes as comparing
 from fluxgate.rendering import Component, Inventory
 from tests.runs.building import CASES, MACHINE, inventory, pixels, request, run_of
@@ -20,7 +21,7 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> AcceptedCase:
     root = tmp_path_factory.mktemp("comparing")
     run = run_of(root / "runs", "full")
     accepting.accept(run, request(), store=root / "store", cases=CASES, report=lambda line: None)
-    baseline = baselines.read_case(root / "store", MACHINE.id, "tiny", "full")
+    baseline = baselines.read_case(Store(root / "store"), MACHINE.id, "tiny", "full")
     assert baseline is not None
     return baseline.case
 

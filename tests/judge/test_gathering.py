@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fluxgate.baselines.known_failures import KnownFailure
+from fluxgate.baselines.store import Store
 from fluxgate.cases import Case
 from fluxgate.files import write_plain
 from fluxgate.judge.gathering import Standards, gather
@@ -107,7 +108,7 @@ def test_a_store_without_baselines_is_looked_at(tmp_path: Path) -> None:
     """An empty store has no baseline, which fails where one is required."""
     run = run_of(tmp_path, made(tmp_path))
     (tmp_path / "baselines").mkdir()
-    standards = replace(STANDARDS, store=tmp_path / "baselines")
+    standards = replace(STANDARDS, store=Store(tmp_path / "baselines"))
     assert judged(run, standards)["full", BASELINE] == UNSUPPORTED
     assert judged(run, replace(standards, require_baseline=True))["full", BASELINE] == FAILED
 
@@ -116,7 +117,7 @@ def test_what_was_accepted_can_be_passed_over(tmp_path: Path) -> None:
     """On libraries other than the accepted ones, only the promises within the run are asked for."""
     run = run_of(tmp_path, made(tmp_path))
     (tmp_path / "baselines").mkdir()
-    standards = replace(STANDARDS, store=tmp_path / "baselines", no_baseline=True)
+    standards = replace(STANDARDS, store=Store(tmp_path / "baselines"), no_baseline=True)
     found = {
         verdict.check: verdict for verdict in judge_run(run, subjects=[SUBJECT], strategies=[FULL], standards=standards)
     }

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from fluxgate.baselines import baseline as baselines
+from fluxgate.baselines.store import Store, subjects_in
 from fluxgate.cases import Case
 from fluxgate.judge.evidence import Evidence
-from fluxgate.judge.standards import BASELINES
 from fluxgate.judge.verdict import FAILED, PASSED, SCENE, UNSUPPORTED
 from fluxgate.miniature import captions, drawing, reader
 from fluxgate.miniature.scenes import Group, Scene
@@ -19,6 +19,8 @@ from fluxgate.runs.rendered import Rendered
 from fluxgate.subjects.catalogue import subject_named
 from fluxgate.subjects.subject import Shot, Subject
 from tests.judge.made import FULL, NF4, accepted, crashed, made, verdict
+
+REPOSITORY = Path(__file__).parents[3] / "baselines"
 
 RED_HOUSE = Scene((Group("house", "red", 1, "", (0.3,), (0.7,), (0.35,)),), "desert", True, False, 3)
 TWO_FOXES = Scene((Group("fox", "grey", 2, "", (0.25, 0.7), (0.72, 0.7), (0.33, 0.33)),), "snow", False, False, 4)
@@ -173,11 +175,11 @@ def test_a_shot_that_cannot_be_read_is_passed_over(tmp_path: Path, readable: tup
     assert verdict(full(told(tmp_path, drawn(RED_HOUSE), grey), case=case), SCENE).status == status
 
 
-@pytest.mark.parametrize(("machine", "subject"), list(dict.fromkeys(baselines.everything(BASELINES))))
+@pytest.mark.parametrize(("machine", "subject"), list(subjects_in(REPOSITORY)))
 def test_accepted_pictures_leave_no_doubt_of_what_they_show(machine: str, subject: str) -> None:
     """On a machine without a baseline the reference is held against its prompts alone, and must not fail there."""
     shots = {shot.name: shot for shot in subject_named(subject).shots if shot.readable}
-    base = baselines.find(BASELINES, machine, subject, "full")
+    base = baselines.find(Store(REPOSITORY), machine, subject, "full")
     assert base is not None
     for shot in base.case.shots:
         if shot.shot in shots:

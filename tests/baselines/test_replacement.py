@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.baselines import recovery
+from fluxgate.baselines import replacement
 from fluxgate.refusal import Refusal
 from tests.runs.building import contents
 
@@ -30,6 +30,13 @@ def to_new(folder: Path) -> None:
     (folder / "deep" / "c.txt").write_bytes(NEW["deep/c.txt"])
 
 
+def emptied(folder: Path) -> None:
+    """What leaves nothing of a folder."""
+    shutil.rmtree(folder / "deep")
+    for path in folder.iterdir():
+        path.unlink()
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     """A store with the old folder in it."""
@@ -40,25 +47,25 @@ def store(tmp_path: Path) -> Path:
 
 
 def left_over(store: Path) -> list[str]:
-    return [path.name for path in store.iterdir() if path.name not in ("gpu", recovery.LOCK)]
+    return [path.name for path in store.iterdir() if path.name not in ("gpu", replacement.LOCK)]
 
 
 def test_a_folder_is_replaced(store: Path) -> None:
     """The change is made, and nothing else is left in the store."""
-    recovery.replace(store / "gpu", to_new)
+    replacement.replace(store / "gpu", to_new)
     assert contents(store / "gpu") == NEW
     assert left_over(store) == []
 
 
 def test_a_folder_is_made_where_there_was_none(store: Path) -> None:
     """A first acceptance begins with nothing."""
-    recovery.replace(store / "new", to_new)
+    replacement.replace(store / "new", to_new)
     assert contents(store / "new") == NEW
 
 
 def test_a_folder_emptied_is_gone(store: Path) -> None:
     """Where everything was removed, no empty folder stays."""
-    recovery.replace(store / "gpu", lambda folder: [shutil.rmtree(folder / "deep"), *map(os.remove, folder.iterdir())])
+    replacement.replace(store / "gpu", emptied)
     assert not (store / "gpu").exists()
     assert left_over(store) == []
 
@@ -71,7 +78,7 @@ def test_an_error_leaves_the_old_folder(store: Path) -> None:
         raise RuntimeError("half-way")
 
     with pytest.raises(RuntimeError, match="half-way"):
-        recovery.replace(store / "gpu", half)
+        replacement.replace(store / "gpu", half)
     assert contents(store / "gpu") == OLD
     assert left_over(store) == []
 
@@ -84,7 +91,7 @@ def test_a_full_disk_is_told_in_a_sentence(store: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(Refusal, match=r"disk of .* is full; nothing was changed"):
-        recovery.replace(store / "gpu", full)
+        replacement.replace(store / "gpu", full)
     assert contents(store / "gpu") == OLD
     assert left_over(store) == []
 
@@ -121,63 +128,69 @@ def killed_at(number: int, monkeypatch: pytest.MonkeyPatch, work: Callable[[], N
     return False
 
 
-def test_every_step_may_be_the_last(store: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Cut short at each single step on the disk, and settled afterwards, the folder is old or new; both occur."""
+def test_every_step_may_be_the_last(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut short at each single step on the disk, readers find the old or the new folder, and so does who repairs."""
     seen = set()
     for number in range(200):
         shutil.rmtree(store / "gpu", ignore_errors=True)
-        recovery.replace(store / "gpu", lambda folder: [shutil.rmtree(folder), folder.mkdir()])
         for name, data in OLD.items():
             (store / "gpu" / name).parent.mkdir(parents=True, exist_ok=True)
             (store / "gpu" / name).write_bytes(data)
-        if not killed_at(number, monkeypatch, lambda: recovery.replace(store / "gpu", to_new)):
+        if not killed_at(number, monkeypatch, lambda: replacement.replace(store / "gpu", to_new)):
             break
-        recovery.settle(store)
-        found = contents(store / "gpu")
+        assert replacement.names_in(store) == ["gpu"]
+        found = contents(replacement.standing(store / "gpu"))
         assert found in (OLD, NEW)
-        seen.add(found == NEW)
-        with recovery.locked(store):
-            recovery.finish(store)
-        assert left_over(store) == []
+        seen.add((found == NEW, (store / "gpu").exists()))
+        with replacement.locked(store):
+            pass
         assert contents(store / "gpu") == found
-    assert number > 10
-    assert seen == {False, True}
+        assert left_over(store) == []
+    assert number > 5
+    assert seen == {(False, True), (False, False), (True, True)}
 
 
-def test_settling_may_be_cut_short_too(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repairing_may_be_cut_short_too(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second kill while the first is made good changes nothing about the outcome."""
-    shutil.copytree(store / "gpu", store / f"{recovery.READY}gpu")
-    to_new(store / f"{recovery.READY}gpu")
+
+    def repair() -> None:
+        with replacement.locked(store):
+            pass
+
     for number in range(100):
-        if not killed_at(number, monkeypatch, lambda: recovery.settle(store)):
+        (store / "gpu").rename(store / f"{replacement.FORMER}gpu")
+        shutil.copytree(store / f"{replacement.FORMER}gpu", store / f"{replacement.NEW}gpu", dirs_exist_ok=True)
+        cut_short = killed_at(number, monkeypatch, repair)
+        assert contents(replacement.standing(store / "gpu")) == OLD
+        repair()
+        assert contents(store / "gpu") == OLD
+        assert left_over(store) == []
+        if not cut_short:
             break
-    recovery.settle(store)
-    assert contents(store / "gpu") == NEW
+    assert number > 1
 
 
-def test_a_half_prepared_folder_is_not_looked_at(store: Path) -> None:
+def test_a_removal_that_is_cut_short_leaves_all_or_nothing(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a folder is emptied, too."""
+    for number in range(100):
+        for name, data in OLD.items():
+            (store / "gpu" / name).parent.mkdir(parents=True, exist_ok=True)
+            (store / "gpu" / name).write_bytes(data)
+        cut_short = killed_at(number, monkeypatch, lambda: replacement.replace(store / "gpu", emptied))
+        assert contents(replacement.standing(store / "gpu")) in (OLD, {})
+        with replacement.locked(store):
+            pass
+        if not cut_short:
+            break
+    assert number > 3
+
+
+def test_what_is_being_prepared_is_not_read(store: Path) -> None:
     """Reading neither waits for an acceptance in the making nor believes it."""
-    (store / f"{recovery.PREPARING}gpu").mkdir()
-    with recovery.locked(store):
-        recovery.settle(store)
-    assert contents(store / "gpu") == OLD
-
-
-def test_what_was_left_half_prepared_is_thrown_away(store: Path) -> None:
-    """The next replacement begins anew, whatever an earlier one left."""
-    (store / f"{recovery.PREPARING}gpu").mkdir()
-    (store / f"{recovery.PREPARING}gpu" / "rubbish").write_text("x")
-    recovery.replace(store / "gpu", to_new)
-    assert contents(store / "gpu") == NEW
-    assert left_over(store) == []
-
-
-def test_a_former_folder_without_a_successor_comes_back(store: Path) -> None:
-    """Where nothing took the place of what was set aside, it is put back."""
-    (store / "gpu").rename(store / f"{recovery.FORMER}gpu")
-    recovery.settle(store)
-    assert contents(store / "gpu") == OLD
-    assert left_over(store) == []
+    (store / f"{replacement.NEW}gpu").mkdir()
+    with replacement.locked(store):
+        assert contents(replacement.standing(store / "gpu")) == OLD
+        assert replacement.names_in(store) == ["gpu"]
 
 
 def test_two_writers_come_one_after_the_other(store: Path) -> None:
@@ -185,17 +198,17 @@ def test_two_writers_come_one_after_the_other(store: Path) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with recovery.locked(store):
+        with replacement.locked(store):
             entered.set()
             leave.wait(10)
 
     holder = threading.Thread(target=hold)
     holder.start()
     assert entered.wait(10)
-    with pytest.raises(Refusal, match="Somebody else is writing"), recovery.locked(store, patience=0.1):
+    with pytest.raises(Refusal, match="Another process is writing"), replacement.locked(store, timeout=0.1):
         pytest.fail("two writers at once")
     leave.set()
-    with recovery.locked(store, patience=10):
+    with replacement.locked(store, timeout=10):
         pass
     holder.join()
 
@@ -203,5 +216,5 @@ def test_two_writers_come_one_after_the_other(store: Path) -> None:
 def test_a_store_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """A file where the store should be gives a sentence."""
     (tmp_path / "store").write_text("not a folder")
-    with pytest.raises(Refusal, match="cannot be written"), recovery.locked(tmp_path / "store"):
+    with pytest.raises(Refusal, match="cannot be written"), replacement.locked(tmp_path / "store"):
         pytest.fail("a file was locked")

@@ -1,0 +1,88 @@
+"""Integrity: whether what was accepted is still there as it was, and whether anything uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+from fluxgate.baselines import limits, manifest
+from fluxgate.baselines.baseline import AcceptedCase, facts_file, read_case, stale_shots, strategies_in
+from fluxgate.baselines.store import PORTABLE, Store, folder_of, subjects_in
+from fluxgate.refusal import Refusal
+from fluxgate.subjects.subject import Subject
+
+PRUNE = "fluxgate accept --prune"
+
+Entry = tuple[str, str, str]  # machine, subject and strategy of a baseline
+
+
+def refuse_damaged(store: Store, *, machine: str, subjects: Iterable[str], accepted: bool = True) -> None:
+    """Refuse unless all that cases of these subjects on this machine are judged by is as it was accepted.
+
+    Without `accepted`, pictures and facts are not asked for, and only the calibrated limits must be sound."""
+    for subject in subjects:
+        for place in (machine, PORTABLE, *limits.lenders(store, machine, subject)):
+            list(limits.read_limits(store, place, subject))  # refuses what is damaged
+        for place in (machine, PORTABLE) if accepted else ():
+            _refuse_any([damage for root in store.roots for damage in _damages_of(store, root, place, subject)])
+
+
+def refuse_damaged_machine(root: Path, machine: str) -> None:
+    """Refuse unless everything accepted for one machine is as it was accepted, whatever the subject."""
+    subjects = [subject for place, subject in subjects_in(root) if place == machine]
+    _refuse_any([damage for subject in subjects for damage in manifest.damages(folder_of(root, machine, subject))])
+
+
+def _refuse_any(damages: list[str]) -> None:
+    if damages:
+        more = f" (and {len(damages) - 1} more like it)" if len(damages) > 1 else ""
+        raise Refusal(f"{damages[0]}{more}")
+
+
+def _damages_of(store: Store, root: Path, machine: str, subject: str) -> tuple[str, ...]:
+    folder = folder_of(root, machine, subject)
+    return manifest.damages(folder, partial=root == store.shipped) if folder.exists() else ()
+
+
+def complaints(store: Store, *, cases: Collection[str], subjects: Mapping[str, Subject]) -> tuple[str, ...]:
+    """A sentence for all that is wrong with one's own baselines, whatever is rendered: damage, then what nobody uses.
+
+    `cases` holds the ids of all cases that there are."""
+    found = damages(store.own)
+    if found:
+        return found
+    unused = dict.fromkeys(orphans(store.own, cases), "no case uses it")
+    unused |= dict.fromkeys(stale(store.own, subjects), "its shots are asked for differently today")
+    return tuple(
+        f"The baseline {machine}/{subject}/{facts_file(strategy)} is stale: {why}. Remove it: {PRUNE}"
+        for (machine, subject, strategy), why in unused.items()
+    )
+
+
+def damages(root: Path) -> tuple[str, ...]:
+    """A sentence for each file of a folder of baselines that is not as it was accepted."""
+    folders = (folder_of(root, machine, subject) for machine, subject in subjects_in(root))
+    return tuple(sentence for folder in folders for sentence in manifest.damages(folder))
+
+
+def orphans(root: Path, cases: Collection[str]) -> tuple[Entry, ...]:
+    """The baselines that no case uses."""
+    return tuple(entry for entry in _entries(root) if f"{entry[1]}-{entry[2]}" not in cases)
+
+
+def stale(root: Path, subjects: Mapping[str, Subject]) -> tuple[Entry, ...]:
+    """The baselines whose shots are asked for differently today, or no longer at all."""
+    known = (entry for entry in _entries(root) if entry[1] in subjects)
+    return tuple(entry for entry in known if stale_shots(_accepted(root, entry), subjects[entry[1]]))
+
+
+def _entries(root: Path) -> Iterable[Entry]:
+    for machine, subject in subjects_in(root):
+        for strategy in strategies_in(folder_of(root, machine, subject)):
+            yield machine, subject, strategy
+
+
+def _accepted(root: Path, entry: Entry) -> AcceptedCase:
+    baseline = read_case(Store(root), *entry)
+    assert baseline is not None  # it was listed a moment ago, and a missing file is refused
+    return baseline.case

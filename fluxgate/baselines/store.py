@@ -1,0 +1,73 @@
+"""Where accepted things lie: a folder of one's own, and what ships with Fluxgate, which is read after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fluxgate.baselines import manifest, replacement
+from fluxgate.files import is_name
+from fluxgate.refusal import Refusal
+
+OWN = Path("baselines")  # from where a session starts
+PORTABLE = "portable"  # stands where a machine's id stands, for pictures compared by likeness
+KNOWN_FAILURES = "known_failures.toml"  # beside the machines' folders
+
+
+@dataclass(frozen=True)
+class Store:
+    """One's own folder, which `accept` writes, and the shipped one, which nobody does."""
+
+    own: Path
+    shipped: Path | None = None  # holds only some of the files that its manifests list
+
+    @classmethod
+    def at(cls, own: Path) -> Store:
+        """One's own folder, and what ships unless that is the same folder, as in a checkout of Fluxgate."""
+        ships = shipped()
+        return cls(own, None if ships is None or ships.resolve() == own.resolve() else ships)
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """Its folders, in the order in which they are asked."""
+        return (self.own,) if self.shipped is None else (self.own, self.shipped)
+
+    def machines_of(self, subject: str) -> tuple[str, ...]:
+        """The machines, and `portable`, that anything is known of for a subject."""
+        found = (machine for root in self.roots for machine, its_subject in subjects_in(root) if its_subject == subject)
+        return tuple(dict.fromkeys(found))
+
+    def folders_with(self, machine: str, subject: str, name: str) -> Iterator[Path]:
+        """The folders that hold a file for a subject on a machine, one's own first.
+
+        One's own also counts where the file is listed and missing: whoever reads it there is refused."""
+        own = folder_of(self.own, machine, subject)
+        if (own / name).exists() or (own.exists() and name in manifest.listed(own)):
+            yield own
+        if self.shipped is not None:
+            folder = folder_of(self.shipped, machine, subject)
+            if (folder / name).exists():
+                yield folder
+
+
+def shipped() -> Path | None:
+    """The folder of baselines that came with this Fluxgate: a part of the package, or of the checkout around it."""
+    package = Path(__file__).parents[1]
+    candidates = (package / "shipped", package.parent / "baselines")
+    return next((folder for folder in candidates if (folder / KNOWN_FAILURES).is_file()), None)
+
+
+def folder_of(root: Path, machine: str, subject: str) -> Path:
+    """Where a subject's baselines for a machine are read; names that cannot be names are refused."""
+    for name in (machine, subject):
+        if not is_name(name):
+            raise Refusal(f"{name[:120]!r} cannot name a baseline.")
+    return replacement.standing(root / machine) / subject
+
+
+def subjects_in(root: Path) -> Iterator[tuple[str, str]]:
+    """Each machine and subject that one of the folders holds, in order."""
+    for machine in replacement.names_in(root):
+        folders = sorted(replacement.standing(root / machine).glob("*/"))
+        yield from ((machine, folder.name) for folder in folders)
