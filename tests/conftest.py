@@ -16,6 +16,16 @@ from fluxgate.render.process import bfloat16
 SHIPPED = Path(__file__).parents[1] / "fluxgate/miniature/pipeline"
 
 
+LONGEST = 600  # seconds that one test may take, on a busy machine too
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """No test hangs for ever."""
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LONGEST))
+
+
 @pytest.fixture(scope="session")
 def miniature_folder() -> Path:
     """The miniature's pipeline, or another of its shapes that FLUXGATE_MINIATURE names."""
