@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from fluxgate.refusal import USAGE, Refusal  # noqa: E402
 from fluxgate.rendering import Rendering  # noqa: E402
 from fluxgate.runs import run as runs  # noqa: E402
 
@@ -19,17 +20,23 @@ MOST = 1.3  # times the seconds of loading and rendering
 
 
 def main(options: Sequence[str]) -> int:
+    if any(option.startswith("--runs") for option in options):
+        print("The benchmark puts its run into a folder of its own: leave --runs out.", file=sys.stderr)
+        return USAGE
     with tempfile.TemporaryDirectory(prefix="fluxgate-overhead-") as folder:
         started = time.monotonic()
-        ended = subprocess.run([sys.executable, "-m", "pytest", f"--runs={folder}", *options], cwd=ROOT, check=False)
+        ended = subprocess.run([sys.executable, "-m", "pytest", *options, f"--runs={folder}"], cwd=ROOT, check=False)
         wall = time.monotonic() - started
-        run = runs.latest(Path(folder))
-        print("\n".join(told(wall, run)))
+        try:
+            run = runs.latest(Path(folder))
+        except Refusal:  # pytest has said why it rendered nothing
+            return ended.returncode or 1
+        print("\n".join(table(wall, run)))
         work = sum(spent(rendering) for rendering in run.renderings().values())
     return ended.returncode or int(wall > MOST * work)
 
 
-def told(wall: float, run: runs.Run) -> Iterator[str]:
+def table(wall: float, run: runs.Run) -> Iterator[str]:
     """A line for each case, then the whole."""
     renderings = run.renderings()
     yield f"{'case':<44}{'load':>8}{'render':>8}{'worker':>8}"
