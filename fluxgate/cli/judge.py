@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from fluxgate.cli.report import in_the_terminal
+from fluxgate.cli.report import for_terminal
 from fluxgate.cli.shared import INTERRUPTED, NOTHING, RED, add_baselines_option, add_run_option, say
-from fluxgate.report.report import measured_anything, red
+from fluxgate.report.report import report_on
 from fluxgate.runs import run as runs
+from fluxgate.runs.plan import cases_of
 from fluxgate.session import judge_run
 
 
@@ -29,9 +30,10 @@ def act(arguments: Namespace) -> int:
         no_baseline=arguments.no_baseline,
     )
     run.write_json(runs.VERDICTS, verdicts)
-    say(in_the_terminal(run, verdicts))
-    if red(verdicts):
+    report = report_on(run, verdicts, cases_of(run))
+    say(for_terminal(report))
+    if report.failures:
         return RED
-    if run.finished is None:
+    if report.cut_short:
         return INTERRUPTED
-    return 0 if measured_anything(verdicts) else NOTHING
+    return 0 if report.measured else NOTHING

@@ -10,8 +10,7 @@ import pytest
 from fluxgate.judge.verdict import Verdict
 from fluxgate.plugin.asked import CHOICE
 from fluxgate.plugin.verdicts import LEDGER, Ledger
-from fluxgate.report import cards
-from fluxgate.report.report import measured_anything
+from fluxgate.report.report import compile_report, measured_anything, report_on
 from fluxgate.report.terminal import terminal
 from fluxgate.runs import run as runs
 from fluxgate.session import Choice, every_verdict, finish
@@ -69,20 +68,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def _table(config: pytest.Config, folder: Path | None, *, width: int) -> str:
     choice, ledger = config.stash[CHOICE], config.stash[LEDGER]
     verdicts = _every_verdict(choice, ledger, cut_short=ledger.cut_short)
-    shown = [one for one in verdicts if one.strategy in choice.strategies]
     unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
     if folder is None:
-        return terminal(shown, {}, run=None, width=width, unicode=unicode)
-    run = runs.open_run(folder)
-    return terminal(
-        shown,
-        run.renderings(),
-        run=_near(folder),
-        cards=cards.cards(run),
-        limit=run.vram_limit,
-        width=width,
-        unicode=unicode,
-    )
+        report = compile_report(None, verdicts, choice.cases, machine=choice.machine, stack=choice.stack)
+    else:
+        report = report_on(runs.open_run(folder), verdicts, choice.cases, folder=_near(folder))
+    return terminal(report, width=width, unicode=unicode)
 
 
 def _near(folder: Path) -> Path:

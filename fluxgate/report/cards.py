@@ -54,7 +54,7 @@ def _rendered(run: Run, case_id: str) -> Rendered | None:
     return None
 
 
-def cards(run: Run) -> dict[str, int]:
+def cards_of(run: Run) -> dict[str, int]:
     """Case -> card in GB, for what ended well in this run or beside it."""
     return seen(run.renderings(), trials(run))
 

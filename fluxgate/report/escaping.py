@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
+_ASCII = {
+    **{"│": "|", "✓": "+", "✗": "X", "–": "-", "—": "-", "…": "...", "×": "x", "→": "->", "·": "."},
+    **{"“": '"', "”": '"', "‘": "'", "’": "'"},
+}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~<>&])")
 
 
@@ -25,8 +29,7 @@ def markdown(text: str) -> str:
 
 def ascii_only(text: str) -> str:
     """For a terminal that knows nothing else."""
-    known = {"–": "-", "—": "-", "…": "...", "×": "x", "“": '"', "”": '"', "‘": "'", "’": "'", "→": "->", "·": "."}
-    return "".join(known.get(character, character) for character in text).encode("ascii", "replace").decode()
+    return "".join(_ASCII.get(character, character) for character in text).encode("ascii", "replace").decode()
 
 
 def shortened(text: str, width: int) -> str:

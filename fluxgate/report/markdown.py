@@ -1,133 +1,123 @@
-"""The report as Markdown: figures and verdicts of each subject in tables, then a sentence for all that is not green."""
+"""The report as Markdown: how much was gated, tables of figures and answers, a sentence for all that is not green."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable, Iterator, Sequence
 
 from fluxgate import figures
 from fluxgate.amounts import amount
-from fluxgate.baselines.limits import WHOLE
-from fluxgate.cases import Case
-from fluxgate.judge.verdict import CHECKS, KNOWN_FAILURE, UNSUPPORTED, Verdict
-from fluxgate.rendering import PHASES, Rendering
+from fluxgate.judge.sentences import sentence_case
+from fluxgate.judge.verdict import CHECKS, Verdict
+from fluxgate.report.columns import BESIDE, columns_of, legend
 from fluxgate.report.escaping import lines
 from fluxgate.report.escaping import markdown as safe
 from fluxgate.report.published_settings import Findings
-from fluxgate.report.report import NO_CARDS, NO_CASES, Row, counts, measured_anything, reasons, red, rows
-
-FIGURES = (*PHASES, WHOLE)
-OF = {"allocated": "Peaks are of the bytes allocated on the GPU", "host": "Peaks are of the worker's own memory"}
-NOTE = "seconds are those of loading and of the first take of each shot; likeness is the least like picture's SSIM"
-CARD = "; card is the smallest standard one that it was seen to run on"
+from fluxgate.report.report import Report, ReportedRun
+from fluxgate.report.rows import Row
 
 
-def markdown(
-    verdicts: Iterable[Verdict],
-    renderings: Mapping[str, Rendering],
-    *,
-    title: str,
-    run: str,
-    versions: Mapping[str, str] = MappingProxyType({}),
-    cases: Mapping[str, Case] = NO_CASES,
-    settings: Iterable[Findings] = (),
-    cards: Mapping[str, int] = NO_CARDS,
-) -> str:
-    """The whole report.
-
-    `cases` know what was promised and published, `cards` on which each was seen to run, and `settings` what those of a
-    guide change."""
-    verdicts = tuple(verdicts)
-    told = [f"# {safe(title)}", "", *_versions(versions), _total(verdicts), ""]
-    found = rows(verdicts, renderings, cases=cases, cards=cards)
-    for subject in dict.fromkeys(row.subject for row in found):
-        mine = [row for row in found if row.subject == subject]
-        measured = [row for row in mine if row.seconds is not None or row.peaks[WHOLE] is not None]
-        told += [f"## {safe(subject)}", "", *(_figures(measured) if measured else ()), *_statuses(mine), ""]
-    told += [line for each in settings for line in _settings(each)]
-    told += [*_sentences("To look at", red(verdicts))]
-    told += [*_sentences("Known failures", [v for v in verdicts if v.status == KNOWN_FAILURE])]
-    told += [*_unsupported(verdicts), f"The run is in {safe(run)}.", ""]
-    return "\n".join(told)
+def markdown(report: Report) -> str:
+    """The whole report."""
+    return "\n\n".join(_blocks(report)) + "\n"
 
 
-def _versions(found: Mapping[str, str]) -> list[str]:
-    told = safe(", ".join(f"{package} {version}" for package, version in found.items()))
-    return [f"With {told}.", ""] if found else []
+def _blocks(report: Report) -> Iterator[str]:
+    """Headings, paragraphs, lists and tables, in their order."""
+    yield f"# Fluxgate on {safe(report.machine.name)}"
+    yield safe(report.headline)
+    if report.gated.missing:
+        yield "Not gated:"
+        yield _list(map(safe, report.gated.missing))
+    yield f"With {safe(', '.join(f'{name} {version}' for name, version in report.versions.items()))}."
+    for subject, rows in report.tables.items():
+        yield f"## {safe(subject)}"
+        yield from _figures(rows)
+        yield _answers(rows)
+    for findings in report.settings:
+        yield from _settings(findings)
+    yield from _section("To look at", _verdicts(report.failures))
+    yield from _section("Known failures", _verdicts(report.known_failures))
+    gated = report.gated
+    cells = (f"{sentence_case(group.status)}: {gated.which(group)}. {group.reason}" for group in gated.open_cells)
+    yield from _section("Without an answer", map(safe, cells))
+    cases = (f"{', '.join(gated.names(group.cases))}: {group.reason}" for group in gated.cannot_run)
+    yield from _section("Cannot run here", map(safe, cases))
+    if report.run:
+        yield _origin(report.run)
 
 
-def _total(verdicts: tuple[Verdict, ...]) -> str:
-    told = ", ".join(f"{number} {status}" for status, number in counts(verdicts).items()) or "no verdict"
-    return f"{told}." if measured_anything(verdicts) else f"{told}: nothing was measured."
+def _figures(rows: Sequence[Row]) -> Iterator[str]:
+    """What each strategy promises and what was measured of it, beside what somebody else reported."""
+    measured = columns_of(rows)
+    rows = [row for row in rows if any(column.value(row) is not None for column in measured)]
+    if not rows:
+        return
+    published = any(row.published is not None for row in rows)
+    columns = [*measured, *(BESIDE if published else ())]
+    yield _table(
+        ["strategy", "promise", *(column.title for column in columns)],
+        ([safe(row.strategy), safe(row.promise or ""), *(one.cell(row, one.full) for one in columns)] for row in rows),
+    )
+    yield _list(map(safe, legend(columns, rows, titles=True)))
 
 
-def _figures(found: list[Row]) -> Iterator[str]:
-    """What each strategy promises, and what was measured of it, beside what somebody else reported."""
-    reported = ["peak, driver", "published"] if any(row.published is not None for row in found) else []
-    card = ["card"] if any(row.card is not None for row in found) else []
-    last = [*card, *reported]
-    yield from _heading(["strategy", "promise", *(f"peak, {phase}" for phase in FIGURES), "seconds", "likeness", *last])
-    for row in found:
-        seconds = "" if row.seconds is None else figures.seconds(row.seconds)
-        likeness = "" if row.likeness is None else figures.likeness(row.likeness)
-        peaks = [_bytes(row.peaks[phase]) for phase in FIGURES]
-        runs_on = ["" if row.card is None else f"{row.card} GB"][: len(card)]
-        beside = [*runs_on, *[_bytes(row.driver), _bytes(row.published)][: len(reported)]]
-        yield _line([safe(row.strategy), safe(row.promise or ""), *peaks, seconds, likeness, *beside])
-    told = {row.figure for row in found if row.peaks[WHOLE] is not None}
-    yield from ("", *(f"{OF[figure]}; {NOTE}{CARD if card else ''}." for figure in sorted(told)), "")
+def _answers(rows: Sequence[Row]) -> str:
+    """The status of every check; a cell is empty where the check does not apply."""
+    checks = [check for check in CHECKS if any(check in row.statuses for row in rows)]
+    cells = ([safe(row.strategy), *(row.statuses.get(check, "") for check in checks)] for row in rows)
+    return _table(["strategy", *checks], cells)
 
 
 def _settings(found: Findings) -> Iterator[str]:
     """What each published setting moved, and which of them more."""
-    yield from (f"## What the published settings change: {safe(found.subject)} against {safe(found.reference)}", "")
-    yield from _heading(
-        ["setting", "strategy", "least SSIM", "mean SSIM", "largest difference", "changed pixels", "first differs at"]
+    yield f"## What the published settings change: {safe(found.subject)} against {safe(found.reference)}"
+    yield _table(
+        ["setting", "strategy", "least SSIM", "mean SSIM", "largest difference", "changed pixels", "first differs at"],
+        (
+            [
+                safe(one.setting),
+                safe(one.strategy),
+                figures.likeness(one.least),
+                figures.likeness(one.mean),
+                f"{one.largest:.0f}/255",
+                figures.percent(one.changed),
+                safe(one.stage or ""),
+            ]
+            for one in found.moved
+        ),
     )
-    for one in found.moved:
-        alike = [figures.likeness(number) for number in (one.least, one.mean)]
-        moved = [f"{one.largest:.0f}/255", figures.percent(one.changed), safe(one.stage or "")]
-        yield _line([safe(one.setting), safe(one.strategy), *alike, *moved])
-    yield from ("", safe(found.sentence), "")
+    yield safe(found.sentence)
 
 
-def _statuses(found: list[Row]) -> Iterator[str]:
-    """What each check said."""
-    yield from _heading(["strategy", *CHECKS])
-    yield from (_line([safe(row.strategy), *(row.statuses[check] for check in CHECKS)]) for row in found)
-
-
-def _bytes(number: float | None) -> str:
-    return "" if number is None else amount(number)
-
-
-def _heading(cells: list[str]) -> Iterator[str]:
-    yield _line(cells)
-    yield _line(["---"] * len(cells))
-
-
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _sentences(title: str, verdicts: list[Verdict]) -> Iterator[str]:
-    if not verdicts:
-        return
-    yield from (f"## {title}", "")
+def _verdicts(verdicts: Iterable[Verdict]) -> Iterator[str]:
+    """A sentence for each, with the lines that follow it."""
     for verdict in verdicts:
         first, *rest = lines(verdict.sentence) or [""]
-        yield f"- **{safe(verdict.case_id)}**, {verdict.check} ({verdict.status}): {safe(first)}"
-        yield from (f"  {safe(line.strip())}  " for line in rest)
-    yield ""
+        head = f"**{safe(verdict.case_id)}**, {verdict.check} ({verdict.status}): {safe(first)}"
+        yield "\n".join([head, *(f"  {safe(line.strip())}  " for line in rest)])
 
 
-def _unsupported(verdicts: tuple[Verdict, ...]) -> Iterator[str]:
-    found = reasons(verdicts, UNSUPPORTED)
-    if not found:
-        return
-    yield from ("## Unsupported", "")
-    for reason, those in found.items():
-        cases = ", ".join(dict.fromkeys(safe(verdict.case_id) for verdict in those))
-        checks = ", ".join(dict.fromkeys(verdict.check for verdict in those))
-        yield f"- {safe(reason)} ({checks}: {cases})"
-    yield ""
+def _origin(run: ReportedRun) -> str:
+    """Where the run is, and where it came from."""
+    took = f", and took {figures.seconds(run.seconds)}" if run.seconds is not None else ""
+    commit = f" with Fluxgate at commit {run.commit}" if run.commit else ""
+    held = f" Every case was held to {amount(run.vram_limit)} of each GPU." if run.vram_limit is not None else ""
+    return safe(f"The run is in {run.folder}. {run.command} started it at {run.started}{commit}{took}.{held}")
+
+
+# Markdown's own forms
+
+
+def _section(title: str, items: Iterable[str]) -> Iterator[str]:
+    items = list(items)
+    if items:
+        yield f"## {title}"
+        yield _list(items)
+
+
+def _list(items: Iterable[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, ["---"] * len(heads), *rows))

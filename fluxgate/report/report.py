@@ -1,137 +1,219 @@
-"""Summary: one row for each case, with its verdicts and its figures, and the counts under them."""
+"""The report on a run: one value with everything that is shown of it, whoever shows it."""
 
 from __future__ import annotations
 
+import datetime
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from fluxgate.baselines.limits import SSIM, WHOLE, published
 from fluxgate.cases import Case
-from fluxgate.judge.verdict import (
-    CHECKS,
-    CRASHED,
-    FAILED,
-    KNOWN_FAILURE,
-    NOT_SELECTED,
-    PASSED,
-    PROMISE,
-    STATUSES,
-    Verdict,
-)
-from fluxgate.rendering import PHASES, Rendering
+from fluxgate.judge.sentences import counted
+from fluxgate.judge.verdict import CRASHED, FAILED, KNOWN_FAILURE, PASSED, STATUSES, Verdict
+from fluxgate.machine import Machine, Stack
+from fluxgate.rendering import Rendering
+from fluxgate.report.cards import cards_of
+from fluxgate.report.gated import Gated, gated_of
+from fluxgate.report.published_settings import Findings, findings
+from fluxgate.report.rows import Row, rows_of
+from fluxgate.runs.plan import read_plan
+from fluxgate.runs.run import Run
 
-RED = (FAILED, CRASHED)
-NO_CASES: Mapping[str, Case] = MappingProxyType({})
-NO_CARDS: Mapping[str, int] = MappingProxyType({})  # case -> card in GB
+SCHEMA = 2  # of the report as JSON; in 1, `run` was its id, and `vram_limit` stood beside it
+INTERRUPTED = "interrupted"  # the kind of crash of a case whose run was cut short
 
 
 @dataclass(frozen=True)
-class Row:
-    """One case: a status for each check, peaks in bytes, seconds and likeness where they are known."""
+class CutShort:
+    """How far a run came that did not come to its end."""
 
-    subject: str
-    strategy: str
-    statuses: dict[str, str]
-    figure: str  # which memory the peaks are of: "allocated" on a GPU, "host" elsewhere
-    peaks: dict[str, int | None]  # phase, and "whole"
-    seconds: float | None  # load and the first take of every shot
-    likeness: float | None  # the least alike picture's SSIM to its reference
-    promise: str | None = None  # "reproduces full", where the case is known
-    driver: int | None = None  # the peak as the driver saw it, in bytes
-    published: float | None = None  # what somebody else reported of the same, in bytes
-    card: int | None = None  # GB of the smallest standard card that it was seen to run on
+    rendered: int  # cases
+    asked: int | None  # cases; None where the run does not say
+    missing: tuple[str, ...] = ()  # the cases that were asked for and not rendered
+
+    @property
+    def sentence(self) -> str:
+        if self.asked is not None:
+            return f"This run was cut short: {self.rendered} of {counted(self.asked, 'case')} were rendered."
+        were = "was" if self.rendered == 1 else "were"
+        return f"This run was cut short: {counted(self.rendered, 'case')} {were} rendered, of an unknown number."
 
 
-def rows(
+@dataclass(frozen=True)
+class ReportedRun:
+    """The run that a report is on."""
+
+    id: str
+    folder: str  # as its reader would type it
+    command: str
+    commit: str | None  # of Fluxgate
+    started: str  # UTC, ISO 8601
+    finished: str | None
+    vram_limit: int | None = None  # bytes of each GPU that every case was held to
+    cut_short: CutShort | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None for one that never finished, and for times that are none."""
+        with suppress(ValueError, TypeError):
+            if self.finished is not None:
+                start, end = map(datetime.datetime.fromisoformat, (self.started, self.finished))
+                return (end - start).total_seconds()
+        return None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a run has beside verdicts."""
+
+    renderings: Mapping[str, Rendering] = field(default_factory=dict)
+    cards: Mapping[str, int] = field(default_factory=dict)  # case -> GB of the smallest card that it was seen to run on
+    settings: tuple[Findings, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that is shown of a run. The fields are the report as JSON; the properties select from them."""
+
+    run: ReportedRun | None  # None where nothing was rendered
+    machine: Machine
+    stack: Stack
+    headline: str
+    gated: Gated
+    counts: dict[str, int]  # status -> verdicts, for the statuses that occur
+    cases: tuple[Row, ...]
+    settings: tuple[Findings, ...]  # what the settings of a published guide changed
+    verdicts: tuple[Verdict, ...]
+    schema: int = SCHEMA
+
+    @property
+    def tables(self) -> dict[str, list[Row]]:
+        """Subject -> its rows, without the cases that were not rendered."""
+        groups = (*self.gated.cannot_run, *self.gated.not_rendered)
+        left_out = {case_id for group in groups for case_id in group.cases}
+        tables: dict[str, list[Row]] = {}
+        for row in self.cases:
+            if row.case_id not in left_out:
+                tables.setdefault(row.subject, []).append(row)
+        return tables
+
+    @property
+    def failures(self) -> list[Verdict]:
+        """What must be looked at; a crash once for its case."""
+        return failures(self.verdicts)
+
+    @property
+    def cut_short(self) -> CutShort | None:
+        """How far the run came, if it did not come to its end."""
+        return self.run.cut_short if self.run else None
+
+    @property
+    def measured(self) -> bool:
+        """Whether a single check was answered by looking at something."""
+        return measured_anything(self.verdicts)
+
+    @property
+    def known_failures(self) -> list[Verdict]:
+        """A known failure once for its case, though it may be of every check."""
+        known: dict[tuple[str, str], Verdict] = {}
+        for verdict in self.verdicts:
+            if verdict.status == KNOWN_FAILURE:
+                known.setdefault((verdict.case_id, verdict.sentence.partition("\n")[0]), verdict)
+        return list(known.values())
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of everything between the hardware and the pictures, the lowest layer first."""
+        machine = self.machine
+        layers = {"driver": machine.driver, "CUDA": machine.cuda, "Python": machine.python, "torch": machine.torch}
+        return {**{name: version for name, version in layers.items() if version}, **self.stack}
+
+
+def report_on(run: Run, verdicts: Iterable[Verdict], cases: Iterable[Case], *, folder: Path | None = None) -> Report:
+    """The report on a run in its folder; on a GPU, the runs beside it say on which cards a case was seen to run.
+
+    `cases` is the whole matrix; `folder` is where its reader finds the run, if that is not the run's own path."""
+    verdicts, rendered = tuple(verdicts), run.rendered_cases()
+    renderings = {case_id: one.rendering for case_id, one in rendered.items()}
+    measured = Measured(renderings, cards_of(run), findings(rendered, verdicts))
+    reported = ReportedRun(
+        id=run.id,
+        folder=str(folder or run.folder),
+        command=run.command,
+        commit=run.commit,
+        started=run.facts.started,
+        finished=run.finished,
+        vram_limit=run.vram_limit,
+        cut_short=_cut_short(run, renderings),
+    )
+    return compile_report(reported, verdicts, cases, machine=run.machine, stack=run.stack, measured=measured)
+
+
+def compile_report(
+    run: ReportedRun | None,
     verdicts: Iterable[Verdict],
-    renderings: Mapping[str, Rendering],
+    cases: Iterable[Case],
     *,
-    cases: Mapping[str, Case] = NO_CASES,
-    cards: Mapping[str, int] = NO_CARDS,
-) -> list[Row]:
-    """A row for each case that has a verdict, in the order in which they come.
+    machine: Machine,
+    stack: Stack,
+    measured: Measured = Measured(),
+) -> Report:
+    """The report out of what was read, or on a session that rendered nothing."""
+    verdicts = tuple(verdicts)
+    gated = gated_of(verdicts, rendered=measured.renderings)
+    matrix = {case.id: case for case in cases}
+    statuses = Counter(verdict.status for verdict in verdicts)
+    return Report(
+        run=run,
+        machine=machine,
+        stack=stack,
+        headline=" ".join([*([run.cut_short.sentence] if run and run.cut_short else []), _outcome(gated, verdicts)]),
+        gated=gated,
+        counts={status: statuses[status] for status in STATUSES if statuses[status]},
+        cases=rows_of(verdicts, measured.renderings, cases=matrix, cards=measured.cards),
+        settings=measured.settings,
+        verdicts=verdicts,
+    )
 
-    `cases` know what was promised, and `cards` on which each was seen to run."""
-    of_case: dict[str, list[Verdict]] = {}
+
+def _cut_short(run: Run, renderings: Mapping[str, Rendering]) -> CutShort | None:
+    """How far a run came; None for one that came to its end."""
+    if run.finished:
+        return None
+    plan = read_plan(run)
+    due = plan.due if plan else None
+    done = {case_id for case_id, one in renderings.items() if one.crash is None or one.crash.kind != INTERRUPTED}
+    missing = tuple(case_id for case_id in due or () if case_id not in done)
+    return CutShort(len(done), None if due is None else len(done.union(due)), missing)
+
+
+def _outcome(gated: Gated, verdicts: tuple[Verdict, ...]) -> str:
+    """`22 of 46 strategies and 9 of 11 checks gated: 2 checks failed, 1 case crashed.`"""
+    wrong = Counter(verdict.status for verdict in failures(verdicts))
+    known = len({verdict.case_id for verdict in verdicts if verdict.status == KNOWN_FAILURE})
+    parts = [f"{counted(wrong[FAILED], 'check')} failed"] if wrong[FAILED] else []
+    parts += [f"{counted(wrong[CRASHED], 'case')} crashed"] if wrong[CRASHED] else []
+    if not parts and not measured_anything(verdicts):
+        return f"{gated.sentence}: nothing was measured."
+    parts = parts or ["no failures"]
+    parts += [f"{counted(known, 'case')} with known failures"] if known else []
+    return f"{gated.sentence}: {', '.join(parts)}."
+
+
+def failures(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """What must be looked at: failed and crashed, a crash once for its case."""
+    crashed: set[str] = set()
+    wrong = []
     for verdict in verdicts:
-        of_case.setdefault(verdict.case_id, []).append(verdict)
-    found = {case_id: _row(told, renderings.get(case_id), cases.get(case_id)) for case_id, told in of_case.items()}
-    return [replace(row, card=cards.get(case_id)) for case_id, row in found.items()]
-
-
-def counts(verdicts: Iterable[Verdict]) -> dict[str, int]:
-    """Status -> how many, for those that occur, in the order of the statuses."""
-    found = Counter(verdict.status for verdict in verdicts)
-    return {status: found[status] for status in STATUSES if found[status]}
-
-
-def red(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """What must be looked at: failed and crashed, a crash told once for a case."""
-    told: set[str] = set()
-    found = []
-    for verdict in verdicts:
-        again = verdict.status == CRASHED and verdict.case_id in told
-        if verdict.status in RED and not again:
-            found.append(verdict)
+        if verdict.status == FAILED or (verdict.status == CRASHED and verdict.case_id not in crashed):
+            wrong.append(verdict)
         if verdict.status == CRASHED:
-            told.add(verdict.case_id)
-    return found
-
-
-def reasons(verdicts: Iterable[Verdict], status: str) -> dict[str, list[Verdict]]:
-    """The first sentence of a verdict, without the figures that follow -> the verdicts of one status that share it."""
-    found: dict[str, list[Verdict]] = {}
-    for verdict in verdicts:
-        if verdict.status == status:
-            first, stop, _ = " ".join(verdict.sentence.split()).partition(". ")
-            found.setdefault(first + stop.strip(), []).append(verdict)
-    return found
+            crashed.add(verdict.case_id)
+    return wrong
 
 
 def measured_anything(verdicts: Iterable[Verdict]) -> bool:
     """Whether a single check was answered by looking at something."""
     return any(verdict.status in (PASSED, FAILED, KNOWN_FAILURE) for verdict in verdicts)
-
-
-def _row(verdicts: list[Verdict], rendering: Rendering | None, case: Case | None) -> Row:
-    statuses = {verdict.check: verdict.status for verdict in verdicts}
-    likeness = next((v.numbers.get(SSIM) for v in verdicts if v.check == PROMISE), None)
-    figure, peaks = _peaks(rendering)
-    reported = published(case.subject, case.strategy.name) if case else None
-    return Row(
-        subject=verdicts[0].subject,
-        strategy=verdicts[0].strategy,
-        statuses={check: statuses.get(check, NOT_SELECTED) for check in CHECKS},
-        figure=figure,
-        peaks=peaks,
-        seconds=_seconds(rendering),
-        likeness=likeness,
-        promise=_promise(case) if case else None,
-        driver=rendering.memory.peak("driver") if rendering and rendering.memory else None,
-        published=reported.value if reported else None,
-    )
-
-
-def _promise(case: Case) -> str:
-    made = case.strategy.promise
-    if made.reference is None:
-        return "the reference"
-    return f"reproduces {made.reproduces}" if made.reproduces else f"approximates {made.approximates}"
-
-
-def _peaks(rendering: Rendering | None) -> tuple[str, dict[str, int | None]]:
-    """Allocated bytes where a GPU was measured, else the worker's own."""
-    memory = rendering.memory if rendering else None
-    if memory is None:
-        return "allocated", dict.fromkeys((*PHASES, WHOLE))
-    figure = "allocated" if memory.peak("allocated") is not None else "host"
-    return figure, {**{phase: memory.peak(figure, (phase,)) for phase in PHASES}, WHOLE: memory.peak(figure)}
-
-
-def _seconds(rendering: Rendering | None) -> float | None:
-    if rendering is None:
-        return None
-    spent = [d.seconds for d in rendering.durations if d.take in (None, 0)]
-    return sum(spent) if spent else None

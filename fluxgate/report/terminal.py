@@ -1,166 +1,120 @@
-"""The terminal's report: strategies × checks with figures, then a sentence for all that is not green."""
+"""The report for a terminal: how much was gated, a table, then a sentence for all that is not green."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 from fluxgate import figures
 from fluxgate.amounts import amount
-from fluxgate.baselines.limits import WHOLE
-from fluxgate.judge.verdict import (
-    CHECKS,
-    CRASHED,
-    EFFECT_CHECKS,
-    FAILED,
-    KNOWN_FAILURE,
-    MEMORY_CHECKS,
-    NO_DATA,
-    NOT_SELECTED,
-    PASSED,
-    PICTURE_CHECKS,
-    SPEED_CHECKS,
-    UNSUPPORTED,
-    Verdict,
-)
-from fluxgate.rendering import DECODE, DENOISE, ENCODE, LOAD, Rendering
+from fluxgate.judge.sentences import sentence_case
+from fluxgate.judge.verdict import CHECKS, STATUSES, Verdict
+from fluxgate.report.columns import ASCII, SYMBOLS, WORDS, Column, columns_of, legend
 from fluxgate.report.escaping import ascii_only, lines, plain, shortened
 from fluxgate.report.published_settings import Findings, Moved
-from fluxgate.report.report import NO_CARDS, Row, counts, measured_anything, reasons, red, rows
+from fluxgate.report.report import Report
+from fluxgate.report.rows import Row
 
 NARROWEST = 60
-MEMORY = (
-    "Peaks in GB (1e9): allocated on the GPU, or the worker's own where there is none. Like: SSIM to the reference."
-)
-SYMBOLS = {
-    PASSED: "✓",
-    FAILED: "✗",
-    CRASHED: "!",
-    KNOWN_FAILURE: "k",
-    UNSUPPORTED: "–",
-    NO_DATA: "?",
-    NOT_SELECTED: "·",
-}
-ASCII = {PASSED: "+", FAILED: "X", CRASHED: "!", KNOWN_FAILURE: "k", UNSUPPORTED: "-", NO_DATA: "?", NOT_SELECTED: "."}
-GROUPS = (PICTURE_CHECKS, MEMORY_CHECKS, EFFECT_CHECKS + SPEED_CHECKS)
-LETTERS = dict(zip(CHECKS, "TPBSCLGHEIQ", strict=True))
-CARD = "card"
-CARDS = " Card: GB of the smallest standard card that it was seen to run on."
-COLUMNS = {LOAD: 6, ENCODE: 7, DENOISE: 8, DECODE: 7, WHOLE: 6, CARD: 5, "time": 6, "like": 6}  # heading -> width
-_CHECKS_WIDTH = len(CHECKS) + len(GROUPS) - 1
+CELL = 2  # characters of a check's column
+GAP = 1  # characters before a figure
 
 
-def terminal(
-    verdicts: Iterable[Verdict],
-    renderings: Mapping[str, Rendering],
-    *,
-    run: Path | None,
-    cards: Mapping[str, int] = NO_CARDS,
-    limit: int | None = None,
-    width: int = 80,
-    unicode: bool = True,
-    settings: Iterable[Findings] = (),
-) -> str:
-    """The whole report; its last line says where the run is.
-
-    `cards` tell on which each case was seen to run, `limit` how many bytes of a GPU all of them were held to."""
-    verdicts, width = tuple(verdicts), max(width, NARROWEST)
-    found = rows(verdicts, renderings, cards=cards)
-    told = [*_tables(found, width=width, unicode=unicode)]
-    memory = MEMORY + (CARDS if _carded(found) else "") + (_held(limit) if limit is not None else "")
-    told += [*_legend(verdicts, memory, width=width, unicode=unicode)]
-    told += [*_sentences(verdicts, width=width)]
-    told += [line for found in settings for line in _settings(found, width=width)]
-    told += textwrap.wrap(_total(verdicts), width)
-    told += [f"The run is in {plain(str(run))}"] if run is not None else []
-    return "\n".join(told if unicode else map(ascii_only, told))
+def terminal(report: Report, *, width: int = 80, unicode: bool = True) -> str:
+    """The whole report; its last line says where the run is."""
+    width = max(width, NARROWEST)
+    blocks = (
+        _opening(report, width),
+        _legend(report, width, SYMBOLS if unicode else ASCII),
+        _table(report, width, SYMBOLS if unicode else ASCII),
+        _open_cells(report, width),
+        *(_settings(findings, width) for findings in report.settings),
+        *(_verdict(verdict, lines(verdict.sentence)[:1], width) for verdict in report.known_failures),
+        *(_verdict(verdict, lines(verdict.sentence), width) for verdict in report.failures),
+        _closing(report, width),
+    )
+    text = "\n\n".join("\n".join(block) for block in map(list, blocks) if block)
+    return text if unicode else "\n".join(map(ascii_only, text.split("\n")))
 
 
-def _tables(found: list[Row], *, width: int, unicode: bool) -> Iterator[str]:
-    """One table for each subject."""
-    for subject in dict.fromkeys(row.subject for row in found):
-        mine = [row for row in found if row.subject == subject]
-        yield from _table(subject, mine, width=width, unicode=unicode)
-        yield ""
+def _opening(report: Report, width: int) -> Iterator[str]:
+    """How much was gated, and what was not."""
+    yield from _wrapped(report.headline, width)
+    if report.gated.missing:
+        yield "Not gated:"
+        for sentence in report.gated.missing:
+            yield from _wrapped(sentence, width, indent="  ")
 
 
-def _table(subject: str, found: list[Row], *, width: int, unicode: bool) -> Iterator[str]:
-    longest = max(len(plain(text)) for text in (subject, *(row.strategy for row in found)))
-    columns = _columns(found, room=width - longest - 1 - _CHECKS_WIDTH)
-    name = min(longest, width - 1 - _CHECKS_WIDTH - sum(columns.values()))
-    head = " ".join("".join(LETTERS[check] for check in group) for group in GROUPS)
-    title = f"{shortened(plain(subject), name):<{name}} {head}"
-    yield title + "".join(f"{column:>{wide}}" for column, wide in columns.items())
-    symbols = SYMBOLS if unicode else ASCII
-    for row in found:
-        cells = " ".join("".join(symbols[row.statuses[check]] for check in group) for group in GROUPS)
-        line = f"{shortened(plain(row.strategy), name):<{name}} {cells}"
-        yield (line + "".join(f"{_cell(row, column):>{wide}}" for column, wide in columns.items())).rstrip()
+# The table
 
 
-def _columns(found: list[Row], *, room: int) -> dict[str, int]:
-    """The columns of figures that fit, those that matter least left out first; a long name gives way to the others."""
-    columns = dict(COLUMNS) if any(row.seconds is not None or row.peaks[WHOLE] is not None for row in found) else {}
-    if not _carded(found):
-        columns.pop(CARD, None)
-    for least in (ENCODE, LOAD, DECODE, DENOISE, CARD, WHOLE):
-        if sum(columns.values()) <= room:
-            break
-        columns.pop(least, None)
+def _table(report: Report, width: int, symbols: dict[str, str]) -> Iterator[str]:
+    """The names of the checks over their columns, then the rows of each subject."""
+    tables = report.tables
+    rows = [row for table in tables.values() for row in table]
+    if not rows:
+        return
+    checks = [check for check in CHECKS if any(check in row.statuses for row in rows)]
+    longest = max(len(plain(text)) for text in (*tables, *(row.strategy for row in rows)))
+    columns = _fitting(rows, room=width - longest - 1 - CELL * len(checks))
+    name = min(longest, width - 1 - CELL * len(checks) - sum(columns.values()))
+    yield from _stairs(checks, name + 1, width)
+    bars = "│ " * len(checks)
+    for subject, table in tables.items():
+        heads = "".join(f"{column.heading:>{wide}}" for column, wide in columns.items())
+        yield f"{shortened(plain(subject), name):<{name}} {bars}{heads}".rstrip()
+        for row in table:
+            cells = "".join(f"{symbols.get(row.statuses.get(check, ''), ''):<{CELL}}" for check in checks)
+            figures_ = "".join(f"{column.cell(row, column.brief):>{wide}}" for column, wide in columns.items())
+            yield f"{shortened(plain(row.strategy), name):<{name}} {cells}{figures_}".rstrip()
+
+
+def _stairs(checks: Sequence[str], indent: int, width: int) -> Iterator[str]:
+    """Each check's name on a line of its own, where its column begins."""
+    for number, check in enumerate(checks):
+        before = " " * indent + "│ " * number
+        yield before + (check if len(before + check) <= width else WORDS[check])
+
+
+def _fitting(rows: Sequence[Row], *, room: int) -> dict[Column, int]:
+    """The columns of figures that there is room for, with their widths; a long name gives way to those that stay."""
+    columns = {
+        column: GAP + max(len(column.heading), *(len(column.cell(row, column.brief)) for row in rows))
+        for column in columns_of(rows)
+    }
+    for column in sorted(columns, key=lambda column: -column.rank):
+        if column.rank and sum(columns.values()) > room:
+            del columns[column]
     return columns
 
 
-def _carded(found: list[Row]) -> bool:
-    """Whether any of them was seen to run on a card: without a GPU there is nothing to tell."""
-    return any(row.card is not None for row in found)
+def _legend(report: Report, width: int, symbols: dict[str, str]) -> Iterator[str]:
+    """What the symbols in use and the figures stand for."""
+    rows = [row for table in report.tables.values() for row in table]
+    used = {status for row in rows for status in row.statuses.values()}
+    yield from _wrapped(", ".join(f"{symbols[status]} {status}" for status in STATUSES if status in used), width)
+    for line in legend(columns_of(rows), rows):
+        yield from _wrapped(line, width)
+    if report.run and report.run.vram_limit is not None:
+        yield from _wrapped(f"Every case was held to {amount(report.run.vram_limit)} of each GPU.", width)
 
 
-def _cell(row: Row, column: str) -> str:
-    if column == "time":
-        return "" if row.seconds is None else figures.brief(row.seconds)
-    if column == "like":
-        return "" if row.likeness is None else figures.likeness(row.likeness, digits=3)
-    if column == CARD:
-        return "" if row.card is None else str(row.card)
-    peak = row.peaks[column]
-    return "" if peak is None else f"{peak / 1e9:.2f}"
+# What stands below it
 
 
-def _legend(verdicts: tuple[Verdict, ...], memory: str, *, width: int, unicode: bool) -> Iterator[str]:
-    """What the letters and the symbols in use stand for."""
-    checks = ", ".join(f"{LETTERS[check]} {check}" for check in CHECKS)
-    yield from textwrap.wrap(checks, width)
-    used = {verdict.status for verdict in verdicts}
-    symbols = SYMBOLS if unicode else ASCII
-    meanings = ", ".join(f"{symbol} {status}" for status, symbol in symbols.items() if status in used)
-    yield from textwrap.wrap(meanings, width)
-    yield from textwrap.wrap(memory, width)
-    yield ""
+def _open_cells(report: Report, width: int) -> Iterator[str]:
+    """Why single cells have no answer."""
+    for group in report.gated.open_cells:
+        yield from _wrapped(f"{sentence_case(group.status)}: {report.gated.which(group)}. {group.reason}", width)
 
 
-def _held(limit: int) -> str:
-    return f" Every case was held to {amount(limit)} of each GPU."
-
-
-def _sentences(verdicts: tuple[Verdict, ...], *, width: int) -> Iterator[str]:
-    """A sentence for each red verdict and known failure; unsupported cells by reason."""
-    for verdict in red(verdicts):
-        yield from _told(verdict, lines(verdict.sentence), width=width)
-    for verdict in _first_of_case(verdict for verdict in verdicts if verdict.status == KNOWN_FAILURE):
-        yield from _told(verdict, lines(verdict.sentence)[:1], width=width)
-    for reason, found in reasons(verdicts, UNSUPPORTED).items():
-        yield from _wrapped(f"unsupported, {_where(found)}: {plain(reason)}", width, indent="", further="  ")
-    yield ""
-
-
-def _settings(found: Findings, *, width: int) -> Iterator[str]:
+def _settings(found: Findings, width: int) -> Iterator[str]:
     """What each published setting moved, and which of them more."""
-    title = f"What the published settings change: {found.subject} against {found.reference}"
-    yield from _wrapped(plain(title), width, indent="", further="  ")
+    yield from _wrapped(f"What the published settings change: {found.subject} against {found.reference}", width)
     for text in (*(_moved(one) for one in found.moved), found.sentence):
-        yield from _wrapped(plain(text), width, indent="  ", further="    ")
-    yield ""
+        yield from _wrapped(text, width, indent="  ")
 
 
 def _moved(one: Moved) -> str:
@@ -169,39 +123,29 @@ def _moved(one: Moved) -> str:
     return f"{one.setting}: {likeness}, {most}" + (f", first at {one.stage}" if one.stage else "")
 
 
-def _told(verdict: Verdict, told: list[str], *, width: int) -> Iterator[str]:
-    yield from _wrapped(
-        plain(f"{verdict.status.upper()} {verdict.case_id} · {verdict.check}"), width, indent="", further="  "
-    )
-    for line in told:
+def _verdict(verdict: Verdict, sentences: Iterable[str], width: int) -> Iterator[str]:
+    yield from _wrapped(f"{verdict.status.upper()} {verdict.case_id} · {verdict.check}", width)
+    for line in sentences:
         yield from _wrapped(line, width, indent="  ", further="  ")
-    yield ""
 
 
-def _wrapped(text: str, width: int, *, indent: str, further: str) -> list[str]:
-    """Lines of at most this width, paths and commands left whole."""
+def _closing(report: Report, width: int) -> Iterator[str]:
+    """What it was rendered with, the counts of the table's cells, and where the run is."""
+    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+    yield from _wrapped(f"On {report.machine.name} with {versions}", width)
+    counts = Counter(status for table in report.tables.values() for row in table for status in row.statuses.values())
+    yield ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status]) or "no verdict"
+    if report.run is not None:
+        yield f"The run is in {plain(report.run.folder)}"
+
+
+def _wrapped(text: str, width: int, *, indent: str = "", further: str | None = None) -> list[str]:
+    """Plain lines of at most this width, paths and commands left whole."""
     return textwrap.wrap(
-        text, width, initial_indent=indent, subsequent_indent=further, break_long_words=False, break_on_hyphens=False
+        plain(text),
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent + "  " if further is None else further,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
-
-
-def _first_of_case(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """A known failure of every check is told once."""
-    told: dict[tuple[str, str], Verdict] = {}
-    for verdict in verdicts:
-        told.setdefault((verdict.case_id, verdict.sentence.partition("\n")[0]), verdict)
-    return list(told.values())
-
-
-def _where(found: list[Verdict]) -> str:
-    """`nf4 in 11 checks`, `12 cases in 2 checks`: whom a reason is about."""
-    cases, checks = {verdict.case_id for verdict in found}, {verdict.check for verdict in found}
-    who = plain(found[0].case_id) if len(cases) == 1 else f"{len(cases)} cases"
-    what = f"'{found[0].check}'" if len(checks) == 1 else f"{len(checks)} checks"
-    return f"{who}, {what}"
-
-
-def _total(verdicts: tuple[Verdict, ...]) -> str:
-    """`44 passed, 2 failed, 9 unsupported`, and a plain word when nothing at all was measured."""
-    told = ", ".join(f"{number} {status}" for status, number in counts(verdicts).items()) or "no verdict"
-    return told if measured_anything(verdicts) else f"{told}: nothing was measured"

@@ -23,7 +23,9 @@ def test_report_wants_a_judged_run(rendered: Path, tmp_path: Path, capsys: pytes
     assert capsys.readouterr().err == f"{copy} has not been judged; run fluxgate judge {copy}.\n"
 
 
-@pytest.mark.parametrize(("form", "opening"), [("terminal", "tiny "), ("markdown", "# Fluxgate on "), ("json", "{")])
+@pytest.mark.parametrize(
+    ("form", "opening"), [("terminal", "2 of 46 strategies and "), ("markdown", "# Fluxgate on "), ("json", "{")]
+)
 def test_report_has_three_forms(
     form: str, opening: str, rendered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_exists: None
 ) -> None:
@@ -34,6 +36,7 @@ def test_report_has_three_forms(
     told = capsys.readouterr().out
     assert told.startswith(opening)
     assert ("reproduces full" in told) is (form != "terminal")
+    assert "2 of 46 strategies and 5 of 9 checks gated: no failures." in told
     assert main(["report", str(rendered), "--format", form, "--output", str(tmp_path / "told")]) == 0
     assert (tmp_path / "told").read_text() == told
 
@@ -58,14 +61,15 @@ def test_reports_tell_cards_and_the_limit(
     run = str(next(iter(sorted(on_a_gpu.iterdir()))))
     main(["judge", run, f"--baselines={on_a_gpu}/none"])
     told = capsys.readouterr().out
-    assert re.search(r"^tiny .* whole +card +time", told, re.MULTILINE)
+    assert re.search(r"^tiny .* peak +card +time", told, re.MULTILINE)
     assert re.search(r"^model-offload .* 1\.00 +8 ", told, re.MULTILINE)
     assert "Every case was held to 8.00 GB of each GPU." in " ".join(told.split())
     assert main(["report", run, "--format=markdown"]) == 0
     told = capsys.readouterr().out
-    assert told.startswith("# Fluxgate on A tiny GPU, each case held to 8.00 GB of it\n")
-    assert "| likeness | card |\n" in told
+    assert told.startswith("# Fluxgate on A tiny GPU\n")
+    assert "Every case was held to 8.00 GB of each GPU." in told
+    assert "| peak | card | seconds |" in told
     assert main(["report", run, "--format=json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["vram_limit"] == 8 * 10**9
+    assert found["run"]["vram_limit"] == 8 * 10**9
     assert {row["strategy"]: row["card"] for row in found["cases"]}["model-offload"] == 8

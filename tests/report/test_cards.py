@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fluxgate.rendering import Crash, Rendering
-from fluxgate.report.cards import STANDARD, Trial, cards, covers, ran_on, ran_out_on, seen, size_of, standard, trials
+from fluxgate.report.cards import STANDARD, Trial, cards_of, covers, ran_on, ran_out_on, seen, size_of, standard, trials
 from fluxgate.runs import run as runs
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
@@ -141,7 +141,7 @@ def test_runs_beside_count_where_machine_and_stack_are_the_same(tmp_path: Path, 
     facts = replace(other.facts, stack={"diffusers": "0.1"})
     runs.write_plain(other.folder / runs.FACTS, facts)
     assert [one.run for one in trials(mine)] == [mine.id, last.id, first.id]
-    assert cards(mine) == {"tiny-full": 24}
+    assert cards_of(mine) == {"tiny-full": 24}
 
 
 def test_damage_beside_is_no_damage_here(tmp_path: Path, full: Rendering) -> None:
@@ -150,12 +150,12 @@ def test_damage_beside_is_no_damage_here(tmp_path: Path, full: Rendering) -> Non
     mine = run(root, full)
     for name in (runs.FACTS, "cases/tiny-full/rendering.json"):
         (run(root, full, limit=8 * GB).folder / name).write_text("{")
-    assert cards(mine) == {"tiny-full": 80}
+    assert cards_of(mine) == {"tiny-full": 80}
 
 
 def test_a_cpu_says_nothing_of_cards(tmp_path: Path, full: Rendering) -> None:
     """Whatever ran there."""
-    assert cards(run(tmp_path / "runs", full, device="cpu")) == {}
+    assert cards_of(run(tmp_path / "runs", full, device="cpu")) == {}
 
 
 def test_the_folder_may_be_named_from_within(tmp_path: Path, full: Rendering, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,4 +163,4 @@ def test_the_folder_may_be_named_from_within(tmp_path: Path, full: Rendering, mo
     root = tmp_path / "runs"
     run(root, full, limit=8 * GB)
     monkeypatch.chdir(run(root, full).folder)
-    assert cards(runs.open_run(Path())) == {"tiny-full": 8}
+    assert cards_of(runs.open_run(Path())) == {"tiny-full": 8}

@@ -5,114 +5,123 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.cases import Case
-from fluxgate.judge.verdict import CHECKS, FAILED, PASSED, UNSUPPORTED
+from fluxgate.judge.verdict import CHECKS, FAILED, NO_DATA, PASSED, PROMISE, UNSUPPORTED
 from fluxgate.rendering import PHASES, Memory, PhaseMemory
 from fluxgate.report.markdown import markdown
-from tests.report.made import of_case, renderings, settings, verdicts
-from tests.runs.building import FULL, SUBJECT, rendering, strategy
+from fluxgate.report.report import CutShort
+from tests.report.made import RUN, cases, changed, of_case, renderings, report, settings, verdicts
+from tests.runs.building import rendering
+
+
+def section(text: str, heading: str) -> str:
+    """What stands below a heading."""
+    return text.split(f"## {heading}\n\n", 1)[1].split("\n## ")[0]
 
 
 def test_the_report_has_tables_and_every_sentence(tmp_path: Path) -> None:
-    """Versions, counts, figures and verdicts of the subject, what to look at, known failures and reasons."""
-    told = markdown(
-        verdicts(), renderings(tmp_path), title="Fluxgate", run="runs/x", versions={"torch": "2.6", "diffusers": "1.0"}
-    )
-    assert told.startswith("# Fluxgate\n\nWith torch 2.6, diffusers 1.0.\n\n21 passed, 1 failed, 11 crashed,")
-    assert "\n## tiny\n\n| strategy | promise | peak, load |" in told
-    assert "\n\n| strategy | renders the same twice |" in told
-    assert "| full | passed | passed |" in told
-    assert "1.00 GB | 3.00 s | 0.912 |\n" in told
-    assert "\nPeaks are of the bytes allocated on the GPU; seconds are" in told
-    assert "- **tiny-vae-tiling**, keeps its promise to its reference (failed): Shot 'fox' is 0.912 like full;" in told
-    assert "\n## Known failures\n" in told
-    assert "It needs accelerate 1.9." in told
-    assert told.endswith("The run is in runs/x.\n")
+    """How much was gated first, then figures and answers of the subject, and a section for each kind of trouble."""
+    told = markdown(report(verdicts(), renderings(tmp_path)))
+    assert told.startswith("# Fluxgate on A tiny GPU\n\n4 of 6 strategies and 10 of 11 checks gated: 1 check failed,")
+    assert "\nNot gated:\n\n- fp8-layerwise-model-offload cannot run here:" in told
+    assert "\nWith driver 500.1, CUDA 12.0, Python 3.12.0, torch 1.0, diffusers 0.42.1.\n" in told
+    assert "1.00 GB | 3.00 s | 0.912 |\n" in section(told, "tiny")
+    assert "| full | passed | passed | no data |" in section(told, "tiny")
+    assert f"- **tiny-vae-tiling**, {PROMISE} (failed): Shot 'fox' is 0.912 like" in section(told, "To look at")
+    assert "- **tiny-nf4-sequential-offload**" in section(told, "Known failures")
+    assert section(told, "Cannot run here").startswith("- fp8-layerwise-model-offload: accelerate 1.9 is needed")
+
+
+def test_the_last_lines_say_where_the_run_is_and_where_it_came_from() -> None:
+    """With what it was held to; without a run there is nothing of it."""
+    told = markdown(report(verdicts(), run=replace(RUN, vram_limit=12 * 10**9))).splitlines()[-1]
+    assert told.startswith("The run is in runs/20260301-tiny. pytest -m gpu started it at 2026-03-01T12:30:00")
+    assert told.endswith("and took 63.0 s. Every case was held to 12.00 GB of each GPU.")
+    assert "The run is in" not in markdown(report(verdicts(), run=None))
+
+
+def test_a_run_that_was_cut_short_says_so_first() -> None:
+    """Right below the title."""
+    short = replace(RUN, cut_short=CutShort(4, 6))
+    assert "\n\nThis run was cut short: 4 of 6 cases were rendered. 4 of 6" in markdown(report(verdicts(), run=short))
 
 
 def test_every_row_has_every_cell(tmp_path: Path) -> None:
-    """A table row never loses or gains a cell, whatever a name holds."""
-    some = [*verdicts(), *of_case("a|b", PASSED)]  # two of them were measured
-    told = markdown(some, renderings(tmp_path), title="x", run="y", cases=published(full=39.27))
+    """A table row never loses or gains a cell, whatever a name holds and whichever checks apply."""
+    some = [*verdicts(), *of_case("a|b", PASSED)[:3]]  # two of them were measured
+    told = markdown(report(some, renderings(tmp_path), cases=cases(full=39.27)))
     rows = [row.replace("\\|", "").count("|") for row in told.splitlines() if row[:1] == "|"]
-    assert (rows[:4], rows[4:]) == ([12] * 4, [len(CHECKS) + 2] * 9)
-
-
-def published(**figures: float) -> dict[str, Case]:
-    """Two cases of the tiny subject, of which somebody has reported GB."""
-    subject = replace(SUBJECT, published=figures)
-    promising = strategy("vae-tiling", approximates="full")
-    return {case.id: case for case in (Case(subject, one, "cuda") for one in (FULL, promising))}
+    assert (rows[:4], rows[4:]) == ([12] * 4, [len(CHECKS) + 2] * 7)
 
 
 def test_a_row_for_the_docs(tmp_path: Path) -> None:
-    """Promise, the peak of each phase, seconds and likeness, and what the driver saw beside what was published."""
+    """Promise, the peak of each phase, seconds, and what the driver saw beside what was published."""
     one = rendering("full", tmp_path)
     peaks = [(33_700, 1), (34_000, 2), (36_600, 3), (35_000, 4)]
     phases = ((name, 10**6 * used, 10**9 * (36 + more)) for name, (used, more) in zip(PHASES, peaks, strict=True))
     memory = Memory(tuple(PhaseMemory(name, used, None, seen, 1) for name, used, seen in phases), 0, 1, 1, "device")
     told = markdown(
-        of_case("full", PASSED),
-        {"tiny-full": replace(one, memory=memory)},
-        title="x",
-        run="y",
-        cases=published(full=39.27),
+        report(of_case("full", PASSED), {"tiny-full": replace(one, memory=memory)}, cases=cases(full=39.27))
     )
     assert (
-        "| full | the reference | 33.70 GB | 34.00 GB | 36.60 GB | 35.00 GB | 36.60 GB | 3.00 s |  "
+        "| full | the reference | 33.70 GB | 34.00 GB | 36.60 GB | 35.00 GB | 36.60 GB | 3.00 s "
         "| 40.00 GB | 39.27 GB |\n"
     ) in told
 
 
-@pytest.mark.parametrize(
-    "given, heads",
-    [({}, False), ({"vae-tiling": 2.0}, True), ({"somewhere-else": 2.0}, False)],
-)
+@pytest.mark.parametrize(("given", "heads"), [({}, False), ({"vae_tiling": 2.0}, True), ({"somewhere": 2.0}, False)])
 def test_published_figures_have_a_column_where_there_are_any(
     given: dict[str, float], heads: bool, tmp_path: Path
 ) -> None:
     """A subject that nobody has reported figures of has no empty column for them."""
-    told = markdown(verdicts(), renderings(tmp_path), title="x", run="y", cases=published(**given))
-    assert ("| peak, driver | published |" in told) is heads
+    told = markdown(report(verdicts(), renderings(tmp_path), cases=cases(**given)))
+    assert ("| driver peak | published |" in told) is heads
     assert "| vae-tiling | approximates full | 1.00 GB |" in told
 
 
 def test_what_published_settings_change_has_a_table() -> None:
     """A row for each setting, and which of them moved the pictures more; without findings there is nothing of it."""
-    told = markdown(of_case("full", PASSED), {}, title="x", run="y", settings=[settings()])
-    _, section = told.split("## What the published settings change: tiny against full\n\n")
-    heads, _, half, short, _, sentence, *_ = section.splitlines()
+    told = markdown(report(of_case("full", PASSED), settings=(settings(),)))
+    heads, _, half, short, _, sentence, *_ = section(
+        told, "What the published settings change: tiny against full"
+    ).splitlines()
     assert heads.startswith("| setting | strategy | least SSIM | mean SSIM |")
     stage = "prompt embeddings \\(half for whole, 1×2\\)"
     assert half == f"| half | staged-half | 0.116 | 0.250 | 201/255 | 98.71% | {stage} |"
     assert short == "| short | staged-short | 1 | 1 | 0/255 | 0% |  |"
     assert sentence == "half moved the pictures more than short: mean SSIM 0.25 against 1."
-    assert "published" not in markdown(of_case("full", PASSED), {}, title="x", run="y")
+    assert "published" not in markdown(report(of_case("full", PASSED)))
 
 
 def test_cards_have_a_column_where_there_are_any(tmp_path: Path) -> None:
-    """Before what was published; what never ended well has an empty cell, and a CPU's table no column."""
-    some = {"tiny-full": 24}
-    told = markdown(verdicts(), renderings(tmp_path), title="x", run="y", cases=published(full=1.0), cards=some)
-    assert "| likeness | card | peak, driver | published |\n" in told
-    assert "| 3.00 s |  | 24 GB |  | 1.00 GB |\n" in told
-    assert "| 3.00 s | 0.912 |  |  |  |\n" in told
-    assert "; card is the smallest standard one that it was seen to run on.\n" in told
-    assert "card" not in markdown(verdicts(), renderings(tmp_path), title="x", run="y")
+    """Explained below the table; a CPU's table has no such column."""
+    told = markdown(report(verdicts(), renderings(tmp_path), cards={"tiny-full": 24}))
+    assert "| peak | card | seconds | likeness |\n" in told
+    assert "| 1.00 GB | 24 GB | 3.00 s |  |\n" in told
+    assert "\n- card: the smallest standard card" in told
+    assert "card" not in markdown(report(verdicts(), renderings(tmp_path)))
+
+
+def test_single_cells_without_an_answer_are_told_by_reason() -> None:
+    """With what would provide it."""
+    some = changed(of_case("a", PASSED), PROMISE, status=NO_DATA, sentence="No floor; run fluxgate calibrate.")
+    told = markdown(report([*some, *of_case("full", PASSED)]))
+    expected = f"- No data: '{PROMISE}' of a. No floor; run fluxgate calibrate."
+    assert section(told, "Without an answer").startswith(expected)
 
 
 def test_hostile_text_is_shown_not_run() -> None:
-    """HTML and links in a log are text."""
-    told = markdown(of_case("full", FAILED, "<script>x</script> [a](javascript:b)"), {}, title="<b>", run="`")
+    """HTML and links in a log, in a name or in a path are text."""
+    hostile = of_case("full", FAILED, "<script>x</script> [a](javascript:b)")
+    told = markdown(report(hostile, run=replace(RUN, folder="<b>", command="`")))
     assert "<script>" not in told
+    assert "<b>" not in told
     assert "\\[a\\]\\(javascript:b\\)" in told
-    assert "# &lt;b&gt;" in told
+    assert "\\` started it" in told
 
 
 def test_what_is_empty_is_left_out() -> None:
-    """A green run has nothing to look at; a run that measured nothing says so."""
-    told = markdown(of_case("full", PASSED), {}, title="x", run="y")
-    assert "To look at" not in told
-    assert "Unsupported" not in told
-    assert "| peak, load |" not in told
-    assert "11 unsupported: nothing was measured." in markdown(of_case("full", UNSUPPORTED), {}, title="x", run="y")
+    """A green run has nothing to look at, and one that measured nothing has no table."""
+    told = markdown(report(of_case("full", PASSED)))
+    for heading in ("To look at", "Known failures", "Without an answer", "Cannot run here", "Not gated", "load peak"):
+        assert heading not in told
+    assert "|" not in markdown(report(of_case("full", UNSUPPORTED), run=None))

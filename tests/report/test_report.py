@@ -1,9 +1,12 @@
-"""Tests of the rows and counts that every report is made of."""
+"""Tests of the report: what it counts, what it selects, and its headline."""
+
+from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-from fluxgate.cases import Case
+import pytest
+
 from fluxgate.judge.verdict import (
     CHECKS,
     CRASHED,
@@ -14,76 +17,125 @@ from fluxgate.judge.verdict import (
     PASSED,
     STATUSES,
     UNSUPPORTED,
+    Verdict,
 )
-from fluxgate.report.report import counts, measured_anything, reasons, red, rows
-from tests.report.made import of_case, renderings, verdicts
-from tests.runs.building import FULL, SUBJECT, rendering, strategy
+from fluxgate.rendering import Crash
+from fluxgate.report.report import CutShort, measured_anything, report_on
+from fluxgate.runs.run import Run
+from tests.report.made import LONGEST, RUN, of_case, renderings, report, verdicts
+from tests.runs.building import CASES, put, rendering, run_of
 
 
-def test_every_case_has_one_row_with_every_check(tmp_path: Path) -> None:
-    """In the order in which the cases come, with the figures of those that were rendered."""
-    found = rows(verdicts(), renderings(tmp_path))
-    assert [row.strategy for row in found][:3] == ["full", "vae-tiling", "nf4"]
-    assert all(tuple(row.statuses) == CHECKS for row in found)
-    assert (found[0].peaks["whole"], found[0].seconds, found[0].likeness) == (10**9, 3.0, None)
-    assert (found[1].likeness, found[2].peaks["whole"], found[2].seconds) == (0.912, None, None)
-
-
-def test_a_row_tells_what_was_promised(tmp_path: Path) -> None:
-    """Where the case is known; a strategy without a reference is one itself."""
-    cases = {
-        case.id: case
-        for case in (
-            Case(replace(SUBJECT, published={"full": 39.27}), one, "cuda")
-            for one in (FULL, strategy("vae-tiling", approximates="full"), strategy("nf4", reproduces="nf4-linear"))
-        )
+def test_counts_cover_every_verdict() -> None:
+    """In the order of the statuses, of which all occur."""
+    counts = report(verdicts()).counts
+    assert tuple(counts) == STATUSES
+    assert counts == {
+        PASSED: 19,
+        FAILED: 1,
+        CRASHED: 11,
+        KNOWN_FAILURE: 11,
+        UNSUPPORTED: 11,
+        NO_DATA: 2,
+        NOT_SELECTED: 11,
     }
-    found = rows(verdicts(), renderings(tmp_path), cases=cases)
-    promises = ["the reference", "approximates full", "reproduces nf4-linear", None, None, None]
-    assert [row.promise for row in found] == promises
-    assert [row.published for row in found] == [39.27e9, *[None] * 5]
 
 
-def test_a_check_that_nobody_asked_was_not_selected() -> None:
-    """A row is whole even if only some verdicts are there."""
-    (row,) = rows(verdicts()[:1], {})
-    assert list(row.statuses.values()).count(NOT_SELECTED) == len(CHECKS) - 1
+def test_a_crash_is_one_failure() -> None:
+    """Eleven crashed checks are one thing to look at, told by the first of them."""
+    wrong = [(verdict.strategy, verdict.check, verdict.status) for verdict in report(verdicts()).failures]
+    assert wrong == [("vae-tiling", CHECKS[1], FAILED), ("nf4", CHECKS[0], CRASHED)]
 
 
-def test_host_memory_stands_in_where_there_is_no_gpu(tmp_path: Path) -> None:
-    """The figure is named; it is never a 0 for what was not measured."""
-    one = rendering("full", tmp_path)
-    assert one.memory is not None
-    phases = tuple(replace(phase, allocated=None) for phase in one.memory.phases)
-    (row,) = rows(of_case("full", PASSED), {"tiny-full": replace(one, memory=replace(one.memory, phases=phases))})
-    assert (row.figure, row.peaks["denoise"]) == ("host", 2 * 10**9)
-    (row,) = rows(of_case("full", PASSED), {"tiny-full": replace(one, memory=None)})
-    assert set(row.peaks.values()) == {None}
+def test_a_known_failure_of_every_check_is_one() -> None:
+    """Two that are known for different reasons are two."""
+    assert [verdict.strategy for verdict in report(verdicts()).known_failures] == ["nf4-sequential-offload"]
+    two = [Verdict("tiny", "a", check, KNOWN_FAILURE, f"Known: {check}.") for check in CHECKS[:2]]
+    assert len(report(two).known_failures) == 2
 
 
-def test_counts_cover_every_status() -> None:
-    """The numbers add up to the verdicts."""
-    found = counts(verdicts())
-    assert tuple(found) == tuple(status for status in STATUSES if status != NO_DATA)
-    assert sum(found.values()) == len(verdicts())
-    assert found == {PASSED: 21, FAILED: 1, CRASHED: 11, KNOWN_FAILURE: 11, UNSUPPORTED: 11, NOT_SELECTED: 11}
+def test_tables_hold_what_was_rendered(tmp_path: Path) -> None:
+    """Neither what cannot run here nor what nobody asked for; all of it is among the cases."""
+    found = report(verdicts(), renderings(tmp_path))
+    assert [row.strategy for row in found.tables["tiny"]] == ["full", "vae-tiling", "nf4", "nf4-sequential-offload"]
+    assert {LONGEST, "int8"} < {row.strategy for row in found.cases}
+    two = report([*of_case("full", PASSED), *of_case("full", PASSED, subject="grown")])
+    assert list(two.tables) == ["tiny", "grown"]
 
 
-def test_a_crash_is_told_once() -> None:
-    """Eleven crashed checks are one thing to look at."""
-    assert [(verdict.strategy, verdict.status) for verdict in red(verdicts())] == [
-        ("vae-tiling", FAILED),
-        ("nf4", CRASHED),
-    ]
+def test_versions_go_from_the_hardware_up() -> None:
+    """The driver first, then the libraries that are gated."""
+    assert list(report([]).versions) == ["driver", "CUDA", "Python", "torch", "diffusers"]
 
 
-def test_reasons_are_shared_by_their_first_sentence() -> None:
-    """Figures that follow do not tell reasons apart."""
-    some = [*of_case("a", UNSUPPORTED, "No floor. It is 0.9."), *of_case("b", UNSUPPORTED, "No floor. It is 0.8.")]
-    assert {reason: len(found) for reason, found in reasons(some, UNSUPPORTED).items()} == {"No floor.": 22}
+@pytest.mark.parametrize(
+    ("given", "outcome"),
+    [
+        (of_case("full", PASSED), "no failures."),
+        (of_case("full", FAILED), "11 checks failed."),
+        (of_case("full", CRASHED), "1 case crashed."),
+        (verdicts(), "1 check failed, 1 case crashed, 1 case with known failures."),
+        (of_case("full", KNOWN_FAILURE), "no failures, 1 case with known failures."),
+        (of_case("full", UNSUPPORTED), "nothing was measured."),
+        ([], "nothing was measured."),
+    ],
+)
+def test_the_headline_counts_and_says_how_it_ended(given: list[Verdict], outcome: str) -> None:
+    """How much was gated comes first; a run that measured nothing does not look green."""
+    told = report(given).headline
+    assert told == f"{report(given).gated.sentence}: {outcome}"
 
 
 def test_nothing_measured_is_seen() -> None:
-    """Unsupported, crashed and unselected cells alone measure nothing."""
-    for status, measured in zip(STATUSES, (True, True, False, True, False, False, False), strict=True):
-        assert measured_anything(of_case("full", status)) is measured
+    """Cells that crashed, cannot run, have no data or were not selected measure nothing."""
+    measured = {status for status in STATUSES if measured_anything(of_case("full", status))}
+    assert measured == {PASSED, FAILED, KNOWN_FAILURE}
+    assert not report(of_case("full", UNSUPPORTED)).measured
+
+
+@pytest.mark.parametrize(
+    ("short", "sentence"),
+    [
+        (CutShort(27, 46), "This run was cut short: 27 of 46 cases were rendered."),
+        (CutShort(1, None), "This run was cut short: 1 case was rendered, of an unknown number."),
+    ],
+)
+def test_a_run_that_was_cut_short_says_so_first(short: CutShort, sentence: str) -> None:
+    """Older runs do not know how many cases were asked for."""
+    found = report(verdicts(), run=replace(RUN, finished=None, cut_short=short))
+    assert found.headline.startswith(f"{sentence} 4 of 6 strategies")
+    assert found.cut_short == short
+
+
+def test_the_seconds_of_a_run_are_between_its_two_times() -> None:
+    """A run that did not finish has none, and neither has one whose file holds no times."""
+    assert RUN.seconds == 63.0
+    for changes in ({"finished": None}, {"started": "noon"}, {"started": "2026-03-01T12:30:00"}):
+        assert replace(RUN, **changes).seconds is None
+
+
+# On a run in its folder
+
+
+def reported(run: Run, *given: Verdict) -> CutShort | None:
+    return report_on(run, given, CASES.values()).cut_short
+
+
+def test_a_report_reads_what_the_run_has(tmp_path: Path) -> None:
+    """Its facts, its renderings and their cards; the folder is shown as its reader would type it."""
+    run = run_of(tmp_path, "full", "offload")
+    found = report_on(run, of_case("full", PASSED), CASES.values(), folder=Path("runs/x"))
+    assert found.run is not None
+    assert (found.run.id, found.run.folder, found.run.command, found.cut_short) == (run.id, "runs/x", "by hand", None)
+    (row,) = found.cases
+    assert (row.promise, row.peaks["whole"], row.card) == ("the reference", 10**9, 8)
+
+
+def test_a_run_without_an_end_was_cut_short(tmp_path: Path) -> None:
+    """A case in whose middle it was cut is not counted as rendered."""
+    run = run_of(tmp_path, "full", "offload", finished=False)
+    assert reported(run) == CutShort(2, None)
+    cut = Crash("interrupted", "the run was cut short", "denoise", ())
+    put(run, replace(rendering("offload", run.case_folder("tiny-offload")), crash=cut))
+    assert reported(run) == CutShort(1, None)
+    assert reported(run_of(tmp_path, "full")) is None

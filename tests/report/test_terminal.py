@@ -1,141 +1,188 @@
 """Tests of the terminal's report."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fluxgate.judge.verdict import CHECKS, FAILED, PASSED, UNSUPPORTED, Verdict
-from fluxgate.report.terminal import ASCII, LETTERS, SYMBOLS, terminal
-from tests.report.made import LONGEST, of_case, renderings, settings, verdicts
+from fluxgate.judge.verdict import CHECKS, FAILED, NO_DATA, PASSED, PROMISE, SCENE, UNSUPPORTED
+from fluxgate.report.columns import WORDS
+from fluxgate.report.report import CutShort, Report
+from fluxgate.report.terminal import terminal
+from tests.report.made import LONGEST, RUN, changed, of_case, renderings, report, settings, verdicts
 
-RUN = Path("runs/20260301-tiny")
-
-
-def test_the_table_fits_eighty_columns(tmp_path: Path) -> None:
-    """The longest strategy, every check and the figures stand in one line, names uncut."""
-    told = terminal(verdicts(), renderings(tmp_path), run=RUN).splitlines()
-    assert max(len(line) for line in told) <= 80
-    assert told[0].split() == ["tiny", "TPBS", "CLGH", "EIQ", "load", "denoise", "decode", "whole", "time", "like"]
-    assert told[1].split() == ["full", "✓✓✓✓", "✓✓✓✓", "✓✓✓", *["1.00"] * 4, "3.00s"]
-    assert told[2].split() == ["vae-tiling", "✓✗✓✓", "✓✓✓✓", "✓✓✓", *["1.00"] * 4, "3.00s", "0.912"]
-    assert any(line.startswith(f"{LONGEST} ––––") for line in told)
+WIDE_CARDS = {"tiny-full": 24, "tiny-vae-tiling": 8}
 
 
-def test_cards_have_a_column_where_there_are_any(tmp_path: Path) -> None:
-    """In GB, in eighty columns too; it gives way after the phases, and a CPU's table has none."""
-    some = {"tiny-full": 24, "tiny-vae-tiling": 8}
-    told = terminal(verdicts(), renderings(tmp_path), run=RUN, cards=some).splitlines()
-    assert told[0].split()[-4:] == ["whole", "card", "time", "like"]
-    assert told[1].split()[-3:] == ["1.00", "24", "3.00s"]
-    assert told[2].split()[-4:] == ["1.00", "8", "3.00s", "0.912"]
-    assert max(len(line) for line in told) <= 80
-    assert "Card: GB of the smallest standard card that it was seen to run on." in " ".join(told)
-    narrow = terminal(verdicts(), renderings(tmp_path), run=RUN, cards=some, width=64).splitlines()
-    assert narrow[0].split()[4:] == ["whole", "card", "time", "like"]
-    assert "card" not in terminal(verdicts(), renderings(tmp_path), run=RUN).lower()
+@pytest.fixture
+def of_all_kinds(tmp_path: Path) -> Report:
+    return report(verdicts(), renderings(tmp_path), cards=WIDE_CARDS)
 
 
-def test_a_limit_of_memory_is_told(tmp_path: Path) -> None:
-    """A table of what fits must say into what."""
-    told = " ".join(terminal(verdicts(), renderings(tmp_path), run=RUN, limit=12 * 10**9).split())
-    assert "Every case was held to 12.00 GB of each GPU." in told
+def line_of(text: str, name: str) -> str:
+    """The table's line that begins with a name."""
+    return next(line for line in text.splitlines() if line.startswith(f"{name} "))
 
 
-def test_the_last_line_names_the_run(tmp_path: Path) -> None:
-    """Where everything lies is the last thing said, the counts just before it."""
-    *_, before, counts, last = terminal(verdicts(), renderings(tmp_path), run=RUN, width=100).splitlines()
-    assert (before, last) == ("", "The run is in runs/20260301-tiny")
-    assert counts == "21 passed, 1 failed, 11 crashed, 11 known failure, 11 unsupported, 11 not selected"
-    assert not terminal(verdicts(), {}, run=None).endswith("tiny")
+def one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
-@pytest.mark.parametrize("width", [10, 60, 70, 80, 88, 120])
-def test_narrow_terminals_lose_figures_first(tmp_path: Path, width: int) -> None:
-    """Checks and names stay; a wide terminal shows every phase."""
-    told = terminal(verdicts(), renderings(tmp_path), run=RUN, width=width).splitlines()
-    assert max(len(line) for line in told) <= max(width, 60)
-    assert ("encode" in told[0]) == (width >= 88)
-    assert told[0].split()[:4] == ["tiny", "TPBS", "CLGH", "EIQ"]
+def test_how_much_was_gated_is_the_first_line(of_all_kinds: Report) -> None:
+    """Then what was not, all cases that cannot run in one sentence."""
+    lines = terminal(of_all_kinds, width=120).splitlines()
+    assert lines[:2] == [of_all_kinds.headline, "Not gated:"]
+    assert [line.strip() for line in lines[2:5]] == list(of_all_kinds.gated.missing)
+
+
+def test_a_row_has_a_symbol_for_each_check_and_its_figures(of_all_kinds: Report) -> None:
+    """Only what was rendered has a row."""
+    told = terminal(of_all_kinds, width=100)
+    columns = ["load", "encode", "denoise", "decode", "peak", "card", "time", "SSIM"]
+    assert line_of(told, "tiny").split() == ["tiny", *"│" * len(CHECKS), *columns]
+    assert line_of(told, "full").split() == ["full", *"✓✓?✓✓✓✓✓✓✓✓", *["1.00"] * 5, "24", "3.00s"]
+    assert line_of(told, "vae-tiling").split() == ["vae-tiling", *"✓✗?✓✓✓✓✓✓✓✓", *["1.00"] * 5, "8", "3.00s", "0.912"]
+    assert line_of(told, "nf4").split() == ["nf4", *"!" * len(CHECKS)]
+    assert not any(line.startswith(LONGEST) for line in told.splitlines())
+
+
+def test_the_names_of_the_checks_stand_over_their_columns(of_all_kinds: Report) -> None:
+    """Each begins exactly where its column's symbols are."""
+    lines = terminal(of_all_kinds, width=100).splitlines()
+    row = next(line for line in lines if line.startswith("vae-tiling "))
+    columns = [next(line for line in lines if line.endswith(f" {check}")).rindex(check) for check in CHECKS]
+    assert [row[column] for column in columns] == list("✓✗?✓✓✓✓✓✓✓✓")
+
+
+def test_a_check_that_applies_to_one_row_leaves_the_others_empty() -> None:
+    """And one that applies to no row has no column."""
+    some = [verdict for verdict in of_case("full", PASSED) if verdict.check not in (PROMISE, SCENE)]
+    some += [verdict for verdict in of_case("nf4", PASSED) if verdict.check != SCENE]
+    told = terminal(report(some), width=100)
+    assert SCENE not in told
+    assert (line_of(told, "full"), line_of(told, "nf4")) == (
+        "full ✓   ✓ ✓ ✓ ✓ ✓ ✓ ✓ ✓",
+        "nf4  ✓ ✓ ✓ ✓ ✓ ✓ ✓ ✓ ✓ ✓",
+    )
+
+
+@pytest.mark.parametrize("width", [10, 60, 70, 80, 88, 100, 120])
+def test_narrow_terminals_lose_figures_first(of_all_kinds: Report, width: int) -> None:
+    """Checks, seconds and likeness stay; a hundred columns show all."""
+    told = terminal(of_all_kinds, width=width)
+    assert max(len(line) for line in told.splitlines()) <= max(width, 60)
+    columns = line_of(told, "tiny").replace("│", "").split()[1:]
+    assert columns[-2:] == ["time", "SSIM"]
+    assert ("encode" in columns) == (width >= 100)
+    assert line_of(told, "nf4").split()[1:] == ["!"] * len(CHECKS)
+
+
+def test_a_check_is_a_word_where_its_name_does_not_fit() -> None:
+    """At sixty columns beside a long name."""
+    told = terminal(report(of_case("group-offload-leaf-record-stream", PASSED)), width=60)
+    assert max(len(line) for line in told.splitlines()) <= 60
+    assert told.count(f"│ {WORDS[PROMISE]}\n") == 1
 
 
 def test_a_very_long_name_is_cut_in_its_middle() -> None:
     """The table keeps its width."""
-    told = terminal(of_case("a" * 50 + "b" * 50, PASSED), {}, run=None, width=60).splitlines()
-    assert len(told[1]) <= 60
-    assert told[1].startswith("aaaa")
-    assert "bbb ✓" in told[1]
+    told = terminal(report(of_case("a" * 50 + "b" * 50, PASSED), run=None), width=60)
+    (row,) = (line for line in told.splitlines() if line.startswith("aaaa"))
+    assert len(row) <= 60
+    assert "…" in row
+    assert "bbb ✓" in row
 
 
-def test_red_sentences_stand_below(tmp_path: Path) -> None:
-    """Failed and crashed cases are told with their sentence, a crash with its last lines, a known failure in one."""
-    told = terminal(verdicts(), renderings(tmp_path), run=RUN)
+def test_each_subject_has_its_rows() -> None:
+    """Under one heading of checks."""
+    told = terminal(report([*of_case("full", PASSED), *of_case("full", PASSED, subject="grown")]))
+    assert line_of(told, "tiny").split()[0] == "tiny"
+    assert line_of(told, "grown").split()[0] == "grown"
+    assert told.count("\nfull  ") == 2
+    assert told.count(CHECKS[0]) == 1
+
+
+def test_the_legend_stands_above_the_table(of_all_kinds: Report) -> None:
+    """With the symbols that are used and no others, and the memory that all were held to."""
+    limited = replace(of_all_kinds, run=replace(RUN, vram_limit=12 * 10**9))
+    legend, heading, _ = terminal(limited, width=100).partition(f" {CHECKS[0]}\n")
+    assert heading
+    assert "\n✓ passed, ✗ failed, ! crashed, k known failure, ? no data\n" in legend
+    assert "\nEvery case was held to 12.00 GB of each GPU.\n" in legend
+    assert "\ncard: " in legend
+
+
+def test_the_last_line_names_the_run(of_all_kinds: Report) -> None:
+    """The counts of the table's cells just before it."""
+    *_, counts, last = terminal(of_all_kinds, width=100).splitlines()
+    assert last == "The run is in runs/20260301-tiny"
+    assert counts == "19 passed, 1 failed, 11 crashed, 11 known failure, 2 no data"
+    assert terminal(report([], run=None)).splitlines()[-1] == "no verdict"
+
+
+def test_a_run_that_was_cut_short_says_so_first(of_all_kinds: Report) -> None:
+    """Before how much was gated."""
+    short = report(verdicts(), run=replace(RUN, cut_short=CutShort(4, 6)))
+    assert terminal(short).startswith("This run was cut short: 4 of 6 cases were rendered.")
+
+
+def test_failures_are_told_with_their_sentences(of_all_kinds: Report) -> None:
+    """A crash with its last lines, and a known failure in one, before the others."""
+    told = terminal(of_all_kinds, width=100)
     assert "FAILED tiny-vae-tiling · keeps its promise to its reference\n  Shot 'fox' is 0.912 like full;" in told
     assert told.count("CRASHED tiny-nf4") == 1
     assert "  The worker ended (signal).\n    last line" in told
     assert told.count("KNOWN FAILURE tiny-nf4-sequential-offload") == 1
     assert "log line" not in told
+    assert told.index("KNOWN FAILURE") < told.index("FAILED tiny-vae-tiling")
 
 
-def test_unsupported_cells_are_told_by_reason(tmp_path: Path) -> None:
-    """Nothing is silent, and nothing is said eleven times."""
-    told = terminal(verdicts(), renderings(tmp_path), run=RUN)
-    assert f"unsupported, tiny-{LONGEST}, 11 checks: It needs accelerate 1.9." in " ".join(told.split())
-    some = [Verdict("tiny", name, CHECKS[0], UNSUPPORTED, "No.") for name in ("a", "b")]
-    assert f"unsupported, 2 cases, '{CHECKS[0]}': No." in terminal(some, {}, run=None)
+def test_cells_without_an_answer_are_told_by_reason() -> None:
+    """Nothing is silent, and nothing is said twice."""
+    some = changed(of_case("a", PASSED), PROMISE, status=NO_DATA, sentence="No floor. It is 0.9.")
+    told = terminal(report([*some, *of_case("full", PASSED)]), width=100)
+    assert told.count("No floor.") == 1
+    assert f"\nNo data: '{PROMISE}' of a. No floor.\n" in told
 
 
-def test_what_published_settings_change_stands_before_the_counts(tmp_path: Path) -> None:
+def test_what_published_settings_change_stands_above_the_counts(tmp_path: Path) -> None:
     """A sentence for each setting, and which moved the pictures more; without findings there is nothing of it."""
-    told = terminal(verdicts(), renderings(tmp_path), run=RUN, settings=[settings()])
+    told = terminal(report(verdicts(), renderings(tmp_path), settings=(settings(),)))
     assert max(len(line) for line in told.splitlines()) <= 80
-    _, section = " ".join(told.split()).split("What the published settings change: ")
+    _, section = one_line(told).split("What the published settings change: ")
     assert section.startswith(
         "tiny against full half: SSIM 0.250 on average and 0.116 at the least, 98.71% of the pixels by at most "
         "201/255, first at prompt embeddings (half for whole, 1×2) "
         "short: SSIM 1 on average and 1 at the least, 0% of the pixels by at most 0/255 "
-        "half moved the pictures more than short: mean SSIM 0.25 against 1. 21 passed"
+        "half moved the pictures more than short: mean SSIM 0.25 against 1. "
     )
-    assert "published" not in terminal(verdicts(), renderings(tmp_path), run=RUN)
+    assert "published" not in terminal(report(verdicts()))
 
 
 def test_a_path_is_never_broken() -> None:
     """What one would click or copy stays in one piece, however long."""
     path = "runs/" + "-".join(["long"] * 30) + "/pictures/difference.png"
-    told = terminal(of_case("full", FAILED, f"It differs. See {path}."), {}, run=None, width=60)
-    assert path in told
+    assert path in terminal(report(of_case("full", FAILED, f"It differs. See {path}.")), width=60)
 
 
-def test_ascii_is_enough(tmp_path: Path) -> None:
+def test_ascii_is_enough(of_all_kinds: Report) -> None:
     """A terminal without Unicode gets the same report."""
-    told = terminal(verdicts(), renderings(tmp_path), run=RUN, unicode=False)
+    told = terminal(of_all_kinds, unicode=False, width=100)
     assert told.isascii()
-    assert told.splitlines()[2].split()[:2] == ["vae-tiling", "+X++"]
-    assert len(set(ASCII.values())) == len(set(SYMBOLS.values())) == len(SYMBOLS)
-    assert len(set(LETTERS.values())) == len(CHECKS)
-
-
-def test_the_legend_explains_what_is_used() -> None:
-    """Each letter, and each symbol in use."""
-    told = " ".join(terminal(of_case("full", PASSED), {}, run=None).split())
-    assert all(f"{letter} {check}" in told for check, letter in LETTERS.items())
-    assert "✓ passed" in told
-    assert "✗ failed" not in told
+    assert line_of(told, "vae-tiling").split()[1:12] == list("+X?++++++++")
+    assert line_of(told, "tiny").split()[1:12] == ["|"] * len(CHECKS)
 
 
 def test_nothing_measured_is_said() -> None:
-    """A report without a single answer does not look green."""
-    assert "11 unsupported: nothing was measured" in terminal(of_case("full", UNSUPPORTED), {}, run=None)
-    assert terminal([], {}, run=None).strip().endswith("no verdict: nothing was measured")
+    """A report without a single answer has no table and does not look green."""
+    told = terminal(report(of_case("full", UNSUPPORTED, "a GPU is needed"), run=None))
+    assert told.startswith("0 of 1 strategy and 0 of 11 checks gated: nothing was measured.\nNot gated:\n  full")
+    assert "│" not in told
 
 
 def test_text_from_logs_is_harmless() -> None:
     """An escape sequence in a sentence, a name or a path does not reach the terminal."""
-    told = terminal(of_case("\x1b[2J", FAILED, "\x1b[31mred\nmore\x07"), {}, run=Path("a\x1bb"))
+    hostile = [*of_case("\x1b[2J", FAILED, "\x1b[31mred\nmore\x07"), *of_case("\x1b[3J", UNSUPPORTED, "\x1b[4m")]
+    told = terminal(report(hostile, run=replace(RUN, folder="a\x1bb")))
     assert "\x1b" not in told
     assert "\x07" not in told
-
-
-def test_each_subject_has_its_table() -> None:
-    """Two subjects, two headings."""
-    told = terminal([*of_case("full", PASSED), *of_case("full", PASSED, subject="grown")], {}, run=None)
-    assert [line.split()[0] for line in told.splitlines() if "TPBS" in line] == ["tiny", "grown"]
