@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fluxgate.cases import Case
 from fluxgate.judge.verdict import (
     CHECKS,
     CRASHED,
@@ -21,9 +22,11 @@ from fluxgate.judge.verdict import (
 )
 from fluxgate.rendering import Crash
 from fluxgate.report.report import CutShort, measured_anything, report_on
+from fluxgate.runs.plan import FILE as PLAN
+from fluxgate.runs.plan import plan_of
 from fluxgate.runs.run import Run
 from tests.report.made import LONGEST, RUN, of_case, renderings, report, verdicts
-from tests.runs.building import CASES, put, rendering, run_of
+from tests.runs.building import CASES, SUBJECT, put, rendering, run_of, strategy
 
 
 def test_counts_cover_every_verdict() -> None:
@@ -139,3 +142,13 @@ def test_a_run_without_an_end_was_cut_short(tmp_path: Path) -> None:
     put(run, replace(rendering("offload", run.case_folder("tiny-offload")), crash=cut))
     assert reported(run) == CutShort(1, None)
     assert reported(run_of(tmp_path, "full")) is None
+
+
+def test_a_run_knows_how_many_cases_were_due(tmp_path: Path) -> None:
+    """Those that it asked about and that could run; what else was rendered is a reference."""
+    run = run_of(tmp_path, "full", "offload", finished=False)
+    unsupported = replace(CASES["tiny-nf4"], unsupported="a GPU is needed")
+    staged = Case(SUBJECT, strategy("staged", reproduces="full"), "cuda")
+    planned = plan_of((*CASES.values(), unsupported, staged), asked={"tiny-offload", "tiny-nf4", "tiny-staged"})
+    run.write_json(PLAN, replace(planned, cases=planned.cases[1:2] + planned.cases[3:]))
+    assert reported(run) == CutShort(2, 3, ("tiny-staged",))
