@@ -6,12 +6,12 @@ from argparse import ArgumentParser, Namespace
 
 import msgspec
 
-from fluxgate.amounts import amount
-from fluxgate.cli.shared import say
+from fluxgate.cli.shared import columns, say
+from fluxgate.machine import detect, stack
+from fluxgate.report.listing import in_words, listing
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.sources import why_not_ready
-from fluxgate.subjects.subject import Subject
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -19,25 +19,10 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def act(arguments: Namespace) -> int:
-    """Show the subjects and what they need, and the strategies."""
-    catalogue = subjects()
+    """Show the subjects and what they need, and the strategies, what they promise and whether they can run here."""
+    found = listing(subjects().values(), STRATEGIES, machine=detect(), stack=stack(), why_not_ready=why_not_ready)
     if arguments.json:
-        found = {
-            name: {**msgspec.to_builtins(subject), "lacks": why_not_ready(subject)}
-            for name, subject in catalogue.items()
-        }
-        say(msgspec.json.format(msgspec.json.encode(found)).decode())
-        return 0
-    for subject in catalogue.values():
-        say(f"{subject.name}: {subject.about}\n    needs {_needs(subject)}; {why_not_ready(subject) or 'ready'}")
-    for strategy in STRATEGIES:
-        say(f"{strategy.name}: {strategy.about}")
+        say(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    else:
+        say(in_words(found, width=columns()))
     return 0
-
-
-def _needs(subject: Subject) -> str:
-    needs = subject.needs
-    told = [f"{amount(needs.disk)} of disk"] if needs.disk else []
-    told += [f"{amount(needs.vram)} of GPU memory"] if needs.vram else []
-    told += ["a token of the hub"] if needs.token else []
-    return ", ".join(told) or "nothing"

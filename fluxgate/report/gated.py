@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from fluxgate.judge.sentences import listed
@@ -90,11 +90,13 @@ class Gated:
             yield f"{self._who(cases)} cannot run here: {', '.join(needs)}; fluxgate list says more."
 
     def _not_rendered(self) -> Iterator[str]:
-        cases = [case_id for group in self.not_rendered for case_id in group.cases]
-        if cases:
-            yield f"{self._who(cases)} {'was' if len(cases) == 1 else 'were'} not rendered."
+        for group in self.not_rendered:
+            if group.status == NOT_SELECTED:
+                yield f"{self._who(group.cases)} {'was' if len(group.cases) == 1 else 'were'} not selected."
+            else:
+                yield f"{listed(self.names(group.cases), most=len(group.cases))}: {group.reason}"
 
-    def _who(self, cases: list[str]) -> str:
+    def _who(self, cases: Sequence[str]) -> str:
         """The cases by name where they are few, else how many they are."""
         return listed(self.names(cases)) if len(cases) <= FEW else f"{len(cases)} {self._noun}"
 

@@ -101,7 +101,7 @@ def test_what_is_missing_says_what_would_provide_it() -> None:
     some = [verdict for verdict in verdicts() if verdict.strategy in ("full", LONGEST, "int8")]
     assert gated_of(some).missing == (
         f"{LONGEST} cannot run here: accelerate 1.9 is needed to do it; this is 1.2.",
-        "int8 was not rendered.",
+        "int8 was not selected.",
         f"'matches its baseline': {NO_BASELINE}",
     )
 
@@ -125,6 +125,16 @@ def test_cases_that_cannot_run_are_one_sentence(needs: list[str], sentence: str)
     """Counted by what is needed; a need of a single case names it."""
     some = [verdict for name, need in zip("abcd", needs, strict=True) for verdict in of_case(name, UNSUPPORTED, need)]
     assert gated_of(some).missing == (sentence,)
+
+
+def test_the_cases_that_a_run_did_not_come_to_are_named() -> None:
+    """All of them: they are what must be rendered next; what nobody asked for is counted."""
+    due = [verdict for name in "abcde" for verdict in of_case(name, NO_DATA, f"The run was cut short. Run {name}.")]
+    rest = [verdict for name in "fghi" for verdict in of_case(name, NOT_SELECTED)]
+    assert gated_of([*due, *rest]).missing == (
+        "a, b, c, d and e: The run was cut short.",
+        "4 strategies were not selected.",
+    )
 
 
 def test_a_brief_reason_leaves_out_why() -> None:
