@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from packaging.version import InvalidVersion, Version
+
 from fluxgate.files import is_name, read_plain, write_plain
 from fluxgate.machine import Machine, Stack
 from fluxgate.refusal import Refusal
@@ -170,7 +172,18 @@ def open_run(path: Path) -> Run:
     if not (folder / FACTS).is_file():
         raise Refusal(f"{path} is not a run: it has no {FACTS}.")
     refuse_newer(folder / FACTS, SCHEMA)
-    return Run(folder, read_plain(folder / FACTS, Facts))
+    facts = read_plain(folder / FACTS, Facts)
+    _refuse_unreadable_versions(folder / FACTS, facts.stack)
+    return Run(folder, facts)
+
+
+def _refuse_unreadable_versions(path: Path, stack: Stack) -> None:
+    """Refuse a stack whose versions cannot be compared: strategies and known failures ask how new each is."""
+    for package, version in stack.items():
+        try:
+            Version(version)
+        except InvalidVersion as error:
+            raise Refusal(f"{path} is damaged: {package} has {version[:60]!r}, which is not a version.") from error
 
 
 def latest(root: Path) -> Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,14 @@ def test_damaged_files_are_refused_by_name(run: Run, text: str) -> None:
         run.renderings()
     (run.folder / "run.json").write_text(text)
     with pytest.raises(Refusal, match=r"run\.json is damaged"):
+        open_run(run.folder)
+
+
+@pytest.mark.parametrize("version", ["\0", "", "newest"])
+def test_a_version_that_is_none_is_refused(run: Run, version: str) -> None:
+    """With the package that has it, before anything compares it."""
+    write_plain(run.folder / "run.json", replace(run.facts, stack={"torch": "1.0", "diffusers": version}))
+    with pytest.raises(Refusal, match=r"run\.json is damaged: diffusers has .*, which is not a version"):
         open_run(run.folder)
 
 
