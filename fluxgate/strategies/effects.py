@@ -203,12 +203,13 @@ class Spread:
 
 @dataclass(frozen=True)
 class OneStageAtATime:
-    """Never are more components alive than the pipeline has encoders: each stage frees its own before the next."""
+    """Never are more components alive than one stage has: each frees its own before the next one loads them."""
 
-    of: Names = ENCODERS
+    of: Names = ENCODERS  # which encode together
+    others: int = 2  # that denoise and decode together, or decode and look at what was decoded
 
     def missing(self, inventory: Inventory, *, device: str) -> str | None:
-        return Counted(ALIVE, at_least=1, at_most=len(self.of)).missing(inventory, device=device)
+        return Counted(ALIVE, at_least=1, at_most=max(len(self.of), self.others)).missing(inventory, device=device)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,11 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from fluxgate.pipeline_folder import read_index
+from fluxgate.pipeline_folder import MODEL_CONFIG, read_index
 from fluxgate.refusal import Refusal
 from fluxgate.strategies.promise import Site, dtype_setting
 
 LIBRARIES = ("diffusers", "transformers")
-WEIGHTLESS = ("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "Extractor")
 
 
 def quantized(site: Site, settings: dict[str, Any], *, names: tuple[str, ...] = (), dtype: Any = None) -> Any:
@@ -90,7 +89,7 @@ def loaders_spare_in_float32() -> bool:
 
 def weighty(folder: Path) -> tuple[str, ...]:
     """The components that have weights: all that is listed, less schedulers, tokenizers and image processors."""
-    return tuple(name for name, (_, kind) in read_index(folder).components.items() if not kind.endswith(WEIGHTLESS))
+    return tuple(name for name in read_index(folder).components if (folder / name / MODEL_CONFIG).is_file())
 
 
 def modules_of(pipe: Any) -> dict[str, Any]:

@@ -74,6 +74,20 @@ class Twice:
 
 
 @dataclass(frozen=True)
+class Pipelines:
+    """One of the classes of pipelines that the strategy can handle; `because` says what keeps it from others."""
+
+    names: tuple[str, ...]
+    because: str
+
+    def __call__(self, subject: Subject, machine: Machine, stack: Stack) -> str | None:
+        if subject.pipeline in self.names:
+            return None
+        needed = self.names[0] if len(self.names) == 1 else f"one of {', '.join(self.names)}"
+        return f"{needed} is needed: {self.because}; {subject.name} is a {subject.pipeline}"
+
+
+@dataclass(frozen=True)
 class OtherDtype:
     """A subject in another dtype than the strategy's own; `like` names the strategy that it would repeat otherwise."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import os
 import tempfile
 from collections.abc import Callable
@@ -14,15 +15,27 @@ from fluxgate.refusal import Refusal
 from fluxgate.strategies.effects import DENOISER, PROCESSES, SUBJECT_DTYPE, TOKENS, Counted, OneStageAtATime, Stored
 from fluxgate.strategies.loading import weighty
 from fluxgate.strategies.promise import Site, Strategy, strategy
-from fluxgate.strategies.requirements import Gpu, OtherDtype
+from fluxgate.strategies.requirements import Gpu, OtherDtype, Pipelines
+from fluxgate.subjects.subject import VAE
 
 FOR_THE_ENCODERS = ("prompt", "num_images_per_prompt", "max_sequence_length")
-FLOAT16 = Gpu("CPUs compute float16 ten times slower than bfloat16, and diffusers advises against it")
+SAFETY_CHECKER = "safety_checker"  # of Stable Diffusion: it looks at what was decoded
 HALF = Stored("float16", of=DENOISER)
 SHORT = Counted(TOKENS, at_least=256, at_most=256)
+FLOAT16 = Gpu("CPUs compute float16 ten times slower than bfloat16, and diffusers advises against it")
+FLUX = Pipelines(("FluxPipeline",), because="256 tokens are a setting of the published guide, which is for FLUX")
+STAGES_KNOWN = Pipelines(
+    ("FluxPipeline", "StableDiffusionPipeline", "StableDiffusionXLPipeline", "StableDiffusion3Pipeline"),
+    because="a stage of its own must decode latents as the pipeline's call does",
+)
 
 
-@strategy(reproduces="full", less_memory_than="full", effects=(OneStageAtATime(), Stored(SUBJECT_DTYPE, spared=True)))
+@strategy(
+    reproduces="full",
+    less_memory_than="full",
+    effects=(OneStageAtATime(), Stored(SUBJECT_DTYPE, spared=True)),
+    needs=(STAGES_KNOWN,),
+)
 def staged(site: Site) -> Any:
     """Each stage loads its components, works and frees them before the next one loads."""
     return Staged(site)
@@ -32,19 +45,19 @@ def staged(site: Site) -> Any:
     approximates="full",
     less_memory_than="full",
     effects=(OneStageAtATime(), HALF, SHORT),
-    needs=(FLOAT16, OtherDtype("float16", like="staged-256-tokens")),
+    needs=(FLUX, FLOAT16, OtherDtype("float16", like="staged-256-tokens")),
     changes_weights=True,
 )
 def staged_as_published(site: Site) -> Any:
     """Encoders first, then the rest, in float16 and with 256 tokens: the lines of the published guide."""
-    return Staged(site, dtype="float16", asked={"max_sequence_length": 256}, together=True)
+    return Staged(site, dtype="float16", overrides={"max_sequence_length": 256}, decodes_apart=False)
 
 
 @strategy(
     approximates="full",
     less_memory_than="full",
     effects=(OneStageAtATime(), HALF),
-    needs=(FLOAT16, OtherDtype("float16", like="staged")),
+    needs=(STAGES_KNOWN, FLOAT16, OtherDtype("float16", like="staged")),
     changes_weights=True,
 )
 def staged_float16(site: Site) -> Any:
@@ -53,11 +66,14 @@ def staged_float16(site: Site) -> Any:
 
 
 @strategy(
-    approximates="full", less_memory_than="full", effects=(OneStageAtATime(), SHORT, Stored(SUBJECT_DTYPE, spared=True))
+    approximates="full",
+    less_memory_than="full",
+    effects=(OneStageAtATime(), SHORT, Stored(SUBJECT_DTYPE, spared=True)),
+    needs=(FLUX,),
 )
 def staged_256_tokens(site: Site) -> Any:
     """As staged, with 256 tokens: the other of the two settings of the published guide."""
-    return Staged(site, asked={"max_sequence_length": 256})
+    return Staged(site, overrides={"max_sequence_length": 256})
 
 
 @dataclass(frozen=True)
@@ -74,6 +90,7 @@ PUBLISHED = Settings(staged_as_published, {"float16": staged_float16, "256 token
 @strategy(
     reproduces="full",
     effects=(OneStageAtATime(), Stored(SUBJECT_DTYPE, spared=True), Counted(PROCESSES, at_least=3)),
+    needs=(STAGES_KNOWN,),
     slow=True,
 )
 def staged_processes(site: Site) -> Any:
@@ -81,7 +98,7 @@ def staged_processes(site: Site) -> Any:
     if site.elsewhere is None:
         raise Refusal("staged-processes needs a worker that starts processes; render it through one")
     site.elsewhere.start()
-    return Staged(site, run=in_process)
+    return Staged(site, run=in_own_process)
 
 
 @dataclass(frozen=True)
@@ -95,8 +112,8 @@ Results = dict[str, Any]
 Stage = Callable[[Site, str | None, dict[str, Any]], Results]  # site, dtype in place of the subject's, arguments
 
 
-def here(stage: Stage, site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
-    """Run a stage in this process, and leave nothing of it behind."""
+def in_this_process(stage: Stage, site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
+    """Run a stage here, and leave nothing of it behind."""
     try:
         return stage(site, dtype, arguments)
     finally:
@@ -109,21 +126,25 @@ class Staged:
 
     site: Site
     dtype: str | None = None  # in place of the subject's
-    asked: dict[str, Any] = field(default_factory=dict)  # in place of what the shot asks: max_sequence_length
-    together: bool = False  # one pipeline denoises and decodes
-    run: Callable[[Stage, Site, str | None, dict[str, Any]], Results] = here
+    overrides: dict[str, Any] = field(default_factory=dict)  # arguments in place of the shot's
+    decodes_apart: bool = True  # else one pipeline denoises and decodes
+    run: Callable[[Stage, Site, str | None, dict[str, Any]], Results] = in_this_process
 
     def __call__(self, **arguments: Any) -> Pictures:
-        arguments = arguments | self.asked
+        arguments = arguments | self.overrides
+        guidance, size = chosen(arguments, "guidance_scale"), chosen(arguments, "height", "width")
         encoding = {name: arguments.pop(name) for name in FOR_THE_ENCODERS if name in arguments}
-        size = {name: arguments[name] for name in ("height", "width") if name in arguments}
-        arguments |= self.do(encode, encoding)
-        if self.together:
+        arguments |= self.do(encode, encoding | guidance)
+        if not self.decodes_apart:
             return Pictures(**self.do(finish, arguments))
         return Pictures(**self.do(decode, size | self.do(denoise, arguments)))
 
     def do(self, stage: Stage, arguments: dict[str, Any]) -> Results:
         return self.run(stage, self.site, self.dtype, arguments)
+
+
+def chosen(arguments: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: arguments[name] for name in names if name in arguments}
 
 
 def encode(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
@@ -132,34 +153,82 @@ def encode(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
 
     pipe = pipeline_of(site, site.subject.encoders, dtype)
     with torch.no_grad():
-        found = pipe.encode_prompt(prompt_2=None, **arguments)
-    by_name = dict(zip(site.subject.encodes, found, strict=True))
-    return {name: by_name[name] for name in site.subject.embeddings}
+        returned = pipe.encode_prompt(**encode_arguments(pipe, arguments))
+    embeddings = dict(zip(site.subject.encodes, returned, strict=True))
+    return {name: embeddings[name] for name in site.subject.embeddings if embeddings[name] is not None}
+
+
+def encode_arguments(pipe: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What this class's encode_prompt takes of the call's arguments, and what it cannot do without."""
+    guidance = arguments.get("guidance_scale", inspect.signature(pipe.__call__).parameters["guidance_scale"].default)
+    values = {
+        "num_images_per_prompt": 1,
+        "device": pipe._execution_device,
+        "do_classifier_free_guidance": guidance > 1,
+        **arguments,
+    }
+    takes = inspect.signature(pipe.encode_prompt).parameters
+    return {name: values.get(name) for name, one in takes.items() if name in values or one.default is one.empty}
 
 
 def denoise(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
-    """The latents after the last step, still packed."""
+    """The latents after the last step, as the pipeline lays them out."""
     pipe = pipeline_of(site, (site.subject.denoiser,), dtype)
     return {"latents": pipe(output_type="latent", **arguments).images}
 
 
 def finish(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
     """The pictures, denoised and decoded by one pipeline without encoders."""
-    return {"images": pipeline_of(site, (site.subject.denoiser, "vae"), dtype)(**arguments).images}
+    return {"images": pipeline_of(site, (site.subject.denoiser, VAE), dtype)(**arguments).images}
 
 
 def decode(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
     """The pictures, by the lines that diffusers documents for latents decoded apart."""
     import torch
 
-    pipe = pipeline_of(site, ("vae",), dtype)
+    pipe = pipeline_of(site, (VAE, SAFETY_CHECKER), dtype)
+    with torch.no_grad():
+        latents = widened(pipe, unpacked(pipe, arguments))
+        decoded = pipe.vae.decode(unscaled(latents, pipe.vae.config), return_dict=False)[0]
+        flagged = None
+        if hasattr(pipe, "run_safety_checker"):
+            decoded, flagged = pipe.run_safety_checker(decoded, pipe._execution_device, latents.dtype)
+    if getattr(pipe, "watermark", None) is not None:
+        decoded = pipe.watermark.apply_watermark(decoded)
+    kept = None if flagged is None else [not each for each in flagged]
+    return {"images": pipe.image_processor.postprocess(decoded, output_type="pil", do_denormalize=kept)}
+
+
+def unpacked(pipe: Any, arguments: dict[str, Any]) -> Any:
+    """Latents as the VAE takes them; FLUX lays patches of them out in a row."""
+    if not hasattr(pipe, "_unpack_latents"):
+        return arguments["latents"]
     side = pipe.default_sample_size * pipe.vae_scale_factor
     height, width = (arguments.get(name) or side for name in ("height", "width"))
-    with torch.no_grad():
-        latents = pipe._unpack_latents(arguments["latents"], height, width, pipe.vae_scale_factor)
-        latents = latents / pipe.vae.config.scaling_factor + pipe.vae.config.shift_factor
-        decoded = pipe.vae.decode(latents, return_dict=False)[0]
-    return {"images": pipe.image_processor.postprocess(decoded, output_type="pil")}
+    return pipe._unpack_latents(arguments["latents"], height, width, pipe.vae_scale_factor)
+
+
+def widened(pipe: Any, latents: Any) -> Any:
+    """Stable Diffusion XL's VAE overflows in float16, so its pipeline decodes in float32."""
+    import torch
+
+    if hasattr(pipe, "upcast_vae") and pipe.vae.dtype == torch.float16 and pipe.vae.config.force_upcast:
+        pipe.upcast_vae()
+        return latents.to(next(iter(pipe.vae.post_quant_conv.parameters())).dtype)
+    return latents
+
+
+def unscaled(latents: Any, config: Any) -> Any:
+    """Latents in the VAE's own scale."""
+    import torch
+
+    mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
+    if mean is not None and std is not None:
+        mean, std = (torch.tensor(values).view(1, -1, 1, 1).to(latents.device, latents.dtype) for values in (mean, std))
+        return latents * std / config.scaling_factor + mean
+    latents = latents / config.scaling_factor
+    shift = getattr(config, "shift_factor", None)
+    return latents if shift is None else latents + shift
 
 
 def pipeline_of(site: Site, names: tuple[str, ...], dtype: str | None) -> Any:
@@ -186,7 +255,7 @@ def free() -> None:
 STAGES: dict[str, Stage] = {stage.__name__: stage for stage in (encode, denoise, decode)}
 
 
-def in_process(stage: Stage, site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
+def in_own_process(stage: Stage, site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
     """Run a stage in a process of its own: tensors go there, and come back, in files."""
     from safetensors.torch import load_file
 

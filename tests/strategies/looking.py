@@ -68,9 +68,10 @@ def look(
     pipeline = (load or strategy.load)(replace(site, elsewhere=elsewhere))
     probe.watch(pipeline)
     probe.describe()
-    pictures, litter = take(pipeline, probe, 0), Litter(scratch)
+    (shot,) = subject.shots
+    pictures, litter = take(pipeline, probe, 0, shot), Litter(scratch)
     with litter.growing():
-        again = take(pipeline, probe, 1)
+        again = take(pipeline, probe, 1, shot)
     elsewhere.close()
     probe.look_after()
     probe.count_files(scratch)
@@ -80,11 +81,11 @@ def look(
     return Seen(pictures, again, inventory, missing, litter.left, pipeline)
 
 
-def take(pipeline: Any, probe: Any, number: int) -> tuple[bytes, ...]:
+def take(pipeline: Any, probe: Any, number: int, shot: Shot) -> tuple[bytes, ...]:
     import torch
 
-    probe.begin(SHOT.name, number)
-    images = pipeline(**SHOT.arguments(), generator=torch.Generator("cpu").manual_seed(SHOT.seed)).images
+    probe.begin(shot.name, number)
+    images = pipeline(**shot.arguments(), generator=torch.Generator("cpu").manual_seed(shot.seed)).images
     probe.end()
     return tuple(image.tobytes() for image in images)
 

@@ -86,7 +86,7 @@ def hoarding(patch: Patch) -> None:
 
 
 def in_one_process(patch: Patch) -> None:
-    patch.setattr(staging, "in_process", staging.here)
+    patch.setattr(staging, "in_own_process", staging.in_this_process)
     patch.setattr(Elsewhere, "start", lambda self: None)
 
 
@@ -127,7 +127,7 @@ TAKEN_AWAY = [
     ),
     ("staged", hoarding, "components alive at once: 8, at most 2 are due"),
     ("staged-processes", in_one_process, "processes: not counted"),
-    ("staged-256-tokens", other_settings(staging, "Staged", "asked"), "prompt tokens: 64, at least 256 are due"),
+    ("staged-256-tokens", other_settings(staging, "Staged", "overrides"), "prompt tokens: 64, at least 256 are due"),
     ("vae-slicing", no_call(VAE, "enable_slicing"), "slices decoded: 1, at least 2 are due"),
     ("vae-tiling", no_call(VAE, "enable_tiling"), "tiles decoded: 1, at least 2 are due"),
     ("nf4-linear", no_call(quantization, "exchange_linears"), NO_LAYERS.format("transformer", 62, "Linear4bit")),

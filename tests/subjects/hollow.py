@@ -36,6 +36,8 @@ def write_component(component: Path, class_name: str) -> None:
         (component / "scheduler_config.json").write_text("{}")
     elif "Tokenizer" in class_name:
         (component / "tokenizer_config.json").write_text("{}")
+    elif "Processor" in class_name:
+        (component / "preprocessor_config.json").write_text("{}")
     else:
         (component / "config.json").write_text("{}")
         (component / "diffusion_pytorch_model.safetensors").write_bytes(b"")
