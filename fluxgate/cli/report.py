@@ -9,11 +9,10 @@ from pathlib import Path
 
 from fluxgate.cli.shared import add_run_option, columns, say
 from fluxgate.files import write_whole
-from fluxgate.judge.verdict import Verdict
 from fluxgate.refusal import Refusal
 from fluxgate.report.json import as_json
 from fluxgate.report.markdown import markdown
-from fluxgate.report.report import Report, report_on
+from fluxgate.report.report import Report, report_on, verdicts_of
 from fluxgate.report.terminal import terminal
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import cases_of
@@ -45,9 +44,9 @@ def add_options(parser: ArgumentParser) -> None:
 def act(arguments: Namespace) -> int:
     """Show a run that has been judged: in the terminal, as Markdown or as JSON. Exits 0 whatever the verdicts are."""
     run = runs.open_run(arguments.run)
-    if not (run.folder / runs.VERDICTS).exists():
+    verdicts = verdicts_of(run)
+    if verdicts is None:
         raise Refusal(f"{run.folder} has not been judged; run fluxgate judge {run.folder}.")
-    verdicts = run.read_json(runs.VERDICTS, tuple[Verdict, ...])
     report = report_on(run, verdicts, cases_of(run))
     text = FORMATS[arguments.format](report).rstrip("\n")
     if arguments.output is None:

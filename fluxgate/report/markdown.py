@@ -64,7 +64,7 @@ def _figures(rows: Sequence[Row]) -> Iterator[str]:
 def _answers(rows: Sequence[Row]) -> str:
     """The status of every check; a cell is empty where the check does not apply."""
     checks = [check for check in CHECKS if any(check in row.statuses for row in rows)]
-    cells = ([safe(row.strategy), *(row.statuses.get(check, "") for check in checks)] for row in rows)
+    cells = ([safe(row.strategy), *(safe(row.statuses.get(check, "")) for check in checks)] for row in rows)
     return _table(["strategy", *checks], cells)
 
 
@@ -93,7 +93,7 @@ def _verdicts(verdicts: Iterable[Verdict]) -> Iterator[str]:
     """A sentence for each, with the lines that follow it."""
     for verdict in verdicts:
         first, *rest = lines(verdict.sentence) or [""]
-        head = f"**{safe(verdict.case_id)}**, {verdict.check} ({verdict.status}): {safe(first)}"
+        head = f"**{safe(verdict.case_id)}**, {safe(verdict.check)} ({verdict.status}): {safe(first)}"
         yield "\n".join([head, *(f"  {safe(line.strip())}  " for line in rest)])
 
 

@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fluxgate.cases import Case
-from fluxgate.judge.sentences import counted
-from fluxgate.judge.verdict import CRASHED, FAILED, KNOWN_FAILURE, PASSED, STATUSES, Verdict
+from fluxgate.judge.sentences import counted, listed
+from fluxgate.judge.verdict import CHECKS, CRASHED, FAILED, KNOWN_FAILURE, PASSED, STATUSES, Verdict
 from fluxgate.machine import Machine, Stack
+from fluxgate.refusal import Refusal
 from fluxgate.rendering import Rendering
 from fluxgate.report.cards import cards_of
 from fluxgate.report.gated import Gated, gated_of
 from fluxgate.report.published_settings import Findings, findings
 from fluxgate.report.rows import Row, rows_of
+from fluxgate.runs import run as runs
 from fluxgate.runs.plan import read_plan
 from fluxgate.runs.run import Run
 
@@ -129,6 +131,19 @@ class Report:
         machine = self.machine
         layers = {"driver": machine.driver, "CUDA": machine.cuda, "Python": machine.python, "torch": machine.torch}
         return {**{name: version for name, version in layers.items() if version}, **self.stack}
+
+
+def verdicts_of(run: Run) -> tuple[Verdict, ...] | None:
+    """The verdicts that a run was left with; None for one that has not been judged."""
+    path = run.folder / runs.VERDICTS
+    if not path.exists():
+        return None
+    verdicts = run.read_json(runs.VERDICTS, tuple[Verdict, ...])
+    for verdict in verdicts:
+        for word, words in ((verdict.status, STATUSES), (verdict.check, CHECKS)):
+            if word not in words:
+                raise Refusal(f"{path} has {word[:60]!r}, which is none of {listed(words, most=len(words))}.")
+    return verdicts
 
 
 def report_on(run: Run, verdicts: Iterable[Verdict], cases: Iterable[Case], *, folder: Path | None = None) -> Report:
