@@ -7,7 +7,7 @@ import re
 from fluxgate.refusal import Refusal
 
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-_AMOUNT = re.compile(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*([KMGT]?B)\s*", re.IGNORECASE)
+AMOUNT = r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*([KMGT]?B)\s*"
 
 
 def amount(count: float) -> str:
@@ -22,7 +22,7 @@ def amount(count: float) -> str:
 
 def parse_amount(text: str, *, name: str = "an amount") -> int:
     """Bytes out of `17 GB`, `8.5GB` or `512 MB`."""
-    found = _AMOUNT.fullmatch(text)
+    found = re.fullmatch(AMOUNT, text, re.IGNORECASE)
     if found is None:
         raise Refusal(f"{name} is {text!r}; write it like '17 GB' or '512 MB'.")
     return round(float(found[1]) * UNITS[found[2].upper()])

@@ -142,7 +142,7 @@ def _duty(kind: Any, value: object, complaint: str) -> str:
         return f"be {_NAMES.get(expected[1], expected[1])}, not {_name_of(value)}"
     for meta in getattr(kind, "__metadata__", ()):
         if isinstance(meta, msgspec.Meta) and meta.extra and MUST in meta.extra:
-            return str(meta.extra[MUST])
+            return f"{meta.extra[MUST]}; it is {value!r:.60}"
     if expected:
         return f"be {_NAMES.get(expected[1], expected[1])}{expected[3]}; it is {value!r:.60}"
     return f"be {_NAMES.get(getattr(kind, '__name__', ''), 'something else')}; it is {value!r:.60}"

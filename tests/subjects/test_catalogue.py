@@ -1,8 +1,11 @@
 """Tests of the catalogue: what comes with the suite, and how entries of a user's own are checked."""
 
 import contextlib
+import json
+from dataclasses import fields
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +14,9 @@ from fluxgate.miniature.captions import BLOG_PROMPT, parse
 from fluxgate.refusal import Refusal
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.catalogue import OWN, VARIABLE, read_catalogue, subject_named, subjects
+from fluxgate.subjects.entries import ShotEntry, SubjectEntry
 from fluxgate.subjects.subject import Needs, Shot, Subject
+from fluxgate.toml import Place, convert
 
 FULLEST = """
 [mine]
@@ -250,98 +255,173 @@ def replaced(old: str, new: str) -> str:
     return LEAST.replace(old, new)
 
 
-SHOT = ", mine, shot portrait: "
+def with_key(line: str) -> str:
+    """The least subject with more keys."""
+    return LEAST.replace("about", f"{line}\nabout")
+
+
+SUBJECT, SHOT = "mine: ", "mine.shots.portrait: "
 FAULTS = [
-    ("[mine]\nabout == 3", r"mine\.toml is no valid TOML: .*line 2"),
-    (LEAST + "[mine.shots.portrait]\n", r"is no valid TOML: .*portrait.*twice"),
-    (replaced("about", "abuot"), r"mine\.toml, mine: there is no key 'abuot'; did you mean about\?$"),
-    (replaced("about", "zzz"), "there is no key 'zzz'; known are about, source, shots, revision"),
-    (replaced('about = "our own"', ""), r", mine: about is missing\.$"),
-    (replaced('source = "folder:/models/ours"', ""), ", mine: source is missing"),
-    (replaced('"our own"', "3"), ", mine: about: expected `str`, got `int`"),
-    (replaced("[mine]", "[Mine]").replace("mine.", "Mine."), "'Mine' cannot name a subject"),
-    (replaced("[mine]", '["../x"]').replace("[mine.", '["../x".'), "'../x' cannot name a subject"),
-    ("mine = 3", r", mine: a subject is a table, \[mine\]"),
-    ('[mine]\nabout = ""\nsource = "folder:x"', "a subject needs at least one shot"),
-    ('[mine]\nabout = ""\nsource = "folder:x"\nshots = []', "a subject needs at least one shot"),
-    (replaced("shots.portrait", 'shots."a/b"'), "shot a/b: use lower-case letters"),
-    ('[mine]\nabout = ""\nsource = "folder:x"\n[mine.shots]\nportrait = 3', SHOT + "a shot is a table"),
-    (replaced("folder:/models/ours", "ftp:models"), "source is 'ftp:models'; it is package:FOLDER, cache:NAME"),
-    (replaced("folder:/models/ours", "folder:"), "source is 'folder:'"),
-    (replaced("folder:/models/ours", "models"), "source is 'models'"),
-    (replaced("folder:/models/ours", "package:../secret"), "is no folder inside the package"),
-    (replaced("folder:/models/ours", "package:/etc"), "is no folder inside the package"),
-    (replaced("folder:/models/ours", "cache:../x"), "cannot name a folder in the cache"),
-    (replaced("folder:/models/ours", "hub:flux"), "names no repository; write hub:OWNER/NAME"),
-    (replaced("folder:/models/ours", "hub:../x/y"), "names no repository"),
-    (replaced("folder:/models/ours", "hub:owner/name"), "revision must be a commit of 40 hexadecimal digits"),
-    (LEAST.replace("about", 'revision = "main"\nabout').replace("folder:/models/ours", "hub:o/n"), "must be a commit"),
-    (LEAST.replace("about", f'revision = "{"a" * 40}"\nabout'), "revision is for a hub source only"),
-    (LEAST.replace("about", 'dtype = "int8"\nabout'), "dtype is 'int8'; it is one of bfloat16, float16, float32"),
-    (LEAST.replace("about", 'pipeline = "os.system"\nabout'), "'os.system' cannot name a class"),
-    (LEAST.replace("about", 'pipeline = "__import__"\nabout'), "'__import__' cannot name a class"),
-    (LEAST.replace("about", 'large = ["a b"]\nabout'), "'a b' cannot name a class, a component"),
-    (LEAST.replace("about", 'large = "transformer"\nabout'), "large: expected `array`, got `str`"),
-    (LEAST.replace("about", 'embeddings = ["x"]\nabout'), "embeddings names 'x'; encode_prompt returns prompt_embeds,"),
-    (LEAST.replace("about", "calls_per_step = 0\nabout"), "calls_per_step is 0; it is 1 to 16"),
-    (LEAST.replace("about", "vae_tile = 100\nabout"), "vae_tile is 100; it is a multiple of 16, at least 64"),
-    (LEAST.replace("about", "needs = 3\nabout"), "needs is a table"),
+    ("[mine]\nabout == 3", "is not valid TOML: "),
+    (LEAST + "[mine.shots.portrait]\n", "is not valid TOML: "),
+    (replaced("about", "abuot"), SUBJECT + "the key 'abuot' is unknown; did you mean 'about'?"),
+    (replaced("about", "zzz"), SUBJECT + "the key 'zzz' is unknown; choose from about, source, shots, revision"),
+    (replaced('about = "our own"', ""), SUBJECT + "about is missing"),
+    (replaced('source = "folder:/models/ours"', ""), SUBJECT + "source is missing"),
+    (replaced('"our own"', "3"), SUBJECT + "about must be a string, not an integer"),
     (
-        LEAST.replace("about", 'needs = { disc = "1 GB" }\nabout'),
-        r", needs: there is no key 'disc'; did you mean disk\?",
+        replaced("[mine]", "[Mine]").replace("mine.", "Mine."),
+        "the name of a subject must consist of lower-case letters",
     ),
-    (LEAST.replace("about", "needs = { disk = 34 }\nabout"), "needs: disk is '34'; write it like '17 GB'"),
-    (LEAST.replace("about", 'needs = { token = "yes" }\nabout'), "needs: token is true or false"),
-    (LEAST.replace("about", "published = { full = -1 }\nabout"), "published full is -1"),
-    (LEAST.replace("about", "published = { full = nan }\nabout"), "published full is nan"),
-    (LEAST.replace("about", 'published = { "../x" = 1 }\nabout'), r"published \.\./x is 1"),
-    (replaced("seed", "sead"), SHOT + r"there is no key 'sead'; did you mean seed\?"),
+    (replaced("[mine]", '["../x"]').replace("[mine.", '["../x".'), "and single hyphens; it is '../x'"),
+    ("mine = 3", "mine must be a table, not an integer"),
+    ('[mine]\nabout = "x"\nsource = "folder:x"', SUBJECT + "a subject needs at least one shot, [NAME.shots.SHOT]"),
+    ('[mine]\nabout = "x"\nsource = "folder:x"\nshots = []', SUBJECT + "shots must be a table, not an array"),
+    (replaced("shots.portrait", 'shots."a/b"'), SUBJECT + "the name of a shot must consist of lower-case letters"),
+    ('[mine]\nabout = "x"\nsource = "folder:x"\n[mine.shots]\nportrait = 3', "portrait must be a table"),
+    (replaced("folder:/models/ours", "ftp:models"), SUBJECT + "source must be package:FOLDER, cache:NAME, folder:PATH"),
+    (replaced("folder:/models/ours", "folder:"), "it is 'folder:'"),
+    (replaced("folder:/models/ours", "models"), "it is 'models'"),
+    (replaced("folder:/models/ours", "package:../secret"), "it is 'package:../secret'"),
+    (replaced("folder:/models/ours", "package:/etc"), "it is 'package:/etc'"),
+    (replaced("folder:/models/ours", "cache:../x"), "it is 'cache:../x'"),
+    (replaced("folder:/models/ours", "hub:flux"), "it is 'hub:flux'"),
+    (replaced("folder:/models/ours", "hub:../x/y"), "it is 'hub:../x/y'"),
+    (replaced("folder:/models/ours", "hub:o/n"), SUBJECT + "revision must be given for a hub source"),
+    (with_key('revision = "main"').replace("folder:/models/ours", "hub:o/n"), "revision must be a commit of 40 hex"),
+    (with_key(f'revision = "{"a" * 40}"'), SUBJECT + "revision must be given for a hub source, and for no other"),
+    (with_key('dtype = "int8"'), SUBJECT + "dtype is 'int8'; choose from bfloat16, float16, float32"),
+    (with_key('pipeline = "os.system"'), SUBJECT + "pipeline must be the name of a class, a component or a value"),
+    (with_key('pipeline = "__import__"'), "it is '__import__'"),
+    (with_key('denoiser = "unet\\n"'), r"it is 'unet\n'"),
+    (with_key('large = ["a b"]'), SUBJECT + "large 1 must be the name of a class, a component"),
+    (with_key('large = "transformer"'), SUBJECT + "large must be an array, not a string"),
+    (with_key('encodes = ["a", "b"]\nembeddings = ["x"]'), SUBJECT + "embeddings names 'x'; encodes has a, b"),
+    (with_key("calls_per_step = 0"), SUBJECT + "calls_per_step must be 1 to 16; it is 0"),
+    (with_key("vae_tile = 100"), SUBJECT + "vae_tile must be a multiple of 16, at least 64; it is 100"),
+    (with_key('reader = "os.system"'), SUBJECT + "reader must consist of lower-case letters"),
+    (with_key('reader = "storybook"\nreadable = true'), SUBJECT + "give reader alone; readable is its older form"),
+    (with_key("readable = 1"), SUBJECT + "readable must be true or false, not an integer"),
+    (with_key("needs = 3"), SUBJECT + "needs must be a table, not an integer"),
+    (with_key('needs = { disc = "1 GB" }'), "mine.needs: the key 'disc' is unknown; did you mean 'disk'?"),
+    (with_key("needs = { disk = 34 }"), "mine.needs: disk must be a string, not an integer"),
+    (with_key('needs = { disk = "34" }'), "mine.needs: disk must be an amount such as '17 GB' or '512 MB'; it is '34'"),
+    (with_key('needs = { token = "yes" }'), "mine.needs: token must be true or false, not a string"),
+    (with_key("published = { full = -1 }"), "mine.published: full must be a number of GB; it is -1"),
+    (with_key("published = { full = nan }"), "full must be a number of GB; it is nan"),
+    (with_key("published = { full = inf }"), "full must be a number of GB; it is inf"),
+    (with_key('published = { "../x" = 1 }'), SUBJECT + "the name of a strategy must consist of lower-case letters"),
+    (replaced("seed", "sead"), SHOT + "the key 'sead' is unknown; did you mean 'seed'?"),
     (replaced("seed = 42", ""), SHOT + "seed is missing"),
-    (replaced('prompt = "a fox"', ""), SHOT + "prompts is missing"),
-    (LEAST + 'prompts = ["b"]', SHOT + "give prompt or prompts, not both"),
-    (replaced('"a fox"', '" "'), SHOT + "a prompt is a text of 1 to 2000 characters"),
-    (replaced('"a fox"', "7"), SHOT + r"prompts\[0\]: expected `str`, got `int`"),
-    (LEAST.replace('prompt = "a fox"', "prompts = []"), SHOT + "a prompt is a text"),
-    (replaced("42", "-1"), SHOT + "seed is -1; it is at least 0"),
-    (replaced("42", '"x"'), SHOT + "seed: expected `int`, got `str`"),
-    (replaced("42", "true"), SHOT + "seed: expected `int`, got `bool`"),
-    (LEAST + "height = 100", SHOT + "height is 100; it is a multiple of 16 from 64 to 4096"),
-    (LEAST + "width = 8192", SHOT + "width is 8192; it is a multiple of 16"),
-    (LEAST + "width = 48", SHOT + "width is 48"),
-    (LEAST + "steps = 0", SHOT + "steps is 0; it is 1 to 1000"),
-    (LEAST + "steps = 2.5", SHOT + "steps: expected `int"),
-    (LEAST + "max_sequence_length = 513", SHOT + "max_sequence_length is 513; it is 1 to 512"),
-    (LEAST + "pictures_per_prompt = 17", SHOT + "pictures_per_prompt is 17; it is 1 to 16"),
-    (LEAST + "guidance = -1.0", SHOT + r"guidance is -1\.0; it is 0 to 100"),
-    (LEAST + "guidance = nan", SHOT + "guidance is nan"),
-    (LEAST + 'only_on = "tpu"', SHOT + "only_on is 'tpu'; it is one of cuda, cpu"),
-    (LEAST + "sigmas = []", SHOT + "sigmas fall from at most 1 to above 0"),
-    (LEAST + "sigmas = [1.0, 1.0]", SHOT + "sigmas fall"),
-    (LEAST + "sigmas = [1.5, 1.0]", SHOT + "sigmas fall"),
-    (LEAST + "sigmas = [1.0, 0.0]", SHOT + "sigmas fall"),
-    (LEAST + "sigmas = [nan]", SHOT + "sigmas fall"),
+    (replaced('prompt = "a fox"', ""), SHOT + "give prompt, or prompts for several in one call"),
+    (LEAST + 'prompts = ["b"]', SHOT + "give prompt, or prompts for several in one call"),
+    (LEAST.replace('prompt = "a fox"', "prompts = []"), SHOT + "give prompt, or prompts for several in one call"),
+    (replaced('"a fox"', '" "'), SHOT + "prompt must be a text of 1 to 2000 characters; it is ' '"),
+    (replaced('"a fox"', f'"{"x" * 2001}"'), SHOT + "prompt must be a text of 1 to 2000 characters"),
+    (replaced('"a fox"', "7"), SHOT + "prompt must be a string, not an integer"),
+    (replaced("42", "-1"), SHOT + "seed must be at least 0 and below 2^63; it is -1"),
+    (replaced("42", str(2**63)), SHOT + "seed must be at least 0 and below 2^63"),
+    (replaced("42", '"x"'), SHOT + "seed must be an integer, not a string"),
+    (replaced("42", "true"), SHOT + "seed must be an integer, not true or false"),
+    (LEAST + "height = 100", SHOT + "height must be a multiple of 16 from 64 to 4096; it is 100"),
+    (LEAST + "width = 8192", SHOT + "width must be a multiple of 16 from 64 to 4096; it is 8192"),
+    (LEAST + "width = 48", "it is 48"),
+    (LEAST + "steps = 0", SHOT + "steps must be 1 to 1000; it is 0"),
+    (LEAST + "steps = 2.5", SHOT + "steps must be an integer, not a number"),
+    (LEAST + "max_sequence_length = 513", SHOT + "max_sequence_length must be 1 to 512; it is 513"),
+    (LEAST + "pictures_per_prompt = 17", SHOT + "pictures_per_prompt must be 1 to 16; it is 17"),
+    (LEAST + "guidance = -1.0", SHOT + "guidance must be 0 to 100; it is -1.0"),
+    (LEAST + "guidance = nan", SHOT + "guidance must be 0 to 100; it is nan"),
+    (LEAST + 'only_on = "xla"', SHOT + "only_on is 'xla'; choose from cuda, cpu"),
+    (LEAST + "sigmas = []", SHOT + "sigmas must fall from at most 1 to above 0; they are []"),
+    (LEAST + "sigmas = [1.0, 1.0]", SHOT + "sigmas must fall"),
+    (LEAST + "sigmas = [1.5, 1.0]", SHOT + "sigmas must fall"),
+    (LEAST + "sigmas = [1.0, 0.0]", SHOT + "sigmas must fall"),
+    (LEAST + "sigmas = [nan]", SHOT + "sigmas must fall"),
     (LEAST + "sigmas = [1.0, 0.5]\nsteps = 2", SHOT + "give steps or sigmas, not both"),
-    (LEAST + '[mine.shots.same]\nprompt = "a fox"\nseed = 42', "the shots portrait and same ask for the same picture"),
+    (
+        LEAST + '[mine.shots.same]\nprompt = "a fox"\nseed = 42',
+        SUBJECT + "the shots portrait and same ask for the same picture",
+    ),
 ]
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"), FAULTS, ids=[f"{number} {fault[1][:60]}" for number, fault in enumerate(FAULTS)]
+    ("text", "words"), FAULTS, ids=[f"{number} {fault[1][:60]}" for number, fault in enumerate(FAULTS)]
 )
-def test_a_fault_is_one_sentence_with_its_place(tmp_path: Path, text: str, sentence: str) -> None:
-    """Whatever is wrong, the message names the file and, in words, the subject, the shot and the key."""
+def test_a_fault_is_one_sentence_with_its_place(tmp_path: Path, text: str, words: str) -> None:
+    """Whatever is wrong: the file, the table, the key, what it must be and what it is."""
     path = written(tmp_path, text)
-    with pytest.raises(Refusal, match=sentence) as caught:
+    with pytest.raises(Refusal) as caught:
         read_catalogue(path)
     assert str(caught.value).startswith(str(path))
+    assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("readable", "reader"), [("true", "storybook"), ("false", None)])
+def test_an_older_file_says_readable(tmp_path: Path, readable: str, reader: str | None) -> None:
+    """It means the one reader that there was."""
+    assert read_catalogue(written(tmp_path, with_key(f"readable = {readable}")))["mine"].reader == reader
+
+
+# What is left out
+
+
+def test_another_pipeline_says_itself_what_it_encodes(tmp_path: Path) -> None:
+    """The names come from the installed class; what the entry says comes first."""
+    pytest.importorskip("diffusers")
+    four = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
+    xl = 'pipeline = "StableDiffusionXLPipeline"'
+    subject = read_catalogue(written(tmp_path, with_key(xl)))["mine"]
+    assert (subject.encodes, subject.embeddings) == (four, four)
+    subject = read_catalogue(written(tmp_path, with_key(xl + '\nencodes = ["prompt_embeds", "ids"]')))["mine"]
+    assert (subject.encodes, subject.embeddings) == (("prompt_embeds", "ids"), ("prompt_embeds",))
+
+
+def test_a_pipeline_that_is_not_installed_encodes_what_the_entry_says(tmp_path: Path) -> None:
+    """Without a class nothing is guessed."""
+    unknown = 'pipeline = "OursPipeline"'
+    subject = read_catalogue(written(tmp_path, with_key(unknown)))["mine"]
+    assert (subject.encodes, subject.embeddings) == ((), ())
+    subject = read_catalogue(written(tmp_path, with_key(unknown + '\nencodes = ["embeds"]')))["mine"]
+    assert (subject.encodes, subject.embeddings) == (("embeds",), ("embeds",))
+
+
+def test_entries_and_subjects_have_the_same_keys() -> None:
+    """A field that cannot be written, or is not handed on, would silently keep its default."""
+    for entry, value, own in ((SubjectEntry, Subject, {"readable"}), (ShotEntry, Shot, {"prompt"})):
+        keys, names = ({field.name for field in fields(kind)} for kind in (entry, value))
+        assert keys - own == names - {"name"}
+
+
+# Hashes and files
+
+
+def test_the_recipes_are_those_of_the_accepted_pictures() -> None:
+    """A hash that moved would make every baseline stale."""
+    accepted = {
+        (path.parents[1].name, shot): recipe
+        for path in (Path(__file__).parents[2] / "baselines").glob("*/*/facts/*.json")
+        for shot, recipe in json.loads(path.read_text())["recipes"].items()
+    }
+    catalogue = subjects()
+    assert accepted
+    assert {key: catalogue[key[0]].shot(key[1]).recipe for key in accepted} == accepted
+
+
+@pytest.mark.parametrize("name", ["miniature", "grown", "flux-dev", "flux-schnell"])
+def test_a_subject_survives_the_way_through_json(name: str) -> None:
+    """A run keeps its subjects."""
+    subject = subject_named(name)
+    assert msgspec.json.decode(msgspec.json.encode(subject), type=Subject) == subject
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     """Bytes that are no UTF-8 are an error of the file."""
     path = tmp_path / "mine.toml"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(Refusal, match="is no valid TOML"):
+    with pytest.raises(Refusal, match="is not valid TOML"):
         read_catalogue(path)
 
 
@@ -365,8 +445,7 @@ KEYS = st.sampled_from(
 @given(st.dictionaries(KEYS, VALUES, max_size=6), st.dictionaries(KEYS, VALUES, max_size=6))
 def test_no_entry_raises_anything_but_a_refusal(subject: dict[str, object], shot: dict[str, object]) -> None:
     """Values of any type at any key end in a subject or a sentence."""
-    from fluxgate.subjects.catalogue import _subject
-
     table = {"about": "x", "source": "folder:x", **subject, "shots": {"a": {"prompt": "x", "seed": 1, **shot}}}
     with contextlib.suppress(Refusal):
-        assert isinstance(_subject("mine", table, Path("mine.toml")), Subject)
+        entry = convert(table, SubjectEntry, place=Place("mine.toml", "mine"))
+        assert isinstance(entry.subject("mine", source=entry.source), Subject)

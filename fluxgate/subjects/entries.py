@@ -1,0 +1,173 @@
+"""Entries of a catalogue as they stand in TOML, each key with what it must be."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from fluxgate.amounts import AMOUNT, parse_amount
+from fluxgate.files import is_name
+from fluxgate.subjects.pipeline_class import pipeline_class
+from fluxgate.subjects.subject import Needs, Shot, Subject
+from fluxgate.toml import MUST, Text
+
+NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
+LETTERS = "consist of lower-case letters, digits and single hyphens"
+STORYBOOK = "storybook"  # the reader of the miniature's scenes
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+
+Name = Annotated[str, Meta(pattern=rf"^{NAME}\Z", extra={MUST: LETTERS})]
+Identifier = Annotated[
+    str, Meta(pattern=r"^[A-Za-z]\w*\Z", extra={MUST: "be the name of a class, a component or a value of diffusers"})
+]
+Prompt = Annotated[str, Meta(pattern=r"\S", max_length=2000, extra={MUST: "be a text of 1 to 2000 characters"})]
+Seed = Annotated[int, Meta(ge=0, le=2**63 - 1, extra={MUST: "be at least 0 and below 2^63"})]
+Pixels = Annotated[int, Meta(ge=64, le=4096, multiple_of=16, extra={MUST: "be a multiple of 16 from 64 to 4096"})]
+Tile = Annotated[int, Meta(ge=64, multiple_of=16, extra={MUST: "be a multiple of 16, at least 64"})]
+Steps = Annotated[int, Meta(ge=1, le=1000, extra={MUST: "be 1 to 1000"})]
+Tokens = Annotated[int, Meta(ge=1, le=512, extra={MUST: "be 1 to 512"})]
+Sixteen = Annotated[int, Meta(ge=1, le=16, extra={MUST: "be 1 to 16"})]
+Guidance = Annotated[float, Meta(ge=0, le=100, extra={MUST: "be 0 to 100"})]
+Gigabytes = Annotated[float, Meta(gt=0, le=1e6, extra={MUST: "be a number of GB"})]
+Amount = Annotated[str, Meta(pattern=rf"(?i)^{AMOUNT}\Z", extra={MUST: "be an amount such as '17 GB' or '512 MB'"})]
+Commit = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9a-f]{40}\Z",
+        extra={MUST: "be a commit of 40 hexadecimal digits, so that the weights stay the same"},
+    ),
+]
+
+
+@dataclass(frozen=True)
+class ShotEntry:
+    """[NAME.shots.SHOT]"""
+
+    seed: Seed
+    prompt: Prompt | None = None
+    prompts: tuple[Prompt, ...] = ()
+    height: Pixels | None = None
+    width: Pixels | None = None
+    steps: Steps | None = None
+    guidance: Guidance | None = None
+    max_sequence_length: Tokens | None = None
+    pictures_per_prompt: Sixteen | None = None
+    sigmas: tuple[float, ...] | None = None
+    long: bool = False
+    only_on: Literal["cuda", "cpu"] | None = None
+    readable: bool = True
+
+    def __post_init__(self) -> None:
+        if (self.prompt is None) == (not self.prompts):
+            raise ValueError("give prompt, or prompts for several in one call")
+        if self.sigmas is not None:
+            _check_sigmas(self.sigmas, self.steps)
+
+    def shot(self, name: str) -> Shot:
+        given = {key: value for key, value in vars(self).items() if key != "prompt"}
+        return Shot(name, **(given | {"prompts": self.prompts or (self.prompt,)}))
+
+
+def _check_sigmas(sigmas: tuple[float, ...], steps: int | None) -> None:
+    if steps is not None:
+        raise ValueError("give steps or sigmas, not both: there are as many steps as sigmas")
+    falling = all(later < earlier for earlier, later in itertools.pairwise(sigmas))
+    if not sigmas or not falling or not 0 < sigmas[-1] <= sigmas[0] <= 1:
+        raise ValueError(f"sigmas must fall from at most 1 to above 0; they are {list(sigmas)!r:.60}")
+
+
+@dataclass(frozen=True)
+class NeedsEntry:
+    """needs = { … }"""
+
+    disk: Amount = "0 B"
+    vram: Amount = "0 B"
+    token: bool = False
+
+    def needs(self) -> Needs:
+        return Needs(parse_amount(self.disk), parse_amount(self.vram), self.token)
+
+
+@dataclass(frozen=True)
+class SubjectEntry:
+    """[NAME]"""
+
+    about: Text
+    source: str
+    shots: dict[str, ShotEntry] = field(default_factory=dict)
+    revision: Commit | None = None
+    pipeline: Identifier = Subject.pipeline
+    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    large: tuple[Identifier, ...] = Subject.large
+    denoiser: Identifier = Subject.denoiser
+    calls_per_step: Sixteen = Subject.calls_per_step
+    encoders: tuple[Identifier, ...] = Subject.encoders
+    encodes: tuple[Identifier, ...] | None = None
+    embeddings: tuple[Identifier, ...] | None = None
+    reader: Name | None = None
+    readable: bool | None = None  # what files said before there were readers to choose from
+    vae_tile: Tile | None = None
+    needs: NeedsEntry = field(default_factory=NeedsEntry)
+    published: dict[str, Gigabytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.shots:
+            raise ValueError("a subject needs at least one shot, [NAME.shots.SHOT]")
+        check_names("shot", self.shots)
+        check_names("strategy", self.published)
+        _check_source(self.source, self.revision)
+        if self.readable is not None and self.reader is not None:
+            raise ValueError("give reader alone; readable is its older form")
+        for name in self.embeddings or ():
+            if self.encodes is not None and name not in self.encodes:
+                raise ValueError(f"embeddings names {name!r}; encodes has {', '.join(self.encodes)}")
+
+    def subject(self, name: str, *, source: str) -> Subject:
+        encodes, embeddings = self._encoding()
+        changed: dict[str, Any] = {
+            "source": source,
+            "shots": tuple(entry.shot(shot) for shot, entry in self.shots.items()),
+            "encodes": encodes,
+            "embeddings": embeddings,
+            "reader": STORYBOOK if self.readable else self.reader,
+            "needs": self.needs.needs(),
+        }
+        given = {key: value for key, value in vars(self).items() if key != "readable"}
+        return Subject(name, **(given | changed))
+
+    def _encoding(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What encode_prompt returns, and what of that the call takes: as said here, else as the class itself says."""
+        if self.pipeline == Subject.pipeline:
+            returned, taken = Subject.encodes, Subject.embeddings
+        else:
+            installed = pipeline_class(self.pipeline)
+            returned, taken = (installed.encodes, installed.takes) if installed else ((), self.encodes or ())
+        encodes = returned if self.encodes is None else self.encodes
+        if self.embeddings is not None:
+            return encodes, self.embeddings
+        return encodes, tuple(name for name in encodes if name in taken)
+
+
+def check_names(what: str, names: dict[str, Any]) -> None:
+    """Names become parts of paths, options and case ids."""
+    for name in names:
+        if not re.fullmatch(NAME, name) or not is_name(name):
+            raise ValueError(f"the name of a {what} must {LETTERS}; it is {name!r:.60}")
+
+
+def _check_source(source: str, revision: str | None) -> None:
+    scheme, _, rest = source.partition(":")
+    good = {
+        "package": all(map(is_name, rest.split("/"))),
+        "cache": is_name(rest),
+        "folder": bool(rest),
+        "hub": bool(_REPOSITORY.fullmatch(rest)),
+    }
+    if not good.get(scheme, False):
+        raise ValueError(f"source must be package:FOLDER, cache:NAME, folder:PATH or hub:OWNER/NAME; it is {source!r}")
+    if (scheme == "hub") != (revision is not None):
+        raise ValueError("revision must be given for a hub source, and for no other")
