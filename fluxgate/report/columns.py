@@ -81,7 +81,7 @@ class Column:
 
 
 def _of_phase(phase: str, *, rank: int) -> Column:
-    return Column(phase, f"{phase} peak", PEAKS, lambda row: row.peaks[phase], _gigabytes, amount, rank)
+    return Column(phase, f"peak, {phase}", PEAKS, lambda row: row.peaks[phase], _gigabytes, amount, rank)
 
 
 def _gigabytes(count: float) -> str:
@@ -93,16 +93,7 @@ FIGURES = (
     _of_phase(ENCODE, rank=6),
     _of_phase(DENOISE, rank=3),
     _of_phase(DECODE, rank=4),
-    Column("peak", "peak", PEAKS, lambda row: row.peaks[WHOLE], _gigabytes, amount, rank=1),
-    Column(
-        "card",
-        "card",
-        "the smallest standard card that it was seen to run on, in GB",
-        lambda row: row.card,
-        lambda card: f"{card:.0f}",
-        lambda card: f"{card:.0f} GB",
-        rank=2,
-    ),
+    Column("peak", "peak, whole", PEAKS, lambda row: row.peaks[WHOLE], _gigabytes, amount, rank=1),
     Column(
         "time",
         "seconds",
@@ -119,12 +110,21 @@ FIGURES = (
         lambda likeness: figures.likeness(likeness, digits=3),
         figures.likeness,
     ),
+    Column(
+        "card",
+        "card",
+        "the smallest standard card that it was seen to run on, in GB",
+        lambda row: row.card,
+        lambda card: f"{card:.0f}",
+        lambda card: f"{card:.0f} GB",
+        rank=2,
+    ),
 )
 # What the driver saw is told only beside what somebody else reported, who read it there.
 BESIDE = (
     Column(
         "driver",
-        "driver peak",
+        "peak, driver",
         "the peak as the driver saw it",
         lambda row: row.driver,
         _gigabytes,
@@ -154,4 +154,5 @@ def legend(columns: Iterable[Column], rows: Iterable[Row], *, titles: bool = Fal
     for column in columns:
         meaning = column.meaning.format(memory=memory)
         by_meaning.setdefault(meaning, []).append(column.title if titles else column.heading)
-    return [f"{', '.join(names)}: {meaning}" for meaning, names in by_meaning.items()]
+    between = " · " if titles else ", "
+    return [f"{between.join(names)}: {meaning}" for meaning, names in by_meaning.items()]

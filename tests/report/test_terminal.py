@@ -38,10 +38,10 @@ def test_how_much_was_gated_is_the_first_line(of_all_kinds: Report) -> None:
 def test_a_row_has_a_symbol_for_each_check_and_its_figures(of_all_kinds: Report) -> None:
     """Only what was rendered has a row."""
     told = terminal(of_all_kinds, width=100)
-    columns = ["load", "encode", "denoise", "decode", "peak", "card", "time", "SSIM"]
+    columns = ["load", "encode", "denoise", "decode", "peak", "time", "SSIM", "card"]
     assert line_of(told, "tiny").split() == ["tiny", *"│" * len(CHECKS), *columns]
-    assert line_of(told, "full").split() == ["full", *"✓✓?✓✓✓✓✓✓✓✓", *["1.00"] * 5, "24", "3.00s"]
-    assert line_of(told, "vae-tiling").split() == ["vae-tiling", *"✓✗?✓✓✓✓✓✓✓✓", *["1.00"] * 5, "8", "3.00s", "0.912"]
+    assert line_of(told, "full").split() == ["full", *"✓✓?✓✓✓✓✓✓✓✓", *["1.00"] * 5, "3.00s", "24"]
+    assert line_of(told, "vae-tiling").split() == ["vae-tiling", *"✓✗?✓✓✓✓✓✓✓✓", *["1.00"] * 5, "3.00s", "0.912", "8"]
     assert line_of(told, "nf4").split() == ["nf4", *"!" * len(CHECKS)]
     assert not any(line.startswith(LONGEST) for line in told.splitlines())
 
@@ -72,7 +72,7 @@ def test_narrow_terminals_lose_figures_first(of_all_kinds: Report, width: int) -
     told = terminal(of_all_kinds, width=width)
     assert max(len(line) for line in told.splitlines()) <= max(width, 60)
     columns = line_of(told, "tiny").replace("│", "").split()[1:]
-    assert columns[-2:] == ["time", "SSIM"]
+    assert {"time", "SSIM"} <= set(columns)
     assert ("encode" in columns) == (width >= 100)
     assert line_of(told, "nf4").split()[1:] == ["!"] * len(CHECKS)
 
