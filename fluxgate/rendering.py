@@ -23,7 +23,7 @@ BEFORE, DURING, AFTER = MOMENTS = ("before", "during", "after")
 # Counts of the inventory that every case owes to be low, whatever its strategy.
 GRADIENTS = "calls with gradients"  # which keep what a backward pass would need
 BESIDE = "bytes beside the components"  # of tensors in host memory, once all is loaded
-LITTER = "files left behind"  # by second takes
+LEFTOVER_FILES = "files left behind"  # by second takes; not there if there was no second take
 
 
 def case_id(subject: str, strategy: str) -> str:
@@ -122,8 +122,8 @@ class Memory:
     def peak(self, figure: str = "allocated", phases: tuple[str, ...] = PHASES) -> int | None:
         """The largest value of a figure over some phases, or None if none of them could be measured."""
         values = [getattr(entry, figure) for entry in self.phases if entry.phase in phases]
-        known = [value for value in values if value is not None]
-        return max(known) if known else None
+        measured = [value for value in values if value is not None]
+        return max(measured) if measured else None
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,8 @@ class Duration:
 class Crash:
     """How a worker ended when it did not end well."""
 
-    kind: str  # "exception", "out of memory", "CUDA error", "signal", "timeout", "exit", "interrupted"
+    # "exception", "import", "out of memory", "disk full", "CUDA error", "signal", "timeout", "exit", "interrupted"
+    kind: str
     sentence: str
     phase: str | None
     last_lines: tuple[str, ...]
@@ -170,6 +171,7 @@ class Rendering:
     wall_seconds: float  # of the whole worker, as the parent saw it
     crash: Crash | None = None
     draws: dict[str, tuple[float, ...]] = field(default_factory=dict)  # dtype -> noise that torch draws in it
+    libraries: dict[str, str] = field(default_factory=dict)  # package -> the version that the worker imported
     schema: int = SCHEMA
 
     @property
@@ -182,8 +184,8 @@ class Rendering:
 
     def fingerprints_of(self, shot: str, take: int = 0) -> dict[str, Fingerprint]:
         """The stages of one take of one shot, by name, in the order of the pipeline."""
-        found = {print_.stage: print_ for print_ in self.fingerprints if (print_.shot, print_.take) == (shot, take)}
-        return {stage: found[stage] for stage in STAGES if stage in found}
+        by_stage = {each.stage: each for each in self.fingerprints if (each.shot, each.take) == (shot, take)}
+        return {stage: by_stage[stage] for stage in STAGES if stage in by_stage}
 
     def levels(self, take: int = 0) -> dict[str, tuple[float, ...]]:
         """The noise levels of each shot of one take, where its scheduler has any."""

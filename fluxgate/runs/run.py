@@ -16,7 +16,7 @@ from fluxgate.files import is_name, read_plain, write_plain
 from fluxgate.machine import Machine, Stack
 from fluxgate.refusal import Refusal
 from fluxgate.render.process.notes import FILE as PROGRESS
-from fluxgate.render.process.notes import Reading, compose, last_phase
+from fluxgate.render.process.notes import NotesReader, compose, last_phase
 from fluxgate.rendering import SCHEMA as RENDERING_SCHEMA
 from fluxgate.rendering import Crash, Rendering
 from fluxgate.runs.rendered import Rendered
@@ -234,7 +234,7 @@ def _read(folder: Path) -> Rendering:
 
 def _remains(folder: Path) -> Rendering | None:
     """What a worker had noted when its parent was killed, or has until now."""
-    notes = Reading(folder / PROGRESS).new()
+    notes = NotesReader(folder / PROGRESS).new()
     if not any(note.of for note in notes):
         return None
     crash = Crash("interrupted", "the run was cut short while the case was rendered", last_phase(notes), ())

@@ -52,13 +52,13 @@ class Promise:
         return tuple(name for name in (self.reference, self.less_memory_than) if name)
 
 
-class Elsewhere(Protocol):
-    """Does parts of a strategy's work in processes of their own, watched and measured there as if it were here."""
+class PartRunner(Protocol):
+    """Runs parts of a strategy's work in processes of their own, watched and measured there as if it were here."""
 
     def start(self) -> None:
         """Get ready, so that no part waits for imports."""
 
-    def run(self, phase: str, part: Callable[..., None], /, **given: Any) -> None:
+    def run(self, phase: str, part: Callable[..., None], /, **arguments: Any) -> None:
         """Call a function, which its module has by its name, with a site and with plain data as keyword arguments;
         a process that dies is an error that names the phase."""
 
@@ -72,7 +72,7 @@ class Site:
     device: str  # "cuda" or "cpu"
     scratch: Path
     watch: Callable[[Any], None]  # a staged strategy hands each of its pipelines to the probe as soon as it is built
-    elsewhere: Elsewhere | None = None
+    part_runner: PartRunner | None = None
 
     @property
     def dtype(self) -> Any:

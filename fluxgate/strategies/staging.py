@@ -95,9 +95,9 @@ PUBLISHED = Settings(staged_as_published, {"float16": staged_float16, "256 token
 )
 def staged_processes(site: Site) -> Any:
     """As staged, each stage in a process of its own; embeddings and latents pass through safetensors files."""
-    if site.elsewhere is None:
+    if site.part_runner is None:
         raise Refusal("staged-processes needs a worker that starts processes; render it through one")
-    site.elsewhere.start()
+    site.part_runner.start()
     return Staged(site, run=in_own_process)
 
 
@@ -259,11 +259,11 @@ def in_own_process(stage: Stage, site: Site, dtype: str | None, arguments: dict[
     """Run a stage in a process of its own: tensors go there, and come back, in files."""
     from safetensors.torch import load_file
 
-    assert site.elsewhere is not None
+    assert site.part_runner is not None
     with tempfile.TemporaryDirectory(prefix=f"{stage.__name__}-", dir=site.scratch) as folder:
         plain = write_tensors(arguments, Path(folder, "given.safetensors"))
         given = {"stage": stage.__name__, "dtype": dtype, "plain": plain, "folder": folder}
-        site.elsewhere.run(stage.__name__, from_files, **given)
+        site.part_runner.run(stage.__name__, from_files, **given)
         return as_results(load_file(Path(folder, "gives.safetensors"), device=site.device))
 
 

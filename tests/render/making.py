@@ -103,8 +103,8 @@ def fills_a_gpu(site: Site) -> Any:
 
 
 def fills_a_gpu_in_a_part(site: Site) -> Any:
-    assert site.elsewhere is not None
-    site.elsewhere.run(DENOISE, fills_a_gpu)
+    assert site.part_runner is not None
+    site.part_runner.run(DENOISE, fills_a_gpu)
 
 
 def prints_from_c(site: Site) -> Any:

@@ -39,7 +39,7 @@ def test_the_meter_sees_an_allocation_of_known_size() -> None:
     """Allocated, reserved and the driver's figure rise by it in its phase; it is held until it is freed."""
     import torch
 
-    from fluxgate.render.measure.meter import Meter, held
+    from fluxgate.render.measure.meter import Meter, allocated_on_gpu
 
     torch.zeros(1, device="cuda").fill_(1)  # now, so that the kernel's code is no part of what is measured
     meter = Meter("cuda")
@@ -52,9 +52,9 @@ def test_the_meter_sees_an_allocation_of_known_size() -> None:
         grown = getattr(phases[ENCODE], figure) - getattr(phases[LOAD], figure)
         assert SIZE <= grown <= SIZE + SLACK[figure], figure
     assert meter.driver_scope in ("process", "device")
-    assert held() == SIZE
+    assert allocated_on_gpu() == SIZE
     del block
-    assert held() == 0
+    assert allocated_on_gpu() == 0
     meter.close()
 
 
@@ -126,11 +126,11 @@ def takes_less(site: Any) -> Any:
 
 
 def takes_more_apart(site: Any) -> Any:
-    site.elsewhere.run(DENOISE, takes, size=MORE)
+    site.part_runner.run(DENOISE, takes, size=MORE)
 
 
 def takes_less_apart(site: Any) -> Any:
-    site.elsewhere.run(DENOISE, takes, size=LESS)
+    site.part_runner.run(DENOISE, takes, size=LESS)
 
 
 @pytest.mark.parametrize("more, less", [(takes_more, takes_less), (takes_more_apart, takes_less_apart)])

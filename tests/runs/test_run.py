@@ -10,7 +10,7 @@ import pytest
 
 from fluxgate.files import write_plain
 from fluxgate.refusal import Refusal
-from fluxgate.render.process.notes import FILE, Note, Notebook, Of
+from fluxgate.render.process.notes import FILE, CaseHeader, Note, Notebook
 from fluxgate.rendering import DENOISE, Duration, Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run, create, finish, latest, open_run
@@ -89,7 +89,7 @@ def test_a_case_that_was_cut_short_tells_what_it_had(run: Run) -> None:
     folder = run.case_folder("tiny-full")
     folder.mkdir()
     notebook = Notebook(folder / FILE)
-    notebook.add(Note(of=Of("tiny", "full", "cpu", {})))
+    notebook.add(Note(of=CaseHeader("tiny", "full", "cpu", {})))
     notebook.add(Note(phase=DENOISE, durations=(Duration("load", 1.0),)))
     notebook.close()
     found = run.renderings()["tiny-full"]

@@ -34,7 +34,7 @@ class Seen:
     again: tuple[bytes, ...]
     inventory: Inventory
     complaints: tuple[str, ...]
-    litter: int  # files that the second call has left
+    leftover_files: int  # of the second call
     pipeline: Any
 
 
@@ -52,33 +52,35 @@ def look(
     device: str = "cpu",
 ) -> Seen:
     """Load and call twice; `load` stands in for the strategy's own."""
+    from contextlib import closing
     from dataclasses import replace
 
-    from fluxgate.render.measure.leftover_files import Litter
+    from fluxgate.render.measure.leftover_files import LeftoverFiles
     from fluxgate.render.measure.meter import Meter
     from fluxgate.render.process.determinism import settle
-    from fluxgate.render.process.parts import Elsewhere
+    from fluxgate.render.process.launching import EnvironmentLauncher
+    from fluxgate.render.process.parts import PartRunner
     from fluxgate.render.watch.probe import Probe
 
     if device == "cuda":
         settle(device)
     probe = Probe(subject, meter=Meter(device), announce=lambda phase: None)
     site = Site(subject, folder=folder, device=device, scratch=scratch, watch=probe.watch)
-    elsewhere = Elsewhere(site, probe=probe)
-    pipeline = (load or strategy.load)(replace(site, elsewhere=elsewhere))
-    probe.watch(pipeline)
-    probe.describe()
-    (shot,) = subject.shots
-    pictures, litter = take(pipeline, probe, 0, shot), Litter(scratch)
-    with litter.growing():
-        again = take(pipeline, probe, 1, shot)
-    elsewhere.close()
-    probe.look_after()
-    probe.count_files(scratch)
+    with closing(EnvironmentLauncher()) as launcher:
+        runner = PartRunner(site, probe=probe, launcher=launcher)
+        pipeline = (load or strategy.load)(replace(site, part_runner=runner))
+        probe.watch(pipeline)
+        probe.describe()
+        (shot,) = subject.shots
+        pictures, leftover = take(pipeline, probe, 0, shot), LeftoverFiles(scratch)
+        with leftover.counted():
+            again = take(pipeline, probe, 1, shot)
+    probe.inventory.describe_after()
+    probe.inventory.count_files(scratch)
     probe.meter.close()
-    inventory = probe.inventory()
+    inventory = probe.inventory.recorded()
     missing = complaints(strategy, inventory, subject=subject, device=device)
-    return Seen(pictures, again, inventory, missing, litter.left, pipeline)
+    return Seen(pictures, again, inventory, missing, leftover.count or 0, pipeline)
 
 
 def take(pipeline: Any, probe: Any, number: int, shot: Shot) -> tuple[bytes, ...]:

@@ -14,7 +14,7 @@ accelerate = pytest.importorskip("accelerate")
 diffusers = pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-from fluxgate.render.process.parts import Elsewhere  # noqa: E402
+from fluxgate.render.process.parts import PartRunner  # noqa: E402
 from fluxgate.strategies import STRATEGIES, loading, quantization, staging, strategy_named  # noqa: E402
 from fluxgate.strategies.offloading import IN_LEAVES, offload_component  # noqa: E402
 from fluxgate.strategies.promise import Site, dtype_setting  # noqa: E402
@@ -53,7 +53,7 @@ def test_two_calls_give_the_same_pictures(name: str, seen: Callable[[str], Seen]
 @pytest.mark.parametrize("name", RUNNING)
 def test_a_second_call_leaves_no_file(name: str, seen: Callable[[str], Seen]) -> None:
     """What a strategy hands over in files goes with the call."""
-    assert seen(name).litter == 0
+    assert seen(name).leftover_files == 0
 
 
 @pytest.mark.parametrize("name", [n for n in RUNNING if strategy_named(n).promise.reproduces in RUNNING])
@@ -87,7 +87,7 @@ def hoarding(patch: Patch) -> None:
 
 def in_one_process(patch: Patch) -> None:
     patch.setattr(staging, "in_own_process", staging.in_this_process)
-    patch.setattr(Elsewhere, "start", lambda self: None)
+    patch.setattr(PartRunner, "start", lambda self: None)
 
 
 HOOKS = "carries 0 {} hooks, at least {} are due"

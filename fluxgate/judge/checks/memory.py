@@ -10,7 +10,7 @@ from fluxgate.baselines.limits import HOST, WHOLE, Band
 from fluxgate.judge.evidence import Answer, Evidence, crashed, failed, passed, unsupported
 from fluxgate.judge.sentences import ACCEPT, again, counted, exactly, listed, origin
 from fluxgate.judge.verdict import PASSED, Limit
-from fluxgate.rendering import LITTER, PHASES, Memory, Rendering
+from fluxgate.rendering import LEFTOVER_FILES, PHASES, Memory, Rendering
 from fluxgate.strategies.promise import Promise
 
 ALLOCATED = "allocated"
@@ -171,7 +171,7 @@ def _left(evidence: Evidence, memory: Memory) -> Iterator[Answer]:
     """What stays elsewhere than on the device: tensors beside a GPU, memory outside of tensors, and files."""
     held, grown = memory.host_held or 0, memory.host_grown or 0
     inventory = evidence.rendering.inventory
-    weights, files = (inventory.total_bytes, inventory.counts.get(LITTER, 0)) if inventory else (0, 0)
+    weights, files = (inventory.total_bytes, inventory.counts.get(LEFTOVER_FILES, 0)) if inventory else (0, 0)
     run = f"Run {again(evidence.case)}."
     if evidence.gpu and held > TABLES:
         said = f"{amount(held)} of tensors stay in the host's memory once the pipeline is freed"

@@ -1,4 +1,4 @@
-"""Gauges of memory: each reads a peak since its last reset, or says why it cannot."""
+"""Gauges of memory: each reads the peak since its last reset, or says why it cannot."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Gauge(Protocol):
 
 
 class Missing:
-    """A figure that cannot be had here; the reason is told once, beside the figures."""
+    """A figure that cannot be measured here, and why."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -48,22 +48,22 @@ class Sampled:
         self._pause = pause
         self._highest = read()
         self._lock = threading.Lock()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="fluxgate-gauge", daemon=True)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._sample_until_closed, name="fluxgate-gauge", daemon=True)
         self._thread.start()
 
-    def _watch(self) -> None:
-        while not self._over.wait(self._pause):
-            self._look()
+    def _sample_until_closed(self) -> None:
+        while not self._closed.wait(self._pause):
+            self._sample()
 
-    def _look(self) -> int:
+    def _sample(self) -> int:
         value = self._read()
         with self._lock:
             self._highest = max(self._highest, value)
             return self._highest
 
     def peak(self) -> int:
-        return self._look()
+        return self._sample()
 
     def reset(self) -> None:
         value = self._read()
@@ -71,7 +71,7 @@ class Sampled:
             self._highest = value
 
     def close(self) -> None:
-        self._over.set()
+        self._closed.set()
         self._thread.join()
 
 
@@ -119,8 +119,8 @@ def resident() -> int:
 
 
 def unbacked() -> int:
-    """The bytes of this process that no file stands behind, in memory or swapped out: the system takes none of them
-    back by itself."""
+    """The bytes of this process that are in no file, in memory or swapped out: the system reclaims none of them by
+    itself."""
     return sum(map(status_bytes, UNBACKED))
 
 
@@ -129,7 +129,7 @@ def host_gauge() -> Gauge:
     try:
         resident()
     except (OSError, LookupError):
-        return Missing("the system does not tell a process its resident memory (there is no /proc/self/status)")
+        return Missing("the system does not report resident memory (there is no /proc/self/status)")
     try:
         HighWater().reset()
         HighWater().peak()

@@ -1,4 +1,4 @@
-"""Files that are made and not taken away again."""
+"""Files that are made and not removed again."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-MAKING = ("tempfile.mkstemp", "tempfile.mkdtemp")  # what Python tells an audit hook, with the path
+EVENTS = ("tempfile.mkstemp", "tempfile.mkdtemp")  # which Python passes to an audit hook, with the path
 
 
-class Litter:
-    """Looks after a folder, and after what this process makes with tempfile from now on, wherever that is."""
+class LeftoverFiles:
+    """Watches a folder, and whatever this process makes with tempfile from now on, wherever that is."""
 
     def __init__(self, folder: Path) -> None:
-        self.left = 0
+        self.count: int | None = None  # None until it was counted
         self._places = {str(folder)}
-        sys.addaudithook(self._hear)  # for good: Python takes no hook away
+        sys.addaudithook(self._note_place)  # for good: Python removes no hook
 
-    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event in MAKING:
+    def _note_place(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event in EVENTS:
             self._places.add(os.fsdecode(arguments[0]))
 
     @contextmanager
-    def growing(self) -> Iterator[None]:
-        """Count the files and folders that there are more while something is done that was done before."""
-        before = self._there()
+    def counted(self) -> Iterator[None]:
+        """Count the files and folders that there are more once something was done again."""
+        before = self._paths()
         yield
-        self.left += len(self._there() - before)
+        self.count = (self.count or 0) + len(self._paths() - before)
 
-    def _there(self) -> set[str]:
-        found = set()
+    def _paths(self) -> set[str]:
+        paths = set()
         for place in tuple(self._places):
             if os.path.lexists(place):
-                found.add(place)
-                found.update(os.path.join(folder, name) for folder, _, names in os.walk(place) for name in names)
-        return found
+                paths.add(place)
+                paths.update(os.path.join(folder, name) for folder, _, names in os.walk(place) for name in names)
+        return paths

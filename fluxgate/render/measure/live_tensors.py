@@ -1,4 +1,4 @@
-"""Tensors that are alive: what Python can reach of them, exact to the byte where resident memory is not."""
+"""Tensors in memory that Python can reach: exact to the byte, where resident memory is not."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from fluxgate.render.watch.inventory import plain_tensors
 
+def live_tensor_bytes(*, except_for: Iterable[Any] = ()) -> int:
+    """Bytes of the tensors in this process's memory, each storage once, but for the storages of some tensors.
 
-def bytes_alive(*, apart_from: Iterable[Any] = ()) -> int:
-    """Bytes of the tensors in this process's memory, each storage once, without those of some modules.
-
-    What was alive when the libraries had been imported is frozen, and does not count."""
+    Tensors that existed when the libraries had been imported are frozen, and do not count."""
     import torch
 
     gc.collect()
-    known = {storage[0] for module in apart_from for tensor in plain_tensors(module) if (storage := _storage(tensor))}
-    found = [each for each in gc.get_objects() if issubclass(type(each), torch.Tensor)]  # isinstance would wake proxies
-    storages = dict(storage for tensor in found if (storage := _storage(tensor)))
-    return sum(size for address, size in storages.items() if address not in known)
+    excepted = {storage[0] for tensor in except_for if (storage := _storage(tensor))}
+    tensors = [each for each in gc.get_objects() if issubclass(type(each), torch.Tensor)]  # isinstance wakes proxies
+    storages = dict(storage for tensor in tensors if (storage := _storage(tensor)))
+    return sum(size for address, size in storages.items() if address not in excepted)
 
 
 def _storage(tensor: Any) -> tuple[int, int] | None:

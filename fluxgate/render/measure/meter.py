@@ -1,4 +1,4 @@
-"""The meter: peaks of memory and seconds, separately for each phase, without what the measuring itself costs."""
+"""The meter: peaks of memory and seconds of each phase, without what measuring itself costs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from fluxgate.render.measure.gauges import (
     resident,
     unbacked,
 )
-from fluxgate.render.measure.live_tensors import bytes_alive
+from fluxgate.render.measure.live_tensors import live_tensor_bytes
 from fluxgate.rendering import PHASES, Duration, Memory, PhaseMemory
 
 FIGURES = ("allocated", "reserved", "driver", "host")
 
 
 def synchronise(device: str) -> None:
-    """Wait until the GPU has done all that it was given."""
+    """Wait until the GPU has done all that it was asked to."""
     if device == "cuda":
         import torch
 
@@ -34,7 +34,7 @@ def synchronise(device: str) -> None:
 
 @dataclass
 class Spent:
-    """Seconds of a clock, and those that the processor worked, in all threads of this process."""
+    """Seconds by the clock, and those for which the processor worked in all threads of this process."""
 
     seconds: float = 0.0
     processor: float = 0.0
@@ -49,7 +49,7 @@ class Spent:
 
 
 class Meter:
-    """Knows which phase is running, and charges bytes and seconds to it."""
+    """Measures bytes and seconds of the phase that is running."""
 
     def __init__(self, device: str) -> None:
         self.device = device
@@ -60,21 +60,23 @@ class Meter:
         self._phase: str | None = None
         self._since = Spent()
         self._spent: dict[str, Spent] = {}
-        self._loaded: int | None = None
-        self._grown: int | None = None
+        self._host_loaded: int | None = None
+        self._host_grown: int | None = None
+        self._rendered_again = False
 
-    def loaded(self) -> None:
-        """The pipeline is there, all of it was read, and nothing was rendered with it."""
-        self._loaded = tidied(resident)
+    def measure_loaded(self) -> None:
+        """Measure the host memory of a pipeline that was read as a whole and has rendered nothing."""
+        self._host_loaded = without_garbage(resident)
 
     @contextmanager
-    def growing(self) -> Iterator[None]:
-        """By how much this process's memory grows while something is done that was done before."""
-        before = tidied(unbacked)
+    def growth_measured(self) -> Iterator[None]:
+        """Measure by how much host memory grows while something is done again."""
+        self._rendered_again = True
+        before = without_garbage(unbacked)
         yield
-        after = tidied(unbacked)
+        after = without_garbage(unbacked)
         if before is not None and after is not None:
-            self._grown = max(after - before, self._grown or 0)
+            self._host_grown = max(after - before, self._host_grown or 0)
 
     def switch(self, phase: str | None) -> None:
         """End the running phase and begin another; None ends measuring for now."""
@@ -94,12 +96,12 @@ class Meter:
         finally:
             self.switch(phase)
 
-    def forgive(self, seconds: float) -> None:
-        """Take seconds off the running phase that were spent on looking, where a pause would disturb the GPU."""
+    def leave_out(self, seconds: float) -> None:
+        """Leave out of the running phase what was spent on watching it, where a pause would disturb the GPU."""
         self._since.add(seconds, seconds)
 
     def absorb(self, memory: Memory, durations: Iterable[Duration]) -> None:
-        """Take in what another process has measured, as if it had happened here."""
+        """Add what another process has measured, as if it had happened here."""
         for entry in memory.phases:
             peaks = self._peaks.setdefault(entry.phase, {})
             for figure in FIGURES:
@@ -110,9 +112,9 @@ class Meter:
             self._spent.setdefault(duration.phase, Spent()).add(duration.seconds, duration.processor or 0.0)
 
     def take_spent(self) -> dict[str, Spent]:
-        """What each phase took since this was asked last."""
-        taken, self._spent = self._spent, {}
-        return {phase: taken[phase] for phase in PHASES if phase in taken}
+        """The seconds of each phase since the last call."""
+        spent, self._spent = self._spent, {}
+        return {phase: spent[phase] for phase in PHASES if phase in spent}
 
     def _charge(self, now: Spent) -> None:
         if self._phase is None:
@@ -138,7 +140,7 @@ class Meter:
     def memory(
         self, *, held_after: int | None = None, host_held: int | None = None, host_after: int | None = None
     ) -> Memory:
-        """All that was measured until now."""
+        """All that was measured so far."""
         phases = tuple(
             PhaseMemory(phase, *(self._peaks[phase].get(figure) for figure in FIGURES))
             for phase in PHASES
@@ -150,18 +152,18 @@ class Meter:
             held_after=held_after,
             host_peak=max(hosts) if hosts else None,
             host_after=host_after,
-            host_loaded=self._loaded,
+            host_loaded=self._host_loaded,
             host_held=host_held,
-            host_grown=self._grown,
+            host_grown=self._host_grown,
             driver_scope=self.driver_scope,
             unavailable=self._unavailable(held_after, host_after),
         )
 
     def after(self) -> Memory:
-        """The same, with what stayed once everything was let go."""
-        alive = bytes_alive()
-        held_after = held() if self.device == "cuda" else alive
-        return self.memory(held_after=held_after, host_held=alive, host_after=tidied(resident))
+        """The same, and what is still held once the pipeline is freed."""
+        on_host = live_tensor_bytes()
+        held_after = allocated_on_gpu() if self.device == "cuda" else on_host
+        return self.memory(held_after=held_after, host_held=on_host, host_after=without_garbage(resident))
 
     def _unavailable(self, held_after: int | None, host_after: int | None) -> dict[str, str]:
         reasons = {figure: gauge.reason for figure, gauge in self._gauges.items() if isinstance(gauge, Missing)}
@@ -169,13 +171,16 @@ class Meter:
             reasons["held_after"] = "the worker ended before it had freed the pipeline"
         if host_after is None:
             reasons["host_after"] = reasons.get("host", "the worker ended before it had freed the pipeline")
+        if not self._rendered_again:
+            reasons["host_grown"] = "no shot was rendered a second time"
         if "host" in reasons:
             reasons["host_peak"] = reasons["host"]
+            reasons.setdefault("host_grown", reasons["host"])
         return reasons
 
 
-def held() -> int:
-    """Bytes still allocated on the GPU after everything was let go."""
+def allocated_on_gpu() -> int:
+    """Bytes that are still allocated on the GPU, without what torch keeps for itself."""
     import torch
 
     clear = getattr(torch._C, "_cuda_clearCublasWorkspaces", None)
@@ -186,9 +191,9 @@ def held() -> int:
     return int(torch.cuda.memory_allocated())
 
 
-def tidied(read: Callable[[], int]) -> int | None:
+def without_garbage(read: Callable[[], int]) -> int | None:
     """Bytes of this process without garbage, and without the free pages that the C library keeps; None where the
-    system does not tell."""
+    system does not report them."""
     import ctypes
 
     gc.collect()

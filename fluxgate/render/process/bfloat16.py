@@ -16,19 +16,19 @@ def is_native() -> bool:
     """Whether torch uses the processor's own instructions, or a library's, for bfloat16."""
     import torch
 
-    asked = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    return asked is None or bool(asked())
+    is_supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return is_supported is None or bool(is_supported())
 
 
 def is_wide() -> bool:
-    """Whether this process was widened."""
+    """Whether this process computes bfloat16 in float32."""
     import torch
 
     return all(hasattr(getattr(torch.nn.functional, name), "_fluxgate") for name in WIDENED)
 
 
 def widen() -> None:
-    """Let this process convolve and multiply in float32 where it is asked to in bfloat16."""
+    """From now on, let this process convolve and multiply bfloat16 tensors in float32."""
     import torch
 
     for name in WIDENED if not is_wide() else ():

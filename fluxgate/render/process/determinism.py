@@ -1,4 +1,4 @@
-"""The one place that settles what torch may choose freely, and notes it."""
+"""The one place that fixes what torch may choose freely, and notes it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from fluxgate.render.process import bfloat16
 
 # Set before the first use of a library; a value that the user has set stays and is noted.
-ENVIRONMENT = {
+VARIABLES = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
     "HF_HUB_OFFLINE": "1",
@@ -19,9 +19,10 @@ ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",  # else threads spin while they wait: on a busy machine a case takes ten times as long
 }
 
-# On a CPU the number of threads decides where a batch is split, and bfloat16 rounds differently there: the same for
-# every machine, whatever it has and OMP_NUM_THREADS says. docs/limits.md tells what other numbers do.
+# On a CPU the number of threads decides where a batch is split, and bfloat16 rounds differently there: it is the same
+# on every machine, whatever its cores are and OMP_NUM_THREADS says. docs/limits.md has what other numbers do.
 CPU_THREADS = 2
+MOST_THREADS = 1024
 THREADS = "FLUXGATE_CPU_THREADS"  # another number, to measure what it does
 
 # Noted because they can move a pixel, a byte or a second.
@@ -60,9 +61,9 @@ def settle(device: str) -> dict[str, str]:
         if not bfloat16.is_native():
             bfloat16.widen()
     # Not torch.use_deterministic_algorithms: it forbids attention kernels that people run, and whose memory and speed
-    # are to be measured. Whether they repeat themselves is asked of every case.
-    torch.manual_seed(0)  # for a strategy that draws a number although nobody asked it to
-    return {**_settings(torch), **noted_environment(), "device": device, "generator": "cpu"}
+    # are to be measured. Every case is checked for whether it repeats itself.
+    torch.manual_seed(0)  # for a strategy that draws a number of its own
+    return {**_settings(torch), **noted_variables(), "device": device, "generator": "cpu"}
 
 
 def draws() -> dict[str, tuple[float, ...]]:
@@ -70,17 +71,17 @@ def draws() -> dict[str, tuple[float, ...]]:
     and pictures that start from other numbers are other pictures."""
     import torch
 
-    found = {}
+    noise_by_dtype = {}
     for dtype in DRAWN:
         seeded = torch.Generator("cpu").manual_seed(0)
         noise = torch.randn(DRAWS, generator=seeded, dtype=getattr(torch, dtype))
-        found[dtype] = tuple(round(value, 2) for value in noise.tolist())
-    return found
+        noise_by_dtype[dtype] = tuple(round(value, 2) for value in noise.tolist())
+    return noise_by_dtype
 
 
 def _cpu_threads() -> int:
-    asked = os.environ.get(THREADS, "")
-    return int(asked) if asked.isdecimal() and 0 < int(asked) <= 1024 else CPU_THREADS
+    threads = os.environ.get(THREADS, "")
+    return int(threads) if threads.isdecimal() and 0 < int(threads) <= MOST_THREADS else CPU_THREADS
 
 
 def _settings(torch: Any) -> dict[str, str]:
@@ -96,6 +97,6 @@ def _settings(torch: Any) -> dict[str, str]:
     }
 
 
-def noted_environment() -> dict[str, str]:
+def noted_variables() -> dict[str, str]:
     """The environment variables that matter, each with its value or the fact that it is not set."""
     return {name: os.environ.get(name, "not set") for name in NOTED}

@@ -1,4 +1,4 @@
-"""What a worker notes while it works, line by line, so that a dead worker's parent still knows what it did."""
+"""What a worker notes while it works, line by line, so that its parent knows what it did even if it dies."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ FILE = "progress.jsonl"
 
 
 @dataclass(frozen=True)
-class Of:
-    """The case that the notes are of."""
+class CaseHeader:
+    """Which case the notes are of."""
 
     subject: str
     strategy: str
@@ -28,7 +28,7 @@ class Of:
 class Note:
     """One line of the worker's progress. What is None or empty is not news."""
 
-    of: Of | None = None  # in the first note
+    of: CaseHeader | None = None  # in the first note
     phase: str | None = None  # the phase that begins, or "" between phases
     says: str | None = None  # a line for the terminal
     started: bool = False
@@ -39,26 +39,29 @@ class Note:
     warnings: tuple[str, ...] = ()
     determinism: dict[str, str] | None = None
     draws: dict[str, tuple[float, ...]] | None = None
+    libraries: dict[str, str] | None = None  # package -> the version that was imported
     inventory: Inventory | None = None
     memory: Memory | None = None
     crash: Crash | None = None
 
 
 class Notebook:
-    """The worker's end: appends notes to a file at once. A line that was written survives any death of the process."""
+    """The worker's end: appends each note to a file at once, where it survives any death of the process."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
     def add(self, note: Note) -> None:
-        os.write(self._file, msgspec.json.encode(note) + b"\n")
+        line = msgspec.json.encode(note) + b"\n"
+        while line:  # a disk that fills up takes a part of it, and then none
+            line = line[os.write(self._file, line) :]
 
     def close(self) -> None:
         os.close(self._file)
 
 
-class Reading:
-    """The parent's end: the notes that have come since the last look."""
+class NotesReader:
+    """The parent's end: reads the notes that were added since it read last."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -77,7 +80,7 @@ class Reading:
 
 
 def _parsed(line: bytes) -> Note | None:
-    """A note, or None for a line that a dying worker has garbled."""
+    """A note, or None for a line that a dying worker, or a full disk, has left unfinished."""
     try:
         return msgspec.json.decode(line, type=Note)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -91,14 +94,14 @@ def last_phase(notes: Iterable[Note]) -> str | None:
 
 
 def compose(notes: Iterable[Note], *, wall_seconds: float, crash: Crash | None) -> Rendering:
-    """The rendering that the notes tell of."""
+    """The rendering that the notes describe."""
     notes = tuple(notes)
-    case = next(note.of for note in notes if note.of)
+    header = next(note.of for note in notes if note.of)
     return Rendering(
-        subject=case.subject,
-        strategy=case.strategy,
-        device=case.device,
-        recipes=case.recipes,
+        subject=header.subject,
+        strategy=header.strategy,
+        device=header.device,
+        recipes=header.recipes,
         pictures=tuple(picture for note in notes for picture in note.pictures),
         fingerprints=tuple(print_ for note in notes for print_ in note.fingerprints),
         inventory=next((note.inventory for note in reversed(notes) if note.inventory), None),
@@ -109,4 +112,5 @@ def compose(notes: Iterable[Note], *, wall_seconds: float, crash: Crash | None) 
         wall_seconds=wall_seconds,
         crash=crash,
         draws=next((note.draws for note in notes if note.draws), {}),
+        libraries=next((note.libraries for note in reversed(notes) if note.libraries), {}),
     )

@@ -19,14 +19,13 @@ def tensor_sha256(tensor: Any) -> str:
 
 
 def fingerprint(tensor: Any, *, shot: str, take: int, stage: str, step: int | None = None) -> Fingerprint:
-    """What is kept of a tensor: it must be on the CPU already, so that no GPU memory is used for it."""
+    """The fingerprint of a tensor, which must be on the CPU already, so that no GPU memory is used for it."""
     import torch
 
     values = tensor.detach().to(torch.float64).reshape(-1)
     finite = torch.isfinite(values)
-    sound = bool(finite.all())
-    known = values if sound else values[finite]
-    low, high, mean, std = _summary(known)
+    all_finite = bool(finite.all())
+    low, high, mean, std = _summary(values if all_finite else values[finite])
     return Fingerprint(
         shot=shot,
         take=take,
@@ -38,7 +37,7 @@ def fingerprint(tensor: Any, *, shot: str, take: int, stage: str, step: int | No
         std=std,
         low=low,
         high=high,
-        finite=sound,
+        finite=all_finite,
         step=step,
     )
 

@@ -1,262 +1,122 @@
-"""What a component really is: bytes by dtype, quantized layers, hooks, settings, and where its tensors are."""
+"""The record of the inventory: what pipelines are made of, and counts taken while they run."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Iterator
+import weakref
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from fluxgate.rendering import Component
-
-CHUNK = 1 << 22  # 4-byte words that are summed at a time
-SCALES = ("absmax", "code", "offset")
-
-Factors = dict[Any, Any]  # device -> a chunk of factors
-
-
-def modules_of(pipeline: Any) -> dict[str, Any]:
-    """The neural components of whatever is called like a pipeline, by name."""
-    import torch
-
-    components = getattr(pipeline, "components", None) or {}
-    return {name: part for name, part in components.items() if isinstance(part, torch.nn.Module)}
+from fluxgate.render.measure.live_tensors import live_tensor_bytes
+from fluxgate.render.measure.meter import Meter
+from fluxgate.render.watch.component import describe, modules_of, placement_of, plain_tensors, state_sha256
+from fluxgate.render.watch.weights_in_use import Placements, WeightsInUse
+from fluxgate.rendering import AFTER, BEFORE, BESIDE, DURING, LEFTOVER_FILES, Component, Inventory
 
 
-def describe(name: str, module: Any, *, placement: dict[str, dict[str, int]], state: str | None = None) -> Component:
-    """The inventory of one component."""
-    bytes_by_dtype: Counter[str] = Counter()
-    quantized = 0
-    for tensor, is_quantized in _distinct(module):
-        size = _size(tensor)
-        bytes_by_dtype[str(tensor.dtype).removeprefix("torch.")] += size
-        quantized += size if is_quantized else 0
-    return Component(
-        name=name,
-        class_name=type(module).__name__,
-        bytes_by_dtype=dict(sorted(bytes_by_dtype.items())),
-        quantized_bytes=quantized,
-        module_classes=dict(sorted(Counter(type(part).__name__ for part in module.modules()).items())),
-        hooks=hooks_of(module),
-        settings=settings_of(module),
-        placement=placement,
-        state_sha256=state,
-    )
+class InventoryRecorder:
+    """Describes components as they are met, and holds none of them."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.counts: dict[str, int] = {}
+        self._meter = meter
+        self._components: dict[str, Component] = {}
+        self._modules: dict[str, weakref.ref[Any]] = {}  # by name, the one that was met last
+        self._met: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def recorded(self) -> Inventory:
+        """The inventory so far."""
+        return Inventory(components=dict(self._components), counts=dict(self.counts))
+
+    # Counts
+
+    def count(self, name: str, number: int) -> None:
+        """Keep the largest number that was counted."""
+        self.counts[name] = max(self.counts.get(name, 0), number)
+
+    def add(self, name: str) -> None:
+        """Count one more."""
+        self.counts[name] = self.counts.get(name, 0) + 1
+
+    def count_copies(self) -> None:
+        """Count the bytes of tensors in host memory that belong to no component."""
+        own = (tensor for module in self._met for tensor in plain_tensors(module))
+        self.count(BESIDE, live_tensor_bytes(except_for=own))
+
+    def count_files(self, scratch: Path) -> None:
+        """Count the files that the strategy has left in its scratch folder."""
+        self.count("files offloaded", sum(1 for path in scratch.rglob("*") if path.is_file()))
+
+    def count_leftover_files(self, number: int | None) -> None:
+        """Count the files that second takes have left, wherever they lie; None if there was no second take."""
+        if number is not None:
+            self.count(LEFTOVER_FILES, number)
+
+    # Components
+
+    def describe(self, pipeline: Any) -> None:
+        """Describe the components of a pipeline as they are before its first call.
+
+        On a GPU the hashes wait for the end: they use memory there. On a CPU they do not: the first use of a 4-bit
+        layer may pack its weights anew."""
+        self._describe(pipeline, hashed=self._meter.device != "cuda")
+
+    def describe_if_new(self, pipeline: Any) -> None:
+        """Describe the components of a pipeline that was built within a call, before their first use."""
+        modules = modules_of(pipeline)
+        if any(self._modules.get(name, _freed)() is not module for name, module in modules.items()):
+            with self._meter.paused():
+                self._describe(pipeline, hashed=True)
+
+    def _describe(self, pipeline: Any, *, hashed: bool) -> None:
+        for name, module in modules_of(pipeline).items():
+            self._modules[name] = weakref.ref(module)
+            self._met.add(module)
+            if name not in self._components:
+                placement = {BEFORE: placement_of(module)}
+                state = state_sha256(module) if hashed else None
+                self._components[name] = describe(name, module, placement=placement, state=state)
+        self.count("components alive at once", len(self._met))
+
+    def placements(self) -> Placements:
+        """Bytes by device of every component that is not freed."""
+        return {name: placement_of(module) for name, ref in self._modules.items() if (module := ref()) is not None}
+
+    def place_during(self, weights: WeightsInUse) -> None:
+        """Note where everything was while the denoiser ran."""
+        if self._meter.device == "cuda" and weights.blocks:
+            self.count("blocks", weights.blocks)
+            self.count("blocks on GPU at once", weights.most_blocks_on_device)
+        self._place(DURING, weights.placements)
+
+    def describe_after(self) -> None:
+        """Note where everything is after the calls; what is freed is nowhere."""
+        self._place(AFTER, self.placements())
+
+    def _place(self, moment: str, placements: Placements) -> None:
+        for name, component in self._components.items():
+            placement = {**component.placement, moment: placements.get(name, {})}
+            self._components[name] = replace(component, placement=placement)
+
+    def hash_states(self) -> None:
+        """Hash the components that are not freed; done last, because it uses memory of its own."""
+        for name, ref in self._modules.items():
+            module = ref()
+            if module is not None and self._components[name].state_sha256 is None:
+                self._components[name] = replace(self._components[name], state_sha256=state_sha256(module))
+
+    # Other processes
+
+    def continue_from(self, inventory: Inventory) -> None:
+        """Start with the components that earlier processes have described."""
+        self._components = dict(inventory.components)
+
+    def add_from_process(self, inventory: Inventory) -> None:
+        """Add what another process has described and counted."""
+        self._components |= inventory.components
+        for name, number in inventory.counts.items():
+            self.count(name, number)
 
 
-def placement_of(module: Any) -> dict[str, int]:
-    """Bytes by device, "meta" for tensors whose data is elsewhere until they are needed."""
-    found: Counter[str] = Counter()
-    for tensor, _ in _distinct(module):
-        found[str(tensor.device)] += _size(tensor)
-    return dict(sorted(found.items()))
-
-
-def _size(tensor: Any) -> int:
-    return int(tensor.numel() * tensor.element_size())
-
-
-def _distinct(module: Any) -> Iterator[tuple[Any, bool]]:
-    """Every tensor that the module holds, tied ones once, and whether it belongs to a quantized weight."""
-    seen: set[tuple[str, int]] = set()
-    for name, tensor, is_quantized in tensors_of(module):
-        # Weights that accelerate has taken out are tied where their values are, not in the shapes left behind.
-        data = _data(module, name, tensor) if tensor.device.type == "meta" else tensor
-        key = _identity(tensor if data is None else data)
-        if key not in seen:
-            seen.add(key)
-            yield tensor, is_quantized
-
-
-def _identity(tensor: Any) -> tuple[str, int]:
-    """Equal for two names of one storage; a tensor without a storage of its own counts for itself."""
-    if tensor.device.type == "meta" or tensor.numel() == 0:
-        return "object", id(tensor)
-    return str(tensor.device), int(tensor.data_ptr())
-
-
-def tensors_of(module: Any) -> Iterator[tuple[str, Any, bool]]:
-    """Name, plain tensor and quantized or not, of all parameters and buffers, with quantized ones taken apart."""
-    for prefix, part in module.named_modules():
-        for own in (part._parameters, part._buffers):
-            for name, tensor in own.items():
-                if tensor is not None:
-                    yield from _parts(f"{prefix}.{name}" if prefix else name, tensor, part)
-
-
-def _parts(name: str, tensor: Any, owner: Any) -> Iterator[tuple[str, Any, bool]]:
-    kind = type(tensor).__name__
-    if kind == "Params4bit":
-        yield name, tensor, True
-        yield from _scales(name, getattr(tensor, "quant_state", None))
-    elif kind == "Int8Params":
-        yield from _int8(name, tensor, owner)
-    elif hasattr(tensor, "__tensor_flatten__"):  # torchao, quanto
-        for inner in tensor.__tensor_flatten__()[0]:
-            for deeper, plain, _ in _parts(f"{name}.{inner}", getattr(tensor, inner), owner):
-                yield deeper, plain, True
-    else:
-        yield name, tensor, kind == "GGUFParameter"
-
-
-def _scales(name: str, state: Any) -> Iterator[tuple[str, Any, bool]]:
-    """The tensors of a 4-bit weight's quantization state, the nested state of double quantization included."""
-    for field in SCALES:
-        tensor = getattr(state, field, None)
-        if hasattr(tensor, "element_size"):
-            yield f"{name}.{field}", tensor, True
-    nested = getattr(state, "state2", None)
-    if nested is not None:
-        yield from _scales(f"{name}.nested", nested)
-
-
-def _int8(name: str, tensor: Any, owner: Any) -> Iterator[tuple[str, Any, bool]]:
-    """An 8-bit weight and its scales, which move to the layer's own state at its first forward."""
-    import torch
-
-    yield name, tensor, tensor.dtype == torch.int8
-    for holder in (tensor, getattr(owner, "state", None)):
-        scales = getattr(holder, "SCB", None)
-        if scales is not None:
-            yield f"{name}.SCB", scales, True
-            return
-
-
-def hooks_of(module: Any) -> dict[str, int]:
-    """The classes of accelerate's and diffusers' hooks on a module and its parts, and how many of each."""
-    found: Counter[str] = Counter()
-    for part in module.modules():
-        for hook in _flat(getattr(part, "_hf_hook", None)):
-            found[type(hook).__name__] += 1
-        registry = getattr(part, "_diffusers_hook", None)
-        for hook in getattr(registry, "hooks", {}).values():
-            found[type(hook).__name__] += 1
-    return dict(sorted(found.items()))
-
-
-def _flat(hook: Any) -> Iterator[Any]:
-    """The hook itself, and those that accelerate's SequentialHook holds."""
-    if hook is not None:
-        yield hook
-        for inner in getattr(hook, "hooks", ()):
-            yield from _flat(inner)
-
-
-def settings_of(module: Any) -> dict[str, str]:
-    """What the quantized layers and the casting hooks were told; several values of one setting are all named."""
-    found: dict[str, set[str]] = {}
-    for part in module.modules():
-        for setting, value in _settings(part):
-            found.setdefault(setting, set()).add(str(value).removeprefix("torch."))
-    return {setting: ", ".join(sorted(values)) for setting, values in sorted(found.items())}
-
-
-def _settings(part: Any) -> Iterator[tuple[str, Any]]:
-    weight: Any = getattr(part, "_parameters", {}).get("weight")
-    kind = type(weight).__name__
-    if kind == "Params4bit":
-        yield "compute_dtype", getattr(part, "compute_dtype", None)
-        yield "quant_type", weight.quant_type
-        yield "double_quant", weight.compress_statistics
-    elif kind == "Int8Params":
-        yield "threshold", getattr(getattr(part, "state", None), "threshold", None)
-    elif kind == "GGUFParameter":
-        yield "quant_type", getattr(weight, "quant_type", None)
-    for hook in getattr(getattr(part, "_diffusers_hook", None), "hooks", {}).values():
-        if type(hook).__name__ == "LayerwiseCastingHook":
-            yield "storage_dtype", hook.storage_dtype
-            yield "casting_compute_dtype", hook.compute_dtype
-        group = getattr(hook, "group", None)
-        for name in ("stream", "record_stream", "low_cpu_mem_usage", "offload_to_disk_path"):
-            if getattr(group, name, None):
-                yield f"group_{name}", "on"
-
-
-def state_sha256(module: Any) -> str | None:
-    """A hash over all parameters, buffers, quantized codes and scales; None where one of them cannot be read.
-
-    Each tensor is first summed on the device it is on, so that 24 GB cost seconds: the sum is exact in integers,
-    and so the same on every device, but it is a checksum against change, not against malice."""
-    import torch
-
-    digest = hashlib.sha256()
-    factors: Factors = {}
-    for name, tensor, _ in sorted(tensors_of(module), key=lambda entry: entry[0]):
-        plain = _data(module, name, tensor)
-        if plain is None:
-            return None
-        digest.update(f"{name} {plain.dtype} {tuple(plain.shape)} ".encode())
-        with torch._C.DisableTorchFunctionSubclass():  # GGUF's parameters would make a parameter of each result
-            digest.update(" ".join(str(part) for part in checksums(plain, factors)).encode() + b"\n")
-    return digest.hexdigest()
-
-
-def plain_tensors(module: Any) -> Iterator[Any]:
-    """Every tensor that holds data of the module: where only its shape is there, the one that accelerate has put by."""
-    for name, tensor, _ in tensors_of(module):
-        data = _data(module, name, tensor) if tensor.device.type == "meta" else tensor
-        if data is not None:
-            yield data
-
-
-def _data(module: Any, name: str, tensor: Any) -> Any | None:
-    """The tensor with its values: from accelerate's map of weights, if it is only a shape here."""
-    owner_name, _, leaf = name.rpartition(".")
-    owner = _part(module, owner_name)
-    if owner is not None and _on_disk(module, owner_name):
-        return None
-    if tensor.device.type != "meta":
-        return tensor.detach()
-    for hook in _flat(getattr(owner, "_hf_hook", None)):
-        weights = getattr(hook, "weights_map", None)
-        if weights is not None:
-            try:
-                return weights[leaf].detach()
-            except KeyError:
-                continue
-    return None
-
-
-def _part(module: Any, name: str) -> Any | None:
-    try:
-        return module.get_submodule(name)
-    except AttributeError:  # the name leads into a quantized weight
-        return None
-
-
-def _on_disk(module: Any, name: str) -> bool:
-    """Whether group offloading keeps the values in a file: what lies in memory then is not initialised."""
-    parts = name.split(".") if name else []
-    for depth in range(len(parts) + 1):
-        holder = _part(module, ".".join(parts[:depth]))
-        hooks = getattr(getattr(holder, "_diffusers_hook", None), "hooks", {})
-        if any(getattr(getattr(hook, "group", None), "offload_to_disk_path", None) for hook in hooks.values()):
-            return True
-    return False
-
-
-def checksums(tensor: Any, known: Factors) -> list[int]:
-    """Sums of a tensor's 4-byte words, each times a number that depends on its place, modulo 2^64."""
-    import torch
-
-    flat = tensor.contiguous().reshape(-1).view(torch.uint8)
-    whole = flat.numel() // 4 * 4
-    if flat.data_ptr() % 4:
-        flat = flat.clone()
-    words = flat[:whole].view(torch.int32)
-    sums = [int(flat[whole:].to(torch.int64).sum())] if whole < flat.numel() else []
-    factors = _factors(words.device, known)
-    for start in range(0, words.numel(), CHUNK):
-        chunk = words[start : start + CHUNK].to(torch.int64)
-        sums.append(int(chunk.mul_(factors[: chunk.numel()]).sum()))
-    return sums
-
-
-def _factors(device: Any, known: Factors) -> Any:
-    """Odd numbers spread over 64 bits, one for each place of a chunk; made once for each device."""
-    import torch
-
-    if device not in known:
-        places = torch.arange(CHUNK, dtype=torch.int64, device=device)
-        known[device] = places.mul_(-7046029254386353131).add_(1442695040888963407).bitwise_or_(1)  # 2^64 / φ, as int64
-    return known[device]
+def _freed() -> None:
+    """What a weak reference gives once its object is freed."""

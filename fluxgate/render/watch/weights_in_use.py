@@ -1,4 +1,4 @@
-"""The onlooker: sees, from within the denoiser's forward, which of its weights are on the device at once."""
+"""Which of the denoiser's weights are on the device at once, seen from within its forward."""
 
 from __future__ import annotations
 
@@ -8,38 +8,56 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Placements = dict[str, dict[str, int]]  # component -> device -> bytes
+Holders = list[tuple[int | None, dict[str, Any]]]  # the number of a block, or None outside of them; its tensors
 
 
 @dataclass
-class Sight:
-    """The most that was on the device at one time."""
+class WeightsInUse:
+    """The most that was on the device at one time during a forward."""
 
-    blocks: int = 0
-    blocks_in_all: int = 0
-    bytes_on_device: int = -1
-    placements: Placements = field(default_factory=dict)
-    seconds: float = 0.0  # spent on looking
+    blocks: int = 0  # that the denoiser has
+    most_blocks_on_device: int = 0
+    most_bytes_on_device: int = -1
+    placements: Placements = field(default_factory=dict)  # at the time of the most bytes
+    seconds: float = 0.0  # spent on watching
+
+    def update(self, holders: Holders, device: str, placements: Callable[[], Placements]) -> None:
+        """Look where the weights are now."""
+        started = time.perf_counter()
+        size, blocks = 0, set()
+        for block, tensors in holders:
+            for tensor in tensors.values():
+                if tensor is not None and tensor.device.type == device:
+                    size += tensor.numel() * tensor.element_size()
+                    blocks.add(block)
+        self.most_blocks_on_device = max(self.most_blocks_on_device, len(blocks - {None}))
+        if size > self.most_bytes_on_device:
+            self.most_bytes_on_device = size
+            self.placements = placements()
+        self.seconds += time.perf_counter() - started
 
 
-def onlook(denoiser: Any, *, device: str, placements: Callable[[], Placements], done: Callable[[Sight], None]) -> None:
-    """Look at every use of a weight in the forward that is about to begin, and tell at its end what was seen.
+def watch_weights(
+    denoiser: Any, *, device: str, placements: Callable[[], Placements], done: Callable[[WeightsInUse], None]
+) -> None:
+    """Look at every use of a weight in the forward that is about to begin, and pass on at its end what was seen.
 
     Hooks that move single layers do so around the layer's own forward, within all hooks of torch: only a look at the
     moment at which a weight is used shows what is there."""
     holders = _holders(denoiser)
-    sight = Sight(blocks_in_all=len({block for block, _ in holders if block is not None}))
-    mode = _mode(lambda: _look(sight, holders, device, placements))
+    weights = WeightsInUse(blocks=len({block for block, _ in holders if block is not None}))
+    mode = _mode(lambda: weights.update(holders, device, placements))
 
-    def over(*_: Any) -> None:
+    def after_forward(*_: Any) -> None:
         handle.remove()
         mode.__exit__(None, None, None)
-        done(sight)
+        done(weights)
 
-    handle = denoiser.register_forward_hook(over, always_call=True)
+    handle = denoiser.register_forward_hook(after_forward, always_call=True)
     mode.__enter__()
 
 
-def _holders(denoiser: Any) -> list[tuple[int | None, dict[str, Any]]]:
+def _holders(denoiser: Any) -> Holders:
     """Every module's own tensors, each with the number of the transformer block it belongs to."""
     import torch
 
@@ -52,21 +70,6 @@ def _holders(denoiser: Any) -> list[tuple[int | None, dict[str, Any]]]:
         for tensors in (part._parameters, part._buffers)
         if tensors
     ]
-
-
-def _look(sight: Sight, holders: list[tuple[int | None, dict[str, Any]]], device: str, placements: Any) -> None:
-    started = time.perf_counter()
-    here, blocks = 0, set()
-    for block, tensors in holders:
-        for tensor in tensors.values():
-            if tensor is not None and tensor.device.type == device:
-                here += tensor.numel() * tensor.element_size()
-                blocks.add(block)
-    sight.blocks = max(sight.blocks, len(blocks - {None}))
-    if here > sight.bytes_on_device:
-        sight.bytes_on_device = here
-        sight.placements = placements()
-    sight.seconds += time.perf_counter() - started
 
 
 def _mode(look: Callable[[], None]) -> Any:

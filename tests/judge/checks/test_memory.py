@@ -9,7 +9,7 @@ from fluxgate.baselines.limits import WHOLE, Band, CaseLimits, Limit
 from fluxgate.judge.checks.memory import FEW, LEFT, LEFT_BY_GPU, LIBRARIES, TABLES
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import CEILING, CRASHED, FAILED, GIVES_BACK, HOST, LESS, PASSED, UNSUPPORTED
-from fluxgate.rendering import DENOISE, LITTER, PHASES, Component, Inventory, Memory, PhaseMemory
+from fluxgate.rendering import DENOISE, LEFTOVER_FILES, PHASES, Component, Inventory, Memory, PhaseMemory
 from fluxgate.strategies.promise import LibraryCache
 from tests.judge.made import CRASH, FULL, crashed, evidence, made, promising, verdict, with_rendering
 
@@ -240,7 +240,7 @@ def test_what_stays_on_the_host_beside_a_gpu_is_seen_too(tmp_path: Path, held: i
 def test_files_that_a_second_take_leaves_are_seen(tmp_path: Path, files: int, status: str) -> None:
     """A disk fills up as memory does."""
     whole = using(tmp_path, memory())
-    whole = with_rendering(whole, inventory=replace(whole.rendering.inventory, counts={LITTER: files}))
+    whole = with_rendering(whole, inventory=replace(whole.rendering.inventory, counts={LEFTOVER_FILES: files}))
     found = verdict(whole, GIVES_BACK)
     assert found.status == status
     said = f"Rendering the same again left {files} more {'file' if files == 1 else 'files'} on the disk: each call"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fluxgate.render.measure.gauges import STATUS, resident
-from fluxgate.render.measure.meter import Meter, tidied
+from fluxgate.render.measure.meter import Meter, without_garbage
 from fluxgate.rendering import DECODE, DENOISE, ENCODE, LOAD
 from tests.render.measure.test_gauges import SIZE, SLACK, file_in_memory, touched
 
@@ -107,11 +107,11 @@ def test_seconds_are_taken_once() -> None:
     assert meter.take_spent() == {}
 
 
-def test_seconds_that_are_forgiven_do_not_count() -> None:
-    """Where a pause would disturb, what looking cost is taken off."""
+def test_seconds_that_are_left_out_do_not_count() -> None:
+    """Where a pause would disturb, what watching cost is subtracted."""
     meter = Meter("cpu")
     meter.switch(DENOISE)
-    meter.forgive(2.0)
+    meter.leave_out(2.0)
     meter.switch(None)
     spent = meter.take_spent()[DENOISE]
     assert -2.0 <= spent.seconds < -1.0
@@ -125,7 +125,7 @@ def test_figures_that_cannot_be_had_have_reasons() -> None:
     meter.switch(None)
     memory = meter.memory()
     assert memory.phases[0].allocated is memory.held_after is memory.host_after is None
-    assert set(memory.unavailable) == {"allocated", "reserved", "driver", "held_after", "host_after"}
+    assert set(memory.unavailable) == {"allocated", "reserved", "driver", "held_after", "host_after", "host_grown"}
     assert memory.unavailable["host_after"] == "the worker ended before it had freed the pipeline"
     assert "host_after" not in meter.memory(host_after=1).unavailable
 
@@ -136,7 +136,7 @@ def test_no_figure_is_zero_for_want_of_one(monkeypatch: pytest.MonkeyPatch) -> N
     meter = Meter("cpu")
     meter.switch(LOAD)
     meter.switch(None)
-    memory = meter.memory(host_after=tidied(resident))
+    memory = meter.memory(host_after=without_garbage(resident))
     assert memory.host_peak is memory.host_after is memory.phases[0].host is None
     assert {"host", "host_peak", "host_after"} <= set(memory.unavailable)
 
@@ -144,10 +144,10 @@ def test_no_figure_is_zero_for_want_of_one(monkeypatch: pytest.MonkeyPatch) -> N
 @needs_proc
 def test_what_stays_resident_is_told_after_pages_were_given_back() -> None:
     """A freed block does not count as kept."""
-    before = tidied(resident)
+    before = without_garbage(resident)
     blocks = [bytearray(1 << 16) for _ in range(SIZE >> 16)]
     del blocks
-    after = tidied(resident)
+    after = without_garbage(resident)
     assert before is not None
     assert after is not None
     assert after - before < SLACK
@@ -167,15 +167,17 @@ def test_what_a_second_take_leaves_behind_is_seen() -> None:
     """The most that any of them did; what it has freed does not count."""
     meter, left = Meter("cpu"), []
     assert meter.memory().host_grown is None
-    with meter.growing():
+    assert meter.memory().unavailable["host_grown"] == "no shot was rendered a second time"
+    with meter.growth_measured():
         touched(SIZE).close()
     grown = meter.memory().host_grown
     assert grown is not None
     assert grown < SLACK
-    with meter.growing():
+    with meter.growth_measured():
         left.append(touched(SIZE))
-    with meter.growing():
+    with meter.growth_measured():
         pass
+    assert "host_grown" not in meter.memory().unavailable
     grown = meter.memory().host_grown
     assert grown is not None
     assert SIZE - SLACK < grown < SIZE + SLACK
@@ -186,7 +188,7 @@ def test_files_that_are_read_again_are_nothing_left_behind(tmp_path: Path) -> No
     """Weights that were mapped, dropped when memory was short, and read again by a second take."""
     meter = Meter("cpu")
     with ExitStack() as kept:
-        with meter.growing():
+        with meter.growth_measured():
             kept.enter_context(file_in_memory(tmp_path))
         grown = meter.memory().host_grown
     assert grown is not None
@@ -198,7 +200,7 @@ def test_what_is_resident_once_all_is_loaded_is_kept() -> None:
     """Whatever comes and goes later."""
     meter = Meter("cpu")
     assert meter.memory().host_loaded is None
-    meter.loaded()
+    meter.measure_loaded()
     before = resident()
     block = touched(SIZE)
     assert abs(meter.memory().host_loaded - before) < SLACK

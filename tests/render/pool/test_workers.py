@@ -16,8 +16,8 @@ import pytest
 from fluxgate.files import read_plain
 from fluxgate.pictures import hash_of, read_png
 from fluxgate.render.pool.workers import FORK, SPAWN, Workers
-from fluxgate.render.process.determinism import ENVIRONMENT
-from fluxgate.rendering import BESIDE, DENOISE, LITTER, LOAD, PHASES, STAGES, Picture, Rendering
+from fluxgate.render.process.determinism import VARIABLES
+from fluxgate.rendering import BESIDE, DENOISE, LEFTOVER_FILES, LOAD, PHASES, STAGES, Picture, Rendering
 from tests.render import making
 
 
@@ -73,7 +73,7 @@ def test_what_stays_on_the_host_is_measured(rendered: Any) -> None:
     assert found.memory.held_after == found.memory.host_held < 1000
     assert found.memory.host_grown < 16 << 20
     assert found.inventory.counts[BESIDE] < 100_000
-    assert found.inventory.counts[LITTER] == 0
+    assert found.inventory.counts[LEFTOVER_FILES] == 0
     calls = {entry.shot: (entry.calls, len(entry.steps)) for entry in found.durations if entry.phase == DENOISE}
     assert calls == {"one": (2, 2), "four": (3, 3)}
 
@@ -173,7 +173,7 @@ def test_takes_that_differ_are_both_kept(render: Any, miniature_folder: Path) ->
 
 def test_a_file_that_each_call_leaves_is_counted(render: Any, miniature_folder: Path) -> None:
     """Those of the second take, wherever they lie."""
-    assert render(making.leaves_a_file_a_call, source=miniature_folder).inventory.counts[LITTER] == 1
+    assert render(making.leaves_a_file_a_call, source=miniature_folder).inventory.counts[LEFTOVER_FILES] == 1
 
 
 def test_an_exception_is_told_with_its_first_line(render: Any) -> None:
@@ -247,13 +247,11 @@ def test_too_much_memory_is_told_as_such(render: Any, load: Any) -> None:
     ],
 )
 def test_what_a_worker_was_held_to_is_told_when_it_runs_out(
-    workers: Workers, tmp_path: Path, load: Any, limit: int | None, sentence: str
+    workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: Any, limit: int | None, sentence: str
 ) -> None:
     """A full GPU names the limit, in a process of a part too; a full machine does not."""
-    workers.ready()
-    with Workers(link=workers._link, vram_limit=limit) as limited:
-        crash = limited.render(making.case(load), tmp_path / "case", source=tmp_path, timeout=120).crash
-        limited._link = None  # it is the other's, who closes it
+    monkeypatch.setattr(workers, "vram_limit", limit)
+    crash = workers.render(making.case(load), tmp_path / "case", source=tmp_path, timeout=120).crash
     assert crash is not None
     assert crash.kind == "out of memory"
     assert crash.sentence.startswith(sentence)
@@ -297,7 +295,7 @@ def test_a_strategy_that_cannot_be_sent_is_a_crash(render: Any) -> None:
 
     crash = render(nested).crash
     assert crash.kind == "exception"
-    assert crash.sentence.startswith("the worker could not be started: Refusal: tests.render.test_workers:")
+    assert crash.sentence.startswith("the worker could not be started: Refusal: tests.render.pool.test_workers:")
 
 
 @pytest.mark.parametrize("start", [FORK, SPAWN])
@@ -310,23 +308,23 @@ def test_a_strategy_that_cannot_be_imported_there_is_a_crash(tmp_path: Path, mon
         crash = workers.render(making.case(gone.load), tmp_path / "case", source=tmp_path, timeout=120).crash
     assert crash is not None
     assert (crash.kind, crash.phase) == ("exception", None)
-    told = "Refusal: gone:load cannot be imported: ModuleNotFoundError: No module named 'gone'"
-    assert crash.sentence == told
-    assert (tmp_path / "case" / "log.txt").read_text().endswith(f"{told.removeprefix('Refusal')[2:]}\n")
+    sentence = "gone:load cannot be imported: ModuleNotFoundError: No module named 'gone'"
+    assert crash.sentence == sentence
+    assert (tmp_path / "case" / "log.txt").read_text().endswith(f"{sentence}\n")
 
 
 def test_a_fork_server_that_dies_is_replaced_by_spawning(tmp_path: Path, miniature_folder: Path) -> None:
     """The case is rendered all the same, and the reason is kept."""
     with Workers(takes=1) as workers:
-        workers._server.kill()
-        workers._server.wait()
+        workers._launcher._server._process.kill()
         told: list[str] = []
         case = making.case(making.full)
         found = workers.render(case, tmp_path, source=miniature_folder, timeout=300, report=told.append)
         assert found.crash is None
-        assert workers.fallback == "the fork server ended while it imported"
-        assert [line for line in told if workers.fallback in line] == [
-            "each worker imports the libraries anew, which takes seconds: the fork server ended while it imported"
+        reason = "the process that imported the libraries was ended by SIGKILL"
+        assert workers.fallback == reason
+        assert [line for line in told if reason in line] == [
+            f"each worker imports the libraries anew, which takes seconds: {reason}"
         ]
 
 
@@ -341,4 +339,4 @@ def test_a_case_runs_under_the_settings_that_determinism_needs(render: Any, monk
     """Where the parent does not say otherwise, although the worker's environment is the parent's."""
     name = "CUBLAS_WORKSPACE_CONFIG"
     monkeypatch.delenv(name, raising=False)
-    assert render(making.full, source=tmp_path / "nowhere").determinism[name] == ENVIRONMENT[name]
+    assert render(making.full, source=tmp_path / "nowhere").determinism[name] == VARIABLES[name]

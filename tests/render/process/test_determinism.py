@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from fluxgate.render.process.determinism import DRAWN, DRAWS, NOTED, draws, noted_environment, settle  # noqa: E402
+from fluxgate.render.process.determinism import DRAWN, DRAWS, NOTED, draws, noted_variables, settle  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def test_every_variable_is_noted_also_when_it_is_not_set(monkeypatch: pytest.Mon
     """Absence is a fact, too."""
     monkeypatch.delenv("PYTHONHASHSEED", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    noted = noted_environment()
+    noted = noted_variables()
     assert set(noted) == set(NOTED)
     assert noted["PYTHONHASHSEED"] == "not set"
     assert noted["OMP_NUM_THREADS"] == "3"

@@ -112,12 +112,12 @@ PARTS = some.builds(
 )
 
 
-@given(CASES | PARTS, some.dictionaries(TEXT, TEXT, max_size=3))
-def test_any_job_comes_back_as_it_went(job: Job, environment: dict[str, str]) -> None:
+@given(CASES | PARTS, some.dictionaries(TEXT, TEXT, max_size=3), some.none() | some.lists(TEXT, max_size=3))
+def test_any_job_comes_back_as_it_went(job: Job, variables: dict[str, str], path: list[str] | None) -> None:
     """Of either kind, to the last bit, with its surroundings; what travels is JSON in ASCII."""
-    data = packed(job, environment)
+    data = packed(job, variables, path=path)
     assert json.loads(data.decode("ascii"))["kind"] == ("case" if isinstance(job, CaseJob) else "part")
-    assert unpacked(data) == (job, Surroundings(sys.path, environment, Path.cwd()))
+    assert unpacked(data) == (job, Surroundings(path, variables, Path.cwd()))
 
 
 def case_job(folder: Path, *, device: str = "cpu", takes: int | None = None) -> CaseJob:
@@ -125,10 +125,10 @@ def case_job(folder: Path, *, device: str = "cpu", takes: int | None = None) -> 
     return CaseJob(name_of(making.full), subject, device, folder, folder, folder, takes)
 
 
-def part_job(folder: Path, **given: Any) -> PartJob:
+def part_job(folder: Path, **arguments: Any) -> PartJob:
     whole = case_job(folder)
     return PartJob(
-        whole.load, given, "denoise", whole.subject, "cpu", folder, folder, folder, "one", 0, Inventory({}), None
+        whole.load, arguments, "denoise", whole.subject, "cpu", folder, folder, folder, "one", 0, Inventory({}), None
     )
 
 
@@ -136,19 +136,19 @@ def part_job(folder: Path, **given: Any) -> PartJob:
 def test_what_would_arrive_as_something_else_is_refused(value: Any, tmp_path: Path) -> None:
     """JSON would make a list of a tuple and a text of a number: nobody would see it."""
     with pytest.raises(Refusal, match="must be plain data"):
-        packed(part_job(tmp_path, value=[value]), {})
+        packed(part_job(tmp_path, value=[value]), {}, path=None)
 
 
 def test_what_is_no_data_is_refused(tmp_path: Path) -> None:
     """With its kind, and what to do instead."""
-    with pytest.raises(Refusal, match="a complex cannot be handed to another process; name it, or hand on a file"):
-        packed(part_job(tmp_path, value=1j), {})
+    with pytest.raises(Refusal, match="a complex cannot be passed to another process; pass its name, or a file"):
+        packed(part_job(tmp_path, value=1j), {}, path=None)
 
 
 def test_nothing_is_imported_for_unpacking(tmp_path: Path) -> None:
     """The log must be there when the strategy's own module cannot be imported."""
     job = CaseJob("nowhere:load", case_job(tmp_path).subject, "cpu", tmp_path, tmp_path, tmp_path)
-    assert unpacked(packed(job, {}))[0].folder == tmp_path
+    assert unpacked(packed(job, {}, path=None))[0].folder == tmp_path
 
 
 def test_surroundings_are_entered_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,6 +158,15 @@ def test_surroundings_are_entered_whole(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "environ", {"MINE": "1"})
     Surroundings(["theirs"], {"THEIRS": "2"}, tmp_path).enter()
     assert (sys.path, os.environ, Path.cwd()) == (["theirs"], {"THEIRS": "2"}, tmp_path)
+
+
+def test_a_process_of_another_environment_keeps_its_own_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its modules are its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["mine"])
+    monkeypatch.setattr(os, "environ", {})
+    Surroundings(None, {}, tmp_path).enter()
+    assert sys.path == ["mine"]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +234,7 @@ def test_a_function_that_nobody_else_finds_has_no_name(function: Callable[..., A
         ("", " cannot be imported: ValueError: Empty module name"),
         (
             "fluxgate.strategies.offloading:full",
-            "fluxgate.strategies.offloading:full is a Strategy, where a function is due",
+            "fluxgate.strategies.offloading:full is a Strategy, not a function",
         ),
     ],
 )

@@ -1,49 +1,52 @@
-"""Tests of notes: they survive their writer, and tell a rendering."""
+"""Tests of notes: they survive their writer, and make a rendering."""
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
-from fluxgate.render.process.notes import Note, Notebook, Of, Reading, compose, last_phase
+import pytest
+
+from fluxgate.render.process.notes import CaseHeader, Note, Notebook, NotesReader, compose, last_phase
 from fluxgate.rendering import DENOISE, LOAD, Crash, Duration, Inventory, Memory, Picture
 
-CASE = Note(of=Of("small", "full", "cpu", {"one": "r" * 64}))
+CASE = Note(of=CaseHeader("small", "full", "cpu", {"one": "r" * 64}))
 
 
 def test_notes_are_read_as_they_come(tmp_path: Path) -> None:
     """Each look gives what is new since the last one."""
-    notebook, reading = Notebook(tmp_path / "notes"), Reading(tmp_path / "notes")
-    assert reading.new() == []
+    notebook, reader = Notebook(tmp_path / "notes"), NotesReader(tmp_path / "notes")
+    assert reader.new() == []
     notebook.add(Note(phase=LOAD))
-    assert reading.new() == [Note(phase=LOAD)]
+    assert reader.new() == [Note(phase=LOAD)]
     notebook.add(Note(says="half way"))
     notebook.add(Note(finished=True))
     notebook.close()
-    assert reading.new() == [Note(says="half way"), Note(finished=True)]
-    assert reading.new() == []
+    assert reader.new() == [Note(says="half way"), Note(finished=True)]
+    assert reader.new() == []
 
 
 def test_no_file_is_no_notes(tmp_path: Path) -> None:
     """A worker that died before its first word wrote nothing."""
-    assert Reading(tmp_path / "notes").new() == []
+    assert NotesReader(tmp_path / "notes").new() == []
 
 
 def test_half_a_line_waits_for_its_other_half(tmp_path: Path) -> None:
     """A note is read whole or not yet."""
     path = tmp_path / "notes"
     path.write_bytes(b'{"says": "a"}\n{"says": ')
-    reading = Reading(path)
-    assert reading.new() == [Note(says="a")]
+    reader = NotesReader(path)
+    assert reader.new() == [Note(says="a")]
     with path.open("ab") as stream:
         stream.write(b'"b"}\n')
-    assert reading.new() == [Note(says="b")]
+    assert reader.new() == [Note(says="b")]
 
 
 def test_a_garbled_line_is_left_out(tmp_path: Path) -> None:
     """What a dying worker scribbled does not hide the rest."""
     path = tmp_path / "notes"
     path.write_bytes(b'\xff\xfe{]\n[1]\n{"finished": true}\n')
-    assert Reading(path).new() == [Note(finished=True)]
+    assert NotesReader(path).new() == [Note(finished=True)]
 
 
 def test_the_last_phase_is_the_one_that_did_not_end() -> None:
@@ -62,20 +65,34 @@ def test_a_rendering_is_all_that_was_noted() -> None:
         Note(determinism={"threads": "2"}, durations=(Duration(LOAD, 1.0),)),
         Note(pictures=(pictures[0],), warnings=("w", "v"), inventory=Inventory({}, {"blocks": 1}), memory=memories[0]),
         Note(pictures=(pictures[1],), warnings=("w",), inventory=Inventory({}, {"blocks": 2}), memory=memories[1]),
+        Note(libraries={"diffusers": "0.42.1"}),
+        Note(libraries={"diffusers": "0.42.1", "bitsandbytes": "0.50.2"}),
     ]
     crash = Crash("exit", "it ended", None, ())
-    found = compose(notes, wall_seconds=2.5, crash=crash)
-    assert (found.subject, found.strategy, found.device) == ("small", "full", "cpu")
-    assert found.recipes == {"one": "r" * 64}
-    assert found.pictures == tuple(pictures)
-    assert found.warnings == ("w", "v")
-    assert found.inventory == Inventory({}, {"blocks": 2})
-    assert found.memory == memories[1]
-    assert (found.wall_seconds, found.crash, found.determinism) == (2.5, crash, {"threads": "2"})
+    rendering = compose(notes, wall_seconds=2.5, crash=crash)
+    assert (rendering.subject, rendering.strategy, rendering.device) == ("small", "full", "cpu")
+    assert rendering.recipes == {"one": "r" * 64}
+    assert rendering.pictures == tuple(pictures)
+    assert rendering.warnings == ("w", "v")
+    assert rendering.inventory == Inventory({}, {"blocks": 2})
+    assert rendering.memory == memories[1]
+    assert rendering.libraries == {"diffusers": "0.42.1", "bitsandbytes": "0.50.2"}
+    assert (rendering.wall_seconds, rendering.crash, rendering.determinism) == (2.5, crash, {"threads": "2"})
 
 
 def test_a_rendering_of_nothing_but_its_case() -> None:
     """A worker that never began leaves an empty rendering, not an error."""
-    found = compose([CASE], wall_seconds=0.1, crash=None)
-    assert found.pictures == found.durations == ()
-    assert found.inventory is found.memory is None
+    rendering = compose([CASE], wall_seconds=0.1, crash=None)
+    assert rendering.pictures == rendering.durations == ()
+    assert rendering.inventory is rendering.memory is None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+def test_a_note_that_does_not_fit_on_the_disk_is_an_error(tmp_path: Path) -> None:
+    """It is not left out in silence."""
+    (tmp_path / "notes").symlink_to("/dev/full")
+    notebook = Notebook(tmp_path / "notes")
+    with pytest.raises(OSError) as raised:  # noqa: PT011  # its number is looked at
+        notebook.add(Note(says="a"))
+    notebook.close()
+    assert raised.value.errno == errno.ENOSPC

@@ -1,4 +1,4 @@
-"""Tests of the onlooker: what it sees within a forward, and that it goes with it."""
+"""Tests of watching weights in use: what is seen within a forward, and that the watch ends with it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from fluxgate.render.watch.weights_in_use import Sight, onlook  # noqa: E402
+from fluxgate.render.watch.weights_in_use import WeightsInUse, watch_weights  # noqa: E402
 
 
 class Blocks(torch.nn.Module):
@@ -33,9 +33,9 @@ class Blocks(torch.nn.Module):
 SIZES = [8 * 16 * 4, 16 * 32 * 4, 32 * 8 * 4]
 
 
-def look(module: Any, *, device: str = "cpu") -> tuple[Sight, list[int]]:
+def look(module: Any, *, device: str = "cpu") -> tuple[WeightsInUse, list[int]]:
     """What is seen in one forward, and how many bytes were here at each new height."""
-    sights: list[Sight] = []
+    seen: list[WeightsInUse] = []
     heights: list[int] = []
 
     def placements() -> dict[str, dict[str, int]]:
@@ -43,10 +43,10 @@ def look(module: Any, *, device: str = "cpu") -> tuple[Sight, list[int]]:
         heights.append(here)
         return {"denoiser": {device: here}}
 
-    onlook(module, device=device, placements=placements, done=sights.append)
+    watch_weights(module, device=device, placements=placements, done=seen.append)
     module(torch.ones(2, 8))
-    assert len(sights) == 1
-    return sights[0], heights
+    assert len(seen) == 1
+    return seen[0], heights
 
 
 def visiting(module: Any) -> Any:
@@ -59,25 +59,25 @@ def visiting(module: Any) -> Any:
 
 def test_a_module_that_is_all_here() -> None:
     """All blocks and all bytes at once, noticed at the first look."""
-    sight, heights = look(Blocks())
-    assert (sight.blocks, sight.blocks_in_all) == (3, 3)
-    assert sight.bytes_on_device == 8 * 8 * 4 + sum(SIZES)
-    assert heights == [sight.bytes_on_device]
+    weights, heights = look(Blocks())
+    assert (weights.most_blocks_on_device, weights.blocks) == (3, 3)
+    assert weights.most_bytes_on_device == 8 * 8 * 4 + sum(SIZES)
+    assert heights == [weights.most_bytes_on_device]
 
 
 def test_weights_that_visit_one_by_one() -> None:
-    """One block at a time, and the sight that is kept is that of the largest layer."""
-    sight, heights = look(visiting(Blocks()))
-    assert sight.blocks == 1
-    assert sight.bytes_on_device == max(SIZES)
-    assert sight.placements == {"denoiser": {"cpu": max(SIZES)}}
+    """One block at a time, and the weights that is kept is that of the largest layer."""
+    weights, heights = look(visiting(Blocks()))
+    assert weights.most_blocks_on_device == 1
+    assert weights.most_bytes_on_device == max(SIZES)
+    assert weights.placements == {"denoiser": {"cpu": max(SIZES)}}
     assert heights == [8 * 8 * 4, SIZES[0], SIZES[1]]
 
 
 def test_a_device_on_which_nothing_is() -> None:
     """No block and no byte."""
-    sight, _ = look(Blocks(), device="cuda")
-    assert (sight.blocks, sight.bytes_on_device) == (0, 0)
+    weights, _ = look(Blocks(), device="cuda")
+    assert (weights.most_blocks_on_device, weights.most_bytes_on_device) == (0, 0)
 
 
 def test_it_looks_at_one_forward_only() -> None:
@@ -85,20 +85,20 @@ def test_it_looks_at_one_forward_only() -> None:
     module = Blocks()
     look(module)
     assert not module._forward_hooks
-    sight, heights = look(module)
+    weights, heights = look(module)
     module(torch.ones(2, 8))
     assert len(heights) == 1
-    assert sight.seconds > 0
+    assert weights.seconds > 0
 
 
 def test_a_forward_that_fails_ends_the_look() -> None:
     """The mode of torch does not outlive it."""
     module = Blocks()
-    sights: list[Sight] = []
-    onlook(module, device="cpu", placements=dict, done=sights.append)
+    seen: list[WeightsInUse] = []
+    watch_weights(module, device="cpu", placements=dict, done=seen.append)
     with pytest.raises(RuntimeError):
         module(torch.ones(2, 5))
-    assert len(sights) == 1
-    before = sights[0].seconds
+    assert len(seen) == 1
+    before = seen[0].seconds
     torch.nn.functional.linear(torch.ones(1, 8), module.entrance.weight)
-    assert sights[0].seconds == before
+    assert seen[0].seconds == before

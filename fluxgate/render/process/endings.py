@@ -25,14 +25,14 @@ class Ending:
     code: int | None = None
     timed_out: bool = False
     interrupted: bool = False
-    trouble: str | None = None
+    failed_start: str | None = None  # why no worker could be started
 
     def crash(self, notes: Sequence[Note]) -> Crash | None:
         """The crash that this ending is, or None if the worker did all it was asked to."""
         phase = last_phase(notes)
-        told = next((note.crash for note in notes if note.crash), None)
-        if told is not None:
-            return replace(told, phase=phase)
+        noted = next((note.crash for note in notes if note.crash), None)
+        if noted is not None:
+            return replace(noted, phase=phase)
         kind, sentence = self._kind(any(note.finished for note in notes))
         if kind is None:
             return None
@@ -41,25 +41,30 @@ class Ending:
     def _kind(self, finished: bool) -> tuple[str | None, str]:
         if self.interrupted:
             return "interrupted", "the run was interrupted while the worker was at work"
-        if self.trouble is not None:
-            return "exception", self.trouble
+        if self.failed_start is not None:
+            return "exception", self.failed_start
         if self.timed_out:
             return "timeout", f"the worker was not done after {self.timeout:g} s and was killed"
         if self.code is not None and self.code < 0:
             return self._signal(-self.code)
         if self.code == 0 and finished:
             return None, ""
-        return "exit", f"the worker ended with exit code {self.code} before it was done"
+        return "exit", f"the worker {way_of_ending(self.code)} before it was done"
 
     def _signal(self, number: int) -> tuple[str, str]:
-        name = signal_name(number)
         before, after = self.kills_before, kills_for_memory()
         if number == signal.SIGKILL and before is not None and after is not None and after > before:
             return "out of memory", "the system killed the worker because the machine had no memory left (SIGKILL)"
-        return "signal", f"the worker was ended by {name}"
+        return "signal", f"the worker {way_of_ending(-number)}"
+
+
+def way_of_ending(code: int | None) -> str:
+    """What an exit code, or the negative number of a signal, says of a process."""
+    return f"was ended by {signal_name(-code)}" if code is not None and code < 0 else f"ended with exit code {code}"
 
 
 def signal_name(number: int) -> str:
+    """What a signal is called."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -67,7 +72,7 @@ def signal_name(number: int) -> str:
 
 
 def kills_for_memory() -> int | None:
-    """How many processes the kernel has killed for want of memory since it started; None where it does not tell."""
+    """How many processes the kernel has killed for want of memory since it started; None where it does not count."""
     try:
         lines = VMSTAT.read_text(encoding="ascii").splitlines()
     except OSError:
@@ -76,10 +81,14 @@ def kills_for_memory() -> int | None:
 
 
 def last_lines(log: Path) -> tuple[str, ...]:
-    """The end of a log that may hold anything."""
+    """The end of a log file; no lines if there is none."""
     try:
-        data = log.read_bytes()[-LAST_LINES * LONGEST_LINE * 4 :]
+        return last_lines_of(log.read_bytes())
     except OSError:
         return ()
-    lines = data.decode(errors="replace").splitlines()[-LAST_LINES:]
+
+
+def last_lines_of(output: bytes) -> tuple[str, ...]:
+    """The end of what a process has printed, which may be anything."""
+    lines = output[-LAST_LINES * LONGEST_LINE * 4 :].decode(errors="replace").splitlines()[-LAST_LINES:]
     return tuple(line[:LONGEST_LINE] for line in lines)

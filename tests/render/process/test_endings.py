@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fluxgate.render.pool import endings
-from fluxgate.render.pool.endings import Ending, last_lines, signal_name
+from fluxgate.render.process import endings
+from fluxgate.render.process.endings import Ending, last_lines, signal_name
 from fluxgate.render.process.notes import Note
 from fluxgate.rendering import DENOISE, Crash
 
@@ -32,7 +32,7 @@ def test_a_finished_worker_has_not_crashed(tmp_path: Path) -> None:
         ({"code": -11}, "signal", "the worker was ended by SIGSEGV"),
         ({"timed_out": True}, "timeout", "the worker was not done after 30 s and was killed"),
         ({"interrupted": True}, "interrupted", "the run was interrupted while the worker was at work"),
-        ({"trouble": "no fork"}, "exception", "no fork"),
+        ({"failed_start": "no fork"}, "exception", "no fork"),
     ],
 )
 def test_each_end_has_its_kind(tmp_path: Path, facts: Any, kind: str, sentence: str) -> None:

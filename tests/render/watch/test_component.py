@@ -1,4 +1,4 @@
-"""Tests of the inventory: bytes, quantized layers, hooks, settings and placement of real modules."""
+"""Tests of what a component is: bytes, quantized layers, hooks, settings and placement of real modules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from fluxgate.render.watch.inventory import (  # noqa: E402
+from fluxgate.render.watch.component import (  # noqa: E402
     checksums,
     describe,
     hooks_of,

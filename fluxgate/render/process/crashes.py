@@ -1,0 +1,75 @@
+"""An exception as a crash: its kind, and one line that names the cause."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+
+from fluxgate.amounts import amount
+from fluxgate.refusal import Refusal
+from fluxgate.rendering import Crash
+
+LAST_LINES = 20
+SIGNS_OF_CUDA = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuDNN error")
+SIGNS_OF_A_FULL_GPU = ("CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+SIGN_OF_A_FULL_HOST = "DefaultCPUAllocator: can't allocate"
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def crash_of(error: BaseException, *, vram_limit: int | None = None) -> Crash:
+    """An exception as a crash, of the kind that a reader can act on; a GPU that was full under a limit names it."""
+    sentence = headline(error)
+    within = getattr(error, "crash", None)  # of a process that did a part of the work
+    if isinstance(within, Crash):
+        return replace(within, sentence=sentence, phase=None)
+    limit = vram_limit if fills_gpu(error) else None
+    if limit is not None:
+        sentence = f"out of memory under the limit of {amount(limit)}: {sentence}"
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return Crash(kind_of(error), sentence, None, tuple(lines[-LAST_LINES:]), limit)
+
+
+def kind_of(error: BaseException) -> str:
+    """The kind of crash that an exception is."""
+    text = str(error)
+    if fills_gpu(error) or isinstance(error, MemoryError) or SIGN_OF_A_FULL_HOST in text:
+        return "out of memory"
+    if type(error).__name__ == "AcceleratorError" or any(sign in text for sign in SIGNS_OF_CUDA):
+        return "CUDA error"
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return "disk full"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "exception"
+
+
+def fills_gpu(error: BaseException) -> bool:
+    """Whether it is a GPU's memory that ran out, not the machine's."""
+    return type(error).__name__ == "OutOfMemoryError" or any(sign in str(error) for sign in SIGNS_OF_A_FULL_GPU)
+
+
+def headline(error: BaseException) -> str:
+    """The line of an exception that names the cause, with the type of the exception that said it first.
+
+    transformers and diffusers raise 'Failed to import … because of the following error:', and below it the line of
+    the exception that they caught. A refusal is a sentence already."""
+    line = _telling_line(error)
+    if isinstance(error, Refusal):
+        return line
+    origin = [each for each in _causes(error) if _telling_line(each) == line][-1]
+    name = type(origin).__name__
+    return f"{name}: {line}" if line else name
+
+
+def _telling_line(error: BaseException) -> str:
+    """The first line that does not only announce the next."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if not line.endswith(":")), lines[-1] if lines else "")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception, and each that the one before it was raised from."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__

@@ -1,0 +1,35 @@
+"""The pictures of a case, as files in its folder."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fluxgate.files import write_whole
+from fluxgate.pictures import hash_of
+from fluxgate.rendering import Picture
+
+
+class PictureFiles:
+    """Writes each picture, unless the first take of its shot gave the very same one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._first: dict[tuple[str, int], Picture] = {}  # by shot and index
+
+    def write(self, image: Any, *, shot: str, take: int, index: int) -> Picture:
+        """What is noted of the picture, its file among it."""
+        sha256 = hash_of(np.asarray(image))
+        first = self._first.get((shot, index))
+        is_same = first is not None and first.sha256 == sha256
+        file = first.file if first and is_same else f"{shot}-{index}{f'-take{take}' if take else ''}.png"
+        picture = Picture(shot, index, take, file, sha256, image.height, image.width, image.mode)
+        if not is_same:
+            stream = io.BytesIO()
+            image.save(stream, "PNG", compress_level=1)
+            write_whole(self._folder / file, stream.getvalue())
+        self._first.setdefault((shot, index), picture)
+        return picture

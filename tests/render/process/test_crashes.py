@@ -1,0 +1,78 @@
+"""Tests of exceptions as crashes: their kinds, and the line that names the cause."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fluxgate.render.process.crashes import crash_of, kind_of
+from fluxgate.render.process.parts import PartDied
+from fluxgate.rendering import Crash
+from tests.render import making
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as torch names its own."""
+
+
+class AcceleratorError(RuntimeError):
+    """Named as torch names its own."""
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ValueError("no"), "exception"),
+        (MemoryError(), "out of memory"),
+        (OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "out of memory"),
+        (RuntimeError("CUDA error: out of memory"), "out of memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "out of memory"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), "out of memory"),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), "CUDA error"),
+        (AcceleratorError("device-side assert triggered"), "CUDA error"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "CUDA error"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED"), "CUDA error"),
+        (KeyboardInterrupt(), "interrupted"),
+    ],
+)
+def test_kinds_of_crashes(error: BaseException, kind: str) -> None:
+    """What a reader would do about it differs, so the kind does."""
+    assert kind_of(error) == kind
+
+
+def test_a_crash_has_one_sentence() -> None:
+    """The type and the first line; the type alone where there is no word; the traceback's end beside it."""
+    assert crash_of(ValueError("one\ntwo")).sentence == "ValueError: one"
+    assert crash_of(KeyError()).sentence == "KeyError"
+    with pytest.raises(ValueError, match="no such thing") as raised:
+        making.raises(None)  # type: ignore[arg-type]
+    assert any("in raises" in line for line in crash_of(raised.value).last_lines)
+
+
+def test_a_crash_of_a_part_is_told_with_its_own_kind() -> None:
+    """What killed a process that did a part of the work is what killed the case."""
+    error = RuntimeError("the process for the stage 'decode' died")
+    error.crash = Crash("signal", "SIGSEGV", None, ("last", "words"))  # type: ignore[attr-defined]
+    assert crash_of(error) == Crash("signal", f"RuntimeError: {error}", None, ("last", "words"))
+
+
+def test_a_gpu_that_is_full_under_a_limit_names_it() -> None:
+    """In the sentence and as a number, also where a part of the work was held to it; the kind stays."""
+    error = OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+    crash = crash_of(error, vram_limit=12 * 10**9)
+    assert (crash.kind, crash.limit) == ("out of memory", 12 * 10**9)
+    assert crash.sentence == f"out of memory under the limit of 12.00 GB: OutOfMemoryError: {error}"
+    part = PartDied("denoise", crash)
+    again = crash_of(part, vram_limit=12 * 10**9)
+    assert again == replace(crash, sentence=f"PartDied: the process for the stage 'denoise' died: {crash.sentence}")
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate"), ValueError("no")]
+)
+def test_a_limit_of_the_gpu_is_not_blamed_for_anything_else(error: BaseException) -> None:
+    """A machine without memory crashes with and without it."""
+    crash = crash_of(error, vram_limit=12 * 10**9)
+    assert crash.limit is None
+    assert "limit" not in crash.sentence
