@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from fluxgate.machine import Machine, Stack
@@ -35,44 +35,23 @@ def matrix(
 ) -> tuple[Case, ...]:
     """Every case of the given subjects, in the order of the registries. `strategies` are all there are, since those
     that cannot be rendered decide what others promise; choose among the cases, not before."""
-    subjects, strategies = tuple(subjects), tuple(strategies)
-    reasons = {
-        case_id(subject.name, strategy.name): strategy.unsupported(subject, machine, stack)
-        for subject in subjects
-        for strategy in strategies
-    }
-    return cases_from(reasons, subjects, strategies, device=machine.device)
-
-
-def cases_from(
-    reasons: Mapping[str, str | None], subjects: Iterable[Subject], strategies: Iterable[Strategy], *, device: str
-) -> tuple[Case, ...]:
-    """The cases that have an entry in `reasons`, which says why a case cannot be rendered, or None where it can be.
-
-    Their promises are what can be judged there, so a run that keeps the reasons is judged as it was rendered."""
     named = {strategy.name: strategy for strategy in strategies}
-    return tuple(
-        Case(subject, _adapted(strategy, subject, named, reasons), device, reasons[case_id(subject.name, name)])
-        for subject in subjects
-        for name, strategy in named.items()
-        if case_id(subject.name, name) in reasons
-    )
+    return tuple(case for subject in subjects for case in _cases_of(subject, named, machine, stack))
 
 
-def _adapted(
-    strategy: Strategy, subject: Subject, named: Mapping[str, Strategy], reasons: Mapping[str, str | None]
-) -> Strategy:
-    """The strategy with the promise that can be judged: its effects speak of the subject's own components."""
-    promise = strategy.promise
-    for _ in named:  # not for ever, should promises in a damaged run lead back to themselves
-        reference = named.get(promise.reproduces or "")
-        if reference is None or not reasons.get(case_id(subject.name, reference.name)):
-            break
-        promise = _inherited(promise, reference.promise)
-    effects = tuple(for_subject(effect, subject) for effect in promise.effects)
-    return replace(strategy, promise=replace(promise, effects=effects))
+def _cases_of(subject: Subject, named: Mapping[str, Strategy], machine: Machine, stack: Stack) -> Iterator[Case]:
+    reasons = {name: strategy.unsupported(subject, machine, stack) for name, strategy in named.items()}
+    missing = {name: named[name].promise for name, reason in reasons.items() if reason}
+    for name, strategy in named.items():
+        promise = _judgeable(strategy.promise, missing)
+        effects = tuple(for_subject(effect, subject) for effect in promise.effects)
+        judgeable = replace(strategy, promise=replace(promise, effects=effects))
+        yield Case(subject, judgeable, machine.device, reasons[name])
 
 
-def _inherited(promise: Promise, reference: Promise) -> Promise:
+def _judgeable(promise: Promise, missing: Mapping[str, Promise]) -> Promise:
     """What reproduces a strategy that cannot be rendered promises what that strategy promises."""
-    return replace(promise, reproduces=reference.reproduces, approximates=reference.approximates)
+    left = dict(missing)  # each once, should promises lead back to themselves
+    while reference := left.pop(promise.reproduces or "", None):
+        promise = replace(promise, reproduces=reference.reproduces, approximates=reference.approximates)
+    return promise

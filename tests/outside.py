@@ -32,17 +32,17 @@ max_sequence_length = 64
 BROKEN = """
 import os
 import fluxgate.strategies
-from fluxgate.strategies.promise import strategy
+from fluxgate.strategies.promise import Promise, strategy
 
-@strategy(reproduces="full")
+@strategy(Promise(reproduces="full"))
 def raises(site):
     raise ValueError("the weights are\\nnot there")
 
-@strategy(reproduces="full")
+@strategy(Promise(reproduces="full"))
 def killed(site):
     os.kill(os.getpid(), 9)
 
-@strategy(reproduces="full")
+@strategy(Promise(reproduces="full"))
 def redder(site):
     pipe = site.pipeline()
     decode = pipe.vae.decode

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from fluxgate.cases import Case, cases_from, matrix
+from fluxgate.cases import Case, matrix
 from fluxgate.strategies import STRATEGIES, strategy_named
 from fluxgate.strategies.effects import LARGE, Layers
 from fluxgate.strategies.promise import Promise
-from fluxgate.strategies.record import record_of, restored
-from fluxgate.subjects.subject import Subject
+from fluxgate.subjects.subject import Shot, Subject
 from tests.strategies.machines import CPU, H100, NEW
 
 SUBJECT = Subject("small", "a small pipeline", "folder:.", ())
 OTHER = replace(SUBJECT, name="other")
+SHOTS: dict[str, dict[str, Any]] = {"short": {}, "long": {"long": True}, "gpu": {"only_on": "cuda"}}
 
 
 def promise_of(name: str, cases: tuple[Case, ...]) -> Promise:
@@ -39,6 +40,15 @@ def test_a_promise_is_inherited_where_its_reference_cannot_run() -> None:
     assert (on_cpu.reproduces, on_cpu.approximates) == (None, "full")
 
 
+def test_promises_that_lead_in_a_circle_end() -> None:
+    """Whoever writes strategies of their own may let two of them reproduce each other."""
+    strategies = [
+        replace(strategy_named("nf4"), name=name, promise=Promise(reproduces=other))
+        for name, other in (("one", "two"), ("two", "one"))
+    ]
+    assert len(matrix([SUBJECT], strategies, machine=CPU, stack=NEW)) == 2
+
+
 def test_effects_are_those_of_the_subjects_own_components() -> None:
     """A case's strategy speaks of no roles any more."""
     promise = promise_of("nf4-linear", matrix([replace(SUBJECT, large=("unet",))], STRATEGIES, machine=CPU, stack=NEW))
@@ -46,27 +56,9 @@ def test_effects_are_those_of_the_subjects_own_components() -> None:
     assert Layers("Linear4bit", of=("unet",)) in promise.effects
 
 
-def test_a_runs_cases_come_from_what_it_keeps() -> None:
-    """Subjects, records and reasons give the same promises; no registry, machine or stack is asked."""
-    cases = matrix([SUBJECT, OTHER], STRATEGIES, machine=CPU, stack=NEW)
-    reasons = {case.id: case.unsupported for case in cases}
-    again = cases_from(reasons, [SUBJECT, OTHER], [restored(record_of(one)) for one in STRATEGIES], device="cpu")
-    assert [(one.id, one.unsupported, one.device, one.strategy.promise) for one in again] == [
-        (one.id, one.unsupported, one.device, one.strategy.promise) for one in cases
-    ]
-
-
-def test_promises_that_lead_in_a_circle_end() -> None:
-    """A damaged run may say that two strategies reproduce each other."""
-    one, two = (
-        replace(strategy_named("full"), name=name, promise=Promise(reproduces=other))
-        for name, other in (("one", "two"), ("two", "one"))
-    )
-    reasons = {"small-one": "no GPU", "small-two": "no GPU"}
-    assert len(cases_from(reasons, [SUBJECT], [one, two], device="cpu")) == 2
-
-
-def test_what_has_no_reason_entry_is_no_case() -> None:
-    """A run that kept some cases only has those."""
-    cases = cases_from({"small-full": None}, [SUBJECT], STRATEGIES, device="cpu")
-    assert [case.id for case in cases] == ["small-full"]
+def test_a_case_speaks_of_the_shots_that_are_rendered_there() -> None:
+    """A slow strategy leaves the long ones out, and a CPU those that are for a GPU."""
+    shots = tuple(Shot(name, ("a tree",), seed=1, **more) for name, more in SHOTS.items())
+    cases = {case.id: case for case in matrix([replace(SUBJECT, shots=shots)], STRATEGIES, machine=CPU, stack=NEW)}
+    assert [shot.name for shot in cases["small-full"].shots] == ["short", "long"]
+    assert [shot.name for shot in cases["small-sequential-offload"].shots] == ["short"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from fluxgate.strategies.coarse import coarse_float8
 from fluxgate.strategies.effects import DENOISER, SUBJECT_DTYPE, Hooked, Placed, Setting, Stored
-from fluxgate.strategies.promise import Site, strategy
+from fluxgate.strategies.promise import Promise, Site, strategy
 from fluxgate.strategies.requirements import OtherDtype, Twice
 
 # Norms and their projections are not cast, and hold four tenths of FLUX's bytes then.
@@ -18,15 +18,13 @@ CAST = (
     Setting("casting_compute_dtype", SUBJECT_DTYPE, of=DENOISER),
 )
 
-casting_strategy = partial(strategy, changes_weights=True, control=coarse_float8.name)
+float8_promise = partial(Promise, changes_weights=True, control=coarse_float8.name)
 
 
 @strategy(
-    approximates="full",
-    effects=(Stored("float32"),),
+    Promise(approximates="full", effects=(Stored("float32"),), changes_weights=True),
     needs=(OtherDtype("float32", like="full"), Twice("float32 takes twice the memory")),
-    changes_weights=True,
-    noise="float32",  # the same with every release of torch
+    noise="float32",
     slow=True,
 )
 def full_float32(site: Site) -> Any:
@@ -36,16 +34,18 @@ def full_float32(site: Site) -> Any:
     return site.pipeline(dtype=torch.float32, noise=torch.float32).to(site.device)
 
 
-@casting_strategy(approximates="full", less_memory_than="full", effects=CAST)
+@strategy(float8_promise(approximates="full", less_memory_than="full", effects=CAST))
 def fp8_layerwise(site: Site) -> Any:
     """The denoiser's layers are stored in float8 and widened for their own forward."""
     return cast(site).to(site.device)
 
 
-@casting_strategy(
-    reproduces="fp8-layerwise",
-    less_memory_than="fp8-layerwise",
-    effects=(*CAST, Hooked("CpuOffload"), Placed("cpu")),
+@strategy(
+    float8_promise(
+        reproduces="fp8-layerwise",
+        less_memory_than="fp8-layerwise",
+        effects=(*CAST, Hooked("CpuOffload"), Placed("cpu")),
+    )
 )
 def fp8_layerwise_model_offload(site: Site) -> Any:
     """As fp8-layerwise, with whole components waiting on the CPU."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fluxgate.strategies.promise import Site, strategy
+from fluxgate.strategies.promise import Promise, Site, strategy
 
 # Every other of NF4's sixteen levels, with the zero kept.
 EIGHT_LEVELS = (
@@ -22,19 +22,19 @@ BLOCK = 64
 SMALLEST_E4M3 = 2.0**-6  # the smallest normal number
 
 
-@strategy(approximates="full")
+@strategy(Promise(approximates="full"))
 def coarse_four_bit(site: Site) -> Any:
     """Eight levels instead of NF4's sixteen, in blocks of 64."""
     return _rounded(site, _to_eight_levels)
 
 
-@strategy(approximates="full")
+@strategy(Promise(approximates="full"))
 def coarse_eight_bit(site: Site) -> Any:
     """127 levels a row instead of 255."""
     return _rounded(site, _to_seven_bits)
 
 
-@strategy(approximates="full")
+@strategy(Promise(approximates="full"))
 def coarse_float8(site: Site) -> Any:
     """Two bits of mantissa instead of e4m3's three."""
     return _rounded(site, _to_two_mantissa_bits)

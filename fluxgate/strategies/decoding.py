@@ -7,7 +7,7 @@ from typing import Any
 from fluxgate.machine import Machine, Stack
 from fluxgate.rendering import DECODE
 from fluxgate.strategies.effects import SLICES, TILES, Counted
-from fluxgate.strategies.promise import Site, strategy
+from fluxgate.strategies.promise import Promise, Site, strategy
 from fluxgate.subjects.subject import Subject
 
 
@@ -35,7 +35,7 @@ def largest_edge(subject: Subject, device: str) -> int:
 # It approximates, because a batch of one is computed in another order: on a CPU its activations lose the channels-last
 # strides that a batch's keep after attention, and oneDNN's convolutions depend on the batch's size. Random latents
 # moved by up to 25 levels of 255 in bfloat16, and by 1 in float32.
-@strategy(approximates="full", effects=(Counted(SLICES, at_least=2),), needs=(several_pictures,))
+@strategy(Promise(approximates="full", effects=(Counted(SLICES, at_least=2),)), needs=(several_pictures,))
 def vae_slicing(site: Site) -> Any:
     """The VAE decodes the pictures of a batch one by one, which sums in another order than the batch does."""
     pipe = site.pipeline().to(site.device)
@@ -44,10 +44,7 @@ def vae_slicing(site: Site) -> Any:
 
 
 @strategy(
-    approximates="full",
-    less_memory_than="full",
-    less_during=(DECODE,),
-    effects=(Counted(TILES, at_least=2),),
+    Promise(approximates="full", less_memory_than="full", less_during=(DECODE,), effects=(Counted(TILES, at_least=2),)),
     needs=(larger_than_a_tile,),
 )
 def vae_tiling(site: Site) -> Any:

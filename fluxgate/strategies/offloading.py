@@ -19,7 +19,7 @@ from fluxgate.strategies.effects import (
     Unhooked,
 )
 from fluxgate.strategies.loading import modules_of
-from fluxgate.strategies.promise import Effect, Site, strategy
+from fluxgate.strategies.promise import Effect, Promise, Site, strategy
 from fluxgate.strategies.requirements import Gpu, Release
 
 GROUPS_ON_CPU = Release("diffusers", "0.41.0", to="offload groups of layers where there is no GPU", on="cpu")
@@ -45,16 +45,24 @@ def grouped(*, leaves: bool = False, on_cpu: float = 0.9, **settings: bool) -> t
     )
 
 
-@strategy(effects=(Unhooked(), Stored(SUBJECT_DTYPE, spared=True), Placed("cuda", moments=(BEFORE, DURING, AFTER))))
+@strategy(
+    Promise(effects=(Unhooked(), Stored(SUBJECT_DTYPE, spared=True), Placed("cuda", moments=(BEFORE, DURING, AFTER))))
+)
 def full(site: Site) -> Any:
     """Everything on the device in the subject's own dtype: the reference of all."""
     return site.pipeline().to(site.device)
 
 
 @strategy(
-    reproduces="full",
-    less_memory_than="full",
-    effects=(Hooked("AlignDevicesHook", each_linear=True), Placed("meta"), Counted(BLOCKS, at_most=1, gpu_only=True)),
+    Promise(
+        reproduces="full",
+        less_memory_than="full",
+        effects=(
+            Hooked("AlignDevicesHook", each_linear=True),
+            Placed("meta"),
+            Counted(BLOCKS, at_most=1, gpu_only=True),
+        ),
+    ),
     slow=True,
 )
 def sequential_offload(site: Site) -> Any:
@@ -78,9 +86,11 @@ def offload_layers(pipe: Any, site: Site) -> Any:
 
 
 @strategy(
-    reproduces="full",
-    less_memory_than="full",
-    effects=(Hooked("CpuOffload"), Placed("cpu"), Placed("cuda", of=DENOISER, moments=(DURING,))),
+    Promise(
+        reproduces="full",
+        less_memory_than="full",
+        effects=(Hooked("CpuOffload"), Placed("cpu"), Placed("cuda", of=DENOISER, moments=(DURING,))),
+    )
 )
 def model_offload(site: Site) -> Any:
     """Whole components wait on the CPU and visit the GPU in turn."""
@@ -89,34 +99,36 @@ def model_offload(site: Site) -> Any:
     return pipe
 
 
-@strategy(reproduces="full", less_memory_than="full", effects=grouped(), needs=(GROUPS_ON_CPU,), slow=True)
+@strategy(Promise(reproduces="full", less_memory_than="full", effects=grouped()), needs=(GROUPS_ON_CPU,), slow=True)
 def group_offload_block(site: Site) -> Any:
     """Blocks of layers wait on the CPU and visit the GPU one after another."""
     return offload_groups(site.pipeline(), site, **IN_BLOCKS)
 
 
-@strategy(reproduces="full", less_memory_than="full", effects=grouped(stream=True), needs=(STREAMS,))
+@strategy(Promise(reproduces="full", less_memory_than="full", effects=grouped(stream=True)), needs=(STREAMS,))
 def group_offload_block_stream(site: Site) -> Any:
     """The next block is copied on a stream of its own while one computes."""
     return offload_groups(site.pipeline(), site, **IN_BLOCKS, use_stream=True)
 
 
-@strategy(reproduces="full", less_memory_than="full", effects=grouped(leaves=True), needs=(GROUPS_ON_CPU,), slow=True)
+@strategy(
+    Promise(reproduces="full", less_memory_than="full", effects=grouped(leaves=True)), needs=(GROUPS_ON_CPU,), slow=True
+)
 def group_offload_leaf(site: Site) -> Any:
     """Single layers wait on the CPU and visit the GPU one after another."""
     return offload_groups(site.pipeline(), site, **IN_LEAVES)
 
 
-@strategy(reproduces="full", less_memory_than="full", effects=grouped(leaves=True, stream=True), needs=(STREAMS,))
+@strategy(
+    Promise(reproduces="full", less_memory_than="full", effects=grouped(leaves=True, stream=True)), needs=(STREAMS,)
+)
 def group_offload_leaf_stream(site: Site) -> Any:
     """The next layer is copied on a stream of its own while one computes."""
     return offload_groups(site.pipeline(), site, **IN_LEAVES, use_stream=True)
 
 
 @strategy(
-    reproduces="full",
-    less_memory_than="full",
-    effects=grouped(leaves=True, stream=True, record_stream=True),
+    Promise(reproduces="full", less_memory_than="full", effects=grouped(leaves=True, stream=True, record_stream=True)),
     needs=(STREAMS,),
 )
 def group_offload_leaf_record_stream(site: Site) -> Any:
@@ -125,9 +137,9 @@ def group_offload_leaf_record_stream(site: Site) -> Any:
 
 
 @strategy(
-    reproduces="full",
-    less_memory_than="full",
-    effects=grouped(leaves=True, stream=True, low_cpu_mem_usage=True),
+    Promise(
+        reproduces="full", less_memory_than="full", effects=grouped(leaves=True, stream=True, low_cpu_mem_usage=True)
+    ),
     needs=(STREAMS,),
     slow=True,
 )
@@ -137,9 +149,11 @@ def group_offload_leaf_low_cpu_mem(site: Site) -> Any:
 
 
 @strategy(
-    reproduces="full",
-    less_memory_than="full",
-    effects=(Hooked("GroupOffloadingHook"), Placed("cpu"), Counted(BLOCKS, at_most=2, gpu_only=True)),
+    Promise(
+        reproduces="full",
+        less_memory_than="full",
+        effects=(Hooked("GroupOffloadingHook"), Placed("cpu"), Counted(BLOCKS, at_most=2, gpu_only=True)),
+    ),
     needs=(GROUPS_ON_CPU,),
     slow=True,
 )
@@ -153,10 +167,12 @@ def group_offload_by_component(site: Site) -> Any:
 
 
 @strategy(
-    reproduces="full",
-    less_memory_than="full",
-    spares_host=True,
-    effects=(*grouped(offload_to_disk_path=True), Counted(FILES, at_least=5)),
+    Promise(
+        reproduces="full",
+        less_memory_than="full",
+        spares_host=True,
+        effects=(*grouped(offload_to_disk_path=True), Counted(FILES, at_least=5)),
+    ),
     needs=(GROUPS_ON_CPU, GROUPS_ON_DISK),
     slow=True,
 )
@@ -166,10 +182,12 @@ def group_offload_disk(site: Site) -> Any:
 
 
 @strategy(
-    reproduces="full",
-    less_memory_than="full",
-    spares_host=True,
-    effects=(*grouped(leaves=True, offload_to_disk_path=True), Counted(FILES, at_least=50)),
+    Promise(
+        reproduces="full",
+        less_memory_than="full",
+        spares_host=True,
+        effects=(*grouped(leaves=True, offload_to_disk_path=True), Counted(FILES, at_least=50)),
+    ),
     needs=(GROUPS_ON_CPU, GROUPS_ON_DISK),
     slow=True,
 )
@@ -179,10 +197,12 @@ def group_offload_leaf_disk(site: Site) -> Any:
 
 
 @strategy(
-    reproduces="full",
-    less_memory_than="full",
-    spares_host=True,
-    effects=(*grouped(leaves=True, stream=True, offload_to_disk_path=True), Counted(FILES, at_least=50)),
+    Promise(
+        reproduces="full",
+        less_memory_than="full",
+        spares_host=True,
+        effects=(*grouped(leaves=True, stream=True, offload_to_disk_path=True), Counted(FILES, at_least=50)),
+    ),
     needs=(STREAMS, GROUPS_ON_DISK),
     slow=True,
 )
@@ -202,8 +222,7 @@ def offload_to_files(pipe: Any, site: Site, **settings: Any) -> Any:
 
 
 @strategy(
-    reproduces="full",
-    effects=(Spread(at_least=2),),
+    Promise(reproduces="full", effects=(Spread(at_least=2),)),
     needs=(Gpu("components are spread over several", count=2),),
     gpus=2,
 )

@@ -13,15 +13,15 @@ from fluxgate.rendering import DECODE, ENCODE, LOAD
 from fluxgate.strategies.coarse import coarse_eight_bit
 from fluxgate.strategies.effects import DENOISER, Layers, Quantized, Stored
 from fluxgate.strategies.loading import component
-from fluxgate.strategies.promise import Effect, Site, dtype_setting, strategy
+from fluxgate.strategies.promise import Effect, Promise, Site, dtype_setting, strategy
 from fluxgate.strategies.requirements import Release
 
 AT_ONCE = 16  # tensors in float32 at a time: all of a large denoiser would not fit into memory
 LESS = (LOAD, ENCODE, DECODE)  # products with widened weights need room that a small denoiser's weights may not make
 MOSTLY: tuple[Effect, ...] = (Quantized(of=DENOISER, at_least=0.75),)
 
-eight_bit_denoiser = partial(
-    strategy,
+eight_bit_promise = partial(
+    Promise,
     approximates="full",
     less_memory_than="full",
     less_during=LESS,
@@ -30,8 +30,8 @@ eight_bit_denoiser = partial(
 )
 
 
-@eight_bit_denoiser(
-    effects=(*MOSTLY, Stored("int8", of=DENOISER, at_least=0.75)),
+@strategy(
+    eight_bit_promise(effects=(*MOSTLY, Stored("int8", of=DENOISER, at_least=0.75))),
     needs=(
         Release("torchao", "0.15.0", to="quantize with it"),
         Release("diffusers", "0.36.0", to="take torchao's configurations"),
@@ -45,8 +45,8 @@ def torchao_int8wo(site: Site) -> Any:
     return with_denoiser(site, component(site, site.subject.denoiser, config="TorchAoConfig", settings=settings))
 
 
-@eight_bit_denoiser(
-    effects=(*MOSTLY, Layers("QLinear", of=DENOISER)),
+@strategy(
+    eight_bit_promise(effects=(*MOSTLY, Layers("QLinear", of=DENOISER))),
     needs=(Release("optimum-quanto", "0.2.6", to="quantize with it"),),
 )
 def quanto_int8(site: Site) -> Any:
@@ -55,8 +55,8 @@ def quanto_int8(site: Site) -> Any:
     return with_denoiser(site, component(site, site.subject.denoiser, config="QuantoConfig", settings=settings))
 
 
-@eight_bit_denoiser(
-    effects=(*MOSTLY, Layers("GGUFLinear", of=DENOISER)),
+@strategy(
+    eight_bit_promise(effects=(*MOSTLY, Layers("GGUFLinear", of=DENOISER))),
     needs=(
         Release("gguf", "0.13.0", to="write and read GGUF files"),
         Release("diffusers", "0.35.0", to="load a GGUF file with diffusers' own names"),

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from fluxgate.machine import Machine, Stack
 from fluxgate.rendering import PHASES, Inventory
 from fluxgate.strategies.requirements import Need, Requirements, release
 from fluxgate.subjects.subject import Subject
@@ -28,7 +27,7 @@ class LibraryCache:
     because: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Promise:
     """What a strategy must do. The reference of all promises nothing but to be rendered."""
 
@@ -107,42 +106,16 @@ class Strategy:
     about: str
     load: Callable[[Site], Any]
     promise: Promise
-    unsupported: Callable[
-        [Subject, Machine, Stack], str | None
-    ]  # the reason why it cannot run here, found before rendering
+    unsupported: Need  # why it cannot run on a machine, known before anything is rendered
     slow: bool = False  # leaves the long shots out
     noise: str | None = None  # the dtype that its noise is drawn in, if not the subject's
     gpus: int = 1  # how many it must see
 
 
 def strategy(
-    *,
-    reproduces: str | None = None,
-    approximates: str | None = None,
-    less_memory_than: str | None = None,
-    less_during: tuple[str, ...] = PHASES,
-    spares_host: bool = False,
-    effects: tuple[Effect, ...] = (),
-    library_cache: LibraryCache | None = None,
-    changes_weights: bool = False,
-    control: str | None = None,
-    needs: tuple[Need, ...] = (),
-    slow: bool = False,
-    noise: str | None = None,
-    gpus: int = 1,
+    promise: Promise, *, needs: tuple[Need, ...] = (), slow: bool = False, noise: str | None = None, gpus: int = 1
 ) -> Callable[[Callable[[Site], Any]], Strategy]:
     """Make a strategy of the function that loads it: its name, its docstring and its file say the rest."""
-    promise = Promise(
-        reproduces=reproduces,
-        approximates=approximates,
-        less_memory_than=less_memory_than,
-        less_during=less_during,
-        spares_host=spares_host,
-        effects=effects,
-        library_cache=library_cache,
-        changes_weights=changes_weights,
-        control=control,
-    )
 
     def made_of(load: Callable[[Site], Any]) -> Strategy:
         name, family = load.__name__.replace("_", "-"), load.__module__.rpartition(".")[2]

@@ -23,7 +23,7 @@ from fluxgate.strategies.effects import (
 )
 from fluxgate.strategies.loading import exchange_linears, quantized, reloaded
 from fluxgate.strategies.offloading import IN_LEAVES, STREAMS, grouped, offload_groups, offload_layers
-from fluxgate.strategies.promise import Effect, LibraryCache, Site, strategy
+from fluxgate.strategies.promise import Effect, LibraryCache, Promise, Site, strategy
 from fluxgate.strategies.requirements import Gpu, Release
 
 BITSANDBYTES = Release("bitsandbytes", "0.46.0", to="quantize")
@@ -45,8 +45,8 @@ INT8_LESS = (LOAD, ENCODE, DECODE)
 
 INT8_SETTINGS = {"load_in_8bit": True}
 
-four_bit_strategy = partial(strategy, changes_weights=True, control=coarse_four_bit.name)
-eight_bit_strategy = partial(strategy, changes_weights=True, control=coarse_eight_bit.name)
+four_bit_promise = partial(Promise, changes_weights=True, control=coarse_four_bit.name)
+eight_bit_promise = partial(Promise, changes_weights=True, control=coarse_eight_bit.name)
 
 
 def nf4_settings(site: Site, **changes: Any) -> dict[str, Any]:
@@ -85,13 +85,18 @@ CODEBOOK = LibraryCache(
 # --- bitsandbytes through the libraries' own loaders
 
 
-@four_bit_strategy(approximates="full", less_memory_than="full", effects=four_bits(), needs=(BITSANDBYTES, LOADER))
+@strategy(
+    four_bit_promise(approximates="full", less_memory_than="full", effects=four_bits()), needs=(BITSANDBYTES, LOADER)
+)
 def nf4(site: Site) -> Any:
     """The large components in NF4, each loaded by its own library."""
     return quantized(site, nf4_settings(site)).to(site.device)
 
 
-@four_bit_strategy(reproduces="nf4", less_memory_than="full", effects=four_bits(), needs=(BITSANDBYTES, LOADER, MAPPED))
+@strategy(
+    four_bit_promise(reproduces="nf4", less_memory_than="full", effects=four_bits()),
+    needs=(BITSANDBYTES, LOADER, MAPPED),
+)
 def nf4_pipeline(site: Site) -> Any:
     """As nf4, by one configuration given to the pipeline."""
     from diffusers.quantizers import PipelineQuantizationConfig
@@ -103,7 +108,7 @@ def nf4_pipeline(site: Site) -> Any:
     return site.pipeline(quantization_config=config).to(site.device)
 
 
-@four_bit_strategy(reproduces="nf4", less_memory_than="full", effects=four_bits(), needs=(BITSANDBYTES,))
+@strategy(four_bit_promise(reproduces="nf4", less_memory_than="full", effects=four_bits()), needs=(BITSANDBYTES,))
 def nf4_linear(site: Site) -> Any:
     """Linear layers exchanged by hand for bitsandbytes' own, which runs on a CPU too."""
     pipe = site.pipeline()
@@ -112,17 +117,16 @@ def nf4_linear(site: Site) -> Any:
     return pipe.to(site.device)
 
 
-@four_bit_strategy(reproduces="nf4", less_memory_than="full", effects=four_bits(), needs=(BITSANDBYTES, LOADER))
+@strategy(
+    four_bit_promise(reproduces="nf4", less_memory_than="full", effects=four_bits()), needs=(BITSANDBYTES, LOADER)
+)
 def nf4_reloaded(site: Site) -> Any:
     """The large components in NF4, saved and loaded again."""
     return reloaded(site, nf4_settings(site)).to(site.device)
 
 
-@four_bit_strategy(
-    reproduces="nf4",
-    less_memory_than="nf4",
-    less_during=AT_WORK,
-    effects=(*four_bits(), *OFFLOADED),
+@strategy(
+    four_bit_promise(reproduces="nf4", less_memory_than="nf4", less_during=AT_WORK, effects=(*four_bits(), *OFFLOADED)),
     needs=(BITSANDBYTES, LOADER),
 )
 def nf4_model_offload(site: Site) -> Any:
@@ -132,11 +136,13 @@ def nf4_model_offload(site: Site) -> Any:
     return pipe
 
 
-@four_bit_strategy(
-    reproduces="nf4",
-    less_memory_than="nf4",
-    less_during=AT_WORK,
-    effects=(*four_bits(), *grouped(leaves=True, on_cpu=ALL_BUT_SCALES, stream=True)),
+@strategy(
+    four_bit_promise(
+        reproduces="nf4",
+        less_memory_than="nf4",
+        less_during=AT_WORK,
+        effects=(*four_bits(), *grouped(leaves=True, on_cpu=ALL_BUT_SCALES, stream=True)),
+    ),
     needs=(BITSANDBYTES, LOADER, STREAMS),
 )
 def nf4_group_offload_stream(site: Site) -> Any:
@@ -144,11 +150,10 @@ def nf4_group_offload_stream(site: Site) -> Any:
     return offload_groups(quantized(site, nf4_settings(site)), site, **IN_LEAVES, use_stream=True)
 
 
-@four_bit_strategy(
-    reproduces="nf4",
-    less_memory_than="nf4",
-    less_during=AT_WORK,
-    effects=(*four_bits(), *grouped(leaves=True)),
+@strategy(
+    four_bit_promise(
+        reproduces="nf4", less_memory_than="nf4", less_during=AT_WORK, effects=(*four_bits(), *grouped(leaves=True))
+    ),
     needs=(BITSANDBYTES, LOADER),
     slow=True,
 )
@@ -157,11 +162,13 @@ def nf4_group_offload(site: Site) -> Any:
     return offload_groups(quantized(site, nf4_settings(site)), site, **IN_LEAVES)
 
 
-@four_bit_strategy(
-    reproduces="nf4",
-    less_memory_than="nf4",
-    less_during=AT_WORK,
-    effects=(*four_bits(), Hooked("AlignDevicesHook", each_linear=True)),
+@strategy(
+    four_bit_promise(
+        reproduces="nf4",
+        less_memory_than="nf4",
+        less_during=AT_WORK,
+        effects=(*four_bits(), Hooked("AlignDevicesHook", each_linear=True)),
+    ),
     needs=(BITSANDBYTES, LOADER),
     slow=True,
 )
@@ -170,12 +177,14 @@ def nf4_sequential_offload(site: Site) -> Any:
     return offload_layers(quantized(site, nf4_settings(site)), site)
 
 
-@four_bit_strategy(
-    approximates="full",
-    less_memory_than="nf4",
-    less_during=AT_WORK,
-    library_cache=CODEBOOK,
-    effects=four_bits(double=True),
+@strategy(
+    four_bit_promise(
+        approximates="full",
+        less_memory_than="nf4",
+        less_during=AT_WORK,
+        library_cache=CODEBOOK,
+        effects=four_bits(double=True),
+    ),
     needs=(BITSANDBYTES, LOADER),
 )
 def nf4_double_quant(site: Site) -> Any:
@@ -183,10 +192,10 @@ def nf4_double_quant(site: Site) -> Any:
     return quantized(site, nf4_settings(site, bnb_4bit_use_double_quant=True)).to(site.device)
 
 
-@four_bit_strategy(
-    approximates="full",
-    less_memory_than="full",
-    effects=(*four_bits(compute="float16"), Stored("float16", of=VAE)),
+@strategy(
+    four_bit_promise(
+        approximates="full", less_memory_than="full", effects=(*four_bits(compute="float16"), Stored("float16", of=VAE))
+    ),
     needs=(BITSANDBYTES, LOADER),
 )
 def nf4_as_published(site: Site) -> Any:
@@ -197,17 +206,17 @@ def nf4_as_published(site: Site) -> Any:
     return quantized(site, settings, dtype=torch.float16).to(site.device)
 
 
-@four_bit_strategy(approximates="full", less_memory_than="full", effects=four_bits("fp4"), needs=(BITSANDBYTES, LOADER))
+@strategy(
+    four_bit_promise(approximates="full", less_memory_than="full", effects=four_bits("fp4")),
+    needs=(BITSANDBYTES, LOADER),
+)
 def fp4(site: Site) -> Any:
     """The large components in four bits of floating point."""
     return quantized(site, nf4_settings(site, bnb_4bit_quant_type="fp4")).to(site.device)
 
 
-@eight_bit_strategy(
-    approximates="full",
-    less_memory_than="full",
-    less_during=INT8_LESS,
-    effects=EIGHT_BITS,
+@strategy(
+    eight_bit_promise(approximates="full", less_memory_than="full", less_during=INT8_LESS, effects=EIGHT_BITS),
     needs=(BITSANDBYTES, LOADER),
 )
 def int8(site: Site) -> Any:
@@ -215,11 +224,10 @@ def int8(site: Site) -> Any:
     return quantized(site, INT8_SETTINGS).to(site.device)
 
 
-@eight_bit_strategy(
-    reproduces="int8",
-    less_memory_than="int8",
-    less_during=AT_WORK,
-    effects=(*EIGHT_BITS, *OFFLOADED),
+@strategy(
+    eight_bit_promise(
+        reproduces="int8", less_memory_than="int8", less_during=AT_WORK, effects=(*EIGHT_BITS, *OFFLOADED)
+    ),
     needs=(BITSANDBYTES, LOADER, *INT8_MOVES),
 )
 def int8_model_offload(site: Site) -> Any:
@@ -229,8 +237,9 @@ def int8_model_offload(site: Site) -> Any:
     return pipe
 
 
-@eight_bit_strategy(
-    reproduces="int8", less_memory_than="full", less_during=INT8_LESS, effects=EIGHT_BITS, needs=(BITSANDBYTES, LOADER)
+@strategy(
+    eight_bit_promise(reproduces="int8", less_memory_than="full", less_during=INT8_LESS, effects=EIGHT_BITS),
+    needs=(BITSANDBYTES, LOADER),
 )
 def int8_reloaded(site: Site) -> Any:
     """The large components in eight bits, saved and loaded again."""
@@ -240,11 +249,10 @@ def int8_reloaded(site: Site) -> Any:
 # --- only T5, by transformers' loader, which serves a CPU too
 
 
-@four_bit_strategy(
-    approximates="full",
-    less_memory_than="full",
-    less_during=AT_WORK,
-    effects=four_bits(of=LARGE_ENCODERS),
+@strategy(
+    four_bit_promise(
+        approximates="full", less_memory_than="full", less_during=AT_WORK, effects=four_bits(of=LARGE_ENCODERS)
+    ),
     needs=(BITSANDBYTES, T5_ON_CPU),
 )
 def nf4_t5(site: Site) -> Any:
@@ -252,11 +260,13 @@ def nf4_t5(site: Site) -> Any:
     return quantized(site, nf4_settings(site), names=large_encoders(site)).to(site.device)
 
 
-@four_bit_strategy(
-    reproduces="nf4-t5",
-    less_memory_than="nf4-t5",
-    less_during=AT_WORK,
-    effects=(*four_bits(of=LARGE_ENCODERS), Hooked("AlignDevicesHook", each_linear=True)),
+@strategy(
+    four_bit_promise(
+        reproduces="nf4-t5",
+        less_memory_than="nf4-t5",
+        less_during=AT_WORK,
+        effects=(*four_bits(of=LARGE_ENCODERS), Hooked("AlignDevicesHook", each_linear=True)),
+    ),
     needs=(BITSANDBYTES, T5_ON_CPU),
     slow=True,
 )
@@ -265,11 +275,13 @@ def nf4_t5_sequential_offload(site: Site) -> Any:
     return offload_layers(quantized(site, nf4_settings(site), names=large_encoders(site)), site)
 
 
-@eight_bit_strategy(
-    approximates="full",
-    less_memory_than="full",
-    less_during=AT_WORK,
-    effects=narrow("Linear8bitLt", LARGE_ENCODERS),
+@strategy(
+    eight_bit_promise(
+        approximates="full",
+        less_memory_than="full",
+        less_during=AT_WORK,
+        effects=narrow("Linear8bitLt", LARGE_ENCODERS),
+    ),
     needs=(BITSANDBYTES, T5_ON_CPU),
 )
 def int8_t5(site: Site) -> Any:
@@ -277,11 +289,13 @@ def int8_t5(site: Site) -> Any:
     return quantized(site, INT8_SETTINGS, names=large_encoders(site)).to(site.device)
 
 
-@eight_bit_strategy(
-    reproduces="int8-t5",
-    less_memory_than="full",
-    less_during=AT_WORK,
-    effects=narrow("Linear8bitLt", LARGE_ENCODERS),
+@strategy(
+    eight_bit_promise(
+        reproduces="int8-t5",
+        less_memory_than="full",
+        less_during=AT_WORK,
+        effects=narrow("Linear8bitLt", LARGE_ENCODERS),
+    ),
     needs=(BITSANDBYTES, T5_ON_CPU),
 )
 def int8_t5_reloaded(site: Site) -> Any:
@@ -289,11 +303,13 @@ def int8_t5_reloaded(site: Site) -> Any:
     return reloaded(site, INT8_SETTINGS, names=large_encoders(site)).to(site.device)
 
 
-@eight_bit_strategy(
-    reproduces="int8-t5",
-    less_memory_than="int8-t5",
-    less_during=AT_WORK,
-    effects=(*narrow("Linear8bitLt", LARGE_ENCODERS), Hooked("AlignDevicesHook", each_linear=True), Placed("meta")),
+@strategy(
+    eight_bit_promise(
+        reproduces="int8-t5",
+        less_memory_than="int8-t5",
+        less_during=AT_WORK,
+        effects=(*narrow("Linear8bitLt", LARGE_ENCODERS), Hooked("AlignDevicesHook", each_linear=True), Placed("meta")),
+    ),
     needs=(BITSANDBYTES, T5_ON_CPU, *INT8_LAYERS_MOVE),
     slow=True,
 )

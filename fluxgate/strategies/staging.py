@@ -14,7 +14,7 @@ from typing import Any
 from fluxgate.refusal import Refusal
 from fluxgate.strategies.effects import DENOISER, PROCESSES, SUBJECT_DTYPE, TOKENS, Counted, OneStageAtATime, Stored
 from fluxgate.strategies.loading import weighty
-from fluxgate.strategies.promise import Site, Strategy, strategy
+from fluxgate.strategies.promise import Promise, Site, Strategy, strategy
 from fluxgate.strategies.requirements import Gpu, OtherDtype, Pipelines
 from fluxgate.subjects.subject import VAE
 
@@ -31,9 +31,9 @@ STAGES_KNOWN = Pipelines(
 
 
 @strategy(
-    reproduces="full",
-    less_memory_than="full",
-    effects=(OneStageAtATime(), Stored(SUBJECT_DTYPE, spared=True)),
+    Promise(
+        reproduces="full", less_memory_than="full", effects=(OneStageAtATime(), Stored(SUBJECT_DTYPE, spared=True))
+    ),
     needs=(STAGES_KNOWN,),
 )
 def staged(site: Site) -> Any:
@@ -42,11 +42,10 @@ def staged(site: Site) -> Any:
 
 
 @strategy(
-    approximates="full",
-    less_memory_than="full",
-    effects=(OneStageAtATime(), HALF, SHORT),
+    Promise(
+        approximates="full", less_memory_than="full", effects=(OneStageAtATime(), HALF, SHORT), changes_weights=True
+    ),
     needs=(FLUX, FLOAT16, OtherDtype("float16", like="staged-256-tokens")),
-    changes_weights=True,
 )
 def staged_as_published(site: Site) -> Any:
     """Encoders first, then the rest, in float16 and with 256 tokens: the lines of the published guide."""
@@ -54,11 +53,8 @@ def staged_as_published(site: Site) -> Any:
 
 
 @strategy(
-    approximates="full",
-    less_memory_than="full",
-    effects=(OneStageAtATime(), HALF),
+    Promise(approximates="full", less_memory_than="full", effects=(OneStageAtATime(), HALF), changes_weights=True),
     needs=(STAGES_KNOWN, FLOAT16, OtherDtype("float16", like="staged")),
-    changes_weights=True,
 )
 def staged_float16(site: Site) -> Any:
     """As staged, in float16: one of the two settings of the published guide."""
@@ -66,9 +62,11 @@ def staged_float16(site: Site) -> Any:
 
 
 @strategy(
-    approximates="full",
-    less_memory_than="full",
-    effects=(OneStageAtATime(), SHORT, Stored(SUBJECT_DTYPE, spared=True)),
+    Promise(
+        approximates="full",
+        less_memory_than="full",
+        effects=(OneStageAtATime(), SHORT, Stored(SUBJECT_DTYPE, spared=True)),
+    ),
     needs=(FLUX,),
 )
 def staged_256_tokens(site: Site) -> Any:
@@ -88,8 +86,10 @@ PUBLISHED = Settings(staged_as_published, {"float16": staged_float16, "256 token
 
 
 @strategy(
-    reproduces="full",
-    effects=(OneStageAtATime(), Stored(SUBJECT_DTYPE, spared=True), Counted(PROCESSES, at_least=3)),
+    Promise(
+        reproduces="full",
+        effects=(OneStageAtATime(), Stored(SUBJECT_DTYPE, spared=True), Counted(PROCESSES, at_least=3)),
+    ),
     needs=(STAGES_KNOWN,),
     slow=True,
 )

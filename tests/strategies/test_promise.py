@@ -19,9 +19,7 @@ from tests.strategies.machines import CPU
 
 
 @strategy(
-    approximates="full",
-    less_memory_than="full",
-    less_during=(DECODE,),
+    Promise(approximates="full", less_memory_than="full", less_during=(DECODE,)),
     needs=(Release("nothing", "1.0", to="do that"),),
     slow=True,
 )
