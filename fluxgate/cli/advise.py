@@ -6,11 +6,11 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from fluxgate.cli.shared import NOTHING, add_runs_option, columns, say
-from fluxgate.judge.verdict import Verdict
 from fluxgate.options import chosen, memory
 from fluxgate.refusal import Refusal
-from fluxgate.report.advice import advice, advise
+from fluxgate.report.advice import advise, in_words
 from fluxgate.report.cards import trials
+from fluxgate.report.report import verdicts_of
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import cases_of
 from fluxgate.runs.run import Run
@@ -25,26 +25,25 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def act(arguments: Namespace) -> int:
-    """Rank the strategies for a card, by what a run has measured."""
+    """Rank the strategies for a card by what a run has measured."""
     vram = memory(arguments.vram, option="--vram")
     run = runs.open_run(arguments.run) if arguments.run else _latest_on_gpu(arguments.runs)
     if run.machine.device != "cuda":
-        raise Refusal(f"{run.folder} was rendered on a CPU: its memory figures are the host's, not a card's.")
+        raise Refusal(f"{run.folder} was rendered on a CPU: its memory is the host's, and says nothing about cards.")
     cases = cases_of(run)
     rendered = dict.fromkeys(rendering.subject for rendering in run.renderings().values())
     names = chosen(arguments.subject or rendered, among=rendered, option="--subject")
-    verdicts = run.read_json(runs.VERDICTS, tuple[Verdict, ...]) if (run.folder / runs.VERDICTS).exists() else ()
-    width = columns()
-    found = [
-        advise([case for case in cases if case.subject.name == name], trials(run), verdicts, vram=vram)
+    verdicts, tried = verdicts_of(run), trials(run)
+    advice = [
+        advise([case for case in cases if case.subject.name == name], tried, verdicts or (), vram=vram)
         for name in names
     ]
-    for one in found:
-        say(advice(one, width=width) + "\n")
-    if not verdicts:
-        say(f"Whether promises were kept is not known: the run was not judged (fluxgate judge {run.folder}).")
+    for one in advice:
+        say(in_words(one, width=columns()) + "\n")
+    if verdicts is None:
+        say(f"The run was not judged, so no strategy was left out for a broken promise: fluxgate judge {run.folder}")
     say(f"The run is in {run.folder}")
-    return 0 if any(one.ranked for one in found) else NOTHING
+    return 0 if any(one.ranked for one in advice) else NOTHING
 
 
 def _latest_on_gpu(root: Path) -> Run:
@@ -52,5 +51,7 @@ def _latest_on_gpu(root: Path) -> Run:
     for run in reversed(list(runs.readable(root))):
         if run.machine.device == "cuda" and run.renderings():
             return run
-    said = f"There is no run in {root} that was rendered on a GPU, and what a CPU measures says nothing about cards"
-    raise Refusal(f"{said}; name one: fluxgate advise RUN --vram AMOUNT.")
+    raise Refusal(
+        f"No run in {root} was rendered on a GPU, and what a CPU measures says nothing about cards. "
+        f"Name a run that was: fluxgate advise RUN --vram AMOUNT."
+    )

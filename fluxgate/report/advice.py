@@ -21,8 +21,7 @@ from fluxgate.runs.pictures import sound_pixels
 from fluxgate.runs.rendered import Rendered
 
 CONTEXT = 600_000_000  # bytes: what the CUDA context and the code of kernels may take, which torch does not count
-SEEN, BY_PEAK, NO = ("seen", "by its peak", "no")
-COLUMNS = {"fits": 13, "peak": 10, "time": 8, "like": 7}  # heading -> width
+YES, LIKELY, NO = ("yes", "likely", "no")  # it ran; it should by its peak; it should not by its peak, or ran out
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Ranked:
     """One strategy: whether it fits, and what it costs."""
 
     strategy: str
-    fits: str  # SEEN, BY_PEAK or NO
+    fits: str  # YES, LIKELY or NO
     peak: int  # bytes that torch reserved at most
     seconds: float | None  # of the shots that all have rendered, without loading
     likeness: float | None  # SSIM of the picture that is least like full's
@@ -51,8 +50,8 @@ class Advice:
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known of a case, and from which run."""
+class Measured:
+    """What a case gave, and in which run."""
 
     rendered: Rendered
     run: str
@@ -68,37 +67,36 @@ class Known:
 
 def advise(cases: Sequence[Case], tried: Sequence[Trial], verdicts: Iterable[Verdict], *, vram: int) -> Advice:
     """The cases of one subject, ranked for so many bytes; the first of the trials is the run that is asked."""
-    found = {case.strategy.name: known_of(case.id, tried) for case in cases}
+    measured = {case.strategy.name: measured_of(case.id, tried) for case in cases}
     wrong = [verdict for verdict in verdicts if verdict.status in (FAILED, KNOWN_FAILURE)]
-    reasons = {case.strategy.name: _reason(case, found[case.strategy.name], wrong) for case in cases}
-    sound = {name: known for name, known in found.items() if known is not None and reasons[name] is None}
-    every = [known.rendering.recipes for known in sound.values()]
-    shots = dict.fromkeys(shot for recipes in every for shot in recipes)
-    common = tuple(shot for shot in shots if all(shot in recipes for recipes in every))
-    rows = [
+    reasons = {case.strategy.name: _why_not_ranked(case, measured[case.strategy.name], wrong) for case in cases}
+    sound = {name: one for name, one in measured.items() if one is not None and reasons[name] is None}
+    shots = dict.fromkeys(shot for one in sound.values() for shot in one.rendering.recipes)
+    common = tuple(shot for shot in shots if all(shot in one.rendering.recipes for one in sound.values()))
+    ranked = [
         Ranked(
             strategy=name,
-            fits=fits(known.rendering, known.peak or 0, tried, vram=vram),
-            peak=known.peak or 0,
-            seconds=seconds(known.rendering, common),
-            likeness=likeness(known, found.get(FULL)),
-            run=known.run,
-            without=tuple(shot for shot in shots if shot not in known.rendering.recipes),
+            fits=fits(one.rendering, one.peak or 0, tried, vram=vram),
+            peak=one.peak or 0,
+            seconds=seconds(one.rendering, common),
+            likeness=likeness(one, measured.get(FULL)),
+            run=one.run,
+            without=tuple(shot for shot in shots if shot not in one.rendering.recipes),
         )
-        for name, known in sound.items()
+        for name, one in sound.items()
     ]
     left_out = {name: reason for name, reason in reasons.items() if reason is not None}
-    return Advice(cases[0].subject.name, vram, tried[0].run, tuple(sorted(rows, key=_order)), left_out, common)
+    return Advice(cases[0].subject.name, vram, tried[0].run, tuple(sorted(ranked, key=_order)), left_out, common)
 
 
-def _order(row: Ranked) -> tuple[bool, float, float]:
+def _order(one: Ranked) -> tuple[bool, float, float]:
     """What fits comes first, then what is more like full, then what is faster."""
-    alike = -2.0 if row.likeness is None else row.likeness
-    return row.fits == NO, -alike, math.inf if row.seconds is None else row.seconds
+    alike = -2.0 if one.likeness is None else one.likeness
+    return one.fits == NO, -alike, math.inf if one.seconds is None else one.seconds
 
 
-def known_of(case_id: str, tried: Sequence[Trial]) -> Known | None:
-    """What the run has of a case; where its limit was too little for it, what a run beside it has."""
+def measured_of(case_id: str, tried: Sequence[Trial]) -> Measured | None:
+    """What the run has of a case; where the run's limit was too little for it, what a run beside it has."""
     run, *beside = tried
     own = run.rendered(case_id)
     if own is None:
@@ -107,15 +105,15 @@ def known_of(case_id: str, tried: Sequence[Trial]) -> Known | None:
         for trial in beside:
             other = trial.rendered(case_id)
             if other is not None and covers(other.rendering, own.rendering):
-                return Known(other, trial.run)
-    return Known(own, run.run)
+                return Measured(other, trial.run)
+    return Measured(own, run.run)
 
 
-def _reason(case: Case, found: Known | None, wrong: Iterable[Verdict]) -> str | None:
+def _why_not_ranked(case: Case, measured: Measured | None, wrong: Iterable[Verdict]) -> str | None:
     """Why a case is not ranked; None for one that is."""
-    if found is None:
-        return f"unsupported: {case.unsupported}" if case.unsupported else "not rendered in this run"
-    crash = found.rendering.crash
+    if measured is None:
+        return f"cannot run here: {case.unsupported}" if case.unsupported else "not rendered in this run"
+    crash = measured.rendering.crash
     if crash is not None:
         return f"crashed{f' during {crash.phase}' if crash.phase else ''}: {crash.sentence}"
     verdict = next((verdict for verdict in wrong if verdict.case_id == case.id), None)
@@ -123,42 +121,41 @@ def _reason(case: Case, found: Known | None, wrong: Iterable[Verdict]) -> str | 
         return f"{verdict.status}, {verdict.check}: {verdict.sentence}"
     if case.strategy.gpus > 1:
         return f"it needs {case.strategy.gpus} cards"
-    return "its GPU memory was not measured" if found.peak is None else None
+    return "its GPU memory was not measured" if measured.peak is None else None
 
 
 def fits(rendering: Rendering, peak: int, tried: Sequence[Trial], *, vram: int) -> str:
-    """Whether it was seen to run with so many bytes, or should by its peak; what ran out of them does not."""
+    """Whether it ran with so many bytes, or should by its peak; what ran out of them does not fit."""
     enough, too_little = ran_on(rendering, tried), ran_out_on(rendering, tried)
     if enough is not None and enough <= vram / 1e9:
-        return SEEN
+        return YES
     if too_little is not None and too_little >= vram / 1e9:
         return NO
-    return BY_PEAK if peak + CONTEXT <= vram else NO
+    return LIKELY if peak + CONTEXT <= vram else NO
 
 
 def seconds(rendering: Rendering, shots: Iterable[str]) -> float | None:
     """What the shots took without loading: the second take if each has one, since the first also warms up."""
-    asked = set(shots)
-    spent = [duration for duration in rendering.durations if duration.shot in asked]
-    take = 1 if {duration.shot for duration in spent if duration.take == 1} == asked else 0
-    found = [duration.seconds for duration in spent if duration.take == take]
-    return sum(found) if found else None
+    shots = set(shots)
+    durations = [duration for duration in rendering.durations if duration.shot in shots]
+    take = 1 if {duration.shot for duration in durations if duration.take == 1} == shots else 0
+    spent = [duration.seconds for duration in durations if duration.take == take]
+    return sum(spent) if spent else None
 
 
-def likeness(ours: Known, full: Known | None) -> float | None:
+def likeness(ours: Measured, full: Measured | None) -> float | None:
     """SSIM of the picture that is least like full's, 1 to the pixel; None where one cannot be compared."""
     if full is None or not covers(full.rendering, ours.rendering):
         return None
     theirs = full.rendering.pictures_of()
-    found = [
-        _alike(picture, ours, theirs[key], full) if key in theirs else None
+    values = [
+        _likeness_of(picture, ours, theirs[key], full) if key in theirs else None
         for key, picture in ours.rendering.pictures_of().items()
     ]
-    known = [value for value in found if value is not None]
-    return min(known) if known and len(known) == len(found) else None
+    return min((value for value in values if value is not None), default=None) if None not in values else None
 
 
-def _alike(picture: Picture, ours: Known, other: Picture, full: Known) -> float | None:
+def _likeness_of(picture: Picture, ours: Measured, other: Picture, full: Measured) -> float | None:
     if (picture.sha256, picture.mode) == (other.sha256, other.mode):
         return 1.0
     expected, actual = sound_pixels(other, full.rendered.folder), sound_pixels(picture, ours.rendered.folder)
@@ -168,58 +165,74 @@ def _alike(picture: Picture, ours: Known, other: Picture, full: Known) -> float 
 # In words
 
 
-def advice(found: Advice, *, width: int = 80) -> str:
-    """A table of what is ranked, the reasons for what is not, and what the columns mean."""
-    reasons = [f"{_names(names)}: {reason}" for reason, names in _by_what(found.left_out).items()]
-    notes = [*_notes(found), _legend(found)] if found.ranked else []
-    blocks = (list(_table(found)), *([*_wrapped(those, width)] for those in (reasons, notes) if those))
-    return "\n\n".join("\n".join(lines) for lines in blocks)
+def in_words(advice: Advice, *, width: int = 80) -> str:
+    """What the columns mean, a table of what is ranked, and the reasons for what is not."""
+    title = plain(f"{advice.subject} on a card of {amount(advice.vram)}")
+    blocks = [[f"{title}: nothing can be ranked." if not advice.ranked else title]]
+    if advice.ranked:
+        blocks += [_wrapped(_legend(advice), width), [*_table(advice)], _wrapped(_notes(advice), width)]
+    reasons = _by_text(advice.left_out)
+    blocks += [["Not ranked:", *_wrapped(_named(reasons), width, indent="  ")] if reasons else []]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def _table(found: Advice) -> Iterator[str]:
-    title = plain(f"{found.subject} on {amount(found.vram)}")
-    if not found.ranked:
-        yield f"{title}: nothing can be ranked."
-        return
-    name = max(len(text) for text in (title, *(row.strategy for row in found.ranked)))
-    yield f"{title:<{name}}" + "".join(f"{head:>{wide}}" for head, wide in COLUMNS.items())
-    for row in found.ranked:
-        time = "" if row.seconds is None else figures.brief(row.seconds)
-        like = "" if row.likeness is None else figures.likeness(row.likeness, digits=3)
-        cells = zip((row.fits, amount(row.peak), time, like), COLUMNS.values(), strict=True)
-        yield (f"{plain(row.strategy):<{name}}" + "".join(f"{cell:>{wide}}" for cell, wide in cells)).rstrip()
-
-
-def _wrapped(texts: Iterable[str], width: int) -> Iterator[str]:
-    for text in texts:
-        yield from textwrap.wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-
-
-def _notes(found: Advice) -> Iterator[str]:
-    """Where a row is not like the others."""
-    for run, names in _by_what({row.strategy: row.run for row in found.ranked if row.run != found.run}).items():
-        yield f"{_names(names)}: out of memory under this run's limit, measured in {run}."
-    for shots, names in _by_what({row.strategy: listed(row.without) for row in found.ranked if row.without}).items():
-        yield f"{_names(names)}: peak and likeness without {shots}, which they leave out."
-
-
-def _by_what(given: Mapping[str, str]) -> dict[str, list[str]]:
-    """What is said -> those of whom it is said, each text in one plain line."""
-    found: dict[str, list[str]] = {}
-    for name, what in given.items():
-        found.setdefault(plain(what.partition("\n")[0]), []).append(name)
-    return found
-
-
-def _names(names: Sequence[str]) -> str:
-    return plain(", ".join(names))
-
-
-def _legend(found: Advice) -> str:
-    card = amount(found.vram)
-    return (
-        f"Fits: seen, it ran with no more than {card}; by its peak, not tried: the peak, which is what torch reserved,"
-        f" and {amount(CONTEXT)} for the CUDA context leave room (pytest --vram-limit {found.vram / 1e9:g}GB tries it);"
-        f" no, they do not, or it ran out of memory. Time: {listed(found.shots, most=12)}, the second take if there is"
-        f" one, without loading. Like: SSIM of the picture that is least like full's; 1 is to the pixel."
+def _legend(advice: Advice) -> Iterator[str]:
+    card, context = amount(advice.vram), amount(CONTEXT)
+    yield (
+        f"fits: yes, it ran with no more than {card}; likely, its peak and {context} for the CUDA context leave room, "
+        f"and pytest --vram-limit={advice.vram / 1e9:g}GB tries it; no, they do not, or it ran out of memory"
     )
+    yield "peak: memory that torch reserved at most"
+    yield f"time: {listed(advice.shots, most=12)} without loading, in the second take if there is one"
+    yield "SSIM: similarity to full of the picture that is least like it; 1 is to the pixel"
+
+
+def _table(advice: Advice) -> Iterator[str]:
+    """A row for each strategy, every column as wide as it must be."""
+    rows = [["strategy", "fits", "peak", "time", "SSIM"]]
+    for one in advice.ranked:
+        time = "" if one.seconds is None else figures.brief(one.seconds)
+        like = "" if one.likeness is None else figures.likeness(one.likeness, digits=3)
+        rows.append([plain(one.strategy), one.fits, amount(one.peak), time, like])
+    name, fit, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
+    for strategy, fitting, *numbers in rows:
+        cells = (f"  {cell:>{wide}}" for cell, wide in zip(numbers, others, strict=True))
+        yield f"{strategy:<{name}}  {fitting:<{fit}}{''.join(cells)}".rstrip()
+
+
+def _notes(advice: Advice) -> Iterator[str]:
+    """Where a row is not like the others."""
+    elsewhere = {one.strategy: one.run for one in advice.ranked if one.run != advice.run}
+    for run, names in _by_text(elsewhere).items():
+        yield f"{', '.join(names)}: out of memory under this run's limit; measured in {run}."
+    fewer = {one.strategy: listed(one.without) for one in advice.ranked if one.without}
+    for shots, names in _by_text(fewer).items():
+        it = "it leaves" if len(names) == 1 else "they leave"
+        yield f"{', '.join(names)}: peak and likeness without {shots}, which {it} out."
+
+
+def _named(by_text: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    return (f"{', '.join(names)}: {text}" for text, names in by_text.items())
+
+
+def _by_text(texts: Mapping[str, str]) -> dict[str, list[str]]:
+    """The first line of each text -> those of whom it is said."""
+    by_text: dict[str, list[str]] = {}
+    for name, text in texts.items():
+        by_text.setdefault(text.partition("\n")[0], []).append(name)
+    return by_text
+
+
+def _wrapped(texts: Iterable[str], width: int, *, indent: str = "") -> list[str]:
+    return [
+        line
+        for text in texts
+        for line in textwrap.wrap(
+            plain(text),
+            width,
+            initial_indent=indent,
+            subsequent_indent=f"{indent}  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    ]

@@ -12,7 +12,7 @@ import pytest
 from fluxgate.cases import Case
 from fluxgate.judge.verdict import CRASHED, FAILED, KNOWN_FAILURE, PASSED, PROMISE, Verdict
 from fluxgate.rendering import Crash, Duration, Memory, PhaseMemory
-from fluxgate.report.advice import BY_PEAK, CONTEXT, NO, SEEN, Advice, advice, advise, seconds
+from fluxgate.report.advice import CONTEXT, LIKELY, NO, YES, Advice, advise, in_words, seconds
 from fluxgate.report.cards import Trial
 from fluxgate.runs.rendered import Rendered
 from tests.runs.building import SUBJECT, rendering, strategy
@@ -56,7 +56,7 @@ def asked(*found: Rendered, vram: int = 12 * GB, beside: tuple[Trial, ...] = (),
 
 
 @pytest.mark.parametrize(
-    ("size", "vram", "fits"), [(12, 12 * GB, SEEN), (12, 24 * GB, SEEN), (12, 12 * GB - 1, NO), (80, 80 * GB, SEEN)]
+    ("size", "vram", "fits"), [(12, 12 * GB, YES), (12, 24 * GB, YES), (12, 12 * GB - 1, NO), (80, 80 * GB, YES)]
 )
 def test_what_ran_with_no_more_was_seen_to_fit(made: Made, size: float, vram: int, fits: str) -> None:
     """To the byte, whatever its peak says."""
@@ -65,7 +65,7 @@ def test_what_ran_with_no_more_was_seen_to_fit(made: Made, size: float, vram: in
 
 
 @pytest.mark.parametrize(
-    ("peak", "fits"), [(12 * GB - CONTEXT, BY_PEAK), (12 * GB - CONTEXT + 1, NO), (GB, BY_PEAK), (30 * GB, NO)]
+    ("peak", "fits"), [(12 * GB - CONTEXT, LIKELY), (12 * GB - CONTEXT + 1, NO), (GB, LIKELY), (30 * GB, NO)]
 )
 def test_what_was_not_tried_fits_by_its_peak(made: Made, peak: int, fits: str) -> None:
     """If what torch reserved and the allowance for the context leave room, to the byte."""
@@ -76,13 +76,13 @@ def test_what_was_not_tried_fits_by_its_peak(made: Made, peak: int, fits: str) -
 def test_a_run_beside_may_have_seen_it(made: Made) -> None:
     """With the figures of the run that was asked."""
     (row,) = asked(made("full", peak=30 * GB), beside=(trial(12, made("full")),)).ranked
-    assert (row.fits, row.peak) == (SEEN, 30 * GB)
+    assert (row.fits, row.peak) == (YES, 30 * GB)
 
 
 def test_what_ran_out_of_as_much_does_not_fit_by_its_peak(made: Made) -> None:
     """What was tried outweighs what is computed; less than it ran out of is as bad, more is not."""
     tried = (trial(12, made("full", crash=OUT)),)
-    for vram, fits in ((8 * GB, NO), (12 * GB, NO), (16 * GB, BY_PEAK)):
+    for vram, fits in ((8 * GB, NO), (12 * GB, NO), (16 * GB, LIKELY)):
         (row,) = asked(made("full"), beside=tried, vram=vram).ranked
         assert row.fits == fits
 
@@ -115,7 +115,7 @@ def test_seconds_are_of_the_shots_that_all_have(made: Made) -> None:
         "full": (2.0, ()),
         "slow": (2.0, ("pair",)),
     }
-    assert "slow: peak and likeness without pair, which they leave out." in advice(found)
+    assert "slow: peak and likeness without pair, which it leaves out." in in_words(found)
 
 
 def test_likeness_is_to_full(made: Made) -> None:
@@ -149,9 +149,9 @@ def test_what_fits_comes_first_then_the_likest_then_the_fastest(made: Made) -> N
         beside=(trial(12, made("slow")),),
     )
     assert [(row.strategy, row.fits) for row in found.ranked] == [
-        ("fast", BY_PEAK),
-        ("slow", SEEN),
-        ("nf4", BY_PEAK),
+        ("fast", LIKELY),
+        ("slow", YES),
+        ("nf4", LIKELY),
         ("full", NO),
     ]
 
@@ -181,7 +181,7 @@ def test_what_cannot_be_ranked_has_its_reason(made: Made) -> None:
         "known": f"known failure, {PROMISE}: Known since 2025.",
         "spread": "it needs 2 cards",
         "blind": "its GPU memory was not measured",
-        "needy": "unsupported: a GPU is needed",
+        "needy": "cannot run here: a GPU is needed",
         "absent": "not rendered in this run",
     }
 
@@ -191,9 +191,9 @@ def test_what_ran_out_of_memory_here_is_told_from_a_run_beside(made: Made) -> No
     here, there = made("full", crash=OUT), made("full", peak=20 * GB)
     found = asked(here, made("nf4", seed=7), size=12, beside=(trial(24, there),), vram=24 * GB)
     rows = {row.strategy: row for row in found.ranked}
-    assert (rows["full"].fits, rows["full"].peak, rows["full"].run) == (SEEN, 20 * GB, "run-24")
+    assert (rows["full"].fits, rows["full"].peak, rows["full"].run) == (YES, 20 * GB, "run-24")
     assert rows["nf4"].likeness is not None
-    assert "full: out of memory under this run's limit, measured in run-24." in advice(found)
+    assert "full: out of memory under this run's limit; measured in run-24." in in_words(found)
     assert asked(here, size=12).left_out["full"].startswith("crashed during load: out of memory under the limit")
 
 
@@ -202,7 +202,9 @@ def test_a_crash_of_another_kind_is_not_looked_for_elsewhere(made: Made) -> None
     here = made("full", crash=replace(OUT, kind="exception", limit=None))
     found = asked(here, beside=(trial(24, made("full")),))
     assert found.ranked == ()
-    assert advice(found).startswith("tiny on 12.00 GB: nothing can be ranked.\n\nfull: crashed during load: out of")
+    title, reasons = in_words(found).split("\n\n")
+    assert title == "tiny on a card of 12.00 GB: nothing can be ranked."
+    assert reasons.startswith("Not ranked:\n  full: crashed during load: out of")
 
 
 # In words
@@ -211,20 +213,22 @@ def test_a_crash_of_another_kind_is_not_looked_for_elsewhere(made: Made) -> None
 def test_the_table_tells_all_of_it(made: Made) -> None:
     """A row for each, reasons shared, and what the columns mean."""
     cases = [case("full"), case("nf4"), case("a", unsupported="No."), case("b", unsupported="No.")]
-    told = advice(asked(made("full", peak=30 * GB), made("nf4", seed=7), cases=cases), width=80).splitlines()
-    assert told[0].split() == ["tiny", "on", "12.00", "GB", "fits", "peak", "time", "like"]
-    assert told[1].split()[:6] == ["nf4", "by", "its", "peak", "1.00", "GB"]
-    assert told[2].split() == ["full", "no", "30.00", "GB", "4.00s", "1"]
-    assert told[4] == "a, b: unsupported: No."
-    assert max(len(line) for line in told) <= 80
-    assert told[5] == ""
-    legend = " ".join(" ".join(told[6:]).split())
+    told = in_words(asked(made("full", peak=30 * GB), made("nf4", seed=7), cases=cases), width=80)
+    assert max(len(line) for line in told.splitlines()) <= 80
+    title, legend, table, reasons = told.split("\n\n")
+    assert title == "tiny on a card of 12.00 GB"
+    heads, nf4, full = table.splitlines()
+    assert heads.split() == ["strategy", "fits", "peak", "time", "SSIM"]
+    assert nf4.split()[:5] == ["nf4", "likely", "1.00", "GB", "4.00s"]
+    assert full.split() == ["full", "no", "30.00", "GB", "4.00s", "1"]
+    assert reasons.splitlines() == ["Not ranked:", "  a, b: cannot run here: No."]
+    legend = " ".join(legend.split())
     assert "0.60 GB for the CUDA context" in legend
-    assert "pytest --vram-limit 12GB tries it" in legend
-    assert "Time: fox and pair, the second take" in legend
+    assert "pytest --vram-limit=12GB tries it" in legend
+    assert "time: fox and pair without loading" in legend
 
 
 def test_text_from_logs_is_harmless(made: Made) -> None:
     """An escape sequence in a crash does not reach the terminal."""
-    told = advice(asked(made("full", crash=Crash("exception", "\x1b[31mred", None, ()))))
+    told = in_words(asked(made("full", crash=Crash("exception", "\x1b[31mred", None, ()))))
     assert "full: crashed: �[31mred" in told
