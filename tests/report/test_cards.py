@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fluxgate.files import write_plain
 from fluxgate.rendering import Crash, Rendering
 from fluxgate.report.cards import (
     STANDARD,
@@ -152,7 +153,7 @@ def test_runs_beside_count_where_machine_and_stack_are_the_same(tmp_path: Path, 
     run(root, full, limit=8 * GB, id="another-machine")
     other = run(root, full, limit=8 * GB)
     facts = replace(other.facts, stack={"diffusers": "0.1"})
-    runs.write_plain(other.folder / runs.FACTS, facts)
+    write_plain(other.folder / runs.FACTS, facts)
     assert [one.run_id for one in trials(mine)] == [mine.id, last.id, first.id]
     assert cards_of(mine) == {"tiny-full": 24}
 
