@@ -15,6 +15,7 @@ from fluxgate.baselines import integrity
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.store import OWN, Store
 from fluxgate.cases import Case, matrix
+from fluxgate.environment import Environment
 from fluxgate.history import earlier_runs
 from fluxgate.judge import standards as kept
 from fluxgate.judge.applicable import checks_of
@@ -22,8 +23,8 @@ from fluxgate.judge.gathering import Standards, judge_cases
 from fluxgate.judge.prefetch import look_ahead
 from fluxgate.judge.sentences import again
 from fluxgate.judge.verdict import NO_DATA, NOT_SELECTED, UNSUPPORTED, Verdict
-from fluxgate.locks import held
-from fluxgate.machine import Machine, Stack, detect, memory_limit, outside_support, stack
+from fluxgate.locks import held, silent
+from fluxgate.machine import Machine, Stack, memory_limit, outside_support
 from fluxgate.options import chosen, seconds, whole_number
 from fluxgate.refusal import Refusal
 from fluxgate.render.pool.workers import Workers
@@ -41,10 +42,6 @@ CASE_TIMEOUT = 3600.0  # seconds; a guard against a hang, not a limit of speed
 MOST_TAKES = 100
 
 Report = Callable[[str], None]
-
-
-def silent(line: str) -> None:
-    """Where nobody reads the progress."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +63,7 @@ class Request:
 class Choice:
     """What a session is about: everything that a user may have got wrong was looked at, and nothing was rendered."""
 
-    machine: Machine
-    stack: Stack
+    environment: Environment
     cases: tuple[Case, ...]  # the chosen subjects under every strategy
     strategies: tuple[str, ...]  # those that are asked about
     takes: int | None
@@ -77,6 +73,14 @@ class Choice:
     baselines: Store
     require_baseline: bool
     no_baseline: bool
+
+    @property
+    def machine(self) -> Machine:
+        return self.environment.machine
+
+    @property
+    def stack(self) -> Stack:
+        return self.environment.stack
 
     @property
     def asked(self) -> tuple[Case, ...]:
@@ -93,9 +97,12 @@ class Choice:
         return kept.known(self.baselines, subjects=subjects())
 
 
-def choose(request: Request) -> Choice:
-    """The choice that a request is, or a refusal that says what must be changed first."""
-    machine, libraries, catalogue = detect(), stack(), subjects()
+def choose(request: Request, *, environment: Environment | None = None) -> Choice:
+    """The choice that a request is, or a refusal that says what must be changed first.
+
+    environment: where to render; None for that of this process."""
+    environment = environment or Environment.current()
+    machine, libraries, catalogue = environment.machine, environment.stack, subjects()
     unfit = outside_support(libraries, torch=machine.torch)
     if unfit:
         raise Refusal(unfit)
@@ -104,8 +111,7 @@ def choose(request: Request) -> Choice:
     names = chosen(request.subjects or ["miniature"], among=catalogue, option="--subject")
     every, limit, takes = [strategy.name for strategy in STRATEGIES], request.vram_limit, request.takes
     return Choice(
-        machine=machine,
-        stack=libraries,
+        environment=environment,
         cases=matrix([catalogue[name] for name in names], STRATEGIES, machine=machine, stack=libraries),
         strategies=chosen(request.strategies or every, among=every, option="--strategy"),
         takes=whole_number(takes, option="--takes", most=MOST_TAKES) if takes is not None else None,
@@ -222,7 +228,17 @@ def open_session(choice: Choice, run: Run, *, lane: int | None = None, report: R
 
     lane: the number of this process among those that render side by side, each on a GPU of its own."""
     folders = {case.subject.name: sources.locate(case.subject) for case in choice.renderable}
-    with _sigterm_interrupts(), Workers(takes=choice.takes, lane=lane, vram_limit=choice.vram_limit) as workers:
+    pipelines = tuple(dict.fromkeys(case.subject.pipeline for case in choice.renderable))
+    with (
+        _sigterm_interrupts(),
+        Workers(
+            environment=choice.environment,
+            takes=choice.takes,
+            lane=lane,
+            vram_limit=choice.vram_limit,
+            pipelines=pipelines,
+        ) as workers,
+    ):
         yield Session(choice, run, workers, folders=folders, report=report)
 
 
