@@ -16,7 +16,7 @@ from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.store import OWN, Store
 from fluxgate.cases import Case, matrix
 from fluxgate.environment import Environment
-from fluxgate.history import earlier_runs
+from fluxgate.history.earlier_runs import earlier_runs
 from fluxgate.judge import standards as kept
 from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.gathering import Standards, judge_cases
@@ -218,7 +218,7 @@ class Session:
             known=choice.known_failures,
             require_baseline=choice.require_baseline,
             no_baseline=choice.no_baseline,
-            earlier=earlier_runs.earlier(choice.runs, choice.machine.id, vram_limit=choice.vram_limit),
+            paces=earlier_runs(choice.runs, choice.machine.id, vram_limit=choice.vram_limit).paces,
         )
 
 
@@ -317,7 +317,7 @@ def judge_run(
         known=kept.known(store, subjects={*subjects(), *(case.subject.name for case in cases)}),
         require_baseline=require_baseline,
         no_baseline=no_baseline,
-        earlier=earlier_runs.earlier(run.folder.parent, run.machine.id, than=run.id, vram_limit=run.vram_limit),
+        paces=earlier_runs(run.folder.parent, run.machine.id, than=run.id, vram_limit=run.vram_limit).paces,
     )
     # What was rendered is judged, whatever would be said of it today.
     judged = [replace(case, unsupported=None) for case in cases if case.id in renderings]
