@@ -29,6 +29,7 @@ from fluxgate.options import chosen, seconds, whole_number
 from fluxgate.refusal import Refusal
 from fluxgate.render.pool.workers import Workers
 from fluxgate.rendering import Picture, Rendering
+from fluxgate.report.illustration import illustrate
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import FILE as PLAN
 from fluxgate.runs.plan import cases_of, plan_of, read_plan
@@ -206,7 +207,8 @@ class Session:
 
     def judge(self, case: Case, renderings: Mapping[str, Rendered]) -> tuple[Verdict, ...]:
         """The verdicts on a case, from what was rendered."""
-        return judge_cases([case], renderings.get, self._standards, run=self.run.folder)
+        folder = self.run.folder
+        return illustrate(judge_cases([case], renderings.get, self._standards, run=folder), folder)
 
     @cached_property
     def _standards(self) -> Standards:
@@ -321,7 +323,7 @@ def judge_run(
     )
     # What was rendered is judged, whatever would be said of it today.
     judged = [replace(case, unsupported=None) for case in cases if case.id in renderings]
-    verdicts = judge_cases(judged, renderings.get, standards, run=run.folder)
+    verdicts = illustrate(judge_cases(judged, renderings.get, standards, run=run.folder), run.folder)
     return every_verdict(
         [case if case.id not in renderings else replace(case, unsupported=None) for case in cases],
         {(verdict.case_id, verdict.check): verdict for verdict in verdicts},

@@ -17,7 +17,6 @@ from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import CHECKS, Verdict
 from fluxgate.machine import Machine, Stack
 from fluxgate.rendering import Rendering
-from fluxgate.report.illustration import illustrate
 from fluxgate.runs.rendered import Rendered
 from fluxgate.subjects.subject import Subject
 
@@ -77,9 +76,8 @@ def _accepted(case: Case, standards: Standards) -> Baseline | None:
 def judge_cases(
     cases: Iterable[Case], rendered: RenderedBy, standards: Standards, *, run: Path | None = None
 ) -> tuple[Verdict, ...]:
-    """The verdicts of all cases, in order; with a run's folder, the pictures of what failed are drawn into it."""
-    verdicts = [verdict for case in cases for verdict in judge_case(gather(case, rendered, standards, run=run))]
-    return tuple(illustrate(verdicts, run) if run is not None else verdicts)
+    """The verdicts of all cases, in order. They name pictures of differences, which are still to be drawn."""
+    return tuple(verdict for case in cases for verdict in judge_case(gather(case, rendered, standards, run=run)))
 
 
 def _known(case: Case, standards: Standards) -> dict[str, KnownFailure]:

@@ -13,9 +13,9 @@ from fluxgate.pictures import read_png, write_png
 from fluxgate.refusal import Refusal
 
 
-def illustrate(verdicts: Iterable[Verdict], run: Path) -> list[Verdict]:
+def illustrate(verdicts: Iterable[Verdict], run: Path) -> tuple[Verdict, ...]:
     """The verdicts with every difference drawn, and every picture that lies outside the run copied into it."""
-    return [_illustrated(verdict, run) if "difference" in verdict.pictures else verdict for verdict in verdicts]
+    return tuple(_illustrated(verdict, run) if "difference" in verdict.pictures else verdict for verdict in verdicts)
 
 
 def _illustrated(verdict: Verdict, run: Path) -> Verdict:
