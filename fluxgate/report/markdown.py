@@ -38,7 +38,7 @@ def _blocks(report: Report) -> Iterator[str]:
     yield from _section("To look at", _verdicts(report.failures))
     yield from _section("Known failures", _verdicts(report.known_failures))
     gated = report.gated
-    cells = (f"{sentence_case(group.status)}: {gated.which(group)}. {group.reason}" for group in gated.open_cells)
+    cells = (f"{sentence_case(group.status)}: {gated.which(group)}. {group.reason}" for group in gated.unanswered_cells)
     yield from _section("Without an answer", map(safe, cells))
     cases = (f"{', '.join(gated.names(group.cases))}: {group.reason}" for group in gated.cannot_run)
     yield from _section("Cannot run here", map(safe, cases))

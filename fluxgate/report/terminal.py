@@ -28,7 +28,7 @@ def terminal(report: Report, *, width: int = 80, unicode: bool = True) -> str:
         _opening(report, width),
         _legend(report, width, SYMBOLS if unicode else ASCII),
         _table(report, width, SYMBOLS if unicode else ASCII),
-        _open_cells(report, width),
+        _unanswered(report, width),
         *(_settings(findings, width) for findings in report.settings),
         *(_verdict(verdict, lines(verdict.sentence)[:1], width) for verdict in report.known_failures),
         *(_verdict(verdict, lines(verdict.sentence), width) for verdict in report.failures),
@@ -106,9 +106,9 @@ def _legend(report: Report, width: int, symbols: dict[str, str]) -> Iterator[str
 # What stands below it
 
 
-def _open_cells(report: Report, width: int) -> Iterator[str]:
+def _unanswered(report: Report, width: int) -> Iterator[str]:
     """Why single cells have no answer."""
-    for group in report.gated.open_cells:
+    for group in report.gated.unanswered_cells:
         yield from _wrapped(f"{sentence_case(group.status)}: {report.gated.which(group)}. {group.reason}", width)
 
 
