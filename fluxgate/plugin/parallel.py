@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from fluxgate.locks import held, silent
+from fluxgate.locks import held
 from fluxgate.machine import detect
 from fluxgate.plugin.asked import asks
 from fluxgate.runs.run import Run, open_run
+from fluxgate.session import silent
 
 MEETING = "fluxgate meeting"  # the folder in which xdist's processes find their run
 

@@ -119,11 +119,11 @@ class Report:
     @property
     def known_failures(self) -> list[Verdict]:
         """A known failure once for its case, though it may be of every check."""
-        firsts: dict[tuple[str, str], Verdict] = {}
+        known: dict[tuple[str, str], Verdict] = {}
         for verdict in self.verdicts:
             if verdict.status == KNOWN_FAILURE:
-                firsts.setdefault((verdict.case_id, verdict.sentence.partition("\n")[0]), verdict)
-        return list(firsts.values())
+                known.setdefault((verdict.case_id, verdict.sentence.partition("\n")[0]), verdict)
+        return list(known.values())
 
     @property
     def versions(self) -> dict[str, str]:

@@ -1,0 +1,32 @@
+"""Where good turns bad in a row, when some of what lies between cannot be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+from fluxgate.gate.culprit.outcomes import BAD, GOOD, Outcome
+
+
+def boundary(low: int, high: int, judge: Callable[[int], Outcome], *, share: float = 0.5) -> tuple[int, int]:
+    """The last place that is good and the first that is bad, given one of each; what lies between cannot be judged.
+
+    share: how much of the row a first question leaves below it."""
+    straddled: set[int] = set()
+    while (place := _next(low, high, straddled, share)) is not None:
+        outcome = judge(place)
+        if outcome is GOOD:
+            low = place
+        elif outcome is BAD:
+            high = place
+        else:
+            straddled.add(place)
+    return low, high
+
+
+def _next(low: int, high: int, straddled: set[int], share: float) -> int | None:
+    """The place to ask for: within the longest stretch that was not asked for, so that a hole is left quickly."""
+    edges = [low, *sorted(place for place in straddled if low < place < high), high]
+    start, end = max(pairwise(edges), key=lambda stretch: stretch[1] - stretch[0])
+    length = end - start
+    return start + min(max(1, round(length * share)), length - 1) if length > 1 else None

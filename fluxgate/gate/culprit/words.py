@@ -1,0 +1,50 @@
+"""The pieces of a finding's sentences: moves, environments, and why one of these could not be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from fluxgate.gate.culprit.moves import Chosen, Move, Upgrade
+from fluxgate.gate.culprit.outcomes import BAD, FAILED, FLAKY, GOOD, UNRESOLVABLE, Evidence, Result
+from fluxgate.judge.sentences import listed
+
+MOST_NAMED = 8
+VERBS = {
+    GOOD: "passes",
+    BAD: "fails",
+    FLAKY: "is not the same twice",
+    UNRESOLVABLE: "cannot be resolved",
+    FAILED: "could not be made",
+}
+
+
+def moved(moves: Iterable[Move]) -> str:
+    """`transformers 4.56.2 → 4.57.0 and tokenizers 0.22.0 → 0.22.2`."""
+    return listed(map(str, moves), MOST_NAMED)
+
+
+def packages(moves: Iterable[Move]) -> str:
+    """The same without versions."""
+    return listed((move.package for move in moves), MOST_NAMED)
+
+
+def environment(chosen: Chosen, *, upgrade: Upgrade) -> str:
+    """By what was added to the incumbent, or left out of the candidate, whichever is less."""
+    added, left_out = upgrade.moves(chosen), upgrade.moves(upgrade.whole - chosen)
+    if not added or not left_out:
+        return "the candidate" if added else "the incumbent"
+    if len(added) <= len(left_out):
+        return f"the incumbent with {moved(added)}"
+    return f"the candidate without {moved(left_out)}"
+
+
+def outcome(chosen: Chosen, result: Result[Evidence], *, upgrade: Upgrade) -> str:
+    """`The incumbent with … is not the same twice: two pictures differ.`"""
+    place = environment(chosen, upgrade=upgrade)
+    why = f": {result.why}" if result.why else ""
+    return f"{place[0].upper()}{place[1:]} {VERBS[result.outcome]}{why}."
+
+
+def counted(items: Sequence[object]) -> str:
+    """Few in a word, many as a number."""
+    return ("no", "one", "two", "three", "four")[len(items)] if len(items) < 5 else str(len(items))
