@@ -120,7 +120,7 @@ def test_the_last_line_names_the_run(of_all_kinds: Report) -> None:
     assert terminal(report([], run=None)).splitlines()[-1] == "no verdict"
 
 
-def test_a_run_that_was_cut_short_says_so_first(of_all_kinds: Report) -> None:
+def test_a_run_that_was_cut_short_says_so_first() -> None:
     """Before how much was gated."""
     short = report(verdicts(), run=replace(RUN, cut_short=CutShort(4, 6)))
     assert terminal(short).startswith("This run was cut short: 4 of 6 cases were rendered.")
