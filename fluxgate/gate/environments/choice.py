@@ -1,0 +1,31 @@
+"""Which installer is used: the one that is named, or pip, or uv where there is no pip."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+from fluxgate.gate.environments.installers import Installer
+from fluxgate.gate.environments.pip import Pip
+from fluxgate.gate.environments.uv import Uv
+from fluxgate.refusal import Refusal
+
+INSTALLERS = ("pip", "uv")
+
+
+def choose_installer(name: str | None = None, *, wheelhouse: Path | None = None) -> Installer:
+    """pip or uv. With a wheelhouse, packages come from that folder alone, and no network is asked."""
+    if name not in (None, *INSTALLERS):
+        raise Refusal(f"{name!r} is no installer; choose from {' and '.join(INSTALLERS)}.")
+    if wheelhouse is not None:
+        if not wheelhouse.is_dir():
+            raise Refusal(f"The wheelhouse {wheelhouse} is no folder; name one that holds the wheels.")
+        wheelhouse = wheelhouse.resolve()
+    if name != "uv" and importlib.util.find_spec("pip") is not None:
+        return Pip(wheelhouse=wheelhouse)
+    program = shutil.which("uv")
+    if name != "pip" and program is not None:
+        return Uv(Path(program), wheelhouse=wheelhouse)
+    missing = f"{name} is" if name else "pip and uv are"
+    raise Refusal(f"{missing} not installed, and something must install packages; python -m ensurepip installs pip.")

@@ -1,0 +1,140 @@
+"""Whether what a pipeline needs can be imported in an environment, and is what was installed."""
+
+from __future__ import annotations
+
+import platform
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from packaging.utils import canonicalize_name
+
+from fluxgate.files import read_plain, write_plain
+from fluxgate.gate.environments import inside_imports
+from fluxgate.gate.environments.building import Built
+from fluxgate.gate.environments.pins import Pins, same
+from fluxgate.gate.environments.processes import Finished, run
+from fluxgate.gate.environments.stages import Cause, Stage, StageFailure
+from fluxgate.gate.environments.steps import Report, refusing_a_failing_disk, step
+from fluxgate.locks import silent
+from fluxgate.refusal import Refusal, full_stop
+
+# What is imported, in this order: a module, and an object in it.
+NEEDED = ("torch", "diffusers:FluxPipeline", "transformers:T5EncoderModel", "accelerate")
+OPTIONAL = ("bitsandbytes",)  # only where it is installed
+IMPORT = 30.0  # seconds, roughly, the first time; a tenth when the bytecode is written and the files are cached
+TIMEOUT = 300.0
+MOST_MESSAGE = 300  # characters of an exception's message
+# By whoever wants the memory back, or wants to stop: no fault of what was imported.
+ENDED_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
+# Nothing is asked of the hub, and of a GPU no more than whether its driver is there.
+VARIABLES = {"HF_HUB_OFFLINE": "1", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
+
+
+class _Line(msgspec.Struct):
+    """A line of what the interpreter has written."""
+
+    begun: str | None = None
+    imported: str | None = None
+    version: str | None = None
+    failed: str | None = None
+    kind: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class _Imports:
+    """What became of the imports."""
+
+    finished: Finished | None  # None: not in time
+    lines: list[_Line]
+
+
+def check_imports(
+    built: Built, *, targets: Sequence[str] | None = None, timeout: float = TIMEOUT, report: Report = silent
+) -> StageFailure | None:
+    """Import what a pipeline needs, in a process of its own, without a turn on the device.
+
+    What worked once on this computer is not tried again there. This writes the bytecode that clones inherit."""
+    if targets is None:
+        targets = (*NEEDED, *(name for name in OPTIONAL if name in built.pins.versions))
+    proof = built.folder / f"imported-on-{platform.node() or 'this computer'}.json"
+    if _proven(proof, targets):
+        report(f"Environment {built.name} imports {len(targets)} packages, as it did before.")
+        return None
+    with step(f"Importing {_names(targets)} in environment {built.name}", estimate=IMPORT, report=report):
+        failure = _failure(built, _imports(built, targets, timeout), timeout)
+    if failure is None:
+        with refusing_a_failing_disk(built.folder):
+            write_plain(proof, list(targets))
+    return failure
+
+
+def _proven(proof: Path, targets: Sequence[str]) -> bool:
+    try:
+        return read_plain(proof, list[str]) == list(targets)
+    except Refusal:
+        return False
+
+
+def _names(targets: Sequence[str]) -> str:
+    return ", ".join(target.partition(":")[0] for target in targets)
+
+
+def _imports(built: Built, targets: Sequence[str], timeout: float) -> _Imports:
+    finished = None
+    with refusing_a_failing_disk(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "lines"
+        path.touch()
+        with suppress(subprocess.TimeoutExpired):
+            command: tuple[str | Path, ...] = (built.python, "-I", inside_imports.__file__, path, *targets)
+            finished = run(command, variables=VARIABLES, timeout=timeout)
+        return _Imports(finished, list(_lines(path)))
+
+
+def _lines(path: Path) -> Iterator[_Line]:
+    for line in path.read_bytes().splitlines():
+        with suppress(msgspec.DecodeError):  # the end of a line is missing where the process was ended in it
+            yield msgspec.json.decode(line, type=_Line)
+
+
+def _failure(built: Built, imports: _Imports, timeout: float) -> StageFailure | None:
+    """What went wrong, in a sentence that names the package and the first cause."""
+    last = imports.lines[-1] if imports.lines else _Line()
+    target = (last.failed or last.begun or "a package").partition(":")[0]
+    if imports.finished is None:
+        return _not_imported(f"{target} was not imported within {timeout:.0f} s", log="")
+    code, log = imports.finished.code, imports.finished.output
+    if code in ENDED_FROM_OUTSIDE:
+        raise Refusal(f"The import of {target} was ended by {_signal(code)}; was there memory enough? Start again.")
+    if last.failed is not None:
+        message = " ".join((last.message or "").replace(f"{built.site_packages}/", "").split())[:MOST_MESSAGE]
+        return _not_imported(f"{target} cannot be imported: {last.kind}: {message}", log=log)
+    if code != 0:
+        how = f"was ended by {_signal(code)}" if code < 0 else f"ended with exit code {code}"
+        return _not_imported(f"{target} cannot be imported: its process {how}", log=log)
+    return _other_version(built.pins, imports.lines, log)
+
+
+def _other_version(pins: Pins, lines: Sequence[_Line], log: str) -> StageFailure | None:
+    """A module that states another version than the one that is installed."""
+    for line in lines:
+        package = canonicalize_name((line.imported or "").partition(":")[0])
+        pinned = pins.versions.get(package)
+        if line.version is not None and pinned is not None and not same(pinned, line.version):
+            sentence = f"{package} {pinned} was installed, and what is imported states {line.version}."
+            return StageFailure.of(Stage.IMPORT, Cause.NOT_AS_ASKED, sentence, log=log)
+    return None
+
+
+def _not_imported(sentence: str, *, log: str) -> StageFailure:
+    return StageFailure.of(Stage.IMPORT, Cause.NOT_IMPORTED, full_stop(sentence), log=log)
+
+
+def _signal(code: int) -> str:
+    return signal.Signals(-code).name

@@ -1,0 +1,179 @@
+"""Pins, the exact versions of a stack; the moves from one stack to another; and changes that users ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import Specifier
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from fluxgate.files import read_limited
+from fluxgate.refusal import Refusal
+
+LARGEST_FILE = 10_000_000  # bytes; a lock file with the hashes of a thousand packages has a tenth
+_COMMENT = re.compile(r"(^|\s)#.*$")
+_HASH = re.compile(r"\s--hash[=\s]\S+")
+
+
+@dataclass(frozen=True)
+class Move:
+    """One package that changes between two stacks. None is not installed."""
+
+    package: str
+    old: str | None
+    new: str | None
+    yanked: bool = False  # whether the index has taken the new release back
+
+    def __str__(self) -> str:
+        if self.old is None:
+            return f"{self.package} {self.new} (new)"
+        return f"{self.package} {self.old} → {self.new}" if self.new else f"{self.package} {self.old} (gone)"
+
+
+Moves = tuple[Move, ...]  # sorted by package, each package once
+
+
+@dataclass(frozen=True)
+class Pins:
+    """A stack to the last package: canonical name → version, sorted by name."""
+
+    versions: Mapping[str, str]
+
+    @classmethod
+    def of(cls, versions: Mapping[str, str]) -> Self:
+        """Pins of these packages, however their names are spelled."""
+        return cls(dict(sorted((str(canonicalize_name(name)), version) for name, version in versions.items())))
+
+    def requirements(self) -> tuple[str, ...]:
+        """One `name==version` a package."""
+        return tuple(f"{name}=={version}" for name, version in self.versions.items())
+
+    def moved(self, moves: Iterable[Move]) -> Pins:
+        """The stack after these moves."""
+        versions = dict(self.versions)
+        for move in moves:
+            versions.pop(move.package, None)
+            if move.new is not None:
+                versions[move.package] = move.new
+        return Pins.of(versions)
+
+    def moves_to(self, other: Pins) -> Moves:
+        """What changes between this stack and another. A build that no pin asks for, like +cpu, is no change."""
+        return tuple(
+            Move(name, self.versions.get(name), other.versions.get(name))
+            for name in sorted({*self.versions, *other.versions})
+            if not same(self.versions.get(name), other.versions.get(name))
+        )
+
+
+def same(one: str | None, other: str | None) -> bool:
+    """Whether two versions are one release: 1.0 and 1.0.0 are, and so is 2.13.0+cpu where only 2.13.0 is named."""
+    if one is None or other is None:
+        return one == other
+    try:
+        first, second = Version(one), Version(other)
+    except InvalidVersion:
+        return one == other
+    if first.local is None or second.local is None:
+        return first.public == second.public or Version(first.public) == Version(second.public)
+    return first == second
+
+
+def read_pins(path: Path) -> Pins:
+    """The pins of a constraints or lock file, as far as their markers hold here."""
+    try:
+        text = read_limited(path, LARGEST_FILE).decode()
+    except UnicodeDecodeError as error:
+        raise Refusal(f"{path} is no text in UTF-8.") from error
+    versions: dict[str, str] = {}
+    for number, line in _logical_lines(text):
+        pin = _pin(line, place=f"{path}, line {number}")
+        if pin is None:
+            continue
+        name, version = pin
+        if not same(versions.setdefault(name, version), version):
+            raise Refusal(f"{path}, line {number}: {name} is pinned to {version}, and before that to {versions[name]}.")
+    if not versions:
+        raise Refusal(f"{path} pins nothing; write one name==version a line.")
+    return Pins.of(versions)
+
+
+def _logical_lines(text: str) -> list[tuple[int, str]]:
+    """What is written, without comments: the number of its first line, and lines that a backslash continues as one."""
+    lines: list[tuple[int, str]] = []
+    continued = False
+    for number, line in enumerate(text.splitlines(), start=1):
+        content = _COMMENT.sub("", line).rstrip()
+        goes_on = content.endswith("\\")
+        content = content.rstrip("\\")
+        if continued:
+            first, before = lines.pop()
+            lines.append((first, before + content))
+        else:
+            lines.append((number, content))
+        continued = goes_on
+    return [(number, line.strip()) for number, line in lines if line.strip()]
+
+
+def _pin(line: str, *, place: str) -> tuple[str, str] | None:
+    """The package and the version that a line pins, or None where its marker does not hold."""
+    refusal = Refusal(f"{place}: {line[:80]!r} is no pin; write name==version.")
+    try:
+        requirement = Requirement(_HASH.sub("", line))
+    except InvalidRequirement as error:
+        raise refusal from error
+    version = exact_version(requirement)
+    if version is None:
+        raise refusal
+    if requirement.marker is not None and not requirement.marker.evaluate():
+        return None
+    return canonicalize_name(requirement.name), version
+
+
+def exact_version(requirement: Requirement) -> str | None:
+    """The one version that a requirement admits, if it is pinned."""
+    specifiers = list(requirement.specifier)
+    if requirement.url is not None or len(specifiers) != 1:
+        return None
+    return _exact(specifiers[0])
+
+
+def _exact(specifier: Specifier) -> str | None:
+    if specifier.operator not in ("==", "===") or specifier.version.endswith(".*"):
+        return None
+    try:
+        return str(Version(specifier.version))
+    except InvalidVersion:
+        return None
+
+
+def parse_changes(texts: Sequence[str]) -> tuple[Requirement, ...]:
+    """What is to change in a stack: `diffusers==0.43.0`, `transformers>=5.23`, or `torch` for its newest release."""
+    changes: dict[str, Requirement] = {}
+    for text in texts:
+        change = _change(text)
+        name = canonicalize_name(change.name)
+        if name in changes:
+            raise Refusal(f"{name} is asked for twice: {changes[name]} and {change}.")
+        changes[name] = change
+    return tuple(changes.values())
+
+
+def _change(text: str) -> Requirement:
+    wanted = "write a package with its version, like diffusers==0.43.0"
+    try:
+        change = Requirement(text)
+    except InvalidRequirement as error:
+        raise Refusal(f"{text[:80]!r} is no requirement; {wanted}.") from error
+    if change.url is not None:
+        raise Refusal(f"{text[:80]!r} names an address; {wanted}.")
+    if change.marker is not None and not change.marker.evaluate():
+        raise Refusal(f"{text[:80]!r} does not apply to this Python; leave the marker away.")
+    change.marker = None
+    return change

@@ -1,0 +1,246 @@
+"""pip, run for another interpreter, and what its output means."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from fluxgate.gate.environments.installers import (
+    Objection,
+    Plan,
+    Planned,
+    Question,
+    objection,
+    refuse_full_disk,
+    refuse_killed,
+    refuse_unreachable,
+    wheels,
+)
+from fluxgate.gate.environments.pins import Pins
+from fluxgate.gate.environments.processes import Finished, run
+from fluxgate.gate.environments.stages import Cause
+
+# Settings of the user's that would have pip install elsewhere, or something else, or not say what it does.
+NOT_HANDED_ON = tuple(
+    f"PIP_{name}"
+    for name in (
+        "CONSTRAINT_FILE",
+        "DRY_RUN",
+        "EDITABLE",
+        "FORCE_REINSTALL",
+        "IGNORE_INSTALLED",
+        "LOG",
+        "NO_DEPS",
+        "PREFIX",
+        "PYTHON",
+        "QUIET",
+        "REPORT",
+        "REQUIRE_VIRTUALENV",
+        "REQUIREMENT",
+        "ROOT",
+        "TARGET",
+        "UPGRADE",
+        "UPGRADE_STRATEGY",
+        "USER",
+        "VERBOSE",
+    )
+)
+# Settings that decide which file a pin stands for.
+SOURCES = ("constraint", "extra-index-url", "find-links", "index-url", "no-binary", "no-index", "only-binary", "pre")
+EXACTLY = ("--no-deps", "--no-compile", "--no-user", "--no-warn-script-location", "--root-user-action=ignore")
+# That pip tries again is all that it says of a network that is not there.
+SETTINGS = {"PIP_PROGRESS_BAR": "off", "PIP_RETRIES": "3"}
+NO_CONFIGURATION = {"PIP_CONFIG_FILE": os.devnull}
+MOST_REASONS = 4  # lines of a conflict that its sentence names
+
+
+@dataclass(frozen=True)
+class Pip:
+    """pip of one interpreter, working for others."""
+
+    wheelhouse: Path | None = None
+    python: Path = Path(sys.executable)  # whose pip it is
+
+    @property
+    def name(self) -> str:
+        return "pip"
+
+    def settings(self, pins: Pins) -> tuple[str, ...]:
+        if self.wheelhouse is not None:
+            return ("wheelhouse", *wheels(self.wheelhouse, pins))
+        listed = run((str(self.python), "-P", "-m", "pip", "config", "list"), variables=self._variables()).output
+        chosen = {line for line in listed.splitlines() if line.partition("=")[0].rpartition(".")[2] in SOURCES}
+        return ("pip", *sorted(chosen))
+
+    def plan(self, question: Question) -> Plan | Objection:
+        requirements = list(question.requirements)
+        if question.newest:
+            # pip upgrades all that it is asked for, or nothing: so first see what has a newer release at all.
+            wanted = [text for text in requirements if canonicalize_name(Requirement(text).name) in question.newest]
+            newer = self._dry_run(question, wanted, "--upgrade", "--no-deps")
+            if isinstance(newer, Objection):
+                return newer
+            requirements += [
+                f"{name}>{Version(version).public}" for name, version in question.newest.items() if name in newer
+            ]
+        return self._dry_run(question, requirements)
+
+    def install(self, python: Path, pins: Sequence[str]) -> Objection | None:
+        return self._done(python, "install", *EXACTLY, *self._places(), *pins)
+
+    def uninstall(self, python: Path, packages: Sequence[str]) -> Objection | None:
+        return self._done(python, "uninstall", "--yes", *packages)
+
+    def releases(self, python: Path, package: str) -> tuple[str, ...] | Objection:
+        """All releases that this interpreter could install, oldest first; none that was yanked."""
+        finished = self._run(python, "index", "versions", *self._places(), package)
+        listed = re.search(r"^Available versions: (.+)$", finished.output, re.MULTILINE)
+        return tuple(sorted(listed[1].split(", "), key=Version)) if listed else _objection(finished)
+
+    def _places(self) -> tuple[str, ...]:
+        return ("--no-index", f"--find-links={self.wheelhouse}") if self.wheelhouse else ()
+
+    def _dry_run(self, question: Question, requirements: Sequence[str], *options: str) -> Plan | Objection:
+        with tempfile.TemporaryDirectory() as folder:
+            report, constraints = Path(folder) / "report", Path(folder) / "constraints"
+            constraints.write_text("".join(f"{line}\n" for line in question.constraints))
+            finished = self._run(
+                question.python,
+                *("install", "--dry-run", f"--report={report}", f"--constraint={constraints}"),
+                *(() if question.keep else ("--ignore-installed",)),
+                *options,
+                *self._places(),
+                *requirements,
+            )
+            return _plan(report.read_bytes(), finished.output) if finished.code == 0 else _objection(finished)
+
+    def _done(self, python: Path, *arguments: str) -> Objection | None:
+        finished = self._run(python, *arguments)
+        return None if finished.code == 0 else _objection(finished)
+
+    def _run(self, python: Path, *arguments: str) -> Finished:
+        quiet = ("--no-input", "--no-color", "--disable-pip-version-check")
+        command: tuple[str | Path, ...] = (self.python, "-P", "-m", "pip", "--python", python, *quiet, *arguments)
+        finished = run(command, variables=self._variables())
+        refuse_killed(self.name, finished.code)
+        return finished
+
+    def _variables(self) -> dict[str, str | None]:
+        """The user's settings, but for those that would have pip do something else; with a wheelhouse, none."""
+        aside = {**dict.fromkeys(NOT_HANDED_ON), **SETTINGS}
+        if self.wheelhouse is None:
+            return aside
+        return {**dict.fromkeys(name for name in os.environ if name.startswith("PIP_")), **aside, **NO_CONFIGURATION}
+
+
+def _plan(report: bytes, output: str) -> Plan:
+    """The plan in pip's report. Which releases are yanked is in it only since pip 23.3, but always in the output."""
+    yanked = {canonicalize_name(name) for name in re.findall(r"yanked version: '([^']+)'", output)}
+    plan: Plan = {}
+    for item in json.loads(report)["install"]:
+        name = canonicalize_name(item["metadata"]["name"])
+        plan[name] = Planned(item["metadata"]["version"], yanked=name in yanked)
+    return plan
+
+
+def _objection(finished: Finished) -> Objection:
+    """Why pip has failed."""
+    refuse_full_disk(finished.output)
+    _refuse_without_network(finished.output)
+    for explain in (_conflict, _mislabelled, _missing, _not_built):
+        explained = explain(finished.output)
+        if explained is not None:
+            return explained
+    errors = re.findall(r"^\s*ERROR: (.+)$", finished.output, re.MULTILINE | re.IGNORECASE)
+    last = (finished.output.strip().splitlines() or [f"pip ended with exit code {finished.code}"])[-1]
+    return objection(Cause.OTHER, errors[0] if errors else last, finished.output)
+
+
+def _refuse_without_network(output: str) -> None:
+    """Refuse if something could not be fetched, though pip went on: what it then missed may have been there."""
+    host = re.search(r"host='([^']+)'|repository located at (\S+) is not a trusted|fetch URL (\S+): There was", output)
+    if host or "Retrying (Retry(total=0" in output:
+        indexes = re.search(r"^Looking in indexes: ([^,\n]+)", output, re.MULTILINE)
+        place = next(filter(None, host.groups())) if host else indexes[1] if indexes else "The index"
+        refuse_unreachable(place)
+
+
+def _conflict(output: str) -> Objection | None:
+    block = re.search(r"The conflict is caused by:\n((?: +\S.*\n)+)", output)
+    if block is None:
+        return None
+    reasons = list(dict.fromkeys(filter(None, map(_reason, block[1].splitlines()))))
+    if len(reasons) == 1:
+        return objection(Cause.CONFLICT, f"{reasons[0]}, of which there is no release", output)
+    more = f"; and {len(reasons) - MOST_REASONS} more" if len(reasons) > MOST_REASONS else ""
+    return objection(Cause.CONFLICT, "; ".join(reasons[:MOST_REASONS]) + more, output)
+
+
+def _reason(line: str) -> str | None:
+    """A line of a conflict in our words; that a package may have any version is no reason."""
+    asked = re.fullmatch(r"The user requested (\(constraint\) )?(.+)", line.strip())
+    if asked is None:
+        return line.strip()
+    return f"{asked[2]} is {'pinned' if asked[1] else 'asked for'}" if re.search(r"[=<>~]", asked[2]) else None
+
+
+def _mislabelled(output: str) -> Objection | None:
+    """A wheel whose file name and metadata name two versions."""
+    discarded = re.search(r"^Discarding \S+?([^/\s]+): .* has inconsistent version: (.+)$", output, re.MULTILINE)
+    if discarded is None:
+        return None
+    return objection(Cause.NOT_AS_ASKED, f"{discarded[1]} names another version inside: {discarded[2]}", output)
+
+
+def _missing(output: str) -> Objection | None:
+    line = re.search(
+        r"Could not find a version that satisfies the requirement (.+?)(?: \(from ([^()]+)\))? \(from versions: (.*)\)",
+        output,
+    )
+    if line is None:
+        return _nowhere(output)
+    requirement, asking, versions = line[1], line[2], line[3].split(", ")
+    name = Requirement(requirement).name
+    needs = re.search(rf"\b{re.escape(_pinned(requirement))} Requires-Python ([^;\n]+)", output)
+    if needs:
+        sentence = f"{requirement} needs Python {needs[1].strip()}"
+    elif versions == ["none"]:
+        sentence = f"{requirement} does not exist: there is no {name} for this Python where packages are looked for"
+    else:
+        sentence = f"{requirement} does not exist; the newest of {name} are {', '.join(versions[:-4:-1])}"
+    return objection(Cause.NO_SUCH_VERSION, f"{asking} depends on {sentence}" if asking else sentence, output)
+
+
+def _nowhere(output: str) -> Objection | None:
+    """A package that no index has."""
+    line = re.search(r"No matching distribution found for (\S+)", output)
+    return (
+        objection(Cause.NO_SUCH_VERSION, f"{line[1]} does not exist where packages are looked for", output)
+        if line
+        else None
+    )
+
+
+def _pinned(requirement: str) -> str:
+    """The version in `name==version`, or what no output contains."""
+    return requirement.partition("==")[2] or "\0"
+
+
+def _not_built(output: str) -> Objection | None:
+    """A source distribution that cannot be built: its name, and the last line of what its build printed."""
+    block = re.search(r"\[\d+ lines? of output\]\n(.*?)\n\s*\[end of output\]", output, re.DOTALL)
+    if block is None:
+        return None
+    names = re.findall(r"^\s*(?:Collecting|Processing) (\S+)", output[: block.start()], re.MULTILINE)
+    name = names[-1].rpartition("/")[2] if names else "A package"
+    return objection(Cause.NOT_BUILT, f"{name} cannot be built: {block[1].strip().splitlines()[-1]}", output)

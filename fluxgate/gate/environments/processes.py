@@ -1,0 +1,67 @@
+"""Programs that are run to their end: their output as text, and nothing left behind when they are interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fluxgate.refusal import Refusal
+
+# By these, a Python takes packages over from the one that starts it, or keeps its bytecode elsewhere or not at all.
+LEAKS = (
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "__PYVENV_LAUNCHER__",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONPYCACHEPREFIX",
+    "PYTHONSAFEPATH",
+)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A program that has ended."""
+
+    code: int  # negative: the signal that ended it
+    output: str  # all that it printed, errors as well
+
+
+def run(
+    command: Iterable[str | Path], *, variables: Mapping[str, str | None] | None = None, timeout: float | None = None
+) -> Finished:
+    """Run a program; whatever interrupts this ends the program and all that it has started. TimeoutExpired is raised.
+
+    Of `variables`, those that are None are not handed on, and neither is what leaks from one Python into another."""
+    arguments = [str(part) for part in command]
+    chosen = {**os.environ, **dict.fromkeys(LEAKS), **(variables or {})}
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(
+                arguments,
+                env={name: value for name, value in chosen.items() if value is not None},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # so that its children can be ended with it
+            )
+        except OSError as error:
+            raise Refusal(f"{arguments[0]} cannot be started: {error.strerror}.") from error
+        try:
+            code = process.wait(timeout)
+        finally:
+            _end(process)
+        output.seek(0)
+        return Finished(code, output.read().decode(errors="replace"))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End what is left of a program's session."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,87 @@
+"""What would move in a stack if something in it were changed."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from fluxgate.gate.environments.building import Built
+from fluxgate.gate.environments.installers import Installer, Objection, Plan, Question
+from fluxgate.gate.environments.interpreters import ask, unmet
+from fluxgate.gate.environments.pins import Move, Moves, Pins, exact_version, same
+from fluxgate.gate.environments.stages import Stage, StageFailure
+from fluxgate.gate.environments.steps import Report, refusing_a_failing_disk, step
+from fluxgate.locks import silent
+
+RESOLVE = 5.0  # seconds, roughly; a source distribution that must be built takes longer
+
+
+def resolve(
+    incumbent: Built, changes: Sequence[Requirement], *, installer: Installer, report: Report = silent
+) -> Moves | StageFailure:
+    """What moves if these changes are made to the incumbent; all else stays as far as the changes admit it.
+
+    Everything installed is asked for again, so that nothing moves away from what another package needs. Exempt is
+    what is at odds with the incumbent already: else its repair would be taken for a consequence of the changes."""
+    interpreter = ask(incumbent.python)
+    changing = {canonicalize_name(change.name) for change in changes}
+    at_odds = unmet(interpreter)
+    for package, requirement in at_odds.items():
+        report(f"{package} asks for {requirement}, which the incumbent does not have: it is left as it is.")
+    kept = [package for package in incumbent.pins.versions if package not in changing and package not in at_odds]
+    question = Question(
+        python=incumbent.python,
+        requirements=(*map(str, changes), *kept),
+        newest=_open(changes, incumbent.pins),
+    )
+    with step(f"Resolving {', '.join(map(str, changes))}", estimate=RESOLVE, report=report):
+        plan = _planned(question, installer)
+    if isinstance(plan, StageFailure):
+        return plan
+    moves = (
+        Move(package, incumbent.pins.versions.get(package), planned.version, planned.yanked)
+        for package, planned in sorted(plan.items())
+    )
+    return tuple(move for move in moves if not same(move.old, move.new))
+
+
+def solve(
+    requirements: Sequence[str], *, constraints: Pins | None = None, installer: Installer, report: Report = silent
+) -> Pins | StageFailure:
+    """The whole stack that these requirements make, to the last package, in the constraints' versions."""
+    question = Question(
+        python=Path(sys.executable),
+        requirements=requirements,
+        constraints=constraints.requirements() if constraints else (),
+        keep=False,
+    )
+    with step(f"Resolving {len(requirements)} requirements", estimate=RESOLVE, report=report):
+        plan = _planned(question, installer)
+    if isinstance(plan, StageFailure):
+        return plan
+    return Pins.of({package: planned.version for package, planned in plan.items()})
+
+
+def _planned(question: Question, installer: Installer) -> Plan | StageFailure:
+    with refusing_a_failing_disk(Path(tempfile.gettempdir())):
+        plan = installer.plan(question)
+    if isinstance(plan, Objection):
+        return StageFailure.of(Stage.RESOLVE, plan.cause, plan.sentence, log=plan.output)
+    return plan
+
+
+def _open(changes: Sequence[Requirement], pins: Pins) -> dict[str, str]:
+    """The changes that admit the installed version too, with it: they ask for the newest that they admit."""
+    installed = {change: pins.versions.get(canonicalize_name(change.name)) for change in changes}
+    return {
+        canonicalize_name(change.name): version
+        for change, version in installed.items()
+        if version is not None
+        and exact_version(change) is None
+        and change.specifier.contains(version, prereleases=True)
+    }

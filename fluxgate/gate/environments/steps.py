@@ -1,0 +1,35 @@
+"""Steps that say beforehand how long they will take, and afterwards how long they took."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fluxgate import figures
+from fluxgate.refusal import Refusal
+
+Report = Callable[[str], None]
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def step(doing: str, *, estimate: float, report: Report) -> Iterator[None]:
+    """One line before, with an estimate in seconds, and one after, however it ended, unless something was raised."""
+    report(f"{doing}: about {estimate:.0f} s")
+    started = time.monotonic()
+    yield
+    report(f"{doing} took {figures.seconds(time.monotonic() - started)}")
+
+
+@contextmanager
+def refusing_a_failing_disk(folder: Path) -> Iterator[None]:
+    """Refuse in one sentence when a folder, or what is below it, cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise Refusal(f"The disk of {folder} is full; what was unfinished there is removed.") from error
+        raise Refusal(f"{error.filename or folder} cannot be read or written: {error.strerror}.") from error

@@ -1,0 +1,163 @@
+"""uv, run for an interpreter, and what its output means."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from fluxgate.gate.environments.installers import (
+    Objection,
+    Plan,
+    Planned,
+    Question,
+    objection,
+    refuse_full_disk,
+    refuse_killed,
+    refuse_unreachable,
+    wheels,
+)
+from fluxgate.gate.environments.pins import Pins
+from fluxgate.gate.environments.processes import Finished, run
+from fluxgate.gate.environments.stages import Cause
+
+# Variables that do not decide which files are installed.
+ASIDE = ("UV_CACHE_DIR", "UV_LINK_MODE", "UV_NO_PROGRESS", "UV_CONCURRENT", "UV_HTTP", "UV_REQUEST", "UV_PYTHON")
+UNREACHABLE = (
+    "error sending request",
+    "dns error",
+    "tcp connect error",
+    "Network connectivity is disabled",
+    "timed out",
+)
+
+
+@dataclass(frozen=True)
+class Uv:
+    """uv, working for any interpreter."""
+
+    program: Path
+    wheelhouse: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return "uv"
+
+    def settings(self, pins: Pins) -> tuple[str, ...]:
+        if self.wheelhouse is not None:
+            return ("wheelhouse", *wheels(self.wheelhouse, pins))
+        variables = {f"{name}={value}" for name, value in os.environ.items() if _decides(name)}
+        return ("uv", *sorted(variables), *_configurations())
+
+    def plan(self, question: Question) -> Plan | Objection:
+        with tempfile.TemporaryDirectory() as folder:
+            constraints, nothing = Path(folder) / "constraints", Path(folder) / "nothing"
+            constraints.write_text("".join(f"{line}\n" for line in question.constraints))
+            finished = self._pip(
+                "install",
+                question.python,
+                "--dry-run",
+                f"--constraints={constraints}",
+                *(() if question.keep else (f"--target={nothing}",)),
+                *(f"--upgrade-package={name}" for name in question.newest),
+                *self._places(),
+                *question.requirements,
+            )
+        return _plan(finished.output) if finished.code == 0 else _objection(finished)
+
+    def install(self, python: Path, pins: Sequence[str]) -> Objection | None:
+        return _unless_done(self._pip("install", python, "--no-deps", *self._places(), *pins))
+
+    def uninstall(self, python: Path, packages: Sequence[str]) -> Objection | None:
+        return _unless_done(self._pip("uninstall", python, *packages))
+
+    def _places(self) -> tuple[str, ...]:
+        return ("--no-config", "--no-index", "--offline", f"--find-links={self.wheelhouse}") if self.wheelhouse else ()
+
+    def _pip(self, verb: str, python: Path, *arguments: str) -> Finished:
+        quiet = ("--no-progress", "--color=never")
+        aside: dict[str, str | None] = dict.fromkeys(filter(_decides, os.environ)) if self.wheelhouse else {}
+        finished = run((str(self.program), *quiet, "pip", verb, f"--python={python}", *arguments), variables=aside)
+        refuse_killed(self.name, finished.code)
+        return finished
+
+
+def _decides(variable: str) -> bool:
+    return variable.startswith("UV_") and not variable.startswith(ASIDE)
+
+
+def _configurations() -> Iterator[str]:
+    """The text of the files from which uv takes its settings: the nearest of a project, and the user's."""
+    user = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "uv" / "uv.toml"
+    folders = (Path.cwd(), *Path.cwd().parents)
+    project = (folder / name for folder in folders for name in ("uv.toml", "pyproject.toml"))
+    yield from (
+        path.read_text(errors="replace") for path in (user, next(filter(_configures, project), user)) if path.is_file()
+    )
+
+
+def _configures(path: Path) -> bool:
+    return path.is_file() and (path.name == "uv.toml" or "[tool.uv" in path.read_text(errors="replace"))
+
+
+def _unless_done(finished: Finished) -> Objection | None:
+    return None if finished.code == 0 else _objection(finished)
+
+
+def _plan(output: str) -> Plan:
+    yanked = {canonicalize_name(name) for name in re.findall(r"`([^`=]+)==[^`]+` is yanked", output)}
+    planned = re.findall(r"^ \+ (\S+?)==(\S+)", output, re.MULTILINE)
+    return {
+        canonicalize_name(name): Planned(version, yanked=canonicalize_name(name) in yanked) for name, version in planned
+    }
+
+
+def _objection(finished: Finished) -> Objection:
+    output = finished.output
+    refuse_full_disk(output)
+    if any(text in output for text in UNREACHABLE):
+        place = re.search(r"https?://[^\s`)]+", output)
+        refuse_unreachable(place[0] if place else "The index")
+    return objection(_cause(output), _sentence(output), output)
+
+
+def _cause(output: str) -> Cause:
+    if "Wheel version does not match" in output:
+        return Cause.NOT_AS_ASKED
+    if "Failed to build" in output:
+        return Cause.NOT_BUILT
+    if "No solution found" not in output:
+        return Cause.OTHER
+    missing = re.search(r"Because (there is no version of|.{1,200} was not found in the)", " ".join(output.split()))
+    return Cause.NO_SUCH_VERSION if missing else Cause.CONFLICT
+
+
+def _sentence(output: str) -> str:
+    """What uv says, without the frame around it."""
+    built = re.search(r"Failed to build `?([^`\s]+)`?", output)
+    if built:
+        printed = output.partition("[stderr]")[2].partition("\nhint:")[0].strip().splitlines()
+        return f"{built[1]} cannot be built" + (f": {printed[-1].strip()}" if printed else "")
+    if "No solution found" in output:
+        return _without_solution(output)
+    error = re.search(r"^error: (.+)$", output, re.MULTILINE)
+    causes = re.findall(r"^\s*(?:cause|Caused by): (.+)$", output, re.MULTILINE)
+    last = (output.strip().splitlines() or ["uv failed without a word"])[-1]
+    return ": ".join([error[1], *causes[-1:]]) if error else last
+
+
+def _without_solution(output: str) -> str:
+    """The chain of reasons, without the conclusion that every such chain ends with."""
+    chain = re.search(r"(?:cause: |╰─▶ )(.*?)(?:\n\s*\n|\n\s*hint:|\Z)", output, re.DOTALL)
+    text = " ".join((chain[1] if chain else output).split()).rstrip(".")
+    text = text.removesuffix(", we can conclude that your requirements are unsatisfiable")
+    missing = re.fullmatch(r"Because there is no version of (\S+) and you require \S+", text)
+    if missing:
+        return f"{missing[1]} does not exist"
+    concluding = ", we can conclude" in text
+    return text.replace("And because you", "And you") if concluding else text.removeprefix("Because ")
