@@ -64,12 +64,12 @@ class Hooked:
         return _first(inventory, self.of, self._missing_of)
 
     def _missing_of(self, component: Component) -> str | None:
-        found, linears = component.hooks.get(self.hook, 0), _linears(component)
+        count, linears = component.hooks.get(self.hook, 0), _linears(component)
         least = max(self.at_least, linears if self.each_linear else 0)
-        if found < least:
-            return f"carries {found} {self.hook} hooks, at least {least} are due"
-        if self.fewer_than_linears and found >= linears:
-            return f"carries {found} {self.hook} hooks, fewer than its {linears} linear layers are due"
+        if count < least:
+            return f"has {count} {self.hook} hooks, expected at least {least}"
+        if self.fewer_than_linears and count >= linears:
+            return f"has {count} {self.hook} hooks, expected fewer than its {linears} linear layers"
         return None
 
 
@@ -84,7 +84,7 @@ class Unhooked:
 
     def _missing_of(self, component: Component) -> str | None:
         hooks = ", ".join(f"{count} {name}" for name, count in component.hooks.items() if count)
-        return f"carries hooks where none is due: {hooks}" if hooks else None
+        return f"has hooks, expected none: {hooks}" if hooks else None
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ class Layers:
         return _first(inventory, self.of, self._missing_of)
 
     def _missing_of(self, component: Component) -> str | None:
-        found, linears = component.module_classes.get(self.layer, 0), _linears(component)
-        if linears and found >= self.at_least * linears:
+        count, linears = component.module_classes.get(self.layer, 0), _linears(component)
+        if linears and count >= self.at_least * linears:
             return None
-        return f"{found} of its {linears} linear layers are {self.layer}, at least {self.at_least:.0%} are due"
+        return f"{count} of its {linears} linear layers are {self.layer}, expected at least {self.at_least:.0%}"
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Quantized:
         share = component.quantized_bytes / max(component.total_bytes, 1)
         if share >= self.at_least:
             return None
-        return f"{share:.1%} of its bytes are quantized, at least {self.at_least:.0%} are due"
+        return f"{share:.1%} of its bytes are quantized, expected at least {self.at_least:.0%}"
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Stored:
         share = stored / max(component.total_bytes, 1)
         if share >= self.at_least:
             return None
-        return f"{share:.1%} of its bytes are {self.dtype}, at least {self.at_least:.0%} are due"
+        return f"{share:.1%} of its bytes are {self.dtype}, expected at least {self.at_least:.0%}"
 
 
 @dataclass(frozen=True)
@@ -157,10 +157,10 @@ class Setting:
         return _first(inventory, self.of, self._missing_of)
 
     def _missing_of(self, component: Component) -> str | None:
-        found = component.settings.get(self.name)
-        if found == self.value:
+        actual = component.settings.get(self.name)
+        if actual == self.value:
             return None
-        return f"its {self.name} is {found or 'not set'}, {self.value or 'not set'} is due"
+        return f"its {self.name} is {actual or 'not set'}, expected {self.value or 'not set'}"
 
 
 @dataclass(frozen=True)
@@ -178,10 +178,10 @@ class Placed:
     def _missing_of(self, component: Component) -> str | None:
         for moment in self.moments:
             places = component.placement.get(moment, {})
-            here = sum(size for place, size in places.items() if place.partition(":")[0] == self.device)
-            share = here / max(sum(places.values()), 1)
+            placed = sum(size for place, size in places.items() if place.partition(":")[0] == self.device)
+            share = placed / max(sum(places.values()), 1)
             if share < self.at_least:
-                return f"{share:.1%} of its bytes are on {self.device} {moment} the call, {self.at_least:.0%} are due"
+                return f"{share:.1%} of its bytes are on {self.device} {moment} the call, expected {self.at_least:.0%}"
         return None
 
 
@@ -198,7 +198,7 @@ class Spread:
         gpus = sorted(place for place in places if place.startswith("cuda"))
         if len(gpus) >= self.at_least:
             return None
-        return f"the components are on {', '.join(gpus) or 'no GPU'}, at least {self.at_least} GPUs are due"
+        return f"the components are on {', '.join(gpus) or 'no GPU'}, expected at least {self.at_least} GPUs"
 
 
 @dataclass(frozen=True)
@@ -224,13 +224,13 @@ class Counted:
     def missing(self, inventory: Inventory, *, device: str) -> str | None:
         if self.gpu_only and device != "cuda":
             return None
-        found = inventory.counts.get(self.what)
-        if found is None:
+        number = inventory.counts.get(self.what)
+        if number is None:
             return f"{self.what}: not counted"
-        if found < self.at_least:
-            return f"{self.what}: {found}, at least {self.at_least} are due"
-        if self.at_most is not None and found > self.at_most:
-            return f"{self.what}: {found}, at most {self.at_most} are due"
+        if number < self.at_least:
+            return f"{self.what}: {number}, expected at least {self.at_least}"
+        if self.at_most is not None and number > self.at_most:
+            return f"{self.what}: {number}, expected at most {self.at_most}"
         return None
 
 

@@ -35,13 +35,13 @@ GROUP_SETTINGS = ("stream", "record_stream", "low_cpu_mem_usage", "offload_to_di
 def grouped(*, leaves: bool = False, on_cpu: float = 0.9, **settings: bool) -> tuple[Effect, ...]:
     """What group offloading shows: hooks of its own, as many as the groups are small, and weights on the CPU."""
     streamed = settings.get("stream", False)
-    told = {name: "on" if settings.get(name) else None for name in GROUP_SETTINGS}
+    values = {name: "on" if settings.get(name) else None for name in GROUP_SETTINGS}
     return (
         Hooked("GroupOffloadingHook"),
         Hooked("GroupOffloadingHook", of=DENOISER, at_least=2, each_linear=leaves, fewer_than_linears=not leaves),
         Placed("cpu", at_least=on_cpu),
         Counted(BLOCKS, at_most=2 if streamed else 1, gpu_only=True),
-        *(Setting(f"group_{name}", value, of=DENOISER) for name, value in told.items()),
+        *(Setting(f"group_{name}", value, of=DENOISER) for name, value in values.items()),
     )
 
 

@@ -13,7 +13,7 @@ from fluxgate.subjects.subject import Subject
 
 
 class Effect(Protocol):
-    """Something that can be seen in the inventory when, and only when, the strategy worked."""
+    """Something that the inventory shows when, and only when, the strategy worked."""
 
     def missing(self, inventory: Inventory, *, device: str) -> str | None:
         """What the inventory lacks of the effect, or None; also where the effect cannot show on this device."""
@@ -47,7 +47,7 @@ class Promise:
 
     @property
     def compared_with(self) -> tuple[str, ...]:
-        """The strategies whose renderings it takes to see whether the promise was kept."""
+        """The strategies whose renderings it takes to judge the promise."""
         return tuple(name for name in (self.reference, self.less_memory_than) if name)
 
 
@@ -93,7 +93,7 @@ class Site:
         settings = {**dtype_setting(diffusers, dtype or self.dtype), "use_safetensors": True, **components}
         pipe = self.pipeline_class.from_pretrained(folder or self.folder, **settings)
         if (noise or self.dtype) != (dtype or self.dtype):
-            start_from(pipe, noise or self.dtype)
+            draw_noise_in(pipe, noise or self.dtype)
         return pipe
 
 
@@ -126,26 +126,28 @@ def strategy(
     return made_of
 
 
-def start_from(pipe: Any, dtype: Any) -> None:
+def draw_noise_in(pipe: Any, dtype: Any) -> None:
     """Let a pipeline draw its noise in another dtype than its own: some releases of torch give each dtype other numbers
     for the same seed, and the picture would be another one."""
     import torch
 
-    prepare = pipe.prepare_latents
+    prepare_latents = pipe.prepare_latents
 
-    def exchanged(value: Any) -> Any:
+    def with_noise_dtype(value: Any) -> Any:
         return dtype if isinstance(value, torch.dtype) else value
 
-    def prepared(*given: Any, **named: Any) -> Any:
-        asked = next((value for value in (*given, *named.values()) if isinstance(value, torch.dtype)), None)
+    def prepare(*arguments: Any, **named: Any) -> Any:
+        dtypes = [value for value in (*arguments, *named.values()) if isinstance(value, torch.dtype)]
 
-        def back(part: Any) -> Any:
-            return part.to(asked) if isinstance(part, torch.Tensor) else part
+        def with_own_dtype(value: Any) -> Any:
+            return value.to(dtypes[0]) if dtypes and isinstance(value, torch.Tensor) else value
 
-        found = prepare(*map(exchanged, given), **{name: exchanged(value) for name, value in named.items()})
-        return tuple(map(back, found)) if isinstance(found, tuple) else back(found)
+        drawn = prepare_latents(
+            *map(with_noise_dtype, arguments), **{name: with_noise_dtype(value) for name, value in named.items()}
+        )
+        return tuple(map(with_own_dtype, drawn)) if isinstance(drawn, tuple) else with_own_dtype(drawn)
 
-    pipe.prepare_latents = prepared
+    pipe.prepare_latents = prepare
 
 
 def dtype_setting(library: Any, dtype: Any) -> dict[str, Any]:

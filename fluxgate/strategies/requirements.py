@@ -37,11 +37,11 @@ class Release:
     def __call__(self, subject: Subject, machine: Machine, stack: Stack) -> str | None:
         if self.on not in (None, machine.device):
             return None
-        found = stack.get(self.package)
-        if found is None:
+        installed = stack.get(self.package)
+        if installed is None:
             return f"{self.package} is needed to {self.to}; it is not installed"
-        if release(found) < release(self.at_least):
-            return f"{self.package} {self.at_least} or newer is needed to {self.to}; this is {found}"
+        if release(installed) < release(self.at_least):
+            return f"{self.package} {self.at_least} or newer is needed to {self.to}; {installed} is installed"
         return None
 
 
@@ -62,7 +62,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Twice:
-    """A GPU with twice the memory that the subject needs."""
+    """A GPU with twice the memory that the subject needs in its own dtype."""
 
     because: str
 
@@ -70,7 +70,7 @@ class Twice:
         needed = 2 * subject.needs.vram
         if machine.device != "cuda" or needed <= machine.memory:
             return None
-        return f"{self.because}, {amount(needed)} for {subject.name}; this GPU has {amount(machine.memory)}"
+        return f"a GPU with {amount(needed)} is needed: {self.because}; this one has {amount(machine.memory)}"
 
 
 @dataclass(frozen=True)

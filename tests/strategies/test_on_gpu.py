@@ -30,27 +30,27 @@ from tests.strategies.taking import DENOISER, PIPELINE, T5, Patch, no_call, othe
 
 DEADLY = {"nf4-sequential-offload", "nf4-group-offload", "nf4-t5-sequential-offload"}  # they take the process with them
 SAFE = [strategy.name for strategy in STRATEGIES if strategy.name not in DEADLY]
-NO_LAYERS = "{}: 0 of its {} linear layers are {}, at least 80% are due"
+NO_LAYERS = "{}: 0 of its {} linear layers are {}, expected at least 80%"
 TAKEN_AWAY = [
     (
         "group-offload-block-stream",
         other_settings(PIPELINE, "enable_group_offload", use_stream=False),
-        "transformer: its group_stream is not set, on is due",
+        "transformer: its group_stream is not set, expected on",
     ),
     (
         "group-offload-leaf-stream",
         other_settings(PIPELINE, "enable_group_offload", offload_type="block_level", num_blocks_per_group=1),
-        "transformer: carries 7 GroupOffloadingHook hooks, at least 62 are due",
+        "transformer: has 7 GroupOffloadingHook hooks, expected at least 62",
     ),
     (
         "group-offload-leaf-record-stream",
         other_settings(PIPELINE, "enable_group_offload", record_stream=False),
-        "transformer: its group_record_stream is not set, on is due",
+        "transformer: its group_record_stream is not set, expected on",
     ),
     (
         "group-offload-leaf-low-cpu-mem",
         other_settings(PIPELINE, "enable_group_offload", low_cpu_mem_usage=False),
-        "transformer: its group_low_cpu_mem_usage is not set, on is due",
+        "transformer: its group_low_cpu_mem_usage is not set, expected on",
     ),
     (
         "nf4",
@@ -70,17 +70,17 @@ TAKEN_AWAY = [
     (
         "nf4-double-quant",
         other_settings(quantization, "nf4_settings", bnb_4bit_use_double_quant=False),
-        "transformer: its double_quant is False, True is due",
+        "transformer: its double_quant is False, expected True",
     ),
     (
         "fp4",
         other_settings(quantization, "nf4_settings", bnb_4bit_quant_type="nf4"),
-        "transformer: its quant_type is nf4, fp4 is due",
+        "transformer: its quant_type is nf4, expected fp4",
     ),
     (
         "nf4-model-offload",
         no_call(PIPELINE, "enable_model_cpu_offload"),
-        "vae: carries 0 CpuOffload hooks, at least 1 are due",
+        "vae: has 0 CpuOffload hooks, expected at least 1",
     ),
     (
         "int8",

@@ -83,7 +83,7 @@ def test_an_effect_taken_away_is_missed(
     skip_without(name)
     take_away(monkeypatch)
     found = look(strategy_named(name), miniature_folder, tmp_path)
-    assert "transformer: 0.0% of its bytes are quantized, at least 75% are due" in found.complaints
+    assert "transformer: 0.0% of its bytes are quantized, expected at least 75%" in found.complaints
     assert found.pictures == seen("full").pictures
 
 

@@ -70,31 +70,31 @@ def test_a_cpu_runs_these() -> None:
             "nf4-pipeline",
             H100,
             OLD,
-            "diffusers 0.34.0 or newer is needed to quantize a whole pipeline by one configuration; this is 0.33.1",
+            "diffusers 0.34.0 or newer is needed to quantize a whole pipeline by one configuration; 0.33.1 is installed",
         ),
         (
             "group-offload-disk",
             H100,
             OLD,
-            "diffusers 0.34.0 or newer is needed to offload groups of layers to disk; this is 0.33.1",
+            "diffusers 0.34.0 or newer is needed to offload groups of layers to disk; 0.33.1 is installed",
         ),
         (
             "group-offload-block",
             CPU,
             OLD,
-            "diffusers 0.41.0 or newer is needed to offload groups of layers where there is no GPU; this is 0.33.1",
+            "diffusers 0.41.0 or newer is needed to offload groups of layers where there is no GPU; 0.33.1 is installed",
         ),
         (
             "nf4-t5",
             CPU,
             OLD,
-            "transformers 4.56.0 or newer is needed to quantize where there is no GPU; this is 4.48.0",
+            "transformers 4.56.0 or newer is needed to quantize where there is no GPU; 4.48.0 is installed",
         ),
         (
             "int8-model-offload",
             H100,
             OLD,
-            "diffusers 0.40.0 or newer is needed to offload 8-bit components; this is 0.33.1",
+            "diffusers 0.40.0 or newer is needed to offload 8-bit components; 0.33.1 is installed",
         ),
         ("gguf-q8", H100, OLD, "gguf is needed to write and read GGUF files; it is not installed"),
     ],
@@ -110,7 +110,7 @@ def test_twice_the_memory_must_be_there() -> None:
     float32 = strategy_named("full-float32").unsupported
     assert (float32(small, H100, NEW), float32(large, CPU, NEW)) == (None, None)
     assert float32(large, replace(H100, memory=80 * 10**9), NEW) == (
-        "float32 takes twice the memory, 100.00 GB for small; this GPU has 80.00 GB"
+        "a GPU with 100.00 GB is needed: float32 takes twice the memory; this one has 80.00 GB"
     )
 
 
