@@ -134,8 +134,7 @@ def words() -> tuple[str, ...]:
     phrases += [f"{near} {place}" for places in PLACES.values() for near, place in places]
     phrases += [*TIMES[False], *TIMES[True], *SIDE_WORDS.values(), *OPENINGS, *ENDINGS, *FEASTS, *CROWDS]
     phrases += ["baby", "picnic"]
-    found = re.findall(r"[a-z]+(?:'s)?|'s|[.,:']", " ".join(phrases).lower())
-    return tuple(sorted(set(found)))
+    return tuple(sorted(set(re.findall(r"[a-z]+(?:'s)?|'s|[.,:']", " ".join(phrases).lower()))))
 
 
 # Writing
@@ -173,7 +172,7 @@ def _where(rng: np.random.Generator, setting: str | None, *, night: bool) -> str
 
 
 def _time(rng: np.random.Generator, setting: str, *, night: bool) -> str:
-    """The magical forest knows only one time, so it need not be told."""
+    """The magical forest knows only one time, so a caption need not name it."""
     if setting == MAGIC:
         return "at night" if rng.random() < 0.3 else ""
     return _pick(rng, TIMES[night])
@@ -199,8 +198,8 @@ def _clauses(scene: Scene, rng: np.random.Generator) -> list[str]:
 
 def _alone(group: Group, rng: np.random.Generator) -> str:
     where = side(group)
-    told = f" {SIDE_WORDS[where]}" if where and rng.random() < 0.5 else ""
-    return _thing(group, rng) + told
+    phrase = f" {SIDE_WORDS[where]}" if where and rng.random() < 0.5 else ""
+    return _thing(group, rng) + phrase
 
 
 def _thing(group: Group, rng: np.random.Generator) -> str:
@@ -283,8 +282,8 @@ def parse(caption: str) -> Expected:
     night = True if re.search(r"\bnight\b", text) or setting == MAGIC else None
     if night is None and re.search(r"\b(day|daylight)\b", text):
         night = False
-    groups, found = _read(_without_places(text))
-    return Expected(tuple(groups), tuple(found), setting, night, re.search(r"\bpicnic\b", text) is not None)
+    groups, related = _read(_without_places(text))
+    return Expected(tuple(groups), tuple(related), setting, night, re.search(r"\bpicnic\b", text) is not None)
 
 
 def _without_places(text: str) -> str:
@@ -301,14 +300,14 @@ _TOKEN = re.compile(
 
 def _read(text: str) -> tuple[list[Asked], list[Relation]]:
     groups: list[Asked] = []
-    found: list[Relation] = []
+    related: list[Relation] = []
     how: str | None = None
     said: dict[str, str] = {}
     for token in _TOKEN.findall(text):
         kind, many = ("mushroom", True) if token == "mushroom tables" else _KIND_OF.get(token, ("", False))
         if kind:
             groups.append(_asked(kind, said, many=many))
-            found += [Relation(len(groups) - 2, how, len(groups) - 1)] if how else []
+            related += [Relation(len(groups) - 2, how, len(groups) - 1)] if how else []
             how, said = None, {}
         elif token in _HOW_OF:
             how, said = (_HOW_OF[token] if groups else None), {}
@@ -316,7 +315,7 @@ def _read(text: str) -> tuple[list[Asked], list[Relation]]:
             groups[-1] = _sided(groups[-1], token)
         elif token not in _MUTE and not _note(token, said):
             said = {}
-    return groups, found
+    return groups, related
 
 
 def _note(token: str, said: dict[str, str]) -> bool:

@@ -45,7 +45,7 @@ def load(folder: Path, *, device: str) -> FluxPipeline:
 
     if not (folder / "model_index.json").is_file():
         raise Refusal(f"{folder} holds no pipeline: it has no model_index.json.")
-    pipeline = FluxPipeline.from_pretrained(folder, torch_dtype=torch.bfloat16).to(device)
+    pipeline = FluxPipeline.from_pretrained(folder).to(device, torch.bfloat16)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

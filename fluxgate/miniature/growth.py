@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from typing import TextIO
 from fluxgate import pipeline_folder
 from fluxgate.amounts import amount
 from fluxgate.files import is_name, read_limited, read_plain, write_plain
+from fluxgate.locks import acquired
 from fluxgate.miniature.architecture import WEIGHT_FILES, Sizes
 from fluxgate.miniature.bfloat16 import Noise
 from fluxgate.miniature.growth_mapping import Growth
@@ -42,7 +44,7 @@ LOCK = "growing.lock"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 WRITERS = 4  # files written at once
 
-Progress = Callable[[int, int], None]  # told the bytes done and the bytes in all
+Progress = Callable[[int, int], None]  # called with the bytes done and the bytes in all
 
 
 @dataclass(frozen=True)
@@ -148,16 +150,16 @@ def grow(folder: Path, *, source: Path, target: Target = FLUX_DEV, progress: Pro
         raise Refusal(f"{folder} lies in the small pipeline itself; choose another folder.")
     wanted, jobs = survey(source, target)
     unfinished = folder.with_name(folder.name + ".partial")
-    with _alone(folder, unfinished):
-        standing = _standing(folder)
-        if standing is not None and _unlike(folder, standing, wanted) is None:
+    with _locked(folder, unfinished):
+        grown_before = _manifest_in(folder)
+        if grown_before is not None and _why_outdated(folder, grown_before, wanted) is None:
             _discard(unfinished)
-            return standing
-        kept = _kept(unfinished, wanted, jobs, progress)
-        _refuse_full_disk(folder, jobs, kept, freed=_size(folder) if standing else 0)
-        if standing is not None:
+            return grown_before
+        finished = _finished_files(unfinished, wanted, jobs, progress)
+        _refuse_full_disk(folder, jobs, finished, freed=_size(folder) if grown_before else 0)
+        if grown_before is not None:
             shutil.rmtree(folder)  # grown from another miniature: nothing reads it any more
-        grown = _write(unfinished, wanted.with_files(kept), jobs, progress)
+        grown = _write(unfinished, wanted.with_files(finished), jobs, progress)
         _publish(unfinished, folder)
     return grown
 
@@ -165,17 +167,17 @@ def grow(folder: Path, *, source: Path, target: Target = FLUX_DEV, progress: Pro
 def why_not_usable(folder: Path, *, source: Path, target: Target = FLUX_DEV) -> str | None:
     """Why a grown folder cannot be used, or None. Reads the small pipeline, and of the large one only the sizes."""
     try:
-        standing = _standing(folder)
-        if standing is None:
+        grown_before = _manifest_in(folder)
+        if grown_before is None:
             return f"nothing has been grown in {folder} yet"
-        return _unlike(folder, standing, Manifest(source_hash(source), target, standing.parameters))
+        return _why_outdated(folder, grown_before, Manifest(source_hash(source), target, grown_before.parameters))
     except Refusal as refusal:
         return str(refusal).rstrip(".")
 
 
 def damage(folder: Path, progress: Progress = silent) -> str | None:
     """The first file of a grown folder whose content is not what was written, by reading all of it, or None."""
-    manifest = _standing(folder)
+    manifest = _manifest_in(folder)
     if manifest is None:
         return f"nothing has been grown in {folder} yet"
     report = _counter(progress, sum(entry.bytes for entry in manifest.files.values()))
@@ -191,9 +193,9 @@ def damage(folder: Path, progress: Progress = silent) -> str | None:
 
 def survey(source: Path, target: Target) -> tuple[Manifest, tuple[Job, ...]]:
     """Everything that growth will write, before the first byte of it."""
-    found = pipeline_folder.why_not_loadable(source)
-    if found:
-        raise Refusal(f"Nothing can grow: {found}.")
+    reason = pipeline_folder.why_not_loadable(source)
+    if reason:
+        raise Refusal(f"Nothing can grow: {reason}.")
     growth = Growth(sizes_of(source), target.sizes, target.vocabularies, Noise(SEED))
     parameters: dict[str, int] = {}
     jobs = [*_configurations(target), *_copies(source)]
@@ -230,7 +232,7 @@ def _data(file: str, data: bytes) -> Job:
 # What stands already
 
 
-def _standing(folder: Path) -> Manifest | None:
+def _manifest_in(folder: Path) -> Manifest | None:
     """The manifest of a grown folder, None where there is no folder or an empty one."""
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return None
@@ -250,38 +252,38 @@ def _manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _unlike(folder: Path, standing: Manifest, wanted: Manifest) -> str | None:
+def _why_outdated(folder: Path, grown_before: Manifest, wanted: Manifest) -> str | None:
     """How a grown folder differs from what is wanted there."""
-    if not standing.same_growth(wanted):
+    if not grown_before.same_growth(wanted):
         return f"what stands in {folder} was grown from another miniature or by another release"
-    for file, entry in standing.files.items():
+    for file, entry in grown_before.files.items():
         path = folder / file
         if not path.is_file() or path.stat().st_size != entry.bytes:
             return f"{path} is missing or has another length"
     return pipeline_folder.why_not_loadable(folder)
 
 
-def _kept(unfinished: Path, wanted: Manifest, jobs: tuple[Job, ...], progress: Progress) -> dict[str, Entry]:
+def _finished_files(unfinished: Path, wanted: Manifest, jobs: tuple[Job, ...], progress: Progress) -> dict[str, Entry]:
     """The files of an interrupted growth that are whole; everything else there is removed."""
     listed = {path.name for path in unfinished.iterdir()} - {LOCK}
     if listed and MANIFEST not in listed:
         raise Refusal(f"{unfinished} exists and is no unfinished growth; remove it.")
     before = _manifest(unfinished) if listed else wanted
-    known = before.files if before.same_growth(wanted) else {}
+    noted = before.files if before.same_growth(wanted) else {}
     report = _counter(progress, sum(job.bytes for job in jobs))
-    kept: dict[str, Entry] = {}
+    finished: dict[str, Entry] = {}
     for job in jobs:
         path = unfinished / job.file
-        if job.file in known and path.is_file() and entry_of(path, report) == known[job.file]:
-            kept[job.file] = known[job.file]
+        if job.file in noted and path.is_file() and entry_of(path, report) == noted[job.file]:
+            finished[job.file] = noted[job.file]
     for path in [path for path in unfinished.rglob("*") if not path.is_dir() or path.is_symlink()]:
-        if path.relative_to(unfinished).as_posix() not in {*kept, LOCK, MANIFEST}:
+        if path.relative_to(unfinished).as_posix() not in {*finished, LOCK, MANIFEST}:
             path.unlink()
-    return kept
+    return finished
 
 
-def _refuse_full_disk(folder: Path, jobs: tuple[Job, ...], kept: Mapping[str, Entry], *, freed: int) -> None:
-    needed = sum(job.bytes for job in jobs if job.file not in kept) + 1_000_000  # folders and the manifest
+def _refuse_full_disk(folder: Path, jobs: tuple[Job, ...], finished: Mapping[str, Entry], *, freed: int) -> None:
+    needed = sum(job.bytes for job in jobs if job.file not in finished) + 1_000_000  # folders and the manifest
     free = shutil.disk_usage(folder.parent).free + freed
     if needed > free:
         raise Refusal(f"Growing writes {amount(needed)} more, and only {amount(free)} are free in {folder.parent}.")
@@ -295,20 +297,16 @@ def _size(folder: Path) -> int:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path, unfinished: Path) -> Iterator[None]:
+def _locked(folder: Path, unfinished: Path) -> Iterator[None]:
     """Hold the unfinished folder against a second growth; the lock dies with the process."""
-    import fcntl
-
     try:
         unfinished.mkdir(parents=True, exist_ok=True)
         lock = (unfinished / LOCK).open("wb")
     except OSError as error:
         raise Refusal(f"{unfinished} cannot be made: {error.strerror}.") from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Refusal(f"{folder} is being grown by another process.") from None
+        if not acquired(lock.fileno(), fcntl.LOCK_EX):
+            raise Refusal(f"{folder} is being grown by another process.")
         try:
             yield
         finally:
@@ -327,9 +325,9 @@ def _discard(unfinished: Path) -> None:
 
 
 def _write(unfinished: Path, manifest: Manifest, jobs: tuple[Job, ...], progress: Progress) -> Manifest:
-    """Write every file that is not kept, and note each in the manifest as soon as it is whole."""
-    kept = sum(entry.bytes for entry in manifest.files.values())
-    report = _counter(progress, sum(job.bytes for job in jobs), done=kept)
+    """Write every file that is not finished yet, and note each in the manifest as soon as it is whole."""
+    finished = sum(entry.bytes for entry in manifest.files.values())
+    report = _counter(progress, sum(job.bytes for job in jobs), done=finished)
     missing = [job for job in jobs if job.file not in manifest.files]
     noting = threading.Lock()
 

@@ -84,18 +84,18 @@ class Ratios:
 def ratios(small: Sizes, big: Sizes) -> Ratios:
     """The widths' ratios, or a refusal where growth would not be exact."""
     _refuse_other_shapes(small, big)
-    found = Ratios(
+    widths = Ratios(
         transformer=_ratio("transformer's heads", small.heads, big.heads),
         t5=_ratio("T5's width", small.t5_width, big.t5_width),
         clip=_ratio("CLIP's width", small.clip_width, big.clip_width),
         vae=_ratio("VAE's channels", small.vae_channels[0], big.vae_channels[0]),
     )
-    if math.isqrt(found.vae) ** 2 != found.vae:
-        raise Refusal(f"The VAE cannot grow {found.vae} times: its attention is exact for 1, 4 and 16 times only.")
-    _same("T5", found.t5, (small.t5_heads, big.t5_heads), (small.t5_inner, big.t5_inner))
-    _same("CLIP", found.clip, (small.clip_heads, big.clip_heads), (small.clip_inner, big.clip_inner))
-    _same("the VAE", found.vae, *zip(small.vae_channels, big.vae_channels, strict=True))
-    return found
+    if math.isqrt(widths.vae) ** 2 != widths.vae:
+        raise Refusal(f"The VAE cannot grow {widths.vae} times: its attention is exact for 1, 4 and 16 times only.")
+    _same("T5", widths.t5, (small.t5_heads, big.t5_heads), (small.t5_inner, big.t5_inner))
+    _same("CLIP", widths.clip, (small.clip_heads, big.clip_heads), (small.clip_inner, big.clip_inner))
+    _same("the VAE", widths.vae, *zip(small.vae_channels, big.vae_channels, strict=True))
+    return widths
 
 
 def _ratio(what: str, small: int, big: int) -> int:
@@ -116,8 +116,8 @@ def _refuse_other_shapes(small: Sizes, big: Sizes) -> None:
         raise Refusal("A pipeline cannot grow into one with fewer layers.")
     if small.width % DEAD_STRIDE:
         raise Refusal(f"The transformer's width is {small.width}; only multiples of {DEAD_STRIDE} can grow.")
-    kept = [(s.axes, s.t5_head, s.clip_width // s.clip_heads, s.vae_groups) for s in (small, big)]
-    if kept[0] != kept[1]:
+    unchanged = [(s.axes, s.t5_head, s.clip_width // s.clip_heads, s.vae_groups) for s in (small, big)]
+    if unchanged[0] != unchanged[1]:
         raise Refusal("The sizes of heads, rotary axes and norm groups stay the same when a pipeline grows.")
 
 
@@ -205,10 +205,10 @@ class Growth:
 
     def plan(self, component: str, tensors: Mapping[str, Bits]) -> tuple[Planned, ...]:
         """Every tensor of the large component, in the order of its layers."""
-        known = rules(component, self.small, self.big)
+        own_rules = rules(component, self.small, self.big)
         planned = []
         for name, stack in _kinds(component, tensors):
-            rule = _rule_for(name, known)
+            rule = _rule_for(name, own_rules)
             if stack is None:
                 planned.append(self._live(component, name, tensors[name], rule))
                 continue
@@ -224,13 +224,13 @@ class Growth:
         """The tensor of this name (with its first layer's number) in one layer of the large stack."""
         if layer and name.endswith("relative_attention_bias.weight"):
             return []  # T5 keeps it in its first layer only
-        here = _numbered(name, layer)
+        target = _numbered(name, layer)
         if origin is None:
-            return [self._added(component, here, grown_shape(tensors[name].shape, name, rule))]
+            return [self._added(component, target, grown_shape(tensors[name].shape, name, rule))]
         source = _numbered(name, origin)
         if source not in tensors:
             raise Refusal(f"The {component} has no tensor {source}.")
-        return [self._live(component, here, tensors[source], rule)]
+        return [self._live(component, target, tensors[source], rule)]
 
     def _live(self, component: str, name: str, bits: Bits, rule: Rule) -> Planned:
         shape = grown_shape(bits.shape, name, rule)
@@ -300,11 +300,11 @@ _LAYER = re.compile(r"^((?:single_)?transformer_blocks|encoder\.block|text_model
 def _kinds(component: str, tensors: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     """The names of the tensors, each layered one once, with its first layer's number, and the name of its stack."""
     for name in tensors:
-        found = _LAYER.match(name)
-        if found is None or not STACKS[component]:
+        layered = _LAYER.match(name)
+        if layered is None or not STACKS[component]:
             yield name, None
-        elif found[2] == "0":
-            yield name, found[1]
+        elif layered[2] == "0":
+            yield name, layered[1]
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -316,12 +316,12 @@ def _pattern_name(name: str) -> str:
 
 
 def _numbered(name: str, layer: int) -> str:
-    return _LAYER.sub(lambda found: f"{found[1]}.{layer}.", name)
+    return _LAYER.sub(lambda match: f"{match[1]}.{layer}.", name)
 
 
-def _rule_for(name: str, known: tuple[Rule, ...]) -> Rule:
+def _rule_for(name: str, own_rules: tuple[Rule, ...]) -> Rule:
     stem, _, ending = _pattern_name(name).rpartition(".")
-    for rule in known:
+    for rule in own_rules:
         if ending in ("weight", "bias") and re.fullmatch(rule.pattern, stem):
             return rule
-    raise Refusal(f"No rule of growth knows the tensor {name}.")
+    raise Refusal(f"No rule of growth matches the tensor {name}.")

@@ -54,10 +54,10 @@ def read(picture: Picture) -> Reading:
     return Reading(things, place.setting, place.night, place.saturation)
 
 
-def _chosen(found: list[Candidate], picture: Floats, thick: Floats) -> list[Candidate]:
+def _chosen(candidates: list[Candidate], picture: Floats, thick: Floats) -> list[Candidate]:
     """The candidates that explain the picture: the best first, each on ground no better one has taken."""
     taken: list[Candidate] = []
-    for candidate in sorted(found, key=lambda one: -one.merit):
+    for candidate in sorted(candidates, key=lambda one: -one.merit):
         if candidate.likeness < LIKE_ON_CLOTH and any(_lies_on(candidate, other) for other in taken):
             continue
         if _stands_out(candidate, picture, thick) and all(
@@ -186,7 +186,7 @@ def compare(reading: Reading, expected: Expected) -> tuple[Finding, ...]:
 def shown(reading: Reading) -> str:
     """What a reading holds, in words."""
     if not reading.things:
-        return "nothing known"
+        return "nothing that the reader knows"
     counts: dict[tuple[str, str], int] = {}
     for thing in reading.things:
         counts[thing.colour, thing.kind] = counts.get((thing.colour, thing.kind), 0) + 1
@@ -219,8 +219,8 @@ def _about_group(reading: Reading, asked: Asked) -> Iterator[Finding]:
 
 
 def _about_relation(reading: Reading, first: Asked, how: str, second: Asked) -> Finding:
-    here, there = _of(reading, first), _of(reading, second)
-    holds = bool(here) and bool(there) and all(_stands(a, how, b) for a in here for b in there)
+    ones, others = _of(reading, first), _of(reading, second)
+    holds = bool(ones) and bool(others) and all(_stands(one, how, other) for one in ones for other in others)
     words = (
         f"{_counted(first.count, first.colour, first.kind)} {how} {_counted(second.count, second.colour, second.kind)}"
     )
@@ -242,15 +242,15 @@ def _about_place(reading: Reading, expected: Expected) -> Iterator[Finding]:
     )
     if expected.setting:
         right = reading.setting == expected.setting
-        yield Finding("setting", expected.setting, expected.setting, right, _told(expected.setting, right, seen))
+        yield Finding("setting", expected.setting, expected.setting, right, _answer(expected.setting, right, seen))
     if expected.night is not None:
         right, time = reading.night == expected.night, "night" if expected.night else "day"
-        yield Finding("time", expected.setting or "", time, right, _told(time, right, seen))
+        yield Finding("time", expected.setting or "", time, right, _answer(time, right, seen))
 
 
 def _finding(about: str, kind: str, asked: str, found: bool, reading: Reading) -> Finding:
-    return Finding(about, kind, asked, found, _told(asked, found, shown(reading)))
+    return Finding(about, kind, asked, found, _answer(asked, found, shown(reading)))
 
 
-def _told(asked: str, found: bool, seen: str) -> str:
+def _answer(asked: str, found: bool, seen: str) -> str:
     return f"asked for {asked}: found" if found else f"asked for {asked}; the picture shows {seen}"

@@ -128,13 +128,10 @@ def sample(rng: np.random.Generator, *, aspect: float = 1.0) -> Scene:
 
 
 def relations(scene: Scene) -> tuple[Relation, ...]:
-    """Every relation between two groups that holds clearly enough to be told."""
+    """Every relation between two groups that holds clearly enough to be named."""
     pairs = [(a, b) for a in range(len(scene.groups)) for b in range(len(scene.groups)) if a != b]
-    found = []
-    for first, second in pairs:
-        how = _how(scene.groups[first], scene.groups[second])
-        found += [Relation(first, how, second)] if how else []
-    return tuple(found)
+    related = ((first, _how(scene.groups[first], scene.groups[second]), second) for first, second in pairs)
+    return tuple(Relation(first, how, second) for first, how, second in related if how)
 
 
 def side(group: Group) -> str | None:
@@ -231,13 +228,13 @@ def _lay_out(rng: np.random.Generator, wishes: list[_Wish], *, aspect: float) ->
 
 def _fewer(wishes: list[_Wish]) -> list[_Wish]:
     most = max(range(len(wishes)), key=lambda i: (wishes[i].count, -i))
-    kept = wishes[most]
-    if kept.count > 1:
-        fewer = _Wish(kept.kind, kept.colour, kept.count - 1, kept.size, kept.low, kept.high)
+    wish = wishes[most]
+    if wish.count > 1:
+        fewer = _Wish(wish.kind, wish.colour, wish.count - 1, wish.size, wish.low, wish.high)
         return [*wishes[:most], fewer, *wishes[most + 1 :]]
     if len(wishes) > 1:
         return wishes[:-1]
-    return [_Wish(kept.kind, kept.colour, 1, "")]
+    return [_Wish(wish.kind, wish.colour, 1, "")]
 
 
 def _attempt(rng: np.random.Generator, wishes: list[_Wish], *, aspect: float) -> tuple[Group, ...] | None:

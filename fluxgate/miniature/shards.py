@@ -12,13 +12,13 @@ from pathlib import Path
 
 from fluxgate.miniature.growth_mapping import Planned
 
-Report = Callable[[int], None]  # told how many bytes more are done
+Report = Callable[[int], None]  # called with how many more bytes are done
 BLOCK = 16_000_000
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of known content."""
+    """A file's length and hash."""
 
     bytes: int
     sha256: str

@@ -32,23 +32,23 @@ def read_weights(path: Path, component: str) -> dict[str, Bits]:
         tensors = deserialize(read_limited(path, LARGEST_SOURCE))
     except safetensors.SafetensorError as error:
         raise Refusal(f"{path} is damaged: {error}.") from error
-    found: dict[str, Bits] = {}
+    weights: dict[str, Bits] = {}
     for name, tensor in tensors:
         if tensor["dtype"] != "BF16":
             raise Refusal(f"{path} holds {name} as {tensor['dtype']}; only bfloat16 grows without loss.")
-        found[name] = np.frombuffer(tensor["data"], np.uint16).reshape(tensor["shape"])
-        if not np.isfinite(to_floats(found[name])).all():
+        weights[name] = np.frombuffer(tensor["data"], np.uint16).reshape(tensor["shape"])
+        if not np.isfinite(to_floats(weights[name])).all():
             raise Refusal(f"{path} holds a number in {name} that is not finite.")
     if component == "transformer":
-        refuse_waking(found)
-    return found
+        refuse_waking(weights)
+    return weights
 
 
 def sizes_of(source: Path) -> Sizes:
     """The widths and depths of a small pipeline, read from its configurations; any other pipeline is refused."""
     names = ("transformer", "text_encoder_2", "text_encoder", "vae")
-    found = {name: pipeline_folder.read_json(source / name / "config.json") for name in names}
-    flux, t5, clip, vae = (found[name] for name in names)
+    configs = {name: pipeline_folder.read_json(source / name / "config.json") for name in names}
+    flux, t5, clip, vae = (configs[name] for name in names)
     widths = {
         "double_blocks": flux.get("num_layers"),
         "single_blocks": flux.get("num_single_layers"),
@@ -73,9 +73,9 @@ def sizes_of(source: Path) -> Sizes:
     expected = configurations(sizes, t5_words=t5.get("vocab_size", 0), clip_words=clip.get("vocab_size", 0))
     for name in names:
         for key, value in expected[name].items():
-            if not key.startswith("_") and found[name].get(key, value) != value:
+            if not key.startswith("_") and configs[name].get(key, value) != value:
                 raise Refusal(
-                    f"{source} is not a miniature: {key} of its {name} is {found[name][key]!r}, not {value!r}."
+                    f"{source} is not a miniature: {key} of its {name} is {configs[name][key]!r}, not {value!r}."
                 )
     return sizes
 

@@ -23,16 +23,16 @@ SPACE = "\u2581"
 
 def write(words: Iterable[str], folder: Path) -> None:
     """Write `tokenizer` (CLIP) and `tokenizer_2` (T5) below `folder`."""
-    known = sorted(set(words))
-    _write_clip(known, folder / "tokenizer")
-    _write_t5(known, folder / "tokenizer_2")
+    vocabulary = sorted(set(words))
+    _write_clip(vocabulary, folder / "tokenizer")
+    _write_t5(vocabulary, folder / "tokenizer_2")
 
 
 def byte_characters() -> list[str]:
     """The printable stand-ins for the 256 bytes that byte-level BPE uses, in GPT-2's order."""
-    kept = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    moved = [byte for byte in range(256) if byte not in kept]
-    return [chr(byte) for byte in kept] + [chr(256 + index) for index in range(len(moved))]
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    moved = [byte for byte in range(256) if byte not in printable]
+    return [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(moved))]
 
 
 def merge_words(words: Iterable[str]) -> list[tuple[str, str]]:

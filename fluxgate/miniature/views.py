@@ -184,8 +184,8 @@ def _likeness(spectra: _Spectra, view: View, spread: Floats) -> Floats:
     norm = float(np.sqrt((centred**2 * view.weight[..., None]).sum()))
     weighed = centred * view.weight[..., None]
     red, green, blue = (spectra.channels[c] * spectra.of(weighed[..., c]) for c in range(3))
-    found = spectra.back(red + green + blue, view.weight) / (norm * np.maximum(spread, FLAT * norm))
-    return found.astype(np.float32)
+    likeness = spectra.back(red + green + blue, view.weight) / (norm * np.maximum(spread, FLAT * norm))
+    return likeness.astype(np.float32)
 
 
 def _peaks(values: Floats) -> Mask:

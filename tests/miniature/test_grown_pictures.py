@@ -14,6 +14,7 @@ from skimage.metrics import structural_similarity
 
 from fluxgate.miniature.growth import FLUX_DEV, Target, grow
 from fluxgate.miniature.small_pipeline import sizes_of
+from fluxgate.strategies.promise import dtype_setting
 from fluxgate.subjects.sources import MINIATURE
 
 torch = pytest.importorskip("torch")
@@ -67,7 +68,7 @@ def wide(miniature_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 @cache
 def picture(folder: Path, dtype: str, *, prompt: str = PROMPT, steps: int = 4) -> Any:
     """One picture, rendered in two halves so that encoders and transformer are never in memory together."""
-    precision = {"torch_dtype": getattr(torch, dtype)}
+    precision = dtype_setting(diffusers, getattr(torch, dtype))
     encoder = diffusers.FluxPipeline.from_pretrained(folder, transformer=None, vae=None, **precision)
     with torch.no_grad():
         texts, pooled, _ = encoder.encode_prompt(prompt, None, max_sequence_length=64)

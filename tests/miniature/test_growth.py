@@ -693,7 +693,7 @@ def test_weights_that_cannot_grow_are_refused(small: Path, tmp_path: Path, chang
         "awake": "has no dead channels",
         "float32": "holds proj_out.bias as F32; only bfloat16 grows without loss",
         "nan": "holds a number in proj_out.bias that is not finite",
-        "unknown": "No rule of growth knows the tensor lora.weight",
+        "unknown": "No rule of growth matches the tensor lora.weight",
         "garbage": "is damaged: ",
         "vocabulary": "a vocabulary of 20 cannot hold them",
     }

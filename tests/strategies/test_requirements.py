@@ -70,7 +70,8 @@ def test_a_cpu_runs_these() -> None:
             "nf4-pipeline",
             H100,
             OLD,
-            "diffusers 0.34.0 or newer is needed to quantize a whole pipeline by one configuration; 0.33.1 is installed",
+            "diffusers 0.34.0 or newer is needed to quantize a whole pipeline by one configuration; "
+            "0.33.1 is installed",
         ),
         (
             "group-offload-disk",
@@ -82,7 +83,8 @@ def test_a_cpu_runs_these() -> None:
             "group-offload-block",
             CPU,
             OLD,
-            "diffusers 0.41.0 or newer is needed to offload groups of layers where there is no GPU; 0.33.1 is installed",
+            "diffusers 0.41.0 or newer is needed to offload groups of layers where there is no GPU; "
+            "0.33.1 is installed",
         ),
         (
             "nf4-t5",

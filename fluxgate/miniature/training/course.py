@@ -122,7 +122,7 @@ def _modules(order: Order, sizes: Sizes, folder: Path) -> dict[str, torch.nn.Mod
     if order.resume:
         from diffusers import FluxPipeline
 
-        pipeline = FluxPipeline.from_pretrained(order.resume / "pipeline", torch_dtype=torch.float32)
+        pipeline = FluxPipeline.from_pretrained(order.resume / "pipeline").to(torch.float32)
     else:
         pipeline = architecture.build(sizes, folder, seed=order.seed)
     place = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
