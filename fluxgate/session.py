@@ -15,19 +15,21 @@ from fluxgate.baselines import integrity
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.store import OWN, Store
 from fluxgate.cases import Case, matrix
-from fluxgate.history import earlier_runs
+from fluxgate.environment import Environment
+from fluxgate.history.earlier_runs import earlier_runs
 from fluxgate.judge import standards as kept
 from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.gathering import Standards, judge_cases
 from fluxgate.judge.prefetch import look_ahead
 from fluxgate.judge.sentences import again
 from fluxgate.judge.verdict import NO_DATA, NOT_SELECTED, UNSUPPORTED, Verdict
-from fluxgate.locks import held
-from fluxgate.machine import Machine, Stack, detect, memory_limit, outside_support, stack
+from fluxgate.locks import held, silent
+from fluxgate.machine import Machine, Stack, memory_limit, outside_support
 from fluxgate.options import chosen, seconds, whole_number
 from fluxgate.refusal import Refusal
 from fluxgate.render.pool.workers import Workers
 from fluxgate.rendering import Picture, Rendering
+from fluxgate.report.illustration import illustrate
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import FILE as PLAN
 from fluxgate.runs.plan import cases_of, plan_of, read_plan
@@ -41,10 +43,6 @@ CASE_TIMEOUT = 3600.0  # seconds; a guard against a hang, not a limit of speed
 MOST_TAKES = 100
 
 Report = Callable[[str], None]
-
-
-def silent(line: str) -> None:
-    """Where nobody reads the progress."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,7 @@ class Request:
 class Choice:
     """What a session is about: everything that a user may have got wrong was looked at, and nothing was rendered."""
 
-    machine: Machine
-    stack: Stack
+    environment: Environment
     cases: tuple[Case, ...]  # the chosen subjects under every strategy
     strategies: tuple[str, ...]  # those that are asked about
     takes: int | None
@@ -77,6 +74,14 @@ class Choice:
     baselines: Store
     require_baseline: bool
     no_baseline: bool
+
+    @property
+    def machine(self) -> Machine:
+        return self.environment.machine
+
+    @property
+    def stack(self) -> Stack:
+        return self.environment.stack
 
     @property
     def asked(self) -> tuple[Case, ...]:
@@ -93,9 +98,12 @@ class Choice:
         return kept.known(self.baselines, subjects=subjects())
 
 
-def choose(request: Request) -> Choice:
-    """The choice that a request is, or a refusal that says what must be changed first."""
-    machine, libraries, catalogue = detect(), stack(), subjects()
+def choose(request: Request, *, environment: Environment | None = None) -> Choice:
+    """The choice that a request is, or a refusal that says what must be changed first.
+
+    environment: where to render; None for that of this process."""
+    environment = environment or Environment.current()
+    machine, libraries, catalogue = environment.machine, environment.stack, subjects()
     unfit = outside_support(libraries, torch=machine.torch)
     if unfit:
         raise Refusal(unfit)
@@ -104,8 +112,7 @@ def choose(request: Request) -> Choice:
     names = chosen(request.subjects or ["miniature"], among=catalogue, option="--subject")
     every, limit, takes = [strategy.name for strategy in STRATEGIES], request.vram_limit, request.takes
     return Choice(
-        machine=machine,
-        stack=libraries,
+        environment=environment,
         cases=matrix([catalogue[name] for name in names], STRATEGIES, machine=machine, stack=libraries),
         strategies=chosen(request.strategies or every, among=every, option="--strategy"),
         takes=whole_number(takes, option="--takes", most=MOST_TAKES) if takes is not None else None,
@@ -200,7 +207,8 @@ class Session:
 
     def judge(self, case: Case, renderings: Mapping[str, Rendered]) -> tuple[Verdict, ...]:
         """The verdicts on a case, from what was rendered."""
-        return judge_cases([case], renderings.get, self._standards, run=self.run.folder)
+        folder = self.run.folder
+        return illustrate(judge_cases([case], renderings.get, self._standards, run=folder), folder)
 
     @cached_property
     def _standards(self) -> Standards:
@@ -212,7 +220,7 @@ class Session:
             known=choice.known_failures,
             require_baseline=choice.require_baseline,
             no_baseline=choice.no_baseline,
-            earlier=earlier_runs.earlier(choice.runs, choice.machine.id, vram_limit=choice.vram_limit),
+            paces=earlier_runs(choice.runs, choice.machine.id, vram_limit=choice.vram_limit).paces,
         )
 
 
@@ -222,7 +230,17 @@ def open_session(choice: Choice, run: Run, *, lane: int | None = None, report: R
 
     lane: the number of this process among those that render side by side, each on a GPU of its own."""
     folders = {case.subject.name: sources.locate(case.subject) for case in choice.renderable}
-    with _sigterm_interrupts(), Workers(takes=choice.takes, lane=lane, vram_limit=choice.vram_limit) as workers:
+    pipelines = tuple(dict.fromkeys(case.subject.pipeline for case in choice.renderable))
+    with (
+        _sigterm_interrupts(),
+        Workers(
+            environment=choice.environment,
+            takes=choice.takes,
+            lane=lane,
+            vram_limit=choice.vram_limit,
+            pipelines=pipelines,
+        ) as workers,
+    ):
         yield Session(choice, run, workers, folders=folders, report=report)
 
 
@@ -301,11 +319,11 @@ def judge_run(
         known=kept.known(store, subjects={*subjects(), *(case.subject.name for case in cases)}),
         require_baseline=require_baseline,
         no_baseline=no_baseline,
-        earlier=earlier_runs.earlier(run.folder.parent, run.machine.id, than=run.id, vram_limit=run.vram_limit),
+        paces=earlier_runs(run.folder.parent, run.machine.id, than=run.id, vram_limit=run.vram_limit).paces,
     )
     # What was rendered is judged, whatever would be said of it today.
     judged = [replace(case, unsupported=None) for case in cases if case.id in renderings]
-    verdicts = judge_cases(judged, renderings.get, standards, run=run.folder)
+    verdicts = illustrate(judge_cases(judged, renderings.get, standards, run=run.folder), run.folder)
     return every_verdict(
         [case if case.id not in renderings else replace(case, unsupported=None) for case in cases],
         {(verdict.case_id, verdict.check): verdict for verdict in verdicts},

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import sysconfig
 from collections.abc import Iterator
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -33,6 +37,28 @@ def miniature_folder() -> Path:
         if (folder / "model_index.json").is_file():
             return folder
     pytest.skip(f"no pipeline in {SHIPPED}, and FLUXGATE_MINIATURE names none")
+
+
+@pytest.fixture(scope="session")
+def other_diffusers() -> str:
+    """A release of diffusers that is not the installed one."""
+    return next(release for release in ("0.41.0", "0.40.0") if release != version("diffusers"))
+
+
+@pytest.fixture(scope="session")
+def other_python(tmp_path_factory: pytest.TempPathFactory, other_diffusers: str) -> Path:
+    """The Python of an environment with that diffusers; all else it takes from the packages installed here."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    packages = next(folder.glob("lib/python3.*/site-packages"))
+    (packages / "installed-here.pth").write_text(sysconfig.get_paths()["purelib"])  # comes after the folder itself
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--retries=1", "--timeout=20"]
+    command += [f"--target={packages}", f"diffusers=={other_diffusers}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+        pytest.skip(f"pip cannot install another diffusers here: {reason}")
+    return folder / "bin" / "python"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from fluxgate.cases import Case
+from fluxgate.environment import Environment
 from fluxgate.files import write_plain
 from fluxgate.judge.verdict import NO_DATA, NOT_SELECTED, PASSED, UNSUPPORTED, Verdict
 from fluxgate.machine import detect
@@ -42,8 +44,7 @@ class Workers:
 def choice(cases: Sequence[Case], folder: Path, **changes: Any) -> Choice:
     """A session of these cases, all of them asked about."""
     whole = Choice(
-        machine=MACHINE,
-        stack=STACK,
+        environment=Environment(Path(sys.executable), MACHINE, STACK),
         cases=tuple(cases),
         strategies=tuple(case.strategy.name for case in cases),
         takes=None,

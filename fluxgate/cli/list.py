@@ -20,9 +20,9 @@ def add_options(parser: ArgumentParser) -> None:
 
 def act(arguments: Namespace) -> int:
     """Show the subjects and what they need, and the strategies, what they promise and whether they can run here."""
-    found = listing(subjects().values(), STRATEGIES, machine=detect(), stack=stack(), why_not_ready=why_not_ready)
+    choices = listing(subjects().values(), STRATEGIES, machine=detect(), stack=stack(), why_not_ready=why_not_ready)
     if arguments.json:
-        say(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        say(msgspec.json.format(msgspec.json.encode(choices), indent=2).decode())
     else:
-        say(in_words(found, width=columns()))
+        say(in_words(choices, width=columns()))
     return 0

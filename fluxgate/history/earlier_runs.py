@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fluxgate.refusal import Refusal
@@ -16,29 +17,47 @@ WINDOW = 20  # runs that are looked back on
 LONG_ENOUGH = 1.0  # seconds that a CPU must have spent on the reference's phase before a multiple of it says anything
 
 
-def earlier(root: Path, machine: str, *, than: str | None = None, vram_limit: int | None = None) -> tuple[Run, ...]:
-    """The latest runs in a folder that came to their end on this machine, oldest first; those before the named one.
+@dataclass(frozen=True)
+class EarlierRuns:
+    """Runs on the same machine, oldest first. What each of them has of a case is read once."""
+
+    runs: tuple[Run, ...]
+    _read: dict[tuple[str, str], Rendering | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def paces(self, rendering: Rendering, reference: str | None) -> dict[str, tuple[float, ...]]:
+        """Phase -> how fast each of these runs was in it, where it rendered the same shots as often."""
+        by_phase: defaultdict[str, tuple[float, ...]] = defaultdict(tuple)
+        for run in self.runs:
+            earlier = self._rendered(run, rendering.case_id)
+            if earlier is not None and _repeats(earlier, rendering):
+                beside = self._rendered(run, f"{rendering.subject}-{reference}") if reference else None
+                for phase, value in pace(earlier, beside).items():
+                    by_phase[phase] += (value,)
+        return dict(by_phase)
+
+    def _rendered(self, run: Run, case_id: str) -> Rendering | None:
+        """What a run has of a case, without what takes room and says nothing of speed; damaged, it is no history."""
+        if (run.id, case_id) not in self._read:
+            rendering = None
+            with suppress(Refusal):
+                rendering = run.rendered(case_id)
+            slim = replace(rendering, fingerprints=(), inventory=None, memory=None) if rendering else None
+            self._read[run.id, case_id] = slim
+        return self._read[run.id, case_id]
+
+
+def earlier_runs(root: Path, machine: str, *, than: str | None = None, vram_limit: int | None = None) -> EarlierRuns:
+    """The latest runs in a folder that came to their end on this machine; those before the named one.
 
     One that was held to less memory, or to more, was slower or faster for that."""
     alike = (run for run in runs.readable(root) if (run.machine.id, run.vram_limit) == (machine, vram_limit))
-    return tuple(run for run in alike if run.finished and (than is None or run.id < than))[-WINDOW:]
+    return EarlierRuns(tuple(run for run in alike if run.finished and (than is None or run.id < than))[-WINDOW:])
 
 
-def paces(past: Iterable[Run], rendering: Rendering, *, reference: str | None) -> dict[str, tuple[float, ...]]:
-    """Phase -> how fast each of these runs was in it, where it rendered the same shots as often."""
-    found: defaultdict[str, tuple[float, ...]] = defaultdict(tuple)
-    for run in past:
-        with suppress(Refusal):
-            other = run.rendered(rendering.case_id)
-            beside = run.rendered(f"{rendering.subject}-{reference}") if reference else None
-            if other is not None and _alike(other, rendering):
-                for phase, value in pace(other, beside).items():
-                    found[phase] += (value,)
-    return dict(found)
-
-
-def _alike(one: Rendering, other: Rendering) -> bool:
-    return one.crash is None and one.recipes == other.recipes and len(one.pictures) == len(other.pictures)
+def _repeats(earlier: Rendering, rendering: Rendering) -> bool:
+    """Whether both did the same work."""
+    as_often = len(earlier.pictures) == len(rendering.pictures)
+    return earlier.crash is None and earlier.recipes == rendering.recipes and as_often
 
 
 def pace(rendering: Rendering, reference: Rendering | None) -> Mapping[str, float]:

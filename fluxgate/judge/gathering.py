@@ -12,17 +12,17 @@ from fluxgate.baselines.baseline import Baseline
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.store import Store
 from fluxgate.cases import Case
-from fluxgate.history import earlier_runs as history
 from fluxgate.judge.case import judge_case
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import CHECKS, Verdict
 from fluxgate.machine import Machine, Stack
-from fluxgate.report.illustration import illustrate
+from fluxgate.rendering import Rendering
 from fluxgate.runs.rendered import Rendered
-from fluxgate.runs.run import Run
 from fluxgate.subjects.subject import Subject
 
 RenderedBy = Callable[[str], Rendered | None]  # case id -> what it gave in this run, if it is there
+# A rendering and the name of its reference -> phase -> the pace of the same case in earlier runs, oldest first.
+Paces = Callable[[Rendering, str | None], Mapping[str, tuple[float, ...]]]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Standards:
     require_baseline: bool = False
     no_baseline: bool = False  # the stack is another one than was accepted: only promises within the run are asked for
     on_disk: Callable[[Subject], Mapping[str, int]] = field(default=lambda subject: {})  # component -> numbers
-    earlier: tuple[Run, ...] = ()  # runs on the same machine, oldest first
+    paces: Paces = field(default=lambda rendering, reference: {})
 
 
 def gather(case: Case, rendered: RenderedBy, standards: Standards, *, run: Path | None = None) -> Evidence:
@@ -56,7 +56,7 @@ def gather(case: Case, rendered: RenderedBy, standards: Standards, *, run: Path 
         require_baseline=standards.require_baseline,
         no_baseline=standards.no_baseline,
         on_disk=standards.on_disk(subject),
-        history=history.paces(standards.earlier, mine.rendering, reference=promise.reference),
+        history=standards.paces(mine.rendering, promise.reference),
         run=run,
     )
 
@@ -76,9 +76,8 @@ def _accepted(case: Case, standards: Standards) -> Baseline | None:
 def judge_cases(
     cases: Iterable[Case], rendered: RenderedBy, standards: Standards, *, run: Path | None = None
 ) -> tuple[Verdict, ...]:
-    """The verdicts of all cases, in order; with a run's folder, the pictures of what failed are drawn into it."""
-    verdicts = [verdict for case in cases for verdict in judge_case(gather(case, rendered, standards, run=run))]
-    return tuple(illustrate(verdicts, run) if run is not None else verdicts)
+    """The verdicts of all cases, in order. They name pictures of differences, which are still to be drawn."""
+    return tuple(verdict for case in cases for verdict in judge_case(gather(case, rendered, standards, run=run)))
 
 
 def _known(case: Case, standards: Standards) -> dict[str, KnownFailure]:

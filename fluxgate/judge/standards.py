@@ -8,10 +8,9 @@ from collections.abc import Collection, Mapping
 from fluxgate.baselines import integrity, known_failures
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.store import Store
-from fluxgate.judge.gathering import Standards
+from fluxgate.judge.gathering import Paces, Standards
 from fluxgate.judge.verdict import CHECKS
 from fluxgate.machine import Machine, Stack
-from fluxgate.runs.run import Run
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.sources import locate, why_not_ready
 from fluxgate.subjects.subject import Subject
@@ -35,7 +34,7 @@ def standards(
     known: tuple[KnownFailure, ...],
     require_baseline: bool,
     no_baseline: bool,
-    earlier: tuple[Run, ...],
+    paces: Paces,
 ) -> Standards:
     """What the cases of a run are held against besides each other."""
     return Standards(
@@ -46,7 +45,7 @@ def standards(
         require_baseline=require_baseline,
         no_baseline=no_baseline,
         on_disk=numbers_at_hand,
-        earlier=earlier,
+        paces=paces,
     )
 
 

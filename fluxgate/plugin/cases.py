@@ -13,12 +13,13 @@ import pytest
 from fluxgate.cases import Case
 from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.verdict import Verdict
+from fluxgate.locks import silent
 from fluxgate.plugin.asked import choice_of
 from fluxgate.plugin.parallel import lane_of, shared_run
 from fluxgate.plugin.verdicts import LEDGER, VERDICT
 from fluxgate.refusal import Refusal
 from fluxgate.runs.rendered import Rendered
-from fluxgate.session import Choice, Session, create_run, open_session, silent
+from fluxgate.session import Choice, Session, create_run, open_session
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

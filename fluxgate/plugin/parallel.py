@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from fluxgate.locks import held
+from fluxgate.locks import held, silent
 from fluxgate.machine import detect
 from fluxgate.plugin.asked import asks
 from fluxgate.runs.run import Run, open_run
-from fluxgate.session import silent
 
 MEETING = "fluxgate meeting"  # the folder in which xdist's processes find their run
 

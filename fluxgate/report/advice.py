@@ -33,7 +33,7 @@ class Ranked:
     peak: int  # bytes that torch reserved at most
     seconds: float | None  # of the shots that all have rendered, without loading
     likeness: float | None  # SSIM of the picture that is least like full's
-    run: str  # where it was measured
+    run_id: str  # where it was measured
     without: tuple[str, ...]  # the shots that it left out and others rendered
 
 
@@ -43,7 +43,7 @@ class Advice:
 
     subject: str
     vram: int  # bytes
-    run: str
+    run_id: str
     ranked: tuple[Ranked, ...]
     left_out: dict[str, str]  # strategy -> why it is not ranked
     shots: tuple[str, ...]  # that the seconds are of
@@ -54,7 +54,7 @@ class Measured:
     """What a case gave, and in which run."""
 
     rendered: Rendered
-    run: str
+    run_id: str
 
     @property
     def rendering(self) -> Rendering:
@@ -80,13 +80,13 @@ def advise(cases: Sequence[Case], tried: Sequence[Trial], verdicts: Iterable[Ver
             peak=one.peak or 0,
             seconds=seconds(one.rendering, common),
             likeness=likeness(one, measured.get(FULL)),
-            run=one.run,
+            run_id=one.run_id,
             without=tuple(shot for shot in shots if shot not in one.rendering.recipes),
         )
         for name, one in sound.items()
     ]
     left_out = {name: reason for name, reason in reasons.items() if reason is not None}
-    return Advice(cases[0].subject.name, vram, tried[0].run, tuple(sorted(ranked, key=_order)), left_out, common)
+    return Advice(cases[0].subject.name, vram, tried[0].run_id, tuple(sorted(ranked, key=_order)), left_out, common)
 
 
 def _order(one: Ranked) -> tuple[bool, float, float]:
@@ -97,16 +97,16 @@ def _order(one: Ranked) -> tuple[bool, float, float]:
 
 def measured_of(case_id: str, tried: Sequence[Trial]) -> Measured | None:
     """What the run has of a case; where the run's limit was too little for it, what a run beside it has."""
-    run, *beside = tried
-    own = run.rendered(case_id)
+    here, *beside = tried
+    own = here.rendered(case_id)
     if own is None:
         return None
     if own.rendering.crash is not None and own.rendering.crash.limit is not None:
         for trial in beside:
             other = trial.rendered(case_id)
             if other is not None and covers(other.rendering, own.rendering):
-                return Measured(other, trial.run)
-    return Measured(own, run.run)
+                return Measured(other, trial.run_id)
+    return Measured(own, here.run_id)
 
 
 def _why_not_ranked(case: Case, measured: Measured | None, wrong: Iterable[Verdict]) -> str | None:
@@ -202,9 +202,9 @@ def _table(advice: Advice) -> Iterator[str]:
 
 def _notes(advice: Advice) -> Iterator[str]:
     """Where a row is not like the others."""
-    elsewhere = {one.strategy: one.run for one in advice.ranked if one.run != advice.run}
-    for run, names in _by_text(elsewhere).items():
-        yield f"{', '.join(names)}: out of memory under this run's limit; measured in {run}."
+    elsewhere = {one.strategy: one.run_id for one in advice.ranked if one.run_id != advice.run_id}
+    for run_id, names in _by_text(elsewhere).items():
+        yield f"{', '.join(names)}: out of memory under this run's limit; measured in {run_id}."
     fewer = {one.strategy: listed(one.without) for one in advice.ranked if one.without}
     for shots, names in _by_text(fewer).items():
         it = "it leaves" if len(names) == 1 else "they leave"

@@ -23,7 +23,7 @@ GIB = 2**30
 class Trial:
     """A run as a trial of a card: how much memory its cases had, and what each gave."""
 
-    run: str
+    run_id: str
     size: float  # GB, as cards are sold
     rendered: RenderedBy
 
@@ -56,10 +56,10 @@ def _rendered(run: Run, case_id: str) -> Rendered | None:
 
 def cards_of(run: Run) -> dict[str, int]:
     """Case -> card in GB, for what ended well in this run or beside it."""
-    return seen(run.renderings(), trials(run))
+    return smallest_cards(run.renderings(), trials(run))
 
 
-def seen(renderings: Mapping[str, Rendering], tried: Iterable[Trial]) -> dict[str, int]:
+def smallest_cards(renderings: Mapping[str, Rendering], tried: Iterable[Trial]) -> dict[str, int]:
     """Case -> the smallest standard card that it was seen to run on."""
     tried = tuple(tried)
     sizes = {case_id: ran_on(rendering, tried) for case_id, rendering in renderings.items()}
@@ -74,7 +74,8 @@ def standard(size: float) -> int:
 def ran_on(rendering: Rendering, tried: Iterable[Trial]) -> float | None:
     """The least GB with which the case rendered all of these shots, or more, and ended well."""
     for trial in sorted(tried, key=lambda trial: trial.size):
-        if (found := trial.rendered(rendering.case_id)) and covers(found.rendering, rendering):
+        other = trial.rendered(rendering.case_id)
+        if other is not None and covers(other.rendering, rendering):
             return trial.size
     return None
 
@@ -82,9 +83,9 @@ def ran_on(rendering: Rendering, tried: Iterable[Trial]) -> float | None:
 def ran_out_on(rendering: Rendering, tried: Iterable[Trial]) -> float | None:
     """The most GB with which these shots, or some of them, were seen to be too much."""
     for trial in sorted(tried, key=lambda trial: -trial.size):
-        found = trial.rendered(rendering.case_id)
-        crash = found.rendering.crash if found else None
-        if found and crash and crash.limit is not None and found.rendering.recipes.items() <= rendering.recipes.items():
+        other = trial.rendered(rendering.case_id)
+        crash = other.rendering.crash if other else None
+        if other and crash and crash.limit is not None and other.rendering.recipes.items() <= rendering.recipes.items():
             return trial.size
     return None
 

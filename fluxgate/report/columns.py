@@ -120,7 +120,7 @@ FIGURES = (
         rank=2,
     ),
 )
-# What the driver saw is told only beside what somebody else reported, who read it there.
+# The driver's figure is shown only beside what somebody else reported, who read it there.
 BESIDE = (
     Column(
         "driver",

@@ -49,8 +49,8 @@ class Gated:
     subjects: tuple[str, ...]
     cannot_run: tuple[Unanswered, ...]  # whole cases
     not_rendered: tuple[Unanswered, ...]  # whole cases that could have run
-    open_checks: tuple[Unanswered, ...]  # checks that no case answers
-    open_cells: tuple[Unanswered, ...]  # checks that other cases answer
+    unanswered_checks: tuple[Unanswered, ...]  # checks that no case answers
+    unanswered_cells: tuple[Unanswered, ...]  # checks that other cases answer
 
     @property
     def sentence(self) -> str:
@@ -61,7 +61,7 @@ class Gated:
     @property
     def missing(self) -> tuple[str, ...]:
         """What was not gated and why, a sentence each."""
-        checks = (f"{quoted(group.checks)}: {group.reason}" for group in self.open_checks)
+        checks = (f"{quoted(group.checks)}: {group.reason}" for group in self.unanswered_checks)
         return (*self._cannot_run(), *self._not_rendered(), *checks)
 
     def which(self, group: Unanswered) -> str:
@@ -116,13 +116,13 @@ def gated_of(verdicts: Iterable[Verdict], *, rendered: Collection[str] = ()) -> 
         subjects=tuple(dict.fromkeys(verdict.subject for verdict in verdicts)),
         cannot_run=tuple(group for group in whole if group.status == UNSUPPORTED),
         not_rendered=tuple(group for group in whole if group.status != UNSUPPORTED),
-        open_checks=grouped(verdict for verdict in cells if verdict.check not in measured) + of_others,
-        open_cells=grouped(verdict for verdict in cells if verdict.check in measured),
+        unanswered_checks=grouped(verdict for verdict in cells if verdict.check not in measured) + of_others,
+        unanswered_cells=grouped(verdict for verdict in cells if verdict.check in measured),
     )
 
 
 def grouped(verdicts: Iterable[Verdict]) -> tuple[Unanswered, ...]:
-    """The verdicts by status and first sentence: the figures that follow it do not tell reasons apart."""
+    """The verdicts by status and first sentence: the figures that follow it make no other reason."""
     by_reason: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
         first, stop, _ = " ".join(verdict.sentence.split()).partition(". ")

@@ -1,4 +1,4 @@
-"""Illustration: the one place that draws the pictures verdicts tell of, into the run's folder."""
+"""Illustration: the one place that draws the pictures that verdicts name, into the run's folder."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from fluxgate.pictures import read_png, write_png
 from fluxgate.refusal import Refusal
 
 
-def illustrate(verdicts: Iterable[Verdict], run: Path) -> list[Verdict]:
+def illustrate(verdicts: Iterable[Verdict], run: Path) -> tuple[Verdict, ...]:
     """The verdicts with every difference drawn, and every picture that lies outside the run copied into it."""
-    return [_illustrated(verdict, run) if "difference" in verdict.pictures else verdict for verdict in verdicts]
+    return tuple(_illustrated(verdict, run) if "difference" in verdict.pictures else verdict for verdict in verdicts)
 
 
 def _illustrated(verdict: Verdict, run: Path) -> Verdict:
@@ -23,7 +23,7 @@ def _illustrated(verdict: Verdict, run: Path) -> Verdict:
     target = pictures["difference"]
     try:
         expected, actual = (read_png(_place(pictures[name], run)) for name in ("expected", "actual"))
-    except Refusal:  # the sentence tells of it already
+    except Refusal:  # the sentence says so already
         return replace(verdict, pictures={name: path for name, path in pictures.items() if name != "difference"})
     write_png(run / target, difference_picture(expected, actual))
     if not _lies_within(pictures["expected"], run):

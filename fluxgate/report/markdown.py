@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fluxgate import figures
 from fluxgate.amounts import amount
 from fluxgate.judge.sentences import sentence_case
-from fluxgate.judge.verdict import CHECKS, Verdict
+from fluxgate.judge.verdict import CHECKS, CRASHED, Verdict
 from fluxgate.report.columns import BESIDE, columns_of, legend
 from fluxgate.report.escaping import lines
 from fluxgate.report.escaping import markdown as safe
@@ -38,7 +38,7 @@ def _blocks(report: Report) -> Iterator[str]:
     yield from _section("To look at", _verdicts(report.failures))
     yield from _section("Known failures", _verdicts(report.known_failures))
     gated = report.gated
-    cells = (f"{sentence_case(group.status)}: {gated.which(group)}. {group.reason}" for group in gated.open_cells)
+    cells = (f"{sentence_case(group.status)}: {gated.which(group)}. {group.reason}" for group in gated.unanswered_cells)
     yield from _section("Without an answer", map(safe, cells))
     cases = (f"{', '.join(gated.names(group.cases))}: {group.reason}" for group in gated.cannot_run)
     yield from _section("Cannot run here", map(safe, cases))
@@ -93,7 +93,8 @@ def _verdicts(verdicts: Iterable[Verdict]) -> Iterator[str]:
     """A sentence for each, with the lines that follow it."""
     for verdict in verdicts:
         first, *rest = lines(verdict.sentence) or [""]
-        head = f"**{safe(verdict.case_id)}**, {safe(verdict.check)} ({verdict.status}): {safe(first)}"
+        check = "" if verdict.status == CRASHED else f", {safe(verdict.check)}"
+        head = f"**{safe(verdict.case_id)}**{check} ({verdict.status}): {safe(first)}"
         yield "\n".join([head, *(f"  {safe(line.strip())}  " for line in rest)])
 
 

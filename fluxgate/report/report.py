@@ -119,11 +119,11 @@ class Report:
     @property
     def known_failures(self) -> list[Verdict]:
         """A known failure once for its case, though it may be of every check."""
-        known: dict[tuple[str, str], Verdict] = {}
+        firsts: dict[tuple[str, str], Verdict] = {}
         for verdict in self.verdicts:
             if verdict.status == KNOWN_FAILURE:
-                known.setdefault((verdict.case_id, verdict.sentence.partition("\n")[0]), verdict)
-        return list(known.values())
+                firsts.setdefault((verdict.case_id, verdict.sentence.partition("\n")[0]), verdict)
+        return list(firsts.values())
 
     @property
     def versions(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fluxgate import figures
 from fluxgate.amounts import amount
 from fluxgate.judge.sentences import sentence_case
-from fluxgate.judge.verdict import CHECKS, STATUSES, Verdict
+from fluxgate.judge.verdict import CHECKS, CRASHED, STATUSES, Verdict
 from fluxgate.report.columns import ASCII, SYMBOLS, WORDS, Column, columns_of, legend
 from fluxgate.report.escaping import ascii_only, lines, plain, shortened
 from fluxgate.report.published_settings import Findings, Moved
@@ -28,7 +28,7 @@ def terminal(report: Report, *, width: int = 80, unicode: bool = True) -> str:
         _opening(report, width),
         _legend(report, width, SYMBOLS if unicode else ASCII),
         _table(report, width, SYMBOLS if unicode else ASCII),
-        _open_cells(report, width),
+        _unanswered(report, width),
         *(_settings(findings, width) for findings in report.settings),
         *(_verdict(verdict, lines(verdict.sentence)[:1], width) for verdict in report.known_failures),
         *(_verdict(verdict, lines(verdict.sentence), width) for verdict in report.failures),
@@ -39,8 +39,10 @@ def terminal(report: Report, *, width: int = 80, unicode: bool = True) -> str:
 
 
 def _opening(report: Report, width: int) -> Iterator[str]:
-    """How much was gated, and what was not."""
-    yield from _wrapped(report.headline, width)
+    """Whether the run was cut short, how much was gated, and what was not."""
+    cut_short = report.cut_short.sentence if report.cut_short else ""
+    yield from _wrapped(cut_short, width)
+    yield from _wrapped(report.headline.removeprefix(cut_short).strip(), width)
     if report.gated.missing:
         yield "Not gated:"
         for sentence in report.gated.missing:
@@ -104,9 +106,9 @@ def _legend(report: Report, width: int, symbols: dict[str, str]) -> Iterator[str
 # What stands below it
 
 
-def _open_cells(report: Report, width: int) -> Iterator[str]:
+def _unanswered(report: Report, width: int) -> Iterator[str]:
     """Why single cells have no answer."""
-    for group in report.gated.open_cells:
+    for group in report.gated.unanswered_cells:
         yield from _wrapped(f"{sentence_case(group.status)}: {report.gated.which(group)}. {group.reason}", width)
 
 
@@ -124,7 +126,8 @@ def _moved(one: Moved) -> str:
 
 
 def _verdict(verdict: Verdict, sentences: Iterable[str], width: int) -> Iterator[str]:
-    yield from _wrapped(f"{verdict.status.upper()} {verdict.case_id} · {verdict.check}", width)
+    check = "" if verdict.status == CRASHED else f" · {verdict.check}"
+    yield from _wrapped(f"{verdict.status.upper()} {verdict.case_id}{check}", width)
     for line in sentences:
         yield from _wrapped(line, width, indent="  ", further="  ")
 

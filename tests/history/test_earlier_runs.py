@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fluxgate.files import write_plain
-from fluxgate.history.earlier_runs import WINDOW, earlier, pace, paces
+from fluxgate.history.earlier_runs import WINDOW, EarlierRuns, earlier_runs, pace
 from fluxgate.rendering import Crash, Duration, Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
@@ -33,8 +33,8 @@ def test_only_runs_with_as_much_memory_count(tmp_path: Path) -> None:
     """Near a limit torch gives memory back and asks for it again, which takes time."""
     free = run_with(tmp_path)
     limited = runs.finish(runs.create(tmp_path, MACHINE, STACK, "pytest", vram_limit=12 * 10**9))
-    assert earlier(tmp_path, MACHINE.id) == (free,)
-    assert earlier(tmp_path, MACHINE.id, vram_limit=12 * 10**9) == (limited,)
+    assert earlier_runs(tmp_path, MACHINE.id).runs == (free,)
+    assert earlier_runs(tmp_path, MACHINE.id, vram_limit=12 * 10**9).runs == (limited,)
 
 
 def test_only_finished_runs_of_the_same_machine_count(tmp_path: Path) -> None:
@@ -43,19 +43,19 @@ def test_only_finished_runs_of_the_same_machine_count(tmp_path: Path) -> None:
     run_with(tmp_path, finished=False)
     runs.finish(runs.create(tmp_path, replace(MACHINE, id="another-torch1.0"), STACK, "pytest"))
     (run_with(tmp_path).folder / runs.FACTS).write_text("{")
-    assert earlier(tmp_path, MACHINE.id) == (good,)
+    assert earlier_runs(tmp_path, MACHINE.id).runs == (good,)
 
 
 def test_what_came_later_is_not_history(tmp_path: Path) -> None:
     """A run that is judged again is held against those before it."""
     first, second, _ = (run_with(tmp_path) for _ in range(3))
-    assert earlier(tmp_path, MACHINE.id, than=second.id) == (first,)
+    assert earlier_runs(tmp_path, MACHINE.id, than=second.id).runs == (first,)
 
 
 def test_history_looks_back_on_so_many_runs(tmp_path: Path) -> None:
     """The oldest are forgotten."""
     first, *_ = [run_with(tmp_path) for _ in range(WINDOW + 1)]
-    found = earlier(tmp_path, MACHINE.id)
+    found = earlier_runs(tmp_path, MACHINE.id).runs
     assert (len(found), first in found) == (WINDOW, False)
 
 
@@ -69,14 +69,32 @@ def test_paces_are_those_of_the_same_shots(tmp_path: Path) -> None:
         run_with(tmp_path),
     )
     now = took("full", tmp_path / "now", 1.0)
-    assert paces(past, now, reference=None) == {"load": (0.2, 0.2), "denoise": (4.0, 5.0)}
+    assert EarlierRuns(past).paces(now, None) == {"load": (0.2, 0.2), "denoise": (4.0, 5.0)}
 
 
 def test_a_damaged_rendering_is_no_history(tmp_path: Path) -> None:
     """It is another run's trouble."""
     good, bad = run_with(tmp_path, ("full", 4.0)), run_with(tmp_path, ("full", 5.0))
     (bad.case_folder("tiny-full") / runs.RENDERING).write_text("{")
-    assert paces((good, bad), took("full", tmp_path / "now", 1.0), reference=None)["denoise"] == (4.0,)
+    paces = EarlierRuns((good, bad)).paces(took("full", tmp_path / "now", 1.0), None)
+    assert paces["denoise"] == (4.0,)
+
+
+def test_each_rendering_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reference stands beside many cases, in each of up to twenty runs; what is not there is not looked for again."""
+    past = EarlierRuns((run_with(tmp_path, ("full", 4.0), ("nf4", 2.0), ("fp4", 2.0)), run_with(tmp_path)))
+    reads: list[tuple[str, str]] = []
+    read = Run.rendered
+
+    def counted(run: Run, case_id: str) -> Rendering | None:
+        reads.append((run.id, case_id))
+        return read(run, case_id)
+
+    monkeypatch.setattr(Run, "rendered", counted)
+    for name in ("nf4", "fp4", "nf4"):
+        now = took(name, tmp_path / "now" / name, 1.0)
+        assert past.paces(now, "full") == {"load": (0.2,), "denoise": (2.0,)}
+    assert len(reads) == len(set(reads)) == 5
 
 
 def worked(seconds: float) -> tuple[Duration, ...]:

@@ -16,6 +16,7 @@ from fluxgate.files import write_plain
 from fluxgate.judge.gathering import Standards, gather
 from fluxgate.judge.run import judge_run
 from fluxgate.judge.verdict import BASELINE, CHECKS, FAILED, HOST, NOT_SELECTED, PASSED, PROMISE, TWICE, UNSUPPORTED
+from fluxgate.report.illustration import illustrate
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import RENDERING, Run, create, open_run
 from tests.judge.made import CRASH, FULL, NF4, OFFLOAD, SUBJECT, changed, made, nudge
@@ -94,9 +95,9 @@ def test_what_was_rendered_is_judged_whatever_the_registry_says_today(tmp_path: 
 
 
 def test_what_failed_is_drawn_into_the_run(tmp_path: Path) -> None:
-    """The difference lies where the verdict and its sentence say."""
+    """The difference lies where the verdict and its sentence say, once it was drawn."""
     run = run_of(tmp_path, made(tmp_path), changed(made(tmp_path, "offload"), nudge))
-    verdicts = judge_run(run, subjects=[SUBJECT], strategies=[OFFLOAD], standards=STANDARDS)
+    verdicts = illustrate(judge_run(run, subjects=[SUBJECT], strategies=[OFFLOAD], standards=STANDARDS), run.folder)
     found = next(verdict for verdict in verdicts if verdict.check == PROMISE)
     assert found.status == FAILED
     for path in found.pictures.values():

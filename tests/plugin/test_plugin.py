@@ -151,7 +151,7 @@ def test_pytest_benchmark_gets_the_workers_seconds(everyday: Ended, home: Path) 
         (("--vram-limit=much",), "--vram-limit is 'much'; write it like '17 GB' or '512 MB'."),
         (("--vram-limit=30GB", "-p", "card"), "--vram-limit is 30.00 GB; the A card has 25.77 GB."),
         (("--subject=broken",), "broken is not ready: there is no folder"),
-        (("--subject=tiny", "--subject=none", "-n2"), "--subject 'none' does not exist"),
+        (("--subject=tiny", "--subject=none", "-n2"), "--subject 'none' is unknown"),
     ],
 )
 def test_what_does_not_exist_is_refused_before_anything_is_rendered(

@@ -191,7 +191,7 @@ def test_what_ran_out_of_memory_here_is_told_from_a_run_beside(made: Made) -> No
     here, there = made("full", crash=OUT), made("full", peak=20 * GB)
     found = asked(here, made("nf4", seed=7), size=12, beside=(trial(24, there),), vram=24 * GB)
     rows = {row.strategy: row for row in found.ranked}
-    assert (rows["full"].fits, rows["full"].peak, rows["full"].run) == (YES, 20 * GB, "run-24")
+    assert (rows["full"].fits, rows["full"].peak, rows["full"].run_id) == (YES, 20 * GB, "run-24")
     assert rows["nf4"].likeness is not None
     assert "full: out of memory under this run's limit; measured in run-24." in in_words(found)
     assert asked(here, size=12).left_out["full"].startswith("crashed during load: out of memory under the limit")

@@ -8,8 +8,20 @@ from typing import Any
 
 import pytest
 
+from fluxgate.files import write_plain
 from fluxgate.rendering import Crash, Rendering
-from fluxgate.report.cards import STANDARD, Trial, cards_of, covers, ran_on, ran_out_on, seen, size_of, standard, trials
+from fluxgate.report.cards import (
+    STANDARD,
+    Trial,
+    cards_of,
+    covers,
+    ran_on,
+    ran_out_on,
+    size_of,
+    smallest_cards,
+    standard,
+    trials,
+)
 from fluxgate.runs import run as runs
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
@@ -81,19 +93,21 @@ def test_the_smallest_of_all_that_ended_well(full: Rendering) -> None:
     """In whatever order they come."""
     tried = [trial(80, full), trial(24, full), trial(12, crashed(full))]
     assert ran_on(full, tried) == ran_on(full, reversed(tried)) == 24
-    assert seen({"tiny-full": full}, tried) == {"tiny-full": 24}
+    assert smallest_cards({"tiny-full": full}, tried) == {"tiny-full": 24}
 
 
 def test_a_crash_is_no_card(full: Rendering) -> None:
     """Of any kind; nothing is said of a case that never ended well."""
     for crash in (FULL_UNDER, Crash("signal", "SIGSEGV", None, ())):
         broken = replace(full, crash=crash)
-        assert seen({"tiny-full": broken}, [trial(12, broken), trial(80)]) == {}
+        assert smallest_cards({"tiny-full": broken}, [trial(12, broken), trial(80)]) == {}
 
 
 def test_a_case_that_crashed_here_may_have_run_beside(full: Rendering) -> None:
     """Its card is then the larger one."""
-    assert seen({"tiny-full": crashed(full)}, [trial(12, crashed(full)), trial(80, full)]) == {"tiny-full": 80}
+    assert smallest_cards({"tiny-full": crashed(full)}, [trial(12, crashed(full)), trial(80, full)]) == {
+        "tiny-full": 80
+    }
 
 
 @pytest.mark.parametrize(
@@ -139,8 +153,8 @@ def test_runs_beside_count_where_machine_and_stack_are_the_same(tmp_path: Path, 
     run(root, full, limit=8 * GB, id="another-machine")
     other = run(root, full, limit=8 * GB)
     facts = replace(other.facts, stack={"diffusers": "0.1"})
-    runs.write_plain(other.folder / runs.FACTS, facts)
-    assert [one.run for one in trials(mine)] == [mine.id, last.id, first.id]
+    write_plain(other.folder / runs.FACTS, facts)
+    assert [one.run_id for one in trials(mine)] == [mine.id, last.id, first.id]
     assert cards_of(mine) == {"tiny-full": 24}
 
 

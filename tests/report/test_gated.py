@@ -55,8 +55,8 @@ def test_every_cell_without_an_answer_is_in_one_group() -> None:
     gated = gated_of(some)
     assert gated.cannot_run == (Unanswered(UNSUPPORTED, "a GPU is needed", ("tiny-a",), CHECKS),)
     assert gated.not_rendered == (Unanswered(NOT_SELECTED, "It was not rendered.", ("tiny-b",), CHECKS),)
-    assert gated.open_checks == (Unanswered(NO_DATA, NO_BASELINE, ("tiny-c", "tiny-d"), (BASELINE,)),)
-    assert gated.open_cells == (Unanswered(NO_DATA, "No floor.", ("tiny-c",), (PROMISE,)),)
+    assert gated.unanswered_checks == (Unanswered(NO_DATA, NO_BASELINE, ("tiny-c", "tiny-d"), (BASELINE,)),)
+    assert gated.unanswered_cells == (Unanswered(NO_DATA, "No floor.", ("tiny-c",), (PROMISE,)),)
 
 
 def test_a_case_that_cannot_run_is_one_though_single_checks_were_selected() -> None:
@@ -70,7 +70,7 @@ def test_what_was_rendered_is_no_case_that_cannot_run() -> None:
     """Even if not one of its checks could be answered."""
     some = of_case("full", UNSUPPORTED, "Not measured.")
     assert gated_of(some, rendered={"tiny-full"}).cannot_run == ()
-    assert gated_of(some, rendered={"tiny-full"}).open_checks == (
+    assert gated_of(some, rendered={"tiny-full"}).unanswered_checks == (
         Unanswered(UNSUPPORTED, "Not measured.", ("tiny-full",), CHECKS),
     )
 
@@ -78,7 +78,7 @@ def test_what_was_rendered_is_no_case_that_cannot_run() -> None:
 def test_a_check_that_applies_to_nothing_rendered_is_missing() -> None:
     """The cases that it applies to were not rendered: nobody would notice otherwise."""
     some = [*of_case("full", PASSED)[:1], *of_case("nf4", NOT_SELECTED)]
-    (group,) = gated_of(some).open_checks
+    (group,) = gated_of(some).unanswered_checks
     assert (group.checks, group.cases) == (CHECKS[1:], ())
 
 
@@ -154,6 +154,6 @@ def test_cells_are_named_by_check_and_case() -> None:
     """With the strategies of one subject, and the cases of several."""
     cell = Verdict("tiny", "nf4", PROMISE, NO_DATA, "No floor.")
     gated = gated_of([*of_case("full", PASSED), cell], rendered={"tiny-nf4"})
-    assert gated.which(gated.open_cells[0]) == "'keeps its promise to its reference' of nf4"
+    assert gated.which(gated.unanswered_cells[0]) == "'keeps its promise to its reference' of nf4"
     gated = gated_of([*of_case("full", PASSED), *of_case("full", PASSED, subject="grown"), cell], rendered={"tiny-nf4"})
-    assert gated.which(gated.open_cells[0]) == "'keeps its promise to its reference' of tiny-nf4"
+    assert gated.which(gated.unanswered_cells[0]) == "'keeps its promise to its reference' of tiny-nf4"

@@ -39,7 +39,7 @@ def test_what_lies_outside_the_run_is_copied_into_it(tmp_path: Path) -> None:
 
 def test_a_verdict_without_pictures_is_left_alone(tmp_path: Path) -> None:
     """Nothing is written for it."""
-    assert illustrate([VERDICT], tmp_path) == [VERDICT]
+    assert illustrate([VERDICT], tmp_path) == (VERDICT,)
     assert not list(tmp_path.iterdir())
 
 

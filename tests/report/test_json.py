@@ -39,7 +39,7 @@ def test_the_fields_are_those_of_the_report(tmp_path: Path) -> None:
     assert (plain["run"]["cut_short"]["rendered"], plain["run"]["cut_short"]["asked"]) == (4, 6)
     assert plain["headline"].startswith("This run was cut short")
     assert plain["gated"]["cases"] == {"gated": 4, "total": 6}
-    (check,) = plain["gated"]["open_checks"]
+    (check,) = plain["gated"]["unanswered_checks"]
     assert (check["checks"], check["status"], check["reason"]) == ([BASELINE], "no data", NO_BASELINE)
     assert [one["setting"] for one in plain["settings"][0]["moved"]] == ["half", "short"]
 

@@ -20,11 +20,12 @@ from fluxgate.judge.verdict import (
     UNSUPPORTED,
     Verdict,
 )
+from fluxgate.refusal import Refusal
 from fluxgate.rendering import Crash
-from fluxgate.report.report import CutShort, measured_anything, report_on
+from fluxgate.report.report import CutShort, measured_anything, report_on, verdicts_of
 from fluxgate.runs.plan import FILE as PLAN
 from fluxgate.runs.plan import plan_of
-from fluxgate.runs.run import Run
+from fluxgate.runs.run import VERDICTS, Run
 from tests.report.made import LONGEST, RUN, of_case, renderings, report, verdicts
 from tests.runs.building import CASES, SUBJECT, put, rendering, run_of, strategy
 
@@ -152,3 +153,20 @@ def test_a_run_knows_how_many_cases_were_due(tmp_path: Path) -> None:
     planned = plan_of((*CASES.values(), unsupported, staged), asked={"tiny-offload", "tiny-nf4", "tiny-staged"})
     run.write_json(PLAN, replace(planned, cases=planned.cases[1:2] + planned.cases[3:]))
     assert reported(run) == CutShort(2, 3, ("tiny-staged",))
+
+
+def test_the_verdicts_are_read_from_the_run(tmp_path: Path) -> None:
+    """None for a run that was not judged, which is not the same as none that could be answered."""
+    run = run_of(tmp_path, "full")
+    assert verdicts_of(run) is None
+    run.write_json(VERDICTS, of_case("full", PASSED))
+    assert verdicts_of(run) == tuple(of_case("full", PASSED))
+
+
+@pytest.mark.parametrize("changes", [{"status": "pssed"}, {"check": "is pretty"}])
+def test_a_status_or_a_check_that_does_not_exist_is_refused(changes: dict[str, str], tmp_path: Path) -> None:
+    """It would count as neither passed nor failed."""
+    run = run_of(tmp_path, "full")
+    run.write_json(VERDICTS, [replace(verdict, **changes) for verdict in of_case("full", PASSED)])  # type: ignore[arg-type]
+    with pytest.raises(Refusal, match=r"verdicts\.json has '.*', which is none of "):
+        verdicts_of(run)

@@ -123,14 +123,16 @@ def test_the_last_line_names_the_run(of_all_kinds: Report) -> None:
 def test_a_run_that_was_cut_short_says_so_first() -> None:
     """Before how much was gated."""
     short = report(verdicts(), run=replace(RUN, cut_short=CutShort(4, 6)))
-    assert terminal(short).startswith("This run was cut short: 4 of 6 cases were rendered.")
+    first, second, *_ = terminal(short, width=120).splitlines()
+    assert first == "This run was cut short: 4 of 6 cases were rendered."
+    assert second.startswith("4 of 6 strategies")
 
 
 def test_failures_are_told_with_their_sentences(of_all_kinds: Report) -> None:
     """A crash with its last lines, and a known failure in one, before the others."""
     told = terminal(of_all_kinds, width=100)
     assert "FAILED tiny-vae-tiling · keeps its promise to its reference\n  Shot 'fox' is 0.912 like full;" in told
-    assert told.count("CRASHED tiny-nf4") == 1
+    assert told.count("CRASHED tiny-nf4\n") == 1  # which is of the case and not of a check
     assert "  The worker ended (signal).\n    last line" in told
     assert told.count("KNOWN FAILURE tiny-nf4-sequential-offload") == 1
     assert "log line" not in told

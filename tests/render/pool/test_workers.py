@@ -156,11 +156,24 @@ def test_a_spawned_worker_gives_the_same_pictures(rendered: Any, tmp_path: Path,
     with Workers(start=SPAWN, takes=1) as spawning:
         other = spawning.render(making.case(making.full), tmp_path, source=miniature_folder, timeout=300)
     assert other.crash is None
-    assert other.memory.host_grown is None  # no second take
     assert other.pictures_of()["one", 0].sha256 == found.pictures_of()["one", 0].sha256
     assert [p.sha256 for p in other.fingerprints_of("one").values()] == [
         p.sha256 for p in found.fingerprints_of("one").values()
     ]
+
+
+def test_what_only_a_second_take_shows_is_not_measured_without_one(
+    workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, miniature_folder: Path
+) -> None:
+    """Neither memory that grows nor files that are left behind are 0 then: they are missing, with the reason."""
+    monkeypatch.setattr(workers, "takes", 1)
+    rendering = workers.render(making.case(making.full), tmp_path, source=miniature_folder, timeout=300)
+    assert rendering.crash is None
+    assert rendering.memory is not None
+    assert rendering.memory.host_grown is None
+    assert rendering.memory.unavailable["host_grown"] == "no shot was rendered a second time"
+    assert rendering.inventory is not None
+    assert LEFTOVER_FILES not in rendering.inventory.counts
 
 
 def test_takes_that_differ_are_both_kept(render: Any, miniature_folder: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 
 import pytest
 
-from fluxgate.render.process.crashes import crash_of, kind_of
+from fluxgate.refusal import Refusal
+from fluxgate.render.process.crashes import crash_of, headline, kind_of
 from fluxgate.render.process.parts import PartDied
 from fluxgate.rendering import Crash
 from tests.render import making
@@ -76,3 +78,45 @@ def test_a_limit_of_the_gpu_is_not_blamed_for_anything_else(error: BaseException
     crash = crash_of(error, vram_limit=12 * 10**9)
     assert crash.limit is None
     assert "limit" not in crash.sentence
+
+
+FOLLOWING = "Failed to import {} because of the following error (look up to see its traceback):"
+
+
+def failed_import() -> RuntimeError:
+    """As diffusers raises it, for a module within a module."""
+    cause = ImportError("cannot import name 'X' from 'transformers' (/there)")
+    inner = RuntimeError(f"{FOLLOWING.format('diffusers.loaders')}\n{cause}")
+    outer = RuntimeError(f"{FOLLOWING.format('diffusers.pipelines')}\n{inner}")
+    inner.__cause__, outer.__cause__ = cause, inner
+    return outer
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (failed_import(), "ImportError: cannot import name 'X' from 'transformers' (/there)"),
+        (
+            RuntimeError("Error(s) in loading state_dict for T5:\n\tsize mismatch for a\n\tsize mismatch for b"),
+            "RuntimeError: size mismatch for a",
+        ),
+        (
+            RuntimeError("CUDA error: no kernel image\nCompile with X to see"),
+            "RuntimeError: CUDA error: no kernel image",
+        ),
+        (ImportError("\nFluxPipeline requires sentencepiece\n"), "ImportError: FluxPipeline requires sentencepiece"),
+        (ValueError("see below:\n\nand here:\n"), "ValueError: and here:"),
+        (Refusal("No such pipeline."), "No such pipeline."),
+        (KeyError(), "KeyError"),
+    ],
+)
+def test_the_headline_is_the_line_that_names_the_cause(error: BaseException, line: str) -> None:
+    """Neither one that announces it, nor the advice below it; and of the exception that said it first."""
+    assert headline(error) == line
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_a_kind_of_its_own(number: int) -> None:
+    """So is a full quota; any other error of a file is an exception."""
+    assert kind_of(OSError(number, "full")) == "disk full"
+    assert kind_of(OSError(errno.EACCES, "denied")) == "exception"
