@@ -79,17 +79,17 @@ def engine_alone() -> Iterator[Path]:
 
 def variables_with(path: Path, variables: Mapping[str, str]) -> dict[str, str]:
     """Environment variables for another Python: it imports from this folder, and from no other of this process's."""
-    kept = {name: value for name, value in variables.items() if name not in LEAKS}
-    return {**kept, "PYTHONPATH": str(path)}
+    harmless = {name: value for name, value in variables.items() if name not in LEAKS}
+    return {**harmless, "PYTHONPATH": str(path)}
 
 
 def describe_current() -> None:
     """Print the machine and the stack of this process, for the one that has started it."""
     try:
-        found = detect(), stack()
+        machine = detect()
     except Refusal as refusal:
         sys.exit(str(refusal))
-    print(msgspec.json.encode(found).decode())
+    print(msgspec.json.encode((machine, stack())).decode())
 
 
 def _ask(python: Path, engine: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""The machine, as it decides pixels, and the stack of gated libraries on top of it; found without importing torch."""
+"""The machine, as far as it decides pixels, and the stack of gated libraries on it, without importing torch."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Gpu:
 
 
 def detect() -> Machine:
-    """This machine: its first visible GPU if torch is built for one and the driver answers, else its CPU."""
+    """This machine: its first visible GPU if torch is built for CUDA and the driver answers, else its CPU."""
     torch, cuda = torch_build()
     gpus = visible_gpus() if cuda else ()
     return _gpu_machine(gpus, torch, cuda) if gpus else _cpu_machine(torch, cuda)
@@ -89,8 +89,7 @@ def detect() -> Machine:
 
 def stack() -> Stack:
     """The versions of the gated libraries that are installed."""
-    found = {package: _version(package) for package in GATED}
-    return {package: version for package, version in found.items() if version is not None}
+    return {package: version for package in GATED if (version := _version(package)) is not None}
 
 
 def memory_limit(text: str, *, of: Machine, option: str) -> int:
@@ -105,46 +104,51 @@ def memory_limit(text: str, *, of: Machine, option: str) -> int:
     return value
 
 
-def outside_support(found: Stack, *, torch: str | None = None, python: str | None = None) -> str | None:
-    """One sentence naming what is missing, too old or too new for the suite, or None if all of it is supported."""
-    versions = {"python": python or platform.python_version(), "torch": torch or _version("torch"), **found}
+def outside_support(stack: Stack, *, torch: str | None = None, python: str | None = None) -> str | None:
+    """One sentence that names what is missing, too old or too new, or None if all of it is supported."""
+    versions = {"python": python or platform.python_version(), "torch": torch or _version("torch"), **stack}
     complaints = [complaint for name in OLDEST if (complaint := _complaint(name, versions.get(name)))]
-    complaints += [clash] if (clash := _clash(found)) else []
+    complaints += [clash] if (clash := _clash(stack)) else []
     if not complaints:
         return None
     return f"Outside of what Fluxgate supports: {'; '.join(complaints)}. See requirements/."
 
 
-def _complaint(name: str, found: str | None) -> str | None:
+def _complaint(name: str, version: str | None) -> str | None:
     oldest = OLDEST[name]
-    if found is None:
+    if version is None:
         return None if name in OPTIONAL else f"{name} is not installed ({oldest} or newer is needed)"
-    try:
-        version = Version(Version(found).base_version)  # a development version counts as the release it will be
-    except InvalidVersion:
-        return f"{name} {found} is not a version that can be compared with {oldest}"
-    if version < Version(oldest):
-        return f"{name} {found} is older than {oldest}"
-    if name == "python" and version >= Version(PYTHON_BEFORE):
-        return f"python {found} is not older than {PYTHON_BEFORE}"
+    release = _release(version)
+    if release is None:
+        return f"{name} {version} is not a version that can be compared with {oldest}"
+    if release < Version(oldest):
+        return f"{name} {version} is older than {oldest}"
+    if name == "python" and release >= Version(PYTHON_BEFORE):
+        return f"python {version} is not older than {PYTHON_BEFORE}"
     return None
 
 
-def _clash(found: Stack) -> str | None:
-    """Two releases that cannot be used beside each other: no FLUX pipeline of diffusers can be imported then."""
-    diffusers, torchao = found.get("diffusers"), found.get("torchao")
+def _clash(stack: Stack) -> str | None:
+    """Two releases that cannot be installed together: no FLUX pipeline of diffusers can be imported then."""
+    diffusers, torchao = stack.get("diffusers"), stack.get("torchao")
     if torchao is None or diffusers is None or not _older(diffusers, "0.37") or _older(torchao, "0.16"):
         return None
-    take = "take diffusers 0.37 or newer, or torchao older than 0.16"
-    return f"diffusers {diffusers} cannot be imported beside torchao {torchao}: {take} ({LOGGER_ISSUE})"
+    advice = "install diffusers 0.37 or newer, or torchao older than 0.16"
+    return f"diffusers {diffusers} cannot be imported beside torchao {torchao}: {advice} ({LOGGER_ISSUE})"
 
 
-def _older(found: str, than: str) -> bool:
-    """Whether a version is known to be older; a development version counts as the release it will be."""
+def _older(version: str, than: str) -> bool:
+    """Whether a version is certainly older."""
+    release = _release(version)
+    return release is not None and release < Version(than)
+
+
+def _release(version: str) -> Version | None:
+    """The release that a version is of, or is going to be; None for a text that is no version."""
     try:
-        return Version(Version(found).base_version) < Version(than)
+        return Version(Version(version).base_version)
     except InvalidVersion:
-        return False
+        return None
 
 
 def _version(package: str) -> str | None:
@@ -162,26 +166,26 @@ def torch_build() -> tuple[str, str | None]:
         spec = None
     if spec is None or spec.origin is None:
         raise Refusal("torch is not installed; see requirements/ for the supported versions.")
-    stated = _assignments(Path(spec.origin).parent / "version.py")
-    version = stated.get("__version__") or _version("torch")
+    assigned = _assignments(Path(spec.origin).parent / "version.py")
+    version = assigned.get("__version__") or _version("torch")
     if version is None:
         raise Refusal(f"The torch at {Path(spec.origin).parent} does not state its version.")
-    return version.partition("+")[0], stated.get("cuda")
+    return version.partition("+")[0], assigned.get("cuda")
 
 
 def _assignments(path: Path) -> dict[str, str]:
-    """The top-level texts that a Python file assigns, without running it."""
+    """The strings that a Python file assigns at its top level, without running it."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError):
         return {}
-    found = {}
+    assigned = {}
     for node in tree.body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names = [target.id for target in targets if isinstance(target, ast.Name)]
-            found.update({name: node.value.value for name in names if isinstance(node.value.value, str)})
-    return found
+            assigned.update({name: node.value.value for name in names if isinstance(node.value.value, str)})
+    return assigned
 
 
 def _gpu_machine(gpus: tuple[Gpu, ...], torch: str, cuda: str | None) -> Machine:
@@ -231,33 +235,33 @@ def slug(text: str) -> str:
 
 
 def cpu_model(described: Mapping[str, str]) -> str:
-    """Vendor, family and model, as far as they are told: by them, and by caches, libraries choose kernels and blocks
-    that may round otherwise, although the instructions are the same."""
+    """Vendor, family and model, as far as they are stated. By these, and by the caches, libraries choose kernels and
+    blocks that may round differently, although the instructions are the same."""
     vendor = described.get("vendor_id", "").replace("AuthenticAMD", "amd").replace("GenuineIntel", "intel")
     return " ".join(part for part in (vendor, described.get("cpu family"), described.get("model")) if part)
 
 
 def cpu_capability(architecture: str, flags: str, environment: Mapping[str, str]) -> str:
     """The instruction set that torch computes with, by torch's own rules, and the one its bfloat16 products use."""
-    has = set(flags.split())
+    available = set(flags.split())
     if architecture not in ("x86_64", "AMD64"):
-        return "sve" if "sve" in has else architecture
-    found = _aten(has, environment.get("ATEN_CPU_CAPABILITY"))
+        return "sve" if "sve" in available else architecture
+    aten = _aten(available, environment.get("ATEN_CPU_CAPABILITY"))
     capped = environment.get("ONEDNN_MAX_CPU_ISA") or environment.get("DNNL_MAX_CPU_ISA")
     if capped:
-        return f"{found} onednn-{slug(capped.replace('_', '-'))}"
+        return f"{aten} onednn-{slug(capped.replace('_', '-'))}"
     # The matrix products of bfloat16 sum in another order, or with another rounding, on each of these.
-    if "amx_bf16" in has:
-        return f"{found} amx"
-    return f"{found} bf16" if "avx512_bf16" in has else found
+    if "amx_bf16" in available:
+        return f"{aten} amx"
+    return f"{aten} bf16" if "avx512_bf16" in available else aten
 
 
-def _aten(has: set[str], asked: str | None) -> str:
-    if asked in ("default", "avx2", "avx512"):
-        return asked
-    if {"avx512f", "avx512vl", "avx512bw", "avx512dq", "fma"} <= has:
+def _aten(available: set[str], requested: str | None) -> str:
+    if requested in ("default", "avx2", "avx512"):
+        return requested
+    if {"avx512f", "avx512vl", "avx512bw", "avx512dq", "fma"} <= available:
         return "avx512"
-    return "avx2" if {"avx2", "fma"} <= has else "default"
+    return "avx2" if {"avx2", "fma"} <= available else "default"
 
 
 def _cpuinfo() -> dict[str, str]:
@@ -280,21 +284,21 @@ def _system() -> str:
 
 def visible_gpus(environment: Mapping[str, str] = os.environ) -> tuple[Gpu, ...]:
     """The GPUs that CUDA would see here, in its order; empty where there is no driver."""
-    asked = environment.get("CUDA_VISIBLE_DEVICES")
-    if asked is not None and not asked.strip():
+    devices = environment.get("CUDA_VISIBLE_DEVICES")
+    if devices is not None and not devices.strip():
         return ()
     gpus = _all_gpus()
-    return gpus if asked is None else _chosen(gpus, asked)
+    return gpus if devices is None else _chosen(gpus, devices)
 
 
-def _chosen(gpus: tuple[Gpu, ...], asked: str) -> tuple[Gpu, ...]:
+def _chosen(gpus: tuple[Gpu, ...], devices: str) -> tuple[Gpu, ...]:
     """What CUDA_VISIBLE_DEVICES leaves: like CUDA, all before the first entry that names nothing."""
     chosen: list[Gpu] = []
-    for entry in (part.strip() for part in asked.split(",")):
+    for entry in (part.strip() for part in devices.split(",")):
         if entry.isdigit() and int(entry) < len(gpus):
             chosen.append(gpus[int(entry)])
-        elif named := [gpu for gpu in gpus if entry.startswith("GPU-") and gpu.uuid.startswith(entry)]:
-            chosen.append(named[0])
+        elif matching := [gpu for gpu in gpus if entry.startswith("GPU-") and gpu.uuid.startswith(entry)]:
+            chosen.append(matching[0])
         else:
             break
     return tuple(chosen)
@@ -332,5 +336,5 @@ def _gpu(nvml: Any, index: int) -> Gpu:
 
 
 def _text(value: str | bytes) -> str:
-    """Older releases of nvidia-ml-py answer in bytes."""
+    """A text that older releases of nvidia-ml-py give as bytes."""
     return value.decode() if isinstance(value, bytes) else value

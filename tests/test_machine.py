@@ -334,7 +334,7 @@ def test_releases_that_cannot_be_imported_together(diffusers: str, torchao: str 
     """A torchao that an older diffusers trips over breaks every strategy, so it is named before anything is tried."""
     found = {**GOOD, "diffusers": diffusers} | ({"torchao": torchao} if torchao else {})
     sentence = outside_support(found, torch="2.6.0", python="3.11.0")
-    told = f"diffusers {diffusers} cannot be imported beside torchao {torchao}: take diffusers 0.37 or newer"
+    told = f"diffusers {diffusers} cannot be imported beside torchao {torchao}: install diffusers 0.37 or newer"
     assert sentence is None if fit else told in str(sentence)
 
 

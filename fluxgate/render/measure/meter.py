@@ -198,7 +198,7 @@ def without_garbage(read: Callable[[], int]) -> int | None:
 
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:  # glibc keeps freed pages otherwise, and a leak could not be told from a cache
+    if trim is not None:  # glibc keeps freed pages otherwise, and a leak would look like a cache
         trim(0)
     try:
         return read()

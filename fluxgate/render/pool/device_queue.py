@@ -93,10 +93,10 @@ def _shared_folder(name: str) -> Path:
     for folder in (root, root / name):
         with suppress(FileExistsError):
             folder.mkdir()
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode):
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode):
             raise NotADirectoryError(0, "it is no folder", str(folder))
-        if found.st_uid == os.getuid() and stat.S_IMODE(found.st_mode) != FOR_EVERYBODY:
+        if status.st_uid == os.getuid() and stat.S_IMODE(status.st_mode) != FOR_EVERYBODY:
             folder.chmod(FOR_EVERYBODY)  # whatever the umask has taken away
     return root / name
 

@@ -77,7 +77,7 @@ class Workers:
 
     @property
     def fallback(self) -> str | None:
-        """Why workers are spawned although they should be forked, once that is known."""
+        """Why workers are spawned although they should be forked; None as long as they are forked."""
         return self._launcher.fallback
 
     def ready(self) -> Imported:
@@ -114,9 +114,9 @@ class Workers:
         with refusing_full_disk(folder):
             if crash is not None:
                 return _unrendered(case, folder, crash)
-            with ExitStack() as turns:
+            with ExitStack() as held:
                 for device in sorted(devices):  # in one order everywhere, so that no two processes wait for each other
-                    turns.enter_context(turn(device, case=case.id, report=report))
+                    held.enter_context(turn(device, case=case.id, report=report))
                 with _prepared(folder) as scratch:
                     launch = partial(self._launch, case, folder, source, scratch, variables)
                     rendering = self._follow(case, folder, launch, timeout=timeout, pass_on=pass_on)
@@ -174,28 +174,20 @@ class Workers:
         """Let a worker render the case, and write down what came of it, however that ends."""
         ending = Ending(log=folder / "log.txt", timeout=timeout, kills_before=kills_for_memory())
         _begin_notes(case, folder)
-        reader, notes = NotesReader(folder / FILE), []
+        reader, notes = NotesReader(folder / FILE), list[Note]()
         started = time.monotonic()
 
         def read() -> None:
-            for note in reader.new():
-                notes.append(note)
+            new = reader.new()
+            notes.extend(new)
+            for note in new:
                 pass_on(note)
 
         try:
-            worker = launch()
-            try:
-                ending.code = wait_for_exit(worker, started + timeout, read)
-                ending.timed_out = ending.code is None
-            finally:
-                end(worker)
-        except KeyboardInterrupt:
-            ending.interrupted = True
-            raise
-        except Exception as error:  # a job that cannot be sent, a process that cannot be made
-            ending.failed_start = f"the worker could not be started: {type(error).__name__}: {error}"
-        finally:
+            _run(launch, ending, deadline=started + timeout, look=read)
             read()
+        finally:
+            notes.extend(reader.new())
             rendering = compose(notes, wall_seconds=time.monotonic() - started, crash=ending.crash(notes))
             rendering = self._refusing_wrong_imports(rendering)
             write_plain(folder / RENDERING, rendering)
@@ -207,6 +199,23 @@ class Workers:
         if rendering.crash is not None or sentence is None:
             return rendering
         return replace(rendering, crash=Crash(IMPORT, sentence, None, ()))
+
+
+def _run(launch: Callable[[], Running], ending: Ending, *, deadline: float, look: Callable[[], None]) -> None:
+    """Let a worker work until it ends or its time is over, and note how it ended. No process of it is left."""
+    try:
+        worker = launch()
+    except Exception as error:  # a job that cannot be sent, a process that cannot be made
+        ending.failed_start = f"the worker could not be started: {type(error).__name__}: {error}"
+        return
+    try:
+        ending.code = wait_for_exit(worker, deadline, look)
+        ending.timed_out = ending.code is None
+    except BaseException:
+        ending.interrupted = True
+        raise
+    finally:
+        end(worker)
 
 
 def _begin_notes(case: Case, folder: Path) -> Note:

@@ -28,7 +28,6 @@ from fluxgate.rendering import (  # noqa: E402
     FIRST,
     GRADIENTS,
     LAST,
-    LEFTOVER_FILES,
     MIDDLE,
     POOLED,
     STAGES,
@@ -456,16 +455,6 @@ def test_anything_that_is_called_like_a_pipeline_can_be_watched() -> None:
     assert probe.inventory.recorded().components == {}
 
 
-def test_files_in_the_scratch_folder_are_counted(tmp_path: Path) -> None:
-    """In folders of it, too."""
-    (tmp_path / "deep").mkdir()
-    for name in ("a", "deep/b"):
-        (tmp_path / name).touch()
-    probe = probe_of()
-    probe.inventory.count_files(tmp_path)
-    assert probe.inventory.counts["files offloaded"] == 2
-
-
 def test_pictures_decoded_one_by_one_are_one_stage(pipeline: Any) -> None:
     """Several calls of the VAE in one take are hashed together, in order."""
 
@@ -479,24 +468,3 @@ def test_pictures_decoded_one_by_one_are_one_stage(pipeline: Any) -> None:
     probe.watch(pipeline)
     prints, _ = watched(probe, OneByOne())
     assert [(entry.stage, entry.shape) for entry in prints] == [(DECODED, (2, 3, 128, 128))]
-
-
-def test_blocks_on_the_gpu_are_counted_there_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a CPU all blocks are always there, and the count would say nothing."""
-    from fluxgate.render.watch.weights_in_use import WeightsInUse
-
-    probe = probe_of()
-    weights = WeightsInUse(blocks=6, most_blocks_on_device=2)
-    probe.inventory.place_during(weights)
-    assert "blocks" not in probe.inventory.counts
-    monkeypatch.setattr(probe.meter, "device", "cuda")
-    probe.inventory.place_during(weights)
-    assert (probe.inventory.counts["blocks on GPU at once"], probe.inventory.counts["blocks"]) == (2, 6)
-
-
-@pytest.mark.parametrize("number", [None, 0, 3])
-def test_leftover_files_that_were_not_counted_are_no_count(number: int | None) -> None:
-    """Without a second take nobody knows whether files are left, and 0 would say that none are."""
-    probe = probe_of()
-    probe.inventory.count_leftover_files(number)
-    assert probe.inventory.counts.get(LEFTOVER_FILES) == number

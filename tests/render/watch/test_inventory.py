@@ -1,0 +1,128 @@
+"""Tests of the record of the inventory: counts, and components as they come and go."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from fluxgate.render.measure.meter import Meter  # noqa: E402
+from fluxgate.render.watch.inventory import InventoryRecorder  # noqa: E402
+from fluxgate.render.watch.weights_in_use import WeightsInUse  # noqa: E402
+from fluxgate.rendering import AFTER, BEFORE, BESIDE, DURING, LEFTOVER_FILES, Inventory  # noqa: E402
+
+SIZE = 8 * 8 * 4
+
+
+@pytest.fixture
+def recorder() -> InventoryRecorder:
+    return InventoryRecorder(Meter("cpu"))
+
+
+def pipeline(**components: Any) -> Any:
+    return SimpleNamespace(components=components or {"vae": torch.nn.Linear(8, 8, bias=False)})
+
+
+def test_the_largest_number_that_was_counted_stays(recorder: InventoryRecorder) -> None:
+    """Other counts add up."""
+    for number in (2, 5, 3):
+        recorder.count("tiles decoded", number)
+        recorder.add("processes")
+    assert recorder.recorded().counts == {"tiles decoded": 5, "processes": 3}
+
+
+def test_files_in_the_scratch_folder_are_counted(recorder: InventoryRecorder, tmp_path: Path) -> None:
+    """In folders of it, too."""
+    (tmp_path / "deep").mkdir()
+    for name in ("a", "deep/b"):
+        (tmp_path / name).touch()
+    recorder.count_files(tmp_path)
+    assert recorder.counts["files offloaded"] == 2
+
+
+@pytest.mark.parametrize("number", [None, 0, 3])
+def test_leftover_files_that_were_not_counted_are_no_count(recorder: InventoryRecorder, number: int | None) -> None:
+    """Without a second take nobody knows whether files are left, and 0 would say that none are."""
+    recorder.count_leftover_files(number)
+    assert recorder.counts.get(LEFTOVER_FILES) == number
+
+
+def test_blocks_on_the_gpu_are_counted_there_only(recorder: InventoryRecorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU all blocks are always there, and the count would say nothing."""
+    weights = WeightsInUse(blocks=6, most_blocks_on_device=2)
+    recorder.place_during(weights)
+    assert "blocks" not in recorder.counts
+    monkeypatch.setattr(recorder._meter, "device", "cuda")
+    recorder.place_during(weights)
+    assert (recorder.counts["blocks on GPU at once"], recorder.counts["blocks"]) == (2, 6)
+
+
+def test_copies_are_what_belongs_to_no_component(recorder: InventoryRecorder) -> None:
+    """To the byte."""
+    kept = pipeline()
+    recorder.describe(kept)
+    recorder.count_copies()
+    before = recorder.counts[BESIDE]
+    copy = kept.components["vae"].weight.detach().clone()
+    recorder.count_copies()
+    assert recorder.counts[BESIDE] == before + copy.nbytes
+
+
+def test_a_component_is_described_where_it_lies(recorder: InventoryRecorder) -> None:
+    """Before, during and after; and its weights are hashed at once, where that uses no memory of a GPU."""
+    kept = pipeline()
+    recorder.describe(kept)
+    recorder.place_during(WeightsInUse(placements={"vae": {"cpu": SIZE}}))
+    recorder.describe_after()
+    component = recorder.recorded().components["vae"]
+    assert component.placement == {when: {"cpu": SIZE} for when in (BEFORE, DURING, AFTER)}
+    assert component.state_sha256 is not None
+
+
+def test_a_component_that_is_freed_is_nowhere_afterwards(recorder: InventoryRecorder) -> None:
+    """What it was made of stays recorded."""
+    kept = pipeline()
+    recorder.describe(kept)
+    del kept
+    gc.collect()
+    recorder.describe_after()
+    recorder.hash_states()
+    component = recorder.recorded().components["vae"]
+    assert (component.placement[AFTER], component.total_bytes) == ({}, SIZE)
+
+
+def test_on_a_gpu_the_weights_are_hashed_last(recorder: InventoryRecorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashing uses memory there, which must not be taken for the pipeline's."""
+    monkeypatch.setattr(recorder._meter, "device", "cuda")
+    kept = pipeline()
+    recorder.describe(kept)
+    assert recorder.recorded().components["vae"].state_sha256 is None
+    recorder.hash_states()
+    assert recorder.recorded().components["vae"].state_sha256 is not None
+
+
+def test_a_pipeline_of_known_components_is_not_described_again(recorder: InventoryRecorder) -> None:
+    """One with a new component of the same name is, and counts as alive beside the first."""
+    first, second = pipeline(), pipeline()
+    recorder.describe(first)
+    recorder.describe_if_new(first)
+    assert recorder.counts["components alive at once"] == 1
+    recorder.describe_if_new(second)
+    assert recorder.counts["components alive at once"] == 2
+
+
+def test_what_another_process_has_recorded_is_added(recorder: InventoryRecorder) -> None:
+    """A process that goes on starts with the components, and counts for itself."""
+    kept = pipeline()
+    recorder.describe(kept)
+    recorder.count("prompt tokens", 64)
+    later = InventoryRecorder(Meter("cpu"))
+    later.continue_from(recorder.recorded())
+    assert later.recorded() == Inventory(recorder.recorded().components, {})
+    later.add_from_process(Inventory({}, {"prompt tokens": 128}))
+    assert later.counts == {"prompt tokens": 128}
