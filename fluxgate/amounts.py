@@ -7,6 +7,7 @@ import re
 from fluxgate.refusal import Refusal
 
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+FEW = 10**6  # bytes that are better counted than rounded
 AMOUNT = r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*([KMGT]?B)\s*"
 
 
@@ -18,6 +19,14 @@ def amount(count: float) -> str:
     if size < 10**6:
         return f"{count / 10**3:.1f} KB"
     return f"{count / 10**6:.1f} MB" if size < 10**8 else f"{count / 10**9:.2f} GB"
+
+
+def distinct(one: float, other: float) -> tuple[str, str]:
+    """Two amounts, to the byte where rounding would make them look the same, or where they are few."""
+    rounded = amount(one), amount(other)
+    if one == other or (rounded[0] != rounded[1] and max(one, other) >= FEW):
+        return rounded
+    return f"{one:,.0f} B", f"{other:,.0f} B"
 
 
 def parse_amount(text: str, *, name: str = "an amount") -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from fluxgate.baselines import manifest
 from fluxgate.baselines.store import PORTABLE, Store
+from fluxgate.compare.facts import Facts, Source
 from fluxgate.files import is_name, parse_plain
 from fluxgate.pictures import Pixels, hash_of, read_png
 from fluxgate.refusal import Refusal
@@ -130,6 +132,29 @@ def read_picture(baseline: Baseline, picture: AcceptedPicture) -> Pixels:
     if hash_of(pixels) != picture.sha256:
         raise Refusal(f"{path} does not show the accepted pixels; restore it from version control.")
     return pixels
+
+
+def accepted_facts(baseline: Baseline) -> Facts:
+    """What was accepted as one side of a comparison; a picture is read when somebody compares it."""
+    case = baseline.case
+    fingerprints: dict[str, dict[str, Fingerprint]] = {}
+    for entry in case.fingerprints:
+        fingerprints.setdefault(entry.shot, {})[entry.stage] = entry
+    return Facts(
+        pictures={(one.shot, one.index): tuple(_source(baseline, each) for each in one.pictures) for one in case.shots},
+        fingerprints=fingerprints,
+        recipes=case.recipes,
+        inventory=case.inventory,
+        noise_levels=case.levels,
+        draws=case.draws,
+        peaks=case.peaks,
+        seconds=case.seconds,
+        stack=case.accepted.stack,
+    )
+
+
+def _source(baseline: Baseline, picture: AcceptedPicture) -> Source:
+    return Source(picture.sha256, baseline.path_of(picture), partial(read_picture, baseline, picture))
 
 
 def strategies_in(folder: Path) -> tuple[str, ...]:

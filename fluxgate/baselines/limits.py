@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from fluxgate.baselines import baseline as baselines
 from fluxgate.baselines import manifest
 from fluxgate.baselines.store import PORTABLE, Store
+from fluxgate.compare.facts import ALLOCATED, HOST, WHOLE
+from fluxgate.compare.measures import SSIM
 from fluxgate.files import parse_plain
 from fluxgate.machine import device_of
 from fluxgate.refusal import Refusal
@@ -25,21 +27,7 @@ HOST_SPREAD = 0.055  # of the mean: 20 cases of three runs on a CPU, taken toget
 LENT = 1.25  # how much farther from equality a likeness may lie where it was not measured
 FEWEST_FOR_HOST = 3  # a host peak is noisy: with fewer samples its spread says nothing
 
-# What is measured between two pictures. The judge computes them, calibration sets bands on them.
-SSIM = "ssim"  # structural similarity over the colour channels, 1 is identical
-FLIP = "flip"  # mean of the FLIP error map, 0 is identical
-MEAN_DIFFERENCE = "mean difference"  # mean absolute difference, in levels of 255
-MAXIMUM_DIFFERENCE = "maximum difference"  # in levels of 255
-CHANGED = "changed pixels"  # share of the pixels in which any channel differs
-GAIN = "gain"  # by how much the least-squares brightness factor leaves 1
-COLOUR = "colour shift"  # the largest mean signed difference of a channel, in levels of 255
-SHIFT = "shift"  # length of the displacement that best explains the difference, in pixels
-MEASURES = (SSIM, FLIP, MEAN_DIFFERENCE, MAXIMUM_DIFFERENCE, CHANGED, GAIN, COLOUR, SHIFT)
-
-ALLOCATED, HOST = "allocated", "host"  # figures of memory: torch's on the GPU, the worker's own resident memory
-
 FULL = "full"  # the reference of all
-WHOLE = "whole"  # beside the phases: the largest of them
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,19 @@ from fluxgate.baselines import limits, objections
 from fluxgate.baselines.baseline import Acceptance, AcceptedCase, AcceptedPicture, AcceptedShot, Baseline
 from fluxgate.baselines.integrity import refuse_damaged_machine
 from fluxgate.baselines.known_failures import EVERY, KnownFailure, expected
-from fluxgate.baselines.limits import WHOLE, Band, LimitsFile, wider
+from fluxgate.baselines.limits import Band, LimitsFile, wider
 from fluxgate.baselines.store import PORTABLE, Store, folder_of
 from fluxgate.cases import Case
-from fluxgate.compare import changes as comparing
+from fluxgate.compare import words
+from fluxgate.compare.difference import Difference, compare
+from fluxgate.compare.facts import WHOLE, Facts, facts_of
+from fluxgate.compare.strips import columns, side_by_side
 from fluxgate.files import read_plain
 from fluxgate.pictures import Pixels, write_png
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import PHASES, Picture, Rendering
 from fluxgate.runs.pictures import sound_pixels
+from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 
 MOST_SAMPLES = 50  # of a peak: enough for a spread, and a facts file stays readable
@@ -177,7 +181,7 @@ def _with(plan: Plan, rendering: Rendering, act: _Act) -> Plan:
         draws=rendering.draws,
         accepted=_acceptance(act),
     )
-    changes = list(comparing.words(old, new)) + memory_words + list(_pictures_words(baseline, rendering, owner, act))
+    changes = [*_changes(baseline, rendering, owner, act), *memory_words]
     told = [
         f"{new.subject}-{new.strategy}: {line}" for line in changes or ["is new" if old is None else "stays as it is"]
     ]
@@ -224,32 +228,28 @@ def _reader(picture: Picture, folder: Path) -> Callable[[], Pixels]:
     return lambda: sound_pixels(picture, folder)
 
 
-def _pictures_words(baseline: Baseline | None, rendering: Rendering, owner: str, act: _Act) -> Iterator[str]:
-    """How each picture changes; draws old, new and difference for each shot in which one does."""
-    folder = act.run.case_folder(rendering.case_id)
+def _changes(baseline: Baseline | None, rendering: Rendering, owner: str, act: _Act) -> Iterator[str]:
+    """What differs from what is accepted so far; draws each shot in which a picture does."""
+    actual = facts_of(Rendered(rendering, act.run.case_folder(rendering.case_id)), stack=act.run.stack)
+    difference = compare(baselines.accepted_facts(baseline) if baseline else Facts(), actual)
+    pictures = replace(difference, inventory=(), stages=(), stack=()) if baseline is None else difference
+    yield from words.lines(pictures)
+    if owner == rendering.strategy:
+        yield from _drawn(difference, rendering, act)
+
+
+def _drawn(difference: Difference, rendering: Rendering, act: _Act) -> Iterator[str]:
+    """Each shot of which a picture changes, drawn old beside new."""
     for name in rendering.recipes:
-        rows = []
-        for (shot, index), picture in rendering.pictures_of().items():
-            if shot != name:
-                continue
-            pixels = sound_pixels(picture, folder)
-            before = _before(baseline, shot, index, picture)
-            rows.append((before, pixels))
-            if before is None or comparing.differs(before, pixels):
-                yield f"picture {index} of shot {shot!r} {comparing.picture_words(before, pixels)}"
-        if owner == rendering.strategy and any(old is None or comparing.differs(old, new) for old, new in rows):
+        pairs = [pair for pair in difference.pictures if pair.shot == name]
+        if any(not pair.identical for pair in pairs):
+            rows = [
+                columns(pair.expected.read() if pair.expected else None, pair.actual.read(), titles=("old", "new"))
+                for pair in pairs
+            ]
             file = act.run.folder / "pictures" / f"accept-{rendering.case_id}-{name}.png"
-            write_png(file, comparing.side_by_side(rows))
+            write_png(file, side_by_side(rows))
             yield f"old, new and difference of shot {name!r}: {file}"
-
-
-def _before(baseline: Baseline | None, shot: str, index: int, picture: Picture) -> Pixels | None:
-    """What is accepted so far: this very picture if it is among several, else the first of them."""
-    accepted = baseline.case.shot_of(shot, index) if baseline else None
-    if baseline is None or accepted is None:
-        return None
-    same = [known for known in accepted.pictures if known.sha256 == picture.sha256]
-    return baselines.read_picture(baseline, (*same, *accepted.pictures)[0])
 
 
 def _peaks(

@@ -14,7 +14,7 @@ from fluxgate.calibration.floors import Finding, Origin, Sample, Samples
 from fluxgate.calibration.variations import Asked, Extent, asked
 from fluxgate.cases import Case
 from fluxgate.compare import noise
-from fluxgate.compare.likeness import Likeness, compare, mismatch
+from fluxgate.compare.likeness import Likeness, likeness_of, mismatch
 from fluxgate.files import write_plain, write_whole
 from fluxgate.pictures import Pixels
 from fluxgate.rendering import Rendering
@@ -78,7 +78,7 @@ def _of_subject(
         if expected is None or actual is None:
             continue
         ours, theirs = noise.dtype_of(case), subject.dtype
-        if noise.apart(actual.rendering.draws, ours, expected.rendering.draws, theirs):
+        if noise.draws_differ(actual.rendering.draws, ours, expected.rendering.draws, theirs):
             report(f"{case.id}: no limits, this torch draws other noise in {ours} than in {theirs}")
             continue
         samples = measure(case, plan, expected, actual, rougher, few=extent.controls, pool=pool)
@@ -101,7 +101,7 @@ def measure(
 
     def likenesses(pairs: Iterable[tuple[Pixels, Pixels]]) -> list[Future[Likeness]]:
         """One for each pair; what cannot be compared at all is rejected without them."""
-        return [pool.submit(compare, one, other) for one, other in pairs if mismatch(one, other) is None]
+        return [pool.submit(likeness_of, one, other) for one, other in pairs if mismatch(one, other) is None]
 
     legal: list[Future[Likeness]] = []
     found: dict[str, list[Future[Likeness]]] = {

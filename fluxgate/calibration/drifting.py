@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fluxgate.baselines.limits import LimitsFile
 from fluxgate.calibration import floors
 from fluxgate.calibration.calibrate import origin_of
-from fluxgate.compare.likeness import Likeness, compare, mismatch, worst
+from fluxgate.compare.likeness import Likeness, likeness_of, mismatch, worst
 from fluxgate.files import write_plain
 from fluxgate.refusal import Refusal
 from fluxgate.runs.rendered import Rendered
@@ -42,7 +42,7 @@ def _likenesses(first: Run, other: Run, case_id: str) -> Iterator[Likeness]:
     for shot in one.recipes:
         if one.recipes[shot] == another.recipes.get(shot):
             pairs = zip(mine.pixels(shot), theirs.pixels(shot), strict=True)
-            yield from (compare(left, right) for left, right in pairs if mismatch(left, right) is None)
+            yield from (likeness_of(left, right) for left, right in pairs if mismatch(left, right) is None)
 
 
 def _source(given: Sequence[Run]) -> str:

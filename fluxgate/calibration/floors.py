@@ -7,8 +7,9 @@ import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from fluxgate.baselines.limits import COLOUR, FLIP, GAIN, MEAN_DIFFERENCE, SHIFT, SSIM, Band, Likenesses, Limit
+from fluxgate.baselines.limits import Band, Likenesses, Limit
 from fluxgate.calibration.controls import UNTOUCHED
+from fluxgate.compare.measures import COLOUR, FLIP, GAIN, MEAN_DIFFERENCE, SHIFT, SSIM
 
 Sample = dict[str, float]  # measure -> its value for one picture against its reference
 

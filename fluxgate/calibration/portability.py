@@ -11,7 +11,7 @@ from fluxgate.baselines.limits import LimitsFile
 from fluxgate.calibration import floors
 from fluxgate.calibration.calibrate import FOLDER, Render, origin_of
 from fluxgate.cases import Case
-from fluxgate.compare.likeness import Likeness, average, compare, worst
+from fluxgate.compare.likeness import Likeness, average, likeness_of, worst
 from fluxgate.files import write_plain, write_whole
 from fluxgate.render.process.determinism import THREADS
 from fluxgate.runs.rendered import Rendered
@@ -95,7 +95,7 @@ def _likenesses(plain: Rendered | None, variant: Rendered | None, case: Case) ->
     if plain is not None and variant is not None:
         for shot in case.shots:
             pairs = zip(plain.pixels(shot.name), variant.pixels(shot.name), strict=True)
-            yield from (compare(one, other) for one, other in pairs)
+            yield from (likeness_of(one, other) for one, other in pairs)
 
 
 def _keep(run: Run, subject: str, rows: list[Row], drifts: Mapping[str, list[Likeness]]) -> None:

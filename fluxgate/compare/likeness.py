@@ -9,8 +9,19 @@ from statistics import fmean
 import numpy as np
 import numpy.typing as npt
 
-from fluxgate.baselines import limits
-from fluxgate.compare.measures import brightness_gain, colour_shift, displacement
+from fluxgate.compare.measures import (
+    CHANGED,
+    COLOUR,
+    FLIP,
+    GAIN,
+    MAXIMUM_DIFFERENCE,
+    MEAN_DIFFERENCE,
+    SHIFT,
+    SSIM,
+    brightness_gain,
+    colour_shift,
+    displacement,
+)
 from fluxgate.pictures import Pixels
 
 SMALLEST_EDGE = 11  # pixels: the window that SSIM looks through
@@ -39,22 +50,21 @@ class Likeness:
     def measures(self) -> dict[str, float]:
         """The same numbers under the names that limits use."""
         return {
-            limits.SSIM: self.ssim,
-            limits.FLIP: self.flip,
-            limits.MEAN_DIFFERENCE: self.mean_difference,
-            limits.MAXIMUM_DIFFERENCE: self.max_difference,
-            limits.CHANGED: self.changed_share,
-            limits.GAIN: self.gain,
-            limits.COLOUR: self.colour,
-            limits.SHIFT: self.shift,
+            SSIM: self.ssim,
+            FLIP: self.flip,
+            MEAN_DIFFERENCE: self.mean_difference,
+            MAXIMUM_DIFFERENCE: self.max_difference,
+            CHANGED: self.changed_share,
+            GAIN: self.gain,
+            COLOUR: self.colour,
+            SHIFT: self.shift,
         }
 
 
 IDENTICAL = Likeness(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-WORSE_WHEN_LOWER = frozenset({limits.SSIM})
 
 
-def compare(expected: Pixels, actual: Pixels) -> Likeness:
+def likeness_of(expected: Pixels, actual: Pixels) -> Likeness:
     """Every measure of two pictures that `mismatch` has nothing to say about."""
     if np.array_equal(expected, actual):
         return IDENTICAL
@@ -106,17 +116,6 @@ def flip_map(expected: Pixels, actual: Pixels) -> npt.NDArray[np.float32]:
     return np.asarray(errors, dtype=np.float32)[..., 0]
 
 
-def difference_picture(expected: Pixels, actual: Pixels) -> Pixels:
-    """Expected, actual, the FLIP map and the amplified difference, side by side."""
-    one, other = (_eight_bits(_coloured(pixels)) for pixels in (expected, actual))
-    if one.shape != other.shape:
-        return _side_by_side([one, other])
-    seen = _eight_bits(np.repeat(flip_map(expected, actual)[..., None], 3, axis=2))
-    gap = np.abs(one.astype(np.float32) - other.astype(np.float32))
-    amplified = _eight_bits((gap / max(float(gap.max()), 1.0)).astype(np.float32))
-    return _side_by_side([one, other, seen, amplified])
-
-
 def first_change(expected: Pixels, actual: Pixels) -> tuple[int, int] | None:
     """Row and column of the first pixel that differs."""
     changed = expected != actual
@@ -143,20 +142,20 @@ def blankness(pixels: Pixels) -> str | None:
     return _colour_name(np.median(levels, axis=0))
 
 
-def worst(found: Iterable[Likeness]) -> Likeness:
+def worst(likenesses: Iterable[Likeness]) -> Likeness:
     """The worst value of each measure over several pictures."""
-    columns = _columns(found)
+    columns = _columns(likenesses)
     return Likeness(*(min(column) if name == "ssim" else max(column) for name, column in columns.items()))
 
 
-def average(found: Iterable[Likeness]) -> Likeness:
+def average(likenesses: Iterable[Likeness]) -> Likeness:
     """The mean of each measure over several pictures."""
-    return Likeness(*(fmean(column) for column in _columns(found).values()))
+    return Likeness(*(fmean(column) for column in _columns(likenesses).values()))
 
 
-def _columns(found: Iterable[Likeness]) -> dict[str, list[float]]:
-    found = tuple(found)
-    return {name: [getattr(likeness, name) for likeness in found] for name in Likeness.__dataclass_fields__}
+def _columns(likenesses: Iterable[Likeness]) -> dict[str, list[float]]:
+    every = tuple(likenesses)
+    return {name: [getattr(one, name) for one in every] for name in Likeness.__dataclass_fields__}
 
 
 def _enlarged(pixels: Pixels) -> Pixels:
@@ -169,17 +168,6 @@ def _coloured(pixels: Pixels) -> npt.NDArray[np.float32]:
     """Three channels from 0 to 1, which is what FLIP takes; transparency is left out."""
     colours = np.stack([pixels] * 3, axis=2) if pixels.ndim == 2 else pixels[..., :3]
     return np.ascontiguousarray(colours, dtype=np.float32) / np.float32(255)
-
-
-def _eight_bits(values: npt.NDArray[np.float32]) -> Pixels:
-    return (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
-
-
-def _side_by_side(pictures: list[Pixels]) -> Pixels:
-    """Pictures in a row on white, four pixels apart."""
-    tall = max(picture.shape[0] for picture in pictures)
-    framed = [np.pad(p, ((0, tall - p.shape[0]), (0, 4), (0, 0)), constant_values=255) for p in pictures]
-    return np.concatenate(framed, axis=1)[:, :-4]
 
 
 def _mode(pixels: Pixels) -> str:

@@ -1,4 +1,4 @@
-"""Measures that SSIM is blind to: brightness, colour and displacement between two pictures."""
+"""Measures between two pictures: the names of all, and those of brightness, colour and displacement."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxgate.pictures import Pixels
+
+SSIM = "ssim"  # structural similarity over the colour channels, 1 is identical
+FLIP = "flip"  # mean of the FLIP error map, 0 is identical
+MEAN_DIFFERENCE = "mean difference"  # mean absolute difference, in levels of 255
+MAXIMUM_DIFFERENCE = "maximum difference"  # in levels of 255
+CHANGED = "changed pixels"  # share of the pixels in which any channel differs
+GAIN = "gain"  # by how much the least-squares brightness factor leaves 1
+COLOUR = "colour shift"  # the largest mean signed difference of a channel, in levels of 255
+SHIFT = "shift"  # length of the displacement that best explains the difference, in pixels
+MEASURES = (SSIM, FLIP, MEAN_DIFFERENCE, MAXIMUM_DIFFERENCE, CHANGED, GAIN, COLOUR, SHIFT)
 
 FINEST = 0.001  # pixels; one level in 0.6% of the pixels, the same picture by a GPU and a CPU, came to 0.00004
 

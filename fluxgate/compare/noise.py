@@ -16,7 +16,7 @@ def dtype_of(case: Case) -> str:
     return case.strategy.noise or case.subject.dtype
 
 
-def apart(one: Draws, dtype: str, other: Draws, other_dtype: str) -> bool:
-    """Whether both are known and are other numbers."""
+def draws_differ(one: Draws, dtype: str, other: Draws, other_dtype: str) -> bool:
+    """Whether the draws of both are known, and are not the same numbers."""
     ours, theirs = one.get(dtype, ()), other.get(other_dtype, ())
     return any(abs(a - b) > NEAR for a, b in zip(ours, theirs, strict=False))

@@ -1,93 +1,75 @@
-"""The first stage at which a case left what it is held against, and the library that works there."""
+"""The first stage at which a shot left what it is compared with, and the libraries that work there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fluxgate.rendering import DECODED, POOLED, STAGES, T5, Component, Fingerprint, Rendering
+from fluxgate.rendering import DECODED, POOLED, STAGES, T5, Component, Fingerprint, Inventory
 from fluxgate.subjects.subject import Subject
 
 Prints = Mapping[str, Fingerprint]  # stage -> fingerprint
 
 FINISHED = "finished picture"  # what the pipeline makes of the decoded one; it has no fingerprint but its own pixels
+BITSANDBYTES = ("Linear4bit", "Linear8bit", "LinearNF4", "LinearFP4")  # how the names of its layers begin
 
 
 @dataclass(frozen=True)
-class Departure:
-    """Where two renderings of one shot part, and by whose doing, most likely."""
+class StageDifference:
+    """Where a shot first differs; a side is None where it has no fingerprint of that stage."""
 
+    shot: str
     stage: str
-    step: int | None
-    suspects: str
-    reshaped: bool = False  # it is of another size there, which no rounding makes
+    expected: Fingerprint | None
+    actual: Fingerprint | None
 
     @property
-    def sentence(self) -> str:
-        return f"It first differs at {self.place}: most likely {self.suspects}."
+    def step(self) -> int | None:
+        """The denoising step, for latents."""
+        known = self.actual or self.expected
+        return known.step if known else None
+
+    @property
+    def reshaped(self) -> bool:
+        """Whether the tensor has another size, which no rounding gives it."""
+        return self.expected is not None and self.actual is not None and self.expected.shape != self.actual.shape
 
     @property
     def place(self) -> str:
+        """`prompt embeddings`, `the latents after the middle step (step 14)`."""
         named = self.stage if self.step is None else f"{self.stage} (step {self.step})"
         return named if self.stage in (T5, POOLED) else f"the {named}"
 
 
-def departure(
-    expected: Prints,
-    actual: Prints,
-    *,
-    subject: Subject,
-    rendering: Rendering,
-    moved: bool = False,
-    cleared: bool = False,
-) -> Departure | None:
+def first_difference(shot: str, expected: Prints, actual: Prints, *, moved: bool = False) -> StageDifference | None:
     """The first stage in which they differ, or that was expected and passed over; None where no stage tells.
 
-    moved: whether the finished pictures differ. cleared: the hooks are known to move weights rightly."""
-    theirs, ours = first_difference(expected, actual) or (None, None)
-    gone = _passed_over(expected, actual)
-    if gone is not None and (ours is None or STAGES.index(gone.stage) < STAGES.index(ours.stage)):
-        told = suspects(gone.stage, subject=subject, rendering=rendering, cleared=cleared)
-        return Departure(gone.stage, gone.step, told)
-    if theirs is not None and ours is not None:
-        reshaped = theirs.shape != ours.shape
-        told = suspects(ours.stage, subject=subject, rendering=rendering, reshaped=reshaped, cleared=cleared)
-        return Departure(ours.stage, ours.step, told, reshaped)
-    if moved and DECODED in expected and DECODED in actual:
-        return Departure(FINISHED, None, "diffusers' image processor or the order that it gives pictures in")
-    return None
-
-
-def _passed_over(expected: Prints, actual: Prints) -> Fingerprint | None:
-    """The first stage that was due and did not come, though a later one did: a loop that ends early has no last."""
+    moved: whether the finished pictures differ, which counts where the decoded ones do not."""
     for number, stage in enumerate(STAGES):
-        if stage in expected and stage not in actual and any(later in actual for later in STAGES[number:]):
-            return expected[stage]
+        theirs, ours = expected.get(stage), actual.get(stage)
+        if theirs is not None and ours is not None and theirs.sha256 != ours.sha256:
+            return StageDifference(shot, stage, theirs, ours)
+        # A loop that ends early has no last step, and a later stage all the same.
+        if theirs is not None and ours is None and any(later in actual for later in STAGES[number:]):
+            return StageDifference(shot, stage, theirs, None)
+    if moved and DECODED in expected and DECODED in actual:
+        return StageDifference(shot, FINISHED, None, None)
     return None
-
-
-def first_difference(expected: Prints, actual: Prints) -> tuple[Fingerprint, Fingerprint] | None:
-    """What was expected of the first stage that both know and in which they differ, and what it was."""
-    both = ((expected[stage], actual[stage]) for stage in STAGES if stage in expected and stage in actual)
-    return next(((theirs, ours) for theirs, ours in both if theirs.sha256 != ours.sha256), None)
-
-
-def accepted_prints(fingerprints: Iterable[Fingerprint], shot: str) -> dict[str, Fingerprint]:
-    """The accepted fingerprints of one shot, by stage."""
-    return {entry.stage: entry for entry in fingerprints if entry.shot == shot}
 
 
 def suspects(
-    stage: str, *, subject: Subject, rendering: Rendering, reshaped: bool = False, cleared: bool = False
+    difference: StageDifference, *, subject: Subject, inventory: Inventory | None, hooks_cleared: bool = False
 ) -> str:
-    """The libraries at work in a stage, the one that owns it first; how long embeddings are is the pipeline's choice.
+    """The libraries at work in the stage, the one that owns it first.
 
-    cleared: its hooks are not among them."""
-    component = _component(stage, subject=subject, rendering=rendering)
-    names = [*(["diffusers"] if reshaped and stage in (T5, POOLED) else []), *_owners(stage)]
+    hooks_cleared: the hooks that move weights are known not to have changed the pictures."""
+    stage, component = difference.stage, _component(difference.stage, subject=subject, inventory=inventory)
+    names = _owners(stage)
+    if difference.reshaped and stage in (T5, POOLED):
+        names = ["diffusers", *names]  # how many tokens are encoded is the pipeline's choice
     if component is not None and component.quantized_bytes:
         names.append("bitsandbytes" if _is_bitsandbytes(component) else "the quantizing library")
-    if component is not None and any(component.hooks.values()) and not cleared:
+    if component is not None and any(component.hooks.values()) and not hooks_cleared:
         names.append("the hooks that move its weights (" + ", ".join(sorted(component.hooks)) + ")")
     return " or ".join(names)
 
@@ -95,19 +77,19 @@ def suspects(
 def _owners(stage: str) -> list[str]:
     if stage in (T5, POOLED):
         return ["transformers", "tokenizers"]
+    if stage == FINISHED:
+        return ["diffusers' image processor", "the order that it gives pictures in"]
     return ["diffusers' VAE", "torch"] if stage == DECODED else ["diffusers"]
 
 
-def _component(stage: str, *, subject: Subject, rendering: Rendering) -> Component | None:
+def _component(stage: str, *, subject: Subject, inventory: Inventory | None) -> Component | None:
     """The component that a stage comes out of."""
-    if rendering.inventory is None:
+    if inventory is None or stage == FINISHED:
         return None
     encoders = subject.encoders or ("",)
     name = {T5: encoders[-1], POOLED: encoders[0], DECODED: "vae"}.get(stage, subject.denoiser)
-    return rendering.inventory.components.get(name)
+    return inventory.components.get(name)
 
 
 def _is_bitsandbytes(component: Component) -> bool:
-    return any(
-        name.startswith(("Linear4bit", "Linear8bit", "LinearNF4", "LinearFP4")) for name in component.module_classes
-    )
+    return any(name.startswith(BITSANDBYTES) for name in component.module_classes)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from fluxgate.compare.pace import WINDOW, pace
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import PHASES, Rendering
+from fluxgate.rendering import Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
-
-WINDOW = 20  # runs that are looked back on
-LONG_ENOUGH = 1.0  # seconds that a CPU must have spent on the reference's phase before a multiple of it says anything
 
 
 @dataclass(frozen=True)
@@ -58,19 +55,3 @@ def _repeats(earlier: Rendering, rendering: Rendering) -> bool:
     """Whether both did the same work."""
     as_often = len(earlier.pictures) == len(rendering.pictures)
     return earlier.crash is None and earlier.recipes == rendering.recipes and as_often
-
-
-def pace(rendering: Rendering, reference: Rendering | None) -> Mapping[str, float]:
-    """Each phase in seconds on a GPU; on a CPU in seconds that it worked, as multiples of the reference's.
-
-    A CPU's clock tells what else it does. The reference was rendered in the same run; its short phases are left out."""
-    if rendering.device == "cuda":
-        return {phase: seconds for phase in PHASES if (seconds := rendering.seconds(phase)) is not None}
-    if reference is None or reference.crash is not None:
-        return {}
-    worked = {phase: (rendering.processor_seconds(phase), reference.processor_seconds(phase)) for phase in PHASES}
-    return {
-        phase: ours / theirs
-        for phase, (ours, theirs) in worked.items()
-        if ours is not None and theirs is not None and theirs >= LONG_ENOUGH
-    }

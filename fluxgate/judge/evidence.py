@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
-from fluxgate.baselines.baseline import Baseline
+from fluxgate.baselines.baseline import Baseline, accepted_facts
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.limits import CaseLimits
 from fluxgate.cases import Case
+from fluxgate.compare.facts import Facts, facts_of
 from fluxgate.judge.verdict import CRASHED, FAILED, PASSED, UNSUPPORTED, Limit
 from fluxgate.rendering import Rendering
 from fluxgate.runs.rendered import Rendered
@@ -47,6 +48,21 @@ class Evidence:
     @property
     def rendering(self) -> Rendering:
         return self.rendered_here.rendering
+
+    @cached_property
+    def facts(self) -> Facts:
+        """The case's own side of each comparison."""
+        return facts_of(self.rendered_here)
+
+    @cached_property
+    def reference_facts(self) -> Facts:
+        """The reference's side; nothing where there is none."""
+        return facts_of(self.reference) if self.reference else Facts()
+
+    @cached_property
+    def accepted_facts(self) -> Facts:
+        """The baseline's side; nothing where there is none."""
+        return accepted_facts(self.baseline) if self.baseline else Facts()
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from fluxgate import figures
-from fluxgate.baselines.limits import SSIM, Band
+from fluxgate.baselines.limits import Band
+from fluxgate.compare import words
 from fluxgate.compare.likeness import Likeness, average, worst
-from fluxgate.compare.pairs import Pair, pictures_of, where_to_look
-from fluxgate.compare.stages import Departure
+from fluxgate.compare.measures import SSIM
+from fluxgate.compare.pairs import Pair
+from fluxgate.compare.stages import StageDifference, suspects
+from fluxgate.files import is_name
 from fluxgate.judge.evidence import Answer, Evidence, failed
 from fluxgate.judge.sentences import origin, picture_name
 from fluxgate.judge.verdict import Limit
+
+FOLDER = "pictures"  # within the run: differences, and copies of what lies outside of it
 
 
 @dataclass(frozen=True)
@@ -26,27 +32,30 @@ class Breach:
     is_floor: bool
 
     @property
+    def bound(self) -> str:
+        return "floor" if self.is_floor else "ceiling"
+
+    @property
     def sentence(self) -> str:
         """`ssim 0.912, the floor is 0.941 (measured, n=40, …)`."""
-        bound = "floor" if self.is_floor else "ceiling"
-        found, due = _figure(self.measure, self.value), _figure(self.measure, self.limit.value)
-        return f"{self.measure} {found}, the {bound} is {due} ({origin(self.limit)})"
+        value, bound = _figure(self.measure, self.value), _figure(self.measure, self.limit.value)
+        return f"{self.measure} {value}, the {self.bound} is {bound} ({origin(self.limit)})"
 
 
-def breach(
+def first_breach(
     pairs: Iterable[Pair], bands: Mapping[str, Band], overall: Mapping[str, Band] | None = None
 ) -> Breach | None:
     """The first limit that a picture breaks, the least alike picture first; else one that their mean breaks."""
     pairs = sorted(pairs, key=lambda pair: pair.alike)
     for pair in pairs:
-        found = _broken(pair, pair.likeness, bands) if pair.likeness else None
-        if found:
-            return found
-    return _broken(None, average(known(pairs)), overall) if overall and known(pairs) else None
+        breach = _breach(pair, pair.likeness, bands) if pair.likeness else None
+        if breach:
+            return breach
+    return _breach(None, average(likenesses(pairs)), overall) if overall and likenesses(pairs) else None
 
 
-def _broken(pair: Pair | None, found: Likeness, bands: Mapping[str, Band]) -> Breach | None:
-    for measure, value in found.measures().items():
+def _breach(pair: Pair | None, likeness: Likeness, bands: Mapping[str, Band]) -> Breach | None:
+    for measure, value in likeness.measures().items():
         band = bands.get(measure)
         limit = band.broken(value) if band else None
         if band and limit:
@@ -54,45 +63,78 @@ def _broken(pair: Pair | None, found: Likeness, bands: Mapping[str, Band]) -> Br
     return None
 
 
-def differing(
-    evidence: Evidence, check: str, pairs: list[Pair], *, lead: str, gone: Departure | None, then: str = ""
+@dataclass(frozen=True)
+class FirstDifference:
+    """The stage at which pictures first differ, with a sentence that names the libraries that most likely did it."""
+
+    stage: str
+    sentence: str
+
+
+def located(
+    evidence: Evidence, difference: StageDifference | None, *, hooks_cleared: bool = False
+) -> FirstDifference | None:
+    """`It first differs at prompt embeddings: most likely transformers or tokenizers.`"""
+    if difference is None:
+        return None
+    subject, inventory = evidence.case.subject, evidence.rendering.inventory
+    likely = suspects(difference, subject=subject, inventory=inventory, hooks_cleared=hooks_cleared)
+    return FirstDifference(difference.stage, f"It first differs at {difference.place}: most likely {likely}.")
+
+
+def failure_for_worst(
+    evidence: Evidence, check: str, pairs: Sequence[Pair], *, lead: str, where: FirstDifference | None, then: str = ""
 ) -> Answer:
-    """A failure about the least alike of some pairs; `lead` has a %s where the difference is told."""
-    shown = min(pairs, key=lambda pair: pair.alike)
-    said = f"{picture_name(evidence.case, shown.shot, shown.index)} {difference(shown)}"
-    return about(evidence, check, shown, lead=lead % said, gone=gone, then=then, numbers=numbers_of(pairs))
+    """A failure about the least alike of some pairs; `lead` has a %s where its difference belongs."""
+    pair = min(pairs, key=lambda pair: pair.alike)
+    lead %= f"{picture_name(evidence.case, pair.shot, pair.index)} {words.picture(pair)}"
+    return failure_with_picture(evidence, check, pair, lead=lead, where=where, then=then, numbers=numbers_of(pairs))
 
 
-def about(
+def failure_with_picture(
     evidence: Evidence,
     check: str,
-    shown: Pair,
+    pair: Pair,
     *,
     lead: str,
-    gone: Departure | None,
+    where: FirstDifference | None,
     numbers: Mapping[str, float],
     then: str = "",
     limit: Limit | None = None,
 ) -> Answer:
-    """A failure with the picture that shows it."""
-    pictures = pictures_of(evidence, check, shown)
-    parts = [lead, gone.sentence if gone else "", where_to_look(evidence, pictures), then]
+    """A failure that names the pair of pictures that shows it."""
+    pictures = _pictures_of(evidence, check, pair)
+    parts = [lead, where.sentence if where else "", _where_to_look(evidence, pictures), then]
     sentence = " ".join(part for part in parts if part)
-    return failed(sentence, numbers=numbers, limit=limit, pictures=pictures, stage=gone.stage if gone else None)
+    return failed(sentence, numbers=numbers, limit=limit, pictures=pictures, stage=where.stage if where else None)
 
 
-def difference(pair: Pair) -> str:
-    """How far a picture is off, or why that cannot be said."""
-    found = pair.likeness
-    if found is None:
-        return pair.trouble or "cannot be compared"
-    share, most = figures.percent(found.changed_share), f"{found.max_difference:.0f}/255"
-    where = f", first at row {pair.first[0]}, column {pair.first[1]}" if pair.first else ""
-    how = f"SSIM {figures.likeness(found.ssim)}, FLIP {found.flip:.3f}"
-    return f"differs in {share} of its pixels by at most {most}{where} ({how})"
+def _pictures_of(evidence: Evidence, check: str, pair: Pair) -> dict[str, str]:
+    """Where expected, actual and difference lie within the run; the difference is yet to be drawn."""
+    shot = pair.shot if is_name(pair.shot) else "picture"
+    name = f"{evidence.case.id}-{'-'.join(check.split())}-{shot}-{pair.index}-difference.png"
+    expected = pair.expected or pair.actual
+    return {
+        "expected": _within(evidence.run, expected.path),
+        "actual": _within(evidence.run, pair.actual.path),
+        "difference": f"{FOLDER}/{name}",
+    }
 
 
-def known(pairs: Iterable[Pair]) -> list[Likeness]:
+def _within(run: Path | None, path: Path) -> str:
+    try:
+        return path.relative_to(run).as_posix() if run is not None else path.as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def _where_to_look(evidence: Evidence, pictures: Mapping[str, str]) -> str:
+    """`See runs/…/pictures/…-difference.png.`"""
+    path = Path(pictures["difference"])
+    return f"See {evidence.run / path if evidence.run is not None else path}."
+
+
+def likenesses(pairs: Iterable[Pair]) -> list[Likeness]:
     """What could be measured."""
     return [pair.likeness for pair in pairs if pair.likeness is not None]
 
@@ -100,8 +142,8 @@ def known(pairs: Iterable[Pair]) -> list[Likeness]:
 def numbers_of(pairs: Iterable[Pair]) -> dict[str, float]:
     """The worst of each measure over some pairs, and how many they are."""
     pairs = list(pairs)
-    found = known(pairs)
-    return {**(worst(found).measures() if found else {}), "pictures": float(len(pairs))}
+    measured = likenesses(pairs)
+    return {**(worst(measured).measures() if measured else {}), "pictures": float(len(pairs))}
 
 
 def all_are(count: int) -> str:

@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from fluxgate.cases import Case
-from fluxgate.compare.pairs import beside, rendered_source
+from fluxgate.compare.facts import facts_of, source_of
+from fluxgate.compare.pairs import pair_up
 from fluxgate.judge.checks.scenes import read_ahead
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Picture
@@ -17,11 +18,12 @@ from fluxgate.runs.rendered import Rendered
 def look_ahead(case: Case, pictures: Iterable[Picture], folder: Path, *, reference: Rendered | None) -> None:
     """Do what takes seconds, which is remembered; what is wrong with a picture is told when the case is judged."""
     readable = {shot.name for shot in case.shots if shot.readable}
+    expected = facts_of(reference).pictures if reference is not None else {}
     for picture in pictures:
         if picture.take:  # a second take is compared by its hash
             continue
         with suppress(Refusal):
+            actual, key = source_of(picture, folder), (picture.shot, picture.index)
             if picture.shot in readable:
-                read_ahead(case, rendered_source(folder, picture))
-            if reference is not None:
-                beside(picture, folder, reference)
+                read_ahead(case, actual)
+            pair_up(key, expected.get(key, ()), actual)

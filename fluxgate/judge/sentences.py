@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fluxgate.amounts import amount
 from fluxgate.cases import Case
 from fluxgate.judge.verdict import Limit
 
 ACCEPT = 'fluxgate accept RUN --because "…"'
 CALIBRATE = "fluxgate calibrate"
-FEW = 1_000_000  # bytes that are better counted than rounded
 
 
 def picture_name(case: Case, shot: str, index: int) -> str:
@@ -35,14 +33,6 @@ def origin(limit: Limit) -> str:
 def again(case: Case) -> str:
     """The command that renders and judges this case alone."""
     return f"pytest --subject {case.subject.name} --strategy {case.strategy.name}"
-
-
-def exactly(one: float, other: float) -> tuple[str, str]:
-    """Two numbers of bytes, to the byte where rounding would make them look the same, or where they are few."""
-    rounded = amount(one), amount(other)
-    if one == other or (rounded[0] != rounded[1] and max(one, other) >= FEW):
-        return rounded
-    return f"{one:,.0f} B", f"{other:,.0f} B"
 
 
 def listed(names: Iterable[str], most: int = 4) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fluxgate import figures
 from fluxgate.amounts import amount
-from fluxgate.baselines.limits import ALLOCATED, HOST, WHOLE
+from fluxgate.compare.facts import ALLOCATED, HOST, WHOLE
 from fluxgate.judge.verdict import (
     BASELINE,
     CEILING,

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from fluxgate.compare.likeness import difference_picture
-from fluxgate.compare.pairs import FOLDER
+from fluxgate.compare.strips import columns, side_by_side
+from fluxgate.judge.picture_failures import FOLDER
 from fluxgate.judge.verdict import Verdict
 from fluxgate.pictures import read_png, write_png
 from fluxgate.refusal import Refusal
@@ -25,7 +25,7 @@ def _illustrated(verdict: Verdict, run: Path) -> Verdict:
         expected, actual = (read_png(_place(pictures[name], run)) for name in ("expected", "actual"))
     except Refusal:  # the sentence says so already
         return replace(verdict, pictures={name: path for name, path in pictures.items() if name != "difference"})
-    write_png(run / target, difference_picture(expected, actual))
+    write_png(run / target, side_by_side([columns(expected, actual)]))
     if not _lies_within(pictures["expected"], run):
         pictures["expected"] = f"{FOLDER}/{Path(target).stem.removesuffix('-difference')}-expected.png"
         write_png(run / pictures["expected"], expected)

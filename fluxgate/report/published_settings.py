@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from fluxgate import figures
 from fluxgate.compare import noise
+from fluxgate.compare.difference import compare
+from fluxgate.compare.facts import facts_of
 from fluxgate.compare.likeness import average, worst
-from fluxgate.compare.pairs import pair_up
-from fluxgate.compare.stages import first_difference
+from fluxgate.compare.stages import FINISHED, StageDifference
 from fluxgate.judge.sentences import listed
 from fluxgate.judge.verdict import Verdict
-from fluxgate.rendering import LAST, STAGES, Fingerprint, Rendering
+from fluxgate.rendering import LAST, STAGES, Fingerprint
 from fluxgate.runs.rendered import Rendered
 from fluxgate.strategies.promise import Strategy
 from fluxgate.strategies.staging import PUBLISHED, Settings
@@ -74,7 +75,7 @@ def _of_noise(reference: Rendered | None) -> str:
     """What float16 would have changed beside the arithmetic, with this release of torch."""
     rendering = reference.rendering if reference else None
     own = next((entry.dtype for entry in rendering.fingerprints if entry.stage == LAST), "") if rendering else ""
-    if rendering is None or not noise.apart(rendering.draws, FLOAT16, rendering.draws, own):
+    if rendering is None or not noise.draws_differ(rendering.draws, FLOAT16, rendering.draws, own):
         return ""
     return " All started from the same noise; from the same seed, this torch would draw other numbers in float16."
 
@@ -86,14 +87,15 @@ def _moved(setting: str, strategy: Strategy, ours: Rendered | None, against: Ren
     crash = ours.rendering.crash or against.rendering.crash
     if crash is not None:
         return f"it crashed: {crash.sentence}"
-    pairs = pair_up(ours, against)
+    difference = compare(facts_of(against), facts_of(ours))
+    pairs = difference.pictures
     trouble = next((pair.trouble for pair in pairs if pair.likeness is None), None)
     found = [pair.likeness for pair in pairs if pair.likeness is not None]
     if trouble or not found:
         return trouble or "it gave no picture"
     over, least = average(found), worst(found)
     pictures = tuple((pair.shot, pair.index) for pair in pairs)
-    stage = _first_stage(against.rendering, ours.rendering)
+    stage = _first_stage(difference.stages)
     return Moved(
         setting,
         strategy.name,
@@ -106,14 +108,14 @@ def _moved(setting: str, strategy: Strategy, ours: Rendered | None, against: Ren
     )
 
 
-def _first_stage(expected: Rendering, actual: Rendering) -> str | None:
+def _first_stage(stages: Iterable[StageDifference]) -> str | None:
     """The earliest stage in which any shot differs, with the type and the size that it has instead."""
-    shots = (first_difference(expected.fingerprints_of(s), actual.fingerprints_of(s)) for s in actual.recipes)
-    first = min((pair for pair in shots if pair), key=lambda pair: STAGES.index(pair[0].stage), default=None)
+    seen = [stage for stage in stages if stage.stage != FINISHED]
+    first = min(seen, key=lambda one: STAGES.index(one.stage), default=None)
     if first is None:
         return None
-    told = ", ".join(_instead(*first))
-    return f"{first[0].stage} ({told})" if told else first[0].stage
+    told = ", ".join(_instead(first.expected, first.actual)) if first.expected and first.actual else ""
+    return f"{first.stage} ({told})" if told else first.stage
 
 
 def _instead(theirs: Fingerprint, ours: Fingerprint) -> Iterator[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from fluxgate.baselines.limits import ALLOCATED, HOST, SSIM, WHOLE, published
+from fluxgate.baselines.limits import published
 from fluxgate.cases import Case
+from fluxgate.compare.facts import ALLOCATED, HOST, WHOLE
+from fluxgate.compare.measures import SSIM
 from fluxgate.judge.verdict import PROMISE, Verdict
 from fluxgate.rendering import PHASES, Rendering
 

@@ -16,6 +16,8 @@ from fluxgate.baselines import baseline as baselines
 from fluxgate.baselines.baseline import AcceptedCase
 from fluxgate.baselines.limits import ALLOCATOR, Band, Likenesses, Limit, LimitsFile
 from fluxgate.baselines.store import Store
+from fluxgate.compare import measures
+from fluxgate.compare.facts import ALLOCATED, HOST
 from fluxgate.files import write_plain
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import PHASES
@@ -68,7 +70,7 @@ def facts(store: Path) -> AcceptedCase:
 
 def test_a_ceiling_is_mean_and_seven_spreads_and_a_grain(facts: AcceptedCase) -> None:
     """The number stands beside all that it was made of."""
-    found = limits.ceiling((100, 110, 120), figure=limits.ALLOCATED, case=facts)
+    found = limits.ceiling((100, 110, 120), figure=ALLOCATED, case=facts)
     assert found.value == 110 + 7 * 10 + 2 * 1024**2
     assert (found.mean, found.spread, found.n) == (110, 10, 3)
     assert (found.machine, found.stack, found.date) == (MACHINE.id, facts.accepted.stack, "2026-03-01")
@@ -76,22 +78,22 @@ def test_a_ceiling_is_mean_and_seven_spreads_and_a_grain(facts: AcceptedCase) ->
 
 def test_one_sample_has_no_spread(facts: AcceptedCase) -> None:
     """What was measured once stands at its value and a grain, and says that the spread is not known."""
-    found = limits.ceiling((100,), figure=limits.ALLOCATED, case=facts)
+    found = limits.ceiling((100,), figure=ALLOCATED, case=facts)
     assert (found.value, found.spread, found.n) == (100 + 2 * 1024**2, None, 1)
 
 
 def test_host_memory_that_lay_close_by_chance_keeps_its_distance(facts: AcceptedCase) -> None:
     """Three samples alike do not mean that the fourth will be: the spread of other cases stands in."""
-    alike = limits.ceiling((10**9,) * 3, figure=limits.HOST, case=facts)
+    alike = limits.ceiling((10**9,) * 3, figure=HOST, case=facts)
     assert alike.value == pytest.approx(1.385e9 + 64 * 1024**2)
-    apart = limits.ceiling((9 * 10**8, 10**9, 11 * 10**8), figure=limits.HOST, case=facts)
+    apart = limits.ceiling((9 * 10**8, 10**9, 11 * 10**8), figure=HOST, case=facts)
     assert apart.value == pytest.approx(1.7e9 + 64 * 1024**2)
 
 
 @given(samples=st.lists(st.integers(0, 10**12), min_size=2, max_size=20).map(tuple))
 def test_no_sample_breaks_its_own_ceiling(samples: tuple[int, ...]) -> None:
     """What was measured is always allowed, as long as no sample lies seven spreads out; n below 50 has none."""
-    assert max(samples) <= statistics.fmean(samples) + limits.margin(samples, figure=limits.ALLOCATED)
+    assert max(samples) <= statistics.fmean(samples) + limits.margin(samples, figure=ALLOCATED)
 
 
 def test_each_phase_has_its_ceiling_and_floor(facts: AcceptedCase) -> None:
@@ -116,7 +118,7 @@ def test_floors_need_something_on_the_gpu() -> None:
 
 def test_weights_that_were_never_together_are_no_floor(facts: AcceptedCase) -> None:
     """Components that stages load one after another lie on the GPU before their calls, but not when loading ends."""
-    staged = replace(facts, peaks={**facts.peaks, "load": {limits.ALLOCATED: (0, 0)}})
+    staged = replace(facts, peaks={**facts.peaks, "load": {ALLOCATED: (0, 0)}})
     assert limits.memory_bands(facts, SUBJECT)["load"].floor is not None
     bands = limits.memory_bands(staged, SUBJECT)
     assert bands["load"].floor is None
@@ -254,7 +256,9 @@ def test_limits_of_another_subject_are_refused(tmp_path: Path) -> None:
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 LIMITS = st.builds(Limit, value=FLOATS, source=st.text(max_size=9), mean=st.none() | FLOATS, n=st.none() | st.just(3))
 BANDS = st.dictionaries(
-    st.sampled_from(limits.MEASURES), st.builds(Band, floor=st.none() | LIMITS, ceiling=st.none() | LIMITS), max_size=3
+    st.sampled_from(measures.MEASURES),
+    st.builds(Band, floor=st.none() | LIMITS, ceiling=st.none() | LIMITS),
+    max_size=3,
 )
 
 

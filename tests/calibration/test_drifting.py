@@ -11,6 +11,7 @@ import pytest
 from fluxgate.baselines import accepting, limits
 from fluxgate.baselines.store import Store
 from fluxgate.calibration.drifting import between
+from fluxgate.compare import measures
 from fluxgate.pictures import hash_of, read_png, write_png
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Crash
@@ -47,7 +48,7 @@ def test_what_moved_between_machines_becomes_the_drift(tmp_path: Path) -> None:
         name: limits.for_case(Store(tmp_path / "store"), MACHINE.id, building.SUBJECT, name).drift
         for name in ("full", "nf4")
     }
-    difference = {name: found[limits.MEAN_DIFFERENCE].ceiling for name, found in bands.items()}
+    difference = {name: found[measures.MEAN_DIFFERENCE].ceiling for name, found in bands.items()}
     assert difference["full"] is not None
     assert difference["nf4"] is not None
     assert difference["full"].value == pytest.approx(1.5 * 3 / (16 * 16 * 3))
@@ -65,7 +66,7 @@ def test_other_recipes_and_crashes_are_left_out(tmp_path: Path) -> None:
     put(other, replace(nf4, crash=Crash("exit", "it left", None, ())))
     found = between(fresh(tmp_path), [run_of(tmp_path, "full", "nf4"), other], report=lambda line: None)
     assert set(found["tiny"].drift) == {"full"}
-    floor = found["tiny"].drift["full"][limits.SSIM].floor
+    floor = found["tiny"].drift["full"][measures.SSIM].floor
     assert floor is not None
     assert floor.n == SHOTS[0].pictures
 
@@ -76,7 +77,7 @@ def test_the_source_names_what_differs(tmp_path: Path) -> None:
     newer = replace(second, facts=replace(second.facts, stack={"diffusers": "0.43.0", "torch": "1.0"}))
     for other, said in ((newer, "between diffusers 0.42.1, diffusers 0.43.0"), (second, "of one machine and stack")):
         found = between(fresh(tmp_path), [first, other], report=lambda line: None)
-        floor = found["tiny"].drift["full"][limits.SSIM].floor
+        floor = found["tiny"].drift["full"][measures.SSIM].floor
         assert floor is not None
         assert said in floor.source
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxgate.baselines.limits import COLOUR, FLIP, GAIN, MEAN_DIFFERENCE, SHIFT, SSIM, Band
+from fluxgate.baselines.limits import Band
 from fluxgate.calibration import floors
 from fluxgate.calibration.floors import Finding, Origin, Sample, Samples
+from fluxgate.compare.measures import COLOUR, FLIP, GAIN, MEAN_DIFFERENCE, SHIFT, SSIM
 
 ORIGIN = Origin("a-machine", {"diffusers": "0.42.1"}, "2026-03-01")
 LIKE = {SSIM: 0.95, FLIP: 0.05, GAIN: 0.004, COLOUR: 0.5, SHIFT: 0.02, MEAN_DIFFERENCE: 3.0}

@@ -15,6 +15,7 @@ from fluxgate.baselines.store import Store
 from fluxgate.calibration import portability
 from fluxgate.calibration.calibrate import FOLDER
 from fluxgate.cases import Case
+from fluxgate.compare import measures
 from fluxgate.pictures import hash_of, write_png
 from fluxgate.rendering import Crash, Picture, Rendering
 from fluxgate.runs import run as runs
@@ -87,7 +88,7 @@ def test_the_drift_can_be_accepted(measured: Measured, tmp_path: Path) -> None:
     run, _, _ = measured
     accepting.accept(run, request(), store=tmp_path, cases=CASES, report=lambda line: None)
     drifts = {
-        name: limits.for_case(Store(tmp_path), building.MACHINE.id, building.SUBJECT, name).drift[limits.SSIM].floor
+        name: limits.for_case(Store(tmp_path), building.MACHINE.id, building.SUBJECT, name).drift[measures.SSIM].floor
         for name in ("full", "full-float32", "offload")
     }
     floor, still, other = drifts.values()

@@ -1,20 +1,45 @@
 """Tests of the comparison of noise levels."""
 
-from fluxgate.compare.noise_levels import detour
+import pytest
+
+from fluxgate.compare.noise_levels import ScheduleMismatch, schedule_mismatches
 
 LEVELS = {"fox": (1.0, 0.75, 0.5, 0.25, 0.0)}
 
 
-def test_the_same_levels_are_no_detour() -> None:
+def test_the_same_levels_are_no_mismatch() -> None:
     """Nor are those of a shot that only one side knows."""
-    assert detour(LEVELS, LEVELS, whose="full's") is None
-    assert detour(LEVELS, {"cat": (1.0, 0.0)}, whose="full's") is None
-    assert detour({}, LEVELS, whose="full's") is None
+    assert schedule_mismatches(LEVELS, LEVELS) == ()
+    assert schedule_mismatches(LEVELS, {"cat": (1.0, 0.0)}) == ()
+    assert schedule_mismatches({}, LEVELS) == ()
 
 
-def test_a_detour_is_told_by_its_first_levels_and_their_number() -> None:
-    """Both sides, and which library it was most likely."""
-    assert detour(LEVELS, {"fox": (1.0, 0.5, 0.0)}, whose="full's") == (
-        "Shot 'fox' went through the noise levels 1.0000, 0.5000, 0.0000, "
-        "full's through 1.0000, 0.7500, 0.5000, … (5 in all): most likely diffusers' scheduler"
-    )
+def test_every_shot_that_went_another_way_is_a_mismatch() -> None:
+    """With the levels of both sides."""
+    found = schedule_mismatches({**LEVELS, "cat": (1.0,)}, {"fox": (1.0, 0.0), "cat": (1.0,)})
+    assert found == (ScheduleMismatch("fox", LEVELS["fox"], (1.0, 0.0)),)
+
+
+@pytest.mark.parametrize(
+    ("actual", "first"),
+    [((1.0, 0.75, 0.5, 0.26, 0.0), 3), ((1.0, 0.0), 1), ((1.0, 0.75), 2), ((), 0)],
+    ids=["late", "at once", "cut short", "none"],
+)
+def test_the_first_level_that_differs_is_known(actual: tuple[float, ...], first: int) -> None:
+    """However late in the list; where one list begins the other it is the end of the shorter."""
+    assert ScheduleMismatch("fox", LEVELS["fox"], actual).first == first
+
+
+@pytest.mark.parametrize(
+    ("actual", "place"),
+    [
+        ((1.0, 0.75, 0.5, 0.26, 0.0), "5 noise levels, as full's did; level 4 is 0.2600 where full's is 0.2500:"),
+        ((1.0, 0.75002, 0.5, 0.25, 0.0), "5 noise levels, as full's did; level 2 is 0.75002 where full's is 0.75000:"),
+        ((1.0, 0.5, 0.0), "3 noise levels, full's through 5; level 2 is 0.5000 where full's is 0.7500:"),
+        ((1.0, 0.75), "2 noise levels, full's through 5; the first 2 are the same:"),
+    ],
+)
+def test_a_mismatch_is_told_where_it_begins(actual: tuple[float, ...], place: str) -> None:
+    """With digits enough to tell the two apart."""
+    said = ScheduleMismatch("fox", LEVELS["fox"], actual).sentence(whose="full's")
+    assert said == f"Shot 'fox' went through {place} most likely diffusers' scheduler"

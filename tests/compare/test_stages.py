@@ -1,73 +1,70 @@
 """Tests of the naming of the first stage that differs, and of whom to suspect."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from fluxgate.compare.stages import departure, suspects
-from fluxgate.rendering import DECODED, FIRST, LAST, MIDDLE, POOLED, STAGES, T5, Fingerprint, Rendering
-from tests.judge.made import SUBJECT, made
-from tests.runs.building import fingerprint, inventory
+from fluxgate.compare.stages import FINISHED, StageDifference, first_difference, suspects
+from fluxgate.rendering import DECODED, FIRST, LAST, MIDDLE, POOLED, STAGES, T5, Fingerprint, Inventory
+from tests.runs.building import SUBJECT, fingerprint, inventory
 
 
 def prints(*moved: str, without: str = "") -> dict[str, Fingerprint]:
     return {s: fingerprint("fox", s, value="b" if s in moved else "a") for s in STAGES if s != without}
 
 
-@pytest.fixture
-def rendering(tmp_path: Path) -> Rendering:
-    return made(tmp_path).rendering
+def at(stage: str) -> StageDifference:
+    return StageDifference("fox", stage, prints()[stage], prints(stage)[stage])
+
+
+def suspected(difference: StageDifference, some: Inventory | None = None, *, hooks_cleared: bool = False) -> str:
+    return suspects(difference, subject=SUBJECT, inventory=some, hooks_cleared=hooks_cleared)
 
 
 @pytest.mark.parametrize("first", STAGES)
-def test_the_first_stage_in_the_pipelines_order_is_named(rendering: Rendering, first: str) -> None:
+def test_the_first_stage_in_the_pipelines_order_is_named(first: str) -> None:
     """Everything after it differs too, and is not its own doing."""
-    moved = STAGES[STAGES.index(first) :]
-    found = departure(prints(), prints(*moved), subject=SUBJECT, rendering=rendering)
+    found = first_difference("fox", prints(), prints(*STAGES[STAGES.index(first) :]))
     assert found is not None
-    assert found.stage == first
+    assert (found.shot, found.stage) == ("fox", first)
 
 
-def test_equal_or_unknown_stages_tell_nothing(rendering: Rendering) -> None:
-    """A stage that only one of the two knows is passed over."""
-    assert departure(prints(), prints(), subject=SUBJECT, rendering=rendering) is None
-    assert departure(prints(without=T5), prints(T5), subject=SUBJECT, rendering=rendering) is None
-    assert departure({}, {}, subject=SUBJECT, rendering=rendering) is None
+def test_equal_or_unknown_stages_tell_nothing() -> None:
+    """A stage that was not expected is passed over."""
+    assert first_difference("fox", prints(), prints()) is None
+    assert first_difference("fox", prints(without=T5), prints(T5)) is None
+    assert first_difference("fox", {}, {}) is None
 
 
-def test_a_stage_that_never_came_is_where_they_part(rendering: Rendering) -> None:
+def test_a_stage_that_never_came_is_where_they_part() -> None:
     """A loop that ends one step early has no last step; what comes after it differs for that."""
-    found = departure(prints(), prints(DECODED, without=LAST), subject=SUBJECT, rendering=rendering)
+    found = first_difference("fox", prints(), prints(DECODED, without=LAST))
     assert found is not None
-    assert (found.stage, found.suspects) == (LAST, "diffusers")
+    assert (found.stage, found.actual) == (LAST, None)
     unfinished = {stage: print_ for stage, print_ in prints().items() if stage in (T5, POOLED)}
-    assert departure(prints(), unfinished, subject=SUBJECT, rendering=rendering) is None
+    assert first_difference("fox", prints(), unfinished) is None
 
 
-def test_pictures_that_moved_after_the_last_stage_point_there(rendering: Rendering) -> None:
+def test_pictures_that_moved_after_the_last_stage_point_there() -> None:
     """What is decoded alike and finished otherwise was rounded, or put into another order."""
-    found = departure(prints(), prints(), subject=SUBJECT, rendering=rendering, moved=True)
+    found = first_difference("fox", prints(), prints(), moved=True)
     assert found is not None
-    assert found.sentence.startswith("It first differs at the finished picture: most likely diffusers' image processor")
+    assert (found.stage, found.place) == (FINISHED, "the finished picture")
+    assert suspected(found).startswith("diffusers' image processor or")
 
 
-def test_embeddings_of_another_length_are_the_pipelines_doing(rendering: Rendering) -> None:
+def test_embeddings_of_another_length_are_the_pipelines_doing() -> None:
     """How many tokens are asked for is diffusers' business; what they become is transformers'."""
-    ours = prints(T5)
-    ours[T5] = replace(ours[T5], shape=(1, 7))
-    found = departure(prints(), ours, subject=SUBJECT, rendering=rendering)
-    assert found is not None
-    assert found.suspects == "diffusers or transformers or tokenizers"
+    found = at(T5)
+    longer = replace(found, actual=replace(fingerprint("fox", T5), shape=(1, 7)))
+    assert (found.reshaped, longer.reshaped) == (False, True)
+    assert suspected(longer) == "diffusers or transformers or tokenizers"
 
 
-def test_latents_name_their_step(rendering: Rendering) -> None:
-    """'after step k' is part of the place."""
-    ours = prints(MIDDLE)
-    ours[MIDDLE] = replace(ours[MIDDLE], step=25)
-    found = departure(prints(), ours, subject=SUBJECT, rendering=rendering)
-    assert found is not None
-    assert found.sentence == "It first differs at the latents after the middle step (step 25): most likely diffusers."
+def test_latents_name_their_step() -> None:
+    """The step is part of the place."""
+    found = StageDifference("fox", MIDDLE, None, replace(fingerprint("fox", MIDDLE), step=25))
+    assert found.place == "the latents after the middle step (step 25)"
 
 
 @pytest.mark.parametrize(
@@ -80,40 +77,33 @@ def test_latents_name_their_step(rendering: Rendering) -> None:
         (DECODED, "diffusers' VAE or torch"),
     ],
 )
-def test_each_stage_has_its_library(rendering: Rendering, stage: str, library: str) -> None:
-    """The library that owns a stage is suspected first."""
-    assert suspects(stage, subject=SUBJECT, rendering=rendering) == library
-    assert suspects(stage, subject=SUBJECT, rendering=replace(rendering, inventory=None)) == library
+def test_each_stage_has_its_library(stage: str, library: str) -> None:
+    """The library that owns a stage is suspected first, whether or not an inventory was noted."""
+    assert suspected(at(stage)) == suspected(at(stage), inventory()) == library
 
 
-def test_quantized_and_hooked_components_widen_the_suspicion(rendering: Rendering) -> None:
-    """bitsandbytes is suspected where its layers are, hooks where they move weights."""
-    some = inventory()
+def test_quantized_and_hooked_components_widen_the_suspicion() -> None:
+    """bitsandbytes is suspected where its layers are, hooks where they move weights and are not cleared."""
     heavy = replace(
-        some.components["transformer"], quantized_bytes=9, module_classes={"Linear4bit": 3}, hooks={"CpuOffload": 1}
+        inventory().components["transformer"],
+        quantized_bytes=9,
+        module_classes={"Linear4bit": 3},
+        hooks={"CpuOffload": 1},
     )
-    told = suspects(
-        FIRST,
-        subject=SUBJECT,
-        rendering=replace(rendering, inventory=replace(some, components={"transformer": heavy})),
-    )
-    assert told == "diffusers or bitsandbytes or the hooks that move its weights (CpuOffload)"
-    other = replace(heavy, module_classes={"GGUFLinear": 3}, hooks={})
-    told = suspects(
-        FIRST,
-        subject=SUBJECT,
-        rendering=replace(rendering, inventory=replace(some, components={"transformer": other})),
-    )
-    assert told == "diffusers or the quantizing library"
+    some = Inventory({"transformer": heavy})
+    told = "diffusers or bitsandbytes or the hooks that move its weights (CpuOffload)"
+    assert suspected(at(FIRST), some) == told
+    assert suspected(at(FIRST), some, hooks_cleared=True) == "diffusers or bitsandbytes"
+    other = Inventory({"transformer": replace(heavy, module_classes={"GGUFLinear": 3}, hooks={})})
+    assert suspected(at(FIRST), other) == "diffusers or the quantizing library"
 
 
-def test_each_stage_has_its_component(rendering: Rendering) -> None:
+def test_each_stage_has_its_component() -> None:
     """T5 is the last encoder, CLIP the first; the VAE decodes."""
     named = {"text_encoder": POOLED, "text_encoder_2": T5, "transformer": LAST, "vae": DECODED}
     one = inventory().components["transformer"]
     for name, stage in named.items():
-        hooked = replace(inventory(), components={name: replace(one, hooks={"CpuOffload": 1})})
-        there = replace(rendering, inventory=hooked)
-        told = {each for each in STAGES if "CpuOffload" in suspects(each, subject=SUBJECT, rendering=there)}
+        hooked = Inventory({name: replace(one, hooks={"CpuOffload": 1})})
+        told = {each for each in STAGES if "CpuOffload" in suspected(at(each), hooked)}
         assert stage in told
         assert told.isdisjoint(set(named.values()) - {stage})

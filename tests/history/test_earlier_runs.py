@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fluxgate.compare.pace import WINDOW
 from fluxgate.files import write_plain
-from fluxgate.history.earlier_runs import WINDOW, EarlierRuns, earlier_runs, pace
+from fluxgate.history.earlier_runs import EarlierRuns, earlier_runs
 from fluxgate.rendering import Crash, Duration, Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
@@ -95,18 +96,3 @@ def test_each_rendering_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
         now = took(name, tmp_path / "now" / name, 1.0)
         assert past.paces(now, "full") == {"load": (0.2,), "denoise": (2.0,)}
     assert len(reads) == len(set(reads)) == 5
-
-
-def worked(seconds: float) -> tuple[Duration, ...]:
-    return (Duration("load", 9.0, processor=0.2), Duration("denoise", 9.0, "fox", 0, processor=seconds))
-
-
-def test_on_a_cpu_the_pace_is_a_multiple_of_the_references(tmp_path: Path) -> None:
-    """Of what the processor worked, which other work on the machine hardly changes; what was short is left out."""
-    one, other = (took(name, tmp_path / name, 9.0, device="cpu") for name in ("offload", "full"))
-    assert pace(one, other) == {}  # nobody noted what the processor worked
-    one, other = (replace(it, durations=worked(seconds)) for it, seconds in ((one, 6.0), (other, 4.0)))
-    assert pace(one, other) == {"denoise": pytest.approx(1.5)}
-    assert pace(one, None) == {}
-    assert pace(one, replace(other, crash=Crash("exit", "It is gone.", None, ()))) == {}
-    assert pace(replace(one, device="cuda"), None) == {"load": 9.0, "denoise": 9.0}

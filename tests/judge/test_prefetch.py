@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fluxgate.cases import Case
-from fluxgate.compare import pairs as comparison
+from fluxgate.compare import pairs
 from fluxgate.judge.checks import scenes
 from fluxgate.judge.prefetch import look_ahead
 from fluxgate.judge.verdict import FAILED, PROMISE
@@ -18,8 +18,12 @@ from tests.judge.made import NF4, SUBJECT, changed, evidence, made, nudge, verdi
 
 
 @pytest.fixture(autouse=True)
-def _nothing_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "COMPARED", {})
+def _nothing_compared() -> None:
+    pairs._compared.cache_clear()
+
+
+def compared() -> int:
+    return pairs._compared.cache_info().currsize
 
 
 def moved(tmp_path: Path) -> Rendered:
@@ -36,10 +40,10 @@ def test_what_was_looked_at_is_not_compared_again(tmp_path: Path, monkeypatch: p
     ours, case = moved(tmp_path), Case(SUBJECT, NF4, "cuda")
     whole = replace(evidence(tmp_path, NF4), rendered=ours)
     expected = verdict(whole, PROMISE)
-    comparison.COMPARED.clear()
+    pairs._compared.cache_clear()
     look_ahead(case, pictures_of(ours), ours.folder, reference=made(tmp_path))
-    assert len(comparison.COMPARED) == len({picture.sha256 for picture in pictures_of(ours)})
-    monkeypatch.setattr(comparison, "compare", None)  # whoever calls it now fails
+    assert compared() == len({picture.sha256 for picture in pictures_of(ours)})
+    monkeypatch.setattr(pairs, "likeness_of", None)  # whoever calls it now fails
     assert verdict(whole, PROMISE) == expected
 
 
@@ -47,7 +51,7 @@ def test_a_second_take_is_compared_by_its_hash(tmp_path: Path) -> None:
     """It costs nothing, so nothing is done ahead."""
     ours = moved(tmp_path)
     look_ahead(Case(SUBJECT, NF4, "cuda"), pictures_of(ours, take=1), ours.folder, reference=made(tmp_path))
-    assert comparison.COMPARED == {}
+    assert compared() == 0
 
 
 def test_without_a_reference_pictures_are_only_read(tmp_path: Path) -> None:
@@ -59,7 +63,7 @@ def test_without_a_reference_pictures_are_only_read(tmp_path: Path) -> None:
         subject = replace(SUBJECT, reader=reader, shots=shots)
         look_ahead(Case(subject, NF4, "cuda"), pictures_of(ours), ours.folder, reference=None)
         assert scenes._reading.cache_info().currsize == read
-    assert comparison.COMPARED == {}
+    assert compared() == 0
 
 
 def test_what_is_wrong_with_a_picture_is_left_to_the_judge(tmp_path: Path) -> None:
@@ -69,5 +73,5 @@ def test_what_is_wrong_with_a_picture_is_left_to_the_judge(tmp_path: Path) -> No
     (ours.folder / first.file).write_bytes(b"no picture")
     hostile = replace(others[0], file="../../passwd")
     look_ahead(case, (first, hostile), ours.folder, reference=made(tmp_path))
-    assert comparison.COMPARED == {}
+    assert compared() == 0
     assert verdict(replace(evidence(tmp_path, NF4), rendered=ours), PROMISE).status == FAILED

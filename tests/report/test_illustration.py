@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from fluxgate.compare.strips import columns, side_by_side
 from fluxgate.judge.verdict import FAILED, PROMISE, Verdict
 from fluxgate.pictures import read_png, write_png
 from fluxgate.report.illustration import illustrate
+from tests.runs.building import pixels
 
 VERDICT = Verdict("tiny", "offload", PROMISE, FAILED, "It differs.")
 
@@ -25,7 +27,9 @@ def pictured(run: Path, expected: Path | str = "cases/a.png") -> Verdict:
 def test_a_difference_is_drawn_once_and_named(tmp_path: Path) -> None:
     """Expected, actual, FLIP and amplified difference lie in one file of the run."""
     (found,) = illustrate([pictured(tmp_path)], tmp_path)
-    assert read_png(tmp_path / found.pictures["difference"]).shape == (16, 4 * 16 + 12, 3)
+    assert (
+        read_png(tmp_path / found.pictures["difference"]).shape == side_by_side([columns(pixels(0), pixels(1))]).shape
+    )
     assert found.pictures["expected"] == "cases/a.png"
 
 

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from fluxgate import figures
-from fluxgate.baselines.baseline import AcceptedShot, Baseline
+from fluxgate.baselines.baseline import Baseline
 from fluxgate.compare import noise
-from fluxgate.compare.likeness import IDENTICAL, worst
-from fluxgate.compare.noise_levels import detour
-from fluxgate.compare.pairs import Pair, accepted_source, pair_of, rendered_source
-from fluxgate.compare.stages import Departure, accepted_prints, departure
+from fluxgate.compare.difference import other_recipes, stage_differences
+from fluxgate.compare.likeness import worst
+from fluxgate.compare.noise_levels import schedule_mismatches
+from fluxgate.compare.pairs import Pair, pairs_of
+from fluxgate.compare.stages import StageDifference
 from fluxgate.judge.evidence import Answer, Evidence, failed, passed, unsupported
-from fluxgate.judge.picture_failures import about, all_are, breach, differing, known, numbers_of
+from fluxgate.judge.picture_failures import (
+    all_are,
+    failure_for_worst,
+    failure_with_picture,
+    first_breach,
+    likenesses,
+    located,
+    numbers_of,
+)
 from fluxgate.judge.sentences import ACCEPT, again, counted, listed, picture_name, sentence_case
 from fluxgate.judge.verdict import BASELINE
 
 DRIFTED = "drifted"  # 1 in a verdict's numbers: pictures moved no further than legal changes move them; 0: further
+IF_RIGHT = f"If that is right, run {ACCEPT}."
 
 
 def baseline(evidence: Evidence) -> Answer:
@@ -28,7 +38,7 @@ def baseline(evidence: Evidence) -> Answer:
     objection = _objection(evidence, accepted)
     if objection:
         return failed(objection)
-    return _portable(evidence, accepted) if accepted.portable else _same_machine(evidence, accepted)
+    return _portable(evidence) if accepted.portable else _same_machine(evidence)
 
 
 def _nothing(evidence: Evidence) -> Answer:
@@ -43,127 +53,114 @@ def _nothing(evidence: Evidence) -> Answer:
 
 def _objection(evidence: Evidence, accepted: Baseline) -> str | None:
     """Why the baseline and the rendering are not about the same pictures."""
-    today = evidence.rendering.recipes
-    stale = [shot for shot, recipe in today.items() if accepted.case.recipes.get(shot, recipe) != recipe]
-    if stale:
-        return f"The baseline of shot '{stale[0]}' is stale: its recipe has changed since. Run {ACCEPT}."
-    missing = [key for key in evidence.rendering.pictures_of() if accepted.case.shot_of(*key) is None]
+    for shot in other_recipes(evidence.accepted_facts, evidence.facts):
+        return f"The baseline of shot '{shot}' is stale: its recipe has changed since. Run {ACCEPT}."
+    missing = [key for key in evidence.facts.pictures if key not in evidence.accepted_facts.pictures]
     if missing and not accepted.portable:
         return f"No picture of {picture_name(evidence.case, *missing[0])} was accepted yet. Run {ACCEPT}."
-    if not evidence.rendering.pictures_of():
-        return f"The run has no picture to hold against the baseline. Run {again(evidence.case)}."
+    if not evidence.facts.pictures:
+        return f"The run has no picture to compare with the baseline. Run {again(evidence.case)}."
     return None
 
 
-def _same_machine(evidence: Evidence, accepted: Baseline) -> Answer:
-    pictures = evidence.rendering.pictures_of()
-    moved = [key for key, picture in pictures.items() if not _shot(accepted, key).holds(picture.sha256)]
+def _same_machine(evidence: Evidence) -> Answer:
+    pairs = _beside_accepted(evidence)
+    moved = [pair for pair in pairs if not pair.identical]
     if not moved:
-        return _same_pictures(evidence, accepted)
-    pairs = [_nearest(evidence, accepted, key) for key in moved]
-    gone = _departure(evidence, accepted, [pair.shot for pair in pairs], moved=True)
-    word, why = _drift(evidence, accepted, pairs, gone)
-    lead = f"{word}: {len(moved)} of {counted(len(pictures), 'picture')} are not the accepted ones: %s{why}."
-    answer = differing(evidence, BASELINE, pairs, lead=lead, gone=gone, then=f"If that is right, run {ACCEPT}.")
+        return _same_pictures(evidence, pairs)
+    stage = _first_stage(evidence, (pair.shot for pair in moved), moved=True)
+    word, why = _drift(evidence, moved, stage)
+    lead = f"{word}: {len(moved)} of {counted(len(pairs), 'picture')} are not the accepted ones: %s{why}."
+    where = located(evidence, stage, hooks_cleared=_is_the_references(evidence))
+    answer = failure_for_worst(evidence, BASELINE, moved, lead=lead, where=where, then=IF_RIGHT)
     return replace(answer, numbers={**answer.numbers, DRIFTED: float(word == "Drifted")})
 
 
-def _same_pictures(evidence: Evidence, accepted: Baseline) -> Answer:
+def _same_pictures(evidence: Evidence, pairs: Sequence[Pair]) -> Answer:
     """The pixels are the accepted ones; so should be the stages before them."""
-    pairs = [_nearest(evidence, accepted, key) for key in evidence.rendering.pictures_of()]
     # Where several pictures are right, the accepted stages are those of one of them only.
-    sure = [shot.shot for shot in accepted.case.shots if len(shot.pictures) == 1]
-    gone = _departure(evidence, accepted, sure)
-    if gone is None:
+    sure = [shot for (shot, _), choices in evidence.accepted_facts.pictures.items() if len(choices) == 1]
+    stage = _first_stage(evidence, sure)
+    where = located(evidence, stage, hooks_cleared=_is_the_references(evidence))
+    if where is None:
         return passed(f"{all_are(len(pairs))} as accepted, to the pixel.", numbers=numbers_of(pairs))
-    said = f"Drifted: no pixel has moved, but the way to it has. {gone.sentence} If that is right, run {ACCEPT}."
-    return failed(said, numbers={**numbers_of(pairs), DRIFTED: 1.0}, stage=gone.stage)
+    said = f"Drifted: no pixel has moved, but the way to it has. {where.sentence} {IF_RIGHT}"
+    return failed(said, numbers={**numbers_of(pairs), DRIFTED: 1.0}, stage=where.stage)
 
 
-def _drift(evidence: Evidence, accepted: Baseline, pairs: list[Pair], gone: Departure | None) -> tuple[str, str]:
+def _drift(evidence: Evidence, moved: Sequence[Pair], stage: StageDifference | None) -> tuple[str, str]:
     """'Drifted' when all stay within what legal changes did, else 'Changed'; and what is to be said about it."""
-    strayed = detour(accepted.case.levels, evidence.rendering.levels(), whose="the accepted one")
-    if strayed:
-        return "Changed", f". {strayed}"
-    if gone is not None and gone.reshaped:
-        return "Changed", f", and the size of {gone.place} is another"
+    for mismatch in schedule_mismatches(evidence.accepted_facts.noise_levels, evidence.facts.noise_levels):
+        return "Changed", f". {mismatch.sentence(whose='the accepted one')}"
+    if stage is not None and stage.reshaped:
+        return "Changed", f", and {stage.place} have another size"
     bands = evidence.limits.drift
     if not bands:
         return "Changed", " (what legal changes do was not measured, so drift cannot be told apart)"
-    if len(known(pairs)) == len(pairs) and breach(pairs, bands) is None:
+    if len(likenesses(moved)) == len(moved) and first_breach(moved, bands) is None:
         return "Drifted", ", within what legal changes of machine or release do"
     return "Changed", ", beyond what legal changes of machine or release do"
 
 
-def _portable(evidence: Evidence, accepted: Baseline) -> Answer:
+def _portable(evidence: Evidence) -> Answer:
     """Pictures from another machine: only their likeness counts, and the noise levels, which no machine changes.
 
     A shot that only a GPU renders has none."""
-    every = evidence.rendering.pictures_of()
-    pairs = [_nearest(evidence, accepted, key) for key in every if accepted.case.shot_of(*key) is not None]
+    accepted, ours = evidence.accepted_facts, evidence.facts
+    pairs = _beside_accepted(evidence)
     if not pairs:
         return unsupported("No shot of this case has a portable picture.")
-    unlike = [pair for pair in pairs if pair.likeness is None]
-    then = f"If that is right, run {ACCEPT}."
-    strayed = detour(accepted.case.levels, evidence.rendering.levels(), whose="the accepted picture")
-    if strayed:
-        return failed(f"Changed: {strayed}. {then}", numbers=numbers_of(pairs))
-    drawn = noise.dtype_of(evidence.case)
-    if noise.apart(evidence.rendering.draws, drawn, accepted.case.draws, drawn):
-        said = f"From the same seed, this torch draws other {drawn} noise than the portable pictures started from"
-        return unsupported(f"{said}.", numbers=numbers_of(pairs))
-    if unlike:
-        lead = f"{len(unlike)} of {counted(len(pairs), 'picture')} cannot be held against the portable ones: %s."
-        return differing(evidence, BASELINE, unlike, lead=lead, gone=None, then=then)
     numbers = numbers_of(pairs)
-    said = f"The least like the portable pictures is {figures.likeness(worst(known(pairs)).ssim)} like its own"
-    without = dict.fromkeys(shot for shot, index in every if accepted.case.shot_of(shot, index) is None)
+    for mismatch in schedule_mismatches(accepted.noise_levels, ours.noise_levels):
+        return failed(f"Changed: {mismatch.sentence(whose='the accepted one')}. {IF_RIGHT}", numbers=numbers)
+    dtype = noise.dtype_of(evidence.case)
+    if noise.draws_differ(ours.draws, dtype, accepted.draws, dtype):
+        said = f"From the same seed, this torch draws other {dtype} noise than the portable pictures started from"
+        return unsupported(f"{said}.", numbers=numbers)
+    unlike = [pair for pair in pairs if pair.likeness is None]
+    if unlike:
+        lead = f"{len(unlike)} of {counted(len(pairs), 'picture')} cannot be compared with the portable ones: %s."
+        return failure_for_worst(evidence, BASELINE, unlike, lead=lead, where=None, then=IF_RIGHT)
+    return _as_near_as_machines_are(evidence, pairs)
+
+
+def _as_near_as_machines_are(evidence: Evidence, pairs: Sequence[Pair]) -> Answer:
+    """The likeness that was measured between machines is kept."""
+    numbers, shown = numbers_of(pairs), {pair.shot for pair in pairs}
+    said = f"The least like the portable pictures is {figures.likeness(worst(likenesses(pairs)).ssim)} like its own"
+    without = dict.fromkeys(shot for shot, _ in evidence.facts.pictures if shot not in shown)
     said += f" (there is none of {listed(without)})" if without else ""
     if not evidence.limits.drift:
         return unsupported(f"How far machines like this one lie apart was not measured. {said}.", numbers=numbers)
-    found = breach(pairs, evidence.limits.drift)
-    if found is None or found.pair is None:
+    breach = first_breach(pairs, evidence.limits.drift)
+    if breach is None or breach.pair is None:
         return passed(f"{said}, as far as other machines are.", numbers=numbers)
-    who = sentence_case(picture_name(evidence.case, found.pair.shot, found.pair.index))
-    lead = f"Changed: {who} is further from the portable picture than other machines are: {found.sentence}."
-    return about(evidence, BASELINE, found.pair, lead=lead, gone=None, then=then, numbers=numbers, limit=found.limit)
+    who = sentence_case(picture_name(evidence.case, *breach.pair.key))
+    lead = f"Changed: {who} is further from the portable picture than other machines are: {breach.sentence}."
+    return failure_with_picture(
+        evidence, BASELINE, breach.pair, lead=lead, where=None, then=IF_RIGHT, numbers=numbers, limit=breach.limit
+    )
 
 
-def _nearest(evidence: Evidence, accepted: Baseline, key: tuple[str, int]) -> Pair:
-    """The case's picture beside the accepted one that is most like it."""
-    picture = evidence.rendering.pictures_of()[key]
-    actual = rendered_source(evidence.rendered_here.folder, picture)
-    choices = _shot(accepted, key).pictures
-    same = [choice for choice in choices if choice.sha256 == picture.sha256]
-    if same:
-        return Pair(*key, accepted.path_of(same[0]), actual.path, IDENTICAL)
-    pairs = [pair_of(*key, expected=accepted_source(accepted, choice), actual=actual) for choice in choices]
-    nothing = Pair(*key, actual.path, actual.path, None, "has no accepted picture")
-    return max(pairs, key=lambda pair: pair.alike, default=nothing)
+def _beside_accepted(evidence: Evidence) -> tuple[Pair, ...]:
+    """The case's pictures beside the accepted ones that are most like them; a damaged one is refused."""
+    accepted, ours = evidence.accepted_facts, evidence.facts
+    both = [key for key in ours.pictures if key in accepted.pictures]
+    for key in both:
+        if ours.pictures[key][0] not in accepted.pictures[key]:
+            for source in accepted.pictures[key]:
+                source.read()  # there is nothing to judge by where it is not what was accepted
+    return pairs_of(accepted, ours, only=both)
 
 
-def _shot(accepted: Baseline, key: tuple[str, int]) -> AcceptedShot:
-    return accepted.case.shot_of(*key) or AcceptedShot(*key, ())
-
-
-def _departure(
-    evidence: Evidence, accepted: Baseline, shots: Iterable[str], *, moved: bool = False
-) -> Departure | None:
+def _first_stage(evidence: Evidence, shots: Iterable[str], *, moved: bool = False) -> StageDifference | None:
     """The first stage in which any of the shots left what was accepted."""
-    subject, ours, cleared = evidence.case.subject, evidence.rendering, _is_the_references(evidence)
-    for shot in dict.fromkeys(shots):
-        expected, actual = accepted_prints(accepted.case.fingerprints, shot), ours.fingerprints_of(shot)
-        gone = departure(expected, actual, subject=subject, rendering=ours, moved=moved, cleared=cleared)
-        if gone:
-            return gone
-    return None
+    return next(stage_differences(evidence.accepted_facts, evidence.facts, dict.fromkeys(shots, moved)), None)
 
 
 def _is_the_references(evidence: Evidence) -> bool:
     """Whether every picture is its reference's, so that what the strategy does besides has not moved it."""
-    reference = evidence.reference
-    if reference is None or not evidence.case.strategy.promise.reproduces:
+    if evidence.reference is None or not evidence.case.strategy.promise.reproduces:
         return False
-    theirs = reference.rendering.pictures_of()
-    ours = evidence.rendering.pictures_of()
-    return bool(ours) and all(key in theirs and theirs[key].sha256 == one.sha256 for key, one in ours.items())
+    theirs, ours = evidence.reference_facts.pictures, evidence.facts.pictures
+    return bool(ours) and all(theirs.get(key) == sources for key, sources in ours.items())

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from fluxgate import figures
-from fluxgate.amounts import amount
+from fluxgate.amounts import amount, distinct
 from fluxgate.judge.evidence import Answer, Evidence, failed, passed, unsupported
-from fluxgate.judge.sentences import ACCEPT, again, counted, exactly, listed
+from fluxgate.judge.sentences import ACCEPT, again, counted, listed
 from fluxgate.rendering import AFTER, BEFORE, BESIDE, GRADIENTS, Component, Inventory
 from fluxgate.strategies.effects import for_subject
 
@@ -89,7 +89,7 @@ def _changes(expected: Inventory, found: Inventory, *, whose: str) -> Iterator[s
             continue
         other = expected.components[name]
         for dtype, ours, theirs in _by_dtype(component, other):
-            one, before = exactly(ours, theirs)
+            one, before = distinct(ours, theirs)
             yield f"{name} holds {one} of {dtype} where {whose} holds {before}"
     for name in expected.components:
         if name not in found.components:
@@ -117,7 +117,7 @@ def _strays(evidence: Evidence, found: Inventory) -> Iterator[str]:
         for dtype in WIDTHS:
             if dtype != due and _is_stray(component, dtype, due=due, on_disk=evidence.on_disk.get(name)):
                 share = figures.percent(sizes[dtype] / component.total_bytes)
-                size = exactly(sizes[dtype], 0)[0]
+                size = distinct(sizes[dtype], 0)[0]
                 yield f"{name} holds {size} of {dtype}, {share} of it, where all its weights should be {due}"
 
 
@@ -129,7 +129,7 @@ def _resized(found: Inventory) -> Iterator[str]:
     for name, component in found.components.items():
         before, after = (sum(component.placement.get(moment, {}).values()) for moment in (BEFORE, AFTER))
         if not component.quantized_bytes and after not in (0, before):
-            one, other = exactly(after, before)
+            one, other = distinct(after, before)
             yield f"{name} holds {one} after rendering where it held {other} before: its weights were cast or replaced"
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from fluxgate.amounts import amount
-from fluxgate.baselines.limits import HOST, WHOLE, Band
+from fluxgate.amounts import amount, distinct
+from fluxgate.baselines.limits import Band
+from fluxgate.compare.facts import ALLOCATED, HOST, WHOLE
 from fluxgate.judge.evidence import Answer, Evidence, crashed, failed, passed, unsupported
-from fluxgate.judge.sentences import ACCEPT, again, counted, exactly, listed, origin
+from fluxgate.judge.sentences import ACCEPT, again, counted, listed, origin
 from fluxgate.judge.verdict import PASSED, Limit
 from fluxgate.rendering import LEFTOVER_FILES, PHASES, Memory, Rendering
 from fluxgate.strategies.promise import Promise
 
-ALLOCATED = "allocated"
 UNDER = " Something may not have been loaded; if it is an improvement, fluxgate accept --trim lowers the limits."
 TABLES, LIBRARIES = 8 << 20, "tables of the libraries' own"  # bytes of tensors; 252 were seen, of bitsandbytes
 LEFT = 16 << 20  # bytes that a second take may leave on a CPU; up to 1.2 MB were seen
@@ -56,7 +56,7 @@ def _under(judged: list[tuple[str, int, Band]], published: str, *, numbers: dict
 
 
 def _beyond(evidence: Evidence, phase: str, peak: int, band: Band, limit: Limit) -> str:
-    found, bound = exactly(peak, limit.value)
+    found, bound = distinct(peak, limit.value)
     over = limit is band.ceiling
     away = f"{amount(abs(peak - limit.value))} {'more' if over else 'less'}"
     why = "" if over else UNDER
@@ -130,7 +130,7 @@ def _spared(evidence: Evidence, ours: int, theirs: int, *, named: str) -> Answer
 def _compared(evidence: Evidence, ours: int, theirs: int, *, named: str) -> Answer:
     during = evidence.case.strategy.promise.less_during
     when = "" if during == PHASES else f" during {listed(during)}"
-    one, other = exactly(ours, theirs)
+    one, other = distinct(ours, theirs)
     numbers = {ALLOCATED: float(ours), f"{ALLOCATED} by {named}": float(theirs)}
     limit = Limit(float(theirs), f"less than {named} in the same run")
     if ours < theirs:
@@ -157,7 +157,7 @@ def _held(evidence: Evidence, held: int) -> Answer:
     """Bytes on the device: all that is allocated on a GPU, all tensors in memory on a CPU."""
     allowed = _allowance(evidence)
     numbers = {"held after": float(held)}
-    one, other = exactly(held, allowed.value)
+    one, other = distinct(held, allowed.value)
     at_most = f"at most {other} may ({origin(allowed)})"
     where = "on the GPU" if evidence.gpu else "in memory"
     if held <= allowed.value:
@@ -215,7 +215,7 @@ def host(evidence: Evidence) -> Answer:
     broken = band.broken(peak)
     if broken:
         return failed(_beyond(evidence, "host", peak, band, broken), numbers=numbers, limit=broken)
-    found, bound = exactly(peak, limit.value)
+    found, bound = distinct(peak, limit.value)
     word = "at most" if band.ceiling else "at least"
     return passed(f"It peaks at {found}, {word} {bound} ({origin(limit)}).", numbers=numbers, limit=limit)
 

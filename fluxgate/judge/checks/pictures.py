@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 
 from fluxgate import figures
 from fluxgate.amounts import amount
-from fluxgate.baselines.limits import SSIM
 from fluxgate.compare import noise
+from fluxgate.compare.difference import other_recipes, stage_differences
+from fluxgate.compare.facts import facts_of
 from fluxgate.compare.likeness import worst
-from fluxgate.compare.noise_levels import detour
-from fluxgate.compare.pairs import Pair, pair_of, pair_up, rendered_source, stranger
-from fluxgate.compare.stages import Departure, departure
+from fluxgate.compare.measures import SSIM
+from fluxgate.compare.noise_levels import schedule_mismatches
+from fluxgate.compare.pairs import Pair, closer_to_another_shot, pairs_of
 from fluxgate.judge.evidence import Answer, Evidence, crashed, failed, passed, unsupported
-from fluxgate.judge.picture_failures import Breach, about, all_are, breach, differing, known, numbers_of
+from fluxgate.judge.picture_failures import (
+    Breach,
+    FirstDifference,
+    all_are,
+    failure_for_worst,
+    failure_with_picture,
+    first_breach,
+    likenesses,
+    located,
+    numbers_of,
+)
 from fluxgate.judge.sentences import CALIBRATE, again, counted, listed, origin, picture_name, sentence_case
 from fluxgate.judge.verdict import PROMISE, TWICE, Limit
 from fluxgate.judge.wholeness import flaw
-from fluxgate.rendering import Picture
-from fluxgate.runs.rendered import Rendered
 
 CHANGING = ("quantization", "casting")  # families whose pictures cannot be their reference's to the pixel
-
-Keyed = Mapping[tuple[str, int], Picture]
 
 
 # Renders the same twice
@@ -30,40 +37,22 @@ Keyed = Mapping[tuple[str, int], Picture]
 
 def twice(evidence: Evidence) -> Answer:
     """Take 0 and take 1 of every shot that has both."""
-    rendering = evidence.rendering
-    first, second = rendering.pictures_of(0), rendering.pictures_of(1)
-    both = [key for key in first if key in second]
-    if not both:
+    first, second = evidence.facts, facts_of(evidence.rendered_here, take=1)
+    pairs = pairs_of(first, second, only=[key for key in second.pictures if key in first.pictures])
+    if not pairs:
         return unsupported("No shot was rendered twice in this run.")
-    moved = [key for key in both if first[key].sha256 != second[key].sha256]
-    if moved:
-        return _unsteady(evidence, moved, first, second, of=len(both))
-    shots = list(dict.fromkeys(shot for shot, _ in both))
-    for shot in shots:
-        gone = _between_takes(evidence, shot)
-        if gone:
-            said = f"Shot '{shot}' gave the same pictures twice, but by another way. {gone.sentence}"
-            return failed(f"{said} Run {again(evidence.case)} to see whether it stays so.", stage=gone.stage)
-    said = f"{counted(len(both), 'picture')} of {listed(shots)} came out the same twice."
-    return passed(said, numbers={"pictures": float(len(both))})
-
-
-def _unsteady(evidence: Evidence, moved: list[tuple[str, int]], first: Keyed, second: Keyed, *, of: int) -> Answer:
-    folder = evidence.rendered_here.folder
-    pairs = [
-        pair_of(*key, expected=rendered_source(folder, first[key]), actual=rendered_source(folder, second[key]))
-        for key in moved
-    ]
-    lead = f"{len(moved)} of {counted(of, 'picture')} came out otherwise the second time: %s."
+    moved = [pair for pair in pairs if not pair.identical]
+    shots = dict.fromkeys((pair.shot for pair in moved or pairs), bool(moved))
+    where = located(evidence, next(stage_differences(first, second, shots), None))
     then = f"Run {again(evidence.case)} to see whether it stays so."
-    gone = _between_takes(evidence, moved[0][0], moved=True)
-    return differing(evidence, TWICE, pairs, lead=lead, gone=gone, then=then)
-
-
-def _between_takes(evidence: Evidence, shot: str, *, moved: bool = False) -> Departure | None:
-    rendering = evidence.rendering
-    one, other = rendering.fingerprints_of(shot, 0), rendering.fingerprints_of(shot, 1)
-    return departure(one, other, subject=evidence.case.subject, rendering=rendering, moved=moved)
+    if moved:
+        lead = f"{len(moved)} of {counted(len(pairs), 'picture')} differ between takes: %s."
+        return failure_for_worst(evidence, TWICE, moved, lead=lead, where=where, then=then)
+    if where:
+        said = f"Both takes gave the same pictures, but did not get there the same way. {where.sentence} {then}"
+        return failed(said, stage=where.stage)
+    said = f"{counted(len(pairs), 'picture')} of {listed(shots)} came out the same twice."
+    return passed(said, numbers={"pictures": float(len(pairs))})
 
 
 # Keeps its promise to its reference
@@ -88,60 +77,54 @@ def promise(evidence: Evidence) -> Answer:
         return unsupported(f"Its reference {made.reference} does not fit into the {amount(crash.limit)} asked for.")
     if crash is not None:
         return crashed(f"Its reference {made.reference} crashed: {crash.sentence}")
-    other = _other_recipe(evidence, reference)
-    if other:
+    for shot in other_recipes(evidence.reference_facts, evidence.facts):
         return failed(
-            f"Shot '{other}' was rendered from another recipe than {made.reference}'s: render both in one run."
+            f"Shot '{shot}' was rendered from another recipe than {made.reference}'s: render both in one run."
         )
-    pairs = pair_up(evidence.rendered_here, reference)
-    return _reproduces(evidence, reference, pairs) if made.reproduces else _approximates(evidence, reference, pairs)
+    pairs = pairs_of(evidence.reference_facts, evidence.facts)
+    named = made.reference
+    return _reproduces(evidence, named, pairs) if made.reproduces else _approximates(evidence, named, pairs)
 
 
-def _other_recipe(evidence: Evidence, reference: Rendered) -> str | None:
-    theirs = reference.rendering.recipes
-    return next(
-        (shot for shot, recipe in evidence.rendering.recipes.items() if theirs.get(shot, recipe) != recipe), None
-    )
-
-
-def _reproduces(evidence: Evidence, reference: Rendered, pairs: list[Pair]) -> Answer:
-    named = reference.rendering.strategy
+def _reproduces(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> Answer:
     moved = [pair for pair in pairs if not pair.identical]
     if not moved:
         limit = Limit(1.0, "reproduces: identical")
         return passed(f"{all_are(len(pairs))} {named}'s, to the pixel.", numbers=numbers_of(pairs), limit=limit)
     lead = f"{len(moved)} of {counted(len(pairs), 'picture')} should be {named}'s to the pixel and are not: %s."
-    gone = _from_reference(evidence, reference, moved)
-    return differing(evidence, PROMISE, moved, lead=lead, gone=gone, then=f"Run {again(evidence.case)}.")
+    where = _from_reference(evidence, moved)
+    return failure_for_worst(evidence, PROMISE, moved, lead=lead, where=where, then=f"Run {again(evidence.case)}.")
 
 
-def _approximates(evidence: Evidence, reference: Rendered, pairs: list[Pair]) -> Answer:
-    named, then = reference.rendering.strategy, f"Run {again(evidence.case)}."
+def _approximates(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> Answer:
+    reference, ours, then = evidence.reference_facts, evidence.facts, f"Run {again(evidence.case)}."
     unlike = [pair for pair in pairs if pair.likeness is None]
     if unlike:
-        lead = f"{len(unlike)} of {counted(len(pairs), 'picture')} cannot be held against {named}'s: %s."
-        return differing(evidence, PROMISE, unlike, lead=lead, gone=None, then=then)
-    strayed = detour(reference.rendering.levels(), evidence.rendering.levels(), whose=f"{named}'s")
-    if strayed:
-        return failed(f"{strayed}. {then}", numbers=numbers_of(pairs))
+        lead = f"{len(unlike)} of {counted(len(pairs), 'picture')} cannot be compared with {named}'s: %s."
+        return failure_for_worst(evidence, PROMISE, unlike, lead=lead, where=None, then=then)
+    whose = f"{named}'s"
+    for mismatch in schedule_mismatches(reference.noise_levels, ours.noise_levels):
+        return failed(f"{mismatch.sentence(whose=whose)}. {then}", numbers=numbers_of(pairs))
     if evidence.case.strategy.family in CHANGING and all(pair.identical for pair in pairs):
         said = f"{all_are(len(pairs))} {named}'s, to the pixel: the {evidence.case.strategy.family} did nothing."
         return failed(f"{said} {then}", numbers=numbers_of(pairs))
-    ours, theirs = noise.dtype_of(evidence.case), evidence.case.subject.dtype
-    if noise.apart(evidence.rendering.draws, ours, reference.rendering.draws, theirs):
-        said = f"From the same seed, this torch draws other noise in {ours} than in {theirs}"
-        return unsupported(f"{said}: its pictures are others than {named}'s.", numbers=numbers_of(pairs))
-    found = breach(pairs, evidence.limits.likeness, evidence.limits.overall)
-    if found:
-        return _too_far(evidence, reference, found, pairs)
-    foreign = stranger(evidence, reference, pairs)
-    if foreign:
-        return failed(f"{sentence_case(foreign)}. {then}", numbers=numbers_of(pairs))
+    dtype, subjects = noise.dtype_of(evidence.case), evidence.case.subject.dtype
+    if noise.draws_differ(ours.draws, dtype, reference.draws, subjects):
+        said = f"From the same seed, this torch draws other noise in {dtype} than in {subjects}"
+        return unsupported(f"{said}, so its pictures cannot be compared with {named}'s.", numbers=numbers_of(pairs))
+    breach = first_breach(pairs, evidence.limits.likeness, evidence.limits.overall)
+    if breach:
+        return _too_far(evidence, named, breach, pairs)
+    rival = closer_to_another_shot(reference, pairs)
+    if rival:
+        own, other = (picture_name(evidence.case, *key) for key in (rival.pair.key, rival.other))
+        said = f"{sentence_case(own)} is more like {other} than like its own reference"
+        return failed(f"{said}. {then}", numbers=numbers_of(pairs))
     return _near_enough(evidence, named, pairs)
 
 
-def _near_enough(evidence: Evidence, named: str, pairs: list[Pair]) -> Answer:
-    likest = figures.likeness(worst(known(pairs)).ssim)
+def _near_enough(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> Answer:
+    likest = figures.likeness(worst(likenesses(pairs)).ssim)
     said = f"The least like {named}'s of {counted(len(pairs), 'picture')} is {likest} like it"
     floor = _floor(evidence)
     if floor is None:
@@ -159,29 +142,28 @@ def _floor(evidence: Evidence) -> Limit | None:
     return next((limit for limit in every if limit is not None), None)
 
 
-def _too_far(evidence: Evidence, reference: Rendered, found: Breach, pairs: list[Pair]) -> Answer:
-    named = reference.rendering.strategy
-    shown = found.pair or min(pairs, key=lambda pair: pair.alike)
-    who = picture_name(evidence.case, shown.shot, shown.index)
-    if found.pair is None:
+def _too_far(evidence: Evidence, named: str, breach: Breach, pairs: Sequence[Pair]) -> Answer:
+    shown = breach.pair or min(pairs, key=lambda pair: pair.alike)
+    who = picture_name(evidence.case, *shown.key)
+    if breach.pair is None:
         who = f"the mean of {counted(len(pairs), 'picture')}"
-    lead = f"{sentence_case(who)} against {named}'s: {found.sentence}."
-    if found.measure == SSIM:
-        bound = "floor" if found.is_floor else "ceiling"
-        is_, due = figures.likeness(found.value), figures.likeness(found.limit.value)
-        lead = f"{sentence_case(who)} is {is_} like {named}; the {bound} is {due} ({origin(found.limit)})."
-    gone, then = _from_reference(evidence, reference, [shown]), f"Run {again(evidence.case)}."
-    return about(
-        evidence, PROMISE, shown, lead=lead, gone=gone, then=then, numbers=numbers_of(pairs), limit=found.limit
+    lead = f"{sentence_case(who)} against {named}'s: {breach.sentence}."
+    if breach.measure == SSIM:
+        value, bound = figures.likeness(breach.value), figures.likeness(breach.limit.value)
+        lead = f"{sentence_case(who)} is {value} like {named}; the {breach.bound} is {bound} ({origin(breach.limit)})."
+    return failure_with_picture(
+        evidence,
+        PROMISE,
+        shown,
+        lead=lead,
+        where=_from_reference(evidence, [shown]),
+        then=f"Run {again(evidence.case)}.",
+        numbers=numbers_of(pairs),
+        limit=breach.limit,
     )
 
 
-def _from_reference(evidence: Evidence, reference: Rendered, moved: Iterable[Pair]) -> Departure | None:
+def _from_reference(evidence: Evidence, moved: Iterable[Pair]) -> FirstDifference | None:
     """The first stage in which any of the moved shots left the reference."""
-    subject, ours = evidence.case.subject, evidence.rendering
-    for shot in dict.fromkeys(pair.shot for pair in moved):
-        expected, actual = reference.rendering.fingerprints_of(shot), ours.fingerprints_of(shot)
-        gone = departure(expected, actual, subject=subject, rendering=ours, moved=True)
-        if gone:
-            return gone
-    return None
+    shots = dict.fromkeys((pair.shot for pair in moved), True)
+    return located(evidence, next(stage_differences(evidence.reference_facts, evidence.facts, shots), None))

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 
 from fluxgate import figures
-from fluxgate.baselines.baseline import Baseline
 from fluxgate.cases import Case
-from fluxgate.compare.pairs import Source, accepted_source, rendered_source
+from fluxgate.compare.facts import Key, Source
 from fluxgate.judge.evidence import Answer, Evidence, failed, passed, unsupported
 from fluxgate.judge.sentences import again, counted, listed, picture_name, sentence_case
 from fluxgate.miniature import captions, reader
 from fluxgate.miniature.reader import Finding, Reading
 from fluxgate.pictures import Pixels
-from fluxgate.runs.rendered import Rendered
 
 # Of what a prompt asks, drawings of it show 97%, those of another prompt 16% (one in a hundred above 60%): measured on
 # 24 drawn scenes. Half tells the two apart for a picture, and leaves no doubt for a case.
@@ -27,7 +24,7 @@ SLACK = 0.1  # share of what is asked that may be lost; a thing or two change co
 # float8 half of one picture. Another prompt loses 84%.
 COARSE_SLACK = QUARTER = 0.25
 
-Findings = Mapping[tuple[str, int], tuple[Finding, ...]]  # shot and index -> what was asked, and whether it is there
+Findings = Mapping[Key, tuple[Finding, ...]]  # shot and index -> what was asked, and whether it is there
 
 
 def scene(evidence: Evidence) -> Answer:
@@ -36,22 +33,22 @@ def scene(evidence: Evidence) -> Answer:
         return unsupported("The pictures of this subject are not scenes that can be read.")
     if not any(shot.readable for shot in evidence.case.shots):
         return unsupported("No shot of this case gives a scene that can be read.")
-    known = _known(evidence.rendered_here)
-    ours = _findings(evidence, known)
+    pictures = {key: one for key, (one,) in evidence.facts.pictures.items()}
+    ours = _findings(evidence, pictures)
     if not any(ours.values()):
         return failed(f"There is no picture to read. Run {again(evidence.case)}.")
     whose, theirs = _held_against(evidence)
-    for objection in (*_elsewhere(evidence, ours, known), *_objections(evidence, ours, theirs, whose=whose)):
+    for objection in (*_elsewhere(evidence, ours, pictures), *_objections(evidence, ours, theirs, whose=whose)):
         return failed(f"{objection} Run {again(evidence.case)}.", numbers=_numbers(ours))
     return passed(f"{_told(ours)}{_missing(evidence, ours, theirs, whose=whose)}", numbers=_numbers(ours))
 
 
-def _elsewhere(evidence: Evidence, ours: Findings, known: Mapping[tuple[str, int], _Known]) -> Iterator[str]:
+def _elsewhere(evidence: Evidence, ours: Findings, pictures: Mapping[Key, Source]) -> Iterator[str]:
     """Pictures that do not show what their own prompt asks, and do show what another does."""
     prompts = {prompt: shot.name for shot in evidence.case.shots for prompt in shot.prompts}
     for key, findings in ours.items():
         for prompt, shot in prompts.items() if _share(findings) < HALF else ():
-            if _share(reader.compare(_reading(known[key]), captions.parse(prompt))) >= HALF:
+            if _share(reader.compare(_reading(pictures[key]), captions.parse(prompt))) >= HALF:
                 who = sentence_case(picture_name(evidence.case, *key))
                 whose = f"shot '{shot}'" if shot != key[0] else "another prompt of this shot"
                 yield f"{who} shows {_count(findings)} of what its prompt asks, but is of {whose}: '{prompt}'"
@@ -106,23 +103,16 @@ def _newly_missing(ours: Findings, theirs: Findings) -> list[Finding]:
 # Reading
 
 
-@dataclass(frozen=True)
-class _Known:
-    """A picture by its hash: the same pixels are read once, in whichever case they are."""
-
-    sha256: str
-    source: Source = field(compare=False)
-
-
 def read_ahead(case: Case, source: Source) -> None:
     """Read a picture before anybody asks what it shows."""
     if case.subject.reader:
-        _reading(_Known(source.sha256, source))
+        _reading(source)
 
 
 @lru_cache(maxsize=512)
-def _reading(known: _Known) -> Reading:
-    return reader.read(_coloured(known.source.read()))
+def _reading(source: Source) -> Reading:
+    """What a picture shows; the same pixels are read once, in whichever case they are."""
+    return reader.read(_coloured(source.read()))
 
 
 def _coloured(pixels: Pixels) -> Pixels:
@@ -132,36 +122,31 @@ def _coloured(pixels: Pixels) -> Pixels:
 
 def _held_against(evidence: Evidence) -> tuple[str, Findings]:
     """Whose pictures the case's are held against: the reference's in the same run, else the accepted ones."""
-    reference, baseline = evidence.reference, evidence.baseline
-    if reference is not None and reference.rendering.crash is None:
-        return f"{reference.rendering.strategy}'s", _findings(evidence, _known(reference))
-    if baseline is not None:
-        return "the accepted ones", _findings(evidence, _known_accepted(evidence, baseline))
+    if evidence.reference is not None and evidence.reference.rendering.crash is None:
+        theirs = {key: first for key, (first, *_) in evidence.reference_facts.pictures.items()}
+        return f"{evidence.reference.rendering.strategy}'s", _findings(evidence, theirs)
+    if evidence.baseline is not None:
+        return "the accepted ones", _findings(evidence, _accepted(evidence))
     return "", {}
 
 
-def _known(rendered: Rendered) -> dict[tuple[str, int], _Known]:
-    pictures = rendered.rendering.pictures_of()
-    return {key: _Known(picture.sha256, rendered_source(rendered.folder, picture)) for key, picture in pictures.items()}
-
-
-def _known_accepted(evidence: Evidence, baseline: Baseline) -> dict[tuple[str, int], _Known]:
+def _accepted(evidence: Evidence) -> dict[Key, Source]:
     """The first accepted picture of each shot; pictures of another recipe answer other prompts."""
-    then, today = baseline.case.recipes, evidence.rendering.recipes
+    accepted, today = evidence.accepted_facts, evidence.facts.recipes
     return {
-        (shot.shot, shot.index): _Known(shot.pictures[0].sha256, accepted_source(baseline, shot.pictures[0]))
-        for shot in baseline.case.shots
-        if shot.pictures and then.get(shot.shot) == today.get(shot.shot)
+        key: first
+        for key, (first, *_) in accepted.pictures.items()
+        if accepted.recipes.get(key[0]) == today.get(key[0])
     }
 
 
-def _findings(evidence: Evidence, known: Mapping[tuple[str, int], _Known]) -> Findings:
+def _findings(evidence: Evidence, pictures: Mapping[Key, Source]) -> Findings:
     """What the pictures of the case's own shots show of their prompts."""
     return {
-        (shot.name, index): reader.compare(_reading(known[shot.name, index]), captions.parse(shot.prompt_of(index)))
+        (shot.name, index): reader.compare(_reading(pictures[shot.name, index]), captions.parse(shot.prompt_of(index)))
         for shot in evidence.case.shots
         for index in range(shot.pictures)
-        if shot.readable and (shot.name, index) in known
+        if shot.readable and (shot.name, index) in pictures
     }
 
 
@@ -177,7 +162,7 @@ def _found(findings: Iterable[Finding]) -> int:
     return sum(finding.found for finding in findings)
 
 
-def _all(found: Findings, keys: Iterable[tuple[str, int]] | None = None) -> list[Finding]:
+def _all(found: Findings, keys: Iterable[Key] | None = None) -> list[Finding]:
     return [finding for key in (found if keys is None else keys) for finding in found[key]]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from fluxgate import figures
-from fluxgate.history.earlier_runs import WINDOW, pace
+from fluxgate.compare.pace import WINDOW, pace
 from fluxgate.judge.evidence import Answer, Evidence, failed, passed, unsupported
 from fluxgate.judge.sentences import again, counted
 from fluxgate.judge.verdict import Limit

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.baselines.limits import WHOLE, Band, CaseLimits, Limit
+from fluxgate.baselines.limits import Band, CaseLimits, Limit
+from fluxgate.compare.facts import WHOLE
 from fluxgate.judge.checks.memory import FEW, LEFT, LEFT_BY_GPU, LIBRARIES, TABLES
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import CEILING, CRASHED, FAILED, GIVES_BACK, HOST, LESS, PASSED, UNSUPPORTED

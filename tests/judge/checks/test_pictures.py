@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fluxgate.baselines.limits import CHANGED, SSIM, Band, CaseLimits, Limit
+from fluxgate.baselines.limits import Band, CaseLimits, Limit
+from fluxgate.compare.measures import CHANGED, SSIM
 from fluxgate.judge.verdict import CRASHED, FAILED, PASSED, PROMISE, TWICE, UNSUPPORTED
 from fluxgate.pictures import read_png
 from fluxgate.rendering import DECODED, LAST, T5, Duration
@@ -47,7 +48,7 @@ def test_another_second_take_fails(tmp_path: Path) -> None:
     ours = left_at(changed(made(tmp_path, "offload"), nudge, shot="pair", take=1), LAST, DECODED, take=1)
     found = verdict(evidence(tmp_path, rendered=ours), TWICE)
     assert (found.status, found.stage) == (FAILED, LAST)
-    assert found.sentence.startswith("4 of 5 pictures came out otherwise the second time: shot 'pair' picture ")
+    assert found.sentence.startswith("4 of 5 pictures differ between takes: shot 'pair' picture ")
     assert "differs in 50% of its pixels by at most 1/255, first at row 0, column 0 (SSIM 0.99" in found.sentence
     assert f"It first differs at the {LAST}: most likely diffusers." in found.sentence
     assert "pytest --subject tiny --strategy offload" in found.sentence
@@ -57,7 +58,7 @@ def test_another_way_to_the_same_pictures_fails_too(tmp_path: Path) -> None:
     """Latents that differ between takes are not the same twice, though no pixel shows it."""
     found = verdict(evidence(tmp_path, rendered=left_at(made(tmp_path, "offload"), T5, take=1)), TWICE)
     assert (found.status, found.stage) == (FAILED, T5)
-    assert "the same pictures twice, but by another way" in found.sentence
+    assert "the same pictures, but did not get there the same way" in found.sentence
 
 
 def test_shots_rendered_once_do_not_count(tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ def test_a_reference_that_lacks_a_picture_or_has_another_recipe_is_no_reference(
     part = replace(part, rendering=only(part.rendering, "fox"))
     found = verdict(evidence(tmp_path, reference=part), PROMISE)
     assert found.status == FAILED
-    assert "shot 'pair' picture 1 has no picture to be held against" in found.sentence
+    assert "shot 'pair' picture 1 has nothing to be compared with" in found.sentence
     other = made(tmp_path, "full", recipes={"fox": "0", "pair": SUBJECT.shots[1].recipe})
     assert "rendered from another recipe than full's" in verdict(evidence(tmp_path, reference=other), PROMISE).sentence
 
@@ -372,7 +373,7 @@ def test_an_approximation_goes_through_the_noise_levels_of_its_reference(tmp_pat
         found = with_rendering(found, durations=(Duration("denoise", 2.0, "fox", 0, (), ours),))
         assert verdict(found, PROMISE).status == status
     assert verdict(found, PROMISE).sentence == (
-        "Shot 'fox' went through the noise levels 1.0000, 0.0000, full's through 1.0000, 0.5000, 0.0000: "
+        "Shot 'fox' went through 2 noise levels, full's through 3; level 2 is 0.0000 where full's is 0.5000: "
         "most likely diffusers' scheduler. Run pytest --subject tiny --strategy nf4."
     )
 

@@ -1,0 +1,52 @@
+"""A difference in words: one line for each thing that is not the same, old first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fluxgate import figures
+from fluxgate.amounts import distinct
+from fluxgate.compare.difference import Difference
+from fluxgate.compare.inventory import ComponentChange
+from fluxgate.compare.pairs import Pair
+
+
+def lines(difference: Difference) -> Iterator[str]:
+    """What a person should know before they accept it; memory and seconds have limits, and are not told here."""
+    if difference.stack:
+        moved = (f"{one.library} {one.before or 'absent'} → {one.after or 'absent'}" for one in difference.stack)
+        yield f"stack: {', '.join(moved)}"
+    for pair in difference.pictures:
+        if not pair.identical:
+            said = picture(pair) if pair.expected else "is new"
+            yield f"picture {pair.index} of shot {pair.shot!r} {said}"
+    for shot, index in difference.missing:
+        yield f"picture {index} of shot {shot!r} is gone"
+    for mismatch in difference.noise_levels:
+        yield mismatch.sentence(whose="the old one")
+    for stage in difference.stages:
+        yield f"shot {stage.shot!r}: first differs at {stage.place}"
+    for change in difference.inventory:
+        yield f"{change.name}: {component(change)}"
+
+
+def picture(pair: Pair) -> str:
+    """How far a picture is off, or why that cannot be said: `differs in 50% of its pixels by at most 1/255 …`."""
+    if pair.likeness is None:
+        return pair.trouble or "cannot be compared"
+    if pair.identical:
+        return "is the same"
+    share, most = figures.percent(pair.likeness.changed_share), f"{pair.likeness.max_difference:.0f}/255"
+    where = f", first at row {pair.first[0]}, column {pair.first[1]}" if pair.first else ""
+    how = f"SSIM {figures.likeness(pair.likeness.ssim)}, FLIP {pair.likeness.flip:.3f}"
+    return f"differs in {share} of its pixels by at most {most}{where} ({how})"
+
+
+def component(change: ComponentChange) -> str:
+    """Its dtypes before and after, with the total where several have moved; and what else of it has changed."""
+    if change.before is None or change.after is None:
+        return "appears" if change.before is None else "is gone"
+    parts = [f"{size.dtype} {' → '.join(distinct(size.before, size.after))}" for size in change.sizes]
+    parts += [f"in all {' → '.join(distinct(*change.total))}"] if len(change.sizes) > 1 else []
+    parts += [f"its {' and '.join(change.traits)} change"] if change.traits else []
+    return ", ".join(parts)
