@@ -157,12 +157,25 @@ def test_continuous_integration_runs_what_the_readme_tells() -> None:
 
 def test_the_architectures_table_names_what_there_is() -> None:
     """Every module and folder that the page names exists, and every one at the top of fluxgate/ has its place in it."""
-    table = (ROOT / "docs" / "architecture.md").read_text().partition("## The modules")[2]
-    named = set(re.findall(r"`(fluxgate/[^`*]*)`", table))
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`((?:fluxgate|suite)/[^`*]*)`", page))
     assert {name for name in named if not (ROOT / name).exists()} == set()
     there = {f"fluxgate/{path.name}{'/' * path.is_dir()}" for path in (ROOT / "fluxgate").iterdir()}
-    there = {name for name in there if not re.search(r"/test_|__init__|__pycache__", name)}
+    there = {name for name in there if not re.search(r"__init__|__pycache__|py.typed", name)}
     assert there - named == set()
+
+
+def test_imports_keep_their_contracts() -> None:
+    """import-linter finds no import that points the wrong way."""
+    code = "from importlinter.cli import lint_imports; import sys; sys.exit(lint_imports(no_cache=True))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_architectures_picture_is_of_today() -> None:
+    """It is what docs/picture.py draws from the contracts and the imports."""
+    drawn = subprocess.run([sys.executable, "docs/picture.py"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"```mermaid\n{drawn.stdout}```" in (ROOT / "docs" / "architecture.md").read_text()
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
