@@ -1,0 +1,228 @@
+"""What an upgrade did to one case: the outcome, and the evidence for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from fluxgate.baselines.limits import Band
+from fluxgate.cases import Case
+from fluxgate.compare import words
+from fluxgate.compare.difference import Difference, compare
+from fluxgate.compare.facts import facts_of
+from fluxgate.compare.noise import draws_differ, dtype_of
+from fluxgate.compare.pairs import Pair
+from fluxgate.judge.picture_failures import first_breach
+from fluxgate.judge.verdict import CRASHED, FAILED, Verdict
+from fluxgate.rendering import STAGES, Crash
+from fluxgate.runs.rendered import Rendered
+
+IDENTICAL, DRIFTED, CHANGED, BROKEN, FIXED, LOST, GAINED, UNSTEADY, NOWHERE = OUTCOMES = (
+    "identical",  # every picture, stage, noise level and byte
+    "drifted",  # pictures within measured noise, and neither inventory nor noise levels moved
+    "changed",
+    "broken",  # it crashes, or fails a check that it passed
+    "fixed",  # the other way round
+    "lost",  # the incumbent can run it, the candidate cannot
+    "gained",
+    "unsteady",  # the incumbent does not give the same twice: what differs says nothing
+    "cannot run",  # in neither
+)
+BAD = (CHANGED, BROKEN, LOST)
+
+
+@dataclass(frozen=True)
+class Side:
+    """A case in one of the two stacks."""
+
+    case: Case
+    stack: Mapping[str, str]
+    rendered: Rendered | None = None
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)  # by check, within its own run
+
+    @property
+    def crash(self) -> Crash | None:
+        return self.rendered.rendering.crash if self.rendered else None
+
+    @property
+    def failing(self) -> dict[str, Verdict]:
+        return {check: one for check, one in self.verdicts.items() if one.status in (FAILED, CRASHED)}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """How far the pictures of a case moved."""
+
+    compared: int
+    moved: int
+    least: float | None = None  # SSIM of the picture that moved most
+    largest: float | None = None  # difference of any pixel, in levels of 255
+
+    @property
+    def identical(self) -> bool:
+        return self.compared > 0 and not self.moved
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one case."""
+
+    case_id: str
+    strategy: str
+    outcome: str
+    reason: str  # without a full stop
+    stage: str | None = None  # the first that differs
+    shots: tuple[str, ...] = ()  # whose pictures moved
+    pictures: Pictures = field(default_factory=lambda: Pictures(0, 0))
+    inventory: tuple[str, ...] = ()  # every change, before → after
+    checks: tuple[str, ...] = ()  # that fail now and did not, or the other way round
+    crash: Crash | None = None
+    difference: Difference | None = None
+
+    @property
+    def is_bad(self) -> bool:
+        return self.outcome in BAD
+
+
+def outcome_of(
+    before: Side, after: Side, *, again: Rendered | None = None, drift: Mapping[str, Band] | None = None
+) -> Outcome:
+    """The outcome of a case.
+
+    again: the incumbent's second rendering. drift: what legal changes of machine or release were seen to do."""
+    return next(_outcomes(before, after, again, drift or {}))
+
+
+def _outcomes(before: Side, after: Side, again: Rendered | None, drift: Mapping[str, Band]) -> Iterator[Outcome]:
+    """The outcomes that fit, the one that says most first."""
+    yield from _of_support(before, after)
+    yield from _of_crashes(before, after)
+    if before.rendered is None or after.rendered is None:
+        yield _outcome(after, NOWHERE, "it was not rendered")
+        return
+    difference = compare(facts_of(before.rendered, stack=before.stack), facts_of(after.rendered, stack=after.stack))
+    yield from _of_checks(before, after, difference)
+    if again is not None and _differs(compare(facts_of(before.rendered), facts_of(again))):
+        yield _compared(after, UNSTEADY, "the incumbent does not give the same twice", difference)
+    if not _differs(difference):
+        yield _compared(after, IDENTICAL, "every picture, stage and byte is the same", difference)
+    yield _moved(before.rendered, after, difference, drift)
+
+
+def _of_support(before: Side, after: Side) -> Iterator[Outcome]:
+    was, is_now = before.case.unsupported, after.case.unsupported
+    if was is not None and is_now is not None:
+        yield _outcome(after, NOWHERE, is_now)
+    elif is_now is not None:
+        yield _outcome(after, LOST, f"it can no longer run: {is_now}")
+    elif was is not None:
+        yield _outcome(after, GAINED, f"it could not run before: {was}")
+
+
+def _of_crashes(before: Side, after: Side) -> Iterator[Outcome]:
+    if after.crash is not None and before.crash is not None:
+        same = (after.crash.kind, after.crash.sentence) == (before.crash.kind, before.crash.sentence)
+        reason = (
+            f"it crashes in both: {after.crash.sentence}" if same else f"it crashes otherwise: {after.crash.sentence}"
+        )
+        yield _outcome(after, IDENTICAL if same else CHANGED, reason.rstrip("."), crash=after.crash)
+    elif after.crash is not None:
+        during = f" during {after.crash.phase}" if after.crash.phase else ""
+        yield _outcome(after, BROKEN, f"it crashes{during}: {after.crash.sentence}".rstrip("."), crash=after.crash)
+    elif before.crash is not None:
+        yield _outcome(after, FIXED, f"it crashed before: {before.crash.sentence}".rstrip("."), crash=before.crash)
+
+
+def _of_checks(before: Side, after: Side, difference: Difference) -> Iterator[Outcome]:
+    """A check that fails now and did not, then one that failed and does not."""
+    worse = {check: one for check, one in after.failing.items() if check not in before.failing}
+    if worse:
+        verdict = next(iter(worse.values()))
+        yield _compared(after, BROKEN, _first_sentence(verdict), difference, checks=tuple(worse))
+    better = tuple(check for check in before.failing if check not in after.failing)
+    if better:
+        yield _compared(after, FIXED, f"it failed '{better[0]}' before", difference, checks=better)
+
+
+def _moved(before: Rendered, after: Side, difference: Difference, drift: Mapping[str, Band]) -> Outcome:
+    """Drifted or changed."""
+    assert after.rendered is not None
+    ours, theirs = after.rendered.rendering.draws, before.rendering.draws
+    dtype = dtype_of(after.case)
+    if difference.inventory:
+        return _compared(after, CHANGED, _inventory(difference)[0], difference)
+    if difference.noise_levels:
+        mismatch = difference.noise_levels[0].sentence(whose="the incumbent's")
+        return _compared(after, CHANGED, mismatch, difference)
+    if draws_differ(ours, dtype, theirs, dtype):
+        return _compared(after, DRIFTED, f"torch draws other {dtype} noise, so its pictures are others", difference)
+    if any(stage.reshaped for stage in difference.stages):
+        return _compared(after, CHANGED, "a stage has another size", difference)
+    comparable = [pair for pair in difference.pictures if pair.likeness is not None]
+    if len(comparable) < len(difference.pictures) or difference.missing:
+        return _compared(after, CHANGED, "its pictures cannot be compared", difference)
+    breach = first_breach(comparable, drift) if drift else None
+    if drift and breach is None:
+        return _compared(after, DRIFTED, "it stays within what legal changes were seen to do", difference)
+    reason = f"it moves further than legal changes were seen to: {breach.sentence}" if breach else _how_far(comparable)
+    return _compared(after, CHANGED, reason, difference)
+
+
+def _differs(difference: Difference) -> bool:
+    moved = any(not pair.identical for pair in difference.pictures)
+    return moved or bool(difference.stages or difference.inventory or difference.noise_levels or difference.missing)
+
+
+def _outcome(side: Side, outcome: str, reason: str, *, crash: Crash | None = None) -> Outcome:
+    return Outcome(side.case.id, side.case.strategy.name, outcome, reason, crash=crash)
+
+
+def _compared(
+    side: Side, outcome: str, reason: str, difference: Difference, *, checks: tuple[str, ...] = ()
+) -> Outcome:
+    moved = [pair for pair in difference.pictures if not pair.identical]
+    stage = min(difference.stages, key=lambda one: _place(one.stage), default=None)
+    return Outcome(
+        case_id=side.case.id,
+        strategy=side.case.strategy.name,
+        outcome=outcome,
+        reason=reason,
+        stage=stage.stage if stage else None,
+        shots=tuple(dict.fromkeys(pair.shot for pair in moved)),
+        pictures=_pictures(difference.pictures, moved),
+        inventory=tuple(_inventory(difference)),
+        checks=checks,
+        difference=difference,
+    )
+
+
+def _pictures(compared: tuple[Pair, ...], moved: list[Pair]) -> Pictures:
+    likenesses = [pair.likeness for pair in moved if pair.likeness is not None]
+    return Pictures(
+        compared=len(compared),
+        moved=len(moved),
+        least=min((likeness.ssim for likeness in likenesses), default=None),
+        largest=max((likeness.max_difference for likeness in likenesses), default=None),
+    )
+
+
+def _inventory(difference: Difference) -> list[str]:
+    return [f"{change.name}: {words.component(change)}" for change in difference.inventory]
+
+
+def _place(stage: str) -> int:
+    """Where a stage stands in the pipeline; the finished picture comes after all of them."""
+    return STAGES.index(stage) if stage in STAGES else len(STAGES)
+
+
+def _how_far(pairs: list[Pair]) -> str:
+    moved = [pair for pair in pairs if not pair.identical]
+    if not moved:
+        return "its stages moved, and no pixel did"
+    worst = min(moved, key=lambda pair: pair.alike)
+    return f"{len(moved)} of {len(pairs)} pictures moved; the least alike {words.picture(worst)}"
+
+
+def _first_sentence(verdict: Verdict) -> str:
+    sentence = " ".join(verdict.sentence.split()).partition(". ")[0].rstrip(".")
+    return f"it fails '{verdict.check}': {sentence}"

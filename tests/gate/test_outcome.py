@@ -1,0 +1,138 @@
+"""Tests of what an upgrade did to one case."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fluxgate.baselines.limits import Band, Limit
+from fluxgate.cases import Case
+from fluxgate.compare.measures import SSIM
+from fluxgate.gate.outcome import (
+    BROKEN,
+    CHANGED,
+    DRIFTED,
+    FIXED,
+    GAINED,
+    IDENTICAL,
+    LOST,
+    NOWHERE,
+    UNSTEADY,
+    Outcome,
+    Side,
+    outcome_of,
+)
+from fluxgate.judge.verdict import FAILED, PASSED, TWICE, Verdict
+from fluxgate.rendering import LAST, T5, Crash
+from fluxgate.runs.rendered import Rendered
+from tests.judge.made import changed, left_at, made, nudge, scramble
+from tests.runs.building import CASES, STACK
+
+CASE = CASES["tiny-full"]
+NEWER = {**STACK, "diffusers": "0.43.0"}
+CRASH = Crash("exception", "TypeError: unexpected keyword argument 'offload_state_dict'", "load", ())
+LIKE_A_NEIGHBOUR = {SSIM: Band(floor=Limit(0.5, "between releases"))}
+
+
+def outcome(before: Rendered | None, after: Rendered | None, *, case: Case = CASE, **more: Any) -> Outcome:
+    return outcome_of(Side(case, STACK, before), Side(case, NEWER, after), **more)
+
+
+@pytest.fixture
+def before(tmp_path: Path) -> Rendered:
+    return made(tmp_path / "before")
+
+
+@pytest.fixture
+def after(tmp_path: Path) -> Rendered:
+    return made(tmp_path / "after")
+
+
+def test_the_same_is_identical(before: Rendered, after: Rendered) -> None:
+    """Every picture, stage and byte."""
+    found = outcome(before, after)
+    assert (found.outcome, found.pictures.identical, found.is_bad) == (IDENTICAL, True, False)
+
+
+def test_a_little_is_drift_where_drift_was_measured(before: Rendered, after: Rendered) -> None:
+    """Pictures within the band; without a band nobody knows, so they have changed."""
+    moved = left_at(changed(after, nudge), LAST)
+    found = outcome(before, moved, drift=LIKE_A_NEIGHBOUR)
+    assert (found.outcome, found.stage, found.is_bad) == (DRIFTED, LAST, False)
+    assert outcome(before, moved).outcome == CHANGED
+
+
+def test_another_picture_has_changed(before: Rendered, after: Rendered) -> None:
+    """Beyond the band; the first stage that differs and the shots are named."""
+    found = outcome(before, left_at(changed(after, scramble, shot="fox"), T5, LAST), drift=LIKE_A_NEIGHBOUR)
+    assert (found.outcome, found.stage, found.shots, found.is_bad) == (CHANGED, T5, ("fox",), True)
+
+
+def test_a_moved_dtype_is_no_drift(before: Rendered, after: Rendered) -> None:
+    """Whatever the pictures say: both sides and the total are told."""
+    inventory = after.rendering.inventory
+    assert inventory is not None
+    wider = replace(inventory.components["transformer"], bytes_by_dtype={"bfloat16": 600, "float32": 800})
+    components = {**inventory.components, "transformer": wider}
+    rendering = replace(after.rendering, inventory=replace(inventory, components=components))
+    found = outcome(before, replace(after, rendering=rendering), drift=LIKE_A_NEIGHBOUR)
+    assert found.outcome == CHANGED
+    assert all(word in found.inventory[0] for word in ("bfloat16", "float32", "in all"))
+
+
+def test_other_noise_levels_are_no_drift(before: Rendered, after: Rendered) -> None:
+    """Timesteps given by the caller and silently replaced."""
+    one, other = (
+        replace(
+            each,
+            rendering=replace(
+                each.rendering,
+                durations=tuple(
+                    replace(duration, levels=levels) if duration.shot else duration
+                    for duration in each.rendering.durations
+                ),
+            ),
+        )
+        for each, levels in ((before, (1.0, 0.5)), (after, (1.0, 0.6)))
+    )
+    assert outcome(one, other, drift=LIKE_A_NEIGHBOUR).outcome == CHANGED
+
+
+def test_a_new_crash_is_broken(before: Rendered, after: Rendered) -> None:
+    """Its last line is the reason; the other way round it is fixed, and in both it is the same."""
+    crashed = replace(after, rendering=replace(after.rendering, crash=CRASH))
+    found = outcome(before, crashed)
+    assert (found.outcome, "offload_state_dict" in found.reason, found.crash) == (BROKEN, True, CRASH)
+    assert outcome(crashed, before).outcome == FIXED
+    assert outcome(crashed, crashed).outcome == IDENTICAL
+
+
+def test_a_check_that_fails_now_is_broken(before: Rendered, after: Rendered) -> None:
+    """Although the pictures may be the same."""
+    failed, passed = (Verdict("tiny", "full", TWICE, status, "It did not.") for status in (FAILED, PASSED))
+    good, bad = (
+        Side(CASE, STACK, before, {TWICE: passed}),
+        Side(CASE, NEWER, after, {TWICE: failed}),
+    )
+    assert (outcome_of(good, bad).outcome, outcome_of(good, bad).checks) == (BROKEN, (TWICE,))
+    assert outcome_of(bad, good).outcome == FIXED
+    assert outcome_of(bad, bad).outcome == IDENTICAL
+
+
+def test_what_can_no_longer_run_is_lost(before: Rendered) -> None:
+    """A finding, never a skip."""
+    gone = replace(CASE, unsupported="bitsandbytes 0.46 or newer is needed")
+    lost = outcome_of(Side(CASE, STACK, before), Side(gone, NEWER))
+    assert (lost.outcome, lost.is_bad) == (LOST, True)
+    assert outcome_of(Side(gone, STACK), Side(CASE, NEWER, before)).outcome == GAINED
+    assert outcome_of(Side(gone, STACK), Side(gone, NEWER)).outcome == NOWHERE
+
+
+def test_what_is_not_the_same_twice_says_nothing(before: Rendered, after: Rendered, tmp_path: Path) -> None:
+    """The incumbent rendered once more differs from itself: no upgrade is blamed for that."""
+    again = changed(made(tmp_path / "again"), nudge)
+    found = outcome(before, changed(after, scramble), again=again)
+    assert (found.outcome, found.is_bad) == (UNSTEADY, False)
