@@ -25,7 +25,7 @@ def test_an_allocation_counts_in_its_phase_only() -> None:
     touched(SIZE).close()
     meter.switch(DENOISE)
     meter.switch(None)
-    peaks = {entry.phase: entry.host for entry in meter.memory().phases}
+    peaks = {entry.phase: entry.host or 0 for entry in meter.memory().phases}
     assert SIZE - SLACK < peaks[ENCODE] - peaks[LOAD] < SIZE + SLACK
     assert abs(peaks[DENOISE] - peaks[LOAD]) < SLACK
     assert meter.memory().host_peak == peaks[ENCODE]
@@ -40,7 +40,7 @@ def test_an_allocation_in_a_pause_counts_nowhere() -> None:
     with meter.paused():
         touched(SIZE).close()
     meter.switch(None)
-    assert meter.memory().peak("host") - before < SLACK
+    assert (meter.memory().peak("host") or 0) - before < SLACK
 
 
 @needs_proc
@@ -203,5 +203,5 @@ def test_what_is_resident_once_all_is_loaded_is_kept() -> None:
     meter.measure_loaded()
     before = resident()
     block = touched(SIZE)
-    assert abs(meter.memory().host_loaded - before) < SLACK
+    assert abs((meter.memory().host_loaded or 0) - before) < SLACK
     block.close()

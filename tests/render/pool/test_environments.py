@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -66,9 +67,7 @@ def test_a_module_of_this_process_alone_is_not_found_in_another_environment(
     (tmp_path / "path" / "only_here.py").write_text("def load(site): return site.pipeline().to(site.device)")
     monkeypatch.syspath_prepend(str(tmp_path / "path"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
-    import only_here
-
-    case = making.case(only_here.load)
+    case = making.case(importlib.import_module("only_here").load)
     here, there = (render(workers, case, tmp_path / str(i), miniature_folder) for i, workers in enumerate(pair))
     assert here.crash is None
     assert there.crash is not None

@@ -329,7 +329,8 @@ def test_a_strategy_that_cannot_be_imported_there_is_a_crash(tmp_path: Path, mon
 def test_a_fork_server_that_dies_is_replaced_by_spawning(tmp_path: Path, miniature_folder: Path) -> None:
     """The case is rendered all the same, and the reason is kept."""
     with Workers(takes=1) as workers:
-        workers._launcher._server._process.kill()
+        server: Any = workers._launcher._server
+        server._process.kill()
         told: list[str] = []
         case = making.case(making.full)
         found = workers.render(case, tmp_path, source=miniature_folder, timeout=300, report=told.append)

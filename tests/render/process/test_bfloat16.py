@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def widened() -> Iterator[None]:
         setattr(functional, name, function)
 
 
-def layers() -> Iterator[tuple[torch.nn.Module, torch.Tensor]]:
+def layers() -> Iterator[tuple[Any, Any]]:
     torch.manual_seed(0)
     yield torch.nn.Linear(64, 32), torch.randn(5, 64)
     yield torch.nn.Linear(64, 32, bias=False), torch.randn(2, 5, 64)

@@ -157,7 +157,7 @@ def test_surroundings_are_entered_whole(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "path", ["mine"])
     monkeypatch.setattr(os, "environ", {"MINE": "1"})
     Surroundings(["theirs"], {"THEIRS": "2"}, tmp_path).enter()
-    assert (sys.path, os.environ, Path.cwd()) == (["theirs"], {"THEIRS": "2"}, tmp_path)
+    assert (sys.path, dict(os.environ), Path.cwd()) == (["theirs"], {"THEIRS": "2"}, tmp_path)
 
 
 def test_a_process_of_another_environment_keeps_its_own_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

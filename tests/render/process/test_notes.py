@@ -83,8 +83,8 @@ def test_a_rendering_is_all_that_was_noted() -> None:
 def test_a_rendering_of_nothing_but_its_case() -> None:
     """A worker that never began leaves an empty rendering, not an error."""
     rendering = compose([CASE], wall_seconds=0.1, crash=None)
-    assert rendering.pictures == rendering.durations == ()
-    assert rendering.inventory is rendering.memory is None
+    assert (rendering.pictures, rendering.durations) == ((), ())
+    assert (rendering.inventory, rendering.memory) == (None, None)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")

@@ -32,7 +32,7 @@ def test_a_process_is_capped_before_it_can_allocate(
     monkeypatch.setattr(worker, "cap_vram", limits.append)
     monkeypatch.setattr(worker, "Meter", wake)
     whole = replace(job(tmp_path), vram_limit=5)
-    part = PartJob(whole.load, {}, LOAD, whole.subject, "cpu", *[tmp_path] * 3, "one", 0, Inventory({}), 5)
+    part = PartJob(whole.load, {}, LOAD, whole.subject, "cpu", tmp_path, tmp_path, tmp_path, "one", 0, Inventory({}), 5)
     with pytest.raises(Woken):
         worker._do(part if is_part else whole, lambda note: None)
     assert limits == [5]

@@ -237,7 +237,11 @@ def test_settings_of_group_offloading_are_told(tmp_path: Path) -> None:
     assert settings_of(module) == {"group_record_stream": "on", "group_stream": "on"}
 
 
-class Flattened(torch.Tensor):
+Tensor: Any = torch.Tensor
+Parameter: Any = torch.nn.Parameter
+
+
+class Flattened(Tensor):
     """A tensor made of others, as torchao and quanto make them: one byte a number, and a scale for each row."""
 
     codes: Any
@@ -269,7 +273,7 @@ def test_tensors_made_of_others_are_taken_apart() -> None:
     assert state_sha256(module) is not None
 
 
-class GGUFParameter(torch.nn.Parameter):
+class GGUFParameter(Parameter):
     """Named as diffusers names its own, which makes one of whatever is computed from it, and wants rows of blocks."""
 
     @classmethod

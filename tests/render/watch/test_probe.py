@@ -39,6 +39,8 @@ from fluxgate.rendering import (  # noqa: E402
 from fluxgate.strategies.promise import Site, dtype_setting  # noqa: E402
 from tests.render import making  # noqa: E402
 
+STEPS: Any = making.ONE.steps
+
 
 def probe_of(announced: list[Any] | None = None) -> Probe:
     announce = (announced if announced is not None else []).append
@@ -149,7 +151,7 @@ def test_the_noise_levels_are_those_of_the_scheduler(pipeline: Any) -> None:
     _, durations = watched(probe, pipeline)
     levels = {duration.phase: duration.levels for duration in durations}
     assert levels[DENOISE] == tuple(pipeline.scheduler.sigmas.tolist())
-    assert (len(levels[DENOISE]), levels[ENCODE], levels[DECODE]) == (making.ONE.steps + 1, (), ())
+    assert (len(levels[DENOISE]), levels[ENCODE], levels[DECODE]) == (STEPS + 1, (), ())
 
 
 def test_a_single_step_is_first_middle_and_last(pipeline: Any) -> None:
@@ -309,8 +311,9 @@ def test_calls_of_the_denoiser_are_counted(pipeline: Any) -> None:
     probe.watch(pipeline)
     _, durations = watched(probe, pipeline)
     (found,) = (duration for duration in durations if duration.phase == DENOISE)
-    assert found.calls == len(found.steps) == making.ONE.steps
-    forward, within = pipeline.transformer.forward, []
+    assert found.calls == len(found.steps) == STEPS
+    forward = pipeline.transformer.forward
+    within: list[bool] = []
 
     def twice(*args: Any, **kwargs: Any) -> Any:
         if not within:
@@ -321,7 +324,7 @@ def test_calls_of_the_denoiser_are_counted(pipeline: Any) -> None:
 
     pipeline.transformer.forward = twice
     _, durations = watched(probe, pipeline)
-    assert [duration.calls for duration in durations if duration.phase == DENOISE] == [2 * making.ONE.steps]
+    assert [duration.calls for duration in durations if duration.phase == DENOISE] == [2 * STEPS]
 
 
 @pytest.mark.parametrize(("owner", "name", "phase"), [("", "encode_prompt", ENCODE), ("vae", "decode", DECODE)])
@@ -384,7 +387,7 @@ def test_gradients_are_noticed(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(type(pipeline), "__call__", called)
     with torch.enable_grad(), pytest.raises(RuntimeError):  # diffusers turns the pictures into numpy's, which refuses
         watched(probe, pipeline)
-    assert probe.inventory.counts[GRADIENTS] == making.ONE.steps + 2
+    assert probe.inventory.counts[GRADIENTS] == STEPS + 2
 
 
 def test_prompt_tokens_are_counted(pipeline: Any) -> None:
@@ -426,9 +429,14 @@ def test_a_negative_prompt_does_not_hide_the_prompt(pipeline: Any) -> None:
 
 def test_a_method_set_on_the_object_itself_is_still_called(pipeline: Any) -> None:
     """Somebody else's wrapper stays in place under the probe's."""
-    calls = []
+    calls: list[int] = []
     inner = pipeline.vae.decode
-    pipeline.vae.decode = lambda *args, **kwargs: calls.append(1) or inner(*args, **kwargs)
+
+    def decode(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        return inner(*args, **kwargs)
+
+    pipeline.vae.decode = decode
     probe = probe_of()
     probe.watch(pipeline)
     prints, _ = watched(probe, pipeline)

@@ -11,8 +11,10 @@ torch = pytest.importorskip("torch")
 
 from fluxgate.render.watch.weights_in_use import WeightsInUse, watch_weights  # noqa: E402
 
+Module: Any = torch.nn.Module
 
-class Blocks(torch.nn.Module):
+
+class Blocks(Module):
     """Three blocks of growing width, and an entrance that belongs to none."""
 
     def __init__(self) -> None:
