@@ -13,7 +13,7 @@ from fluxgate.gate.culprit.outcomes import BAD, GOOD, JUDGED, UNRESOLVABLE, Evid
 from fluxgate.gate.culprit.prober import LimitReached
 
 REACHED = "No more environments may be tried."
-KEPT_FOR_PROOF = 2  # environments that are not spent on seeing what can be inferred
+KEPT_FOR_PROOF = 1  # environments that are not spent on seeing what can be inferred
 
 
 class Undecided(Exception):

@@ -45,8 +45,9 @@ class Environments(Generic[Evidence]):
 
     def said(self, chosen: Chosen) -> str:
         """What this environment gave, in a sentence."""
-        completed = self.upgrade.completed(self.base | chosen)
-        return words.outcome(completed, self.result(completed), upgrade=self.upgrade)
+        added = self.moves(chosen)
+        left_out = tuple(move for move in self.upgrade.moves(self.upgrade.whole) if move not in added)
+        return words.outcome(words.environment(added, left_out=left_out), self.result(chosen))
 
     def smallest_bad(self, *, within: Chosen) -> Chosen:
         """The fewest of these groups that were seen to be bad together."""

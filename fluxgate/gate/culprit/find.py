@@ -40,8 +40,8 @@ def find(
     evidence accounts for all of another."""
     upgrade = Upgrade(tuple(groups))
     limit = most_environments(len(upgrade.groups)) if most is None else most
-    ends = ((), upgrade.moves(upgrade.whole))
-    prober = Prober(probe, results=results, report=report, most=limit, ends=ends)
+    candidate = upgrade.moves(upgrade.whole)
+    prober = Prober(probe, results=results, report=report, most=limit, ends=((), candidate), candidate=candidate)
     known = Environments(upgrade, prober)
     finding = _ends(known) or _culprits(known, explains)
     return replace(finding, evidence=known.result(upgrade.whole).evidence, environments=prober.environments)

@@ -34,8 +34,8 @@ class Inferring:
         return GOOD if self.known_good(chosen) is not None else self.asked(chosen)
 
     def known_good(self, chosen: Chosen) -> Chosen | None:
-        """A set that is good and holds this one."""
-        return next((good for good in self._good if self._completed(chosen) <= good), None)
+        """The largest set that is good and holds this one."""
+        return max((good for good in self._good if self._completed(chosen) <= good), key=len, default=None)
 
 
 def smallest(upgrade: Upgrade, pool: Chosen, judge: Inferring, *, each_alone: bool) -> Chosen:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol
 
 from fluxgate.figures import seconds
+from fluxgate.gate.culprit import words
 from fluxgate.gate.culprit.moves import Move
 from fluxgate.gate.culprit.outcomes import (
     UNRESOLVABLE,
@@ -43,12 +44,12 @@ class Announcement:
     number: int | None  # which further environment it is; None: an end, or one that was tried before
     left: int  # how many more there are after it, at most
     seconds_each: float | None  # what one took so far, on average
+    left_out: tuple[Move, ...] | None = None  # what has moved in the candidate and not here; None: it is no part of it
 
     @property
     def sentence(self) -> str:
         """`Environment 3, at most 15 more (about 40.0 s each): the incumbent with transformers 4.56.2 → 4.57.0.`"""
-        moved = ", ".join(map(str, self.trial.moves))
-        place = f"the incumbent with {moved}" if moved else "the incumbent"
+        place = words.environment(self.trial.moves, left_out=self.left_out)
         time = f" (about {seconds(self.seconds_each)} each)" if self.seconds_each is not None else ""
         if self.number is not None:
             return f"Environment {self.number}, at most {self.left} more{time}: {place}."
@@ -70,12 +71,14 @@ class Prober(Generic[Evidence]):
         report: Callable[[Announcement], None] = silent,
         most: int,
         ends: Iterable[Iterable[Move]] = (),
+        candidate: Sequence[Move] | None = None,
     ) -> None:
         self._probe, self._report, self._most = probe, report, most
         self._results: Results[Evidence] = {} if results is None else results
         self._ends = {trial(moves) for moves in ends}  # these are no further environments
         self._settled: dict[Trial, Result[Evidence]] = {}
-        self._seconds: list[float] = []
+        self._seconds: dict[Trial, float] = {}
+        self._candidate = candidate
 
     @property
     def environments(self) -> int:
@@ -120,11 +123,16 @@ class Prober(Generic[Evidence]):
             self._report(self._announcement(key))
             known = self._results[key] = self._probe(key)
         if known.seconds is not None:
-            self._seconds.append(known.seconds)
+            self._seconds[key] = known.seconds
         return known
 
     def _announcement(self, key: Trial) -> Announcement:
         new = key.attempt == 1 and key not in self._ends
         number = self.environments + 1 if new else None
-        average = sum(self._seconds) / len(self._seconds) if self._seconds else None
-        return Announcement(key, number, self.left - new, average)
+        average = sum(self._seconds.values()) / len(self._seconds) if self._seconds else None
+        return Announcement(key, number, self.left - new, average, self._left_out(key))
+
+    def _left_out(self, key: Trial) -> tuple[Move, ...] | None:
+        if self._candidate is None:
+            return None
+        return tuple(move for move in self._candidate if move not in key.moves)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fluxgate.gate.culprit.moves import Chosen, Move, Upgrade
+from fluxgate.gate.culprit.moves import Move
 from fluxgate.gate.culprit.outcomes import BAD, FAILED, FLAKY, GOOD, UNRESOLVABLE, Evidence, Result
 from fluxgate.judge.sentences import listed
 
@@ -28,19 +28,19 @@ def packages(moves: Iterable[Move]) -> str:
     return listed((move.package for move in moves), MOST_NAMED)
 
 
-def environment(chosen: Chosen, *, upgrade: Upgrade) -> str:
-    """By what was added to the incumbent, or left out of the candidate, whichever is less."""
-    added, left_out = upgrade.moves(chosen), upgrade.moves(upgrade.whole - chosen)
-    if not added or not left_out:
-        return "the candidate" if added else "the incumbent"
-    if len(added) <= len(left_out):
+def environment(added: Sequence[Move], *, left_out: Sequence[Move] | None) -> str:
+    """By what was added to the incumbent, or left out of the candidate, whichever is less.
+
+    left_out: None where it is no part of the candidate."""
+    if not added:
+        return "the incumbent"
+    if left_out is None or 0 < len(added) <= len(left_out):
         return f"the incumbent with {moved(added)}"
-    return f"the candidate without {moved(left_out)}"
+    return f"the candidate without {moved(left_out)}" if left_out else "the candidate"
 
 
-def outcome(chosen: Chosen, result: Result[Evidence], *, upgrade: Upgrade) -> str:
+def outcome(place: str, result: Result[Evidence]) -> str:
     """`The incumbent with … is not the same twice: two pictures differ.`"""
-    place = environment(chosen, upgrade=upgrade)
     why = f": {result.why}" if result.why else ""
     return f"{place[0].upper()}{place[1:]} {VERBS[result.outcome]}{why}."
 

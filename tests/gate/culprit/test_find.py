@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxgate.gate.culprit.find import find
+from fluxgate.gate.culprit.find import find, most_environments
 from fluxgate.gate.culprit.finding import Finding, Kind
-from fluxgate.gate.culprit.outcomes import BAD, GOOD
+from fluxgate.gate.culprit.moves import Group, Move
+from fluxgate.gate.culprit.outcomes import BAD, FAILED, FLAKY, GOOD, UNRESOLVABLE, Outcome, Result, Trial
+from fluxgate.gate.culprit.prober import Announcement
 from tests.gate.culprit.worlds import (
     Names,
     Rule,
@@ -215,3 +217,245 @@ def test_a_culprit_costs_no_more_environments_than_elsewhere(count: int, size: i
     numbers = environments(count, size)
     assert round(sum(numbers) / len(numbers), 1) <= mean
     assert max(numbers) <= most
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_eight_groups_take_at_most_eighteen_environments(size: int) -> None:
+    """One, two or three culprits among eight are found, and proven, within the limit."""
+    assert most_environments(8) == 18
+    assert max(environments(8, size)) <= 18
+
+
+@given(worlds(largest=8), st.data())
+def test_the_limit_is_held(world: World, data: st.DataObject) -> None:
+    """Whatever there is to find, and whatever is in the way; and nobody innocent is named for want of environments."""
+    most = data.draw(st.integers(0, most_environments(len(world.groups))))
+    world = replace(world, unresolvable=data.draw(rules(sorted(world.packages))))
+    finding = search(world, most)
+    assert world.environments() == finding.environments <= most
+    assert names(finding.moves) <= frozenset().union(*world.faults)
+
+
+def test_a_limit_that_is_reached_is_said() -> None:
+    """Together with the fewest moves that were seen to be bad by then."""
+    finding = search(World(groups(6), (fault("b", "e"),)), 8)
+    assert (finding.kind, finding.environments) == (Kind.CANNOT_TELL, 8)
+    assert fault("b", "e") <= names(finding.suspects) < fault(*"abcdef")
+    assert finding.unresolved == ("No more environments may be tried.",)
+
+
+def test_what_was_seen_before_the_limit_is_said() -> None:
+    """A first culprit is not lost because the second one was not found."""
+    finding = search(World(groups(8), (fault("a"), fault("g", "h"))), 8)
+    assert (finding.kind, finding.culprits) == (Kind.CANNOT_TELL, ())
+    assert finding.unresolved == ("The incumbent with a 1 → 2 fails.", "No more environments may be tried.")
+    assert names(finding.suspects) == fault(*"bcdefgh")
+
+
+def test_a_counter_proof_that_was_seen_on_the_way_needs_no_environment() -> None:
+    """The candidate without one of three was good; that it is good without all three needs no further one."""
+    finding = search(World(groups(8), (fault("f", "g", "h"),)), 16)  # two fewer than to see all of it
+    assert (finding.kind, blamed(finding)) == (Kind.INTERACTION, [fault("f", "g", "h")])
+    assert names(finding.held_back) == fault("h")
+
+
+# The ends
+
+
+@pytest.mark.parametrize(
+    "incumbent, candidate, kind, said",
+    [
+        (GOOD, GOOD, Kind.NONE, None),
+        (BAD, BAD, Kind.CANNOT_TELL, "The incumbent fails."),
+        (FLAKY, BAD, Kind.CANNOT_TELL, "The incumbent is not the same twice."),
+        (GOOD, FLAKY, Kind.CANNOT_TELL, "The candidate is not the same twice."),
+        (GOOD, FAILED, Kind.CANNOT_TELL, "The candidate could not be made."),
+        (GOOD, UNRESOLVABLE, Kind.CANNOT_TELL, "The candidate cannot be resolved."),
+    ],
+)
+def test_both_ends_are_confirmed_first(incumbent: Outcome, candidate: Outcome, kind: Kind, said: str | None) -> None:
+    """An incumbent that is not good, or a candidate that is not bad, is said, and nothing else is tried."""
+    finding = find(groups(3), probe=lambda trial: Result[int](candidate if trial.moves else incumbent))
+    assert (finding.kind, finding.environments, finding.culprits) == (kind, 0, ())
+    assert finding.unresolved == ((said,) if said else ())
+
+
+def test_a_candidate_that_is_bad_once_blames_nobody() -> None:
+    """It is probed again before anything else is."""
+    finding = find(groups(3), probe=lambda trial: Result[int](BAD if trial.moves and trial.attempt == 1 else GOOD))
+    assert finding.kind is Kind.CANNOT_TELL
+    assert finding.unresolved == ("The candidate is not the same twice: it was bad at first and good when repeated.",)
+
+
+def test_an_upgrade_that_moves_nothing_has_no_culprit() -> None:
+    """Incumbent and candidate are one environment."""
+    assert search(World((), ())).kind is Kind.NONE
+
+
+def test_the_only_group_needs_no_further_environment() -> None:
+    """The ends prove it."""
+    finding = search(World(groups(1), (fault("a"),)))
+    assert (finding.kind, finding.environments) == (Kind.SINGLE, 0)
+
+
+# Order and announcements
+
+
+def test_the_most_suspected_is_tried_first() -> None:
+    """A suspicion that is right costs one environment, and one for the counter-proof."""
+    for count in (2, 5, 8):
+        finding = search(World(groups(count), (fault("a"),)))
+        assert finding.environments == (2 if count > 2 else 1) + (count == 2)
+
+
+def test_each_environment_is_announced_before_it_is_probed() -> None:
+    """With its number, how many are left at most, and how long one takes."""
+    world = World(groups(4), (fault("b", "d"),))
+    lines: list[str | Announcement] = []
+
+    def probe(trial: Trial) -> Result[int]:
+        lines.append("probed")
+        return world.probe(trial)
+
+    finding = find(world.groups, probe=probe, report=lines.append)
+    said = [line for line in lines if isinstance(line, Announcement)]
+    assert lines == [each for announcement in said for each in (announcement, "probed")]
+    assert [line.number for line in said if line.number] == list(range(1, finding.environments + 1))
+    assert {line.number + line.left for line in said if line.number} == {most_environments(4)}
+    assert [line.seconds_each for line in said] == [None, *[10.0] * (len(said) - 1)]
+    assert [line.trial for line in said] == world.asked
+
+
+# Going on after an end
+
+
+@given(worlds(), st.data())
+def test_an_interrupted_search_asks_only_for_what_is_missing(world: World, data: st.DataObject) -> None:
+    """With the results that were written, it ends as it would have, and announces only what it probes."""
+    world = replace(world, unresolvable=data.draw(rules(sorted(world.packages))))
+    whole, steps = search(world), len(world.asked)
+    stop = data.draw(st.integers(0, steps - 1))
+    again = replace(world, asked=[])
+    results: dict[Trial, Result[int]] = {}
+
+    def stopping(trial: Trial) -> Result[int]:
+        if len(again.asked) == stop:
+            raise KeyboardInterrupt
+        return again.probe(trial)
+
+    with pytest.raises(KeyboardInterrupt):
+        find(again.groups, probe=stopping, results=results, most=UNLIMITED)
+    said: list[Announcement] = []
+    finding = find(again.groups, probe=again.probe, results=results, report=said.append, most=UNLIMITED)
+    assert (finding, again.asked) == (whole, world.asked)
+    assert [line.trial for line in said] == world.asked[stop:]
+
+
+# Worlds of their own
+
+
+# Pairs that pass alone, as they were seen: the first fails only where the second is the new one.
+SEEDED = (
+    ("transformers", "diffusers"),
+    ("transformers", "accelerate"),
+    ("bitsandbytes", "accelerate"),
+    ("huggingface_hub", "tokenizers"),
+    ("diffusers", "bitsandbytes"),
+)
+STACK = ("diffusers", "transformers", "accelerate", "bitsandbytes", "tokenizers", "huggingface_hub", "safetensors")
+
+
+@pytest.mark.parametrize("pair", SEEDED, ids="-".join)
+def test_a_fault_between_two_packages_is_an_interaction(pair: tuple[str, str]) -> None:
+    """Seven packages move, two of them are bad together, and both are named, with what to pin."""
+    world = World(tuple(map(group, STACK)), (fault(*pair),))
+    finding = search(world, None)
+    assert (finding.kind, blamed(finding), names(finding.held_back)) == (Kind.INTERACTION, [fault(*pair)], fault(*pair))
+    assert finding.environments <= 14
+
+
+def test_packages_that_only_move_together_are_one_culprit() -> None:
+    """Neither is more to blame than the other."""
+    tied = Group((Move("transformers", "5.17.0", "5.23.0"), Move("tokenizers", "0.23.2", "0.23.3")))
+    world = World((*groups(2), tied), (fault("transformers"),))
+    finding = search(world)
+    assert (finding.kind, finding.culprits[0].groups) == (Kind.SINGLE, (tied.moves,))
+
+
+def test_what_only_the_probe_knows_to_be_tied_cannot_be_told_apart() -> None:
+    """Neither of two resolves without the other: they are suspects, and the candidate is good without both."""
+    tied = (Rule(fault("b"), fault("c")), Rule(fault("c"), fault("b")))
+    finding = search(World(groups(4), (fault("c"),), tied))
+    assert (finding.kind, finding.culprits) == (Kind.NOT_SEPARABLE, ())
+    assert names(finding.suspects) == names(finding.held_back) == fault("b", "c")
+    assert len(finding.unresolved) == 2
+
+
+def test_another_culprit_beside_those_that_are_tied_is_not_hidden() -> None:
+    """It is said that the candidate fails without them, too."""
+    tied = (Rule(fault("b"), fault("c")), Rule(fault("c"), fault("b")))
+    finding = search(World(groups(9), (fault("c"), fault("h")), tied))
+    assert (finding.kind, finding.held_back) == (Kind.NOT_SEPARABLE, ())
+    assert "The candidate without b 1 → 2 and c 1 → 2 fails." in finding.unresolved
+
+
+def test_a_culprit_that_the_candidate_cannot_do_without_is_not_proven() -> None:
+    """It is named, with what must stay back as well for the candidate to be seen good."""
+    finding = search(World(groups(4), (fault("a"),), (Rule(fault("d"), fault("a")),)))
+    assert (finding.kind, blamed(finding)) == (Kind.NOT_SEPARABLE, [fault("a")])
+    assert names(finding.held_back) == fault("a", "d")
+    assert finding.unresolved == ("The candidate without a 1 → 2 cannot be resolved: they need others.",)
+
+
+def test_a_candidate_that_cannot_do_without_its_culprit_at_all_is_said() -> None:
+    """No counter-proof can be made, and there is nothing to pin."""
+    tied = tuple(Rule(fault(each), fault("a")) for each in "bcd")
+    finding = search(World(groups(4), (fault("a"),), tied))
+    assert (finding.kind, blamed(finding), finding.held_back) == (Kind.NOT_SEPARABLE, [fault("a")], ())
+
+
+def test_a_counter_proof_that_is_flaky_proves_nothing() -> None:
+    """The culprit is a suspect only."""
+    finding = search(World(groups(4), (fault("a"),), flaky=(fault("c"),)))
+    assert (finding.kind, finding.culprits, names(finding.suspects)) == (Kind.CANNOT_TELL, (), fault("a"))
+    assert finding.unresolved == (
+        "The incumbent with a 1 → 2 fails.",
+        "The candidate without a 1 → 2 is not the same twice.",
+    )
+
+
+def test_a_culprit_hides_what_another_does_at_a_later_stage() -> None:
+    """The moved embeddings of one hide the moved transformer of the other; both are named."""
+    stages = {fault("b"): 1, fault("d"): 2}
+    finding = search(World(groups(5), tuple(stages), stages=stages))
+    assert (finding.kind, set(blamed(finding))) == (Kind.SEVERAL, set(stages))
+    assert [culprit.evidence for culprit in finding.culprits] == [1, 2]
+    assert finding.evidence == 1
+
+
+def test_evidence_that_a_culprit_does_not_explain_has_another() -> None:
+    """The candidate without the first is good, but what it shows is more than the first shows alone."""
+    stages = {fault("b"): 2, fault("b", "d"): 1}
+    world = World(groups(5), tuple(stages), stages=stages)
+    finding = search(world)
+    assert (finding.kind, blamed(finding)) == (Kind.SEVERAL, [fault("b"), fault("b", "d")])
+    assert [culprit.evidence for culprit in finding.culprits] == [2, 1]
+    assert (names(finding.held_back), finding.unresolved) == (fault("b"), ())
+    assert world.environments() == finding.environments <= most_environments(5)
+
+
+def test_evidence_that_a_culprit_explains_has_no_other() -> None:
+    """Whoever compares evidence says what explains what."""
+    stages = {fault("b"): 2, fault("b", "d"): 1}
+    world = World(groups(5), tuple(stages), stages=stages)
+    finding = find(world.groups, probe=world.probe, explains=lambda one, other: one > other)
+    assert (finding.kind, blamed(finding)) == (Kind.SINGLE, [fault("b")])
+
+
+@pytest.mark.parametrize("limit", range(4, 16))
+def test_a_proven_culprit_stays_so_if_no_second_can_be_looked_for(limit: int) -> None:
+    """It was seen from both ends; that its evidence does not explain the candidate's is said."""
+    stages = {fault("a"): 2, fault("a", "e", "g"): 1}
+    finding = search(World(groups(7), tuple(stages), stages=stages), limit)
+    assert blamed(finding)[0] == fault("a")
+    assert (finding.kind is Kind.SEVERAL) != ("No more environments may be tried." in finding.unresolved)
