@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from fluxgate.render.pool import device_queue
 from fluxgate.render.process import bfloat16
@@ -28,6 +29,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(LONGEST))
+
+
+settings.register_profile("fluxgate", deadline=None)  # a busy machine is no failure
+settings.load_profile("fluxgate")
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from fluxgate.baselines.store import Store
 from fluxgate.cases import Case
 from fluxgate.environment import Environment
 from fluxgate.files import write_plain
@@ -51,7 +52,7 @@ def choice(cases: Sequence[Case], folder: Path, **changes: Any) -> Choice:
         vram_limit=None,
         timeout=5.0,
         runs=folder / "runs",
-        baselines=folder / "baselines",
+        baselines=Store(folder / "baselines"),
         require_baseline=False,
         no_baseline=False,
     )

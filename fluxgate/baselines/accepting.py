@@ -2,96 +2,102 @@
 
 from __future__ import annotations
 
+import datetime
 import getpass
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from fluxgate.baselines import baseline as baselines
-from fluxgate.baselines import integrity, limits, manifest, replacement
-from fluxgate.baselines.known_failures import KnownFailure
-from fluxgate.baselines.planning import Plan, Request, prepare
-from fluxgate.cases import Case
+from fluxgate.baselines import limits, manifest, picture_changes, replacement
+from fluxgate.baselines.baseline import Acceptance
+from fluxgate.baselines.changes import Plan
+from fluxgate.baselines.integrity import Entry
+from fluxgate.baselines.picture_changes import PictureChange, on_all_cores
+from fluxgate.baselines.planning import manifests_of
 from fluxgate.files import write_plain
 from fluxgate.pictures import write_png
 from fluxgate.refusal import Refusal
 from fluxgate.runs.run import Run
-from fluxgate.subjects.subject import Subject
+
+PICTURES = "pictures"  # of a run: drawn for a person
 
 
-def accept(
-    run: Run,
-    request: Request,
-    *,
-    store: Path,
-    cases: Mapping[str, Case],
-    known: Iterable[KnownFailure] = (),
-    report: Callable[[str], None],
-) -> Plan:
-    """Show what changes, then write all of it or nothing."""
-    if not request.because.strip():
-        raise Refusal('Say why this is right: --because "…".')
-    with replacement.locked(store):
-        plan = prepare(run, request, store=store, cases=cases, known=tuple(known))
-        for line in plan.words:
-            report(line)
-        if request.dry_run:
-            report("Nothing was written.")
-        else:
-            replacement.replace(store / plan.machine, lambda folder: _write(plan, folder))
-            report(f"Accepted into {store / plan.machine}.")
-    return plan
+def acceptance(run: Run, *, because: str, by: str, at: datetime.datetime) -> Acceptance:
+    """Who accepts a run, when and why."""
+    moment = at.astimezone(datetime.UTC).isoformat(timespec="seconds")
+    return Acceptance(by, moment, because, run.folder.name, run.commit, run.stack)
 
 
-def prune(
-    store: Path,
-    *,
-    cases: Mapping[str, Case],
-    subjects: Mapping[str, Subject],
-    report: Callable[[str], None],
-    dry_run: bool = False,
-) -> tuple[tuple[str, str, str], ...]:
-    """Remove the baselines that no case uses and those of another recipe; gives what they were."""
-    with replacement.locked(store):
-        useless = {**dict.fromkeys(integrity.orphans(store, cases)), **dict.fromkeys(integrity.stale(store, subjects))}
-        for machine, subject, strategy in useless:
-            report(f"{machine}: {subject}-{strategy} goes")
-        for machine in () if dry_run else dict.fromkeys(machine for machine, _, _ in useless):
-            gone = [entry[1:] for entry in useless if entry[0] == machine]
-            replacement.replace(store / machine, lambda folder, gone=gone: _remove(gone, folder))  # type: ignore[misc]
-    return tuple(useless)
+def draw(plan: Plan) -> list[Path]:
+    """Draw each shot that changes into the run, old beside new; cases that share pictures share the drawing."""
+    drawings: dict[Path, list[PictureChange]] = {}
+    for case in plan.cases:
+        if case.before is not None and case.owner == case.strategy:
+            for change in case.pictures:
+                path = plan.run.folder / PICTURES / f"accept-{case.case_id}-{change.shot}.png"
+                drawings.setdefault(path, []).append(change)
+    on_all_cores(lambda path: picture_changes.draw(drawings[path], path), drawings)
+    return list(drawings)
+
+
+def write(plan: Plan, accepted: Acceptance) -> None:
+    """Write what a plan changes, all of it or nothing; what stays as it is keeps its bytes."""
+    if not plan.changes_anything:
+        return
+    with replacement.locked(plan.root):
+        folder = plan.root / plan.machine
+        if manifests_of(plan.root, plan.machine) != plan.manifests:
+            raise Refusal(f"{folder} has changed since the changes were shown; nothing was written. Accept once more.")
+        replacement.replace(folder, partial(_write, plan, accepted))
+
+
+def remove(root: Path, unused: Iterable[Entry]) -> None:
+    """Remove baselines and the pictures that only they have."""
+    unused = tuple(unused)
+    with replacement.locked(root):
+        for machine in dict.fromkeys(machine for machine, _, _ in unused):
+            entries = [(subject, strategy) for place, subject, strategy in unused if place == machine]
+            replacement.replace(root / machine, partial(_remove, entries))
 
 
 def who() -> str:
     """The person who accepts, as git knows them, else by their account."""
     try:
-        asked = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, timeout=10, check=False)
-        return asked.stdout.strip() or getpass.getuser()
+        answer = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, timeout=10, check=False)
+        return answer.stdout.strip() or getpass.getuser()
     except (OSError, subprocess.SubprocessError, KeyError):
         return "unknown"
 
 
-def _write(plan: Plan, folder: Path) -> None:
-    """Put the plan into a copy of the machine's folder."""
-    for case in plan.cases:
-        write_plain(folder / case.subject / baselines.facts_file(case.strategy), case)
-    for (subject, file), pixels in plan.pictures.items():
-        write_png(folder / subject / "pictures" / file, pixels())
-    for found in plan.limits:
-        write_plain(folder / found.subject / limits.FILE, found)
-    for subject in {case.subject for case in plan.cases} | {found.subject for found in plan.limits}:
+def _write(plan: Plan, accepted: Acceptance, folder: Path) -> None:
+    """Put what the plan changes into a copy of the machine's folder."""
+    for case in plan.changed_cases:
+        write_plain(folder / case.subject / baselines.facts_file(case.strategy), case.facts(accepted))
+    for change in plan.changed_limits:
+        write_plain(folder / change.file.subject / limits.FILE, change.file)
+    new = {
+        folder / case.subject / "pictures" / case.file_of(one.shot, one.index, one.new.sha256): one.new
+        for case in plan.changed_cases
+        for one in case.pictures
+    }
+    on_all_cores(lambda path: write_png(path, new[path].read()), [path for path in new if not path.exists()])
+    subjects = {case.subject for case in plan.changed_cases} | {change.file.subject for change in plan.changed_limits}
+    for subject in subjects:
         _tidy(folder / subject)
 
 
-def _remove(gone: Iterable[tuple[str, str]], folder: Path) -> None:
-    for subject, strategy in gone:
+def _remove(entries: Iterable[tuple[str, str]], folder: Path) -> None:
+    entries = tuple(entries)
+    for subject, strategy in entries:
         (folder / subject / baselines.facts_file(strategy)).unlink()
-    for subject in {subject for subject, _ in gone}:
+    for subject in {subject for subject, _ in entries}:
         _tidy(folder / subject)
 
 
 def _tidy(folder: Path) -> None:
-    """Drop the pictures that no facts speak of, and seal what is left; an empty folder goes."""
+    """Drop the pictures that no facts name, and seal what is left; an empty folder goes."""
     used = {
         picture.file
         for path in (folder / "facts").glob("*.json")

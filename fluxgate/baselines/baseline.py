@@ -72,7 +72,7 @@ class AcceptedCase:
     schema: int = SCHEMA
 
     def shot_of(self, shot: str, index: int) -> AcceptedShot | None:
-        return next((found for found in self.shots if (found.shot, found.index) == (shot, index)), None)
+        return next((one for one in self.shots if (one.shot, one.index) == (shot, index)), None)
 
 
 @dataclass(frozen=True)

@@ -24,45 +24,51 @@ def refuse_damaged(store: Store, *, machine: str, subjects: Iterable[str], accep
         for place in (machine, PORTABLE, *limits.lenders(store, machine, subject)):
             list(limits.read_limits(store, place, subject))  # refuses what is damaged
         for place in (machine, PORTABLE) if accepted else ():
-            _refuse_any([damage for root in store.roots for damage in _damages_of(store, root, place, subject)])
+            _refuse_any([sentence for root in store.roots for sentence in _damage_of(store, root, place, subject)])
 
 
 def refuse_damaged_machine(root: Path, machine: str) -> None:
     """Refuse unless everything accepted for one machine is as it was accepted, whatever the subject."""
     subjects = [subject for place, subject in subjects_in(root) if place == machine]
-    _refuse_any([damage for subject in subjects for damage in manifest.damages(folder_of(root, machine, subject))])
+    _refuse_any(
+        [sentence for subject in subjects for sentence in manifest.damage_in(folder_of(root, machine, subject))]
+    )
 
 
-def _refuse_any(damages: list[str]) -> None:
-    if damages:
-        more = f" (and {len(damages) - 1} more like it)" if len(damages) > 1 else ""
-        raise Refusal(f"{damages[0]}{more}")
+def _refuse_any(damage: list[str]) -> None:
+    if damage:
+        more = f" (and {len(damage) - 1} more like it)" if len(damage) > 1 else ""
+        raise Refusal(f"{damage[0]}{more}")
 
 
-def _damages_of(store: Store, root: Path, machine: str, subject: str) -> tuple[str, ...]:
+def _damage_of(store: Store, root: Path, machine: str, subject: str) -> tuple[str, ...]:
     folder = folder_of(root, machine, subject)
-    return manifest.damages(folder, partial=root == store.shipped) if folder.exists() else ()
+    return manifest.damage_in(folder, partial=root == store.shipped) if folder.exists() else ()
 
 
 def complaints(store: Store, *, cases: Collection[str], subjects: Mapping[str, Subject]) -> tuple[str, ...]:
     """A sentence for all that is wrong with one's own baselines, whatever is rendered: damage, then what nobody uses.
 
     `cases` holds the ids of all cases that there are."""
-    found = damages(store.own)
-    if found:
-        return found
-    unused = dict.fromkeys(orphans(store.own, cases), "no case uses it")
-    unused |= dict.fromkeys(stale(store.own, subjects), "its shots are asked for differently today")
+    damage = damage_in(store.own)
+    if damage:
+        return damage
     return tuple(
         f"The baseline {machine}/{subject}/{facts_file(strategy)} is stale: {why}. Remove it: {PRUNE}"
-        for (machine, subject, strategy), why in unused.items()
+        for (machine, subject, strategy), why in unused(store.own, cases=cases, subjects=subjects).items()
     )
 
 
-def damages(root: Path) -> tuple[str, ...]:
+def unused(root: Path, *, cases: Collection[str], subjects: Mapping[str, Subject]) -> dict[Entry, str]:
+    """The baselines that are of no use, each with the reason."""
+    orphaned = dict.fromkeys(orphans(root, cases), "no case uses it")
+    return orphaned | dict.fromkeys(stale(root, subjects), "its shots are asked for differently today")
+
+
+def damage_in(root: Path) -> tuple[str, ...]:
     """A sentence for each file of a folder of baselines that is not as it was accepted."""
     folders = (folder_of(root, machine, subject) for machine, subject in subjects_in(root))
-    return tuple(sentence for folder in folders for sentence in manifest.damages(folder))
+    return tuple(sentence for folder in folders for sentence in manifest.damage_in(folder))
 
 
 def orphans(root: Path, cases: Collection[str]) -> tuple[Entry, ...]:
@@ -72,8 +78,8 @@ def orphans(root: Path, cases: Collection[str]) -> tuple[Entry, ...]:
 
 def stale(root: Path, subjects: Mapping[str, Subject]) -> tuple[Entry, ...]:
     """The baselines whose shots are asked for differently today, or no longer at all."""
-    known = (entry for entry in _entries(root) if entry[1] in subjects)
-    return tuple(entry for entry in known if stale_shots(_accepted(root, entry), subjects[entry[1]]))
+    entries = (entry for entry in _entries(root) if entry[1] in subjects)
+    return tuple(entry for entry in entries if stale_shots(_accepted(root, entry), subjects[entry[1]]))
 
 
 def _entries(root: Path) -> Iterable[Entry]:

@@ -100,14 +100,14 @@ def read(path: Path) -> tuple[KnownFailure, ...]:
     return read_toml(path, _File).failure if path.exists() else ()
 
 
-def check(
+def refuse_unknown_names(
     entries: Iterable[KnownFailure],
     *,
     subjects: Collection[str],
     strategies: Collection[str],
     checks: Collection[str],
 ) -> None:
-    """Refuse entries that name what does not exist, or that are there twice, before anything is rendered."""
+    """Refuse entries that name what does not exist, or that appear twice, before anything is rendered."""
     seen: set[tuple[str, str, str, str | None]] = set()
     for entry in entries:
         for kind, name, allowed in (
@@ -119,7 +119,7 @@ def check(
                 meant = suggestion(name, sorted(allowed))
                 raise Refusal(f"{FILE}: {entry} names the {kind} {name!r}, which does not exist; {meant}")
         if entry.cell in seen:
-            raise Refusal(f"{FILE}: {entry} is there twice.")
+            raise Refusal(f"{FILE}: {entry} appears twice.")
         seen.add(entry.cell)
 
 
@@ -135,22 +135,22 @@ def complaints(
     entries: Iterable[KnownFailure], *, device: str, stack: dict[str, str], today: datetime.date
 ) -> tuple[str, ...]:
     """Why entries must be looked at again: installed releases outside of their range, or a date gone by."""
-    found = []
+    sentences = []
     for entry in entries:
         if entry.device not in (device, None):
             continue
         outside = entry.outside(_readable(stack))
         if outside:
-            found.append(
+            sentences.append(
                 f"{FILE}: {entry} covers {', '.join(entry.versions)}, but {', '.join(outside)} is installed: "
                 f"run the case and extend the range, or remove the entry."
             )
         if today > entry.review_by:
-            found.append(
+            sentences.append(
                 f"{FILE}: {entry} was to be looked at again by {entry.review_by} ({entry.owner}): "
                 f"see {entry.upstream[0]} and move the date, or remove the entry."
             )
-    return tuple(found)
+    return tuple(sentences)
 
 
 def _readable(stack: dict[str, str]) -> dict[str, str]:

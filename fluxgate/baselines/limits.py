@@ -24,7 +24,7 @@ SPREADS = 7  # how many spreads above the mean a ceiling stands; bitsandbytes se
 ALLOCATOR = 2 * 1024**2  # bytes: torch takes memory from the driver in blocks of 2 MiB
 HOST_GRAIN = 64 * 1024**2  # bytes: malloc's arenas come and go in such pieces
 HOST_SPREAD = 0.055  # of the mean: 20 cases of three runs on a CPU, taken together; three samples alone may lie close
-LENT = 1.25  # how much farther from equality a likeness may lie where it was not measured
+ROOM_ELSEWHERE = 1.25  # how much farther from equality a likeness may lie where it was not measured
 FEWEST_FOR_HOST = 3  # a host peak is noisy: with fewer samples its spread says nothing
 
 FULL = "full"  # the reference of all
@@ -91,7 +91,7 @@ class CaseLimits:
 
 
 @dataclass(frozen=True)
-class Likenesses:
+class LikenessLimits:
     """What calibration found for one strategy: bands of its likeness to its reference, and what they let through."""
 
     likeness: dict[str, Band]
@@ -99,7 +99,7 @@ class Likenesses:
     unseparated: tuple[str, ...]
 
 
-NOTHING = Likenesses({}, {}, ())
+UNMEASURED = LikenessLimits({}, {}, ())
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ class LimitsFile:
 
     subject: str
     machine: str
-    strategies: dict[str, Likenesses]
-    drift: dict[str, dict[str, Band]]  # strategy -> measure -> band; `full` stands for those that are not there
+    strategies: dict[str, LikenessLimits]
+    drift: dict[str, dict[str, Band]]  # strategy -> measure -> band; `full` stands for those that have none
     schema: int = SCHEMA
 
     def drift_of(self, strategy: str) -> dict[str, Band]:
@@ -117,20 +117,20 @@ class LimitsFile:
 
 
 def for_case(store: Store, machine: str, subject: Subject, strategy: str, *, accepted: bool = True) -> CaseLimits:
-    """Every limit that is known for a case on a machine; the portable ones stand in for what was not measured on it,
-    and another machine's likeness, with more room, for what is in neither.
+    """Every limit for a case on a machine. The portable ones stand in for what was not measured on it, and another
+    machine's likeness, with more room, for what is in neither.
 
     Those of memory come from the accepted facts, which are not read where nobody asks what was accepted."""
     files = [file for place in (machine, PORTABLE) for file in read_limits(store, place, subject.name)]
     lent = [file for place in lenders(store, machine, subject.name) for file in read_limits(store, place, subject.name)]
-    every = [file.strategies[strategy] for file in files if strategy in file.strategies]
-    every += [_lent(file.strategies[strategy]) for file in lent if strategy in file.strategies]
-    found = next((one for one in every if _of_its_kind(one.likeness, machine)), NOTHING)
+    candidates = [file.strategies[strategy] for file in files if strategy in file.strategies]
+    candidates += [_with_more_room(file.strategies[strategy]) for file in lent if strategy in file.strategies]
+    measured = next((one for one in candidates if _same_device(one.likeness, machine)), UNMEASURED)
     own = baselines.read_case(store, machine, subject.name, strategy) if accepted else None
     return CaseLimits(
-        likeness=found.likeness,
-        overall=found.overall,
-        drift=next((bands for file in files if _of_its_kind(bands := file.drift_of(strategy), machine)), {}),
+        likeness=measured.likeness,
+        overall=measured.overall,
+        drift=next((bands for file in files if _same_device(bands := file.drift_of(strategy), machine)), {}),
         memory=memory_bands(own.case, subject) if own else {},
         host=_host_band(own.case) if own else None,
         gives_back=_held_band(own.case) if own else None,
@@ -138,7 +138,7 @@ def for_case(store: Store, machine: str, subject: Subject, strategy: str, *, acc
     )
 
 
-def _of_its_kind(bands: Mapping[str, Band], machine: str) -> bool:
+def _same_device(bands: Mapping[str, Band], machine: str) -> bool:
     """Whether bands were measured on a CPU for a CPU, or on a GPU for a GPU: neither says anything about the other."""
     limits = [limit for band in bands.values() for limit in (band.floor, band.ceiling) if limit]
     return any(device_of(limit.machine or machine) == device_of(machine) for limit in limits)
@@ -150,23 +150,23 @@ def lenders(store: Store, machine: str, subject: str) -> tuple[str, ...]:
     return tuple(other for other in others if device_of(other) == device_of(machine))
 
 
-def _lent(found: Likenesses) -> Likenesses:
-    """What was measured on another machine, with more room: it tells how alike pictures are, and not to the digit."""
-    return Likenesses(
-        {measure: _roomier(band, measure) for measure, band in found.likeness.items()},
-        {measure: _roomier(band, measure) for measure, band in found.overall.items()},
-        found.unseparated,
+def _with_more_room(limits: LikenessLimits) -> LikenessLimits:
+    """Limits of another machine, which tell how alike pictures are here, but not to the digit."""
+    return LikenessLimits(
+        {measure: _band_with_more_room(band, measure) for measure, band in limits.likeness.items()},
+        {measure: _band_with_more_room(band, measure) for measure, band in limits.overall.items()},
+        limits.unseparated,
     )
 
 
-def _roomier(band: Band, measure: str) -> Band:
+def _band_with_more_room(band: Band, measure: str) -> Band:
     """Farther from what equal pictures have; and where pictures must differ, nearer to it."""
     floor, ceiling = band.floor, band.ceiling
     if floor:
-        value = 1 - LENT * (1 - floor.value) if measure == SSIM else floor.value / LENT
+        value = 1 - ROOM_ELSEWHERE * (1 - floor.value) if measure == SSIM else floor.value / ROOM_ELSEWHERE
         floor = replace(floor, value=value, source=f"{floor.source} elsewhere, and a quarter more room")
     if ceiling:
-        value = ceiling.value * LENT
+        value = ceiling.value * ROOM_ELSEWHERE
         ceiling = replace(ceiling, value=value, source=f"{ceiling.source} elsewhere, and a quarter more room")
     return Band(floor, ceiling)
 
@@ -212,7 +212,7 @@ def memory_floors(inventory: Inventory, subject: Subject, *, lowest: Mapping[str
 
 
 def ceiling(samples: tuple[int, ...], *, figure: str, case: baselines.AcceptedCase) -> Limit:
-    """Mean + 7 spreads + what the measure is grained by; with one sample the spread is not known and counts as none."""
+    """Mean + 7 spreads + the grain of what is measured; one sample has no spread, and it counts as none."""
     mean = statistics.fmean(samples)
     spread = statistics.stdev(samples) if len(samples) > 1 else None
     return Limit(

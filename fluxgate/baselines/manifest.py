@@ -24,8 +24,8 @@ def seal(folder: Path) -> None:
 
 def files_in(folder: Path) -> tuple[str, ...]:
     """The names of the files in a baseline folder, the manifest left out, hidden files and folders with them."""
-    found = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
-    return tuple(sorted(str(path) for path in found if str(path) != NAME))
+    names = (str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
+    return tuple(sorted(name for name in names if name != NAME))
 
 
 def listed(folder: Path) -> dict[str, str]:
@@ -38,14 +38,14 @@ def listed(folder: Path) -> dict[str, str]:
     hashes: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         matched = _LINE.fullmatch(line)
-        if matched is None or not is_sound(matched[2]) or matched[2] in hashes:
+        if matched is None or not may_be_listed(matched[2]) or matched[2] in hashes:
             raise Refusal(f"{path} is damaged at line {number}: {line[:120]!r}.")
         hashes[matched[2]] = matched[1]
     return hashes
 
 
-def is_sound(name: str) -> bool:
-    """Whether a name may stand in a manifest: a file of the folder, or of one of its two folders."""
+def may_be_listed(name: str) -> bool:
+    """Whether a manifest may list a name: a file of the folder, or of one of its two folders."""
     *above, last = name.split("/")
     return is_name(last) and above in ([], ["facts"], ["pictures"])
 
@@ -61,18 +61,14 @@ def read_sealed(folder: Path, name: str, most: int = LARGEST_FILE) -> bytes:
     return data
 
 
-def damages(folder: Path, *, partial: bool = False) -> tuple[str, ...]:
+def damage_in(folder: Path, *, partial: bool = False) -> tuple[str, ...]:
     """A sentence for each file that is missing, changed or not listed; where only a part ships, none is missing."""
     try:
         hashes = listed(folder)
     except Refusal as refusal:
         return (str(refusal),)
     present = files_in(folder)
-    strays = [
-        f"{folder / name} is not listed in {NAME}: it was not put there by `accept`."
-        for name in present
-        if name not in hashes
-    ]
+    strays = [_stray(folder / name) for name in present if name not in hashes]
     absent = [] if partial else [name for name in hashes if name not in present]
     missing = [f"{folder / name} is missing; restore it from version control." for name in absent]
     changed = [_changed(folder / name) for name in present if name in hashes and not _is(folder / name, hashes[name])]
@@ -84,11 +80,11 @@ def _is(path: Path, expected: str) -> bool:
 
 
 def _stray(path: Path) -> str:
-    return f"{path} is not listed in {NAME}: it was not put there by `accept`."
+    return f"{path} is not listed in {NAME}: `accept` did not put it there; move it elsewhere."
 
 
 def _changed(path: Path) -> str:
-    return f"{path} was damaged, or changed by hand, since it was accepted: restore it from version control."
+    return f"{path} was damaged or edited since it was accepted: restore it from version control."
 
 
 def _hash(path: Path) -> str:

@@ -9,10 +9,10 @@ from fluxgate.rendering import SCHEMA, Rendering
 
 
 def to_rendering(rendering: Rendering, case: Case | None) -> Iterator[str]:
-    """What speaks against one rendering by itself."""
+    """What is wrong with one rendering by itself."""
     name = rendering.case_id
     if case is None:
-        yield f"{name} is not a case any more: its subject or its strategy is unknown."
+        yield f"{name} is not a case any more: its subject or its strategy is gone."
         return
     if rendering.schema != SCHEMA:
         yield f"{name} was written with schema {rendering.schema}, and {SCHEMA} is due: render it again."
@@ -37,21 +37,22 @@ def _of_recipes(rendering: Rendering, case: Case) -> Iterator[str]:
         elif name not in due or due[name].recipe != rendering.recipes[name]:
             yield f"{rendering.case_id}: shot {name!r} was rendered from another recipe than today's: render it again."
         elif [index for shot, index in rendering.pictures_of() if shot == name] != list(range(due[name].pictures)):
-            yield f"{rendering.case_id}: shot {name!r} has not the {due[name].pictures} pictures that it asks for."
+            number = sum(shot == name for shot, _ in rendering.pictures_of())
+            yield f"{rendering.case_id}: shot {name!r} has {number} pictures where {due[name].pictures} are due."
 
 
 def _of_takes(rendering: Rendering) -> Iterator[str]:
     """Two takes of a shot must agree in every picture and at every stage."""
     first = rendering.pictures_of(0)
     for picture in rendering.pictures:
-        if picture.take and first[picture.shot, picture.index].sha256 != picture.sha256:
-            yield f"{rendering.case_id}: shot {picture.shot!r} came out differently when rendered again."
+        same = first.get((picture.shot, picture.index))
+        if picture.take and (same is None or same.sha256 != picture.sha256):
+            yield f"{rendering.case_id}: the pictures of shot {picture.shot!r} differ between takes."
             return
     stages = {(p.shot, p.stage): p.sha256 for p in rendering.fingerprints if p.take == 0}
     for print_ in rendering.fingerprints:
         if print_.take and stages.get((print_.shot, print_.stage)) != print_.sha256:
-            where = f"{rendering.case_id}: {print_.stage} of shot {print_.shot!r}"
-            yield f"{where} came out differently when rendered again."
+            yield f"{rendering.case_id}: {print_.stage} of shot {print_.shot!r} differ between takes."
             return
 
 

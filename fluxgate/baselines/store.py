@@ -34,9 +34,9 @@ class Store:
         return (self.own,) if self.shipped is None else (self.own, self.shipped)
 
     def machines_of(self, subject: str) -> tuple[str, ...]:
-        """The machines, and `portable`, that anything is known of for a subject."""
-        found = (machine for root in self.roots for machine, its_subject in subjects_in(root) if its_subject == subject)
-        return tuple(dict.fromkeys(found))
+        """The machines that anything was accepted for with a subject, `portable` among them."""
+        machines = (machine for root in self.roots for machine, name in subjects_in(root) if name == subject)
+        return tuple(dict.fromkeys(machines))
 
     def folders_with(self, machine: str, subject: str, name: str) -> Iterator[Path]:
         """The folders that hold a file for a subject on a machine, one's own first.

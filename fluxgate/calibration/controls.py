@@ -70,19 +70,25 @@ SPOILS: dict[str, Spoil] = {
 }
 
 
+def names(*, quantizes: bool) -> tuple[str, ...]:
+    """The controls of a strategy: what does not quantize need not differ, and has nothing to make coarser."""
+    every = (*SPOILS, *ASKED, COARSE)
+    return every if quantizes else tuple(name for name in every if name not in (UNTOUCHED, COARSE))
+
+
 def asked_otherwise(shot: Shot, *, prompts: tuple[str, ...]) -> dict[str, Shot]:
     """The calls that give something else than the shot; what the shot leaves to the pipeline is left alone."""
-    found = {
+    others = {
         OTHER_SEED: replace(shot, seed=shot.seed + 1_000_003),
         OTHER_PROMPT: replace(shot, prompts=prompts),
     }
     if len(set(shot.prompts)) > 1:
-        found[SWAPPED] = replace(shot, prompts=shot.prompts[::-1])
+        others[SWAPPED] = replace(shot, prompts=shot.prompts[::-1])
     if shot.steps is not None and shot.steps > 1 and shot.sigmas is None:
-        found[STEP_FEWER] = replace(shot, steps=shot.steps - 1)
+        others[STEP_FEWER] = replace(shot, steps=shot.steps - 1)
     if shot.guidance is not None:
-        found[OTHER_GUIDANCE] = replace(shot, guidance=shot.guidance + 1.0)
-    return found
+        others[OTHER_GUIDANCE] = replace(shot, guidance=shot.guidance + 1.0)
+    return others
 
 
 def coarser(case: Case) -> Case | None:

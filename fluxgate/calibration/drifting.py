@@ -7,49 +7,60 @@ from collections.abc import Callable, Iterator, Sequence
 from fluxgate.baselines.limits import LimitsFile
 from fluxgate.calibration import floors
 from fluxgate.calibration.calibrate import origin_of
-from fluxgate.compare.likeness import Likeness, likeness_of, mismatch, worst
+from fluxgate.compare.difference import other_recipes
+from fluxgate.compare.facts import facts_of
+from fluxgate.compare.likeness import Likeness, worst
+from fluxgate.compare.pairs import pairs_of
 from fluxgate.files import write_plain
 from fluxgate.refusal import Refusal
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 
 
-def between(run: Run, given: Sequence[Run], *, report: Callable[[str], None]) -> dict[str, LimitsFile]:
-    """Bands of drift for every case that the first of the given runs shares with another, written into the new run."""
-    if len(given) < 2:
+def between(run: Run, runs: Sequence[Run], *, report: Callable[[str], None]) -> dict[str, LimitsFile]:
+    """Bands of drift for every case that the first of the runs shares with another, written into a new run."""
+    if len(runs) < 2:
         raise Refusal("Drift lies between runs: name two or more, of machines or releases that may differ.")
-    first, *others = given
-    found: dict[str, LimitsFile] = {}
-    for case_id, rendering in first.renderings().items():
-        likenesses = [likeness for other in others for likeness in _likenesses(first, other, case_id)]
-        if not likenesses:
+    first, *later = runs
+    files: dict[str, LimitsFile] = {}
+    for case_id, rendered in first.rendered_cases().items():
+        measured = [likeness for other in later for likeness in _shared(rendered, other)]
+        if not measured:
             continue
-        report(f"{case_id}: {len(likenesses)} pictures, SSIM {worst(likenesses).ssim:.6f} at worst")
-        bands = floors.drift([one.measures() for one in likenesses], origin_of(first), source=_source(given))
-        file = found.setdefault(rendering.subject, LimitsFile(rendering.subject, run.machine.id, {}, {}))
-        file.drift[rendering.strategy] = bands
-    for subject, file in found.items():
+        report(f"{case_id}: {len(measured)} pictures, SSIM {worst(measured).ssim:.6f} at worst")
+        bands = floors.drift([one.measures() for one in measured], origin_of(first), source=_source(runs))
+        subject = rendered.rendering.subject
+        files.setdefault(subject, LimitsFile(subject, run.machine.id, {}, {})).drift[rendered.rendering.strategy] = (
+            bands
+        )
+    for subject, file in files.items():
         write_plain(run.folder / "limits" / f"{subject}.json", file)
-    return found
+    return files
 
 
-def _likenesses(first: Run, other: Run, case_id: str) -> Iterator[Likeness]:
-    """The pictures of a case that both runs rendered by the same recipe."""
-    one, another = first.rendered(case_id), other.rendered(case_id)
-    if one is None or another is None or one.crash or another.crash:
-        return
-    mine, theirs = Rendered(one, first.case_folder(case_id)), Rendered(another, other.case_folder(case_id))
-    for shot in one.recipes:
-        if one.recipes[shot] == another.recipes.get(shot):
-            pairs = zip(mine.pixels(shot), theirs.pixels(shot), strict=True)
-            yield from (likeness_of(left, right) for left, right in pairs if mismatch(left, right) is None)
+def _shared(rendered: Rendered, other: Run) -> Iterator[Likeness]:
+    """The likenesses of a case to the same case of another run, where both were rendered whole."""
+    rendering = other.rendered(rendered.rendering.case_id)
+    if rendering is not None and not rendering.crash and not rendered.rendering.crash:
+        yield from likenesses(rendered, Rendered(rendering, other.case_folder(rendering.case_id)))
 
 
-def _source(given: Sequence[Run]) -> str:
+def likenesses(expected: Rendered, actual: Rendered) -> Iterator[Likeness]:
+    """How alike two renderings of a case are, picture by picture, where both were rendered by the same recipe."""
+    theirs, ours = facts_of(expected), facts_of(actual)
+    differing = other_recipes(theirs, ours)
+    for pair in pairs_of(theirs, ours, only=[key for key in ours.pictures if key[0] not in differing]):
+        if pair.likeness is None:
+            case_id = actual.rendering.case_id
+            raise Refusal(f"{case_id}: picture {pair.index} of shot {pair.shot!r} {pair.trouble}.")
+        yield pair.likeness
+
+
+def _source(runs: Sequence[Run]) -> str:
     """What the runs differ in."""
-    machines = list(dict.fromkeys(run.machine.id for run in given))
+    machines = list(dict.fromkeys(run.machine.id for run in runs))
     if len(machines) > 1:
         return f"between {', '.join(machines)}"
-    stacks = [f"{name} {version}" for run in given for name, version in sorted(run.stack.items())]
-    moved = [entry for entry in dict.fromkeys(stacks) if stacks.count(entry) < len(given)]
+    stacks = [f"{name} {version}" for run in runs for name, version in sorted(run.stack.items())]
+    moved = [entry for entry in dict.fromkeys(stacks) if stacks.count(entry) < len(runs)]
     return f"between {', '.join(moved)}" if moved else "between runs of one machine and stack"

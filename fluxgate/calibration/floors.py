@@ -1,13 +1,13 @@
-"""Floors: from measured likenesses to limits that let the legal pass and reject the controls, margins told."""
+"""Floors: limits out of measured likenesses, which let the legal pass and reject the controls, and their margins."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from fluxgate.baselines.limits import Band, Likenesses, Limit
+from fluxgate.baselines.limits import Band, LikenessLimits, Limit
 from fluxgate.calibration.controls import UNTOUCHED
 from fluxgate.compare.measures import COLOUR, FLIP, GAIN, MEAN_DIFFERENCE, SHIFT, SSIM
 
@@ -45,11 +45,12 @@ class Side:
 SSIM_FLOOR, FLIP_CEILING = Side(SSIM, floor=True), Side(FLIP, floor=False)
 GAIN_CEILING, COLOUR_CEILING, SHIFT_CEILING = (Side(measure, floor=False) for measure in (GAIN, COLOUR, SHIFT))
 MUST_DIFFER = Side(MEAN_DIFFERENCE, floor=True, ratios=True)  # what is not changed at all was not quantized either
+MAY_DIFFER = Side(MEAN_DIFFERENCE, floor=False)  # but what drifts stays near
 SIDES = (SSIM_FLOOR, FLIP_CEILING, GAIN_CEILING, COLOUR_CEILING, SHIFT_CEILING, MUST_DIFFER)
 
 
 @dataclass(frozen=True)
-class Samples:
+class Measured:
     """What was measured for one strategy: its legal pictures, and those that must be rejected."""
 
     subject: str
@@ -114,42 +115,42 @@ class Finding:
     reference: str
     n: int
     legal: dict[str, tuple[float, float]]  # measure -> mean and spread
-    limits: Likenesses
+    limits: LikenessLimits
     margins: tuple[Margin, ...]
 
 
-def find(samples: Samples, origin: Origin) -> Finding | None:
+def find_limits(measured: Measured, origin: Origin) -> Finding | None:
     """Limits that separate; None where there are too few pictures to say anything."""
-    if len(samples.legal) < FEWEST:
+    if len(measured.legal) < FEWEST:
         return None
-    edges = _edges(samples)
-    for name in samples.controls:
-        edges = _narrowed_for(samples.controls[name], edges, samples.pictures)
-    margins = tuple(_margin(name, found, edges, samples.pictures) for name, found in samples.controls.items())
+    edges = _edges(measured)
+    for name in measured.controls:
+        edges = _narrowed_for(measured.controls[name], edges, measured.pictures)
+    margins = tuple(_margin(name, control, edges, measured.pictures) for name, control in measured.controls.items())
     unseparated = tuple(margin.control for margin in margins if not margin.rejected)
-    bands = {level: _bands([e for e in edges if e.overall is level], samples, origin) for level in (False, True)}
+    bands = {level: _bands([e for e in edges if e.overall is level], measured, origin) for level in (False, True)}
     return Finding(
-        subject=samples.subject,
-        strategy=samples.strategy,
-        reference=samples.reference,
-        n=len(samples.legal),
-        legal={side.measure: _mean_and_spread(_column(samples.legal, side)) for side in SIDES},
-        limits=Likenesses(bands[False], bands[True], unseparated),
+        subject=measured.subject,
+        strategy=measured.strategy,
+        reference=measured.reference,
+        n=len(measured.legal),
+        legal={side.measure: _mean_and_spread(_column(measured.legal, side)) for side in SIDES},
+        limits=LikenessLimits(bands[False], bands[True], unseparated),
         margins=margins,
     )
 
 
-def _edges(samples: Samples) -> list[Edge]:
+def _edges(measured: Measured) -> list[Edge]:
     """The widest limits: seven spreads from the mean, or the worst legal picture where that is farther, and a grain."""
     edges = []
     # What does not quantize need not differ.
-    for side in SIDES if UNTOUCHED in samples.controls else SIDES[:-1]:
-        values = [side.badness(value) for value in _column(samples.legal, side)]
+    for side in SIDES if UNTOUCHED in measured.controls else SIDES[:-1]:
+        values = [side.badness(value) for value in _column(measured.legal, side)]
         mean, spread = _mean_and_spread(values)
         edges.append(_edge(side, False, mean, spread, max(values)))
         if side is not MUST_DIFFER:
-            of_means = spread / math.sqrt(samples.pictures)
-            own = statistics.fmean(values[: samples.pictures])  # the subject's own shots come first
+            of_means = spread / math.sqrt(measured.pictures)
+            own = statistics.fmean(values[: measured.pictures])  # the subject's own shots come first
             edges.append(_edge(side, True, mean, of_means, max(own, mean + NARROW * of_means)))
     return edges
 
@@ -211,9 +212,9 @@ def _margin(name: str, control: tuple[Sample, ...], edges: list[Edge], pictures:
     )
 
 
-def _bands(edges: list[Edge], samples: Samples, origin: Origin) -> dict[str, Band]:
+def _bands(edges: list[Edge], measured: Measured, origin: Origin) -> dict[str, Band]:
     """The edges as bands."""
-    return {edge.side.measure: _band(edge, len(samples.legal), origin) for edge in edges}
+    return {edge.side.measure: _band(edge, len(measured.legal), origin) for edge in edges}
 
 
 def _band(edge: Edge, n: int, origin: Origin) -> Band:
@@ -231,13 +232,10 @@ def _band(edge: Edge, n: int, origin: Origin) -> Band:
     return Band(floor=limit) if edge.side.floor else Band(ceiling=limit)
 
 
-def drift(samples: Iterable[Mapping[str, float]], origin: Origin, *, source: str) -> dict[str, Band]:
+def drift(samples: Sequence[Mapping[str, float]], origin: Origin, *, source: str) -> dict[str, Band]:
     """What legal changes were seen to do, each measure as far as it went and half as far again."""
-    found = tuple(samples)
-    sides = (*SIDES[:-1], Side(MEAN_DIFFERENCE, floor=False))
-    return {
-        side.measure: _drift_band(side, [one[side.measure] for one in found], origin, source) for side in sides if found
-    }
+    columns = {side: [sample[side.measure] for sample in samples] for side in (*SIDES[:-1], MAY_DIFFER)}
+    return {side.measure: _drift_band(side, values, origin, source) for side, values in columns.items() if values}
 
 
 def _drift_band(side: Side, values: list[float], origin: Origin, source: str) -> Band:

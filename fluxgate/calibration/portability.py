@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from fluxgate.baselines.limits import LimitsFile
 from fluxgate.calibration import floors
-from fluxgate.calibration.calibrate import FOLDER, Render, origin_of
+from fluxgate.calibration.calibrate import FOLDER, Render, Report, origin_of
+from fluxgate.calibration.drifting import likenesses
 from fluxgate.cases import Case
-from fluxgate.compare.likeness import Likeness, average, likeness_of, worst
+from fluxgate.compare.likeness import Likeness, average, worst
 from fluxgate.files import write_plain, write_whole
 from fluxgate.render.process.determinism import THREADS
 from fluxgate.runs.rendered import Rendered
@@ -44,7 +45,7 @@ class Row:
     average: Likeness
 
 
-def portability(run: Run, cases: Iterable[Case], *, render: Render, report: Callable[[str], None]) -> tuple[Row, ...]:
+def portability(run: Run, cases: Iterable[Case], *, render: Render, report: Report) -> tuple[Row, ...]:
     """A row for each case and variant of one subject; all variants of a case give its drift, for `accept` to take.
 
     `render` must start each worker from nothing: what was imported before has settled which instructions it uses.
@@ -54,27 +55,31 @@ def portability(run: Run, cases: Iterable[Case], *, render: Render, report: Call
     subject = ""
     for case in cases:
         subject = case.subject.name
-        shown = {name: _shown(run, case, name, render, report) for name in VARIANTS}
-        plain = shown.pop(AS_IT_IS)
-        for name, variant in shown.items():
-            found = list(_likenesses(plain, variant, case))
-            if found:
-                same = sum(likeness.identical for likeness in found)
-                rows.append(Row(name, case.strategy.name, len(found), same, worst(found), average(found)))
-                drifts.setdefault(case.strategy.name, []).extend(found)
+        for variant, measured in _variants(run, case, render=render, report=report):
+            same = sum(likeness.identical for likeness in measured)
+            rows.append(Row(variant, case.strategy.name, len(measured), same, worst(measured), average(measured)))
+            drifts.setdefault(case.strategy.name, []).extend(measured)
     if rows:
-        _keep(run, subject, rows, drifts)
+        _write(run, subject, rows, drifts)
     return tuple(rows)
 
 
-def _shown(run: Run, case: Case, name: str, render: Render, report: Callable[[str], None]) -> Rendered | None:
+def _variants(run: Run, case: Case, *, render: Render, report: Report) -> Iterator[tuple[str, list[Likeness]]]:
+    """How far each variant of a case is from the case as it is; those that this machine cannot render are left out."""
+    plain, *others = [(name, _rendered(run, case, name, render=render, report=report)) for name in VARIANTS]
+    for name, variant in others:
+        if plain[1] is not None and variant is not None:
+            yield name, list(likenesses(plain[1], variant))
+
+
+def _rendered(run: Run, case: Case, variant: str, *, render: Render, report: Report) -> Rendered | None:
     """The case rendered as the variant would; None where this machine cannot."""
-    report(f"{case.id}: {name}")
-    folder = run.folder / FOLDER / f"{case.id}-{list(VARIANTS).index(name)}"
-    with surroundings(VARIANTS[name]):
+    report(f"{case.id}: {variant}")
+    folder = run.folder / FOLDER / f"{case.id}-{list(VARIANTS).index(variant)}"
+    with surroundings(VARIANTS[variant]):
         rendering = render(case, folder)
     if rendering.crash is not None:
-        report(f"{case.id}: {name} crashed: {rendering.crash.sentence}")
+        report(f"{case.id}: {variant} crashed: {rendering.crash.sentence}")
         return None
     return Rendered(rendering, folder)
 
@@ -91,18 +96,11 @@ def surroundings(changes: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _likenesses(plain: Rendered | None, variant: Rendered | None, case: Case) -> Iterator[Likeness]:
-    if plain is not None and variant is not None:
-        for shot in case.shots:
-            pairs = zip(plain.pixels(shot.name), variant.pixels(shot.name), strict=True)
-            yield from (likeness_of(one, other) for one, other in pairs)
-
-
-def _keep(run: Run, subject: str, rows: list[Row], drifts: Mapping[str, list[Likeness]]) -> None:
+def _write(run: Run, subject: str, rows: list[Row], drifts: Mapping[str, list[Likeness]]) -> None:
     origin, source = origin_of(run), "other instructions and threads"
     bands = {
-        strategy: floors.drift([one.measures() for one in found], origin, source=source)
-        for strategy, found in drifts.items()
+        strategy: floors.drift([one.measures() for one in measured], origin, source=source)
+        for strategy, measured in drifts.items()
     }
     write_plain(run.folder / "limits" / f"{subject}.json", LimitsFile(subject, run.machine.id, {}, bands))
     write_whole(run.folder / FOLDER / f"{subject}-portability.md", page(rows).encode())

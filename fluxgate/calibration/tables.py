@@ -13,9 +13,9 @@ HEAD = (
 )
 
 
-def page(findings: Iterable[Finding], *, about: str) -> str:
+def page(findings: Iterable[Finding], *, heading: str) -> str:
     """One section a strategy: what is legal, which limits follow, and how far each control is from them."""
-    return "\n\n".join([about, *map(section, findings)]) + "\n"
+    return "\n\n".join([heading, *map(section, findings)]) + "\n"
 
 
 def section(finding: Finding) -> str:

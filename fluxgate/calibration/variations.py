@@ -23,18 +23,23 @@ class Extent:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Variations:
     """Every shot of a calibration: the legal ones, and by control and number of the legal shot the others."""
 
     legal: tuple[Shot, ...]
     others: dict[tuple[str, int], Shot]
+    controls: int  # how many of the legal shots have controls
+
+    @property
+    def with_controls(self) -> tuple[Shot, ...]:
+        return self.legal[: self.controls]
 
     @property
     def shots(self) -> tuple[Shot, ...]:
         return (*self.legal, *self.others.values())
 
 
-def asked(subject: Subject, device: str, extent: Extent) -> Asked:
+def vary(subject: Subject, device: str, extent: Extent) -> Variations:
     """The subject's own shots, then varied in seed, prompt and steps until there are pictures enough."""
     legal: list[Shot] = []
     for shot in _varied(subject, device):
@@ -46,7 +51,7 @@ def asked(subject: Subject, device: str, extent: Extent) -> Asked:
         for number, one in enumerate(legal[: extent.controls])
         for control, shot in controls.asked_otherwise(one, prompts=_others_prompts(legal, number)).items()
     }
-    return Asked(tuple(legal), others)
+    return Variations(tuple(legal), others, extent.controls)
 
 
 def _varied(subject: Subject, device: str) -> Iterator[Shot]:

@@ -3,66 +3,123 @@
 from __future__ import annotations
 
 import datetime
+import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from fluxgate.baselines.accepting import accept, prune, who
-from fluxgate.baselines.planning import Request
+from fluxgate.baselines import accepting, integrity
+from fluxgate.baselines.changes import Plan
+from fluxgate.baselines.planning import Request, plan
 from fluxgate.baselines.store import Store
 from fluxgate.cases import matrix
-from fluxgate.cli.shared import add_baselines_option, say
-from fluxgate.judge import standards as kept
+from fluxgate.cli.shared import NOTHING, add_baselines_option, say
+from fluxgate.judge import standards
 from fluxgate.machine import detect, stack
 from fluxgate.refusal import Refusal
 from fluxgate.runs import run as runs
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.catalogue import subjects
 
+UNCHANGED, UNTOUCHED = "Nothing changes.", "Nothing was written."
+
 
 def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="the run's folder")
     add_baselines_option(parser)
     parser.add_argument("--because", default="", metavar="REASON", help="why this is right")
+    parser.add_argument("--yes", action="store_true", help="write without asking, after showing what changes")
+    parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
     parser.add_argument(
         "--only", default="*", metavar="PATTERN", help="of the names of cases; default: all of a finished run"
     )
     parser.add_argument("--portable", action="store_true", help="as the pictures that any machine is compared with")
-    parser.add_argument("--trim", action="store_true", help="let ceilings come down to what this run measured")
-    parser.add_argument("--also", action="store_true", help="keep the pictures accepted so far beside the new ones")
-    parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
+    parser.add_argument("--tighten", action="store_true", help="lower ceilings to what this run measured")
+    parser.add_argument(
+        "--keep-pictures", action="store_true", help="leave the pictures accepted so far right beside the new ones"
+    )
     parser.add_argument("--prune", action="store_true", help="remove baselines that no case uses, or of another recipe")
 
 
 def act(arguments: Namespace) -> int:
     """Accept a run's pictures, facts and limits as what later runs are held against."""
-    catalogue, store = subjects(), arguments.baselines
     if arguments.prune:
-        cases = {case.id: case for case in matrix(catalogue.values(), STRATEGIES, machine=detect(), stack=stack())}
-        prune(store, cases=cases, subjects=catalogue, report=say, dry_run=arguments.dry_run)
-        return 0
+        return _prune(arguments)
     if arguments.run is None:
-        raise Refusal("Say which run to accept: fluxgate accept RUN --because REASON.")
-    run = runs.open_run(arguments.run)
-    found = matrix(catalogue.values(), STRATEGIES, machine=run.machine, stack=run.stack)
-    accept(
-        run,
-        _request(arguments),
-        store=store,
-        cases={case.id: case for case in found},
-        known=kept.known(Store.at(store), subjects=catalogue),
-        report=say,
-    )
+        raise Refusal("Name the run to accept: fluxgate accept RUN.")
+    if arguments.yes and not arguments.dry_run and not arguments.because.strip():
+        raise Refusal('Say why this is right: --because "…".')
+    changes = _plan(arguments)
+    for line in changes.lines():
+        say(line)
+    if not changes.changes_anything or arguments.dry_run:
+        say(UNTOUCHED if changes.changes_anything else UNCHANGED)
+        return 0
+    _refuse_unasked(arguments)
+    for path in accepting.draw(changes):
+        say(f"old, new and difference: {path}")
+    reason = _confirmed_reason(arguments)
+    if not reason:
+        say(UNTOUCHED)
+        return NOTHING
+    now = datetime.datetime.now(datetime.UTC)
+    accepting.write(changes, accepting.acceptance(changes.run, because=reason, by=accepting.who(), at=now))
+    say(f"Accepted into {changes.root / changes.machine}.")
     return 0
 
 
-def _request(arguments: Namespace) -> Request:
-    return Request(
-        because=arguments.because,
-        by=who(),
-        at=datetime.datetime.now(datetime.UTC),
-        only=arguments.only,
-        portable=arguments.portable,
-        trim=arguments.trim,
-        also=arguments.also,
-        dry_run=arguments.dry_run,
+def _plan(arguments: Namespace) -> Plan:
+    run, catalogue = runs.open_run(arguments.run), subjects()
+    cases = matrix(catalogue.values(), STRATEGIES, machine=run.machine, stack=run.stack)
+    return plan(
+        run,
+        Request(arguments.only, arguments.portable, arguments.tighten, arguments.keep_pictures),
+        root=arguments.baselines,
+        cases={case.id: case for case in cases},
+        known_failures=standards.known(Store.at(arguments.baselines), subjects=catalogue),
     )
+
+
+def _prune(arguments: Namespace) -> int:
+    """Remove the baselines that no case uses and those of another recipe."""
+    catalogue, root = subjects(), arguments.baselines
+    cases = {case.id for case in matrix(catalogue.values(), STRATEGIES, machine=detect(), stack=stack())}
+    unused = integrity.unused(root, cases=cases, subjects=catalogue)
+    for (machine, subject, strategy), why in unused.items():
+        say(f"{machine}: {subject}-{strategy} goes: {why}")
+    if not unused or arguments.dry_run:
+        say(UNTOUCHED if unused else UNCHANGED)
+        return 0
+    _refuse_unasked(arguments)
+    if not arguments.yes and not _agreed("Remove them?"):
+        say(UNTOUCHED)
+        return NOTHING
+    accepting.remove(root, unused)
+    say(f"Removed from {root}.")
+    return 0
+
+
+def _refuse_unasked(arguments: Namespace) -> None:
+    """Without a terminal nobody can be asked."""
+    if not arguments.yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Refusal("Nothing was written, since there is no terminal to ask on: add --yes.")
+
+
+def _confirmed_reason(arguments: Namespace) -> str:
+    """Why this is right, once the person has agreed; nothing if they have not."""
+    reason: str = arguments.because.strip()
+    if arguments.yes:
+        return reason
+    if reason:
+        return reason if _agreed("Accept this?") else ""
+    return _answer("Why is this right? (An empty line accepts nothing.) ")
+
+
+def _agreed(question: str) -> bool:
+    return _answer(f"{question} [y/N] ").lower() in ("y", "yes")
+
+
+def _answer(question: str) -> str:
+    try:
+        return input(question).strip()
+    except EOFError:
+        return ""

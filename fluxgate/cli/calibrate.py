@@ -26,8 +26,12 @@ from fluxgate.subjects.sources import locate
 def add_options(parser: ArgumentParser) -> None:
     add_choosing_options(parser)
     extent = Extent()
-    parser.add_argument("--pictures", default=f"{extent.pictures}", metavar="N", help="default: %(default)s")
-    parser.add_argument("--controls", default=f"{extent.controls}", metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--pictures", default=f"{extent.pictures}", metavar="N", help="of each strategy; default: %(default)s"
+    )
+    parser.add_argument(
+        "--controls", default=f"{extent.controls}", metavar="N", help="shots of each control; default: %(default)s"
+    )
     parser.add_argument(
         "--portability", action="store_true", help="instead: what a CPU's instructions and threads do to the pictures"
     )
@@ -37,28 +41,28 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def act(arguments: Namespace) -> int:
-    """Measure how alike pictures are that should be, and which controls they can be told from."""
+    """Measure how alike pictures are that should be, and which controls their limits reject."""
     if arguments.between:
-        given = [runs.open_run(path) for path in arguments.between]
+        others = [runs.open_run(path) for path in arguments.between]
         run = runs.create(arguments.runs, detect(), stack(), command())
-        return _kept_limits(run, drifting.between(run, given, report=say))
-    return _portability(arguments) if arguments.portability else _likenesses(arguments)
+        return _finish(run, drifting.between(run, others, report=say))
+    return _portability(arguments) if arguments.portability else _likeness(arguments)
 
 
-def _likenesses(arguments: Namespace) -> int:
+def _likeness(arguments: Namespace) -> int:
     extent = Extent(
         pictures=whole_number(arguments.pictures, option="--pictures", most=10_000),
         controls=whole_number(arguments.controls, option="--controls", most=1_000),
     )
     choice = choose(request_of(arguments))
     references = {name for case in choice.asked for name in case.strategy.promise.compared_with}
-    asked = _renderable(choice, {*choice.strategies, *references})
-    if not asked:
+    cases = _renderable(choice, {*choice.strategies, *references})
+    if not cases:
         return NOTHING
     run = create_run(choice, command=command())
     with Workers(takes=1) as workers:
-        found = calibrate(run, asked, extent, render=partial(_draw, workers, choice.timeout), report=say)
-    return _kept_limits(run, found)
+        findings = calibrate(run, cases, extent, render=partial(_render, workers, choice.timeout), report=say)
+    return _finish(run, findings)
 
 
 def _renderable(choice: Choice, strategies: Collection[str]) -> list[Case]:
@@ -72,29 +76,30 @@ def _portability(arguments: Namespace) -> int:
     choice = choose(request_of(arguments))
     if choice.machine.device != "cpu":
         raise Refusal("--portability is about a CPU's instructions and threads; this machine renders on a GPU.")
-    wanted = chosen(arguments.strategy or portability.STRATEGIES, among=portability.STRATEGIES, option="--strategy")
-    asked = _renderable(choice, wanted)
+    names = chosen(arguments.strategy or portability.STRATEGIES, among=portability.STRATEGIES, option="--strategy")
+    cases = _renderable(choice, names)
     run = create_run(choice, command=command())
     with Workers(takes=1, start=SPAWN) as workers:
-        render = partial(_draw, workers, choice.timeout)
+        render = partial(_render, workers, choice.timeout)
         rows = [
             row
-            for name in dict.fromkeys(case.subject.name for case in asked)
+            for name in dict.fromkeys(case.subject.name for case in cases)
             for row in portability.portability(
-                run, [case for case in asked if case.subject.name == name], render=render, report=say
+                run, [case for case in cases if case.subject.name == name], render=render, report=say
             )
         ]
-    return _kept_limits(run, rows)
+    return _finish(run, rows)
 
 
-def _kept_limits(run: Run, found: Collection[object]) -> int:
+def _finish(run: Run, limits: Collection[object]) -> int:
+    """Say what to do with the limits, or that there are none."""
     runs.finish(run)
-    if not found:
-        say(f"No limits were found. The run is in {run.folder}")
+    if not limits:
+        say(f"No limits were measured. The run is in {run.folder}")
         return NOTHING
-    say(f"The limits are in {run.folder}; fluxgate accept {run.folder} --because REASON keeps them")
+    say(f"The limits are in {run.folder}. They hold once they are accepted: fluxgate accept {run.folder}")
     return 0
 
 
-def _draw(workers: Workers, timeout: float, case: Case, folder: Path) -> Rendering:
+def _render(workers: Workers, timeout: float, case: Case, folder: Path) -> Rendering:
     return workers.render(case, folder, source=locate(case.subject), timeout=timeout, report=say)

@@ -20,7 +20,7 @@ from fluxgate.subjects.weights import numbers_on_disk
 def known(store: Store, *, subjects: Collection[str]) -> tuple[KnownFailure, ...]:
     """The known failures; an entry that names nothing there is would never be noticed, so it is refused."""
     entries = known_failures.read_all(store)
-    known_failures.check(
+    known_failures.refuse_unknown_names(
         entries, subjects=subjects, strategies=[strategy.name for strategy in STRATEGIES], checks=CHECKS
     )
     return entries

@@ -12,15 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fluxgate.baselines import accepting, integrity, manifest
 from fluxgate.baselines import baseline as baselines
+from fluxgate.baselines import integrity, manifest
 from fluxgate.baselines.baseline import AcceptedCase, Baseline
 from fluxgate.baselines.store import Store
 from fluxgate.files import write_plain
 from fluxgate.pictures import read_png, write_png
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Fingerprint
-from tests.runs.building import CASES, MACHINE, contents, inventory, request, run_of
+from tests.baselines.acceptance import accept
+from tests.runs.building import MACHINE, contents, inventory, run_of
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def accepted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with one accepted run in it."""
     root = tmp_path_factory.mktemp("accepted")
     run = run_of(root / "runs", "full", "nf4")
-    accepting.accept(run, request(), store=root / "baselines", cases=CASES, report=lambda line: None)
+    accept(run, root / "baselines")
     return root / "baselines"
 
 
@@ -80,10 +81,10 @@ def test_a_changed_pixel_is_noticed(store: Path, folder: Path) -> None:
     pixels = read_png(path)
     pixels[3, 4, 1] ^= 1
     write_png(path, pixels)
-    with pytest.raises(Refusal, match="damaged, or changed by hand") as refused:
+    with pytest.raises(Refusal, match="damaged or edited") as refused:
         baselines.read_picture(baseline, accepted)
     assert str(path) in str(refused.value)
-    assert [sentence for sentence in integrity.damages(store) if str(path) in sentence]
+    assert [sentence for sentence in integrity.damage_in(store) if str(path) in sentence]
     manifest.seal(folder)
     with pytest.raises(Refusal, match="does not show the accepted pixels"):
         baselines.read_picture(baseline, accepted)
@@ -93,7 +94,7 @@ def test_a_changed_byte_of_the_facts_is_noticed(store: Path, folder: Path) -> No
     """One byte, even a space, gives a sentence that names the file."""
     path = folder / "facts" / "full.json"
     path.write_bytes(path.read_bytes().replace(b"  ", b" \t", 1))
-    with pytest.raises(Refusal, match=r"facts/full\.json was damaged, or changed by hand"):
+    with pytest.raises(Refusal, match=r"facts/full\.json was damaged or edited"):
         found(store)
 
 
@@ -171,7 +172,7 @@ def test_facts_that_lie_are_refused(store: Path, folder: Path, changes: dict[str
     assert said in str(refused.value)
 
 
-WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=30)
+WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=30)
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True)
 SIZES = st.lists(st.integers(0, 2**62), max_size=4).map(tuple)
 PICTURES = st.builds(baselines.AcceptedPicture, sha256=WORDS, file=NAMES.map("{}.png".format), because=WORDS)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.baselines import accepting, integrity, limits, manifest
+from fluxgate.baselines import integrity, limits, manifest
 from fluxgate.baselines.store import Store
 from fluxgate.refusal import Refusal
+from tests.baselines.acceptance import accept
 from tests.baselines.test_limits import file_for, sealed
-from tests.runs.building import CASES, MACHINE, SHOTS, SUBJECT, contents, request, run_of
+from tests.runs.building import CASES, MACHINE, SHOTS, SUBJECT, contents, run_of
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def accepted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of baselines with one accepted run in it."""
     root = tmp_path_factory.mktemp("accepted")
     run = run_of(root / "runs", "full", "nf4")
-    accepting.accept(run, request(), store=root / "baselines", cases=CASES, report=lambda line: None)
+    accept(run, root / "baselines")
     return root / "baselines"
 
 
@@ -75,7 +76,7 @@ def test_only_what_will_be_looked_at_must_be_sound(own: Path) -> None:
         manifest.seal(place)
         (place / "facts" / "full.json").unlink()
     refuse_damaged(own)
-    assert len(integrity.damages(own)) == 2
+    assert len(integrity.damage_in(own)) == 2
 
 
 def test_what_ships_may_be_a_part(accepted: Path, tmp_path: Path) -> None:
@@ -96,7 +97,7 @@ def test_damaged_limits_are_refused_wherever_they_come_from(tmp_path: Path, plac
     path = sealed(tmp_path, file_for(place, 0.9))
     refuse_damaged(tmp_path, accepted=False)
     path.write_bytes(path.read_bytes().replace(b"0.9", b"0.8", 1))
-    with pytest.raises(Refusal, match=rf"{place}.tiny.{limits.FILE} was damaged, or changed by hand"):
+    with pytest.raises(Refusal, match=rf"{place}.tiny.{limits.FILE} was damaged or edited"):
         refuse_damaged(tmp_path, accepted=False)
 
 

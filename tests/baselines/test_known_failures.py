@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ NAMES = {"subjects": ("miniature",), "strategies": ("full", "nf4-sequential-offl
 
 
 def changed(**changes: object) -> KnownFailure:
-    return KnownFailure(**{**ENTRY.__dict__, **changes})  # type: ignore[arg-type]
+    return replace(ENTRY, **changes)  # type: ignore[arg-type]
 
 
 def toml_of(entry: KnownFailure, **other: str) -> str:
@@ -59,7 +60,7 @@ def test_the_projects_own_entries_are_sound() -> None:
     nf4 = {"nf4-sequential-offload", "nf4-group-offload", "nf4-t5-sequential-offload"}
     assert {entry.strategy for entry in entries} == nf4 | {"int8-model-offload"}
     strategies = [entry.strategy for entry in entries]
-    known_failures.check(entries, subjects=("miniature", "grown"), strategies=strategies, checks=CHECKS)
+    known_failures.refuse_unknown_names(entries, subjects=("miniature", "grown"), strategies=strategies, checks=CHECKS)
 
 
 def test_no_file_is_no_entries(tmp_path: Path) -> None:
@@ -143,15 +144,15 @@ def test_a_field_left_out_is_named(tmp_path: Path) -> None:
 def test_what_does_not_exist_is_refused(change: dict[str, str], said: str) -> None:
     """An entry may only name what there is, and the refusal says what that is."""
     with pytest.raises(Refusal, match="does not exist") as refused:
-        known_failures.check([changed(**change)], **NAMES)
+        known_failures.refuse_unknown_names([changed(**change)], **NAMES)
     assert said in str(refused.value)
 
 
 def test_an_entry_twice_is_refused() -> None:
     """Two entries for one cell would hide each other."""
     with pytest.raises(Refusal, match="twice"):
-        known_failures.check([ENTRY, changed(reason="another")], **NAMES)
-    known_failures.check([ENTRY, changed(device="cpu")], **NAMES)
+        known_failures.refuse_unknown_names([ENTRY, changed(reason="another")], **NAMES)
+    known_failures.refuse_unknown_names([ENTRY, changed(device="cpu")], **NAMES)
 
 
 CELL = ("miniature", "nf4-sequential-offload", PROMISE)

@@ -6,25 +6,27 @@ import math
 import statistics
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxgate.baselines import accepting, limits, manifest
 from fluxgate.baselines import baseline as baselines
+from fluxgate.baselines import limits, manifest
 from fluxgate.baselines.baseline import AcceptedCase
-from fluxgate.baselines.limits import ALLOCATOR, Band, Likenesses, Limit, LimitsFile
+from fluxgate.baselines.limits import ALLOCATOR, Band, LikenessLimits, Limit, LimitsFile
 from fluxgate.baselines.store import Store
-from fluxgate.compare import measures
 from fluxgate.compare.facts import ALLOCATED, HOST
+from fluxgate.compare.measures import MEASURES
 from fluxgate.files import write_plain
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import PHASES
-from tests.runs.building import CASES, MACHINE, SUBJECT, inventory, request, run_of
+from tests.baselines.acceptance import accept
+from tests.runs.building import MACHINE, SUBJECT, inventory, run_of
 
 
-def limit(value: float, **other: object) -> Limit:
+def limit(value: Any, **other: object) -> Limit:
     return Limit(value, "measured", **other)  # type: ignore[arg-type]
 
 
@@ -57,7 +59,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("limits")
     for more in (0, 1000, 2000):
         run = run_of(root / "runs", "full", allocated=10**9 + more)
-        accepting.accept(run, request(), store=root / "baselines", cases=CASES, report=lambda line: None)
+        accept(run, root / "baselines")
     return root / "baselines"
 
 
@@ -142,7 +144,7 @@ def test_all_limits_of_a_case_are_found(store: Path) -> None:
 def test_a_host_ceiling_needs_three_samples(tmp_path: Path) -> None:
     """Host memory is noisy: one run says nothing about its spread."""
     run = run_of(tmp_path / "runs", "full")
-    accepting.accept(run, request(), store=tmp_path / "store", cases=CASES, report=lambda line: None)
+    accept(run, tmp_path / "store")
     assert limits.for_case(Store(tmp_path / "store"), MACHINE.id, SUBJECT, "full").host is None
 
 
@@ -165,7 +167,7 @@ def sealed(store: Path, file: LimitsFile, *, at: str | None = None) -> Path:
 def file_for(machine: str, value: float) -> LimitsFile:
     band = Band(floor=limit(value))
     return LimitsFile(
-        "tiny", machine, {"nf4": Likenesses({"ssim": band}, {"ssim": band}, ("other",))}, {"full": {"ssim": band}}
+        "tiny", machine, {"nf4": LikenessLimits({"ssim": band}, {"ssim": band}, ("other",))}, {"full": {"ssim": band}}
     )
 
 
@@ -192,7 +194,7 @@ def test_what_a_machine_did_not_measure_comes_from_the_portable_limits(tmp_path:
 def test_what_cpus_do_says_nothing_about_gpus(tmp_path: Path, machine: str, there: bool) -> None:
     """Portable limits that were measured on a CPU stand in on another CPU, and not on a GPU."""
     band = Band(floor=replace(limit(0.8), machine="cpu-avx512-torch1.0"))
-    found = Likenesses({"ssim": band}, {}, ())
+    found = LikenessLimits({"ssim": band}, {}, ())
     sealed(tmp_path, LimitsFile("tiny", "portable", {"nf4": found}, {"full": {"ssim": band}}))
     of_case = limits.for_case(Store(tmp_path), machine, SUBJECT, "nf4")
     assert (bool(of_case.likeness), bool(of_case.drift)) == (there, there)
@@ -201,13 +203,14 @@ def test_what_cpus_do_says_nothing_about_gpus(tmp_path: Path, machine: str, ther
 def test_what_nobody_measured_here_is_lent_by_another_gpu(tmp_path: Path) -> None:
     """A quarter farther from equality, with the machine that it came from; a machine's own measurement comes first."""
     band = {"ssim": Band(limit(0.8, machine="a-gpu")), "flip": Band(limit(0.3), limit(0.2, machine="a-gpu"))}
-    sealed(tmp_path, LimitsFile("tiny", "a-gpu", {"nf4": Likenesses(band, band, ())}, {"full": band}))
+    sealed(tmp_path, LimitsFile("tiny", "a-gpu", {"nf4": LikenessLimits(band, band, ())}, {"full": band}))
     found = limits.for_case(Store(tmp_path), MACHINE.id, SUBJECT, "nf4")
     assert found.likeness == found.overall
-    floor, ceiling = found.likeness["ssim"].floor, found.likeness["flip"].ceiling
-    assert (floor.value, floor.machine, ceiling.value) == (pytest.approx(0.75), "a-gpu", pytest.approx(0.25))
-    assert floor.source == "measured elsewhere, and a quarter more room"
-    assert found.likeness["flip"].floor.value == pytest.approx(0.24)
+    source = "measured elsewhere, and a quarter more room"
+    ssim, flip = found.likeness["ssim"], found.likeness["flip"]
+    assert ssim.floor == replace(limit(pytest.approx(0.75), machine="a-gpu"), source=source)
+    assert flip.ceiling == replace(limit(pytest.approx(0.25), machine="a-gpu"), source=source)
+    assert flip.floor == replace(limit(pytest.approx(0.24)), source=source)
     assert found.drift == {}
     sealed(tmp_path, file_for(MACHINE.id, 0.9))
     assert limits.for_case(Store(tmp_path), MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor == limit(0.9)
@@ -242,7 +245,7 @@ def test_a_changed_floor_is_noticed(tmp_path: Path) -> None:
     """One digit of a limit changed by hand gives a sentence that names the file."""
     path = sealed(tmp_path, file_for(MACHINE.id, 0.9))
     path.write_bytes(path.read_bytes().replace(b"0.9", b"0.8", 1))
-    with pytest.raises(Refusal, match=r"limits\.json was damaged, or changed by hand"):
+    with pytest.raises(Refusal, match=r"limits\.json was damaged or edited"):
         limits.for_case(Store(tmp_path), MACHINE.id, SUBJECT, "nf4")
 
 
@@ -256,9 +259,7 @@ def test_limits_of_another_subject_are_refused(tmp_path: Path) -> None:
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 LIMITS = st.builds(Limit, value=FLOATS, source=st.text(max_size=9), mean=st.none() | FLOATS, n=st.none() | st.just(3))
 BANDS = st.dictionaries(
-    st.sampled_from(measures.MEASURES),
-    st.builds(Band, floor=st.none() | LIMITS, ceiling=st.none() | LIMITS),
-    max_size=3,
+    st.sampled_from(MEASURES), st.builds(Band, floor=st.none() | LIMITS, ceiling=st.none() | LIMITS), max_size=3
 )
 
 
@@ -269,7 +270,7 @@ BANDS = st.dictionaries(
         machine=st.just("m"),
         strategies=st.dictionaries(
             st.from_regex(r"[a-z]{1,5}", fullmatch=True),
-            st.builds(Likenesses, BANDS, BANDS, st.lists(st.text(max_size=5), max_size=2).map(tuple)),
+            st.builds(LikenessLimits, BANDS, BANDS, st.lists(st.text(max_size=5), max_size=2).map(tuple)),
             max_size=2,
         ),
         drift=st.dictionaries(st.from_regex(r"[a-z]{1,5}", fullmatch=True), BANDS, max_size=2),

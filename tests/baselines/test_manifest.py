@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_sealed_folder_has_no_damages(folder: Path) -> None:
     """What was sealed is read back byte for byte."""
-    assert manifest.damages(folder) == ()
+    assert manifest.damage_in(folder) == ()
     assert {name: manifest.read_sealed(folder, name) for name in FILES} == FILES
 
 
@@ -40,7 +40,7 @@ def test_the_manifest_is_what_sha256sum_reads(folder: Path) -> None:
 
 @given(name=st.sampled_from(sorted(FILES)), place=st.integers(0, 3), bit=st.integers(0, 7))
 def test_any_changed_bit_is_noticed(tmp_path_factory: pytest.TempPathFactory, name: str, place: int, bit: int) -> None:
-    """Whichever bit of whichever file changes, reading it and looking for damages name the file."""
+    """Whichever bit of whichever file changes, reading it and looking for damage name the file."""
     folder = tmp_path_factory.mktemp("sealed")
     for each, data in FILES.items():
         (folder / each).parent.mkdir(exist_ok=True)
@@ -49,9 +49,9 @@ def test_any_changed_bit_is_noticed(tmp_path_factory: pytest.TempPathFactory, na
     changed = bytearray(FILES[name])
     changed[place % len(changed)] ^= 1 << bit
     (folder / name).write_bytes(changed)
-    (told,) = manifest.damages(folder)
+    (told,) = manifest.damage_in(folder)
     assert str(folder / name) in told
-    with pytest.raises(Refusal, match="damaged, or changed by hand"):
+    with pytest.raises(Refusal, match="damaged or edited"):
         manifest.read_sealed(folder, name)
 
 
@@ -59,7 +59,7 @@ def test_a_missing_and_a_stray_file_are_told(folder: Path) -> None:
     """Each has its own sentence."""
     (folder / "limits.json").unlink()
     (folder / "pictures" / "mine.png").write_bytes(b"x")
-    stray, missing = manifest.damages(folder)
+    stray, missing = manifest.damage_in(folder)
     assert "mine.png is not listed" in stray
     assert "limits.json is missing" in missing
     with pytest.raises(Refusal, match="is missing"):
@@ -74,7 +74,7 @@ def test_a_link_in_the_place_of_a_file_is_damage(folder: Path, tmp_path_factory:
     elsewhere.write_bytes(FILES["limits.json"])
     (folder / "limits.json").unlink()
     (folder / "limits.json").symlink_to(elsewhere)
-    assert "limits.json" in manifest.damages(folder)[0]
+    assert "limits.json" in manifest.damage_in(folder)[0]
 
 
 HASH = "0" * 64
@@ -100,7 +100,7 @@ def test_a_manifest_that_is_none_is_refused(folder: Path, text: str) -> None:
     (folder / manifest.NAME).write_text(text)
     with pytest.raises(Refusal, match=manifest.NAME):
         manifest.listed(folder)
-    assert "SHA256SUMS" in manifest.damages(folder)[0]
+    assert "SHA256SUMS" in manifest.damage_in(folder)[0]
 
 
 def test_a_missing_or_huge_manifest_is_refused(folder: Path) -> None:

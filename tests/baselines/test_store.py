@@ -6,28 +6,29 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.baselines import accepting, known_failures, limits, replacement
 from fluxgate.baselines import baseline as baselines
+from fluxgate.baselines import known_failures, limits, replacement
 from fluxgate.baselines import store as stores
 from fluxgate.baselines.store import PORTABLE, Store
 from fluxgate.refusal import Refusal
+from tests.baselines.acceptance import accept
 from tests.baselines.test_known_failures import ENTRY, changed, toml_of
 from tests.baselines.test_limits import file_for, sealed
-from tests.runs.building import CASES, MACHINE, SUBJECT, contents, request, run_of
+from tests.runs.building import MACHINE, SUBJECT, contents, run_of
 
 
-def accept(folder: Path, runs: Path, *names: str, seed: int = 0, portable: bool = False) -> Path:
+def accepted(folder: Path, runs: Path, *names: str, seed: int = 0, portable: bool = False) -> Path:
     """A folder of baselines with these strategies accepted in it."""
     run = run_of(runs, *names, seed=seed)
-    accepting.accept(run, request(portable=portable), store=folder, cases=CASES, report=lambda line: None)
+    accept(run, folder, portable=portable)
     return folder
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """Somebody's own pictures of `full`; portable ones of `full` and `nf4` ship."""
-    shipped = accept(tmp_path / "shipped", tmp_path / "runs", "full", "nf4", seed=5, portable=True)
-    return Store(accept(tmp_path / "own", tmp_path / "runs", "full", portable=True), shipped)
+    shipped = accepted(tmp_path / "shipped", tmp_path / "runs", "full", "nf4", seed=5, portable=True)
+    return Store(accepted(tmp_path / "own", tmp_path / "runs", "full", portable=True), shipped)
 
 
 def test_ones_own_baseline_comes_before_the_shipped_one(store: Store) -> None:
@@ -43,7 +44,7 @@ def test_ones_own_baseline_comes_before_the_shipped_one(store: Store) -> None:
 
 def test_the_machines_own_pictures_come_before_portable_ones(store: Store, tmp_path: Path) -> None:
     """Wherever the portable ones lie."""
-    accept(store.own, tmp_path / "runs", "nf4")
+    accepted(store.own, tmp_path / "runs", "nf4")
     found = baselines.find(store, MACHINE.id, "tiny", "nf4")
     assert found is not None
     assert not found.portable
@@ -107,7 +108,7 @@ def test_accepting_writes_into_ones_own_folder_only(store: Store, tmp_path: Path
     """What ships stays as it is, to the byte."""
     assert store.shipped is not None
     before = contents(store.shipped)
-    accept(store.own, tmp_path / "runs", "full", "nf4", portable=True, seed=3)
+    accepted(store.own, tmp_path / "runs", "full", "nf4", portable=True, seed=3)
     assert contents(store.shipped) == before
 
 

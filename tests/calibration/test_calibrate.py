@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fluxgate.baselines import accepting, limits
+from fluxgate.baselines import limits
 from fluxgate.baselines.store import Store
 from fluxgate.calibration import controls
 from fluxgate.calibration.calibrate import FOLDER, calibrate
-from fluxgate.calibration.floors import Finding, Samples
+from fluxgate.calibration.floors import Finding, Measured
 from fluxgate.calibration.tables import page, section
 from fluxgate.calibration.variations import Extent
 from fluxgate.cases import Case, matrix
@@ -25,8 +25,9 @@ from fluxgate.rendering import Crash, Picture, Rendering
 from fluxgate.runs import run as runs
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.catalogue import subject_named
+from tests.baselines.acceptance import accept
 from tests.runs import building
-from tests.runs.building import CASES, request
+from tests.runs.building import CASES
 
 EXTENT = Extent(pictures=8, controls=2)
 
@@ -71,7 +72,7 @@ def test_every_control_was_measured(calibrated: tuple[runs.Run, tuple[Finding, .
     """The table has a row for each control there is, and samples lie beside it to be looked at again."""
     run, (finding,), _ = calibrated
     assert {margin.control for margin in finding.margins} == {*controls.SPOILS, *controls.ASKED, controls.COARSE}
-    kept = read_plain(run.folder / FOLDER / "tiny-nf4.json", Samples)
+    kept = read_plain(run.folder / FOLDER / "tiny-nf4.json", Measured)
     assert len(kept.legal) == finding.n >= EXTENT.pictures
     assert kept.pictures == 5
     assert {name: len(samples) for name, samples in kept.controls.items()}["grey"] > 0
@@ -95,7 +96,7 @@ def test_the_table_tells_limits_and_margins(
     text = (run.folder / FOLDER / "tiny.md").read_text()
     assert "## tiny on tiny-torch1.0" in text
     assert "diffusers 0.42.1" in text
-    assert text == page([finding], about=text.partition("\n\n###")[0])
+    assert text == page([finding], heading=text.partition("\n\n###")[0])
     assert all(f"| {margin.control} |" in text for margin in finding.margins)
     assert "Not told apart from legal pictures: one step fewer, other guidance." in text
     assert "could not be rendered" in section(finding)
@@ -107,7 +108,7 @@ def test_accepting_the_run_makes_the_limits_hold(
 ) -> None:
     """What was measured is what cases are judged by."""
     run, (finding,), _ = calibrated
-    accepting.accept(run, request(), store=tmp_path, cases=CASES, report=lambda line: None)
+    accept(run, tmp_path)
     found = limits.for_case(Store(tmp_path), building.MACHINE.id, building.SUBJECT, "nf4")
     assert found.likeness == finding.limits.likeness
     assert found.overall == finding.limits.overall

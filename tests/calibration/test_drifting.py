@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fluxgate.baselines import accepting, limits
+from fluxgate.baselines import limits
 from fluxgate.baselines.store import Store
 from fluxgate.calibration.drifting import between
-from fluxgate.compare import measures
+from fluxgate.compare.measures import MEAN_DIFFERENCE, SSIM
 from fluxgate.pictures import hash_of, read_png, write_png
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Crash
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
+from tests.baselines.acceptance import accept
 from tests.runs import building
-from tests.runs.building import CASES, MACHINE, SHOTS, put, request, run_of
+from tests.runs.building import MACHINE, SHOTS, put, run_of
 
 
 def moved(root: Path, *, by: int, machine: str = "other-machine") -> Run:
@@ -43,12 +44,12 @@ def test_what_moved_between_machines_becomes_the_drift(tmp_path: Path) -> None:
     told: list[str] = []
     run = fresh(tmp_path)
     between(run, [run_of(tmp_path, "full", "nf4"), moved(tmp_path, by=3)], report=told.append)
-    accepting.accept(run, request(), store=tmp_path / "store", cases=CASES, report=lambda line: None)
+    accept(run, tmp_path / "store")
     bands = {
         name: limits.for_case(Store(tmp_path / "store"), MACHINE.id, building.SUBJECT, name).drift
         for name in ("full", "nf4")
     }
-    difference = {name: found[measures.MEAN_DIFFERENCE].ceiling for name, found in bands.items()}
+    difference = {name: found[MEAN_DIFFERENCE].ceiling for name, found in bands.items()}
     assert difference["full"] is not None
     assert difference["nf4"] is not None
     assert difference["full"].value == pytest.approx(1.5 * 3 / (16 * 16 * 3))
@@ -66,7 +67,7 @@ def test_other_recipes_and_crashes_are_left_out(tmp_path: Path) -> None:
     put(other, replace(nf4, crash=Crash("exit", "it left", None, ())))
     found = between(fresh(tmp_path), [run_of(tmp_path, "full", "nf4"), other], report=lambda line: None)
     assert set(found["tiny"].drift) == {"full"}
-    floor = found["tiny"].drift["full"][measures.SSIM].floor
+    floor = found["tiny"].drift["full"][SSIM].floor
     assert floor is not None
     assert floor.n == SHOTS[0].pictures
 
@@ -77,7 +78,7 @@ def test_the_source_names_what_differs(tmp_path: Path) -> None:
     newer = replace(second, facts=replace(second.facts, stack={"diffusers": "0.43.0", "torch": "1.0"}))
     for other, said in ((newer, "between diffusers 0.42.1, diffusers 0.43.0"), (second, "of one machine and stack")):
         found = between(fresh(tmp_path), [first, other], report=lambda line: None)
-        floor = found["tiny"].drift["full"][measures.SSIM].floor
+        floor = found["tiny"].drift["full"][SSIM].floor
         assert floor is not None
         assert said in floor.source
 
@@ -89,9 +90,16 @@ def test_one_run_has_no_drift(tmp_path: Path) -> None:
 
 
 def test_pixels_are_what_was_rendered(tmp_path: Path) -> None:
-    """A picture changed after the run is not measured."""
-    other = run_of(tmp_path, "full")
+    """A picture that was changed after the run is not measured, and neither is one of another size."""
+    first, other = run_of(tmp_path, "full"), moved(tmp_path, by=3)
     path = other.case_folder("tiny-full") / "fox-0.png"
     write_png(path, np.zeros_like(read_png(path)))
     with pytest.raises(Refusal, match="not the picture that was rendered"):
-        between(fresh(tmp_path), [run_of(tmp_path, "full"), other], report=lambda line: None)
+        between(fresh(tmp_path), [first, other], report=lambda line: None)
+    small = building.pixels(0, size=8)
+    write_png(path, small)
+    rendering = other.renderings()["tiny-full"]
+    pictures = [replace(p, sha256=hash_of(small)) if p.file == "fox-0.png" else p for p in rendering.pictures]
+    put(other, replace(rendering, pictures=tuple(pictures)))
+    with pytest.raises(Refusal, match=r"tiny-full: picture 0 of shot 'fox' is 8×8 where 16×16 is due\."):
+        between(fresh(tmp_path), [first, other], report=lambda line: None)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fluxgate.baselines.limits import Band
 from fluxgate.calibration import floors
-from fluxgate.calibration.floors import Finding, Origin, Sample, Samples
+from fluxgate.calibration.floors import Finding, Measured, Origin, Sample
 from fluxgate.compare.measures import COLOUR, FLIP, GAIN, MEAN_DIFFERENCE, SHIFT, SSIM
 
 ORIGIN = Origin("a-machine", {"diffusers": "0.42.1"}, "2026-03-01")
@@ -26,12 +26,12 @@ def drawn(n: int, *, seed: int = 0, **middle: float) -> tuple[Sample, ...]:
     return tuple({m: float(middles[m] + SPREAD[m] * rng.uniform(-1, 1)) for m in middles} for _ in range(n))
 
 
-def samples(n: int = 40, pictures: int = 8, **controls: tuple[Sample, ...]) -> Samples:
-    return Samples("tiny", "nf4", "full", drawn(n), {k.replace("_", " "): v for k, v in controls.items()}, pictures)
+def samples(n: int = 40, pictures: int = 8, **controls: tuple[Sample, ...]) -> Measured:
+    return Measured("tiny", "nf4", "full", drawn(n), {k.replace("_", " "): v for k, v in controls.items()}, pictures)
 
 
-def found(given: Samples) -> Finding:
-    finding = floors.find(given, ORIGIN)
+def found(given: Measured) -> Finding:
+    finding = floors.find_limits(given, ORIGIN)
     assert finding is not None
     return finding
 
@@ -50,8 +50,8 @@ def test_legal_pictures_pass_and_far_controls_do_not() -> None:
     assert finding.limits.unseparated == ()
     by = {margin.control: margin.measure for margin in finding.margins}
     assert by == {"grey": SSIM, "brighter": GAIN, "shifted": SHIFT}
-    for name, middle in (("ssim", 0.1), ("gain", 0.02), ("shift", 1.0)):
-        assert not any(passes(sample, finding.limits.likeness) for sample in drawn(8, **{name: middle}))
+    for control in (drawn(8, ssim=0.1), drawn(8, gain=0.02), drawn(8, shift=1.0)):
+        assert not any(passes(sample, finding.limits.likeness) for sample in control)
 
 
 def test_what_was_not_changed_at_all_is_rejected() -> None:
@@ -64,7 +64,7 @@ def test_what_was_not_changed_at_all_is_rejected() -> None:
 
 def test_nothing_need_differ_where_no_control_asks_for_it() -> None:
     """Without that control an identical picture is the best there is."""
-    wide = Samples("tiny", "tiled", "full", drawn(40, mean_difference=0.3), {}, 8)
+    wide = Measured("tiny", "tiled", "full", drawn(40, mean_difference=0.3), {}, 8)
     assert MEAN_DIFFERENCE not in found(wide).limits.likeness
     assert passes(IDENTICAL, found(wide).limits.likeness)
 
@@ -127,13 +127,13 @@ def test_the_margin_lies_between_the_legal_and_the_control() -> None:
 
 def test_too_few_pictures_give_no_limits() -> None:
     """Four pictures say nothing about a spread."""
-    assert floors.find(samples(n=4), ORIGIN) is None
-    assert floors.find(samples(n=5), ORIGIN) is not None
+    assert floors.find_limits(samples(n=4), ORIGIN) is None
+    assert floors.find_limits(samples(n=5), ORIGIN) is not None
 
 
 def test_identical_legal_pictures_leave_room_for_rounding() -> None:
     """Where no legal picture differed, a level in a few pixels passes, and anything visible does not."""
-    same = Samples("tiny", "sliced", "full", (IDENTICAL,) * 8, {"grey": drawn(2, ssim=0.1)}, 8)
+    same = Measured("tiny", "sliced", "full", (IDENTICAL,) * 8, {"grey": drawn(2, ssim=0.1)}, 8)
     bands = found(same).limits.likeness
     assert passes({**IDENTICAL, SSIM: 0.9999, FLIP: 0.001, COLOUR: 0.01}, bands)
     assert not passes({**IDENTICAL, SSIM: 0.999}, bands)
@@ -157,7 +157,7 @@ def test_no_legal_picture_is_ever_rejected(
     legal: tuple[Sample, ...], control: tuple[Sample, ...], pictures: int
 ) -> None:
     """Whatever was measured: legal pictures keep their limits, and what is called rejected is rejected."""
-    finding = found(Samples("tiny", "nf4", "full", legal, {"control": control}, pictures))
+    finding = found(Measured("tiny", "nf4", "full", legal, {"control": control}, pictures))
     assert all(passes(sample, finding.limits.likeness) for sample in legal)
     numbers = [
         limit.value for band in finding.limits.likeness.values() for limit in (band.floor, band.ceiling) if limit

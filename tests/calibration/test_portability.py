@@ -10,17 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fluxgate.baselines import accepting, limits
+from fluxgate.baselines import limits
 from fluxgate.baselines.store import Store
 from fluxgate.calibration import portability
 from fluxgate.calibration.calibrate import FOLDER
 from fluxgate.cases import Case
-from fluxgate.compare import measures
+from fluxgate.compare.measures import SSIM
 from fluxgate.pictures import hash_of, write_png
 from fluxgate.rendering import Crash, Picture, Rendering
 from fluxgate.runs import run as runs
+from tests.baselines.acceptance import accept
 from tests.runs import building
-from tests.runs.building import CASES, request
+from tests.runs.building import CASES
 
 FULL = CASES["tiny-full"]
 ASKED = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
@@ -86,9 +87,9 @@ def test_the_page_has_a_line_for_each_row(measured: Measured) -> None:
 def test_the_drift_can_be_accepted(measured: Measured, tmp_path: Path) -> None:
     """What was done to each case becomes its band of drift; the other cases have that of `full`."""
     run, _, _ = measured
-    accepting.accept(run, request(), store=tmp_path, cases=CASES, report=lambda line: None)
+    accept(run, tmp_path)
     drifts = {
-        name: limits.for_case(Store(tmp_path), building.MACHINE.id, building.SUBJECT, name).drift[measures.SSIM].floor
+        name: limits.for_case(Store(tmp_path), building.MACHINE.id, building.SUBJECT, name).drift[SSIM].floor
         for name in ("full", "full-float32", "offload")
     }
     floor, still, other = drifts.values()

@@ -19,7 +19,7 @@ def test_calibrate_measures_limits_into_a_run(tmp_path: Path, environment: dict[
     arguments = ("calibrate", "--subject=tiny", "--strategy=vae-tiling", "--pictures=5", "--controls=1")
     ended = call("-m", "fluxgate", *arguments, within=tmp_path, **environment)
     assert ended.code == 0, ended.out + ended.err
-    assert "--because REASON keeps them" in ended.out
+    assert "They hold once they are accepted: fluxgate accept " in ended.out
 
 
 def test_calibrate_measures_what_lies_between_runs(

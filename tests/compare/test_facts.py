@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fluxgate.baselines import accepting
 from fluxgate.baselines import baseline as baselines
 from fluxgate.baselines.store import Store
 from fluxgate.compare.difference import compare
@@ -15,8 +14,9 @@ from fluxgate.pictures import read_png
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import LAST, PHASES
 from fluxgate.runs.rendered import Rendered
+from tests.baselines.acceptance import accept
 from tests.judge.made import changed, made, nudge
-from tests.runs.building import CASES, MACHINE, STACK, memory, request, run_of
+from tests.runs.building import MACHINE, STACK, memory, run_of
 
 
 def test_a_rendering_is_a_side(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_each_take_is_a_side_of_its_own(tmp_path: Path) -> None:
 def test_what_was_accepted_is_the_side_that_it_was_rendered_as(tmp_path: Path) -> None:
     """A run that becomes a baseline does not differ from it."""
     run = run_of(tmp_path / "runs", "full")
-    accepting.accept(run, request(), store=tmp_path / "store", cases=CASES, report=lambda line: None)
+    accept(run, tmp_path / "store")
     baseline = baselines.read_case(Store(tmp_path / "store"), MACHINE.id, "tiny", "full")
     assert baseline is not None
     rendered = Rendered(run.renderings()["tiny-full"], run.case_folder("tiny-full"))

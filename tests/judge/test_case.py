@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fluxgate.baselines.baseline import PORTABLE, Baseline
+from fluxgate.baselines.baseline import Baseline
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.limits import Band, CaseLimits, Limit
+from fluxgate.baselines.store import PORTABLE
 from fluxgate.cases import Case
 from fluxgate.compare.measures import SSIM
 from fluxgate.judge.case import judge_case

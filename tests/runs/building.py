@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from fluxgate.baselines.planning import Request
 from fluxgate.cases import Case
 from fluxgate.files import write_plain
 from fluxgate.machine import Machine
@@ -118,10 +116,6 @@ def rendering(name: str, folder: Path, *, seed: int = 0, takes: int = 2, allocat
         determinism={},
         wall_seconds=3.0,
     )
-
-
-def request(because: str = "it looks right", **changes: object) -> Request:
-    return replace(Request(because, by="somebody", at=NOW), **changes)  # type: ignore[arg-type]
 
 
 def contents(folder: Path, *, but: Iterable[str] = ()) -> Mapping[str, bytes]:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.baselines.baseline import PORTABLE, AcceptedPicture
+from fluxgate.baselines.baseline import AcceptedPicture
 from fluxgate.baselines.limits import Band, CaseLimits, Limit
+from fluxgate.baselines.store import PORTABLE
 from fluxgate.compare.measures import MAXIMUM_DIFFERENCE
 from fluxgate.judge.checks.accepted import DRIFTED
 from fluxgate.judge.evidence import Evidence

@@ -1,0 +1,86 @@
+"""What accepting a calibrating run changes in the limits of a subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from fluxgate.baselines import limits
+from fluxgate.baselines.limits import Band, LikenessLimits, LimitsFile, wider
+from fluxgate.baselines.store import Store
+from fluxgate.files import read_plain
+from fluxgate.refusal import Refusal
+from fluxgate.runs.run import Run
+
+Asked = Callable[[str, str], bool]  # subject and strategy -> whether its limits are to be accepted
+
+
+@dataclass(frozen=True)
+class LimitsChange:
+    """The limits of one subject as they will be."""
+
+    file: LimitsFile
+    lines: tuple[str, ...]  # each limit that moves, in words; none where all stay as they are
+
+
+def limit_changes(run: Run, store: Store, machine: str, *, asked: Asked, tighten: bool) -> Iterator[LimitsChange]:
+    """The limits that a run measured, joined to those that stand."""
+    for path in sorted((run.folder / "limits").glob("*.json")):
+        new = read_plain(path, LimitsFile)
+        if path.stem != new.subject or new.schema != limits.SCHEMA:
+            raise Refusal(f"{path} is damaged: it is of {new.subject[:120]!r}, schema {new.schema}.")
+        before = next(limits.read_limits(store, machine, new.subject), LimitsFile(new.subject, machine, {}, {}))
+        strategies = {name: its for name, its in new.strategies.items() if asked(new.subject, name)}
+        drift = {name: bands for name, bands in new.drift.items() if asked(new.subject, name)}
+        if strategies or drift:
+            after = _joined(before, strategies, drift, tighten=tighten)
+            yield LimitsChange(after, tuple(_lines(before, after)))
+
+
+def _joined(
+    before: LimitsFile,
+    strategies: Mapping[str, LikenessLimits],
+    drift: Mapping[str, Mapping[str, Band]],
+    *,
+    tighten: bool,
+) -> LimitsFile:
+    """New likenesses take the place of old ones; drift holds every legal change seen so far, but to tighten it."""
+    joined = {name: dict(its) if tighten else _widened(before.drift.get(name, {}), its) for name, its in drift.items()}
+    return replace(before, strategies={**before.strategies, **strategies}, drift={**before.drift, **joined})
+
+
+def _widened(before: Mapping[str, Band], new: Mapping[str, Band]) -> dict[str, Band]:
+    """Bands that hold every legal change seen so far."""
+    return {**before, **{measure: wider(before.get(measure, band), band) for measure, band in new.items()}}
+
+
+def _lines(before: LimitsFile, after: LimitsFile) -> Iterator[str]:
+    old = _bands(before)
+    for name, bands in _bands(after).items():
+        for measure, band in bands.items():
+            former = old.get(name, {}).get(measure)
+            if _edges(band) != _edges(former):
+                yield f"{name}: {measure} {_edges(band)}" + (f", was {_edges(former)}" if former else "")
+            elif band != former:
+                yield f"{name}: {measure} {_edges(band)} as before, by another measurement"
+    for strategy, likenesses in after.strategies.items():
+        earlier = before.strategies.get(strategy)
+        if earlier and earlier.unseparated != likenesses.unseparated:
+            names = ", ".join(likenesses.unseparated) or "none"
+            yield f"{after.subject}-{strategy}: controls that its limits do not reject: {names}"
+
+
+def _bands(file: LimitsFile) -> dict[str, dict[str, Band]]:
+    """Every band of a file, by what it is about."""
+    bands = {f"{file.subject}-{name}, drift": its for name, its in file.drift.items()}
+    for name, likenesses in file.strategies.items():
+        bands[f"{file.subject}-{name}"] = likenesses.likeness
+        bands[f"{file.subject}-{name}, mean of the case"] = likenesses.overall
+    return bands
+
+
+def _edges(band: Band | None) -> str:
+    if band is None:
+        return ""
+    edges = (("at least", band.floor), ("at most", band.ceiling))
+    return " and ".join(f"{words} {limit.value:.4f}" for words, limit in edges if limit)

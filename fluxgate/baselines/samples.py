@@ -1,0 +1,121 @@
+"""Samples: how one more measurement of memory and seconds joins those of the runs accepted before."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from fluxgate.amounts import amount
+from fluxgate.baselines.baseline import AcceptedCase
+from fluxgate.baselines.limits import margin
+from fluxgate.compare.facts import peaks_of, seconds_of
+from fluxgate.rendering import Rendering
+
+MOST = 50  # of one figure: enough for a spread, and a facts file stays readable
+
+Number = TypeVar("Number", bound=float)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What was measured, once per accepted run."""
+
+    peaks: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)  # phase -> figure -> bytes
+    held_after: tuple[int, ...] = ()  # bytes
+    seconds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # by phase
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The samples that are to be accepted, and in words what they change."""
+
+    samples: Samples
+    changes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what a person should know although nothing of it is written
+
+
+def measured(rendering: Rendering) -> Samples:
+    """What one run measured."""
+    held = rendering.memory.held_after if rendering.memory else None
+    return Samples(peaks_of(rendering.memory), () if held is None else (held,), seconds_of(rendering))
+
+
+def accepted(case: AcceptedCase) -> Samples:
+    """What earlier runs measured."""
+    return Samples(case.peaks, case.held_after, case.seconds)
+
+
+def join(before: Samples, run: Samples, *, again: bool, tighten: bool) -> Joined:
+    """The samples with a run's among them; a run that is accepted `again` has given its own already.
+
+    A peak above its ceiling starts anew. One that lies as far below does so only to `tighten` the ceiling."""
+    steps = {
+        (phase, figure): _peak(
+            f"{figure} peak of {phase}",
+            before.peaks.get(phase, {}).get(figure, ()),
+            value,
+            margin=partial(margin, figure=figure),
+            again=again,
+            tighten=tighten,
+        )
+        for phase, figures in run.peaks.items()
+        for figure, (value,) in figures.items()
+    }
+    after = _after(before, run, {key: step.samples for key, step in steps.items()}, again=again)
+    changes = [step.change for step in steps.values() if step.change]
+    if before not in (Samples(), after) and not again:
+        changes.append(f"peaks and seconds gain a sample, {_most(after)} in all")
+    return Joined(after, tuple(changes), tuple(step.note for step in steps.values() if step.note))
+
+
+def _after(before: Samples, run: Samples, peaks: Mapping[tuple[str, str], tuple[int, ...]], *, again: bool) -> Samples:
+    joined = {phase: dict(figures) for phase, figures in before.peaks.items()}
+    for (phase, figure), samples in peaks.items():
+        joined.setdefault(phase, {})[figure] = samples
+    if again:
+        return Samples(joined, before.held_after, before.seconds)
+    seconds = {phase: _longer(before.seconds.get(phase, ()), new) for phase, new in run.seconds.items()}
+    return Samples(joined, _longer(before.held_after, run.held_after), {**before.seconds, **seconds})
+
+
+@dataclass(frozen=True)
+class _Step:
+    samples: tuple[int, ...]
+    change: str = ""
+    note: str = ""
+
+
+def _peak(
+    name: str,
+    earlier: tuple[int, ...],
+    value: int,
+    *,
+    margin: Callable[[tuple[int, ...]], float],  # how far a value may lie from the samples' mean
+    again: bool,
+    tighten: bool,
+) -> _Step:
+    """One peak beside its earlier samples."""
+    if not earlier:
+        return _Step((value,))
+    distance = value - statistics.fmean(earlier)
+    if abs(distance) <= margin(earlier):
+        return _Step(earlier if again else _longer(earlier, (value,)))
+    if distance > 0:
+        return _Step((value,), f"{name} rises by {amount(distance)} to {amount(value)}")
+    falls = f"by {amount(-distance)} to {amount(value)}"
+    if tighten:
+        return _Step((value,), f"{name} falls {falls}, and its ceiling with it")
+    return _Step(earlier, note=f"{name} fell {falls} and its ceiling stays; --tighten lowers it")
+
+
+def _longer(earlier: tuple[Number, ...], new: tuple[Number, ...]) -> tuple[Number, ...]:
+    return (*earlier, *new)[-MOST:]
+
+
+def _most(samples: Samples) -> int:
+    """Of how many runs there are samples, where none has started anew."""
+    peaks = (len(one) for figures in samples.peaks.values() for one in figures.values())
+    return max((*peaks, *map(len, samples.seconds.values())), default=0)

@@ -1,0 +1,258 @@
+"""Planning: what changes and what is refused, found out without a byte written anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fluxgate.baselines import manifest
+from fluxgate.baselines.changes import Plan
+from fluxgate.baselines.known_failures import KnownFailure
+from fluxgate.baselines.picture_changes import PictureChange
+from fluxgate.files import write_plain
+from fluxgate.pictures import read_png, write_png
+from fluxgate.refusal import Refusal
+from fluxgate.rendering import Crash, Duration
+from fluxgate.runs import run as runs
+from tests.baselines.acceptance import accept, accepted_case, planned
+from tests.runs import building
+from tests.runs.building import CASES, MACHINE, NOW, contents, put, run_of
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "baselines"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where runs are put."""
+    return tmp_path / "runs"
+
+
+def lines_of(plan: Plan, case_id: str) -> tuple[str, ...]:
+    (change,) = (case for case in plan.cases if case.case_id == case_id)
+    return change.lines
+
+
+def test_planning_writes_nothing(folder: Path, root: Path) -> None:
+    """Neither into the store, nor beside it, nor into the run."""
+    accept(run_of(folder, "full"), root)
+    run = run_of(folder, "full", "nf4", seed=1)
+    before = contents(root.parent)
+    assert planned(run, root).changes_anything
+    assert contents(root.parent) == before
+
+
+def test_a_first_acceptance_is_new(folder: Path, root: Path) -> None:
+    """Where nothing was accepted there is nothing to compare with; the store is not even made."""
+    plan = planned(run_of(folder, "full", "nf4"), root)
+    assert [case.changed for case in plan.cases] == [True, True]
+    assert list(plan.lines()) == ["tiny-full, tiny-nf4: is new, with 5 pictures"]
+    assert not root.exists()
+
+
+def test_what_changes_is_told_by_its_difference(folder: Path, root: Path) -> None:
+    """Stack, stage, pixels and memory, each in its own words."""
+    accept(run_of(folder, "full"), root)
+    run = run_of(folder, "full", seed=1, allocated=2 * 10**9)
+    write_plain(run.folder / "run.json", replace(run.facts, stack={"diffusers": "0.43.0", "torch": "1.0"}))
+    text = "\n".join(planned(runs.open_run(run.folder), root).lines())
+    assert "tiny-full: stack: diffusers 0.42.1 → 0.43.0" in text
+    assert "tiny-full: shot 'fox': first differs at prompt embeddings" in text
+    assert "picture 0 of shot 'fox' differs in 100% of its pixels" in text
+    assert "allocated peak of denoise rises by 1.00 GB to 2.00 GB" in text
+
+
+def test_a_run_that_was_accepted_already_changes_nothing(folder: Path, root: Path) -> None:
+    """Its samples are among the accepted ones; they are not counted twice."""
+    run = run_of(folder, "full", "nf4")
+    accept(run, root)
+    plan = planned(run, root)
+    assert not plan.changes_anything
+    assert list(plan.lines()) == ["tiny-full, tiny-nf4: stays as it is"]
+
+
+def test_another_run_of_the_same_adds_a_sample(folder: Path, root: Path) -> None:
+    """A sample moves ceilings, so it counts as a change, and is told as one."""
+    accept(run_of(folder, "full"), root)
+    plan = planned(run_of(folder, "full"), root)
+    assert plan.changes_anything
+    assert lines_of(plan, "tiny-full") == ("peaks and seconds gain a sample, 2 in all",)
+
+
+def test_a_run_without_measurements_changes_nothing(folder: Path, root: Path) -> None:
+    """The same pictures and stages in another run are no reason to write anything."""
+    accept(run_of(folder, "full"), root)
+    run = run_of(folder, "full")
+    put(run, replace(run.renderings()["tiny-full"], memory=None, durations=()))
+    assert not planned(run, root).changes_anything
+
+
+def test_no_change_is_without_words(folder: Path, root: Path) -> None:
+    """What no sentence is about is named by its field."""
+    accept(run_of(folder, "full"), root)
+    run = run_of(folder, "full")
+    put(run, replace(run.renderings()["tiny-full"], memory=None, durations=(), draws={"float32": (0.5,)}))
+    assert lines_of(planned(run, root), "tiny-full") == ("changes in draws",)
+
+
+def test_a_line_that_several_cases_share_is_told_once(folder: Path, root: Path) -> None:
+    """With their names, or the first of them and how many more."""
+    accept(run_of(folder, "full", "offload", "nf4"), root)
+    plan = planned(run_of(folder, "full", "offload", "nf4"), root)
+    assert list(plan.lines()) == ["tiny-full, tiny-nf4, tiny-offload: peaks and seconds gain a sample, 2 in all"]
+    many = replace(plan, cases=(*plan.cases, replace(plan.cases[0])))
+    assert next(iter(many.lines())).startswith("tiny-full, tiny-nf4, tiny-offload and 1 more: ")
+
+
+def test_each_two_pictures_are_compared_once(folder: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cases that share their pictures share what is said of them."""
+    accept(run_of(folder, "full", "offload"), root)
+    read: list[str] = []
+
+    def noted(change: PictureChange) -> str:
+        read.append(change.new.sha256)
+        return "differs"
+
+    monkeypatch.setattr(PictureChange, "line", noted)
+    plan = planned(run_of(folder, "full", "offload", seed=1), root)
+    assert len(read) == len(set(read)) == 5
+    assert [case.lines.count("differs") for case in plan.cases] == [5, 5]
+
+
+def test_one_pattern_chooses_the_cases(folder: Path, root: Path) -> None:
+    """--only leaves all other cases out of the plan; a pattern that chooses none is a mistake."""
+    run = run_of(folder, "full", "nf4")
+    assert [case.case_id for case in planned(run, root, only="*-nf4").cases] == ["tiny-nf4"]
+    with pytest.raises(Refusal, match=r"--only 'flux-.'"):
+        planned(run, root, only="flux-*")
+
+
+def test_pictures_belong_to_the_end_of_the_chain(folder: Path, root: Path) -> None:
+    """What reproduces what reproduces `nf4` has the pictures of `nf4`."""
+    chain = {
+        "nf4-reloaded": building.strategy("nf4-reloaded", reproduces="nf4"),
+        "nf4-twice": building.strategy("nf4-twice", reproduces="nf4-reloaded"),
+    }
+    cases = {**CASES, **{f"tiny-{name}": replace(CASES["tiny-nf4"], strategy=one) for name, one in chain.items()}}
+    run = run_of(folder, "nf4")
+    put(run, building.rendering("nf4-twice", run.case_folder("tiny-nf4-twice"), seed=100))
+    assert [case.owner for case in planned(run, root, cases=cases).cases] == ["nf4", "nf4"]
+
+
+# What is refused
+
+
+def test_a_run_under_a_limit_of_memory_is_refused(folder: Path, root: Path) -> None:
+    """Its peaks are those of a smaller card, and later runs of this one would be held to them."""
+    run = run_of(folder, "full")
+    limited = replace(run, facts=replace(run.facts, vram_limit=12 * 10**9))
+    with pytest.raises(Refusal, match=r"was rendered under --vram-limit 12\.00 GB: .* accept a run without it\.$"):
+        planned(limited, root)
+
+
+def test_an_unfinished_run_is_refused(folder: Path, root: Path) -> None:
+    """A run that was cut short is not accepted, but for those of its cases that somebody names."""
+    run = run_of(folder, "full", "nf4", finished=False)
+    with pytest.raises(Refusal, match=r"is not finished; name the cases .* with --only"):
+        planned(run, root)
+    assert [case.case_id for case in planned(run, root, only="tiny-full").cases] == ["tiny-full"]
+
+
+def test_objections_are_listed_together(folder: Path, root: Path) -> None:
+    """One refusal names what speaks against each case."""
+    run = run_of(folder, "full", "nf4")
+    for name in ("full", "nf4"):
+        put(run, replace(run.renderings()[f"tiny-{name}"], crash=Crash("signal", "killed by SIGSEGV", "denoise", ())))
+    with pytest.raises(Refusal, match="Nothing was accepted") as refused:
+        planned(run, root)
+    assert [line[:15] for line in str(refused.value).splitlines()[1:]] == ["  tiny-full cra", "  tiny-nf4 cras"]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_broken_promise_is_refused(folder: Path, root: Path, together: bool) -> None:
+    """What promises to reproduce `full` is not accepted with other pictures, of this run or of the store."""
+    accept(run_of(folder, "full"), root)
+    run = run_of(folder, "full" if together else "nf4")
+    put(run, building.rendering("offload", run.case_folder("tiny-offload"), seed=7))
+    with pytest.raises(Refusal, match="tiny-offload: shot 'fox' is not the picture of full"):
+        planned(run, root)
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_a_tampered_picture_of_the_run_is_refused(folder: Path, root: Path, accepted: bool) -> None:
+    """The PNG must be the array that was rendered, whether or not there is one to compare it with."""
+    if accepted:
+        accept(run_of(folder, "full", seed=1), root)
+    run = run_of(folder, "full")
+    path = run.case_folder("tiny-full") / "pair-2.png"
+    pixels = read_png(path)
+    pixels[0, 0, 0] ^= 1
+    write_png(path, pixels)
+    with pytest.raises(Refusal, match=r"pair-2\.png is not the picture that was rendered"):
+        planned(run, root)
+
+
+def test_a_known_crash_is_left_out(folder: Path, root: Path) -> None:
+    """A crash that is a known failure does not keep the other cases from being accepted."""
+    run = run_of(folder, "full", "nf4")
+    put(run, replace(run.renderings()["tiny-nf4"], crash=Crash("exception", "NotImplementedError", "denoise", ())))
+    day = NOW.date()
+    entry = KnownFailure("*", "nf4", "*", "broken", ("https://x",), ("diffusers<=0.42.1",), day, "me", day)
+    plan = planned(run, root, known_failures=(entry,))
+    assert plan.left_out == ("tiny-nf4",)
+    assert next(plan.lines()) == "tiny-nf4: left out, its crash is a known failure"
+    assert [case.case_id for case in plan.cases] == ["tiny-full"]
+    with pytest.raises(Refusal, match="tiny-nf4 crashed"):
+        planned(run, root, known_failures=(replace(entry, versions=("diffusers<0.42.1",)),))
+
+
+def test_a_damaged_baseline_is_refused_before_anything_is_compared(folder: Path, root: Path) -> None:
+    """All that stands for the machine must be whole, of other cases too."""
+    accept(run_of(folder, "full", "nf4"), root)
+    path = root / MACHINE.id / "tiny" / "facts" / "nf4.json"
+    path.write_bytes(path.read_bytes().replace(b"somebody", b"somebodx"))
+    with pytest.raises(Refusal, match=r"nf4\.json was damaged or edited"):
+        planned(run_of(folder, "full"), root, only="tiny-full")
+
+
+def test_a_plan_knows_what_it_was_made_from(folder: Path, root: Path) -> None:
+    """The manifests of the machine's folder tell whether anything has changed since."""
+    accept(run_of(folder, "full"), root)
+    plan = planned(run_of(folder, "full"), root)
+    assert plan.manifests == {"tiny": (root / MACHINE.id / "tiny" / manifest.NAME).read_bytes()}
+
+
+def test_a_picture_among_several_right_ones_is_no_change(folder: Path, root: Path) -> None:
+    """Either of them is held; neither is told as a difference."""
+    first = run_of(folder, "full")
+    accept(first, root, because="cuDNN 9")
+    accept(run_of(folder, "full", seed=1), root, because="cuDNN 10", keep_pictures=True)
+    change = planned(first, root).cases[0]
+    assert change.pictures == ()
+    assert not any("picture" in line for line in change.lines)
+    assert change.facts(accepted_case(root, "full").accepted).shots == accepted_case(root, "full").shots
+
+
+def test_pixels_that_stay_are_not_read(folder: Path, root: Path) -> None:
+    """Equal hashes are equal pictures; the files of the run may be gone by then."""
+    accept(run_of(folder, "full"), root)
+    run = run_of(folder, "full")
+    for path in run.case_folder("tiny-full").glob("*.png"):
+        path.write_bytes(b"not read")
+    assert lines_of(planned(run, root), "tiny-full") == ("peaks and seconds gain a sample, 2 in all",)
+
+
+def test_seconds_count_as_measurements(folder: Path, root: Path) -> None:
+    """A run that measured nothing but seconds adds a sample of them."""
+    accept(run_of(folder, "full"), root)
+    run = run_of(folder, "full")
+    put(run, replace(run.renderings()["tiny-full"], memory=None, durations=(Duration("load", 1.5),)))
+    (change,) = planned(run, root).cases
+    assert change.samples.seconds["load"] == (1.0, 1.5)
+    assert change.samples.seconds["denoise"] == (2.0,)
+    assert np.isclose(change.samples.peaks["load"]["allocated"], 10**9).all()

@@ -1,0 +1,104 @@
+"""Samples: measurements gather while they agree; what lies outside of their margin starts anew, upwards by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fluxgate.baselines import samples
+from fluxgate.baselines.limits import ALLOCATOR, margin
+from fluxgate.baselines.samples import MOST, Samples, join
+from tests.runs import building
+
+GB = 10**9
+
+
+def peaks(*allocated: int) -> Samples:
+    return Samples({"load": {"allocated": allocated}}, (0,) * len(allocated), {"load": (1.0,) * len(allocated)})
+
+
+def joined(before: Samples, value: int, *, again: bool = False, tighten: bool = False) -> samples.Joined:
+    return join(before, peaks(value), again=again, tighten=tighten)
+
+
+def allocated(found: samples.Joined) -> tuple[int, ...]:
+    return found.samples.peaks["load"]["allocated"]
+
+
+def test_what_a_run_measured_is_one_sample_of_each(tmp_path: Path) -> None:
+    """Every peak of every phase and of the whole, what was held afterwards, and every phase's seconds."""
+    found = samples.measured(building.rendering("full", tmp_path))
+    assert found.peaks["denoise"] == {"allocated": (GB,), "host": (2 * GB,)}
+    assert found.peaks["whole"] == {"allocated": (GB,), "host": (2 * GB,)}
+    assert (found.held_after, found.seconds) == ((0,), {"load": (1.0,), "denoise": (2.0,)})
+    unmeasured = replace(building.rendering("full", tmp_path), memory=None, durations=())
+    assert samples.measured(unmeasured) == Samples()
+
+
+def test_the_first_samples_are_no_change_of_any() -> None:
+    """Where nothing was accepted there is nothing to say."""
+    assert joined(Samples(), GB) == samples.Joined(peaks(GB))
+
+
+def test_samples_gather_while_they_agree() -> None:
+    """Each accepted run is one more measurement, up to the margin, and one byte above it is another thing."""
+    edge = GB + ALLOCATOR
+    assert joined(peaks(GB), edge).samples == peaks(GB, edge)
+    assert allocated(joined(peaks(GB), edge + 1)) == (edge + 1,)
+
+
+def test_a_risen_peak_starts_anew_and_says_so() -> None:
+    """What lies above the ceiling was accepted with the pictures; the seconds go on."""
+    found = joined(peaks(GB), 2 * GB)
+    assert found.changes[0] == "allocated peak of load rises by 1.00 GB to 2.00 GB"
+    assert found.samples.seconds == {"load": (1.0, 1.0)}
+    assert found.notes == ()
+
+
+def test_a_fallen_peak_lowers_its_ceiling_only_when_asked() -> None:
+    """Else it is noted, and the samples stay without it."""
+    found = joined(peaks(GB), 9 * GB // 10)
+    assert allocated(found) == (GB,)
+    assert found.notes == (
+        "allocated peak of load fell by 0.10 GB to 0.90 GB and its ceiling stays; --tighten lowers it",
+    )
+    tightened = joined(peaks(GB), 9 * GB // 10, tighten=True)
+    assert allocated(tightened) == (9 * GB // 10,)
+    assert tightened.changes[0] == "allocated peak of load falls by 0.10 GB to 0.90 GB, and its ceiling with it"
+    assert tightened.notes == ()
+
+
+def test_a_run_gives_its_samples_once() -> None:
+    """Accepted again it changes nothing, unless it is to tighten."""
+    assert joined(peaks(GB), GB, again=True) == samples.Joined(peaks(GB))
+    assert allocated(joined(peaks(GB), GB // 2, again=True, tighten=True)) == (GB // 2,)
+    assert joined(peaks(GB), GB // 2, again=True).samples == peaks(GB)
+
+
+def test_what_this_run_did_not_measure_stays() -> None:
+    """A figure that the driver did not tell this time keeps its samples."""
+    before = Samples({"load": {"driver": (5,)}, "decode": {"host": (7,)}}, (), {"decode": (1.0,)})
+    after = joined(before, GB).samples
+    assert after.peaks == {"load": {"driver": (5,), "allocated": (GB,)}, "decode": {"host": (7,)}}
+    assert after.seconds == {"decode": (1.0,), "load": (1.0,)}
+
+
+def test_the_oldest_samples_go() -> None:
+    """A facts file stays readable."""
+    after = joined(peaks(*[GB] * MOST), GB + 1)
+    assert allocated(after) == (*[GB] * (MOST - 1), GB + 1)
+    assert after.changes == (f"peaks and seconds gain a sample, {MOST} in all",)
+
+
+@given(st.lists(st.integers(10**8, 10**10), min_size=1, max_size=8))
+def test_the_newest_sample_is_always_within_the_margin(values: list[int]) -> None:
+    """Whatever was measured, in whatever order, is allowed once it was accepted with --tighten."""
+    found = Samples()
+    for value in values:
+        found = join(found, peaks(value), again=False, tighten=True).samples
+    last = found.peaks["load"]["allocated"]
+    assert last[-1] == values[-1]
+    assert abs(last[-1] - sum(last) / len(last)) <= margin(last, figure="allocated") + 1
