@@ -111,13 +111,12 @@ def _failure(built: Built, imports: _Imports, timeout: float) -> StageFailure | 
         return _not_imported(f"{target} was not imported within {timeout:.0f} s", log="")
     code, log = imports.finished.code, imports.finished.output
     if code in ENDED_FROM_OUTSIDE:
-        raise Refusal(f"The import of {target} was ended by {_signal(code)}; was there memory enough? Start again.")
+        raise Refusal(f"The import of {target} {imports.finished.ending}; was there memory enough? Start again.")
     if last.failed is not None:
         message = " ".join((last.message or "").replace(f"{built.site_packages}/", "").split())[:MOST_MESSAGE]
         return _not_imported(f"{target} cannot be imported: {last.kind}: {message}", log=log)
     if code != 0:
-        how = f"was ended by {_signal(code)}" if code < 0 else f"ended with exit code {code}"
-        return _not_imported(f"{target} cannot be imported: its process {how}", log=log)
+        return _not_imported(f"{target} cannot be imported: its process {imports.finished.ending}", log=log)
     return _other_version(built.pins, imports.lines, log)
 
 
@@ -134,7 +133,3 @@ def _other_version(pins: Pins, lines: Sequence[_Line], log: str) -> StageFailure
 
 def _not_imported(sentence: str, *, log: str) -> StageFailure:
     return StageFailure.of(Stage.IMPORT, Cause.NOT_IMPORTED, full_stop(sentence), log=log)
-
-
-def _signal(code: int) -> str:
-    return signal.Signals(-code).name

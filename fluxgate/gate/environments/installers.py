@@ -11,6 +11,7 @@ from typing import NoReturn, Protocol
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
 from fluxgate.gate.environments.pins import Pins, same
+from fluxgate.gate.environments.processes import Finished
 from fluxgate.gate.environments.stages import Cause
 from fluxgate.refusal import Refusal, full_stop
 
@@ -103,10 +104,10 @@ def refuse_unreachable(place: str) -> NoReturn:
     raise Refusal(f"{place} cannot be reached; check the network, or name a folder of wheels. The next call goes on.")
 
 
-def refuse_killed(name: str, code: int) -> None:
+def refuse_killed(name: str, finished: Finished) -> None:
     """Refuse if a signal has ended the installer: that says nothing about the packages."""
-    if code < 0:
-        raise Refusal(f"{name} was ended by signal {-code}; the next call goes on.")
+    if finished.code < 0:
+        raise Refusal(f"{name} {finished.ending}; the next call goes on.")
 
 
 def objection(cause: Cause, sentence: str, output: str) -> Objection:

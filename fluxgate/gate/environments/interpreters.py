@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from fluxgate.files import parse_plain
@@ -73,24 +72,3 @@ def _interpreter(python: Path, answer: _Answer) -> Interpreter:
         requires=requires,
         shadowed=tuple(sorted(name for name, count in counts.items() if count > 1)),
     )
-
-
-def unmet(interpreter: Interpreter) -> dict[str, str]:
-    """Packages that ask for what the interpreter does not have, each with the first such requirement."""
-    asked = (
-        (name, next(_missing(requires, interpreter.pins), None)) for name, requires in interpreter.requires.items()
-    )
-    return {name: requirement for name, requirement in asked if requirement is not None}
-
-
-def _missing(requires: Sequence[str], pins: Pins) -> Iterator[str]:
-    for text in requires:
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            continue
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        version = pins.versions.get(canonicalize_name(requirement.name))
-        if version is None or not requirement.specifier.contains(version, prereleases=True):
-            yield f"{requirement.name}{requirement.specifier}"

@@ -132,7 +132,7 @@ class Pip:
         quiet = ("--no-input", "--no-color", "--disable-pip-version-check")
         command: tuple[str | Path, ...] = (self.python, "-P", "-m", "pip", "--python", python, *quiet, *arguments)
         finished = run(command, variables=self._variables())
-        refuse_killed(self.name, finished.code)
+        refuse_killed(self.name, finished)
         return finished
 
     def _variables(self) -> dict[str, str | None]:
@@ -161,8 +161,8 @@ def _objection(finished: Finished) -> Objection:
         explained = explain(finished.output)
         if explained is not None:
             return explained
-    errors = re.findall(r"^\s*ERROR: (.+)$", finished.output, re.MULTILINE | re.IGNORECASE)
-    last = (finished.output.strip().splitlines() or [f"pip ended with exit code {finished.code}"])[-1]
+    errors = re.findall(r"^\s*ERROR: (?!Exception:$)(.+)$", finished.output, re.MULTILINE | re.IGNORECASE)
+    last = (finished.output.strip().splitlines() or [f"pip {finished.ending}"])[-1]
     return objection(Cause.OTHER, errors[0] if errors else last, finished.output)
 
 
@@ -211,14 +211,15 @@ def _missing(output: str) -> Objection | None:
         return _nowhere(output)
     requirement, asking, versions = line[1], line[2], line[3].split(", ")
     name = Requirement(requirement).name
+    subject = f"{asking} depends on {requirement}, which" if asking else requirement
     needs = re.search(rf"\b{re.escape(_pinned(requirement))} Requires-Python ([^;\n]+)", output)
     if needs:
-        sentence = f"{requirement} needs Python {needs[1].strip()}"
+        sentence = f"{subject} needs Python {needs[1].strip()}"
     elif versions == ["none"]:
-        sentence = f"{requirement} does not exist: there is no {name} for this Python where packages are looked for"
+        sentence = f"{subject} does not exist: there is no {name} for this Python where packages are looked for"
     else:
-        sentence = f"{requirement} does not exist; the newest of {name} are {', '.join(versions[:-4:-1])}"
-    return objection(Cause.NO_SUCH_VERSION, f"{asking} depends on {sentence}" if asking else sentence, output)
+        sentence = f"{subject} does not exist; the newest of {name} are {', '.join(versions[:-4:-1])}"
+    return objection(Cause.NO_SUCH_VERSION, sentence, output)
 
 
 def _nowhere(output: str) -> Objection | None:

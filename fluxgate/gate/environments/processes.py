@@ -31,6 +31,13 @@ class Finished:
     code: int  # negative: the signal that ended it
     output: str  # all that it printed, errors as well
 
+    @property
+    def ending(self) -> str:
+        """How it ended, in words."""
+        if self.code < 0:
+            return f"was ended by {signal.Signals(-self.code).name}"
+        return f"ended with exit code {self.code}"
+
 
 def run(
     command: Iterable[str | Path], *, variables: Mapping[str, str | None] | None = None, timeout: float | None = None

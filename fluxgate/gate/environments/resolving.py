@@ -11,8 +11,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from fluxgate.gate.environments.building import Built
+from fluxgate.gate.environments.consistency import unmet
 from fluxgate.gate.environments.installers import Installer, Objection, Plan, Question
-from fluxgate.gate.environments.interpreters import ask, unmet
+from fluxgate.gate.environments.interpreters import ask
 from fluxgate.gate.environments.pins import Move, Moves, Pins, exact_version, same
 from fluxgate.gate.environments.stages import Stage, StageFailure
 from fluxgate.gate.environments.steps import Report, refusing_a_failing_disk, step
@@ -30,9 +31,10 @@ def resolve(
     what is at odds with the incumbent already: else its repair would be taken for a consequence of the changes."""
     interpreter = ask(incumbent.python)
     changing = {canonicalize_name(change.name) for change in changes}
-    at_odds = unmet(interpreter)
-    for package, requirement in at_odds.items():
-        report(f"{package} asks for {requirement}, which the incumbent does not have: it is left as it is.")
+    odds = unmet(interpreter.pins, interpreter.requires)
+    for one in odds:
+        report(f"{one}, which the incumbent does not have: {one.package} is left as it is.")
+    at_odds = {one.package for one in odds}
     kept = [package for package in incumbent.pins.versions if package not in changing and package not in at_odds]
     question = Question(
         python=incumbent.python,

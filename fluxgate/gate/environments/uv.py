@@ -83,7 +83,7 @@ class Uv:
         quiet = ("--no-progress", "--color=never")
         aside: dict[str, str | None] = dict.fromkeys(filter(_decides, os.environ)) if self.wheelhouse else {}
         finished = run((str(self.program), *quiet, "pip", verb, f"--python={python}", *arguments), variables=aside)
-        refuse_killed(self.name, finished.code)
+        refuse_killed(self.name, finished)
         return finished
 
 
@@ -123,7 +123,7 @@ def _objection(finished: Finished) -> Objection:
     if any(text in output for text in UNREACHABLE):
         place = re.search(r"https?://[^\s`)]+", output)
         refuse_unreachable(place[0] if place else "The index")
-    return objection(_cause(output), _sentence(output), output)
+    return objection(_cause(output), _sentence(output) or f"uv {finished.ending}", output)
 
 
 def _cause(output: str) -> Cause:
@@ -147,7 +147,7 @@ def _sentence(output: str) -> str:
         return _without_solution(output)
     error = re.search(r"^error: (.+)$", output, re.MULTILINE)
     causes = re.findall(r"^\s*(?:cause|Caused by): (.+)$", output, re.MULTILINE)
-    last = (output.strip().splitlines() or ["uv failed without a word"])[-1]
+    last = (output.strip().splitlines() or [""])[-1]
     return ": ".join([error[1], *causes[-1:]]) if error else last
 
 

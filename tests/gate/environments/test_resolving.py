@@ -86,7 +86,7 @@ def test_what_is_at_odds_with_the_incumbent_already_stays(wheelhouse: Path, pip:
     lines: list[str] = []
     moves = resolve(built, parse_changes(["beta==1.1"]), installer=pip, report=lines.append)
     assert moves == (Move("beta", "1.0", "1.1"),)
-    assert any(line.startswith("odd asks for core>=2") for line in lines)
+    assert any(line.startswith("odd depends on core>=2") for line in lines)
 
 
 def test_a_whole_stack_is_solved_under_constraints(installer: Installer) -> None:
