@@ -18,5 +18,9 @@ def act(arguments: Namespace) -> int:
     """Grow the miniature into FLUX.1-dev's shapes."""
     folder: Path = arguments.folder or cached("grown")
     growth.grow(folder, source=MINIATURE, progress=growth.bar())
-    say(f"The grown miniature is in {folder}")
+    say(f"The grown miniature is in {folder}.")
+    if folder == cached("grown"):
+        say("Render it with fluxgate render --subject grown.")
+    else:
+        say(f'Name it in a catalogue of your own as source = "folder:{folder.absolute()}"; see docs/subjects.md.')
     return 0

@@ -113,7 +113,7 @@ Stage = Callable[[Site, str | None, dict[str, Any]], Results]  # site, dtype in 
 
 
 def in_this_process(stage: Stage, site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
-    """Run a stage here, and leave nothing of it behind."""
+    """Run a stage in this process, and leave nothing of it behind."""
     try:
         return stage(site, dtype, arguments)
     finally:
@@ -195,8 +195,8 @@ def decode(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
             decoded, flagged = pipe.run_safety_checker(decoded, pipe._execution_device, latents.dtype)
     if getattr(pipe, "watermark", None) is not None:
         decoded = pipe.watermark.apply_watermark(decoded)
-    kept = None if flagged is None else [not each for each in flagged]
-    return {"images": pipe.image_processor.postprocess(decoded, output_type="pil", do_denormalize=kept)}
+    passed = None if flagged is None else [not each for each in flagged]
+    return {"images": pipe.image_processor.postprocess(decoded, output_type="pil", do_denormalize=passed)}
 
 
 def unpacked(pipe: Any, arguments: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Pipelines on the Hugging Face hub: one commit, safetensors only, every failure told in one sentence."""
+"""Pipelines on the Hugging Face hub: one commit, safetensors only, every failure explained in one sentence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def download(
 ) -> Path:
     """The folder of one commit's pipeline, from the cache or over the network.
 
-    `mismatch` says what is wrong with an index; it is asked before the gigabytes that the index speaks of arrive."""
+    `mismatch` says what is wrong with an index; it is called before the gigabytes that the index lists are fetched."""
     folder = snapshot_folder(repository, revision)
     if why_not_loadable(folder) is None:
         return folder
@@ -92,9 +92,10 @@ def _snapshot(repository: str, revision: str, *, files: tuple[str, ...] = WANTED
 
 def explained(error: BaseException, repository: str, revision: str) -> str | None:
     """One sentence that says what happened and what to do, or None where the connection merely broke."""
-    names = [type(one).__name__ for one in _chain(error)]
-    status = next((code for code in map(_status, _chain(error)) if code), None)
-    if any(isinstance(one, OSError) and one.errno in FULL for one in _chain(error)):
+    errors = _with_causes(error)
+    names = [type(each).__name__ for each in errors]
+    status = next((code for code in map(_status, errors) if code), None)
+    if any(isinstance(each, OSError) and each.errno in FULL for each in errors):
         return f"The disk of {_cache()} is full: {repository} is not whole yet; free some space and run again."
     if "GatedRepoError" in names or status == 403:
         return (
@@ -138,8 +139,8 @@ def _token() -> str | None:
     """The token of the environment, or the one that the user has logged in with."""
     from huggingface_hub import get_token
 
-    found: str | None = get_token()
-    return found
+    token: str | None = get_token()
+    return token
 
 
 def _token_state() -> str:
@@ -148,8 +149,8 @@ def _token_state() -> str:
 
 def _refuse_full_disk(repository: str, needed: int) -> None:
     cache = _cache()
-    there = cache / f"models--{repository.replace('/', '--')}"
-    have = sum(path.stat().st_size for path in there.rglob("*") if path.is_file() and not path.is_symlink())
+    own = cache / f"models--{repository.replace('/', '--')}"
+    have = sum(path.stat().st_size for path in own.rglob("*") if path.is_file() and not path.is_symlink())
     existing = next(path for path in (cache, *cache.absolute().parents) if path.exists())
     free = shutil.disk_usage(existing).free
     if needed - have > free:
@@ -157,13 +158,13 @@ def _refuse_full_disk(repository: str, needed: int) -> None:
         raise Refusal(f"{repository} needs {missing} more in {cache}, and only {amount(free)} are free, {INSTEAD}.")
 
 
-def _chain(error: BaseException | None) -> list[BaseException]:
+def _with_causes(error: BaseException | None) -> list[BaseException]:
     """The error and what it was raised from."""
-    found: list[BaseException] = []
-    while error is not None and error not in found:
-        found.append(error)
+    errors: list[BaseException] = []
+    while error is not None and error not in errors:
+        errors.append(error)
         error = error.__cause__ or error.__context__
-    return found
+    return errors
 
 
 def _status(error: BaseException) -> int | None:

@@ -52,7 +52,7 @@ def _class_mismatches(subject: Subject, index: Index, installed: PipelineClass) 
 
 
 def _call_mismatches(subject: Subject, installed: PipelineClass) -> Iterator[str]:
-    """Only what can be told from the class's source."""
+    """What the class's own source says of its calls."""
     if installed.encodes and subject.encodes != installed.encodes:
         returned = ", ".join(installed.encodes)
         yield f"encodes is {', '.join(subject.encodes)}; encode_prompt of {installed.name} returns {returned}"

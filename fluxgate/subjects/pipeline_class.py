@@ -24,7 +24,7 @@ class PipelineClass:
     ]  # that it cannot do without -> classes that its constructor is annotated with
     takes: tuple[str, ...]  # the parameters of its call
     encode_takes: tuple[str, ...]  # the parameters of its encode_prompt
-    encodes: tuple[str, ...]  # the names of what encode_prompt returns, in order; empty where they cannot be told
+    encodes: tuple[str, ...]  # the names of what encode_prompt returns, in order; empty where its source does not say
 
     @property
     def embeddings(self) -> tuple[str, ...]:
@@ -62,11 +62,11 @@ def _files(root: Path) -> dict[str, Path]:
 
 @cache
 def _read(root: Path, name: str) -> PipelineClass | None:
-    found = _definition(root, name)
-    if found is None:
+    definition = _definition(root, name)
+    if definition is None:
         return None
-    methods = {function.name: function for function in _functions(root, found)}
-    optional = _optional_components(found)
+    methods = {function.name: function for function in _functions(root, definition)}
+    optional = _optional_components(definition)
     return PipelineClass(
         name,
         components={

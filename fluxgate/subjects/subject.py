@@ -1,4 +1,4 @@
-"""Subject and shot: a pipeline under test and the pictures asked of it, as data."""
+"""Subject and shot: a pipeline under test and the pictures that it renders, as data."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Shot:
         return len(self.prompts) * (self.pictures_per_prompt or 1)
 
     def prompt_of(self, index: int) -> str:
-        """The prompt that picture number `index` was asked with."""
+        """The prompt of picture number `index`."""
         return self.prompts[index // (self.pictures_per_prompt or 1)]
 
     @property

@@ -1,12 +1,15 @@
-"""Tests of `grow`: where it does not write."""
+"""Tests of `grow`: where it does not write, and what it says when it is done."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from fluxgate.cli.main import main
+from fluxgate.miniature import growth
 from fluxgate.refusal import USAGE
-from fluxgate.subjects.sources import MINIATURE
+from fluxgate.subjects.sources import CACHE, MINIATURE
 
 
 def test_grow_grows_nothing_into_the_miniature_itself(capsys: pytest.CaptureFixture[str]) -> None:
@@ -14,3 +17,17 @@ def test_grow_grows_nothing_into_the_miniature_itself(capsys: pytest.CaptureFixt
     assert main(["grow", str(MINIATURE / "grown")]) == USAGE
     assert "lies in the small pipeline itself; choose another folder." in capsys.readouterr().err
     assert not (MINIATURE / "grown").exists()
+
+
+@pytest.mark.parametrize("folder", [None, "twin"])
+def test_grow_says_what_to_do_with_what_is_grown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: str | None
+) -> None:
+    """In the cache the subject `grown` finds it; elsewhere a catalogue must name it."""
+    monkeypatch.setenv(CACHE, str(tmp_path))
+    monkeypatch.setattr(growth, "grow", lambda folder, **how: None)
+    place = str(tmp_path / folder) if folder else None
+    assert main(["grow", *filter(None, [place])]) == 0
+    said = capsys.readouterr().out
+    assert f"The grown miniature is in {place or tmp_path / 'grown'}." in said
+    assert (f'source = "folder:{place}"' if folder else "fluxgate render --subject grown.") in said

@@ -32,12 +32,12 @@ def _answers(asked: Asked, group: Group) -> bool:
 
 def _matches(expected: Expected, scene: Scene) -> list[int]:
     """Which group of the scene each thing asked for is."""
-    found: list[int] = []
+    matched: list[int] = []
     for asked in expected.groups:
-        free = [i for i, group in enumerate(scene.groups) if i not in found and _answers(asked, group)]
+        free = [i for i, group in enumerate(scene.groups) if i not in matched and _answers(asked, group)]
         assert free, f"{asked} is not in {scene}"
-        found.append(free[0])
-    return found
+        matched.append(free[0])
+    return matched
 
 
 def _tokens(text: str) -> list[str]:
@@ -53,8 +53,8 @@ def test_what_is_written_is_read_back(seed: int, aspect: float) -> None:
     groups = _matches(expected, scene)
     assert (expected.setting, expected.night, expected.picnic) == (scene.setting, scene.night, scene.picnic)
     assert scene.picnic or sorted(groups) == list(range(len(scene.groups)))
-    told = {Relation(groups[r.first], r.how, groups[r.second]) for r in expected.relations}
-    assert told <= set(scenes.relations(scene))
+    related = {Relation(groups[r.first], r.how, groups[r.second]) for r in expected.relations}
+    assert related <= set(scenes.relations(scene))
     for asked, index in zip(expected.groups, groups, strict=True):
         assert asked.side in (None, scenes.side(scene.groups[index]))
         assert scene.picnic or (asked.size or "") == scene.groups[index].size
@@ -65,9 +65,9 @@ def test_what_is_written_is_read_back(seed: int, aspect: float) -> None:
 def test_captions_keep_to_their_words(seed: int, aspect: float) -> None:
     """No caption holds a word or mark that the vocabulary lacks."""
     scene, rng = _sampled(seed, aspect)
-    known = set(captions.words())
+    vocabulary = set(captions.words())
     for text in (*captions.write_pair(scene, rng), captions.write_setting(scene, rng)):
-        assert set(_tokens(text)) <= known
+        assert set(_tokens(text)) <= vocabulary
 
 
 @given(seed=seeds)
@@ -75,8 +75,8 @@ def test_captions_keep_to_their_words(seed: int, aspect: float) -> None:
 def test_t5_is_always_told_of_the_things(seed: int) -> None:
     """Whatever CLIP gets, T5's caption names the things of the scene."""
     scene, rng = _sampled(seed)
-    _, told = captions.write_pair(scene, rng)
-    expected = captions.parse(told)
+    _, caption = captions.write_pair(scene, rng)
+    expected = captions.parse(caption)
     groups = _matches(expected, scene)
     assert scene.picnic or sorted(groups) == list(range(len(scene.groups)))
 
@@ -86,8 +86,8 @@ def test_t5_is_always_told_of_the_things(seed: int) -> None:
 def test_clip_is_always_told_the_setting(seed: int) -> None:
     """CLIP's caption names the true setting and time of day, whatever T5's says."""
     scene, rng = _sampled(seed)
-    told, _ = captions.write_pair(scene, rng)
-    expected = captions.parse(told)
+    caption, _ = captions.write_pair(scene, rng)
+    expected = captions.parse(caption)
     assert (expected.setting, expected.night) == (scene.setting, scene.night)
 
 
@@ -117,7 +117,7 @@ def test_captions_are_neither_bare_nor_endless() -> None:
 
 
 def test_wording_varies() -> None:
-    """One scene is told in many ways."""
+    """One scene has many captions."""
     scene, rng = _sampled(8)
     assert len({captions.write(scene, rng) for _ in range(100)}) > 60
 
@@ -140,10 +140,10 @@ def test_the_blog_prompt_is_understood() -> None:
 
 def test_the_vocabulary_is_small_and_holds_the_blog_prompt() -> None:
     """At most 400 words, all lower case, the blog post's among them."""
-    known = captions.words()
-    assert len(known) == len(set(known)) <= 400
-    assert all(word == word.lower() for word in known)
-    assert set(_tokens(BLOG_PROMPT)) <= set(known)
+    vocabulary = captions.words()
+    assert len(vocabulary) == len(set(vocabulary)) <= 400
+    assert all(word == word.lower() for word in vocabulary)
+    assert set(_tokens(BLOG_PROMPT)) <= set(vocabulary)
 
 
 @pytest.mark.parametrize(

@@ -244,8 +244,8 @@ def test_flux_devs_tensors_are_planned_exactly(miniature_folder: Path, name: str
     mapping = Growth(sizes_of(miniature_folder), FLUX_DEV.sizes, FLUX_DEV.vocabularies, Noise(0, length=997))
     weights = read_weights(miniature_folder / name / WEIGHT_FILES[name], name)
     planned = {tensor.name: tensor.shape for tensor in mapping.plan(name, weights)}
-    found = configurations(FLUX_DEV.sizes, t5_words=FLUX_DEV.t5_words, clip_words=FLUX_DEV.clip_words)
-    assert planned == shapes_of(name, found[name])
+    configs = configurations(FLUX_DEV.sizes, t5_words=FLUX_DEV.t5_words, clip_words=FLUX_DEV.clip_words)
+    assert planned == shapes_of(name, configs[name])
 
 
 def shapes_of(name: str, config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -269,8 +269,8 @@ def test_flux_devs_parameters_are_counted_exactly(miniature_folder: Path) -> Non
 
 def test_flux_devs_configurations_are_its_own() -> None:
     """Every setting that FLUX.1-dev's published configurations make stands in the grown ones."""
-    found = configurations(FLUX_DEV.sizes, t5_words=FLUX_DEV.t5_words, clip_words=FLUX_DEV.clip_words)
-    published = {
+    configs = configurations(FLUX_DEV.sizes, t5_words=FLUX_DEV.t5_words, clip_words=FLUX_DEV.clip_words)
+    published: dict[str, dict[str, object]] = {
         "transformer": {
             "attention_head_dim": 128,
             "guidance_embeds": True,
@@ -332,7 +332,7 @@ def test_flux_devs_configurations_are_its_own() -> None:
         },
     }
     for component_name, settings in published.items():
-        assert {key: found[component_name].get(key) for key in settings} == settings
+        assert {key: configs[component_name].get(key) for key in settings} == settings
 
 
 def test_shards_are_indexed_as_the_libraries_expect(big: Path) -> None:
@@ -419,11 +419,11 @@ def test_a_killed_growth_leaves_no_folder_and_is_resumed(small: Path, big: Path,
     child = subprocess.run([sys.executable, "-c", KILLED_GROWTH, folder, small, target, str(share)], timeout=120)
     assert child.returncode == -signal.SIGKILL
     assert left_in(tmp_path) == ["grown.partial"]
-    kept = read_manifest(tmp_path / "grown.partial").files
-    times = {file: (tmp_path / "grown.partial" / file).stat().st_mtime_ns for file in kept}
+    finished = read_manifest(tmp_path / "grown.partial").files
+    times = {file: (tmp_path / "grown.partial" / file).stat().st_mtime_ns for file in finished}
     manifest = grow(folder, source=small, target=BIG)
     assert manifest.files == read_manifest(big).files
-    assert {file: (folder / file).stat().st_mtime_ns for file in kept} == times
+    assert {file: (folder / file).stat().st_mtime_ns for file in finished} == times
     assert damage(folder) is None
     assert left_in(tmp_path) == ["grown"]
     assert set(left_in(folder)) == {*left_in(big)}
@@ -488,7 +488,7 @@ def test_a_disk_that_fills_up_leaves_nothing(small: Path, tmp_path: Path, monkey
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounting a small disk takes a Linux root")
 def test_a_small_disk_fills_up(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a real disk of 8 MB, whose free space is not told truly, growth stops and cleans up."""
+    """On a real disk of 8 MB, whose free space is misreported, growth stops and cleans up."""
     disk = tmp_path / "disk"
     disk.mkdir()
     if os.system(f"mount -t tmpfs -o size=8m tmpfs '{disk}' 2>/dev/null"):

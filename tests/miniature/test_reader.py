@@ -82,10 +82,10 @@ def _right(reading: Reading, scene: Scene) -> tuple[int, int, int]:
     left = list(reading.things)
     right = 0
     for kind, colour, x, y in _drawn(scene):
-        here = [one for one in left if one.kind == kind and _near(one, x, y, scene.aspect)]
-        if here:
-            left.remove(here[0])
-            right += here[0].colour == colour
+        nearby = [one for one in left if one.kind == kind and _near(one, x, y, scene.aspect)]
+        if nearby:
+            left.remove(nearby[0])
+            right += nearby[0].colour == colour
     return right, sum(group.count for group in scene.groups), len(left)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from fluxgate.rendering import AFTER, BEFORE, DURING, MOMENTS, Component, Inventory
 
@@ -71,7 +72,7 @@ def hooked(hook: str, numbers: dict[str, int] | None = None) -> Change:
     )
 
 
-def told(*names: str, **settings: str) -> Change:
+def with_settings(*names: str, **settings: str) -> Change:
     return every(lambda part: replace(part, settings=part.settings | settings), *names)
 
 
@@ -88,8 +89,8 @@ def stored(dtype: str, share: float, *names: str, quantized: bool = False) -> Ch
 
 def exchanged(layer: str, *names: str) -> Change:
     def exchange(part: Component) -> Component:
-        kept = WO if part.name == "text_encoder_2" else 0
-        return replace(part, module_classes={"Linear": kept, layer: LINEARS[part.name] - kept})
+        spared = WO if part.name == "text_encoder_2" else 0
+        return replace(part, module_classes={"Linear": spared, layer: LINEARS[part.name] - spared})
 
     return every(exchange, *names)
 
@@ -106,7 +107,7 @@ def narrow(layer: str, dtype: str) -> tuple[Change, ...]:
 
 def four_bits(kind: str = "nf4", double: str = "False", compute: str = "bfloat16") -> tuple[Change, ...]:
     settings = {"quant_type": kind, "double_quant": double, "compute_dtype": compute}
-    return (*narrow("Linear4bit", "uint8"), told("transformer", "text_encoder_2", **settings))
+    return (*narrow("Linear4bit", "uint8"), with_settings("transformer", "text_encoder_2", **settings))
 
 
 def model_offloaded() -> tuple[Change, ...]:
@@ -131,25 +132,25 @@ def shared(on_cpu: float) -> Change:
 def group_offloaded(*, leaves: bool = False, **switched: str) -> tuple[Change, ...]:
     numbers = LEAVES if leaves else {"transformer": 7, "text_encoder_2": 1, "text_encoder": 1, "vae": 10}
     blocks = counted(blocks_on_GPU_at_once=2 if switched else 1)
-    return (hooked("GroupOffloadingHook", numbers), placed("cpu"), blocks, told("transformer", **switched))
+    return (hooked("GroupOffloadingHook", numbers), placed("cpu"), blocks, with_settings("transformer", **switched))
 
 
-DISK = {"group_offload_to_disk_path": "on"}
-STREAM = {"group_stream": "on"}
+DISK: dict[str, Any] = {"group_offload_to_disk_path": "on"}
+STREAM: dict[str, Any] = {"group_stream": "on"}
 NF4 = four_bits()
 EIGHT = narrow("Linear8bitLt", "int8")
 DENOISER_ONLY = stored("int8", 0.95, "transformer", quantized=True)
 CAST = (
     stored("float8_e4m3fn", 0.57, "transformer"),
     every(lambda part: replace(part, hooks={"LayerwiseCastingHook": 52}), "transformer"),
-    told("transformer", storage_dtype="float8_e4m3fn", casting_compute_dtype="bfloat16"),
+    with_settings("transformer", storage_dtype="float8_e4m3fn", casting_compute_dtype="bfloat16"),
 )
 APART = counted(components_alive_at_once=2)
 HALF = stored("float16", 1.0, "transformer", "text_encoder_2", "text_encoder", "vae")
 T5_IN_NF4 = (
     stored("uint8", 0.45, "text_encoder_2", quantized=True),
     exchanged("Linear4bit", "text_encoder_2"),
-    told("text_encoder_2", quant_type="nf4", double_quant="False", compute_dtype="bfloat16"),
+    with_settings("text_encoder_2", quant_type="nf4", double_quant="False", compute_dtype="bfloat16"),
 )
 T5_IN_INT8 = (stored("int8", 0.45, "text_encoder_2", quantized=True), exchanged("Linear8bitLt", "text_encoder_2"))
 
@@ -207,7 +208,7 @@ SOUND: dict[str, Inventory] = {
     "gguf-q8": changed(stored("uint8", 0.99, "transformer", quantized=True), exchanged("GGUFLinear", "transformer")),
 }
 
-# Strategy, what a GPU shows when its effect is gone, and the complaint.
+# Strategy, what a GPU shows when its effect is gone, and what is missed.
 GONE: list[tuple[str, Inventory, str]] = [
     (
         "full",

@@ -33,7 +33,7 @@ class Seen:
     pictures: tuple[bytes, ...]
     again: tuple[bytes, ...]
     inventory: Inventory
-    complaints: tuple[str, ...]
+    missing: tuple[str, ...]
     leftover_files: int  # of the second call
     pipeline: Any
 
@@ -79,7 +79,7 @@ def look(
     probe.inventory.count_files(scratch)
     probe.meter.close()
     inventory = probe.inventory.recorded()
-    missing = complaints(strategy, inventory, subject=subject, device=device)
+    missing = missing_effects(strategy, inventory, subject=subject, device=device)
     return Seen(pictures, again, inventory, missing, leftover.count or 0, pipeline)
 
 
@@ -92,10 +92,10 @@ def take(pipeline: Any, probe: Any, number: int, shot: Shot) -> tuple[bytes, ...
     return tuple(image.tobytes() for image in images)
 
 
-def complaints(
+def missing_effects(
     strategy: Strategy, inventory: Inventory, *, subject: Subject = SUBJECT, device: str = "cpu"
 ) -> tuple[str, ...]:
     """What the strategy's effects, bound to the subject, miss in an inventory."""
     effects = (for_subject(effect, subject) for effect in strategy.promise.effects)
-    found = (effect.missing(inventory, device=device) for effect in effects)
-    return tuple(missing for missing in found if missing)
+    sentences = (effect.missing(inventory, device=device) for effect in effects)
+    return tuple(sentence for sentence in sentences if sentence)

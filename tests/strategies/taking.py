@@ -28,8 +28,8 @@ def other_settings(owner: Any, name: str, *dropped: str, **instead: Any) -> Call
     call = getattr(owner, name)
 
     def changed(*args: Any, **settings: Any) -> Any:
-        kept = {setting: value for setting, value in settings.items() if setting not in dropped}
-        return call(*args, **(kept | instead))
+        left = {setting: value for setting, value in settings.items() if setting not in dropped}
+        return call(*args, **(left | instead))
 
     bound = hasattr(call, "__self__")  # a class method keeps its class
     return lambda patch: patch.setattr(owner, name, staticmethod(changed) if bound else changed)

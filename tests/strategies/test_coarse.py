@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fluxgate.strategies import STRATEGIES, coarse
@@ -9,7 +11,7 @@ from fluxgate.strategies import STRATEGIES, coarse
 torch = pytest.importorskip("torch")
 
 
-def weights(rows: int = 8, columns: int = 128) -> object:
+def weights(rows: int = 8, columns: int = 128) -> Any:
     return torch.randn(rows, columns, generator=torch.Generator().manual_seed(0))
 
 

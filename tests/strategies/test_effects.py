@@ -28,7 +28,7 @@ from tests.strategies.machines import CPU, NEW
 SUBJECT = Subject("small", "a small pipeline", "folder:.", ())
 
 
-def complaints(name: str, inventory: Inventory, *, device: str = "cuda") -> list[str]:
+def missing(name: str, inventory: Inventory, *, device: str = "cuda") -> list[str]:
     effects = (for_subject(effect, SUBJECT) for effect in strategy_named(name).promise.effects)
     missing = (effect.missing(inventory, device=device) for effect in effects)
     return [sentence for sentence in missing if sentence]
@@ -37,19 +37,19 @@ def complaints(name: str, inventory: Inventory, *, device: str = "cuda") -> list
 @pytest.mark.parametrize("name", [strategy.name for strategy in STRATEGIES])
 def test_a_strategy_that_worked_has_nothing_to_complain_of(name: str) -> None:
     """What a GPU shows of a strategy that did as it says satisfies all of its effects."""
-    assert complaints(name, SOUND[name]) == []
+    assert missing(name, SOUND[name]) == []
 
 
 @pytest.mark.parametrize("name", [strategy.name for strategy in STRATEGIES if strategy.name != "full"])
 def test_the_plain_pipeline_satisfies_no_strategy(name: str) -> None:
     """A strategy that silently did nothing is noticed, whichever it is."""
-    assert complaints(name, plain())
+    assert missing(name, plain())
 
 
-@pytest.mark.parametrize("name, inventory, complaint", GONE)
-def test_an_effect_that_is_gone_is_named(name: str, inventory: Inventory, complaint: str) -> None:
-    """The complaint says which component, what was found and what is due."""
-    assert complaint in complaints(name, inventory)
+@pytest.mark.parametrize("name, inventory, sentence", GONE)
+def test_an_effect_that_is_gone_is_named(name: str, inventory: Inventory, sentence: str) -> None:
+    """The sentence says which component, what it shows and what was expected."""
+    assert sentence in missing(name, inventory)
 
 
 def test_every_strategy_that_needs_a_gpu_is_seen_without_its_effect() -> None:
@@ -70,8 +70,8 @@ def test_one_quantized_layer_too_few_is_noticed(quantized: int, missed: bool) ->
     """Of a T5 of two layers, twelve of fourteen are quantized: `wo` is left as it is."""
     kinds = {"Linear8bitLt": quantized, "Linear": 14 - quantized}
     part = replace(component("text_encoder_2"), module_classes=kinds)
-    found = Layers("Linear8bitLt", of=("text_encoder_2",)).missing(Inventory({"text_encoder_2": part}), device="cpu")
-    assert bool(found) is missed
+    sentence = Layers("Linear8bitLt", of=("text_encoder_2",)).missing(Inventory({"text_encoder_2": part}), device="cpu")
+    assert bool(sentence) is missed
 
 
 def test_a_count_that_only_a_gpu_takes_is_not_asked_of_a_cpu() -> None:

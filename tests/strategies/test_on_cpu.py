@@ -28,12 +28,12 @@ RUNNING = [s.name for s in STRATEGIES if s.name not in BROKEN and unsupported(s)
 @pytest.fixture(scope="module")
 def seen(miniature_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Seen]:
     """Each strategy rendered once for all tests."""
-    kept: dict[str, Seen] = {}
+    by_name: dict[str, Seen] = {}
 
     def of(name: str) -> Seen:
-        if name not in kept:
-            kept[name] = look(strategy_named(name), miniature_folder, tmp_path_factory.mktemp(name))
-        return kept[name]
+        if name not in by_name:
+            by_name[name] = look(strategy_named(name), miniature_folder, tmp_path_factory.mktemp(name))
+        return by_name[name]
 
     return of
 
@@ -41,7 +41,7 @@ def seen(miniature_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ca
 @pytest.mark.parametrize("name", RUNNING)
 def test_every_effect_shows(name: str, seen: Callable[[str], Seen]) -> None:
     """A strategy that ran has nothing to complain of."""
-    assert seen(name).complaints == ()
+    assert seen(name).missing == ()
 
 
 @pytest.mark.parametrize("name", RUNNING)
@@ -78,11 +78,11 @@ def hoarding(patch: Patch) -> None:
     hoard: list[Any] = []
     build = staging.pipeline_of
 
-    def kept(*args: Any) -> Any:
+    def build_and_keep(*args: Any) -> Any:
         hoard.append(build(*args))
         return hoard[-1]
 
-    patch.setattr(staging, "pipeline_of", kept)
+    patch.setattr(staging, "pipeline_of", build_and_keep)
 
 
 def in_one_process(patch: Patch) -> None:
@@ -174,25 +174,25 @@ TAKEN_AWAY = [
 ]
 
 
-@pytest.mark.parametrize("name, take_away, complaint", TAKEN_AWAY)
+@pytest.mark.parametrize("name, take_away, missing", TAKEN_AWAY)
 def test_an_effect_taken_away_is_missed(
     name: str,
     take_away: Callable[[Patch], None],
-    complaint: str,
+    missing: str,
     seen: Callable[[str], Seen],
     miniature_folder: Path,
     tmp_path: Path,
     monkeypatch: Patch,
 ) -> None:
-    """The complaint names component, number and what is due, even where no pixel tells that the effect is gone."""
+    """The sentence names component, number and what was expected, even where no pixel tells that the effect is gone."""
     if name not in RUNNING:
         pytest.skip(str(unsupported(strategy_named(name))))
     reference = strategy_named(name).promise.reproduces
     expected = seen(reference).pictures if reference in RUNNING else None
     take_away(monkeypatch)
-    found = look(strategy_named(name), miniature_folder, tmp_path)
-    assert complaint in found.complaints
-    assert expected in (None, found.pictures)  # without its effect it is nothing but the strategy it reproduces
+    rendered = look(strategy_named(name), miniature_folder, tmp_path)
+    assert missing in rendered.missing
+    assert expected in (None, rendered.pictures)  # without its effect it is nothing but the strategy it reproduces
 
 
 def test_every_effect_of_a_running_strategy_is_taken_away_once() -> None:
@@ -203,15 +203,15 @@ def test_every_effect_of_a_running_strategy_is_taken_away_once() -> None:
 
 def test_full_complains_of_a_hook(miniature_folder: Path, tmp_path: Path) -> None:
     """A reference that is offloaded after all is noticed, although its pictures are the same."""
-    found = look(strategy_named("full"), miniature_folder, tmp_path, load=strategy_named("model-offload").load)
-    assert found.complaints == ("vae: has hooks, expected none: 1 CpuOffload",)
+    rendered = look(strategy_named("full"), miniature_folder, tmp_path, load=strategy_named("model-offload").load)
+    assert rendered.missing == ("vae: has hooks, expected none: 1 CpuOffload",)
 
 
 def test_a_tile_larger_than_the_picture_is_noticed(miniature_folder: Path, tmp_path: Path) -> None:
     """Tiling that is enabled but never tiles has no effect."""
     subject = replace(SUBJECT, vae_tile=None)
-    found = look(strategy_named("vae-tiling"), miniature_folder, tmp_path, subject=subject)
-    assert found.complaints == ("tiles decoded: 1, expected at least 2",)
+    rendered = look(strategy_named("vae-tiling"), miniature_folder, tmp_path, subject=subject)
+    assert rendered.missing == ("tiles decoded: 1, expected at least 2",)
 
 
 # --- and given back
@@ -231,8 +231,8 @@ def test_removing_the_hooks_gives_the_plain_pipeline_again(
         pipe.remove_all_hooks()
         return pipe.to(site.device)
 
-    found = look(strategy_named(reference), miniature_folder, tmp_path, load=load)
-    assert (found.complaints, found.pictures) == ((), seen(reference).pictures)
+    rendered = look(strategy_named(reference), miniature_folder, tmp_path, load=load)
+    assert (rendered.missing, rendered.pictures) == ((), seen(reference).pictures)
 
 
 def test_removing_groups_gives_the_plain_pipeline_again(
@@ -250,8 +250,8 @@ def test_removing_groups_gives_the_plain_pipeline_again(
 
     if "group-offload-block" not in RUNNING:
         pytest.skip(str(unsupported(strategy_named("group-offload-block"))))
-    found = look(strategy_named("full"), miniature_folder, tmp_path, load=load)
-    assert (found.complaints, found.pictures) == ((), seen("full").pictures)
+    rendered = look(strategy_named("full"), miniature_folder, tmp_path, load=load)
+    assert (rendered.missing, rendered.pictures) == ((), seen("full").pictures)
 
 
 # --- what upstream has broken
@@ -271,8 +271,8 @@ def test_leaves_on_disk_lose_tied_weights(miniature_folder: Path, tmp_path: Path
         offload_component(pipe.text_encoder_2, site, **IN_LEAVES, offload_to_disk_path=str(site.scratch))
         return pipe
 
-    found = look(strategy_named("full"), miniature_folder, tmp_path, load=load)
-    assert found.pictures != seen("full").pictures
+    rendered = look(strategy_named("full"), miniature_folder, tmp_path, load=load)
+    assert rendered.pictures != seen("full").pictures
 
 
 def test_four_bits_do_not_survive_sequential_offloading(miniature_folder: Path, tmp_path: Path) -> None:

@@ -95,22 +95,22 @@ def test_every_effect_shows(name: str, miniature_folder: Path, tmp_path: Path) -
     """A strategy that ran has nothing to complain of, and two calls give the same pictures."""
     if (reason := unsupported(strategy_named(name))) is not None:
         pytest.skip(reason)
-    found = look(strategy_named(name), miniature_folder, tmp_path, device="cuda")
-    assert found.complaints == ()
-    assert found.again == found.pictures
+    rendered = look(strategy_named(name), miniature_folder, tmp_path, device="cuda")
+    assert rendered.missing == ()
+    assert rendered.again == rendered.pictures
 
 
-@pytest.mark.parametrize("name, take_away, complaint", TAKEN_AWAY)
+@pytest.mark.parametrize("name, take_away, missing", TAKEN_AWAY)
 def test_an_effect_taken_away_is_missed(
     name: str,
     take_away: Callable[[Patch], None],
-    complaint: str,
+    missing: str,
     miniature_folder: Path,
     tmp_path: Path,
     monkeypatch: Patch,
 ) -> None:
-    """The complaint names component, number and what is due."""
+    """The sentence names component, number and what was expected."""
     if (reason := unsupported(strategy_named(name))) is not None:
         pytest.skip(reason)
     take_away(monkeypatch)
-    assert complaint in look(strategy_named(name), miniature_folder, tmp_path, device="cuda").complaints
+    assert missing in look(strategy_named(name), miniature_folder, tmp_path, device="cuda").missing

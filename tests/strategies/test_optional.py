@@ -24,13 +24,13 @@ NAMES = [strategy.name for strategy in STRATEGIES if strategy.family == "optiona
 @pytest.fixture(scope="module")
 def seen(miniature_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Seen]:
     """Each strategy rendered once for all tests, if its package is there."""
-    kept: dict[str, Seen] = {}
+    by_name: dict[str, Seen] = {}
 
     def of(name: str) -> Seen:
         skip_without(name)
-        if name not in kept:
-            kept[name] = look(strategy_named(name), miniature_folder, tmp_path_factory.mktemp(name))
-        return kept[name]
+        if name not in by_name:
+            by_name[name] = look(strategy_named(name), miniature_folder, tmp_path_factory.mktemp(name))
+        return by_name[name]
 
     return of
 
@@ -43,9 +43,9 @@ def skip_without(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_effect_shows(name: str, seen: Callable[[str], Seen]) -> None:
     """A strategy that ran has nothing to complain of, and what it did to the weights can be hashed."""
-    found = seen(name)
-    assert found.complaints == ()
-    assert found.inventory.components["transformer"].state_sha256 is not None
+    rendered = seen(name)
+    assert rendered.missing == ()
+    assert rendered.inventory.components["transformer"].state_sha256 is not None
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -82,9 +82,9 @@ def test_an_effect_taken_away_is_missed(
     """Pictures as good as `full`'s own are no excuse for weights that were not quantized."""
     skip_without(name)
     take_away(monkeypatch)
-    found = look(strategy_named(name), miniature_folder, tmp_path)
-    assert "transformer: 0.0% of its bytes are quantized, expected at least 75%" in found.complaints
-    assert found.pictures == seen("full").pictures
+    rendered = look(strategy_named(name), miniature_folder, tmp_path)
+    assert "transformer: 0.0% of its bytes are quantized, expected at least 75%" in rendered.missing
+    assert rendered.pictures == seen("full").pictures
 
 
 def test_a_gguf_file_holds_every_weight(tmp_path: Path) -> None:
@@ -97,9 +97,9 @@ def test_a_gguf_file_holds_every_weight(tmp_path: Path) -> None:
     weights = {"a.weight": torch.randn(4, 64).to(torch.bfloat16), "a.bias": torch.randn(4).to(torch.bfloat16)}
     save_file(weights, tmp_path / "part.safetensors")
     write_gguf(tmp_path, tmp_path / "all.gguf")
-    found = {entry.name: entry for entry in GGUFReader(tmp_path / "all.gguf").tensors}
-    assert {name: entry.tensor_type.name for name, entry in found.items()} == {"a.weight": "Q8_0", "a.bias": "F32"}
-    assert torch.equal(torch.from_numpy(found["a.bias"].data.copy()), weights["a.bias"].float())
-    back = torch.from_numpy(dequantize(found["a.weight"].data, found["a.weight"].tensor_type)).reshape(4, 64)
+    entries = {entry.name: entry for entry in GGUFReader(tmp_path / "all.gguf").tensors}
+    assert {name: entry.tensor_type.name for name, entry in entries.items()} == {"a.weight": "Q8_0", "a.bias": "F32"}
+    assert torch.equal(torch.from_numpy(entries["a.bias"].data.copy()), weights["a.bias"].float())
+    back = torch.from_numpy(dequantize(entries["a.weight"].data, entries["a.weight"].tensor_type)).reshape(4, 64)
     steps = weights["a.weight"].float().reshape(-1, 32).abs().amax(dim=1, keepdim=True) / 127
     assert ((back - weights["a.weight"].float()).reshape(-1, 32).abs() <= 0.51 * steps).all()

@@ -39,7 +39,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def pictures(name: str, subject: Subject, folder: Path, scratch: Path) -> tuple[bytes, ...]:
     """What a strategy renders, none of whose effects is missing, twice the same."""
     seen = look(strategy_named(name), folder, scratch, subject=subject)
-    assert (seen.complaints, seen.again) == ((), seen.pictures)
+    assert (seen.missing, seen.again) == ((), seen.pictures)
     return seen.pictures
 
 

@@ -41,7 +41,7 @@ def test_a_function_becomes_a_strategy() -> None:
 
 
 def test_needs_become_the_reason() -> None:
-    """What the decorator is told to need is asked of machine and stack."""
+    """What the decorator says it needs is looked for in machine and stack."""
     subject = Subject("small", "a small pipeline", "folder:.", ())
     assert made_here.unsupported(subject, CPU, {}) == "nothing is needed to do that; it is not installed"
     assert made_here.unsupported(subject, CPU, {"nothing": "1.0"}) is None
@@ -89,7 +89,7 @@ def test_the_dtype_is_given_under_the_releases_own_name(library: str, version: s
 
 
 def latents_of(pipe: Any, dtype: Any) -> Any:
-    """The noise that a pipeline starts from, and its positions, when asked for them in a dtype."""
+    """The noise that a pipeline starts from, and its positions, in a dtype."""
     import torch
 
     return pipe.prepare_latents(1, 16, 64, 64, dtype, torch.device("cpu"), torch.Generator("cpu").manual_seed(4), None)
@@ -103,8 +103,8 @@ def test_a_pipeline_in_another_dtype_starts_from_the_subjects_noise(miniature_fo
     site = Site(subject, folder=miniature_folder, device="cpu", scratch=miniature_folder, watch=lambda pipe: None)
     few: dict[str, Any] = {"transformer": None, "text_encoder": None, "text_encoder_2": None}
     plain, wide, own = (
-        latents_of(site.pipeline(dtype=torch.float32, **few, **noise), asked)
-        for noise, asked in (({}, torch.float32), ({}, torch.bfloat16), ({"noise": torch.float32}, torch.float32))
+        latents_of(site.pipeline(dtype=torch.float32, **few, **noise), dtype)
+        for noise, dtype in (({}, torch.float32), ({}, torch.bfloat16), ({"noise": torch.float32}, torch.float32))
     )
     assert plain[0].dtype == torch.float32
     assert torch.equal(plain[0], wide[0].float())

@@ -1,4 +1,4 @@
-"""Tests of what the quantizing strategies say about bitsandbytes, asked of bitsandbytes itself."""
+"""Tests of what the quantizing strategies say about bitsandbytes, held against bitsandbytes itself."""
 
 import pytest
 
@@ -11,5 +11,5 @@ def test_bitsandbytes_keeps_one_codebook_of_the_declared_size() -> None:
     functional = pytest.importorskip("bitsandbytes").functional
     for _ in range(2):
         functional.quantize_4bit(torch.ones(128, 128), compress_statistics=True, quant_type="nf4")
-    kept = functional.name2qmap.values()
-    assert [codebook.numel() * codebook.element_size() for codebook in kept] == [CODEBOOK.size]
+    codebooks = functional.name2qmap.values()
+    assert [codebook.numel() * codebook.element_size() for codebook in codebooks] == [CODEBOOK.size]

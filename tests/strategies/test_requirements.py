@@ -1,4 +1,4 @@
-"""Tests of what strategies need: the reason is found without importing torch, and says what would help."""
+"""Tests of what strategies need: the reason is known without importing torch, and says what would help."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_the_reason_is_one_sentence(name: str, machine: object, stack: dict[str,
 
 
 def test_twice_the_memory_must_be_there() -> None:
-    """A GPU with exactly that much will do; a CPU is not asked."""
+    """A GPU with exactly that much will do; on a CPU it does not matter."""
     small, large = (replace(SUBJECT, needs=Needs(vram=size)) for size in (H100.memory // 2, 50_000_000_000))
     float32 = strategy_named("full-float32").unsupported
     assert (float32(small, H100, NEW), float32(large, CPU, NEW)) == (None, None)
@@ -157,14 +157,14 @@ def test_a_need_of_cpus_is_not_asked_of_a_gpu() -> None:
 
 
 def test_the_first_reason_is_told() -> None:
-    """Needs are asked in order."""
+    """Needs are looked at in order."""
     needs = Requirements((Gpu("of this"), Release("nothing", "1.0", to="do that")))
     assert needs(SUBJECT, CPU, {}) == "a GPU is needed: of this"
     assert needs(SUBJECT, H100, {}) == "nothing is needed to do that; it is not installed"
 
 
 @pytest.mark.parametrize(
-    "found, enough",
+    "installed, enough",
     [
         ("0.40.9", False),
         ("0.41.0", True),
@@ -174,11 +174,11 @@ def test_the_first_reason_is_told() -> None:
         ("1", True),
     ],
 )
-def test_a_release_is_compared_without_its_suffix(found: str, enough: bool) -> None:
+def test_a_release_is_compared_without_its_suffix(installed: str, enough: bool) -> None:
     """A development version counts as the release that it becomes."""
-    assert (release(found) >= release("0.41.0")) is enough
+    assert (release(installed) >= release("0.41.0")) is enough
     need = Release("diffusers", "0.41.0", to="do that")
-    assert (need(SUBJECT, replace(CPU), {"diffusers": found}) is None) is enough
+    assert (need(SUBJECT, replace(CPU), {"diffusers": installed}) is None) is enough
 
 
 def test_no_reason_needs_torch() -> None:

@@ -24,7 +24,7 @@ class Hub:
     folder: Path
     repository: str = "storybook/miniature"
     gated: bool = False  # files only for the good token
-    private: bool = False  # not even told to exist without it
+    private: bool = False  # without it the repository does not seem to exist
     refused: int | None = None  # a status for every request
     cut_after: int | None = None  # bytes of a weight file until the connection breaks
     cuts: int = 1_000_000  # how often it breaks
@@ -141,14 +141,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _content(self, file: Path, *, body: bool, weights: bool) -> None:
         data = file.read_bytes()
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        start = int(asked[1]) if asked else 0
-        self.send_response(206 if asked else 200)
+        resumed = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(resumed[1]) if resumed else 0
+        self.send_response(206 if resumed else 200)
         self.send_header("ETag", f'"{_etag(file)}"')
         self.send_header("X-Repo-Commit", COMMIT)
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(data) - start))
-        if asked:
+        if resumed:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
         self.end_headers()
         if body:

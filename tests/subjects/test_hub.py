@@ -196,8 +196,8 @@ def test_a_snapshot_with_a_hole_is_fetched_again(hub: Hub) -> None:
 
 def test_what_is_missing_is_told_with_size_and_licence(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before a download, the size; and the licence while no token is set."""
-    told = why_not_ready(NAME, COMMIT, needed=33_700_000_000, token=True)
-    assert told == f"33.70 GB will be downloaded; first accept its licence at {hub.url}/{NAME} and set HF_TOKEN"
+    reason = why_not_ready(NAME, COMMIT, needed=33_700_000_000, token=True)
+    assert reason == f"33.70 GB will be downloaded; first accept its licence at {hub.url}/{NAME} and set HF_TOKEN"
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     assert why_not_ready(NAME, COMMIT, needed=33_700_000_000, token=True) == "33.70 GB will be downloaded"
     assert hub.requests == []

@@ -51,9 +51,9 @@ def test_the_shipped_subjects_fit() -> None:
 )
 def test_a_component_that_is_not_there_is_named(changes: dict[str, Any], sentence: str) -> None:
     """With the key, and the name that was meant."""
-    found = mismatch(replace(SUBJECT, **changes), index_of())
-    assert found is not None
-    assert found.startswith(sentence)
+    reason = mismatch(replace(SUBJECT, **changes), index_of())
+    assert reason is not None
+    assert reason.startswith(sentence)
 
 
 def test_a_pipeline_without_a_vae_is_named() -> None:
@@ -65,16 +65,18 @@ def test_a_pipeline_without_a_vae_is_named() -> None:
 
 def test_a_misspelt_class_is_named() -> None:
     """With the class that was meant."""
-    found = mismatch(replace(SUBJECT, pipeline="FluxPipelin"), index_of())
+    reason = mismatch(replace(SUBJECT, pipeline="FluxPipelin"), index_of())
     assert (
-        found == "pipeline is 'FluxPipelin', which the installed diffusers does not have; did you mean 'FluxPipeline'?"
+        reason == "pipeline is 'FluxPipelin', which the installed diffusers does not have; did you mean 'FluxPipeline'?"
     )
 
 
 def test_a_class_that_resembles_none_is_told_what_the_index_says() -> None:
     """Not four hundred names."""
-    found = mismatch(replace(SUBJECT, pipeline="Qqq"), index_of())
-    assert found == "pipeline is 'Qqq', which the installed diffusers does not have; model_index.json says FluxPipeline"
+    reason = mismatch(replace(SUBJECT, pipeline="Qqq"), index_of())
+    assert (
+        reason == "pipeline is 'Qqq', which the installed diffusers does not have; model_index.json says FluxPipeline"
+    )
 
 
 @pytest.mark.parametrize("pipeline", ["FluxImg2ImgPipeline", "FluxInpaintPipeline", "FluxKontextPipeline"])
@@ -86,9 +88,10 @@ def test_another_class_for_the_same_components_will_do(pipeline: str) -> None:
 def test_a_class_that_needs_more_is_refused() -> None:
     """It names what is missing."""
     subject = replace(SUBJECT, pipeline="StableDiffusionXLPipeline")
-    found = mismatch(subject, index_of())
+    reason = mismatch(subject, index_of())
     assert (
-        found == "pipeline is 'StableDiffusionXLPipeline', and model_index.json is of a FluxPipeline, which has no unet"
+        reason
+        == "pipeline is 'StableDiffusionXLPipeline', and model_index.json is of a FluxPipeline, which has no unet"
     )
 
 
@@ -103,8 +106,8 @@ def test_a_class_for_another_denoiser_is_refused() -> None:
 
 def test_wrong_results_of_encode_prompt_are_refused() -> None:
     """A tensor under another name would be compared with something else, or be lost."""
-    found = mismatch(replace(SUBJECT, encodes=("prompt_embeds", "text_ids")), index_of())
-    assert found == (
+    reason = mismatch(replace(SUBJECT, encodes=("prompt_embeds", "text_ids")), index_of())
+    assert reason == (
         "encodes is prompt_embeds, text_ids; "
         "encode_prompt of FluxPipeline returns prompt_embeds, pooled_prompt_embeds, text_ids"
     )
@@ -112,12 +115,12 @@ def test_wrong_results_of_encode_prompt_are_refused() -> None:
 
 def test_an_embedding_that_the_call_does_not_take_is_refused() -> None:
     """The text ids are made anew by the call."""
-    found = mismatch(replace(SUBJECT, embeddings=("prompt_embeds", "text_ids")), index_of())
-    assert found == "embeddings names 'text_ids', which FluxPipeline cannot be called with"
+    reason = mismatch(replace(SUBJECT, embeddings=("prompt_embeds", "text_ids")), index_of())
+    assert reason == "embeddings names 'text_ids', which FluxPipeline cannot be called with"
 
 
 def test_without_diffusers_only_components_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is refused that cannot be known."""
+    """What cannot be known is not refused."""
     monkeypatch.setattr(matching, "pipeline_class", lambda name: None)
     monkeypatch.setattr(matching, "pipeline_names", lambda: ())
     assert mismatch(replace(SUBJECT, pipeline="Qqq", encodes=()), index_of()) is None
