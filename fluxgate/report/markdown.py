@@ -11,7 +11,7 @@ from fluxgate.judge.verdict import CHECKS, CRASHED, Verdict
 from fluxgate.report.columns import BESIDE, columns_of, legend
 from fluxgate.report.escaping import lines
 from fluxgate.report.escaping import markdown as safe
-from fluxgate.report.published_settings import Findings
+from fluxgate.report.published_settings import PublishedSettings
 from fluxgate.report.report import Report, ReportedRun
 from fluxgate.report.rows import Row
 
@@ -33,8 +33,8 @@ def _blocks(report: Report) -> Iterator[str]:
         yield f"## {safe(subject)}"
         yield from _figures(rows)
         yield _answers(rows)
-    for findings in report.settings:
-        yield from _settings(findings)
+    for published in report.settings:
+        yield from _settings(published)
     yield from _section("To look at", _verdicts(report.failures))
     yield from _section("Known failures", _verdicts(report.known_failures))
     gated = report.gated
@@ -68,25 +68,25 @@ def _answers(rows: Sequence[Row]) -> str:
     return _table(["strategy", *checks], cells)
 
 
-def _settings(found: Findings) -> Iterator[str]:
-    """What each published setting moved, and which of them more."""
-    yield f"## What the published settings change: {safe(found.subject)} against {safe(found.reference)}"
+def _settings(published: PublishedSettings) -> Iterator[str]:
+    """What each published setting changed, and which of them more."""
+    yield f"## What the published settings change: {safe(published.subject)} against {safe(published.reference)}"
     yield _table(
         ["setting", "strategy", "least SSIM", "mean SSIM", "largest difference", "changed pixels", "first differs at"],
         (
             [
                 safe(one.setting),
                 safe(one.strategy),
-                figures.likeness(one.least),
-                figures.likeness(one.mean),
-                f"{one.largest:.0f}/255",
-                figures.percent(one.changed),
-                safe(one.stage or ""),
+                figures.likeness(one.least_ssim),
+                figures.likeness(one.mean_ssim),
+                f"{one.largest_difference:.0f}/255",
+                figures.percent(one.changed_pixels),
+                safe(one.first_stage or ""),
             ]
-            for one in found.moved
+            for one in published.changes
         ),
     )
-    yield safe(found.sentence)
+    yield safe(published.sentence)
 
 
 def _verdicts(verdicts: Iterable[Verdict]) -> Iterator[str]:

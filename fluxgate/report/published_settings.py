@@ -22,53 +22,61 @@ FLOAT16 = "float16"
 
 
 @dataclass(frozen=True)
-class Moved:
+class SettingChange:
     """How far one setting took the pictures from the reference's."""
 
     setting: str
     strategy: str
     pictures: tuple[tuple[str, int], ...]  # shot and index
-    least: float  # SSIM of the least like picture
-    mean: float  # SSIM, over all pictures
-    largest: float  # difference of any pixel, in levels of 255
-    changed: float  # share of the pixels, over all pictures
-    stage: str | None  # the first that differs, and in which type or size
+    least_ssim: float  # of the picture that is least like the reference's
+    mean_ssim: float  # over all pictures
+    largest_difference: float  # of any pixel, in levels of 255
+    changed_pixels: float  # their share, over all pictures
+    first_stage: str | None  # the first that differs, and in which type or size
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What is known of the settings from one subject's pictures."""
+class PublishedSettings:
+    """What a guide's settings changed in the pictures of one subject."""
 
     subject: str
     reference: str
-    moved: tuple[Moved, ...]  # alone, then all together
-    sentence: str  # which setting moved the pictures more, or why that cannot be told
+    changes: tuple[SettingChange, ...]  # by one setting alone, then by all together
+    sentence: str  # which setting changed the pictures more, or why that is not known
 
 
-def findings(
+def published_settings(
     rendered: Mapping[str, Rendered], verdicts: Iterable[Verdict] = (), *, settings: Settings = PUBLISHED
-) -> tuple[Findings, ...]:
-    """For each subject that was rendered with any of the settings; verdicts know why one was not."""
-    told = {verdict.case_id: verdict.sentence for verdict in verdicts}
+) -> tuple[PublishedSettings, ...]:
+    """For each subject that was rendered with any of the settings; verdicts say why one was not."""
+    reasons = {verdict.case_id: verdict.sentence for verdict in verdicts}
     subjects = dict.fromkeys(one.rendering.subject for one in rendered.values())
-    found = (_of_subject(subject, rendered, told, settings) for subject in subjects)
-    return tuple(one for one in found if one.moved)
+    every = (_of_subject(subject, rendered, reasons, settings) for subject in subjects)
+    return tuple(one for one in every if one.changes)
 
 
 def _of_subject(
-    subject: str, rendered: Mapping[str, Rendered], told: Mapping[str, str], settings: Settings
-) -> Findings:
+    subject: str, rendered: Mapping[str, Rendered], reasons: Mapping[str, str], settings: Settings
+) -> PublishedSettings:
     reference = settings.together.promise.reference or ""
-    against = rendered.get(f"{subject}-{reference}")
-    moved, untold = [], {}
+    expected = rendered.get(f"{subject}-{reference}")
+    changes: list[SettingChange] = []
+    unknown: dict[str, str] = {}  # setting -> why nothing is known of it
     for setting, strategy in (*settings.alone.items(), (listed(settings.alone), settings.together)):
         case_id = f"{subject}-{strategy.name}"
-        found = _moved(setting, strategy, rendered.get(case_id), against)
-        if isinstance(found, Moved):
-            moved.append(found)
+        actual = rendered.get(case_id)
+        if expected is None or actual is None:
+            reason = reasons.get(case_id, "").rstrip(".")
+            unknown[setting] = f"{setting} was not rendered" + (f" ({reason})" if reason else "")
+            continue
+        change = _change(setting, strategy, expected, actual)
+        if isinstance(change, SettingChange):
+            changes.append(change)
         else:
-            untold[setting] = (found or told.get(case_id) or "it was not rendered in this run").rstrip(".")
-    return Findings(subject, reference, tuple(moved), _sentence(settings, moved, untold) + _of_noise(against))
+            unknown[setting] = change
+    return PublishedSettings(
+        subject, reference, tuple(changes), _sentence(settings, changes, unknown) + _of_noise(expected)
+    )
 
 
 def _of_noise(reference: Rendered | None) -> str:
@@ -80,42 +88,39 @@ def _of_noise(reference: Rendered | None) -> str:
     return " All started from the same noise; from the same seed, this torch would draw other numbers in float16."
 
 
-def _moved(setting: str, strategy: Strategy, ours: Rendered | None, against: Rendered | None) -> Moved | str | None:
-    """What the setting moved; else why that is not known, or None where nothing was rendered."""
-    if ours is None or against is None:
-        return None
-    crash = ours.rendering.crash or against.rendering.crash
-    if crash is not None:
-        return f"it crashed: {crash.sentence}"
-    difference = compare(facts_of(against), facts_of(ours))
-    pairs = difference.pictures
-    trouble = next((pair.trouble for pair in pairs if pair.likeness is None), None)
-    found = [pair.likeness for pair in pairs if pair.likeness is not None]
-    if trouble or not found:
-        return trouble or "it gave no picture"
-    over, least = average(found), worst(found)
-    pictures = tuple((pair.shot, pair.index) for pair in pairs)
-    stage = _first_stage(difference.stages)
-    return Moved(
+def _change(setting: str, strategy: Strategy, expected: Rendered, actual: Rendered) -> SettingChange | str:
+    """What the setting changed, or why that is not known."""
+    for whose, rendered in ((setting, actual), ("the reference", expected)):
+        if rendered.rendering.crash is not None:
+            return f"{whose} crashed: {rendered.rendering.crash.sentence.rstrip('.')}"
+    difference = compare(facts_of(expected), facts_of(actual))
+    likenesses = [pair.likeness for pair in difference.pictures if pair.likeness is not None]
+    trouble = next((pair for pair in difference.pictures if pair.likeness is None), None)
+    if trouble is not None:
+        return f"{setting}'s shot '{trouble.shot}' {trouble.trouble}"
+    if not likenesses:
+        return f"{setting} gave no picture"
+    mean, least = average(likenesses), worst(likenesses)
+    return SettingChange(
         setting,
         strategy.name,
-        pictures,
-        least=least.ssim,
-        mean=over.ssim,
-        largest=least.max_difference,
-        changed=over.changed_share,
-        stage=stage,
+        tuple(pair.key for pair in difference.pictures),
+        least_ssim=least.ssim,
+        mean_ssim=mean.ssim,
+        largest_difference=least.max_difference,
+        changed_pixels=mean.changed_share,
+        first_stage=_first_stage(difference.stages),
     )
 
 
 def _first_stage(stages: Iterable[StageDifference]) -> str | None:
     """The earliest stage in which any shot differs, with the type and the size that it has instead."""
-    seen = [stage for stage in stages if stage.stage != FINISHED]
-    first = min(seen, key=lambda one: STAGES.index(one.stage), default=None)
+    within = [stage for stage in stages if stage.stage != FINISHED]
+    first = min(within, key=lambda one: STAGES.index(one.stage), default=None)
     if first is None:
         return None
-    told = ", ".join(_instead(first.expected, first.actual)) if first.expected and first.actual else ""
-    return f"{first.stage} ({told})" if told else first.stage
+    instead = ", ".join(_instead(first.expected, first.actual)) if first.expected and first.actual else ""
+    return f"{first.stage} ({instead})" if instead else first.stage
 
 
 def _instead(theirs: Fingerprint, ours: Fingerprint) -> Iterator[str]:
@@ -125,19 +130,20 @@ def _instead(theirs: Fingerprint, ours: Fingerprint) -> Iterator[str]:
         yield f"{'×'.join(map(str, ours.shape))} for {'×'.join(map(str, theirs.shape))}"
 
 
-def _sentence(settings: Settings, moved: Iterable[Moved], untold: Mapping[str, str]) -> str:
-    alone = sorted((one for one in moved if one.setting in settings.alone), key=lambda one: one.mean)
-    why = next((f"{name} has no pictures ({told})" for name, told in untold.items() if name in settings.alone), None)
+def _sentence(settings: Settings, changes: Iterable[SettingChange], unknown: Mapping[str, str]) -> str:
+    """Which of the settings, each alone, changed the pictures more."""
+    alone = sorted((one for one in changes if one.setting in settings.alone), key=lambda one: one.mean_ssim)
+    why = next((unknown[setting] for setting in settings.alone if setting in unknown), None)
     if len({one.pictures for one in alone}) > 1:
         why = "they did not give the same pictures"
     names = listed(settings.alone)
     if why:
-        return f"Which of {names} moved the pictures more cannot be told: {why}."
+        return f"Which of {names} changed the pictures more is not known: {why}."
     most, *others = alone
-    if all(one.changed == 0 for one in alone):
-        return f"Of {names}, none moved a pixel."
-    here, there = figures.likeness(most.mean), [figures.likeness(one.mean) for one in others]
-    if here == there[0]:
-        return f"The pictures were moved alike by {names}: mean SSIM {here}."
-    rest = listed(one.setting for one in others)
-    return f"{most.setting} moved the pictures more than {rest}: mean SSIM {here} against {listed(there)}."
+    if all(one.changed_pixels == 0 for one in alone):
+        return f"Neither {' nor '.join(settings.alone)} changed a pixel."
+    ssim, less = figures.likeness(most.mean_ssim), [figures.likeness(one.mean_ssim) for one in others]
+    if ssim == less[0]:
+        return f"{names} changed the pictures equally: mean SSIM {ssim}."
+    than = listed(one.setting for one in others)
+    return f"{most.setting} changed the pictures more than {than}: mean SSIM {ssim} against {listed(less)}."

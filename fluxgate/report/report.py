@@ -17,7 +17,7 @@ from fluxgate.refusal import Refusal
 from fluxgate.rendering import Rendering
 from fluxgate.report.cards import cards_of
 from fluxgate.report.gated import Gated, gated_of
-from fluxgate.report.published_settings import Findings, findings
+from fluxgate.report.published_settings import PublishedSettings, published_settings
 from fluxgate.report.rows import Row, rows_of
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import read_plan
@@ -72,7 +72,7 @@ class Measured:
 
     renderings: Mapping[str, Rendering] = field(default_factory=dict)
     cards: Mapping[str, int] = field(default_factory=dict)  # case -> GB of the smallest card that it was seen to run on
-    settings: tuple[Findings, ...] = ()
+    settings: tuple[PublishedSettings, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Report:
     gated: Gated
     counts: dict[str, int]  # status -> verdicts, for the statuses that occur
     cases: tuple[Row, ...]
-    settings: tuple[Findings, ...]  # what the settings of a published guide changed
+    settings: tuple[PublishedSettings, ...]  # what the settings of a published guide changed
     verdicts: tuple[Verdict, ...]
     schema: int = SCHEMA
 
@@ -152,7 +152,7 @@ def report_on(run: Run, verdicts: Iterable[Verdict], cases: Iterable[Case], *, f
     `cases` is the whole matrix; `folder` is where its reader finds the run, if that is not the run's own path."""
     verdicts, rendered = tuple(verdicts), run.rendered_cases()
     renderings = {case_id: one.rendering for case_id, one in rendered.items()}
-    measured = Measured(renderings, cards_of(run), findings(rendered, verdicts))
+    measured = Measured(renderings, cards_of(run), published_settings(rendered, verdicts))
     reported = ReportedRun(
         id=run.id,
         folder=str(folder or run.folder),

@@ -12,7 +12,7 @@ from fluxgate.judge.sentences import sentence_case
 from fluxgate.judge.verdict import CHECKS, CRASHED, STATUSES, Verdict
 from fluxgate.report.columns import ASCII, SYMBOLS, WORDS, Column, columns_of, legend
 from fluxgate.report.escaping import ascii_only, lines, plain, shortened
-from fluxgate.report.published_settings import Findings, Moved
+from fluxgate.report.published_settings import PublishedSettings, SettingChange
 from fluxgate.report.report import Report
 from fluxgate.report.rows import Row
 
@@ -29,7 +29,7 @@ def terminal(report: Report, *, width: int = 80, unicode: bool = True) -> str:
         _legend(report, width, SYMBOLS if unicode else ASCII),
         _table(report, width, SYMBOLS if unicode else ASCII),
         _unanswered(report, width),
-        *(_settings(findings, width) for findings in report.settings),
+        *(_settings(published, width) for published in report.settings),
         *(_verdict(verdict, lines(verdict.sentence)[:1], width) for verdict in report.known_failures),
         *(_verdict(verdict, lines(verdict.sentence), width) for verdict in report.failures),
         _closing(report, width),
@@ -112,17 +112,19 @@ def _unanswered(report: Report, width: int) -> Iterator[str]:
         yield from _wrapped(f"{sentence_case(group.status)}: {report.gated.which(group)}. {group.reason}", width)
 
 
-def _settings(found: Findings, width: int) -> Iterator[str]:
-    """What each published setting moved, and which of them more."""
-    yield from _wrapped(f"What the published settings change: {found.subject} against {found.reference}", width)
-    for text in (*(_moved(one) for one in found.moved), found.sentence):
+def _settings(published: PublishedSettings, width: int) -> Iterator[str]:
+    """What each published setting changed, and which of them more."""
+    title = f"What the published settings change: {published.subject} against {published.reference}"
+    yield from _wrapped(title, width)
+    for text in (*map(_change, published.changes), published.sentence):
         yield from _wrapped(text, width, indent="  ")
 
 
-def _moved(one: Moved) -> str:
-    likeness = f"SSIM {figures.likeness(one.mean)} on average and {figures.likeness(one.least)} at the least"
-    most = f"{figures.percent(one.changed)} of the pixels by at most {one.largest:.0f}/255"
-    return f"{one.setting}: {likeness}, {most}" + (f", first at {one.stage}" if one.stage else "")
+def _change(one: SettingChange) -> str:
+    mean, least = figures.likeness(one.mean_ssim), figures.likeness(one.least_ssim)
+    most = f"{figures.percent(one.changed_pixels)} of the pixels by at most {one.largest_difference:.0f}/255"
+    where = f", first at {one.first_stage}" if one.first_stage else ""
+    return f"{one.setting}: SSIM {mean} on average and {least} at the least, {most}{where}"
 
 
 def _verdict(verdict: Verdict, sentences: Iterable[str], width: int) -> Iterator[str]:

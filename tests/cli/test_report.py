@@ -51,7 +51,7 @@ def test_report_tells_what_published_settings_change(
     assert main(["report", str(run.folder), "--format", form]) == 0
     told = capsys.readouterr().out
     assert "What the published settings change: tiny against full" in told
-    assert "Of float16 and 256 tokens, none moved a pixel." in told
+    assert "Neither float16 nor 256 tokens changed a pixel." in told
 
 
 def test_reports_tell_cards_and_the_limit(

@@ -23,7 +23,7 @@ from fluxgate.judge.verdict import (
     Verdict,
 )
 from fluxgate.rendering import Rendering
-from fluxgate.report.published_settings import Findings, Moved
+from fluxgate.report.published_settings import PublishedSettings, SettingChange
 from fluxgate.report.report import Measured, Report, ReportedRun, compile_report
 from tests.runs.building import FULL, MACHINE, STACK, SUBJECT, rendering, strategy
 
@@ -67,12 +67,16 @@ def renderings(folder: Path) -> dict[str, Rendering]:
     return {f"tiny-{name}": rendering(name, folder / name) for name in ("full", "vae-tiling")}
 
 
-def settings() -> Findings:
+def settings() -> PublishedSettings:
     """What a published guide's settings changed, one of them not at all."""
     seen = (("fox", 0),)
-    half = Moved("half", "staged-half", seen, 0.116, 0.25, 201.0, 0.9871, "prompt embeddings (half for whole, 1×2)")
-    short = Moved("short", "staged-short", seen, 1.0, 1.0, 0.0, 0.0, None)
-    return Findings("tiny", "full", (half, short), "half moved the pictures more than short: mean SSIM 0.25 against 1.")
+    half = SettingChange(
+        "half", "staged-half", seen, 0.116, 0.25, 201.0, 0.9871, "prompt embeddings (half for whole, 1×2)"
+    )
+    short = SettingChange("short", "staged-short", seen, 1.0, 1.0, 0.0, 0.0, None)
+    return PublishedSettings(
+        "tiny", "full", (half, short), "half changed the pictures more than short: mean SSIM 0.25 against 1."
+    )
 
 
 def cases(**published: float) -> tuple[Case, ...]:
@@ -88,7 +92,7 @@ def report(
     run: ReportedRun | None = RUN,
     cases: Iterable[Case] = (),
     cards: Mapping[str, int] | None = None,
-    settings: tuple[Findings, ...] = (),
+    settings: tuple[PublishedSettings, ...] = (),
 ) -> Report:
     """A report on these verdicts and renderings."""
     measured = Measured(renderings or {}, cards or {}, settings)

@@ -41,7 +41,7 @@ def test_the_fields_are_those_of_the_report(tmp_path: Path) -> None:
     assert plain["gated"]["cases"] == {"gated": 4, "total": 6}
     (check,) = plain["gated"]["unanswered_checks"]
     assert (check["checks"], check["status"], check["reason"]) == ([BASELINE], "no data", NO_BASELINE)
-    assert [one["setting"] for one in plain["settings"][0]["moved"]] == ["half", "short"]
+    assert [one["setting"] for one in plain["settings"][0]["changes"]] == ["half", "short"]
 
 
 def test_a_number_that_is_not_finite_becomes_null() -> None:

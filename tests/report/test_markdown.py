@@ -88,7 +88,7 @@ def test_what_published_settings_change_has_a_table() -> None:
     stage = "prompt embeddings \\(half for whole, 1×2\\)"
     assert half == f"| half | staged-half | 0.116 | 0.250 | 201/255 | 98.71% | {stage} |"
     assert short == "| short | staged-short | 1 | 1 | 0/255 | 0% |  |"
-    assert sentence == "half moved the pictures more than short: mean SSIM 0.25 against 1."
+    assert sentence == "half changed the pictures more than short: mean SSIM 0.25 against 1."
     assert "published" not in markdown(report(of_case("full", PASSED)))
 
 

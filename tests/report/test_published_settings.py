@@ -10,7 +10,7 @@ import pytest
 from fluxgate.judge.verdict import NOT_SELECTED, PROMISE, UNSUPPORTED, Verdict
 from fluxgate.pictures import Pixels, write_png
 from fluxgate.rendering import DECODED, LAST, T5
-from fluxgate.report.published_settings import Findings, findings
+from fluxgate.report.published_settings import PublishedSettings, published_settings
 from fluxgate.runs.rendered import Rendered
 from fluxgate.strategies import STRATEGIES
 from fluxgate.strategies.staging import PUBLISHED
@@ -32,7 +32,7 @@ def smaller(given: Pixels) -> Pixels:
     return given[:, :8]
 
 
-def one(found: tuple[Findings, ...]) -> Findings:
+def one(found: tuple[PublishedSettings, ...]) -> PublishedSettings:
     assert len(found) == 1
     return found[0]
 
@@ -50,16 +50,20 @@ def test_each_setting_is_measured_against_full(tmp_path: Path) -> None:
     """Least and mean SSIM, the largest difference, the share of pixels and the stage, alone and together."""
     half = left_at(changed(made(tmp_path, HALF), scramble, shot="fox"), LAST, DECODED)
     short = left_at(changed(made(tmp_path, SHORT), nudge), T5, LAST, DECODED)
-    found = one(findings(run(tmp_path, half=half, short=short)))
+    found = one(published_settings(run(tmp_path, half=half, short=short)))
     assert (found.subject, found.reference) == ("tiny", "full")
-    first, second, third = found.moved
-    assert [moved.setting for moved in found.moved] == ["float16", "256 tokens", "float16 and 256 tokens"]
-    assert (first.stage, second.stage, third.stage) == ("latents after the last step", "prompt embeddings", None)
-    assert first.least < 0.2 < first.mean < 1.0
-    assert first.mean == pytest.approx((first.least + 4.0) / 5)  # one of the five pictures was moved
-    assert (second.largest, second.changed) == (1.0, 0.5)
-    assert first.changed == pytest.approx(1 / 5, abs=0.01)
-    assert first.largest > 200
+    first, second, third = found.changes
+    assert [change.setting for change in found.changes] == ["float16", "256 tokens", "float16 and 256 tokens"]
+    assert (first.first_stage, second.first_stage, third.first_stage) == (
+        "latents after the last step",
+        "prompt embeddings",
+        None,
+    )
+    assert first.least_ssim < 0.2 < first.mean_ssim < 1.0
+    assert first.mean_ssim == pytest.approx((first.least_ssim + 4.0) / 5)  # one of the five pictures was moved
+    assert (second.largest_difference, second.changed_pixels) == (1.0, 0.5)
+    assert first.changed_pixels == pytest.approx(1 / 5, abs=0.01)
+    assert first.largest_difference > 200
     assert first.pictures == second.pictures == (("fox", 0), *(("pair", index) for index in range(4)))
 
 
@@ -69,10 +73,10 @@ def test_the_setting_that_moved_the_pictures_more_is_named(more: str, less: str,
     names = {setting: strategy.name for setting, strategy in PUBLISHED.alone.items()}
     keys = {"float16": "half", "256 tokens": "short"}
     gentle = {keys[less]: changed(made(tmp_path, names[less]), nudge)}
-    found = one(findings(run(tmp_path, **gentle)))  # the other shows something else
-    means = {moved.setting: moved.mean for moved in found.moved}
+    found = one(published_settings(run(tmp_path, **gentle)))  # the other shows something else
+    means = {change.setting: change.mean_ssim for change in found.changes}
     assert means[more] < means[less]
-    assert found.sentence.startswith(f"{more} moved the pictures more than {less}: mean SSIM ")
+    assert found.sentence.startswith(f"{more} changed the pictures more than {less}: mean SSIM ")
     assert " against 0.99" in found.sentence
 
 
@@ -81,18 +85,18 @@ def test_noise_that_float16_would_have_changed_is_told(tmp_path: Path) -> None:
     dtype = made(tmp_path).rendering.fingerprints[0].dtype
     for in_half, told in (((0.5, 1.0), False), ((0.5, -1.0), True)):
         rendered = run(tmp_path) | {"tiny-full": made(tmp_path, draws={dtype: (0.5, 1.0), "float16": in_half})}
-        assert ("this torch would draw other numbers in float16" in one(findings(rendered)).sentence) is told
+        assert ("this torch would draw other numbers in float16" in one(published_settings(rendered)).sentence) is told
 
 
 def test_alike_and_not_at_all_are_said(tmp_path: Path) -> None:
     """Two settings that did the same are not ranked, and two that did nothing did nothing."""
-    alike = one(findings(run(tmp_path)))
-    assert alike.sentence.startswith("The pictures were moved alike by float16 and 256 tokens: mean SSIM ")
-    still = one(findings(run(tmp_path, half=made(tmp_path, HALF), short=made(tmp_path, SHORT))))
-    assert still.sentence == "Of float16 and 256 tokens, none moved a pixel."
-    assert (still.moved[0].least, still.moved[0].stage) == (1.0, None)
-    half = one(findings(run(tmp_path, short=made(tmp_path, SHORT))))
-    assert half.sentence.startswith("float16 moved the pictures more than 256 tokens: mean SSIM ")
+    alike = one(published_settings(run(tmp_path)))
+    assert alike.sentence.startswith("float16 and 256 tokens changed the pictures equally: mean SSIM ")
+    still = one(published_settings(run(tmp_path, half=made(tmp_path, HALF), short=made(tmp_path, SHORT))))
+    assert still.sentence == "Neither float16 nor 256 tokens changed a pixel."
+    assert (still.changes[0].least_ssim, still.changes[0].first_stage) == (1.0, None)
+    half = one(published_settings(run(tmp_path, short=made(tmp_path, SHORT))))
+    assert half.sentence.startswith("float16 changed the pictures more than 256 tokens: mean SSIM ")
     assert half.sentence.endswith(" against 1.")
 
 
@@ -104,8 +108,10 @@ def test_the_earliest_stage_of_any_shot_is_told(tmp_path: Path) -> None:
         replace(entry, sha256="f" * 64) if entry.stage in stages[entry.shot] else entry
         for entry in both.rendering.fingerprints
     )
-    found = one(findings(run(tmp_path, both=replace(both, rendering=replace(both.rendering, fingerprints=prints)))))
-    assert found.moved[2].stage == "prompt embeddings"
+    found = one(
+        published_settings(run(tmp_path, both=replace(both, rendering=replace(both.rendering, fingerprints=prints))))
+    )
+    assert found.changes[2].first_stage == "prompt embeddings"
 
 
 def test_type_and_size_of_what_differs_are_told(tmp_path: Path) -> None:
@@ -115,51 +121,57 @@ def test_type_and_size_of_what_differs_are_told(tmp_path: Path) -> None:
         replace(entry, sha256="f" * 64, dtype="float16", shape=(1, 3)) if entry.stage == T5 else entry
         for entry in short.rendering.fingerprints
     )
-    found = one(findings(run(tmp_path, both=replace(short, rendering=replace(short.rendering, fingerprints=prints)))))
-    assert found.moved[2].stage == "prompt embeddings (float16 for bfloat16, 1×3 for 1×2)"
+    found = one(
+        published_settings(run(tmp_path, both=replace(short, rendering=replace(short.rendering, fingerprints=prints))))
+    )
+    assert found.changes[2].first_stage == "prompt embeddings (float16 for bfloat16, 1×3 for 1×2)"
 
 
 def test_what_was_not_rendered_leaves_it_open(tmp_path: Path) -> None:
     """The verdict's reason is given; what was rendered is told nevertheless."""
     renderings = {name: found for name, found in run(tmp_path).items() if name in ("tiny-full", f"tiny-{SHORT}")}
     reason = "a GPU is needed: CPUs are slow"
-    told = one(findings(renderings, [Verdict("tiny", HALF, PROMISE, UNSUPPORTED, reason)]))
-    assert [moved.strategy for moved in told.moved] == [SHORT]
+    told = one(published_settings(renderings, [Verdict("tiny", HALF, PROMISE, UNSUPPORTED, reason)]))
+    assert [change.strategy for change in told.changes] == [SHORT]
     assert told.sentence == (
-        f"Which of float16 and 256 tokens moved the pictures more cannot be told: float16 has no pictures ({reason})."
+        f"Which of float16 and 256 tokens changed the pictures more is not known: float16 was not rendered ({reason})."
     )
     without = {name: found for name, found in run(tmp_path).items() if name != f"tiny-{BOTH}"}
-    assert one(findings(without)).sentence.startswith("The pictures were moved alike")  # together is not needed for it
-    unselected = Verdict("tiny", HALF, PROMISE, NOT_SELECTED, "It was not rendered in this run.")
-    assert one(findings(renderings, [unselected])).sentence.endswith("(It was not rendered in this run).")
-    assert one(findings(renderings)).sentence.endswith("(it was not rendered in this run).")
+    assert one(published_settings(without)).sentence.startswith(
+        "float16 and 256 tokens changed the pictures equally"
+    )  # together is not needed for it
+    unselected = Verdict("tiny", HALF, PROMISE, NOT_SELECTED, "It was not selected.")
+    assert one(published_settings(renderings, [unselected])).sentence.endswith(
+        "float16 was not rendered (It was not selected)."
+    )
+    assert one(published_settings(renderings)).sentence.endswith("float16 was not rendered.")
 
 
 def test_a_crash_or_a_damaged_picture_leaves_it_open(tmp_path: Path) -> None:
     """A case that gave no whole set of pictures is not measured."""
-    told = one(findings(run(tmp_path, half=crashed(made(tmp_path, HALF)))))
-    assert "float16 has no pictures (it crashed: It was killed by SIGSEGV)." in told.sentence
+    told = one(published_settings(run(tmp_path, half=crashed(made(tmp_path, HALF)))))
+    assert "float16 crashed: It was killed by SIGSEGV." in told.sentence
     other = changed(made(tmp_path, HALF), smaller, shot="fox")
-    told = one(findings(run(tmp_path, half=other)))
-    assert told.sentence.endswith("float16 has no pictures (is 8×16 where 16×16 is due).")
+    told = one(published_settings(run(tmp_path, half=other)))
+    assert told.sentence.endswith("float16's shot 'fox' is 8×16 where 16×16 is due.")
     write_png(other.folder / "fox-0-changed0.png", pixels(5))
-    told = one(findings(run(tmp_path, half=other)))
-    assert "float16 has no pictures (cannot be compared: " in told.sentence
+    told = one(published_settings(run(tmp_path, half=other)))
+    assert "float16's shot 'fox' cannot be compared: " in told.sentence
 
 
 def test_other_pictures_are_not_ranked(tmp_path: Path) -> None:
     """A setting measured on fewer shots is no match for one measured on all."""
     half = changed(made(tmp_path, HALF), scramble)
-    told = one(findings(run(tmp_path, half=replace(half, rendering=only(half.rendering, "fox")))))
-    assert told.sentence.endswith("cannot be told: they did not give the same pictures.")
+    told = one(published_settings(run(tmp_path, half=replace(half, rendering=only(half.rendering, "fox")))))
+    assert told.sentence.endswith("is not known: they did not give the same pictures.")
 
 
 def test_a_run_without_the_settings_has_no_findings(tmp_path: Path) -> None:
     """Nor has one without the reference, or whose reference crashed."""
-    assert findings({}) == ()
-    assert findings({"tiny-full": made(tmp_path)}) == ()
-    assert findings({f"tiny-{HALF}": made(tmp_path, HALF)}) == ()
-    assert findings({"tiny-full": crashed(made(tmp_path)), f"tiny-{HALF}": made(tmp_path, HALF)}) == ()
+    assert published_settings({}) == ()
+    assert published_settings({"tiny-full": made(tmp_path)}) == ()
+    assert published_settings({f"tiny-{HALF}": made(tmp_path, HALF)}) == ()
+    assert published_settings({"tiny-full": crashed(made(tmp_path)), f"tiny-{HALF}": made(tmp_path, HALF)}) == ()
 
 
 def test_each_subject_has_its_own_findings(tmp_path: Path) -> None:
@@ -168,6 +180,6 @@ def test_each_subject_has_its_own_findings(tmp_path: Path) -> None:
         case_id.replace("tiny", "grown"): replace(found, rendering=replace(found.rendering, subject="grown"))
         for case_id, found in run(tmp_path, half=made(tmp_path, HALF)).items()
     }
-    first, second = findings({**run(tmp_path), **other})
+    first, second = published_settings({**run(tmp_path), **other})
     assert (first.subject, second.subject) == ("tiny", "grown")
-    assert first.moved[0].mean < 1.0 == second.moved[0].mean
+    assert first.changes[0].mean_ssim < 1.0 == second.changes[0].mean_ssim
