@@ -286,6 +286,12 @@ def complaints(choice: Choice) -> tuple[str, ...]:
     return kept.complaints(choice.baselines, machine=choice.machine, stack=choice.stack, subjects=subjects())
 
 
+def complaints_beside(run: Run, *, baselines: Path) -> tuple[str, ...]:
+    """The same, where a run is judged that may have other subjects than today's."""
+    every = {**{case.subject.name: case.subject for case in cases_of(run)}, **subjects()}
+    return kept.complaints(Store.at(baselines), machine=run.machine, stack=run.stack, subjects=every)
+
+
 @contextmanager
 def _sigterm_interrupts() -> Iterator[None]:
     """Let SIGTERM, by which CI systems and schedulers end a job, do what Ctrl-C does."""

@@ -61,8 +61,10 @@ def complaints(store: Store, *, cases: Collection[str], subjects: Mapping[str, S
 
 def unused(root: Path, *, cases: Collection[str], subjects: Mapping[str, Subject]) -> dict[Entry, str]:
     """The baselines that are of no use, each with the reason."""
-    orphaned = dict.fromkeys(orphans(root, cases), "no case uses it")
-    return orphaned | dict.fromkeys(stale(root, subjects), "its shots are asked for differently today")
+    reasons = dict.fromkeys(orphans(root, cases), "no case uses it")
+    for entry in stale(root, subjects):
+        reasons.setdefault(entry, "its shots are asked for differently today")
+    return reasons
 
 
 def damage_in(root: Path) -> tuple[str, ...]:

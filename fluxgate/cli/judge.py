@@ -9,7 +9,7 @@ from fluxgate.cli.shared import INTERRUPTED, NOTHING, RED, add_baselines_option,
 from fluxgate.report.report import report_on
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import cases_of
-from fluxgate.session import judge_run
+from fluxgate.session import complaints_beside, judge_run
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -32,7 +32,10 @@ def act(arguments: Namespace) -> int:
     run.write_json(runs.VERDICTS, verdicts)
     report = report_on(run, verdicts, cases_of(run))
     say(for_terminal(report))
-    if report.failures:
+    complaints = complaints_beside(run, baselines=arguments.baselines)
+    for sentence in complaints:
+        say(sentence)
+    if report.failures or complaints:
         return RED
     if report.cut_short:
         return INTERRUPTED

@@ -16,7 +16,9 @@ from fluxgate.refusal import USAGE
 from fluxgate.rendering import Crash, Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import FILE as PLAN
+from tests.baselines.acceptance import accept
 from tests.outside import call
+from tests.runs.building import run_of
 
 
 def test_judge_needs_no_torch(rendered: Path, environment: dict[str, str]) -> None:
@@ -75,3 +77,31 @@ def test_a_run_that_was_cut_short_is_not_green(
     assert main(["judge", str(rendered)]) == INTERRUPTED
     verdicts = read_plain(rendered / runs.VERDICTS, tuple[Verdict, ...])
     assert {one.status for one in verdicts if one.strategy == "model-offload"} == {NO_DATA}
+
+
+@pytest.mark.parametrize("damage", ["picture gone", "stray file"])
+def test_judge_refuses_damaged_baselines(
+    rendered: Path, tmp_path: Path, tiny_exists: None, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    """A picture that was deleted, or a file that nobody accepted, is named before anything is judged."""
+    assert main(["accept", str(rendered), f"--baselines={tmp_path}", "--because=a test", "--yes"]) == 0
+    (picture, *_) = tmp_path.glob("*/tiny/pictures/*.png")
+    if damage == "stray file":
+        picture = picture.with_name("stray.png")
+        picture.write_bytes(b"x")
+    else:
+        picture.unlink()
+    assert main(["judge", str(rendered), f"--baselines={tmp_path}"]) == USAGE
+    assert str(picture) in capsys.readouterr().err
+    assert main(["judge", str(rendered), f"--baselines={tmp_path}", "--no-baseline"]) == RED
+
+
+def test_judge_names_baselines_that_no_case_uses(
+    rendered: Path, tmp_path: Path, tiny_exists: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They fail it, as they fail a session of pytest."""
+    assert main(["judge", str(rendered), f"--baselines={tmp_path / 'none'}"]) == 0
+    accept(run_of(tmp_path / "runs", "offload"), tmp_path / "baselines")
+    assert main(["judge", str(rendered), f"--baselines={tmp_path / 'baselines'}"]) == RED
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("The baseline tiny-torch1.0/tiny/facts/offload.json is stale: no case uses it.")
