@@ -56,7 +56,6 @@ SYMBOLS = {
     NO_DATA: "?",
     NOT_SELECTED: "·",
 }
-ASCII = {**SYMBOLS, PASSED: "+", FAILED: "X", UNSUPPORTED: "-", NOT_SELECTED: "."}
 
 MEMORY = {ALLOCATED: "allocated on the GPU", HOST: "resident in the worker process"}
 PEAKS = "peak memory by phase and overall, {memory} (GB = 1e9 bytes)"

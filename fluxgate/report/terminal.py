@@ -5,12 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from fluxgate import figures
 from fluxgate.amounts import amount
 from fluxgate.judge.sentences import sentence_case
 from fluxgate.judge.verdict import CHECKS, CRASHED, STATUSES, Verdict
-from fluxgate.report.columns import ASCII, SYMBOLS, WORDS, Column, columns_of, legend
+from fluxgate.report.columns import SYMBOLS, WORDS, Column, columns_of, legend
 from fluxgate.report.escaping import ascii_only, lines, plain, shortened
 from fluxgate.report.published_settings import PublishedSettings, SettingChange
 from fluxgate.report.report import Report
@@ -21,18 +22,29 @@ CELL = 2  # characters of a check's column
 GAP = 1  # characters before a figure
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """What of a table fits: how wide the names are, which checks have a column, and which figures of what width."""
+
+    name: int
+    checks: tuple[str, ...]
+    figures: dict[Column, int]
+
+
 def terminal(report: Report, *, width: int = 80, unicode: bool = True) -> str:
     """The whole report; its last line says where the run is."""
     width = max(width, NARROWEST)
+    rows = [row for table in report.tables.values() for row in table]
+    layout = _layout(report.tables, rows, width)
     blocks = (
         _opening(report, width),
-        _legend(report, width, SYMBOLS if unicode else ASCII),
-        _table(report, width, SYMBOLS if unicode else ASCII),
+        _legend(report, rows, layout, width),
+        _table(report, layout, width) if rows else (),
         _unanswered(report, width),
         *(_settings(published, width) for published in report.settings),
         *(_verdict(verdict, lines(verdict.sentence)[:1], width) for verdict in report.known_failures),
         *(_verdict(verdict, lines(verdict.sentence), width) for verdict in report.failures),
-        _closing(report, width),
+        _closing(report, rows, width),
     )
     text = "\n\n".join("\n".join(block) for block in map(list, blocks) if block)
     return text if unicode else "\n".join(map(ascii_only, text.split("\n")))
@@ -52,55 +64,53 @@ def _opening(report: Report, width: int) -> Iterator[str]:
 # The table
 
 
-def _table(report: Report, width: int, symbols: dict[str, str]) -> Iterator[str]:
-    """The names of the checks over their columns, then the rows of each subject."""
-    tables = report.tables
-    rows = [row for table in tables.values() for row in table]
-    if not rows:
-        return
-    checks = [check for check in CHECKS if any(check in row.statuses for row in rows)]
-    longest = max(len(plain(text)) for text in (*tables, *(row.strategy for row in rows)))
-    columns = _fitting(rows, room=width - longest - 1 - CELL * len(checks))
-    name = min(longest, width - 1 - CELL * len(checks) - sum(columns.values()))
-    yield from _stairs(checks, name + 1, width)
-    bars = "│ " * len(checks)
-    for subject, table in tables.items():
-        heads = "".join(f"{column.heading:>{wide}}" for column, wide in columns.items())
-        yield f"{shortened(plain(subject), name):<{name}} {bars}{heads}".rstrip()
-        for row in table:
-            cells = "".join(f"{symbols.get(row.statuses.get(check, ''), ''):<{CELL}}" for check in checks)
-            figures_ = "".join(f"{column.cell(row, column.brief):>{wide}}" for column, wide in columns.items())
-            yield f"{shortened(plain(row.strategy), name):<{name}} {cells}{figures_}".rstrip()
-
-
-def _stairs(checks: Sequence[str], indent: int, width: int) -> Iterator[str]:
-    """Each check's name on a line of its own, where its column begins."""
-    for number, check in enumerate(checks):
-        before = " " * indent + "│ " * number
-        yield before + (check if len(before + check) <= width else WORDS[check])
-
-
-def _fitting(rows: Sequence[Row], *, room: int) -> dict[Column, int]:
-    """The columns of figures that there is room for, with their widths; a long name gives way to those that stay."""
+def _layout(subjects: Iterable[str], rows: Sequence[Row], width: int) -> _Layout:
+    """Figures are left out where there is no room for all, and a long name gives way to those that stay."""
+    checks = tuple(check for check in CHECKS if any(check in row.statuses for row in rows))
+    name = max((len(plain(text)) for text in (*subjects, *(row.strategy for row in rows))), default=0)
+    room = width - 1 - CELL * len(checks)
     columns = {
-        column: GAP + max(len(column.heading), *(len(column.cell(row, column.brief)) for row in rows))
+        column: GAP + max(len(text) for text in (column.heading, *(column.cell(row, column.brief) for row in rows)))
         for column in columns_of(rows)
     }
     for column in sorted(columns, key=lambda column: -column.rank):
-        if column.rank and sum(columns.values()) > room:
+        if column.rank and name + sum(columns.values()) > room:
             del columns[column]
-    return columns
+    return _Layout(min(name, room - sum(columns.values())), checks, columns)
 
 
-def _legend(report: Report, width: int, symbols: dict[str, str]) -> Iterator[str]:
+def _legend(report: Report, rows: Sequence[Row], layout: _Layout, width: int) -> Iterator[str]:
     """What the symbols in use and the figures stand for."""
-    rows = [row for table in report.tables.values() for row in table]
     used = {status for row in rows for status in row.statuses.values()}
-    yield from _wrapped(", ".join(f"{symbols[status]} {status}" for status in STATUSES if status in used), width)
-    for line in legend(columns_of(rows), rows):
+    yield from _wrapped(", ".join(f"{SYMBOLS[status]} {status}" for status in STATUSES if status in used), width)
+    for line in legend(layout.figures, rows):
         yield from _wrapped(line, width)
     if report.run and report.run.vram_limit is not None:
         yield from _wrapped(f"Every case was held to {amount(report.run.vram_limit)} of each GPU.", width)
+
+
+def _table(report: Report, layout: _Layout, width: int) -> Iterator[str]:
+    """The names of the checks over their columns, then the rows of each subject."""
+    yield from _stairs(layout, width)
+    heads = "".join(f"{column.heading:>{wide}}" for column, wide in layout.figures.items())
+    for subject, rows in report.tables.items():
+        yield _line(subject, layout, ["│"] * len(layout.checks), heads)
+        for row in rows:
+            symbols = [SYMBOLS.get(row.statuses.get(check, ""), "") for check in layout.checks]
+            cells = (f"{column.cell(row, column.brief):>{wide}}" for column, wide in layout.figures.items())
+            yield _line(row.strategy, layout, symbols, "".join(cells))
+
+
+def _stairs(layout: _Layout, width: int) -> Iterator[str]:
+    """Each check's name on a line of its own, where its column begins."""
+    for number, check in enumerate(layout.checks):
+        before = " " * (layout.name + 1) + "│ " * number
+        yield before + (check if len(before + check) <= width else WORDS[check])
+
+
+def _line(name: str, layout: _Layout, symbols: Iterable[str], figures_: str) -> str:
+    cells = "".join(f"{symbol:<{CELL}}" for symbol in symbols)
+    return f"{shortened(plain(name), layout.name):<{layout.name}} {cells}{figures_}".rstrip()
 
 
 # What stands below it
@@ -134,11 +144,11 @@ def _verdict(verdict: Verdict, sentences: Iterable[str], width: int) -> Iterator
         yield from _wrapped(line, width, indent="  ", further="  ")
 
 
-def _closing(report: Report, width: int) -> Iterator[str]:
+def _closing(report: Report, rows: Iterable[Row], width: int) -> Iterator[str]:
     """What it was rendered with, the counts of the table's cells, and where the run is."""
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     yield from _wrapped(f"On {report.machine.name} with {versions}", width)
-    counts = Counter(status for table in report.tables.values() for row in table for status in row.statuses.values())
+    counts = Counter(status for row in rows for status in row.statuses.values())
     yield ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status]) or "no verdict"
     if report.run is not None:
         yield f"The run is in {plain(report.run.folder)}"

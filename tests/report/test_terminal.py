@@ -74,6 +74,9 @@ def test_narrow_terminals_lose_figures_first(of_all_kinds: Report, width: int) -
     columns = line_of(told, "tiny").replace("│", "").split()[1:]
     assert {"time", "SSIM"} <= set(columns)
     assert ("encode" in columns) == (width >= 100)
+    assert (
+        f"\n{', '.join(columns[:-3])}: peak memory" in told or columns[:-3] == []
+    )  # the legend of those that are there
     assert line_of(told, "nf4").split()[1:] == ["!"] * len(CHECKS)
 
 
