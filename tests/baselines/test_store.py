@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from tests.baselines.acceptance import accept
 from tests.baselines.test_known_failures import ENTRY, changed, toml_of
 from tests.baselines.test_limits import file_for, sealed
 from tests.runs.building import MACHINE, SUBJECT, contents, run_of
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def accepted(folder: Path, runs: Path, *names: str, seed: int = 0, portable: bool = False) -> Path:
@@ -114,11 +117,22 @@ def test_accepting_writes_into_ones_own_folder_only(store: Store, tmp_path: Path
 
 def test_in_a_checkout_all_is_read_once() -> None:
     """There the repository's own folder is what ships, by whatever path it is named."""
-    repository = Path(__file__).parents[2] / "baselines"
+    repository = REPOSITORY / "baselines"
     assert stores.shipped() == repository
     for own in (repository, repository / ".." / "baselines"):
         assert Store.at(own).roots == (own,)
     assert Store.at(Path("elsewhere")).roots == (Path("elsewhere"), repository)
+
+
+def test_every_machines_limits_ship() -> None:
+    """A GPU that nobody calibrated borrows them; with the manifest that says what they were when they were accepted."""
+    table = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    ships = {Path(source): Path(target) for source, target in table["force-include"].items()}
+    for limits_file in (REPOSITORY / "baselines").glob("*/*/limits.json"):
+        for path in (limits_file, limits_file.with_name("SHA256SUMS")):
+            source = path.relative_to(REPOSITORY)
+            target = Path("fluxgate/shipped", *source.parts[1:])
+            assert ships.get(source) == target or Path("baselines/portable") in source.parents
 
 
 def test_a_package_without_baselines_ships_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
