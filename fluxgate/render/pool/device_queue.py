@@ -81,10 +81,11 @@ class _Place:
     def describe(self, waited: float) -> str:
         """One line that says who has the device, since when, and how many others come before this one."""
         first, *others = self._earlier
-        began = "in a moment" if first.since is None else time.strftime("since %H:%M:%S", time.localtime(first.since))
-        holder = f"process {first.process} of {_shown(first.user)} renders {_shown(first.case)} on it {began}"
-        behind = f"; {len(others)} more before this one" if others else ""
-        return f"waiting for {self._device} ({waited:.0f} s so far): {holder}{behind}"
+        who, case = f"process {first.process} of {_shown(first.user)}", _shown(first.case)
+        began = time.strftime("%H:%M:%S", time.localtime(first.since))
+        holder = f"{who} renders {case} on it since {began}" if first.since else f"{who} is next, with {case}"
+        more = f"; {len(others)} more before this one" if others else ""
+        return f"waiting for {self._device} ({waited:.0f} s so far): {holder}{more}"
 
 
 def _shared_folder(name: str) -> Path:
@@ -118,14 +119,20 @@ def _take_ticket(folder: Path, ticket: Ticket) -> tuple[int, int]:
         number = max(_numbers(folder), default=0) + 1
         path = folder / str(number)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, READABLE)
-        os.fchmod(handle, READABLE)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        _write(handle, ticket)
+        try:
+            os.fchmod(handle, READABLE)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            _write(handle, ticket)
+        except BaseException:
+            path.unlink()
+            os.close(handle)
+            raise
     return number, handle
 
 
 def _numbers(folder: Path) -> list[int]:
-    return sorted(int(name) for name in os.listdir(folder) if name.isdecimal())
+    """The numbers of all tickets; files of other names are none."""
+    return sorted(int(name) for name in os.listdir(folder) if re.fullmatch("[0-9]{1,18}", name))
 
 
 def _write(handle: int, ticket: Ticket) -> None:
@@ -137,7 +144,7 @@ def _write(handle: int, ticket: Ticket) -> None:
 def _read_live(path: Path) -> Ticket | None:
     """The ticket of a process that is alive, or None. That of a dead one is removed, if it may be."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)  # it may be a pipe
     except OSError:  # its process has just removed it, or it is nobody's ticket
         return None
     try:

@@ -15,6 +15,7 @@ LAST_LINES = 20
 SIGNS_OF_CUDA = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuDNN error")
 SIGNS_OF_A_FULL_GPU = ("CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 SIGN_OF_A_FULL_HOST = "DefaultCPUAllocator: can't allocate"
+SIGN_OF_A_FULL_DISK = "No space left on device"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -38,7 +39,7 @@ def kind_of(error: BaseException) -> str:
         return "out of memory"
     if type(error).__name__ == "AcceleratorError" or any(sign in text for sign in SIGNS_OF_CUDA):
         return "CUDA error"
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
+    if (isinstance(error, OSError) and error.errno in DISK_FULL) or SIGN_OF_A_FULL_DISK in text:
         return "disk full"
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "exception"
 
@@ -70,6 +71,8 @@ def _telling_line(error: BaseException) -> str:
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """The exception, and each that the one before it was raised from."""
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[int] = set()  # a library may have raised an exception from itself
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
         yield cause
         cause = cause.__cause__

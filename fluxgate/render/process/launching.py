@@ -41,7 +41,7 @@ class Launcher(Protocol):
 
 
 class ForkLauncher:
-    """Starts workers through a fork server that is ready, and in whose environment this process runs, too."""
+    """Starts workers through a fork server that was forked from this process, and has imported everything."""
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link

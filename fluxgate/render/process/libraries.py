@@ -21,9 +21,10 @@ from fluxgate.render.process.crashes import crash_of
 from fluxgate.rendering import Crash
 
 LIBRARIES = ("torch", "accelerate", "diffusers", "transformers", "PIL.PngImagePlugin")
+# What most cases load, beside the classes that a pipeline's own module imports.
 FROM_DIFFUSERS = ("FluxTransformer2DModel", "AutoencoderKL", "FlowMatchEulerDiscreteScheduler")
 FROM_TRANSFORMERS = ("CLIPTextModel", "T5EncoderModel", "CLIPTokenizer", "T5TokenizerFast")
-MODULES = {"optimum-quanto": "optimum.quanto", "pillow": "PIL"}  # of the packages that are not called like theirs
+MODULES = {"optimum-quanto": "optimum.quanto", "pillow": "PIL"}  # where the module is not called like the package
 TRITONS_OLDEST = (7, 0)  # capability of a GPU, as torch has it in torch.utils._triton
 IMPORT = "import"  # the kind of crash that a failed import is
 
@@ -119,8 +120,8 @@ def wrong_import(imported: Imported, environment: Environment) -> str | None:
     for package, version in imported.versions.items():
         if not _same(version, expected.get(package)):
             source = f" from {imported.places[package]}" if package in imported.places else ""
-            has = f"has {expected[package]}" if package in expected else "has none"
-            return f"{package} {version} was imported{source}; {environment.python} {has}"
+            installed = expected.get(package, f"no {package}")
+            return f"{package} {version} was imported{source}, but {environment.python} has {installed} installed"
     return None
 
 

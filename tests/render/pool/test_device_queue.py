@@ -197,6 +197,31 @@ def test_a_ticket_that_another_user_wrote_cannot_write_to_the_terminal(queue: Pa
     assert device_queue._parsed(b"\xff{").case == "something"
 
 
+def test_what_is_no_ticket_is_in_nobodys_way(queue: Path) -> None:
+    """Other files, and a pipe that nobody writes to."""
+    with turn("GPU-1", case="first"):
+        pass
+    for name in ("notes", "٣", "9" * 40):
+        (queue / name).touch()
+    os.mkfifo(queue / "7")
+    with turn("GPU-1", case="second", report=pytest.fail):
+        assert (queue / "8").exists()
+
+
+def test_a_ticket_that_cannot_be_written_is_taken_back(queue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else everybody would wait for a process that renders nothing."""
+
+    def write(handle: int, ticket: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(device_queue, "_write", write)
+        with pytest.raises(Refusal, match="No space left on device"), turn("GPU-1", case="first"):
+            pass
+    with turn("GPU-1", case="second", report=pytest.fail):
+        pass
+
+
 @pytest.mark.parametrize("device", ["../../GPU 1/x", "cpu"])
 def test_a_device_never_names_a_path(device: str, queue: Path) -> None:
     """Whatever a driver calls its GPU, its folder lies in that of all queues."""

@@ -97,4 +97,4 @@ def test_a_library_that_is_another_than_the_environment_has_is_refused_before_re
     crash, sentence = raised.value.crash, raised.value.crash.sentence
     assert crash.kind == "import"
     assert sentence.startswith(f"diffusers {version('diffusers')} was imported from {os.sep}")
-    assert sentence.endswith(f"; {current.python} has 0.1.0")
+    assert sentence.endswith(f", but {current.python} has 0.1.0 installed")

@@ -92,6 +92,12 @@ def failed_import() -> RuntimeError:
     return outer
 
 
+def raised_from_itself() -> ValueError:
+    error = ValueError("again")
+    error.__cause__ = error
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
@@ -108,6 +114,7 @@ def failed_import() -> RuntimeError:
         (ValueError("see below:\n\nand here:\n"), "ValueError: and here:"),
         (Refusal("No such pipeline."), "No such pipeline."),
         (KeyError(), "KeyError"),
+        (raised_from_itself(), "ValueError: again"),
     ],
 )
 def test_the_headline_is_the_line_that_names_the_cause(error: BaseException, line: str) -> None:
@@ -119,4 +126,5 @@ def test_the_headline_is_the_line_that_names_the_cause(error: BaseException, lin
 def test_a_full_disk_is_a_kind_of_its_own(number: int) -> None:
     """So is a full quota; any other error of a file is an exception."""
     assert kind_of(OSError(number, "full")) == "disk full"
+    assert kind_of(RuntimeError("I/O error: No space left on device (os error 28)")) == "disk full"
     assert kind_of(OSError(errno.EACCES, "denied")) == "exception"

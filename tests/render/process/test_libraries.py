@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from fluxgate.machine import Gpu
+from fluxgate.environment import Environment
+from fluxgate.machine import Gpu, detect
 from fluxgate.render.process import libraries
+from fluxgate.render.process.libraries import Imported
 
 
 def test_libraries_learn_the_capability_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,3 +70,49 @@ def test_a_torch_without_that_module_is_imported_all_the_same(monkeypatch: pytes
 def test_a_name_that_a_library_no_longer_has_is_missed_later() -> None:
     """Importing everything must not fail for what this case may not need."""
     libraries._touch(SimpleNamespace(), "FluxPipeline")
+
+
+def module(folder: Path, *, name: str = "diffusers", stated: str | None = None, installed: str | None = None) -> Any:
+    """A module in a folder of packages, with the version that it states and the one installed beside it."""
+    file = folder.joinpath(*name.split("."), "__init__.py")
+    if installed is not None:
+        information = folder / f"{name.replace('-', '_')}-{installed}.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {installed}\n")
+    return SimpleNamespace(__file__=str(file), __name__=name, __version__=stated)
+
+
+@pytest.mark.parametrize(
+    ("stated", "installed", "version"),
+    [("0.1", "0.2", "0.2"), ("0.1", None, "0.1"), (None, "0.2", "0.2"), (None, None, None)],
+)
+def test_the_version_is_the_one_installed_beside_the_files(
+    tmp_path: Path, stated: str | None, installed: str | None, version: str | None
+) -> None:
+    """What the module states counts where nothing is installed beside it, as with an editable installation."""
+    assert libraries._version("diffusers", module(tmp_path, stated=stated, installed=installed)) == version
+
+
+def test_a_package_whose_module_lies_deeper_is_found_beside_its_top(tmp_path: Path) -> None:
+    """optimum-quanto is imported as optimum.quanto."""
+    deep = module(tmp_path, name="optimum.quanto")
+    module(tmp_path, name="optimum-quanto", installed="0.2.7")
+    assert libraries._version("optimum-quanto", deep) == "0.2.7"
+
+
+@pytest.mark.parametrize(
+    ("versions", "sentence"),
+    [
+        ({"diffusers": "0.42.1", "torch": "2.13.0+cpu"}, None),
+        ({"diffusers": "0.43.0"}, "diffusers 0.43.0 was imported from /there, but {python} has 0.42.1 installed"),
+        ({"torch": "2.11.0+cu130"}, "torch 2.11.0+cu130 was imported, but {python} has 2.13.0 installed"),
+        ({"gguf": "0.19.0"}, "gguf 0.19.0 was imported, but {python} has no gguf installed"),
+        ({"diffusers": "nightly"}, "diffusers nightly was imported from /there, but {python} has 0.42.1 installed"),
+    ],
+)
+def test_another_version_than_the_environment_has_is_wrong(versions: dict[str, str], sentence: str | None) -> None:
+    """Whichever build of the same release it is does not matter."""
+    machine = replace(detect(), torch="2.13.0")
+    environment = Environment(Path("/env/bin/python"), machine, {"diffusers": "0.42.1"})
+    imported = Imported(versions, {"diffusers": "/there"})
+    assert libraries.wrong_import(imported, environment) == (sentence and sentence.format(python=environment.python))
