@@ -1,0 +1,129 @@
+"""The decision on an upgrade: one word, one sentence, and what stands out among its cases."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fluxgate.cases import Case
+from fluxgate.gate.environments.stages import StageFailure
+from fluxgate.gate.outcome import BAD, BROKEN, DRIFTED, IDENTICAL, LOST, NOWHERE, OUTCOMES, UNSTEADY, Outcome
+from fluxgate.judge.sentences import counted, listed
+
+
+class Answer(StrEnum):
+    """Is this upgrade safe?"""
+
+    SAFE = "safe"
+    DRIFT = "safe with drift"
+    NOT_SAFE = "not safe"
+    CANNOT_TELL = "cannot tell"
+
+
+EXIT_CODES = {Answer.SAFE: 0, Answer.DRIFT: 0, Answer.NOT_SAFE: 1, Answer.CANNOT_TELL: 3}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a lead reads first."""
+
+    answer: Answer
+    sentence: str
+    contrasts: tuple[str, ...] = ()  # each a line
+    counts: Mapping[str, int] | None = None  # outcome -> cases
+
+    def exit_code(self, *, strict: bool) -> int:
+        """0 for an upgrade that is safe; with `strict`, drift is not."""
+        return 1 if strict and self.answer is Answer.DRIFT else EXIT_CODES[self.answer]
+
+
+def decide(outcomes: Sequence[Outcome], cases: Iterable[Case]) -> Decision:
+    """The decision on what was rendered in both stacks."""
+    counts = {name: number for name in OUTCOMES if (number := sum(one.outcome == name for one in outcomes))}
+    answer = _answer(outcomes)
+    lines = tuple(_contrasts(outcomes, {case.id: case for case in cases}))
+    return Decision(answer, _sentence(answer, outcomes), lines, counts)
+
+
+def not_made(failure: StageFailure) -> Decision:
+    """The decision where the candidate did not come to be rendered: it cannot be resolved, installed or imported."""
+    doing = {"resolve": "be resolved", "install": "be installed", "import": "be imported"}[failure.stage]
+    sentence = f"Not safe: the candidate cannot {doing}: {failure.sentence.rstrip('.')}."
+    return Decision(Answer.NOT_SAFE, sentence)
+
+
+def _answer(outcomes: Sequence[Outcome]) -> Answer:
+    names = Counter(outcome.outcome for outcome in outcomes)
+    if any(names[bad] for bad in BAD):
+        return Answer.NOT_SAFE
+    judged = len(outcomes) - names[NOWHERE]
+    if not judged or names[UNSTEADY]:
+        return Answer.CANNOT_TELL
+    return Answer.DRIFT if names[DRIFTED] else Answer.SAFE
+
+
+def _sentence(answer: Answer, outcomes: Sequence[Outcome]) -> str:
+    judged = [one for one in outcomes if one.outcome != NOWHERE]
+    bad = [one for one in judged if one.is_bad]
+    if answer is Answer.NOT_SAFE:
+        return f"Not safe: {_how_many(bad, judged)}{_where(bad)}."
+    if answer is Answer.DRIFT:
+        drifted = [one for one in judged if one.outcome == DRIFTED]
+        said = f"{counted(len(drifted), 'case')} of {len(judged)} drifted, within what was measured"
+        return f"Safe with drift: {said}{_where(drifted)}; inventory and noise levels are the same."
+    if answer is Answer.CANNOT_TELL and judged:
+        unsteady = listed(one.case_id for one in judged if one.outcome == UNSTEADY)
+        return f"Cannot tell: the incumbent does not give the same twice in {unsteady}."
+    if answer is Answer.CANNOT_TELL:
+        return "Cannot tell: no case can run in either stack."
+    return f"Safe: {counted(len(judged), 'case')} of {len(judged)} are the same to the pixel and the byte, or better."
+
+
+def _how_many(bad: Sequence[Outcome], judged: Sequence[Outcome]) -> str:
+    by_outcome = Counter(one.outcome for one in bad)
+    words = {BROKEN: "broken", LOST: "lost"}
+    parts = [f"{number} {words.get(name, name)}" for name, number in by_outcome.items()]
+    return f"of {counted(len(judged), 'case')}, {listed(parts)}"
+
+
+def _where(outcomes: Iterable[Outcome]) -> str:
+    """The stage where most of them first differ."""
+    stages = Counter(one.stage for one in outcomes if one.stage)
+    return f", first at the {stages.most_common(1)[0][0]}" if stages else ""
+
+
+# Contrasts
+
+
+def _contrasts(outcomes: Sequence[Outcome], cases: Mapping[str, Case]) -> Iterator[str]:
+    """What tells the cases that moved from those that did not, each in one line."""
+    moved = [one for one in outcomes if one.outcome in (*BAD, DRIFTED)]
+    still = [one for one in outcomes if one.outcome == IDENTICAL]
+    if not moved:
+        return
+    changes = {one.case_id: cases[one.case_id].strategy.promise.changes_weights for one in (*moved, *still)}
+    if still and all(changes[one.case_id] for one in moved) and not any(changes[one.case_id] for one in still):
+        yield "Only quantized or cast cases moved."
+    yield from _of_shots(moved, cases)
+    yield from _of_dtypes(moved, still, cases)
+    yield from _of_hooks(moved, still)
+
+
+def _of_shots(moved: Sequence[Outcome], cases: Mapping[str, Case]) -> Iterator[str]:
+    several = {one.case_id: {shot.name for shot in cases[one.case_id].shots if shot.pictures > 1} for one in moved}
+    if all(one.shots and set(one.shots) <= several[one.case_id] for one in moved):
+        yield "Only shots with several pictures moved."
+
+
+def _of_dtypes(moved: Sequence[Outcome], still: Sequence[Outcome], cases: Mapping[str, Case]) -> Iterator[str]:
+    """float32 that stands still says that arithmetic is the same and a kernel or a layout is not."""
+    wide = {one.case_id for one in (*moved, *still) if cases[one.case_id].strategy.name.endswith("float32")}
+    if any(one.case_id in wide for one in still) and not any(one.case_id in wide for one in moved):
+        yield "bfloat16 moved and float32 did not: a kernel or a layout, not the arithmetic."
+
+
+def _of_hooks(moved: Sequence[Outcome], still: Sequence[Outcome]) -> Iterator[str]:
+    if still and all("offload" in one.strategy for one in moved) and not any("offload" in o.strategy for o in still):
+        yield "Only offloaded cases moved."

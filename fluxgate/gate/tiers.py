@@ -1,0 +1,39 @@
+"""Tiers: how many cases a gate renders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from fluxgate.cases import Case
+
+
+class Tier(StrEnum):
+    SHORT = "short"
+    ALL = "all"
+
+
+# What reddened every real regression so far: of each row the first that the incumbent can run here.
+SHORT = (
+    ("full",),
+    ("full-float32",),
+    ("nf4", "nf4-linear", "nf4-t5"),
+    ("int8-reloaded", "int8-t5-reloaded", "int8-t5"),
+    ("model-offload", "group-offload-leaf", "sequential-offload"),
+    ("staged",),
+)
+
+
+def cases_of(tier: Tier, cases: Iterable[Case]) -> tuple[Case, ...]:
+    """The cases of a tier, out of the incumbent's matrix; a case that cannot run there is looked at all the same,
+    for the candidate may."""
+    cases = tuple(cases)
+    if tier is Tier.ALL:
+        return cases
+    chosen = []
+    for subject in dict.fromkeys(case.subject.name for case in cases):
+        by_name = {case.strategy.name: case for case in cases if case.subject.name == subject}
+        for row in SHORT:
+            there = [by_name[name] for name in row if name in by_name]
+            chosen += [next((case for case in there if case.unsupported is None), there[0])] if there else []
+    return tuple(chosen)
