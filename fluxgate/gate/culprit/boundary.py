@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import pairwise
 
 from fluxgate.gate.culprit.outcomes import BAD, GOOD, Outcome
@@ -13,7 +13,7 @@ def boundary(low: int, high: int, judge: Callable[[int], Outcome], *, share: flo
 
     share: how much of the row a first question leaves below it."""
     straddled: set[int] = set()
-    while (place := _next(low, high, straddled, share)) is not None:
+    while (place := widest(low, high, straddled, share=share)) is not None:
         outcome = judge(place)
         if outcome is GOOD:
             low = place
@@ -24,9 +24,9 @@ def boundary(low: int, high: int, judge: Callable[[int], Outcome], *, share: flo
     return low, high
 
 
-def _next(low: int, high: int, straddled: set[int], share: float) -> int | None:
-    """The place to ask for: within the longest stretch that was not asked for, so that a hole is left quickly."""
-    edges = [low, *sorted(place for place in straddled if low < place < high), high]
+def widest(low: int, high: int, asked: Collection[int], *, share: float = 0.5) -> int | None:
+    """The place within the longest stretch without any that was asked for, so that a hole is left quickly."""
+    edges = [low, *sorted(place for place in asked if low < place < high), high]
     start, end = max(pairwise(edges), key=lambda stretch: stretch[1] - stretch[0])
     length = end - start
     return start + min(max(1, round(length * share)), length - 1) if length > 1 else None

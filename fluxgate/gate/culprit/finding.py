@@ -92,15 +92,17 @@ def _several(finding: Finding[Any]) -> str:
 def _not_separable(finding: Finding[Any]) -> str:
     if finding.culprits:
         names = "; and ".join(named(culprit) for culprit in finding.culprits)
-        start = f"The culprit is most likely {names}, with which the incumbent fails."
+        is_, each = ("culprits are", "each of which") if len(finding.culprits) > 1 else ("culprit is", "which")
+        start = f"The {is_} most likely {names}, with {each} the incumbent fails."
     else:
         start = f"The culprit is among {moved(finding.suspects)}, which cannot be told apart."
-    return " ".join([start, *finding.unresolved])
+    passes = [f"The candidate passes without {packages(finding.held_back)}."] if finding.held_back else []
+    return " ".join([start, *finding.unresolved, *passes])
 
 
 def _cannot_tell(finding: Finding[Any]) -> str:
-    suspects = f" The fewest moves that fail together are {moved(finding.suspects)}." if finding.suspects else ""
-    return " ".join(["The culprit cannot be told.", *finding.unresolved]) + suspects
+    suspects = [f"Suspects: {moved(finding.suspects)}."] if finding.suspects else []
+    return " ".join(["The culprit cannot be named.", *finding.unresolved, *suspects])
 
 
 def named(culprit: Culprit[Any]) -> str:
@@ -116,9 +118,9 @@ def _group(moves: Sequence[Move]) -> str:
 
 
 def _counter_proof(finding: Finding[Any]) -> str:
-    left_out = set(finding.held_back)
-    same = left_out == set(finding.moves)
-    return f"the candidate passes without {_it(finding.held_back) if same else packages(finding.held_back)}"
+    moves = finding.held_back
+    all_of_them = set(moves) == set(finding.moves) and not any(culprit.along for culprit in finding.culprits)
+    return f"the candidate passes without {_it(moves) if all_of_them else packages(moves)}"
 
 
 def _it(moves: Iterable[Move]) -> str:
