@@ -38,7 +38,10 @@ def draw(plan: Plan) -> list[Path]:
             for change in case.pictures:
                 path = plan.run.folder / PICTURES / f"accept-{case.case_id}-{change.shot}.png"
                 drawings.setdefault(path, []).append(change)
-    on_all_cores(lambda path: picture_changes.draw(drawings[path], path), drawings)
+    try:
+        on_all_cores(lambda path: picture_changes.draw(drawings[path], path), drawings)
+    except OSError as error:
+        raise Refusal(f"What changes cannot be drawn into {plan.run.folder}: {error.strerror}.") from error
     return list(drawings)
 
 

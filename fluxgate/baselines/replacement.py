@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -70,9 +69,9 @@ def replace(folder: Path, change: Callable[[Path], None]) -> None:
             _sync(inside)
     except BaseException as error:
         shutil.rmtree(new, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Refusal(f"The disk of {folder.parent} is full; nothing was changed there.") from error
-        raise
+        if not isinstance(error, OSError):
+            raise
+        raise Refusal(f"{folder} cannot be written: {error.strerror}; nothing was changed there.") from error
     if folder.exists():
         os.rename(folder, former)
     os.rename(new, folder)

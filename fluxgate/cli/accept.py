@@ -54,7 +54,7 @@ def act(arguments: Namespace) -> int:
     if not changes.changes_anything or arguments.dry_run:
         say(UNTOUCHED if changes.changes_anything else UNCHANGED)
         return 0
-    _refuse_unasked(arguments)
+    _refuse_without_terminal(arguments)
     for path in accepting.draw(changes):
         say(f"old, new and difference: {path}")
     reason = _confirmed_reason(arguments)
@@ -89,7 +89,7 @@ def _prune(arguments: Namespace) -> int:
     if not unused or arguments.dry_run:
         say(UNTOUCHED if unused else UNCHANGED)
         return 0
-    _refuse_unasked(arguments)
+    _refuse_without_terminal(arguments)
     if not arguments.yes and not _agreed("Remove them?"):
         say(UNTOUCHED)
         return NOTHING
@@ -98,8 +98,8 @@ def _prune(arguments: Namespace) -> int:
     return 0
 
 
-def _refuse_unasked(arguments: Namespace) -> None:
-    """Without a terminal nobody can be asked."""
+def _refuse_without_terminal(arguments: Namespace) -> None:
+    """Refuse what nobody can be asked about."""
     if not arguments.yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Refusal("Nothing was written, since there is no terminal to ask on: add --yes.")
 

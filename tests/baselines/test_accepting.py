@@ -179,6 +179,15 @@ def test_each_shot_that_changes_is_drawn_once(folder: Path, root: Path) -> None:
     assert list(accepting.draw(planned(run_of(folder, "full"), root))) == []
 
 
+def test_a_run_that_cannot_be_written_is_told(folder: Path, root: Path) -> None:
+    """Where the drawings would go, one sentence says why they cannot."""
+    accept(run_of(folder, "full"), root)
+    run = run_of(folder, "full", seed=1)
+    (run.folder / "pictures").write_text("a file in the way")
+    with pytest.raises(Refusal, match=r"What changes cannot be drawn into .*: .+\.$"):
+        accepting.draw(planned(run, root))
+
+
 # Whole or not at all
 
 
@@ -276,7 +285,7 @@ def test_a_full_disk_leaves_the_old_baseline(folder: Path, root: Path, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(accepting, "write_png", full)
-    with pytest.raises(Refusal, match=r"disk .* is full"):
+    with pytest.raises(Refusal, match="cannot be written: No space left on device; nothing was changed"):
         accept(run_of(folder, "full", seed=1), root)
     assert contents(root) == before
 

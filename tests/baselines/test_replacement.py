@@ -83,14 +83,14 @@ def test_an_error_leaves_the_old_folder(store: Path) -> None:
     assert left_over(store) == []
 
 
-def test_a_full_disk_is_told_in_a_sentence(store: Path) -> None:
-    """No space left is a refusal, and the old folder stands."""
+def test_what_cannot_be_written_is_told_in_a_sentence(store: Path) -> None:
+    """A full disk is a refusal, and the old folder stands."""
 
     def full(folder: Path) -> None:
         to_new(folder)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(Refusal, match=r"disk of .* is full; nothing was changed"):
+    with pytest.raises(Refusal, match=r"gpu cannot be written: No space left on device; nothing was changed there\.$"):
         replacement.replace(store / "gpu", full)
     assert contents(store / "gpu") == OLD
     assert left_over(store) == []
