@@ -205,7 +205,7 @@ def prepared() -> tuple[Path, dict[str, tuple[Rendered, ...]], tuple[Baseline, .
     """Renderings on disk, sound and bent, that all examples share."""
     folder = Path(tempfile.mkdtemp())
     sound = {name: made(folder, name) for name in ("full", "offload", "nf4")}
-    renderings = {
+    renderings: dict[str, tuple[Rendered, ...]] = {
         name: (one, changed(one, nudge), changed(one, scramble, shot="fox"), left_at(one, STAGES[0]))
         for name, one in sound.items()
     }

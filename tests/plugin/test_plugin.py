@@ -119,7 +119,7 @@ def test_each_case_was_rendered_once(everyday: Ended, home: Path) -> None:
 def test_junit_carries_the_numbers(everyday: Ended, home: Path) -> None:
     """A CI server sees each verdict's status, sentence and figures."""
     cases = ElementTree.parse(home / "report.xml").iter("testcase")
-    told = {case.get("name"): {p.get("name"): p.get("value") for p in case.iter("property")} for case in cases}
+    told = {case.get("name"): {p.get("name"): p.get("value", "") for p in case.iter("property")} for case in cases}
     promise = told["test_keeps_its_promise[tiny-model-offload]"]
     assert promise["status"] == "passed"
     assert promise["sentence"]

@@ -64,7 +64,7 @@ ERROR: Could not find a version that satisfies the requirement alpha==2.0 (from 
 """
 PIP_UNREADABLE = "ERROR: Exception:\nTraceback (most recent call last):\nValueError: something else\n"
 UV_CONFLICT = """\
-Using Python 3.11.7 environment at: /work/venv
+Using Python 3.11.7 environment at: /opt/venv
 error: No solution found when resolving dependencies
   cause: Because diffusers==0.41.0 depends on huggingface-hub>=1.32.0,<2.0 and you require diffusers==0.41.0, we can \
 conclude that you require huggingface-hub>=1.32.0,<2.0.

@@ -86,6 +86,7 @@ def test_copies_of_weights_beside_the_components_are_noticed(
 def test_gradients_are_noticed(tmp_path: Path) -> None:
     """They cost memory, which only a GPU's ceiling would tell."""
     whole = evidence(tmp_path, FULL)
+    assert whole.rendering.inventory is not None
     found = with_rendering(whole, inventory=replace(whole.rendering.inventory, counts={GRADIENTS: 20}))
     assert verdict(found, INVENTORY).sentence.startswith("20 calls of its components recorded gradients")
 

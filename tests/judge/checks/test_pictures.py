@@ -1,15 +1,18 @@
 """Tests of the checks against a second take and against the promise."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fluxgate.baselines.limits import Band, CaseLimits, Limit
 from fluxgate.compare.measures import CHANGED, SSIM
+from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import CRASHED, FAILED, PASSED, PROMISE, TWICE, UNSUPPORTED
-from fluxgate.pictures import read_png
+from fluxgate.pictures import Pixels, read_png
 from fluxgate.rendering import DECODED, LAST, T5, Duration
 from fluxgate.subjects.subject import Shot
 from tests.judge.made import (
@@ -118,7 +121,9 @@ def test_a_single_changed_level_breaks_the_promise(tmp_path: Path) -> None:
     ],
     ids=["shape", "alpha", "grey"],
 )
-def test_pictures_of_another_kind_are_told_in_words(tmp_path: Path, change, words: str) -> None:  # type: ignore[no-untyped-def]
+def test_pictures_of_another_kind_are_told_in_words(
+    tmp_path: Path, change: Callable[[Pixels], Pixels], words: str
+) -> None:
     """A mode or a shape that is not the reference's is named, for either kind of promise."""
     for one in (OFFLOAD, NF4):
         ours = changed(made(tmp_path, one.name), change, shot="fox")
@@ -177,7 +182,7 @@ def floor(value: float) -> CaseLimits:
     return CaseLimits(likeness={SSIM: Band(floor=replace(MEASURED, value=value))})
 
 
-def nf4(tmp_path: Path, limits: CaseLimits | None = None, **changes: object):  # type: ignore[no-untyped-def]
+def nf4(tmp_path: Path, limits: CaseLimits | None = None, **changes: Any) -> Evidence:
     """NF4's pictures, each a little off full's."""
     ours = left_at(changed(made(tmp_path, "nf4"), nudge), T5, LAST, DECODED)
     return evidence(tmp_path, NF4, **{"rendered": ours, "limits": limits or CaseLimits(), **changes})
@@ -261,7 +266,7 @@ def test_other_noise_starts_another_picture(tmp_path: Path) -> None:
     found = verdict(evidence(tmp_path, own, rendered=ours, reference=reference), PROMISE)
     assert found.status == UNSUPPORTED
     assert "this torch draws other noise in float32 than in bfloat16" in found.sentence
-    alike = {"float32": (0.5, 1.0), "bfloat16": (0.5, 1.0)}
+    alike: dict[str, tuple[float, ...]] = {"float32": (0.5, 1.0), "bfloat16": (0.5, 1.0)}
     ours, reference = (replace(one, rendering=replace(one.rendering, draws=alike)) for one in (ours, reference))
     found = verdict(evidence(tmp_path, own, rendered=ours, reference=reference, limits=floor(0.9)), PROMISE)
     assert found.status == FAILED

@@ -38,7 +38,8 @@ def drawn(scene: Scene) -> Pixels:
 def picture_of(folder: Path, pixels: Pixels, shot: str) -> Picture:
     file = f"{shot}-{hash_of(pixels)[:8]}.png"
     write_png(folder / file, pixels)
-    return Picture(shot, 0, 0, file, hash_of(pixels), *pixels.shape[:2], "RGB")
+    height, width = pixels.shape[:2]
+    return Picture(shot, 0, 0, file, hash_of(pixels), height, width, "RGB")
 
 
 def told(folder: Path, house: Pixels, foxes: Pixels, *, strategy: str = "full") -> Rendered:
