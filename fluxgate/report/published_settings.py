@@ -58,11 +58,11 @@ def published_settings(
 def _of_subject(
     subject: str, rendered: Mapping[str, Rendered], reasons: Mapping[str, str], settings: Settings
 ) -> PublishedSettings:
-    reference = settings.together.promise.reference or ""
+    reference = settings.combined.promise.reference or ""
     expected = rendered.get(f"{subject}-{reference}")
     changes: list[SettingChange] = []
     unknown: dict[str, str] = {}  # setting -> why nothing is known of it
-    for setting, strategy in (*settings.alone.items(), (listed(settings.alone), settings.together)):
+    for setting, strategy in (*settings.separate.items(), (listed(settings.separate), settings.combined)):
         case_id = f"{subject}-{strategy.name}"
         actual = rendered.get(case_id)
         if expected is None or actual is None:
@@ -132,16 +132,16 @@ def _instead(theirs: Fingerprint, ours: Fingerprint) -> Iterator[str]:
 
 def _sentence(settings: Settings, changes: Iterable[SettingChange], unknown: Mapping[str, str]) -> str:
     """Which of the settings, each alone, changed the pictures more."""
-    alone = sorted((one for one in changes if one.setting in settings.alone), key=lambda one: one.mean_ssim)
-    why = next((unknown[setting] for setting in settings.alone if setting in unknown), None)
+    alone = sorted((one for one in changes if one.setting in settings.separate), key=lambda one: one.mean_ssim)
+    why = next((unknown[setting] for setting in settings.separate if setting in unknown), None)
     if len({one.pictures for one in alone}) > 1:
         why = "they did not give the same pictures"
-    names = listed(settings.alone)
+    names = listed(settings.separate)
     if why:
         return f"Which of {names} changed the pictures more is not known: {why}."
     most, *others = alone
     if all(one.changed_pixels == 0 for one in alone):
-        return f"Neither {' nor '.join(settings.alone)} changed a pixel."
+        return f"Neither {' nor '.join(settings.separate)} changed a pixel."
     ssim, less = figures.likeness(most.mean_ssim), [figures.likeness(one.mean_ssim) for one in others]
     if ssim == less[0]:
         return f"{names} changed the pictures equally: mean SSIM {ssim}."

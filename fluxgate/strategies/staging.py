@@ -76,10 +76,10 @@ def staged_256_tokens(site: Site) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings that a guide changes all at once, and the strategies that change them one by one."""
+    """The strategy that changes several settings at once, as a guide does, and those that change one each."""
 
-    together: Strategy
-    alone: dict[str, Strategy]  # setting -> the strategy that changes nothing else
+    combined: Strategy
+    separate: dict[str, Strategy]  # setting -> the strategy that changes nothing else
 
 
 PUBLISHED = Settings(staged_as_published, {"float16": staged_float16, "256 tokens": staged_256_tokens})

@@ -39,11 +39,11 @@ def one(found: tuple[PublishedSettings, ...]) -> PublishedSettings:
 
 def test_the_settings_are_strategies_of_the_matrix() -> None:
     """Each is in the list, approximates what they approximate together, and has one setting of theirs."""
-    every = (*PUBLISHED.alone.values(), PUBLISHED.together)
+    every = (*PUBLISHED.separate.values(), PUBLISHED.combined)
     assert [strategy in STRATEGIES for strategy in every] == [True] * 3
     assert {strategy.promise.reference for strategy in every} == {"full"}
-    together = set(PUBLISHED.together.promise.effects)
-    assert all(together & set(strategy.promise.effects) for strategy in PUBLISHED.alone.values())
+    together = set(PUBLISHED.combined.promise.effects)
+    assert all(together & set(strategy.promise.effects) for strategy in PUBLISHED.separate.values())
 
 
 def test_each_setting_is_measured_against_full(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_each_setting_is_measured_against_full(tmp_path: Path) -> None:
 @pytest.mark.parametrize("more, less", [("float16", "256 tokens"), ("256 tokens", "float16")])
 def test_the_setting_that_moved_the_pictures_more_is_named(more: str, less: str, tmp_path: Path) -> None:
     """By the mean over all pictures, with both figures."""
-    names = {setting: strategy.name for setting, strategy in PUBLISHED.alone.items()}
+    names = {setting: strategy.name for setting, strategy in PUBLISHED.separate.items()}
     keys = {"float16": "half", "256 tokens": "short"}
     gentle = {keys[less]: changed(made(tmp_path, names[less]), nudge)}
     found = one(published_settings(run(tmp_path, **gentle)))  # the other shows something else
