@@ -167,8 +167,9 @@ def encode_arguments(pipe: Any, arguments: dict[str, Any]) -> dict[str, Any]:
         "do_classifier_free_guidance": guidance > 1,
         **arguments,
     }
-    takes = inspect.signature(pipe.encode_prompt).parameters
-    return {name: values.get(name) for name, one in takes.items() if name in values or one.default is one.empty}
+    parameters = inspect.signature(pipe.encode_prompt).parameters.values()
+    takes = [each for each in parameters if each.kind is not each.VAR_KEYWORD]
+    return {each.name: values.get(each.name) for each in takes if each.name in values or each.default is each.empty}
 
 
 def denoise(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:

@@ -16,7 +16,7 @@ pytest.importorskip("transformers")
 
 from fluxgate.pipeline_folder import read_index, why_not_loadable  # noqa: E402
 from fluxgate.strategies import STRATEGIES, strategy_named  # noqa: E402
-from fluxgate.strategies.staging import unscaled, widened  # noqa: E402
+from fluxgate.strategies.staging import encode_arguments, unscaled, widened  # noqa: E402
 from fluxgate.subjects.matching import mismatch  # noqa: E402
 from fluxgate.subjects.subject import Subject  # noqa: E402
 from tests.strategies import tiny  # noqa: E402
@@ -109,6 +109,43 @@ def test_a_pipeline_whose_latents_are_not_understood_is_unsupported() -> None:
         "one of FluxPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline, StableDiffusion3Pipeline is needed: "
         "a stage of its own must decode latents as the pipeline's call does; ours is a SanaPipeline"
     )
+
+
+# Encoding apart
+
+
+class Encodes:
+    """A pipeline as far as its encoding is called."""
+
+    _execution_device = "cpu"
+
+    def __call__(self, *, guidance_scale: float = 7.5) -> None: ...
+
+    def encode_prompt(self, prompt: Any, prompt_2: Any, device: Any, guided: bool = True, **more: Any) -> None: ...
+
+
+class EncodesGuided(Encodes):
+    """One that encodes a negative prompt, too."""
+
+    def encode_prompt(  # type: ignore[override]
+        self, prompt: Any, num_images_per_prompt: int, do_classifier_free_guidance: bool, clip_skip: Any = None
+    ) -> None: ...
+
+
+def test_only_what_encode_prompt_takes_is_handed_to_it() -> None:
+    """What it cannot do without is nothing, if the call has no such argument."""
+    arguments = {"prompt": "a tree", "max_sequence_length": 64, "guidance_scale": 3.5}
+    assert encode_arguments(Encodes(), arguments) == {"prompt": "a tree", "prompt_2": None, "device": "cpu"}
+
+
+@pytest.mark.parametrize(("given", "guided"), [({}, True), ({"guidance_scale": 1.0}, False)])
+def test_guidance_decides_whether_a_negative_prompt_is_encoded(given: dict[str, Any], guided: bool) -> None:
+    """By the call's own default, where the shot leaves it out."""
+    assert encode_arguments(EncodesGuided(), {"prompt": "a tree", **given}) == {
+        "prompt": "a tree",
+        "num_images_per_prompt": 1,
+        "do_classifier_free_guidance": guided,
+    }
 
 
 # Decoding apart
