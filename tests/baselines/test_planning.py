@@ -17,7 +17,7 @@ from fluxgate.pictures import read_png, write_png
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Crash, Duration
 from fluxgate.runs import run as runs
-from tests.baselines.acceptance import accept, accepted_case, planned
+from tests.baselines.acceptance import accept, planned
 from tests.runs import building
 from tests.runs.building import CASES, MACHINE, NOW, contents, put, run_of
 
@@ -98,15 +98,6 @@ def test_no_change_is_without_words(folder: Path, root: Path) -> None:
     run = run_of(folder, "full")
     put(run, replace(run.renderings()["tiny-full"], memory=None, durations=(), draws={"float32": (0.5,)}))
     assert lines_of(planned(run, root), "tiny-full") == ("changes in draws",)
-
-
-def test_a_line_that_several_cases_share_is_told_once(folder: Path, root: Path) -> None:
-    """With their names, or the first of them and how many more."""
-    accept(run_of(folder, "full", "offload", "nf4"), root)
-    plan = planned(run_of(folder, "full", "offload", "nf4"), root)
-    assert list(plan.lines()) == ["tiny-full, tiny-nf4, tiny-offload: peaks and seconds gain a sample, 2 in all"]
-    many = replace(plan, cases=(*plan.cases, replace(plan.cases[0])))
-    assert next(iter(many.lines())).startswith("tiny-full, tiny-nf4, tiny-offload and 1 more: ")
 
 
 def test_each_two_pictures_are_compared_once(folder: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,17 +216,6 @@ def test_a_plan_knows_what_it_was_made_from(folder: Path, root: Path) -> None:
     accept(run_of(folder, "full"), root)
     plan = planned(run_of(folder, "full"), root)
     assert plan.manifests == {"tiny": (root / MACHINE.id / "tiny" / manifest.NAME).read_bytes()}
-
-
-def test_a_picture_among_several_right_ones_is_no_change(folder: Path, root: Path) -> None:
-    """Either of them is held; neither is told as a difference."""
-    first = run_of(folder, "full")
-    accept(first, root, because="cuDNN 9")
-    accept(run_of(folder, "full", seed=1), root, because="cuDNN 10", keep_pictures=True)
-    change = planned(first, root).cases[0]
-    assert change.pictures == ()
-    assert not any("picture" in line for line in change.lines)
-    assert change.facts(accepted_case(root, "full").accepted).shots == accepted_case(root, "full").shots
 
 
 def test_pixels_that_stay_are_not_read(folder: Path, root: Path) -> None:

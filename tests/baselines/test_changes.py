@@ -1,0 +1,93 @@
+"""Changes: which cases are written at all, what their facts will be, and how all of it reads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fluxgate.baselines.baseline import Acceptance
+from fluxgate.baselines.changes import Plan
+from tests.baselines.acceptance import accept, accepted_case, planned
+from tests.runs.building import run_of
+
+LATER = Acceptance("somebody else", "2027-01-01T00:00:00+00:00", "later", "another run", None, {})
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "baselines"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where runs are put."""
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def plan(folder: Path, root: Path) -> Plan:
+    """Of three cases that another run has rendered the same."""
+    accept(run_of(folder, "full", "offload", "nf4"), root)
+    return planned(run_of(folder, "full", "offload", "nf4"), root)
+
+
+def test_who_accepts_and_why_is_no_change(folder: Path, root: Path) -> None:
+    """Facts that differ in nothing else are not written."""
+    run = run_of(folder, "full")
+    accept(run, root)
+    (case,) = planned(run, root).cases
+    assert not case.changed
+    assert case.facts(LATER) == replace(accepted_case(root, "full"), accepted=LATER)
+
+
+def test_a_new_picture_has_the_reason_of_its_acceptance(folder: Path, root: Path) -> None:
+    """One that stays keeps its own."""
+    accept(run_of(folder, "full"), root, because="first")
+    (case,) = planned(run_of(folder, "full", seed=1), root).cases
+    assert {picture.because for shot in case.facts(LATER).shots for picture in shot.pictures} == {"later"}
+    (case,) = planned(run_of(folder, "full"), root).cases
+    assert {picture.because for shot in case.facts(LATER).shots for picture in shot.pictures} == {"first"}
+
+
+def test_a_picture_among_several_right_ones_is_no_change(folder: Path, root: Path) -> None:
+    """Either of them is held; neither is told as a difference."""
+    first = run_of(folder, "full")
+    accept(first, root, because="cuDNN 9")
+    accept(run_of(folder, "full", seed=1), root, because="cuDNN 10", keep_pictures=True)
+    (case,) = planned(first, root).cases
+    assert case.pictures == ()
+    assert not any("picture" in line for line in case.lines)
+    assert case.facts(LATER).shots == accepted_case(root, "full").shots
+
+
+def test_a_line_that_several_cases_share_is_told_once(plan: Plan) -> None:
+    """With their names, or the first of them and how many more."""
+    assert list(plan.lines()) == ["tiny-full, tiny-nf4, tiny-offload: peaks and seconds gain a sample, 2 in all"]
+    more = replace(plan, cases=(*plan.cases, plan.cases[0]))
+    assert next(more.lines()).startswith("tiny-full, tiny-nf4, tiny-offload and 1 more: ")
+
+
+def test_notes_and_what_stays_are_told_too(plan: Plan) -> None:
+    """Nothing of a run is passed over in silence."""
+    full, *others = plan.cases
+    assert full.before is not None
+    same = replace(full, samples=type(full.samples)(full.before.case.peaks, (0,), full.before.case.seconds), lines=())
+    told = list(replace(plan, cases=(replace(same, notes=("its ceiling stays",)),), left_out=("tiny-nf4",)).lines())
+    assert told == [
+        "tiny-nf4: left out, its crash is a known failure",
+        "tiny-full: its ceiling stays",
+        "tiny-full: stays as it is",
+    ]
+    assert len(others) == 2
+
+
+def test_a_picture_is_named_by_its_owner_and_its_pixels(plan: Plan) -> None:
+    """So that cases which share it share the file, and another picture never takes its place."""
+    owners = {case.strategy: case.file_of("fox", 0, "0123456789abcdef") for case in plan.cases}
+    assert owners == {
+        "full": "full-fox-0-0123456789ab.png",
+        "nf4": "nf4-fox-0-0123456789ab.png",
+        "offload": "full-fox-0-0123456789ab.png",
+    }
