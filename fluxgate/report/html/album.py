@@ -1,0 +1,138 @@
+"""The album of a page: every picture of every case beside what it is held against, the least alike first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import zip_longest
+from pathlib import Path
+
+from fluxgate import figures
+from fluxgate.compare.likeness import mismatch
+from fluxgate.judge.verdict import Verdict
+from fluxgate.refusal import Refusal
+from fluxgate.report.html.pairs import Pair, pairs_by_case
+from fluxgate.report.html.pictures import Apart, Printed, Source, apart, printed, printed_difference, printed_map
+from fluxgate.runs.rendered import Rendered
+
+MOST_MAPS = 24  # FLIP maps of a page: each takes a tenth of a second
+THREADS = 4
+REMEMBERED = 48  # pictures that stay in memory for a while: references are compared again and again
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A pair that was looked at."""
+
+    pair: Pair
+    apart: Apart | None = None  # None: nothing to compare with, no way to compare, or no difference
+    trouble: str | None = None
+    difference: str | None = None  # the id of its picture
+    gain: int = 1  # how many times as strong that is
+    map: str | None = None  # the id of its FLIP map
+
+    @property
+    def identical(self) -> bool:
+        return self.pair.expected is not None and self.trouble is None and self.apart is None
+
+    @property
+    def sentence(self) -> str:
+        """How far it is off, or why that cannot be said."""
+        if self.trouble is not None:
+            return self.trouble
+        if self.pair.expected is None:
+            return "nothing to be compared with"
+        if self.apart is None:
+            return f"the same as {self.pair.against}, to the pixel"
+        share, mean = figures.percent(self.apart.changed), f"{self.apart.mean:.2g}"
+        return f"{share} of the pixels differ, by {mean}/255 on average, by {self.apart.most}/255 at most"
+
+    @property
+    def rank(self) -> tuple[bool, bool, float]:
+        """For sorting what must be looked at first."""
+        return not self.pair.wrong, self.trouble is None, -(self.apart.mean if self.apart else 0.0)
+
+
+@dataclass(frozen=True)
+class Album:
+    """All pictures of a page, and how those of each case compare."""
+
+    comparisons: Mapping[str, tuple[Comparison, ...]] = field(default_factory=dict)  # case -> what to look at first
+    printed: Mapping[str, Printed] = field(default_factory=dict)  # id -> the picture within the page
+    whole: Mapping[str, Path] = field(default_factory=dict)  # name of a picture beside the page -> where it lies now
+
+
+def album(
+    rendered: Mapping[str, Rendered],
+    references: Mapping[str, str],
+    verdicts: Iterable[Verdict],
+    *,
+    run: Path,
+    whole: bool = False,
+) -> Album:
+    """Every picture of every case; `references` has the case that another is held against.
+
+    whole: nothing may lie beside the page, so the pictures within it are the whole ones."""
+    pairs = pairs_by_case(rendered, references, verdicts, run)
+    reader = _Reader(whole)
+    with ThreadPoolExecutor(THREADS) as pool:
+        compared = dict(zip(pairs, pool.map(reader.compare, pairs.values()), strict=True))
+        far = _worth_a_map(compared.values())
+        maps = dict(zip(far, pool.map(reader.map, far), strict=True))
+    prints = {**reader.prints, **{one.id: one for one in maps.values()}}
+    sources = {source for of_case in pairs.values() for pair in of_case for source in pair.sources}
+    return Album(
+        comparisons={
+            case_id: tuple(replace(one, map=maps[one].id) if one in maps else one for one in of_case)
+            for case_id, of_case in compared.items()
+        },
+        printed=prints,
+        whole={} if whole else {source.file: source.path for source in sources if source.id in prints},
+    )
+
+
+def _worth_a_map(compared: Iterable[list[Comparison]]) -> list[Comparison]:
+    """The pairs that get a FLIP map: the first of each case, then the second of each, as far as the time allows."""
+    turns = zip_longest(*([one for one in of_case if one.apart] for of_case in compared))
+    ordered = (one for turn in turns for one in sorted(filter(None, turn), key=lambda one: one.rank))
+    return list(dict.fromkeys(ordered))[:MOST_MAPS]
+
+
+class _Reader:
+    """Reads pictures, prints each once, and compares them; several threads share it."""
+
+    def __init__(self, whole: bool) -> None:
+        self.prints: dict[str, Printed] = {}
+        self._whole = whole
+        self._pixels = lru_cache(maxsize=REMEMBERED)(lambda source: source.read())
+
+    def compare(self, pairs: Iterable[Pair]) -> list[Comparison]:
+        """What must be looked at first comes first."""
+        return sorted(map(self._compare, pairs), key=lambda one: one.rank)
+
+    def _compare(self, pair: Pair) -> Comparison:
+        try:
+            for source in pair.sources:
+                self._print(source)
+            if pair.expected is None or pair.expected == pair.actual:
+                return Comparison(pair)
+            one, other = self._pixels(pair.expected), self._pixels(pair.actual)
+        except Refusal as refusal:
+            return Comparison(pair, trouble=f"cannot be compared: {refusal}")
+        unlike = mismatch(one, other)
+        if unlike:
+            return Comparison(pair, trouble=unlike)
+        drawn, gain = printed_difference(pair.expected, pair.actual, one=one, other=other)
+        self.prints[drawn.id] = drawn
+        return Comparison(pair, apart(one, other), difference=drawn.id, gain=gain)
+
+    def _print(self, source: Source) -> None:
+        if source.id not in self.prints:
+            self.prints[source.id] = printed(source, self._pixels(source), whole=self._whole)
+
+    def map(self, comparison: Comparison) -> Printed:
+        """The FLIP map of a pair that can be compared."""
+        expected, actual = comparison.pair.expected or comparison.pair.actual, comparison.pair.actual
+        return printed_map(expected, actual, one=self._pixels(expected), other=self._pixels(actual))

@@ -1,0 +1,184 @@
+"""What a team lead asks first: safe or not, what moved, who did it, how much was checked, what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from fluxgate.cases import Case
+from fluxgate.compare.stages import suspects
+from fluxgate.judge.sentences import counted
+from fluxgate.judge.verdict import (
+    BASELINE,
+    CHECKS,
+    CRASHED,
+    FAILED,
+    INVENTORY,
+    NO_DATA,
+    PASSED,
+    Verdict,
+)
+from fluxgate.rendering import Rendering
+from fluxgate.report.gated import ANSWERED
+from fluxgate.report.html.case import command
+from fluxgate.report.report import Report
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Safe or not, in a word, a tone and a sign."""
+
+    word: str
+    tone: str  # "good", "bad" or "warn"
+    sign: str
+
+
+ENDED_BY = {  # kind of crash -> what ended the worker
+    "exception": "an exception",
+    "out of memory": "too little memory",
+    "CUDA error": "an error of CUDA",
+    "signal": "a signal from outside",
+    "timeout": "the limit of time",
+    "exit": "the worker itself",
+    "interrupted": "an interruption",
+}
+ACCEPTED = (BASELINE, INVENTORY)  # the checks against what was accepted: accepting again answers them
+SAFE = Outcome("Safe, as far as it was checked", "good", "✓")
+NOT_SAFE = Outcome("Not safe", "bad", "✗")
+CUT_SHORT = Outcome("Cut short", "warn", "!")
+NOTHING = Outcome("Nothing was measured", "warn", "?")
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Something that is not as it should be."""
+
+    case_id: str
+    check: str  # empty for a crash, which is about them all
+    status: str
+    sentence: str  # the first of the verdict's
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """Whom what moved points to."""
+
+    who: str
+    where: str
+    cases: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A check, and of how many cases it was answered."""
+
+    check: str
+    passed: int
+    answered: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Next:
+    """One thing to do: in words, where on the page, and what to run."""
+
+    words: str
+    case_id: str | None = None
+    command: str | None = None
+
+
+def outcome(report: Report) -> Outcome:
+    """Safe or not."""
+    if report.failures:
+        return NOT_SAFE
+    if report.cut_short:
+        return CUT_SHORT
+    return SAFE if report.measured else NOTHING
+
+
+def moved(report: Report) -> tuple[Moved, ...]:
+    """What moved: failed checks, then crashes, once for each case."""
+    ordered = sorted(report.failures, key=lambda verdict: verdict.status == CRASHED)
+    return tuple(
+        Moved(
+            verdict.case_id,
+            "" if verdict.status == CRASHED else verdict.check,
+            verdict.status,
+            _first(verdict.sentence),
+        )
+        for verdict in ordered
+    )
+
+
+def _first(sentence: str) -> str:
+    return next(iter(sentence.strip().splitlines()), "")
+
+
+def suspicions(
+    failures: Iterable[Verdict], renderings: Mapping[str, Rendering], cases: Mapping[str, Case]
+) -> tuple[Suspicion, ...]:
+    """The libraries at work where the cases left what was expected; those that most cases point to first."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for verdict in sorted(failures, key=lambda verdict: verdict.status == CRASHED):
+        for suspicion in _suspicion(verdict, renderings.get(verdict.case_id), cases.get(verdict.case_id)):
+            found.setdefault(suspicion, []).append(verdict.case_id)
+    ordered = sorted(found.items(), key=lambda entry: -len(entry[1]))
+    return tuple(Suspicion(*what, tuple(dict.fromkeys(case_ids))) for what, case_ids in ordered)
+
+
+def _suspicion(verdict: Verdict, rendering: Rendering | None, case: Case | None) -> Iterator[tuple[str, str]]:
+    if verdict.status == CRASHED and rendering and rendering.crash:
+        crash = rendering.crash
+        yield ENDED_BY.get(crash.kind, crash.kind), f"during {crash.phase}" if crash.phase else "before it began"
+    elif verdict.stage and rendering and case:
+        yield suspects(verdict.stage, subject=case.subject, rendering=rendering), f"at the {verdict.stage}"
+
+
+def checked(verdicts: Iterable[Verdict]) -> tuple[Checked, ...]:
+    """How often each check was answered, and how often well."""
+    every: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        every.setdefault(verdict.check, []).append(verdict.status)
+    return tuple(
+        Checked(
+            check,
+            statuses.count(PASSED),
+            sum(status in ANSWERED for status in statuses),
+            len(statuses),
+        )
+        for check in CHECKS
+        if (statuses := every.get(check))
+    )
+
+
+def next_steps(report: Report, cases: Mapping[str, Case]) -> Iterator[Next]:
+    """What to do now, the most urgent first."""
+    failures, folder = report.failures, report.run.folder if report.run else "RUN"
+    if report.cut_short and report.cut_short.missing:
+        missing = report.cut_short.missing
+        chosen = [cases[case_id] for case_id in missing if case_id in cases]
+        yield Next(f"Render the {counted(len(missing), 'case')} that the run did not come to.", command=_render(chosen))
+    if failures:
+        wrong = tuple(dict.fromkeys(one.case_id for one in moved(report)))
+        yield Next(f"Look at the {counted(len(wrong), 'case')} below, the first of which is {wrong[0]}.", wrong[0])
+        yield Next("Repeat it alone.", command=command(wrong[0], cases.get(wrong[0])))
+    rejected = [verdict.case_id for verdict in failures if verdict.status == FAILED and verdict.check in ACCEPTED]
+    if any(verdict.check == BASELINE and verdict.status == NO_DATA for verdict in report.verdicts):
+        yield Next("Look at the pictures; if they are right, accept them.", command=_accept(folder))
+    elif rejected:
+        yield Next("If what changed is right, accept it.", command=_accept(folder, *rejected[:1]))
+    elif not failures and report.measured:
+        yield Next("Nothing, for what was checked.")
+
+
+def _accept(folder: str, *only: str) -> str:
+    chosen = [f"--only={case_id}" for case_id in only]
+    return shlex.join(["fluxgate", "accept", folder, *chosen, "--because", "…"])
+
+
+def _render(cases: Iterable[Case]) -> str | None:
+    cases = tuple(cases)
+    subjects = ",".join(dict.fromkeys(case.subject.name for case in cases))
+    strategies = ",".join(dict.fromkeys(case.strategy.name for case in cases))
+    return shlex.join(["pytest", "--subject", subjects, "--strategy", strategies]) if cases else None

@@ -1,0 +1,208 @@
+"""What a page shows of one case: its answers, its stages, what it was made of, what it took, and its last words."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fluxgate import figures
+from fluxgate.amounts import amount
+from fluxgate.cases import Case
+from fluxgate.judge.verdict import Limit, Verdict
+from fluxgate.rendering import PHASES, STAGES, Component, Fingerprint, Inventory, Memory, Rendering
+
+LOG = "log.txt"
+TAIL = 16_000  # bytes of a log that are looked at
+LINES = 30  # of them that are shown
+FIGURES = ("allocated", "reserved", "driver", "host")
+SAME, DIFFERS, UNKNOWN = "same", "differs", "not noted"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A verdict in the words of the page."""
+
+    check: str
+    status: str
+    lines: tuple[str, ...]
+    numbers: str
+    limit: str
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """A stage, and how each shot's tensor compares there."""
+
+    stage: str
+    cells: tuple[tuple[str, str], ...]  # same, differs or not noted; and in words
+
+
+@dataclass(frozen=True)
+class Trait:
+    """One thing that a component is made of, as it is and as it was expected to be."""
+
+    component: str
+    what: str
+    expected: str
+    actual: str
+
+    @property
+    def changed(self) -> bool:
+        return self.expected != self.actual
+
+
+@dataclass(frozen=True)
+class PhaseRow:
+    """What a phase took, beside what it took of the reference."""
+
+    phase: str
+    seconds: str
+    expected: str
+    again: str  # the second takes
+    peaks: tuple[str, ...]
+
+
+def command(case_id: str, case: Case | None) -> str:
+    """What repeats just this case; a name is quoted where a shell would take it for something else."""
+    if case is None:
+        return shlex.join(["pytest", "-k", case_id])
+    return shlex.join(["pytest", "--subject", case.subject.name, "--strategy", case.strategy.name])
+
+
+def answers(verdicts: Iterable[Verdict]) -> tuple[Answer, ...]:
+    """Every verdict of a case with its numbers and its limit."""
+    return tuple(
+        Answer(
+            verdict.check,
+            verdict.status,
+            tuple(line for line in verdict.sentence.splitlines() if line.strip()),
+            ", ".join(f"{name} {value:.6g}" for name, value in verdict.numbers.items()),
+            _limit(verdict.limit) if verdict.limit else "",
+        )
+        for verdict in verdicts
+    )
+
+
+def _limit(limit: Limit) -> str:
+    """The limit and where it came from."""
+    parts = [limit.source, f"n={limit.n}" if limit.n is not None else "", limit.machine or "", limit.date or ""]
+    return f"{limit.value:.6g} ({', '.join(part for part in parts if part)})"
+
+
+def stages(ours: Rendering, reference: Rendering | None) -> tuple[StageRow, ...]:
+    """Stage by stage, whether each shot is as the reference's; nothing where there is none."""
+    if reference is None:
+        return ()
+    both = {shot: (reference.fingerprints_of(shot), ours.fingerprints_of(shot)) for shot in ours.recipes}
+    return tuple(
+        StageRow(stage, tuple(_stage(expected.get(stage), actual.get(stage)) for expected, actual in both.values()))
+        for stage in STAGES
+        if any(stage in expected or stage in actual for expected, actual in both.values())
+    )
+
+
+def _stage(expected: Fingerprint | None, actual: Fingerprint | None) -> tuple[str, str]:
+    if expected is None or actual is None:
+        return UNKNOWN, "it was noted of one of the two alone" if expected or actual else "it was not noted"
+    if expected.sha256 == actual.sha256:
+        return SAME, _print(actual)
+    return DIFFERS, f"{_print(actual)}; expected {_print(expected)}"
+
+
+def _print(entry: Fingerprint) -> str:
+    shape = "×".join(map(str, entry.shape))
+    whole = "" if entry.finite else ", not all finite"
+    return f"{entry.dtype} {shape}, mean {entry.mean:.5g}, spread {entry.std:.5g}{whole}"
+
+
+def left_at(rows: Sequence[StageRow], shots: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """For each shot that left the reference, the first stage that differs."""
+    differing = ((shot, [row.stage for row in rows if row.cells[at][0] == DIFFERS]) for at, shot in enumerate(shots))
+    return tuple((shot, found[0]) for shot, found in differing if found)
+
+
+def traits(ours: Inventory | None, reference: Inventory | None) -> tuple[Trait, ...]:
+    """All that every component is made of; where there is no reference, as it was expected."""
+    if ours is None:
+        return ()
+    before = reference.components if reference else ours.components
+    names = dict.fromkeys((*ours.components, *before))
+    return tuple(trait for name in names for trait in _traits(name, before.get(name), ours.components.get(name)))
+
+
+def _traits(name: str, expected: Component | None, actual: Component | None) -> Iterator[Trait]:
+    before, after = _described(expected), _described(actual)
+    for what in dict.fromkeys((*before, *after)):
+        yield Trait(name, what, before.get(what, ""), after.get(what, ""))
+
+
+def _described(component: Component | None) -> dict[str, str]:
+    """A component in words, each of its sides by name; empty for one that is not there."""
+    if component is None:
+        return {}
+    places = (f"{moment}: {_sizes(devices)}" for moment, devices in component.placement.items() if devices)
+    sides = {
+        "class": component.class_name,
+        "bytes": _sizes(component.bytes_by_dtype),
+        "quantized": amount(component.quantized_bytes) if component.quantized_bytes else "",
+        "layers": _counted(component.module_classes),
+        "hooks": _counted(component.hooks),
+        "settings": ", ".join(f"{name} {value}" for name, value in component.settings.items()),
+        "lies on": "; ".join(places),
+        "weights": (component.state_sha256 or "")[:12],
+    }
+    return {what: words for what, words in sides.items() if words}
+
+
+def _sizes(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {amount(size)}" for name, size in sorted(sizes.items()))
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} × {name}" for name, count in sorted(counts.items()))
+
+
+def figures_of(memory: Memory | None) -> tuple[str, ...]:
+    """The kinds of memory that were measured."""
+    return tuple(figure for figure in FIGURES if memory and memory.peak(figure) is not None)
+
+
+def phases(ours: Rendering, reference: Rendering | None) -> tuple[PhaseRow, ...]:
+    """Seconds and peaks, phase by phase."""
+    measured = figures_of(ours.memory)
+    return tuple(
+        PhaseRow(
+            phase,
+            _seconds(ours, phase, 0),
+            _seconds(reference, phase, 0) if reference else "",
+            _seconds(ours, phase, 1),
+            tuple(_peak(ours.memory, figure, phase) for figure in measured),
+        )
+        for phase in PHASES
+    )
+
+
+def _seconds(rendering: Rendering, phase: str, take: int) -> str:
+    spent = [one.seconds for one in rendering.durations if one.phase == phase and (one.take or 0) == take]
+    return figures.seconds(sum(spent)) if spent else ""
+
+
+def _peak(memory: Memory | None, figure: str, phase: str) -> str:
+    found = memory.peak(figure, (phase,)) if memory else None
+    return "" if found is None else amount(found)
+
+
+def log_tail(folder: Path) -> tuple[str, ...]:
+    """The last lines of a case's log; nothing where it has none, or where it leads elsewhere."""
+    path = folder / LOG
+    try:
+        if path.is_symlink() or not path.is_file():
+            return ()
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - TAIL))
+            text = stream.read(TAIL).decode("utf-8", errors="replace")
+    except OSError:
+        return ()
+    return tuple(text.splitlines()[-LINES:])

@@ -1,0 +1,93 @@
+"""The section of a page that is about one case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from fluxgate.cases import Case
+from fluxgate.judge.verdict import Verdict
+from fluxgate.rendering import Rendering
+from fluxgate.report.html import case as facts
+from fluxgate.report.html.album import Comparison
+from fluxgate.report.html.charts import Step, timeline
+from fluxgate.report.html.matrix import Line
+from fluxgate.report.html.pairs import Pair
+from fluxgate.runs.rendered import Rendered
+from fluxgate.subjects.subject import Shot
+
+
+@dataclass(frozen=True)
+class Section:
+    """Everything that is shown of a case."""
+
+    line: Line
+    about: str
+    reference: str | None  # the strategy whose pictures are expected
+    asked: Mapping[str, Shot]
+    command: str
+    answers: tuple[facts.Answer, ...]
+    comparisons: tuple[Comparison, ...]
+    shots: tuple[str, ...] = ()
+    stages: tuple[facts.StageRow, ...] = ()
+    left: tuple[tuple[str, str], ...] = ()
+    traits: tuple[facts.Trait, ...] = ()
+    figures: tuple[str, ...] = ()
+    phases: tuple[facts.PhaseRow, ...] = ()
+    timeline: tuple[Step, ...] = ()
+    warnings: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
+    crash: tuple[str, ...] = ()
+
+    @property
+    def differing(self) -> tuple[Comparison, ...]:
+        """The pictures that are not what they are held against."""
+        return tuple(one for one in self.comparisons if not one.identical)
+
+    def prompt(self, pair: Pair) -> str:
+        """What a picture was asked with; nothing where the run does not say."""
+        shot = self.asked.get(pair.shot)
+        return shot.prompt_of(pair.index) if shot and pair.index < shot.pictures else ""
+
+    @property
+    def identical(self) -> tuple[Comparison, ...]:
+        return tuple(one for one in self.comparisons if one.identical)
+
+
+def section_of(
+    line: Line,
+    case: Case | None,
+    verdicts: Iterable[Verdict],
+    comparisons: tuple[Comparison, ...],
+    *,
+    ours: Rendered | None,
+    reference: Rendering | None,
+) -> Section:
+    """The section of a case; one that was not rendered has its answers alone."""
+    row = line.row
+    section = Section(
+        line=line,
+        about=case.strategy.about if case else "",
+        reference=reference.strategy if reference else None,
+        asked={shot.name: shot for shot in case.subject.shots} if case else {},
+        command=facts.command(row.case_id, case),
+        answers=facts.answers(verdicts),
+        comparisons=comparisons,
+    )
+    if ours is None:
+        return section
+    rendering, shots = ours.rendering, tuple(ours.rendering.recipes)
+    stages = facts.stages(rendering, reference)
+    return replace(
+        section,
+        shots=shots,
+        stages=stages,
+        left=facts.left_at(stages, shots),
+        traits=facts.traits(rendering.inventory, reference.inventory if reference else None),
+        figures=facts.figures_of(rendering.memory),
+        phases=facts.phases(rendering, reference),
+        timeline=timeline(rendering, row.figure),
+        warnings=rendering.warnings,
+        log=facts.log_tail(ours.folder),
+        crash=rendering.crash.last_lines if rendering.crash else (),
+    )
