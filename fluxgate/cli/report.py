@@ -7,9 +7,11 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from fluxgate.cli.shared import add_run_option, columns, say
+from fluxgate.baselines.store import Store
+from fluxgate.cli.shared import add_baselines_option, add_run_option, columns, say
 from fluxgate.files import write_whole
 from fluxgate.refusal import Refusal
+from fluxgate.report.html.accepted import accepted_stack
 from fluxgate.report.html.page import write_page
 from fluxgate.report.json import as_json
 from fluxgate.report.markdown import markdown
@@ -41,6 +43,7 @@ HTML = "html"  # a page, which is written into a file with pictures beside it
 
 def add_options(parser: ArgumentParser) -> None:
     add_run_option(parser)
+    add_baselines_option(parser)
     parser.add_argument("--format", choices=(*FORMATS, HTML), default="terminal", help="default: %(default)s")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output; a page needs one")
     parser.add_argument("--self-contained", action="store_true", help="put whole pictures into the page, not beside it")
@@ -63,7 +66,8 @@ def act(arguments: Namespace) -> int:
     cases = cases_of(run)
     report = report_on(run, verdicts, cases)
     if arguments.format == HTML:
-        write_page(arguments.output, report, run, cases, self_contained=arguments.self_contained)
+        accepted = accepted_stack(Store.at(arguments.baselines), run.machine.id, cases)
+        write_page(arguments.output, report, run, cases, accepted=accepted, self_contained=arguments.self_contained)
         say(f"The page is {arguments.output}.")
         return 0
     text = FORMATS[arguments.format](report).rstrip("\n")

@@ -54,6 +54,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "baselines", metavar="FOLDER", help="accepted pictures, facts and known failures (default: baselines)"
     ),
     "runs": _option("runs", default="runs", metavar="FOLDER", help="where run folders are put (default: runs)"),
+    "html": _option("html", metavar="FILE", help="write the report as a page, too (default: none)"),
 }
 
 

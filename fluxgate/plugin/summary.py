@@ -10,7 +10,10 @@ import pytest
 from fluxgate.judge.verdict import Verdict
 from fluxgate.plugin.asked import CHOICE
 from fluxgate.plugin.verdicts import LEDGER, Ledger
-from fluxgate.report.report import compile_report, measured_anything, report_on
+from fluxgate.refusal import Refusal
+from fluxgate.report.html.accepted import accepted_stack
+from fluxgate.report.html.page import write_page
+from fluxgate.report.report import Report, compile_report, measured_anything, report_on
 from fluxgate.report.terminal import terminal
 from fluxgate.runs import run as runs
 from fluxgate.session import Choice, every_verdict, finish
@@ -60,20 +63,35 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if ledger.verdicts or ledger.complaint:
         terminalreporter.section("Fluxgate")
     if ledger.verdicts:
-        terminalreporter.write_line(_table(config, ledger.run, width=terminalreporter._tw.fullwidth))
+        report = _report(config, ledger)
+        unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
+        terminalreporter.write_line(terminal(report, width=terminalreporter._tw.fullwidth, unicode=unicode))
+        _write_page(terminalreporter, config, report)
     if ledger.complaint:
         terminalreporter.write_line(ledger.complaint, red=True)
 
 
-def _table(config: pytest.Config, folder: Path | None, *, width: int) -> str:
-    choice, ledger = config.stash[CHOICE], config.stash[LEDGER]
+def _report(config: pytest.Config, ledger: Ledger) -> Report:
+    choice = config.stash[CHOICE]
     verdicts = _every_verdict(choice, ledger, cut_short=ledger.cut_short)
-    unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
-    if folder is None:
-        report = compile_report(None, verdicts, choice.cases, machine=choice.machine, stack=choice.stack)
-    else:
-        report = report_on(runs.open_run(folder), verdicts, choice.cases, folder=_near(folder))
-    return terminal(report, width=width, unicode=unicode)
+    if ledger.run is None:
+        return compile_report(None, verdicts, choice.cases, machine=choice.machine, stack=choice.stack)
+    return report_on(runs.open_run(ledger.run), verdicts, choice.cases, folder=_near(ledger.run))
+
+
+def _write_page(terminalreporter: pytest.TerminalReporter, config: pytest.Config, report: Report) -> None:
+    """Write the report as a page, if that was asked for; a place that cannot be written changes no verdict."""
+    asked = config.getoption("fluxgate_html")
+    if asked is None:
+        return
+    choice, ledger = config.stash[CHOICE], config.stash[LEDGER]
+    file, run = config.invocation_params.dir / asked, runs.open_run(ledger.run) if ledger.run else None
+    accepted = accepted_stack(choice.baselines, choice.machine.id, choice.cases)
+    try:
+        write_page(file, report, run, choice.cases, accepted=accepted)
+        terminalreporter.write_line(f"The page is {_near(file)}")
+    except Refusal as refusal:
+        terminalreporter.write_line(str(refusal), red=True)
 
 
 def _near(folder: Path) -> Path:

@@ -10,11 +10,21 @@ from itertools import zip_longest
 from pathlib import Path
 
 from fluxgate import figures
+from fluxgate.compare.facts import Source
 from fluxgate.compare.likeness import mismatch
 from fluxgate.judge.verdict import Verdict
 from fluxgate.refusal import Refusal
 from fluxgate.report.html.pairs import Pair, pairs_by_case
-from fluxgate.report.html.pictures import Apart, Printed, Source, apart, printed, printed_difference, printed_map
+from fluxgate.report.html.pictures import (
+    Apart,
+    Printed,
+    apart,
+    file_of,
+    id_of,
+    printed,
+    printed_difference,
+    printed_map,
+)
 from fluxgate.runs.rendered import Rendered
 
 MOST_MAPS = 24  # FLIP maps of a page: each takes a tenth of a second
@@ -89,7 +99,7 @@ def album(
             for case_id, of_case in compared.items()
         },
         printed=prints,
-        whole={} if whole else {source.file: source.path for source in sources if source.id in prints},
+        whole={} if whole else {file_of(source): source.path for source in sources if id_of(source) in prints},
     )
 
 
@@ -129,8 +139,8 @@ class _Reader:
         return Comparison(pair, apart(one, other), difference=drawn.id, gain=gain)
 
     def _print(self, source: Source) -> None:
-        if source.id not in self.prints:
-            self.prints[source.id] = printed(source, self._pixels(source), whole=self._whole)
+        if id_of(source) not in self.prints:
+            self.prints[id_of(source)] = printed(source, self._pixels(source), whole=self._whole)
 
     def map(self, comparison: Comparison) -> Printed:
         """The FLIP map of a pair that can be compared."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from fluxgate.cases import Case
-from fluxgate.compare.stages import suspects
+from fluxgate.compare.stages import StageDifference, suspects
 from fluxgate.judge.sentences import counted
 from fluxgate.judge.verdict import (
     BASELINE,
@@ -132,7 +132,8 @@ def _suspicion(verdict: Verdict, rendering: Rendering | None, case: Case | None)
         crash = rendering.crash
         yield ENDED_BY.get(crash.kind, crash.kind), f"during {crash.phase}" if crash.phase else "before it began"
     elif verdict.stage and rendering and case:
-        yield suspects(verdict.stage, subject=case.subject, rendering=rendering), f"at the {verdict.stage}"
+        gone = StageDifference("", verdict.stage, None, None)
+        yield suspects(gone, subject=case.subject, inventory=rendering.inventory), f"at the {verdict.stage}"
 
 
 def checked(verdicts: Iterable[Verdict]) -> tuple[Checked, ...]:
@@ -170,11 +171,23 @@ def next_steps(report: Report, cases: Mapping[str, Case]) -> Iterator[Next]:
         yield Next("If what changed is right, accept it.", command=_accept(folder, *rejected[:1]))
     elif not failures and report.measured:
         yield Next("Nothing, for what was checked.")
+    left_out = [case_id for group in report.gated.not_rendered for case_id in group.cases]
+    if not failures and not report.cut_short and left_out:
+        strategies = [cases[case_id] for case_id in left_out if case_id in cases]
+        yield Next(
+            f"Render the {counted(len(left_out), 'case')} that this run left out.", command=_render_all(strategies)
+        )
 
 
 def _accept(folder: str, *only: str) -> str:
     chosen = [f"--only={case_id}" for case_id in only]
     return shlex.join(["fluxgate", "accept", folder, *chosen, "--because", "…"])
+
+
+def _render_all(cases: Iterable[Case]) -> str | None:
+    """All that there is of their subjects."""
+    subjects = ",".join(dict.fromkeys(case.subject.name for case in cases))
+    return shlex.join(["pytest", "--subject", subjects]) if subjects else None
 
 
 def _render(cases: Iterable[Case]) -> str | None:

@@ -10,13 +10,13 @@ from pathlib import Path
 from fluxgate import figures
 from fluxgate.amounts import amount
 from fluxgate.cases import Case
+from fluxgate.compare.facts import FIGURES
 from fluxgate.judge.verdict import Limit, Verdict
 from fluxgate.rendering import PHASES, STAGES, Component, Fingerprint, Inventory, Memory, Rendering
 
 LOG = "log.txt"
 TAIL = 16_000  # bytes of a log that are looked at
 LINES = 30  # of them that are shown
-FIGURES = ("allocated", "reserved", "driver", "host")
 SAME, DIFFERS, UNKNOWN = "same", "differs", "not noted"
 
 

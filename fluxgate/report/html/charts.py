@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fluxgate import figures
 from fluxgate.amounts import amount
-from fluxgate.baselines.limits import WHOLE
+from fluxgate.compare.facts import WHOLE
 from fluxgate.judge.verdict import CRASHED, FAILED, KNOWN_FAILURE
 from fluxgate.rendering import DECODE, DENOISE, ENCODE, LOAD, PHASES, Rendering
 from fluxgate.report.cards import STANDARD

@@ -18,7 +18,11 @@ from markupsafe import Markup
 from fluxgate import figures
 from fluxgate.amounts import amount
 from fluxgate.cases import Case
+from fluxgate.compare.difference import compare
+from fluxgate.compare.facts import Facts
 from fluxgate.files import write_whole
+from fluxgate.machine import Stack
+from fluxgate.refusal import Refusal
 from fluxgate.report.cards import STANDARD
 from fluxgate.report.columns import SYMBOLS
 from fluxgate.report.html import answers
@@ -26,6 +30,7 @@ from fluxgate.report.html.album import Album, Comparison, album
 from fluxgate.report.html.approvals import FILE, SCHEMA
 from fluxgate.report.html.charts import SHAPES, memory_chart, trade_chart
 from fluxgate.report.html.matrix import Matrix, matrix_of
+from fluxgate.report.html.pictures import id_of
 from fluxgate.report.html.section import Section, section_of
 from fluxgate.report.html.text import anchor, shown, slug
 from fluxgate.report.report import Report
@@ -79,14 +84,25 @@ class Spotlight:
 
 
 def write_page(
-    file: Path, report: Report, run: Run | None, cases: Iterable[Case], *, self_contained: bool = False
+    file: Path,
+    report: Report,
+    run: Run | None,
+    cases: Iterable[Case],
+    *,
+    accepted: Stack | None = None,
+    self_contained: bool = False,
 ) -> None:
-    """Write the page, and its whole pictures into a folder beside it unless they are within."""
+    """Write the page, and its whole pictures into a folder beside it unless they are within.
+
+    accepted: the stack that its baselines were accepted with."""
     beside = file.with_name(file.stem + BESIDE)
-    page = page_of(report, run, cases, beside=beside.name, self_contained=self_contained)
-    for name, place in page.whole.items():
-        _put(place, beside / name)
-    write_whole(file, page.text)
+    page = page_of(report, run, cases, beside=beside.name, accepted=accepted, self_contained=self_contained)
+    try:
+        for name, place in page.whole.items():
+            _put(place, beside / name)
+        write_whole(file, page.text)
+    except OSError as error:
+        raise Refusal(f"{file} cannot be written: {error.strerror}.") from error
 
 
 def _put(place: Path, target: Path) -> None:
@@ -101,11 +117,19 @@ def _put(place: Path, target: Path) -> None:
 
 
 def page_of(
-    report: Report, run: Run | None, cases: Iterable[Case], *, beside: str, self_contained: bool = False
+    report: Report,
+    run: Run | None,
+    cases: Iterable[Case],
+    *,
+    beside: str,
+    accepted: Stack | None = None,
+    self_contained: bool = False,
 ) -> Page:
     """The page; `beside` is the name of the folder that will have its whole pictures."""
     material = _material(report, run, {case.id: case for case in cases}, self_contained=self_contained)
-    return Page(_template().render(_given(material, beside)).encode(), material.album.whole)
+    moved = compare(Facts(stack=accepted), Facts(stack=report.stack)).stack if accepted else ()
+    given = {**_given(material, beside), "stack_changes": moved, "accepted": accepted is not None}
+    return Page(_template().render(given).encode(), material.album.whole)
 
 
 def _material(report: Report, run: Run | None, cases: Mapping[str, Case], *, self_contained: bool) -> Material:
@@ -148,7 +172,6 @@ def _given(material: Material, beside: str) -> dict[str, Any]:
         "checked": answers.checked(report.verdicts),
         "steps": tuple(answers.next_steps(report, material.cases)),
         "spotlight": _spotlight(material),
-        "stack_changes": (),
         "smallest_card": STANDARD[0],
         "matrix": matrix,
         "anchors": anchors,
@@ -190,7 +213,7 @@ def _sections(material: Material) -> Iterable[Section]:
 
 
 def _data(material: Material, anchors: Mapping[str, str]) -> Markup:
-    """What the script writes into approvals: the run, and of each case the pictures that the page shows."""
+    """What the script writes into approvals: the run, and of each case that can be approved the pictures it has."""
     cases = {
         anchors[case_id]: {
             "case": case_id,
@@ -201,6 +224,7 @@ def _data(material: Material, anchors: Mapping[str, str]) -> Markup:
             ],
         }
         for case_id, rendered in material.rendered.items()
+        if rendered.rendering.crash is None
     }
     run = material.report.run.id if material.report.run else ""
     names = {place: case_id for case_id, place in anchors.items()}
@@ -219,5 +243,5 @@ def _template() -> Any:
     )
     environment.filters.update(amount=amount, seconds=figures.seconds, percent=figures.percent, slug=slug)
     environment.filters.update(likeness=figures.likeness, ours=Markup)
-    environment.globals.update(symbols=SYMBOLS, shapes=SHAPES)
+    environment.globals.update(symbols=SYMBOLS, shapes=SHAPES, id_of=id_of)
     return environment.get_template("page.html.j2")

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path, PurePosixPath
 
+from fluxgate.compare.facts import Source, source_of
 from fluxgate.judge.verdict import BASELINE, TWICE, Verdict
 from fluxgate.pictures import hash_of, read_png
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import Picture
-from fluxgate.report.html.pictures import Source
-from fluxgate.runs.pictures import sound_pixels
 from fluxgate.runs.rendered import Rendered
 
 AGAINST = {TWICE: "its first take", BASELINE: "what was accepted"}
@@ -50,15 +47,11 @@ def _pairs(ours: Rendered, reference: Rendered | None) -> Iterator[Pair]:
     against = reference.rendering.strategy if reference else ""
     second = ours.rendering.pictures_of(1)
     for key, picture in ours.rendering.pictures_of().items():
-        expected = _source(theirs[key], reference.folder) if reference and key in theirs else None
-        actual = _source(picture, ours.folder)
+        expected = source_of(theirs[key], reference.folder) if reference and key in theirs else None
+        actual = source_of(picture, ours.folder)
         yield Pair(*key, against if expected else "", expected, actual)
         if key in second and second[key].sha256 != picture.sha256:
-            yield Pair(*key, AGAINST[TWICE], actual, _source(second[key], ours.folder), wrong=True)
-
-
-def _source(picture: Picture, folder: Path) -> Source:
-    return Source(picture.sha256, folder / picture.file, partial(sound_pixels, picture, folder))
+            yield Pair(*key, AGAINST[TWICE], actual, source_of(second[key], ours.folder), wrong=True)
 
 
 def _with_verdict(pairs: list[Pair], verdict: Verdict, run: Path) -> list[Pair]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from fluxgate.compare.facts import Source
 from fluxgate.compare.likeness import flip_map
 from fluxgate.pictures import Pixels
 
@@ -22,25 +21,6 @@ STRONGEST = 64  # times that a difference is amplified at most
 TINY = 64 * 64  # pixels: up to so many are kept without loss
 # From dark to light, so that it can be read without colour: what matplotlib calls magma, at five places.
 HEAT = np.array([(0, 0, 4), (81, 18, 124), (183, 55, 121), (252, 137, 97), (252, 253, 191)], dtype=np.float32)
-
-
-@dataclass(frozen=True)
-class Source:
-    """A picture that can be read. Two are equal when they show the same pixels, wherever they lie."""
-
-    sha256: str
-    path: Path = field(compare=False)
-    read: Callable[[], Pixels] = field(compare=False, repr=False)
-
-    @property
-    def id(self) -> str:
-        """What the page calls it."""
-        return f"p-{self.sha256[:20]}"
-
-    @property
-    def file(self) -> str:
-        """Its name beside the page."""
-        return f"{self.sha256[:20]}.png"
 
 
 @dataclass(frozen=True)
@@ -89,12 +69,22 @@ def _heaviest(values: npt.NDArray[np.int16], edge: int) -> tuple[int, int]:
     return int(row), int(column)
 
 
+def id_of(source: Source) -> str:
+    """What the page calls a picture."""
+    return f"p-{source.sha256[:20]}"
+
+
+def file_of(source: Source) -> str:
+    """The name of a whole picture beside the page."""
+    return f"{source.sha256[:20]}.png"
+
+
 def printed(source: Source, pixels: Pixels, *, whole: bool) -> Printed:
     """A picture for the page: small, or the whole file where nothing is to lie beside it."""
     height, width = pixels.shape[:2]
     if whole:
-        return Printed(source.id, width, height, _address(source.path.read_bytes(), "png"))
-    return Printed(source.id, width, height, _address(_small(pixels), "webp"), source.file)
+        return Printed(id_of(source), width, height, _address(source.path.read_bytes(), "png"))
+    return Printed(id_of(source), width, height, _address(_small(pixels), "webp"), file_of(source))
 
 
 def printed_difference(expected: Source, actual: Source, *, one: Pixels, other: Pixels) -> tuple[Printed, int]:

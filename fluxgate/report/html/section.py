@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from fluxgate.cases import Case
+from fluxgate.judge.sentences import counted, listed
 from fluxgate.judge.verdict import Verdict
 from fluxgate.rendering import Rendering
 from fluxgate.report.html import case as facts
@@ -41,13 +42,34 @@ class Section:
 
     @property
     def differing(self) -> tuple[Comparison, ...]:
-        """The pictures that are not what they are held against."""
-        return tuple(one for one in self.comparisons if not one.identical)
+        """The pictures that are not what they are held against, or cannot be looked at."""
+        return tuple(one for one in self.comparisons if one.apart or one.trouble)
+
+    @property
+    def alone(self) -> tuple[Comparison, ...]:
+        """The pictures that are held against nothing."""
+        return tuple(one for one in self.comparisons if one.pair.expected is None and not one.trouble)
 
     def prompt(self, pair: Pair) -> str:
         """What a picture was asked with; nothing where the run does not say."""
         shot = self.asked.get(pair.shot)
         return shot.prompt_of(pair.index) if shot and pair.index < shot.pictures else ""
+
+    @property
+    def identical_title(self) -> str:
+        return f"{counted(len(self.identical), 'picture')}, to the pixel as expected"
+
+    @property
+    def alone_title(self) -> str:
+        return f"{counted(len(self.alone), 'picture')}, held against none in this run"
+
+    @property
+    def stages_title(self) -> str:
+        """Where its shots left the reference, as far as that is known."""
+        if self.left:
+            return f"Stage by stage: {listed(f'{shot} left at the {stage}' for shot, stage in self.left)}"
+        whole = all(word == facts.SAME for row in self.stages for word, _ in row.cells)
+        return f"Stage by stage: never left {self.reference}" if whole else "Stage by stage"
 
     @property
     def identical(self) -> tuple[Comparison, ...]:
