@@ -240,6 +240,7 @@ def test_a_decision_can_be_taken_back_and_is_kept_over_a_reload(show: Show, file
     """The same key again takes it back."""
     page = show(file, anchor=OFFLOAD).page
     page.keyboard.press("r")
+    page.wait_for_timeout(300)  # Chromium hands on what is stored a little later
     page.reload()
     assert page.locator(".matrix tr[data-case=case-tiny-offload] .decision").inner_text() == "✗ rejected"
     page.keyboard.press("r")
