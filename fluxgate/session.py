@@ -17,6 +17,7 @@ from fluxgate.baselines.store import OWN, Store
 from fluxgate.cases import Case, matrix
 from fluxgate.environment import Environment
 from fluxgate.history.earlier_runs import earlier_runs
+from fluxgate.judge import libraries, nf4
 from fluxgate.judge import standards as kept
 from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.gathering import Standards, judge_cases
@@ -27,7 +28,9 @@ from fluxgate.locks import held, silent
 from fluxgate.machine import Machine, Stack, memory_limit, outside_support
 from fluxgate.options import chosen, seconds, whole_number
 from fluxgate.refusal import Refusal
+from fluxgate.render.nf4 import Nf4Facts, measured
 from fluxgate.render.pool.workers import Workers
+from fluxgate.render.process.libraries import ImportFailed
 from fluxgate.rendering import Picture, Rendering
 from fluxgate.report.illustration import illustrate
 from fluxgate.runs import run as runs
@@ -171,6 +174,15 @@ class Session:
         others = {name: rendered for name in names if (rendered := self.rendered(name)) is not None}
         return {case.id: own, **others}
 
+    def import_libraries(self) -> Verdict | None:
+        """Wait until the libraries are imported; the one verdict on the session where they cannot be."""
+        try:
+            self._workers.ready()
+        except ImportFailed as failed:
+            self.run.write_json(libraries.IMPORT_CRASH, failed.crash)
+            return libraries.not_imported(failed.crash)
+        return None
+
     def rendered(self, case_id: str) -> Rendered | None:
         """What one case gave, crashed or not; None for a case that cannot be rendered here."""
         case = self._cases.get(case_id)
@@ -204,6 +216,18 @@ class Session:
             look_ahead(case, pictures, self.run.case_folder(case.id), reference=reference)
 
     # Judging
+
+    def judge_nf4(self, device: str) -> Verdict:
+        """The verdict on bitsandbytes' NF4 on a device; it is measured once for the run."""
+        without = nf4.unmeasured(device, self.choice.stack)
+        if without is not None:
+            return without
+        name = libraries.facts_file(device)
+        lock = self.run.folder / f".{name}.lock"
+        with held(lock, waiting="waiting for another process that measures NF4", report=self._report):
+            if not (self.run.folder / name).exists():
+                self.run.write_json(name, measured(self.choice.environment, device))
+        return nf4.verdict_on(self.run.read_json(name, Nf4Facts))
 
     def judge(self, case: Case, renderings: Mapping[str, Rendered]) -> tuple[Verdict, ...]:
         """The verdicts on a case, from what was rendered."""
@@ -330,9 +354,10 @@ def judge_run(
     # What was rendered is judged, whatever would be said of it today.
     judged = [replace(case, unsupported=None) for case in cases if case.id in renderings]
     verdicts = illustrate(judge_cases(judged, renderings.get, standards, run=run.folder), run.folder)
-    return every_verdict(
+    every = every_verdict(
         [case if case.id not in renderings else replace(case, unsupported=None) for case in cases],
         {(verdict.case_id, verdict.check): verdict for verdict in verdicts},
         asked={case.id for case in cases} if plan is None else plan.asked,
         cut_short=run.finished is None,
     )
+    return (*libraries.verdicts_in(run), *every)

@@ -7,6 +7,7 @@ from fluxgate.plugin.cases import (  # noqa: F401
     choice,
     fluxgate_session,
     judged,
+    nf4_verdict,
     pytest_generate_tests,
     rendered,
     step_seconds,

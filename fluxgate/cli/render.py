@@ -28,6 +28,10 @@ def act(arguments: Namespace) -> int:
     run = create_run(choice, command=command())
     say(f"The run is in {run.folder}")
     with open_session(choice, run, report=say) as session:
+        failed = session.import_libraries()
+        if failed is not None:
+            say(failed.sentence)
+            return RED
         rendered = [session.rendered(case_id) for case_id in _with_references(choice.renderable)]
     runs.finish(run)
     say(f"The run is in {run.folder}")

@@ -35,6 +35,11 @@ EFFECT_CHECKS = (EFFECT, INVENTORY)
 SPEED_CHECKS = (SPEED,)
 CHECKS = PICTURE_CHECKS + MEMORY_CHECKS + EFFECT_CHECKS + SPEED_CHECKS
 
+# Asked of a library by itself, whatever case uses it.
+IMPORTS = "can be imported"
+NF4 = "quantizes NF4 as published"
+LIBRARY_CHECKS = (IMPORTS, NF4)
+
 
 @dataclass(frozen=True)
 class Verdict:

@@ -30,6 +30,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if marker is not None:
             cases = [case for case in cases if marker.args[0] in checks_of(case)]
         metafunc.parametrize("case", [_parameter(case) for case in cases], indirect=True, scope="session")
+    if "device" in metafunc.fixturenames:
+        here = choice_of(metafunc.config).machine.device
+        gpu = [pytest.param("cuda", marks=pytest.mark.gpu)] if here == "cuda" else []
+        metafunc.parametrize("device", ["cpu", *gpu])
     if "unsupported_case" in metafunc.fixturenames:
         cases = [case for case in choice_of(metafunc.config).asked if case.unsupported is not None]
         metafunc.parametrize("unsupported_case", [_parameter(case) for case in cases])
@@ -61,7 +65,18 @@ def fluxgate_session(pytestconfig: pytest.Config) -> Iterator[Session]:
         except Refusal as refusal:  # it would be refused of every case: it is told once
             _end(pytestconfig, refusal)
         pytestconfig.stash[LEDGER].run = run.folder
+        failed = session.import_libraries()
+        if failed is not None:
+            _end_without_libraries(pytestconfig, failed)
         yield session
+
+
+def _end_without_libraries(config: pytest.Config, verdict: Verdict) -> None:
+    """One verdict for the session, at once: every case would say the same."""
+    config.stash[LEDGER].verdicts[verdict.case_id, verdict.check] = verdict
+    if hasattr(config, "workerinput"):
+        raise pytest.fail.Exception(verdict.sentence, pytrace=False)
+    pytest.exit(verdict.sentence, returncode=pytest.ExitCode.TESTS_FAILED)
 
 
 def _command(config: pytest.Config) -> str:
@@ -115,6 +130,15 @@ def verdict(request: pytest.FixtureRequest, judged: Mapping[str, Verdict]) -> Ve
     found = judged[marker.args[0]]
     request.node.stash[VERDICT] = found
     request.node.user_properties += [("status", found.status), ("sentence", found.sentence), *found.numbers.items()]
+    return found
+
+
+@pytest.fixture
+def nf4_verdict(request: pytest.FixtureRequest, device: str, fluxgate_session: Session) -> Verdict:
+    """The verdict on bitsandbytes' NF4 on a device, whatever case uses it."""
+    found = fluxgate_session.judge_nf4(device)
+    request.node.stash[VERDICT] = found
+    request.node.user_properties += [("status", found.status), ("sentence", found.sentence)]
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.judge.verdict import Verdict
+from fluxgate.judge.verdict import LIBRARY_CHECKS, Verdict
 from fluxgate.plugin.asked import CHOICE
 from fluxgate.plugin.verdicts import LEDGER, Ledger
 from fluxgate.refusal import Refusal
@@ -39,7 +39,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def _every_verdict(choice: Choice, ledger: Ledger, *, cut_short: bool) -> tuple[Verdict, ...]:
-    return every_verdict(choice.cases, ledger.verdicts, asked={case.id for case in choice.asked}, cut_short=cut_short)
+    libraries = [verdict for verdict in ledger.verdicts.values() if verdict.check in LIBRARY_CHECKS]
+    asked = {case.id for case in choice.asked}
+    return (*libraries, *every_verdict(choice.cases, ledger.verdicts, asked=asked, cut_short=cut_short))
 
 
 def _why_nothing(config: pytest.Config, choice: Choice) -> str:

@@ -11,7 +11,17 @@ from pathlib import Path
 
 from fluxgate.cases import Case
 from fluxgate.judge.sentences import counted, listed
-from fluxgate.judge.verdict import CHECKS, CRASHED, FAILED, KNOWN_FAILURE, PASSED, STATUSES, Verdict
+from fluxgate.judge.verdict import (
+    CHECKS,
+    CRASHED,
+    FAILED,
+    IMPORTS,
+    KNOWN_FAILURE,
+    LIBRARY_CHECKS,
+    PASSED,
+    STATUSES,
+    Verdict,
+)
 from fluxgate.machine import Machine, Stack
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Rendering
@@ -102,6 +112,11 @@ class Report:
         return tables
 
     @property
+    def libraries(self) -> list[Verdict]:
+        """What was asked of libraries by themselves."""
+        return [verdict for verdict in self.verdicts if verdict.check in LIBRARY_CHECKS]
+
+    @property
     def failures(self) -> list[Verdict]:
         """What must be looked at; a crash once for its case."""
         return failures(self.verdicts)
@@ -140,7 +155,7 @@ def verdicts_of(run: Run) -> tuple[Verdict, ...] | None:
         return None
     verdicts = run.read_json(runs.VERDICTS, tuple[Verdict, ...])
     for verdict in verdicts:
-        for word, words in ((verdict.status, STATUSES), (verdict.check, CHECKS)):
+        for word, words in ((verdict.status, STATUSES), (verdict.check, CHECKS + LIBRARY_CHECKS)):
             if word not in words:
                 raise Refusal(f"{path} has {word[:60]!r}, which is none of {listed(words, most=len(words))}.")
     return verdicts
@@ -177,7 +192,7 @@ def compile_report(
 ) -> Report:
     """The report out of what was read, or on a session that rendered nothing."""
     verdicts = tuple(verdicts)
-    gated = gated_of(verdicts, rendered=measured.renderings)
+    gated = gated_of((one for one in verdicts if one.check in CHECKS), rendered=measured.renderings)
     matrix = {case.id: case for case in cases}
     statuses = Counter(verdict.status for verdict in verdicts)
     return Report(
@@ -206,6 +221,9 @@ def _cut_short(run: Run, renderings: Mapping[str, Rendering]) -> CutShort | None
 
 def _outcome(gated: Gated, verdicts: tuple[Verdict, ...]) -> str:
     """`22 of 46 strategies and 9 of 11 checks gated: 2 checks failed, 1 case crashed.`"""
+    not_imported = next((verdict for verdict in verdicts if verdict.check == IMPORTS), None)
+    if not_imported is not None:
+        return not_imported.sentence
     wrong = Counter(verdict.status for verdict in failures(verdicts))
     known = len({verdict.case_id for verdict in verdicts if verdict.status == KNOWN_FAILURE})
     parts = [f"{counted(wrong[FAILED], 'check')} failed"] if wrong[FAILED] else []

@@ -9,7 +9,7 @@ from fluxgate.baselines.limits import published
 from fluxgate.cases import Case
 from fluxgate.compare.facts import ALLOCATED, HOST, WHOLE
 from fluxgate.compare.measures import SSIM
-from fluxgate.judge.verdict import PROMISE, Verdict
+from fluxgate.judge.verdict import CHECKS, PROMISE, Verdict
 from fluxgate.rendering import PHASES, Rendering
 
 
@@ -44,6 +44,8 @@ def rows_of(
     """A row for each case that has a verdict, in the order in which they come."""
     by_case: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
+        if verdict.check not in CHECKS:  # it is about a library, not about a case
+            continue
         by_case.setdefault(verdict.case_id, []).append(verdict)
     return tuple(
         _row(answers, renderings.get(case_id), cases.get(case_id), card=cards.get(case_id))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fluxgate import figures
 from fluxgate.amounts import amount
 from fluxgate.judge.sentences import sentence_case
-from fluxgate.judge.verdict import CHECKS, CRASHED, STATUSES, Verdict
+from fluxgate.judge.verdict import CHECKS, CRASHED, PASSED, STATUSES, Verdict
 from fluxgate.report.columns import SYMBOLS, WORDS, Column, columns_of, legend
 from fluxgate.report.escaping import ascii_only, lines, plain, shortened
 from fluxgate.report.published_settings import PublishedSettings, SettingChange
@@ -44,6 +44,7 @@ def terminal(report: Report, *, width: int = 80, unicode: bool = True) -> str:
         *(_settings(published, width) for published in report.settings),
         *(_verdict(verdict, lines(verdict.sentence)[:1], width) for verdict in report.known_failures),
         *(_verdict(verdict, lines(verdict.sentence), width) for verdict in report.failures),
+        *(_wrapped(verdict.sentence, width) for verdict in report.libraries if verdict.status == PASSED),
         _closing(report, rows, width),
     )
     text = "\n\n".join("\n".join(block) for block in map(list, blocks) if block)

@@ -1,0 +1,94 @@
+"""bitsandbytes' NF4 against the QLoRA paper: its codebook and block rule, whatever pipeline uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import NormalDist
+
+from fluxgate.judge.verdict import CRASHED, FAILED, NF4, PASSED, UNSUPPORTED, Verdict
+from fluxgate.machine import Stack
+from fluxgate.render.nf4 import Nf4Facts
+
+PACKAGE = "bitsandbytes"
+# Appendix E of the paper (https://arxiv.org/abs/2305.14314).
+PUBLISHED = (
+    *(-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453),
+    *(-0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0),
+    *(0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224),
+    *(0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0),
+)
+CODE_NEAR = 1e-7
+NEAREST = 1e-6
+# Kernels round to bfloat16, by up to 2^-9 each time, at other places than the plain product: the codebook's value, its
+# block's scale, the weight of the two, sums of a few terms, the result. With 100 vectors, such kernels (simulated) are
+# off by 0.3% (the result alone) to 0.8% (all of it, sums of 16 terms); twice that is allowed. A scale that is off by 5%
+# shows as 2.5%. With only five vectors a row's products may nearly cancel, and rounding alone then shows as 1.8%.
+ROUNDING = 2**-6
+DOUBLE_SCALES = 0.01  # of the largest scale
+
+
+def computed_codebook() -> tuple[float, ...]:
+    """Quantiles of the normal distribution, scaled to one: seven below an exact zero and eight above."""
+    edge = (1 - 1 / 32 + 1 - 1 / 30) / 2  # half an interval from the end, of sixteen and of fifteen intervals
+    normal = NormalDist()
+    below, above = ([normal.inv_cdf(edge + (0.5 - edge) * place / count) for place in range(count)] for count in (7, 8))
+    values = sorted([*(-value for value in below), 0.0, *above])
+    return tuple(value / max(above) for value in values)
+
+
+def unmeasured(device: str, stack: Stack) -> Verdict | None:
+    """The verdict where there is nothing to measure; None where there is."""
+    if PACKAGE in stack:
+        return None
+    return _verdict(device, UNSUPPORTED, f"{PACKAGE} is not installed")
+
+
+def verdict_on(facts: Nf4Facts) -> Verdict:
+    """The first rule that is not kept, with the version that does not keep it."""
+    what = f"{PACKAGE} {facts.version}" if facts.version else PACKAGE
+    objection = next(_objections(facts), None)
+    if objection is not None:
+        return _verdict(facts.device, FAILED, f"{what}, on {_place(facts.device)}: {objection}.")
+    if facts.crash is not None:
+        return _verdict(facts.device, CRASHED, f"{what}, on {_place(facts.device)}: {facts.crash.rstrip('.')}.")
+    return _verdict(facts.device, PASSED, f"{what} quantizes NF4 as published, on {_place(facts.device)}.")
+
+
+def _objections(facts: Nf4Facts) -> Iterator[str]:
+    """In words, in the order in which weights go through the rules; what was not measured is not objected to."""
+    if facts.code and _far(facts.code):
+        yield f"its codebook is not the paper's: {_far(facts.code)}"
+    if facts.scale_error:
+        yield f"a block's scale is {facts.scale_error:.3g} from its largest absolute value; they should be equal"
+    if facts.code_error is not None and facts.code_error > NEAREST:
+        yield f"a weight has a code that is {facts.code_error:.3g} further from it than the nearest"
+    if facts.value_error:
+        yield f"a weight comes back {facts.value_error:.3g} from its code's value times its scale; they should be equal"
+    for together, error in facts.product_errors.items():
+        if not error < ROUNDING:
+            off = f"a row's products are off by {error:.2%}"
+            yield f"with {together} vectors at a time, {off}; rounding explains {ROUNDING:.2%}"
+    for together, error in facts.wrong_scale_errors.items():
+        if not error > ROUNDING:
+            yield f"with {together} vectors at a time, a scale that is wrong by 5% shows as {error:.2%} only"
+    if facts.double_codes_moved:
+        yield f"double quantization changes {facts.double_codes_moved} codes; it should change none"
+    if facts.double_scale_error is not None and not facts.double_scale_error < DOUBLE_SCALES:
+        yield f"double quantization moves a scale by {facts.double_scale_error:.2%} of the largest"
+
+
+def _far(code: tuple[float, ...]) -> str | None:
+    if len(code) != len(PUBLISHED):
+        return f"it has {len(code)} values, and {len(PUBLISHED)} are due"
+    for place, (value, due) in enumerate(zip(code, PUBLISHED, strict=True)):
+        if not abs(value - due) <= CODE_NEAR:
+            return f"value {place + 1} is {value:.6f}, and {due:.6f} is due"
+    return None
+
+
+def _place(device: str) -> str:
+    return "the GPU" if device == "cuda" else "the CPU"
+
+
+def _verdict(device: str, status: str, sentence: str) -> Verdict:
+    return Verdict(PACKAGE, f"nf4-{device}", NF4, status, sentence)

@@ -1,0 +1,74 @@
+"""Tests of the rules for NF4: the paper's codebook, and what each number that was measured must be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fluxgate.judge.nf4 import PUBLISHED, computed_codebook, unmeasured, verdict_on
+from fluxgate.judge.verdict import CRASHED, FAILED, NF4, PASSED, UNSUPPORTED
+from fluxgate.render.nf4 import Nf4Facts
+
+SOUND = Nf4Facts(
+    device="cpu",
+    version="0.50.2",
+    code=PUBLISHED,
+    scale_error=0.0,
+    code_error=0.0,
+    value_error=0.0,
+    product_errors={"1": 0.002, "100": 0.002},
+    wrong_scale_errors={"1": 0.025, "100": 0.025},
+    double_codes_moved=0,
+    double_scale_error=0.006,
+)
+
+
+def test_the_codebook_is_computed_as_published() -> None:
+    """From the normal distribution, the sixteen values are those that the paper prints."""
+    assert computed_codebook() == pytest.approx(PUBLISHED, abs=2e-6)
+
+
+def test_what_keeps_the_rules_passes() -> None:
+    """One verdict for a library, not for a case."""
+    verdict = verdict_on(SOUND)
+    assert (verdict.case_id, verdict.check, verdict.status) == ("bitsandbytes-nf4-cpu", NF4, PASSED)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"code": (*PUBLISHED[:3], -0.3949, *PUBLISHED[4:])},
+        {"code": PUBLISHED[:8]},
+        {"code": (float("nan"), *PUBLISHED[1:])},
+        {"scale_error": 1e-6},
+        {"code_error": 0.01},
+        {"value_error": 0.001},
+        {"product_errors": {"1": 0.02}},
+        {"product_errors": {"1": float("nan")}},
+        {"wrong_scale_errors": {"100": 0.01}},
+        {"double_codes_moved": 3},
+        {"double_scale_error": 0.02},
+    ],
+    ids=str,
+)
+def test_each_rule_that_is_broken_fails(changes: dict[str, object]) -> None:
+    """The sentence names the version that breaks it."""
+    verdict = verdict_on(replace(SOUND, **changes))  # type: ignore[arg-type]  # one field of its own type at a time
+    assert (verdict.status, "bitsandbytes 0.50.2" in verdict.sentence) == (FAILED, True)
+
+
+def test_a_library_that_crashes_says_so() -> None:
+    """Whatever it had measured until then; a number that is wrong comes first."""
+    crashed = Nf4Facts("cpu", version="0.48.2", crash="RuntimeError: no kernel")
+    verdict = verdict_on(crashed)
+    assert (verdict.status, "no kernel" in verdict.sentence, "0.48.2" in verdict.sentence) == (CRASHED, True, True)
+    assert verdict_on(replace(crashed, scale_error=1.0)).status == FAILED
+
+
+def test_a_library_that_is_not_there_is_one_reason() -> None:
+    """One verdict, and no traceback."""
+    verdict = unmeasured("cpu", {"diffusers": "0.42.1"})
+    assert verdict is not None
+    assert verdict.status == UNSUPPORTED
+    assert unmeasured("cpu", {"bitsandbytes": "0.50.2"}) is None

@@ -1,0 +1,47 @@
+"""Tests of the measurement of NF4: known weights, in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from fluxgate.environment import Environment
+from fluxgate.judge.nf4 import verdict_on
+from fluxgate.judge.verdict import PASSED
+from fluxgate.render.nf4 import measured
+
+needs_bitsandbytes = pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
+
+
+@needs_bitsandbytes
+def test_what_is_installed_is_measured() -> None:
+    """Every number comes out, and this process has imported neither torch nor bitsandbytes for it."""
+    facts = measured(Environment.current(), "cpu")
+    assert facts.crash is None
+    assert None not in (facts.scale_error, facts.code_error, facts.value_error, facts.double_scale_error)
+    assert verdict_on(facts).status == PASSED
+
+
+@needs_bitsandbytes
+def test_a_library_that_fails_leaves_what_it_had_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exception's last line is the crash."""
+    (tmp_path / "bitsandbytes.py").write_text("__version__ = '0.1'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "bitsandbytes", raising=False)
+    from fluxgate.render.nf4 import measure
+
+    facts = measure("cpu")
+    assert (facts.version, "functional" in str(facts.crash)) == ("0.1", True)
+
+
+def test_a_process_that_dies_is_a_crash(tmp_path: Path) -> None:
+    """Whatever the interpreter is."""
+    dead = tmp_path / "python"
+    dead.write_text("#!/bin/sh\necho gone >&2\nexit 3\n")
+    dead.chmod(0o755)
+    facts = measured(replace(Environment.current(), python=dead), "cpu")
+    assert "exit code 3: gone" in str(facts.crash)
