@@ -31,7 +31,7 @@ UNFINISHED = ".unfinished"  # ends the names of folders in which an environment 
 MOST_NAMED = 3  # packages that one sentence names
 
 # Estimates in seconds, from two busy cores: cloning 40,000 files, a package from an index, torch from a disk.
-CLONE, PACKAGE, TORCH = 3.0, 1.5, 60.0
+CLONE, PACKAGE, TORCH = 3.0, 1.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,17 @@ def build(
     if base is None:
         recipe = _Recipe(ask(Path(sys.executable)), pins, installer, (), Pins({}).moves_to(pins), None)
     else:
-        interpreter = ask(base.python)
-        recipe = _Recipe(interpreter, pins, installer, interpreter.site_folders, base.pins.moves_to(pins), base.origin)
+        moves = base.pins.moves_to(pins)
+        recipe = _Recipe(_unchanged(base), pins, installer, (base.site_packages,), moves, base.origin)
     return _build(recipe, report)
+
+
+def _unchanged(base: Built) -> Interpreter:
+    """The interpreter of an environment, which must be as it was when it was built: nothing else is cloned from it."""
+    reason = why_not_usable(base.folder, base.pins)
+    if reason is not None:
+        raise Refusal(f"Environment {base.name} cannot be used any more: {reason}; the next call builds it again.")
+    return ask(base.python)
 
 
 def clone_of(python: Path, *, report: Report = silent) -> Built | StageFailure:
@@ -145,7 +153,8 @@ def why_not_usable(folder: Path, pins: Pins) -> str | None:
         return str(refusal).rstrip(".")
     if record.format != FORMAT:
         return f"its format is {record.format}, and {FORMAT} is used now"
-    if changed := _changed(record.contents, contents(_site_packages(folder))):
+    now = contents(_site_packages(folder)) if interpreter.site_folders else {}
+    if changed := _changed(record.contents, now):
         return f"{changed} has changed since it was built"
     return not_as_asked(pins, interpreter)
 

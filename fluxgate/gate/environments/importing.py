@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from fluxgate.files import read_plain, write_plain
 from fluxgate.gate.environments import inside_imports
 from fluxgate.gate.environments.building import Built
-from fluxgate.gate.environments.pins import Pins, same
+from fluxgate.gate.environments.pins import Pins, fits
 from fluxgate.gate.environments.processes import Finished, run
 from fluxgate.gate.environments.stages import Cause, Stage, StageFailure
 from fluxgate.gate.environments.steps import Report, refusing_a_failing_disk, step
@@ -125,7 +125,9 @@ def _other_version(pins: Pins, lines: Sequence[_Line], log: str) -> StageFailure
     for line in lines:
         package = canonicalize_name((line.imported or "").partition(":")[0])
         pinned = pins.versions.get(package)
-        if line.version is not None and pinned is not None and not same(pinned, line.version):
+        if line.version is None or pinned is None:
+            continue
+        if not fits(pinned, line.version) and not fits(line.version, pinned):
             sentence = f"{package} {pinned} was installed, and what is imported states {line.version}."
             return StageFailure.of(Stage.IMPORT, Cause.NOT_AS_ASKED, sentence, log=log)
     return None

@@ -10,7 +10,7 @@ from typing import NoReturn, Protocol
 
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
-from fluxgate.gate.environments.pins import Pins, same
+from fluxgate.gate.environments.pins import Pins, fits
 from fluxgate.gate.environments.processes import Finished
 from fluxgate.gate.environments.stages import Cause
 from fluxgate.refusal import Refusal, full_stop
@@ -75,7 +75,7 @@ class Installer(Protocol):
 def wheels(wheelhouse: Path, pins: Pins) -> list[str]:
     """The files of a wheelhouse that these pins stand for, with sizes and times: a file that is replaced is another."""
     named = ((path, _release(path)) for path in sorted(wheelhouse.iterdir()))
-    chosen = [path for path, release in named if release and same(pins.versions.get(release[0]), release[1])]
+    chosen = [path for path, release in named if release and fits(release[1], pins.versions.get(release[0]))]
     return [f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in chosen]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import Specifier
+from packaging.specifiers import InvalidSpecifier, Specifier
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -64,25 +64,24 @@ class Pins:
         return Pins.of(versions)
 
     def moves_to(self, other: Pins) -> Moves:
-        """What changes between this stack and another. A build that no pin asks for, like +cpu, is no change."""
+        """What changes from this stack to another; a build that the other does not name, like +cpu, is no change."""
         return tuple(
             Move(name, self.versions.get(name), other.versions.get(name))
             for name in sorted({*self.versions, *other.versions})
-            if not same(self.versions.get(name), other.versions.get(name))
+            if not fits(self.versions.get(name), other.versions.get(name))
         )
 
 
-def same(one: str | None, other: str | None) -> bool:
-    """Whether two versions are one release: 1.0 and 1.0.0 are, and so is 2.13.0+cpu where only 2.13.0 is named."""
-    if one is None or other is None:
-        return one == other
+def fits(installed: str | None, asked: str | None) -> bool:
+    """Whether what is installed is the release that was asked for: 1.0.0 for 1.0, and 2.13.0+cpu for 2.13.0.
+
+    A build that was asked for by name, like 2.13.0+cpu, is no other build."""
+    if installed is None or asked is None:
+        return installed == asked
     try:
-        first, second = Version(one), Version(other)
-    except InvalidVersion:
-        return one == other
-    if first.local is None or second.local is None:
-        return first.public == second.public or Version(first.public) == Version(second.public)
-    return first == second
+        return Specifier(f"=={asked}").contains(installed, prereleases=True)
+    except (InvalidSpecifier, InvalidVersion):
+        return installed == asked
 
 
 def read_pins(path: Path) -> Pins:
@@ -97,7 +96,7 @@ def read_pins(path: Path) -> Pins:
         if pin is None:
             continue
         name, version = pin
-        if not same(versions.setdefault(name, version), version):
+        if not fits(versions.setdefault(name, version), version):
             raise Refusal(f"{path}, line {number}: {name} is pinned to {version}, and before that to {versions[name]}.")
     if not versions:
         raise Refusal(f"{path} pins nothing; write one name==version a line.")
@@ -131,9 +130,13 @@ def _pin(line: str, *, place: str) -> tuple[str, str] | None:
     version = exact_version(requirement)
     if version is None:
         raise refusal
-    if requirement.marker is not None and not requirement.marker.evaluate():
+    if not _applies(requirement):
         return None
     return canonicalize_name(requirement.name), version
+
+
+def _applies(requirement: Requirement) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
 
 
 def exact_version(requirement: Requirement) -> str | None:
@@ -173,7 +176,7 @@ def _change(text: str) -> Requirement:
         raise Refusal(f"{text[:80]!r} is no requirement; {wanted}.") from error
     if change.url is not None:
         raise Refusal(f"{text[:80]!r} names an address; {wanted}.")
-    if change.marker is not None and not change.marker.evaluate():
+    if not _applies(change):
         raise Refusal(f"{text[:80]!r} does not apply to this Python; leave the marker away.")
     change.marker = None
     return change

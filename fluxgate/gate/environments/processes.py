@@ -11,17 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from fluxgate.environment import LEAKS
+from fluxgate.gate.environments.steps import refusing_a_failing_disk
 from fluxgate.refusal import Refusal
 
-# By these, a Python takes packages over from the one that starts it, or keeps its bytecode elsewhere or not at all.
-LEAKS = (
-    "PYTHONPATH",
-    "PYTHONHOME",
-    "__PYVENV_LAUNCHER__",
-    "PYTHONDONTWRITEBYTECODE",
-    "PYTHONPYCACHEPREFIX",
-    "PYTHONSAFEPATH",
-)
+# What leaks from one Python into another, and what keeps bytecode from being written where clones inherit it.
+NOT_HANDED_ON = (*LEAKS, "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONSAFEPATH")
 
 
 @dataclass(frozen=True)
@@ -46,8 +41,8 @@ def run(
 
     Of `variables`, those that are None are not handed on, and neither is what leaks from one Python into another."""
     arguments = [str(part) for part in command]
-    chosen = {**os.environ, **dict.fromkeys(LEAKS), **(variables or {})}
-    with tempfile.TemporaryFile() as output:
+    chosen = {**os.environ, **dict.fromkeys(NOT_HANDED_ON), **(variables or {})}
+    with refusing_a_failing_disk(Path(tempfile.gettempdir())), tempfile.TemporaryFile() as output:
         try:
             process = subprocess.Popen(
                 arguments,

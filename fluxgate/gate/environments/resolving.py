@@ -14,12 +14,13 @@ from fluxgate.gate.environments.building import Built
 from fluxgate.gate.environments.consistency import unmet
 from fluxgate.gate.environments.installers import Installer, Objection, Plan, Question
 from fluxgate.gate.environments.interpreters import ask
-from fluxgate.gate.environments.pins import Move, Moves, Pins, exact_version, same
+from fluxgate.gate.environments.pins import Move, Moves, Pins, exact_version, fits
 from fluxgate.gate.environments.stages import Stage, StageFailure
 from fluxgate.gate.environments.steps import Report, refusing_a_failing_disk, step
 from fluxgate.locks import silent
 
-RESOLVE = 5.0  # seconds, roughly; a source distribution that must be built takes longer
+# Seconds, roughly; a source distribution that must be built takes longer.
+RESOLVE, SOLVE = 5.0, 15.0
 
 
 def resolve(
@@ -49,7 +50,7 @@ def resolve(
         Move(package, incumbent.pins.versions.get(package), planned.version, planned.yanked)
         for package, planned in sorted(plan.items())
     )
-    return tuple(move for move in moves if not same(move.old, move.new))
+    return tuple(move for move in moves if not fits(move.old, move.new))
 
 
 def solve(
@@ -62,7 +63,7 @@ def solve(
         constraints=constraints.requirements() if constraints else (),
         keep=False,
     )
-    with step(f"Resolving {len(requirements)} requirements", estimate=RESOLVE, report=report):
+    with step(f"Resolving {len(requirements)} requirements", estimate=SOLVE, report=report):
         plan = _planned(question, installer)
     if isinstance(plan, StageFailure):
         return plan

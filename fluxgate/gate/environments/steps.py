@@ -29,6 +29,8 @@ def refusing_a_failing_disk(folder: Path) -> Iterator[None]:
     """Refuse in one sentence when a folder, or what is below it, cannot be written."""
     try:
         yield
+    except BrokenPipeError:  # whoever reads the report has gone
+        raise
     except OSError as error:
         if error.errno in FULL:
             raise Refusal(f"The disk of {folder} is full; what was unfinished there is removed.") from error

@@ -214,17 +214,27 @@ def test_a_changed_environment_is_built_again(unzip: Unzip, empty_cache: Path) -
     assert "gamma.py has changed since it was built" in lines[0]
 
 
-@pytest.mark.parametrize("spoil", ["record", "half a record", "python"])
+def test_nothing_is_cloned_from_an_environment_that_has_changed(unzip: Unzip, empty_cache: Path) -> None:
+    """A gate may take hours, and everything that it builds descends from its incumbent."""
+    base = built(INCUMBENT, installer=unzip)
+    (base.site_packages / "gamma.py").write_text("__version__ = 'edited'\n")
+    with pytest.raises(Refusal, match=r"gamma\.py has changed"):
+        build(CHANGED, installer=unzip, base=base)
+
+
+@pytest.mark.parametrize("spoil", ["record", "half a record", "python", "packages"])
 def test_an_incomplete_environment_is_built_again(unzip: Unzip, empty_cache: Path, spoil: str) -> None:
-    """Without its record, with half of it, or with a Python that does not start."""
+    """Without its record, with half of it, with a Python that does not start, or without packages."""
     environment = built(SMALL, installer=unzip)
     record = environment.folder / building.RECORD
     if spoil == "record":
         record.unlink()
     elif spoil == "half a record":
         record.write_bytes(record.read_bytes()[:-20])
-    else:
+    elif spoil == "python":
         environment.python.unlink()
+    else:
+        shutil.rmtree(environment.site_packages)
     again = built(SMALL, installer=unzip)
     assert not again.reused
     assert imported(again, "gamma") == "1.0"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.gate.environments.pins import Move, Pins, parse_changes, read_pins, same
+from fluxgate.gate.environments.pins import Move, Pins, fits, parse_changes, read_pins
 from fluxgate.refusal import Refusal
 
 ROOT = Path(__file__).parents[3]
@@ -84,20 +84,22 @@ def test_a_file_without_pins_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "one, other, expected",
+    "installed, asked, expected",
     [
         ("1.0", "1.0.0", True),
-        ("2.13.0", "2.13.0+cpu", True),
+        ("2.13.0+cpu", "2.13.0", True),
+        ("2.13.0", "2.13.0+cpu", False),
         ("2.13.0+cpu", "2.13.0+cu130", False),
-        ("1.0", "1.0rc1", False),
+        ("1.0rc1", "1.0", False),
+        ("1.0rc1", "1.0rc1", True),
         (None, None, True),
         (None, "1.0", False),
-        ("not a version", "not a version", True),
+        ("2004d", "2004d", True),
     ],
 )
-def test_versions_are_compared_as_releases(one: str | None, other: str | None, expected: bool) -> None:
-    """A build counts only where both name one."""
-    assert same(one, other) is expected
+def test_a_release_fits_what_was_asked_for(installed: str | None, asked: str | None, expected: bool) -> None:
+    """A build counts where it was asked for by name, and only there."""
+    assert fits(installed, asked) is expected
 
 
 def test_moves_lead_from_one_stack_to_the_other() -> None:
