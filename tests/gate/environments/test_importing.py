@@ -112,11 +112,12 @@ def test_a_module_that_states_another_version_is_found_out(environment: Built) -
 def test_nothing_is_imported_from_this_process(
     environment: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PYTHONPATH and the current folder do not stand in for what is missing."""
+    """PYTHONPATH, the current folder and that of the engine do not stand in for what is missing."""
     (tmp_path / "elsewhere.py").touch()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    assert "No module named 'elsewhere'" in failure_of(environment, "elsewhere").sentence
+    for name in ("elsewhere", "inside_imports"):
+        assert f"No module named '{name}'" in failure_of(environment, name).sentence
 
 
 def test_a_stack_without_torch_fails_at_torch(environment: Built) -> None:
