@@ -47,7 +47,7 @@ def listed(folder: Path) -> dict[str, str]:
 def may_be_listed(name: str) -> bool:
     """Whether a manifest may list a name: a file of the folder, or of one of its two folders."""
     *above, last = name.split("/")
-    return is_name(last) and above in ([], ["facts"], ["pictures"])
+    return is_name(last) and (not above or (len(above) == 1 and above[0] in FOLDERS))
 
 
 def read_sealed(folder: Path, name: str, most: int = LARGEST_FILE) -> bytes:

@@ -173,12 +173,11 @@ def _case_change(rendering: Rendering, inputs: _Inputs) -> CaseChange:
 
 
 def _described(changes: list[CaseChange], run: Run) -> tuple[CaseChange, ...]:
-    """The changes with their words; each two pictures are read and compared once, whichever cases they belong to."""
-    every = {(one.old, one.new): one for change in changes for one in change.pictures}
-    about = dict(zip(every, on_all_cores(PictureChange.line, every.values()), strict=True))
+    """The changes with their words; what is the same for several cases is read and compared once."""
+    pictures = dict.fromkeys(one for change in changes for one in change.pictures)
+    about = dict(zip(pictures, on_all_cores(PictureChange.line, pictures), strict=True))
     return tuple(
-        replace(change, lines=tuple(_lines(change, [about[one.old, one.new] for one in change.pictures], run)))
-        for change in changes
+        replace(change, lines=tuple(_lines(change, [about[one] for one in change.pictures], run))) for change in changes
     )
 
 

@@ -29,10 +29,9 @@ def between(run: Run, runs: Sequence[Run], *, report: Callable[[str], None]) -> 
             continue
         report(f"{case_id}: {len(measured)} pictures, SSIM {worst(measured).ssim:.6f} at worst")
         bands = floors.drift([one.measures() for one in measured], origin_of(first), source=_source(runs))
-        subject = rendered.rendering.subject
-        files.setdefault(subject, LimitsFile(subject, run.machine.id, {}, {})).drift[rendered.rendering.strategy] = (
-            bands
-        )
+        subject, strategy = rendered.rendering.subject, rendered.rendering.strategy
+        file = files.setdefault(subject, LimitsFile(subject, run.machine.id, {}, {}))
+        file.drift[strategy] = bands
     for subject, file in files.items():
         write_plain(run.folder / "limits" / f"{subject}.json", file)
     return files
@@ -48,8 +47,8 @@ def _shared(rendered: Rendered, other: Run) -> Iterator[Likeness]:
 def likenesses(expected: Rendered, actual: Rendered) -> Iterator[Likeness]:
     """How alike two renderings of a case are, picture by picture, where both were rendered by the same recipe."""
     theirs, ours = facts_of(expected), facts_of(actual)
-    differing = other_recipes(theirs, ours)
-    for pair in pairs_of(theirs, ours, only=[key for key in ours.pictures if key[0] not in differing]):
+    shared = theirs.recipes.keys() & ours.recipes.keys() - set(other_recipes(theirs, ours))
+    for pair in pairs_of(theirs, ours, only=[key for key in ours.pictures if key[0] in shared]):
         if pair.likeness is None:
             case_id = actual.rendering.case_id
             raise Refusal(f"{case_id}: picture {pair.index} of shot {pair.shot!r} {pair.trouble}.")

@@ -72,7 +72,12 @@ def _plan(arguments: Namespace) -> Plan:
     cases = matrix(catalogue.values(), STRATEGIES, machine=run.machine, stack=run.stack)
     return plan(
         run,
-        Request(arguments.only, arguments.portable, arguments.tighten, arguments.keep_pictures),
+        Request(
+            only=arguments.only,
+            portable=arguments.portable,
+            tighten=arguments.tighten,
+            keep_pictures=arguments.keep_pictures,
+        ),
         root=arguments.baselines,
         cases={case.id: case for case in cases},
         known_failures=standards.known(Store.at(arguments.baselines), subjects=catalogue),

@@ -13,10 +13,11 @@ from fluxgate.baselines.changes import Plan
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.picture_changes import PictureChange
 from fluxgate.files import write_plain
-from fluxgate.pictures import read_png, write_png
+from fluxgate.pictures import hash_of, read_png, write_png
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Crash, Duration
 from fluxgate.runs import run as runs
+from fluxgate.runs.run import Run
 from tests.baselines.acceptance import accept, planned
 from tests.runs import building
 from tests.runs.building import CASES, MACHINE, NOW, contents, put, run_of
@@ -113,6 +114,26 @@ def test_each_two_pictures_are_compared_once(folder: Path, root: Path, monkeypat
     plan = planned(run_of(folder, "full", "offload", seed=1), root)
     assert len(read) == len(set(read)) == 5
     assert [case.lines.count("differs") for case in plan.cases] == [5, 5]
+
+
+def test_shots_that_change_alike_are_told_apart(folder: Path, root: Path) -> None:
+    """Two shots whose pictures are the same, as black ones are, change the same way, and each is named."""
+    accept(alike(run_of(folder, "full"), seed=1), root)
+    lines = lines_of(planned(alike(run_of(folder, "full"), seed=2), root), "tiny-full")
+    assert [line.partition(" differs ")[0] for line in lines if " differs in " in line] == [
+        "picture 0 of shot 'fox'",
+        *(f"picture {index} of shot 'pair'" for index in range(4)),
+    ]
+
+
+def alike(run: Run, *, seed: int) -> Run:
+    """The run with one picture for every shot."""
+    rendering, same = run.renderings()["tiny-full"], building.pixels(seed)
+    for picture in rendering.pictures:
+        write_png(run.case_folder("tiny-full") / picture.file, same)
+    pictures = tuple(replace(picture, sha256=hash_of(same)) for picture in rendering.pictures)
+    put(run, replace(rendering, pictures=pictures))
+    return run
 
 
 def test_one_pattern_chooses_the_cases(folder: Path, root: Path) -> None:

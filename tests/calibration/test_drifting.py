@@ -72,6 +72,18 @@ def test_other_recipes_and_crashes_are_left_out(tmp_path: Path) -> None:
     assert floor.n == SHOTS[0].pictures
 
 
+def test_a_shot_that_only_one_run_has_is_left_out(tmp_path: Path) -> None:
+    """A run made before the shot was asked for says nothing about it."""
+    first, other = run_of(tmp_path, "full"), run_of(tmp_path, "full")
+    rendering = first.renderings()["tiny-full"]
+    pictures = tuple(picture for picture in rendering.pictures if picture.shot == "fox")
+    put(first, replace(rendering, recipes={"fox": SHOTS[0].recipe}, pictures=pictures))
+    found = between(fresh(tmp_path), [first, other], report=lambda line: None)
+    floor = found["tiny"].drift["full"][SSIM].floor
+    assert floor is not None
+    assert floor.n == 1
+
+
 def test_the_source_names_what_differs(tmp_path: Path) -> None:
     """On one machine it is the releases; where nothing differs, that is said."""
     first, second = run_of(tmp_path, "full"), run_of(tmp_path, "full")
