@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import signal
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -11,18 +12,19 @@ from functools import cached_property, partial
 from pathlib import Path
 from types import FrameType
 
-from fluxgate.baselines import integrity
+from fluxgate.baselines import integrity, known_failures
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.store import OWN, Store
 from fluxgate.cases import Case, matrix
 from fluxgate.environment import Environment
 from fluxgate.history.earlier_runs import earlier_runs
 from fluxgate.judge import libraries, nf4
-from fluxgate.judge import standards as kept
 from fluxgate.judge.applicable import checks_of
-from fluxgate.judge.gathering import Standards, judge_cases
-from fluxgate.judge.prefetch import look_ahead
+from fluxgate.judge.gathering import judge_cases
+from fluxgate.judge.prefetch import compare_early
+from fluxgate.judge.readers import reader_named
 from fluxgate.judge.sentences import again
+from fluxgate.judge.standards import BaselineUse, Standards, known_failures_of
 from fluxgate.judge.verdict import NO_DATA, NOT_SELECTED, UNSUPPORTED, Verdict
 from fluxgate.locks import held, silent
 from fluxgate.machine import Machine, Stack, memory_limit, outside_support
@@ -41,6 +43,8 @@ from fluxgate.runs.run import Run
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects import sources
 from fluxgate.subjects.catalogue import subjects
+from fluxgate.subjects.subject import Subject
+from fluxgate.subjects.weights import numbers_at_hand
 
 CASE_TIMEOUT = 3600.0  # seconds; a guard against a hang, not a limit of speed
 MOST_TAKES = 100
@@ -75,8 +79,7 @@ class Choice:
     timeout: float
     runs: Path
     baselines: Store
-    require_baseline: bool
-    no_baseline: bool
+    baseline_use: BaselineUse
 
     @property
     def machine(self) -> Machine:
@@ -98,7 +101,7 @@ class Choice:
 
     @cached_property
     def known_failures(self) -> tuple[KnownFailure, ...]:
-        return kept.known(self.baselines, subjects=subjects())
+        return known_failures_of(self.baselines, subjects=subjects())
 
 
 def choose(request: Request, *, environment: Environment | None = None) -> Choice:
@@ -110,8 +113,6 @@ def choose(request: Request, *, environment: Environment | None = None) -> Choic
     unfit = outside_support(libraries, torch=machine.torch)
     if unfit:
         raise Refusal(unfit)
-    if request.require_baseline and request.no_baseline:
-        raise Refusal("--require-baseline and --no-baseline exclude each other.")
     names = chosen(request.subjects or ["miniature"], among=catalogue, option="--subject")
     every, limit, takes = [strategy.name for strategy in STRATEGIES], request.vram_limit, request.takes
     return Choice(
@@ -123,24 +124,31 @@ def choose(request: Request, *, environment: Environment | None = None) -> Choic
         timeout=seconds(request.case_timeout, option="--case-timeout"),
         runs=request.runs,
         baselines=Store.at(request.baselines),
-        require_baseline=request.require_baseline,
-        no_baseline=request.no_baseline,
+        baseline_use=baseline_use(required=request.require_baseline, ignored=request.no_baseline),
     )
 
 
+def baseline_use(*, required: bool, ignored: bool) -> BaselineUse:
+    """What two options say together."""
+    if required and ignored:
+        raise Refusal("--require-baseline and --no-baseline exclude each other.")
+    return BaselineUse.REQUIRED if required else BaselineUse.IGNORED if ignored else BaselineUse.IF_ANY
+
+
 def refuse_unready(choice: Choice) -> None:
-    """Refuse pipelines that are not there; what the hub has is fetched when it is needed."""
+    """Refuse pipelines and readers that are not there; what the hub has is fetched when it is needed."""
     for subject in {case.subject.name: case.subject for case in choice.renderable}.values():
         sources.refuse_unready(subject)
+        if subject.reader is not None:
+            reader_named(subject.reader)
 
 
 def refuse_damaged(choice: Choice) -> None:
     """Refuse baselines that are not as they were accepted, and known failures of what does not exist."""
     _ = choice.known_failures
     names = {case.subject.name for case in choice.renderable}
-    integrity.refuse_damaged(
-        choice.baselines, machine=choice.machine.id, subjects=names, accepted=not choice.no_baseline
-    )
+    accepted = choice.baseline_use is not BaselineUse.IGNORED
+    integrity.refuse_damaged(choice.baselines, machine=choice.machine.id, subjects=names, accepted=accepted)
 
 
 class Session:
@@ -213,7 +221,7 @@ class Session:
         if case.device == "cuda":
             name = f"{case.subject.name}-{case.strategy.promise.reference}"
             reference = Rendered(self._done[name], self.run.case_folder(name)) if name in self._done else None
-            look_ahead(case, pictures, self.run.case_folder(case.id), reference=reference)
+            compare_early(case, pictures, self.run.case_folder(case.id), reference=reference)
 
     # Judging
 
@@ -237,13 +245,13 @@ class Session:
     @cached_property
     def _standards(self) -> Standards:
         choice = self.choice
-        return kept.standards(
+        return Standards(
             choice.machine,
             choice.stack,
             store=choice.baselines,
-            known=choice.known_failures,
-            require_baseline=choice.require_baseline,
-            no_baseline=choice.no_baseline,
+            known_failures=choice.known_failures,
+            baseline_use=choice.baseline_use,
+            numbers_on_disk=numbers_at_hand,
             paces=earlier_runs(choice.runs, choice.machine.id, vram_limit=choice.vram_limit).paces,
         )
 
@@ -307,13 +315,22 @@ def _unjudged(case: Case, check: str, *, asked: bool, cut_short: bool) -> Verdic
 
 def complaints(choice: Choice) -> tuple[str, ...]:
     """What must be looked at again among the baselines and the known failures, whatever is rendered."""
-    return kept.complaints(choice.baselines, machine=choice.machine, stack=choice.stack, subjects=subjects())
+    return _complaints(choice.baselines, machine=choice.machine, stack=choice.stack, subjects=subjects())
 
 
 def complaints_beside(run: Run, *, baselines: Path) -> tuple[str, ...]:
     """The same, where a run is judged that may have other subjects than today's."""
     every = {**{case.subject.name: case.subject for case in cases_of(run)}, **subjects()}
-    return kept.complaints(Store.at(baselines), machine=run.machine, stack=run.stack, subjects=every)
+    return _complaints(Store.at(baselines), machine=run.machine, stack=run.stack, subjects=every)
+
+
+def _complaints(store: Store, *, machine: Machine, stack: Stack, subjects: Mapping[str, Subject]) -> tuple[str, ...]:
+    """Of one's own baselines and known failures: nobody can change what ships, so nobody is asked to."""
+    today = datetime.datetime.now(datetime.UTC).date()
+    cases = {f"{subject}-{strategy.name}" for subject in subjects for strategy in STRATEGIES}
+    own = known_failures.read(store.own / known_failures.FILE)
+    outdated = known_failures.complaints(own, device=machine.device, stack=stack, today=today)
+    return outdated + integrity.complaints(store, cases=cases, subjects=subjects)
 
 
 @contextmanager
@@ -333,22 +350,21 @@ def _sigterm_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def judge_run(
-    run: Run, *, baselines: Path, require_baseline: bool = False, no_baseline: bool = False
-) -> tuple[Verdict, ...]:
+def judge_run(run: Run, *, baselines: Path, baseline_use: BaselineUse = BaselineUse.IF_ANY) -> tuple[Verdict, ...]:
     """The verdicts on a whole run, long after its pipelines are gone: no torch, no GPU, only what the folder holds."""
     renderings = run.rendered_cases()
     names = {one.rendering.subject for one in renderings.values()}
     store = Store.at(baselines)
-    integrity.refuse_damaged(store, machine=run.machine.id, subjects=names, accepted=not no_baseline)
+    accepted = baseline_use is not BaselineUse.IGNORED
+    integrity.refuse_damaged(store, machine=run.machine.id, subjects=names, accepted=accepted)
     cases, plan = cases_of(run), read_plan(run)
-    standards = kept.standards(
+    standards = Standards(
         run.machine,
         run.stack,
         store=store,
-        known=kept.known(store, subjects={*subjects(), *(case.subject.name for case in cases)}),
-        require_baseline=require_baseline,
-        no_baseline=no_baseline,
+        known_failures=known_failures_of(store, subjects={*subjects(), *(case.subject.name for case in cases)}),
+        baseline_use=baseline_use,
+        numbers_on_disk=numbers_at_hand,
         paces=earlier_runs(run.folder.parent, run.machine.id, than=run.id, vram_limit=run.vram_limit).paces,
     )
     # What was rendered is judged, whatever would be said of it today.

@@ -16,6 +16,7 @@ from fluxgate.baselines.store import Store
 from fluxgate.cases import Case
 from fluxgate.environment import Environment
 from fluxgate.files import write_plain
+from fluxgate.judge.standards import BaselineUse
 from fluxgate.judge.verdict import NO_DATA, NOT_SELECTED, PASSED, UNSUPPORTED, Verdict
 from fluxgate.machine import detect
 from fluxgate.refusal import Refusal
@@ -53,8 +54,7 @@ def choice(cases: Sequence[Case], folder: Path, **changes: Any) -> Choice:
         timeout=5.0,
         runs=folder / "runs",
         baselines=Store(folder / "baselines"),
-        require_baseline=False,
-        no_baseline=False,
+        baseline_use=BaselineUse.IF_ANY,
     )
     return replace(whole, **changes)
 

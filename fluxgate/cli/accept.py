@@ -13,7 +13,7 @@ from fluxgate.baselines.planning import Request, plan
 from fluxgate.baselines.store import Store
 from fluxgate.cases import matrix
 from fluxgate.cli.shared import NOTHING, add_baselines_option, say
-from fluxgate.judge import standards
+from fluxgate.judge.standards import known_failures_of
 from fluxgate.machine import detect, stack
 from fluxgate.refusal import Refusal
 from fluxgate.runs import run as runs
@@ -80,7 +80,7 @@ def _plan(arguments: Namespace) -> Plan:
         ),
         root=arguments.baselines,
         cases={case.id: case for case in cases},
-        known_failures=standards.known(Store.at(arguments.baselines), subjects=catalogue),
+        known_failures=known_failures_of(Store.at(arguments.baselines), subjects=catalogue),
     )
 
 

@@ -9,7 +9,7 @@ from fluxgate.cli.shared import INTERRUPTED, NOTHING, RED, add_baselines_option,
 from fluxgate.report.report import report_on
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import cases_of
-from fluxgate.session import complaints_beside, judge_run
+from fluxgate.session import baseline_use, complaints_beside, judge_run
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -26,8 +26,7 @@ def act(arguments: Namespace) -> int:
     verdicts = judge_run(
         run,
         baselines=arguments.baselines,
-        require_baseline=arguments.require_baseline,
-        no_baseline=arguments.no_baseline,
+        baseline_use=baseline_use(required=arguments.require_baseline, ignored=arguments.no_baseline),
     )
     run.write_json(runs.VERDICTS, verdicts)
     report = report_on(run, verdicts, cases_of(run))

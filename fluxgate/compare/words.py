@@ -46,7 +46,13 @@ def component(change: ComponentChange) -> str:
     """Its dtypes before and after, with the total where several have moved; and what else of it has changed."""
     if change.before is None or change.after is None:
         return "appears" if change.before is None else "is gone"
+    parts = [sizes(change)] if change.sizes else []
+    parts += [f"its {' and '.join(change.traits)} change"] if change.traits else []
+    return ", ".join(parts)
+
+
+def sizes(change: ComponentChange) -> str:
+    """`bfloat16 1.00 GB → 0 B, float32 0 B → 2.00 GB, in all 1.00 GB → 2.00 GB`."""
     parts = [f"{size.dtype} {' → '.join(distinct(size.before, size.after))}" for size in change.sizes]
     parts += [f"in all {' → '.join(distinct(*change.total))}"] if len(change.sizes) > 1 else []
-    parts += [f"its {' and '.join(change.traits)} change"] if change.traits else []
     return ", ".join(parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 from fluxgate.baselines.baseline import Baseline, accepted_facts
@@ -12,26 +12,25 @@ from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.limits import CaseLimits
 from fluxgate.cases import Case
 from fluxgate.compare.facts import Facts, facts_of
-from fluxgate.judge.verdict import CRASHED, FAILED, PASSED, UNSUPPORTED, Limit
+from fluxgate.judge.standards import BaselineUse
 from fluxgate.rendering import Rendering
 from fluxgate.runs.rendered import Rendered
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One case, what it gave, and what it is held against. Whatever is None or empty could not be had."""
+    """One case, what it gave, and what it is held to. Whatever is None or empty could not be had."""
 
     case: Case
     rendered: Rendered | None
-    reference: Rendered | None = None  # of the strategy that the promise names, in the same run
-    yardstick: Rendered | None = None  # of the strategy that it must use less memory than, in the same run
+    reference: Rendered | None = None  # of the strategy whose pictures are promised, in the same run
+    memory_reference: Rendered | None = None  # of the strategy that it must use less memory than, in the same run
     baseline: Baseline | None = None
     limits: CaseLimits = field(default_factory=CaseLimits)
-    known: Mapping[str, KnownFailure] = field(default_factory=dict)  # check -> the entry in force for it
-    require_baseline: bool = False
-    no_baseline: bool = False  # nobody asks what was accepted
-    on_disk: Mapping[str, int] = field(default_factory=dict)  # component -> how many numbers its weight files hold
-    history: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # phase -> its pace in earlier runs
+    known_failures: Mapping[str, KnownFailure] = field(default_factory=dict)  # check -> the entry in force for it
+    baseline_use: BaselineUse = BaselineUse.IF_ANY
+    numbers_on_disk: Mapping[str, int] = field(default_factory=dict)  # component -> how many its weight files hold
+    paces: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # phase -> its pace in earlier runs
     run: Path | None = None  # the run's folder, as the user would write it
 
     @property
@@ -63,21 +62,3 @@ class Evidence:
     def accepted_facts(self) -> Facts:
         """The baseline's side; nothing where there is none."""
         return accepted_facts(self.baseline) if self.baseline else Facts()
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one check says of a case."""
-
-    status: str
-    sentence: str
-    numbers: Mapping[str, float] = field(default_factory=dict)
-    limit: Limit | None = None
-    pictures: Mapping[str, str] = field(default_factory=dict)
-    stage: str | None = None
-
-
-passed = partial(Answer, PASSED)
-failed = partial(Answer, FAILED)
-crashed = partial(Answer, CRASHED)
-unsupported = partial(Answer, UNSUPPORTED)

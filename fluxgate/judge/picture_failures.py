@@ -14,9 +14,10 @@ from fluxgate.compare.measures import SSIM
 from fluxgate.compare.pairs import Pair
 from fluxgate.compare.stages import StageDifference, suspects
 from fluxgate.files import is_name
-from fluxgate.judge.evidence import Answer, Evidence, failed
+from fluxgate.judge.answers import failed
+from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import origin, picture_name
-from fluxgate.judge.verdict import Limit
+from fluxgate.judge.verdict import Limit, Verdict
 
 FOLDER = "pictures"  # within the run: differences, and copies of what lies outside of it
 
@@ -84,7 +85,7 @@ def located(
 
 def failure_for_worst(
     evidence: Evidence, check: str, pairs: Sequence[Pair], *, lead: str, where: FirstDifference | None, then: str = ""
-) -> Answer:
+) -> Verdict:
     """A failure about the least alike of some pairs; `lead` has a %s where its difference belongs."""
     pair = min(pairs, key=lambda pair: pair.alike)
     lead %= f"{picture_name(evidence.case, pair.shot, pair.index)} {words.picture(pair)}"
@@ -101,12 +102,13 @@ def failure_with_picture(
     numbers: Mapping[str, float],
     then: str = "",
     limit: Limit | None = None,
-) -> Answer:
+) -> Verdict:
     """A failure that names the pair of pictures that shows it."""
     pictures = _pictures_of(evidence, check, pair)
     parts = [lead, where.sentence if where else "", _where_to_look(evidence, pictures), then]
     sentence = " ".join(part for part in parts if part)
-    return failed(sentence, numbers=numbers, limit=limit, pictures=pictures, stage=where.stage if where else None)
+    stage = where.stage if where else None
+    return failed(evidence, check, sentence, numbers=numbers, limit=limit, pictures=pictures, stage=stage)
 
 
 def _pictures_of(evidence: Evidence, check: str, pair: Pair) -> dict[str, str]:

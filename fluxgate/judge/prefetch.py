@@ -1,4 +1,4 @@
-"""Ahead: looks at the first pictures of a case while its last are being rendered, so that its verdicts come at once."""
+"""Prefetch: reads and compares the first pictures of a case while its last are being rendered."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from fluxgate.cases import Case
 from fluxgate.compare.facts import facts_of, source_of
 from fluxgate.compare.pairs import pair_up
-from fluxgate.judge.checks.scenes import read_ahead
+from fluxgate.judge.readings import read_early
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Picture
 from fluxgate.runs.rendered import Rendered
 
 
-def look_ahead(case: Case, pictures: Iterable[Picture], folder: Path, *, reference: Rendered | None) -> None:
-    """Do what takes seconds, which is remembered; what is wrong with a picture is told when the case is judged."""
+def compare_early(case: Case, pictures: Iterable[Picture], folder: Path, *, reference: Rendered | None) -> None:
+    """Do what takes seconds and is remembered; what is wrong with a picture is told when the case is judged."""
     readable = {shot.name for shot in case.shots if shot.readable}
     expected = facts_of(reference).pictures if reference is not None else {}
     for picture in pictures:
@@ -25,5 +25,5 @@ def look_ahead(case: Case, pictures: Iterable[Picture], folder: Path, *, referen
         with suppress(Refusal):
             actual, key = source_of(picture, folder), (picture.shot, picture.index)
             if picture.shot in readable:
-                read_ahead(case, actual)
+                read_early(case, actual)
             pair_up(key, expected.get(key, ()), actual)

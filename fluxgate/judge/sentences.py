@@ -6,14 +6,17 @@ from collections.abc import Iterable
 
 from fluxgate.cases import Case
 from fluxgate.judge.verdict import Limit
+from fluxgate.rendering import Memory
 
 ACCEPT = 'fluxgate accept RUN --because "…"'
+IF_RIGHT = f"If that is right, run {ACCEPT}."
 CALIBRATE = "fluxgate calibrate"
+NO_BASELINE = "What was accepted was left out: --no-baseline."
 
 
 def picture_name(case: Case, shot: str, index: int) -> str:
     """`shot 'picnic'`, with the picture's number where the shot has several."""
-    several = any(known.name == shot and known.pictures > 1 for known in case.subject.shots)
+    several = any(one.name == shot and one.pictures > 1 for one in case.subject.shots)
     return f"shot '{shot}'" + (f" picture {index + 1}" if several else "")
 
 
@@ -30,9 +33,16 @@ def origin(limit: Limit) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def again(case: Case) -> str:
-    """The command that renders and judges this case alone."""
-    return f"pytest --subject {case.subject.name} --strategy {case.strategy.name}"
+def again(case: Case, *, beside: str | None = None) -> str:
+    """The command that renders and judges this case alone, or beside another strategy."""
+    strategies = ",".join(name for name in (beside, case.strategy.name) if name)
+    return f"pytest --subject {case.subject.name} --strategy {strategies}"
+
+
+def unmeasured(memory: Memory | None, figure: str, what: str) -> str:
+    """Why a figure of memory is missing: `GPU memory was not measured: there is no GPU.`"""
+    reason = memory.unavailable.get(figure) if memory else "the worker measured no memory"
+    return f"{what} was not measured: {(reason or 'not available on this machine').rstrip('.')}."
 
 
 def listed(names: Iterable[str], most: int = 4) -> str:

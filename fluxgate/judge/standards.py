@@ -1,67 +1,49 @@
-"""What is kept from earlier runs, and what a new one is held against."""
+"""Standards: what the cases of a run are held to besides each other."""
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
 
-from fluxgate.baselines import integrity, known_failures
+from fluxgate.baselines import known_failures
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.store import Store
-from fluxgate.judge.gathering import Paces, Standards
 from fluxgate.judge.verdict import CHECKS
 from fluxgate.machine import Machine, Stack
+from fluxgate.rendering import Rendering
 from fluxgate.strategies import STRATEGIES
-from fluxgate.subjects.sources import locate, why_not_ready
 from fluxgate.subjects.subject import Subject
-from fluxgate.subjects.weights import numbers_on_disk
+
+# A rendering and the name of its reference -> phase -> the pace of the same case in earlier runs, oldest first.
+Paces = Callable[[Rendering, str | None], Mapping[str, tuple[float, ...]]]
 
 
-def known(store: Store, *, subjects: Collection[str]) -> tuple[KnownFailure, ...]:
+class BaselineUse(Enum):
+    """What becomes of a case by what was accepted for its machine."""
+
+    IF_ANY = "if any"  # held to it where there is something
+    REQUIRED = "required"  # a case without it fails
+    IGNORED = "ignored"  # the stack is meant to be another one: only promises within the run are judged
+
+
+@dataclass(frozen=True)
+class Standards:
+    """All that a case may be held to that is not in its own run."""
+
+    machine: Machine
+    stack: Stack
+    store: Store | None = None  # of baselines
+    known_failures: tuple[KnownFailure, ...] = ()
+    baseline_use: BaselineUse = BaselineUse.IF_ANY
+    numbers_on_disk: Callable[[Subject], Mapping[str, int]] = field(default=lambda subject: {})  # component -> numbers
+    paces: Paces = field(default=lambda rendering, reference: {})
+
+
+def known_failures_of(store: Store, *, subjects: Collection[str]) -> tuple[KnownFailure, ...]:
     """The known failures; an entry that names nothing there is would never be noticed, so it is refused."""
     entries = known_failures.read_all(store)
     known_failures.refuse_unknown_names(
         entries, subjects=subjects, strategies=[strategy.name for strategy in STRATEGIES], checks=CHECKS
     )
     return entries
-
-
-def standards(
-    machine: Machine,
-    stack: Stack,
-    *,
-    store: Store,
-    known: tuple[KnownFailure, ...],
-    require_baseline: bool,
-    no_baseline: bool,
-    paces: Paces,
-) -> Standards:
-    """What the cases of a run are held against besides each other."""
-    return Standards(
-        machine,
-        stack,
-        store=store,
-        known=known,
-        require_baseline=require_baseline,
-        no_baseline=no_baseline,
-        on_disk=numbers_at_hand,
-        paces=paces,
-    )
-
-
-def numbers_at_hand(subject: Subject) -> Mapping[str, int]:
-    """How many numbers each component has on disk, where that can be told without a download."""
-    if subject.source.startswith("hub:") or why_not_ready(subject) is not None:
-        return {}
-    return numbers_on_disk(locate(subject))
-
-
-def complaints(store: Store, *, machine: Machine, stack: Stack, subjects: Mapping[str, Subject]) -> tuple[str, ...]:
-    """A sentence for all that must be looked at again in one's own baselines and known failures, whatever is rendered.
-
-    Nobody can change what ships, so nobody is asked to."""
-    today = datetime.datetime.now(datetime.UTC).date()
-    cases = {f"{subject}-{strategy.name}" for subject in subjects for strategy in STRATEGIES}
-    own = known_failures.read(store.own / known_failures.FILE)
-    outdated = known_failures.complaints(own, device=machine.device, stack=stack, today=today)
-    return outdated + integrity.complaints(store, cases=cases, subjects=subjects)

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from fluxgate.judge.verdict import KNOWN_FAILURE, NO_DATA, PASSED, UNSUPPORTED, Verdict
+from fluxgate.judge.verdict import KNOWN_FAILURE, NO_DATA, NOT_SELECTED, PASSED, UNSUPPORTED, Verdict
 
 VERDICT = pytest.StashKey[Verdict]()
-SKIPPED = (UNSUPPORTED, NO_DATA)
+SKIPPED = (UNSUPPORTED, NO_DATA, NOT_SELECTED)
 
 
 @dataclass(eq=False)  # pytest keeps its plugins in sets

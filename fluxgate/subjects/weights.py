@@ -10,6 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from fluxgate.subjects.sources import locate, why_not_ready
+from fluxgate.subjects.subject import Subject
+
 LARGEST_HEADER = 50_000_000  # bytes; those of FLUX.1-dev have some tens of thousands
 FLOATING = frozenset({"F64", "F32", "F16", "BF16"})
 _WEIGHTS = re.compile(r"(model|diffusion_pytorch_model)(-\d{5}-of-\d{5})?\.safetensors")  # not a variant such as .fp16
@@ -32,6 +35,13 @@ def numbers_on_disk(folder: Path) -> dict[str, int]:
         if count:
             counts[component.name] = count
     return counts
+
+
+def numbers_at_hand(subject: Subject) -> dict[str, int]:
+    """The same for a subject, where its files can be read without a download."""
+    if subject.source.startswith("hub:") or why_not_ready(subject) is not None:
+        return {}
+    return numbers_on_disk(locate(subject))
 
 
 def _numbers(path: Path) -> Iterator[int]:

@@ -55,7 +55,7 @@ def test_a_run_in_which_all_has_crashed_is_red(
 def test_baselines_need_not_be_asked_for(rendered: Path, tiny_exists: None, capsys: pytest.CaptureFixture[str]) -> None:
     """Nor can they be required and passed over at once."""
     assert main(["judge", str(rendered), "--no-baseline"]) == 0
-    assert "was not asked for: --no-baseline" in " ".join(capsys.readouterr().out.split())
+    assert "was left out: --no-baseline" in " ".join(capsys.readouterr().out.split())
     assert main(["judge", str(rendered), "--no-baseline", "--require-baseline"]) == USAGE
 
 

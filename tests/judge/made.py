@@ -39,8 +39,8 @@ def evidence(folder: Path, one: Strategy = OFFLOAD, **changes: Any) -> Evidence:
     """All is well: the case, its reference in the same run, and nothing else."""
     case = Case(SUBJECT, one, "cuda")
     reference = made(folder, one.promise.reference) if one.promise.reference else None
-    yardstick = made(folder, one.promise.less_memory_than) if one.promise.less_memory_than else None
-    whole = Evidence(case, made(folder, one.name), reference=reference, yardstick=yardstick, run=folder)
+    less_than = made(folder, one.promise.less_memory_than) if one.promise.less_memory_than else None
+    whole = Evidence(case, made(folder, one.name), reference=reference, memory_reference=less_than, run=folder)
     return replace(whole, **changes)
 
 

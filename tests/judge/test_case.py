@@ -16,15 +16,19 @@ from fluxgate.baselines.limits import Band, CaseLimits, Limit
 from fluxgate.baselines.store import PORTABLE
 from fluxgate.cases import Case
 from fluxgate.compare.measures import SSIM
+from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.case import judge_case
 from fluxgate.judge.evidence import Evidence
+from fluxgate.judge.standards import BaselineUse
 from fluxgate.judge.verdict import (
     BASELINE,
     CHECKS,
     CRASHED,
     FAILED,
+    GIVES_BACK,
+    INVENTORY,
     KNOWN_FAILURE,
-    NOT_SELECTED,
+    NO_DATA,
     PASSED,
     PROMISE,
     STATUSES,
@@ -64,17 +68,20 @@ ENTRY = KnownFailure(
 ALL = replace(ENTRY, check="*")
 
 
+APPLICABLE = checks_of(Case(SUBJECT, OFFLOAD, "cuda"))
+
+
 def by_check(verdicts: tuple[Verdict, ...]) -> dict[str, Verdict]:
-    assert tuple(verdict.check for verdict in verdicts) == CHECKS
+    assert tuple(verdict.check for verdict in verdicts) == APPLICABLE
     return {verdict.check: verdict for verdict in verdicts}
 
 
-def test_every_check_has_one_verdict_in_order(tmp_path: Path) -> None:
+def test_every_check_that_applies_has_one_verdict_in_order(tmp_path: Path) -> None:
     """A sound case without any baseline passes what a single run can tell, and names what it lacks."""
     found = by_check(judge_case(evidence(tmp_path)))
-    assert [found[check].status for check in CHECKS].count(PASSED) == 4
+    assert [check for check in found if found[check].status == PASSED] == [TWICE, PROMISE, GIVES_BACK, INVENTORY]
     assert {verdict.case_id for verdict in found.values()} == {"tiny-offload"}
-    assert {verdict.status for verdict in found.values()} == {PASSED, UNSUPPORTED}
+    assert {verdict.status for verdict in found.values()} == {PASSED, NO_DATA}
     assert found[TWICE].line.startswith("tiny-offload: 5 pictures of fox and pair")
 
 
@@ -87,10 +94,11 @@ def test_an_unsupported_case_is_unsupported_throughout(tmp_path: Path) -> None:
     }
 
 
-def test_what_was_not_rendered_was_not_selected(tmp_path: Path) -> None:
-    """A case without a rendering is not silent either."""
-    found = judge_case(evidence(tmp_path, rendered=None))
-    assert {verdict.status for verdict in by_check(found).values()} == {NOT_SELECTED}
+def test_what_was_not_rendered_has_no_data(tmp_path: Path) -> None:
+    """A case without a rendering is not silent either: it says what renders it."""
+    found = by_check(judge_case(evidence(tmp_path, rendered=None)))
+    assert {verdict.status for verdict in found.values()} == {NO_DATA}
+    assert found[TWICE].sentence.endswith("Run pytest --subject tiny --strategy offload.")
 
 
 def test_a_crash_is_told_whole_once_and_short_elsewhere(tmp_path: Path) -> None:
@@ -99,7 +107,7 @@ def test_a_crash_is_told_whole_once_and_short_elsewhere(tmp_path: Path) -> None:
     assert {verdict.status for verdict in found.values()} == {CRASHED}
     short = "The worker ended during denoise (signal): It was killed by SIGSEGV."
     assert found[TWICE].sentence == f"{short}\n  step 3 of 8\n  Segmentation fault"
-    assert {found[check].sentence for check in CHECKS[1:]} == {short}
+    assert {found[check].sentence for check in APPLICABLE[1:]} == {short}
 
 
 def test_a_long_log_is_cut_to_its_end(tmp_path: Path) -> None:
@@ -112,7 +120,7 @@ def test_a_long_log_is_cut_to_its_end(tmp_path: Path) -> None:
 def test_a_known_failure_that_fails_is_known(tmp_path: Path) -> None:
     """The reason and the address come first, then what was seen; the numbers stay."""
     ours = changed(made(tmp_path, "offload"), nudge, take=1)
-    found = by_check(judge_case(evidence(tmp_path, rendered=ours, known={TWICE: ENTRY})))[TWICE]
+    found = by_check(judge_case(evidence(tmp_path, rendered=ours, known_failures={TWICE: ENTRY})))[TWICE]
     assert (found.status, found.numbers[SSIM] < 1) == (KNOWN_FAILURE, True)
     known = "Known since 2025-07-01: Weights are read too early (https://example.org/11981)."
     assert found.sentence.startswith(f"{known} 5 of 5 pictures differ between takes: ")
@@ -120,7 +128,7 @@ def test_a_known_failure_that_fails_is_known(tmp_path: Path) -> None:
 
 def test_a_known_failure_that_passes_fails(tmp_path: Path) -> None:
     """The day on which it is fixed is noticed."""
-    found = by_check(judge_case(evidence(tmp_path, known={TWICE: ENTRY})))[TWICE]
+    found = by_check(judge_case(evidence(tmp_path, known_failures={TWICE: ENTRY})))[TWICE]
     assert found.status == FAILED
     assert found.sentence.startswith(
         "It passes, and is known to fail since 2025-07-01 (Weights are read too early): remove the entry of ada"
@@ -128,19 +136,19 @@ def test_a_known_failure_that_passes_fails(tmp_path: Path) -> None:
 
 
 def test_a_known_failure_says_nothing_where_nothing_was_judged(tmp_path: Path) -> None:
-    """Unsupported stays unsupported, and other checks are not excused."""
+    """No data stays no data, and other checks are not excused."""
     entry = replace(ENTRY, check=BASELINE)
-    found = by_check(judge_case(evidence(tmp_path, known={BASELINE: entry})))
-    assert found[BASELINE].status == UNSUPPORTED
+    found = by_check(judge_case(evidence(tmp_path, known_failures={BASELINE: entry})))
+    assert found[BASELINE].status == NO_DATA
     ours = changed(made(tmp_path, "offload"), nudge)
-    found = by_check(judge_case(evidence(tmp_path, rendered=ours, known={TWICE: ENTRY})))
+    found = by_check(judge_case(evidence(tmp_path, rendered=ours, known_failures={TWICE: ENTRY})))
     assert found[PROMISE].status == FAILED
 
 
 def test_an_entry_that_passes_is_stale_whatever_else_fails(tmp_path: Path) -> None:
     """Another check's failure does not keep an entry alive."""
     ours = changed(changed(made(tmp_path, "offload"), nudge), nudge, take=1)
-    found = by_check(judge_case(evidence(tmp_path, rendered=ours, known={TWICE: ENTRY})))
+    found = by_check(judge_case(evidence(tmp_path, rendered=ours, known_failures={TWICE: ENTRY})))
     assert (found[TWICE].status, found[PROMISE].status) == (FAILED, FAILED)
     assert found[TWICE].sentence.startswith("It passes, and is known to fail")
 
@@ -148,16 +156,16 @@ def test_an_entry_that_passes_is_stale_whatever_else_fails(tmp_path: Path) -> No
 def test_an_entry_for_every_check_excuses_a_crash(tmp_path: Path) -> None:
     """All checks of a case that is known to crash are known failures."""
     known = dict.fromkeys(CHECKS, ALL)
-    found = judge_case(evidence(tmp_path, rendered=crashed(made(tmp_path, "offload")), known=known))
+    found = judge_case(evidence(tmp_path, rendered=crashed(made(tmp_path, "offload")), known_failures=known))
     assert {verdict.status for verdict in found} == {KNOWN_FAILURE}
-    found = judge_case(evidence(tmp_path, known=known))
-    assert {verdict.status for verdict in found} == {FAILED, UNSUPPORTED}
+    found = judge_case(evidence(tmp_path, known_failures=known))
+    assert {verdict.status for verdict in found} == {FAILED, NO_DATA}
 
 
 def test_an_entry_for_every_check_lets_some_pass(tmp_path: Path) -> None:
     """As long as one check still fails, the entry is not stale."""
     ours = changed(made(tmp_path, "offload"), nudge)
-    found = by_check(judge_case(evidence(tmp_path, rendered=ours, known=dict.fromkeys(CHECKS, ALL))))
+    found = by_check(judge_case(evidence(tmp_path, rendered=ours, known_failures=dict.fromkeys(CHECKS, ALL))))
     assert found[PROMISE].status == KNOWN_FAILURE
     assert FAILED not in {verdict.status for verdict in found.values()}
 
@@ -244,22 +252,22 @@ def test_the_judge_never_raises(data: st.DataObject) -> None:
             Case(SUBJECT, one, "cuda"),
             data.draw(bent(choices[one.name])),
             reference=data.draw(st.none() | bent(choices["full"])),
-            yardstick=data.draw(st.none() | bent(choices["full"])),
+            memory_reference=data.draw(st.none() | bent(choices["full"])),
             limits=data.draw(bounds),
             baseline=data.draw(st.sampled_from([None, *baselines])),
-            require_baseline=data.draw(st.booleans()),
-            on_disk=data.draw(
+            baseline_use=data.draw(st.sampled_from(BaselineUse)),
+            numbers_on_disk=data.draw(
                 st.dictionaries(st.sampled_from(["transformer", "vae"]), st.integers(0, 2000), max_size=2)
             ),
             run=folder,
-            history=data.draw(st.dictionaries(st.sampled_from(PHASES), pasts, max_size=2)),
+            paces=data.draw(st.dictionaries(st.sampled_from(PHASES), pasts, max_size=2)),
         )
     )
-    assert tuple(verdict.check for verdict in found) == CHECKS
+    assert tuple(verdict.check for verdict in found) == APPLICABLE
     assert all(verdict.status in STATUSES and verdict.sentence for verdict in found)
 
 
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", APPLICABLE)
 def test_a_crash_never_passes(tmp_path: Path, check: str) -> None:
     """No check of a crashed case is anything but crashed."""
     found = judge_case(evidence(tmp_path, rendered=crashed(made(tmp_path, "offload"))))

@@ -9,8 +9,8 @@ import pytest
 
 from fluxgate.cases import Case
 from fluxgate.compare import pairs
-from fluxgate.judge.checks import scenes
-from fluxgate.judge.prefetch import look_ahead
+from fluxgate.judge import readings
+from fluxgate.judge.prefetch import compare_early
 from fluxgate.judge.verdict import FAILED, PROMISE
 from fluxgate.rendering import Picture
 from fluxgate.runs.rendered import Rendered
@@ -41,7 +41,7 @@ def test_what_was_looked_at_is_not_compared_again(tmp_path: Path, monkeypatch: p
     whole = replace(evidence(tmp_path, NF4), rendered=ours)
     expected = verdict(whole, PROMISE)
     pairs._compared.cache_clear()
-    look_ahead(case, pictures_of(ours), ours.folder, reference=made(tmp_path))
+    compare_early(case, pictures_of(ours), ours.folder, reference=made(tmp_path))
     assert compared() == len({picture.sha256 for picture in pictures_of(ours)})
     monkeypatch.setattr(pairs, "likeness_of", None)  # whoever calls it now fails
     assert verdict(whole, PROMISE) == expected
@@ -50,7 +50,7 @@ def test_what_was_looked_at_is_not_compared_again(tmp_path: Path, monkeypatch: p
 def test_a_second_take_is_compared_by_its_hash(tmp_path: Path) -> None:
     """It costs nothing, so nothing is done ahead."""
     ours = moved(tmp_path)
-    look_ahead(Case(SUBJECT, NF4, "cuda"), pictures_of(ours, take=1), ours.folder, reference=made(tmp_path))
+    compare_early(Case(SUBJECT, NF4, "cuda"), pictures_of(ours, take=1), ours.folder, reference=made(tmp_path))
     assert compared() == 0
 
 
@@ -58,11 +58,11 @@ def test_without_a_reference_pictures_are_only_read(tmp_path: Path) -> None:
     """Of a subject whose pictures can be read; a shot that gives no scene is left alone."""
     ours = moved(tmp_path)
     shots = tuple(replace(shot, readable=shot.name == "fox") for shot in SUBJECT.shots)
-    scenes._reading.cache_clear()
+    readings._reading.cache_clear()
     for reader, read in ((None, 0), ("storybook", 1)):
         subject = replace(SUBJECT, reader=reader, shots=shots)
-        look_ahead(Case(subject, NF4, "cuda"), pictures_of(ours), ours.folder, reference=None)
-        assert scenes._reading.cache_info().currsize == read
+        compare_early(Case(subject, NF4, "cuda"), pictures_of(ours), ours.folder, reference=None)
+        assert readings._reading.cache_info().currsize == read
     assert compared() == 0
 
 
@@ -72,6 +72,6 @@ def test_what_is_wrong_with_a_picture_is_left_to_the_judge(tmp_path: Path) -> No
     first, *others = pictures_of(ours)
     (ours.folder / first.file).write_bytes(b"no picture")
     hostile = replace(others[0], file="../../passwd")
-    look_ahead(case, (first, hostile), ours.folder, reference=made(tmp_path))
+    compare_early(case, (first, hostile), ours.folder, reference=made(tmp_path))
     assert compared() == 0
     assert verdict(replace(evidence(tmp_path, NF4), rendered=ours), PROMISE).status == FAILED

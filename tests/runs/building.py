@@ -18,6 +18,7 @@ from fluxgate.rendering import (
     DECODED,
     DURING,
     LAST,
+    LEFTOVER_FILES,
     PHASES,
     T5,
     Component,
@@ -79,13 +80,13 @@ def inventory(size: int = 1000) -> Inventory:
             name: Component(name, "Model", {"bfloat16": size}, 0, {"Linear": 2}, {}, {}, placement, "b" * 64)
             for name, placement in places.items()
         },
-        {"tiles decoded": 1},
+        {"tiles decoded": 1, LEFTOVER_FILES: 0},
     )
 
 
 def memory(allocated: int = 10**9, host: int = 2 * 10**9) -> Memory:
     phases = tuple(PhaseMemory(phase, allocated, None, None, host) for phase in PHASES)
-    return Memory(phases, held_after=0, host_peak=host, host_after=host, driver_scope=None)
+    return Memory(phases, 0, host, host, driver_scope=None, host_held=0, host_grown=0)
 
 
 def rendering(name: str, folder: Path, *, seed: int = 0, takes: int = 2, allocated: int = 10**9) -> Rendering:

@@ -13,7 +13,8 @@ from fluxgate.compare.likeness import worst
 from fluxgate.compare.noise_levels import schedule_mismatches
 from fluxgate.compare.pairs import Pair, pairs_of
 from fluxgate.compare.stages import StageDifference
-from fluxgate.judge.evidence import Answer, Evidence, failed, passed, unsupported
+from fluxgate.judge.answers import failed, no_data, not_selected, passed
+from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.picture_failures import (
     all_are,
     failure_for_worst,
@@ -23,32 +24,41 @@ from fluxgate.judge.picture_failures import (
     located,
     numbers_of,
 )
-from fluxgate.judge.sentences import ACCEPT, again, counted, listed, picture_name, sentence_case
-from fluxgate.judge.verdict import BASELINE
+from fluxgate.judge.sentences import (
+    ACCEPT,
+    CALIBRATE,
+    IF_RIGHT,
+    NO_BASELINE,
+    again,
+    counted,
+    listed,
+    picture_name,
+    sentence_case,
+)
+from fluxgate.judge.standards import BaselineUse
+from fluxgate.judge.verdict import BASELINE, Verdict
 
 DRIFTED = "drifted"  # 1 in a verdict's numbers: pictures moved no further than legal changes move them; 0: further
-IF_RIGHT = f"If that is right, run {ACCEPT}."
 
 
-def baseline(evidence: Evidence) -> Answer:
+def baseline(evidence: Evidence) -> Verdict:
     """To the pixel on the machine that the baseline is of; by measured likeness on any other."""
     accepted = evidence.baseline
-    if accepted is None or (accepted.portable and evidence.require_baseline):
+    if accepted is None or (accepted.portable and evidence.baseline_use is BaselineUse.REQUIRED):
         return _nothing(evidence)
     objection = _objection(evidence, accepted)
     if objection:
-        return failed(objection)
+        return failed(evidence, BASELINE, objection)
     return _portable(evidence) if accepted.portable else _same_machine(evidence)
 
 
-def _nothing(evidence: Evidence) -> Answer:
-    if evidence.no_baseline:
-        return unsupported("What was accepted was not asked for: --no-baseline.")
-    if not evidence.require_baseline:
-        return unsupported(f"There is no baseline for this machine; look at the pictures, then run {ACCEPT}.")
-    return failed(
-        f"A baseline is required and there is none for this machine; look at the pictures, then run {ACCEPT}."
-    )
+def _nothing(evidence: Evidence) -> Verdict:
+    if evidence.baseline_use is BaselineUse.IGNORED:
+        return not_selected(evidence, BASELINE, NO_BASELINE)
+    look = f"look at the pictures, then run {ACCEPT}."
+    if evidence.baseline_use is BaselineUse.REQUIRED:
+        return failed(evidence, BASELINE, f"A baseline is required and there is none for this machine; {look}")
+    return no_data(evidence, BASELINE, f"There is no baseline for this machine; {look}")
 
 
 def _objection(evidence: Evidence, accepted: Baseline) -> str | None:
@@ -63,7 +73,7 @@ def _objection(evidence: Evidence, accepted: Baseline) -> str | None:
     return None
 
 
-def _same_machine(evidence: Evidence) -> Answer:
+def _same_machine(evidence: Evidence) -> Verdict:
     pairs = _beside_accepted(evidence)
     moved = [pair for pair in pairs if not pair.identical]
     if not moved:
@@ -76,16 +86,17 @@ def _same_machine(evidence: Evidence) -> Answer:
     return replace(answer, numbers={**answer.numbers, DRIFTED: float(word == "Drifted")})
 
 
-def _same_pictures(evidence: Evidence, pairs: Sequence[Pair]) -> Answer:
+def _same_pictures(evidence: Evidence, pairs: Sequence[Pair]) -> Verdict:
     """The pixels are the accepted ones; so should be the stages before them."""
     # Where several pictures are right, the accepted stages are those of one of them only.
     sure = [shot for (shot, _), choices in evidence.accepted_facts.pictures.items() if len(choices) == 1]
     stage = _first_stage(evidence, sure)
     where = located(evidence, stage, hooks_cleared=_is_the_references(evidence))
     if where is None:
-        return passed(f"{all_are(len(pairs))} as accepted, to the pixel.", numbers=numbers_of(pairs))
+        said = f"{all_are(len(pairs))} as accepted, to the pixel."
+        return passed(evidence, BASELINE, said, numbers=numbers_of(pairs))
     said = f"Drifted: no pixel has moved, but the way to it has. {where.sentence} {IF_RIGHT}"
-    return failed(said, numbers={**numbers_of(pairs), DRIFTED: 1.0}, stage=where.stage)
+    return failed(evidence, BASELINE, said, numbers={**numbers_of(pairs), DRIFTED: 1.0}, stage=where.stage)
 
 
 def _drift(evidence: Evidence, moved: Sequence[Pair], stage: StageDifference | None) -> tuple[str, str]:
@@ -102,21 +113,24 @@ def _drift(evidence: Evidence, moved: Sequence[Pair], stage: StageDifference | N
     return "Changed", ", beyond what legal changes of machine or release do"
 
 
-def _portable(evidence: Evidence) -> Answer:
+def _portable(evidence: Evidence) -> Verdict:
     """Pictures from another machine: only their likeness counts, and the noise levels, which no machine changes.
 
     A shot that only a GPU renders has none."""
     accepted, ours = evidence.accepted_facts, evidence.facts
     pairs = _beside_accepted(evidence)
     if not pairs:
-        return unsupported("No shot of this case has a portable picture.")
+        said = "No shot of this case has a portable picture; accept one with fluxgate accept --portable."
+        return no_data(evidence, BASELINE, said)
     numbers = numbers_of(pairs)
     for mismatch in schedule_mismatches(accepted.noise_levels, ours.noise_levels):
-        return failed(f"Changed: {mismatch.sentence(whose='the accepted one')}. {IF_RIGHT}", numbers=numbers)
+        said = f"Changed: {mismatch.sentence(whose='the accepted one')}. {IF_RIGHT}"
+        return failed(evidence, BASELINE, said, numbers=numbers)
     dtype = noise.dtype_of(evidence.case)
     if noise.draws_differ(ours.draws, dtype, accepted.draws, dtype):
         said = f"From the same seed, this torch draws other {dtype} noise than the portable pictures started from"
-        return unsupported(f"{said}.", numbers=numbers)
+        said = f"{said}, so they cannot be compared; a baseline of this machine can: {ACCEPT}."
+        return no_data(evidence, BASELINE, said, numbers=numbers)
     unlike = [pair for pair in pairs if pair.likeness is None]
     if unlike:
         lead = f"{len(unlike)} of {counted(len(pairs), 'picture')} cannot be compared with the portable ones: %s."
@@ -124,17 +138,19 @@ def _portable(evidence: Evidence) -> Answer:
     return _as_near_as_machines_are(evidence, pairs)
 
 
-def _as_near_as_machines_are(evidence: Evidence, pairs: Sequence[Pair]) -> Answer:
+def _as_near_as_machines_are(evidence: Evidence, pairs: Sequence[Pair]) -> Verdict:
     """The likeness that was measured between machines is kept."""
     numbers, shown = numbers_of(pairs), {pair.shot for pair in pairs}
     said = f"The least like the portable pictures is {figures.likeness(worst(likenesses(pairs)).ssim)} like its own"
     without = dict.fromkeys(shot for shot, _ in evidence.facts.pictures if shot not in shown)
     said += f" (there is none of {listed(without)})" if without else ""
     if not evidence.limits.drift:
-        return unsupported(f"How far machines like this one lie apart was not measured. {said}.", numbers=numbers)
+        how = "--between a run of each" if evidence.gpu else "--portability"
+        apart = f"How far machines like this one lie apart was not measured; run {CALIBRATE} {how}."
+        return no_data(evidence, BASELINE, f"{apart} {said}.", numbers=numbers)
     breach = first_breach(pairs, evidence.limits.drift)
     if breach is None or breach.pair is None:
-        return passed(f"{said}, as far as other machines are.", numbers=numbers)
+        return passed(evidence, BASELINE, f"{said}, as far as other machines are.", numbers=numbers)
     who = sentence_case(picture_name(evidence.case, *breach.pair.key))
     lead = f"Changed: {who} is further from the portable picture than other machines are: {breach.sentence}."
     return failure_with_picture(

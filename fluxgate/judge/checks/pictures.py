@@ -13,7 +13,8 @@ from fluxgate.compare.likeness import worst
 from fluxgate.compare.measures import SSIM
 from fluxgate.compare.noise_levels import schedule_mismatches
 from fluxgate.compare.pairs import Pair, closer_to_another_shot, pairs_of
-from fluxgate.judge.evidence import Answer, Evidence, crashed, failed, passed, unsupported
+from fluxgate.judge.answers import crashed, failed, no_data, passed
+from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.picture_failures import (
     Breach,
     FirstDifference,
@@ -26,21 +27,19 @@ from fluxgate.judge.picture_failures import (
     numbers_of,
 )
 from fluxgate.judge.sentences import CALIBRATE, again, counted, listed, origin, picture_name, sentence_case
-from fluxgate.judge.verdict import PROMISE, TWICE, Limit
+from fluxgate.judge.verdict import PROMISE, TWICE, Limit, Verdict
 from fluxgate.judge.wholeness import flaw
-
-CHANGING = ("quantization", "casting")  # families whose pictures cannot be their reference's to the pixel
-
 
 # Renders the same twice
 
 
-def twice(evidence: Evidence) -> Answer:
+def twice(evidence: Evidence) -> Verdict:
     """Take 0 and take 1 of every shot that has both."""
     first, second = evidence.facts, facts_of(evidence.rendered_here, take=1)
     pairs = pairs_of(first, second, only=[key for key in second.pictures if key in first.pictures])
     if not pairs:
-        return unsupported("No shot was rendered twice in this run.")
+        said = f"No shot was rendered a second time. Run {again(evidence.case)} --takes 2."
+        return no_data(evidence, TWICE, said)
     moved = [pair for pair in pairs if not pair.identical]
     shots = dict.fromkeys((pair.shot for pair in moved or pairs), bool(moved))
     where = located(evidence, next(stage_differences(first, second, shots), None))
@@ -50,88 +49,123 @@ def twice(evidence: Evidence) -> Answer:
         return failure_for_worst(evidence, TWICE, moved, lead=lead, where=where, then=then)
     if where:
         said = f"Both takes gave the same pictures, but did not get there the same way. {where.sentence} {then}"
-        return failed(said, stage=where.stage)
+        return failed(evidence, TWICE, said, stage=where.stage)
     said = f"{counted(len(pairs), 'picture')} of {listed(shots)} came out the same twice."
-    return passed(said, numbers={"pictures": float(len(pairs))})
+    return passed(evidence, TWICE, said, numbers={"pictures": float(len(pairs))})
 
 
 # Keeps its promise to its reference
 
 
-def promise(evidence: Evidence) -> Answer:
+def promise(evidence: Evidence) -> Verdict:
     """To the pixel or above the floor, against the reference rendered in the same run."""
     wrong = flaw(evidence)
     if wrong:
-        return failed(f"{sentence_case(wrong)}. Run {again(evidence.case)}.")
-    made = evidence.case.strategy.promise
-    if made.reference is None:
-        count = counted(len(evidence.rendering.pictures_of()), "picture")
-        return passed(f"It is a reference itself; its {count} are whole and show something.")
-    reference = evidence.reference
+        return failed(evidence, PROMISE, f"{sentence_case(wrong)}. Run {again(evidence.case)}.")
+    promised = evidence.case.strategy.promise
+    named = promised.reference
+    if named is None:
+        pictures = counted(len(evidence.rendering.pictures_of()), "picture")
+        return passed(evidence, PROMISE, f"It is a reference itself: it gave {pictures}, and each shows something.")
+    without = _without_reference(evidence, named)
+    if without:
+        return without
+    pairs = pairs_of(evidence.reference_facts, evidence.facts)
+    return _reproduces(evidence, named, pairs) if promised.reproduces else _approximates(evidence, named, pairs)
+
+
+def _without_reference(evidence: Evidence, named: str) -> Verdict | None:
+    """Why there is nothing that the pictures could be compared with."""
+    case, reference = evidence.case, evidence.reference
     if reference is None:
-        return unsupported(
-            f"Its reference {made.reference} is not in this run, so there is nothing to hold it against."
-        )
+        said = f"Its reference {named} was not rendered. Run {again(case, beside=named)}."
+        return no_data(evidence, PROMISE, said)
     crash = reference.rendering.crash
     if crash is not None and crash.limit is not None:
-        return unsupported(f"Its reference {made.reference} does not fit into the {amount(crash.limit)} asked for.")
+        said = f"Its reference {named} does not fit into the {amount(crash.limit)} asked for."
+        return no_data(evidence, PROMISE, f"{said} Run {again(case, beside=named)}, without --vram-limit.")
     if crash is not None:
-        return crashed(f"Its reference {made.reference} crashed: {crash.sentence}")
+        return crashed(evidence, PROMISE, f"Its reference {named} crashed: {crash.sentence}")
     for shot in other_recipes(evidence.reference_facts, evidence.facts):
-        return failed(
-            f"Shot '{shot}' was rendered from another recipe than {made.reference}'s: render both in one run."
-        )
-    pairs = pairs_of(evidence.reference_facts, evidence.facts)
-    named = made.reference
-    return _reproduces(evidence, named, pairs) if made.reproduces else _approximates(evidence, named, pairs)
+        said = f"Shot '{shot}' was rendered from another recipe than {named}'s"
+        return failed(evidence, PROMISE, f"{said}. Render both in one run: {again(case, beside=named)}.")
+    return None
 
 
-def _reproduces(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> Answer:
+def _reproduces(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> Verdict:
     moved = [pair for pair in pairs if not pair.identical]
     if not moved:
-        limit = Limit(1.0, "reproduces: identical")
-        return passed(f"{all_are(len(pairs))} {named}'s, to the pixel.", numbers=numbers_of(pairs), limit=limit)
+        said, limit = f"{all_are(len(pairs))} {named}'s, to the pixel.", Limit(1.0, "reproduces: identical")
+        return passed(evidence, PROMISE, said, numbers=numbers_of(pairs), limit=limit)
     lead = f"{len(moved)} of {counted(len(pairs), 'picture')} should be {named}'s to the pixel and are not: %s."
     where = _from_reference(evidence, moved)
     return failure_for_worst(evidence, PROMISE, moved, lead=lead, where=where, then=f"Run {again(evidence.case)}.")
 
 
-def _approximates(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> Answer:
-    reference, ours, then = evidence.reference_facts, evidence.facts, f"Run {again(evidence.case)}."
+def _approximates(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> Verdict:
+    """What no likeness tells comes first, then the limits, then whether each picture is the right shot's."""
     unlike = [pair for pair in pairs if pair.likeness is None]
     if unlike:
         lead = f"{len(unlike)} of {counted(len(pairs), 'picture')} cannot be compared with {named}'s: %s."
+        then = f"Run {again(evidence.case)}."
         return failure_for_worst(evidence, PROMISE, unlike, lead=lead, where=None, then=then)
-    whose = f"{named}'s"
-    for mismatch in schedule_mismatches(reference.noise_levels, ours.noise_levels):
-        return failed(f"{mismatch.sentence(whose=whose)}. {then}", numbers=numbers_of(pairs))
-    if evidence.case.strategy.family in CHANGING and all(pair.identical for pair in pairs):
-        said = f"{all_are(len(pairs))} {named}'s, to the pixel: the {evidence.case.strategy.family} did nothing."
-        return failed(f"{said} {then}", numbers=numbers_of(pairs))
-    dtype, subjects = noise.dtype_of(evidence.case), evidence.case.subject.dtype
-    if noise.draws_differ(ours.draws, dtype, reference.draws, subjects):
-        said = f"From the same seed, this torch draws other noise in {dtype} than in {subjects}"
-        return unsupported(f"{said}, so its pictures cannot be compared with {named}'s.", numbers=numbers_of(pairs))
+    wrong = _other_schedule(evidence, named) or _no_change(evidence, named, pairs)
+    if wrong:
+        return failed(evidence, PROMISE, f"{wrong}. Run {again(evidence.case)}.", numbers=numbers_of(pairs))
+    other_noise = _other_noise(evidence, named)
+    if other_noise:
+        return no_data(evidence, PROMISE, other_noise, numbers=numbers_of(pairs))
     breach = first_breach(pairs, evidence.limits.likeness, evidence.limits.overall)
     if breach:
         return _too_far(evidence, named, breach, pairs)
-    rival = closer_to_another_shot(reference, pairs)
-    if rival:
-        own, other = (picture_name(evidence.case, *key) for key in (rival.pair.key, rival.other))
-        said = f"{sentence_case(own)} is more like {other} than like its own reference"
-        return failed(f"{said}. {then}", numbers=numbers_of(pairs))
+    wrong = _other_shot(evidence, pairs)
+    if wrong:
+        return failed(evidence, PROMISE, f"{wrong}. Run {again(evidence.case)}.", numbers=numbers_of(pairs))
     return _near_enough(evidence, named, pairs)
 
 
-def _near_enough(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> Answer:
+def _other_schedule(evidence: Evidence, named: str) -> str | None:
+    expected, actual = evidence.reference_facts.noise_levels, evidence.facts.noise_levels
+    for mismatch in schedule_mismatches(expected, actual):
+        return mismatch.sentence(whose=f"{named}'s")
+    return None
+
+
+def _no_change(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> str | None:
+    """That a strategy which changes the weights has changed nothing."""
+    if evidence.case.strategy.promise.changes_weights and all(pair.identical for pair in pairs):
+        return f"{all_are(len(pairs))} {named}'s, to the pixel: the weights cannot have been changed as promised"
+    return None
+
+
+def _other_noise(evidence: Evidence, named: str) -> str | None:
+    """That this torch lets the pictures start from other noise than the reference's."""
+    dtype, subjects = noise.dtype_of(evidence.case), evidence.case.subject.dtype
+    if not noise.draws_differ(evidence.facts.draws, dtype, evidence.reference_facts.draws, subjects):
+        return None
+    said = f"From the same seed, this torch draws other noise in {dtype} than in {subjects}"
+    return f"{said}, so its pictures cannot be compared with {named}'s; another release of torch may draw the same."
+
+
+def _other_shot(evidence: Evidence, pairs: Sequence[Pair]) -> str | None:
+    """That a picture is more like what was expected of another shot."""
+    rival = closer_to_another_shot(evidence.reference_facts, pairs)
+    if rival is None:
+        return None
+    own, other = (picture_name(evidence.case, *key) for key in (rival.pair.key, rival.other))
+    return f"{sentence_case(own)} is more like {other} than like its own reference"
+
+
+def _near_enough(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> Verdict:
     likest = figures.likeness(worst(likenesses(pairs)).ssim)
     said = f"The least like {named}'s of {counted(len(pairs), 'picture')} is {likest} like it"
     floor = _floor(evidence)
     if floor is None:
         what = "and each is nearer to its own reference than to any other picture"
-        return unsupported(f"No floor was measured here; run {CALIBRATE}. {said}, {what}.", numbers=numbers_of(pairs))
+        said = f"No floor was measured for this machine; run {CALIBRATE}. {said}, {what}."
+        return no_data(evidence, PROMISE, said, numbers=numbers_of(pairs))
     said += f"; the floor is {figures.likeness(floor.value)} ({origin(floor)})."
-    return passed(said, numbers=numbers_of(pairs), limit=floor)
+    return passed(evidence, PROMISE, said, numbers=numbers_of(pairs), limit=floor)
 
 
 def _floor(evidence: Evidence) -> Limit | None:
@@ -142,7 +176,7 @@ def _floor(evidence: Evidence) -> Limit | None:
     return next((limit for limit in every if limit is not None), None)
 
 
-def _too_far(evidence: Evidence, named: str, breach: Breach, pairs: Sequence[Pair]) -> Answer:
+def _too_far(evidence: Evidence, named: str, breach: Breach, pairs: Sequence[Pair]) -> Verdict:
     shown = breach.pair or min(pairs, key=lambda pair: pair.alike)
     who = picture_name(evidence.case, *shown.key)
     if breach.pair is None:

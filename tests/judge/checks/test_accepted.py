@@ -11,7 +11,8 @@ from fluxgate.baselines.store import PORTABLE
 from fluxgate.compare.measures import MAXIMUM_DIFFERENCE
 from fluxgate.judge.checks.accepted import DRIFTED
 from fluxgate.judge.evidence import Evidence
-from fluxgate.judge.verdict import BASELINE, FAILED, PASSED, UNSUPPORTED
+from fluxgate.judge.standards import BaselineUse
+from fluxgate.judge.verdict import BASELINE, FAILED, NO_DATA, NOT_SELECTED, PASSED
 from fluxgate.pictures import read_png, write_png
 from fluxgate.rendering import DECODED, LAST, T5, Duration, Inventory
 from tests.judge.made import (
@@ -44,13 +45,20 @@ def test_the_accepted_pictures_pass(tmp_path: Path) -> None:
     assert (found.status, found.sentence) == (PASSED, "All 5 pictures are as accepted, to the pixel.")
 
 
-def test_no_baseline_is_unsupported_or_failed_as_required(tmp_path: Path) -> None:
-    """Either way the command that makes one is named."""
-    whole = evidence(tmp_path)
-    for required, status in ((False, UNSUPPORTED), (True, FAILED)):
-        found = verdict(replace(whole, require_baseline=required), BASELINE)
+@pytest.mark.parametrize(("use", "status"), [(BaselineUse.IF_ANY, NO_DATA), (BaselineUse.REQUIRED, FAILED)])
+def test_no_baseline_is_no_data_or_a_failure_as_required(tmp_path: Path, use: BaselineUse, status: str) -> None:
+    """Either way the command that makes one is named; a portable one is not this machine's."""
+    none, portable = evidence(tmp_path), held_against_itself(tmp_path, machine=PORTABLE)
+    for whole in (none, portable) if use is BaselineUse.REQUIRED else (none,):
+        found = verdict(replace(whole, baseline_use=use), BASELINE)
         assert found.status == status
         assert 'run fluxgate accept RUN --because "…".' in found.sentence
+
+
+def test_what_was_accepted_can_be_left_out(tmp_path: Path) -> None:
+    """Where the libraries are meant to be others, nobody misses it."""
+    found = verdict(replace(evidence(tmp_path), baseline_use=BaselineUse.IGNORED), BASELINE)
+    assert (found.status, found.sentence.endswith("--no-baseline.")) == (NOT_SELECTED, True)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +200,7 @@ def test_portable_pictures_are_compared_by_likeness(tmp_path: Path) -> None:
     whole = held_against_itself(tmp_path, machine=PORTABLE)
     assert whole.rendered is not None
     ours = left_at(changed(whole.rendered, nudge), T5, LAST)
-    for limits, status in ((CaseLimits(), UNSUPPORTED), (bands(1), PASSED), (bands(0.9), FAILED)):
+    for limits, status in ((CaseLimits(), NO_DATA), (bands(1), PASSED), (bands(0.9), FAILED)):
         found = verdict(replace(whole, rendered=ours, limits=limits), BASELINE)
         assert found.status == status, found.sentence
     assert (
@@ -226,4 +234,4 @@ def test_a_shot_without_a_portable_picture_is_left_out(tmp_path: Path) -> None:
     assert "(there is none of fox)" in found.sentence
     none = replace(whole.baseline, case=replace(case, shots=()))
     found = verdict(replace(whole, baseline=none), BASELINE)
-    assert (found.status, found.sentence) == (UNSUPPORTED, "No shot of this case has a portable picture.")
+    assert (found.status, "fluxgate accept --portable" in found.sentence) == (NO_DATA, True)

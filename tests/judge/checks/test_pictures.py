@@ -1,5 +1,6 @@
 """Tests of the checks against a second take and against the promise."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from fluxgate.baselines.limits import Band, CaseLimits, Limit
 from fluxgate.compare.measures import CHANGED, SSIM
 from fluxgate.judge.evidence import Evidence
-from fluxgate.judge.verdict import CRASHED, FAILED, PASSED, PROMISE, TWICE, UNSUPPORTED
+from fluxgate.judge.verdict import CRASHED, FAILED, NO_DATA, PASSED, PROMISE, TWICE
 from fluxgate.pictures import Pixels, read_png
 from fluxgate.rendering import DECODED, LAST, T5, Duration
+from fluxgate.strategies import STRATEGIES
+from fluxgate.strategies.promise import Strategy
 from fluxgate.subjects.subject import Shot
 from tests.judge.made import (
     CRASH,
@@ -35,6 +38,8 @@ from tests.judge.made import (
     verdict,
     with_rendering,
 )
+
+COARSER = "torchao|quanto|gguf|nf4|fp4|int8|fp8"  # what the names of such strategies tell
 
 # Renders the same twice
 
@@ -67,10 +72,8 @@ def test_another_way_to_the_same_pictures_fails_too(tmp_path: Path) -> None:
 def test_shots_rendered_once_do_not_count(tmp_path: Path) -> None:
     """With no second take at all there is nothing to say; with one, that shot alone is judged."""
     once = Path(tmp_path / "once")
-    assert (
-        verdict(with_rendering(evidence(tmp_path), pictures=rendering("offload", once, takes=1).pictures), TWICE).status
-        == UNSUPPORTED
-    )
+    found = verdict(with_rendering(evidence(tmp_path), pictures=rendering("offload", once, takes=1).pictures), TWICE)
+    assert (found.status, found.sentence.endswith("--strategy offload --takes 2.")) == (NO_DATA, True)
     both = made(tmp_path, "offload").rendering.pictures
     fox = tuple(picture for picture in both if picture.take == 0 or picture.shot == "fox")
     found = verdict(with_rendering(evidence(tmp_path), pictures=fox), TWICE)
@@ -150,22 +153,22 @@ def test_a_reference_that_is_too_large_for_the_limit_asked_for_is_no_crash(tmp_p
     """Whoever tries a smaller card asks whether this case fits it, not whether the reference does."""
     full = crashed(made(tmp_path))
     full = replace(full, rendering=replace(full.rendering, crash=replace(CRASH, limit=16 * 10**9)))
-    found = verdict(evidence(tmp_path, reference=full, yardstick=full), PROMISE)
+    found = verdict(evidence(tmp_path, reference=full, memory_reference=full), PROMISE)
+    assert found.status == NO_DATA
+    assert found.sentence.startswith("Its reference full does not fit into the 16.00 GB asked for.")
+
+
+def test_without_its_reference_there_is_no_data(tmp_path: Path) -> None:
+    """The command that renders both is told."""
+    found = verdict(evidence(tmp_path, reference=None), PROMISE)
     assert (found.status, found.sentence) == (
-        UNSUPPORTED,
-        "Its reference full does not fit into the 16.00 GB asked for.",
+        NO_DATA,
+        "Its reference full was not rendered. Run pytest --subject tiny --strategy full,offload.",
     )
 
 
-def test_an_absent_reference_is_unsupported(tmp_path: Path) -> None:
-    """A run without the reference says so."""
-    found = verdict(evidence(tmp_path, reference=None), PROMISE)
-    assert found.status == UNSUPPORTED
-    assert "full is not in this run" in found.sentence
-
-
 def test_a_reference_that_lacks_a_picture_or_has_another_recipe_is_no_reference(tmp_path: Path) -> None:
-    """What cannot be held against anything fails; another recipe is named."""
+    """What cannot be compared with anything fails; another recipe is named."""
     part = made(tmp_path)
     part = replace(part, rendering=only(part.rendering, "fox"))
     found = verdict(evidence(tmp_path, reference=part), PROMISE)
@@ -236,8 +239,8 @@ def test_too_much_likeness_can_break_a_limit(tmp_path: Path) -> None:
 def test_without_a_floor_the_picture_is_still_looked_at(tmp_path: Path) -> None:
     """No measured floor is no pass, and says which command measures one."""
     found = verdict(nf4(tmp_path), PROMISE)
-    assert found.status == UNSUPPORTED
-    assert "No floor was measured here; run fluxgate calibrate." in found.sentence
+    assert found.status == NO_DATA
+    assert "No floor was measured for this machine; run fluxgate calibrate." in found.sentence
     assert found.numbers[SSIM] > 0.9
 
 
@@ -258,13 +261,13 @@ def test_pictures_that_were_swapped_fail_without_any_floor(tmp_path: Path) -> No
 
 
 def test_other_noise_starts_another_picture(tmp_path: Path) -> None:
-    """Where torch draws other numbers in a strategy's dtype, its pictures are not held against the reference's."""
+    """Where torch draws other numbers in a strategy's dtype, its pictures cannot be compared with the reference's."""
     own = replace(promising("wide", "casting", approximates="full"), noise="float32")
-    draws = {"float32": (0.5, 1.0), "bfloat16": (0.5, -1.0)}
+    draws: dict[str, tuple[float, ...]] = {"float32": (0.5, 1.0), "bfloat16": (0.5, -1.0)}
     reference = made(tmp_path, draws=draws)
     ours = changed(made(tmp_path, "wide", draws=draws), scramble)
     found = verdict(evidence(tmp_path, own, rendered=ours, reference=reference), PROMISE)
-    assert found.status == UNSUPPORTED
+    assert found.status == NO_DATA
     assert "this torch draws other noise in float32 than in bfloat16" in found.sentence
     alike: dict[str, tuple[float, ...]] = {"float32": (0.5, 1.0), "bfloat16": (0.5, 1.0)}
     ours, reference = (replace(one, rendering=replace(one.rendering, draws=alike)) for one in (ours, reference))
@@ -272,14 +275,22 @@ def test_other_noise_starts_another_picture(tmp_path: Path) -> None:
     assert found.status == FAILED
 
 
-def test_a_quantization_that_changes_nothing_fails(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("changes_weights", "status"), [(True, FAILED), (False, PASSED)])
+def test_what_changes_the_weights_changes_the_pictures(tmp_path: Path, changes_weights: bool, status: str) -> None:
     """Pictures identical to the reference's prove that nothing was quantized; tiling may change nothing."""
-    one = promising("nf4", "quantization", approximates="full")
-    found = verdict(evidence(tmp_path, one), PROMISE)
-    assert found.status == FAILED
-    assert "the quantization did nothing" in found.sentence
-    tiling = promising("tiling", "decoding", approximates="full")
-    assert verdict(evidence(tmp_path, tiling, limits=floor(0.9)), PROMISE).status == PASSED
+    one = promising("some", "any", approximates="full", changes_weights=changes_weights)
+    found = verdict(evidence(tmp_path, one, limits=floor(0.9)), PROMISE)
+    assert found.status == status
+    assert ("the weights cannot have been changed as promised" in found.sentence) is changes_weights
+
+
+STORED_OTHERWISE = [one for one in STRATEGIES if one.promise.approximates and re.search(COARSER, one.name)]
+
+
+@pytest.mark.parametrize("strategy", STORED_OTHERWISE, ids=lambda one: one.name)
+def test_no_strategy_that_stores_weights_otherwise_may_do_nothing(tmp_path: Path, strategy: Strategy) -> None:
+    """Whichever file it is in and whichever library does it."""
+    assert verdict(evidence(tmp_path, strategy), PROMISE).status == FAILED
 
 
 # What any rendering owes
@@ -289,7 +300,7 @@ def test_a_reference_passes_when_it_is_whole(tmp_path: Path) -> None:
     """What promises nothing is still looked at."""
     found = verdict(evidence(tmp_path, FULL), PROMISE)
     assert found.status == PASSED
-    assert "its 5 pictures are whole" in found.sentence
+    assert "it gave 5 pictures, and each shows something" in found.sentence
 
 
 @pytest.mark.parametrize(("level", "word"), [(0, "black"), (128, "grey"), (255, "white")])

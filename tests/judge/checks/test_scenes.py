@@ -9,8 +9,9 @@ import pytest
 from fluxgate.baselines import baseline as baselines
 from fluxgate.baselines.store import Store, subjects_in
 from fluxgate.cases import Case
+from fluxgate.judge.case import judge_case
 from fluxgate.judge.evidence import Evidence
-from fluxgate.judge.verdict import FAILED, PASSED, SCENE, UNSUPPORTED
+from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED, SCENE
 from fluxgate.miniature import captions, drawing, reader
 from fluxgate.miniature.scenes import Group, Scene
 from fluxgate.pictures import Pixels, hash_of, write_png
@@ -145,10 +146,10 @@ def test_an_old_baseline_answers_no_prompt(tmp_path: Path) -> None:
 
 
 def test_pictures_that_are_not_scenes_are_not_read(tmp_path: Path) -> None:
-    """A subject without a reader is unsupported; one without pictures has failed."""
+    """Of a subject without a reader nothing is asked; one without pictures has failed."""
     sound = told(tmp_path, drawn(RED_HOUSE), drawn(TWO_FOXES))
     other = replace(full(sound), case=Case(replace(SUBJECT, reader=None), FULL, "cuda"))
-    assert verdict(other, SCENE).status == UNSUPPORTED
+    assert SCENE not in {each.check for each in judge_case(other)}
     empty = replace(sound, rendering=replace(sound.rendering, pictures=()))
     assert "There is no picture to read" in verdict(full(empty), SCENE).sentence
 
@@ -167,13 +168,20 @@ def test_the_tests_own_captions_are_understood() -> None:
     assert (asked.groups[0].kind, asked.groups[0].count, asked.setting, asked.night) == ("fox", 2, "snow", False)
 
 
-@pytest.mark.parametrize("readable, status", [((True, False), PASSED), ((False, False), UNSUPPORTED)])
-def test_a_shot_that_cannot_be_read_is_passed_over(tmp_path: Path, readable: tuple[bool, bool], status: str) -> None:
-    """Grey where a shot says that it cannot be read is no failure; where no shot can be read, nothing is judged."""
-    shots = tuple(replace(shot, readable=told) for shot, told in zip(SHOTS, readable, strict=True))
-    case = Case(replace(SUBJECT, shots=shots), FULL, "cuda")
+def test_a_shot_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
+    """Grey where a shot says that it cannot be read is no failure."""
+    shots = (SHOTS[0], replace(SHOTS[1], readable=False))
     grey = np.full((128, 128, 3), 128, np.uint8)
-    assert verdict(full(told(tmp_path, drawn(RED_HOUSE), grey), case=case), SCENE).status == status
+    whole = full(told(tmp_path, drawn(RED_HOUSE), grey), case=Case(replace(SUBJECT, shots=shots), FULL, "cuda"))
+    assert verdict(whole, SCENE).status == PASSED
+
+
+def test_a_reader_that_knows_nothing_of_the_prompts_gives_no_data(tmp_path: Path) -> None:
+    """What it cannot look for is neither there nor missing."""
+    shots = tuple(replace(shot, prompts=("Hope.",)) for shot in SHOTS)
+    whole = full(told(tmp_path, drawn(RED_HOUSE), drawn(TWO_FOXES)))
+    found = verdict(replace(whole, case=Case(replace(SUBJECT, shots=shots), FULL, "cuda")), SCENE)
+    assert found.status == NO_DATA
 
 
 @pytest.mark.parametrize(("machine", "subject"), list(subjects_in(REPOSITORY)))

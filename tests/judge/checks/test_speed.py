@@ -6,21 +6,21 @@ from pathlib import Path
 import pytest
 
 from fluxgate.judge.evidence import Evidence
-from fluxgate.judge.verdict import FAILED, PASSED, SPEED, UNSUPPORTED, Verdict
+from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED, SPEED, Verdict
 from fluxgate.rendering import Duration
-from tests.judge.made import FULL, OFFLOAD, evidence, verdict, with_rendering
+from tests.judge.made import OFFLOAD, evidence, verdict, with_rendering
 
 
 def took(tmp_path: Path, seconds: float, past: tuple[float, ...]) -> Verdict:
     durations = (Duration("load", 1.0), Duration("denoise", seconds, "fox", 0))
-    return verdict(with_rendering(evidence(tmp_path, history={"denoise": past}), durations=durations), SPEED)
+    return verdict(with_rendering(evidence(tmp_path, paces={"denoise": past}), durations=durations), SPEED)
 
 
 @pytest.mark.parametrize("runs", [0, 4])
-def test_a_short_history_is_unsupported(tmp_path: Path, runs: int) -> None:
+def test_a_short_history_is_no_data(tmp_path: Path, runs: int) -> None:
     """Fewer than five runs are told, with how many there are."""
     found = took(tmp_path, 9.0, (2.0,) * runs)
-    assert (found.status, found.sentence.startswith(f"{runs} earlier runs")) == (UNSUPPORTED, True)
+    assert (found.status, f"({runs} so far)" in found.sentence) == (NO_DATA, True)
     assert found.numbers == {"seconds load": 1.0, "seconds denoise": 9.0}
 
 
@@ -54,7 +54,7 @@ def test_slower_is_told_whole(tmp_path: Path) -> None:
 
 def on_a_cpu(tmp_path: Path, seconds: float, past: tuple[float, ...]) -> Evidence:
     """The offloading case kept the processor busy so long, and its reference for two seconds."""
-    found = evidence(tmp_path, OFFLOAD, history={"denoise": past})
+    found = evidence(tmp_path, OFFLOAD, paces={"denoise": past})
     assert found.reference is not None
     took_two = Duration("denoise", 9.0, "fox", 0, processor=2.0)
     beside = replace(found.reference.rendering, device="cpu", durations=(took_two,))
@@ -73,8 +73,12 @@ def test_a_cpu_may_take_twice_the_usual_multiple(tmp_path: Path) -> None:
     )
 
 
-def test_a_reference_is_not_judged_on_a_cpu(tmp_path: Path) -> None:
-    """It has nothing beside it that would tell a busy machine from a slow library."""
-    found = evidence(tmp_path, FULL, history={"denoise": (1.0,) * 9})
-    found = with_rendering(replace(found, case=replace(found.case, device="cpu")), device="cpu")
-    assert verdict(found, SPEED).status == UNSUPPORTED
+def test_a_multiple_of_nothing_is_no_data(tmp_path: Path) -> None:
+    """Without the reference, or where none of its phases took long; what would tell is said."""
+    found = on_a_cpu(tmp_path, 6.0, (1.5,) * 5)
+    assert found.reference is not None
+    alone = verdict(replace(found, reference=None), SPEED)
+    assert (alone.status, "--strategy full,offload" in alone.sentence) == (NO_DATA, True)
+    short = replace(found.reference.rendering, durations=())
+    quick = verdict(replace(found, reference=replace(found.reference, rendering=short)), SPEED)
+    assert (quick.status, "no phase of it took 1 s" in quick.sentence) == (NO_DATA, True)

@@ -1,0 +1,122 @@
+"""Checks of a case's peaks of memory: those on the GPU, and the worker's own in host memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fluxgate.amounts import amount, distinct
+from fluxgate.baselines.limits import FEWEST_FOR_HOST, Band
+from fluxgate.compare import facts
+from fluxgate.compare.facts import ALLOCATED, DRIVER, RESERVED, WHOLE
+from fluxgate.judge.answers import failed, no_data, not_selected, passed
+from fluxgate.judge.evidence import Evidence
+from fluxgate.judge.sentences import ACCEPT, NO_BASELINE, again, counted, listed, origin, sentence_case, unmeasured
+from fluxgate.judge.standards import BaselineUse
+from fluxgate.judge.verdict import CEILING, HOST, Limit, Verdict
+from fluxgate.rendering import PHASES, Memory
+
+LOADED_LESS = " Something may not have been loaded; if it should be so, fluxgate accept --tighten lowers the limits."
+LOOSE = 1.1  # a ceiling this many times above what is used has become too loose to notice anything
+
+
+@dataclass(frozen=True)
+class Peak:
+    """A peak that has a limit."""
+
+    phase: str
+    value: int
+    band: Band
+
+
+def ceiling(evidence: Evidence) -> Verdict:
+    """Each phase's allocated peak, and the largest of them, within what was measured."""
+    memory = evidence.rendering.memory
+    values = dict(_allocated(memory)) if memory else {}
+    if memory is None or not values:
+        return no_data(evidence, CEILING, unmeasured(memory, ALLOCATED, "GPU memory"))
+    numbers = {f"{ALLOCATED} {phase}": float(value) for phase, value in values.items()}
+    bands, published = evidence.limits.memory, _published(evidence, memory)
+    peaks = [Peak(phase, value, bands[phase]) for phase, value in values.items() if phase in bands]
+    for peak in peaks:
+        limit = peak.band.broken(peak.value)
+        if limit:
+            return failed(evidence, CEILING, _beyond(evidence, peak, limit) + published, numbers=numbers, limit=limit)
+    if not peaks:
+        return _without_ceiling(evidence, CEILING, f"It peaks at {amount(values[WHOLE])}.{published}", numbers)
+    return _within(evidence, peaks, published, numbers)
+
+
+def _allocated(memory: Memory) -> Iterator[tuple[str, int]]:
+    """The allocated peak of each phase, and the largest of them."""
+    for phase, phases in [*((phase, (phase,)) for phase in PHASES), (WHOLE, PHASES)]:
+        peak = memory.peak(ALLOCATED, phases)
+        if peak is not None:
+            yield phase, peak
+
+
+def _within(evidence: Evidence, peaks: list[Peak], published: str, numbers: dict[str, float]) -> Verdict:
+    peak = max(peaks, key=lambda one: (one.phase == WHOLE, one.value))
+    limit = peak.band.ceiling or peak.band.floor
+    sentence = f"{counted(len(peaks), 'peak')} within limits; {_subject(peak.phase)} {amount(peak.value)}"
+    if limit:
+        bound = "at most" if peak.band.ceiling else "at least"
+        sentence += f", {bound} {amount(limit.value)} ({origin(limit)})"
+    loose = [one.phase for one in peaks if one.band.ceiling and one.band.ceiling.value > max(one.value, 1) * LOOSE]
+    hint = f" Too loose by now: {listed(loose)}; fluxgate accept --tighten tightens them." if loose else ""
+    return passed(evidence, CEILING, f"{sentence}.{published}{hint}", numbers=numbers, limit=limit)
+
+
+def _published(evidence: Evidence, memory: Memory) -> str:
+    """How the driver's view compares with what somebody else reported; told, never judged."""
+    published = evidence.limits.published
+    measured = [(figure, memory.peak(figure)) for figure in (DRIVER, RESERVED, ALLOCATED)]
+    figure, peak = next(((name, value) for name, value in measured if value is not None), ("", None))
+    if published is None or peak is None:
+        return ""
+    if peak <= published.value:
+        return f" The published {amount(published.value)} is met ({figure}: {amount(peak)})."
+    missed = amount(peak - published.value)
+    return f" The published {amount(published.value)} is missed by {missed} ({figure}: {amount(peak)})."
+
+
+def host(evidence: Evidence) -> Verdict:
+    """The worker's own peak of resident memory."""
+    memory = evidence.rendering.memory
+    if memory is None or memory.host_peak is None:
+        return no_data(evidence, HOST, unmeasured(memory, "host", "Host memory"))
+    band, numbers = evidence.limits.host or Band(), {"host peak": float(memory.host_peak)}
+    peak, limit = Peak(facts.HOST, memory.host_peak, band), band.ceiling or band.floor
+    if limit is None:
+        return _without_ceiling(evidence, HOST, f"It peaks at {amount(peak.value)}.", numbers, runs=FEWEST_FOR_HOST)
+    broken = band.broken(peak.value)
+    if broken:
+        return failed(evidence, HOST, _beyond(evidence, peak, broken), numbers=numbers, limit=broken)
+    value, bound = distinct(peak.value, limit.value)
+    word = "at most" if band.ceiling else "at least"
+    said = f"It peaks at {value}, {word} {bound} ({origin(limit)})."
+    return passed(evidence, HOST, said, numbers=numbers, limit=limit)
+
+
+def _beyond(evidence: Evidence, peak: Peak, limit: Limit) -> str:
+    value, bound = distinct(peak.value, limit.value)
+    over = limit is peak.band.ceiling
+    away = f"{amount(abs(peak.value - limit.value))} {'more' if over else 'less'}"
+    word, why = ("ceiling", "") if over else ("floor", LOADED_LESS)
+    said = f"{sentence_case(_subject(peak.phase))} {value}, {away} than the {word} of {bound} ({origin(limit)})."
+    return f"{said}{why} Run {again(evidence.case)}."
+
+
+def _without_ceiling(
+    evidence: Evidence, check: str, measured: str, numbers: dict[str, float], *, runs: int = 1
+) -> Verdict:
+    """Nothing was accepted that a peak could be held to; one accepted run gives a ceiling, or as many as it takes."""
+    if evidence.baseline_use is BaselineUse.IGNORED:
+        return not_selected(evidence, check, f"{NO_BASELINE} {measured}", numbers=numbers)
+    how = f"run {ACCEPT}" if runs == 1 else f"accept {runs} runs: {ACCEPT}"
+    said = f"No ceiling was measured for this machine; {how}. {measured}"
+    return no_data(evidence, check, said, numbers=numbers)
+
+
+def _subject(phase: str) -> str:
+    return {WHOLE: "the whole peaks at", facts.HOST: "host memory peaks at"}.get(phase, f"{phase} peaks at")

@@ -1,0 +1,121 @@
+"""Check of what a case was made of, byte for byte and dtype for dtype."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from fluxgate import figures
+from fluxgate.amounts import amount, distinct
+from fluxgate.compare import words
+from fluxgate.compare.inventory import component_changes
+from fluxgate.judge.answers import failed, passed
+from fluxgate.judge.evidence import Evidence
+from fluxgate.judge.sentences import IF_RIGHT, again, counted, listed
+from fluxgate.judge.verdict import INVENTORY, Verdict
+from fluxgate.rendering import AFTER, BEFORE, BESIDE, GRADIENTS, Component, Inventory
+
+ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+WIDTHS = ("float64", "float32", "float16", "bfloat16")  # dtypes that weights are cast to as a whole
+# How transformers and diffusers say that weights were not in the files; a long report is cut off before its notes.
+MADE_UP = re.compile(r"newly initialized|LOAD REPORT.*\b(MISSING|MISMATCH)\b", re.DOTALL)
+RULE = re.compile(r"[-+|]*-{3,}[-+|]*")  # a line in a table
+SPARE = 8 << 20  # bytes of tensors that are no weights: tables, noise levels; 26 kB were seen
+SPARE_SHARE = 0.001  # of the weights, added to that: 3.5 MB of scales were seen beside 34 GB
+STRAY = 0.001  # share of a component's bytes that buffers may have in another dtype, where its files are not at hand
+
+
+def inventory(evidence: Evidence) -> Verdict:
+    """Against the subject's dtype, the reference and the baseline."""
+    parts = evidence.rendering.inventory
+    if parts is None:
+        return failed(evidence, INVENTORY, f"The worker left no inventory. Run {again(evidence.case)}.")
+    for complaint in (*_made_up(evidence), *_strays(evidence, parts), *_resized(parts), *_burdens(parts)):
+        return failed(evidence, INVENTORY, f"{complaint}. Run {again(evidence.case)}.")
+    against = ["the subject's dtype"]
+    for name, expected, then in _expected(evidence):
+        against.append(name)
+        for complaint in _differences(expected, parts, name):
+            return failed(evidence, INVENTORY, f"{complaint}. {then}")
+    said = f"{counted(len(parts.components), 'component')} as they should be by {listed(against)}."
+    return passed(evidence, INVENTORY, said, numbers={"bytes": float(parts.total_bytes)})
+
+
+def _expected(evidence: Evidence) -> Iterator[tuple[str, Inventory, str]]:
+    """The inventories that this one must equal: whose each is, and what to do where it does not."""
+    promise, baseline = evidence.case.strategy.promise, evidence.baseline
+    if promise.reproduces and evidence.reference_facts.inventory:
+        yield promise.reproduces, evidence.reference_facts.inventory, f"Run {again(evidence.case)}."
+    if baseline and not baseline.portable and evidence.accepted_facts.inventory:
+        yield "the baseline", evidence.accepted_facts.inventory, IF_RIGHT
+
+
+def _differences(expected: Inventory, parts: Inventory, name: str) -> Iterator[str]:
+    """Components whose bytes are not the expected ones; modules and hooks are a strategy's own."""
+    for change in component_changes(expected, parts):
+        if change.before is None:
+            yield f"{change.name} is there, which {name} does not have"
+        elif change.after is None:
+            yield f"{change.name} is missing, which {name} has"
+        elif change.sizes:
+            yield f"{change.name} does not hold what it does in {name}: {words.sizes(change)}"
+
+
+def _made_up(evidence: Evidence) -> Iterator[str]:
+    """Weights that a library did not find in the files, and filled with random numbers of its own."""
+    for warning in evidence.rendering.warnings:
+        if MADE_UP.search(warning):
+            said = " ".join(RULE.sub(" ", warning).split())
+            yield f"A library made weights up while it loaded: {said[:300]}"
+
+
+def _burdens(parts: Inventory) -> Iterator[str]:
+    """What only costs memory: copies of weights, and what a backward pass would need."""
+    beside = parts.counts.get(BESIDE, 0)
+    if beside > SPARE + SPARE_SHARE * parts.total_bytes:
+        yield f"{amount(beside)} of tensors lie in memory beside the components once they are loaded: copies of weights"
+    calls = parts.counts.get(GRADIENTS, 0)
+    if calls:
+        yield f"{counted(calls, 'call')} of its components recorded gradients, which nobody asked for"
+
+
+def _strays(evidence: Evidence, parts: Inventory) -> Iterator[str]:
+    """Weights that a library kept in another dtype than the one it was asked for, whatever `.dtype` says.
+
+    A component that was quantized, or that was cast as a whole to another dtype, is left to the strategy's effects.
+    """
+    due = evidence.case.subject.dtype
+    for name, component in parts.components.items():
+        sizes = component.bytes_by_dtype
+        if component.quantized_bytes or not sizes.get(due) or sizes[due] < max(sizes.values()):
+            continue
+        for dtype in WIDTHS:
+            if dtype != due and _is_stray(component, dtype, due=due, on_disk=evidence.numbers_on_disk.get(name)):
+                share = figures.percent(sizes[dtype] / component.total_bytes)
+                size, _ = distinct(sizes[dtype], 0)
+                yield f"{name} holds {size} of {dtype}, {share} of it, where all its weights should be {due}"
+
+
+def _is_stray(component: Component, dtype: str, *, due: str, on_disk: int | None) -> bool:
+    """Whether bytes of another dtype are weights, not the odd buffer that a module keeps for itself.
+
+    The files on disk tell: if the due dtype holds fewer numbers than they do, weights are missing from it.
+    """
+    size = component.bytes_by_dtype.get(dtype, 0)
+    if not size:
+        return False
+    if on_disk is not None and due in ITEM_BYTES:
+        return component.bytes_by_dtype[due] // ITEM_BYTES[due] < on_disk
+    return size > STRAY * component.total_bytes
+
+
+def _resized(parts: Inventory) -> Iterator[str]:
+    """Components that rendering has left with more or fewer bytes: a library has cast or replaced their weights.
+
+    Quantized layers may pack their weights anew at first use; what was freed holds nothing any more.
+    """
+    for name, component in parts.components.items():
+        before, after = (sum(component.placement.get(moment, {}).values()) for moment in (BEFORE, AFTER))
+        if not component.quantized_bytes and after not in (0, before):
+            one, other = distinct(after, before)
+            yield f"{name} holds {one} after rendering where it held {other} before: its weights were cast or replaced"

@@ -1,0 +1,141 @@
+"""Check of what stays behind: on the device, in host memory and on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fluxgate.amounts import distinct
+from fluxgate.judge.answers import failed, no_data, passed
+from fluxgate.judge.evidence import Evidence
+from fluxgate.judge.sentences import again, counted, origin, unmeasured
+from fluxgate.judge.verdict import GIVES_BACK, Limit, Verdict
+from fluxgate.rendering import LEFTOVER_FILES, Memory
+
+TABLES, LIBRARIES = 8 << 20, "tables of the libraries' own"  # bytes of tensors; 252 were seen, of bitsandbytes
+# How much memory outside of tensors a second take may leave. Libraries fill caches and the C library keeps pieces of
+# pages, which is no leak; Python can name every tensor, so that tensors are counted to the byte beside this.
+GROWTH = 16 << 20  # bytes on a CPU; up to 1.2 MB were seen
+GROWTH_BY_GPU = 64 << 20  # bytes beside a GPU, where libraries keep more by themselves; up to 12 MB were seen
+# What a process keeps after it has read weights once more grows with the weights: of the twin's 34 GB, at most 33 MB
+# stayed beside an H100, and once 0.25 GB, 0.7% of them, beside an H200. Twice the largest share that was seen may.
+GROWTH_SHARE = 0.015
+COMES_AND_GOES = "what comes and goes in any process"
+EACH_CALL = "each call leaves something behind"
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Something that may stay behind: how much did, and how much may."""
+
+    name: str  # in a verdict's numbers
+    value: int | None  # bytes, or how many files; None: it was not measured
+    limit: Limit
+    stay: str  # "stay on the GPU"
+    why: str  # of too much: what it must come from
+    unmeasured: str  # what is said where it was not measured
+    files: bool = False
+
+    @property
+    def too_much(self) -> bool:
+        return self.value is not None and self.value > self.limit.value
+
+    @property
+    def sentence(self) -> str:
+        """`1.2 KB stay on the GPU once the pipeline is freed; at most 0 B may (nothing was seen to stay)`."""
+        if self.files:
+            return f"{counted(self.value or 0, 'file')} {self.stay}; none may"
+        value, most = distinct(self.value or 0, self.limit.value)
+        return f"{value} {self.stay}; at most {most} may ({origin(self.limit)})"
+
+
+def gives_back(evidence: Evidence) -> Verdict:
+    """Nothing of the pipeline stays once it is freed, and a second take leaves no more behind than the first did."""
+    memory = evidence.rendering.memory
+    if memory is None:
+        return no_data(evidence, GIVES_BACK, unmeasured(memory, "held_after", "What stays"))
+    leftovers = tuple(_leftovers(evidence, memory))
+    numbers = {one.name: float(one.value) for one in leftovers if one.value is not None}
+    for one in leftovers:
+        if one.too_much:
+            said = f"{one.sentence}: {one.why}. Run {again(evidence.case)}."
+            return failed(evidence, GIVES_BACK, said, numbers=numbers, limit=one.limit)
+    missing = dict.fromkeys(one.unmeasured for one in leftovers if one.value is None)
+    if missing:
+        return no_data(evidence, GIVES_BACK, " ".join(missing), numbers=numbers)
+    device, *_ = leftovers
+    said = f"{device.sentence}." if device.value else "Everything is given back."
+    return passed(evidence, GIVES_BACK, said, numbers=numbers, limit=device.limit)
+
+
+def _leftovers(evidence: Evidence, memory: Memory) -> Iterator[Leftover]:
+    """What may stay, that on the device first: all that is allocated on a GPU, all tensors in memory on a CPU."""
+    refers = "something still refers to its tensors"
+    where = "on the GPU" if evidence.gpu else "in memory"
+    yield Leftover(
+        "held after",
+        memory.held_after,
+        _allowance(evidence),
+        f"stay {where} once the pipeline is freed",
+        refers,
+        unmeasured(memory, "held_after", f"What stays {where}"),
+    )
+    if evidence.gpu:
+        yield Leftover(
+            "held on host",
+            memory.host_held,
+            Limit(float(TABLES), LIBRARIES),
+            "of tensors stay in host memory once the pipeline is freed",
+            refers,
+            unmeasured(memory, "host_held", "What stays in host memory"),
+        )
+    yield from _after_a_second_take(evidence, memory)
+
+
+def _after_a_second_take(evidence: Evidence, memory: Memory) -> Iterator[Leftover]:
+    """Memory outside of tensors, and files, that rendering the same again leaves."""
+    inventory = evidence.rendering.inventory
+    weights = inventory.total_bytes if inventory else 0
+    most = GROWTH_BY_GPU + GROWTH_SHARE * weights if evidence.gpu else float(GROWTH)
+    again_ = "after the same was rendered again"
+    yield Leftover(
+        "host grown",
+        memory.host_grown,
+        Limit(most, COMES_AND_GOES),
+        f"more stay in memory {again_}",
+        EACH_CALL,
+        _without_second_take(evidence) or unmeasured(memory, "host_grown", "What a second take leaves in memory"),
+    )
+    yield Leftover(
+        "files left",
+        inventory.counts.get(LEFTOVER_FILES) if inventory else None,
+        Limit(0.0, "no file was seen to stay"),
+        f"stay on the disk {again_}",
+        EACH_CALL,
+        _without_second_take(evidence) or "What a second take leaves on the disk was not counted.",
+        files=True,
+    )
+
+
+def _without_second_take(evidence: Evidence) -> str | None:
+    """Why nothing is known of a second take, if there was none, and what would tell."""
+    if any(picture.take for picture in evidence.rendering.pictures):
+        return None
+    said = "What a second take leaves behind was not measured: no shot was rendered a second time."
+    return f"{said} Run {again(evidence.case)} --takes 2."
+
+
+def _allowance(evidence: Evidence) -> Limit:
+    """What was measured, else what the reference holds in the same run, what the promise declares and, on a CPU, what
+    libraries keep; else nothing."""
+    band = evidence.limits.gives_back
+    if band is not None and band.ceiling is not None:
+        return band.ceiling
+    reference = evidence.reference.rendering if evidence.reference else None
+    held = reference.memory.held_after if reference and reference.memory else None
+    declared = evidence.case.strategy.promise.library_cache
+    parts = [(held, f"as much as {reference.strategy} holds in the same run")] if reference and held else []
+    parts += [(declared.size, declared.because)] if declared else []
+    parts += [] if evidence.gpu else [(TABLES, LIBRARIES)]
+    reasons = " and ".join(reason for _, reason in parts)
+    return Limit(float(sum(size for size, _ in parts)), reasons or "nothing was seen to stay")

@@ -1,0 +1,82 @@
+"""Check of a promise to use less memory than another strategy, rendered in the same run."""
+
+from __future__ import annotations
+
+from fluxgate.amounts import amount, distinct
+from fluxgate.compare.facts import ALLOCATED
+from fluxgate.judge.answers import crashed, failed, no_data, passed
+from fluxgate.judge.evidence import Evidence
+from fluxgate.judge.sentences import again, listed, unmeasured
+from fluxgate.judge.verdict import LESS, Limit, Verdict
+from fluxgate.rendering import PHASES, Rendering
+from fluxgate.runs.rendered import Rendered
+
+SPARED = 0.25  # share of the weights that waits in files; 0.55 and 0.76 were seen
+FEW = 32 << 20  # bytes of weights: a quarter of fewer is less than what else comes and goes while a pipeline loads
+
+
+def less(evidence: Evidence) -> Verdict:
+    """A smaller peak than the strategy that the promise names; on a CPU, fewer of the weights once loaded."""
+    named = evidence.case.strategy.promise.less_memory_than or ""
+    ours = _used(evidence, evidence.rendering)
+    if ours is None:
+        figure, what = (ALLOCATED, "GPU memory") if evidence.gpu else ("host", "Host memory")
+        return no_data(evidence, LESS, unmeasured(evidence.rendering.memory, figure, what))
+    reference = evidence.memory_reference
+    if reference is None or reference.rendering.crash is not None:
+        return _without_reference(evidence, reference, named)
+    theirs = _used(evidence, reference.rendering)
+    if theirs is None:
+        said = f"It must use less than {named}, whose memory was not measured in this run."
+        return no_data(evidence, LESS, f"{said} Run {again(evidence.case, beside=named)}.")
+    return _less_at_peak(evidence, ours, theirs, named) if evidence.gpu else _less_loaded(evidence, ours, theirs, named)
+
+
+def _without_reference(evidence: Evidence, reference: Rendered | None, named: str) -> Verdict:
+    crash = reference.rendering.crash if reference else None
+    if crash is None:
+        said = f"It must use less than {named}, which was not rendered."
+        return no_data(evidence, LESS, f"{said} Run {again(evidence.case, beside=named)}.")
+    if crash.limit is not None:
+        said = f"It must use less than {named}, which does not fit into the {amount(crash.limit)} asked for."
+        return no_data(evidence, LESS, f"{said} Run {again(evidence.case, beside=named)}, without --vram-limit.")
+    return crashed(evidence, LESS, f"It must use less than {named}, which crashed: {crash.sentence}")
+
+
+def _used(evidence: Evidence, rendering: Rendering) -> int | None:
+    """The bytes that the promise is about: the allocated peak, or on a CPU what was resident once all was loaded."""
+    memory = rendering.memory
+    if memory is None:
+        return None
+    return memory.peak(ALLOCATED, evidence.case.strategy.promise.less_during) if evidence.gpu else memory.host_loaded
+
+
+def _less_at_peak(evidence: Evidence, ours: int, theirs: int, named: str) -> Verdict:
+    during = evidence.case.strategy.promise.less_during
+    when = "" if during == PHASES else f" during {listed(during)}"
+    one, other = distinct(ours, theirs)
+    numbers = {ALLOCATED: float(ours), f"{ALLOCATED} by {named}": float(theirs)}
+    limit = Limit(float(theirs), f"less than {named} in the same run")
+    if ours < theirs:
+        said = f"It peaks at {one}{when}, {amount(theirs - ours)} less than {named}."
+        return passed(evidence, LESS, said, numbers=numbers, limit=limit)
+    more = f"{amount(ours - theirs)} more than" if ours > theirs else "no less than"
+    said = f"It peaks at {one}{when}, {more} {named} with {other}, and promises less. Run {again(evidence.case)}."
+    return failed(evidence, LESS, said, numbers=numbers, limit=limit)
+
+
+def _less_loaded(evidence: Evidence, ours: int, theirs: int, named: str) -> Verdict:
+    """What is not in memory is a share of the weights; the rest of a process's memory is not the same to the byte."""
+    inventory = evidence.rendering.inventory
+    weights = inventory.total_bytes if inventory else 0
+    numbers = {"host loaded": float(ours), f"host loaded by {named}": float(theirs)}
+    if weights < FEW:
+        said = f"{amount(weights)} of weights are too few to be missed in the memory of a whole process"
+        return no_data(evidence, LESS, f"{said}; a larger subject would show it.", numbers=numbers)
+    limit = Limit(theirs - SPARED * weights, f"{SPARED:.0%} of the weights less than {named} in the same run")
+    away = f"{amount(abs(theirs - ours))} {'less' if ours < theirs else 'more'} than {named}"
+    said = f"Once loaded, its process has {away} in memory; {amount(SPARED * weights)} less are due"
+    if ours <= limit.value:
+        return passed(evidence, LESS, f"{said}.", numbers=numbers, limit=limit)
+    said = f"{said}, {SPARED:.0%} of the weights: they stay in memory, too"
+    return failed(evidence, LESS, f"{said}. Run {again(evidence.case)}.", numbers=numbers, limit=limit)

@@ -1,0 +1,111 @@
+"""Tests of the checks of peaks, each at its limit and one byte to either side."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fluxgate.baselines.limits import Band, CaseLimits, Limit
+from fluxgate.compare.facts import WHOLE
+from fluxgate.judge.standards import BaselineUse
+from fluxgate.judge.verdict import CEILING, FAILED, HOST, NO_DATA, NOT_SELECTED, PASSED
+from fluxgate.rendering import DENOISE, PHASES
+from tests.judge.checks.memories import GB, memory, using
+from tests.judge.made import verdict
+
+
+def ceiling(value: float, phase: str = WHOLE) -> CaseLimits:
+    return CaseLimits(memory={phase: Band(ceiling=Limit(value, "measured", n=5, machine="tiny"))})
+
+
+@pytest.mark.parametrize(("above", "status"), [(-1, PASSED), (0, PASSED), (1, FAILED)])
+@pytest.mark.parametrize("phase", [*PHASES, WHOLE])
+def test_a_ceiling_is_kept_to_the_byte(tmp_path: Path, above: int, status: str, phase: str) -> None:
+    """One byte above a ceiling fails, in every phase and over all."""
+    found = verdict(using(tmp_path, memory(5 * GB + above), limits=ceiling(5 * GB, phase)), CEILING)
+    assert found.status == status
+    assert found.limit == Limit(5 * GB, "measured", n=5, machine="tiny")
+    assert found.numbers[f"allocated {phase}"] == 5 * GB + above
+
+
+@pytest.mark.parametrize(("above", "status"), [(-1, FAILED), (0, PASSED), (1, PASSED)])
+def test_a_floor_is_kept_to_the_byte(tmp_path: Path, above: int, status: str) -> None:
+    """Less than the weights need is as wrong as too much."""
+    limits = CaseLimits(memory={WHOLE: Band(floor=Limit(5 * GB, "inventory: weights on the GPU"))})
+    found = verdict(using(tmp_path, memory(5 * GB + above), limits=limits), CEILING)
+    assert found.status == status
+    assert ("Something may not have been loaded" in found.sentence) == (status == FAILED)
+
+
+def test_a_missed_ceiling_is_told_whole(tmp_path: Path) -> None:
+    """Which phase, what was found, by how much, the ceiling and its source, what to run."""
+    found = verdict(using(tmp_path, memory(denoise=6 * GB), limits=ceiling(5.5 * GB, DENOISE)), CEILING)
+    assert found.sentence == (
+        "Denoise peaks at 6.00 GB, 0.50 GB more than the ceiling of 5.50 GB (measured, n=5, tiny). "
+        "Run pytest --subject tiny --strategy offload."
+    )
+
+
+def test_bytes_are_told_where_rounding_would_hide_them(tmp_path: Path) -> None:
+    """5.00 GB is not told to be more than 5.00 GB."""
+    found = verdict(using(tmp_path, memory(5 * GB + 1), limits=ceiling(5 * GB)), CEILING)
+    assert "The whole peaks at 5,000,000,001 B, 1 B more than the ceiling of 5,000,000,000 B" in found.sentence
+
+
+def test_a_loose_ceiling_is_reported(tmp_path: Path) -> None:
+    """A ceiling far above what is used passes, and says what tightens it."""
+    found = verdict(using(tmp_path, memory(4 * GB), limits=ceiling(5 * GB)), CEILING)
+    assert found.status == PASSED
+    assert "Too loose by now: whole; fluxgate accept --tighten tightens them." in found.sentence
+    assert "Too loose" not in verdict(using(tmp_path, memory(4_900_000_000), limits=ceiling(5 * GB)), CEILING).sentence
+
+
+def test_a_published_figure_is_told_and_never_judged(tmp_path: Path) -> None:
+    """What somebody else reported is met or missed by how much, as the driver sees it."""
+    published = replace(ceiling(5 * GB), published=Limit(5.5 * GB, "published"))
+    found = verdict(using(tmp_path, memory(), limits=published), CEILING)
+    assert found.status == PASSED
+    assert "The published 5.50 GB is missed by 0.50 GB (driver: 6.00 GB)." in found.sentence
+    met = replace(ceiling(5 * GB), published=Limit(6 * GB, "published"))
+    assert (
+        "The published 6.00 GB is met (driver: 6.00 GB)."
+        in verdict(using(tmp_path, memory(), limits=met), CEILING).sentence
+    )
+
+
+def test_without_limits_or_a_measure_there_is_no_data(tmp_path: Path) -> None:
+    """What would give them is told, and never a figure of 0."""
+    found = verdict(using(tmp_path, memory()), CEILING)
+    assert (found.status, "No ceiling was measured for this machine; run" in found.sentence) == (NO_DATA, True)
+    found = verdict(using(tmp_path, memory(None, held=None)), CEILING)
+    assert (found.status, found.sentence) == (NO_DATA, "GPU memory was not measured: there is no GPU.")
+    found = verdict(using(tmp_path, None), CEILING)
+    assert (found.status, "the worker measured no memory" in found.sentence) == (NO_DATA, True)
+
+
+@pytest.mark.parametrize("check", [CEILING, HOST])
+def test_ceilings_that_were_left_out_were_not_selected(tmp_path: Path, check: str) -> None:
+    """With --no-baseline nobody misses them; the peak is told all the same."""
+    found = verdict(using(tmp_path, memory(), baseline_use=BaselineUse.IGNORED), check)
+    assert (found.status, found.sentence.startswith("What was accepted was left out")) == (NOT_SELECTED, True)
+    assert " It peaks at " in found.sentence
+
+
+# Host memory
+
+
+@pytest.mark.parametrize(("above", "status"), [(-1, PASSED), (0, PASSED), (1, FAILED)])
+def test_host_memory_has_a_ceiling_of_its_own(tmp_path: Path, above: int, status: str) -> None:
+    """The worker's own peak, to the byte."""
+    limits = CaseLimits(host=Band(ceiling=Limit(2 * GB, "measured")))
+    found = verdict(using(tmp_path, memory(host=2 * GB + above), limits=limits), HOST)
+    assert (found.status, found.numbers) == (status, {"host peak": 2 * GB + above})
+    assert ("Host memory peaks at 2,000,000,001 B, 1 B more than the ceiling" in found.sentence) == (above > 0)
+
+
+def test_host_memory_without_limit_or_measure_has_no_data(tmp_path: Path) -> None:
+    """Why there is nothing to say is said."""
+    assert "accept 3 runs" in verdict(using(tmp_path, memory()), HOST).sentence
+    empty = CaseLimits(host=Band())
+    assert verdict(using(tmp_path, memory(), limits=empty), HOST).status == NO_DATA
+    assert "Host memory was not measured" in verdict(using(tmp_path, memory(host=None)), HOST).sentence

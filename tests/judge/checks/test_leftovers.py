@@ -1,0 +1,153 @@
+"""Tests of the check of what stays behind, each at its limit and one byte to either side."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fluxgate.baselines.limits import Band, CaseLimits, Limit
+from fluxgate.judge.checks.leftovers import COMES_AND_GOES, GROWTH, GROWTH_BY_GPU, LIBRARIES, TABLES
+from fluxgate.judge.verdict import FAILED, GIVES_BACK, NO_DATA, PASSED
+from fluxgate.rendering import LEFTOVER_FILES, Component, Inventory
+from fluxgate.strategies.promise import LibraryCache
+from tests.judge.checks.memories import memory, on_cpu, using
+from tests.judge.made import FULL, evidence, made, promising, verdict, with_rendering
+
+
+def weighing(size: int, counts: dict[str, int] | None = None) -> Inventory:
+    """Weights of so many bytes; a second take has left no file."""
+    vae = Component("vae", "V", {"bfloat16": size}, 0, {}, {}, {}, {}, None)
+    return Inventory({"vae": vae}, {LEFTOVER_FILES: 0} if counts is None else counts)
+
+
+@pytest.mark.parametrize(("held", "status"), [(0, PASSED), (1, FAILED)])
+def test_a_single_byte_that_stays_is_seen(tmp_path: Path, held: int, status: str) -> None:
+    """Where nothing was seen to stay, nothing may."""
+    found = verdict(using(tmp_path, memory(held=held)), GIVES_BACK)
+    assert (found.status, found.numbers["held after"]) == (status, held)
+    assert (found.sentence == "Everything is given back.") is (status == PASSED)
+
+
+@pytest.mark.parametrize(("held", "status"), [(999, PASSED), (1000, PASSED), (1001, FAILED)])
+def test_as_much_may_stay_as_was_measured(tmp_path: Path, held: int, status: str) -> None:
+    """A measured allowance comes first; without one, what the reference holds in the same run."""
+    limits = CaseLimits(gives_back=Band(ceiling=Limit(1000.0, "measured", n=3)))
+    found = verdict(using(tmp_path, memory(held=held), limits=limits), GIVES_BACK)
+    assert (found.status, "(measured, n=3)" in found.sentence) == (status, True)
+    other = made(tmp_path, "full", memory=memory(held=1000))
+    found = verdict(using(tmp_path, memory(held=held), reference=other), GIVES_BACK)
+    assert (found.status, "as much as full holds in the same run" in found.sentence) == (status, True)
+
+
+KEEPING = promising("nf4", approximates="full", library_cache=LibraryCache(1024, "bitsandbytes keeps a codebook"))
+
+
+@pytest.mark.parametrize(("held", "status"), [(0, PASSED), (1023, PASSED), (1024, PASSED), (1025, FAILED)])
+def test_what_a_library_keeps_may_stay_and_no_byte_more(tmp_path: Path, held: int, status: str) -> None:
+    """The promise declares it, and the sentence names its reason."""
+    found = verdict(with_rendering(evidence(tmp_path, KEEPING), memory=memory(held=held)), GIVES_BACK)
+    assert (found.status, found.limit) == (status, Limit(1024.0, "bitsandbytes keeps a codebook"))
+    assert (" may (bitsandbytes keeps a codebook)" in found.sentence) == (held > 0)
+
+
+@pytest.mark.parametrize(("held", "status"), [(2024, PASSED), (2025, FAILED)])
+def test_what_a_library_keeps_comes_beside_what_the_reference_holds(tmp_path: Path, held: int, status: str) -> None:
+    """Both may stay, and both are named."""
+    other = made(tmp_path, "full", memory=memory(held=1000))
+    found = verdict(with_rendering(evidence(tmp_path, KEEPING, reference=other), memory=memory(held=held)), GIVES_BACK)
+    assert (found.status, found.numbers["held after"]) == (status, held)
+    assert "(as much as full holds in the same run and bitsandbytes keeps a codebook)" in found.sentence
+
+
+def test_what_was_measured_counts_instead_of_what_is_declared(tmp_path: Path) -> None:
+    """A measured allowance holds what the library keeps already."""
+    limits = CaseLimits(gives_back=Band(ceiling=Limit(1000.0, "measured", n=3)))
+    found = with_rendering(evidence(tmp_path, KEEPING, limits=limits), memory=memory(held=1001))
+    assert verdict(found, GIVES_BACK).status == FAILED
+
+
+@pytest.mark.parametrize(("held", "status"), [(TABLES - 1, PASSED), (TABLES, PASSED), (TABLES + 1, FAILED)])
+def test_libraries_may_keep_tables_on_a_cpu(tmp_path: Path, held: int, status: str) -> None:
+    """There all tensors that are alive count, not the pipeline's alone."""
+    found = verdict(on_cpu(evidence(tmp_path, FULL), held_after=held), GIVES_BACK)
+    assert (found.status, found.limit) == (status, Limit(float(TABLES), LIBRARIES))
+
+
+@pytest.mark.parametrize(("grown", "status"), [(GROWTH - 1, PASSED), (GROWTH, PASSED), (GROWTH + 1, FAILED)])
+def test_rendering_the_same_again_leaves_nothing_behind_on_a_cpu(tmp_path: Path, grown: int, status: str) -> None:
+    """What libraries keep outside of tensors is seen by what a second take costs."""
+    found = verdict(on_cpu(evidence(tmp_path, FULL), host_grown=grown), GIVES_BACK)
+    assert (found.status, found.numbers["host grown"]) == (status, grown)
+    assert found.limit == Limit(float(GROWTH), COMES_AND_GOES) or status == PASSED
+
+
+@pytest.mark.parametrize(
+    ("held", "grown", "status"),
+    [
+        (TABLES, GROWTH_BY_GPU + 30_000, PASSED),
+        (TABLES + 1, 0, FAILED),
+        (0, GROWTH_BY_GPU + 30_001, FAILED),
+    ],
+)
+def test_what_stays_on_the_host_beside_a_gpu_is_seen_too(tmp_path: Path, held: int, grown: int, status: str) -> None:
+    """Tensors to the byte, and what a second take costs: with more room than on a CPU, that grows with the weights."""
+    whole = using(tmp_path, replace(memory(), host_held=held, host_grown=grown))
+    found = verdict(with_rendering(whole, inventory=weighing(2_000_000)), GIVES_BACK)
+    assert found.status == status
+    assert found.numbers == {"held after": 0, "held on host": held, "host grown": grown, "files left": 0}
+
+
+@pytest.mark.parametrize(("files", "status"), [(0, PASSED), (1, FAILED), (2, FAILED)])
+def test_files_that_a_second_take_leaves_are_seen(tmp_path: Path, files: int, status: str) -> None:
+    """A disk fills up as memory does."""
+    whole = using(tmp_path, memory())
+    whole = with_rendering(whole, inventory=weighing(1000, {LEFTOVER_FILES: files}))
+    found = verdict(whole, GIVES_BACK)
+    assert found.status == status
+    said = f"{files} {'file' if files == 1 else 'files'} stay on the disk after the same was rendered again; none may"
+    assert found.sentence.startswith(said) == (status == FAILED)
+
+
+def test_what_the_twin_left_on_an_h200_is_no_leak(tmp_path: Path) -> None:
+    """Reading its 34 GB of weights once more left 0.25 GB; twice as much, and a little more, is a leak."""
+    for grown, status in ((250_000_000, PASSED), (510_000_000, PASSED), (600_000_000, FAILED)):
+        whole = using(tmp_path, replace(memory(), host_grown=grown))
+        whole = with_rendering(whole, inventory=weighing(33_740_000_000))
+        assert verdict(whole, GIVES_BACK).status == status
+
+
+# What was not measured
+
+
+def test_without_a_second_take_nothing_is_known_of_what_it_leaves(tmp_path: Path) -> None:
+    """With --takes=1 it is not said that everything was given back; what was measured is judged all the same."""
+    once = with_rendering(
+        using(tmp_path, replace(memory(), host_grown=None)),
+        pictures=tuple(picture for picture in made(tmp_path, "offload").rendering.pictures if not picture.take),
+        inventory=weighing(1000, {}),
+    )
+    found = verdict(once, GIVES_BACK)
+    assert (found.status, found.numbers) == (NO_DATA, {"held after": 0, "held on host": 0})
+    assert found.sentence == (
+        "What a second take leaves behind was not measured: no shot was rendered a second time. "
+        "Run pytest --subject tiny --strategy offload --takes 2."
+    )
+    leaking = with_rendering(once, memory=replace(memory(held=1), host_grown=None))
+    assert verdict(leaking, GIVES_BACK).status == FAILED
+
+
+@pytest.mark.parametrize("missing", ["held_after", "host_held", "host_grown"])
+def test_a_figure_that_was_not_measured_is_not_zero(tmp_path: Path, missing: str) -> None:
+    """Its reason is told, and the other figures are not."""
+    figures: dict[str, Any] = {missing: None, "unavailable": {missing: "the system does not tell"}}
+    found = verdict(using(tmp_path, replace(memory(), **figures)), GIVES_BACK)
+    assert found.status == NO_DATA
+    assert found.sentence.endswith(" was not measured: the system does not tell.")
+    assert len(found.numbers) == 3
+
+
+def test_a_worker_that_measured_nothing_gave_back_nothing_that_is_known(tmp_path: Path) -> None:
+    """Neither memory nor an inventory."""
+    assert verdict(using(tmp_path, None), GIVES_BACK).status == NO_DATA
+    assert verdict(with_rendering(using(tmp_path, memory()), inventory=None), GIVES_BACK).status == NO_DATA
