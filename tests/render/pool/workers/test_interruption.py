@@ -14,8 +14,8 @@ import pytest
 from fluxgate.files import read_plain
 from fluxgate.render.pool.workers import FORK, SPAWN
 from fluxgate.rendering import LOAD, Rendering
+from tests.outside import ROOT
 
-ROOT = Path(__file__).parents[2]
 PARENT = """
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tests that the grown miniature paints the miniature's pictures, in float32 and in bfloat16."""
+"""Tests of the mapping onto larger models: what is grown paints the same pictures, in float32 and in bfloat16."""
 
 import dataclasses
 import gc

@@ -15,9 +15,9 @@ from fluxgate.render.pool import workers as pool
 from fluxgate.render.pool.workers import Workers, refusing_full_disk
 from fluxgate.render.process.notes import FILE, NotesReader, compose
 from fluxgate.rendering import LOAD
+from tests.outside import ROOT
 from tests.render import making
 
-ROOT = Path(__file__).parents[3]
 RENDERS = """
 import sys
 from pathlib import Path
