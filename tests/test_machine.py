@@ -1,4 +1,4 @@
-"""Tests of the machine and the stack, found without importing torch."""
+"""Tests of the machine and the stack, without importing torch."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ def torch_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 def test_this_machine_has_a_name_that_a_folder_may_have() -> None:
     """Its id holds torch's version, and its device is one that pipelines run on."""
     pytest.importorskip("torch")
-    found = detect()
-    assert is_name(found.id)
-    assert f"torch{found.torch}" in found.id
-    assert found.device in ("cuda", "cpu")
-    assert found.memory > 0
-    assert found.count > 0
+    detected = detect()
+    assert is_name(detected.id)
+    assert f"torch{detected.torch}" in detected.id
+    assert detected.device in ("cuda", "cpu")
+    assert detected.memory > 0
+    assert detected.count > 0
 
 
 def test_torch_is_not_imported_for_it() -> None:
-    """A run can be told apart on a laptop, in no time."""
+    """A run can be identified on a laptop, in no time."""
     code = "import sys; from fluxgate.machine import detect, stack; detect(); stack(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
@@ -75,18 +75,23 @@ def test_the_capability_is_what_torch_says_itself() -> None:
     torch = pytest.importorskip("torch")
     if torch.backends.cpu.get_cpu_capability() not in ("DEFAULT", "AVX2", "AVX512"):
         pytest.skip("torch has other names for the instruction sets of this processor")
-    told = machine._cpu_machine("1", None).capability.split()[0]
-    assert told == torch.backends.cpu.get_cpu_capability().lower()
+    capability = machine._cpu_machine("1", None).capability.split()[0]
+    assert capability == torch.backends.cpu.get_cpu_capability().lower()
 
 
 def test_a_gpu_names_the_machine(torch_at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Model, torch and CUDA; not the driver, which moves no pixel by itself."""
     torch_at("__version__ = '2.11.0+cu130'\ncuda: str = '13.0'\n")
     monkeypatch.setattr(machine, "visible_gpus", lambda: (H100, A40))
-    found = detect()
-    assert found.id == "h100-80gb-hbm3-torch2.11.0-cu130"
-    assert (found.device, found.name, found.count, found.memory) == ("cuda", H100.name, 2, H100.memory)
-    assert (found.capability, found.torch, found.cuda, found.driver) == ("9.0", "2.11.0", "13.0", "580.159.04")
+    detected = detect()
+    assert detected.id == "h100-80gb-hbm3-torch2.11.0-cu130"
+    assert (detected.device, detected.name, detected.count, detected.memory) == ("cuda", H100.name, 2, H100.memory)
+    assert (detected.capability, detected.torch, detected.cuda, detected.driver) == (
+        "9.0",
+        "2.11.0",
+        "13.0",
+        "580.159.04",
+    )
 
 
 def test_without_a_gpu_in_sight_it_is_a_cpu(torch_at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +135,7 @@ def test_slugs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "environment", "found"),
+    ("flags", "environment", "capability"),
     [
         ("fpu", {}, "default"),
         (AVX2, {}, "avx2"),
@@ -145,9 +150,9 @@ def test_slugs() -> None:
         (AVX2, {"ATEN_CPU_CAPABILITY": "nonsense"}, "avx2"),
     ],
 )
-def test_the_instruction_set_that_torch_uses(flags: str, environment: dict[str, str], found: str) -> None:
+def test_the_instruction_set_that_torch_uses(flags: str, environment: dict[str, str], capability: str) -> None:
     """Torch's own rules, its variable, and the products of bfloat16, which have rules of their own."""
-    assert cpu_capability("x86_64", flags, environment) == found
+    assert cpu_capability("x86_64", flags, environment) == capability
 
 
 def test_processors_of_another_kind() -> None:
@@ -159,9 +164,9 @@ def test_processors_of_another_kind() -> None:
 def test_a_machine_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
     """Still has an id and a name."""
     monkeypatch.setattr(machine, "_cpuinfo", dict)
-    found = machine._cpu_machine("2.6.0", None)
-    assert is_name(found.id)
-    assert found.name
+    cpu = machine._cpu_machine("2.6.0", None)
+    assert is_name(cpu.id)
+    assert cpu.name
 
 
 def test_another_processor_with_the_same_instructions_is_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +226,7 @@ def nvml(*, fails: str = "", text: type = str) -> Any:
 
         return function
 
-    def told(words: str) -> Any:
+    def named(words: str) -> Any:
         return words.encode() if text is bytes else words
 
     values = {
@@ -230,10 +235,10 @@ def nvml(*, fails: str = "", text: type = str) -> Any:
         "nvmlDeviceGetCount": 1,
         "nvmlDeviceGetHandleByIndex": "handle",
         "nvmlDeviceGetCudaComputeCapability": (9, 0),
-        "nvmlDeviceGetName": told(H100.name),
-        "nvmlDeviceGetUUID": told(H100.uuid),
+        "nvmlDeviceGetName": named(H100.name),
+        "nvmlDeviceGetUUID": named(H100.uuid),
         "nvmlDeviceGetMemoryInfo": SimpleNamespace(total=H100.memory),
-        "nvmlSystemGetDriverVersion": told(H100.driver),
+        "nvmlSystemGetDriverVersion": named(H100.driver),
     }
     return SimpleNamespace(NVMLError=NVMLError, **{name: answer(name, value) for name, value in values.items()})
 
@@ -272,10 +277,10 @@ def test_the_stack_is_what_is_installed() -> None:
     """Versions of the gated libraries; what is absent is absent."""
     import importlib.metadata
 
-    found = stack()
-    assert found["safetensors"] == importlib.metadata.version("safetensors")
-    assert "torch" not in found
-    assert all(isinstance(version, str) for version in found.values())
+    installed = stack()
+    assert installed["safetensors"] == importlib.metadata.version("safetensors")
+    assert "torch" not in installed
+    assert all(isinstance(version, str) for version in installed.values())
 
 
 GOOD = {"diffusers": "0.42.1", "transformers": "5.23.0", "accelerate": "1.15.0", "bitsandbytes": "0.50.2"}
@@ -332,10 +337,10 @@ def test_what_is_missing_and_what_may_be(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_releases_that_cannot_be_imported_together(diffusers: str, torchao: str | None, fit: bool) -> None:
     """A torchao that an older diffusers trips over breaks every strategy, so it is named before anything is tried."""
-    found = {**GOOD, "diffusers": diffusers} | ({"torchao": torchao} if torchao else {})
-    sentence = outside_support(found, torch="2.6.0", python="3.11.0")
-    told = f"diffusers {diffusers} cannot be imported beside torchao {torchao}: install diffusers 0.37 or newer"
-    assert sentence is None if fit else told in str(sentence)
+    libraries = {**GOOD, "diffusers": diffusers} | ({"torchao": torchao} if torchao else {})
+    sentence = outside_support(libraries, torch="2.6.0", python="3.11.0")
+    clash = f"diffusers {diffusers} cannot be imported beside torchao {torchao}: install diffusers 0.37 or newer"
+    assert sentence is None if fit else clash in str(sentence)
 
 
 def test_a_development_version_counts_as_its_release() -> None:
@@ -362,7 +367,7 @@ def test_a_limit_is_what_the_card_has_or_less() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found", "sentence"),
+    ("text", "card", "sentence"),
     [
         ("8 GB", with_memory(8 * 10**9 - 1), "--vram-limit is 8.00 GB; the A card has 8.00 GB."),
         ("80 GB", with_memory(24 * 10**9), "--vram-limit is 80.00 GB; the A card has 24.00 GB."),
@@ -371,7 +376,7 @@ def test_a_limit_is_what_the_card_has_or_less() -> None:
         ("much", with_memory(64 * 10**9, "cpu"), "--vram-limit is 'much'; write it like '17 GB' or '512 MB'."),
     ],
 )
-def test_a_limit_that_no_card_here_can_be_held_to_is_refused(text: str, found: machine.Machine, sentence: str) -> None:
+def test_a_limit_that_no_card_here_can_be_held_to_is_refused(text: str, card: machine.Machine, sentence: str) -> None:
     """More than it has, nothing, nonsense, or no card at all."""
     with pytest.raises(Refusal, match=f"^{re.escape(sentence)}"):
-        memory_limit(text, of=found, option="--vram-limit")
+        memory_limit(text, of=card, option="--vram-limit")

@@ -100,9 +100,9 @@ def test_the_gpus_own_crashes_have_their_kinds(workers: Workers, tmp_path: Path)
     """Out of memory and a CUDA error, each in a process of its own."""
     for load, kind in ((takes_all_gpu_memory, "out of memory"), (reads_where_it_must_not, "CUDA error")):
         case = making.case(load, device="cuda")
-        found = workers.render(case, tmp_path / kind, source=tmp_path, timeout=300)
-        assert found.crash is not None
-        assert found.crash.kind == kind, found.crash
+        rendering = workers.render(case, tmp_path / kind, source=tmp_path, timeout=300)
+        assert rendering.crash is not None
+        assert rendering.crash.kind == kind, rendering.crash
 
 
 LIMIT = 2 * 10**9
@@ -142,23 +142,23 @@ def test_more_than_the_limit_is_out_of_memory_that_names_it(more: Any, less: Any
     ):
         with Workers(vram_limit=LIMIT) as limited:
             case = making.case(load, device="cuda")
-            found = limited.render(case, tmp_path / kind, source=tmp_path, timeout=300)
-        assert found.crash is not None
+            rendering = limited.render(case, tmp_path / kind, source=tmp_path, timeout=300)
+        assert rendering.crash is not None
         stage = "PartDied: the process for the stage 'denoise' died: " if more is takes_more_apart else ""
-        assert found.crash.kind == kind, found.crash
-        assert found.crash.sentence.startswith(stage + sentence)
-        assert found.crash.limit == (LIMIT if kind == "out of memory" else None)
+        assert rendering.crash.kind == kind, rendering.crash
+        assert rendering.crash.sentence.startswith(stage + sentence)
+        assert rendering.crash.limit == (LIMIT if kind == "out of memory" else None)
 
 
 @pytest.fixture(scope="module")
 def rendered(workers: Workers, tmp_path_factory: pytest.TempPathFactory, miniature_folder: Path) -> Any:
     """Full and model-offload, both shots."""
-    found = {}
+    renderings = {}
     for load in (making.full, making.model_offload):
         case = making.case(load, making.ONE, making.FOUR, device="cuda")
         folder = tmp_path_factory.mktemp(load.__name__)
-        found[load.__name__] = workers.render(case, folder, source=miniature_folder, timeout=300)
-    return found
+        renderings[load.__name__] = workers.render(case, folder, source=miniature_folder, timeout=300)
+    return renderings
 
 
 def test_workers_are_forked_although_bitsandbytes_asks_for_the_gpu(workers: Workers, rendered: Any) -> None:
@@ -169,8 +169,8 @@ def test_workers_are_forked_although_bitsandbytes_asks_for_the_gpu(workers: Work
 
 def test_every_shot_is_rendered_twice_and_the_same(rendered: Any) -> None:
     """On a GPU the second take tells determinism and the warm seconds."""
-    for found in rendered.values():
-        first, second = found.pictures_of(0), found.pictures_of(1)
+    for rendering in rendered.values():
+        first, second = rendering.pictures_of(0), rendering.pictures_of(1)
         assert first.keys() == second.keys()
         assert all(second[key].sha256 == picture.sha256 for key, picture in first.items())
 
@@ -190,12 +190,12 @@ def test_offloading_moves_no_pixel_and_takes_less_memory(rendered: Any) -> None:
 
 def test_every_figure_of_the_gpu_is_there(rendered: Any) -> None:
     """All phases have all four peaks, and everything is given back."""
-    for found in rendered.values():
-        assert [entry.phase for entry in found.memory.phases] == [LOAD, ENCODE, DENOISE, DECODE]
-        for entry in found.memory.phases:
+    for rendering in rendered.values():
+        assert [entry.phase for entry in rendering.memory.phases] == [LOAD, ENCODE, DENOISE, DECODE]
+        for entry in rendering.memory.phases:
             assert None not in (entry.allocated, entry.reserved, entry.driver, entry.host)
-        assert found.memory.held_after == 0
-        assert found.memory.unavailable == {}
+        assert rendering.memory.held_after == 0
+        assert rendering.memory.unavailable == {}
 
 
 def test_the_seconds_of_steps_fit_into_denoising(rendered: Any) -> None:

@@ -210,8 +210,8 @@ def test_the_processes_own_figure_is_preferred(no_context: Any, monkeypatch: pyt
             raise TypeError(uuid)
         return uuid if isinstance(uuid, str) else uuid.decode()
 
-    def processes(found: str) -> Any:
-        return [entry(os.getpid(), 7)] if found == "GPU-aaaa" else []
+    def processes(handle: str) -> Any:
+        return [entry(os.getpid(), 7)] if handle == "GPU-aaaa" else []
 
     library = SimpleNamespace(
         nvmlInit=lambda: None, nvmlDeviceGetHandleByUUID=handle, nvmlDeviceGetComputeRunningProcesses=processes

@@ -11,7 +11,7 @@ from fluxgate.render.measure.leftover_files import LeftoverFiles
 
 @pytest.fixture
 def leftover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LeftoverFiles:
-    """Of a scratch folder; temporary files are made elsewhere, as they are for a user."""
+    """Of a scratch folder; temporary files are made in another folder, as they are for a user."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     scratch = tmp_path / "scratch"
     scratch.mkdir()

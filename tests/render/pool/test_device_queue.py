@@ -138,7 +138,7 @@ def test_a_case_that_fails_gives_the_device_back(queue: Path) -> None:
         pass
 
 
-def test_whoever_waits_is_told_who_renders_since_when_and_how_many_come_first(start: Start) -> None:
+def test_a_line_says_who_renders_since_when_and_how_many_come_first(start: Start) -> None:
     """The process, its user, its case, the time it began, and the time waited so far."""
     with turn("GPU-1", case="miniature-nf4"):
         began = time.strftime("%H:%M")
@@ -150,10 +150,10 @@ def test_whoever_waits_is_told_who_renders_since_when_and_how_many_come_first(st
         r"waiting for GPU-1 \(1 s so far\): process (\d+) of (\S+) renders miniature-nf4 on it since (\d\d:\d\d):\d\d; "
         r"1 more before this one\n"
     )
-    found = re.fullmatch(pattern, line)
-    assert found is not None, line
-    assert (int(found[1]), found[2]) == (os.getpid(), device_queue._user())
-    assert found[3] >= began or began == "23:59"
+    match = re.fullmatch(pattern, line)
+    assert match is not None, line
+    assert (int(match[1]), match[2]) == (os.getpid(), device_queue._user())
+    assert match[3] >= began or began == "23:59"
 
 
 def test_the_folder_is_open_to_every_user_whatever_the_umask(queue: Path) -> None:

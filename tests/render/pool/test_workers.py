@@ -48,57 +48,57 @@ def rendered(workers: Workers, tmp_path_factory: pytest.TempPathFactory, miniatu
         there = all((folder / picture.file).is_file() for picture in pictures)
         lines.append(f"{len(pictures)} of {pictures[0].shot}, take {pictures[0].take}, there: {there}")
 
-    found = workers.render(case, folder, source=miniature_folder, timeout=300, report=lines.append, glance=glance)
-    return found, folder, lines
+    rendering = workers.render(case, folder, source=miniature_folder, timeout=300, report=lines.append, glance=glance)
+    return rendering, folder, lines
 
 
 def test_a_whole_rendering_has_no_crash_and_is_on_disk(rendered: Any) -> None:
     """What the parent returns is what rendering.json holds."""
-    found, folder, _ = rendered
-    assert found.crash is None
-    assert read_plain(folder / "rendering.json", Rendering) == found
+    rendering, folder, _ = rendered
+    assert rendering.crash is None
+    assert read_plain(folder / "rendering.json", Rendering) == rendering
 
 
 def test_on_a_cpu_the_first_shot_is_rendered_twice_and_the_others_once(rendered: Any) -> None:
     """Two takes of one shot tell determinism; more would only cost time there. A shot for GPUs is left out."""
-    found, _, _ = rendered
-    takes = sorted({(picture.shot, picture.take) for picture in found.pictures})
+    rendering, _, _ = rendered
+    takes = sorted({(picture.shot, picture.take) for picture in rendering.pictures})
     assert takes == [("four", 0), ("one", 0), ("one", 1)]
 
 
 def test_what_stays_on_the_host_is_measured(rendered: Any) -> None:
     """Once all is loaded, through the second take, and once all is freed; the denoiser's calls beside it."""
-    found, _, _ = rendered
-    assert 0 < found.memory.host_loaded < found.memory.host_peak
-    assert found.memory.held_after == found.memory.host_held < 1000
-    assert found.memory.host_grown < 16 << 20
-    assert found.inventory.counts[BESIDE] < 100_000
-    assert found.inventory.counts[LEFTOVER_FILES] == 0
-    calls = {entry.shot: (entry.calls, len(entry.steps)) for entry in found.durations if entry.phase == DENOISE}
+    rendering, _, _ = rendered
+    assert 0 < rendering.memory.host_loaded < rendering.memory.host_peak
+    assert rendering.memory.held_after == rendering.memory.host_held < 1000
+    assert rendering.memory.host_grown < 16 << 20
+    assert rendering.inventory.counts[BESIDE] < 100_000
+    assert rendering.inventory.counts[LEFTOVER_FILES] == 0
+    calls = {entry.shot: (entry.calls, len(entry.steps)) for entry in rendering.durations if entry.phase == DENOISE}
     assert calls == {"one": (2, 2), "four": (3, 3)}
 
 
 def test_every_stage_of_every_take_has_a_fingerprint(rendered: Any) -> None:
     """All six stages are seen in each take, and the two takes agree in all of them."""
-    found, _, _ = rendered
-    assert tuple(found.fingerprints_of("one", 0)) == STAGES
-    assert tuple(found.fingerprints_of("four", 0)) == STAGES
-    first, again = (list(found.fingerprints_of("one", take).values()) for take in (0, 1))
+    rendering, _, _ = rendered
+    assert tuple(rendering.fingerprints_of("one", 0)) == STAGES
+    assert tuple(rendering.fingerprints_of("four", 0)) == STAGES
+    first, again = (list(rendering.fingerprints_of("one", take).values()) for take in (0, 1))
     assert [print_.sha256 for print_ in first] == [print_.sha256 for print_ in again]
 
 
 def test_steps_of_the_stages(rendered: Any) -> None:
     """First, middle and last latents know their step: of three, the first, the second and the third."""
-    found, _, _ = rendered
-    prints = found.fingerprints_of("four").values()
+    rendering, _, _ = rendered
+    prints = rendering.fingerprints_of("four").values()
     assert [print_.step for print_ in prints] == [None, None, 1, 2, 3, None]
 
 
 def test_pictures_on_disk_have_the_hash_of_the_array(rendered: Any) -> None:
     """A PNG read back gives the very array that was hashed, also for a batch of two prompts times two."""
-    found, folder, _ = rendered
-    assert [picture.index for picture in found.pictures if picture.shot == "four"] == [0, 1, 2, 3]
-    for picture in found.pictures:
+    rendering, folder, _ = rendered
+    assert [picture.index for picture in rendering.pictures if picture.shot == "four"] == [0, 1, 2, 3]
+    for picture in rendering.pictures:
         assert hash_of(read_png(folder / picture.file)) == picture.sha256
 
 
@@ -116,16 +116,16 @@ def test_pictures_are_shown_as_soon_as_they_are_written(rendered: Any) -> None:
 
 def test_takes_that_are_equal_share_a_file(rendered: Any) -> None:
     """No second file is written for a picture that is the same."""
-    found, folder, _ = rendered
-    assert found.pictures_of(1)["one", 0].file == found.pictures_of(0)["one", 0].file == "one-0.png"
+    rendering, folder, _ = rendered
+    assert rendering.pictures_of(1)["one", 0].file == rendering.pictures_of(0)["one", 0].file == "one-0.png"
     assert not list(folder.glob("*take1*"))
 
 
 def test_every_phase_has_seconds_and_every_step_too(rendered: Any) -> None:
     """Load once, then encode, denoise and decode for each take; the steps fit into their phase."""
-    found, _, _ = rendered
-    assert [duration.phase for duration in found.durations] == [LOAD, *PHASES[1:] * 3]
-    for duration in found.durations:
+    rendering, _, _ = rendered
+    assert [duration.phase for duration in rendering.durations] == [LOAD, *PHASES[1:] * 3]
+    for duration in rendering.durations:
         if duration.phase == DENOISE:
             assert len(duration.steps) == (2 if duration.shot == "one" else 3)
             assert 0 < sum(duration.steps) <= duration.seconds
@@ -139,7 +139,7 @@ def test_the_log_the_notes_and_the_scratch_folder(rendered: Any) -> None:
     assert names.isdisjoint({"progress.jsonl", "scratch"})
 
 
-def test_progress_is_told_in_short_lines(rendered: Any) -> None:
+def test_progress_is_reported_in_short_lines(rendered: Any) -> None:
     """Each line names the case and what is done."""
     lines = [line for line in rendered[2] if line.startswith("small-full: ")]
     assert lines[0] == "small-full: started"
@@ -152,13 +152,13 @@ def test_progress_is_told_in_short_lines(rendered: Any) -> None:
 
 def test_a_spawned_worker_gives_the_same_pictures(rendered: Any, tmp_path: Path, miniature_folder: Path) -> None:
     """How a worker starts moves no pixel and no stage."""
-    found, _, _ = rendered
+    rendering, _, _ = rendered
     with Workers(start=SPAWN, takes=1) as spawning:
         other = spawning.render(making.case(making.full), tmp_path, source=miniature_folder, timeout=300)
     assert other.crash is None
-    assert other.pictures_of()["one", 0].sha256 == found.pictures_of()["one", 0].sha256
+    assert other.pictures_of()["one", 0].sha256 == rendering.pictures_of()["one", 0].sha256
     assert [p.sha256 for p in other.fingerprints_of("one").values()] == [
-        p.sha256 for p in found.fingerprints_of("one").values()
+        p.sha256 for p in rendering.fingerprints_of("one").values()
     ]
 
 
@@ -178,8 +178,8 @@ def test_what_only_a_second_take_shows_is_not_measured_without_one(
 
 def test_takes_that_differ_are_both_kept(render: Any, miniature_folder: Path) -> None:
     """A pipeline that does not repeat itself leaves both pictures."""
-    found = render(making.draws_on_its_own, source=miniature_folder)
-    first, second = found.pictures_of(0)["one", 0], found.pictures_of(1)["one", 0]
+    rendering = render(making.draws_on_its_own, source=miniature_folder)
+    first, second = rendering.pictures_of(0)["one", 0], rendering.pictures_of(1)["one", 0]
     assert first.sha256 != second.sha256
     assert second.file == "one-0-take1.png"
 
@@ -189,8 +189,8 @@ def test_a_file_that_each_call_leaves_is_counted(render: Any, miniature_folder: 
     assert render(making.leaves_a_file_a_call, source=miniature_folder).inventory.counts[LEFTOVER_FILES] == 1
 
 
-def test_an_exception_is_told_with_its_first_line(render: Any) -> None:
-    """The sentence has the type and the first line; the last lines have the traceback; the phase is known."""
+def test_an_exception_is_a_crash_with_its_first_line(render: Any) -> None:
+    """The sentence has the type and the first line; the last lines have the traceback; the phase is the load."""
     crash = render(making.raises).crash
     assert (crash.kind, crash.sentence, crash.phase) == ("exception", "ValueError: no such thing", LOAD)
     assert crash.last_lines[-1] == "second line"
@@ -203,7 +203,7 @@ def test_a_segfault_is_a_signal_and_leaves_a_stack(render: Any) -> None:
     assert any("segfaults" in line for line in crash.last_lines)
 
 
-def test_a_killed_worker_is_told_apart_by_its_signal(render: Any) -> None:
+def test_a_killed_worker_is_known_by_its_signal(render: Any) -> None:
     """SIGKILL is named."""
     crash = render(making.kills_itself).crash
     assert (crash.kind, crash.sentence) == ("signal", "the worker was ended by SIGKILL")
@@ -237,7 +237,7 @@ def _alive(process: int) -> bool:
 
 
 @pytest.mark.parametrize("load", [making.takes_all_memory, making.takes_all_tensor_memory])
-def test_too_much_memory_is_told_as_such(render: Any, load: Any) -> None:
+def test_too_much_memory_has_a_kind_of_its_own(render: Any, load: Any) -> None:
     """Python's and torch's own refusals are the same kind of crash."""
     assert render(load).crash.kind == "out of memory"
 
@@ -259,7 +259,7 @@ def test_too_much_memory_is_told_as_such(render: Any, load: Any) -> None:
         (making.takes_all_memory, 12 * 10**9, "MemoryError"),
     ],
 )
-def test_what_a_worker_was_held_to_is_told_when_it_runs_out(
+def test_the_limit_of_a_worker_is_named_when_it_runs_out(
     workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: Any, limit: int | None, sentence: str
 ) -> None:
     """A full GPU names the limit, in a process of a part too; a full machine does not."""
@@ -279,12 +279,12 @@ def test_what_c_prints_is_in_the_log(render: Any, tmp_path: Path) -> None:
 
 def test_a_crash_in_the_second_take_keeps_the_first(render: Any, miniature_folder: Path) -> None:
     """Partial data stays: the pictures, the seconds and the inventory until then."""
-    found = render(making.dies_in_the_second_call, source=miniature_folder)
-    assert found.crash.kind == "CUDA error"
-    assert [(picture.shot, picture.take) for picture in found.pictures] == [("one", 0)]
-    assert tuple(found.fingerprints_of("one", 0)) == STAGES
-    assert found.inventory.components["transformer"].total_bytes > 0
-    assert found.memory.held_after is None
+    rendering = render(making.dies_in_the_second_call, source=miniature_folder)
+    assert rendering.crash.kind == "CUDA error"
+    assert [(picture.shot, picture.take) for picture in rendering.pictures] == [("one", 0)]
+    assert tuple(rendering.fingerprints_of("one", 0)) == STAGES
+    assert rendering.inventory.components["transformer"].total_bytes > 0
+    assert rendering.memory.held_after is None
 
 
 def test_the_next_case_renders_after_a_crash(render: Any, miniature_folder: Path) -> None:
@@ -295,13 +295,13 @@ def test_the_next_case_renders_after_a_crash(render: Any, miniature_folder: Path
 
 def test_warnings_of_the_libraries_are_collected(render: Any, miniature_folder: Path) -> None:
     """Python's warnings and those of the libraries' loggers, each once."""
-    found = render(making.warns, source=miniature_folder)
-    assert found.warnings.count("UserWarning: the ice is thin") == 1
-    assert found.warnings.count("diffusers.somewhere: so is the air") == 1
+    rendering = render(making.warns, source=miniature_folder)
+    assert rendering.warnings.count("UserWarning: the ice is thin") == 1
+    assert rendering.warnings.count("diffusers.somewhere: so is the air") == 1
 
 
 def test_a_strategy_that_cannot_be_sent_is_a_crash(render: Any) -> None:
-    """A function that another process cannot find is told as what it is."""
+    """A function that another process cannot find is a crash that says so."""
 
     def nested(site: Any) -> Any:
         return None
@@ -316,7 +316,7 @@ def test_a_strategy_that_cannot_be_imported_there_is_a_crash(tmp_path: Path, mon
     """However the worker starts, it says which function is missing, and its log has the traceback."""
     gone = ModuleType("gone")
     exec("def load(site): pass", gone.__dict__)
-    monkeypatch.setitem(sys.modules, "gone", gone)  # here it can be imported, elsewhere it cannot
+    monkeypatch.setitem(sys.modules, "gone", gone)  # here it can be imported, in a worker it cannot
     with Workers(start=start) as workers:
         crash = workers.render(making.case(gone.load), tmp_path / "case", source=tmp_path, timeout=120).crash
     assert crash is not None
@@ -331,13 +331,13 @@ def test_a_fork_server_that_dies_is_replaced_by_spawning(tmp_path: Path, miniatu
     with Workers(takes=1) as workers:
         server: Any = workers._launcher._server
         server._process.kill()
-        told: list[str] = []
+        lines: list[str] = []
         case = making.case(making.full)
-        found = workers.render(case, tmp_path, source=miniature_folder, timeout=300, report=told.append)
-        assert found.crash is None
+        rendering = workers.render(case, tmp_path, source=miniature_folder, timeout=300, report=lines.append)
+        assert rendering.crash is None
         reason = "the process that imported the libraries was ended by SIGKILL"
         assert workers.fallback == reason
-        assert [line for line in told if reason in line] == [
+        assert [line for line in lines if reason in line] == [
             f"each worker imports the libraries anew, which takes seconds: {reason}"
         ]
 

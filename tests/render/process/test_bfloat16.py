@@ -39,9 +39,9 @@ def test_what_comes_out_is_the_rounded_sum(widened: None) -> None:
     """Of narrow layers: to the bit what float32 gives for the same numbers, rounded once."""
     for layer, given in layers():
         narrow, given = layer.to(torch.bfloat16), given.to(torch.bfloat16)
-        found = narrow(given)
-        assert found.dtype is torch.bfloat16
-        assert torch.equal(found, narrow.float()(given.float()).to(torch.bfloat16))
+        product = narrow(given)
+        assert product.dtype is torch.bfloat16
+        assert torch.equal(product, narrow.float()(given.float()).to(torch.bfloat16))
 
 
 def test_other_dtypes_are_left_alone(widened: None) -> None:
@@ -68,8 +68,8 @@ def test_a_processor_with_bfloat16_is_left_as_it_is() -> None:
 
 
 def test_a_processor_without_is_helped() -> None:
-    """oneDNN told to use no more than AVX2 is such a processor: settling widens its arithmetic, and says so."""
-    asked = "from fluxgate.render.process.determinism import settle; print(settle('cpu')['bfloat16 on the CPU'])"
+    """oneDNN limited to no more than AVX2 is such a processor: settling widens its arithmetic, and says so."""
+    code = "from fluxgate.render.process.determinism import settle; print(settle('cpu')['bfloat16 on the CPU'])"
     less = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
-    told = subprocess.run([sys.executable, "-c", asked], env=less, capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "computed in float32"
+    done = subprocess.run([sys.executable, "-c", code], env=less, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "computed in float32"

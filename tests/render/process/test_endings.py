@@ -1,4 +1,4 @@
-"""Tests of how a worker's end is told from outside."""
+"""Tests of how a worker's end is seen from outside."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def test_a_worker_that_finished_and_then_died_has_crashed(tmp_path: Path) -> Non
 
 def test_what_the_worker_said_itself_counts_more(tmp_path: Path) -> None:
     """Its exception, with the phase that the notes tell."""
-    told = Crash("CUDA error", "it broke", None, ("a", "b"))
-    crash = ending(tmp_path, code=1).crash([Note(phase=DENOISE), Note(crash=told)])
+    noted = Crash("CUDA error", "it broke", None, ("a", "b"))
+    crash = ending(tmp_path, code=1).crash([Note(phase=DENOISE), Note(crash=noted)])
     assert crash == Crash("CUDA error", "it broke", DENOISE, ("a", "b"))
 
 

@@ -118,7 +118,7 @@ def test_a_process_that_died_while_it_imported_gets_no_job(processes: list[Proce
 
 
 def test_a_job_of_this_environment_takes_path_and_variables_along(processes: list[Process], tmp_path: Path) -> None:
-    """So that strategies of a test or of a user are found."""
+    """So that strategies of a test or of a user can be imported."""
     launcher = EnvironmentLauncher(start=SPAWN)
     launcher.launch(job(tmp_path), {"PYTHONPATH": "/ours"})
     surroundings = unpacked(processes[0].jobs[0])[1]

@@ -43,6 +43,6 @@ def test_a_flood_of_warnings_is_bounded(collected: LibraryWarnings) -> None:
     """In number and in length."""
     for number in range(library_warnings.MOST_WARNINGS + 50):
         logging.getLogger("torch").warning("%d %s", number, "x" * 1000)
-    told = collected.new()
-    assert len(told) == library_warnings.MOST_WARNINGS
-    assert {len(line) for line in told} == {library_warnings.LONGEST_WARNING}
+    lines = collected.new()
+    assert len(lines) == library_warnings.MOST_WARNINGS
+    assert {len(line) for line in lines} == {library_warnings.LONGEST_WARNING}

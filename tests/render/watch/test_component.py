@@ -99,7 +99,7 @@ def test_diffusers_hooks_and_their_dtypes_are_named() -> None:
 
 
 def test_several_values_of_a_setting_are_all_told() -> None:
-    """Layers that were told different things do not hide each other."""
+    """Layers that are set differently do not hide each other."""
     from diffusers.hooks import apply_layerwise_casting
 
     module = made()[0]
@@ -175,7 +175,7 @@ def test_the_state_hash_tells_quantized_codes_scales_and_levels_apart() -> None:
 
 
 def test_the_state_hash_does_not_see_where_the_weights_wait() -> None:
-    """Weights that accelerate has taken out of the module are found in its map."""
+    """Weights that accelerate has taken out of the module are read from its map."""
     from accelerate import cpu_offload
 
     module, offloaded = made()[0], made()[0]
@@ -278,11 +278,11 @@ class GGUFParameter(Parameter):
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        found = super().__torch_function__(function, types, args, kwargs or {})
-        if not isinstance(found, torch.Tensor):
-            return found
-        assert found.shape[-1] % 34 == 0
-        return torch.Tensor._make_subclass(cls, found)
+        computed = super().__torch_function__(function, types, args, kwargs or {})
+        if not isinstance(computed, torch.Tensor):
+            return computed
+        assert computed.shape[-1] % 34 == 0
+        return torch.Tensor._make_subclass(cls, computed)
 
 
 def test_a_gguf_weight_is_quantized_and_tells_its_kind() -> None:

@@ -28,22 +28,22 @@ def test_a_zero_and_its_negative_differ() -> None:
 
 
 def test_the_summary_is_of_the_finite_values() -> None:
-    """One NaN and one infinity are told, and do not spoil the rest."""
-    found = fingerprint(
+    """One NaN and one infinity are noticed, and do not spoil the rest."""
+    summary = fingerprint(
         torch.tensor([1.0, 3.0, float("nan"), float("inf")], dtype=torch.bfloat16),
         shot="one",
         take=1,
         stage="decoded picture",
         step=None,
     )
-    assert (found.low, found.high, found.mean, found.std) == (1.0, 3.0, 2.0, 1.0)
-    assert not found.finite
-    assert (found.shape, found.dtype) == ((4,), "bfloat16")
+    assert (summary.low, summary.high, summary.mean, summary.std) == (1.0, 3.0, 2.0, 1.0)
+    assert not summary.finite
+    assert (summary.shape, summary.dtype) == ((4,), "bfloat16")
 
 
 @pytest.mark.parametrize("values", [[], [float("nan")]])
 def test_a_tensor_without_a_finite_value_has_a_summary_of_zeros(values: list[float]) -> None:
     """It is a summary of nothing; `finite` and the shape tell which nothing."""
-    found = fingerprint(torch.tensor(values), shot="one", take=0, stage="x")
-    assert (found.low, found.high, found.mean, found.std) == (0.0, 0.0, 0.0, 0.0)
-    assert found.finite is (not values)
+    summary = fingerprint(torch.tensor(values), shot="one", take=0, stage="x")
+    assert (summary.low, summary.high, summary.mean, summary.std) == (0.0, 0.0, 0.0, 0.0)
+    assert summary.finite is (not values)

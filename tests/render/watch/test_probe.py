@@ -65,9 +65,9 @@ def watched(probe: Probe, pipeline: Any, shot: Any = making.ONE, *, take: int = 
 
 @pytest.fixture
 def pipeline(miniature_folder: Path) -> Any:
-    found = diffusers.FluxPipeline.from_pretrained(miniature_folder, **dtype_setting(diffusers, torch.bfloat16))
-    found.set_progress_bar_config(disable=True)
-    return found
+    pipeline = diffusers.FluxPipeline.from_pretrained(miniature_folder, **dtype_setting(diffusers, torch.bfloat16))
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
 
 
 def test_watching_moves_no_pixel(pipeline: Any) -> None:
@@ -161,8 +161,8 @@ def test_a_single_step_is_first_middle_and_last(pipeline: Any) -> None:
     probe = probe_of()
     probe.watch(pipeline)
     prints, _ = watched(probe, pipeline, replace(making.ONE, steps=1))
-    found = {entry.stage: (entry.step, entry.sha256) for entry in prints}
-    assert found[FIRST] == found[MIDDLE] == found[LAST]
+    stages = {entry.stage: (entry.step, entry.sha256) for entry in prints}
+    assert stages[FIRST] == stages[MIDDLE] == stages[LAST]
 
 
 def test_phases_follow_each_other(pipeline: Any) -> None:
@@ -204,10 +204,10 @@ def test_a_nan_is_seen(pipeline: Any) -> None:
     probe.watch(pipeline)
     with torch.no_grad():
         pipeline.vae.decoder.conv_out.bias[0] = float("nan")
-    found = {entry.stage: entry for entry in watched(probe, pipeline)[0]}
-    assert found[LAST].finite
-    assert not found[DECODED].finite
-    assert found[DECODED].low == found[DECODED].low  # a number
+    stages = {entry.stage: entry for entry in watched(probe, pipeline)[0]}
+    assert stages[LAST].finite
+    assert not stages[DECODED].finite
+    assert stages[DECODED].low == stages[DECODED].low  # a number
 
 
 def test_tiles_and_slices_are_counted(pipeline: Any) -> None:
@@ -273,10 +273,10 @@ def test_a_staged_strategy_is_seen_in_all_stages(miniature_folder: Path, tmp_pat
     staged = making.staged(site_of(probe, miniature_folder, tmp_path))
     probe.watch(staged)
     probe.describe()
-    found = {entry.stage: entry.sha256 for entry in watched(probe, staged)[0]}
+    stages = {entry.stage: entry.sha256 for entry in watched(probe, staged)[0]}
     gc.collect()
     probe.inventory.describe_after()
-    assert found == expected
+    assert stages == expected
     components = probe.inventory.recorded().components
     assert set(components) == {"text_encoder", "text_encoder_2", "transformer", "vae"}
     assert components["text_encoder_2"].placement[DURING] == {}
@@ -310,8 +310,8 @@ def test_calls_of_the_denoiser_are_counted(pipeline: Any) -> None:
     probe = probe_of()
     probe.watch(pipeline)
     _, durations = watched(probe, pipeline)
-    (found,) = (duration for duration in durations if duration.phase == DENOISE)
-    assert found.calls == len(found.steps) == STEPS
+    (denoising,) = (duration for duration in durations if duration.phase == DENOISE)
+    assert denoising.calls == len(denoising.steps) == STEPS
     forward = pipeline.transformer.forward
     within: list[bool] = []
 
@@ -410,8 +410,8 @@ def test_embeddings_that_change_on_their_way_are_seen(pipeline: Any) -> None:
     shot = making.ONE.arguments()
     del shot["prompt"]
     other(prompt_embeds=embeds + 1, pooled_prompt_embeds=pooled, **shot, generator=torch.Generator().manual_seed(1))
-    found = {entry.stage: entry for entry in probe.end()[0]}
-    assert found[T5].mean == pytest.approx(float(embeds.detach().float().mean()) + 1, abs=0.01)
+    stages = {entry.stage: entry for entry in probe.end()[0]}
+    assert stages[T5].mean == pytest.approx(float(embeds.detach().float().mean()) + 1, abs=0.01)
 
 
 def test_a_negative_prompt_does_not_hide_the_prompt(pipeline: Any) -> None:

@@ -42,7 +42,7 @@ def break_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Break:
 
 @pytest.mark.parametrize("start", [FORK, SPAWN])
 def test_a_library_that_cannot_be_imported_is_one_failure_with_its_cause(break_library: Break, start: str) -> None:
-    """Whoever asks whether workers are ready is told before any case is rendered."""
+    """Whoever asks whether workers are ready learns it before any case is rendered."""
     break_library("diffusers", FAILS)
     with Workers(start=start) as workers, pytest.raises(ImportFailed) as raised:
         workers.ready()
