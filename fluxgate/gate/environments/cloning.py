@@ -45,7 +45,8 @@ def _clone(entry: os.DirEntry[str], target: str) -> int:
     """Clone a file, or a folder with all that is in it; the number of files that had to be copied."""
     if entry.is_dir(follow_symlinks=False):
         os.mkdir(target)
-        return sum(_clone(child, os.path.join(target, child.name)) for child in os.scandir(entry.path))
+        with os.scandir(entry.path) as children:
+            return sum(_clone(child, os.path.join(target, child.name)) for child in children)
     if entry.name.endswith(REWRITTEN):
         shutil.copy2(entry.path, target)
         return 0

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import platform
 import signal
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -47,14 +45,6 @@ class _Line(msgspec.Struct):
     message: str | None = None
 
 
-@dataclass(frozen=True)
-class _Imports:
-    """What became of the imports."""
-
-    finished: Finished | None  # None: not in time
-    lines: list[_Line]
-
-
 def check_imports(
     built: Built, *, targets: Sequence[str] | None = None, timeout: float = TIMEOUT, report: Report = silent
 ) -> StageFailure | None:
@@ -68,7 +58,7 @@ def check_imports(
         report(f"Environment {built.name} imports {len(targets)} packages, as it did before.")
         return None
     with step(f"Importing {_names(targets)} in environment {built.name}", estimate=IMPORT, report=report):
-        failure = _failure(built, _imports(built, targets, timeout), timeout)
+        failure = _import(built, targets, timeout)
     if failure is None:
         with refusing_a_failing_disk(built.folder):
             write_plain(proof, list(targets))
@@ -86,15 +76,14 @@ def _names(targets: Sequence[str]) -> str:
     return ", ".join(target.partition(":")[0] for target in targets)
 
 
-def _imports(built: Built, targets: Sequence[str], timeout: float) -> _Imports:
-    finished = None
+def _import(built: Built, targets: Sequence[str], timeout: float) -> StageFailure | None:
     with refusing_a_failing_disk(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lines"
         path.touch()
-        with suppress(subprocess.TimeoutExpired):
-            command: tuple[str | Path, ...] = (built.python, "-I", inside_imports.__file__, path, *targets)
-            finished = run(command, variables=VARIABLES, timeout=timeout)
-        return _Imports(finished, list(_lines(path)))
+        command: tuple[str | Path, ...] = (built.python, "-I", "-u", inside_imports.__file__, path, *targets)
+        finished = run(command, variables=VARIABLES, timeout=timeout)
+        lines = list(_lines(path))
+    return _failure(built, finished, lines) or _other_version(built.pins, lines, finished.output)
 
 
 def _lines(path: Path) -> Iterator[_Line]:
@@ -103,21 +92,20 @@ def _lines(path: Path) -> Iterator[_Line]:
             yield msgspec.json.decode(line, type=_Line)
 
 
-def _failure(built: Built, imports: _Imports, timeout: float) -> StageFailure | None:
+def _failure(built: Built, finished: Finished, lines: Sequence[_Line]) -> StageFailure | None:
     """What went wrong, in a sentence that names the package and the first cause."""
-    last = imports.lines[-1] if imports.lines else _Line()
+    last = lines[-1] if lines else _Line()
     target = (last.failed or last.begun or "a package").partition(":")[0]
-    if imports.finished is None:
-        return _not_imported(f"{target} was not imported within {timeout:.0f} s", log="")
-    code, log = imports.finished.code, imports.finished.output
-    if code in ENDED_FROM_OUTSIDE:
-        raise Refusal(f"The import of {target} {imports.finished.ending}; was there memory enough? Start again.")
+    if finished.code in ENDED_FROM_OUTSIDE:
+        raise Refusal(f"The import of {target} {finished.ending}; was there memory enough? Start again.")
+    if finished.code == 0:
+        return None
+    reason = f"its process {finished.ending}"
     if last.failed is not None:
-        message = " ".join((last.message or "").replace(f"{built.site_packages}/", "").split())[:MOST_MESSAGE]
-        return _not_imported(f"{target} cannot be imported: {last.kind}: {message}", log=log)
-    if code != 0:
-        return _not_imported(f"{target} cannot be imported: its process {imports.finished.ending}", log=log)
-    return _other_version(built.pins, imports.lines, log)
+        message = " ".join((last.message or "").replace(f"{built.site_packages}/", "").split())
+        reason = f"{last.kind}: {message[:MOST_MESSAGE]}"
+    sentence = full_stop(f"{target} cannot be imported: {reason}")
+    return StageFailure.of(Stage.IMPORT, Cause.NOT_IMPORTED, sentence, log=finished.output)
 
 
 def _other_version(pins: Pins, lines: Sequence[_Line], log: str) -> StageFailure | None:
@@ -131,7 +119,3 @@ def _other_version(pins: Pins, lines: Sequence[_Line], log: str) -> StageFailure
             sentence = f"{package} {pinned} was installed, and what is imported states {line.version}."
             return StageFailure.of(Stage.IMPORT, Cause.NOT_AS_ASKED, sentence, log=log)
     return None
-
-
-def _not_imported(sentence: str, *, log: str) -> StageFailure:
-    return StageFailure.of(Stage.IMPORT, Cause.NOT_IMPORTED, full_stop(sentence), log=log)

@@ -106,7 +106,7 @@ def refuse_unreachable(place: str) -> NoReturn:
 
 def refuse_killed(name: str, finished: Finished) -> None:
     """Refuse if a signal has ended the installer: that says nothing about the packages."""
-    if finished.code < 0:
+    if finished.code is not None and finished.code < 0:
         raise Refusal(f"{name} {finished.ending}; the next call goes on.")
 
 

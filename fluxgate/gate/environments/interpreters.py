@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,14 +43,11 @@ class _Answer(msgspec.Struct):
 
 def ask(python: Path) -> Interpreter:
     """Ask an interpreter; one that does not start, or does not answer, is refused."""
-    try:
-        # Not isolated (-I): a system's Python has packages of the user's own. -P keeps this package's folder out.
-        finished = run([python, "-P", inside_packages.__file__], timeout=TIMEOUT)
-    except subprocess.TimeoutExpired as error:
-        raise Refusal(f"{python} did not describe itself within {TIMEOUT:.0f} s.") from error
+    # Not isolated (-I): a system's Python has packages of the user's own. -P keeps this package's folder out.
+    finished = run([python, "-P", inside_packages.__file__], timeout=TIMEOUT)
     last = (finished.output.strip().splitlines() or [""])[-1]
     if finished.code != 0:
-        raise Refusal(f"{python} cannot say which packages it has: {last or f'it ended with {finished.code}'}.")
+        raise Refusal(f"{python} cannot say which packages it has: {last or f'it {finished.ending}'}.")
     return _interpreter(python, parse_plain(last.encode(), _Answer, name=f"what {python} says of itself"))
 
 

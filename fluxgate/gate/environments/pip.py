@@ -58,8 +58,15 @@ NOT_HANDED_ON = tuple(
 # Settings that decide which file a pin stands for.
 SOURCES = ("constraint", "extra-index-url", "find-links", "index-url", "no-binary", "no-index", "only-binary", "pre")
 EXACTLY = ("--no-deps", "--no-compile", "--no-user", "--no-warn-script-location", "--root-user-action=ignore")
-# That pip tries again is all that it says of a network that is not there.
+# That pip tries again, and for the last time, is all that it says of a network that is not there.
 SETTINGS = {"PIP_PROGRESS_BAR": "off", "PIP_RETRIES": "3"}
+UNREACHABLE = (
+    "Retrying (Retry(total=0",
+    "Max retries exceeded",
+    "Read timed out",
+    "is not a trusted or secure host",
+    "problem confirming the ssl certificate",
+)
 NO_CONFIGURATION = {"PIP_CONFIG_FILE": os.devnull}
 MOST_REASONS = 4  # lines of a conflict that its sentence names
 
@@ -168,11 +175,14 @@ def _objection(finished: Finished) -> Objection:
 
 def _refuse_without_network(output: str) -> None:
     """Refuse if something could not be fetched, though pip went on: what it then missed may have been there."""
-    host = re.search(r"host='([^']+)'|repository located at (\S+) is not a trusted|fetch URL (\S+): There was", output)
-    if host or "Retrying (Retry(total=0" in output:
-        indexes = re.search(r"^Looking in indexes: ([^,\n]+)", output, re.MULTILINE)
-        place = next(filter(None, host.groups())) if host else indexes[1] if indexes else "The index"
-        refuse_unreachable(place)
+    line = next((line for line in output.splitlines() if any(words in line for words in UNREACHABLE)), None)
+    if line is None:
+        return
+    named = re.search(r"host='([^']+)'|located at (\S+) is|fetch URL (\S+): ", line)
+    indexes = re.search(r"^Looking in indexes: ([^,\n]+)", output, re.MULTILINE)
+    if named:
+        refuse_unreachable(next(filter(None, named.groups())))
+    refuse_unreachable(indexes[1] if indexes else "The index")
 
 
 def _conflict(output: str) -> Objection | None:
@@ -210,7 +220,7 @@ def _missing(output: str) -> Objection | None:
     if line is None:
         return _nowhere(output)
     requirement, asking, versions = line[1], line[2], line[3].split(", ")
-    name = Requirement(requirement).name
+    name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
     subject = f"{asking} depends on {requirement}, which" if asking else requirement
     needs = re.search(rf"\b{re.escape(_pinned(requirement))} Requires-Python ([^;\n]+)", output)
     if needs:

@@ -21,14 +21,16 @@ NOT_HANDED_ON = (*LEAKS, "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTH
 
 @dataclass(frozen=True)
 class Finished:
-    """A program that has ended."""
+    """A program that has come to its end."""
 
-    code: int  # negative: the signal that ended it
+    code: int | None  # negative: the signal that ended it; None: it did not end in time, and was killed
     output: str  # all that it printed, errors as well
 
     @property
     def ending(self) -> str:
         """How it ended, in words."""
+        if self.code is None:
+            return "did not end in time"
         if self.code < 0:
             return f"was ended by {signal.Signals(-self.code).name}"
         return f"ended with exit code {self.code}"
@@ -37,7 +39,7 @@ class Finished:
 def run(
     command: Iterable[str | Path], *, variables: Mapping[str, str | None] | None = None, timeout: float | None = None
 ) -> Finished:
-    """Run a program; whatever interrupts this ends the program and all that it has started. TimeoutExpired is raised.
+    """Run a program; whatever interrupts this ends the program and all that it has started.
 
     Of `variables`, those that are None are not handed on, and neither is what leaks from one Python into another."""
     arguments = [str(part) for part in command]
@@ -55,7 +57,9 @@ def run(
         except OSError as error:
             raise Refusal(f"{arguments[0]} cannot be started: {error.strerror}.") from error
         try:
-            code = process.wait(timeout)
+            code: int | None = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            code = None
         finally:
             _end(process)
         output.seek(0)

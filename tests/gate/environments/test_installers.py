@@ -62,6 +62,11 @@ ERROR: Ignored the following versions that require a different python version: 2
 Requires-Python >=3.14
 ERROR: Could not find a version that satisfies the requirement alpha==2.0 (from versions: 1.0)
 """
+PIP_ONE_HICCUP = """\
+WARNING: Retrying (Retry(total=2, connect=None)) after connection broken by 'NewConnectionError("HTTPConnection(\
+host='pypi.org', port=443): Failed to establish a new connection")': /simple/alpha/
+ERROR: Could not find a version that satisfies the requirement alpha==2.0 (from versions: 1.0)
+"""
 PIP_UNREADABLE = "ERROR: Exception:\nTraceback (most recent call last):\nValueError: something else\n"
 UV_CONFLICT = """\
 Using Python 3.11.7 environment at: /opt/venv
@@ -104,6 +109,7 @@ UV_OTHER = "error: Failed to install: alpha-2.0.whl\n  cause: failed to read dir
             "alpha depends on core>=9, which does not exist; the newest of core are 4.0, 3.0, 2.0.",
         ),
         ("pip", PIP_PYTHON, Cause.NO_SUCH_VERSION, "alpha==2.0 needs Python >=3.13."),
+        ("pip", PIP_ONE_HICCUP, Cause.NO_SUCH_VERSION, "alpha==2.0 does not exist; the newest of alpha are 1.0."),
         ("pip", PIP_UNREADABLE, Cause.OTHER, "ValueError: something else."),
         ("pip", "", Cause.OTHER, "pip ended with exit code 1."),
         (
@@ -148,6 +154,12 @@ def test_the_cause_is_one_sentence(printing: Printing, kind: str, output: str, c
             "HTTPSConnectionPool(host='pypi.org', port=443) - skipping\n"
             "ERROR: No matching distribution found for alpha\n",
             "https://pypi.org/simple/alpha/",
+        ),
+        (
+            "pip",
+            "WARNING: The repository located at example.org is not a trusted or secure host and is being ignored.\n"
+            "ERROR: No matching distribution found for alpha\n",
+            "example.org",
         ),
         (
             "uv",
