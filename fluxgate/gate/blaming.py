@@ -12,9 +12,8 @@ from packaging.requirements import Requirement
 from fluxgate.gate.culprit.find import find
 from fluxgate.gate.culprit.finding import Finding
 from fluxgate.gate.culprit.journal import Journal
-from fluxgate.gate.culprit.moves import Closure, Move, by_suspicion, groups_of
+from fluxgate.gate.culprit.moves import Closure, by_suspicion, groups_of
 from fluxgate.gate.culprit.outcomes import BAD, FAILED, FLAKY, GOOD, UNRESOLVABLE, Result, Trial
-from fluxgate.gate.environments import pins
 from fluxgate.gate.environments.building import Built
 from fluxgate.gate.environments.installers import Installer
 from fluxgate.gate.environments.resolving import resolve
@@ -42,9 +41,8 @@ def blame(
 ) -> Finding[Evidence]:
     """Find the culprit of an upgrade that is not safe; what was tried before is not tried again."""
     bad = [outcome for outcome in gated.outcomes if outcome.is_bad]
-    moves = [Move(move.package, move.old, move.new) for move in made.moves]
     stage = next((outcome.stage for outcome in bad if outcome.stage), None)
-    groups = by_suspicion(groups_of(moves, closure=_closure(made, installer)), stage=stage, packages=SUSPECTS)
+    groups = by_suspicion(groups_of(made.moves, closure=_closure(made, installer)), stage=stage, packages=SUSPECTS)
     stacks = (gated.incumbent, gated.candidate)
     about = {"stacks": stacks, "machine": gated.machine.id, "cases": [outcome.case_id for outcome in bad]}
     return find(
@@ -83,8 +81,7 @@ class _Probe:
 
     def __call__(self, trial: Trial) -> Result[Evidence]:
         started = time.monotonic()
-        moves = tuple(pins.Move(move.package, move.old, move.new) for move in trial.moves)
-        built = build_with(moves, self._made.incumbent, installer=self._installer, report=self._report)
+        built = build_with(trial.moves, self._made.incumbent, installer=self._installer, report=self._report)
         result = _unmade(built) if isinstance(built, StageFailure) else self._compared(built, attempt=trial.attempt)
         return replace(result, seconds=time.monotonic() - started)
 

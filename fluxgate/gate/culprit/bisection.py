@@ -9,11 +9,11 @@ from itertools import pairwise
 from typing import Any, Generic
 
 from fluxgate.gate.culprit.boundary import boundary, widest
-from fluxgate.gate.culprit.moves import Move
 from fluxgate.gate.culprit.outcomes import BAD, GOOD, JUDGED, UNRESOLVABLE, Evidence, Outcome, Probe, Result, trial
 from fluxgate.gate.culprit.prober import Announcement, LimitReached, Prober, Results, silent
 from fluxgate.gate.culprit.releases import Release
 from fluxgate.gate.culprit.words import MOST_NAMED, VERBS
+from fluxgate.gate.environments.pins import Move
 from fluxgate.judge.sentences import listed
 
 

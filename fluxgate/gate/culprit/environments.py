@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Generic
 
 from fluxgate.gate.culprit import words
-from fluxgate.gate.culprit.moves import Chosen, Move, Upgrade
+from fluxgate.gate.culprit.moves import Chosen, Upgrade
 from fluxgate.gate.culprit.narrowing import Inferring
 from fluxgate.gate.culprit.outcomes import BAD, Evidence, Outcome, Result
 from fluxgate.gate.culprit.prober import Prober
+from fluxgate.gate.environments.pins import Move
 
 
 def _outcome(result: Result[Evidence]) -> Outcome:

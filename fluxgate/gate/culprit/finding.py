@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic
 
-from fluxgate.gate.culprit.moves import Move
 from fluxgate.gate.culprit.outcomes import Evidence
 from fluxgate.gate.culprit.words import counted, moved, packages
+from fluxgate.gate.environments.pins import Move
 
 
 class Kind(StrEnum):

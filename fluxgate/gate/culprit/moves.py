@@ -5,22 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from fluxgate.gate.environments.pins import Move
+
 # The packages that must move when this one does, itself among them; None where the resolver cannot move it at all.
 Closure = Callable[[str], frozenset[str] | None]
-
-
-@dataclass(frozen=True)
-class Move:
-    """One package from its version in the incumbent to its version in the candidate; None: it is not installed."""
-
-    package: str
-    old: str | None
-    new: str | None
-
-    def __str__(self) -> str:
-        if self.old is None:
-            return f"{self.package} {self.new} (new)"
-        return f"{self.package} {self.old} " + (f"→ {self.new}" if self.new is not None else "(removed)")
 
 
 @dataclass(frozen=True)

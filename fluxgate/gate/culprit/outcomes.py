@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from fluxgate.gate.culprit.moves import Move
+from fluxgate.gate.environments.pins import Move
 
 Evidence = TypeVar("Evidence")
 

@@ -8,7 +8,6 @@ from typing import Generic, Protocol
 
 from fluxgate.figures import seconds
 from fluxgate.gate.culprit import words
-from fluxgate.gate.culprit.moves import Move
 from fluxgate.gate.culprit.outcomes import (
     UNRESOLVABLE,
     Evidence,
@@ -20,6 +19,7 @@ from fluxgate.gate.culprit.outcomes import (
     settled,
     trial,
 )
+from fluxgate.gate.environments.pins import Move
 
 MOST_UNRESOLVABLE = 200  # a resolver's refusal takes a second and no environment, but there are 2**n sets to ask for
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from packaging.version import InvalidVersion, Version
 
-from fluxgate.gate.culprit.moves import Move
+from fluxgate.gate.environments.pins import Move
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fluxgate.gate.culprit.moves import Move
 from fluxgate.gate.culprit.outcomes import BAD, FAILED, FLAKY, GOOD, UNRESOLVABLE, Evidence, Result
+from fluxgate.gate.environments.pins import Move
 from fluxgate.judge.sentences import listed
 
 MOST_NAMED = 8

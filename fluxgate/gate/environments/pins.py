@@ -33,7 +33,7 @@ class Move:
     def __str__(self) -> str:
         if self.old is None:
             return f"{self.package} {self.new} (new)"
-        return f"{self.package} {self.old} → {self.new}" if self.new else f"{self.package} (removed)"
+        return f"{self.package} {self.old} " + (f"→ {self.new}" if self.new is not None else "(removed)")
 
 
 Moves = tuple[Move, ...]  # sorted by package, each package once

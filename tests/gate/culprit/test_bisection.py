@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluxgate.gate.culprit.bisection import Range, Unjudged, bisect_releases, most_environments, sentence
-from fluxgate.gate.culprit.moves import Move
 from fluxgate.gate.culprit.outcomes import BAD, FAILED, FLAKY, GOOD, UNRESOLVABLE, Outcome, Result, Trial
 from fluxgate.gate.culprit.prober import Announcement
 from fluxgate.gate.culprit.releases import Release
+from fluxgate.gate.environments.pins import Move
 
 MOVE = Move("diffusers", "0", "99")
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from fluxgate.gate.culprit.find import find, most_environments
 from fluxgate.gate.culprit.finding import Finding, Kind
-from fluxgate.gate.culprit.moves import Group, Move
+from fluxgate.gate.culprit.moves import Group
 from fluxgate.gate.culprit.outcomes import BAD, FAILED, FLAKY, GOOD, UNRESOLVABLE, Outcome, Result, Trial
 from fluxgate.gate.culprit.prober import Announcement
+from fluxgate.gate.environments.pins import Move
 from tests.gate.culprit.worlds import (
     Names,
     Rule,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxgate.gate.culprit.moves import Group, Move, Upgrade, by_suspicion, groups_of
+from fluxgate.gate.culprit.moves import Group, Upgrade, by_suspicion, groups_of
 from tests.gate.culprit.worlds import Names, group, groups, move, names, some
 
 ALL = "abcdefg"
@@ -97,16 +97,3 @@ def test_environments_hold_what_they_need(closure: dict[str, Names], data: st.Da
     assert all(not upgrade.completed(left | {one}).isdisjoint(chosen) for one in upgrade.whole - left)
     for one in upgrade.removable(completed):
         assert upgrade.completed(completed - {one}) == completed - {one}
-
-
-@pytest.mark.parametrize(
-    "one, text",
-    [
-        (Move("transformers", "4.56.2", "4.57.0"), "transformers 4.56.2 → 4.57.0"),
-        (Move("httpx", None, "0.28.1"), "httpx 0.28.1 (new)"),
-        (Move("requests", "2.32.5", None), "requests 2.32.5 (removed)"),
-    ],
-)
-def test_a_move_names_its_versions(one: Move, text: str) -> None:
-    """The old one and the new one, or that there is none."""
-    assert str(one) == text

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from fluxgate.gate.culprit.moves import Move
 from fluxgate.gate.culprit.outcomes import (
     BAD,
     FAILED,
@@ -19,6 +18,7 @@ from fluxgate.gate.culprit.outcomes import (
     settled,
     trial,
 )
+from fluxgate.gate.environments.pins import Move
 
 
 def answers(*outcomes: Outcome) -> tuple[Callable[[int], Result[int]], list[int]]:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from fluxgate.gate.culprit.moves import Move
 from fluxgate.gate.culprit.releases import Release, between
+from fluxgate.gate.environments.pins import Move
 
 
 def versions(given: list[str], old: str | None, new: str | None) -> list[str]:

@@ -113,7 +113,7 @@ def test_moves_lead_from_one_stack_to_the_other() -> None:
         Move("httpx2", None, "2.0"),
     )
     assert old.moved(moves).versions == {"diffusers": "0.43.0", "httpx2": "2.0", "torch": "2.13.0+cpu"}
-    assert [str(move) for move in moves] == ["diffusers 0.42.1 → 0.43.0", "httpx (removed)", "httpx2 2.0 (new)"]
+    assert [str(move) for move in moves] == ["diffusers 0.42.1 → 0.43.0", "httpx 1.0 (removed)", "httpx2 2.0 (new)"]
 
 
 def test_changes_are_requirements() -> None:
