@@ -83,9 +83,9 @@ def stage_differences(expected: Facts, actual: Facts, moved: Mapping[str, bool])
     """The first stage that differs, of each of the shots; `moved` says whether its finished pictures differ."""
     for shot, its_pictures_moved in moved.items():
         theirs, ours = expected.fingerprints.get(shot, {}), actual.fingerprints.get(shot, {})
-        found = first_difference(shot, theirs, ours, moved=its_pictures_moved)
-        if found:
-            yield found
+        difference = first_difference(shot, theirs, ours, moved=its_pictures_moved)
+        if difference:
+            yield difference
 
 
 def _peaks(expected: Facts, actual: Facts) -> Iterator[PeakChange]:

@@ -26,8 +26,8 @@ class StageDifference:
     @property
     def step(self) -> int | None:
         """The denoising step, for latents."""
-        known = self.actual or self.expected
-        return known.step if known else None
+        fingerprint = self.actual or self.expected
+        return fingerprint.step if fingerprint else None
 
     @property
     def reshaped(self) -> bool:

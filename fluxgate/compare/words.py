@@ -18,8 +18,8 @@ def lines(difference: Difference) -> Iterator[str]:
         yield f"stack: {', '.join(moved)}"
     for pair in difference.pictures:
         if not pair.identical:
-            said = picture(pair) if pair.expected else "is new"
-            yield f"picture {pair.index} of shot {pair.shot!r} {said}"
+            how = picture(pair) if pair.expected else "is new"
+            yield f"picture {pair.index} of shot {pair.shot!r} {how}"
     for shot, index in difference.missing:
         yield f"picture {index} of shot {shot!r} is gone"
     for mismatch in difference.noise_levels:

@@ -103,6 +103,6 @@ def _by_known_failure(verdict: Verdict, entry: KnownFailure | None, *, broken: b
         return replace(verdict, status=KNOWN_FAILURE, sentence=f"{known} {verdict.sentence}")
     if verdict.status != PASSED or (entry.check == EVERY and broken):
         return verdict
-    known = f"It passes, and is known to fail since {entry.since} ({entry.reason.rstrip('.')})"
+    known = f"It passes, though it has been known to fail since {entry.since} ({entry.reason.rstrip('.')})"
     remove = f"remove the entry of {entry.owner} from known_failures.toml"
     return replace(verdict, status=FAILED, sentence=f"{known}: {remove}. {verdict.sentence}")

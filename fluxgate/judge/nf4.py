@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from statistics import NormalDist
 
-from fluxgate.judge.verdict import CRASHED, FAILED, NF4, PASSED, UNSUPPORTED, Verdict
+from fluxgate.judge.sentences import listed
+from fluxgate.judge.verdict import CRASHED, FAILED, NF4, NO_DATA, PASSED, UNSUPPORTED, Verdict
 from fluxgate.machine import Stack
 from fluxgate.render.nf4 import Nf4Facts
 
@@ -45,22 +46,29 @@ def unmeasured(device: str, stack: Stack) -> Verdict | None:
 
 def verdict_on(facts: Nf4Facts) -> Verdict:
     """The first rule that is not kept, with the version that does not keep it."""
-    what = f"{PACKAGE} {facts.version}" if facts.version else PACKAGE
-    objection = next(_objections(facts), None)
-    if objection is not None:
-        return _verdict(facts.device, FAILED, f"{what}, on {_place(facts.device)}: {objection}.")
+    status, sentence = _answer(facts)
+    version = f"{PACKAGE} {facts.version}" if facts.version else PACKAGE
+    return _verdict(facts.device, status, f"{version}, on {_place(facts.device)}: {sentence}.", _numbers(facts))
+
+
+def _answer(facts: Nf4Facts) -> tuple[str, str]:
+    for objection in _objections(facts):
+        return FAILED, objection
     if facts.crash is not None:
-        return _verdict(facts.device, CRASHED, f"{what}, on {_place(facts.device)}: {facts.crash.rstrip('.')}.")
-    return _verdict(facts.device, PASSED, f"{what} quantizes NF4 as published, on {_place(facts.device)}.")
+        return CRASHED, facts.crash.rstrip(".")
+    missing = _missing(facts)
+    if missing:
+        return NO_DATA, f"{listed(missing)} were not measured; render again"
+    return PASSED, "it quantizes NF4 as published"
 
 
 def _objections(facts: Nf4Facts) -> Iterator[str]:
     """In words, in the order in which weights go through the rules; what was not measured is not objected to."""
     if facts.code and _far(facts.code):
         yield f"its codebook is not the paper's: {_far(facts.code)}"
-    if facts.scale_error:
+    if facts.scale_error:  # NaN too, here and below
         yield f"a block's scale is {facts.scale_error:.3g} from its largest absolute value; they should be equal"
-    if facts.code_error is not None and facts.code_error > NEAREST:
+    if facts.code_error is not None and not facts.code_error <= NEAREST:
         yield f"a weight has a code that is {facts.code_error:.3g} further from it than the nearest"
     if facts.value_error:
         yield f"a weight comes back {facts.value_error:.3g} from its code's value times its scale; they should be equal"
@@ -77,6 +85,33 @@ def _objections(facts: Nf4Facts) -> Iterator[str]:
         yield f"double quantization moves a scale by {facts.double_scale_error:.2%} of the largest"
 
 
+def _missing(facts: Nf4Facts) -> list[str]:
+    """What was not measured, although nothing went wrong: a file that another version wrote, or part of one."""
+    measured = {
+        "the codebook": facts.code or None,
+        "its scales": facts.scale_error,
+        "its codes": facts.code_error,
+        "the weights taken back": facts.value_error,
+        "its products": facts.product_errors or None,
+        "products with a wrong scale": facts.wrong_scale_errors or None,
+        "the codes of double quantization": facts.double_codes_moved,
+        "the scales of double quantization": facts.double_scale_error,
+    }
+    return [name for name, value in measured.items() if value is None]
+
+
+def _numbers(facts: Nf4Facts) -> dict[str, float]:
+    """The largest error of each rule, as far as it was measured."""
+    errors = {
+        "scale error": facts.scale_error,
+        "code error": facts.code_error,
+        "value error": facts.value_error,
+        "product error": max(facts.product_errors.values(), default=None),
+        "double scale error": facts.double_scale_error,
+    }
+    return {name: error for name, error in errors.items() if error is not None}
+
+
 def _far(code: tuple[float, ...]) -> str | None:
     if len(code) != len(PUBLISHED):
         return f"it has {len(code)} values, and {len(PUBLISHED)} are due"
@@ -90,5 +125,5 @@ def _place(device: str) -> str:
     return "the GPU" if device == "cuda" else "the CPU"
 
 
-def _verdict(device: str, status: str, sentence: str) -> Verdict:
-    return Verdict(PACKAGE, f"nf4-{device}", NF4, status, sentence)
+def _verdict(device: str, status: str, sentence: str, numbers: Mapping[str, float] | None = None) -> Verdict:
+    return Verdict(PACKAGE, f"nf4-{device}", NF4, status, sentence, dict(numbers or {}))

@@ -148,8 +148,10 @@ def numbers_of(pairs: Iterable[Pair]) -> dict[str, float]:
     return {**(worst(measured).measures() if measured else {}), "pictures": float(len(pairs))}
 
 
-def all_are(count: int) -> str:
-    return "The picture is" if count == 1 else f"All {count} pictures are"
+def all_identical(count: int, *, to: str | None = None) -> str:
+    """`All 5 pictures are identical to full's`, or to the accepted ones."""
+    others = f"{to}'s" if to else "the accepted one" if count == 1 else "the accepted ones"
+    return f"{'The picture is' if count == 1 else f'All {count} pictures are'} identical to {others}"
 
 
 def _figure(measure: str, value: float) -> str:

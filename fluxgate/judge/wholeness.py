@@ -30,9 +30,9 @@ def _flaws(evidence: Evidence) -> Iterator[str]:
         yield from _of_shot(evidence, rendered, shot)
     yield from _not_finite(rendered)
     for picture in rendered.rendering.pictures_of().values():
-        found = _of_picture(rendered, picture)
-        if found:
-            yield f"{picture_name(evidence.case, picture.shot, picture.index)} {found}"
+        fault = _of_picture(rendered, picture)
+        if fault:
+            yield f"{picture_name(evidence.case, picture.shot, picture.index)} {fault}"
 
 
 def _of_shot(evidence: Evidence, rendered: Rendered, shot: Shot) -> Iterator[str]:
@@ -45,13 +45,13 @@ def _of_shot(evidence: Evidence, rendered: Rendered, shot: Shot) -> Iterator[str
     for duration in rendering.durations:
         if duration.shot == shot.name and duration.repeats:
             times = counted(duration.repeats, "time")
-            yield f"shot '{shot.name}' {duration.phase}d what it had {duration.phase}d already, {times} in one call"
+            yield f"shot '{shot.name}' {duration.phase}d the same again, {times} in one call"
         if duration.shot == shot.name and duration.steps:
             yield from _of_steps(shot, duration, evidence.case.subject.calls_per_step)
     for (name, index), picture in rendering.pictures_of().items():
         if name == shot.name and not _is_of_size(picture, shot):
-            wanted, found = f"{shot.width}×{shot.height}", f"{picture.width}×{picture.height}"
-            yield f"{picture_name(evidence.case, name, index)} is {found} where {wanted} was asked for"
+            asked, got = f"{shot.width}×{shot.height}", f"{picture.width}×{picture.height}"
+            yield f"{picture_name(evidence.case, name, index)} is {got} where {asked} was asked for"
 
 
 def _of_steps(shot: Shot, duration: Duration, calls_per_step: int) -> Iterator[str]:
@@ -65,8 +65,8 @@ def _of_steps(shot: Shot, duration: Duration, calls_per_step: int) -> Iterator[s
 
 
 def _is_of_size(picture: Picture, shot: Shot) -> bool:
-    wanted = ((shot.height, picture.height), (shot.width, picture.width))
-    return all(asked is None or asked % GRAIN or asked == got for asked, got in wanted)
+    edges = ((shot.height, picture.height), (shot.width, picture.width))
+    return all(asked is None or asked % GRAIN or asked == got for asked, got in edges)
 
 
 def _not_finite(rendered: Rendered) -> Iterator[str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fluxgate.judge.nf4 import PUBLISHED, computed_codebook, unmeasured, verdict_on
-from fluxgate.judge.verdict import CRASHED, FAILED, NF4, PASSED, UNSUPPORTED
+from fluxgate.judge.verdict import CRASHED, FAILED, NF4, NO_DATA, PASSED, UNSUPPORTED
 from fluxgate.render.nf4 import Nf4Facts
 
 SOUND = Nf4Facts(
@@ -43,6 +43,7 @@ def test_what_keeps_the_rules_passes() -> None:
         {"code": (float("nan"), *PUBLISHED[1:])},
         {"scale_error": 1e-6},
         {"code_error": 0.01},
+        {"code_error": float("nan")},
         {"value_error": 0.001},
         {"product_errors": {"1": 0.02}},
         {"product_errors": {"1": float("nan")}},
@@ -72,3 +73,16 @@ def test_a_library_that_is_not_there_is_one_reason() -> None:
     assert verdict is not None
     assert verdict.status == UNSUPPORTED
     assert unmeasured("cpu", {"bitsandbytes": "0.50.2"}) is None
+
+
+@pytest.mark.parametrize("name", ["code", "scale_error", "product_errors", "double_codes_moved"])
+def test_a_rule_that_nothing_was_measured_of_does_not_pass(name: str) -> None:
+    """Where the process said nothing of it and did not crash either, it is not known."""
+    empty = getattr(Nf4Facts("cpu"), name)
+    assert verdict_on(replace(SOUND, **{name: empty})).status == NO_DATA
+
+
+def test_a_verdict_has_the_errors_as_numbers() -> None:
+    """Of the rules that were measured."""
+    assert verdict_on(SOUND).numbers["product error"] == 0.002
+    assert "product error" not in verdict_on(Nf4Facts("cpu", crash="ImportError: no such library")).numbers

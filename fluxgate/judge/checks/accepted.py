@@ -16,7 +16,7 @@ from fluxgate.compare.stages import StageDifference
 from fluxgate.judge.answers import failed, no_data, not_selected, passed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.picture_failures import (
-    all_are,
+    all_identical,
     failure_for_worst,
     failure_with_picture,
     first_breach,
@@ -93,24 +93,25 @@ def _same_pictures(evidence: Evidence, pairs: Sequence[Pair]) -> Verdict:
     stage = _first_stage(evidence, sure)
     where = located(evidence, stage, hooks_cleared=_is_the_references(evidence))
     if where is None:
-        said = f"{all_are(len(pairs))} as accepted, to the pixel."
-        return passed(evidence, BASELINE, said, numbers=numbers_of(pairs))
-    said = f"Drifted: no pixel has moved, but the way to it has. {where.sentence} {IF_RIGHT}"
-    return failed(evidence, BASELINE, said, numbers={**numbers_of(pairs), DRIFTED: 1.0}, stage=where.stage)
+        sentence = f"{all_identical(len(pairs))}."
+        return passed(evidence, BASELINE, sentence, numbers=numbers_of(pairs))
+    drifted = "Drifted: the pixels are the accepted ones, but the pipeline did not get to them the same way."
+    sentence = f"{drifted} {where.sentence} {IF_RIGHT}"
+    return failed(evidence, BASELINE, sentence, numbers={**numbers_of(pairs), DRIFTED: 1.0}, stage=where.stage)
 
 
 def _drift(evidence: Evidence, moved: Sequence[Pair], stage: StageDifference | None) -> tuple[str, str]:
-    """'Drifted' when all stay within what legal changes did, else 'Changed'; and what is to be said about it."""
+    """'Drifted' when all stay within what legal changes did, else 'Changed'; and what is to be sentence about it."""
     for mismatch in schedule_mismatches(evidence.accepted_facts.noise_levels, evidence.facts.noise_levels):
         return "Changed", f". {mismatch.sentence(whose='the accepted one')}"
     if stage is not None and stage.reshaped:
         return "Changed", f", and {stage.place} have another size"
     bands = evidence.limits.drift
     if not bands:
-        return "Changed", " (what legal changes do was not measured, so drift cannot be told apart)"
+        return "Changed", " (how far legal changes move pictures was not measured, so this may be drift)"
     if len(likenesses(moved)) == len(moved) and first_breach(moved, bands) is None:
-        return "Drifted", ", within what legal changes of machine or release do"
-    return "Changed", ", beyond what legal changes of machine or release do"
+        return "Drifted", ", no further than a legal change of machine or release moves them"
+    return "Changed", ", further than any legal change of machine or release moves them"
 
 
 def _portable(evidence: Evidence) -> Verdict:
@@ -120,17 +121,17 @@ def _portable(evidence: Evidence) -> Verdict:
     accepted, ours = evidence.accepted_facts, evidence.facts
     pairs = _beside_accepted(evidence)
     if not pairs:
-        said = "No shot of this case has a portable picture; accept one with fluxgate accept --portable."
-        return no_data(evidence, BASELINE, said)
+        sentence = "No shot of this case has a portable picture; accept one with fluxgate accept --portable."
+        return no_data(evidence, BASELINE, sentence)
     numbers = numbers_of(pairs)
     for mismatch in schedule_mismatches(accepted.noise_levels, ours.noise_levels):
-        said = f"Changed: {mismatch.sentence(whose='the accepted one')}. {IF_RIGHT}"
-        return failed(evidence, BASELINE, said, numbers=numbers)
+        sentence = f"Changed: {mismatch.sentence(whose='the accepted one')}. {IF_RIGHT}"
+        return failed(evidence, BASELINE, sentence, numbers=numbers)
     dtype = noise.dtype_of(evidence.case)
     if noise.draws_differ(ours.draws, dtype, accepted.draws, dtype):
-        said = f"From the same seed, this torch draws other {dtype} noise than the portable pictures started from"
-        said = f"{said}, so they cannot be compared; a baseline of this machine can: {ACCEPT}."
-        return no_data(evidence, BASELINE, said, numbers=numbers)
+        sentence = f"From the same seed, this torch draws other {dtype} noise than the portable pictures started from"
+        sentence = f"{sentence}, so they cannot be compared; a baseline of this machine can: {ACCEPT}."
+        return no_data(evidence, BASELINE, sentence, numbers=numbers)
     unlike = [pair for pair in pairs if pair.likeness is None]
     if unlike:
         lead = f"{len(unlike)} of {counted(len(pairs), 'picture')} cannot be compared with the portable ones: %s."
@@ -141,16 +142,17 @@ def _portable(evidence: Evidence) -> Verdict:
 def _as_near_as_machines_are(evidence: Evidence, pairs: Sequence[Pair]) -> Verdict:
     """The likeness that was measured between machines is kept."""
     numbers, shown = numbers_of(pairs), {pair.shot for pair in pairs}
-    said = f"The least like the portable pictures is {figures.likeness(worst(likenesses(pairs)).ssim)} like its own"
+    least = figures.likeness(worst(likenesses(pairs)).ssim)
+    sentence = f"The picture that is least like its portable one has SSIM {least}"
     without = dict.fromkeys(shot for shot, _ in evidence.facts.pictures if shot not in shown)
-    said += f" (there is none of {listed(without)})" if without else ""
+    sentence += f" (there is none of {listed(without)})" if without else ""
     if not evidence.limits.drift:
         how = "--between a run of each" if evidence.gpu else "--portability"
         apart = f"How far machines like this one lie apart was not measured; run {CALIBRATE} {how}."
-        return no_data(evidence, BASELINE, f"{apart} {said}.", numbers=numbers)
+        return no_data(evidence, BASELINE, f"{apart} {sentence}.", numbers=numbers)
     breach = first_breach(pairs, evidence.limits.drift)
     if breach is None or breach.pair is None:
-        return passed(evidence, BASELINE, f"{said}, as far as other machines are.", numbers=numbers)
+        return passed(evidence, BASELINE, f"{sentence}; other machines are as far from it.", numbers=numbers)
     who = sentence_case(picture_name(evidence.case, *breach.pair.key))
     lead = f"Changed: {who} is further from the portable picture than other machines are: {breach.sentence}."
     return failure_with_picture(

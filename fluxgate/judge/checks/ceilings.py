@@ -94,8 +94,8 @@ def host(evidence: Evidence) -> Verdict:
         return failed(evidence, HOST, _beyond(evidence, peak, broken), numbers=numbers, limit=broken)
     value, bound = distinct(peak.value, limit.value)
     word = "at most" if band.ceiling else "at least"
-    said = f"It peaks at {value}, {word} {bound} ({origin(limit)})."
-    return passed(evidence, HOST, said, numbers=numbers, limit=limit)
+    sentence = f"It peaks at {value}, {word} {bound} ({origin(limit)})."
+    return passed(evidence, HOST, sentence, numbers=numbers, limit=limit)
 
 
 def _beyond(evidence: Evidence, peak: Peak, limit: Limit) -> str:
@@ -103,8 +103,8 @@ def _beyond(evidence: Evidence, peak: Peak, limit: Limit) -> str:
     over = limit is peak.band.ceiling
     away = f"{amount(abs(peak.value - limit.value))} {'more' if over else 'less'}"
     word, why = ("ceiling", "") if over else ("floor", LOADED_LESS)
-    said = f"{sentence_case(_subject(peak.phase))} {value}, {away} than the {word} of {bound} ({origin(limit)})."
-    return f"{said}{why} Run {again(evidence.case)}."
+    sentence = f"{sentence_case(_subject(peak.phase))} {value}, {away} than the {word} of {bound} ({origin(limit)})."
+    return f"{sentence}{why} Run {again(evidence.case)}."
 
 
 def _without_ceiling(
@@ -114,9 +114,9 @@ def _without_ceiling(
     if evidence.baseline_use is BaselineUse.IGNORED:
         return not_selected(evidence, check, f"{NO_BASELINE} {measured}", numbers=numbers)
     how = f"run {ACCEPT}" if runs == 1 else f"accept {runs} runs: {ACCEPT}"
-    said = f"No ceiling was measured for this machine; {how}. {measured}"
-    return no_data(evidence, check, said, numbers=numbers)
+    sentence = f"No ceiling was measured for this machine; {how}. {measured}"
+    return no_data(evidence, check, sentence, numbers=numbers)
 
 
 def _subject(phase: str) -> str:
-    return {WHOLE: "the whole peaks at", facts.HOST: "host memory peaks at"}.get(phase, f"{phase} peaks at")
+    return {WHOLE: "the case peaks at", facts.HOST: "host memory peaks at"}.get(phase, f"{phase} peaks at")

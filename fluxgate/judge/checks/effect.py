@@ -13,14 +13,14 @@ def effect(evidence: Evidence) -> Verdict:
     case, inventory = evidence.case, evidence.rendering.inventory
     effects = case.strategy.promise.effects
     if inventory is None:
-        said = "The worker left no inventory, so no effect can be seen."
-        return failed(evidence, EFFECT, f"{said} Run {again(case)}.")
+        sentence = "The worker left no inventory, so no effect can be seen."
+        return failed(evidence, EFFECT, f"{sentence} Run {again(case)}.")
     answers = [one.missing(inventory, device=case.device) for one in effects]
     missing = [answer.rstrip(".") for answer in answers if answer]
     numbers = {"effects": float(len(effects)), "missing": float(len(missing))}
     if not missing:
-        said = f"The inventory shows {'the effect' if len(effects) == 1 else f'all {len(effects)} effects'} promised."
-        return passed(evidence, EFFECT, said, numbers=numbers)
-    said = f"{len(missing)} of {counted(len(effects), 'effect')} missing: {'; '.join(missing)}."
-    said += f" The strategy did not do what it says. Run {again(case)}."
-    return failed(evidence, EFFECT, said, numbers=numbers)
+        promised = "The promised effect shows" if len(effects) == 1 else f"All {len(effects)} promised effects show"
+        return passed(evidence, EFFECT, f"{promised} in the inventory.", numbers=numbers)
+    sentence = f"{len(missing)} of {counted(len(effects), 'effect')} missing: {'; '.join(missing)}."
+    sentence += f" The strategy did not do what it says. Run {again(case)}."
+    return failed(evidence, EFFECT, sentence, numbers=numbers)

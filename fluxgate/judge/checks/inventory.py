@@ -37,8 +37,8 @@ def inventory(evidence: Evidence) -> Verdict:
         against.append(name)
         for complaint in _differences(expected, parts, name):
             return failed(evidence, INVENTORY, f"{complaint}. {then}")
-    said = f"{counted(len(parts.components), 'component')} as they should be by {listed(against)}."
-    return passed(evidence, INVENTORY, said, numbers={"bytes": float(parts.total_bytes)})
+    sentence = f"{counted(len(parts.components), 'component')} match {listed(against)}."
+    return passed(evidence, INVENTORY, sentence, numbers={"bytes": float(parts.total_bytes)})
 
 
 def _expected(evidence: Evidence) -> Iterator[tuple[str, Inventory, str]]:
@@ -65,15 +65,15 @@ def _made_up(evidence: Evidence) -> Iterator[str]:
     """Weights that a library did not find in the files, and filled with random numbers of its own."""
     for warning in evidence.rendering.warnings:
         if MADE_UP.search(warning):
-            said = " ".join(RULE.sub(" ", warning).split())
-            yield f"A library made weights up while it loaded: {said[:300]}"
+            sentence = " ".join(RULE.sub(" ", warning).split())
+            yield f"A library made up weights that it did not find in the files: {sentence[:300]}"
 
 
 def _burdens(parts: Inventory) -> Iterator[str]:
     """What only costs memory: copies of weights, and what a backward pass would need."""
     beside = parts.counts.get(BESIDE, 0)
     if beside > SPARE + SPARE_SHARE * parts.total_bytes:
-        yield f"{amount(beside)} of tensors lie in memory beside the components once they are loaded: copies of weights"
+        yield f"Besides the components, {amount(beside)} of tensors are in memory once all is loaded: copies of weights"
     calls = parts.counts.get(GRADIENTS, 0)
     if calls:
         yield f"{counted(calls, 'call')} of its components recorded gradients, which nobody asked for"

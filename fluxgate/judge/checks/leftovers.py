@@ -33,7 +33,7 @@ class Leftover:
     limit: Limit
     stay: str  # "stay on the GPU"
     why: str  # of too much: what it must come from
-    unmeasured: str  # what is said where it was not measured
+    unmeasured: str  # what is sentence where it was not measured
     files: bool = False
 
     @property
@@ -58,14 +58,14 @@ def gives_back(evidence: Evidence) -> Verdict:
     numbers = {one.name: float(one.value) for one in leftovers if one.value is not None}
     for one in leftovers:
         if one.too_much:
-            said = f"{one.sentence}: {one.why}. Run {again(evidence.case)}."
-            return failed(evidence, GIVES_BACK, said, numbers=numbers, limit=one.limit)
+            sentence = f"{one.sentence}: {one.why}. Run {again(evidence.case)}."
+            return failed(evidence, GIVES_BACK, sentence, numbers=numbers, limit=one.limit)
     missing = dict.fromkeys(one.unmeasured for one in leftovers if one.value is None)
     if missing:
         return no_data(evidence, GIVES_BACK, " ".join(missing), numbers=numbers)
     device, *_ = leftovers
-    said = f"{device.sentence}." if device.value else "Everything is given back."
-    return passed(evidence, GIVES_BACK, said, numbers=numbers, limit=device.limit)
+    sentence = f"{device.sentence}." if device.value else "Everything is given back."
+    return passed(evidence, GIVES_BACK, sentence, numbers=numbers, limit=device.limit)
 
 
 def _leftovers(evidence: Evidence, memory: Memory) -> Iterator[Leftover]:
@@ -121,8 +121,8 @@ def _without_second_take(evidence: Evidence) -> str | None:
     """Why nothing is known of a second take, if there was none, and what would tell."""
     if any(picture.take for picture in evidence.rendering.pictures):
         return None
-    said = "What a second take leaves behind was not measured: no shot was rendered a second time."
-    return f"{said} Run {again(evidence.case)} --takes 2."
+    sentence = "What a second take leaves behind was not measured: no shot was rendered a second time."
+    return f"{sentence} Run {again(evidence.case)} --takes 2."
 
 
 def _allowance(evidence: Evidence) -> Limit:

@@ -27,19 +27,19 @@ def less(evidence: Evidence) -> Verdict:
         return _without_reference(evidence, reference, named)
     theirs = _used(evidence, reference.rendering)
     if theirs is None:
-        said = f"It must use less than {named}, whose memory was not measured in this run."
-        return no_data(evidence, LESS, f"{said} Run {again(evidence.case, beside=named)}.")
+        sentence = f"It must use less than {named}, whose memory was not measured in this run."
+        return no_data(evidence, LESS, f"{sentence} Run {again(evidence.case, beside=named)}.")
     return _less_at_peak(evidence, ours, theirs, named) if evidence.gpu else _less_loaded(evidence, ours, theirs, named)
 
 
 def _without_reference(evidence: Evidence, reference: Rendered | None, named: str) -> Verdict:
     crash = reference.rendering.crash if reference else None
     if crash is None:
-        said = f"It must use less than {named}, which was not rendered."
-        return no_data(evidence, LESS, f"{said} Run {again(evidence.case, beside=named)}.")
+        sentence = f"It must use less than {named}, which was not rendered."
+        return no_data(evidence, LESS, f"{sentence} Run {again(evidence.case, beside=named)}.")
     if crash.limit is not None:
-        said = f"It must use less than {named}, which does not fit into the {amount(crash.limit)} asked for."
-        return no_data(evidence, LESS, f"{said} Run {again(evidence.case, beside=named)}, without --vram-limit.")
+        sentence = f"It must use less than {named}, which does not fit into the {amount(crash.limit)} asked for."
+        return no_data(evidence, LESS, f"{sentence} Run {again(evidence.case, beside=named)}, without --vram-limit.")
     return crashed(evidence, LESS, f"It must use less than {named}, which crashed: {crash.sentence}")
 
 
@@ -58,11 +58,11 @@ def _less_at_peak(evidence: Evidence, ours: int, theirs: int, named: str) -> Ver
     numbers = {ALLOCATED: float(ours), f"{ALLOCATED} by {named}": float(theirs)}
     limit = Limit(float(theirs), f"less than {named} in the same run")
     if ours < theirs:
-        said = f"It peaks at {one}{when}, {amount(theirs - ours)} less than {named}."
-        return passed(evidence, LESS, said, numbers=numbers, limit=limit)
+        sentence = f"It peaks at {one}{when}, {amount(theirs - ours)} less than {named}."
+        return passed(evidence, LESS, sentence, numbers=numbers, limit=limit)
     more = f"{amount(ours - theirs)} more than" if ours > theirs else "no less than"
-    said = f"It peaks at {one}{when}, {more} {named} with {other}, and promises less. Run {again(evidence.case)}."
-    return failed(evidence, LESS, said, numbers=numbers, limit=limit)
+    sentence = f"It peaks at {one}{when}, {more} {named}'s {other}, and promises to use less."
+    return failed(evidence, LESS, f"{sentence} Run {again(evidence.case)}.", numbers=numbers, limit=limit)
 
 
 def _less_loaded(evidence: Evidence, ours: int, theirs: int, named: str) -> Verdict:
@@ -71,12 +71,12 @@ def _less_loaded(evidence: Evidence, ours: int, theirs: int, named: str) -> Verd
     weights = inventory.total_bytes if inventory else 0
     numbers = {"host loaded": float(ours), f"host loaded by {named}": float(theirs)}
     if weights < FEW:
-        said = f"{amount(weights)} of weights are too few to be missed in the memory of a whole process"
-        return no_data(evidence, LESS, f"{said}; a larger subject would show it.", numbers=numbers)
+        sentence = f"{amount(weights)} of weights are too few to be missed in the memory of a whole process"
+        return no_data(evidence, LESS, f"{sentence}; a larger subject would show it.", numbers=numbers)
     limit = Limit(theirs - SPARED * weights, f"{SPARED:.0%} of the weights less than {named} in the same run")
     away = f"{amount(abs(theirs - ours))} {'less' if ours < theirs else 'more'} than {named}"
-    said = f"Once loaded, its process has {away} in memory; {amount(SPARED * weights)} less are due"
+    sentence = f"Once loaded, its process has {away} in memory; at least {amount(SPARED * weights)} less are due"
     if ours <= limit.value:
-        return passed(evidence, LESS, f"{said}.", numbers=numbers, limit=limit)
-    said = f"{said}, {SPARED:.0%} of the weights: they stay in memory, too"
-    return failed(evidence, LESS, f"{said}. Run {again(evidence.case)}.", numbers=numbers, limit=limit)
+        return passed(evidence, LESS, f"{sentence}.", numbers=numbers, limit=limit)
+    sentence = f"{sentence}, {SPARED:.0%} of the weights: they stay in memory as well"
+    return failed(evidence, LESS, f"{sentence}. Run {again(evidence.case)}.", numbers=numbers, limit=limit)

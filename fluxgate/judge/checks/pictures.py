@@ -18,7 +18,7 @@ from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.picture_failures import (
     Breach,
     FirstDifference,
-    all_are,
+    all_identical,
     failure_for_worst,
     failure_with_picture,
     first_breach,
@@ -38,8 +38,8 @@ def twice(evidence: Evidence) -> Verdict:
     first, second = evidence.facts, facts_of(evidence.rendered_here, take=1)
     pairs = pairs_of(first, second, only=[key for key in second.pictures if key in first.pictures])
     if not pairs:
-        said = f"No shot was rendered a second time. Run {again(evidence.case)} --takes 2."
-        return no_data(evidence, TWICE, said)
+        sentence = f"No shot was rendered a second time. Run {again(evidence.case)} --takes 2."
+        return no_data(evidence, TWICE, sentence)
     moved = [pair for pair in pairs if not pair.identical]
     shots = dict.fromkeys((pair.shot for pair in moved or pairs), bool(moved))
     where = located(evidence, next(stage_differences(first, second, shots), None))
@@ -48,10 +48,10 @@ def twice(evidence: Evidence) -> Verdict:
         lead = f"{len(moved)} of {counted(len(pairs), 'picture')} differ between takes: %s."
         return failure_for_worst(evidence, TWICE, moved, lead=lead, where=where, then=then)
     if where:
-        said = f"Both takes gave the same pictures, but did not get there the same way. {where.sentence} {then}"
-        return failed(evidence, TWICE, said, stage=where.stage)
-    said = f"{counted(len(pairs), 'picture')} of {listed(shots)} came out the same twice."
-    return passed(evidence, TWICE, said, numbers={"pictures": float(len(pairs))})
+        sentence = f"Both takes gave the same pictures, but did not get there the same way. {where.sentence} {then}"
+        return failed(evidence, TWICE, sentence, stage=where.stage)
+    sentence = f"{counted(len(pairs), 'picture')} of {listed(shots)} are the same in both takes."
+    return passed(evidence, TWICE, sentence, numbers={"pictures": float(len(pairs))})
 
 
 # Keeps its promise to its reference
@@ -78,26 +78,26 @@ def _without_reference(evidence: Evidence, named: str) -> Verdict | None:
     """Why there is nothing that the pictures could be compared with."""
     case, reference = evidence.case, evidence.reference
     if reference is None:
-        said = f"Its reference {named} was not rendered. Run {again(case, beside=named)}."
-        return no_data(evidence, PROMISE, said)
+        sentence = f"Its reference {named} was not rendered. Run {again(case, beside=named)}."
+        return no_data(evidence, PROMISE, sentence)
     crash = reference.rendering.crash
     if crash is not None and crash.limit is not None:
-        said = f"Its reference {named} does not fit into the {amount(crash.limit)} asked for."
-        return no_data(evidence, PROMISE, f"{said} Run {again(case, beside=named)}, without --vram-limit.")
+        sentence = f"Its reference {named} does not fit into the {amount(crash.limit)} asked for."
+        return no_data(evidence, PROMISE, f"{sentence} Run {again(case, beside=named)}, without --vram-limit.")
     if crash is not None:
         return crashed(evidence, PROMISE, f"Its reference {named} crashed: {crash.sentence}")
     for shot in other_recipes(evidence.reference_facts, evidence.facts):
-        said = f"Shot '{shot}' was rendered from another recipe than {named}'s"
-        return failed(evidence, PROMISE, f"{said}. Render both in one run: {again(case, beside=named)}.")
+        sentence = f"Shot '{shot}' was rendered from another recipe than {named}'s"
+        return failed(evidence, PROMISE, f"{sentence}. Render both in one run: {again(case, beside=named)}.")
     return None
 
 
 def _reproduces(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> Verdict:
     moved = [pair for pair in pairs if not pair.identical]
     if not moved:
-        said, limit = f"{all_are(len(pairs))} {named}'s, to the pixel.", Limit(1.0, "reproduces: identical")
-        return passed(evidence, PROMISE, said, numbers=numbers_of(pairs), limit=limit)
-    lead = f"{len(moved)} of {counted(len(pairs), 'picture')} should be {named}'s to the pixel and are not: %s."
+        sentence, limit = f"{all_identical(len(pairs), to=named)}.", Limit(1.0, "reproduces: identical")
+        return passed(evidence, PROMISE, sentence, numbers=numbers_of(pairs), limit=limit)
+    lead = f"{len(moved)} of {counted(len(pairs), 'picture')} should be identical to {named}'s and are not: %s."
     where = _from_reference(evidence, moved)
     return failure_for_worst(evidence, PROMISE, moved, lead=lead, where=where, then=f"Run {again(evidence.case)}.")
 
@@ -134,7 +134,7 @@ def _other_schedule(evidence: Evidence, named: str) -> str | None:
 def _no_change(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> str | None:
     """That a strategy which changes the weights has changed nothing."""
     if evidence.case.strategy.promise.changes_weights and all(pair.identical for pair in pairs):
-        return f"{all_are(len(pairs))} {named}'s, to the pixel: the weights cannot have been changed as promised"
+        return f"{all_identical(len(pairs), to=named)}, so the weights were not changed as promised"
     return None
 
 
@@ -143,8 +143,8 @@ def _other_noise(evidence: Evidence, named: str) -> str | None:
     dtype, subjects = noise.dtype_of(evidence.case), evidence.case.subject.dtype
     if not noise.draws_differ(evidence.facts.draws, dtype, evidence.reference_facts.draws, subjects):
         return None
-    said = f"From the same seed, this torch draws other noise in {dtype} than in {subjects}"
-    return f"{said}, so its pictures cannot be compared with {named}'s; another release of torch may draw the same."
+    sentence = f"From the same seed, this torch draws other noise in {dtype} than in {subjects}"
+    return f"{sentence}, so its pictures cannot be compared with {named}'s; another release of torch may draw the same."
 
 
 def _other_shot(evidence: Evidence, pairs: Sequence[Pair]) -> str | None:
@@ -157,15 +157,15 @@ def _other_shot(evidence: Evidence, pairs: Sequence[Pair]) -> str | None:
 
 
 def _near_enough(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> Verdict:
-    likest = figures.likeness(worst(likenesses(pairs)).ssim)
-    said = f"The least like {named}'s of {counted(len(pairs), 'picture')} is {likest} like it"
+    least = figures.likeness(worst(likenesses(pairs)).ssim)
+    sentence = f"Of {counted(len(pairs), 'picture')}, the one that is least like {named}'s has SSIM {least}"
     floor = _floor(evidence)
     if floor is None:
         what = "and each is nearer to its own reference than to any other picture"
-        said = f"No floor was measured for this machine; run {CALIBRATE}. {said}, {what}."
-        return no_data(evidence, PROMISE, said, numbers=numbers_of(pairs))
-    said += f"; the floor is {figures.likeness(floor.value)} ({origin(floor)})."
-    return passed(evidence, PROMISE, said, numbers=numbers_of(pairs), limit=floor)
+        sentence = f"No floor was measured for this machine; run {CALIBRATE}. {sentence}, {what}."
+        return no_data(evidence, PROMISE, sentence, numbers=numbers_of(pairs))
+    sentence += f"; the floor is {figures.likeness(floor.value)} ({origin(floor)})."
+    return passed(evidence, PROMISE, sentence, numbers=numbers_of(pairs), limit=floor)
 
 
 def _floor(evidence: Evidence) -> Limit | None:

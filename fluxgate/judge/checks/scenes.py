@@ -38,14 +38,14 @@ def scene(evidence: Evidence) -> Verdict:
     if not ours:
         return failed(evidence, SCENE, f"There is no picture to read. Run {again(evidence.case)}.")
     if not every.asked:
-        said = f"The reader {evidence.case.subject.reader} knows nothing that these prompts ask for."
-        return no_data(evidence, SCENE, f"{said} Give a shot a prompt that it can read, or name another reader.")
+        sentence = f"The reader {evidence.case.subject.reader} knows nothing that these prompts ask for."
+        return no_data(evidence, SCENE, f"{sentence} Give a shot a prompt that it can read, or name another reader.")
     numbers = {"asked": float(every.asked), "found": float(every.there)}
     expected = _expected(evidence)
     for objection in (*_of_other_prompts(evidence, ours), *_objections(evidence, ours, expected)):
         return failed(evidence, SCENE, f"{objection} Run {again(evidence.case)}.", numbers=numbers)
-    said = f"{_summary(ours)}{_absent(evidence, ours, expected)}"
-    return passed(evidence, SCENE, said, numbers=numbers)
+    sentence = f"{_summary(ours)}{_absent(evidence, ours, expected)}"
+    return passed(evidence, SCENE, sentence, numbers=numbers)
 
 
 def _expected(evidence: Evidence) -> Expected:

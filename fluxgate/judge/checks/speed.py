@@ -35,8 +35,9 @@ def speed(evidence: Evidence) -> Verdict:
     for phase, past in enough.items():
         limit = _slowest(past, gpu=evidence.gpu)
         if now[phase] > limit.value:
-            said = f"{_slower(evidence, phase, now[phase], limit)} Run {again(evidence.case)}"
-            return failed(evidence, SPEED, f"{said} with nothing else on the machine.", numbers=numbers, limit=limit)
+            then = f"Run {again(evidence.case)} with nothing else on the machine."
+            sentence = f"{_slower(evidence, phase, now[phase], limit)} {then}"
+            return failed(evidence, SPEED, sentence, numbers=numbers, limit=limit)
     runs = counted(max(map(len, enough.values())), "run")
     return passed(evidence, SPEED, f"As fast as the median of the latest {runs} allows.", numbers=numbers)
 
@@ -46,10 +47,10 @@ def _without_pace(evidence: Evidence) -> str:
     if evidence.gpu:
         return f"No phase came to its end. Run {again(evidence.case)}."
     named, reference = evidence.case.strategy.promise.reference, evidence.reference
-    said = f"On a CPU, seconds are judged as multiples of {named}'s in the same run"
+    sentence = f"On a CPU, seconds are judged as multiples of {named}'s in the same run"
     if reference is None or reference.rendering.crash is not None:
-        return f"{said}, which gave none. Run {again(evidence.case, beside=named)}."
-    return f"{said}; no phase of it took {LONG_ENOUGH:.0f} s. A subject that takes longer would tell."
+        return f"{sentence}, which gave none. Run {again(evidence.case, beside=named)}."
+    return f"{sentence}; no phase of it took {LONG_ENOUGH:.0f} s. A subject that takes longer would tell."
 
 
 def _too_few(latest: Mapping[str, tuple[float, ...]]) -> str:

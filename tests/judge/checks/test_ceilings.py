@@ -49,7 +49,7 @@ def test_a_missed_ceiling_is_told_whole(tmp_path: Path) -> None:
 def test_bytes_are_told_where_rounding_would_hide_them(tmp_path: Path) -> None:
     """5.00 GB is not told to be more than 5.00 GB."""
     found = verdict(using(tmp_path, memory(5 * GB + 1), limits=ceiling(5 * GB)), CEILING)
-    assert "The whole peaks at 5,000,000,001 B, 1 B more than the ceiling of 5,000,000,000 B" in found.sentence
+    assert "The case peaks at 5,000,000,001 B, 1 B more than the ceiling of 5,000,000,000 B" in found.sentence
 
 
 def test_a_loose_ceiling_is_reported(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_weights_that_a_library_made_up_are_noticed(tmp_path: Path, warning: str
     whole = with_rendering(evidence(tmp_path, FULL), warnings=(warning,))
     found = verdict(whole, INVENTORY)
     assert found.status == status
-    assert status == PASSED or found.sentence.startswith("A library made weights up while it loaded:")
+    assert status == PASSED or found.sentence.startswith("A library made up weights that it did not find in the files:")
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
@@ -51,7 +51,7 @@ def test_copies_of_weights_beside_the_components_are_noticed(
     whole = with_rendering(evidence(tmp_path, FULL), inventory=weights)
     found = verdict(replace(whole, case=replace(whole.case, device=device)), INVENTORY)
     assert found.status == status
-    assert found.sentence.startswith("8.4 MB of tensors lie in memory beside the components") == (status == FAILED)
+    assert found.sentence.startswith("Besides the components, 8.4 MB of tensors are in memory") == (status == FAILED)
 
 
 def test_gradients_are_noticed(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_the_same_inventory_passes(tmp_path: Path) -> None:
     whole = replace(whole, baseline=accepted(whole.rendered, tmp_path / "baselines"))
     found = verdict(whole, INVENTORY)
     assert (found.status, found.numbers) == (PASSED, {"bytes": 2000})
-    assert found.sentence == "2 components as they should be by the subject's dtype, full and the baseline."
+    assert found.sentence == "2 components match the subject's dtype, full and the baseline."
 
 
 @pytest.mark.parametrize(("more", "status"), [(-2, FAILED), (0, PASSED), (2, FAILED)])

@@ -28,7 +28,7 @@ def test_less_is_told_with_both_figures(tmp_path: Path) -> None:
     """By how much it misses, and what to run."""
     other = made(tmp_path, "full", memory=memory(5 * GB))
     assert verdict(using(tmp_path, memory(6 * GB), memory_reference=other), LESS).sentence == (
-        "It peaks at 6.00 GB, 1.00 GB more than full with 5.00 GB, and promises less. "
+        "It peaks at 6.00 GB, 1.00 GB more than full's 5.00 GB, and promises to use less. "
         "Run pytest --subject tiny --strategy offload."
     )
     assert (
@@ -90,9 +90,9 @@ def test_weights_that_wait_in_files_are_not_in_memory_too(tmp_path: Path, above:
     """A quarter of them at the least is missing from the process."""
     found = verdict(sparing(tmp_path, GB - FEW + above), LESS)
     assert (found.status, found.numbers) == (status, {"host loaded": GB - FEW + above, "host loaded by full": GB})
-    said = "Once loaded, its process has 33.6 MB less than full in memory; 33.6 MB less are due"
+    said = "Once loaded, its process has 33.6 MB less than full in memory; at least 33.6 MB less are due"
     assert found.sentence.startswith(said)
-    assert ("they stay in memory, too. Run pytest" in found.sentence) == (status == FAILED)
+    assert ("they stay in memory as well. Run pytest" in found.sentence) == (status == FAILED)
 
 
 def test_what_cannot_be_seen_in_a_process_is_not_judged(tmp_path: Path) -> None:
