@@ -233,7 +233,9 @@ def _exchange(python: Path, recipe: _Recipe) -> Objection | None:
 def _remove_scripts(folder: Path) -> None:
     """Remove all programs but the Python: they name the folder in which they were installed, which is left."""
     for script in (folder / "bin").iterdir():
-        if not script.name.startswith("python"):
+        if script.is_dir():
+            shutil.rmtree(script)
+        elif not script.name.startswith("python"):
             script.unlink()
 
 

@@ -226,7 +226,7 @@ def _missing(output: str) -> Objection | None:
     if needs:
         sentence = f"{subject} needs Python {needs[1].strip()}"
     elif versions == ["none"]:
-        sentence = f"{subject} does not exist: there is no {name} for this Python where packages are looked for"
+        sentence = f"{subject} was not found: there is no {name} for this Python where packages are looked for"
     else:
         sentence = f"{subject} does not exist; the newest of {name} are {', '.join(versions[:-4:-1])}"
     return objection(Cause.NO_SUCH_VERSION, sentence, output)
@@ -236,7 +236,7 @@ def _nowhere(output: str) -> Objection | None:
     """A package that no index has."""
     line = re.search(r"No matching distribution found for (\S+)", output)
     return (
-        objection(Cause.NO_SUCH_VERSION, f"{line[1]} does not exist where packages are looked for", output)
+        objection(Cause.NO_SUCH_VERSION, f"{line[1]} was not found where packages are looked for", output)
         if line
         else None
     )

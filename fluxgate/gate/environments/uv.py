@@ -159,5 +159,8 @@ def _without_solution(output: str) -> str:
     missing = re.fullmatch(r"Because there is no version of (\S+) and you require \S+", text)
     if missing:
         return f"{missing[1]} does not exist"
+    unknown = re.fullmatch(r"Because (\S+ was not found in the .+?) and you require \S+", text)
+    if unknown:
+        return unknown[1]
     concluding = ", we can conclude" in text
     return text.replace("And because you", "And you") if concluding else text.removeprefix("Because ")

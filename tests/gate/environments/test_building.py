@@ -98,6 +98,16 @@ def test_an_environment_has_exactly_its_pins(incumbent: Built) -> None:
     assert imported(incumbent, "alpha") == "1.0"
 
 
+def test_programs_of_packages_are_left_out(wheelhouse: Path, pip: Pip, empty_cache: Path) -> None:
+    """They would start with the Python of the folder in which they were installed, which is gone."""
+    script = {"scripted-1.0.data/scripts/run-it": "#!python\n", "scripted-1.0.data/scripts/run-that": "#!python\n"}
+    wheel(wheelhouse, "scripted", "1.0", files=script)
+    environment = built(Pins.of({"scripted": "1.0"}), installer=pip)
+    names = {path.name for path in environment.python.parent.iterdir()}
+    assert {"python", "python3"} <= names
+    assert all(name.startswith("python") for name in names)
+
+
 def test_it_is_built_once(incumbent: Built, pip: Pip) -> None:
     """The second time it is there already, and says how long it took when it was built."""
     again = built(INCUMBENT, installer=pip)

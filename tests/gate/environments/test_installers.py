@@ -82,6 +82,11 @@ UV_OLDER = """\
   ╰─▶ Because there is no version of alpha==2.0 and you require alpha==2.0, we
       can conclude that your requirements are unsatisfiable.
 """
+UV_UNKNOWN = """\
+error: No solution found when resolving dependencies
+  cause: Because alpha was not found in the package registry and you require alpha==2.0, we can conclude that your \
+requirements are unsatisfiable.
+"""
 UV_OTHER = "error: Failed to install: alpha-2.0.whl\n  cause: failed to read directory\n  cause: Permission denied\n"
 
 
@@ -121,6 +126,7 @@ UV_OTHER = "error: Failed to install: alpha-2.0.whl\n  cause: failed to read dir
             "And you require huggingface-hub==2.4.0.",
         ),
         ("uv", UV_OLDER, Cause.NO_SUCH_VERSION, "alpha==2.0 does not exist."),
+        ("uv", UV_UNKNOWN, Cause.NO_SUCH_VERSION, "alpha was not found in the package registry."),
         ("uv", UV_OTHER, Cause.OTHER, "Failed to install: alpha-2.0.whl: Permission denied."),
         ("uv", "", Cause.OTHER, "uv ended with exit code 1."),
     ],
