@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from fluxgate.gate.blaming import Evidence
 from fluxgate.gate.culprit.finding import Finding, sentence
+from fluxgate.gate.environments.pins import Moves
 from fluxgate.gate.gate import Gated
 from fluxgate.gate.outcome import Outcome
 from fluxgate.machine import Machine
@@ -31,21 +32,12 @@ class CaseResult:
 
 
 @dataclass(frozen=True)
-class MoveResult:
-    """A package that moved."""
-
-    package: str
-    old: str | None
-    new: str | None
-
-
-@dataclass(frozen=True)
 class CulpritResult:
     """Who is to blame."""
 
     kind: str
     sentence: str
-    packages: tuple[MoveResult, ...]
+    packages: Moves
     pin: tuple[str, ...]  # with these the candidate was seen to be good
     environments: int  # how many were tried beside the two
     unresolved: tuple[str, ...]
@@ -61,7 +53,7 @@ class GateResult:
     machine: Machine
     incumbent: dict[str, str]
     candidate: dict[str, str]
-    moves: tuple[MoveResult, ...]
+    moves: Moves
     cases: tuple[CaseResult, ...]
     failed_stage: str | None  # at which the candidate failed, if it was not rendered
     culprit: CulpritResult | None
@@ -78,7 +70,7 @@ def as_plain(gated: Gated, finding: Finding[Evidence] | None) -> GateResult:
         machine=gated.machine,
         incumbent=gated.incumbent,
         candidate=gated.candidate,
-        moves=tuple(MoveResult(move.package, move.old, move.new) for move in gated.moves),
+        moves=gated.moves,
         cases=tuple(map(_case, gated.outcomes)),
         failed_stage=gated.stage,
         culprit=None if finding is None else _culprit(finding),
@@ -106,7 +98,7 @@ def _culprit(finding: Finding[Evidence]) -> CulpritResult:
     return CulpritResult(
         kind=finding.kind.value,
         sentence=sentence(finding),
-        packages=tuple(MoveResult(move.package, move.old, move.new) for move in finding.moves),
+        packages=finding.moves,
         pin=tuple(f"{move.package}=={move.old}" for move in finding.held_back if move.old is not None),
         environments=finding.environments,
         unresolved=finding.unresolved,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 
 from fluxgate.gate.blaming import Evidence
@@ -11,23 +10,25 @@ from fluxgate.gate.decision import Answer
 from fluxgate.gate.gate import Gated
 from fluxgate.gate.outcome import IDENTICAL, Outcome
 from fluxgate.judge.sentences import counted
-from fluxgate.report.escaping import plain
+from fluxgate.report.escaping import plain, wrapped
 
 OUTCOME_WIDTH = 10
+NARROWEST = 60  # columns, so that a reason beside a case has room
 
 
 def lines(gated: Gated, finding: Finding[Evidence] | None, *, width: int) -> Iterator[str]:
     """Everything, the decision first."""
-    yield from _wrapped(gated.decision.sentence, width)
+    width = max(width, NARROWEST)
+    yield from wrapped(gated.decision.sentence, width)
     if finding is not None:
-        yield from _wrapped(sentence(finding), width)
+        yield from wrapped(sentence(finding), width)
         pins = [f"{move.package}=={move.old}" for move in finding.held_back if move.old is not None]
         if pins:
-            yield from _wrapped(f"Pin {', '.join(pins)}.", width)
+            yield from wrapped(f"Pin {', '.join(pins)}.", width)
     for contrast in gated.decision.contrasts:
-        yield from _wrapped(contrast, width)
+        yield from wrapped(contrast, width)
     yield ""
-    yield from _wrapped(f"{counted(len(gated.moves), 'package')} moved: {', '.join(map(str, gated.moves))}.", width)
+    yield from wrapped(f"{counted(len(gated.moves), 'package')} moved: {', '.join(map(str, gated.moves))}.", width)
     yield f"On {plain(gated.machine.name)}, torch {gated.machine.torch} ({gated.machine.id})."
     if gated.outcomes:
         yield ""
@@ -37,24 +38,20 @@ def lines(gated: Gated, finding: Finding[Evidence] | None, *, width: int) -> Ite
 
 
 def _cases(gated: Gated, width: int) -> Iterator[str]:
-    """A line for each case, those that are the same last and without a reason."""
+    """A paragraph for each case, those that are the same last and without a reason."""
     name = max(len(outcome.strategy) for outcome in gated.outcomes)
     for outcome in sorted(gated.outcomes, key=lambda one: (not one.is_bad, one.outcome == IDENTICAL)):
         lead = f"{outcome.strategy:<{name}}  {outcome.outcome:<{OUTCOME_WIDTH}}"
         reason = "" if outcome.outcome == IDENTICAL and outcome.crash is None else _reason(outcome)
         indent = " " * (len(lead) + 2)
-        yield from textwrap.wrap(f"{lead}  {plain(reason)}".rstrip(), max(width, 60), subsequent_indent=indent)
+        yield from wrapped(f"{lead}  {reason}".rstrip(), width, further=indent)
         for change in outcome.inventory[1:]:
-            yield from textwrap.wrap(plain(change), max(width, 60), initial_indent=indent, subsequent_indent=indent)
+            yield from wrapped(change, width, indent=indent, further=indent)
 
 
 def _reason(outcome: Outcome) -> str:
     where = f"; first at the {outcome.stage}" if outcome.stage else ""
     return f"{outcome.reason}{where}"
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(plain(text), max(width, 60), break_long_words=False, break_on_hyphens=False)
 
 
 def next_step(gated: Gated) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from fluxgate.judge.sentences import listed
 from fluxgate.judge.verdict import FAILED, KNOWN_FAILURE, Verdict
 from fluxgate.rendering import Rendering
 from fluxgate.report.cards import Trial, covers, ran_on, ran_out_on
-from fluxgate.report.escaping import plain
+from fluxgate.report.escaping import plain, wrapped
 from fluxgate.runs.rendered import Rendered
 
 CONTEXT = 600_000_000  # bytes: what the CUDA context and the code of kernels may take, which torch does not count
@@ -168,9 +167,9 @@ def in_words(advice: Advice, *, width: int = 80) -> str:
     title = plain(f"{advice.subject} on a card of {amount(advice.vram)}")
     blocks = [[f"{title}: nothing can be ranked." if not advice.ranked else title]]
     if advice.ranked:
-        blocks += [_wrapped(_legend(advice), width), [*_table(advice)], _wrapped(_notes(advice), width)]
+        blocks += [_paragraphs(_legend(advice), width), [*_table(advice)], _paragraphs(_notes(advice), width)]
     reasons = _by_text(advice.left_out)
-    blocks += [["Not ranked:", *_wrapped(_named(reasons), width, indent="  ")] if reasons else []]
+    blocks += [["Not ranked:", *_paragraphs(_named(reasons), width, indent="  ")] if reasons else []]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
@@ -221,16 +220,5 @@ def _by_text(texts: Mapping[str, str]) -> dict[str, list[str]]:
     return by_text
 
 
-def _wrapped(texts: Iterable[str], width: int, *, indent: str = "") -> list[str]:
-    return [
-        line
-        for text in texts
-        for line in textwrap.wrap(
-            plain(text),
-            width,
-            initial_indent=indent,
-            subsequent_indent=f"{indent}  ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    ]
+def _paragraphs(texts: Iterable[str], width: int, *, indent: str = "") -> list[str]:
+    return [line for text in texts for line in wrapped(text, width, indent=indent)]

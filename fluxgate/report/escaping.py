@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
 
 _ASCII = {
@@ -20,6 +21,18 @@ def plain(text: str) -> str:
 def lines(text: str) -> list[str]:
     """The lines of a text, each made plain."""
     return [plain(line.expandtabs(4)).rstrip() for line in text.splitlines()]
+
+
+def wrapped(text: str, width: int, *, indent: str = "", further: str | None = None) -> list[str]:
+    """Plain lines of at most this width, paths and commands left whole; further: the indent of all but the first."""
+    return textwrap.wrap(
+        plain(text),
+        width,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  " if further is None else further,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def markdown(text: str) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fluxgate.amounts import amount
 from fluxgate.judge.sentences import listed
 from fluxgate.machine import Machine, Stack
-from fluxgate.report.escaping import plain
+from fluxgate.report.escaping import plain, wrapped
 from fluxgate.strategies.promise import Promise, Strategy
 from fluxgate.strategies.record import StrategyRecord, record_of
 from fluxgate.subjects.subject import Needs, Subject
@@ -102,9 +101,9 @@ def in_words(listing: Listing, *, width: int) -> str:
         [f"{_counted(here)} can run here", *_rows(here, listing, width)],
     ]
     for reason, those in by_reason.items():
-        heading = _wrapped(f"{_counted(those)} cannot run here: {reason}", width)
+        heading = wrapped(f"{_counted(those)} cannot run here: {reason}", width)
         blocks.append([*heading, *_rows(those, listing, width)])
-    blocks.append(_wrapped(CHOOSING, width))
+    blocks.append(wrapped(CHOOSING, width))
     return "\n\n".join("\n".join(block) for block in blocks)
 
 
@@ -120,9 +119,9 @@ def _counted(those: Sequence[ListedStrategy]) -> str:
 
 def _subjects(subjects: Iterable[ListedSubject], width: int) -> Iterator[str]:
     for one in subjects:
-        yield from _wrapped(f"{one.subject.name}: {one.subject.about}", width, indent=2)
+        yield from wrapped(f"{one.subject.name}: {one.subject.about}", width, indent="  ")
         ready = f"not ready: {one.not_ready}" if one.not_ready else "ready"
-        yield from _wrapped(f"needs {_needs(one.subject.needs)}; {ready}", width, indent=4)
+        yield from wrapped(f"needs {_needs(one.subject.needs)}; {ready}", width, indent="    ")
 
 
 def _needs(needs: Needs) -> str:
@@ -143,19 +142,7 @@ def _rows(strategies: Iterable[ListedStrategy], listing: Listing, width: int) ->
         marks, about = ", ".join(one.marks), one.strategy.about
         row = f"  {one.strategy.name:<{name}}  {one.promise:<{promise}}  "
         yield f"{row}{marks}" if roomy else row.rstrip()
-        yield from _wrapped(about if roomy else f"[{marks}] {about}", width, indent=4)
+        yield from wrapped(about if roomy else f"[{marks}] {about}", width, indent="    ")
         if _why_not_here(one, listing) is None:
             for subject, reason in one.unsupported.items():
-                yield from _wrapped(f"Not with {subject}: {reason}", width, indent=4)
-
-
-def _wrapped(text: str, width: int, *, indent: int = 0) -> list[str]:
-    before = " " * indent
-    return textwrap.wrap(
-        plain(text),
-        width,
-        initial_indent=before,
-        subsequent_indent=f"{before}  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+                yield from wrapped(f"Not with {subject}: {reason}", width, indent="    ")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from fluxgate.amounts import amount
 from fluxgate.judge.sentences import sentence_case
 from fluxgate.judge.verdict import CHECKS, CRASHED, PASSED, STATUSES, Verdict
 from fluxgate.report.columns import SYMBOLS, WORDS, Column, columns_of, legend
-from fluxgate.report.escaping import ascii_only, lines, plain, shortened
+from fluxgate.report.escaping import ascii_only, lines, plain, shortened, wrapped
 from fluxgate.report.published_settings import PublishedSettings, SettingChange
 from fluxgate.report.report import Report
 from fluxgate.report.rows import Row
@@ -44,7 +43,7 @@ def terminal(report: Report, *, width: int = 80, unicode: bool = True) -> str:
         *(_settings(published, width) for published in report.settings),
         *(_verdict(verdict, lines(verdict.sentence)[:1], width) for verdict in report.known_failures),
         *(_verdict(verdict, lines(verdict.sentence), width) for verdict in report.failures),
-        *(_wrapped(verdict.sentence, width) for verdict in report.libraries if verdict.status == PASSED),
+        *(wrapped(verdict.sentence, width) for verdict in report.libraries if verdict.status == PASSED),
         _closing(report, rows, width),
     )
     text = "\n\n".join("\n".join(block) for block in map(list, blocks) if block)
@@ -54,12 +53,12 @@ def terminal(report: Report, *, width: int = 80, unicode: bool = True) -> str:
 def _opening(report: Report, width: int) -> Iterator[str]:
     """Whether the run was cut short, how much was gated, and what was not."""
     cut_short = report.cut_short.sentence if report.cut_short else ""
-    yield from _wrapped(cut_short, width)
-    yield from _wrapped(report.headline.removeprefix(cut_short).strip(), width)
+    yield from wrapped(cut_short, width)
+    yield from wrapped(report.headline.removeprefix(cut_short).strip(), width)
     if report.gated.missing:
         yield "Not gated:"
         for sentence in report.gated.missing:
-            yield from _wrapped(sentence, width, indent="  ")
+            yield from wrapped(sentence, width, indent="  ")
 
 
 # The table
@@ -83,11 +82,11 @@ def _layout(subjects: Iterable[str], rows: Sequence[Row], width: int) -> _Layout
 def _legend(report: Report, rows: Sequence[Row], layout: _Layout, width: int) -> Iterator[str]:
     """What the symbols in use and the figures stand for."""
     used = {status for row in rows for status in row.statuses.values()}
-    yield from _wrapped(", ".join(f"{SYMBOLS[status]} {status}" for status in STATUSES if status in used), width)
+    yield from wrapped(", ".join(f"{SYMBOLS[status]} {status}" for status in STATUSES if status in used), width)
     for line in legend(layout.figures, rows):
-        yield from _wrapped(line, width)
+        yield from wrapped(line, width)
     if report.run and report.run.vram_limit is not None:
-        yield from _wrapped(f"Every case was held to {amount(report.run.vram_limit)} of each GPU.", width)
+        yield from wrapped(f"Every case was held to {amount(report.run.vram_limit)} of each GPU.", width)
 
 
 def _table(report: Report, layout: _Layout, width: int) -> Iterator[str]:
@@ -120,15 +119,15 @@ def _line(name: str, layout: _Layout, symbols: Iterable[str], figures_: str) -> 
 def _unanswered(report: Report, width: int) -> Iterator[str]:
     """Why single cells have no answer."""
     for group in report.gated.unanswered_cells:
-        yield from _wrapped(f"{sentence_case(group.status)}: {report.gated.which(group)}. {group.reason}", width)
+        yield from wrapped(f"{sentence_case(group.status)}: {report.gated.which(group)}. {group.reason}", width)
 
 
 def _settings(published: PublishedSettings, width: int) -> Iterator[str]:
     """What each published setting changed, and which of them more."""
     title = f"What the published settings change: {published.subject} against {published.reference}"
-    yield from _wrapped(title, width)
+    yield from wrapped(title, width)
     for text in (*map(_change, published.changes), published.sentence):
-        yield from _wrapped(text, width, indent="  ")
+        yield from wrapped(text, width, indent="  ")
 
 
 def _change(one: SettingChange) -> str:
@@ -140,28 +139,16 @@ def _change(one: SettingChange) -> str:
 
 def _verdict(verdict: Verdict, sentences: Iterable[str], width: int) -> Iterator[str]:
     check = "" if verdict.status == CRASHED else f" · {verdict.check}"
-    yield from _wrapped(f"{verdict.status.upper()} {verdict.case_id}{check}", width)
+    yield from wrapped(f"{verdict.status.upper()} {verdict.case_id}{check}", width)
     for line in sentences:
-        yield from _wrapped(line, width, indent="  ", further="  ")
+        yield from wrapped(line, width, indent="  ", further="  ")
 
 
 def _closing(report: Report, rows: Iterable[Row], width: int) -> Iterator[str]:
     """What it was rendered with, the counts of the table's cells, and where the run is."""
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    yield from _wrapped(f"On {report.machine.name} with {versions}", width)
+    yield from wrapped(f"On {report.machine.name} with {versions}", width)
     counts = Counter(status for row in rows for status in row.statuses.values())
     yield ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status]) or "no verdict"
     if report.run is not None:
         yield f"The run is in {plain(report.run.folder)}"
-
-
-def _wrapped(text: str, width: int, *, indent: str = "", further: str | None = None) -> list[str]:
-    """Plain lines of at most this width, paths and commands left whole."""
-    return textwrap.wrap(
-        plain(text),
-        width,
-        initial_indent=indent,
-        subsequent_indent=indent + "  " if further is None else further,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

@@ -64,3 +64,13 @@ def test_a_shortened_name_keeps_its_ends(name: str, width: int) -> None:
 def test_lines_keep_their_indent() -> None:
     """A log's lines stay lines."""
     assert text.lines("a\n\tb  \n\x07c") == ["a", "    b", "�c"]
+
+
+def test_wrapped_lines_leave_paths_and_commands_whole() -> None:
+    """A line is as long as its longest word where that alone is longer than the width; what goes on is indented."""
+    assert text.wrapped("see /a/very-long/path-to a\nfile", 12, indent=" ") == [
+        " see",
+        "   /a/very-long/path-to",
+        "   a file",
+    ]
+    assert text.wrapped("one two", 5, further="") == ["one", "two"]
