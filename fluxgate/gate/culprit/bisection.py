@@ -121,7 +121,7 @@ class _Row(Generic[Evidence]):
 
     def look(self, low: int, high: int) -> int | None:
         """A place far from all that were tried, once it was tried; None if there is none, or no room for it."""
-        asked = [place for place in range(low, high) if self._yanked(place) or self._known(place) is not None]
+        asked = [place for place in range(low, high) if self._yanked(place) or self._result(place) is not None]
         place = widest(low, high, asked)
         if place is None or self.prober.left < 1:
             return None
@@ -129,14 +129,14 @@ class _Row(Generic[Evidence]):
         return place
 
     def ending(self, low: int, high: int) -> Range[Evidence]:
-        known = self._known(high)
+        result = self._result(high)
         return Range(
             self.move.package,
             good=self.version(low),
             bad=self.version(high),
             between=tuple(Unjudged(self.version(place), self._why(place)) for place in range(low + 1, high)),
             good_again=self._good_again(),
-            evidence=known.evidence if known is not None else None,
+            evidence=result.evidence if result is not None else None,
             environments=self.prober.environments,
         )
 
@@ -160,32 +160,30 @@ class _Row(Generic[Evidence]):
     def _yanked(self, place: int) -> bool:
         return 0 < place < self.last and self.releases[place - 1].yanked
 
-    def _known(self, place: int) -> Result[Evidence] | None:
+    def _result(self, place: int) -> Result[Evidence] | None:
         return self.prober.tried().get(trial(self._moves(place)).moves)
 
     def _why(self, place: int) -> str:
-        known = self._known(place)
-        if known is None:
+        result = self._result(place)
+        if result is None:
             return "is yanked" if self._yanked(place) else "was not tried"
-        return VERBS[known.outcome] + (f": {known.why}" if known.why else "")
+        return VERBS[result.outcome] + (f": {result.why}" if result.why else "")
 
     def _good_again(self) -> tuple[str, ...]:
-        known = [
-            (place, result.outcome) for place in range(self.last + 1) if (result := self._known(place)) is not None
-        ]
-        judged = [pair for pair in known if pair[1] in JUDGED]
+        results = ((place, self._result(place)) for place in range(self.last + 1))
+        judged = [(place, each.outcome) for place, each in results if each is not None and each.outcome in JUDGED]
         turns = pairwise(judged)
         return tuple(self.version(place) for (_, before), (place, now) in turns if before is BAD and now is GOOD)
 
 
-def sentence(found: Range[Any]) -> str:
+def sentence(turn: Range[Any]) -> str:
     """Which release did it, as one engineer says it to another."""
-    if found.good is None or found.bad is None:
-        return " ".join(["The releases cannot be bisected.", *found.unresolved])
-    if found.between:
-        unjudged = listed((f"{each.version} {each.why}" for each in found.between), MOST_NAMED)
-        first = f"{found.package} turns bad after {found.good} and by {found.bad}: {unjudged}."
+    if turn.good is None or turn.bad is None:
+        return " ".join(["The releases cannot be bisected.", *turn.unresolved])
+    if turn.between:
+        unjudged = listed((f"{each.version} {each.why}" for each in turn.between), MOST_NAMED)
+        first = f"{turn.package} turns bad after {turn.good} and by {turn.bad}: {unjudged}."
     else:
-        first = f"The first bad release of {found.package} is {found.bad}; {found.good} is good."
-    again = f" It was bad before, but {listed(found.good_again, MOST_NAMED)} is good again." if found.good_again else ""
+        first = f"The first bad release of {turn.package} is {turn.bad}; {turn.good} is good."
+    again = f" It was bad before, but {listed(turn.good_again, MOST_NAMED)} is good again." if turn.good_again else ""
     return first + again

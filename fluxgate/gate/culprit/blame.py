@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fluxgate.gate.culprit.environments import Environments
-from fluxgate.gate.culprit.finding import Kind
 from fluxgate.gate.culprit.moves import Chosen, Group
 from fluxgate.gate.culprit.narrowing import Inferring, minimal, smaller_by_one, smallest
 from fluxgate.gate.culprit.outcomes import BAD, GOOD, JUDGED, UNRESOLVABLE, Evidence, Outcome
@@ -17,21 +16,22 @@ KEPT_FOR_PROOF = 1  # environments that are not spent on seeing what can be infe
 
 
 class Undecided(Exception):
-    """The search ends without a culprit."""
+    """The search ends without a culprit: something was not the same twice, or could not be made."""
 
-    def __init__(
-        self, kind: Kind, *, suspects: Chosen, reasons: Sequence[str], held_back: Chosen = frozenset()
-    ) -> None:
+    def __init__(self, *, suspects: Chosen, reasons: Sequence[str]) -> None:
         super().__init__(*reasons)
-        self.kind, self.suspects, self.reasons, self.held_back = kind, suspects, tuple(reasons), held_back
+        self.suspects, self.reasons = suspects, tuple(reasons)
 
 
 @dataclass(frozen=True)
 class Blame:
-    """Groups to blame, and the smallest bad set they are part of: with what they do not move without."""
+    """Groups to blame, and the smallest bad set they are part of: with what they do not move without.
+
+    tied: not all of them need be to blame, but the resolver does not move any of them back alone."""
 
     groups: Chosen
     bad: Chosen
+    tied: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,43 +48,33 @@ class Remainder:
         return self.one_more or self.outcome is UNRESOLVABLE
 
 
-def blame(known: Environments[Evidence], judge: Inferring, pool: Chosen, *, each_alone: bool) -> Blame:
+def blame(environments: Environments[Evidence], judge: Inferring, pool: Chosen, *, each_alone: bool) -> Blame:
     """Who makes this pool of groups bad: those of a smallest bad set without which it is good."""
-    upgrade = known.upgrade
-    bad = _checked(known, judge, smallest(upgrade, pool, judge, each_alone=each_alone))
-    if not known.is_bad_twice(bad):
-        raise Undecided(Kind.CANNOT_TELL, suspects=bad, reasons=[known.said(bad)])
+    upgrade = environments.upgrade
+    bad = _checked(environments, judge, smallest(upgrade, pool, judge, each_alone=each_alone))
+    if not environments.is_bad_twice(bad):
+        raise Undecided(suspects=bad, reasons=[environments.said(bad)])
     outcomes = {smaller: judge.inferred(smaller) for smaller in smaller_by_one(upgrade, bad)}
     unjudged = [smaller for smaller, outcome in outcomes.items() if outcome not in JUDGED]
     if any(outcomes[smaller] is not UNRESOLVABLE for smaller in unjudged):
-        raise Undecided(Kind.CANNOT_TELL, suspects=bad, reasons=[known.said(smaller) for smaller in unjudged])
+        raise Undecided(suspects=bad, reasons=[environments.said(smaller) for smaller in unjudged])
     if len(unjudged) == len(outcomes):
-        raise _tied(known, bad, unjudged)
+        return Blame(frozenset(upgrade.removable(bad)), bad, tied=True)
     needed = (bad - smaller for smaller, outcome in outcomes.items() if outcome is GOOD)
     return Blame(frozenset[Group]().union(*needed), bad)
 
 
-def _checked(known: Environments[Evidence], judge: Inferring, bad: Chosen) -> Chosen:
+def _checked(environments: Environments[Evidence], judge: Inferring, bad: Chosen) -> Chosen:
     """The bad set, once it was seen that nothing less is bad, rather than inferred; as far as the limit lets it."""
-    for smaller in smaller_by_one(known.upgrade, bad):
-        if known.prober.left > KEPT_FOR_PROOF and judge.asked(smaller) is BAD:
-            return _checked(known, judge, minimal(known.upgrade, smaller, judge.inferred))
+    for smaller in smaller_by_one(environments.upgrade, bad):
+        if environments.prober.left > KEPT_FOR_PROOF and judge.asked(smaller) is BAD:
+            return _checked(environments, judge, minimal(environments.upgrade, smaller, judge.inferred))
     return bad
 
 
-def _tied(known: Environments[Evidence], bad: Chosen, unjudged: Sequence[Chosen]) -> Undecided:
-    """What there is to say of groups none of which the resolver moves back alone."""
-    rest = known.upgrade.without(bad)
-    reasons = [known.said(chosen) for chosen in unjudged]
-    if known.outcome(rest) is GOOD:
-        held_back = known.upgrade.whole - rest
-        return Undecided(Kind.NOT_SEPARABLE, suspects=bad, reasons=reasons, held_back=held_back)
-    return Undecided(Kind.NOT_SEPARABLE, suspects=bad, reasons=[*reasons, known.said(rest)])
-
-
-def remainder(known: Environments[Evidence], judge: Inferring, removed: Chosen) -> Remainder:
+def remainder(environments: Environments[Evidence], judge: Inferring, removed: Chosen) -> Remainder:
     """The counter-proof: what is left of the candidate once these groups are taken back."""
-    upgrade = known.upgrade
+    upgrade = environments.upgrade
     exact = upgrade.without(removed)
     for more in [frozenset[Group](), *(frozenset({group}) for group in reversed(upgrade.ordered(exact)))]:
         chosen = upgrade.without(removed | more)

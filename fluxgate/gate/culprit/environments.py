@@ -9,7 +9,7 @@ from typing import Generic
 from fluxgate.gate.culprit import words
 from fluxgate.gate.culprit.moves import Chosen, Upgrade
 from fluxgate.gate.culprit.narrowing import Inferring
-from fluxgate.gate.culprit.outcomes import BAD, Evidence, Outcome, Result
+from fluxgate.gate.culprit.outcomes import BAD, Evidence, Outcome, Result, trial
 from fluxgate.gate.culprit.prober import Prober
 from fluxgate.gate.environments.pins import Move
 
@@ -44,11 +44,18 @@ class Environments(Generic[Evidence]):
     def moves(self, chosen: Chosen) -> tuple[Move, ...]:
         return self.upgrade.moves(self.upgrade.completed(self.base | chosen))
 
-    def said(self, chosen: Chosen) -> str:
-        """What this environment gave, in a sentence."""
+    def is_tried(self, chosen: Chosen) -> bool:
+        return trial(self.moves(chosen)).moves in self.prober.tried()
+
+    def place(self, chosen: Chosen) -> str:
+        """Which environment it is, in words."""
         added = self.moves(chosen)
         left_out = tuple(move for move in self.upgrade.moves(self.upgrade.whole) if move not in added)
-        return words.outcome(words.environment(added, left_out=left_out), self.result(chosen))
+        return words.environment(added, left_out=left_out)
+
+    def said(self, chosen: Chosen) -> str:
+        """What this environment gave, in a sentence."""
+        return words.outcome(self.place(chosen), self.result(chosen))
 
     def smallest_bad(self, *, within: Chosen) -> Chosen:
         """The fewest of these groups that were seen to be bad together."""

@@ -7,10 +7,12 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from fluxgate.gate.culprit import words
 from fluxgate.gate.culprit.blame import REACHED, Blame, Remainder, Undecided, blame, remainder
 from fluxgate.gate.culprit.environments import Environments
 from fluxgate.gate.culprit.finding import Culprit, Finding, Kind
 from fluxgate.gate.culprit.moves import Chosen, Group, Upgrade
+from fluxgate.gate.culprit.narrowing import smaller_by_one
 from fluxgate.gate.culprit.outcomes import BAD, GOOD, UNRESOLVABLE, Evidence, Probe
 from fluxgate.gate.culprit.prober import Announcement, LimitReached, Prober, Results, silent
 from fluxgate.gate.culprit.several import Explains, all_of, hidden, needed
@@ -42,58 +44,84 @@ def find(
     limit = most_environments(len(upgrade.groups)) if most is None else most
     candidate = upgrade.moves(upgrade.whole)
     prober = Prober(probe, results=results, report=report, most=limit, ends=((), candidate), candidate=candidate)
-    known = Environments(upgrade, prober)
-    finding = _ends(known) or _culprits(known, explains)
-    return replace(finding, evidence=known.result(upgrade.whole).evidence, environments=prober.environments)
+    environments = Environments(upgrade, prober)
+    finding = _ends(environments) or _culprits(environments, explains)
+    return replace(finding, evidence=environments.result(upgrade.whole).evidence, environments=prober.environments)
 
 
-def _ends(known: Environments[Evidence]) -> Finding[Evidence] | None:
+def _ends(environments: Environments[Evidence]) -> Finding[Evidence] | None:
     """What there is to say if the incumbent is not good, or the candidate not bad."""
-    incumbent, candidate = frozenset[Group](), known.upgrade.whole
-    if known.outcome(incumbent) is not GOOD:
-        return Finding(Kind.CANNOT_TELL, unresolved=(known.said(incumbent),))
-    if known.outcome(candidate) is GOOD:
+    incumbent, candidate = frozenset[Group](), environments.upgrade.whole
+    if environments.outcome(incumbent) is not GOOD:
+        return Finding(Kind.CANNOT_TELL, unresolved=(environments.said(incumbent),))
+    if environments.outcome(candidate) is GOOD:
         return Finding(Kind.NONE)
-    if not known.is_bad_twice(candidate):
-        return Finding(Kind.CANNOT_TELL, unresolved=(known.said(candidate),))
+    if not environments.is_bad_twice(candidate):
+        return Finding(Kind.CANNOT_TELL, unresolved=(environments.said(candidate),))
     return None
 
 
-def _culprits(known: Environments[Evidence], explains: Explains[Evidence]) -> Finding[Evidence]:
+def _culprits(environments: Environments[Evidence], explains: Explains[Evidence]) -> Finding[Evidence]:
     """One culprit after the other, until the candidate without them is good."""
-    judge, blames, left = known.judge(), list[Blame](), [Remainder(known.upgrade.whole, BAD)]
-    each_alone = len(known.upgrade.groups) <= EACH_ALONE
+    upgrade, judge, blames = environments.upgrade, environments.judge(), list[Blame]()
+    left = [Remainder(upgrade.whole, BAD)]  # what the candidate is without none of them, the first, the first two, …
     try:
         while left[-1].outcome is BAD:
-            blames.append(blame(known, judge, left[-1].chosen, each_alone=each_alone))
-            left.append(remainder(known, judge, all_of(blames)))
+            each_alone = len(upgrade.groups) <= EACH_ALONE
+            blames.append(blame(environments, judge, left[-1].chosen, each_alone=each_alone))
+            left.append(remainder(environments, judge, all_of(blames)))
+        if left[-1].outcome not in (GOOD, UNRESOLVABLE):
+            raise Undecided(suspects=_bad(blames), reasons=[environments.said(left[-1].chosen)])
     except Undecided as end:
-        return _undecided(known, blames, end)
+        return _undecided(environments, blames, end)
     except LimitReached:
-        return _undecided(known, blames, _limit_reached(known, blames))
-    if left[-1].outcome not in (GOOD, UNRESOLVABLE):
-        reason = known.said(left[-1].chosen)
-        return _undecided(known, blames, Undecided(Kind.CANNOT_TELL, suspects=_bad(blames), reasons=[reason]))
-    return _blamed(known, blames, left, explains)
+        suspects = environments.smallest_bad(within=upgrade.without(all_of(blames))) or _bad(blames)
+        return _undecided(environments, blames, Undecided(suspects=suspects, reasons=[REACHED]))
+    return _blamed(environments, blames, left, explains)
+
+
+def _undecided(environments: Environments[Evidence], blames: Sequence[Blame], end: Undecided) -> Finding[Evidence]:
+    """A search that ended without a culprit, after those who were blamed until then."""
+    reasons = (*(environments.said(each.bad) for each in blames), *end.reasons)
+    return Finding(Kind.CANNOT_TELL, suspects=environments.moves(end.suspects), unresolved=reasons)
 
 
 def _blamed(
-    known: Environments[Evidence], blames: Sequence[Blame], left: Sequence[Remainder], explains: Explains[Evidence]
+    environments: Environments[Evidence],
+    blames: Sequence[Blame],
+    left: Sequence[Remainder],
+    explains: Explains[Evidence],
 ) -> Finding[Evidence]:
-    """What there is to say of those who are blamed; left: what the candidate was without the first, the first two, …"""
-    kept, notes = needed(known, blames)
-    good = left[-1].chosen if len(kept) == len(blames) else known.upgrade.without(all_of(kept))
-    inexact = [
-        known.upgrade.without(all_of(blames[: index + 1])) for index, each in enumerate(left[1:]) if each.inexact
-    ]
-    more, doubts = hidden(known, kept, explains=explains)
-    culprits = tuple(_culprit(known, each) for each in [*kept, *([more] if more else [])])
+    """What there is to say of those who are blamed."""
+    kept, notes = needed(environments, blames)
+    tied = [each for each in kept if each.tied]
+    more, doubts = (None, []) if tied else hidden(environments, kept, explains=explains)
+    culprits = tuple(_culprit(environments, each) for each in [*kept, more] if each is not None and not each.tied)
+    unproven = _unproven(environments, blames, left, tied)
+    good = left[-1].chosen if len(kept) == len(blames) else environments.upgrade.without(all_of(kept))
     return Finding(
-        Kind.NOT_SEPARABLE if inexact else _kind(culprits),
-        culprits=culprits,
-        held_back=known.moves(known.upgrade.whole - good) if left[-1].outcome is GOOD else (),
-        unresolved=(*map(known.said, inexact), *notes, *doubts),
+        Kind.NOT_SEPARABLE if unproven else _kind(culprits),
+        culprits,
+        suspects=environments.moves(_bad(tied)),
+        held_back=environments.moves(environments.upgrade.whole - good) if left[-1].outcome is GOOD else (),
+        unresolved=(*unproven, *_inferred(environments, kept), *notes, *doubts),
     )
+
+
+def _unproven(
+    environments: Environments[Evidence], blames: Sequence[Blame], left: Sequence[Remainder], tied: Sequence[Blame]
+) -> list[str]:
+    """What the resolver did not let be seen: groups apart from each other, or the candidate without some."""
+    upgrade = environments.upgrade
+    apart = [smaller for each in tied for smaller in smaller_by_one(upgrade, each.bad)]
+    without = [upgrade.without(all_of(blames[:count])) for count, each in enumerate(left) if each.inexact]
+    return [environments.said(chosen) for chosen in [*apart, *without]]
+
+
+def _inferred(environments: Environments[Evidence], blames: Sequence[Blame]) -> list[str]:
+    """What was not seen for want of environments: that less than a culprit is good."""
+    smaller = [one for each in blames for one in smaller_by_one(environments.upgrade, each.bad)]
+    return [words.not_tried(environments.place(one)) for one in smaller if not environments.is_tried(one)]
 
 
 def _kind(culprits: Sequence[Culprit[Evidence]]) -> Kind:
@@ -102,25 +130,10 @@ def _kind(culprits: Sequence[Culprit[Evidence]]) -> Kind:
     return Kind.SINGLE if len(culprits[0].groups) == 1 else Kind.INTERACTION
 
 
-def _culprit(known: Environments[Evidence], blame: Blame) -> Culprit[Evidence]:
-    groups = tuple(group.moves for group in known.upgrade.ordered(blame.groups))
-    along = known.upgrade.moves(known.upgrade.completed(blame.bad) - blame.groups)
-    return Culprit(groups, along, known.result(blame.bad).evidence)
-
-
-def _undecided(known: Environments[Evidence], blames: Sequence[Blame], end: Undecided) -> Finding[Evidence]:
-    """A search that ended without a culprit, after those who were blamed until then."""
-    return Finding(
-        end.kind,
-        suspects=known.moves(end.suspects),
-        held_back=known.upgrade.moves(end.held_back),
-        unresolved=(*(known.said(each.bad) for each in blames), *end.reasons),
-    )
-
-
-def _limit_reached(known: Environments[Evidence], blames: Sequence[Blame]) -> Undecided:
-    fewest = known.smallest_bad(within=known.upgrade.without(all_of(blames))) or _bad(blames)
-    return Undecided(Kind.CANNOT_TELL, suspects=fewest, reasons=[REACHED])
+def _culprit(environments: Environments[Evidence], blame: Blame) -> Culprit[Evidence]:
+    upgrade = environments.upgrade
+    groups = tuple(group.moves for group in upgrade.ordered(blame.groups))
+    return Culprit(groups, upgrade.moves(blame.bad - blame.groups), environments.result(blame.bad).evidence)
 
 
 def _bad(blames: Sequence[Blame]) -> Chosen:

@@ -42,8 +42,8 @@ class Finding(Generic[Evidence]):
     """Which moves are to blame, how that is known, and what is not."""
 
     kind: Kind
-    culprits: tuple[Culprit[Evidence], ...] = ()  # where it cannot be told there are none
-    suspects: tuple[Move, ...] = ()  # where it cannot be told: the fewest moves that are bad together
+    culprits: tuple[Culprit[Evidence], ...] = ()
+    suspects: tuple[Move, ...] = ()  # where it cannot be told who of them: the fewest moves that are bad together
     held_back: tuple[Move, ...] = ()  # without these the candidate was seen to be good: what to pin
     evidence: Evidence | None = None  # of the candidate
     environments: int = 0  # how many were tried beside incumbent and candidate
@@ -90,14 +90,17 @@ def _several(finding: Finding[Any]) -> str:
 
 
 def _not_separable(finding: Finding[Any]) -> str:
+    parts = []
     if finding.culprits:
         names = "; and ".join(named(culprit) for culprit in finding.culprits)
         is_, each = ("culprits are", "each of which") if len(finding.culprits) > 1 else ("culprit is", "which")
-        start = f"The {is_} most likely {names}, with {each} the incumbent fails."
-    else:
-        start = f"The culprit is among {moved(finding.suspects)}, which cannot be told apart."
-    passes = [f"The candidate passes without {packages(finding.held_back)}."] if finding.held_back else []
-    return " ".join([start, *finding.unresolved, *passes])
+        parts.append(f"The {is_} most likely {names}, with {each} the incumbent fails.")
+    if finding.suspects:
+        who = "Another" if parts else "The culprit"
+        parts.append(f"{who} is among {moved(finding.suspects)}, which cannot be told apart.")
+    if finding.held_back:
+        parts.append(f"The candidate passes without {packages(finding.held_back)}.")
+    return " ".join([*parts, *finding.unresolved])
 
 
 def _cannot_tell(finding: Finding[Any]) -> str:

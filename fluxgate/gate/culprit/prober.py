@@ -118,13 +118,13 @@ class Prober(Generic[Evidence]):
             raise LimitReached
 
     def _answer(self, key: Trial) -> Result[Evidence]:
-        known = self._results.get(key)
-        if known is None:
+        result = self._results.get(key)
+        if result is None:
             self._report(self._announcement(key))
-            known = self._results[key] = self._probe(key)
-        if known.seconds is not None:
-            self._seconds[key] = known.seconds
-        return known
+            result = self._results[key] = self._probe(key)
+        if result.seconds is not None:
+            self._seconds[key] = result.seconds
+        return result
 
     def _announcement(self, key: Trial) -> Announcement:
         new = key.attempt == 1 and key not in self._ends

@@ -19,49 +19,61 @@ def all_of(blames: Sequence[Blame]) -> Chosen:
     return frozenset[Group]().union(*(each.groups for each in blames))
 
 
-def needed(known: Environments[Evidence], blames: Sequence[Blame]) -> tuple[list[Blame], list[str]]:
+def needed(environments: Environments[Evidence], blames: Sequence[Blame]) -> tuple[list[Blame], list[str]]:
     """Those without whom the candidate would be bad no longer, and what there is to say of the others.
 
     One may be bad alone and still do no harm in the candidate, where something else that moved makes up for it."""
     notes: list[str] = []
-    for each in blames if len(blames) > 1 else ():
+    if len(blames) == 1:
+        return list(blames), notes
+    for each in blames:
         others = [other for other in blames if other is not each]
-        rest = known.upgrade.without(all_of(others))
+        rest = environments.upgrade.without(all_of(others))
         try:
-            outcome = known.outcome(rest)
+            outcome = environments.outcome(rest)
         except LimitReached:
             return list(blames), [*notes, REACHED]
         if outcome is GOOD:
-            kept, more = needed(known, others)
-            return kept, [known.said(each.bad), known.said(rest), *more]
+            kept, more = needed(environments, others)
+            return kept, [environments.said(each.bad), environments.said(rest), *more]
         if outcome is not BAD:
-            notes.append(known.said(rest))
+            notes.append(environments.said(rest))
     return list(blames), notes
 
 
 def hidden(
-    known: Environments[Evidence], blames: Sequence[Blame], *, explains: Explains[Evidence]
+    environments: Environments[Evidence], blames: Sequence[Blame], *, explains: Explains[Evidence]
 ) -> tuple[Blame | None, list[str]]:
-    """Who, together with those who are blamed, makes the candidate bad in a way that these do not explain."""
-    whole, base = known.upgrade.whole, frozenset[Group]().union(*(each.bad for each in blames))
-
-    def outcome_of(result: Result[Evidence]) -> Outcome:
-        explained = result.outcome is BAD and _explains(known.result(base), result, explains)
-        return GOOD if explained else result.outcome
-
-    candidate = known.result(whole)
-    if any(_explains(known.result(by), candidate, explains) for by in [*(each.bad for each in blames), base]):
-        return None, []
-    beyond = replace(known, base=base, outcome_of=outcome_of)
+    """Who makes the candidate bad in a way that those who are blamed do not explain, alone or together with them."""
     try:
-        found = blame(beyond, beyond.judge(), whole - base, each_alone=False)
-        rest = known.upgrade.without(found.groups)
-        proven = beyond.outcome(rest) is GOOD
+        return _hidden(environments, blames, explains)
     except Undecided as end:
         return None, list(end.reasons)
     except LimitReached:
         return None, [REACHED]
-    return Blame(all_of(blames) | found.groups, base | found.bad), [] if proven else [known.said(rest)]
+
+
+def _hidden(
+    environments: Environments[Evidence], blames: Sequence[Blame], explains: Explains[Evidence]
+) -> tuple[Blame | None, list[str]]:
+    whole, base = environments.upgrade.whole, frozenset[Group]().union(*(each.bad for each in blames))
+    candidate = environments.result(whole)
+    alone = (environments.result(by) for by in [*(each.bad for each in blames), base])
+    if any(_explains(result, candidate, explains) for result in alone):
+        return None, []
+    unexplained = replace(environments, outcome_of=_unexplained(environments.result(base), explains))
+    beyond = replace(unexplained, base=base)
+    further = blame(beyond, beyond.judge(), whole - base, each_alone=False)
+    rest = environments.upgrade.without(further.groups)
+    notes = [] if beyond.outcome(rest) is GOOD else [environments.said(rest)]
+    # It may need some of those who are blamed already, or none.
+    more = blame(unexplained, unexplained.judge(), base | further.bad, each_alone=False)
+    return (None, [environments.said(more.bad), *notes]) if more.tied else (more, notes)
+
+
+def _unexplained(one: Result[Evidence], explains: Explains[Evidence]) -> Callable[[Result[Evidence]], Outcome]:
+    """What a result counts as, if one that another explains is as good as good."""
+    return lambda result: GOOD if result.outcome is BAD and _explains(one, result, explains) else result.outcome
 
 
 def _explains(one: Result[Evidence], other: Result[Evidence], explains: Explains[Evidence]) -> bool:

@@ -45,6 +45,11 @@ def outcome(place: str, result: Result[Evidence]) -> str:
     return f"{place[0].upper()}{place[1:]} {VERBS[result.outcome]}{why}."
 
 
+def not_tried(place: str) -> str:
+    """What is said of an environment that must be good because a larger one is."""
+    return f"{place[0].upper()}{place[1:]} was not tried; a larger environment that holds it passes."
+
+
 def counted(items: Sequence[object]) -> str:
     """Few in a word, many as a number."""
     return ("no", "one", "two", "three", "four")[len(items)] if len(items) < 5 else str(len(items))

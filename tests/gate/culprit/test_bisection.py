@@ -71,24 +71,24 @@ def rows(draw: st.DrawFn) -> Row:
 def test_the_first_bad_release_is_found(good: int, bad: int) -> None:
     """In as many environments as the logarithm has, and two that look for an exception."""
     tried = Row(row(good, bad))
-    found = tried.bisect()
-    assert (found.good, found.bad, found.first_bad, found.evidence) == (str(good - 1), str(good), str(good), good)
-    assert (found.between, found.good_again) == ((), ())
-    assert found.environments <= (good + bad).bit_length() + 2
+    turn = tried.bisect()
+    assert (turn.good, turn.bad, turn.first_bad, turn.evidence) == (str(good - 1), str(good), str(good), good)
+    assert (turn.between, turn.good_again) == ((), ())
+    assert turn.environments <= (good + bad).bit_length() + 2
 
 
 @given(rows())
 def test_the_range_is_as_narrow_as_can_be_told(tried: Row) -> None:
     """It ends in releases that are good twice and bad twice; what lies between could not be judged, and says why."""
-    found = tried.bisect()
-    assert found.good is not None
-    assert found.bad is not None
-    low, high = int(found.good), int(found.bad)
+    turn = tried.bisect()
+    assert turn.good is not None
+    assert turn.bad is not None
+    low, high = int(turn.good), int(turn.bad)
     last = len(tried.outcomes) - 1
     assert (tried.outcomes[low], tried.outcomes[high]) == (GOOD, BAD)
     assert {low, high}.isdisjoint(tried.yanked | tried.changes - {0, last})
-    assert [each.version for each in found.between] == [str(place) for place in range(low + 1, high)]
-    assert found.environments <= most_environments(len(tried.releases))
+    assert [each.version for each in turn.between] == [str(place) for place in range(low + 1, high)]
+    assert turn.environments <= most_environments(len(tried.releases))
 
 
 @given(rows())
@@ -102,9 +102,9 @@ def test_nothing_is_asked_twice_and_nothing_yanked_at_all(tried: Row) -> None:
 def test_what_lies_between_says_why() -> None:
     """Yanked, without a wheel, not resolved, or not the same twice."""
     outcomes = [GOOD, GOOD, FAILED, UNRESOLVABLE, FLAKY, BAD, BAD, BAD]
-    found = Row(outcomes, yanked=frozenset({5})).bisect()
-    assert (found.good, found.bad, found.first_bad) == ("1", "6", None)
-    assert found.between == (
+    turn = Row(outcomes, yanked=frozenset({5})).bisect()
+    assert (turn.good, turn.bad, turn.first_bad) == ("1", "6", None)
+    assert turn.between == (
         Unjudged("2", "could not be made: no wheel"),
         Unjudged("3", "cannot be resolved"),
         Unjudged("4", "is not the same twice"),
@@ -114,34 +114,34 @@ def test_what_lies_between_says_why() -> None:
 
 def test_a_long_hole_ends_in_a_range() -> None:
     """Not all of a hundred releases that do not build are tried."""
-    found = Row([GOOD, *[FAILED] * 100, BAD]).bisect()
-    assert (found.good, found.bad, len(found.between)) == ("0", "101", 100)
-    assert found.environments == most_environments(100)
-    assert "was not tried" in {each.why for each in found.between}
+    turn = Row([GOOD, *[FAILED] * 100, BAD]).bisect()
+    assert (turn.good, turn.bad, len(turn.between)) == ("0", "101", 100)
+    assert turn.environments == most_environments(100)
+    assert "was not tried" in {each.why for each in turn.between}
 
 
 def test_what_was_fixed_and_broken_again_is_said() -> None:
     """The last turn counts, since it is what the new version has; and the release that was good again is named."""
-    found = Row([*row(3, 20), *row(20, 20)]).bisect()
-    assert (found.good, found.first_bad, len(found.good_again)) == ("42", "43", 1)
-    assert 23 <= int(found.good_again[0]) <= 42
+    turn = Row([*row(3, 20), *row(20, 20)]).bisect()
+    assert (turn.good, turn.first_bad, len(turn.good_again)) == ("42", "43", 1)
+    assert 23 <= int(turn.good_again[0]) <= 42
 
 
 def test_a_bad_release_among_the_good_ones_is_said() -> None:
     """Where it is looked at."""
     outcomes = row(40, 40)
     outcomes[10] = BAD
-    found = Row(outcomes).bisect()
-    assert found.first_bad == "40"
-    assert found.good_again == ("20",)
+    turn = Row(outcomes).bisect()
+    assert turn.first_bad == "40"
+    assert turn.good_again == ("20",)
 
 
 @pytest.mark.parametrize("changing", [19, 20])
 def test_an_end_that_is_not_the_same_twice_is_passed_over(changing: int) -> None:
     """Neither the first bad release nor the last good one may be a chance."""
-    found = Row(row(20, 20), changes=frozenset({changing})).bisect()
-    assert [each.version for each in found.between] == [str(changing)]
-    assert "is not the same twice: it was" in found.between[0].why
+    turn = Row(row(20, 20), changes=frozenset({changing})).bisect()
+    assert [each.version for each in turn.between] == [str(changing)]
+    assert "is not the same twice: it was" in turn.between[0].why
 
 
 @pytest.mark.parametrize(
@@ -157,17 +157,17 @@ def test_both_ends_are_confirmed_first(
 ) -> None:
     """Nothing between them is tried if they are not what they must be."""
     tried = Row(outcomes)
-    found = tried.bisect()
-    assert (found.good, found.bad, found.unresolved, found.environments) == (good, bad, (said,), 0)
-    assert found.first_bad is None
+    turn = tried.bisect()
+    assert (turn.good, turn.bad, turn.unresolved, turn.environments) == (good, bad, (said,), 0)
+    assert turn.first_bad is None
     assert {tried.place(trial) for trial in tried.asked} == {0, 2}
 
 
 def test_a_new_version_that_is_bad_once_is_not_bisected() -> None:
     """It is probed again first."""
-    found = Row(row(2, 2), changes=frozenset({3})).bisect()
-    assert (found.bad, found.environments) == (None, 0)
-    assert found.unresolved == ("diffusers 3 is not the same twice.",)
+    turn = Row(row(2, 2), changes=frozenset({3})).bisect()
+    assert (turn.bad, turn.environments) == (None, 0)
+    assert turn.unresolved == ("diffusers 3 is not the same twice.",)
 
 
 def test_commits_are_bisected_like_releases() -> None:
@@ -180,15 +180,15 @@ def test_commits_are_bisected_like_releases() -> None:
         assert along in trial.moves
         return Result(BAD if version in ("77", "c1", "0.36.0") else GOOD)
 
-    found = bisect_releases(
+    turn = bisect_releases(
         Move("diffusers", "0.35.2", "0.36.0"),
         releases=[Release(each) for each in commits],
         probe=probe,
         report=said.append,
         along=[along],
     )
-    assert (found.good, found.first_bad) == ("0a", "77")
-    assert [line.number for line in said if line.number] == list(range(1, found.environments + 1))
+    assert (turn.good, turn.first_bad) == ("0a", "77")
+    assert [line.number for line in said if line.number] == list(range(1, turn.environments + 1))
 
 
 def test_a_bisection_goes_on_where_it_was() -> None:
@@ -201,7 +201,7 @@ def test_a_bisection_goes_on_where_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    "found, text",
+    "turn, text",
     [
         (
             Range[int]("transformers", "4.56.2", "4.57.0"),
@@ -222,6 +222,6 @@ def test_a_bisection_goes_on_where_it_was() -> None:
         ),
     ],
 )
-def test_a_range_is_said_in_a_sentence(found: Range[int], text: str) -> None:
+def test_a_range_is_said_in_a_sentence(turn: Range[int], text: str) -> None:
     """The release that did it, or what is known of where it is."""
-    assert sentence(found) == text
+    assert sentence(turn) == text

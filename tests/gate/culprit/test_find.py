@@ -77,14 +77,16 @@ def test_independent_culprits_are_all_named(world: World, data: st.DataObject) -
 @given(worlds(), st.data())
 def test_nobody_innocent_is_named_where_the_resolver_is_in_the_way(world: World, data: st.DataObject) -> None:
     """Whatever cannot be resolved, a culprit is part of a fault, and nothing smaller that can be judged is bad."""
-    world = replace(world, unresolvable=data.draw(rules(sorted(world.packages))))
+    stages = {each: data.draw(st.integers(0, 2)) for each in world.faults}
+    world = replace(world, unresolvable=data.draw(rules(sorted(world.packages))), stages=stages)
     finding = search(world)
     assert finding.kind in (*PROVEN, Kind.NOT_SEPARABLE)
     assert names(finding.moves) <= frozenset().union(*world.faults)
     for culprit in finding.culprits:
         bad = names(culprit.moves) | names(culprit.along)
         assert world.outcome(bad) is BAD
-        assert BAD not in {world.outcome(part) for part in proper_subsets(bad)}
+        assert BAD not in {world.outcome(part) for part in proper_subsets(bad) if names(culprit.moves) <= part}
+    assert not finding.suspects or any(each <= names(finding.suspects) for each in world.faults)
     if finding.held_back:
         assert world.outcome(world.packages - names(finding.held_back)) is GOOD
 
@@ -231,7 +233,8 @@ def test_eight_groups_take_at_most_eighteen_environments(size: int) -> None:
 def test_the_limit_is_held(world: World, data: st.DataObject) -> None:
     """Whatever there is to find, and whatever is in the way; and nobody innocent is named for want of environments."""
     most = data.draw(st.integers(0, most_environments(len(world.groups))))
-    world = replace(world, unresolvable=data.draw(rules(sorted(world.packages))))
+    stages = {each: data.draw(st.integers(0, 2)) for each in world.faults}
+    world = replace(world, unresolvable=data.draw(rules(sorted(world.packages))), stages=stages)
     finding = search(world, most)
     assert world.environments() == finding.environments <= most
     assert names(finding.moves) <= frozenset().union(*world.faults)
@@ -258,6 +261,15 @@ def test_a_counter_proof_that_was_seen_on_the_way_needs_no_environment() -> None
     finding = search(World(groups(8), (fault("f", "g", "h"),)), 16)  # two fewer than to see all of it
     assert (finding.kind, blamed(finding)) == (Kind.INTERACTION, [fault("f", "g", "h")])
     assert names(finding.held_back) == fault("h")
+
+
+def test_what_was_inferred_is_said() -> None:
+    """For want of environments, not every pair out of three was seen to pass."""
+    finding = search(World(groups(8), (fault("f", "g", "h"),)), 16)
+    assert finding.unresolved == tuple(
+        f"The incumbent with {pair} was not tried; a larger environment that holds it passes."
+        for pair in ("f 1 → 2 and g 1 → 2", "f 1 → 2 and h 1 → 2")
+    )
 
 
 # The ends
@@ -393,11 +405,16 @@ def test_what_only_the_probe_knows_to_be_tied_cannot_be_told_apart() -> None:
 
 
 def test_another_culprit_beside_those_that_are_tied_is_not_hidden() -> None:
-    """It is said that the candidate fails without them, too."""
+    """It is named, and they are suspects."""
     tied = (Rule(fault("b"), fault("c")), Rule(fault("c"), fault("b")))
-    finding = search(World(groups(9), (fault("c"), fault("h")), tied))
-    assert (finding.kind, finding.held_back) == (Kind.NOT_SEPARABLE, ())
-    assert "The candidate without b 1 → 2 and c 1 → 2 fails." in finding.unresolved
+    for count in (8, 9):
+        finding = search(World(groups(count), (fault("c"), fault("h")), tied))
+        assert (finding.kind, blamed(finding), names(finding.suspects)) == (
+            Kind.NOT_SEPARABLE,
+            [fault("h")],
+            fault("b", "c"),
+        )
+        assert names(finding.held_back) == fault("b", "c", "h")
 
 
 def test_a_culprit_that_the_candidate_cannot_do_without_is_not_proven() -> None:

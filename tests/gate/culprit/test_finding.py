@@ -15,7 +15,7 @@ BITSANDBYTES = Move("bitsandbytes", "0.49.2", "0.50.0")
 FAILS = ("The incumbent with transformers 4.56.2 → 4.57.0 cannot be resolved.",)
 
 
-def found(kind: Kind, *culprits: Culprit[str], held_back: tuple[Move, ...] | None = None) -> Finding[str]:
+def finding_of(kind: Kind, *culprits: Culprit[str], held_back: tuple[Move, ...] | None = None) -> Finding[str]:
     finding = Finding(kind, culprits)
     return Finding(kind, culprits, held_back=finding.moves if held_back is None else held_back)
 
@@ -28,34 +28,34 @@ def culprit(*moves: Move, along: tuple[Move, ...] = ()) -> Culprit[str]:
     "finding, text",
     [
         (
-            found(Kind.SINGLE, culprit(TRANSFORMERS)),
+            finding_of(Kind.SINGLE, culprit(TRANSFORMERS)),
             "The culprit is transformers 4.56.2 → 4.57.0: "
             "the incumbent fails with it alone, and the candidate passes without it.",
         ),
         (
-            found(Kind.SINGLE, Culprit(((TRANSFORMERS, TOKENIZERS),))),
+            finding_of(Kind.SINGLE, Culprit(((TRANSFORMERS, TOKENIZERS),))),
             "The culprit is transformers 4.56.2 → 4.57.0 (which only moves together with tokenizers 0.22.0 → 0.22.2): "
             "the incumbent fails with them alone, and the candidate passes without them.",
         ),
         (
-            found(Kind.SINGLE, culprit(TRANSFORMERS, along=(TOKENIZERS,))),
+            finding_of(Kind.SINGLE, culprit(TRANSFORMERS, along=(TOKENIZERS,))),
             "The culprit is transformers 4.56.2 → 4.57.0, which needs tokenizers 0.22.0 → 0.22.2: "
             "the incumbent fails with them, but not with tokenizers alone, "
             "and the candidate passes without transformers.",
         ),
         (
-            found(Kind.INTERACTION, culprit(ACCELERATE, BITSANDBYTES)),
+            finding_of(Kind.INTERACTION, culprit(ACCELERATE, BITSANDBYTES)),
             "The culprit is accelerate 1.13.0 → 1.14.0 together with bitsandbytes 0.49.2 → 0.50.0: "
             "the incumbent fails with both and passes with either alone, and the candidate passes without them.",
         ),
         (
-            found(Kind.INTERACTION, culprit(ACCELERATE, BITSANDBYTES, TRANSFORMERS), held_back=(ACCELERATE,)),
+            finding_of(Kind.INTERACTION, culprit(ACCELERATE, BITSANDBYTES, TRANSFORMERS), held_back=(ACCELERATE,)),
             "The culprit is accelerate 1.13.0 → 1.14.0 together with bitsandbytes 0.49.2 → 0.50.0 "
             "together with transformers 4.56.2 → 4.57.0: the incumbent fails with all of them and passes when any one "
             "stays back, and the candidate passes without accelerate.",
         ),
         (
-            found(Kind.SEVERAL, culprit(TRANSFORMERS), culprit(ACCELERATE, BITSANDBYTES)),
+            finding_of(Kind.SEVERAL, culprit(TRANSFORMERS), culprit(ACCELERATE, BITSANDBYTES)),
             "There are two culprits: transformers 4.56.2 → 4.57.0; and accelerate 1.13.0 → 1.14.0 together with "
             "bitsandbytes 0.49.2 → 0.50.0. The incumbent fails with either, and the candidate passes without them.",
         ),
@@ -72,8 +72,14 @@ def culprit(*moves: Move, along: tuple[Move, ...] = ()) -> Culprit[str]:
                 unresolved=("The candidate without transformers 4.56.2 → 4.57.0 cannot be resolved.",),
             ),
             "The culprit is most likely transformers 4.56.2 → 4.57.0, with which the incumbent fails. "
-            "The candidate without transformers 4.56.2 → 4.57.0 cannot be resolved. "
-            "The candidate passes without transformers and tokenizers.",
+            "The candidate passes without transformers and tokenizers. "
+            "The candidate without transformers 4.56.2 → 4.57.0 cannot be resolved.",
+        ),
+        (
+            Finding(Kind.NOT_SEPARABLE, (culprit(ACCELERATE),), (TRANSFORMERS, TOKENIZERS), unresolved=FAILS),
+            "The culprit is most likely accelerate 1.13.0 → 1.14.0, with which the incumbent fails. "
+            "Another is among transformers 4.56.2 → 4.57.0 and tokenizers 0.22.0 → 0.22.2, "
+            "which cannot be told apart. The incumbent with transformers 4.56.2 → 4.57.0 cannot be resolved.",
         ),
         (
             Finding(Kind.CANNOT_TELL, unresolved=("The incumbent fails.",)),
@@ -94,12 +100,12 @@ def test_a_finding_is_said_in_a_sentence(finding: Finding[str], text: str) -> No
 def test_every_kind_has_its_sentence() -> None:
     """Proven or not."""
     for kind in Kind:
-        assert sentence(found(kind, culprit(TRANSFORMERS), culprit(ACCELERATE))).endswith(".")
+        assert sentence(finding_of(kind, culprit(TRANSFORMERS), culprit(ACCELERATE))).endswith(".")
 
 
 def test_who_is_blamed_twice_is_named_once() -> None:
     """A culprit may be part of a second one."""
-    assert found(Kind.SEVERAL, culprit(TRANSFORMERS), culprit(TRANSFORMERS, ACCELERATE)).moves == (
+    assert finding_of(Kind.SEVERAL, culprit(TRANSFORMERS), culprit(TRANSFORMERS, ACCELERATE)).moves == (
         TRANSFORMERS,
         ACCELERATE,
     )
@@ -107,5 +113,5 @@ def test_who_is_blamed_twice_is_named_once() -> None:
 
 def test_a_finding_can_be_written_and_read() -> None:
     """As JSON, with the evidence of whoever asked."""
-    finding = found(Kind.SINGLE, culprit(TRANSFORMERS, along=(TOKENIZERS,)))
+    finding = finding_of(Kind.SINGLE, culprit(TRANSFORMERS, along=(TOKENIZERS,)))
     assert msgspec.json.decode(msgspec.json.encode(finding), type=Finding[str]) == finding
