@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fluxgate.baselines import baseline as baselines
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.store import Store
 from fluxgate.cases import Case
@@ -85,6 +86,15 @@ def test_the_use_of_baselines_reaches_the_check(
     standards = replace(STANDARDS, store=Store(tmp_path / "baselines"), baseline_use=use)
     found = judge_cases([Case(SUBJECT, FULL, "cuda")], rendered, standards)
     assert next(verdict.status for verdict in found if verdict.check == BASELINE) == status
+
+
+def test_baselines_that_are_ignored_are_not_read(
+    tmp_path: Path, rendered: Callable[[str], Rendered | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even a damaged one does no harm then."""
+    monkeypatch.setattr(baselines, "find", None)  # whoever calls it now fails
+    standards = replace(STANDARDS, store=Store(tmp_path / "baselines"), baseline_use=BaselineUse.IGNORED)
+    assert gather(Case(SUBJECT, FULL, "cuda"), rendered, standards).baseline is None
 
 
 def test_earlier_paces_are_asked_of_whoever_knows_them(rendered: Callable[[str], Rendered | None]) -> None:

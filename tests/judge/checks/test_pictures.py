@@ -11,6 +11,7 @@ import pytest
 
 from fluxgate.baselines.limits import Band, CaseLimits, Limit
 from fluxgate.compare.measures import CHANGED, SSIM
+from fluxgate.compare.stages import FINISHED
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import CRASHED, FAILED, NO_DATA, PASSED, PROMISE, TWICE
 from fluxgate.pictures import Pixels, read_png
@@ -60,6 +61,12 @@ def test_another_second_take_fails(tmp_path: Path) -> None:
     assert "differs in 50% of its pixels by at most 1/255, first at row 0, column 0 (SSIM 0.99" in found.sentence
     assert f"It first differs at the {LAST}: most likely diffusers." in found.sentence
     assert "pytest --subject tiny --strategy offload" in found.sentence
+
+
+def test_pictures_that_differ_alone_were_finished_otherwise(tmp_path: Path) -> None:
+    """Where every stage is the same in both takes, the last thing that the pipeline does is named."""
+    found = verdict(evidence(tmp_path, rendered=changed(made(tmp_path, "offload"), nudge, take=1)), TWICE)
+    assert (found.status, found.stage) == (FAILED, FINISHED)
 
 
 def test_another_way_to_the_same_pictures_fails_too(tmp_path: Path) -> None:

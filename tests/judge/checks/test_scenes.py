@@ -1,7 +1,8 @@
 """Tests of the reading of pictures: what a prompt asks is found in drawings of it, and missed in others."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from fluxgate.baselines import baseline as baselines
 from fluxgate.baselines.store import Store, subjects_in
 from fluxgate.cases import Case
+from fluxgate.judge import readings
 from fluxgate.judge.case import judge_case
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED, SCENE
@@ -114,6 +116,46 @@ def test_an_approximation_may_lose_little(tmp_path: Path) -> None:
     found = verdict(nf4(told(tmp_path, drawn(blue), drawn(orange), strategy="nf4"), reference=reference), SCENE)
     assert found.status == FAILED
     assert found.sentence.startswith("The pictures show 6 of 10 of what is asked, full's 10 of 10: asked for")
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One of eight things that any prompt asks for."""
+
+    asked: str
+    found: bool
+    sentence: str = "asked for a thing"
+
+
+EIGHT = SimpleNamespace(  # a reader to which the level of a picture says how many of eight things it shows
+    read=lambda pixels: int(pixels[0, 0, 0]),
+    compare=lambda level, prompt: [Thing(f"thing {number}", number < level) for number in range(8)],
+)
+
+
+@pytest.mark.parametrize(("shown", "status"), [(3, PASSED), (2, PASSED), (1, FAILED)])
+def test_a_picture_may_lose_three_quarters_to_coarser_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: int, status: str
+) -> None:
+    """Of one picture a quarter must be left, where the other eleven lose nothing."""
+    monkeypatch.setattr(readings, "reader_named", lambda name: EIGHT)
+    shot = Shot("many", tuple("abcdefghijkl"), seed=1)
+    subject = replace(SUBJECT, shots=(shot,), reader="eight")
+
+    def rendered(strategy: str, *levels: int) -> Rendered:
+        place = tmp_path / "cases" / f"story-{strategy}"
+        pictures = [picture_of(place, np.full((16, 16, 3), level, np.uint8), "many") for level in levels]
+        indexed = tuple(replace(picture, index=index) for index, picture in enumerate(pictures))
+        return made(tmp_path, strategy, subject="story", pictures=indexed, recipes={"many": shot.recipe})
+
+    ours, full = (
+        replace(rendered(name, level, *[8] * 11), folder=tmp_path / "cases" / f"story-{name}")
+        for name, level in (("nf4", shown), ("full", 8))
+    )
+    readings._reading.cache_clear()
+    found = verdict(Evidence(Case(subject, NF4, "cuda"), ours, reference=full), SCENE)
+    readings._reading.cache_clear()
+    assert found.status == status
 
 
 def test_what_the_reference_lacks_too_is_no_failure(tmp_path: Path) -> None:
