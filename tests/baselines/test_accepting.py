@@ -25,17 +25,6 @@ from tests.baselines.acceptance import accept, accepted_case, planned
 from tests.runs.building import CASES, MACHINE, NOW, SHOTS, SUBJECT, contents, put, rendering, run_of
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "baselines"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where runs are put."""
-    return tmp_path / "runs"
-
-
 def test_a_run_becomes_a_baseline(folder: Path, root: Path) -> None:
     """Pictures, stages, inventory, peaks, seconds, stack, who, when and why are all there afterwards."""
     run = run_of(folder, "full")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,28 +19,12 @@ from fluxgate.files import write_plain
 from fluxgate.pictures import read_png, write_png
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Fingerprint
-from tests.baselines.acceptance import accept
-from tests.runs.building import MACHINE, contents, inventory, run_of
-
-
-@pytest.fixture(scope="module")
-def accepted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with one accepted run in it."""
-    root = tmp_path_factory.mktemp("accepted")
-    run = run_of(root / "runs", "full", "nf4")
-    accept(run, root / "baselines")
-    return root / "baselines"
+from tests.runs.building import MACHINE, contents, inventory
 
 
 @pytest.fixture
-def store(accepted: Path, tmp_path: Path) -> Path:
-    """A copy of it, to be damaged."""
-    return Path(shutil.copytree(accepted, tmp_path / "baselines"))
-
-
-@pytest.fixture
-def folder(store: Path) -> Path:
-    return store / MACHINE.id / "tiny"
+def folder(own: Path) -> Path:
+    return own / MACHINE.id / "tiny"
 
 
 def found(store: Path, strategy: str = "full") -> Baseline:
@@ -73,9 +56,9 @@ def test_a_name_never_becomes_a_path(accepted: Path, name: str) -> None:
             baselines.read_case(Store(accepted), machine, subject, strategy)
 
 
-def test_a_changed_pixel_is_noticed(store: Path, folder: Path) -> None:
+def test_a_changed_pixel_is_noticed(own: Path, folder: Path) -> None:
     """One pixel of a stored picture gives a sentence that names the picture."""
-    baseline = found(store)
+    baseline = found(own)
     accepted = baseline.case.shots[0].pictures[0]
     path = baseline.path_of(accepted)
     pixels = read_png(path)
@@ -84,32 +67,32 @@ def test_a_changed_pixel_is_noticed(store: Path, folder: Path) -> None:
     with pytest.raises(Refusal, match="damaged or edited") as refused:
         baselines.read_picture(baseline, accepted)
     assert str(path) in str(refused.value)
-    assert [sentence for sentence in integrity.damage_in(store) if str(path) in sentence]
+    assert [sentence for sentence in integrity.damage_in(own) if str(path) in sentence]
     manifest.seal(folder)
     with pytest.raises(Refusal, match="does not show the accepted pixels"):
         baselines.read_picture(baseline, accepted)
 
 
-def test_a_changed_byte_of_the_facts_is_noticed(store: Path, folder: Path) -> None:
+def test_a_changed_byte_of_the_facts_is_noticed(own: Path, folder: Path) -> None:
     """One byte, even a space, gives a sentence that names the file."""
     path = folder / "facts" / "full.json"
     path.write_bytes(path.read_bytes().replace(b"  ", b" \t", 1))
     with pytest.raises(Refusal, match=r"facts/full\.json was damaged or edited"):
-        found(store)
+        found(own)
 
 
-def test_missing_facts_are_no_missing_baseline(store: Path, folder: Path) -> None:
+def test_missing_facts_are_no_missing_baseline(own: Path, folder: Path) -> None:
     """A facts file that was deleted is an error, and no invitation to record anew."""
     (folder / "facts" / "full.json").unlink()
     with pytest.raises(Refusal, match=r"full\.json is missing"):
-        found(store)
+        found(own)
 
 
-def test_a_missing_manifest_is_noticed(store: Path, folder: Path) -> None:
+def test_a_missing_manifest_is_noticed(own: Path, folder: Path) -> None:
     """Without its manifest a folder is not believed."""
     (folder / manifest.NAME).unlink()
     with pytest.raises(Refusal, match="SHA256SUMS is missing"):
-        found(store)
+        found(own)
 
 
 GOOD = b'{"schema": 1}'
@@ -132,20 +115,20 @@ GOOD = b'{"schema": 1}'
     ],
     ids=["empty", "cut", "list", "null", "too little", "not utf-8", "deep", "huge number", "infinite", "nan", "open"],
 )
-def test_facts_that_are_none_are_refused(store: Path, folder: Path, data: bytes) -> None:
+def test_facts_that_are_none_are_refused(own: Path, folder: Path, data: bytes) -> None:
     """Even under a manifest that agrees, what is no facts file is refused by name."""
     path = resealed(folder, data)
     with pytest.raises(Refusal) as refused:
-        found(store)
+        found(own)
     assert str(path) in str(refused.value)
     assert len(str(refused.value)) < 500
 
 
-def test_facts_too_large_are_not_read(store: Path, folder: Path) -> None:
+def test_facts_too_large_are_not_read(own: Path, folder: Path) -> None:
     """A ten-megabyte number is refused by its size."""
     resealed(folder, b'{"schema": ' + b"1" * 10_000_000 + b"}")
     with pytest.raises(Refusal, match="at most"):
-        found(store)
+        found(own)
 
 
 @pytest.mark.parametrize(
@@ -163,12 +146,12 @@ def test_facts_too_large_are_not_read(store: Path, folder: Path) -> None:
         ),
     ],
 )
-def test_facts_that_lie_are_refused(store: Path, folder: Path, changes: dict[str, object], said: str) -> None:
+def test_facts_that_lie_are_refused(own: Path, folder: Path, changes: dict[str, object], said: str) -> None:
     """Facts of another case, of another schema, or with a path in a name are refused by name."""
-    write_plain(folder / "facts" / "full.json", replace(found(store).case, **changes))  # type: ignore[arg-type]
+    write_plain(folder / "facts" / "full.json", replace(found(own).case, **changes))  # type: ignore[arg-type]
     manifest.seal(folder)
     with pytest.raises(Refusal, match=r"full\.json is damaged") as refused:
-        found(store)
+        found(own)
     assert said in str(refused.value)
 
 

@@ -16,17 +16,6 @@ LATER = Acceptance("somebody else", "2027-01-01T00:00:00+00:00", "later", "anoth
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "baselines"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where runs are put."""
-    return tmp_path / "runs"
-
-
-@pytest.fixture
 def plan(folder: Path, root: Path) -> Plan:
     """Of three cases that another run has rendered the same."""
     accept(run_of(folder, "full", "offload", "nf4"), root)

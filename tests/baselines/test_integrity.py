@@ -12,24 +12,8 @@ import pytest
 from fluxgate.baselines import integrity, limits, manifest
 from fluxgate.baselines.store import Store
 from fluxgate.refusal import Refusal
-from tests.baselines.acceptance import accept
 from tests.baselines.test_limits import file_for, sealed
-from tests.runs.building import CASES, MACHINE, SHOTS, SUBJECT, contents, run_of
-
-
-@pytest.fixture(scope="module")
-def accepted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of baselines with one accepted run in it."""
-    root = tmp_path_factory.mktemp("accepted")
-    run = run_of(root / "runs", "full", "nf4")
-    accept(run, root / "baselines")
-    return root / "baselines"
-
-
-@pytest.fixture
-def own(accepted: Path, tmp_path: Path) -> Path:
-    """A copy of it, to be damaged."""
-    return Path(shutil.copytree(accepted, tmp_path / "baselines"))
+from tests.runs.building import CASES, MACHINE, SHOTS, SUBJECT, contents
 
 
 def refuse_damaged(own: Path, *, shipped: Path | None = None, accepted: bool = True) -> None:

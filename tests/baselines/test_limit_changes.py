@@ -16,11 +16,6 @@ from tests.baselines.acceptance import accept, accepted_case, planned
 from tests.runs.building import MACHINE, SUBJECT, run_of
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "baselines"
-
-
 def calibrated(
     folder: Path, *, floor: float = 0.9, strategy: str = "nf4", subject: str = "tiny", unseparated: tuple[str, ...] = ()
 ) -> Run:

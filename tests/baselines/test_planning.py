@@ -23,17 +23,6 @@ from tests.runs import building
 from tests.runs.building import CASES, MACHINE, NOW, contents, put, run_of
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "baselines"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where runs are put."""
-    return tmp_path / "runs"
-
-
 def lines_of(plan: Plan, case_id: str) -> tuple[str, ...]:
     (change,) = (case for case in plan.cases if case.case_id == case_id)
     return change.lines

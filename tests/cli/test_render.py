@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from fluxgate.cli.shared import NOTHING, RED
-from fluxgate.machine import detect
 from fluxgate.runs import run as runs
+from tests.devices import on_a_cpu
 from tests.outside import BROKEN, CARD, call
-
-on_a_cpu = pytest.mark.skipif(detect().device == "cuda", reason="this machine has a GPU")
 
 
 def test_render_makes_a_run_with_the_references(rendered: Path) -> None:

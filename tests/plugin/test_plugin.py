@@ -17,9 +17,8 @@ from fluxgate.judge.verdict import CHECKS, STATUSES, Verdict
 from fluxgate.machine import detect
 from fluxgate.runs import run as runs
 from fluxgate.strategies import STRATEGIES
+from tests.devices import on_a_cpu
 from tests.outside import BROKEN, CARD, ROOT, Ended, pytest_on_the_suite, tiny
-
-on_a_cpu = pytest.mark.skipif(detect().device == "cuda", reason="this machine has a GPU")
 
 
 @pytest.fixture(scope="module")

@@ -9,24 +9,16 @@ from typing import Any
 
 import pytest
 
-from fluxgate.machine import detect
-from fluxgate.refusal import Refusal
 from fluxgate.render.pool.workers import Workers
 from fluxgate.rendering import BEFORE, DECODE, DENOISE, DURING, ENCODE, LOAD
+from tests.devices import NEEDS_GPU
 from tests.render import making
 
 SIZE = 256 << 20
 SLACK = {"allocated": 0, "reserved": 2 << 20, "driver": 64 << 20}  # blocks of the allocator; code of kernels
 
 
-def _device() -> str:
-    try:
-        return detect().device
-    except Refusal:
-        return "none"
-
-
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(_device() != "cuda", reason="there is no GPU here")]
+pytestmark = NEEDS_GPU
 
 
 def allocate(load: Any) -> Any:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fluxgate.machine import detect, stack
 from fluxgate.rendering import Inventory
+from fluxgate.strategies import strategy_named
 from fluxgate.strategies.effects import for_subject
 from fluxgate.strategies.promise import Site, Strategy
 from fluxgate.subjects.subject import Shot, Subject
@@ -40,6 +43,12 @@ class Seen:
 
 def unsupported(strategy: Strategy) -> str | None:
     return strategy.unsupported(SUBJECT, detect(), stack())
+
+
+def skip_without(name: str) -> None:
+    """Skip a test of a strategy that cannot run here."""
+    if (reason := unsupported(strategy_named(name))) is not None:
+        pytest.skip(reason)
 
 
 def look(

@@ -18,24 +18,11 @@ from fluxgate.render.process.parts import PartRunner  # noqa: E402
 from fluxgate.strategies import STRATEGIES, loading, quantization, staging, strategy_named  # noqa: E402
 from fluxgate.strategies.offloading import IN_LEAVES, offload_component  # noqa: E402
 from fluxgate.strategies.promise import Site, dtype_setting  # noqa: E402
-from tests.strategies.looking import SHOT, SUBJECT, Seen, look, unsupported  # noqa: E402
+from tests.strategies.looking import SHOT, SUBJECT, Seen, look, skip_without, unsupported  # noqa: E402
 from tests.strategies.taking import DENOISER, PIPELINE, T5, VAE, Patch, no_call, other_settings  # noqa: E402
 
 BROKEN = {"nf4-t5-sequential-offload"}  # by upstream, see baselines/known_failures.toml
 RUNNING = [s.name for s in STRATEGIES if s.name not in BROKEN and unsupported(s) is None and s.family != "optional"]
-
-
-@pytest.fixture(scope="module")
-def seen(miniature_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Seen]:
-    """Each strategy rendered once for all tests."""
-    by_name: dict[str, Seen] = {}
-
-    def of(name: str) -> Seen:
-        if name not in by_name:
-            by_name[name] = look(strategy_named(name), miniature_folder, tmp_path_factory.mktemp(name))
-        return by_name[name]
-
-    return of
 
 
 @pytest.mark.parametrize("name", RUNNING)
@@ -261,8 +248,7 @@ def test_leaves_on_disk_lose_tied_weights(miniature_folder: Path, tmp_path: Path
     """Where T5 has two layers for one embedding, they become two files, the second of uninitialised memory.
 
     This is why the strategy keeps encoders in blocks; once it fails, that can go."""
-    if (reason := unsupported(strategy_named("group-offload-leaf-disk"))) is not None:
-        pytest.skip(reason)
+    skip_without("group-offload-leaf-disk")
 
     def load(site: Site) -> Any:
         pipe = site.pipeline()
@@ -277,7 +263,6 @@ def test_leaves_on_disk_lose_tied_weights(miniature_folder: Path, tmp_path: Path
 
 def test_four_bits_do_not_survive_sequential_offloading(miniature_folder: Path, tmp_path: Path) -> None:
     """The quantization state is lost on the way through the meta device."""
-    if (reason := unsupported(strategy_named("nf4-t5-sequential-offload"))) is not None:
-        pytest.skip(reason)
+    skip_without("nf4-t5-sequential-offload")
     with pytest.raises(NotImplementedError, match="meta tensor"):
         look(strategy_named("nf4-t5-sequential-offload"), miniature_folder, tmp_path)

@@ -7,25 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.machine import detect
-from fluxgate.refusal import Refusal
+from tests.devices import NEEDS_GPU
 
-
-def _device() -> str:
-    try:
-        return detect().device
-    except Refusal:
-        return "none"
-
-
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(_device() != "cuda", reason="there is no GPU here")]
+pytestmark = NEEDS_GPU
 
 pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
 from fluxgate.strategies import STRATEGIES, quantization, strategy_named  # noqa: E402
-from tests.strategies.looking import look, unsupported  # noqa: E402
+from tests.strategies.looking import look, skip_without  # noqa: E402
 from tests.strategies.taking import DENOISER, PIPELINE, T5, Patch, no_call, other_settings  # noqa: E402
 
 DEADLY = {"nf4-sequential-offload", "nf4-group-offload", "nf4-t5-sequential-offload"}  # they take the process with them
@@ -93,8 +84,7 @@ TAKEN_AWAY = [
 @pytest.mark.parametrize("name", SAFE)
 def test_every_effect_shows(name: str, miniature_folder: Path, tmp_path: Path) -> None:
     """A strategy that ran has nothing to complain of, and two calls give the same pictures."""
-    if (reason := unsupported(strategy_named(name))) is not None:
-        pytest.skip(reason)
+    skip_without(name)
     rendered = look(strategy_named(name), miniature_folder, tmp_path, device="cuda")
     assert rendered.missing == ()
     assert rendered.again == rendered.pictures
@@ -110,7 +100,6 @@ def test_an_effect_taken_away_is_missed(
     monkeypatch: Patch,
 ) -> None:
     """The sentence names component, number and what was expected."""
-    if (reason := unsupported(strategy_named(name))) is not None:
-        pytest.skip(reason)
+    skip_without(name)
     take_away(monkeypatch)
     assert missing in look(strategy_named(name), miniature_folder, tmp_path, device="cuda").missing

@@ -15,29 +15,10 @@ pytest.importorskip("transformers")
 from fluxgate.strategies import STRATEGIES, strategy_named  # noqa: E402
 from fluxgate.strategies.optional import write_gguf  # noqa: E402
 from fluxgate.strategies.promise import dtype_setting  # noqa: E402
-from tests.strategies.looking import Seen, look, unsupported  # noqa: E402
+from tests.strategies.looking import Seen, look, skip_without  # noqa: E402
 from tests.strategies.taking import DENOISER, Patch, other_settings  # noqa: E402
 
 NAMES = [strategy.name for strategy in STRATEGIES if strategy.family == "optional"]
-
-
-@pytest.fixture(scope="module")
-def seen(miniature_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Seen]:
-    """Each strategy rendered once for all tests, if its package is there."""
-    by_name: dict[str, Seen] = {}
-
-    def of(name: str) -> Seen:
-        skip_without(name)
-        if name not in by_name:
-            by_name[name] = look(strategy_named(name), miniature_folder, tmp_path_factory.mktemp(name))
-        return by_name[name]
-
-    return of
-
-
-def skip_without(name: str) -> None:
-    if (reason := unsupported(strategy_named(name))) is not None:
-        pytest.skip(reason)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,18 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-FLUX: dict[str, Any] = {
-    "_class_name": "FluxPipeline",
-    "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
-    "text_encoder": ["transformers", "CLIPTextModel"],
-    "text_encoder_2": ["transformers", "T5EncoderModel"],
-    "tokenizer": ["transformers", "CLIPTokenizer"],
-    "tokenizer_2": ["transformers", "T5TokenizerFast"],
-    "transformer": ["diffusers", "FluxTransformer2DModel"],
-    "vae": ["diffusers", "AutoencoderKL"],
-    "image_encoder": [None, None],
-    "requires_aesthetics_score": False,
-}
+from fluxgate.miniature.architecture import MODEL_INDEX
+
+FLUX: dict[str, Any] = {**MODEL_INDEX, "image_encoder": [None, None], "requires_aesthetics_score": False}
 
 
 def hollow_pipeline(folder: Path, index: dict[str, Any] = FLUX) -> Path:

@@ -1,0 +1,25 @@
+"""What the tests of strategies share: each strategy rendered once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fluxgate.strategies import strategy_named
+from tests.strategies.looking import Seen, look, skip_without
+
+
+@pytest.fixture(scope="module")
+def seen(miniature_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Seen]:
+    """Each strategy rendered once for all tests of a file, if it can run here."""
+    by_name: dict[str, Seen] = {}
+
+    def of(name: str) -> Seen:
+        skip_without(name)
+        if name not in by_name:
+            by_name[name] = look(strategy_named(name), miniature_folder, tmp_path_factory.mktemp(name))
+        return by_name[name]
+
+    return of
