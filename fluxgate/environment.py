@@ -83,6 +83,16 @@ def variables_with(path: Path, variables: Mapping[str, str]) -> dict[str, str]:
     return {**harmless, "PYTHONPATH": str(path)}
 
 
+def variables_in(environment: Environment, engine: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """Environment variables for a new process in an environment, which finds the engine in a folder.
+
+    In the environment of this process it finds all that this process's variables name, too."""
+    if not environment.is_current:
+        return variables_with(engine, variables)
+    path = os.pathsep.join([str(engine), *filter(None, [variables.get("PYTHONPATH")])])
+    return {**variables, "PYTHONPATH": path}
+
+
 def describe_current() -> None:
     """Print the machine and the stack of this process, for the one that has started it."""
     try:

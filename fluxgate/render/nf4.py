@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxgate.environment import ENGINE, Environment, engine_alone, variables_with
+from fluxgate.environment import ENGINE, Environment, engine_alone, variables_in
 
 BLOCK = 64
 ROWS, COLUMNS, ZERO_ROW = 96, 128, 7
@@ -49,7 +49,7 @@ def measured(environment: Environment, device: str) -> Nf4Facts:
         try:
             done = subprocess.run(
                 [environment.python, "-m", "fluxgate.render.nf4", device],
-                env=variables_with(path, os.environ),
+                env=variables_in(environment, path, os.environ),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=TIMEOUT,

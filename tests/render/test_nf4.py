@@ -38,6 +38,14 @@ def test_a_library_that_fails_leaves_what_it_had_done(tmp_path: Path, monkeypatc
     assert (facts.version, "functional" in str(facts.crash)) == ("0.1", True)
 
 
+@needs_bitsandbytes
+def test_the_process_finds_what_this_one_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages that only PYTHONPATH names are there, too."""
+    (tmp_path / "bitsandbytes.py").write_text("__version__ = '0.2'\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert measured(Environment.current(), "cpu").version == "0.2"
+
+
 def test_a_process_that_dies_is_a_crash(tmp_path: Path) -> None:
     """Whatever the interpreter is."""
     dead = tmp_path / "python"

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from fluxgate.environment import ENGINE, Environment, engine_alone, variables_with
+from fluxgate.environment import ENGINE, Environment, engine_alone, variables_in, variables_with
 from fluxgate.render.process.determinism import VARIABLES
 from fluxgate.render.process.endings import last_lines_of, way_of_ending
 from fluxgate.render.process.forkserver import end_group
@@ -206,6 +206,4 @@ class EnvironmentLauncher:
 
     def _variables_at_start(self, given: Mapping[str, str]) -> dict[str, str]:
         """Those of a new process, which finds the engine whatever folder it is started in."""
-        inherited = given.get("PYTHONPATH") if self._environment.is_current else None
-        path = os.pathsep.join([str(self._engine), *filter(None, [inherited])])
-        return {**VARIABLES, **self._variables(given), "PYTHONPATH": path}
+        return {**VARIABLES, **variables_in(self._environment, self._engine, given)}
