@@ -28,6 +28,7 @@ README = (ROOT / "README.md").read_text()
 HEAVY = {"torch", "diffusers", "transformers", "accelerate", "bitsandbytes"}
 # Files of tests that have no namesake in fluxgate/, and why.
 WITHOUT_NAMESAKE = {
+    "report/html/test_in_browser.py": "the whole page, in a browser",
     "test_repository.py": "the rules of the repository as a whole",
     "test_wheel.py": "what is built from it",
     "test_fuzz.py": "all that is read from files, damaged",

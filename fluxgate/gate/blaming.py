@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from packaging.requirements import Requirement
-
 from fluxgate.gate.culprit.find import find
 from fluxgate.gate.culprit.finding import Finding
 from fluxgate.gate.culprit.journal import Journal
-from fluxgate.gate.culprit.moves import Closure, by_suspicion, groups_of
+from fluxgate.gate.culprit.moves import by_suspicion, groups_of
 from fluxgate.gate.culprit.outcomes import BAD, FAILED, FLAKY, GOOD, UNRESOLVABLE, Result, Trial
 from fluxgate.gate.environments.building import Built
+from fluxgate.gate.environments.consistency import couplings
 from fluxgate.gate.environments.installers import Installer
-from fluxgate.gate.environments.resolving import resolve
+from fluxgate.gate.environments.interpreters import ask
 from fluxgate.gate.environments.stages import Stage, StageFailure
 from fluxgate.gate.gate import GATES, Gated, Report, Settings, Stack
 from fluxgate.gate.outcome import UNSTEADY, outcome_of
@@ -42,7 +41,8 @@ def blame(
     """Find the culprit of an upgrade that is not safe; what was tried before is not tried again."""
     bad = [outcome for outcome in gated.outcomes if outcome.is_bad]
     stage = next((outcome.stage for outcome in bad if outcome.stage), None)
-    groups = by_suspicion(groups_of(made.moves, closure=_closure(made, installer)), stage=stage, packages=SUSPECTS)
+    together = couplings(ask(made.incumbent.python), ask(made.candidate.python))
+    groups = by_suspicion(groups_of(made.moves, closure=together.get), stage=stage, packages=SUSPECTS)
     stacks = (gated.incumbent, gated.candidate)
     about = {"stacks": stacks, "machine": gated.machine.id, "cases": [outcome.case_id for outcome in bad]}
     return find(
@@ -52,19 +52,6 @@ def blame(
         report=lambda announcement: report(announcement.sentence),
         explains=lambda one, other: set(one) >= set(other),
     )
-
-
-def _closure(made: Stacks, installer: Installer) -> Closure:
-    """Asks the resolver what moves along with a package."""
-    new = {move.package: move.new for move in made.moves}
-
-    def closure(package: str) -> frozenset[str] | None:
-        if new[package] is None:
-            return None
-        resolved = resolve(made.incumbent, [Requirement(f"{package}=={new[package]}")], installer=installer)
-        return None if isinstance(resolved, StageFailure) else frozenset(move.package for move in resolved)
-
-    return closure
 
 
 class _Probe:

@@ -76,6 +76,7 @@ class Section:
         return tuple(one for one in self.comparisons if one.identical)
 
 
+# Long because it has a line for each field of a section.
 def section_of(
     line: Line,
     case: Case | None,
