@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from fluxgate.cases import Case, matrix
-from fluxgate.strategies import STRATEGIES, strategy_named
+from fluxgate.strategies import STRATEGIES
 from fluxgate.strategies.effects import LARGE, Layers
 from fluxgate.strategies.promise import Promise
 from fluxgate.subjects.subject import Shot, Subject
 from tests.strategies.machines import CPU, H100, NEW
+from tests.strategies.named import strategy_named
 
 SUBJECT = Subject("small", "a small pipeline", "folder:.", ())
 OTHER = replace(SUBJECT, name="other")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from statistics import NormalDist
 
 from fluxgate.judge.sentences import listed
 from fluxgate.judge.verdict import CRASHED, FAILED, NF4, NO_DATA, PASSED, UNSUPPORTED, Verdict
@@ -26,15 +25,6 @@ NEAREST = 1e-6
 # shows as 2.5%. With only five vectors a row's products may nearly cancel, and rounding alone then shows as 1.8%.
 ROUNDING = 2**-6
 DOUBLE_SCALES = 0.01  # of the largest scale
-
-
-def computed_codebook() -> tuple[float, ...]:
-    """Quantiles of the normal distribution, scaled to one: seven below an exact zero and eight above."""
-    edge = (1 - 1 / 32 + 1 - 1 / 30) / 2  # half an interval from the end, of sixteen and of fifteen intervals
-    normal = NormalDist()
-    below, above = ([normal.inv_cdf(edge + (0.5 - edge) * place / count) for place in range(count)] for count in (7, 8))
-    values = sorted([*(-value for value in below), 0.0, *above])
-    return tuple(value / max(above) for value in values)
 
 
 def unmeasured(device: str, stack: Stack) -> Verdict | None:

@@ -141,16 +141,6 @@ def side(group: Group) -> str | None:
     return "right" if min(group.x) > 0.6 else None
 
 
-def bounds(group: Group, index: int, *, aspect: float) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of one thing, as shares of the frame."""
-    width, height = _frame(aspect)
-    tall = group.scale[index]
-    across = tall * SHAPES[group.kind] / width / 2
-    up = tall / height / 2
-    x, y = group.x[index], group.y[index]
-    return x - across, y - up, x + across, y + up
-
-
 def _how(first: Group, second: Group) -> str | None:
     if max(first.x) < min(second.x) - 0.12:
         return "left of"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fluxgate.options import suggestion
-from fluxgate.refusal import Refusal
 from fluxgate.strategies import casting, decoding, offloading, optional, quantization, staging
 from fluxgate.strategies.promise import Strategy
 
@@ -55,11 +53,3 @@ STRATEGIES: tuple[Strategy, ...] = (
     optional.quanto_int8,
     optional.gguf_q8,
 )
-
-
-def strategy_named(name: str) -> Strategy:
-    """The strategy of that name, or a refusal that says which there are."""
-    by_name = {strategy.name: strategy for strategy in STRATEGIES}
-    if name not in by_name:
-        raise Refusal(f"The strategy {name!r} is unknown; {suggestion(name, by_name)}")
-    return by_name[name]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from fluxgate.options import suggestion
 from fluxgate.refusal import Refusal
 from fluxgate.subjects.entries import SubjectEntry, check_names
 from fluxgate.subjects.subject import Subject
@@ -25,14 +24,6 @@ def subjects(own_file: Path | None = None) -> dict[str, Subject]:
             raise Refusal(f"{extra}: {name} is in the catalogue already; choose another name.")
         catalogue[name] = subject
     return catalogue
-
-
-def subject_named(name: str) -> Subject:
-    """The subject of that name, or a refusal that says which there are."""
-    catalogue = subjects()
-    if name not in catalogue:
-        raise Refusal(f"The subject {name!r} is unknown; {suggestion(name, catalogue)}")
-    return catalogue[name]
 
 
 def read_catalogue(path: Path) -> dict[str, Subject]:

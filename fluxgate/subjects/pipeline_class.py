@@ -23,7 +23,6 @@ class PipelineClass:
         str, tuple[str, ...]
     ]  # that it cannot do without -> classes that its constructor is annotated with
     takes: tuple[str, ...]  # the parameters of its call
-    encode_takes: tuple[str, ...]  # the parameters of its encode_prompt
     encodes: tuple[str, ...]  # the names of what encode_prompt returns, in order; empty where its source does not say
 
     @property
@@ -73,7 +72,6 @@ def _read(root: Path, name: str) -> PipelineClass | None:
             parameter: classes for parameter, classes in _required(methods.get("__init__")) if parameter not in optional
         },
         takes=_parameters(methods.get("__call__")),
-        encode_takes=_parameters(methods.get("encode_prompt")),
         encodes=_returned(methods.get("encode_prompt")),
     )
 

@@ -24,7 +24,7 @@ from fluxgate.render.pool.workers import Workers
 from fluxgate.rendering import Crash, Picture, Rendering
 from fluxgate.runs import run as runs
 from fluxgate.strategies import STRATEGIES
-from fluxgate.subjects.catalogue import subject_named
+from fluxgate.subjects.catalogue import subjects
 from tests.baselines.acceptance import accept
 from tests.runs import building
 from tests.runs.building import CASES
@@ -130,7 +130,7 @@ def test_what_crashes_has_no_limits(tmp_path: Path) -> None:
 
 def test_a_calibration_of_the_real_pipeline(miniature_folder: Path, tmp_path: Path) -> None:
     """Rendered by workers on a CPU, a strategy and its coarser control are measured against `full`."""
-    miniature = subject_named("miniature")
+    miniature = subjects()["miniature"]
     picnic = replace(miniature.shot("picnic"), height=64, width=64, steps=2)
     subject = replace(miniature, shots=(picnic,))
     here, installed = replace(detect(), device="cpu"), stack()

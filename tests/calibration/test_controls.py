@@ -7,11 +7,11 @@ import pytest
 
 from fluxgate.calibration import controls
 from fluxgate.cases import Case, matrix
-from fluxgate.strategies import strategy_named
-from fluxgate.subjects.catalogue import subject_named
+from fluxgate.subjects.catalogue import subjects
 from tests.runs.building import MACHINE, pixels
+from tests.strategies.named import strategy_named
 
-SUBJECT = subject_named("miniature")
+SUBJECT = subjects()["miniature"]
 ACTUAL, EXPECTED = pixels(1), pixels(2)
 
 

@@ -10,10 +10,10 @@ from fluxgate.calibration import controls
 from fluxgate.calibration.variations import Extent, Variations, vary
 from fluxgate.files import is_name
 from fluxgate.miniature import captions
-from fluxgate.subjects.catalogue import subject_named
+from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.subject import Shot, Subject
 
-MINIATURE = subject_named("miniature")
+MINIATURE = subjects()["miniature"]
 PLAIN = Subject(
     "tiny",
     "a tiny pipeline",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import NormalDist
 
 import pytest
 
-from fluxgate.judge.nf4 import PUBLISHED, computed_codebook, unmeasured, verdict_on
+from fluxgate.judge.nf4 import PUBLISHED, unmeasured, verdict_on
 from fluxgate.judge.verdict import CRASHED, FAILED, NF4, NO_DATA, PASSED, UNSUPPORTED
 from fluxgate.render.nf4 import Nf4Facts
 
@@ -22,6 +23,15 @@ SOUND = Nf4Facts(
     double_codes_moved=0,
     double_scale_error=0.006,
 )
+
+
+def computed_codebook() -> tuple[float, ...]:
+    """Quantiles of the normal distribution, scaled to one: seven below an exact zero and eight above."""
+    edge = (1 - 1 / 32 + 1 - 1 / 30) / 2  # half an interval from the end, of sixteen and of fifteen intervals
+    normal = NormalDist()
+    below, above = ([normal.inv_cdf(edge + (0.5 - edge) * place / count) for place in range(count)] for count in (7, 8))
+    values = sorted([*(-value for value in below), 0.0, *above])
+    return tuple(value / max(above) for value in values)
 
 
 def test_the_codebook_is_computed_as_published() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fluxgate.miniature import scenes
 from fluxgate.miniature.scenes import COLOURS_OF, MAGIC, NIGHTLY, SETTINGS, Group, Relation, Scene
+from tests.miniature.boxes import bounds
 
 seeds = st.integers(0, 2**32 - 1)
 aspects = st.sampled_from([256 / 384, 1.0, 1.25, 1.5, 768 / 432, 1360 / 768])
@@ -36,7 +37,7 @@ def test_every_thing_lies_inside_the_frame(seed: int, aspect: float) -> None:
     scene = _sampled(seed, aspect)
     for group in scene.groups:
         for index in range(group.count):
-            left, top, right, bottom = scenes.bounds(group, index, aspect=aspect)
+            left, top, right, bottom = bounds(group, index, aspect=aspect)
             assert min(left, top) > -0.01
             assert max(right, bottom) < 1.01
 
@@ -48,7 +49,7 @@ def test_things_do_not_overlap(seed: int, aspect: float) -> None:
     scene = _sampled(seed, aspect)
     if scene.picnic:
         return
-    boxes = [scenes.bounds(group, i, aspect=aspect) for group in scene.groups for i in range(group.count)]
+    boxes = [bounds(group, i, aspect=aspect) for group in scene.groups for i in range(group.count)]
     for k, a in enumerate(boxes):
         for b in boxes[:k]:
             assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]

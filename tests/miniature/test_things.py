@@ -8,8 +8,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from fluxgate.miniature import drawing, scenes, things
+from fluxgate.miniature import drawing, things
 from fluxgate.miniature.scenes import COLOURS_OF, KINDS, SHAPES, Group, Scene
+from tests.miniature.boxes import bounds
 
 
 def _alone(kind: str, colour: str, *, night: bool = False) -> Scene:
@@ -22,7 +23,7 @@ def test_each_thing_covers_its_place_and_no_more(kind: str, colour: str) -> None
     scene = _alone(kind, colour, night=True)
     bare = drawing.draw(replace(scene, groups=()), width=200, height=200)
     changed = (drawing.draw(scene, width=200, height=200) != bare).any(axis=-1)
-    left, top, right, bottom = (round(200 * edge) for edge in scenes.bounds(scene.groups[0], 0, aspect=1.0))
+    left, top, right, bottom = (round(200 * edge) for edge in bounds(scene.groups[0], 0, aspect=1.0))
     rows, columns = np.nonzero(changed)
     assert changed[top:bottom, max(left, 0) : right].mean() > 0.25
     assert top - 1 <= rows.min()

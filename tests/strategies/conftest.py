@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.strategies import strategy_named
 from tests.strategies.looking import Seen, look, skip_without
+from tests.strategies.named import strategy_named
 
 
 @pytest.fixture(scope="module")

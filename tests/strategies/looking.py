@@ -10,10 +10,10 @@ import pytest
 
 from fluxgate.machine import detect, stack
 from fluxgate.rendering import Inventory
-from fluxgate.strategies import strategy_named
 from fluxgate.strategies.effects import for_subject
 from fluxgate.strategies.promise import Site, Strategy
 from fluxgate.subjects.subject import Shot, Subject
+from tests.strategies.named import strategy_named
 
 SHOT = Shot(
     "small",

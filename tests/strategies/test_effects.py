@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fluxgate.rendering import Component, Inventory
-from fluxgate.strategies import STRATEGIES, strategy_named
+from fluxgate.strategies import STRATEGIES
 from fluxgate.strategies.effects import (
     DENOISER,
     ENCODERS,
@@ -24,6 +24,7 @@ from fluxgate.strategies.effects import (
 from fluxgate.subjects.subject import Subject
 from tests.strategies.inventories import GONE, HALF, SOUND, changed, component, counted, plain
 from tests.strategies.machines import CPU, NEW
+from tests.strategies.named import strategy_named
 
 SUBJECT = Subject("small", "a small pipeline", "folder:.", ())
 

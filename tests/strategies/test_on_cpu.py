@@ -15,10 +15,11 @@ diffusers = pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
 from fluxgate.render.process.parts import PartRunner  # noqa: E402
-from fluxgate.strategies import STRATEGIES, loading, quantization, staging, strategy_named  # noqa: E402
+from fluxgate.strategies import STRATEGIES, loading, quantization, staging  # noqa: E402
 from fluxgate.strategies.offloading import IN_LEAVES, offload_component  # noqa: E402
 from fluxgate.strategies.promise import Site, dtype_setting  # noqa: E402
 from tests.strategies.looking import SHOT, SUBJECT, Seen, look, skip_without, unsupported  # noqa: E402
+from tests.strategies.named import strategy_named  # noqa: E402
 from tests.strategies.taking import DENOISER, PIPELINE, T5, VAE, Patch, no_call, other_settings  # noqa: E402
 
 BROKEN = {"nf4-t5-sequential-offload"}  # by upstream, see baselines/known_failures.toml

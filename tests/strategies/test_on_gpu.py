@@ -15,8 +15,9 @@ pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-from fluxgate.strategies import STRATEGIES, quantization, strategy_named  # noqa: E402
+from fluxgate.strategies import STRATEGIES, quantization  # noqa: E402
 from tests.strategies.looking import look, skip_without  # noqa: E402
+from tests.strategies.named import strategy_named  # noqa: E402
 from tests.strategies.taking import DENOISER, PIPELINE, T5, Patch, no_call, other_settings  # noqa: E402
 
 DEADLY = {"nf4-sequential-offload", "nf4-group-offload", "nf4-t5-sequential-offload"}  # they take the process with them

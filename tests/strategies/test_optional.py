@@ -12,10 +12,11 @@ torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-from fluxgate.strategies import STRATEGIES, strategy_named  # noqa: E402
+from fluxgate.strategies import STRATEGIES  # noqa: E402
 from fluxgate.strategies.optional import write_gguf  # noqa: E402
 from fluxgate.strategies.promise import dtype_setting  # noqa: E402
 from tests.strategies.looking import Seen, look, skip_without  # noqa: E402
+from tests.strategies.named import strategy_named  # noqa: E402
 from tests.strategies.taking import DENOISER, Patch, other_settings  # noqa: E402
 
 NAMES = [strategy.name for strategy in STRATEGIES if strategy.family == "optional"]

@@ -9,12 +9,13 @@ import msgspec
 import pytest
 
 from fluxgate.refusal import Refusal
-from fluxgate.strategies import STRATEGIES, strategy_named
+from fluxgate.strategies import STRATEGIES
 from fluxgate.strategies.effects import EFFECTS, EVERY, Hooked
 from fluxgate.strategies.promise import Promise, Strategy
 from fluxgate.strategies.record import StrategyRecord, record_of, restored
 from fluxgate.subjects.subject import Subject
 from tests.strategies.machines import H100, NEW
+from tests.strategies.named import strategy_named
 
 CODE = {"load", "unsupported"}  # what a record leaves behind
 

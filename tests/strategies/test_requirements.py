@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from fluxgate.strategies import STRATEGIES, strategy_named
+from fluxgate.strategies import STRATEGIES
 from fluxgate.strategies.requirements import Gpu, Release, Requirements, release
 from fluxgate.subjects.subject import Needs, Shot, Subject
 from tests.strategies.machines import CPU, H100, NEW, OLD, TWO
+from tests.strategies.named import strategy_named
 
 SUBJECT = Subject("small", "a small pipeline", "folder:.", ())
 

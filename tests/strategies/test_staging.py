@@ -14,10 +14,10 @@ from safetensors import safe_open  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
 from fluxgate.refusal import Refusal  # noqa: E402
-from fluxgate.strategies import strategy_named  # noqa: E402
 from fluxgate.strategies.promise import Site  # noqa: E402
 from fluxgate.strategies.staging import as_results, write_tensors  # noqa: E402
 from fluxgate.subjects.subject import Subject  # noqa: E402
+from tests.strategies.named import strategy_named  # noqa: E402
 
 
 def handed_on(arguments: dict[str, object], folder: Path) -> dict[str, object]:

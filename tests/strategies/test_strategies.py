@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fluxgate.refusal import Refusal
-from fluxgate.strategies import STRATEGIES, coarse, strategy_named
+from fluxgate.strategies import STRATEGIES, coarse
 from fluxgate.strategies.effects import FILES
+from tests.strategies.named import strategy_named
 
 NAMES = [strategy.name for strategy in STRATEGIES]
 
@@ -43,14 +43,6 @@ def test_what_waits_in_files_must_not_be_in_memory_too() -> None:
     leave_files = {s.name for s in STRATEGIES if FILES in {getattr(each, "what", "") for each in s.promise.effects}}
     assert {s.name for s in STRATEGIES if s.promise.spares_host} == leave_files
     assert "group-offload-disk" in leave_files
-
-
-def test_an_unknown_name_is_refused_with_the_one_that_was_meant() -> None:
-    """Or with all that there are."""
-    with pytest.raises(Refusal, match=r"^The strategy 'staggd' is unknown; did you mean 'staged'\?$"):
-        strategy_named("staggd")
-    with pytest.raises(Refusal, match="is unknown; choose from full, sequential-offload, "):
-        strategy_named("qqq")
 
 
 UNCHANGED = {"offloading", "decoding", "staging"}

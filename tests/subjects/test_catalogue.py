@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fluxgate.miniature.captions import BLOG_PROMPT, parse
 from fluxgate.refusal import Refusal
 from fluxgate.strategies import STRATEGIES
-from fluxgate.subjects.catalogue import OWN, VARIABLE, read_catalogue, subject_named, subjects
+from fluxgate.subjects.catalogue import OWN, VARIABLE, read_catalogue, subjects
 from fluxgate.subjects.entries import ShotEntry, SubjectEntry
 from fluxgate.subjects.subject import Needs, Shot, Subject
 from fluxgate.toml import Place, convert
@@ -80,7 +80,7 @@ def test_the_catalogue_holds_the_four_subjects() -> None:
 @pytest.mark.parametrize("name", ["miniature", "grown"])
 def test_every_readable_prompt_asks_for_something(name: str) -> None:
     """The reader can judge each shot: the grammar finds things and a setting in every prompt."""
-    for shot in subject_named(name).shots:
+    for shot in subjects()[name].shots:
         for prompt in shot.prompts:
             asked = parse(prompt)
             assert asked.groups, prompt
@@ -91,7 +91,7 @@ def test_the_prompts_name_drawable_things_only() -> None:
     """No colour or count is asked for that the storybook never draws."""
     from fluxgate.miniature.scenes import COLOURS_OF, MOST_OF
 
-    for shot in subject_named("miniature").shots:
+    for shot in subjects()["miniature"].shots:
         for group in (group for prompt in shot.prompts for group in parse(prompt).groups):
             assert group.colour is None or group.colour in COLOURS_OF[group.kind], group
             assert group.count is None or group.count <= MOST_OF[group.kind], group
@@ -99,7 +99,7 @@ def test_the_prompts_name_drawable_things_only() -> None:
 
 def test_the_miniatures_shots_cover_what_a_library_can_break() -> None:
     """A batch of two by two, every default, some defaults, sigmas of one's own, another shape than square."""
-    shots = {shot.name: shot for shot in subject_named("miniature").shots}
+    shots = {shot.name: shot for shot in subjects()["miniature"].shots}
     assert len(shots) >= 5
     assert (len(shots["pairs"].prompts), shots["pairs"].pictures_per_prompt, shots["pairs"].pictures) == (2, 2, 4)
     assert set(shots["defaults"].arguments()) == {"prompt"}
@@ -112,17 +112,17 @@ def test_the_miniatures_shots_cover_what_a_library_can_break() -> None:
 
 def test_the_miniature_has_enough_to_do_on_a_cpu() -> None:
     """The shots for any machine are small; those that take minutes on a CPU are left to a GPU."""
-    on_cpu = subject_named("miniature").shots_for("cpu")
+    on_cpu = subjects()["miniature"].shots_for("cpu")
     assert len(on_cpu) >= 5
     assert all(shot.height and shot.width and shot.height * shot.width <= 320 * 448 for shot in on_cpu)
-    left = {shot.name for shot in subject_named("miniature").shots} - {shot.name for shot in on_cpu}
+    left = {shot.name for shot in subjects()["miniature"].shots} - {shot.name for shot in on_cpu}
     assert left == {"defaults", "blog"}
 
 
 @pytest.mark.parametrize("name", ["grown", "flux-dev"])
 def test_the_blog_posts_call_is_kept_exactly(name: str) -> None:
     """Prompt, frame, steps, seed, guidance and length are the post's."""
-    blog = subject_named(name).shot("blog")
+    blog = subjects()[name].shot("blog")
     assert blog.arguments() == {
         "prompt": BLOG_PROMPT,
         "height": 768,
@@ -136,18 +136,18 @@ def test_the_blog_posts_call_is_kept_exactly(name: str) -> None:
 
 def test_a_slow_strategy_gets_the_brief_shot_alone() -> None:
     """Where a step takes seconds, only the short shots are rendered."""
-    assert [shot.name for shot in subject_named("grown").shots_for("cuda", slow=True)] == ["brief"]
+    assert [shot.name for shot in subjects()["grown"].shots_for("cuda", slow=True)] == ["brief"]
 
 
 def test_the_miniature_and_the_grown_are_asked_for_the_same_picture() -> None:
     """Equal recipes make the two pictures comparable."""
-    assert subject_named("miniature").shot("blog").recipe == subject_named("grown").shot("blog").recipe
+    assert subjects()["miniature"].shot("blog").recipe == subjects()["grown"].shot("blog").recipe
 
 
 @pytest.mark.parametrize("name", ["grown", "flux-dev"])
 def test_the_posts_figures_are_for_known_strategies(name: str) -> None:
     """Each figure that the post reports belongs to a strategy of the registry."""
-    published = subject_named(name).published
+    published = subjects()[name].published
     assert published == {
         "full": 39.27,
         "sequential-offload": 2,
@@ -162,7 +162,7 @@ def test_the_posts_figures_are_for_known_strategies(name: str) -> None:
 def test_hub_subjects_are_pinned_to_commits() -> None:
     """Both hub subjects name a commit and ask for a token."""
     for name in ("flux-dev", "flux-schnell"):
-        subject = subject_named(name)
+        subject = subjects()[name]
         assert len(str(subject.revision)) == 40
         assert subject.needs == Needs(disk=33_800_000_000, vram=40_000_000_000, token=True)
 
@@ -174,7 +174,7 @@ def test_a_users_file_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """The file that the environment names adds its subjects behind the suite's own."""
     monkeypatch.setenv(VARIABLE, str(written(tmp_path, LEAST)))
     assert list(subjects())[-1] == "mine"
-    assert subject_named("mine") == Subject(
+    assert subjects()["mine"] == Subject(
         name="mine", about="our own", source="folder:/models/ours", shots=(Shot("portrait", ("a fox",), 42),)
     )
 
@@ -223,12 +223,6 @@ def test_the_example_in_the_file_works(tmp_path: Path) -> None:
     text = "\n".join(line.removeprefix("#").removeprefix("     ") for line in lines[start:end])
     subject = read_catalogue(written(tmp_path, text))["mine"]
     assert (subject.shots[0].name, subject.shots[0].steps) == ("portrait", 20)
-
-
-def test_an_unknown_subject_is_refused_with_the_one_that_was_meant() -> None:
-    """A misspelt name gets its neighbour."""
-    with pytest.raises(Refusal, match=r"^The subject 'minature' is unknown; did you mean 'miniature'\?$"):
-        subject_named("minature")
 
 
 def test_a_users_file_cannot_replace_a_subject(tmp_path: Path) -> None:
@@ -413,7 +407,7 @@ def test_the_recipes_are_those_of_the_accepted_pictures() -> None:
 @pytest.mark.parametrize("name", ["miniature", "grown", "flux-dev", "flux-schnell"])
 def test_a_subject_survives_the_way_through_json(name: str) -> None:
     """A run keeps its subjects."""
-    subject = subject_named(name)
+    subject = subjects()[name]
     assert msgspec.json.decode(msgspec.json.encode(subject), type=Subject) == subject
 
 

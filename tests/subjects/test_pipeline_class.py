@@ -44,11 +44,10 @@ def named_parameters(function: Callable[..., Any]) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("name", ["FluxPipeline", "StableDiffusionPipeline", "StableDiffusionXLPipeline"])
 def test_the_parameters_are_the_classs_own(name: str) -> None:
-    """Those of its call and of encode_prompt, as inspecting the imported class gives them."""
+    """Those of its call, as inspecting the imported class gives them."""
     read, imported = pipeline_class(name), getattr(diffusers, name)
     assert read is not None
     assert read.takes == named_parameters(imported.__call__)
-    assert read.encode_takes == named_parameters(imported.encode_prompt)
 
 
 def test_the_components_are_those_it_must_be_given() -> None:

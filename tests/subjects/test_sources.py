@@ -7,7 +7,7 @@ import pytest
 
 from fluxgate.miniature import growth
 from fluxgate.refusal import Refusal
-from fluxgate.subjects.catalogue import subject_named
+from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.sources import CACHE, MINIATURE, cache_folder, locate, refuse_unready, why_not_ready
 from fluxgate.subjects.subject import Shot, Subject
 from tests.subjects.hollow import FLUX, hollow_pipeline
@@ -34,8 +34,8 @@ def test_the_shipped_miniature_is_found(miniature_folder: Path) -> None:
     """The miniature needs no download and no other step."""
     if miniature_folder != MINIATURE:
         pytest.skip("another pipeline stands in for the miniature")
-    assert why_not_ready(subject_named("miniature")) is None
-    assert locate(subject_named("miniature")) == MINIATURE
+    assert why_not_ready(subjects()["miniature"]) is None
+    assert locate(subjects()["miniature"]) == MINIATURE
 
 
 def test_a_missing_folder_is_refused_in_a_sentence(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_what_is_not_grown_says_how_to_grow_it(tmp_path: Path, monkeypatch: pyte
     """The grown subject is looked for in the cache, and the sentence holds the command."""
     monkeypatch.setenv(CACHE, str(tmp_path))
     with pytest.raises(Refusal, match=f"nothing has been grown in {tmp_path}/grown yet; run fluxgate grow"):
-        locate(subject_named("grown"))
+        locate(subjects()["grown"])
 
 
 def test_the_cache_is_where_the_user_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ def test_a_grown_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(CACHE, str(tmp_path))
     (tmp_path / "grown").mkdir()
     (tmp_path / "grown" / "notes.txt").write_text("mine")
-    assert "was not grown here" in str(why_not_ready(subject_named("grown")))
+    assert "was not grown here" in str(why_not_ready(subjects()["grown"]))
 
 
 def test_the_hub_serves_the_miniature(miniature_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from fluxgate.miniature.scenes import Group, Scene
 from fluxgate.pictures import Pixels, hash_of, write_png
 from fluxgate.rendering import Picture
 from fluxgate.runs.rendered import Rendered
-from fluxgate.subjects.catalogue import subject_named
+from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.subject import Shot, Subject
 from tests.judge.made import FULL, NF4, accepted, crashed, made, verdict
 
@@ -229,7 +229,7 @@ def test_a_reader_that_knows_nothing_of_the_prompts_gives_no_data(tmp_path: Path
 @pytest.mark.parametrize(("machine", "subject"), list(subjects_in(REPOSITORY)))
 def test_accepted_pictures_leave_no_doubt_of_what_they_show(machine: str, subject: str) -> None:
     """On a machine without a baseline the reference is held against its prompts alone, and must not fail there."""
-    shots = {shot.name: shot for shot in subject_named(subject).shots if shot.readable}
+    shots = {shot.name: shot for shot in subjects()[subject].shots if shot.readable}
     base = baselines.find(Store(REPOSITORY), machine, subject, "full")
     assert base is not None
     for shot in base.case.shots:

@@ -27,9 +27,10 @@ from fluxgate.render.process.jobs import (
     unpacked,
 )
 from fluxgate.rendering import Component, Inventory
-from fluxgate.strategies import coarse, strategy_named
+from fluxgate.strategies import coarse
 from fluxgate.subjects.subject import Needs, Shot, Subject
 from tests.render import making
+from tests.strategies.named import strategy_named
 
 # Anything that a path or a variable may hold, also the bytes that are no UTF-8.
 FOREIGN = some.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF)

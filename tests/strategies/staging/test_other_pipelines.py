@@ -15,13 +15,14 @@ diffusers = pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
 from fluxgate.pipeline_folder import read_index, why_not_loadable  # noqa: E402
-from fluxgate.strategies import STRATEGIES, strategy_named  # noqa: E402
+from fluxgate.strategies import STRATEGIES  # noqa: E402
 from fluxgate.strategies.staging import encode_arguments, unscaled, widened  # noqa: E402
 from fluxgate.subjects.matching import mismatch  # noqa: E402
 from fluxgate.subjects.subject import Subject  # noqa: E402
 from tests.strategies import tiny  # noqa: E402
 from tests.strategies.looking import look  # noqa: E402
 from tests.strategies.machines import CPU, H100, NEW  # noqa: E402
+from tests.strategies.named import strategy_named  # noqa: E402
 
 pytestmark = [  # what diffusers warns itself of
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),

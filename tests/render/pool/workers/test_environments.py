@@ -15,8 +15,8 @@ from fluxgate.cases import Case
 from fluxgate.environment import Environment
 from fluxgate.render.pool.workers import FORK, SPAWN, ImportFailed, Workers
 from fluxgate.rendering import STAGES, Rendering
-from fluxgate.strategies import strategy_named
 from tests.render import making
+from tests.strategies.named import strategy_named
 
 CASE = replace(making.case(making.full), strategy=strategy_named("full"))
 
