@@ -16,10 +16,12 @@ from fluxgate.judge.verdict import Verdict
 from fluxgate.refusal import Refusal
 from fluxgate.report.html.pairs import Pair, pairs_by_case
 from fluxgate.report.html.pictures import (
+    EDGE,
     Apart,
     Printed,
     apart,
     file_of,
+    gap_of,
     id_of,
     printed,
     printed_difference,
@@ -27,6 +29,7 @@ from fluxgate.report.html.pictures import (
 )
 from fluxgate.runs.rendered import Rendered
 
+MANY, SMALLER = 1000, 192  # pictures of a page: where there are more, their longer edge has so many pixels
 MOST_MAPS = 24  # FLIP maps of a page: each takes a tenth of a second
 THREADS = 4
 REMEMBERED = 48  # pictures that stay in memory for a while: references are compared again and again
@@ -86,19 +89,19 @@ def album(
 
     whole: nothing may lie beside the page, so the pictures within it are the whole ones."""
     pairs = pairs_by_case(rendered, references, verdicts, run)
-    reader = _Reader(whole)
+    sources = {source for of_case in pairs.values() for pair in of_case for source in pair.sources}
+    reader = _Reader(EDGE if len(sources) <= MANY else SMALLER, whole=whole)
     with ThreadPoolExecutor(THREADS) as pool:
         compared = dict(zip(pairs, pool.map(reader.compare, pairs.values()), strict=True))
         far = _worth_a_map(compared.values())
         maps = dict(zip(far, pool.map(reader.map, far), strict=True))
     prints = {**reader.prints, **{one.id: one for one in maps.values()}}
-    sources = {source for of_case in pairs.values() for pair in of_case for source in pair.sources}
     return Album(
         comparisons={
             case_id: tuple(replace(one, map=maps[one].id) if one in maps else one for one in of_case)
             for case_id, of_case in compared.items()
         },
-        printed=prints,
+        printed=dict(sorted(prints.items())),  # whichever thread came first
         whole={} if whole else {file_of(source): source.path for source in sources if id_of(source) in prints},
     )
 
@@ -113,8 +116,9 @@ def _worth_a_map(compared: Iterable[list[Comparison]]) -> list[Comparison]:
 class _Reader:
     """Reads pictures, prints each once, and compares them; several threads share it."""
 
-    def __init__(self, whole: bool) -> None:
+    def __init__(self, edge: int, *, whole: bool) -> None:
         self.prints: dict[str, Printed] = {}
+        self._edge = edge
         self._whole = whole
         self._pixels = lru_cache(maxsize=REMEMBERED)(lambda source: source.read())
 
@@ -134,15 +138,17 @@ class _Reader:
         unlike = mismatch(one, other)
         if unlike:
             return Comparison(pair, trouble=unlike)
-        drawn, gain = printed_difference(pair.expected, pair.actual, one=one, other=other)
+        gap = gap_of(one, other)
+        drawn, gain = printed_difference(pair.expected, pair.actual, gap, edge=self._edge)
         self.prints[drawn.id] = drawn
-        return Comparison(pair, apart(one, other), difference=drawn.id, gain=gain)
+        return Comparison(pair, apart(one, other, gap), difference=drawn.id, gain=gain)
 
     def _print(self, source: Source) -> None:
         if id_of(source) not in self.prints:
-            self.prints[id_of(source)] = printed(source, self._pixels(source), whole=self._whole)
+            self.prints[id_of(source)] = printed(source, self._pixels(source), edge=self._edge, whole=self._whole)
 
     def map(self, comparison: Comparison) -> Printed:
         """The FLIP map of a pair that can be compared."""
         expected, actual = comparison.pair.expected or comparison.pair.actual, comparison.pair.actual
-        return printed_map(expected, actual, one=self._pixels(expected), other=self._pixels(actual))
+        one, other = self._pixels(expected), self._pixels(actual)
+        return printed_map(expected, actual, one=one, other=other, edge=self._edge)

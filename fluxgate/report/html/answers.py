@@ -155,43 +155,51 @@ def checked(verdicts: Iterable[Verdict]) -> tuple[Checked, ...]:
 
 def next_steps(report: Report, cases: Mapping[str, Case]) -> Iterator[Next]:
     """What to do now, the most urgent first."""
-    failures, folder = report.failures, report.run.folder if report.run else "RUN"
-    if report.cut_short and report.cut_short.missing:
-        missing = report.cut_short.missing
-        chosen = [cases[case_id] for case_id in missing if case_id in cases]
-        yield Next(f"Render the {counted(len(missing), 'case')} that the run did not come to.", command=_render(chosen))
-    if failures:
-        wrong = tuple(dict.fromkeys(one.case_id for one in moved(report)))
-        yield Next(f"Look at the {counted(len(wrong), 'case')} below, the first of which is {wrong[0]}.", wrong[0])
-        yield Next("Repeat it alone.", command=command(wrong[0], cases.get(wrong[0])))
-    rejected = [verdict.case_id for verdict in failures if verdict.status == FAILED and verdict.check in ACCEPTED]
-    if any(verdict.check == BASELINE and verdict.status == NO_DATA for verdict in report.verdicts):
-        yield Next("Look at the pictures; if they are right, accept them.", command=_accept(folder))
-    elif rejected:
-        yield Next("If what changed is right, accept it.", command=_accept(folder, *rejected[:1]))
-    elif not failures and report.measured:
-        yield Next("Nothing, for what was checked.")
+    missing = report.cut_short.missing if report.cut_short else ()
+    if missing:
+        words = f"Render the {counted(len(missing), 'case')} that the run did not come to."
+        yield Next(words, command=_render(cases[case_id] for case_id in missing if case_id in cases))
+    yield from _to_look_at(moved(report), cases)
+    yield from _to_accept(report)
     left_out = [case_id for group in report.gated.not_rendered for case_id in group.cases]
-    if not failures and not report.cut_short and left_out:
-        strategies = [cases[case_id] for case_id in left_out if case_id in cases]
-        yield Next(
-            f"Render the {counted(len(left_out), 'case')} that this run left out.", command=_render_all(strategies)
-        )
+    if left_out and not report.failures and not report.cut_short:
+        words = f"Render the {counted(len(left_out), 'case')} that this run left out."
+        yield Next(words, command=_render_all(cases[case_id] for case_id in left_out if case_id in cases))
+
+
+def _to_look_at(moved: Iterable[Moved], cases: Mapping[str, Case]) -> Iterator[Next]:
+    wrong = tuple(dict.fromkeys(one.case_id for one in moved))
+    if wrong:
+        others = f", and at {counted(len(wrong) - 1, 'more case')}" if len(wrong) > 1 else ""
+        yield Next(f"Look at {wrong[0]}{others}.", wrong[0])
+        yield Next("Repeat that case alone.", command=command(wrong[0], cases.get(wrong[0])))
+
+
+def _to_accept(report: Report) -> Iterator[Next]:
+    """What makes of the run, or of a case of it, that which later ones are held against; or that there is nothing."""
+    folder = report.run.folder if report.run else "RUN"
+    changed = [one.case_id for one in report.failures if one.status == FAILED and one.check in ACCEPTED]
+    if any((verdict.check, verdict.status) == (BASELINE, NO_DATA) for verdict in report.verdicts):
+        yield Next("Look at the pictures; if they are right, accept them.", command=_accept(folder))
+    elif changed:
+        yield Next("If what changed is right, accept it.", command=_accept(folder, *changed[:1]))
+    elif not report.failures and report.measured:
+        yield Next("Nothing, for what was checked.")
 
 
 def _accept(folder: str, *only: str) -> str:
     chosen = [f"--only={case_id}" for case_id in only]
-    return shlex.join(["fluxgate", "accept", folder, *chosen, "--because", "…"])
+    return shlex.join(["fluxgate", "accept", folder, *chosen])
 
 
 def _render_all(cases: Iterable[Case]) -> str | None:
     """All that there is of their subjects."""
     subjects = ",".join(dict.fromkeys(case.subject.name for case in cases))
-    return shlex.join(["pytest", "--subject", subjects]) if subjects else None
+    return shlex.join(["pytest", f"--subject={subjects}"]) if subjects else None
 
 
 def _render(cases: Iterable[Case]) -> str | None:
     cases = tuple(cases)
     subjects = ",".join(dict.fromkeys(case.subject.name for case in cases))
     strategies = ",".join(dict.fromkeys(case.strategy.name for case in cases))
-    return shlex.join(["pytest", "--subject", subjects, "--strategy", strategies]) if cases else None
+    return shlex.join(["pytest", f"--subject={subjects}", f"--strategy={strategies}"]) if cases else None

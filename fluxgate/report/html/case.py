@@ -68,7 +68,7 @@ def command(case_id: str, case: Case | None) -> str:
     """What repeats just this case; a name is quoted where a shell would take it for something else."""
     if case is None:
         return shlex.join(["pytest", "-k", case_id])
-    return shlex.join(["pytest", "--subject", case.subject.name, "--strategy", case.strategy.name])
+    return shlex.join(["pytest", f"--subject={case.subject.name}", f"--strategy={case.strategy.name}"])
 
 
 def answers(verdicts: Iterable[Verdict]) -> tuple[Answer, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fluxgate import figures
 from fluxgate.amounts import amount
 from fluxgate.compare.facts import WHOLE
-from fluxgate.judge.verdict import CRASHED, FAILED, KNOWN_FAILURE
+from fluxgate.judge.verdict import CRASHED, FAILED
 from fluxgate.rendering import DECODE, DENOISE, ENCODE, LOAD, PHASES, Rendering
 from fluxgate.report.cards import STANDARD
 from fluxgate.report.columns import MEMORY
@@ -149,7 +149,7 @@ def _axes(most: float, scale: float, start: float) -> Axes:
     gigabytes = most / 1e9
     return Axes(
         ticks=tuple(Tick(start + at * 1e9 * scale, f"{at:g}") for at in ticks(gigabytes)),
-        cards=tuple(Tick(start + card * 1e9 * scale, f"{card} GB") for card in STANDARD if card <= gigabytes * 1.04),
+        cards=tuple(Tick(start + card * 1e9 * scale, f"{card}") for card in STANDARD if card <= gigabytes * 1.04),
     )
 
 
@@ -198,7 +198,7 @@ def _shape(row: Row) -> str:
 
 
 def _wrong(row: Row) -> bool:
-    return any(status in (FAILED, CRASHED, KNOWN_FAILURE) for status in row.statuses.values())
+    return any(status in (FAILED, CRASHED) for status in row.statuses.values())
 
 
 def _words(row: Row) -> str:

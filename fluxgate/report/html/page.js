@@ -238,7 +238,7 @@
 
   function decide(change) {
     const anchor = current();
-    if (!anchor || (change.decision === "approved" && !data.cases[anchor])) return;
+    if (!data.names[anchor] || (change.decision === "approved" && !data.cases[anchor])) return;
     const own = decisions[anchor] || { note: "" };
     if (change.decision && change.decision === own.decision) change.decision = "";
     decisions[anchor] = { ...own, ...change };
@@ -248,7 +248,7 @@
   }
 
   function approvals() {
-    const made = rows.map((row) => row.dataset.case).filter((anchor) => decisions[anchor]?.decision);
+    const made = rows.map((row) => row.dataset.case).filter((anchor) => data.names[anchor] && decisions[anchor]?.decision);
     return JSON.stringify({
       schema: data.schema,
       run: data.run,

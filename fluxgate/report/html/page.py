@@ -20,7 +20,8 @@ from fluxgate.amounts import amount
 from fluxgate.cases import Case
 from fluxgate.compare.difference import compare
 from fluxgate.compare.facts import Facts
-from fluxgate.files import write_whole
+from fluxgate.files import is_name, write_whole
+from fluxgate.judge.verdict import PASSED, PROMISE
 from fluxgate.machine import Stack
 from fluxgate.refusal import Refusal
 from fluxgate.report.cards import STANDARD
@@ -184,8 +185,14 @@ def _given(material: Material, beside: str) -> dict[str, Any]:
 
 
 def _spotlight(material: Material) -> Spotlight | None:
-    """The pair to look at first: one that a check failed by, else the one that is furthest apart."""
-    every = (Spotlight(name, one) for name, those in material.album.comparisons.items() for one in those if one.apart)
+    """The pair to look at first: one that a check failed by, else the one that is furthest apart within a promise."""
+    kept = {one.case_id for one in material.report.verdicts if (one.check, one.status) == (PROMISE, PASSED)}
+    every = (
+        Spotlight(case_id, one)
+        for case_id, those in material.album.comparisons.items()
+        for one in those
+        if one.apart and (one.pair.wrong or (case_id in kept and not material.report.failures))
+    )
     return min(every, key=lambda spot: spot.comparison.rank, default=None)
 
 
@@ -227,7 +234,7 @@ def _data(material: Material, anchors: Mapping[str, str]) -> Markup:
         if rendered.rendering.crash is None
     }
     run = material.report.run.id if material.report.run else ""
-    names = {place: case_id for case_id, place in anchors.items()}
+    names = {place: case_id for case_id, place in anchors.items() if is_name(case_id)}
     text = msgspec.json.encode({"schema": SCHEMA, "run": run, "file": FILE, "names": names, "cases": cases}).decode()
     return Markup(text.replace("<", "\\u003c"))  # so that no name ends the element that holds it
 

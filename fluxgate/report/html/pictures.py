@@ -6,6 +6,7 @@ import base64
 import io
 import math
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,9 @@ from fluxgate.compare.facts import Source
 from fluxgate.compare.likeness import flip_map
 from fluxgate.pictures import Pixels
 
-EDGE = 256  # pixels: the longer edge of what is within the page
+Levels = npt.NDArray[np.uint8]  # height × width
+
+EDGE = 256  # pixels: the longer edge of what is within the page, where there is room for that
 QUALITY = 75  # of WebP: 6 kB for a picture of that size
 STRONGEST = 64  # times that a difference is amplified at most
 TINY = 64 * 64  # pixels: up to so many are kept without loss
@@ -45,22 +48,26 @@ class Apart:
     reach: int  # pixels: the edge of that place
 
 
-def apart(expected: Pixels, actual: Pixels) -> Apart:
+def gap_of(expected: Pixels, actual: Pixels) -> Levels:
+    """By how many levels of 255 each pixel differs, in the channel that differs most."""
+    gap = np.maximum(expected, actual) - np.minimum(expected, actual)
+    return gap if gap.ndim == 2 else reduce(np.maximum, (gap[..., channel] for channel in range(gap.shape[2])))
+
+
+def apart(expected: Pixels, actual: Pixels, gap: Levels) -> Apart:
     """The worst place is the square, an eighth of the picture wide, in which the levels differ most."""
-    gap = np.abs(expected.astype(np.int16) - actual.astype(np.int16))
-    flat = gap if gap.ndim == 2 else gap.max(axis=2)
-    reach = max(1, min(flat.shape) // 8)
-    row, column = _heaviest(flat, reach)
+    reach = max(1, min(gap.shape) // 8)
+    row, column = _heaviest(gap, reach)
     return Apart(
-        changed=float((flat > 0).mean()),
-        most=int(flat.max()),
-        mean=float(gap.mean()),
+        changed=float((gap > 0).mean()),
+        most=int(gap.max()),
+        mean=float(np.abs(expected.astype(np.int16) - actual).mean()),
         spot=(column + reach // 2, row + reach // 2),
         reach=reach,
     )
 
 
-def _heaviest(values: npt.NDArray[np.int16], edge: int) -> tuple[int, int]:
+def _heaviest(values: Levels, edge: int) -> tuple[int, int]:
     """Row and column of the upper left corner of the square with the largest sum."""
     table = np.zeros((values.shape[0] + 1, values.shape[1] + 1), dtype=np.int64)
     table[1:, 1:] = values.cumsum(0, dtype=np.int64).cumsum(1)
@@ -79,56 +86,54 @@ def file_of(source: Source) -> str:
     return f"{source.sha256[:20]}.png"
 
 
-def printed(source: Source, pixels: Pixels, *, whole: bool) -> Printed:
+def printed(source: Source, pixels: Pixels, *, edge: int = EDGE, whole: bool = False) -> Printed:
     """A picture for the page: small, or the whole file where nothing is to lie beside it."""
     height, width = pixels.shape[:2]
     if whole:
         return Printed(id_of(source), width, height, _address(source.path.read_bytes(), "png"))
-    return Printed(id_of(source), width, height, _address(_small(pixels), "webp"), file_of(source))
+    return Printed(id_of(source), width, height, _address(_small(pixels, edge), "webp"), file_of(source))
 
 
-def printed_difference(expected: Source, actual: Source, *, one: Pixels, other: Pixels) -> tuple[Printed, int]:
+def printed_difference(expected: Source, actual: Source, gap: Levels, *, edge: int = EDGE) -> tuple[Printed, int]:
     """How far each pixel is off, so many times as strong that it can be seen; a single pixel stays visible.
 
     It is drawn from the whole pictures: between small ones, what compression does would be seen."""
-    gap = np.abs(one.astype(np.int16) - other.astype(np.int16))
-    flat = gap if gap.ndim == 2 else gap.max(axis=2)
-    usual = float(np.quantile(flat[flat > 0], 0.99)) if flat.any() else 255.0
+    usual = float(np.quantile(gap[gap > 0], 0.99)) if gap.any() else 255.0
     gain = int(min(STRONGEST, 2 ** max(0, math.floor(math.log2(255 / usual)))))
-    levels = np.minimum(_largest(flat) * gain, 255).astype(np.uint8)
-    height, width = one.shape[:2]
+    levels = np.minimum(_largest(gap, edge).astype(np.uint16) * gain, 255).astype(np.uint8)
+    height, width = gap.shape
     name = f"d-{expected.sha256[:10]}{actual.sha256[:10]}"
-    return Printed(name, width, height, _address(_small(levels), "webp")), gain
+    return Printed(name, width, height, _address(_small(levels, edge), "webp")), gain
 
 
-def _largest(values: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+def _largest(values: Levels, edge: int) -> Levels:
     """The values reduced to what the page shows, each the largest of those that it stands for."""
-    by = -(-max(values.shape) // EDGE)
-    tall, wide = (-(-edge // by) * by for edge in values.shape)
+    by = -(-max(values.shape) // edge)
+    tall, wide = (-(-side // by) * by for side in values.shape)
     padded = np.pad(values, ((0, tall - values.shape[0]), (0, wide - values.shape[1])))
-    reduced: npt.NDArray[np.int16] = padded.reshape(tall // by, by, wide // by, by).max(axis=(1, 3))
+    reduced: Levels = padded.reshape(tall // by, by, wide // by, by).max(axis=(1, 3))
     return reduced
 
 
-def printed_map(expected: Source, actual: Source, *, one: Pixels, other: Pixels) -> Printed:
+def printed_map(expected: Source, actual: Source, *, one: Pixels, other: Pixels, edge: int = EDGE) -> Printed:
     """The FLIP map of two pictures, drawn from no more than the page shows of them."""
-    seen = flip_map(_reduced(one), _reduced(other))
+    seen = flip_map(_reduced(one, edge), _reduced(other, edge))
     places = np.linspace(0, 1, len(HEAT))
     levels = np.stack([np.interp(seen, places, HEAT[:, channel]) for channel in range(3)], axis=2)
     height, width = one.shape[:2]
     name = f"f-{expected.sha256[:10]}{actual.sha256[:10]}"
-    return Printed(name, width, height, _address(_small(levels.astype(np.uint8)), "webp"))
+    return Printed(name, width, height, _address(_small(levels.astype(np.uint8), edge), "webp"))
 
 
-def _reduced(pixels: Pixels) -> Pixels:
-    return np.asarray(Image.fromarray(pixels).reduce(-(-max(pixels.shape[:2]) // EDGE)))
+def _reduced(pixels: Pixels, edge: int) -> Pixels:
+    return np.asarray(Image.fromarray(pixels).reduce(-(-max(pixels.shape[:2]) // edge)))
 
 
-def _small(pixels: Pixels) -> bytes:
+def _small(pixels: Pixels, edge: int) -> bytes:
     image = Image.fromarray(pixels)
     if image.mode == "L":
         image = image.convert("RGB")
-    image.thumbnail((EDGE, EDGE), Image.Resampling.LANCZOS)
+    image.thumbnail((edge, edge), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
     image.save(stream, format="WEBP", quality=QUALITY, method=2, lossless=image.width * image.height <= TINY)
     return stream.getvalue()

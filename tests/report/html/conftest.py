@@ -26,6 +26,9 @@ class Opened:
     requests: list[str] = field(default_factory=list)
 
 
+Show = Callable[..., Opened]
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     found = next(filter(None, map(shutil.which, NAMES)), None)
@@ -53,7 +56,7 @@ def file(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def show(browser: Any) -> Iterator[Callable[..., Opened]]:
+def show(browser: Any) -> Iterator[Show]:
     """Opens a page; it must not complain, and not ask for anything but pictures beside it."""
     contexts = []
 

@@ -11,7 +11,7 @@ from fluxgate.pictures import hash_of, write_png
 from fluxgate.report.html import album as albums
 from fluxgate.report.html.album import Album, album
 from fluxgate.runs.rendered import Rendered
-from tests.report.html.test_pairs import rendered
+from tests.report.html.made import rendered
 from tests.runs import building
 
 REFERENCES = {"tiny-offload": "tiny-full", "tiny-staged": "tiny-full"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ import pytest
 from fluxgate.report.html.approvals import read_approvals
 from fluxgate.runs.run import Run
 from tests.report.html import made
-from tests.report.html.conftest import NARROW, WIDE, Opened
+from tests.report.html.conftest import NARROW, WIDE, Show
 
-Show = Callable[..., Opened]
 OFFLOAD = "#case-tiny-offload"
 
 

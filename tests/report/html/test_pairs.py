@@ -11,14 +11,10 @@ from fluxgate.judge.verdict import BASELINE, FAILED, PROMISE, Verdict
 from fluxgate.pictures import write_png
 from fluxgate.report.html.pairs import Pair, pairs_by_case
 from fluxgate.runs.rendered import Rendered
+from tests.report.html.made import rendered
 from tests.runs import building
 
 REFERENCES = {"tiny-offload": "tiny-full"}
-
-
-def rendered(root: Path, name: str, *, seed: int = 0) -> Rendered:
-    folder = root / "cases" / f"tiny-{name}"
-    return Rendered(building.rendering(name, folder, seed=seed), folder)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fluxgate.compare.facts import Source
 from fluxgate.pictures import Pixels, hash_of, write_png
-from fluxgate.report.html.pictures import EDGE, Printed, apart, printed, printed_difference, printed_map
+from fluxgate.report.html.pictures import EDGE, Printed, apart, gap_of, printed, printed_difference, printed_map
 
 GREY = np.full((40, 60, 3), 128, dtype=np.uint8)
 
@@ -37,7 +37,7 @@ def test_the_worst_spot_is_where_most_differs() -> None:
     """Its middle lies in the square that was changed, though a single pixel elsewhere differs more."""
     actual = spotted(20, 33, by=90)
     actual[2, 2] = 255
-    found = apart(GREY, actual)
+    found = apart(GREY, actual, gap_of(GREY, actual))
     assert 33 <= found.spot[0] < 38
     assert 20 <= found.spot[1] < 25
     assert (found.most, found.reach) == (127, 5)
@@ -75,16 +75,16 @@ def test_a_grey_picture_and_a_transparent_one_are_shown() -> None:
 
 def test_a_faint_difference_is_amplified_until_it_is_seen() -> None:
     """One level of 255 is shown 64 times as strong, a strong difference as it is."""
-    faint, gain = printed_difference(source(GREY), source(GREY + 1), one=GREY, other=GREY + np.uint8(1))
+    faint, gain = printed_difference(source(GREY), source(GREY), gap_of(GREY, GREY + np.uint8(1)))
     assert (gain, int(shown(faint).max())) == (64, 64)
-    assert printed_difference(source(GREY), source(GREY), one=GREY, other=GREY - np.uint8(128))[1] == 1
+    assert printed_difference(source(GREY), source(GREY), gap_of(GREY, GREY - np.uint8(128)))[1] == 1
 
 
 def test_a_single_pixel_of_a_large_picture_stays_visible() -> None:
     """Reducing takes the largest difference, not the mean."""
     large, other = np.zeros((2, 1024, 1024, 3), dtype=np.uint8)
     other[700, 300] = 200
-    print_, _ = printed_difference(source(large), source(other), one=large, other=other)
+    print_, _ = printed_difference(source(large), source(other), gap_of(large, other))
     assert shown(print_)[175, 75].max() > 100
 
 

@@ -1,0 +1,131 @@
+"""Tests of the five answers of the first screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fluxgate.cases import Case
+from fluxgate.judge.verdict import (
+    BASELINE,
+    CEILING,
+    CRASHED,
+    FAILED,
+    NO_DATA,
+    PASSED,
+    PROMISE,
+    TWICE,
+    UNSUPPORTED,
+    Verdict,
+)
+from fluxgate.rendering import DECODED, Crash
+from fluxgate.report.html.answers import (
+    CUT_SHORT,
+    NOT_SAFE,
+    NOTHING,
+    SAFE,
+    Next,
+    Suspicion,
+    checked,
+    moved,
+    next_steps,
+    outcome,
+    suspicions,
+)
+from fluxgate.report.report import CutShort, Report
+from tests.report.made import RUN, changed, of_case, report
+from tests.runs import building
+
+CASES = dict(building.CASES)
+
+
+def steps(told: Report, cases: dict[str, Case] = CASES) -> list[Next]:
+    return list(next_steps(told, cases))
+
+
+def failing(check: str = PROMISE, *, stage: str | None = None) -> list[Verdict]:
+    sentence = "Shot 'fox' is 0.912 like full.\n  A line more."
+    return changed(of_case("nf4", PASSED), check, status=FAILED, sentence=sentence, stage=stage)
+
+
+@pytest.mark.parametrize(
+    "verdicts, cut_short, expected",
+    [
+        (of_case("full", PASSED), None, SAFE),
+        (failing(), None, NOT_SAFE),
+        (of_case("full", CRASHED), None, NOT_SAFE),
+        (of_case("full", PASSED), CutShort(1, 3), CUT_SHORT),
+        (failing(), CutShort(1, 3), NOT_SAFE),
+        (of_case("full", UNSUPPORTED), None, NOTHING),
+    ],
+)
+def test_safe_or_not(verdicts: Iterable[Verdict], cut_short: CutShort | None, expected: object) -> None:
+    """A failure is never safe, a run that was cut short neither, and nothing measured is nothing."""
+    assert outcome(report(verdicts, run=replace(RUN, cut_short=cut_short))) is expected
+
+
+def test_what_moved_is_told_once_for_each_failure() -> None:
+    """Failures come before crashes; a crash is of a case, not of a check."""
+    found = moved(report([*of_case("full", CRASHED, "It ended.\n  Why."), *failing()]))
+    assert [(one.case_id, one.check, one.sentence) for one in found] == [
+        ("tiny-nf4", PROMISE, "Shot 'fox' is 0.912 like full."),
+        ("tiny-full", "", "It ended."),
+    ]
+
+
+def test_the_stage_points_to_the_libraries_at_work_there(tmp_path: Path) -> None:
+    """Of all cases that left there; a crash tells what ended the worker."""
+    rendering = building.rendering("nf4", tmp_path)
+    crash = replace(rendering, strategy="full", crash=Crash("signal", "SIGKILL", "load", ()))
+    told = [*of_case("full", CRASHED), *failing(stage=DECODED)]
+    failures = report(told).failures
+    assert suspicions(failures, {"tiny-nf4": rendering, "tiny-full": crash}, CASES) == (
+        Suspicion("diffusers' VAE or torch", f"at the {DECODED}", ("tiny-nf4",)),
+        Suspicion("a signal from outside", "during load", ("tiny-full",)),
+    )
+
+
+def test_a_failure_without_a_stage_points_to_nobody(tmp_path: Path) -> None:
+    """Bytes do not tell who took them."""
+    assert suspicions(failing(CEILING), {"tiny-nf4": building.rendering("nf4", tmp_path)}, CASES) == ()
+
+
+def test_checks_are_counted_by_what_answered_them() -> None:
+    """Neither a crash nor missing data is an answer."""
+    told = [*failing(), *of_case("full", CRASHED), *changed(of_case("offload", PASSED), TWICE, status=NO_DATA)]
+    counts = {one.check: (one.passed, one.answered, one.total) for one in checked(told)}
+    assert (counts[PROMISE], counts[TWICE]) == ((1, 2, 3), (1, 1, 3))
+
+
+def test_what_failed_is_to_be_looked_at_and_repeated() -> None:
+    """With the command for the first."""
+    look, repeat, *_ = steps(report([*of_case("offload", CRASHED), *failing()]))
+    assert (look.words, look.case_id) == ("Look at tiny-nf4, and at 1 more case.", "tiny-nf4")
+    assert repeat.command == "pytest --subject=tiny --strategy=nf4"
+
+
+def test_what_changed_can_be_accepted() -> None:
+    """That case of that run."""
+    *_, accept = steps(report(failing(BASELINE)))
+    assert accept.command == "fluxgate accept runs/20260301-tiny --only=tiny-nf4"
+
+
+def test_where_nothing_was_accepted_the_whole_run_can_be() -> None:
+    """Once its pictures were looked at."""
+    (accept,) = steps(report(changed(of_case("full", PASSED), BASELINE, status=NO_DATA)))
+    assert accept.command == "fluxgate accept runs/20260301-tiny"
+
+
+def test_nothing_is_left_to_do_where_everything_was_checked() -> None:
+    """In words."""
+    assert steps(report(of_case("full", PASSED))) == [Next("Nothing, for what was checked.")]
+
+
+def test_what_a_run_did_not_come_to_is_rendered_first() -> None:
+    """By the names that it was to render."""
+    run = replace(RUN, cut_short=CutShort(1, 3, ("tiny-offload", "tiny-nf4")))
+    first, *_ = steps(report(of_case("full", PASSED), run=run))
+    assert first.command == "pytest --subject=tiny --strategy=offload,nf4"
