@@ -68,9 +68,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         report = _report(config, ledger)
         unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
         terminalreporter.write_line(terminal(report, width=terminalreporter._tw.fullwidth, unicode=unicode))
-        _write_page(terminalreporter, config, report)
     if ledger.complaint:
         terminalreporter.write_line(ledger.complaint, red=True)
+    if config.getoption("fluxgate_html") is not None:
+        _write_page(terminalreporter, config)
 
 
 def _report(config: pytest.Config, ledger: Ledger) -> Report:
@@ -81,13 +82,11 @@ def _report(config: pytest.Config, ledger: Ledger) -> Report:
     return report_on(runs.open_run(ledger.run), verdicts, choice.cases, folder=_near(ledger.run))
 
 
-def _write_page(terminalreporter: pytest.TerminalReporter, config: pytest.Config, report: Report) -> None:
-    """Write the report as a page, if that was asked for; a place that cannot be written changes no verdict."""
-    asked = config.getoption("fluxgate_html")
-    if asked is None:
-        return
+def _write_page(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Write the report as a page, also on a session that rendered nothing; it changes no verdict if it cannot be."""
     choice, ledger = config.stash[CHOICE], config.stash[LEDGER]
-    file, run = config.invocation_params.dir / asked, runs.open_run(ledger.run) if ledger.run else None
+    file = config.invocation_params.dir / config.getoption("fluxgate_html")
+    report, run = _report(config, ledger), runs.open_run(ledger.run) if ledger.run else None
     accepted = accepted_stack(choice.baselines, choice.machine.id, choice.cases)
     try:
         write_page(file, report, run, choice.cases, accepted=accepted)

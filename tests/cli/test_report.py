@@ -41,6 +41,35 @@ def test_report_has_three_forms(
     assert (tmp_path / "told").read_text() == told
 
 
+def test_report_writes_a_page(
+    rendered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_exists: None
+) -> None:
+    """With the whole pictures beside it, or within it; it says where the page is."""
+    main(["judge", str(rendered)])
+    capsys.readouterr()
+    page = ["report", str(rendered), "--format=html"]
+    assert main([*page, f"--output={tmp_path / 'a.html'}"]) == 0
+    assert capsys.readouterr().out == f"The page is {tmp_path / 'a.html'}.\n"
+    assert main([*page, f"--output={tmp_path / 'b.html'}", "--self-contained"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"a.html", "a-pictures", "b.html"}
+    assert "<bdi>tiny-model-offload</bdi>" in (tmp_path / "a.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--format=html"], "A page is written into a file: add --output FILE.\n"),
+        (["--format=json", "--self-contained"], "--self-contained is about pages; --format json has no pictures.\n"),
+    ],
+)
+def test_report_refuses_options_that_do_not_go_together(
+    options: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before it reads the run."""
+    assert main(["report", "nowhere", *options]) == USAGE
+    assert capsys.readouterr().err == complaint
+
+
 @pytest.mark.parametrize("form", ["terminal", "markdown"])
 def test_report_tells_what_published_settings_change(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_exists: None

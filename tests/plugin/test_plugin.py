@@ -34,7 +34,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def everyday(home: Path, environment: dict[str, str]) -> Ended:
     """One session that renders two cases and meets one that cannot be rendered on a CPU."""
-    files = ("--junitxml=report.xml", "--benchmark-json=seconds.json")
+    files = ("--junitxml=report.xml", "--benchmark-json=seconds.json", "--html=pages/report.html")
     arguments = ("--subject=tiny", "--strategy=full,model-offload", "--strategy", "gguf-q8", *files)
     return pytest_on_the_suite(*arguments, "-k", "tiny", within=home, **environment)
 
@@ -64,6 +64,23 @@ def test_a_good_session_is_green(everyday: Ended) -> None:
     assert everyday.code == 0, everyday.out + everyday.err
     assert outcomes(everyday)["passed"] >= 6
     assert everyday.out.count("test_support.py") == 1
+
+
+def test_the_report_is_a_page_too(everyday: Ended, home: Path) -> None:
+    """Where it was asked for, with the run's whole pictures beside it; the session says where."""
+    page = (home / "pages" / "report.html").read_text()
+    assert "<bdi>tiny-model-offload</bdi>" in page
+    assert list((home / "pages" / "report-pictures").glob("*.png"))
+    assert "The page is pages/report.html" in everyday.out
+
+
+def test_a_page_that_cannot_be_written_changes_no_exit_code(tmp_path: Path, environment: dict[str, str]) -> None:
+    """The verdicts stand; one sentence says why there is no page."""
+    (tmp_path / "file").write_text("")
+    arguments = ("--subject=tiny", "--strategy=gguf-q8", "-k", "tiny", "--html=file/report.html")
+    found = pytest_on_the_suite(*arguments, within=tmp_path, **environment)
+    assert found.code == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert "file/report.html cannot be written: " in found.out
 
 
 def test_a_session_tidies_up_after_itself(tmp_path: Path, environment: dict[str, str]) -> None:
