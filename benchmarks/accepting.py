@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def measured(folder: Path) -> Iterator[tuple[str, float]]:
     once = seconds(lambda: compress_once(first, folder / "once.png"))
     print(f"{CASES} cases, {OWNERS * SHOTS} pictures of {WIDTH}×{HEIGHT}: {once:.1f} s to read and compress once")
     for act, run in (("new", first), ("changed", second), ("the same", second)):
-        spent = seconds(lambda run=run: accept(run, folder / "baselines"))  # type: ignore[misc]
+        spent = seconds(partial(accept, run, folder / "baselines"))
         print(f"{act:<10}{spent:>6.1f} s")
         yield act, spent / once
 

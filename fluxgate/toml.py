@@ -7,7 +7,7 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -96,8 +96,8 @@ def _converted(value: object, kind: Any, place: Place, *, name: str) -> Any:
     return _plain(value, kind, place, name)
 
 
-def _dataclass(table: Mapping[str, object], kind: Callable[..., Any], place: Place) -> Any:
-    fields = {field.name: field for field in dataclasses.fields(kind) if field.init}  # type: ignore[arg-type]
+def _dataclass(table: Mapping[str, object], kind: Any, place: Place) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     for key in table:
         if key not in fields:
             raise place.refusal(f"the key {key!r} is unknown; {suggestion(key, fields)}")

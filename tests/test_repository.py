@@ -207,6 +207,13 @@ def test_nothing_is_pickled(path: Path) -> None:
     assert re.findall(r"torch\.(?:load|save)\(|allow_pickle=True|weights_only=False", path.read_text()) == []
 
 
+def test_what_mypy_must_ignore_has_a_reason() -> None:
+    """Each such comment names what it ignores, and a second comment says why that is no mistake."""
+    ignored = "type" + ": ignore"
+    lines = (line for path in files() if path.suffix == ".py" for line in path.read_text().splitlines())
+    assert [line for line in lines if ignored in line and not re.search(ignored + r"\[[a-z-]+\]  # \w", line)] == []
+
+
 def test_judging_needs_no_torch() -> None:
     """The command line, the judge and the report can be imported where torch and diffusers are not installed."""
     code = "import sys; sys.modules.update(dict.fromkeys(('torch', 'diffusers', 'transformers')))"

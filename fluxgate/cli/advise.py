@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from fluxgate.cli.shared import NOTHING, add_runs_option, columns, say
+from fluxgate.cli.shared import NOTHING, add_names_option, add_runs_option, columns, say
 from fluxgate.options import chosen, memory
 from fluxgate.refusal import Refusal
 from fluxgate.report.advice import advise, in_words
@@ -20,7 +20,7 @@ def add_options(parser: ArgumentParser) -> None:
     about = "the run's folder; default: the latest with renderings of a GPU"
     parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help=about)
     parser.add_argument("--vram", required=True, metavar="AMOUNT", help="what the card has, like 12GB")
-    parser.add_argument("--subject", action="append", default=[], metavar="NAME[,NAME]", help="default: all of the run")
+    add_names_option(parser, "--subject", default="all of the run")
     add_runs_option(parser)
 
 

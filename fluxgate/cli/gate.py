@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from fluxgate.cli.shared import add_runs_option, columns, command, say
+from fluxgate.cli.shared import add_names_option, add_runs_option, add_timeout_option, columns, command, say
 from fluxgate.files import write_plain
 from fluxgate.gate.blaming import Evidence, blame
 from fluxgate.gate.culprit.finding import Finding
@@ -16,7 +16,6 @@ from fluxgate.gate.result import as_plain
 from fluxgate.gate.stacks import Stacks, asked_of, make_stacks
 from fluxgate.gate.tiers import Tier
 from fluxgate.gate.words import lines, next_step
-from fluxgate.session import CASE_TIMEOUT
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -25,9 +24,8 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--tier", choices=[tier.value for tier in Tier], default=Tier.SHORT.value, help="default: %(default)s"
     )
-    names = {"action": "append", "default": [], "metavar": "NAME[,NAME]"}
-    parser.add_argument("--subject", **names, help="default: miniature")  # type: ignore[arg-type]
-    parser.add_argument("--case-timeout", default=f"{CASE_TIMEOUT:.0f}", metavar="SECONDS", help="default: %(default)s")
+    add_names_option(parser, "--subject", default="miniature")
+    add_timeout_option(parser)
     parser.add_argument("--installer", choices=INSTALLERS, help="default: pip, or uv where there is no pip")
     parser.add_argument("--wheelhouse", type=Path, metavar="FOLDER", help="install from this folder, without network")
     parser.add_argument("--strict", action="store_true", help="drift is not safe either")

@@ -21,11 +21,20 @@ RED, INTERRUPTED, NOTHING = 1, 2, 5  # exit codes, beside 0 and a refusal's own;
 
 def add_choosing_options(parser: ArgumentParser) -> None:
     """Of the verbs that render: which cases, for how long, and into which folder."""
-    names = {"action": "append", "default": [], "metavar": "NAME[,NAME]"}
-    parser.add_argument("--subject", **names, help="default: miniature")  # type: ignore[arg-type]
-    parser.add_argument("--strategy", **names, help="default: all")  # type: ignore[arg-type]
-    parser.add_argument("--case-timeout", default=f"{CASE_TIMEOUT:.0f}", metavar="SECONDS", help="default: %(default)s")
+    add_names_option(parser, "--subject", default="miniature")
+    add_names_option(parser, "--strategy", default="all")
+    add_timeout_option(parser)
     add_runs_option(parser)
+
+
+def add_names_option(parser: ArgumentParser, option: str, *, default: str) -> None:
+    """Names with commas between them, or the option several times."""
+    parser.add_argument(option, action="append", default=[], metavar="NAME[,NAME]", help=f"default: {default}")
+
+
+def add_timeout_option(parser: ArgumentParser) -> None:
+    """How long a case may take."""
+    parser.add_argument("--case-timeout", default=f"{CASE_TIMEOUT:.0f}", metavar="SECONDS", help="default: %(default)s")
 
 
 def add_run_option(parser: ArgumentParser) -> None:

@@ -41,13 +41,13 @@ def for_subject(effect: AnyEffect, subject: Subject) -> AnyEffect:
         LARGE_ENCODERS: tuple(name for name in subject.large if name in subject.encoders),
     }
     changes: dict[str, Any] = {}
-    for entry in fields(effect):  # type: ignore[arg-type]
+    for entry in fields(effect):  # type: ignore[arg-type]  # each effect is a dataclass
         value = getattr(effect, entry.name)
         if isinstance(value, tuple) and value in roles:
             changes[entry.name] = roles[value]
         elif value == SUBJECT_DTYPE:
             changes[entry.name] = subject.dtype
-    return replace(effect, **changes) if changes else effect  # type: ignore[type-var]
+    return replace(effect, **changes) if changes else effect  # type: ignore[type-var]  # as above
 
 
 @dataclass(frozen=True)

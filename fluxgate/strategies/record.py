@@ -108,7 +108,7 @@ def _effect(entries: object, whose: str) -> Effect:
 
 def _converted(entries: Plain, kind: type[Value], whose: str) -> Value:
     """A dataclass; what it does not know would be left out of the judgement, so it is refused."""
-    unknown = sorted(entries.keys() - {field.name for field in fields(kind)})  # type: ignore[arg-type]
+    unknown = sorted(entries.keys() - {field.name for field in fields(kind)})  # type: ignore[arg-type]  # as all that a promise holds, it is a dataclass
     if unknown:
         raise Refusal(f"{whose} says {', '.join(unknown)}, which this Fluxgate does not know; a newer one does.")
     try:

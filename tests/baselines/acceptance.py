@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from fluxgate.baselines import accepting
 from fluxgate.baselines import baseline as baselines
@@ -22,15 +23,15 @@ def planned(
     *,
     cases: Mapping[str, Case] = CASES,
     known_failures: Iterable[KnownFailure] = (),
-    **request: object,
+    **request: Any,
 ) -> Plan:
     """What accepting the run would change in a folder of baselines."""
-    return plan(run, Request(**request), root=root, cases=cases, known_failures=known_failures)  # type: ignore[arg-type]
+    return plan(run, Request(**request), root=root, cases=cases, known_failures=known_failures)
 
 
-def accept(run: Run, root: Path, *, because: str = "it looks right", **given: object) -> Plan:
+def accept(run: Run, root: Path, *, because: str = "it looks right", **given: Any) -> Plan:
     """The plan, once it is written."""
-    made = planned(run, root, **given)  # type: ignore[arg-type]
+    made = planned(run, root, **given)
     accepting.write(made, accepting.acceptance(run, because=because, by="somebody", at=NOW))
     return made
 

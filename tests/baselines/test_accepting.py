@@ -98,9 +98,9 @@ def test_accepted_pictures_are_not_written_again(folder: Path, root: Path, monke
     """Of a picture that several cases share, one file; of one that stands, none."""
     written: list[str] = []
 
-    def noted(path: Path, *args: object, **kwargs: object) -> None:
+    def noted(path: Path, *args: Any, **kwargs: Any) -> None:
         written.append(path.name)
-        real(path, *args, **kwargs)  # type: ignore[arg-type]
+        real(path, *args, **kwargs)
 
     real = pictures.write_png
     monkeypatch.setattr(accepting, "write_png", noted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -146,9 +147,9 @@ def test_facts_too_large_are_not_read(own: Path, folder: Path) -> None:
         ),
     ],
 )
-def test_facts_that_lie_are_refused(own: Path, folder: Path, changes: dict[str, object], said: str) -> None:
+def test_facts_that_lie_are_refused(own: Path, folder: Path, changes: dict[str, Any], said: str) -> None:
     """Facts of another case, of another schema, or with a path in a name are refused by name."""
-    write_plain(folder / "facts" / "full.json", replace(found(own).case, **changes))  # type: ignore[arg-type]
+    write_plain(folder / "facts" / "full.json", replace(found(own).case, **changes))
     manifest.seal(folder)
     with pytest.raises(Refusal, match=r"full\.json is damaged") as refused:
         found(own)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 from fluxgate.baselines import integrity, limits, manifest
 from fluxgate.baselines.store import Store
 from fluxgate.refusal import Refusal
+from fluxgate.subjects.subject import Subject
 from tests.baselines.test_limits import file_for, sealed
 from tests.runs.building import CASES, MACHINE, SHOTS, SUBJECT, contents
 
@@ -102,8 +103,8 @@ def test_one_machine_may_be_looked_at_as_a_whole(own: Path) -> None:
     integrity.refuse_damaged_machine(own, "another-gpu")
 
 
-def complaints(own: Path, *, cases: object = CASES, subject: object = SUBJECT) -> tuple[str, ...]:
-    return integrity.complaints(Store(own), cases=cases, subjects={"tiny": subject})  # type: ignore[arg-type,dict-item]
+def complaints(own: Path, *, cases: Collection[str] = CASES, subject: Subject = SUBJECT) -> tuple[str, ...]:
+    return integrity.complaints(Store(own), cases=cases, subjects={"tiny": subject})
 
 
 def test_what_nobody_uses_is_named_with_the_command(accepted: Path) -> None:

@@ -26,8 +26,8 @@ from tests.baselines.acceptance import accept
 from tests.runs.building import MACHINE, SUBJECT, inventory, run_of
 
 
-def limit(value: Any, **other: object) -> Limit:
-    return Limit(value, "measured", **other)  # type: ignore[arg-type]
+def limit(value: Any, **other: Any) -> Limit:
+    return Limit(value, "measured", **other)
 
 
 def test_a_band_holds_up_to_its_edges() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,9 +41,9 @@ def test_a_sound_rendering_has_none(rendering: Rendering) -> None:
     ],
     ids=["crashed", "recipe", "shot missing", "shot too many", "pictures missing", "schema", "nan"],
 )
-def test_an_unsound_rendering_says_why(rendering: Rendering, changes: dict[str, object], said: str) -> None:
+def test_an_unsound_rendering_says_why(rendering: Rendering, changes: dict[str, Any], said: str) -> None:
     """Each thing that speaks against a rendering has its sentence."""
-    assert said in next(to_rendering(replace(rendering, **changes), CASE))  # type: ignore[arg-type]
+    assert said in next(to_rendering(replace(rendering, **changes), CASE))
 
 
 def test_a_case_that_no_longer_exists_has_no_baseline(rendering: Rendering) -> None:

@@ -54,7 +54,7 @@ def test_no_verb_is_left_out_of_the_table() -> None:
         (["report", "nowhere"], "nowhere is not a run: it has no run.json."),
         (["advise"], "The following arguments are required: --vram; see fluxgate advise --help."),
         (["advise", "--vram=much"], "--vram is 'much'; write it like '17 GB' or '512 MB'."),
-        (["advise", "--vram=12GB"], "There is no run in runs that was rendered on a GPU, and what a CPU measures says"),
+        (["advise", "--vram=12GB"], "No run in runs was rendered on a GPU, and what a CPU measures says nothing"),
         (["advise", "--vram=12GB", "nowhere"], "nowhere is not a run: it has no run.json."),
         (["accept"], "Say which run to accept: fluxgate accept RUN --because REASON."),
     ],

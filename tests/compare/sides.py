@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from fluxgate.compare.facts import Facts, Source
 from fluxgate.pictures import Pixels, hash_of
@@ -18,7 +19,7 @@ def shown(picture: Pixels, path: str = "a.png") -> Source:
     return Source(hash_of(picture), Path(path), lambda: picture)
 
 
-def facts(*, seed: int = 0, **changes: object) -> Facts:
+def facts(*, seed: int = 0, **changes: Any) -> Facts:
     """Two shots of one picture each; another seed gives other pictures and other last latents."""
     whole = Facts(
         pictures={(shot, 0): (shown(pixels(seed, shot=shot)),) for shot in SHOTS},
@@ -29,4 +30,4 @@ def facts(*, seed: int = 0, **changes: object) -> Facts:
         seconds={"load": (1.0, 2.0)},
         stack={"diffusers": "0.42.1"},
     )
-    return replace(whole, **changes)  # type: ignore[arg-type]
+    return replace(whole, **changes)

@@ -1,6 +1,7 @@
 """Tests of the comparison of inventories."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,9 +12,9 @@ from tests.runs.building import inventory
 TRANSFORMER = inventory().components["transformer"]
 
 
-def change_of(**changes: object) -> tuple[ComponentChange, ...]:
+def change_of(**changes: Any) -> tuple[ComponentChange, ...]:
     """What is told of a transformer with some of its facts changed."""
-    other: Component = replace(TRANSFORMER, **changes)  # type: ignore[arg-type]
+    other: Component = replace(TRANSFORMER, **changes)
     return component_changes(Inventory({"transformer": TRANSFORMER}), Inventory({"transformer": other}))
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,10 +11,10 @@ from fluxgate.rendering import Crash, Duration, Rendering
 from tests.runs.building import rendering
 
 
-def took(name: str, folder: Path, **changes: object) -> Rendering:
+def took(name: str, folder: Path, **changes: Any) -> Rendering:
     """A rendering of nine seconds of denoising."""
     durations = (Duration("load", 0.2), Duration("denoise", 9.0, "fox", 0))
-    return replace(rendering(name, folder), durations=durations, **changes)  # type: ignore[arg-type]
+    return replace(rendering(name, folder), durations=durations, **changes)
 
 
 def worked(seconds: float) -> tuple[Duration, ...]:

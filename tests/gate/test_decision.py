@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,8 @@ from fluxgate.strategies.promise import Promise
 from tests.runs.building import SUBJECT, strategy
 
 
-def case(name: str, **promise: object) -> Case:
-    made = replace(strategy(name), promise=Promise(**promise))  # type: ignore[arg-type]  # whatever a promise may say
+def case(name: str, **promise: Any) -> Case:
+    made = replace(strategy(name), promise=Promise(**promise))
     return Case(SUBJECT, made, "cpu")
 
 
@@ -25,8 +26,8 @@ NF4 = case("nf4", changes_weights=True)
 ALL = (FULL, WIDE, OFFLOAD, NF4)
 
 
-def one(case: Case, outcome: str, **more: object) -> Outcome:
-    return Outcome(case.id, case.strategy.name, outcome, "for some reason", **more)  # type: ignore[arg-type]
+def one(case: Case, outcome: str, **more: Any) -> Outcome:
+    return Outcome(case.id, case.strategy.name, outcome, "for some reason", **more)
 
 
 @pytest.mark.parametrize(

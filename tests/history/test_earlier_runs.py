@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,13 +17,13 @@ from fluxgate.runs.run import Run
 from tests.runs.building import MACHINE, STACK, rendering
 
 
-def took(name: str, folder: Path, seconds: float, **changes: object) -> Rendering:
+def took(name: str, folder: Path, seconds: float, **changes: Any) -> Rendering:
     """A rendering that spent this long denoising."""
     durations = (Duration("load", 0.2), Duration("denoise", seconds, "fox", 0))
-    return replace(rendering(name, folder), durations=durations, **changes)  # type: ignore[arg-type]
+    return replace(rendering(name, folder), durations=durations, **changes)
 
 
-def run_with(root: Path, *found: tuple[str, float], finished: bool = True, **changes: object) -> Run:
+def run_with(root: Path, *found: tuple[str, float], finished: bool = True, **changes: Any) -> Run:
     run = runs.create(root, MACHINE, STACK, "pytest")
     for name, seconds in found:
         folder = run.case_folder(f"tiny-{name}")

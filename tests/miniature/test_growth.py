@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import io
 import json
 import os
 import shutil
@@ -705,31 +706,24 @@ def test_weights_that_cannot_grow_are_refused(small: Path, tmp_path: Path, chang
 # Telling the user
 
 
-class Stream:
+class Stream(io.StringIO):
     """A text stream that is or is not a terminal."""
 
     def __init__(self, *, terminal: bool) -> None:
+        super().__init__()
         self.terminal = terminal
-        self.text = ""
 
     def isatty(self) -> bool:
         return self.terminal
-
-    def write(self, text: str) -> int:
-        self.text += text
-        return len(text)
-
-    def flush(self) -> None:
-        pass
 
 
 @pytest.mark.parametrize(("terminal", "lines", "returns"), [(True, 1, 1001), (False, 11, 0)])
 def test_the_bar_fits_a_terminal_and_a_log(terminal: bool, lines: int, returns: int) -> None:
     """One line that is drawn over on a terminal, eleven short ones in a log, and both end at 100%."""
     stream = Stream(terminal=terminal)
-    show = growth.bar(stream)  # type: ignore[arg-type]
+    show = growth.bar(stream)
     for done in range(0, 5_000_001, 500):
         show(done, 5_000_000)
-    assert stream.text.count("\n") == lines
-    assert stream.text.count("\r") == returns
-    assert stream.text.rstrip().endswith("100%  5.0 MB of 5.0 MB")
+    assert stream.getvalue().count("\n") == lines
+    assert stream.getvalue().count("\r") == returns
+    assert stream.getvalue().rstrip().endswith("100%  5.0 MB of 5.0 MB")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,13 +21,13 @@ GROWN = dataclasses.replace(
 NEEDS_GPU = "a GPU is needed: it copies to one"
 
 
-def refusing(name: str, reason: str, *, only: str | None = None, **changes: object) -> Strategy:
+def refusing(name: str, reason: str, *, only: str | None = None, **changes: Any) -> Strategy:
     """A strategy that cannot run, at all or with one subject."""
 
     def unsupported(subject: Subject, machine: Machine, stack: object) -> str | None:
         return reason if only in (None, subject.name) else None
 
-    return dataclasses.replace(strategy(name, reproduces="full"), unsupported=unsupported, **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(strategy(name, reproduces="full"), unsupported=unsupported, **changes)
 
 
 STRATEGIES = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -164,9 +165,9 @@ def test_the_verdicts_are_read_from_the_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"status": "pssed"}, {"check": "is pretty"}])
-def test_a_status_or_a_check_that_does_not_exist_is_refused(changes: dict[str, str], tmp_path: Path) -> None:
+def test_a_status_or_a_check_that_does_not_exist_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
     """It would count as neither passed nor failed."""
     run = run_of(tmp_path, "full")
-    run.write_json(VERDICTS, [replace(verdict, **changes) for verdict in of_case("full", PASSED)])  # type: ignore[arg-type]
+    run.write_json(VERDICTS, [replace(verdict, **changes) for verdict in of_case("full", PASSED)])
     with pytest.raises(Refusal, match=r"verdicts\.json has '.*', which is none of "):
         verdicts_of(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,9 +47,9 @@ SHOTS = (
 SUBJECT = Subject("tiny", "a tiny pipeline", "package:tiny", SHOTS)
 
 
-def strategy(name: str, **promise: object) -> Strategy:
+def strategy(name: str, **promise: Any) -> Strategy:
     """A strategy that is never loaded."""
-    return Strategy(name, "test", name, lambda site: None, Promise(**promise), lambda *_: None)  # type: ignore[arg-type]
+    return Strategy(name, "test", name, lambda site: None, Promise(**promise), lambda *_: None)
 
 
 FULL, OFFLOAD, NF4 = (

@@ -37,7 +37,7 @@ def test_a_function_becomes_a_strategy() -> None:
     assert made_here.about == "The first line says what it is about."
     assert made_here.promise == Promise(approximates="full", less_memory_than="full", less_during=(DECODE,))
     assert (made_here.slow, made_here.gpus) == (True, 1)
-    assert made_here.load("a site") == "a site"  # type: ignore[arg-type]
+    assert made_here.load("a site") == "a site"  # type: ignore[arg-type]  # it hands on whatever it is given
 
 
 def test_needs_become_the_reason() -> None:

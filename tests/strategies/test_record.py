@@ -64,7 +64,7 @@ def test_a_restored_strategy_is_never_loaded() -> None:
     """Its code is not in the run, and it says so."""
     again = restored(record_of(strategy_named("full")))
     with pytest.raises(Refusal, match=r"^full was read from a run"):
-        again.load(None)  # type: ignore[arg-type]
+        again.load(None)  # type: ignore[arg-type]  # it looks at no site
     reason = again.unsupported(Subject("small", "a small pipeline", "folder:.", ()), H100, NEW)
     assert reason is not None
     assert "read from a run" in reason

@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from fluxgate.machine import Machine
 from fluxgate.strategies import STRATEGIES
 from fluxgate.strategies.requirements import Gpu, Release, Requirements, release
 from fluxgate.subjects.subject import Needs, Shot, Subject
@@ -17,8 +19,8 @@ from tests.strategies.named import strategy_named
 SUBJECT = Subject("small", "a small pipeline", "folder:.", ())
 
 
-def reason(name: str, machine: object = H100, stack: dict[str, str] = NEW) -> str | None:
-    return strategy_named(name).unsupported(SUBJECT, machine, stack)  # type: ignore[arg-type]
+def reason(name: str, machine: Machine = H100, stack: dict[str, str] = NEW) -> str | None:
+    return strategy_named(name).unsupported(SUBJECT, machine, stack)
 
 
 def test_everything_but_several_gpus_runs_on_an_h100_with_all_packages() -> None:
@@ -102,7 +104,7 @@ def test_a_cpu_runs_these() -> None:
         ("gguf-q8", H100, OLD, "gguf is needed to write and read GGUF files; it is not installed"),
     ],
 )
-def test_the_reason_is_one_sentence(name: str, machine: object, stack: dict[str, str], expected: str) -> None:
+def test_the_reason_is_one_sentence(name: str, machine: Machine, stack: dict[str, str], expected: str) -> None:
     """It names what is missing, what it is for, and what is there instead."""
     assert reason(name, machine, stack) == expected
 
@@ -124,8 +126,8 @@ def test_bitsandbytes_that_is_not_installed_is_named() -> None:
     assert reasons == {"bitsandbytes is needed to quantize; it is not installed"}
 
 
-def shot(**fields: object) -> Shot:
-    return Shot("one", ("a tree",), seed=1, **fields)  # type: ignore[arg-type]
+def shot(**fields: Any) -> Shot:
+    return Shot("one", ("a tree",), seed=1, **fields)
 
 
 def test_slicing_needs_several_pictures() -> None:

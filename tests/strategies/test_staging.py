@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from fluxgate.subjects.subject import Subject  # noqa: E402
 from tests.strategies.named import strategy_named  # noqa: E402
 
 
-def handed_on(arguments: dict[str, object], folder: Path) -> dict[str, object]:
+def handed_on(arguments: dict[str, Any], folder: Path) -> dict[str, Any]:
     plain = write_tensors(arguments, folder / "given.safetensors")
     return {**plain, **as_results(load_file(folder / "given.safetensors"))}
 
@@ -29,7 +30,7 @@ def test_tensors_arrive_bit_for_bit(tmp_path: Path) -> None:
     """Dtype, shape and every bit, even of a tensor that is a view of another."""
     given = torch.randn(3, 4).to(torch.bfloat16).t()
     arrived = handed_on({"prompt_embeds": given}, tmp_path)["prompt_embeds"]
-    assert arrived.dtype == torch.bfloat16  # type: ignore[attr-defined]
+    assert arrived.dtype == torch.bfloat16
     assert torch.equal(arrived, given)
 
 
@@ -51,7 +52,7 @@ def test_pictures_arrive_pixel_for_pixel(tmp_path: Path) -> None:
     """Each picture of a batch, in order."""
     pixels = np.random.default_rng(1).integers(0, 256, (2, 6, 8, 3), dtype=np.uint8)
     arrived = handed_on({"images": [Image.fromarray(picture) for picture in pixels]}, tmp_path)["images"]
-    assert [np.array(picture).tolist() for picture in arrived] == pixels.tolist()  # type: ignore[attr-defined]
+    assert [np.array(picture).tolist() for picture in arrived] == pixels.tolist()
 
 
 def test_the_file_holds_tensors_only(tmp_path: Path) -> None:

@@ -43,5 +43,5 @@ def _widened(function: Callable[..., Any], narrow: Any) -> Callable[..., Any]:
         wide = None if bias is None else bias.float()
         return function(input.float(), weight.float(), wide, *args, **kwargs).to(narrow)
 
-    widened._fluxgate = True  # type: ignore[attr-defined]
+    widened._fluxgate = True  # type: ignore[attr-defined]  # so that it is not widened twice
     return widened

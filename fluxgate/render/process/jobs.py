@@ -125,9 +125,9 @@ def function_named(name: str) -> Callable[..., Any]:
     """The function of that name, imported."""
     module, _, within = name.partition(":")
     try:
-        function = attrgetter(within)(importlib.import_module(module))
+        function: object = attrgetter(within)(importlib.import_module(module))
     except Exception as error:  # a module may raise anything
         raise Refusal(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(function):
         raise Refusal(f"{name} is a {type(function).__name__}, not a function")
-    return function  # type: ignore[no-any-return]
+    return function

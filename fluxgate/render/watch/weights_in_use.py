@@ -78,7 +78,7 @@ def _mode(look: Callable[[], None]) -> Any:
     from torch.nn.functional import linear
     from torch.overrides import TorchFunctionMode
 
-    class Looking(TorchFunctionMode):  # type: ignore[misc]
+    class Looking(TorchFunctionMode):  # type: ignore[misc]  # torch has no types here
         def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             name = getattr(function, "__name__", "")
             if name not in ("__get__", "__set__", "to"):  # hooks reach for a weight's data while they move it

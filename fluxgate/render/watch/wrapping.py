@@ -28,7 +28,7 @@ def wrap(owner: Any, name: str, around: Around, *, pipeline: Any) -> None:
 
     del wrapped.__wrapped__  # it is the bound method, and so the cycle
     wrapped.__signature__ = inspect.signature(method)  # type: ignore[attr-defined]  # pipelines ask for a step's
-    wrapped._fluxgate = True  # type: ignore[attr-defined]
+    wrapped._fluxgate = True  # type: ignore[attr-defined]  # so that it is not wrapped twice
     setattr(owner, name, wrapped)
 
 

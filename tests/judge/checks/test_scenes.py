@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,12 +55,12 @@ def told(folder: Path, house: Pixels, foxes: Pixels, *, strategy: str = "full") 
     return Rendered(whole.rendering, place)
 
 
-def full(rendered: Rendered, **changes: object) -> Evidence:
-    return replace(Evidence(Case(SUBJECT, FULL, "cuda"), rendered), **changes)  # type: ignore[arg-type]
+def full(rendered: Rendered, **changes: Any) -> Evidence:
+    return replace(Evidence(Case(SUBJECT, FULL, "cuda"), rendered), **changes)
 
 
-def nf4(rendered: Rendered, **changes: object) -> Evidence:
-    return replace(Evidence(Case(SUBJECT, NF4, "cuda"), rendered), **changes)  # type: ignore[arg-type]
+def nf4(rendered: Rendered, **changes: Any) -> Evidence:
+    return replace(Evidence(Case(SUBJECT, NF4, "cuda"), rendered), **changes)
 
 
 def test_a_drawing_of_its_prompt_passes(tmp_path: Path) -> None:

@@ -48,14 +48,14 @@ def test_a_crash_has_one_sentence() -> None:
     assert crash_of(ValueError("one\ntwo")).sentence == "ValueError: one"
     assert crash_of(KeyError()).sentence == "KeyError"
     with pytest.raises(ValueError, match="no such thing") as raised:
-        making.raises(None)  # type: ignore[arg-type]
+        making.raises(None)  # type: ignore[arg-type]  # it looks at no site
     assert any("in raises" in line for line in crash_of(raised.value).last_lines)
 
 
 def test_a_crash_of_a_part_is_told_with_its_own_kind() -> None:
     """What killed a process that did a part of the work is what killed the case."""
     error = RuntimeError("the process for the stage 'decode' died")
-    error.crash = Crash("signal", "SIGSEGV", None, ("last", "words"))  # type: ignore[attr-defined]
+    error.crash = Crash("signal", "SIGSEGV", None, ("last", "words"))  # type: ignore[attr-defined]  # as the runner of parts adds it
     assert crash_of(error) == Crash("signal", f"RuntimeError: {error}", None, ("last", "words"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,10 +17,11 @@ from fluxgate.report.rows import Row
 from tests.runs import building
 
 
-def row(name: str, gigabytes: float | None, seconds: float | None, **settings: object) -> Row:
-    peaks = dict.fromkeys((*PHASES, "whole"), None if gigabytes is None else round(gigabytes * 1e9))
+def row(name: str, gigabytes: float | None, seconds: float | None, **settings: Any) -> Row:
+    peak = None if gigabytes is None else round(gigabytes * 1e9)
+    peaks: dict[str, int | None] = dict.fromkeys((*PHASES, "whole"), peak)
     status = FAILED if settings.pop("failed", False) else PASSED
-    return Row("tiny", name, {PROMISE: status}, "allocated", peaks, seconds, settings.pop("likeness", None))  # type: ignore[arg-type]
+    return Row("tiny", name, {PROMISE: status}, "allocated", peaks, seconds, settings.pop("likeness", None))
 
 
 def test_the_memory_chart_begins_with_the_smallest() -> None:

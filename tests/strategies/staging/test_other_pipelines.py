@@ -128,7 +128,7 @@ class Encodes:
 class EncodesGuided(Encodes):
     """One that encodes a negative prompt, too."""
 
-    def encode_prompt(  # type: ignore[override]
+    def encode_prompt(  # type: ignore[override]  # as pipelines of two families do
         self, prompt: Any, num_images_per_prompt: int, do_classifier_free_guidance: bool, clip_skip: Any = None
     ) -> None: ...
 
