@@ -179,7 +179,8 @@ def _to_accept(report: Report) -> Iterator[Next]:
     """What makes of the run, or of a case of it, that which later ones are held against; or that there is nothing."""
     folder = report.run.folder if report.run else "RUN"
     changed = [one.case_id for one in report.failures if one.status == FAILED and one.check in ACCEPTED]
-    if any((verdict.check, verdict.status) == (BASELINE, NO_DATA) for verdict in report.verdicts):
+    rows = [row for table in report.tables.values() for row in table]
+    if any(row.statuses.get(BASELINE) == NO_DATA for row in rows) and not report.cut_short:
         yield Next("Look at the pictures; if they are right, accept them.", command=_accept(folder))
     elif changed:
         yield Next("If what changed is right, accept it.", command=_accept(folder, *changed[:1]))

@@ -11,7 +11,7 @@ from fluxgate import figures
 from fluxgate.amounts import amount
 from fluxgate.cases import Case
 from fluxgate.compare.facts import FIGURES
-from fluxgate.judge.verdict import Limit, Verdict
+from fluxgate.judge.verdict import CRASHED, Limit, Verdict
 from fluxgate.rendering import PHASES, STAGES, Component, Fingerprint, Inventory, Memory, Rendering
 
 LOG = "log.txt"
@@ -72,17 +72,17 @@ def command(case_id: str, case: Case | None) -> str:
 
 
 def answers(verdicts: Iterable[Verdict]) -> tuple[Answer, ...]:
-    """Every verdict of a case with its numbers and its limit."""
-    return tuple(
-        Answer(
-            verdict.check,
-            verdict.status,
-            tuple(line for line in verdict.sentence.splitlines() if line.strip()),
-            ", ".join(f"{name} {value:.6g}" for name, value in verdict.numbers.items()),
-            _limit(verdict.limit) if verdict.limit else "",
-        )
-        for verdict in verdicts
-    )
+    """Every verdict of a case with its numbers and its limit; a crash, which is about all checks, is told once."""
+    told: set[str] = set()
+    found = []
+    for verdict in verdicts:
+        lines = tuple(line for line in verdict.sentence.splitlines() if line.strip())
+        again = verdict.status == CRASHED and bool(lines) and lines[0] in told
+        told.update(lines[:1])
+        numbers = ", ".join(f"{name} {value:.6g}" for name, value in verdict.numbers.items())
+        limit = _limit(verdict.limit) if verdict.limit else ""
+        found.append(Answer(verdict.check, verdict.status, ("as above",) if again else lines, numbers, limit))
+    return tuple(found)
 
 
 def _limit(limit: Limit) -> str:
@@ -92,8 +92,8 @@ def _limit(limit: Limit) -> str:
 
 
 def stages(ours: Rendering, reference: Rendering | None) -> tuple[StageRow, ...]:
-    """Stage by stage, whether each shot is as the reference's; nothing where there is none."""
-    if reference is None:
+    """Stage by stage, whether each shot is as the reference's; nothing where there is none, or no stage was reached."""
+    if reference is None or not ours.fingerprints:
         return ()
     both = {shot: (reference.fingerprints_of(shot), ours.fingerprints_of(shot)) for shot in ours.recipes}
     return tuple(
@@ -170,8 +170,10 @@ def figures_of(memory: Memory | None) -> tuple[str, ...]:
 
 
 def phases(ours: Rendering, reference: Rendering | None) -> tuple[PhaseRow, ...]:
-    """Seconds and peaks, phase by phase."""
+    """Seconds and peaks, phase by phase; nothing where no phase came to its end."""
     measured = figures_of(ours.memory)
+    if not measured and not ours.durations:
+        return ()
     return tuple(
         PhaseRow(
             phase,

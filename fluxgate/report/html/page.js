@@ -102,6 +102,7 @@
     one(".caption", home).textContent = expected
       ? `${shot}: expected (${against}) beside actual.` : `${shot}: one picture, as there is no difference to show.`;
     home.size = load(actualImage, actual);
+    one(".canvas", home).style.aspectRatio = home.size.join(" / ");
     expected ? load(expectedImage, expected) : expectedImage.removeAttribute("src");
     map ? load(mapImage, map) : mapImage.removeAttribute("src");
     home.spot = spot && spot.split(" ").map(Number);
@@ -117,7 +118,7 @@
     clearInterval(home.timer);
     one(".what", home).textContent = WORDS[name] || "";
     one(".amount", home).hidden = !WORDS[name];
-    one("input", home).value = name === "difference" ? 40 : 50;
+    one("input", home).value = name === "difference" ? 20 * Math.log2(home.pair.dataset.gain || 1) : 50;
     draw(home);
   }
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fluxgate.cases import Case
-from fluxgate.judge.verdict import PASSED, PROMISE, Limit, Verdict
+from fluxgate.judge.verdict import CRASHED, PASSED, PROMISE, Limit, Verdict
 from fluxgate.rendering import DECODED, LAST, T5
 from fluxgate.report.html.case import (
     DIFFERS,
@@ -21,6 +21,7 @@ from fluxgate.report.html.case import (
     stages,
     traits,
 )
+from tests.report.made import of_case
 from tests.runs import building
 
 
@@ -38,6 +39,21 @@ def test_an_answer_has_its_numbers_and_its_limit() -> None:
     (found,) = answers([Verdict("tiny", "nf4", PROMISE, PASSED, "One.\n\n  Two.", {"ssim": 0.95}, limit)])
     assert found.lines == ("One.", "  Two.")
     assert (found.numbers, found.limit) == ("ssim 0.95", "0.94 (measured, n=40, h100, 2025-11-21)")
+
+
+def test_a_crash_is_told_once() -> None:
+    """It is about every check."""
+    found = answers(of_case("nf4", CRASHED, "The worker ended.\n  Its last line."))
+    assert found[0].lines == ("The worker ended.", "  Its last line.")
+    assert {one.lines for one in found[1:]} == {("as above",)}
+
+
+def test_nothing_is_told_of_stages_and_phases_that_were_not_reached(tmp_path: Path) -> None:
+    """Of a case that crashed while it was loaded."""
+    rendering = building.rendering("offload", tmp_path)
+    crashed = replace(rendering, fingerprints=(), durations=(), memory=None)
+    assert stages(crashed, rendering) == ()
+    assert phases(crashed, rendering) == ()
 
 
 def test_stages_are_compared_shot_by_shot(tmp_path: Path) -> None:
