@@ -56,7 +56,7 @@ def test_no_verb_is_left_out_of_the_table() -> None:
         (["advise", "--vram=much"], "--vram is 'much'; write it like '17 GB' or '512 MB'."),
         (["advise", "--vram=12GB"], "No run in runs was rendered on a GPU, and what a CPU measures says nothing"),
         (["advise", "--vram=12GB", "nowhere"], "nowhere is not a run: it has no run.json."),
-        (["accept"], "Say which run to accept: fluxgate accept RUN --because REASON."),
+        (["accept"], "Name the run to accept: fluxgate accept RUN."),
     ],
 )
 def test_what_is_wrong_is_told_in_a_sentence(
