@@ -215,7 +215,7 @@
     }
   }
 
-  function go(anchor, focus = true) {
+  function go(anchor) {
     const spot = caseOf(anchor);
     if (!spot) return;
     at = rows.findIndex((row) => row.dataset.case === anchor);
@@ -223,11 +223,10 @@
     rows[at].classList.add("current");
     spot.classList.add("current");
     spot.open = true;
-    if (focus) {
-      one("summary", spot).focus({ preventScroll: true });
-      spot.scrollIntoView({ block: "start" });
-      history.replaceState(null, "", `#${anchor}`);
-    }
+    mount(spot);
+    one("summary", spot).focus({ preventScroll: true });
+    spot.scrollIntoView({ block: "start" });
+    history.replaceState(null, "", `#${anchor}`);
     place();
   }
 
