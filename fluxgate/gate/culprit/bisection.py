@@ -179,11 +179,11 @@ class _Row(Generic[Evidence]):
 def sentence(turn: Range[Any]) -> str:
     """Which release did it, as one engineer says it to another."""
     if turn.good is None or turn.bad is None:
-        return " ".join(["The releases cannot be bisected.", *turn.unresolved])
+        return " ".join([f"{turn.package} cannot be bisected.", *turn.unresolved])
     if turn.between:
         unjudged = listed((f"{each.version} {each.why}" for each in turn.between), MOST_NAMED)
-        first = f"{turn.package} turns bad after {turn.good} and by {turn.bad}: {unjudged}."
+        first = f"{turn.package} passes with {turn.good} and fails with {turn.bad}; between them, {unjudged}."
     else:
-        first = f"The first bad release of {turn.package} is {turn.bad}; {turn.good} is good."
-    again = f" It was bad before, but {listed(turn.good_again, MOST_NAMED)} is good again." if turn.good_again else ""
-    return first + again
+        first = f"{turn.package} {turn.bad} is the first version that fails; {turn.good} passes."
+    earlier = f" An earlier one failed, too, before {turn.good_again[-1]} passed again." if turn.good_again else ""
+    return first + earlier

@@ -39,7 +39,7 @@ def find(
     """Which of these groups is to blame that the candidate, with all of them, is bad; most suspected first.
 
     results: what is known from an earlier search, and where new results go. explains: whether one piece of
-    evidence accounts for all of another."""
+    evidence accounts for all of another. most: how many environments may be tried beside incumbent and candidate."""
     upgrade = Upgrade(tuple(groups))
     limit = most_environments(len(upgrade.groups)) if most is None else most
     candidate = upgrade.moves(upgrade.whole)

@@ -40,7 +40,9 @@ class Result(Generic[Evidence]):
 
 @dataclass(frozen=True)
 class Trial:
-    """One question to a probe: the incumbent with these moves, and how often it was asked, this time included."""
+    """One question to a probe: the incumbent with these moves, and how often it was asked, this time included.
+
+    A further attempt must be rendered anew: it is there to see whether it comes out the same."""
 
     moves: tuple[Move, ...]  # by package
     attempt: int = 1

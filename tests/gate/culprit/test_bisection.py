@@ -205,20 +205,20 @@ def test_a_bisection_goes_on_where_it_was() -> None:
     [
         (
             Range[int]("transformers", "4.56.2", "4.57.0"),
-            "The first bad release of transformers is 4.57.0; 4.56.2 is good.",
+            "transformers 4.57.0 is the first version that fails; 4.56.2 passes.",
         ),
         (
             Range[int]("transformers", "4.56.2", "4.57.1", (Unjudged("4.57.0", "is yanked"),)),
-            "transformers turns bad after 4.56.2 and by 4.57.1: 4.57.0 is yanked.",
+            "transformers passes with 4.56.2 and fails with 4.57.1; between them, 4.57.0 is yanked.",
         ),
         (
             Range[int]("diffusers", "0.41.0", "0.42.1", good_again=("0.40.1",)),
-            "The first bad release of diffusers is 0.42.1; 0.41.0 is good. "
-            "It was bad before, but 0.40.1 is good again.",
+            "diffusers 0.42.1 is the first version that fails; 0.41.0 passes. "
+            "An earlier one failed, too, before 0.40.1 passed again.",
         ),
         (
             Range[int]("diffusers", None, "0.42.1", unresolved=("diffusers 0.35.2 fails.",)),
-            "The releases cannot be bisected. diffusers 0.35.2 fails.",
+            "diffusers cannot be bisected. diffusers 0.35.2 fails.",
         ),
     ],
 )
