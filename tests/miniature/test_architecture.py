@@ -11,6 +11,7 @@ from safetensors import safe_open
 
 from fluxgate.miniature import architecture, captions, tokenizers
 from fluxgate.miniature.architecture import DEAD_STRIDE, MINIATURE, TOY, WEIGHT_FILES
+from fluxgate.strategies.promise import dtype_setting
 
 torch = pytest.importorskip("torch")
 
@@ -53,9 +54,9 @@ def test_every_linear_layer_reads_a_multiple_of_64() -> None:
 
 def test_a_written_folder_loads_and_renders(folder: Path) -> None:
     """Stock from_pretrained takes the folder, and its call gives a picture."""
-    from diffusers import FluxPipeline
+    import diffusers
 
-    pipeline = FluxPipeline.from_pretrained(folder, torch_dtype=torch.bfloat16)
+    pipeline = diffusers.FluxPipeline.from_pretrained(folder, **dtype_setting(diffusers, torch.bfloat16))
     pipeline.set_progress_bar_config(disable=True)
     noise = torch.Generator().manual_seed(1)
     settings: dict[str, Any] = {"num_inference_steps": 1, "max_sequence_length": 64, "generator": noise}
