@@ -127,14 +127,12 @@ class _Reader:
         return sorted(map(self._compare, pairs), key=lambda one: one.rank)
 
     def _compare(self, pair: Pair) -> Comparison:
-        try:
-            for source in pair.sources:
-                self._print(source)
-            if pair.expected is None or pair.expected == pair.actual:
-                return Comparison(pair)
-            one, other = self._pixels(pair.expected), self._pixels(pair.actual)
-        except Refusal as refusal:
-            return Comparison(pair, trouble=f"cannot be compared: {refusal}")
+        unread = [refusal for source in pair.sources if (refusal := self._print(source))]
+        if unread:
+            return Comparison(pair, trouble=f"cannot be compared: {unread[0]}")
+        if pair.expected is None or pair.expected == pair.actual:
+            return Comparison(pair)
+        one, other = self._pixels(pair.expected), self._pixels(pair.actual)
         unlike = mismatch(one, other)
         if unlike:
             return Comparison(pair, trouble=unlike)
@@ -143,9 +141,15 @@ class _Reader:
         self.prints[drawn.id] = drawn
         return Comparison(pair, apart(one, other, gap), difference=drawn.id, gain=gain)
 
-    def _print(self, source: Source) -> None:
-        if id_of(source) not in self.prints:
+    def _print(self, source: Source) -> Refusal | None:
+        """Why a picture cannot be read."""
+        if id_of(source) in self.prints:
+            return None
+        try:
             self.prints[id_of(source)] = printed(source, self._pixels(source), edge=self._edge, whole=self._whole)
+        except Refusal as refusal:
+            return refusal
+        return None
 
     def map(self, comparison: Comparison) -> Printed:
         """The FLIP map of a pair that can be compared."""

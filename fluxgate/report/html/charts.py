@@ -103,7 +103,7 @@ class Step:
 
 def memory_chart(rows: Iterable[Row]) -> MemoryChart | None:
     """The peaks of those rows that have any; None where none has."""
-    measured = sorted((row for row in rows if row.peaks[WHOLE]), key=lambda row: row.peaks[WHOLE] or 0)
+    measured = sorted((row for row in rows if (row.peaks[WHOLE] or 0) > 0), key=lambda row: row.peaks[WHOLE] or 0)
     if not measured:
         return None
     most = max(row.peaks[WHOLE] or 0 for row in measured)
@@ -125,7 +125,7 @@ def _bar(row: Row, y: float, scale: float) -> Bar:
 
 def trade_chart(rows: Iterable[Row]) -> TradeChart | None:
     """Seconds against memory, of those rows that have both."""
-    measured = [row for row in rows if row.peaks[WHOLE] and row.seconds]
+    measured = [row for row in rows if (row.peaks[WHOLE] or 0) > 0 and (row.seconds or 0) > 0]
     if len(measured) < 2:
         return None
     most, longest = max(row.peaks[WHOLE] or 0 for row in measured), max(row.seconds or 0 for row in measured)
@@ -209,8 +209,9 @@ def _words(row: Row) -> str:
 def timeline(rendering: Rendering, figure: str, *, width: float = 400, height: float = 90) -> tuple[Step, ...]:
     """Memory over time: a block for each phase, as wide as it took and as high as its peak. Nothing where either is
     not known."""
-    seconds = {phase: rendering.seconds(phase) or 0.0 for phase in PHASES}
-    peaks = {phase: rendering.memory.peak(figure, (phase,)) or 0 if rendering.memory else 0 for phase in PHASES}
+    memory = rendering.memory
+    seconds = {phase: max(rendering.seconds(phase) or 0.0, 0.0) for phase in PHASES}
+    peaks = {phase: max(memory.peak(figure, (phase,)) or 0, 0) if memory else 0 for phase in PHASES}
     if not sum(seconds.values()) or not max(peaks.values()):
         return ()
     return tuple(_steps(seconds, peaks, width=width, height=height))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from fluxgate.cases import Case
 from fluxgate.compare.difference import compare
 from fluxgate.compare.facts import Facts
 from fluxgate.files import is_name, write_whole
-from fluxgate.judge.verdict import PASSED, PROMISE
+from fluxgate.judge.verdict import PASSED, PROMISE, Verdict
 from fluxgate.machine import Stack
 from fluxgate.refusal import Refusal
 from fluxgate.report.cards import STANDARD
@@ -40,6 +41,7 @@ from fluxgate.runs.run import Run
 
 HERE = Path(__file__).parent
 BESIDE = "-pictures"  # of the folder beside the page
+OURS = re.compile(r"[0-9a-f]{20}\.png")  # the names that pictures have there
 # Nothing is fetched but pictures, from the page itself and from beside it; no style or script runs but the page's own.
 POLICY = "; ".join(
     (
@@ -67,13 +69,10 @@ class Material:
 
     report: Report
     cases: Mapping[str, Case]
+    references: Mapping[str, str]  # case -> the case whose pictures its own are held against
     rendered: Mapping[str, Rendered]
     matrix: Matrix
     album: Album
-
-    def reference_of(self, case_id: str) -> Rendered | None:
-        """What gave the pictures that a case's are held against."""
-        return self.rendered.get(_references(self.cases).get(case_id, ""))
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,8 @@ def write_page(
     accepted: Stack | None = None,
     self_contained: bool = False,
 ) -> None:
-    """Write the page, and its whole pictures into a folder beside it unless they are within.
+    """Write the page, and its whole pictures into a folder beside it unless they are within. What an older page left
+    in that folder goes.
 
     accepted: the stack that its baselines were accepted with."""
     beside = file.with_name(file.stem + BESIDE)
@@ -102,6 +102,9 @@ def write_page(
         for name, place in page.whole.items():
             _put(place, beside / name)
         write_whole(file, page.text)
+        for path in beside.glob("*.png"):
+            if path.name not in page.whole and OURS.fullmatch(path.name):
+                path.unlink()
     except OSError as error:
         raise Refusal(f"{file} cannot be written: {error.strerror}.") from error
 
@@ -134,22 +137,18 @@ def page_of(
 
 
 def _material(report: Report, run: Run | None, cases: Mapping[str, Case], *, self_contained: bool) -> Material:
-    matrix = matrix_of(report, cases)
-    every = run.rendered_cases() if run else {}
-    rendered = {line.row.case_id: every[line.row.case_id] for line in matrix.lines if line.row.case_id in every}
-    if run is None:
-        return Material(report, cases, rendered, matrix, Album())
-    pictures = album(rendered, _references(cases), report.verdicts, run=run.folder, whole=self_contained)
-    return Material(report, cases, rendered, matrix, pictures)
-
-
-def _references(cases: Mapping[str, Case]) -> dict[str, str]:
-    """Case -> the case whose pictures its own are held against."""
-    return {
-        case_id: f"{case.subject.name}-{case.strategy.promise.reference}"
-        for case_id, case in cases.items()
-        if case.strategy.promise.reference
+    matrix, promises = matrix_of(report, cases), {case_id: case.strategy.promise for case_id, case in cases.items()}
+    references = {
+        case_id: f"{cases[case_id].subject.name}-{promise.reference}"
+        for case_id, promise in promises.items()
+        if promise.reference
     }
+    if run is None:
+        return Material(report, cases, references, {}, matrix, Album())
+    every = run.rendered_cases()
+    rendered = {line.row.case_id: every[line.row.case_id] for line in matrix.lines if line.row.case_id in every}
+    pictures = album(rendered, references, report.verdicts, run=run.folder, whole=self_contained)
+    return Material(report, cases, references, rendered, matrix, pictures)
 
 
 # What the template is given
@@ -203,12 +202,12 @@ def _hashed(text: str) -> str:
 
 
 def _sections(material: Material) -> Iterable[Section]:
-    verdicts: dict[str, list[Any]] = {}
+    verdicts: dict[str, list[Verdict]] = {}
     for verdict in material.report.verdicts:
         verdicts.setdefault(verdict.case_id, []).append(verdict)
     for line in material.matrix.lines:
         case_id = line.row.case_id
-        reference = material.reference_of(case_id)
+        reference = material.rendered.get(material.references.get(case_id, ""))
         yield section_of(
             line,
             material.cases.get(case_id),

@@ -10,6 +10,7 @@ import pytest
 from fluxgate.pictures import hash_of, write_png
 from fluxgate.report.html import album as albums
 from fluxgate.report.html.album import Album, album
+from fluxgate.report.html.pictures import id_of
 from fluxgate.runs.rendered import Rendered
 from tests.report.html.made import rendered
 from tests.runs import building
@@ -57,6 +58,16 @@ def test_a_damaged_picture_is_told_of(tmp_path: Path) -> None:
     assert first.trouble is not None
     assert "is not a PNG" in first.sentence
     assert len(found.whole) == len(rest) == 4
+
+
+def test_the_other_picture_of_a_damaged_one_is_shown(tmp_path: Path) -> None:
+    """The reference's is damaged; the case's own is there."""
+    reference, ours = rendered(tmp_path, "full"), rendered(tmp_path, "offload", seed=7)
+    (reference.folder / "fox-0.png").write_bytes(b"no picture")
+    found = album({"tiny-offload": ours, "tiny-full": reference}, REFERENCES, (), run=tmp_path)
+    (first, *_) = found.comparisons["tiny-offload"]
+    assert first.trouble is not None
+    assert id_of(first.pair.actual) in found.printed
 
 
 def test_pictures_of_another_size_are_not_compared(tmp_path: Path) -> None:

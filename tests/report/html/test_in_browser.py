@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fluxgate.cases import Case
+from fluxgate.judge.verdict import PASSED
 from fluxgate.report.html.approvals import read_approvals
+from fluxgate.report.html.page import page_of
 from fluxgate.runs.run import Run
 from tests.report.html import made
 from tests.report.html.conftest import NARROW, WIDE, Show
+from tests.report.made import of_case, report
+from tests.runs import building
 
 OFFLOAD = "#case-tiny-offload"
 
@@ -95,6 +101,23 @@ def test_filters_leave_the_rows_that_fit(show: Show, file: Path) -> None:
     assert names(page) == []
     page.click("button[data-show=all]")
     assert len(names(page)) == 4
+
+
+def test_subjects_and_families_can_be_chosen(show: Show, tmp_path: Path) -> None:
+    """Both narrow what the other leaves."""
+    cases = [
+        Case(replace(building.SUBJECT, name=subject), replace(building.strategy(name), family=family), "cuda")
+        for subject in ("tiny", "large")
+        for name, family in (("full", "whole"), ("nf4", "quantization"))
+    ]
+    verdicts = [verdict for case in cases for verdict in of_case(case.strategy.name, PASSED, subject=case.subject.name)]
+    (tmp_path / "report.html").write_bytes(page_of(report(verdicts), None, cases, beside="x").text)
+    page = show(tmp_path / "report.html").page
+    page.select_option("select[data-by=family]", "quantization")
+    assert names(page) == ["nf4", "nf4"]
+    page.select_option("select[data-by=subject]", "large")
+    assert names(page) == ["nf4"]
+    assert page.locator("#shown").inner_text() == "1 of 4 shown"
 
 
 def test_the_matrix_is_sorted_by_a_figure(show: Show, file: Path) -> None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 import time
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
@@ -26,12 +27,13 @@ from fluxgate.report.report import compile_report
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import FILE as PLAN
 from fluxgate.runs.plan import plan_of
-from fluxgate.runs.run import VERDICTS, Run
+from fluxgate.runs.run import CASES, FACTS, RENDERING, VERDICTS, Run
 from fluxgate.subjects.subject import Shot, Subject
 from tests.report.html import made
 from tests.report.html.conftest import Show
 from tests.report.made import of_case, report, settings
 from tests.runs import building
+from tests.test_fuzz import TRIES, hold
 
 HOSTILE = (
     "</script><script>alert(1)</script>",
@@ -119,8 +121,13 @@ def test_whole_pictures_lie_beside_it(run: Run, file: Path) -> None:
 
 
 def test_a_page_can_be_written_over_an_older_one(run: Run, tmp_path: Path) -> None:
-    """And comes out the same."""
-    assert made.page(run, tmp_path / "report.html") == made.page(run, tmp_path / "report.html")
+    """It comes out the same; pictures that only the older one had go, and what is not ours stays."""
+    first, beside = made.page(run, tmp_path / "report.html"), tmp_path / "report-pictures"
+    pictures = sorted(beside.iterdir())
+    for name in (f"{'0' * 20}.png", "mine.png"):
+        (beside / name).write_bytes(b"")
+    assert made.page(run, tmp_path / "report.html") == first
+    assert sorted(beside.iterdir()) == sorted([*pictures, beside / "mine.png"])
 
 
 def test_a_place_that_cannot_be_written_is_refused(run: Run, tmp_path: Path) -> None:
@@ -136,6 +143,7 @@ def test_a_session_that_rendered_nothing_has_a_page() -> None:
     text = page_of(told, None, (), beside="x").text.decode()
     assert "Nothing was measured" in text
     assert "A GPU is needed" in text
+    assert "nothing moved" not in text
 
 
 def test_other_libraries_than_the_accepted_ones_are_named() -> None:
@@ -204,6 +212,14 @@ def test_no_name_ends_the_block_of_data(tmp_path: Path) -> None:
     text = page_of(told, run, (), beside="x").text.decode()
     (block,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
     assert json.loads(block)["run"] == "</script>"
+
+
+@pytest.mark.parametrize("name", [FACTS, VERDICTS, f"{CASES}/tiny-offload/{RENDERING}"])
+def test_a_damaged_run_has_a_page_or_is_refused(run: Run, name: str, tmp_path: Path) -> None:
+    """Some value of one of its files is another one, or its text is cut."""
+    folder = Path(shutil.copytree(run.folder, tmp_path / run.folder.name))
+    damaged = Run(folder, run.facts)
+    hold(folder / name, lambda: made.page(damaged, tmp_path / "report.html"), tries=TRIES // 3)
 
 
 # Two hundred cases
