@@ -104,7 +104,7 @@ def _blamed(
         culprits,
         suspects=environments.moves(_bad(tied)),
         held_back=environments.moves(environments.upgrade.whole - good) if left[-1].outcome is GOOD else (),
-        unresolved=(*unproven, *_inferred(environments, kept), *notes, *doubts),
+        unresolved=tuple(dict.fromkeys([*unproven, *_inferred(environments, kept), *notes, *doubts])),
     )
 
 

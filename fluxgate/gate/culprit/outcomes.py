@@ -75,4 +75,5 @@ def confirmed(
     again = ask(2)  # where the first said flaky, the second has agreed with the third
     if answer.outcome is FLAKY or outcome_of(again) is outcome_of(answer):
         return answer
-    return Result(FLAKY, answer.evidence, f"it was {answer.outcome} at first and {again.outcome} when repeated")
+    how = f"{again.outcome} when repeated" if again.outcome is not answer.outcome else "in another way when repeated"
+    return Result(FLAKY, answer.evidence, f"it was {answer.outcome} at first and {how}")

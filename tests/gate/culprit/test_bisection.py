@@ -127,6 +127,12 @@ def test_what_was_fixed_and_broken_again_is_said() -> None:
     assert 23 <= int(turn.good_again[0]) <= 42
 
 
+def test_what_was_fixed_more_than_once_ends_at_the_last_turn() -> None:
+    """Each time, what lies beyond is looked at again."""
+    turn = Row([*row(21, 4), *row(17, 34), *row(8, 13), *row(10, 3)]).bisect()
+    assert (turn.good, turn.first_bad, turn.good_again) == ("106", "107", ("82", "102"))
+
+
 def test_a_bad_release_among_the_good_ones_is_said() -> None:
     """Where it is looked at."""
     outcomes = row(40, 40)

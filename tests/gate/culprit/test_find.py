@@ -159,6 +159,7 @@ def test_nobody_is_named_whom_the_candidate_does_not_need_to_be_bad(world: World
         assert finding.kind is Kind.NONE
         return
     assert finding.kind in PROVEN
+    assert names(finding.held_back) == names(finding.moves)
     assert world.outcome(world.packages - names(finding.moves)) is GOOD
     for culprit in finding.culprits:
         others = frozenset[str]().union(*(each for each in blamed(finding) if each != names(culprit.moves)))
@@ -222,6 +223,18 @@ def test_a_culprit_costs_no_more_environments_than_elsewhere(count: int, size: i
     assert max(numbers) <= most
 
 
+@pytest.mark.parametrize("count, mean, most", [(5, 7.0, 8), (8, 9.2, 12), (20, 13.0, 15)])
+def test_two_culprits_cost_little_more_than_one(count: int, mean: float, most: int) -> None:
+    """What was seen on the way to the first is not tried again, and nothing is asked where the evidence is the same."""
+    pairs = [[each.packages for each in pair] for pair in combinations(groups(count), 2)]
+    findings = [search(World(groups(count), tuple(pair))) for pair in pairs]
+    assert [(finding.kind, set(blamed(finding))) for finding in findings] == [
+        (Kind.SEVERAL, set(pair)) for pair in pairs
+    ]
+    numbers = [finding.environments for finding in findings]
+    assert (round(sum(numbers) / len(numbers), 1), max(numbers)) == (mean, most)
+
+
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_eight_groups_take_at_most_eighteen_environments(size: int) -> None:
     """One, two or three culprits among eight are found, and proven, within the limit."""
@@ -254,6 +267,13 @@ def test_what_was_seen_before_the_limit_is_said() -> None:
     assert (finding.kind, finding.culprits) == (Kind.CANNOT_TELL, ())
     assert finding.unresolved == ("The incumbent with a 1 → 2 fails.", "No more environments may be tried.")
     assert names(finding.suspects) == fault(*"bcdefgh")
+
+
+def test_a_culprit_whose_counter_proof_is_beyond_the_limit_is_suspected() -> None:
+    """It is bad alone, twice, and that is all."""
+    finding = search(World(groups(8), (fault("a"),)), 1)
+    assert (finding.kind, finding.culprits, names(finding.suspects)) == (Kind.CANNOT_TELL, (), fault("a"))
+    assert finding.unresolved == ("The incumbent with a 1 → 2 fails.", "No more environments may be tried.")
 
 
 def test_a_counter_proof_that_was_seen_on_the_way_needs_no_environment() -> None:
@@ -425,6 +445,24 @@ def test_a_culprit_that_the_candidate_cannot_do_without_is_not_proven() -> None:
     assert finding.unresolved == ("The candidate without a 1 → 2 cannot be resolved: they need others.",)
 
 
+def test_a_second_culprit_is_found_where_the_first_cannot_be_taken_back_alone() -> None:
+    """What could not be resolved is said for each step."""
+    finding = search(World(groups(4), (fault("a"), fault("c")), (Rule(fault("d"), fault("a")),)))
+    assert (finding.kind, set(blamed(finding))) == (Kind.NOT_SEPARABLE, {fault("a"), fault("c")})
+    assert names(finding.held_back) == fault("a", "c", "d")
+    assert finding.unresolved == (
+        "The candidate without a 1 → 2 cannot be resolved: they need others.",
+        "The incumbent with b 1 → 2 and d 1 → 2 cannot be resolved: they need others.",
+    )
+
+
+def test_a_culprit_that_the_resolver_does_not_show_to_be_needed_is_named_all_the_same() -> None:
+    """Each is bad alone, and the candidate is good without both; that it is bad without the second cannot be seen."""
+    finding = search(World(groups(5), (fault("a"), fault("c")), (Rule(fault("a", "b"), fault("c")),)))
+    assert (finding.kind, set(blamed(finding))) == (Kind.SEVERAL, {fault("a"), fault("c")})
+    assert finding.unresolved == ("The candidate without c 1 → 2 cannot be resolved: they need others.",)
+
+
 def test_a_candidate_that_cannot_do_without_its_culprit_at_all_is_said() -> None:
     """No counter-proof can be made, and there is nothing to pin."""
     tied = tuple(Rule(fault(each), fault("a")) for each in "bcd")
@@ -459,7 +497,53 @@ def test_evidence_that_a_culprit_does_not_explain_has_another() -> None:
     assert (finding.kind, blamed(finding)) == (Kind.SEVERAL, [fault("b"), fault("b", "d")])
     assert [culprit.evidence for culprit in finding.culprits] == [2, 1]
     assert (names(finding.held_back), finding.unresolved) == (fault("b"), ())
-    assert world.environments() == finding.environments <= most_environments(5)
+    assert world.environments() == finding.environments == 8
+
+
+def test_what_another_move_makes_up_for_is_not_held_back() -> None:
+    """The first that is bad alone does no harm in the candidate, which is good without the second only."""
+    world = World(groups(4), (fault("a"), fault("c")), cures={fault("a"): "d"})
+    finding = search(world)
+    assert (finding.kind, blamed(finding), names(finding.held_back)) == (Kind.SINGLE, [fault("c")], fault("c"))
+    assert finding.unresolved == ("The incumbent with a 1 → 2 fails.", "The candidate without c 1 → 2 passes.")
+
+
+def test_two_culprits_explain_what_neither_does_alone() -> None:
+    """Their cases together are those of the candidate, so nobody else is looked for."""
+    first, second = fault("b"), fault("d")
+
+    def probe(trial: Trial) -> Result[frozenset[str]]:
+        cases = names(trial.moves) & (first | second)
+        return Result(BAD, cases) if cases else Result(GOOD)
+
+    finding = find(groups(5), probe=probe, explains=frozenset.issuperset)
+    assert (finding.kind, [culprit.evidence for culprit in finding.culprits]) == (Kind.SEVERAL, [first, second])
+    assert (finding.environments, finding.unresolved) == (8, ())
+
+
+def test_what_is_still_not_explained_is_said() -> None:
+    """Two that each add to the first are not both named, but the candidate is said to fail without one."""
+    stages = {fault("b"): 2, fault("b", "d"): 1, fault("b", "e"): 1}
+    finding = search(World(groups(5), tuple(stages), stages=stages))
+    assert blamed(finding) == [fault("b"), fault("b", "d")]
+    assert finding.unresolved == ("The candidate without d 1 → 2 fails.",)
+
+
+def test_evidence_that_is_not_the_same_twice_blames_nobody_else() -> None:
+    """The first culprit stays proven, and what changed is said."""
+
+    def probe(trial: Trial) -> Result[str]:
+        moved = names(trial.moves)
+        if "b" not in moved:
+            return Result(GOOD)
+        return Result(BAD, "more" if "d" in moved and (trial.attempt == 1 or len(moved) == 4) else "less")
+
+    finding = find(groups(4), probe=probe)
+    assert (finding.kind, finding.culprits[0].evidence) == (Kind.SINGLE, "less")
+    assert finding.unresolved == (
+        "The incumbent with b 1 → 2 and d 1 → 2 is not the same twice: "
+        "it was bad at first and in another way when repeated.",
+    )
 
 
 def test_evidence_that_a_culprit_explains_has_no_other() -> None:

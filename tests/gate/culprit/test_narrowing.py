@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluxgate.gate.culprit.moves import Chosen, Upgrade
-from fluxgate.gate.culprit.narrowing import Inferring, alone, bisected, halved, minimal
+from fluxgate.gate.culprit.narrowing import Inferring, alone, bisected, halved, minimal, smallest
 from fluxgate.gate.culprit.outcomes import BAD, GOOD, UNRESOLVABLE, Outcome
 from tests.gate.culprit.worlds import World, groups, names, rules, worlds
 
@@ -46,9 +46,8 @@ def test_bisection_ends_in_a_bad_set(world: World, data: st.DataObject, past_alo
     assert world.unresolvable or bad in world.faults
 
 
-def test_halves_that_need_not_be_there_are_taken_away() -> None:
-    """Of twelve, of which nothing but whole quarters resolves, three quarters are not asked for one by one."""
-    upgrade, asked = Upgrade(groups(12)), list[str]()
+def in_quarters(asked: list[str]) -> Callable[[Chosen], Outcome]:
+    """A judge of twelve groups that only move by threes, of which those with `b` are bad."""
 
     def judged(chosen: Chosen) -> Outcome:
         moved = packages(chosen)
@@ -57,8 +56,22 @@ def test_halves_that_need_not_be_there_are_taken_away() -> None:
         whole = all(len(set(quarter) & set(moved)) in (0, 3) for quarter in quarters)
         return UNRESOLVABLE if not whole else BAD if "b" in moved else GOOD
 
-    assert packages(halved(upgrade, upgrade.whole, judged)) == "bfj"
+    return judged
+
+
+def test_halves_that_need_not_be_there_are_taken_away() -> None:
+    """And then quarters, rather than one group after the other."""
+    upgrade, asked = Upgrade(groups(12)), list[str]()
+    assert packages(halved(upgrade, upgrade.whole, in_quarters(asked))) == "bfj"
     assert len(asked) < 10
+
+
+def test_a_search_takes_halves_away_before_it_looks_at_each_group() -> None:
+    """There are hundreds of ways to take two or three of twelve away, none of which resolves."""
+    upgrade, asked = Upgrade(groups(12)), list[str]()
+    judge = Inferring(in_quarters(asked), upgrade=upgrade)
+    assert packages(smallest(upgrade, upgrade.whole, judge, each_alone=False)) == "bfj"
+    assert len(asked) < 40
 
 
 @given(worlds(), st.data())
