@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
+import time
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fluxgate.cli.shared import add_names_option, add_runs_option, add_timeout_option, columns, command, say
 from fluxgate.files import write_plain
-from fluxgate.gate.blaming import Evidence, blame
-from fluxgate.gate.culprit.finding import Finding
-from fluxgate.gate.decision import Answer
+from fluxgate.gate.blaming import blame
 from fluxgate.gate.environments.choice import INSTALLERS, choose_installer
-from fluxgate.gate.gate import Gated, Settings, compare_stacks, of_unmade
-from fluxgate.gate.result import as_plain
+from fluxgate.gate.gate import Settings, compare_stacks, of_unmade
+from fluxgate.gate.result import About, as_plain
 from fluxgate.gate.stacks import Stacks, asked_of, make_stacks
 from fluxgate.gate.tiers import Tier
-from fluxgate.gate.words import lines, next_step
+from fluxgate.report.gate_result import Answer, GateResult, create_gate, write_gate_result
+from fluxgate.report.gate_terminal import gate_lines
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -30,14 +33,13 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--wheelhouse", type=Path, metavar="FOLDER", help="install from this folder, without network")
     parser.add_argument("--strict", action="store_true", help="drift is not safe either")
     parser.add_argument("--no-culprit", action="store_true", help="do not look for the package that is to blame")
-    parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="the result as JSON; default: gate.json in the runs"
-    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the result as JSON there, too")
     add_runs_option(parser)
 
 
 def act(arguments: Namespace) -> int:
     """Render an upgrade beside what is installed, and say whether it is safe and which package is to blame."""
+    started = datetime.datetime.now(datetime.UTC)
     settings = Settings(
         subjects=tuple(arguments.subject),
         tier=Tier(arguments.tier),
@@ -48,22 +50,36 @@ def act(arguments: Namespace) -> int:
         command=command(),
     )
     installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse)
-    made = make_stacks(asked_of(tuple(arguments.upgrade)), installer=installer, report=say)
+    seconds: dict[str, float] = {}
+    with _timed("environments", seconds):
+        made = make_stacks(asked_of(tuple(arguments.upgrade)), installer=installer, report=say)
     finding = None
     if isinstance(made, Stacks):
-        gated = compare_stacks(made, settings, report=say)
+        with _timed("rendering", seconds):
+            gated = compare_stacks(made, settings, report=say)
         if gated.decision.answer is Answer.NOT_SAFE and not arguments.no_culprit:
-            finding = blame(gated, made, settings, installer=installer, report=say)
+            with _timed("culprit", seconds):
+                finding = blame(gated, made, settings, installer=installer, report=say)
     else:
         gated = of_unmade(made)
-    _show(gated, finding, output=arguments.output or settings.runs / "gate.json")
+    folder = create_gate(settings.runs, gated.machine.id, now=started)
+    about = About(folder, tier=settings.tier.value, command=settings.command, started=started, seconds=seconds)
+    _show(as_plain(gated, finding, about), folder, output=arguments.output)
     return gated.decision.exit_code(strict=arguments.strict)
 
 
-def _show(gated: Gated, finding: Finding[Evidence] | None, *, output: Path) -> None:
-    write_plain(output, as_plain(gated, finding))
+@contextmanager
+def _timed(doing: str, seconds: dict[str, float]) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[doing] = time.monotonic() - started
+
+
+def _show(result: GateResult, folder: Path, *, output: Path | None) -> None:
+    path = write_gate_result(folder, result)
+    if output is not None:
+        write_plain(output, result)
     say("")
-    for line in lines(gated, finding, width=columns()):
+    for line in gate_lines(result, width=columns()):
         say(line)
-    say(next_step(gated))
-    say(f"The result is in {output}")
+    say(f"The result is in {path}")

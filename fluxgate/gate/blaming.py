@@ -17,13 +17,14 @@ from fluxgate.gate.environments.consistency import couplings
 from fluxgate.gate.environments.installers import Installer
 from fluxgate.gate.environments.interpreters import ask
 from fluxgate.gate.environments.stages import Stage, StageFailure
-from fluxgate.gate.gate import GATES, Gated, Report, Settings, Stack
-from fluxgate.gate.outcome import UNSTEADY, outcome_of
+from fluxgate.gate.gate import JOURNAL, STACKS, Gated, Report, Settings, Stack
+from fluxgate.gate.outcome import UNSTEADY, Outcome, outcome_of
 from fluxgate.gate.stacks import Stacks, build_with
 from fluxgate.locks import silent
 from fluxgate.rendering import DECODED, FIRST, LAST, MIDDLE, POOLED, T5
+from fluxgate.report.gate_result import EvidenceResult
 
-Evidence = tuple[tuple[str, str], ...]  # the cases that are bad, each with its first stage or its outcome
+Evidence = tuple[EvidenceResult, ...]  # the cases that are bad
 
 # Which packages can move a stage, the one that works there first.
 _ENCODING = ("transformers", "tokenizers", "sentencepiece", "bitsandbytes", "accelerate", "huggingface-hub", "torch")
@@ -48,7 +49,7 @@ def blame(
     return find(
         groups,
         probe=_Probe(made, settings, cases=[outcome.case_id for outcome in bad], installer=installer, report=report),
-        results=Journal(settings.runs / GATES / "journal", about=about, kind=Result[Evidence]),
+        results=Journal(settings.runs / STACKS / JOURNAL, about=about, kind=Result[Evidence]),
         report=lambda announcement: report(announcement.sentence),
         explains=lambda one, other: set(one) >= set(other),
     )
@@ -81,13 +82,17 @@ class _Probe:
             outcomes = [outcome_of(incumbent.side(case, one), other.side(case, two)) for case in self._cases]
         if any(outcome.outcome == UNSTEADY for outcome in outcomes):
             return Result(FLAKY, why="it does not give the same twice")
-        evidence = tuple((one.strategy, one.stage or one.outcome) for one in outcomes if one.is_bad)
+        evidence = tuple(map(_seen, filter(lambda one: one.is_bad, outcomes)))
         return Result(BAD, evidence) if evidence else Result(GOOD)
+
+
+def _seen(outcome: Outcome) -> EvidenceResult:
+    return EvidenceResult(outcome.case_id, outcome.outcome, outcome.stage, outcome.shots, outcome.reason)
 
 
 def _unmade(failure: StageFailure) -> Result[Evidence]:
     """An import that fails is what an upgrade can do wrong; the rest says nothing about the packages."""
     if failure.stage is Stage.IMPORT:
-        return Result(BAD, evidence=(("import", failure.sentence),))
+        return Result(BAD, evidence=(EvidenceResult(None, "import", reason=failure.sentence),))
     outcome = UNRESOLVABLE if failure.stage is Stage.RESOLVE else FAILED
     return Result(outcome, why=failure.sentence.rstrip("."))

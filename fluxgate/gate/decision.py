@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from fluxgate.cases import Case
 from fluxgate.gate.environments.stages import StageFailure
-from fluxgate.gate.outcome import BAD, BROKEN, DRIFTED, IDENTICAL, LOST, NOWHERE, OUTCOMES, UNSTEADY, Outcome
+from fluxgate.gate.outcome import BROKEN, CANNOT_RUN, DRIFTED, IDENTICAL, LOST, OUTCOMES, UNSTEADY, Outcome
 from fluxgate.judge.sentences import counted, listed
-
-
-class Answer(StrEnum):
-    """Is this upgrade safe?"""
-
-    SAFE = "safe"
-    DRIFT = "safe with drift"
-    NOT_SAFE = "not safe"
-    CANNOT_TELL = "cannot tell"
-
+from fluxgate.report.gate_result import BAD, Answer, CaseOutcome
 
 EXIT_CODES = {Answer.SAFE: 0, Answer.DRIFT: 0, Answer.NOT_SAFE: 1, Answer.CANNOT_TELL: 3}
 
@@ -32,7 +22,7 @@ class Decision:
     answer: Answer
     sentence: str
     contrasts: tuple[str, ...] = ()  # each a line
-    counts: Mapping[str, int] | None = None  # outcome -> cases
+    counts: Mapping[CaseOutcome, int] | None = None  # outcome -> cases
 
     def exit_code(self, *, strict: bool) -> int:
         """0 for an upgrade that is safe; with `strict`, drift is not."""
@@ -58,14 +48,14 @@ def _answer(outcomes: Sequence[Outcome]) -> Answer:
     names = Counter(outcome.outcome for outcome in outcomes)
     if any(names[bad] for bad in BAD):
         return Answer.NOT_SAFE
-    judged = len(outcomes) - names[NOWHERE]
+    judged = len(outcomes) - names[CANNOT_RUN]
     if not judged or names[UNSTEADY]:
         return Answer.CANNOT_TELL
     return Answer.DRIFT if names[DRIFTED] else Answer.SAFE
 
 
 def _sentence(answer: Answer, outcomes: Sequence[Outcome]) -> str:
-    judged = [one for one in outcomes if one.outcome != NOWHERE]
+    judged = [one for one in outcomes if one.outcome != CANNOT_RUN]
     bad = [one for one in judged if one.is_bad]
     if answer is Answer.NOT_SAFE:
         return f"Not safe: {_how_many(bad, judged)}{_where(bad)}."

@@ -23,11 +23,12 @@ from fluxgate.gate.tiers import Tier, cases_of
 from fluxgate.locks import silent
 from fluxgate.machine import Machine
 from fluxgate.refusal import Refusal
+from fluxgate.report.gate_result import CANDIDATE, INCUMBENT
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
 from fluxgate.session import Choice, Session, choose, create_run, open_session
 
-STACKS, GATES = "stacks", "gates"  # beside the runs: renderings by stack, and what gates found
+STACKS, JOURNAL = "stacks", "journal"  # in the folder of runs: renderings by stack; in that, what was tried
 
 Report = Callable[[str], None]
 
@@ -56,7 +57,7 @@ class Gated:
     moves: Moves
     outcomes: tuple[Outcome, ...] = ()
     stage: str | None = None  # at which the candidate failed, if it was not rendered
-    runs: dict[str, str] = field(default_factory=dict)  # "incumbent", "candidate" -> the run's folder
+    runs: dict[str, Run] = field(default_factory=dict)  # "incumbent", "candidate"
 
 
 class Stack:
@@ -116,7 +117,7 @@ def compare_stacks(made: Stacks, settings: Settings, *, report: Report = silent)
         candidate=dict(made.candidate.pins.versions),
         moves=made.moves,
         outcomes=outcomes,
-        runs={"incumbent": str(before.run.folder), "candidate": str(after.run.folder)},
+        runs={INCUMBENT: before.run, CANDIDATE: after.run},
     )
 
 

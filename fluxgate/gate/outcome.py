@@ -15,20 +15,10 @@ from fluxgate.compare.pairs import Pair
 from fluxgate.judge.picture_failures import first_breach
 from fluxgate.judge.verdict import CRASHED, FAILED, Verdict
 from fluxgate.rendering import STAGES, Crash
+from fluxgate.report.gate_result import BAD, CaseOutcome
 from fluxgate.runs.rendered import Rendered
 
-IDENTICAL, DRIFTED, CHANGED, BROKEN, FIXED, LOST, GAINED, UNSTEADY, NOWHERE = OUTCOMES = (
-    "identical",  # every picture, stage, noise level and byte
-    "drifted",  # pictures within measured noise, and neither inventory nor noise levels moved
-    "changed",
-    "broken",  # it crashes, or fails a check that it passed
-    "fixed",  # the other way round
-    "lost",  # the incumbent can run it, the candidate cannot
-    "gained",
-    "unsteady",  # the incumbent does not give the same twice: what differs says nothing
-    "cannot run",  # in neither
-)
-BAD = (CHANGED, BROKEN, LOST)
+IDENTICAL, DRIFTED, CHANGED, BROKEN, FIXED, LOST, GAINED, UNSTEADY, CANNOT_RUN = OUTCOMES = tuple(CaseOutcome)
 
 
 @dataclass(frozen=True)
@@ -68,8 +58,9 @@ class Outcome:
     """What became of one case."""
 
     case_id: str
+    subject: str
     strategy: str
-    outcome: str
+    outcome: CaseOutcome
     reason: str  # without a full stop
     stage: str | None = None  # the first that differs
     shots: tuple[str, ...] = ()  # whose pictures moved
@@ -98,7 +89,7 @@ def _outcomes(before: Side, after: Side, again: Rendered | None, drift: Mapping[
     yield from _of_support(before, after)
     yield from _of_crashes(before, after)
     if before.rendered is None or after.rendered is None:
-        yield _outcome(after, NOWHERE, "it was not rendered")
+        yield _outcome(after, CANNOT_RUN, "it was not rendered")
         return
     difference = compare(facts_of(before.rendered, stack=before.stack), facts_of(after.rendered, stack=after.stack))
     yield from _of_checks(before, after, difference)
@@ -112,7 +103,7 @@ def _outcomes(before: Side, after: Side, again: Rendered | None, drift: Mapping[
 def _of_support(before: Side, after: Side) -> Iterator[Outcome]:
     was, is_now = before.case.unsupported, after.case.unsupported
     if was is not None and is_now is not None:
-        yield _outcome(after, NOWHERE, is_now)
+        yield _outcome(after, CANNOT_RUN, is_now)
     elif is_now is not None:
         yield _outcome(after, LOST, f"it can no longer run: {is_now}")
     elif was is not None:
@@ -173,17 +164,18 @@ def _differs(difference: Difference) -> bool:
     return moved or bool(difference.stages or difference.inventory or difference.noise_levels or difference.missing)
 
 
-def _outcome(side: Side, outcome: str, reason: str, *, crash: Crash | None = None) -> Outcome:
-    return Outcome(side.case.id, side.case.strategy.name, outcome, reason, crash=crash)
+def _outcome(side: Side, outcome: CaseOutcome, reason: str, *, crash: Crash | None = None) -> Outcome:
+    return Outcome(side.case.id, side.case.subject.name, side.case.strategy.name, outcome, reason, crash=crash)
 
 
 def _compared(
-    side: Side, outcome: str, reason: str, difference: Difference, *, checks: tuple[str, ...] = ()
+    side: Side, outcome: CaseOutcome, reason: str, difference: Difference, *, checks: tuple[str, ...] = ()
 ) -> Outcome:
     moved = [pair for pair in difference.pictures if not pair.identical]
     stage = min(difference.stages, key=lambda one: _place(one.stage), default=None)
     return Outcome(
         case_id=side.case.id,
+        subject=side.case.subject.name,
         strategy=side.case.strategy.name,
         outcome=outcome,
         reason=reason,

@@ -1,90 +1,76 @@
-"""The result of a gate as plain data, for programs."""
+"""What a gate found as the plain value that reports show."""
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fluxgate.gate.blaming import Evidence
 from fluxgate.gate.culprit.finding import Finding, sentence
-from fluxgate.gate.environments.pins import Moves
+from fluxgate.gate.environments.pins import Move
 from fluxgate.gate.gate import Gated
 from fluxgate.gate.outcome import Outcome
-from fluxgate.machine import Machine
-
-SCHEMA = 1
-
-
-@dataclass(frozen=True)
-class CaseResult:
-    """What became of one case."""
-
-    subject_and_strategy: str
-    outcome: str
-    reason: str
-    stage: str | None
-    shots: tuple[str, ...]
-    pictures_compared: int
-    pictures_moved: int
-    least_ssim: float | None
-    largest_difference: float | None  # in levels of 255
-    inventory: tuple[str, ...]  # every change, before → after
-    checks: tuple[str, ...]
+from fluxgate.report.gate_result import (
+    CANDIDATE,
+    Answer,
+    CaseResult,
+    CulpritResult,
+    GateResult,
+    MovedPackage,
+    place_of,
+)
 
 
 @dataclass(frozen=True)
-class CulpritResult:
-    """Who is to blame."""
+class About:
+    """What there is to say of a gate itself."""
 
-    kind: str
-    sentence: str
-    packages: Moves
-    pin: tuple[str, ...]  # with these the candidate was seen to be good
-    environments: int  # how many were tried beside the two
-    unresolved: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class GateResult:
-    """What `fluxgate gate` writes."""
-
-    answer: str
-    sentence: str
-    contrasts: tuple[str, ...]
-    machine: Machine
-    incumbent: dict[str, str]
-    candidate: dict[str, str]
-    moves: Moves
-    cases: tuple[CaseResult, ...]
-    failed_stage: str | None  # at which the candidate failed, if it was not rendered
-    culprit: CulpritResult | None
-    runs: dict[str, str] = field(default_factory=dict)
-    schema: int = SCHEMA
+    folder: Path
+    tier: str
+    command: str
+    started: datetime.datetime
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
-def as_plain(gated: Gated, finding: Finding[Evidence] | None) -> GateResult:
+def as_plain(gated: Gated, finding: Finding[Evidence] | None, about: About) -> GateResult:
     """What a gate found, without anything that only this process can use."""
+    culprit = None if finding is None else _culprit(finding)
     return GateResult(
-        answer=gated.decision.answer.value,
+        id=about.folder.name,
+        answer=gated.decision.answer,
         sentence=gated.decision.sentence,
-        contrasts=gated.decision.contrasts,
         machine=gated.machine,
         incumbent=gated.incumbent,
         candidate=gated.candidate,
-        moves=gated.moves,
+        moves=_moved(gated.moves),
+        tier=about.tier,
+        command=about.command,
+        started=about.started.isoformat(timespec="seconds"),
+        contrasts=gated.decision.contrasts,
         cases=tuple(map(_case, gated.outcomes)),
         failed_stage=gated.stage,
-        culprit=None if finding is None else _culprit(finding),
-        runs=gated.runs,
+        culprit=culprit,
+        next=_next(gated, culprit, about),
+        seconds=dict(about.seconds),
+        runs={name: place_of(run, gate=about.folder) for name, run in gated.runs.items()},
     )
+
+
+def _moved(moves: Iterable[Move]) -> tuple[MovedPackage, ...]:
+    return tuple(MovedPackage(move.package, move.old, move.new, move.yanked) for move in moves)
 
 
 def _case(outcome: Outcome) -> CaseResult:
     return CaseResult(
-        outcome.case_id,
-        outcome.outcome,
-        outcome.reason,
-        outcome.stage,
-        outcome.shots,
+        case_id=outcome.case_id,
+        subject=outcome.subject,
+        strategy=outcome.strategy,
+        outcome=outcome.outcome,
+        reason=outcome.reason,
+        stage=outcome.stage,
+        shots=outcome.shots,
         pictures_compared=outcome.pictures.compared,
         pictures_moved=outcome.pictures.moved,
         least_ssim=outcome.pictures.least,
@@ -95,11 +81,25 @@ def _case(outcome: Outcome) -> CaseResult:
 
 
 def _culprit(finding: Finding[Evidence]) -> CulpritResult:
+    seen = [one for culprit in finding.culprits for one in culprit.evidence or ()] or list(finding.evidence or ())
     return CulpritResult(
         kind=finding.kind.value,
         sentence=sentence(finding),
-        packages=finding.moves,
+        packages=_moved(finding.moves),
+        suspects=_moved(finding.suspects),
+        evidence=tuple(dict.fromkeys(seen)),
         pin=tuple(f"{move.package}=={move.old}" for move in finding.held_back if move.old is not None),
         environments=finding.environments,
         unresolved=finding.unresolved,
     )
+
+
+def _next(gated: Gated, culprit: CulpritResult | None, about: About) -> str:
+    """What to run next."""
+    if gated.decision.answer is Answer.NOT_SAFE and culprit is not None and culprit.pin:
+        return f"Upgrade with {' '.join(culprit.pin)} kept, and run the gate on that."
+    if gated.decision.answer is Answer.NOT_SAFE:
+        return "Keep the incumbent."
+    if gated.decision.answer is Answer.CANNOT_TELL:
+        return "Run it again on a quiet machine, or with --tier all."
+    return f"Upgrade. Then run: fluxgate accept {gated.runs[CANDIDATE].folder} --because '…'"

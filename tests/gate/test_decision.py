@@ -8,10 +8,22 @@ from typing import Any
 import pytest
 
 from fluxgate.cases import Case
-from fluxgate.gate.decision import Answer, decide, not_made
+from fluxgate.gate.decision import decide, not_made
 from fluxgate.gate.environments.stages import Cause, Stage, StageFailure
-from fluxgate.gate.outcome import BROKEN, CHANGED, DRIFTED, FIXED, GAINED, IDENTICAL, LOST, NOWHERE, UNSTEADY, Outcome
+from fluxgate.gate.outcome import (
+    BROKEN,
+    CANNOT_RUN,
+    CHANGED,
+    DRIFTED,
+    FIXED,
+    GAINED,
+    IDENTICAL,
+    LOST,
+    UNSTEADY,
+    Outcome,
+)
 from fluxgate.rendering import T5
+from fluxgate.report.gate_result import Answer, CaseOutcome
 from fluxgate.strategies.promise import Promise
 from tests.runs.building import SUBJECT, strategy
 
@@ -26,8 +38,8 @@ NF4 = case("nf4", changes_weights=True)
 ALL = (FULL, WIDE, OFFLOAD, NF4)
 
 
-def one(case: Case, outcome: str, **more: Any) -> Outcome:
-    return Outcome(case.id, case.strategy.name, outcome, "for some reason", **more)
+def one(case: Case, outcome: CaseOutcome, **more: Any) -> Outcome:
+    return Outcome(case.id, case.subject.name, case.strategy.name, outcome, "for some reason", **more)
 
 
 @pytest.mark.parametrize(
@@ -42,11 +54,11 @@ def one(case: Case, outcome: str, **more: Any) -> Outcome:
         ((IDENTICAL, LOST), Answer.NOT_SAFE, 1, 1),
         ((IDENTICAL, UNSTEADY), Answer.CANNOT_TELL, 3, 3),
         ((UNSTEADY, BROKEN), Answer.NOT_SAFE, 1, 1),
-        ((NOWHERE, NOWHERE), Answer.CANNOT_TELL, 3, 3),
+        ((CANNOT_RUN, CANNOT_RUN), Answer.CANNOT_TELL, 3, 3),
         ((), Answer.CANNOT_TELL, 3, 3),
     ],
 )
-def test_the_worst_case_decides(outcomes: tuple[str, ...], answer: Answer, code: int, strict: int) -> None:
+def test_the_worst_case_decides(outcomes: tuple[CaseOutcome, ...], answer: Answer, code: int, strict: int) -> None:
     """A case that is lost is a finding, one that cannot run in either stack says nothing."""
     decision = decide([one(each, name) for each, name in zip(ALL, outcomes, strict=False)], ALL)
     assert (decision.answer, decision.exit_code(strict=False), decision.exit_code(strict=True)) == (

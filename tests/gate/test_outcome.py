@@ -13,13 +13,13 @@ from fluxgate.cases import Case
 from fluxgate.compare.measures import SSIM
 from fluxgate.gate.outcome import (
     BROKEN,
+    CANNOT_RUN,
     CHANGED,
     DRIFTED,
     FIXED,
     GAINED,
     IDENTICAL,
     LOST,
-    NOWHERE,
     UNSTEADY,
     Outcome,
     Side,
@@ -128,7 +128,7 @@ def test_what_can_no_longer_run_is_lost(before: Rendered) -> None:
     lost = outcome_of(Side(CASE, STACK, before), Side(gone, NEWER))
     assert (lost.outcome, lost.is_bad) == (LOST, True)
     assert outcome_of(Side(gone, STACK), Side(CASE, NEWER, before)).outcome == GAINED
-    assert outcome_of(Side(gone, STACK), Side(gone, NEWER)).outcome == NOWHERE
+    assert outcome_of(Side(gone, STACK), Side(gone, NEWER)).outcome == CANNOT_RUN
 
 
 def test_what_is_not_the_same_twice_says_nothing(before: Rendered, after: Rendered, tmp_path: Path) -> None:

@@ -1,0 +1,258 @@
+"""The result of a gate: plain data in a folder of its own, for whoever shows or reads it."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from fluxgate.files import is_name, read_plain, write_plain
+from fluxgate.machine import Machine
+from fluxgate.refusal import Refusal
+from fluxgate.runs.run import Run, open_run, refuse_newer
+
+SCHEMA = 1
+FACTS = "gate.json"
+GATES = "gates"  # in the folder of runs: a folder for each gate
+LATEST = "latest"  # names the gate that was started last
+INCUMBENT, CANDIDATE = STACKS = ("incumbent", "candidate")
+
+
+class Answer(StrEnum):
+    """Is this upgrade safe?"""
+
+    SAFE = "safe"
+    DRIFT = "safe with drift"
+    NOT_SAFE = "not safe"
+    CANNOT_TELL = "cannot tell"
+
+
+class CaseOutcome(StrEnum):
+    """What an upgrade did to one case; a closed list."""
+
+    IDENTICAL = "identical"  # every picture, stage, noise level and byte
+    DRIFTED = "drifted"  # pictures within measured noise, and neither inventory nor noise levels moved
+    CHANGED = "changed"
+    BROKEN = "broken"  # it crashes, or fails a check that it passed
+    FIXED = "fixed"  # the other way round
+    LOST = "lost"  # the incumbent can run it, the candidate cannot
+    GAINED = "gained"
+    UNSTEADY = "unsteady"  # the incumbent does not give the same twice: what differs says nothing
+    CANNOT_RUN = "cannot run"  # in neither
+
+
+BAD = (CaseOutcome.CHANGED, CaseOutcome.BROKEN, CaseOutcome.LOST)
+
+
+class Trend(StrEnum):
+    """How memory or seconds moved."""
+
+    BETTER = "better"
+    SAME = "same"
+    WORSE = "worse"
+    UNDECIDED = "undecided"  # too few measurements, or they vary too much
+
+
+@dataclass(frozen=True)
+class MovedPackage:
+    """A package that changes between the two stacks. None is not installed."""
+
+    package: str
+    old: str | None
+    new: str | None
+    yanked: bool = False  # whether the index has taken the new release back
+
+    def __str__(self) -> str:
+        if self.old is None:
+            return f"{self.package} {self.new} (new)"
+        return f"{self.package} {self.old} " + (f"→ {self.new}" if self.new is not None else "(removed)")
+
+
+@dataclass(frozen=True)
+class FigureResult:
+    """A figure of a case in both stacks, each the mean of what was measured."""
+
+    trend: Trend
+    figure: str  # of memory: "allocated", "reserved", "driver" or "host"; or "seconds"
+    phase: str  # or "whole"
+    before: float | None  # bytes or seconds
+    after: float | None
+    reason: str = ""  # a clause without a full stop: by how much, and what is allowed
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What became of one case."""
+
+    case_id: str
+    subject: str
+    strategy: str
+    outcome: CaseOutcome
+    reason: str  # without a full stop
+    stage: str | None = None  # the first that differs
+    shots: tuple[str, ...] = ()  # whose pictures moved
+    pictures_compared: int = 0
+    pictures_moved: int = 0
+    least_ssim: float | None = None
+    largest_difference: float | None = None  # of any pixel, in levels of 255
+    inventory: tuple[str, ...] = ()  # every change, before → after
+    checks: tuple[str, ...] = ()  # that fail now and did not, or the other way round
+    memory: FigureResult | None = None  # the figure that moved most, of those that moved
+    seconds: FigureResult | None = None
+
+    @property
+    def is_bad(self) -> bool:
+        return self.outcome in BAD
+
+
+@dataclass(frozen=True)
+class EvidenceResult:
+    """What was seen of one case where the incumbent had nothing but the culprit's moves."""
+
+    case_id: str | None  # None: of no case; the stack cannot be imported
+    outcome: str
+    stage: str | None = None
+    shots: tuple[str, ...] = field(default=(), compare=False)  # two that differ in this and the next tell the same
+    reason: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class ReleasesResult:
+    """At which release a package turned bad."""
+
+    package: str
+    sentence: str
+    good: str | None  # the last that passes
+    bad: str | None  # the first that fails after it
+    between: tuple[str, ...] = ()  # that could not be judged
+    environments: int = 0
+
+
+@dataclass(frozen=True)
+class CulpritResult:
+    """Who is to blame."""
+
+    kind: str  # "single", "interaction", "several", "not separable", "cannot tell" or "none"
+    sentence: str
+    packages: tuple[MovedPackage, ...]  # to blame, with their versions old → new
+    suspects: tuple[MovedPackage, ...] = ()  # where it cannot be told who of them
+    evidence: tuple[EvidenceResult, ...] = ()
+    pin: tuple[str, ...] = ()  # `name==version`: with these the candidate was seen to be good
+    environments: int = 0  # how many were tried beside the two
+    unresolved: tuple[str, ...] = ()  # whole sentences: what could not be told, and why
+    releases: tuple[ReleasesResult, ...] = ()
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What `fluxgate gate` writes."""
+
+    id: str  # the name of its folder
+    answer: Answer
+    sentence: str
+    machine: Machine
+    incumbent: dict[str, str]  # the whole stacks, package by package
+    candidate: dict[str, str]
+    moves: tuple[MovedPackage, ...]
+    tier: str
+    command: str
+    started: str  # UTC, ISO 8601
+    contrasts: tuple[str, ...] = ()  # what stands out among the cases, each a sentence
+    cases: tuple[CaseResult, ...] = ()
+    failed_stage: str | None = None  # at which the candidate failed, if it was not rendered
+    culprit: CulpritResult | None = None
+    next: str = ""  # what to run next
+    seconds: dict[str, float] = field(default_factory=dict)  # what the gate did -> how long that took
+    runs: dict[str, str] = field(default_factory=dict)  # "incumbent", "candidate" -> the run, as seen from this file
+    schema: int = SCHEMA
+
+    @property
+    def pin(self) -> tuple[str, ...]:
+        """What to pin, `name==version` each."""
+        return self.culprit.pin if self.culprit else ()
+
+
+def create_gate(root: Path, machine_id: str, *, now: datetime.datetime) -> Path:
+    """A new folder for a gate, in the folder of runs."""
+    name = f"{now:%Y%m%d-%H%M%S}-{machine_id}"
+    for number in range(1, 1000):
+        folder = root / GATES / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise Refusal(f"{folder} cannot be made: {error.strerror}.") from error
+    raise Refusal(f"{root / GATES / name} and a thousand like it exist already.")
+
+
+def write_gate_result(folder: Path, result: GateResult) -> Path:
+    """Write the result into the gate's folder."""
+    write_plain(folder / FACTS, result)
+    return folder / FACTS
+
+
+def read_gate_result(path: Path) -> GateResult:
+    """The result in a gate's folder, or in its gate.json; one that is damaged or newer is refused."""
+    facts = path / FACTS if path.is_dir() else path
+    if not facts.is_file():
+        raise Refusal(f"{path} is not a gate: it has no {FACTS}.")
+    refuse_newer(facts, SCHEMA)
+    result = read_plain(facts, GateResult)
+    for fault in _faults(result):
+        raise Refusal(f"{facts} is damaged: {fault}.")
+    return result
+
+
+def _faults(result: GateResult) -> Iterator[str]:
+    """What would lead out of the folders that it is about."""
+    if not is_name(result.id):
+        yield f"{result.id[:120]!r} is not the name of a gate"
+    yield from (f"{one.case_id[:120]!r} is not the name of a case" for one in result.cases if not is_name(one.case_id))
+    yield from (f"it has a run {name[:120]!r}" for name in result.runs if name not in STACKS)
+    yield from (f"{place[:120]!r} is no run of the same folder" for place in result.runs.values() if not _inside(place))
+
+
+def _inside(place: str) -> bool:
+    """Whether a run lies in the folder of runs that the gate's own folder lies in, two levels down."""
+    parts = place.split("/")
+    names = parts[2:]
+    return parts[:2] == [os.pardir, os.pardir] and 0 < len(names) <= 3 and all(map(is_name, names))
+
+
+def run_of(result: GateResult, stack: str, *, gate: Path) -> Run | None:
+    """The run of one of the two stacks, given the gate's folder or its gate.json; None where nothing was rendered."""
+    place = result.runs.get(stack)
+    folder = gate if gate.is_dir() else gate.parent
+    return open_run(folder / place) if place is not None else None
+
+
+def place_of(run: Run, *, gate: Path) -> str:
+    """Where a run is, as seen from the gate's folder."""
+    return Path(os.path.relpath(run.folder.absolute(), gate.absolute())).as_posix()
+
+
+def find_gate(text: str, *, root: Path) -> Path:
+    """The folder of a gate: named by its path, by its id among the runs, or as the latest."""
+    if text == LATEST:
+        return latest_gate(root)
+    by_id = root / GATES / text
+    if is_name(text) and (by_id / FACTS).is_file():
+        return by_id
+    path = Path(text)
+    folder = path.parent if path.name == FACTS else path
+    if not (folder / FACTS).is_file():
+        raise Refusal(f"{text} is not a gate: it has no {FACTS}.")
+    return folder
+
+
+def latest_gate(root: Path) -> Path:
+    """The folder of the gate that was started last."""
+    folders = sorted(path.parent for path in (root / GATES).glob(f"*/{FACTS}"))
+    if not folders:
+        raise Refusal(f"There is no gate in {root} yet; fluxgate gate CHANGE makes one.")
+    return folders[-1]

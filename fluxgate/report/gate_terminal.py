@@ -1,0 +1,61 @@
+"""The result of a gate for a terminal: the decision, the culprit, what to pin, what to run next; then the cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fluxgate.judge.sentences import counted
+from fluxgate.report.escaping import plain, wrapped
+from fluxgate.report.gate_result import CaseOutcome, CaseResult, GateResult, Trend
+
+OUTCOME_WIDTH = 10
+NARROWEST = 60  # columns, so that a reason beside a case has room
+
+
+def gate_lines(result: GateResult, *, width: int) -> Iterator[str]:
+    """Everything, the decision first."""
+    width = max(width, NARROWEST)
+    yield from wrapped(result.sentence, width)
+    yield from _culprit(result, width)
+    yield from wrapped(result.next, width)
+    yield ""
+    for contrast in result.contrasts:
+        yield from wrapped(contrast, width)
+    moved = f"{counted(len(result.moves), 'package')} moved: {', '.join(map(str, result.moves))}."
+    yield from wrapped(moved, width)
+    yield f"On {plain(result.machine.name)}, torch {plain(result.machine.torch)} ({plain(result.machine.id)})."
+    if result.cases:
+        yield ""
+        yield from _cases(result, width)
+
+
+def _culprit(result: GateResult, width: int) -> Iterator[str]:
+    if result.culprit is None:
+        return
+    yield from wrapped(result.culprit.sentence, width)
+    for releases in result.culprit.releases:
+        yield from wrapped(releases.sentence, width)
+    if result.pin:
+        yield from wrapped(f"Pin {', '.join(result.pin)}.", width)
+
+
+def _cases(result: GateResult, width: int) -> Iterator[str]:
+    """A paragraph for each case, those that are the same last and without a reason."""
+    several = len({case.subject for case in result.cases}) > 1
+    names = {case.case_id: case.case_id if several else case.strategy for case in result.cases}
+    longest = max(map(len, names.values()))
+    for case in sorted(result.cases, key=lambda one: (not one.is_bad, one.outcome is CaseOutcome.IDENTICAL)):
+        lead = f"{names[case.case_id]:<{longest}}  {case.outcome:<{OUTCOME_WIDTH}}"
+        indent = " " * (len(lead) + 2)
+        yield from wrapped(f"{lead}  {_reason(case)}".rstrip(), width, further=indent)
+        for change in case.inventory[1:]:
+            yield from wrapped(change, width, indent=indent, further=indent)
+        for figure in (case.memory, case.seconds):
+            if figure is not None and figure.trend in (Trend.WORSE, Trend.BETTER):
+                yield from wrapped(f"{figure.figure} {figure.trend}: {figure.reason}", width, indent=indent)
+
+
+def _reason(case: CaseResult) -> str:
+    if case.outcome is CaseOutcome.IDENTICAL and "crashes" not in case.reason:
+        return ""
+    return f"{case.reason}; first at the {case.stage}" if case.stage else case.reason

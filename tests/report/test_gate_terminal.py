@@ -1,0 +1,35 @@
+"""Tests of the result of a gate as a terminal shows it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fluxgate.report.gate_result import CaseOutcome
+from fluxgate.report.gate_terminal import gate_lines
+from tests.report.test_gate_result import result
+
+
+def text(**more: object) -> list[str]:
+    return list(gate_lines(result(**more), width=100))
+
+
+def test_the_decision_comes_first_and_what_to_do_next() -> None:
+    """Then the culprit and what to pin, before any case."""
+    lines = text(next="Keep the incumbent.")
+    assert lines[:4] == ["Not safe.", "It did.", "Pin transformers==4.56.2.", "Keep the incumbent."]
+
+
+def test_a_case_is_told_with_its_stage_and_its_memory() -> None:
+    """What is the same says nothing more, and comes last."""
+    (bad,) = result().cases
+    same = replace(bad, case_id="tiny-staged", strategy="staged", outcome=CaseOutcome.IDENTICAL, memory=None)
+    lines = text(cases=(same, bad))
+    place = next(number for number, line in enumerate(lines) if line.startswith("full"))
+    assert "first at the prompt embeddings" in lines[place]
+    assert lines[place + 1].strip() == "allocated worse: 50 B more"
+    assert lines[place + 2].split() == ["staged", "identical"]
+
+
+def test_nothing_from_a_file_moves_the_cursor() -> None:
+    """Sentences hold what logs said."""
+    assert "\x1b" not in "".join(text(sentence="\x1b[2JNot safe.", contrasts=("\x1b[1m",)))
