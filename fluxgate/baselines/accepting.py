@@ -77,7 +77,7 @@ def who() -> str:
 def _write(plan: Plan, accepted: Acceptance, folder: Path) -> None:
     """Put what the plan changes into a copy of the machine's folder."""
     for case in plan.changed_cases:
-        write_plain(folder / case.subject / baselines.facts_file(case.strategy), case.facts(accepted))
+        write_plain(folder / case.subject / baselines.facts_file(case.strategy), case.facts(case.noted(accepted)))
     for change in plan.changed_limits:
         write_plain(folder / change.file.subject / limits.FILE, change.file)
     new = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fluxgate.baselines.baseline import Acceptance, AcceptedCase, AcceptedPicture, AcceptedShot, Baseline
@@ -27,6 +27,7 @@ class CaseChange:
     before: Baseline | None
     samples: Samples
     keep_pictures: bool = False
+    note: str = ""  # what a person wrote about this case alone
     pictures: tuple[PictureChange, ...] = ()  # those that are not among the accepted ones
     lines: tuple[str, ...] = ()  # what changes, in words
     notes: tuple[str, ...] = ()  # what a person should know although it changes nothing
@@ -47,6 +48,10 @@ class CaseChange:
     def changed(self) -> bool:
         """Whether anything but who accepted it, when and why would be written."""
         return self.before is None or self.facts(self.before.case.accepted) != self.before.case
+
+    def noted(self, acceptance: Acceptance) -> Acceptance:
+        """The acceptance with this case's note in its reason."""
+        return replace(acceptance, because=": ".join(filter(None, (acceptance.because, self.note))))
 
     def facts(self, acceptance: Acceptance) -> AcceptedCase:
         """The facts as somebody accepts them."""
@@ -108,6 +113,11 @@ class Plan:
     @property
     def changes_anything(self) -> bool:
         return bool(self.changed_limits or self.changed_cases)
+
+    @property
+    def explained(self) -> bool:
+        """Whether a note says of each change why it is right."""
+        return not self.changed_limits and all(case.note for case in self.changed_cases)
 
     def lines(self) -> Iterator[str]:
         """What a person should read before they accept it."""

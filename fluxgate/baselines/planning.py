@@ -37,6 +37,7 @@ class Request:
     portable: bool = False  # as the pictures that any machine is compared with by likeness
     tighten: bool = False  # let ceilings and bands come down to what this run measured
     keep_pictures: bool = False  # leave the pictures accepted so far right beside the new ones
+    approved: Mapping[str, str] | None = None  # case -> a person's note on it; None: all that `only` fits
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class _Inputs:
         return PORTABLE if self.request.portable else self.run.machine.id
 
     def asks_for(self, subject: str, strategy: str) -> bool:
-        return fnmatch.fnmatchcase(f"{subject}-{strategy}", self.request.only)
+        case_id, approved = f"{subject}-{strategy}", self.request.approved
+        return fnmatch.fnmatchcase(case_id, self.request.only) and (approved is None or case_id in approved)
 
     def accepted(self, subject: str, strategy: str) -> Baseline | None:
         return read_case(Store(self.root), self.machine, subject, strategy)
@@ -111,7 +113,7 @@ def _refuse_limited(run: Run) -> None:
 def _chosen(inputs: _Inputs) -> tuple[list[Rendering], tuple[str, ...]]:
     """The renderings asked for, and the ids of those whose crash is a known failure."""
     run = inputs.run
-    if not run.finished and inputs.request.only == EVERY:
+    if not run.finished and inputs.request.only == EVERY and inputs.request.approved is None:
         raise Refusal(f"{run.folder} is not finished; name the cases that you want to accept with --only.")
     asked = [one for one in run.renderings().values() if inputs.asks_for(one.subject, one.strategy)]
     left_out = [one.case_id for one in asked if one.crash is not None and _is_known(one, inputs)]
@@ -166,6 +168,7 @@ def _case_change(rendering: Rendering, inputs: _Inputs) -> CaseChange:
         before=before,
         samples=joined.samples,
         keep_pictures=inputs.request.keep_pictures,
+        note=(inputs.request.approved or {}).get(rendering.case_id, ""),
         pictures=picture_changes(accepted_facts(before) if before else Facts(), facts_of(rendered)),
         lines=joined.changes,
         notes=joined.notes,

@@ -16,6 +16,7 @@ from fluxgate.cli.shared import NOTHING, add_baselines_option, say
 from fluxgate.judge.standards import known_failures_of
 from fluxgate.machine import detect, stack
 from fluxgate.refusal import Refusal
+from fluxgate.report.html.approvals import approved_cases
 from fluxgate.runs import run as runs
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.catalogue import subjects
@@ -32,6 +33,9 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--only", default="*", metavar="PATTERN", help="of the names of cases; default: all of a finished run"
     )
+    parser.add_argument(
+        "--approved", type=Path, metavar="FILE", help="of these cases only those that a page's approvals.json approves"
+    )
     parser.add_argument("--portable", action="store_true", help="as the pictures that any machine is compared with")
     parser.add_argument("--tighten", action="store_true", help="lower ceilings to what this run measured")
     parser.add_argument(
@@ -46,19 +50,19 @@ def act(arguments: Namespace) -> int:
         return _prune(arguments)
     if arguments.run is None:
         raise Refusal("Name the run to accept: fluxgate accept RUN.")
-    if arguments.yes and not arguments.dry_run and not arguments.because.strip():
-        raise Refusal('Say why this is right: --because "…".')
+    _refuse_without_reason(arguments, explained=arguments.approved is not None)
     changes = _plan(arguments)
     for line in changes.lines():
         say(line)
     if not changes.changes_anything or arguments.dry_run:
         say(UNTOUCHED if changes.changes_anything else UNCHANGED)
         return 0
+    _refuse_without_reason(arguments, explained=changes.explained)
     _refuse_without_terminal(arguments)
     for path in accepting.draw(changes):
         say(f"old, new and difference: {path}")
-    reason = _confirmed_reason(arguments)
-    if not reason:
+    reason = _confirmed_reason(arguments, needed=not changes.explained)
+    if reason is None:
         say(UNTOUCHED)
         return NOTHING
     now = datetime.datetime.now(datetime.UTC)
@@ -77,6 +81,7 @@ def _plan(arguments: Namespace) -> Plan:
             portable=arguments.portable,
             tighten=arguments.tighten,
             keep_pictures=arguments.keep_pictures,
+            approved=approved_cases(arguments.approved, run) if arguments.approved else None,
         ),
         root=arguments.baselines,
         cases={case.id: case for case in cases},
@@ -103,20 +108,24 @@ def _prune(arguments: Namespace) -> int:
     return 0
 
 
+def _refuse_without_reason(arguments: Namespace, *, explained: bool) -> None:
+    """Refuse what nobody will be asked about and nobody has given a reason for."""
+    if arguments.yes and not arguments.dry_run and not arguments.because.strip() and not explained:
+        raise Refusal('Say why this is right: --because "…".')
+
+
 def _refuse_without_terminal(arguments: Namespace) -> None:
     """Refuse what nobody can be asked about."""
     if not arguments.yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Refusal("Nothing was written, since there is no terminal to ask on: add --yes.")
 
 
-def _confirmed_reason(arguments: Namespace) -> str:
-    """Why this is right, once the person has agreed; nothing if they have not."""
+def _confirmed_reason(arguments: Namespace, *, needed: bool) -> str | None:
+    """Why this is right, once the person has agreed; None if they have not. It is not needed where notes say it."""
     reason: str = arguments.because.strip()
-    if arguments.yes:
-        return reason
-    if reason:
-        return reason if _agreed("Accept this?") else ""
-    return _answer("Why is this right? (An empty line accepts nothing.) ")
+    if needed and not reason:
+        return _answer("Why is this right? (An empty line accepts nothing.) ") or None
+    return reason if arguments.yes or _agreed("Accept this?") else None
 
 
 def _agreed(question: str) -> bool:

@@ -18,7 +18,7 @@ from fluxgate.refusal import Refusal
 from fluxgate.rendering import Crash, Duration
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
-from tests.baselines.acceptance import accept, planned
+from tests.baselines.acceptance import accept, accepted_case, planned
 from tests.runs import building
 from tests.runs.building import CASES, MACHINE, NOW, contents, put, run_of
 
@@ -55,6 +55,24 @@ def test_what_changes_is_told_by_its_difference(folder: Path, root: Path) -> Non
     assert "tiny-full: shot 'fox': first differs at prompt embeddings" in text
     assert "picture 0 of shot 'fox' differs in 100% of its pixels" in text
     assert "allocated peak of denoise rises by 1.00 GB to 2.00 GB" in text
+
+
+def test_only_what_is_approved_is_accepted_with_its_note_in_the_reason(folder: Path, root: Path) -> None:
+    """Of a run that was cut short, too; a reason for all comes before the note."""
+    run = run_of(folder, "full", "offload", "nf4", finished=False)
+    accept(run, root, because="other kernels", approved={"tiny-nf4": "", "tiny-offload": "only one level"})
+    assert sorted(path.name for path in root.glob("*/tiny/facts/*")) == ["nf4.json", "offload.json"]
+    assert accepted_case(root, "offload").accepted.because == "other kernels: only one level"
+    assert accepted_case(root, "nf4").accepted.because == "other kernels"
+
+
+@pytest.mark.parametrize(("notes", "explained"), [(("as meant", "too"), True), (("as meant", ""), False)])
+def test_a_plan_is_explained_where_every_change_has_a_note(
+    notes: tuple[str, str], explained: bool, folder: Path, root: Path
+) -> None:
+    """Then nobody has to be asked why it is right."""
+    approved = dict(zip(("tiny-full", "tiny-nf4"), notes, strict=True))
+    assert planned(run_of(folder, "full", "nf4"), root, approved=approved).explained is explained
 
 
 def test_a_run_that_was_accepted_already_changes_nothing(folder: Path, root: Path) -> None:

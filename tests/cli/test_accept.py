@@ -15,6 +15,7 @@ from fluxgate.files import write_plain
 from fluxgate.pictures import hash_of, read_png, write_png
 from fluxgate.refusal import USAGE
 from fluxgate.runs import run as runs
+from tests.report.html.made import looked_at, written
 from tests.runs.building import contents
 
 Answers = Callable[..., list[str]]
@@ -152,6 +153,18 @@ def test_what_changes_is_drawn_before_anybody_is_asked(
     drawing = Path(command[1]) / "pictures" / "accept-tiny-full-fox.png"
     assert f"old, new and difference: {drawing}" in capsys.readouterr().out
     assert drawing.is_file()
+
+
+def test_approvals_without_notes_need_a_reason(
+    command: list[str], nobody: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With one, the approved case alone is accepted."""
+    run = runs.open_run(Path(command[1]))
+    file = written(tmp_path / "approvals.json", looked_at(run, "tiny-full"), of=run.id)
+    assert main([*command, f"--approved={file}", "--yes"]) == USAGE
+    assert capsys.readouterr().err == 'Say why this is right: --because "…".\n'
+    assert main([*command, f"--approved={file}", "--yes", "--because", "a test"]) == 0
+    assert [path.name for path in Path(command[3]).glob("*/tiny/facts/*")] == ["full.json"]
 
 
 def test_pruning_shows_and_asks_too(

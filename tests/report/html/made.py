@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from fluxgate.runs.plan import cases_of, plan_of
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import VERDICTS, Run
 from fluxgate.session import judge_run
+from fluxgate.subjects.subject import Shot
 from tests.runs import building
 
 BROKEN = building.strategy("broken", reproduces="full")
@@ -65,3 +67,36 @@ def page(run: Run, file: Path, *, self_contained: bool = False) -> str:
     assert verdicts is not None
     write_page(file, report_on(run, verdicts, cases), run, cases, self_contained=self_contained)
     return file.read_text()
+
+
+def catalogue(file: Path, *, pipeline: Path) -> Path:
+    """A file that makes the tiny subject known to the verbs, with the recipes of the renderings made by hand."""
+    shots = "".join(
+        f"[tiny.shots.{shot.name}]\n{_prompts(shot)}\nseed = {shot.seed}\nsteps = {shot.steps}\n"
+        + (f"pictures_per_prompt = {shot.pictures_per_prompt}\n" if shot.pictures_per_prompt else "")
+        for shot in building.SHOTS
+    )
+    file.write_text(f'[tiny]\nabout = "by hand"\nsource = "folder:{pipeline}"\n{shots}')
+    return file
+
+
+def _prompts(shot: Shot) -> str:
+    one, *others = shot.prompts
+    return f"prompts = {json.dumps(shot.prompts)}" if others else f"prompt = {json.dumps(one)}"
+
+
+def written(path: Path, *decisions: dict[str, Any], schema: int = 1, of: str = "20260301") -> Path:
+    """A file of approvals, of the run that is named."""
+    content = {"schema": schema, "run": of, "made": "2026-03-01T13:05:00.000Z", "decisions": decisions}
+    path.write_text(json.dumps(content))
+    return path
+
+
+def looked_at(run: Run, case_id: str, decision: str = "approved", **changes: Any) -> dict[str, Any]:
+    """A decision about a case as the page writes it: with all pictures of its first take."""
+    rendering = run.rendered(case_id)
+    assert rendering is not None
+    pictures = [
+        {"shot": one.shot, "index": one.index, "sha256": one.sha256} for one in rendering.pictures if one.take == 0
+    ]
+    return {"case": case_id, "decision": decision, "note": "", "pictures": pictures, **changes}

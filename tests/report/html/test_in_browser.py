@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 
 from fluxgate.cases import Case
+from fluxgate.cli.main import main
+from fluxgate.cli.shared import RED
 from fluxgate.judge.verdict import PASSED
 from fluxgate.report.html.approvals import read_approvals
 from fluxgate.report.html.page import page_of
 from fluxgate.runs.run import Run
+from tests.baselines.acceptance import accepted_case
 from tests.report.html import made
 from tests.report.html.conftest import NARROW, WIDE, Show
 from tests.report.made import of_case, report
@@ -322,3 +325,32 @@ def test_the_data_block_is_json(file: Path) -> None:
     """The script reads it so."""
     (block,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', file.read_text(), re.DOTALL)
     assert set(json.loads(block)["cases"]) == {f"case-tiny-{name}" for name in ("full", "offload", "nf4")}
+
+
+def test_what_is_approved_from_the_keyboard_becomes_the_baseline(
+    show: Show, tmp_path: Path, miniature_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That, with its note, and nothing else: neither what was rejected, nor what nobody decided about."""
+    monkeypatch.setenv("FLUXGATE_SUBJECTS", str(made.catalogue(tmp_path / "subjects.toml", pipeline=miniature_folder)))
+    run, root = building.run_of(tmp_path / "runs", "full", "model-offload", "nf4"), tmp_path / "baselines"
+    assert main(["judge", str(run.folder), f"--baselines={root}"]) == RED
+    assert main(["report", str(run.folder), "--format=html", f"--output={tmp_path / 'report.html'}"]) == 0
+    page = show(tmp_path / "report.html", anchor="#case-tiny-nf4").page
+    page.keyboard.press("r")
+    page.keyboard.press("k")
+    page.keyboard.press("a")
+    page.keyboard.press("m")
+    page.keyboard.type("the fox is right")
+    page.keyboard.press("Escape")
+    with page.expect_download() as download:
+        page.click("button[data-do=download]")
+    download.value.save_as(tmp_path / "approvals.json")
+    approved = f"--approved={tmp_path / 'approvals.json'}"
+    assert main(["accept", str(run.folder), approved, f"--baselines={root}", "--yes"]) == 0
+    assert [path.name for path in root.glob("*/tiny/facts/*")] == ["model-offload.json"]
+    accepted = accepted_case(root, "model-offload")
+    assert accepted.accepted.because == "the fox is right"
+    rendering = run.rendered("tiny-model-offload")
+    assert rendering is not None
+    assert {shot.pictures[0].sha256 for shot in accepted.shots} == {one.sha256 for one in rendering.pictures}
+    assert len(list(root.glob("*/tiny/pictures/*"))) == len(accepted.shots)
