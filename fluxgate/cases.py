@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from fluxgate.machine import Machine, Stack
-from fluxgate.rendering import case_id
+from fluxgate.rendering import id_of_case
 from fluxgate.strategies.effects import for_subject
 from fluxgate.strategies.promise import Promise, Strategy
 from fluxgate.subjects.subject import Shot, Subject
@@ -23,7 +23,7 @@ class Case:
 
     @property
     def id(self) -> str:
-        return case_id(self.subject.name, self.strategy.name)
+        return id_of_case(self.subject.name, self.strategy.name)
 
     @property
     def shots(self) -> tuple[Shot, ...]:

@@ -26,7 +26,7 @@ BESIDE = "bytes beside the components"  # of tensors in host memory, once all is
 LEFTOVER_FILES = "files left behind"  # by second takes; not there if there was no second take
 
 
-def case_id(subject: str, strategy: str) -> str:
+def id_of_case(subject: str, strategy: str) -> str:
     """The name of a case: of its folder in a run, and in every table and option."""
     return f"{subject}-{strategy}"
 
@@ -176,7 +176,7 @@ class Rendering:
 
     @property
     def case_id(self) -> str:
-        return case_id(self.subject, self.strategy)
+        return id_of_case(self.subject, self.strategy)
 
     def pictures_of(self, take: int = 0) -> dict[tuple[str, int], Picture]:
         """The pictures of one take, by shot and index."""

@@ -33,7 +33,7 @@ from fluxgate.refusal import Refusal
 from fluxgate.render.nf4 import Nf4Facts, measured
 from fluxgate.render.pool.workers import Workers
 from fluxgate.render.process.libraries import ImportFailed
-from fluxgate.rendering import Picture, Rendering
+from fluxgate.rendering import Picture, Rendering, id_of_case
 from fluxgate.report.illustration import illustrate
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import FILE as PLAN
@@ -178,7 +178,7 @@ class Session:
         own = self.rendered(case.id)
         if own is None or own.rendering.crash is not None:
             return {case.id: own} if own else {}
-        names = (f"{case.subject.name}-{name}" for name in case.strategy.promise.compared_with)
+        names = (id_of_case(case.subject.name, name) for name in case.strategy.promise.compared_with)
         others = {name: rendered for name in names if (rendered := self.rendered(name)) is not None}
         return {case.id: own, **others}
 
@@ -219,9 +219,10 @@ class Session:
     def _compare_early(self, case: Case, pictures: tuple[Picture, ...]) -> None:
         """Judge while the GPU works. A CPU that renders must not be asked for anything else meanwhile."""
         if case.device == "cuda":
-            name = f"{case.subject.name}-{case.strategy.promise.reference}"
-            reference = Rendered(self._done[name], self.run.case_folder(name)) if name in self._done else None
-            compare_early(case, pictures, self.run.case_folder(case.id), reference=reference)
+            reference = case.strategy.promise.reference
+            name = None if reference is None else id_of_case(case.subject.name, reference)
+            done = Rendered(self._done[name], self.run.case_folder(name)) if name in self._done else None
+            compare_early(case, pictures, self.run.case_folder(case.id), reference=done)
 
     # Judging
 
@@ -327,7 +328,7 @@ def complaints_beside(run: Run, *, baselines: Path) -> tuple[str, ...]:
 def _complaints(store: Store, *, machine: Machine, stack: Stack, subjects: Mapping[str, Subject]) -> tuple[str, ...]:
     """Of one's own baselines and known failures: nobody can change what ships, so nobody is asked to."""
     today = datetime.datetime.now(datetime.UTC).date()
-    cases = {f"{subject}-{strategy.name}" for subject in subjects for strategy in STRATEGIES}
+    cases = {id_of_case(subject, strategy.name) for subject in subjects for strategy in STRATEGIES}
     own = known_failures.read(store.own / known_failures.FILE)
     outdated = known_failures.complaints(own, device=machine.device, stack=stack, today=today)
     return outdated + integrity.complaints(store, cases=cases, subjects=subjects)

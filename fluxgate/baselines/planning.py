@@ -22,7 +22,7 @@ from fluxgate.compare import words
 from fluxgate.compare.difference import compare, stage_differences
 from fluxgate.compare.facts import Facts, facts_of
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import Rendering
+from fluxgate.rendering import Rendering, id_of_case
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 
@@ -55,7 +55,7 @@ class _Inputs:
         return PORTABLE if self.request.portable else self.run.machine.id
 
     def asks_for(self, subject: str, strategy: str) -> bool:
-        case_id, approved = f"{subject}-{strategy}", self.request.approved
+        case_id, approved = id_of_case(subject, strategy), self.request.approved
         return fnmatch.fnmatchcase(case_id, self.request.only) and (approved is None or case_id in approved)
 
     def accepted(self, subject: str, strategy: str) -> Baseline | None:
@@ -64,7 +64,7 @@ class _Inputs:
     def owner(self, rendering: Rendering) -> str:
         """The end of the chain of what reproduces what."""
         name = rendering.strategy
-        while (case := self.cases.get(f"{rendering.subject}-{name}")) and case.strategy.promise.reproduces:
+        while (case := self.cases.get(id_of_case(rendering.subject, name))) and case.strategy.promise.reproduces:
             name = case.strategy.promise.reproduces
         return name
 
@@ -143,7 +143,7 @@ def _objections(rendering: Rendering, inputs: _Inputs) -> Iterator[str]:
 
 def _hashes(subject: str, strategy: str, inputs: _Inputs) -> dict[tuple[str, int], str]:
     """The pictures of a strategy in this run, else as accepted."""
-    rendering = inputs.run.rendered(f"{subject}-{strategy}")
+    rendering = inputs.run.rendered(id_of_case(subject, strategy))
     if rendering is not None:
         return {key: picture.sha256 for key, picture in rendering.pictures_of().items()}
     accepted = inputs.accepted(subject, strategy)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from fluxgate.baselines.limits import LimitsFile
 from fluxgate.calibration import controls, floors, tables
@@ -16,12 +17,14 @@ from fluxgate.calibration.variations import Extent, Variations, vary
 from fluxgate.cases import Case
 from fluxgate.compare import noise
 from fluxgate.files import write_plain, write_whole
-from fluxgate.rendering import Rendering
+from fluxgate.rendering import Rendering, id_of_case
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 from fluxgate.subjects.subject import Shot
 
 FOLDER = "calibration"  # within the run
+
+T = TypeVar("T")
 
 Render = Callable[[Case, Path], Rendering]  # a case and the folder that its pictures go to
 Report = Callable[[str], None]
@@ -58,7 +61,7 @@ def _due(own: Iterable[Case], by_id: Mapping[str, Case], variations: Variations)
     own = tuple(own)
     due = {case.id: _with_shots(case, variations.shots) for case in own}
     for case in own:
-        reference, coarse = by_id.get(_reference_of(case)), controls.coarser(case)
+        reference, coarse = _reference(case, by_id), controls.coarser(case)
         if reference is not None:
             due.setdefault(reference.id, _with_shots(reference, variations.legal))
         if coarse is not None:
@@ -70,8 +73,10 @@ def _with_shots(case: Case, shots: tuple[Shot, ...]) -> Case:
     return replace(case, subject=replace(case.subject, shots=shots))
 
 
-def _reference_of(case: Case) -> str:
-    return f"{case.subject.name}-{case.strategy.promise.approximates}"
+def _reference(case: Case, among: Mapping[str, T]) -> T | None:
+    """What there is of the case that this one approximates."""
+    approximated = case.strategy.promise.approximates
+    return None if approximated is None else among.get(id_of_case(case.subject.name, approximated))
 
 
 def _rendered(run: Run, case: Case, *, render: Render, report: Report) -> Rendered | None:
@@ -87,7 +92,7 @@ def _rendered(run: Run, case: Case, *, render: Render, report: Report) -> Render
 
 def _sides(case: Case, rendered: Mapping[str, Rendered | None]) -> Sides | None:
     """What the case is measured by; None where it or its reference has no pictures."""
-    actual, expected = rendered[case.id], rendered.get(_reference_of(case))
+    actual, expected = rendered[case.id], _reference(case, rendered)
     if actual is None or expected is None:
         return None
     coarse = controls.coarser(case)

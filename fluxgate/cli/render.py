@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from fluxgate.cases import Case
 from fluxgate.cli.shared import NOTHING, RED, add_choosing_options, command, request_of, say, say_unsupported
+from fluxgate.rendering import id_of_case
 from fluxgate.runs import run as runs
 from fluxgate.session import choose, create_run, open_session, refuse_unready
 
@@ -41,7 +42,7 @@ def act(arguments: Namespace) -> int:
 def _with_references(cases: Iterable[Case]) -> list[str]:
     """The ids of the cases, each after those that it will be compared with."""
     ids = [
-        f"{case.subject.name}-{name}"
+        id_of_case(case.subject.name, name)
         for case in cases
         for name in (*case.strategy.promise.compared_with, case.strategy.name)
     ]

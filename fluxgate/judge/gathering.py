@@ -15,7 +15,7 @@ from fluxgate.judge.case import judge_case
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.standards import BaselineUse, Standards
 from fluxgate.judge.verdict import Verdict
-from fluxgate.rendering import case_id
+from fluxgate.rendering import id_of_case
 from fluxgate.runs.rendered import Rendered
 
 RenderedBy = Callable[[str], Rendered | None]  # case id -> what it gave in this run, if it is there
@@ -35,7 +35,7 @@ def gather(case: Case, rendered: RenderedBy, standards: Standards, *, run: Path 
         return Evidence(case, ours, known_failures=_known_failures(case, standards), run=run)
 
     def of(strategy: str | None) -> Rendered | None:
-        return rendered(case_id(case.subject.name, strategy)) if strategy else None
+        return rendered(id_of_case(case.subject.name, strategy)) if strategy else None
 
     return Evidence(
         case,

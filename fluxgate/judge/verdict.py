@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fluxgate.baselines.limits import Limit as Limit
+from fluxgate.rendering import id_of_case
 
 # The closed list of statuses. Every cell of subject × strategy × check has exactly one, if the check applies to it.
 PASSED, FAILED, CRASHED, KNOWN_FAILURE, UNSUPPORTED, NO_DATA, NOT_SELECTED = STATUSES = (
@@ -57,7 +58,7 @@ class Verdict:
 
     @property
     def case_id(self) -> str:
-        return f"{self.subject}-{self.strategy}"
+        return id_of_case(self.subject, self.strategy)
 
     @property
     def line(self) -> str:

@@ -13,7 +13,7 @@ from fluxgate.compare.likeness import average, worst
 from fluxgate.compare.stages import FINISHED, StageDifference
 from fluxgate.judge.sentences import listed
 from fluxgate.judge.verdict import Verdict
-from fluxgate.rendering import LAST, STAGES, Fingerprint
+from fluxgate.rendering import LAST, STAGES, Fingerprint, id_of_case
 from fluxgate.runs.rendered import Rendered
 from fluxgate.strategies.promise import Strategy
 from fluxgate.strategies.staging import PUBLISHED, Settings
@@ -63,7 +63,7 @@ def _of_subject(
     changes: list[SettingChange] = []
     unknown: dict[str, str] = {}  # setting -> why nothing is known of it
     for setting, strategy in (*settings.separate.items(), (listed(settings.separate), settings.combined)):
-        case_id = f"{subject}-{strategy.name}"
+        case_id = id_of_case(subject, strategy.name)
         actual = rendered.get(case_id)
         if expected is None or actual is None:
             reason = reasons.get(case_id, "").rstrip(".")

@@ -10,7 +10,7 @@ from fluxgate.cases import Case
 from fluxgate.compare.facts import ALLOCATED, HOST, WHOLE
 from fluxgate.compare.measures import SSIM
 from fluxgate.judge.verdict import CHECKS, PROMISE, Verdict
-from fluxgate.rendering import PHASES, Rendering
+from fluxgate.rendering import PHASES, Rendering, id_of_case
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Row:
 
     @property
     def case_id(self) -> str:
-        return f"{self.subject}-{self.strategy}"
+        return id_of_case(self.subject, self.strategy)
 
 
 def rows_of(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fluxgate.cases import Case, matrix
 from fluxgate.files import read_plain
 from fluxgate.refusal import Refusal
+from fluxgate.rendering import id_of_case
 from fluxgate.runs.run import Run
 from fluxgate.strategies import STRATEGIES
 from fluxgate.strategies.record import StrategyRecord, record_of, restored
@@ -37,14 +38,13 @@ class Plan:
     @property
     def asked(self) -> frozenset[str]:
         """The ids of the cases that the session asked about."""
-        return frozenset(f"{case.subject}-{case.strategy.name}" for case in self.cases if case.asked)
+        return frozenset(id_of_case(case.subject, case.strategy.name) for case in self.cases if case.asked)
 
     @property
     def due(self) -> tuple[str, ...]:
         """The ids of the cases that the session was to render."""
-        return tuple(
-            f"{case.subject}-{case.strategy.name}" for case in self.cases if case.asked and case.unsupported is None
-        )
+        renderable = (case for case in self.cases if case.asked and case.unsupported is None)
+        return tuple(id_of_case(case.subject, case.strategy.name) for case in renderable)
 
 
 def plan_of(cases: Iterable[Case], *, asked: Collection[str]) -> Plan:
