@@ -13,7 +13,18 @@ import grimp
 ROOT = Path(__file__).parents[1]
 PACKAGE = "fluxgate"
 # What everything else stands on: drawn as one, for every room imports it.
-GROUND = ("refusal", "amounts", "figures", "files", "options", "locks", "pictures", "toml", "pipeline_folder")
+GROUND = (
+    "refusal",
+    "amounts",
+    "figures",
+    "files",
+    "options",
+    "locks",
+    "pictures",
+    "tensors",
+    "toml",
+    "pipeline_folder",
+)
 
 
 def layers() -> list[list[str]]:

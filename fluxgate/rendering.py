@@ -18,6 +18,28 @@ T5, POOLED, FIRST, MIDDLE, LAST, DECODED = STAGES = (
     "decoded picture",
 )
 
+# Stages that are told apart only where each starts from what it is given, beside those above.
+CLIP_TOKENS, T5_TOKENS = "CLIP's tokens", "T5's tokens"
+LEVELS = "noise levels"
+TO_DECODE = "latents for the VAE"
+PICTURE = "picture"
+
+
+def to_denoiser(argument: str, step: int) -> str:
+    """The stage at which the pipeline hands an argument to the denoiser."""
+    return f"{argument} for step {step}"
+
+
+def output_of(step: int) -> str:
+    """The stage of what the denoiser gives."""
+    return f"denoiser's output in step {step}"
+
+
+def after_step(step: int) -> str:
+    """The stage of what the scheduler makes of that."""
+    return f"latents after step {step}"
+
+
 BEFORE, DURING, AFTER = MOMENTS = ("before", "during", "after")
 
 # Counts of the inventory that every case owes to be low, whatever its strategy.
@@ -61,6 +83,27 @@ class Fingerprint:
     high: float
     finite: bool  # False when the tensor holds a NaN or an infinity
     step: int | None = None  # the number of the step, for latents
+
+
+@dataclass(frozen=True)
+class GivenStage:
+    """What a stage made of what it was given; its numbers are in a file beside the pictures, in their own dtype."""
+
+    stage: str
+    sha256: str
+    shape: tuple[int, ...]
+    dtype: str
+    device: str
+    gradients: bool  # whether a backward pass could go through it
+
+
+@dataclass(frozen=True)
+class GivenTake:
+    """A call in which each stage was run from what is given, after all that is measured."""
+
+    stages: tuple[GivenStage, ...] = ()
+    file: str | None = None  # safetensors, relative to the case's folder; None if nothing was seen
+    error: str | None = None  # what ended the call early
 
 
 @dataclass(frozen=True)
@@ -173,6 +216,7 @@ class Rendering:
     draws: dict[str, tuple[float, ...]] = field(default_factory=dict)  # dtype -> noise that torch draws in it
     libraries: dict[str, str] = field(default_factory=dict)  # package -> the version that the worker imported
     schema: int = SCHEMA
+    given: GivenTake | None = None  # where the subject has an oracle
 
     @property
     def case_id(self) -> str:

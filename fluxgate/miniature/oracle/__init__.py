@@ -1,0 +1,1 @@
+"""What FLUX computes, once more: plain numpy in float64, without any of the libraries that are tested."""
