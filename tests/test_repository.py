@@ -189,6 +189,14 @@ def test_the_architectures_picture_is_of_today() -> None:
     assert f"```mermaid\n{drawn.stdout}```" in (ROOT / "docs" / "architecture.md").read_text()
 
 
+def test_the_trade_off_is_of_the_shipped_measurements() -> None:
+    """The README's picture is what docs/trade_off.py draws, and its caption counts the marks."""
+    done = subprocess.run([sys.executable, "docs/trade_off.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    marks = (ROOT / "docs" / "trade-off.svg").read_text().count("<title>")
+    assert f"{marks} strategies: filled circles" in README
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_heavy_libraries_are_imported_late(path: Path) -> None:
     """No module imports torch or its friends when it is imported, and only the plugin imports pytest."""

@@ -6,52 +6,97 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from fluxgate.cli.shared import NOTHING, add_names_option, add_runs_option, columns, say
+from fluxgate.machine import stack
 from fluxgate.options import chosen, memory
 from fluxgate.refusal import Refusal
-from fluxgate.report.advice import advise, in_words
+from fluxgate.report.advice import Advice, advise, in_words
 from fluxgate.report.cards import trials
+from fluxgate.report.own_script import script
 from fluxgate.report.report import verdicts_of
+from fluxgate.report.shipped import advise_from_shipped, shipped
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import cases_of
 from fluxgate.runs.run import Run
 
+FLUX = "black-forest-labs/FLUX.1-dev"  # what the lines load where the subject has no pipeline of one's own
+SMALL = "miniature"
+
 
 def add_options(parser: ArgumentParser) -> None:
-    about = "the run's folder; default: the latest with renderings of a GPU"
+    about = "the run's folder; default: the latest with renderings of a GPU, else what ships with Fluxgate"
     parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help=about)
     parser.add_argument("--vram", required=True, metavar="AMOUNT", help="what the card has, like 12GB")
+    parser.add_argument("--ram", metavar="AMOUNT", help="what the host can spare, like 32GB; default: not considered")
+    about = "ask the measurements of FLUX.1-dev's shapes that ship with Fluxgate, even where there is a run"
+    parser.add_argument("--shipped", action="store_true", help=about)
     add_names_option(parser, "--subject", default="all of the run")
     add_runs_option(parser)
 
 
 def act(arguments: Namespace) -> int:
-    """Rank the strategies for a card by what a run has measured."""
+    """Rank the strategies for a card by what was measured, and print the lines that load the first."""
     vram = memory(arguments.vram, option="--vram")
-    run = runs.open_run(arguments.run) if arguments.run else _latest_on_gpu(arguments.runs)
+    ram = memory(arguments.ram, option="--ram") if arguments.ram is not None else None
+    if arguments.shipped and arguments.run:
+        raise Refusal(f"--shipped and {arguments.run} exclude each other.")
+    run = None if arguments.shipped else runs.open_run(arguments.run) if arguments.run else _latest_on_gpu(arguments)
+    if run is None:
+        return _from_shipped(arguments, vram=vram, ram=ram)
     if run.machine.device != "cuda":
         raise Refusal(f"{run.folder} was rendered on a CPU: its memory is the host's, and says nothing about cards.")
+    return _from_run(run, arguments, vram=vram, ram=ram)
+
+
+def _from_run(run: Run, arguments: Namespace, *, vram: int, ram: int | None) -> int:
     cases = cases_of(run)
     rendered = dict.fromkeys(rendering.subject for rendering in run.renderings().values())
     names = chosen(arguments.subject or rendered, among=rendered, option="--subject")
     verdicts, tried = verdicts_of(run), trials(run)
     advice = [
-        advise([case for case in cases if case.subject.name == name], tried, verdicts or (), vram=vram)
+        advise([case for case in cases if case.subject.name == name], tried, verdicts or (), vram=vram, ram=ram)
         for name in names
     ]
     for one in advice:
         say(in_words(one, width=columns()) + "\n")
+        if one.subject == SMALL:
+            say(f"The {SMALL} is small: of FLUX.1-dev's size ask fluxgate advise --shipped --vram {arguments.vram}\n")
+        _say_scripts(one)
     if verdicts is None:
         say(f"The run was not judged, so no strategy was left out for a broken promise: fluxgate judge {run.folder}")
     say(f"The run is in {run.folder}")
     return 0 if any(one.ranked for one in advice) else NOTHING
 
 
-def _latest_on_gpu(root: Path) -> Run:
+def _from_shipped(arguments: Namespace, *, vram: int, ram: int | None) -> int:
+    measured = shipped()
+    chosen(arguments.subject, among=[measured.subject], option="--subject")
+    advice = advise_from_shipped(measured, vram=vram, ram=ram)
+    say(in_words(advice, width=columns()) + "\n")
+    _say_scripts(advice)
+    if ram is None:
+        say("What the host must hold was not considered; say what it can spare: --ram 32GB")
+    say("Measure your own machine: pytest -m gpu --subject grown, after fluxgate grow; then ask again.")
+    return 0 if advice.best else NOTHING
+
+
+def _say_scripts(advice: Advice) -> None:
+    """The lines of the best one and of a quicker one, ready to be copied."""
+    for one in (advice.best, advice.quicker):
+        if one is not None and advice.subject != SMALL:
+            _say_script(one.strategy)
+
+
+def _say_script(name: str) -> None:
+    lines = script(name, source=FLUX, diffusers=stack().get("diffusers"))
+    if lines is None:
+        say(f"{name} takes more than a few lines: see the function {name.replace('-', '_')} in fluxgate/strategies/.\n")
+    else:
+        say(f"In your own script, {name} is:\n\n{lines}")
+
+
+def _latest_on_gpu(arguments: Namespace) -> Run | None:
     """The run that was started last, of those that rendered anything on a GPU."""
-    for run in reversed(list(runs.readable(root))):
+    for run in reversed(list(runs.readable(arguments.runs))):
         if run.machine.device == "cuda" and run.renderings():
             return run
-    raise Refusal(
-        f"No run in {root} was rendered on a GPU, and what a CPU measures says nothing about cards. "
-        f"Name a run that was: fluxgate advise RUN --vram AMOUNT."
-    )
+    return None

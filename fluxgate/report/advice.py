@@ -20,6 +20,7 @@ from fluxgate.report.escaping import plain, wrapped
 from fluxgate.runs.rendered import Rendered
 
 CONTEXT = 600_000_000  # bytes: what the CUDA context and the code of kernels may take, which torch does not count
+NEARLY = 1.25  # times as long as the quickest: as quick, for a choice among them
 YES, LIKELY, NO = ("yes", "likely", "no")  # it ran; it should by its peak; it should not by its peak, or ran out
 
 
@@ -34,6 +35,7 @@ class Ranked:
     likeness: float | None  # SSIM of the picture that is least like full's
     run_id: str  # where it was measured
     without: tuple[str, ...]  # the shots that it left out and others rendered
+    host: int | None = None  # bytes that the worker had in the host's memory at most
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,22 @@ class Advice:
     ranked: tuple[Ranked, ...]
     left_out: dict[str, str]  # strategy -> why it is not ranked
     shots: tuple[str, ...]  # that the seconds are of
+    ram: int | None = None  # bytes of the host; None where nobody said
+    origin: tuple[str, ...] = ()  # where the figures are from, if not from a run of one's own
+
+    @property
+    def best(self) -> Ranked | None:
+        """The first that fits."""
+        return next((one for one in self.ranked if one.fits != NO), None)
+
+    @property
+    def quicker(self) -> Ranked | None:
+        """The most alike of the quickest that fit, where it takes less than half as long as the best."""
+        timed = {one: one.seconds for one in self.ranked if one.fits != NO and one.seconds is not None}
+        best = timed.get(self.best) if self.best else None
+        if best is None or min(timed.values()) >= best / 2:
+            return None
+        return next(one for one, seconds in timed.items() if seconds <= NEARLY * min(timed.values()))
 
 
 @dataclass(frozen=True)
@@ -63,8 +81,14 @@ class Measured:
     def peak(self) -> int | None:
         return self.rendering.memory.peak("reserved") if self.rendering.memory else None
 
+    @property
+    def host(self) -> int | None:
+        return self.rendering.memory.host_peak if self.rendering.memory else None
 
-def advise(cases: Sequence[Case], tried: Sequence[Trial], verdicts: Iterable[Verdict], *, vram: int) -> Advice:
+
+def advise(
+    cases: Sequence[Case], tried: Sequence[Trial], verdicts: Iterable[Verdict], *, vram: int, ram: int | None = None
+) -> Advice:
     """The cases of one subject, ranked for so many bytes; the first of the trials is the run that is asked."""
     measured = {case.strategy.name: measured_of(case.id, tried) for case in cases}
     wrong = [verdict for verdict in verdicts if verdict.status in (FAILED, KNOWN_FAILURE)]
@@ -72,20 +96,26 @@ def advise(cases: Sequence[Case], tried: Sequence[Trial], verdicts: Iterable[Ver
     sound = {name: one for name, one in measured.items() if one is not None and reasons[name] is None}
     shots = dict.fromkeys(shot for one in sound.values() for shot in one.rendering.recipes)
     common = tuple(shot for shot in shots if all(shot in one.rendering.recipes for one in sound.values()))
-    ranked = [
+    ranked = rank(
         Ranked(
             strategy=name,
-            fits=fits(one.rendering, one.peak or 0, tried, vram=vram),
+            fits=NO if _too_large_for_host(one, ram) else fits(one.rendering, one.peak or 0, tried, vram=vram),
             peak=one.peak or 0,
             seconds=seconds(one.rendering, common),
             likeness=likeness(one, measured.get(FULL)),
             run_id=one.run_id,
             without=tuple(shot for shot in shots if shot not in one.rendering.recipes),
+            host=one.host,
         )
         for name, one in sound.items()
-    ]
+    )
     left_out = {name: reason for name, reason in reasons.items() if reason is not None}
-    return Advice(cases[0].subject.name, vram, tried[0].run_id, tuple(sorted(ranked, key=_order)), left_out, common)
+    return Advice(cases[0].subject.name, vram, tried[0].run_id, ranked, left_out, common, ram=ram)
+
+
+def rank(rows: Iterable[Ranked]) -> tuple[Ranked, ...]:
+    """The best first."""
+    return tuple(sorted(rows, key=_order))
 
 
 def _order(one: Ranked) -> tuple[bool, float, float]:
@@ -130,7 +160,16 @@ def fits(rendering: Rendering, peak: int, tried: Sequence[Trial], *, vram: int) 
         return YES
     if too_little is not None and too_little >= vram / 1e9:
         return NO
-    return LIKELY if peak + CONTEXT <= vram else NO
+    return LIKELY if leaves_room(peak, vram) else NO
+
+
+def leaves_room(peak: int, vram: int) -> bool:
+    """Whether the CUDA context fits beside a peak."""
+    return peak + CONTEXT <= vram
+
+
+def _too_large_for_host(measured: Measured, ram: int | None) -> bool:
+    return ram is not None and measured.host is not None and measured.host > ram
 
 
 def seconds(rendering: Rendering, shots: Iterable[str]) -> float | None:
@@ -163,42 +202,88 @@ def _ssim(picture: Source, expected: Source) -> float | None:
 
 
 def in_words(advice: Advice, *, width: int = 80) -> str:
-    """What the columns mean, a table of what is ranked, and the reasons for what is not."""
-    title = plain(f"{advice.subject} on a card of {amount(advice.vram)}")
+    """What to take, what the columns mean, a table of what is ranked, and the reasons for what is not."""
+    title = plain(f"{advice.subject} on a card of {amount(advice.vram)}{_beside_host(advice.ram)}")
     blocks = [[f"{title}: nothing can be ranked." if not advice.ranked else title]]
     if advice.ranked:
-        blocks += [_paragraphs(_legend(advice), width), [*_table(advice)], _paragraphs(_notes(advice), width)]
+        blocks += [_paragraphs(_choice(advice), width)]
+        if advice.best or not advice.origin:
+            blocks += [[*_table(advice)], _paragraphs(_legend(advice), width)]
+        blocks += [_paragraphs(_notes(advice), width)]
+    blocks += [_paragraphs(advice.origin, width)]
     reasons = _by_text(advice.left_out)
     blocks += [["Not ranked:", *_paragraphs(_named(reasons), width, indent="  ")] if reasons else []]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
+def _beside_host(ram: int | None) -> str:
+    return "" if ram is None else f" beside {amount(ram)} of host memory"
+
+
+def _choice(advice: Advice) -> Iterator[str]:
+    """The strategy to begin with, what it costs, and a quicker one that renders otherwise."""
+    if advice.best is None:
+        least = min(advice.ranked, key=lambda one: one.peak)
+        yield f"Nothing fits. The least memory is that of {least.strategy}: {amount(least.peak)}{_on_host(least)}."
+        return
+    yield f"Take {_costs(advice.best)}."
+    if advice.quicker:
+        yield f"Quicker: {_costs(advice.quicker)}."
+
+
+def _costs(one: Ranked) -> str:
+    time = "" if one.seconds is None else f", {figures.seconds(one.seconds)}"
+    like = "" if one.likeness is None else f", {_like_full(one.likeness)}"
+    return f"{one.strategy}: {amount(one.peak)}{_on_host(one)}{time}{like}"
+
+
+def _on_host(one: Ranked) -> str:
+    return "" if one.host is None else f" on the GPU and {amount(one.host)} on the host"
+
+
+def _like_full(likeness: float) -> str:
+    """How far the pictures are from full's, in words."""
+    return "the pictures of full to the pixel" if likeness == 1 else f"SSIM {figures.likeness(likeness)} to full"
+
+
 def _legend(advice: Advice) -> Iterator[str]:
     card, context = amount(advice.vram), amount(CONTEXT)
+    how = f", and pytest --vram-limit={advice.vram / 1e9:g}GB tries it" if not advice.origin else ""
+    room = "" if advice.ram is None else f", or the host has less than {amount(advice.ram)} left for it"
     yield (
-        f"fits: yes, it ran with no more than {card}; likely, its peak and {context} for the CUDA context leave room, "
-        f"and pytest --vram-limit={advice.vram / 1e9:g}GB tries it; no, they do not, or it ran out of memory"
+        f"fits: yes, it ran with no more than {card}; likely, its peak and {context} for the CUDA context leave room"
+        f"{how}; no, they do not, or it ran out of memory{room}"
     )
-    yield "peak: memory that torch reserved at most"
-    yield f"time: {listed(advice.shots, most=12)} without loading, in the second take if there is one"
+    yield "peak: what torch reserved of the card at most; host: what the process had in the host's memory at most"
+    if advice.shots:
+        yield f"time: {listed(advice.shots, most=12)} without loading, in the second take if there is one"
     yield "SSIM: similarity to full of the picture that is least like it; 1 is to the pixel"
 
 
 def _table(advice: Advice) -> Iterator[str]:
-    """A row for each strategy, every column as wide as it must be."""
-    rows = [["strategy", "fits", "peak", "time", "SSIM"]]
+    """A row for each strategy, every column as wide as it must be; of what shipped only what fits."""
+    rows = [["strategy", "fits", "peak", "host", "time", "SSIM"]]
     for one in advice.ranked:
-        time = "" if one.seconds is None else figures.brief(one.seconds)
-        like = "" if one.likeness is None else figures.likeness(one.likeness, digits=3)
-        rows.append([plain(one.strategy), one.fits, amount(one.peak), time, like])
+        if one.fits != NO or not advice.origin:
+            rows.append(_row(one))
     name, fit, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
     for strategy, fitting, *numbers in rows:
-        cells = (f"  {cell:>{wide}}" for cell, wide in zip(numbers, others, strict=True))
+        cells = (f"  {cell:>{wide}}" for cell, wide in zip(numbers, others, strict=True) if wide)
         yield f"{strategy:<{name}}  {fitting:<{fit}}{''.join(cells)}".rstrip()
 
 
+def _row(one: Ranked) -> list[str]:
+    host = "" if one.host is None else amount(one.host)
+    time = "" if one.seconds is None else figures.brief(one.seconds)
+    like = "" if one.likeness is None else figures.likeness(one.likeness, digits=3)
+    return [plain(one.strategy), one.fits, amount(one.peak), host, time, like]
+
+
 def _notes(advice: Advice) -> Iterator[str]:
-    """Where a row is not like the others."""
+    """Where a row is not like the others, and which rows are not shown."""
+    too_large = [one.strategy for one in advice.ranked if one.fits == NO]
+    if advice.origin and too_large:
+        yield f"{len(too_large)} of {len(advice.ranked)} strategies do not fit."
     elsewhere = {one.strategy: one.run_id for one in advice.ranked if one.run_id != advice.run_id}
     for run_id, names in _by_text(elsewhere).items():
         yield f"{', '.join(names)}: out of memory under this run's limit; measured in {run_id}."

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fluxgate.cli.main import main
+from fluxgate.cli.shared import NOTHING
 from fluxgate.refusal import USAGE
 from fluxgate.runs import run as runs
 from tests.outside import call
@@ -37,6 +38,40 @@ def test_advise_is_given_by_runs_of_a_gpu_only(
     ):
         assert main(["advise", "--vram=12GB", *arguments]) == USAGE
         assert capsys.readouterr().err == f"{sentence}\n"
+
+
+def test_without_a_run_the_shipped_measurements_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What fits 12 GB, to the pixel, with lines that load it; nothing fits 1 GB."""
+    assert main(["advise", f"--runs={tmp_path}", "--vram=12GB", "--ram=128GB"]) == 0
+    told = capsys.readouterr().out
+    assert "not measurements of your machine" in " ".join(told.split())
+    assert re.search(r"^Take group-offload-leaf-stream: 5\.66 GB", told, re.MULTILINE)
+    assert "pipe.enable_group_offload(" in told
+    assert main(["advise", f"--runs={tmp_path}", "--vram=1GB"]) == NOTHING
+
+
+def test_the_shipped_measurements_can_be_asked_beside_a_run(on_a_gpu: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run of a small pipeline says nothing about FLUX.1-dev's size."""
+    assert main(["advise", f"--runs={on_a_gpu}", "--vram=12GB", "--shipped"]) == 0
+    assert "not measurements of your machine" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--vram=12"], "--vram is '12'; write it like '17 GB' or '512 MB'."),
+        (["--vram=12GB", "--ram=none"], "--ram is 'none'; write it like '17 GB' or '512 MB'."),
+        (["--vram=12GB", "--ram=0GB"], "--ram is '0GB'; it must be above 0."),
+        (["--vram=12GB", "--subject=flux-dev"], "--subject 'flux-dev' is unknown; choose from grown."),
+        (["runs/x", "--vram=12GB", "--shipped"], "--shipped and runs/x exclude each other."),
+    ],
+)
+def test_what_cannot_be_answered_is_told_in_one_sentence(
+    arguments: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the option that must be changed."""
+    assert main(["advise", f"--runs={tmp_path}", *arguments]) == USAGE
+    assert capsys.readouterr().err == f"{sentence}\n"
 
 
 def test_advise_needs_no_torch(on_a_gpu: Path, environment: dict[str, str]) -> None:

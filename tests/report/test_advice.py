@@ -215,12 +215,14 @@ def test_the_table_tells_all_of_it(made: Made) -> None:
     cases = [case("full"), case("nf4"), case("a", unsupported="No."), case("b", unsupported="No.")]
     told = in_words(asked(made("full", peak=30 * GB), made("nf4", seed=7), cases=cases), width=80)
     assert max(len(line) for line in told.splitlines()) <= 80
-    title, legend, table, reasons = told.split("\n\n")
+    title, choice, table, legend, reasons = told.split("\n\n")
     assert title == "tiny on a card of 12.00 GB"
+    assert choice.startswith("Take nf4: 1.00 GB on the GPU")
     heads, nf4, full = table.splitlines()
-    assert heads.split() == ["strategy", "fits", "peak", "time", "SSIM"]
-    assert nf4.split()[:5] == ["nf4", "likely", "1.00", "GB", "4.00s"]
-    assert full.split() == ["full", "no", "30.00", "GB", "4.00s", "1"]
+    assert heads.split() == ["strategy", "fits", "peak", "host", "time", "SSIM"]
+    assert nf4.split()[:4] == ["nf4", "likely", "1.00", "GB"]
+    assert full.split()[:4] == ["full", "no", "30.00", "GB"]
+    assert full.split()[-2:] == ["4.00s", "1"]
     assert reasons.splitlines() == ["Not ranked:", "  a, b: cannot run here: No."]
     legend = " ".join(legend.split())
     assert "0.60 GB for the CUDA context" in legend
