@@ -171,6 +171,10 @@ class Session:
         self._cases = {case.id: case for case in choice.cases}
         self._done: dict[str, Rendering] = {}
 
+    def into(self, run: Run) -> Session:
+        """A session with the same workers, which renders into another run."""
+        return Session(self.choice, run, self._workers, folders=self._folders, report=self._report)
+
     # Rendering
 
     def render(self, case: Case) -> dict[str, Rendered]:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import datetime
-import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from fluxgate.cli.shared import add_names_option, add_runs_option, add_timeout_option, columns, command, say
+from fluxgate.cli.shared import add_names_option, add_runs_option, columns, command, say
 from fluxgate.files import write_plain
-from fluxgate.gate.blaming import blame
 from fluxgate.gate.environments.choice import INSTALLERS, choose_installer
-from fluxgate.gate.gate import Settings, compare_stacks, of_unmade
+from fluxgate.gate.holding import hold
 from fluxgate.gate.result import About, as_plain
-from fluxgate.gate.stacks import Stacks, asked_of, make_stacks
+from fluxgate.gate.settings import Settings
+from fluxgate.gate.stacks import asked_of
 from fluxgate.gate.tiers import Tier
-from fluxgate.report.gate_result import Answer, GateResult, create_gate, write_gate_result
+from fluxgate.options import whole_number
+from fluxgate.report.gate_result import GateResult, create_gate, write_gate_result
 from fluxgate.report.gate_terminal import gate_lines
+
+MOST_REPEATS = 20
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -28,11 +28,16 @@ def add_options(parser: ArgumentParser) -> None:
         "--tier", choices=[tier.value for tier in Tier], default=Tier.SHORT.value, help="default: %(default)s"
     )
     add_names_option(parser, "--subject", default="miniature")
-    add_timeout_option(parser)
+    about = "for a worker that hangs; default: 20 times what the incumbent took, and 300 at least"
+    parser.add_argument("--case-timeout", metavar="SECONDS", help=about)
+    about = "render each case so often in each stack; 4 decide about seconds. Default: %(default)s"
+    parser.add_argument("--repeats", default="1", metavar="N", help=about)
     parser.add_argument("--installer", choices=INSTALLERS, help="default: pip, or uv where there is no pip")
     parser.add_argument("--wheelhouse", type=Path, metavar="FOLDER", help="install from this folder, without network")
     parser.add_argument("--strict", action="store_true", help="drift is not safe either")
     parser.add_argument("--no-culprit", action="store_true", help="do not look for the package that is to blame")
+    about = "then find the release of that package with which it began"
+    parser.add_argument("--bisect", action="store_true", help=about)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the result as JSON there, too")
     add_runs_option(parser)
 
@@ -40,39 +45,28 @@ def add_options(parser: ArgumentParser) -> None:
 def act(arguments: Namespace) -> int:
     """Render an upgrade beside what is installed, and say whether it is safe and which package is to blame."""
     started = datetime.datetime.now(datetime.UTC)
-    settings = Settings(
+    settings = _settings(arguments)
+    installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse)
+    held = hold(asked_of(tuple(arguments.upgrade)), settings, installer=installer, report=say)
+    folder = create_gate(settings.runs, held.gated.machine.id, now=started)
+    about = About(folder, tier=settings.tier.value, command=settings.command, started=started)
+    _show(as_plain(held, about), folder, output=arguments.output)
+    return held.gated.decision.exit_code(strict=arguments.strict)
+
+
+def _settings(arguments: Namespace) -> Settings:
+    return Settings(
         subjects=tuple(arguments.subject),
         tier=Tier(arguments.tier),
         installer=arguments.installer,
         wheelhouse=arguments.wheelhouse,
         case_timeout=arguments.case_timeout,
+        repeats=whole_number(arguments.repeats, option="--repeats", most=MOST_REPEATS),
+        culprit=not arguments.no_culprit,
+        bisect=arguments.bisect,
         runs=arguments.runs,
         command=command(),
     )
-    installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse)
-    seconds: dict[str, float] = {}
-    with _timed("environments", seconds):
-        made = make_stacks(asked_of(tuple(arguments.upgrade)), installer=installer, report=say)
-    finding = None
-    if isinstance(made, Stacks):
-        with _timed("rendering", seconds):
-            gated = compare_stacks(made, settings, report=say)
-        if gated.decision.answer is Answer.NOT_SAFE and not arguments.no_culprit:
-            with _timed("culprit", seconds):
-                finding = blame(gated, made, settings, installer=installer, report=say)
-    else:
-        gated = of_unmade(made)
-    folder = create_gate(settings.runs, gated.machine.id, now=started)
-    about = About(folder, tier=settings.tier.value, command=settings.command, started=started, seconds=seconds)
-    _show(as_plain(gated, finding, about), folder, output=arguments.output)
-    return gated.decision.exit_code(strict=arguments.strict)
-
-
-@contextmanager
-def _timed(doing: str, seconds: dict[str, float]) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    seconds[doing] = time.monotonic() - started
 
 
 def _show(result: GateResult, folder: Path, *, output: Path | None) -> None:

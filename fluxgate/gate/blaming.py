@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
 
 from fluxgate.gate.culprit.find import find
 from fluxgate.gate.culprit.finding import Finding
 from fluxgate.gate.culprit.journal import Journal
 from fluxgate.gate.culprit.moves import by_suspicion, groups_of
-from fluxgate.gate.culprit.outcomes import BAD, FAILED, FLAKY, GOOD, UNRESOLVABLE, Result, Trial
-from fluxgate.gate.environments.building import Built
+from fluxgate.gate.culprit.outcomes import FAILED, Result
 from fluxgate.gate.environments.consistency import couplings
 from fluxgate.gate.environments.installers import Installer
 from fluxgate.gate.environments.interpreters import ask
-from fluxgate.gate.environments.stages import Stage, StageFailure
-from fluxgate.gate.gate import JOURNAL, STACKS, Gated, Report, Settings, Stack
-from fluxgate.gate.outcome import UNSTEADY, Outcome, outcome_of
-from fluxgate.gate.stacks import Stacks, build_with
+from fluxgate.gate.gate import Gated
+from fluxgate.gate.probing import Evidence, Probing
+from fluxgate.gate.settings import JOURNAL, STACKS, Report, Settings
+from fluxgate.gate.stacks import Stacks
 from fluxgate.locks import silent
 from fluxgate.rendering import DECODED, FIRST, LAST, MIDDLE, POOLED, T5
-from fluxgate.report.gate_result import EvidenceResult
-
-Evidence = tuple[EvidenceResult, ...]  # the cases that are bad
 
 # Which packages can move a stage, the one that works there first.
 _ENCODING = ("transformers", "tokenizers", "sentencepiece", "bitsandbytes", "accelerate", "huggingface-hub", "torch")
@@ -44,55 +37,19 @@ def blame(
     stage = next((outcome.stage for outcome in bad if outcome.stage), None)
     together = couplings(ask(made.incumbent.python), ask(made.candidate.python))
     groups = by_suspicion(groups_of(made.moves, closure=together.get), stage=stage, packages=SUSPECTS)
-    stacks = (gated.incumbent, gated.candidate)
-    about = {"stacks": stacks, "machine": gated.machine.id, "cases": [outcome.case_id for outcome in bad]}
+    cases = [outcome.case_id for outcome in bad]
     return find(
         groups,
-        probe=_Probe(made, settings, cases=[outcome.case_id for outcome in bad], installer=installer, report=report),
-        results=Journal(settings.runs / STACKS / JOURNAL, about=about, kind=Result[Evidence]),
+        probe=Probing(made.incumbent, settings, cases, installer=installer, report=report),
+        results=journal(gated, settings, cases=cases, candidate=gated.candidate),
         report=lambda announcement: report(announcement.sentence),
         explains=lambda one, other: set(one) >= set(other),
     )
 
 
-class _Probe:
-    """Says whether the incumbent with some moves is bad: what was bad in the candidate is rendered with them."""
-
-    def __init__(
-        self, made: Stacks, settings: Settings, *, cases: Sequence[str], installer: Installer, report: Report
-    ) -> None:
-        self._made = made
-        self._settings = settings
-        self._cases = cases
-        self._installer = installer
-        self._report = report
-
-    def __call__(self, trial: Trial) -> Result[Evidence]:
-        started = time.monotonic()
-        built = build_with(trial.moves, self._made.incumbent, installer=self._installer, report=self._report)
-        result = _unmade(built) if isinstance(built, StageFailure) else self._compared(built, attempt=trial.attempt)
-        return replace(result, seconds=time.monotonic() - started)
-
-    def _compared(self, built: Built, *, attempt: int) -> Result[Evidence]:
-        incumbent = Stack(self._made.incumbent, settings=self._settings, report=self._report, name="incumbent")
-        name = f"environment {built.name}"
-        other = Stack(built, settings=self._settings, report=self._report, name=name, attempt=attempt)
-        with ExitStack() as stack:
-            one, two = incumbent.open(stack), other.open(stack)
-            outcomes = [outcome_of(incumbent.side(case, one), other.side(case, two)) for case in self._cases]
-        if any(outcome.outcome == UNSTEADY for outcome in outcomes):
-            return Result(FLAKY, why="it does not give the same twice")
-        evidence = tuple(map(_seen, filter(lambda one: one.is_bad, outcomes)))
-        return Result(BAD, evidence) if evidence else Result(GOOD)
-
-
-def _seen(outcome: Outcome) -> EvidenceResult:
-    return EvidenceResult(outcome.case_id, outcome.outcome, outcome.stage, outcome.shots, outcome.reason)
-
-
-def _unmade(failure: StageFailure) -> Result[Evidence]:
-    """An import that fails is what an upgrade can do wrong; the rest says nothing about the packages."""
-    if failure.stage is Stage.IMPORT:
-        return Result(BAD, evidence=(EvidenceResult(None, "import", reason=failure.sentence),))
-    outcome = UNRESOLVABLE if failure.stage is Stage.RESOLVE else FAILED
-    return Result(outcome, why=failure.sentence.rstrip("."))
+def journal(gated: Gated, settings: Settings, *, cases: Sequence[str], candidate: object) -> Journal[Evidence]:
+    """What was tried before, but for what could not be made: that may have been the day's fault."""
+    about = {"stacks": (gated.incumbent, candidate), "machine": gated.machine.id, "cases": cases}
+    kept = Journal(settings.runs / STACKS / JOURNAL, about=about, kind=Result[Evidence])
+    kept.forget(FAILED)
+    return kept

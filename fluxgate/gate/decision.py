@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from fluxgate.cases import Case
+from fluxgate.gate.culprit.finding import Finding
 from fluxgate.gate.environments.stages import StageFailure
 from fluxgate.gate.outcome import BROKEN, CANNOT_RUN, DRIFTED, IDENTICAL, LOST, OUTCOMES, UNSTEADY, Outcome
 from fluxgate.judge.sentences import counted, listed
@@ -35,6 +37,12 @@ def decide(outcomes: Sequence[Outcome], cases: Iterable[Case]) -> Decision:
     answer = _answer(outcomes)
     lines = tuple(_contrasts(outcomes, {case.id: case for case in cases}))
     return Decision(answer, _sentence(answer, outcomes), lines, counts)
+
+
+def unconfirmed(decision: Decision, finding: Finding[Any]) -> Decision:
+    """The decision where what was seen did not come out the same a second time: nothing is blamed for that."""
+    reasons = " ".join(finding.unresolved) or "The candidate passes when it is rendered once more."
+    return replace(decision, answer=Answer.CANNOT_TELL, sentence=f"Cannot tell: {reasons[:1].lower()}{reasons[1:]}")
 
 
 def not_made(failure: StageFailure) -> Decision:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fluxgate.baselines.limits import Band
 from fluxgate.cases import Case
@@ -12,10 +12,11 @@ from fluxgate.compare.difference import Difference, compare
 from fluxgate.compare.facts import facts_of
 from fluxgate.compare.noise import draws_differ, dtype_of
 from fluxgate.compare.pairs import Pair
+from fluxgate.gate.trends import Spreads, memory_trend, seconds_trend, too_heavy
 from fluxgate.judge.picture_failures import first_breach
 from fluxgate.judge.verdict import CRASHED, FAILED, Verdict
-from fluxgate.rendering import STAGES, Crash
-from fluxgate.report.gate_result import BAD, CaseOutcome
+from fluxgate.rendering import STAGES, Crash, Rendering
+from fluxgate.report.gate_result import BAD, CaseOutcome, FigureResult
 from fluxgate.runs.rendered import Rendered
 
 IDENTICAL, DRIFTED, CHANGED, BROKEN, FIXED, LOST, GAINED, UNSTEADY, CANNOT_RUN = OUTCOMES = tuple(CaseOutcome)
@@ -29,10 +30,22 @@ class Side:
     stack: Mapping[str, str]
     rendered: Rendered | None = None
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)  # by check, within its own run
+    repeats: tuple[Rendered, ...] = ()  # the same once more, each in a process of its own
 
     @property
     def crash(self) -> Crash | None:
         return self.rendered.rendering.crash if self.rendered else None
+
+    @property
+    def renderings(self) -> tuple[Rendering, ...]:
+        """The first and the further ones."""
+        first = (self.rendered,) if self.rendered else ()
+        return tuple(one.rendering for one in (*first, *self.repeats))
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether it gave the same each time."""
+        return self.rendered is None or not any(_others(self.rendered, again) for again in self.repeats)
 
     @property
     def failing(self) -> dict[str, Verdict]:
@@ -69,6 +82,9 @@ class Outcome:
     checks: tuple[str, ...] = ()  # that fail now and did not, or the other way round
     crash: Crash | None = None
     difference: Difference | None = None
+    memory: FigureResult | None = None
+    seconds: FigureResult | None = None
+    incumbent: tuple[Rendering, ...] = ()  # all that the incumbent gave
 
     @property
     def is_bad(self) -> bool:
@@ -76,28 +92,40 @@ class Outcome:
 
 
 def outcome_of(
-    before: Side, after: Side, *, again: Rendered | None = None, drift: Mapping[str, Band] | None = None
+    before: Side, after: Side, *, drift: Mapping[str, Band] | None = None, spreads: Spreads | None = None
 ) -> Outcome:
     """The outcome of a case.
 
-    again: the incumbent's second rendering. drift: what legal changes of machine or release were seen to do."""
-    return next(_outcomes(before, after, again, drift or {}))
+    drift: what legal changes of machine or release were seen to do. spreads: how much memory varies by itself."""
+    memory = memory_trend(before.renderings, after.renderings, spreads=spreads)
+    return replace(
+        next(_outcomes(before, after, drift or {}, memory)),
+        memory=memory,
+        seconds=seconds_trend(before.renderings, after.renderings),
+        incumbent=before.renderings,
+    )
 
 
-def _outcomes(before: Side, after: Side, again: Rendered | None, drift: Mapping[str, Band]) -> Iterator[Outcome]:
+def _outcomes(before: Side, after: Side, drift: Mapping[str, Band], memory: FigureResult | None) -> Iterator[Outcome]:
     """The outcomes that fit, the one that says most first."""
     yield from _of_support(before, after)
+    yield from _of_unsteady_crashes(before, after)
     yield from _of_crashes(before, after)
     if before.rendered is None or after.rendered is None:
         yield _outcome(after, CANNOT_RUN, "it was not rendered")
         return
     difference = compare(facts_of(before.rendered, stack=before.stack), facts_of(after.rendered, stack=after.stack))
     yield from _of_checks(before, after, difference)
-    if again is not None and _differs(compare(facts_of(before.rendered), facts_of(again))):
+    if not before.is_steady:
         yield _compared(after, UNSTEADY, "the incumbent does not give the same twice", difference)
-    if not _differs(difference):
-        yield _compared(after, IDENTICAL, "every picture, stage and byte is the same", difference)
-    yield _moved(before.rendered, after, difference, drift)
+    if not after.is_steady:
+        yield _compared(after, BROKEN, "the candidate does not give the same twice, and the incumbent does", difference)
+    outcome = _moved(before.rendered, after, difference, drift) if _differs(difference) else None
+    if memory is not None and too_heavy(memory) and (outcome is None or outcome.outcome is DRIFTED):
+        yield _compared(
+            after, CHANGED, f"it takes more memory ({memory.figure}, {memory.phase}): {memory.reason}", difference
+        )
+    yield outcome or _compared(after, IDENTICAL, "every picture, stage and byte is the same", difference)
 
 
 def _of_support(before: Side, after: Side) -> Iterator[Outcome]:
@@ -108,6 +136,15 @@ def _of_support(before: Side, after: Side) -> Iterator[Outcome]:
         yield _outcome(after, LOST, f"it can no longer run: {is_now}")
     elif was is not None:
         yield _outcome(after, GAINED, f"it could not run before: {was}")
+
+
+def _of_unsteady_crashes(before: Side, after: Side) -> Iterator[Outcome]:
+    """One that crashes only now and then says nothing, whichever side it is."""
+    for name, side in (("incumbent", before), ("candidate", after)):
+        crashes = [rendering.crash for rendering in side.renderings]
+        if any(crashes) and not all(crashes):
+            first = next(filter(None, crashes))
+            yield _outcome(after, UNSTEADY, f"the {name} crashes only now and then: {first.sentence}".rstrip("."))
 
 
 def _of_crashes(before: Side, after: Side) -> Iterator[Outcome]:
@@ -157,6 +194,15 @@ def _moved(before: Rendered, after: Side, difference: Difference, drift: Mapping
         return _compared(after, DRIFTED, "it stays within what legal changes were seen to do", difference)
     reason = f"it moves further than legal changes were seen to: {breach.sentence}" if breach else _how_far(comparable)
     return _compared(after, CHANGED, reason, difference)
+
+
+def _others(one: Rendered, other: Rendered) -> bool:
+    """Whether the same stack gave something else."""
+    return (
+        one.rendering.crash is None
+        and other.rendering.crash is None
+        and _differs(compare(facts_of(one), facts_of(other)))
+    )
 
 
 def _differs(difference: Difference) -> bool:

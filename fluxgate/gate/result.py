@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from fluxgate.gate.blaming import Evidence
+from fluxgate.gate.culprit import bisection
+from fluxgate.gate.culprit.bisection import Range
 from fluxgate.gate.culprit.finding import Finding, sentence
 from fluxgate.gate.environments.pins import Move
 from fluxgate.gate.gate import Gated
+from fluxgate.gate.holding import Held
 from fluxgate.gate.outcome import Outcome
+from fluxgate.gate.probing import Evidence
 from fluxgate.report.gate_result import (
     CANDIDATE,
     Answer,
@@ -19,6 +22,7 @@ from fluxgate.report.gate_result import (
     CulpritResult,
     GateResult,
     MovedPackage,
+    ReleasesResult,
     place_of,
 )
 
@@ -31,12 +35,11 @@ class About:
     tier: str
     command: str
     started: datetime.datetime
-    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
-def as_plain(gated: Gated, finding: Finding[Evidence] | None, about: About) -> GateResult:
+def as_plain(held: Held, about: About) -> GateResult:
     """What a gate found, without anything that only this process can use."""
-    culprit = None if finding is None else _culprit(finding)
+    gated, culprit = held.gated, None if held.finding is None else _culprit(held.finding, held.ranges)
     return GateResult(
         id=about.folder.name,
         answer=gated.decision.answer,
@@ -53,7 +56,7 @@ def as_plain(gated: Gated, finding: Finding[Evidence] | None, about: About) -> G
         failed_stage=gated.stage,
         culprit=culprit,
         next=_next(gated, culprit, about),
-        seconds=dict(about.seconds),
+        seconds=held.seconds,
         runs={name: place_of(run, gate=about.folder) for name, run in gated.runs.items()},
     )
 
@@ -77,10 +80,12 @@ def _case(outcome: Outcome) -> CaseResult:
         largest_difference=outcome.pictures.largest,
         inventory=outcome.inventory,
         checks=outcome.checks,
+        memory=outcome.memory,
+        seconds=outcome.seconds,
     )
 
 
-def _culprit(finding: Finding[Evidence]) -> CulpritResult:
+def _culprit(finding: Finding[Evidence], ranges: Sequence[Range[Evidence]]) -> CulpritResult:
     seen = [one for culprit in finding.culprits for one in culprit.evidence or ()] or list(finding.evidence or ())
     return CulpritResult(
         kind=finding.kind.value,
@@ -91,6 +96,18 @@ def _culprit(finding: Finding[Evidence]) -> CulpritResult:
         pin=tuple(f"{move.package}=={move.old}" for move in finding.held_back if move.old is not None),
         environments=finding.environments,
         unresolved=finding.unresolved,
+        releases=tuple(map(_releases, ranges)),
+    )
+
+
+def _releases(turn: Range[Evidence]) -> ReleasesResult:
+    return ReleasesResult(
+        package=turn.package,
+        sentence=bisection.sentence(turn),
+        good=turn.good,
+        bad=turn.bad,
+        between=tuple(one.version for one in turn.between),
+        environments=turn.environments,
     )
 
 

@@ -46,6 +46,7 @@ class Unmade:
     failure: StageFailure
     incumbent: Built
     moves: Moves = ()
+    candidate: Built | None = None  # where it was built, and cannot be imported
 
 
 def asked_of(texts: tuple[str, ...]) -> Asked:
@@ -72,9 +73,14 @@ def make_stacks(asked: Asked, *, installer: Installer, report: Report = silent) 
     moves = _moves(asked, incumbent, installer=installer, report=report)
     if isinstance(moves, StageFailure):
         return Unmade(moves, incumbent)
-    candidate = build_with(moves, incumbent, installer=installer, report=report)
+    if not moves:
+        raise Refusal("Nothing would move: the incumbent is what was asked for.")
+    candidate = build(incumbent.pins.moved(moves), installer=installer, base=incumbent, report=report)
     if isinstance(candidate, StageFailure):
         return Unmade(candidate, incumbent, moves)
+    failure = check_imports(candidate, report=report)
+    if failure is not None:
+        return Unmade(failure, incumbent, moves, candidate)
     return Stacks(incumbent, candidate, moves)
 
 

@@ -134,5 +134,41 @@ def test_what_can_no_longer_run_is_lost(before: Rendered) -> None:
 def test_what_is_not_the_same_twice_says_nothing(before: Rendered, after: Rendered, tmp_path: Path) -> None:
     """The incumbent rendered once more differs from itself: no upgrade is blamed for that."""
     again = changed(made(tmp_path / "again"), nudge)
-    found = outcome(before, changed(after, scramble), again=again)
+    moved = changed(after, scramble)
+    found = outcome_of(Side(CASE, STACK, before, repeats=(again,)), Side(CASE, NEWER, moved))
     assert (found.outcome, found.is_bad) == (UNSTEADY, False)
+    steady = replace(before, folder=tmp_path / "before")
+    found = outcome_of(Side(CASE, STACK, before, repeats=(steady,)), Side(CASE, NEWER, moved))
+    assert found.outcome == CHANGED
+
+
+def test_a_candidate_that_is_not_the_same_twice_is_broken(before: Rendered, after: Rendered, tmp_path: Path) -> None:
+    """Where the incumbent is."""
+    again = changed(made(tmp_path / "again"), nudge)
+    assert outcome_of(Side(CASE, STACK, before), Side(CASE, NEWER, after, repeats=(again,))).outcome == BROKEN
+
+
+def test_a_crash_that_does_not_come_again_says_nothing(before: Rendered, after: Rendered) -> None:
+    """Whichever of the two crashed."""
+    crashed = replace(after, rendering=replace(after.rendering, crash=CRASH))
+    for repeats in ((crashed, after), (after, crashed)):
+        side = Side(CASE, NEWER, repeats[0], repeats=(repeats[1],))
+        assert outcome_of(Side(CASE, STACK, before), side).outcome == UNSTEADY
+    twice = Side(CASE, NEWER, crashed, repeats=(crashed,))
+    assert outcome_of(Side(CASE, STACK, before), twice).outcome == BROKEN
+
+
+def with_memory(rendered: Rendered, loaded: int) -> Rendered:
+    memory = rendered.rendering.memory
+    assert memory is not None
+    return replace(rendered, rendering=replace(rendered.rendering, memory=replace(memory, host_loaded=loaded)))
+
+
+def test_much_more_memory_is_a_change(before: Rendered, after: Rendered) -> None:
+    """Though every pixel is the same; a little more is told, and is none."""
+    grown, a_little = with_memory(after, 700_000_000), with_memory(after, 510_000_000)
+    before = with_memory(before, 500_000_000)
+    assert (outcome(before, grown).outcome, outcome(before, a_little).outcome) == (CHANGED, IDENTICAL)
+    memory = outcome(before, a_little).memory
+    assert memory is not None
+    assert (memory.trend, memory.before, memory.after) == ("worse", 500_000_000, 510_000_000)

@@ -53,11 +53,11 @@ def _ends(environments: Environments[Evidence]) -> Finding[Evidence] | None:
     """What there is to say if the incumbent is not good, or the candidate not bad."""
     incumbent, candidate = frozenset[Group](), environments.upgrade.whole
     if environments.outcome(incumbent) is not GOOD:
-        return Finding(Kind.CANNOT_TELL, unresolved=(environments.said(incumbent),))
+        return Finding(Kind.CANNOT_TELL, unresolved=(environments.said(incumbent),), confirmed=False)
     if environments.outcome(candidate) is GOOD:
-        return Finding(Kind.NONE)
+        return Finding(Kind.NONE, confirmed=False)
     if not environments.is_bad_twice(candidate):
-        return Finding(Kind.CANNOT_TELL, unresolved=(environments.said(candidate),))
+        return Finding(Kind.CANNOT_TELL, unresolved=(environments.said(candidate),), confirmed=False)
     return None
 
 

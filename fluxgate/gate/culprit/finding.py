@@ -48,6 +48,7 @@ class Finding(Generic[Evidence]):
     evidence: Evidence | None = None  # of the candidate
     environments: int = 0  # how many were tried beside incumbent and candidate
     unresolved: tuple[str, ...] = ()  # whole sentences: what could not be told, and why
+    confirmed: bool = True  # whether the incumbent was good, and the candidate bad, twice
 
     @property
     def moves(self) -> tuple[Move, ...]:

@@ -38,13 +38,12 @@ class Objection:
 
 @dataclass(frozen=True)
 class Question:
-    """What an installer is asked to plan."""
+    """What an installer is asked to plan; what the interpreter has stays, as far as the requirements admit it."""
 
     python: Path
     requirements: Sequence[str]
-    constraints: Sequence[str] = ()
-    keep: bool = True  # what the interpreter has already, as far as the requirements admit it
     newest: Mapping[str, str] = field(default_factory=dict)  # of these, newer releases than the installed one
+    alone: bool = False  # whatever is installed, and without what the requirements depend on
 
 
 class Installer(Protocol):
@@ -61,6 +60,10 @@ class Installer(Protocol):
 
     def plan(self, question: Question) -> Plan | Objection:
         """What would be installed, without installing anything."""
+        ...
+
+    def releases(self, python: Path, package: str) -> tuple[Planned, ...] | Objection:
+        """All releases that an interpreter could install, those that were yanked among them where that is told."""
         ...
 
     def install(self, python: Path, pins: Sequence[str]) -> Objection | None:

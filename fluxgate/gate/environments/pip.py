@@ -68,6 +68,7 @@ UNREACHABLE = (
     "problem confirming the ssl certificate",
 )
 NO_CONFIGURATION = {"PIP_CONFIG_FILE": os.devnull}
+NOBODYS = "9999!0"  # a version that no package has
 MOST_REASONS = 4  # lines of a conflict that its sentence names
 
 
@@ -108,23 +109,27 @@ class Pip:
     def uninstall(self, python: Path, packages: Sequence[str]) -> Objection | None:
         return self._done(python, "uninstall", "--yes", *packages)
 
-    def releases(self, python: Path, package: str) -> tuple[str, ...] | Objection:
-        """All releases that this interpreter could install, oldest first; none that was yanked."""
-        finished = self._run(python, "index", "versions", *self._places(), package)
-        listed = re.search(r"^Available versions: (.+)$", finished.output, re.MULTILINE)
-        return tuple(sorted(listed[1].split(", "), key=Version)) if listed else _objection(finished)
+    def releases(self, python: Path, package: str) -> tuple[Planned, ...] | Objection:
+        """Read from what pip says when it is asked for a release that nobody has, and from its list of the others."""
+        asked = self._run(python, "install", "--dry-run", "--no-deps", *self._places(), f"{package}=={NOBODYS}")
+        every = {*_from_versions(asked.output), *_ignored_as_yanked(asked.output)}
+        if not every:
+            return _objection(asked)
+        listed = self._run(python, "index", "versions", "--pre", *self._places(), package)
+        available = re.search(r"^Available versions: (.+)$", listed.output, re.MULTILINE)
+        right = set(available[1].split(", ")) if available else every
+        return tuple(Planned(version, yanked=version not in right) for version in sorted(every | right, key=Version))
 
     def _places(self) -> tuple[str, ...]:
         return ("--no-index", f"--find-links={self.wheelhouse}") if self.wheelhouse else ()
 
     def _dry_run(self, question: Question, requirements: Sequence[str], *options: str) -> Plan | Objection:
         with tempfile.TemporaryDirectory() as folder:
-            report, constraints = Path(folder) / "report", Path(folder) / "constraints"
-            constraints.write_text("".join(f"{line}\n" for line in question.constraints))
+            report = Path(folder) / "report"
             finished = self._run(
                 question.python,
-                *("install", "--dry-run", f"--report={report}", f"--constraint={constraints}"),
-                *(() if question.keep else ("--ignore-installed",)),
+                *("install", "--dry-run", f"--report={report}"),
+                *(("--ignore-installed", "--no-deps") if question.alone else ()),
                 *options,
                 *self._places(),
                 *requirements,
@@ -240,6 +245,17 @@ def _nowhere(output: str) -> Objection | None:
         if line
         else None
     )
+
+
+def _from_versions(output: str) -> list[str]:
+    listed = re.search(r"\(from versions: (.*)\)", output)
+    return [] if listed is None or listed[1] == "none" else listed[1].split(", ")
+
+
+def _ignored_as_yanked(output: str) -> list[str]:
+    """Those that newer releases of pip tell apart."""
+    listed = re.search(r"Ignored the following yanked versions: (.*)$", output, re.MULTILINE)
+    return [] if listed is None or listed[1] == "none" else listed[1].split(", ")
 
 
 def _pinned(requirement: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from fluxgate.gate.environments.steps import Report, refusing_a_failing_disk, st
 from fluxgate.locks import silent
 
 # Seconds, roughly; a source distribution that must be built takes longer.
-RESOLVE, SOLVE = 5.0, 15.0
+RESOLVE = 5.0
 
 
 def resolve(
@@ -51,23 +50,6 @@ def resolve(
         for package, planned in sorted(plan.items())
     )
     return tuple(move for move in moves if not fits(move.old, move.new))
-
-
-def solve(
-    requirements: Sequence[str], *, constraints: Pins | None = None, installer: Installer, report: Report = silent
-) -> Pins | StageFailure:
-    """The whole stack that these requirements make, to the last package, in the constraints' versions."""
-    question = Question(
-        python=Path(sys.executable),
-        requirements=requirements,
-        constraints=constraints.requirements() if constraints else (),
-        keep=False,
-    )
-    with step(f"Resolving {len(requirements)} requirements", estimate=SOLVE, report=report):
-        plan = _planned(question, installer)
-    if isinstance(plan, StageFailure):
-        return plan
-    return Pins.of({package: planned.version for package, planned in plan.items()})
 
 
 def _planned(question: Question, installer: Installer) -> Plan | StageFailure:

@@ -56,19 +56,26 @@ class Uv:
 
     def plan(self, question: Question) -> Plan | Objection:
         with tempfile.TemporaryDirectory() as folder:
-            constraints, nothing = Path(folder) / "constraints", Path(folder) / "nothing"
-            constraints.write_text("".join(f"{line}\n" for line in question.constraints))
             finished = self._pip(
                 "install",
                 question.python,
                 "--dry-run",
-                f"--constraints={constraints}",
-                *(() if question.keep else (f"--target={nothing}",)),
+                *((f"--target={Path(folder) / 'nothing'}", "--no-deps") if question.alone else ()),
                 *(f"--upgrade-package={name}" for name in question.newest),
                 *self._places(),
                 *question.requirements,
             )
         return _plan(finished.output) if finished.code == 0 else _objection(finished)
+
+    def releases(self, python: Path, package: str) -> tuple[Planned, ...] | Objection:
+        """Asked for one after the other, each older than the last: uv has no list. It passes over those yanked."""
+        found: list[Planned] = []
+        while True:
+            older = f"{package}<{found[-1].version}" if found else package
+            plan = self.plan(Question(python, [older], alone=True))
+            if isinstance(plan, Objection):
+                return tuple(reversed(found)) if found else plan
+            found.append(plan[canonicalize_name(package)])
 
     def install(self, python: Path, pins: Sequence[str]) -> Objection | None:
         return _unless_done(self._pip("install", python, "--no-deps", *self._places(), *pins))

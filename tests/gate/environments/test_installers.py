@@ -266,6 +266,6 @@ def test_a_wheelhouse_is_the_only_place_to_look(
     """An index or a folder of the user's settings is not asked."""
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheelhouse))
-    answer = Pip(wheelhouse=tmp_path / "empty").plan(Question(Path(sys.executable), ["gamma"], keep=False))
+    answer = Pip(wheelhouse=tmp_path / "empty").plan(Question(Path(sys.executable), ["gamma"], alone=True))
     assert isinstance(answer, Objection)
     assert answer.cause == Cause.NO_SUCH_VERSION

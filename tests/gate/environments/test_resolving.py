@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from fluxgate.gate.environments.building import Built, build
-from fluxgate.gate.environments.installers import Installer, Objection
-from fluxgate.gate.environments.pins import Move, Moves, Pins, parse_changes
+from fluxgate.gate.environments.installers import Installer, Objection, Planned
+from fluxgate.gate.environments.pins import Move, Moves, parse_changes
 from fluxgate.gate.environments.pip import Pip
-from fluxgate.gate.environments.resolving import resolve, solve
+from fluxgate.gate.environments.resolving import resolve
 from fluxgate.gate.environments.stages import Cause, Stage, StageFailure
 from fluxgate.refusal import Refusal
 from tests.gate.environments.conftest import INCUMBENT
@@ -89,20 +89,6 @@ def test_what_is_at_odds_with_the_incumbent_already_stays(wheelhouse: Path, pip:
     assert any(line.startswith("odd depends on core>=2") for line in lines)
 
 
-def test_a_whole_stack_is_solved_under_constraints(installer: Installer) -> None:
-    """The constraints decide what they name, and what is needed besides is found."""
-    constraints = Pins.of({"core": "1.0", "gamma": "1.0"})
-    stack = solve(["alpha", "beta==1.1"], constraints=constraints, installer=installer)
-    assert stack == Pins.of({"alpha": "1.0", "beta": "1.1", "core": "1.0"})
-
-
-def test_a_stack_that_has_no_solution_fails(installer: Installer) -> None:
-    """Like a change that has none."""
-    failure = solve(["alpha==2.0"], constraints=Pins.of({"core": "1.0"}), installer=installer)
-    assert isinstance(failure, StageFailure)
-    assert (failure.stage, failure.cause) == (Stage.RESOLVE, Cause.CONFLICT)
-
-
 def test_a_wheel_that_states_another_version_is_not_taken(wheelhouse: Path, incumbent: Built, pip: Pip) -> None:
     """Its file name is not believed."""
     wheel(wheelhouse, "liar", "2.0", stated="1.0")
@@ -138,14 +124,19 @@ def test_a_yanked_release_moves_only_if_it_is_asked_for(incumbent: Built, pip_wi
     assert moves_of(incumbent, "beta==1.1", installer=pip_with_index) == (Move("beta", "1.0", "1.1", yanked=True),)
 
 
-def test_releases_are_listed_oldest_first_without_yanked_ones(pip_with_index: Pip) -> None:
-    """What a bisection goes through."""
+def test_releases_are_listed_oldest_first_and_yanked_ones_marked(pip_with_index: Pip) -> None:
+    """What a bisection goes through, and passes over."""
     python = Path(sys.executable)
-    assert pip_with_index.releases(python, "alpha") == ("1.0", "2.0", "3.0")
-    assert pip_with_index.releases(python, "beta") == ("1.0",)
+    assert pip_with_index.releases(python, "alpha") == tuple(map(Planned, ("1.0", "2.0", "3.0")))
+    assert pip_with_index.releases(python, "beta") == (Planned("1.0"), Planned("1.1", yanked=True))
     missing = pip_with_index.releases(python, "nobodys-package")
     assert isinstance(missing, Objection)
     assert missing.cause == Cause.NO_SUCH_VERSION
+
+
+def test_each_installer_lists_the_releases_of_a_wheelhouse(installer: Installer) -> None:
+    """Those that cannot be installed for want of something else, too."""
+    assert installer.releases(Path(sys.executable), "alpha") == tuple(map(Planned, ("1.0", "2.0", "3.0")))
 
 
 def test_without_a_network_it_is_refused(incumbent: Built, monkeypatch: pytest.MonkeyPatch) -> None:

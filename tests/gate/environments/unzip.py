@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 
-from fluxgate.gate.environments.installers import Plan, Question, wheels
+from fluxgate.gate.environments.installers import Plan, Planned, Question, wheels
 from fluxgate.gate.environments.pins import Pins
 
 
@@ -27,6 +27,9 @@ class Unzip:
 
     def plan(self, question: Question) -> Plan:
         return {}
+
+    def releases(self, python: Path, package: str) -> tuple[Planned, ...]:
+        return tuple(Planned(path.name.split("-")[1]) for path in sorted(self.wheelhouse.glob(f"{package}-*")))
 
     def install(self, python: Path, pins: Sequence[str]) -> None:
         (site_packages,) = python.parents[1].glob("lib/python*/site-packages")

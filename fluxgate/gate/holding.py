@@ -1,0 +1,69 @@
+"""Holds a gate from one end to the other: environments, renderings, the culprit, the release."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from fluxgate.gate.bisecting import bisected
+from fluxgate.gate.blaming import blame
+from fluxgate.gate.culprit.bisection import Range
+from fluxgate.gate.culprit.finding import Finding
+from fluxgate.gate.decision import unconfirmed
+from fluxgate.gate.environments.installers import Installer
+from fluxgate.gate.gate import Gated, compare_stacks, of_unmade
+from fluxgate.gate.probing import Evidence
+from fluxgate.gate.settings import Report, Settings
+from fluxgate.gate.stacks import Asked, Stacks, Unmade, make_stacks
+from fluxgate.locks import silent
+from fluxgate.report.gate_result import Answer
+
+ENVIRONMENTS, RENDERING, CULPRIT, RELEASES = "environments", "rendering", "culprit", "releases"  # what takes its time
+
+
+@dataclass(frozen=True)
+class Held:
+    """All that a gate found, and how long each part took."""
+
+    gated: Gated
+    finding: Finding[Evidence] | None = None
+    ranges: tuple[Range[Evidence], ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def hold(asked: Asked, settings: Settings, *, installer: Installer, report: Report = silent) -> Held:
+    """Make both stacks, render and compare them, and look for what is to blame if that is not safe."""
+    seconds: dict[str, float] = {}
+    with timed(ENVIRONMENTS, seconds):
+        made = make_stacks(asked, installer=installer, report=report)
+    with timed(RENDERING, seconds):
+        gated = of_unmade(made) if isinstance(made, Unmade) else compare_stacks(made, settings, report=report)
+    held, stacks = Held(gated, seconds=seconds), _both(made)
+    if gated.decision.answer is not Answer.NOT_SAFE or stacks is None or not settings.culprit:
+        return held
+    with timed(CULPRIT, seconds):
+        finding = blame(gated, stacks, settings, installer=installer, report=report)
+    if not finding.confirmed:
+        return replace(held, gated=replace(gated, decision=unconfirmed(gated.decision, finding)), finding=finding)
+    if not settings.bisect:
+        return replace(held, finding=finding)
+    with timed(RELEASES, seconds):
+        ranges = bisected(finding, gated, stacks, settings, installer=installer, report=report)
+    return replace(held, finding=finding, ranges=ranges)
+
+
+def _both(made: Stacks | Unmade) -> Stacks | None:
+    """Both stacks, if the candidate was built at all."""
+    if isinstance(made, Stacks):
+        return made
+    return Stacks(made.incumbent, made.candidate, made.moves) if made.candidate else None
+
+
+@contextmanager
+def timed(doing: str, seconds: dict[str, float]) -> Iterator[None]:
+    """Note how long something took."""
+    started = time.monotonic()
+    yield
+    seconds[doing] = time.monotonic() - started

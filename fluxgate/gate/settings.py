@@ -1,0 +1,29 @@
+"""How a gate is held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fluxgate.gate.tiers import Tier
+
+STACKS, JOURNAL = "stacks", "journal"  # in the folder of runs: renderings by stack; in that, what was tried
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user has asked for, beside the upgrade itself."""
+
+    subjects: tuple[str, ...] = ()
+    tier: Tier = Tier.SHORT
+    installer: str | None = None
+    wheelhouse: Path | None = None
+    case_timeout: str | None = None  # None: twenty times as long as the incumbent took
+    repeats: int = 1  # how often each case is rendered in each stack
+    culprit: bool = True
+    bisect: bool = False
+    runs: Path = Path("runs")
+    command: str = "fluxgate gate"

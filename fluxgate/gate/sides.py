@@ -1,0 +1,114 @@
+"""A built environment as one side of a gate: its cases are rendered once, and later gates use them again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from fluxgate import session
+from fluxgate.cases import Case
+from fluxgate.environment import Environment
+from fluxgate.gate.environments.building import Built
+from fluxgate.gate.outcome import Side
+from fluxgate.gate.settings import STACKS, Report, Settings
+from fluxgate.refusal import Refusal
+from fluxgate.rendering import Rendering
+from fluxgate.runs import run as runs
+from fluxgate.runs.rendered import Rendered
+from fluxgate.runs.run import Run
+from fluxgate.session import Choice, Session, choose, create_run, open_session
+
+DISK_FULL = "disk full"
+OF_THE_DAY = ("interrupted", DISK_FULL)  # crashes that say nothing about a stack: these are rendered again
+HANGS_AFTER = 20  # times as long as the incumbent took
+SHORTEST_HANG = 300.0  # seconds
+
+
+class Stack:
+    """A built environment and the run that its cases are rendered into."""
+
+    def __init__(self, built: Built, *, settings: Settings, report: Report, name: str, attempt: int = 1) -> None:
+        self.built = built
+        self.environment = Environment.at(built.python)
+        self.choice = replace(choose(_request(settings), environment=self.environment), runs=settings.runs / STACKS)
+        self._settings = settings
+        self.run = self.run_of(attempt)
+        self.cases = {case.id: case for case in self.choice.cases}
+        self._report = lambda line: report(f"{name}: {line}")
+
+    def run_of(self, attempt: int) -> Run:
+        """The run of the first, second, … rendering of this stack, without what this day has spoilt in it."""
+        folder = self._settings.runs / STACKS / _key(self.built, self.choice, attempt)
+        choice = replace(self.choice, runs=folder)
+        if not any(folder.glob(f"*/{runs.FACTS}")):
+            return create_run(choice, command=self._settings.command)
+        run = runs.latest(folder)
+        for case_id, rendering in run.renderings().items():
+            if rendering.crash is not None and rendering.crash.kind in OF_THE_DAY:
+                shutil.rmtree(run.case_folder(case_id))
+        return run
+
+    def open(self, stack: ExitStack) -> OpenStack:
+        """A session that renders into the stack's run, until the exit stack ends."""
+        return OpenStack(self, stack.enter_context(open_session(self.choice, self.run, report=self._report)))
+
+
+def _request(settings: Settings) -> session.Request:
+    return session.Request(
+        subjects=settings.subjects,
+        case_timeout=settings.case_timeout or f"{session.CASE_TIMEOUT:.0f}",
+        no_baseline=True,
+        runs=settings.runs / STACKS,
+    )
+
+
+@dataclass(frozen=True)
+class OpenStack:
+    """A stack with the session that renders its cases."""
+
+    stack: Stack
+    session: Session
+
+    def side(self, case: Case, *, attempts: int = 1, like: Rendering | None = None) -> Side:
+        """What this stack gives of a case, how often it is asked for: its renderings, and the verdicts on the first.
+
+        like: what the incumbent gave; a worker that takes many times as long hangs."""
+        own, libraries = self.stack.cases[case.id], self.stack.environment.stack
+        if own.unsupported is not None:
+            return Side(own, libraries)
+        if like is not None and self.stack.choice.timeout == session.CASE_TIMEOUT:
+            self._hold_to(max(HANGS_AFTER * like.wall_seconds, SHORTEST_HANG))
+        renderings = self.session.render(own)
+        _refuse_spoilt(renderings.values())
+        verdicts = {one.check: one for one in self.session.judge(own, renderings)}
+        repeats = (self.again(case, attempt) for attempt in range(2, attempts + 1))
+        return Side(own, libraries, renderings.get(case.id), verdicts, repeats=tuple(filter(None, repeats)))
+
+    def again(self, case: Case, attempt: int) -> Rendered | None:
+        """The same case once more, in another run of the same stack."""
+        rendered = self.session.into(self.stack.run_of(attempt)).rendered(case.id)
+        _refuse_spoilt([rendered] if rendered else [])
+        return rendered
+
+    def _hold_to(self, seconds: float) -> None:
+        self.session.choice = replace(self.session.choice, timeout=min(seconds, session.CASE_TIMEOUT))
+
+
+def _refuse_spoilt(renderings: Iterable[Rendered]) -> None:
+    """Refuse what a full disk has spoilt: it is no fault of the stack's."""
+    for rendered in renderings:
+        crash = rendered.rendering.crash
+        if crash is not None and crash.kind == DISK_FULL:
+            case_id = rendered.rendering.case_id
+            raise Refusal(f"The disk was full while {case_id} was rendered; make room. The next call goes on.")
+
+
+def _key(built: Built, choice: Choice, attempt: int) -> str:
+    """The same for the same packages on the same machine, asked for the same pictures."""
+    recipes = {case.subject.name: [shot.recipe for shot in case.shots] for case in choice.cases}
+    text = json.dumps([built.folder.name, choice.machine.id, recipes, attempt], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
