@@ -1,0 +1,84 @@
+"""`fluxgate prove`: faults are put into the libraries, and each must be caught."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from fluxgate.cli.shared import RED, say
+from fluxgate.files import write_plain, write_whole
+from fluxgate.options import chosen
+from fluxgate.prove import words
+from fluxgate.prove.faults import FAULTS, fault_named
+from fluxgate.prove.outcome import With, rates
+from fluxgate.prove.proving import bench, prove
+from fluxgate.refusal import Refusal
+
+RESULT = "result.json"
+BEGIN, END = "<!-- made by fluxgate prove: begin -->", "<!-- made by fluxgate prove: end -->"
+
+
+def add_options(parser: ArgumentParser) -> None:
+    parser.add_argument("fault", nargs="*", metavar="FAULT", help="default: all that there are")
+    parser.add_argument(
+        "--with",
+        dest="held_to",
+        choices=[one.value for one in With],
+        action="append",
+        help="what faulty runs are held to; default: each of them",
+    )
+    parser.add_argument("--list", action="store_true", help="name the faults and render nothing")
+    parser.add_argument("--part", metavar="I/N", default="1/1", help="only every Nth fault, from the Ith on")
+    parser.add_argument("--again", action="store_true", help="prove again what this folder has an outcome of")
+    parser.add_argument("--keep", action="store_true", help="keep what was rendered")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="write the table between the marks of this document")
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", default=Path("runs/prove"), help="default: %(default)s"
+    )
+
+
+def act(arguments: Namespace) -> int:
+    """Put faults into the libraries, one at a time, and tell which are caught by what."""
+    every = [fault.name for fault in FAULTS]
+    names = chosen(arguments.fault or every, among=every, option="FAULT")
+    first, step = _part(arguments.part)
+    faults = [fault_named(name) for name in names][first::step]
+    if arguments.list:
+        for fault in faults:
+            say(f"{fault.name}: {fault.about} ({', '.join(fault.packages)})")
+        return 0
+    held_to = tuple(one for one in With if arguments.held_to is None or one.value in arguments.held_to)
+    pairs = []
+    with bench(arguments.output, report=say, held_to=held_to, keep=arguments.keep) as on:
+        for number, fault in enumerate(faults, start=1):
+            outcome = prove(fault, on, again=arguments.again)
+            pairs.append((fault, outcome))
+            say(f"{number}/{len(faults)} {words.line(fault, outcome)} ({outcome.seconds:.0f} s)")
+    write_plain(arguments.output / RESULT, {"rates": rates(pairs), "outcomes": [outcome for _, outcome in pairs]})
+    if arguments.table:
+        _write_table(arguments.table, pairs)
+    for line in words.summary(pairs):
+        say(line)
+    told = rates(pairs)
+    caught = told.caught[With.BASELINE.value]
+    return RED if told.alarms or (With.BASELINE in held_to and caught.part < caught.whole) else 0
+
+
+def _part(text: str) -> tuple[int, int]:
+    """Where to begin and how far to step: `2/3` is (1, 3)."""
+    match = re.fullmatch(r"(\d{1,3})/(\d{1,3})", text)
+    if match is None or not 0 < int(match[1]) <= int(match[2]):
+        raise Refusal(f"--part {text} is not like 1/3.")
+    return int(match[1]) - 1, int(match[2])
+
+
+def _write_table(path: Path, pairs: words.Pairs) -> None:
+    """Put the table between the two marks of a document; the words around it stay."""
+    text = path.read_text(encoding="utf-8") if path.exists() else f"{BEGIN}\n{END}\n"
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise Refusal(f"{path} has no place for the table: it needs the lines {BEGIN} and {END}.")
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    lines = "\n".join(words.table(pairs))
+    write_whole(path, f"{before}{BEGIN}\n\n{lines}\n\n{END}{after}".encode())

@@ -1,0 +1,55 @@
+"""Fault: something that an upgrade of a library could do wrong, as a small patch of that library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+SHORT, BATCH, TILES, GIVEN = ("unsaid",), ("pairs",), ("wide",), ("sigmas",)  # shots of the miniature
+
+Fired = Callable[[Any], Any]  # counts that the fault has done something, and gives back what it is given
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A function of a library with one place of its source written otherwise; the new text calls FIRED(value)."""
+
+    target: str  # "module:name", or "module:Class.name"
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Around:
+    """A function of a library that is called through another: change(original, fired, args, kwargs)."""
+
+    target: str
+    change: Callable[[Callable[..., Any], Fired, tuple[Any, ...], dict[str, Any]], Any]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A pipeline that a library has loaded otherwise than it should: change(pipeline, fired)."""
+
+    change: Callable[[Any, Fired], None]
+
+
+Patch = Edit | Around | Loaded
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault, what of it must be named, and the least that shows it."""
+
+    name: str
+    about: str  # what the library does wrong, in words
+    packages: tuple[str, ...]  # any of them named is the right one named
+    patch: Patch
+    stage: str | None = None  # where pictures first differ; None: no picture moves, or the case crashes
+    strategies: tuple[str, ...] = ("full",)  # that can show it, beside their references
+    shots: tuple[str, ...] = SHORT
+    like: str = ""  # what upgrade brought something of this kind
+    equivalent: str | None = None  # the proof that it changes nothing that anybody could see
+    only_time: bool = False  # all that it takes is time
+    gpu: bool = False  # shows on a GPU only

@@ -1,0 +1,134 @@
+"""Faults in the transformer's attention: positions, queries and keys, their norms and the scale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fluxgate.prove.fault import Around, Edit, Fault, Fired, Loaded, Patch
+from fluxgate.rendering import FIRST
+
+MODEL = "diffusers.models.transformers.transformer_flux"
+PROCESSOR, ROPE = f"{MODEL}:FluxAttnProcessor.__call__", f"{MODEL}:FluxPosEmbed.forward"
+DISPATCH = f"{MODEL}:dispatch_attention_fn"
+DIFFUSERS = ("diffusers",)
+
+
+def _dispatched(**changes: Any) -> Around:
+    def change(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return original(*args, **{**kwargs, **fired(changes)})
+
+    return Around(DISPATCH, change)
+
+
+def _in_eager_steps(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Attention written out in the dtype of its inputs, as a fallback does it."""
+    query, key, value = (part.transpose(1, 2) for part in args)
+    scores = query @ key.transpose(-1, -2) * fired(query.shape[-1] ** -0.5)
+    return (scores.softmax(dim=-1) @ value).transpose(1, 2)
+
+
+def _other_norms(pipe: Any, fired: Fired) -> None:
+    """Norms of queries and keys that round at another place, as the ones before diffusers 0.35 did."""
+    import torch
+
+    class Rounding(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
+        def __init__(self, norm: Any) -> None:
+            super().__init__()
+            self.weight, self.eps = norm.weight, norm.eps
+
+        def forward(self, hidden: Any) -> Any:
+            variance = fired(hidden).to(torch.float32).pow(2).mean(-1, keepdim=True)
+            return (hidden * torch.rsqrt(variance + self.eps)).to(self.weight.dtype) * self.weight
+
+    for part in list(pipe.transformer.modules()):
+        for name in ("norm_q", "norm_k", "norm_added_q", "norm_added_k"):
+            if hasattr(part, name):
+                setattr(part, name, Rounding(getattr(part, name)))
+
+
+def _fault(name: str, about: str, patch: Patch, like: str) -> Fault:
+    return Fault(name, about, DIFFUSERS, patch, FIRST, like=like)
+
+
+FAULTS = (
+    _fault(
+        "rope-theta",
+        "positions turn ten times as fast",
+        Edit(ROPE, "theta=self.theta,", "theta=FIRED(self.theta / 10),"),
+        "theta of a configuration",
+    ),
+    _fault(
+        "rope-axes",
+        "rows and columns are exchanged",
+        Edit(ROPE, "pos[:, i],", "pos[:, FIRED((0, 2, 1)[i])],"),
+        "axes_dims_rope, and the order of ids",
+    ),
+    _fault(
+        "rope-query-only",
+        "keys are not turned by their positions",
+        Edit(PROCESSOR, "key = apply_rotary_emb(key, image_rotary_emb, sequence_dim=1)", "key = FIRED(key)"),
+        "an attention processor written anew",
+    ),
+    _fault(
+        "rope-backwards",
+        "positions turn the other way",
+        Edit(
+            f"{MODEL}:apply_rotary_emb",
+            "torch.stack([-x_imag, x_real], dim=-1).flatten(3)",
+            "torch.stack([x_imag, -FIRED(x_real)], dim=-1).flatten(3)",
+        ),
+        "use_real_unbind_dim and the sign of rotations",
+    ),
+    _fault(
+        "rope-narrow",
+        "positions are turned in bfloat16",
+        Edit(
+            f"{MODEL}:apply_rotary_emb",
+            "(x.float() * cos + x_rotated.float() * sin)",
+            "(FIRED(x) * cos.to(x.dtype) + x_rotated * sin.to(x.dtype))",
+        ),
+        "a fused kernel for rotary embeddings",
+    ),
+    _fault(
+        "query-is-key",
+        "queries and keys are exchanged",
+        Edit(f"{MODEL}:_get_projections", "return query, key, value,", "return FIRED(key), query, value,"),
+        "fused projections",
+    ),
+    _fault(
+        "query-not-normed",
+        "queries are not normed",
+        Edit(PROCESSOR, "query = attn.norm_q(query)", "query = FIRED(query)"),
+        "qk_norm of a configuration",
+    ),
+    _fault(
+        "key-normed-as-query",
+        "keys are normed by the queries' weights",
+        Edit(PROCESSOR, "key = attn.norm_k(key)", "key = attn.norm_q(FIRED(key))"),
+        "an attention processor written anew",
+    ),
+    _fault(
+        "norms-round-elsewhere",
+        "the norms of queries and keys round at another place",
+        Loaded(_other_norms),
+        "diffusers #11916: norms swapped for torch's",
+    ),
+    _fault(
+        "attention-scale",
+        "attention scores are scaled by a tenth less",
+        _dispatched(scale=0.9 * 128**-0.5),
+        "a backend's default scale",
+    ),
+    _fault(
+        "attention-causal",
+        "tokens do not see those that follow",
+        _dispatched(is_causal=True),
+        "is_causal of a backend",
+    ),
+    _fault(
+        "attention-eager",
+        "attention is computed step by step in bfloat16",
+        Around(DISPATCH, _in_eager_steps),
+        "a fallback from a fused kernel",
+    ),
+)

@@ -1,0 +1,163 @@
+"""Faults between the last latents and the decoded picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fluxgate.prove.fault import BATCH, SHORT, TILES, Around, Edit, Fault, Fired, Loaded, Patch
+from fluxgate.rendering import DECODED
+
+CALL = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline.__call__"
+VAE = "diffusers.models.autoencoders.autoencoder_kl:AutoencoderKL"
+LATENTS = "latents = (latents / self.vae.config.scaling_factor) + self.vae.config.shift_factor"
+TILE = "tile = z[:, :, i : i + self.tile_latent_min_size, j : j + self.tile_latent_min_size]"
+DIFFUSERS = ("diffusers",)
+
+
+def _with_eps(pipe: Any, fired: Fired) -> None:
+    for part in pipe.vae.decoder.modules():
+        if type(part).__name__ == "GroupNorm":
+            part.eps = fired(1e-2)
+
+
+def _without_attention(pipe: Any, fired: Fired) -> None:
+    attention = pipe.vae.decoder.mid_block.attentions[0]
+    attention.forward = lambda hidden, *args, **kwargs: fired(hidden)
+
+
+def _other_upsampling(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return original(*args, **{**kwargs, "mode": fired("bilinear")})
+
+
+def _widened(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    decoder, sample, *rest = args
+    decoder.float()
+    return original(decoder, fired(sample).float(), *rest, **kwargs).to(sample.dtype)
+
+
+def _fault(  # a fault has as many sides
+    name: str,
+    about: str,
+    patch: Patch,
+    like: str,
+    *,
+    stage: str | None = DECODED,
+    strategies: tuple[str, ...] = ("full",),
+    shots: tuple[str, ...] = SHORT,
+) -> Fault:
+    return Fault(name, about, DIFFUSERS, patch, stage, strategies, shots, like)
+
+
+FAULTS = (
+    _fault(
+        "vae-shift-dropped",
+        "latents are not shifted before they are decoded",
+        Edit(CALL, LATENTS, LATENTS.replace("self.vae.config.shift_factor", "FIRED(0.0)")),
+        "shift_factor, which older VAEs do not have",
+    ),
+    _fault(
+        "vae-other-scale",
+        "latents are scaled by another model's factor",
+        Edit(CALL, LATENTS, LATENTS.replace("self.vae.config.scaling_factor", "FIRED(0.3)")),
+        "scaling_factor's default",
+    ),
+    _fault(
+        "latents-clamped",
+        "latents are clamped before they are decoded",
+        Edit(CALL, LATENTS, f"latents = FIRED(latents).clamp(-1, 1)\n{LATENTS}"),
+        "clip_sample of schedulers",
+    ),
+    _fault(
+        "latents-unpacked-otherwise",
+        "the two axes within a patch of latents are exchanged when it is unpacked",
+        Edit(
+            "diffusers.pipelines.flux.pipeline_flux:FluxPipeline._unpack_latents",
+            "latents.permute(0, 3, 1, 4, 2, 5)",
+            "FIRED(latents).permute(0, 3, 1, 5, 2, 4)",
+        ),
+        "einops written out as view and permute",
+    ),
+    _fault(
+        "vae-overflow",
+        "the decoder's output overflows",
+        Edit(f"{VAE}._decode", "dec = self.decoder(z)", 'dec = FIRED(self.decoder(z)) * float("nan")'),
+        "float16 VAEs that give black pictures",
+    ),
+    _fault("vae-norm-eps", "the decoder's norms add 1e-2", Loaded(_with_eps), "a default of eps"),
+    _fault(
+        "vae-attention-skipped",
+        "the decoder's attention is skipped",
+        Loaded(_without_attention),
+        "deprecated attention blocks under new names",
+    ),
+    _fault(
+        "vae-upsampling",
+        "the decoder interpolates between pixels where it should repeat them",
+        Around("torch.nn.functional:interpolate", _other_upsampling),
+        "a default of interpolate",
+    ),
+    _fault(
+        "vae-widened",
+        "the decoder computes in float32, and stays so",
+        Around("diffusers.models.autoencoders.vae:Decoder.forward", _widened),
+        "force_upcast",
+    ),
+    _fault(
+        "tiles-not-blended",
+        "the seams of tiles are not blended across",
+        Edit(f"{VAE}.blend_h", "for x in range(blend_extent):", "for x in range(FIRED(0)):"),
+        "tiles' blending written anew",
+        strategies=("vae-tiling",),
+        shots=TILES,
+    ),
+    _fault(
+        "tiles-blended-backwards",
+        "the seams of tiles are blended the wrong way round",
+        Edit(
+            f"{VAE}.blend_v",
+            "(1 - y / blend_extent) + b[:, :, y, :] * (y / blend_extent)",
+            "(FIRED(y) / blend_extent) + b[:, :, y, :] * (1 - y / blend_extent)",
+        ),
+        "tiles' blending written anew",
+        strategies=("vae-tiling",),
+        shots=TILES,
+    ),
+    _fault(
+        "tiles-without-overlap",
+        "tiles do not overlap",
+        Edit(
+            f"{VAE}.tiled_decode",
+            "overlap_size = int(self.tile_latent_min_size * (1 - self.tile_overlap_factor))",
+            "overlap_size = FIRED(self.tile_latent_min_size)",
+        ),
+        "tile_overlap_factor",
+        strategies=("vae-tiling",),
+        shots=TILES,
+    ),
+    _fault(
+        "tiling-ignored",
+        "the VAE decodes in one piece although it is told to tile",
+        Edit(f"{VAE}._decode", "if self.use_tiling and", "if FIRED(False) and"),
+        "enable_tiling moved to another class",
+        stage=None,
+        strategies=("vae-tiling",),
+        shots=TILES,
+    ),
+    _fault(
+        "slicing-ignored",
+        "the VAE decodes a batch at once although it is told to slice",
+        Edit(f"{VAE}.decode", "if self.use_slicing and", "if FIRED(False) and"),
+        "enable_slicing moved to another class",
+        stage=None,
+        strategies=("vae-slicing",),
+        shots=BATCH,
+    ),
+    _fault(
+        "slices-repeated",
+        "every slice is the first picture's",
+        Edit(f"{VAE}.decode", "for z_slice in z.split(1)]", "for z_slice in [FIRED(z[:1])] * len(z)]"),
+        "slicing written anew",
+        strategies=("vae-slicing",),
+        shots=BATCH,
+    ),
+)

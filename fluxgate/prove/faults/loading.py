@@ -1,0 +1,176 @@
+"""Faults in what a library has in memory once it has loaded a pipeline's files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fluxgate.prove.fault import Around, Fault, Fired, Loaded, Patch
+from fluxgate.rendering import DECODED, FIRST, POOLED, T5
+
+DIFFUSERS, TRANSFORMERS = ("diffusers",), ("transformers",)
+
+
+def _tensor(component: str, path: str, changed: Callable[[Any], Any]) -> Loaded:
+    """One tensor of a component with other numbers."""
+
+    def change(pipe: Any, fired: Fired) -> None:
+        tensor = dict(getattr(pipe, component).named_parameters())[path]
+        tensor.data = fired(changed(tensor.data)).to(tensor.dtype).contiguous()
+
+    return Loaded(change)
+
+
+def _random(tensor: Any) -> Any:
+    import torch
+
+    drawn = torch.randn(tensor.shape, generator=torch.Generator("cpu").manual_seed(1)) * 0.02
+    return drawn.to(tensor.device)
+
+
+def _blocks_exchanged(pipe: Any, fired: Fired) -> None:
+    blocks = pipe.transformer.single_transformer_blocks
+    one, other = ({name: tensor.data for name, tensor in block.named_parameters()} for block in (blocks[0], blocks[1]))
+    for block, tensors in ((blocks[0], fired(other)), (blocks[1], one)):
+        for name, tensor in block.named_parameters():
+            tensor.data = tensors[name]
+
+
+def _vae_rounded(pipe: Any, fired: Fired) -> None:
+    import torch
+
+    for tensor in pipe.vae.parameters():
+        tensor.data = fired(tensor.data).to(torch.float8_e4m3fn).to(tensor.dtype)
+
+
+def _in_float32(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    import torch
+
+    named = "dtype" if "dtype" in kwargs else "torch_dtype"
+    return original(*args, **{**kwargs, named: fired(torch.float32)})
+
+
+def _norms_wide(pipe: Any, fired: Fired) -> None:
+    for part in pipe.vae.modules():
+        if type(part).__name__ == "GroupNorm":
+            part.weight.data = fired(part.weight.data).float()
+            part.bias.data = part.bias.data.float()
+            part.register_forward_pre_hook(lambda module, given: (given[0].float(),))
+            part.register_forward_hook(lambda module, given, output: output.to(pipe.vae.conv_dtype))
+    pipe.vae.conv_dtype = pipe.vae.decoder.conv_in.weight.dtype
+
+
+def _guidance_ignored(pipe: Any, fired: Fired) -> None:
+    for tensor in pipe.transformer.time_text_embed.guidance_embedder.linear_2.parameters():
+        tensor.data = fired(tensor.data) * 0
+
+
+def _fault(
+    name: str,
+    about: str,
+    patch: Patch,
+    like: str,
+    *,
+    stage: str,
+    packages: tuple[str, ...] = DIFFUSERS,
+) -> Fault:
+    return Fault(name, about, packages, patch, stage, like=like)
+
+
+FIRST_BLOCK = "transformer_blocks.0.attn.to_q.weight"
+
+FAULTS = (
+    _fault(
+        "dtype-ignored",
+        "the pipeline is loaded in float32 whatever dtype is asked for",
+        Around("diffusers.pipelines.pipeline_utils:DiffusionPipeline.from_pretrained", _in_float32),
+        "torch_dtype renamed to dtype",
+        stage=T5,
+    ),
+    _fault(
+        "tensor-made-up",
+        "a tensor of the transformer is not found, and filled with random numbers without a word",
+        _tensor("transformer", FIRST_BLOCK, _random),
+        "keys renamed between releases",
+        stage=FIRST,
+    ),
+    _fault(
+        "tensor-transposed",
+        "a square tensor of the transformer is transposed",
+        _tensor("transformer", FIRST_BLOCK, lambda tensor: tensor.T.clone()),
+        "loading hooks that transpose",
+        stage=FIRST,
+    ),
+    _fault(
+        "tensor-scaled",
+        "a tensor of the transformer is a hundredth too large",
+        _tensor("transformer", "single_transformer_blocks.1.proj_out.weight", lambda tensor: tensor * 1.01),
+        "a scale folded into a weight",
+        stage=FIRST,
+    ),
+    _fault(
+        "bias-zero",
+        "the bias of the transformer's last layer is zero",
+        _tensor("transformer", "proj_out.bias", lambda tensor: tensor * 0),
+        "a key that is left out",
+        stage=FIRST,
+    ),
+    _fault(
+        "blocks-exchanged",
+        "two blocks have each other's weights",
+        Loaded(_blocks_exchanged),
+        "shards read in another order",
+        stage=FIRST,
+    ),
+    _fault(
+        "guidance-weights-zero",
+        "the guidance embedder's weights are not loaded",
+        Loaded(_guidance_ignored),
+        "guidance_embeds of a configuration",
+        stage=FIRST,
+    ),
+    _fault(
+        "vae-other-variant",
+        "the VAE's weights come from a coarser file",
+        Loaded(_vae_rounded),
+        "variant= and its fallbacks",
+        stage=DECODED,
+    ),
+    _fault(
+        "vae-norms-wide",
+        "the VAE's norms stay in float32",
+        Loaded(_norms_wide),
+        "_keep_in_fp32_modules of diffusers",
+        stage=DECODED,
+    ),
+    _fault(
+        "t5-embedding-made-up",
+        "T5's embedding is not tied to the file's, and random",
+        _tensor("text_encoder_2", "shared.weight", _random),
+        "transformers 5: tied weights and tie_word_embeddings",
+        stage=T5,
+        packages=TRANSFORMERS,
+    ),
+    _fault(
+        "t5-tensor-transposed",
+        "a square tensor of T5 is transposed",
+        _tensor("text_encoder_2", "encoder.block.0.layer.0.SelfAttention.q.weight", lambda tensor: tensor.T.clone()),
+        "weight conversions of transformers 5",
+        stage=T5,
+        packages=TRANSFORMERS,
+    ),
+    _fault(
+        "clip-tensor-halved",
+        "a tensor of CLIP is half as large",
+        Loaded(lambda pipe, fired: _halve(pipe, fired)),
+        "a scale folded into a weight",
+        stage=POOLED,
+        packages=TRANSFORMERS,
+    ),
+)
+
+
+def _halve(pipe: Any, fired: Fired) -> None:
+    for name, tensor in pipe.text_encoder.named_parameters():
+        if name.endswith("layers.0.mlp.fc1.weight"):
+            tensor.data = fired(tensor.data) / 2

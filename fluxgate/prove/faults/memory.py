@@ -1,0 +1,169 @@
+"""Faults in what stays: caches from call to call, copies of weights, files, gradients and whole pipelines."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Any
+
+from fluxgate.prove.fault import SHORT, Around, Edit, Fault, Fired, Loaded, Patch
+from fluxgate.rendering import FIRST, T5
+
+PIPELINE = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline"
+CALL = f"{PIPELINE}.__call__"
+STEP = "latents = self.scheduler.step(noise_pred, t, latents, return_dict=False)[0]"
+DIFFUSERS = ("diffusers",)
+KEPT: list[Any] = []  # what a fault lets nobody free
+CACHED: dict[str, Any] = {}
+
+
+def _leaking(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Each call keeps a copy of the transformer's weights."""
+    KEPT.append([fired(tensor.data).clone() for tensor in args[0].transformer.parameters()])
+    return original(*args, **kwargs)
+
+
+def _leaking_blocks(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Each call keeps memory that is no tensor."""
+    KEPT.append(fired(b"x" * (64 << 20)))
+    return original(*args, **kwargs)
+
+
+def _leaving_files(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    handle, _ = tempfile.mkstemp(prefix="diffusers-")
+    os.write(handle, fired(b"x" * 1000))
+    os.close(handle)
+    return original(*args, **kwargs)
+
+
+def _with_copies(pipe: Any, fired: Fired) -> None:
+    pipe._state_dicts = [
+        {name: fired(tensor.data).clone() for name, tensor in part.named_parameters()}
+        for part in (pipe.transformer, pipe.text_encoder_2)
+    ]
+
+
+def _never_freed(pipe: Any, fired: Fired) -> None:
+    KEPT.append(fired(pipe))
+
+
+def _first_embeddings(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The first prompt's embeddings answer every later prompt of as many tokens."""
+    key = str(kwargs.get("num_images_per_prompt"))
+    if key in CACHED:
+        return fired(CACHED[key])
+    CACHED[key] = original(*args, **kwargs)
+    return CACHED[key]
+
+
+def _residual_kept(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The condition of the very first step is used again in the first step of later calls."""
+    block = args[0]
+    if not hasattr(block, "_kept"):
+        block._kept, block._calls = original(*args, **kwargs), 0
+        return block._kept
+    block._calls += 1
+    text, hidden = original(*args, **kwargs)
+    if block._calls % 16 == 0 and hidden.shape == block._kept[1].shape:
+        return fired(block._kept)
+    return text, hidden
+
+
+def _shift_grows(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    scheduler = args[0]
+    scheduler._calls = getattr(scheduler, "_calls", 0) + 1
+    return original(scheduler, args[1] + fired(0.01) * (scheduler._calls - 1), *args[2:], **kwargs)
+
+
+def _wide_after_the_first(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    returned = original(*args, **kwargs)
+    for part in args[0].text_encoder_2.modules():
+        if type(part).__name__ == "T5LayerNorm":
+            part.variance_epsilon = fired(1e-2)
+    return returned
+
+
+def _fault(  # a fault has as many sides
+    name: str,
+    about: str,
+    patch: Patch,
+    like: str,
+    *,
+    stage: str | None = None,
+    packages: tuple[str, ...] = DIFFUSERS,
+    shots: tuple[str, ...] = SHORT,
+) -> Fault:
+    return Fault(name, about, packages, patch, stage, shots=shots, like=like)
+
+
+FAULTS = (
+    _fault(
+        "prompt-cached",
+        "the first prompt's embeddings answer all later prompts",
+        Around(f"{PIPELINE}._get_t5_prompt_embeds", _first_embeddings),
+        "a cache of embeddings whose key is too short",
+        stage=T5,
+        shots=("unsaid", "sigmas"),
+    ),
+    _fault(
+        "residual-kept",
+        "a cache of the transformer is kept from call to call",
+        Around("diffusers.models.transformers.transformer_flux:FluxTransformerBlock.forward", _residual_kept),
+        "first-block caches that are not reset",
+        stage=FIRST,
+    ),
+    _fault(
+        "shift-grows",
+        "the shift grows a little with each call",
+        Around(
+            "diffusers.schedulers.scheduling_flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler.time_shift",
+            _shift_grows,
+        ),
+        "a scheduler that writes into its own settings",
+        stage=FIRST,
+    ),
+    _fault(
+        "encoder-changed-by-call",
+        "the first call changes T5",
+        Around(f"{PIPELINE}.encode_prompt", _wide_after_the_first),
+        "adapters that are not unloaded",
+        stage=T5,
+        packages=("diffusers", "transformers"),
+    ),
+    _fault(
+        "weights-kept-by-call",
+        "each call keeps a copy of the transformer's weights",
+        Around(CALL, _leaking),
+        "a hook that holds what it has moved",
+    ),
+    _fault(
+        "memory-kept-by-call",
+        "each call keeps 64 MB that are no tensor",
+        Around(CALL, _leaking_blocks),
+        "a buffer of a tokenizer, or of a codec",
+    ),
+    _fault(
+        "files-left-by-call",
+        "each call leaves a file behind",
+        Around(CALL, _leaving_files),
+        "temporary files of a codec",
+    ),
+    _fault(
+        "weights-twice",
+        "a second copy of the weights stays in host memory",
+        Loaded(_with_copies),
+        "state dictionaries that loading does not let go",
+    ),
+    _fault(
+        "pipeline-never-freed",
+        "something holds the pipeline when nobody uses it",
+        Loaded(_never_freed),
+        "a registry of hooks that is global",
+    ),
+    _fault(
+        "gradients-recorded",
+        "steps record what a backward pass would need",
+        Edit(CALL, STEP, f"torch.set_grad_enabled(FIRED(True))\n{STEP}.detach()"),
+        "no_grad that is lost to a wrapper",
+    ),
+)

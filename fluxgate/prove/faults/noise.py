@@ -1,0 +1,70 @@
+"""Faults in the noise that pictures start from."""
+
+from __future__ import annotations
+
+from fluxgate.prove.fault import BATCH, SHORT, Edit, Fault
+from fluxgate.rendering import FIRST
+
+RANDOM = "diffusers.pipelines.flux.pipeline_flux:randn_tensor"
+PREPARE = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline.prepare_latents"
+ONE = "latents = torch.randn(shape, generator=generator, device=rand_device, dtype=dtype, layout=layout).to(device)"
+DRAWN = "latents = randn_tensor(shape, generator=generator, device=device, dtype=dtype)"
+DIFFUSERS = ("diffusers",)
+
+
+def _fault(name: str, about: str, edit: Edit, like: str, *, shots: tuple[str, ...] = SHORT) -> Fault:
+    return Fault(name, about, DIFFUSERS, edit, FIRST, shots=shots, like=like)
+
+
+FAULTS = (
+    _fault(
+        "noise-unseeded",
+        "the generator that was given is not used",
+        Edit(RANDOM, ONE, ONE.replace("generator=generator", "generator=FIRED(None)")),
+        "diffusers: generators lost between a pipeline and its scheduler",
+    ),
+    _fault(
+        "noise-shared",
+        "all pictures of a batch start from the noise of the first",
+        Edit(RANDOM, ONE, f"{ONE}\nlatents = FIRED(latents[:1]).expand(shape).clone()"),
+        "a seed reused for each picture of a batch",
+        shots=BATCH,
+    ),
+    _fault(
+        "noise-float32",
+        "noise is drawn in float32 and rounded",
+        Edit(
+            RANDOM, ONE, ONE.replace("dtype=dtype", "dtype=FIRED(torch.float32)").replace("(device)", "(device, dtype)")
+        ),
+        "torch 2.11 against 2.13: other bfloat16 noise from one seed",
+    ),
+    _fault(
+        "noise-drawn-twice",
+        "a number is drawn and thrown away before the noise",
+        Edit(PREPARE, DRAWN, f"randn_tensor((1, 16), generator=FIRED(generator))\n{DRAWN}"),
+        "a second draw added to prepare_latents",
+    ),
+    _fault(
+        "noise-scaled",
+        "the noise is scaled as for another scheduler",
+        Edit(PREPARE, DRAWN, f"{DRAWN} * FIRED(0.98)"),
+        "init_noise_sigma of schedulers",
+    ),
+    _fault(
+        "noise-packed-otherwise",
+        "the two axes within a patch of latents are exchanged when it is packed",
+        Edit(
+            "diffusers.pipelines.flux.pipeline_flux:FluxPipeline._pack_latents",
+            "latents.permute(0, 2, 4, 1, 3, 5)",
+            "FIRED(latents).permute(0, 2, 4, 1, 5, 3)",
+        ),
+        "einops written out as view and permute",
+    ),
+    _fault(
+        "noise-order",
+        "the noise of a batch is drawn one picture after another, the last one first",
+        Edit(RANDOM, ONE, f"{ONE}\nlatents = FIRED(latents).flip(0)"),
+        "lists of generators against one generator",
+        shots=BATCH,
+    ),
+)

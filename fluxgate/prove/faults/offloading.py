@@ -1,0 +1,218 @@
+"""Faults in what moves weights: hooks that are missing, keep, lose or mix up what they move."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fluxgate.prove.fault import Around, Edit, Fault, Fired, Patch
+from fluxgate.rendering import T5
+
+GROUPS = "diffusers.hooks.group_offloading"
+ALIGN = "accelerate.hooks:AlignDevicesHook"
+PIPELINE = "diffusers.pipelines.pipeline_utils:DiffusionPipeline"
+ACCELERATE, DIFFUSERS = ("accelerate",), ("diffusers",)
+MODEL, SEQUENTIAL = ("model-offload",), ("sequential-offload",)
+BLOCKS, LEAVES, DISK = ("group-offload-block",), ("group-offload-leaf",), ("group-offload-disk",)
+STREAMS = ("group-offload-leaf-stream",)
+
+
+def _nothing(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return fired(args[0])
+
+
+def _not_once(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return fired(None)
+
+
+def _with(**changes: Any) -> Any:
+    def change(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return original(*args, **{**kwargs, **fired(changes)})
+
+    return change
+
+
+def _config(**changes: Any) -> Around:
+    """Group offloading set up otherwise than it was asked for."""
+
+    def change(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        module, config = args
+        for name, value in fired(changes).items():
+            setattr(config, name, value)
+        return original(module, config)
+
+    return Around(f"{GROUPS}:_apply_group_offloading", change)
+
+
+def _by_blocks(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    from diffusers.hooks.group_offloading import GroupOffloadingType
+
+    module, config = args
+    config.offload_type, config.num_blocks_per_group = fired(GroupOffloadingType.BLOCK_LEVEL), 1
+    return original(module, config)
+
+
+def _of_the_neighbour(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Weights of the first query layer, wherever they go, are those of the key layer."""
+    weights, key = args
+    if key.endswith("to_q.weight") or key.endswith("SelfAttention.q.weight"):
+        key = fired(key.replace("to_q", "to_k").replace("SelfAttention.q", "SelfAttention.k"))
+    return original(weights, key)
+
+
+def _doubled(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    tensors = original(*args, **kwargs)
+    return {name: fired(tensor) * 1.01 if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def _fault(  # a fault has as many sides
+    name: str,
+    about: str,
+    patch: Patch,
+    like: str,
+    *,
+    packages: tuple[str, ...],
+    strategies: tuple[str, ...],
+    stage: str | None = None,
+    gpu: bool = False,
+) -> Fault:
+    return Fault(name, about, packages, patch, stage, strategies, like=like, gpu=gpu)
+
+
+FAULTS = (
+    _fault(
+        "model-hooks-missing",
+        "model offloading adds no hooks",
+        Around(f"{PIPELINE}.enable_model_cpu_offload", _nothing),
+        "a sequence of components that is empty",
+        packages=("diffusers", "accelerate"),
+        strategies=MODEL,
+    ),
+    _fault(
+        "model-encoder-left-out",
+        "model offloading leaves T5 where it is",
+        Edit(
+            f"{PIPELINE}.enable_model_cpu_offload",
+            'for model_str in self.model_cpu_offload_seq.split("->"):',
+            'for model_str in FIRED(self.model_cpu_offload_seq).replace("text_encoder_2->", "").split("->"):',
+        ),
+        "model_cpu_offload_seq of a pipeline",
+        packages=("diffusers", "accelerate"),
+        strategies=MODEL,
+    ),
+    _fault(
+        "layer-hooks-missing",
+        "sequential offloading adds no hooks to layers",
+        Around("accelerate.big_modeling:attach_align_device_hook", _not_once),
+        "hooks attached to named modules",
+        packages=ACCELERATE,
+        strategies=SEQUENTIAL,
+    ),
+    _fault(
+        "layers-kept",
+        "layers stay in memory after their forward",
+        Edit(f"{ALIGN}.post_forward", "if self.offload:", "if FIRED(False):"),
+        "accelerate: hooks under torch.compile",
+        packages=ACCELERATE,
+        strategies=SEQUENTIAL,
+    ),
+    _fault(
+        "layers-of-the-neighbour",
+        "queries are given the weights of keys",
+        Around("accelerate.utils.offload:PrefixedDataset.__getitem__", _of_the_neighbour),
+        "weights_map with prefixes",
+        packages=ACCELERATE,
+        strategies=SEQUENTIAL,
+        stage=T5,
+    ),
+    _fault(
+        "group-hooks-missing",
+        "group offloading adds no hooks",
+        Around(f"{GROUPS}:_apply_group_offloading", _not_once),
+        "apply_group_offloading moved to a registry of hooks",
+        packages=DIFFUSERS,
+        strategies=BLOCKS,
+    ),
+    _fault(
+        "groups-too-large",
+        "all blocks are one group",
+        _config(num_blocks_per_group=1000),
+        "num_blocks_per_group that is not passed on",
+        packages=DIFFUSERS,
+        strategies=BLOCKS,
+    ),
+    _fault(
+        "groups-of-blocks",
+        "blocks are groups where single layers should be",
+        Around(f"{GROUPS}:_apply_group_offloading", _by_blocks),
+        "offload_type that is not passed on",
+        packages=DIFFUSERS,
+        strategies=LEAVES,
+    ),
+    _fault(
+        "disk-not-used",
+        "groups wait in memory although a folder was given",
+        _config(offload_to_disk_path=None),
+        "offload_to_disk_path that is not passed on",
+        packages=DIFFUSERS,
+        strategies=DISK,
+    ),
+    _fault(
+        "disk-other-numbers",
+        "what is read from a group's file is not what was written",
+        Around("safetensors.torch:load_file", _doubled),
+        "files of groups that share a name",
+        packages=("diffusers", "safetensors"),
+        strategies=DISK,
+        stage=T5,
+    ),
+    _fault(
+        "stream-not-used",
+        "groups are copied on the stream that computes",
+        _config(stream=None),
+        "use_stream that is not passed on",
+        packages=DIFFUSERS,
+        strategies=STREAMS,
+        gpu=True,
+    ),
+    _fault(
+        "stream-not-waited-for",
+        "a group computes before its weights have arrived",
+        Edit(
+            f"{GROUPS}:ModuleGroup._onload_from_memory",
+            "self.stream.synchronize()",
+            "FIRED(None)",
+        ),
+        "diffusers #11981: weights read before they have arrived",
+        packages=DIFFUSERS,
+        strategies=STREAMS,
+        stage=T5,
+        gpu=True,
+    ),
+    _fault(
+        "record-stream-ignored",
+        "memory is not kept until the copying stream is done",
+        _config(record_stream=False),
+        "diffusers #12673: record_stream on the wrong stream",
+        packages=DIFFUSERS,
+        strategies=("group-offload-leaf-record-stream",),
+        gpu=True,
+    ),
+    _fault(
+        "groups-kept",
+        "groups stay on the GPU after their forward",
+        Around(f"{GROUPS}:GroupOffloadingHook.post_forward", lambda original, fired, args, kwargs: fired(args[2])),
+        "offload leaders of nested groups",
+        packages=DIFFUSERS,
+        strategies=BLOCKS,
+        gpu=True,
+    ),
+    _fault(
+        "model-kept",
+        "components stay on the GPU when the next one comes",
+        Around("accelerate.hooks:UserCpuOffloadHook.offload", _not_once),
+        "prev_module_hook",
+        packages=ACCELERATE,
+        strategies=MODEL,
+        gpu=True,
+    ),
+)

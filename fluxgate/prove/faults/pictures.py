@@ -1,0 +1,68 @@
+"""Faults in what becomes of the decoded tensor on its way to a picture."""
+
+from __future__ import annotations
+
+from fluxgate.compare.stages import FINISHED
+from fluxgate.prove.fault import BATCH, SHORT, Edit, Fault
+
+PROCESSOR = "diffusers.image_processor:VaeImageProcessor"
+TO_PIL, RANGE = f"{PROCESSOR}.numpy_to_pil", f"{PROCESSOR}.denormalize"
+BYTES = 'images = (images * 255).round().astype("uint8")'
+DIFFUSERS = ("diffusers",)
+
+
+def _fault(name: str, about: str, edit: Edit, like: str, *, shots: tuple[str, ...] = SHORT) -> Fault:
+    return Fault(name, about, DIFFUSERS, edit, FINISHED, shots=shots, like=like)
+
+
+FAULTS = (
+    _fault(
+        "range-not-moved",
+        "pixels are not moved from −1 to 1 into 0 to 1",
+        Edit(RANGE, "(images * 0.5 + 0.5)", "FIRED(images)"),
+        "do_normalize of image processors",
+    ),
+    _fault(
+        "range-not-clamped",
+        "pixels beyond the range wrap around",
+        Edit(RANGE, ".clamp(0, 1)", ".clamp(FIRED(-1), 2)"),
+        "clamping moved to another place",
+    ),
+    _fault(
+        "pixels-not-rounded",
+        "pixels are cut off where they should be rounded",
+        Edit(TO_PIL, BYTES, 'images = (FIRED(images) * 255).astype("uint8")'),
+        "round() in numpy_to_pil",
+    ),
+    _fault(
+        "pixels-by-256",
+        "pixels are multiplied by 256 and clipped",
+        Edit(TO_PIL, BYTES, 'images = (FIRED(images) * 256).clip(0, 255).astype("uint8")'),
+        "two ways to quantize a picture",
+    ),
+    _fault(
+        "channels-reversed",
+        "red and blue are exchanged",
+        Edit(TO_PIL, BYTES, f"{BYTES}\nimages = FIRED(images)[..., ::-1].copy()"),
+        "an image library that is written in BGR",
+    ),
+    _fault(
+        "upside-down",
+        "pictures are upside down",
+        Edit(TO_PIL, BYTES, f"{BYTES}\nimages = FIRED(images)[:, ::-1].copy()"),
+        "an image library that counts rows from below",
+    ),
+    _fault(
+        "pictures-out-of-order",
+        "the pictures of a batch come in another order",
+        Edit(TO_PIL, BYTES, f"{BYTES}\nimages = FIRED(images)[::-1]"),
+        "a batch that is gathered from several devices",
+        shots=BATCH,
+    ),
+    _fault(
+        "pixels-half",
+        "pixels pass through half precision",
+        Edit(f"{PROCESSOR}.pt_to_numpy", ".float().numpy()", ".float().numpy().round(2) + FIRED(0)"),
+        "output in a narrower dtype",
+    ),
+)

@@ -1,0 +1,142 @@
+"""Faults in the pooled embeddings that CLIP gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fluxgate.prove.fault import BATCH, Around, Edit, Fault, Fired, Loaded
+from fluxgate.rendering import POOLED
+
+ENCODE = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline._get_clip_prompt_embeds"
+MODEL = "transformers.models.clip.modeling_clip"
+DIFFUSERS, TRANSFORMERS = ("diffusers",), ("transformers",)
+CAUSAL = (
+    "CLIP attends causally and its pooled embedding is that of the end token: what stands behind that token, and how "
+    "much of it, reaches neither. The prompt has fewer tokens than either length."
+)
+
+
+def _pooled_from(place: int) -> Loaded:
+    def change(pipe: Any, fired: Fired) -> None:
+        def pool(module: Any, given: Any, output: Any) -> Any:
+            output["pooler_output"] = fired(output["last_hidden_state"][:, place])
+            return output
+
+        pipe.text_encoder.register_forward_hook(pool)
+
+    return Loaded(change)
+
+
+def _without_causality(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return original(*args, **{**kwargs, "attention_mask": fired(None), "is_causal": False})
+
+
+def _with_gelu(pipe: Any, fired: Fired) -> None:
+    import torch
+
+    for part in pipe.text_encoder.modules():
+        if hasattr(part, "activation_fn"):
+            part.activation_fn = fired(torch.nn.SiLU())
+
+
+def _without_final_norm(pipe: Any, fired: Fired) -> None:
+    import torch
+
+    for part in pipe.text_encoder.modules():
+        if hasattr(part, "final_layer_norm"):
+            part.final_layer_norm = fired(torch.nn.Identity())
+
+
+def _with_shifted_positions(pipe: Any, fired: Fired) -> None:
+    for part in pipe.text_encoder.modules():
+        if getattr(part, "position_ids", None) is not None:
+            part.position_ids = fired((part.position_ids + 1).clamp(max=part.position_ids.max()))
+
+
+FAULTS = (
+    Fault(
+        "clip-pooled-first",
+        "the pooled embedding is the first token's",
+        DIFFUSERS,
+        Edit(ENCODE, "prompt_embeds.pooler_output", "FIRED(prompt_embeds.last_hidden_state)[:, 0]"),
+        POOLED,
+        like="diffusers: which output of CLIP a pipeline takes",
+    ),
+    Fault(
+        "clip-pooled-last",
+        "CLIP pools the last token, not the end token",
+        TRANSFORMERS,
+        _pooled_from(-1),
+        POOLED,
+        like="transformers #24773: eos_token_id of CLIP",
+    ),
+    Fault(
+        "clip-pooled-zero",
+        "the pooled embedding is zero",
+        DIFFUSERS,
+        Edit(ENCODE, "prompt_embeds.pooler_output", "FIRED(prompt_embeds.pooler_output) * 0"),
+        POOLED,
+        like="diffusers: zeroed where a prompt is empty",
+    ),
+    Fault(
+        "clip-batch-mixed",
+        "the pooled embeddings of several prompts are repeated in the wrong order",
+        DIFFUSERS,
+        Edit(
+            ENCODE,
+            "prompt_embeds.repeat(1, num_images_per_prompt)",
+            "FIRED(prompt_embeds).repeat(num_images_per_prompt, 1)",
+        ),
+        POOLED,
+        shots=BATCH,
+        like="num_images_per_prompt that mixes prompts",
+    ),
+    Fault(
+        "clip-not-causal",
+        "CLIP's tokens see those that follow",
+        TRANSFORMERS,
+        Around(f"{MODEL}:CLIPEncoder.forward", _without_causality),
+        POOLED,
+        like="transformers: causal masks moved from the models to masking_utils",
+    ),
+    Fault(
+        "clip-other-activation",
+        "CLIP's layers use another activation",
+        TRANSFORMERS,
+        Loaded(_with_gelu),
+        POOLED,
+        like="quick_gelu against gelu in CLIP's configurations",
+    ),
+    Fault(
+        "clip-norm-skipped",
+        "CLIP's last norm is skipped",
+        TRANSFORMERS,
+        Loaded(_without_final_norm),
+        POOLED,
+        like="pooled from hidden_states in place of last_hidden_state",
+    ),
+    Fault(
+        "clip-positions-shifted",
+        "CLIP counts its positions from one",
+        TRANSFORMERS,
+        Loaded(_with_shifted_positions),
+        POOLED,
+        like="transformers: position_ids as a buffer that is not stored",
+    ),
+    Fault(
+        "clip-half-length",
+        "CLIP is given half as many tokens of padding",
+        DIFFUSERS,
+        Edit(ENCODE, "max_length=self.tokenizer_max_length,", "max_length=FIRED(self.tokenizer_max_length // 2),"),
+        like="tokenizer_max_length from another tokenizer",
+        equivalent=CAUSAL,
+    ),
+    Fault(
+        "clip-padding-longest",
+        "CLIP is given no padding",
+        DIFFUSERS,
+        Edit(ENCODE, 'padding="max_length"', 'padding=FIRED("longest")'),
+        like="a deprecation of pad_to_max_length",
+        equivalent=CAUSAL,
+    ),
+)

@@ -1,0 +1,263 @@
+"""Faults in what becomes of a prompt on its way through the tokenizer and T5."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fluxgate.prove.fault import BATCH, Around, Edit, Fault, Fired, Loaded
+from fluxgate.rendering import T5
+
+PIPELINE = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline"
+ENCODE = f"{PIPELINE}._get_t5_prompt_embeds"
+TOKENIZER = "transformers.tokenization_utils_base:PreTrainedTokenizerBase.__call__"
+MODEL = "transformers.models.t5.modeling_t5"
+DIFFUSERS, TRANSFORMERS = ("diffusers",), ("transformers",)
+TOKENIZERS = ("tokenizers", "transformers")
+
+
+def _t5_calls(change: Any) -> Around:
+    """The calls of T5's tokenizer alone, with their arguments or their result changed."""
+
+    def around(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if "T5" not in type(args[0]).__name__:
+            return original(*args, **kwargs)
+        return change(original, fired, args, kwargs)
+
+    return Around(TOKENIZER, around)
+
+
+def _without_end(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    encoded = original(*args, **kwargs)
+    ids = encoded["input_ids"]
+    encoded["input_ids"] = fired(ids.masked_fill(ids == args[0].eos_token_id, args[0].pad_token_id))
+    return encoded
+
+
+def _padded_left(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return original(*args, **{**kwargs, "padding_side": fired("left")})
+
+
+def _without_full_stops(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    tokenizer, texts, *rest = args
+    return original(tokenizer, [text.replace(".", "") for text in fired(texts)], *rest, **kwargs)
+
+
+def _lower_case(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    tokenizer, texts, *rest = args
+    return original(tokenizer, [text.lower() for text in fired(texts)], *rest, **kwargs)
+
+
+def _without_position_bias(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    given = kwargs.get("position_bias")
+    return original(*args, **{**kwargs, "position_bias": given if given is None else fired(given * 0)})
+
+
+def _left_in_training(pipe: Any, fired: Fired) -> None:
+    for part in fired(pipe.text_encoder_2).modules():
+        if type(part).__name__ == "Dropout":
+            part.train()
+
+
+def _with_exact_gelu(pipe: Any, fired: Fired) -> None:
+    import torch
+
+    for part in pipe.text_encoder_2.modules():
+        if hasattr(part, "wi_0"):
+            part.act = fired(torch.nn.GELU())
+
+
+def _with_wide_outputs(pipe: Any, fired: Fired) -> None:
+    for part in pipe.text_encoder_2.modules():
+        if hasattr(part, "wo"):
+            fired(part.wo.float())
+
+
+def _with_short_default(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if "max_sequence_length" not in kwargs:
+        kwargs["max_sequence_length"] = fired(256)
+    return original(*args, **kwargs)
+
+
+FAULTS = (
+    Fault(
+        "t5-half-length",
+        "half of the tokens asked for are encoded",
+        DIFFUSERS,
+        Edit(ENCODE, "max_length=max_sequence_length,", "max_length=FIRED(max_sequence_length // 2),"),
+        T5,
+        like="an argument that is not passed on",
+    ),
+    Fault(
+        "t5-short-default",
+        "the default length of a prompt becomes 256 tokens",
+        DIFFUSERS,
+        Around(f"{PIPELINE}.__call__", _with_short_default),
+        T5,
+        like="the published guide's 256 tokens against the class's 512",
+    ),
+    Fault(
+        "t5-padding-longest",
+        "prompts are padded to the longest one, not to the length asked for",
+        DIFFUSERS,
+        Edit(ENCODE, 'padding="max_length"', 'padding=FIRED("longest")'),
+        T5,
+        like="a deprecation of pad_to_max_length",
+    ),
+    Fault(
+        "t5-padding-left",
+        "the tokenizer pads on the left",
+        TOKENIZERS,
+        _t5_calls(_padded_left),
+        T5,
+        like="transformers 5: padding_side taken from another file",
+    ),
+    Fault(
+        "t5-end-missing",
+        "the tokenizer adds no end token",
+        TOKENIZERS,
+        _t5_calls(_without_end),
+        T5,
+        like="a post-processor lost when a tokenizer is converted",
+    ),
+    Fault(
+        "t5-full-stops-lost",
+        "the tokenizer's normalizer drops full stops",
+        TOKENIZERS,
+        _t5_calls(_without_full_stops),
+        T5,
+        like="legacy SentencePiece behaviour",
+    ),
+    Fault(
+        "t5-lower-case",
+        "the tokenizer lowers the case of what it is given",
+        TOKENIZERS,
+        _t5_calls(_lower_case),
+        T5,
+        like="do_lower_case read from another configuration",
+    ),
+    Fault(
+        "t5-prompt-cut",
+        "the pipeline cuts a prompt after five words, and pads it as before",
+        DIFFUSERS,
+        Edit(
+            ENCODE,
+            "batch_size = len(prompt)",
+            'batch_size = len(prompt)\nprompt = [" ".join(text.split()[:5]) for text in FIRED(prompt)]',
+        ),
+        T5,
+        like="diffusers: truncation applied twice",
+    ),
+    Fault(
+        "t5-masked",
+        "the pipeline passes T5 the attention mask that FLUX was not trained with",
+        DIFFUSERS,
+        Edit(
+            ENCODE,
+            "output_hidden_states=False)[0]",
+            "attention_mask=FIRED(text_inputs.attention_mask.to(model_device)), output_hidden_states=False)[0]",
+        ),
+        T5,
+        like="attention masks that some pipelines pass to T5",
+    ),
+    Fault(
+        "t5-wrong-layer",
+        "the embeddings are of the layer before the last",
+        DIFFUSERS,
+        Edit(ENCODE, "output_hidden_states=False)[0]", "output_hidden_states=True).hidden_states[FIRED(-2)]"),
+        T5,
+        like="clip_skip and its off-by-one",
+    ),
+    Fault(
+        "t5-batch-mixed",
+        "the embeddings of several prompts are repeated in the wrong order",
+        DIFFUSERS,
+        Edit(
+            ENCODE,
+            "prompt_embeds.repeat(1, num_images_per_prompt, 1)",
+            "FIRED(prompt_embeds).repeat(num_images_per_prompt, 1, 1)",
+        ),
+        T5,
+        shots=BATCH,
+        like="num_images_per_prompt that mixes prompts",
+    ),
+    Fault(
+        "t5-embeddings-float8",
+        "the embeddings pass through a narrower dtype",
+        DIFFUSERS,
+        Edit(
+            ENCODE,
+            "prompt_embeds = prompt_embeds.to(dtype=dtype, device=device)",
+            "prompt_embeds = FIRED(prompt_embeds).to(torch.float8_e4m3fn).to(dtype=dtype, device=device)",
+        ),
+        T5,
+        like="layerwise casting that reaches an output",
+    ),
+    Fault(
+        "t5-one-way-buckets",
+        "relative positions are told one way only",
+        TRANSFORMERS,
+        Edit(f"{MODEL}:T5Attention.compute_bias", "bidirectional=(not self.is_decoder)", "bidirectional=FIRED(False)"),
+        T5,
+        like="transformers: is_decoder of a copied configuration",
+    ),
+    Fault(
+        "t5-positions-forgotten",
+        "layers after the first attend without relative positions",
+        TRANSFORMERS,
+        Around(f"{MODEL}:T5LayerSelfAttention.forward", _without_position_bias),
+        T5,
+        like="transformers 5: T5's position bias under the attention interface",
+    ),
+    Fault(
+        "t5-scaled",
+        "attention scores are scaled, which T5's must not be",
+        TRANSFORMERS,
+        Edit(
+            f"{MODEL}:T5Attention.__init__",
+            "self.scaling = 1.0",
+            "self.scaling = FIRED(self.key_value_proj_dim**-0.5)",
+        ),
+        T5,
+        like="transformers 5: sdpa's default scale",
+    ),
+    Fault(
+        "t5-norm-eps",
+        "T5's norms add 1e-3 where 1e-6 is due",
+        TRANSFORMERS,
+        Edit(f"{MODEL}:T5LayerNorm.forward", "self.variance_epsilon", "FIRED(1e-3)"),
+        T5,
+        like="a default of layer_norm_epsilon",
+    ),
+    Fault(
+        "t5-norm-narrow",
+        "T5's norms sum their squares in bfloat16",
+        TRANSFORMERS,
+        Edit(f"{MODEL}:T5LayerNorm.forward", "hidden_states.to(torch.float32).pow", "FIRED(hidden_states).pow"),
+        T5,
+        like="apex's FusedRMSNorm in place of T5LayerNorm",
+    ),
+    Fault(
+        "t5-exact-gelu",
+        "T5's gated layers use the exact GELU",
+        TRANSFORMERS,
+        Loaded(_with_exact_gelu),
+        T5,
+        like="transformers: gelu_new renamed",
+    ),
+    Fault(
+        "t5-wo-float32",
+        "T5's output layers stay in float32",
+        TRANSFORMERS,
+        Loaded(_with_wide_outputs),
+        T5,
+        like="transformers 4.50.0: _keep_in_fp32_modules applied to bfloat16 (#43374)",
+    ),
+    Fault(
+        "t5-dropout-on",
+        "T5 is left in training mode, so that it drops out",
+        TRANSFORMERS,
+        Loaded(_left_in_training),
+        T5,
+        like="from_pretrained without eval()",
+    ),
+)

@@ -1,0 +1,276 @@
+"""Faults in how weights are made narrow, and in what computes with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fluxgate.prove.fault import Around, Fault, Fired, Loaded, Patch
+from fluxgate.rendering import FIRST, T5
+
+QUANTIZE = "bitsandbytes.functional:quantize_4bit"
+BITSANDBYTES, LOADER = ("bitsandbytes",), ("transformers", "bitsandbytes")
+NF4, NF4_T5, INT8_T5, FP8 = ("nf4-linear",), ("nf4-t5",), ("int8-t5",), ("fp8-layerwise",)
+DOUBLE = ("nf4-double-quant",)
+
+
+def _quantized(**changes: Any) -> Around:
+    """Four bits made otherwise than they were asked for."""
+
+    def change(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return original(*args, **{**kwargs, **fired(changes)})
+
+    return Around(QUANTIZE, change)
+
+
+def _scales_off(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    codes, state = original(*args, **kwargs)
+    if state.absmax.is_floating_point():
+        state.absmax = fired(state.absmax) * 1.05
+    return codes, state
+
+
+def _codebook_off(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    codes, state = original(*args, **kwargs)
+    state.code = fired(state.code).clone()
+    state.code[3] *= 1.1
+    return codes, state
+
+
+def _nibbles_exchanged(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    codes, state = original(*args, **kwargs)
+    first = fired(codes).view(-1)[:64].clone()
+    codes.view(-1)[:64] = (first >> 4) | ((first & 15) << 4)
+    return codes, state
+
+
+def _narrow_layers(pipe: Any) -> list[tuple[Any, str, Any]]:
+    components = (pipe.transformer, pipe.text_encoder_2)
+    return [
+        (parent, name, layer)
+        for component in components
+        for parent in component.modules()
+        for name, layer in parent.named_children()
+        if type(layer).__name__ in ("Linear4bit", "Linear8bitLt")
+    ]
+
+
+def _one_layer_spared(pipe: Any, fired: Fired) -> None:
+    """The last quantized layer holds what it dequantizes to."""
+    import bitsandbytes
+    import torch
+
+    parent, name, layer = _narrow_layers(pipe)[-1]
+    weight = bitsandbytes.functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
+    plain = torch.nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None, dtype=weight.dtype)
+    plain.weight.data = fired(weight)
+    if layer.bias is not None:
+        plain.bias = layer.bias
+    setattr(parent, name, plain)
+
+
+def _not_packed(pipe: Any, fired: Fired) -> None:
+    """4-bit layers whose weight is still bfloat16, and that multiply by it as it is."""
+    import bitsandbytes
+    import torch
+
+    for _, _, layer in _narrow_layers(pipe):
+        state = layer.weight.quant_state
+        wide = bitsandbytes.functional.dequantize_4bit(layer.weight.data, state).to(torch.bfloat16)
+        layer.weight.data = fired(wide)
+        layer.forward = lambda hidden, layer=layer: torch.nn.functional.linear(hidden, layer.weight.data, layer.bias)
+
+
+def _computing_in(dtype: str) -> Loaded:
+    def change(pipe: Any, fired: Fired) -> None:
+        import torch
+
+        for _, _, layer in _narrow_layers(pipe):
+            layer.compute_dtype = fired(getattr(torch, dtype))
+            layer.compute_type_is_set = True
+
+    return Loaded(change)
+
+
+def _scales_of_eight_bits_off(pipe: Any, fired: Fired) -> None:
+    for _, _, layer in _narrow_layers(pipe):
+        layer.weight.SCB = fired(layer.weight.SCB) * 1.1
+
+
+def _threshold(value: float) -> Loaded:
+    def change(pipe: Any, fired: Fired) -> None:
+        for _, _, layer in _narrow_layers(pipe):
+            layer.state.threshold = fired(value)
+
+    return Loaded(change)
+
+
+def _stored_as(dtype: str) -> Around:
+    def change(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        import torch
+
+        return original(*args, **{**kwargs, "storage_dtype": fired(getattr(torch, dtype))})
+
+    return Around("diffusers.models.modeling_utils:ModelMixin.enable_layerwise_casting", change)
+
+
+def _cast_and_computed_in(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    import torch
+
+    return original(*args, **{**kwargs, "compute_dtype": fired(torch.float32)})
+
+
+def _blocks_spared(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    patterns = ("pos_embed", "norm", "single_transformer_blocks")
+    return original(*args, **{**kwargs, "skip_modules_pattern": fired(patterns)})
+
+
+def _norms_cast(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    args[0]._skip_layerwise_casting_patterns = fired(["pos_embed"])
+    return original(*args, **kwargs)
+
+
+CASTING = "diffusers.models.modeling_utils:ModelMixin.enable_layerwise_casting"
+
+
+def _fault(  # a fault has as many sides
+    name: str,
+    about: str,
+    patch: Patch,
+    like: str,
+    *,
+    strategies: tuple[str, ...] = NF4,
+    stage: str | None = T5,
+    packages: tuple[str, ...] = BITSANDBYTES,
+) -> Fault:
+    return Fault(name, about, packages, patch, stage, strategies, like=like)
+
+
+FAULTS = (
+    _fault(
+        "nf4-is-fp4",
+        "FP4 codes are stored where NF4 was asked for",
+        _quantized(quant_type="fp4"),
+        "the default quant_type, which is fp4",
+    ),
+    _fault(
+        "nf4-blocks-of-128",
+        "blocks have 128 weights where 64 are due",
+        _quantized(blocksize=128),
+        "bitsandbytes: the default block size of ROCm",
+    ),
+    _fault(
+        "nf4-scales-off",
+        "the scales of blocks are a twentieth too large",
+        Around(QUANTIZE, _scales_off),
+        "absmax in another dtype",
+    ),
+    _fault(
+        "nf4-codebook-off",
+        "a value of the codebook is a tenth too large",
+        Around(QUANTIZE, _codebook_off),
+        "codebooks moved between languages",
+    ),
+    _fault(
+        "nf4-nibbles",
+        "the two codes of a byte are exchanged in a block",
+        Around(QUANTIZE, _nibbles_exchanged),
+        "packing order of CPU kernels",
+    ),
+    _fault(
+        "nf4-double",
+        "scales are quantized although they should not be",
+        _quantized(compress_statistics=True),
+        "the default of compress_statistics",
+    ),
+    _fault(
+        "nf4-single",
+        "scales are not quantized although they should be",
+        _quantized(compress_statistics=False),
+        "bnb_4bit_use_double_quant that is not passed on",
+        strategies=DOUBLE,
+        packages=("bitsandbytes", "diffusers"),
+    ),
+    _fault(
+        "nf4-layer-spared",
+        "one layer is not quantized",
+        Loaded(_one_layer_spared),
+        "modules_to_not_convert",
+        strategies=NF4_T5,
+        packages=LOADER,
+    ),
+    _fault(
+        "nf4-not-packed",
+        "4-bit layers hold bfloat16",
+        Loaded(_not_packed),
+        "quantization left to a move that does not happen",
+        strategies=NF4_T5,
+        packages=LOADER,
+        stage=None,
+    ),
+    _fault(
+        "nf4-computes-float32",
+        "4-bit layers compute in float32",
+        _computing_in("float32"),
+        "bnb_4bit_compute_dtype, whose default is float32",
+    ),
+    _fault(
+        "nf4-t5-is-fp4",
+        "T5 is stored in FP4 where NF4 was asked for",
+        _quantized(quant_type="fp4"),
+        "the default quant_type, which is fp4",
+        strategies=NF4_T5,
+        packages=LOADER,
+    ),
+    _fault(
+        "int8-scales-off",
+        "the scales of rows are a tenth too large",
+        Loaded(_scales_of_eight_bits_off),
+        "bitsandbytes #1775: int8 scales lost on the way",
+        strategies=INT8_T5,
+        packages=LOADER,
+    ),
+    _fault(
+        "int8-threshold",
+        "outliers are not kept in float16",
+        _threshold(0.0),
+        "llm_int8_threshold that is not passed on",
+        strategies=INT8_T5,
+        packages=LOADER,
+    ),
+    _fault(
+        "fp8-other-format",
+        "weights are stored as e5m2 where e4m3 was asked for",
+        _stored_as("float8_e5m2"),
+        "two formats of eight bits",
+        strategies=FP8,
+        packages=("diffusers",),
+        stage=FIRST,
+    ),
+    _fault(
+        "fp8-computes-float32",
+        "cast layers compute in float32",
+        Around(CASTING, _cast_and_computed_in),
+        "compute_dtype that is not passed on",
+        strategies=FP8,
+        packages=("diffusers",),
+        stage=None,
+    ),
+    _fault(
+        "fp8-blocks-spared",
+        "most layers are not cast",
+        Around(CASTING, _blocks_spared),
+        "skip patterns of a model",
+        strategies=FP8,
+        packages=("diffusers",),
+        stage=FIRST,
+    ),
+    _fault(
+        "fp8-norms-cast",
+        "norms are cast too",
+        Around(CASTING, _norms_cast),
+        "skip patterns of a model",
+        strategies=FP8,
+        packages=("diffusers",),
+        stage=FIRST,
+    ),
+)

@@ -1,0 +1,71 @@
+"""Faults proved with real workers: one of each patch, what is known already, and what cannot be made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fluxgate.prove import inside
+from fluxgate.prove.faults import fault_named
+from fluxgate.prove.outcome import JUDGED, UNSUPPORTED, With
+from fluxgate.prove.proving import Bench, bench, cases_of, prove
+from fluxgate.rendering import T5
+from tests.devices import on_a_cpu
+
+pytestmark = on_a_cpu
+
+
+@pytest.fixture(scope="module")
+def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with bench(tmp_path_factory.mktemp("prove"), report=print) as on:
+        yield on
+
+
+@pytest.mark.parametrize("name", ["t5-masked", "tensor-made-up", "denoiser-called-twice"])
+def test_a_fault_is_caught(workbench: Bench, name: str) -> None:
+    """An edit, a pipeline loaded wrongly and a call that is surrounded: each did something and was seen."""
+    fault = fault_named(name)
+    outcome = prove(fault, workbench)
+    assert outcome.did_something
+    assert outcome.caught(With.BASELINE)
+    assert outcome.stage(With.BASELINE) == fault.stage
+    assert outcome.names(fault.packages, With.BASELINE)
+
+
+def test_an_equivalent_fault_is_not_caught(workbench: Bench) -> None:
+    """It fires, and no check turns red."""
+    outcome = prove(fault_named("clip-half-length"), workbench)
+    assert outcome.did_something
+    assert not any(outcome.caught(one) for one in With)
+
+
+def test_what_is_known_is_not_rendered_again(workbench: Bench) -> None:
+    """A second session goes on where the first one stopped."""
+    first = prove(fault_named("t5-masked"), workbench)
+    nowhere = replace(workbench, workers=None)  # type: ignore[arg-type]  # whoever renders now, crashes
+    assert prove(fault_named("t5-masked"), nowhere) == first
+    assert first.stage(With.BASELINE) == T5
+
+
+def test_the_fault_stays_in_the_worker(workbench: Bench) -> None:
+    """Neither this process nor its environment has anything of it afterwards."""
+    assert prove(fault_named("t5-masked"), workbench).status == JUDGED
+    assert inside.VARIABLE not in os.environ
+
+
+def test_what_needs_a_gpu_is_not_tried_here(workbench: Bench) -> None:
+    """The outcome says why, and counts for nothing."""
+    outcome = prove(fault_named("stream-not-used"), workbench)
+    assert (outcome.status, outcome.catches) == (UNSUPPORTED, {})
+    assert "GPU" in outcome.why
+
+
+def test_the_references_come_first(tmp_path: Path) -> None:
+    """A case is rendered beside those that its promise compares it with."""
+    with bench(tmp_path, report=print) as on:
+        names = [case.strategy.name for case in cases_of(fault_named("layers-kept"), on)]
+    assert names == ["full", "sequential-offload"]
