@@ -53,3 +53,4 @@ class Fault:
     equivalent: str | None = None  # the proof that it changes nothing that anybody could see
     only_time: bool = False  # all that it takes is time
     gpu: bool = False  # shows on a GPU only
+    later: bool = False  # shows in a second call only, so that each shot is rendered twice

@@ -37,6 +37,7 @@ from fluxgate.subjects.weights import numbers_at_hand
 
 SUBJECT = "miniature"
 RUNS, FAULTY, SECOND = "rendering", "rendered", "second"
+ONCE, TWICE = 1, 2  # how often each shot is rendered: whether it is the same twice is asked where a fault needs it
 TIMEOUT = 600.0  # seconds for a case: a fault may make a worker hang
 OUTCOMES, CLEAN = "faults", "clean"  # in the output's folder: a file for each fault; what is rendered without one
 WHY = "rendered without a fault, to hold faulty runs against"
@@ -108,6 +109,7 @@ def _proved(fault: Fault, on: Bench) -> Outcome:
     without = next((f"{case.id}: {case.unsupported}" for case in cases if case.unsupported), None)
     if without:
         return replace(known, status=UNSUPPORTED, why=without)
+    on.workers.takes = TWICE if fault.later else ONCE
     clean = _clean(fault, cases, on)
     folder = on.folder / FAULTY / fault.name
     run = runs.open_run(folder) if folder.exists() else _rendered(cases, on, folder, fault=fault)
@@ -173,7 +175,8 @@ def _fired(cases: Iterable[Case], run: Run) -> dict[str, int]:
 
 def _clean(fault: Fault, cases: tuple[Case, ...], on: Bench) -> Clean:
     """The cases without the fault, rendered and accepted once for all faults that they can show."""
-    name = "+".join((*fault.shots, *(case.strategy.name for case in cases)))
+    takes = ("twice",) if fault.later else ()
+    name = "+".join((*takes, *fault.shots, *(case.strategy.name for case in cases)))
     folder = on.folder / CLEAN / name
     clean, facts = Clean(folder / "store"), folder / "clean.json"
     with held(folder.with_name(f".{name}.lock"), waiting=f"waiting for the clean {name}", report=on.report):

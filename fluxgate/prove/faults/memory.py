@@ -92,8 +92,9 @@ def _fault(  # a fault has as many sides
     stage: str | None = None,
     packages: tuple[str, ...] = DIFFUSERS,
     shots: tuple[str, ...] = SHORT,
+    later: bool = False,
 ) -> Fault:
-    return Fault(name, about, packages, patch, stage, shots=shots, like=like)
+    return Fault(name, about, packages, patch, stage, shots=shots, like=like, later=later)
 
 
 FAULTS = (
@@ -111,6 +112,7 @@ FAULTS = (
         Around("diffusers.models.transformers.transformer_flux:FluxTransformerBlock.forward", _residual_kept),
         "first-block caches that are not reset",
         stage=FIRST,
+        later=True,
     ),
     _fault(
         "shift-grows",
@@ -121,6 +123,7 @@ FAULTS = (
         ),
         "a scheduler that writes into its own settings",
         stage=FIRST,
+        later=True,
     ),
     _fault(
         "encoder-changed-by-call",
@@ -129,24 +132,28 @@ FAULTS = (
         "adapters that are not unloaded",
         stage=T5,
         packages=("diffusers", "transformers"),
+        later=True,
     ),
     _fault(
         "weights-kept-by-call",
         "each call keeps a copy of the transformer's weights",
         Around(CALL, _leaking),
         "a hook that holds what it has moved",
+        later=True,
     ),
     _fault(
         "memory-kept-by-call",
         "each call keeps 64 MB that are no tensor",
         Around(CALL, _leaking_blocks),
         "a buffer of a tokenizer, or of a codec",
+        later=True,
     ),
     _fault(
         "files-left-by-call",
         "each call leaves a file behind",
         Around(CALL, _leaving_files),
         "temporary files of a codec",
+        later=True,
     ),
     _fault(
         "weights-twice",

@@ -12,8 +12,10 @@ DRAWN = "latents = randn_tensor(shape, generator=generator, device=device, dtype
 DIFFUSERS = ("diffusers",)
 
 
-def _fault(name: str, about: str, edit: Edit, like: str, *, shots: tuple[str, ...] = SHORT) -> Fault:
-    return Fault(name, about, DIFFUSERS, edit, FIRST, shots=shots, like=like)
+def _fault(
+    name: str, about: str, edit: Edit, like: str, *, shots: tuple[str, ...] = SHORT, later: bool = False
+) -> Fault:
+    return Fault(name, about, DIFFUSERS, edit, FIRST, shots=shots, like=like, later=later)
 
 
 FAULTS = (
@@ -22,6 +24,7 @@ FAULTS = (
         "the generator that was given is not used",
         Edit(RANDOM, ONE, ONE.replace("generator=generator", "generator=FIRED(None)")),
         "diffusers: generators lost between a pipeline and its scheduler",
+        later=True,
     ),
     _fault(
         "noise-shared",

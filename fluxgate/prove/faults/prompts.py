@@ -259,5 +259,6 @@ FAULTS = (
         Loaded(_left_in_training),
         T5,
         like="from_pretrained without eval()",
+        later=True,
     ),
 )

@@ -23,9 +23,16 @@ def _settings_lost(pipe: Any, fired: Fired) -> None:
 
 
 def _fault(
-    name: str, about: str, patch: Patch, like: str, *, stage: str | None = FIRST, shots: tuple[str, ...] = SHORT
+    name: str,
+    about: str,
+    patch: Patch,
+    like: str,
+    *,
+    stage: str | None = FIRST,
+    shots: tuple[str, ...] = SHORT,
+    later: bool = False,
 ) -> Fault:
-    return Fault(name, about, DIFFUSERS, patch, stage, shots=shots, like=like)
+    return Fault(name, about, DIFFUSERS, patch, stage, shots=shots, like=like, later=later)
 
 
 FAULTS = (
@@ -125,6 +132,7 @@ FAULTS = (
         "steps add noise of their own",
         Edit(STEP, "if self.config.stochastic_sampling:", "if FIRED(True):"),
         "stochastic_sampling, new in diffusers 0.33",
+        later=True,
     ),
     _fault(
         "step-too-long",
@@ -155,5 +163,6 @@ FAULTS = (
         Edit(LEVELS, "self._step_index = None", "self._step_index = FIRED(self._step_index)"),
         "a step index kept between calls",
         stage=None,
+        later=True,
     ),
 )
