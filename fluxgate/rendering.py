@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 SCHEMA = 1
@@ -65,6 +66,18 @@ class Picture:
     height: int
     width: int
     mode: str
+    frames: int | None = None  # of a video, side by side in a grid; None for a picture by itself
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return grid_of(self.frames or 1)
+
+
+def grid_of(frames: int) -> tuple[int, int]:
+    """Rows and columns that so many frames of a video are laid out in."""
+    columns = math.ceil(math.sqrt(frames))
+    return -(-frames // columns), columns
 
 
 @dataclass(frozen=True)
@@ -119,6 +132,10 @@ class Component:
     settings: dict[str, str]  # e.g. compute_dtype, quant_type, double_quant of quantized layers
     placement: dict[str, dict[str, int]]  # moment -> device -> bytes
     state_sha256: str | None  # of all parameters and quantized codes and scales; None where it cannot be read
+    linear_bytes: int | None = None  # of the weights of linear layers, with their scales: what can be quantized
+    castable_bytes: int | None = None  # of the layers that layerwise casting takes; None for no model of diffusers
+    # By dtype: of what the class keeps in a dtype of its own, as wide modules, and of buffers that no file has.
+    exempt_bytes: dict[str, int] = field(default_factory=dict)
 
     @property
     def total_bytes(self) -> int:

@@ -54,10 +54,12 @@ def _of_shot(evidence: Evidence, rendered: Rendered, shot: Shot) -> Iterator[str
             yield f"{picture_name(evidence.case, name, index)} is {got} where {asked} was asked for"
 
 
-def _of_steps(shot: Shot, duration: Duration, calls_per_step: int) -> Iterator[str]:
-    asked, taken = len(shot.sigmas or ()) or shot.steps or 0, len(duration.steps)
+def _of_steps(shot: Shot, duration: Duration, calls_per_step: int | None) -> Iterator[str]:
+    asked, taken = shot.least_steps, len(duration.steps)
     if taken < asked:
         yield f"shot '{shot.name}' took {taken} steps where {asked} were asked for"
+    if calls_per_step is None:  # nobody has said how many are due
+        return
     due = taken * calls_per_step
     if duration.calls not in (None, due):
         called = f"shot '{shot.name}' called the denoiser {duration.calls} times in {taken} steps"
@@ -65,7 +67,8 @@ def _of_steps(shot: Shot, duration: Duration, calls_per_step: int) -> Iterator[s
 
 
 def _is_of_size(picture: Picture, shot: Shot) -> bool:
-    edges = ((shot.height, picture.height), (shot.width, picture.width))
+    rows, columns = picture.grid
+    edges = ((shot.height, picture.height / rows), (shot.width, picture.width / columns))
     return all(asked is None or asked % GRAIN or asked == got for asked, got in edges)
 
 

@@ -6,14 +6,13 @@ from functools import partial
 from typing import Any
 
 from fluxgate.strategies.coarse import coarse_float8
-from fluxgate.strategies.effects import DENOISER, SUBJECT_DTYPE, Hooked, Placed, Setting, Stored
+from fluxgate.strategies.effects import DENOISER, STAYING, SUBJECT_DTYPE, Cast, Hooked, Placed, Setting, Stored
 from fluxgate.strategies.promise import Promise, Site, strategy
 from fluxgate.strategies.requirements import OtherDtype, Twice
 
-# Norms and their projections are not cast, and hold four tenths of FLUX's bytes then.
 CAST = (
     Hooked("LayerwiseCastingHook", of=DENOISER, at_least=2),
-    Stored("float8_e4m3fn", of=DENOISER, at_least=0.5),
+    Cast("float8_e4m3fn", of=DENOISER),
     Setting("storage_dtype", "float8_e4m3fn", of=DENOISER),
     Setting("casting_compute_dtype", SUBJECT_DTYPE, of=DENOISER),
 )
@@ -44,7 +43,7 @@ def fp8_layerwise(site: Site) -> Any:
     float8_promise(
         reproduces="fp8-layerwise",
         less_memory_than="fp8-layerwise",
-        effects=(*CAST, Hooked("CpuOffload"), Placed("cpu")),
+        effects=(*CAST, Hooked("CpuOffload", but=STAYING), Placed("cpu", but=STAYING)),
     )
 )
 def fp8_layerwise_model_offload(site: Site) -> Any:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from fluxgate.machine import Machine, Stack
 from fluxgate.rendering import DECODE
 from fluxgate.strategies.effects import SLICES, TILES, Counted
 from fluxgate.strategies.promise import Promise, Site, strategy
+from fluxgate.subjects.decoder_class import decoder_attributes, tile_edge
 from fluxgate.subjects.subject import Subject
+
+# What some VAEs are told of their tiles, as shares of an edge; AutoencoderKL's have one edge, and overlap by a quarter.
+TILE_SIZES = {
+    "tile_sample_min_height": 1.0,
+    "tile_sample_min_width": 1.0,
+    "tile_sample_stride_height": 0.75,
+    "tile_sample_stride_width": 0.75,
+}
 
 
 def several_pictures(subject: Subject, machine: Machine, stack: Stack) -> str | None:
-    """A need of slicing: one picture is one slice."""
+    """A need of slicing: one picture is one slice, and not every VAE can take a batch apart."""
+    cannot = _without(subject, "use_slicing")
+    if cannot:
+        return f"{cannot}, whose class has no slicing"
     shots = subject.shots_for(machine.device)
     if shots and all(shot.pictures < 2 for shot in shots):
         return f"no shot of {subject.name} asks for several pictures at once"
@@ -20,10 +33,20 @@ def several_pictures(subject: Subject, machine: Machine, stack: Stack) -> str | 
 
 
 def larger_than_a_tile(subject: Subject, machine: Machine, stack: Stack) -> str | None:
-    """A need of tiling, where the subject says how large a tile is."""
-    if subject.vae_tile is not None and 0 < largest_edge(subject, machine.device) <= subject.vae_tile:
-        return f"no shot of {subject.name} is larger than a tile of {subject.vae_tile} pixels"
+    """A need of tiling: a VAE that can, and a picture that does not fit into one tile."""
+    cannot = _without(subject, "use_tiling")
+    if cannot:
+        return f"{cannot}, whose class has no tiling"
+    edge = tile_edge(subject)
+    if edge is not None and 0 < largest_edge(subject, machine.device) <= edge:
+        return f"no shot of {subject.name} is larger than a tile of {edge} pixels"
     return None
+
+
+def _without(subject: Subject, attribute: str) -> str | None:
+    """What decodes, if its class is known not to have the attribute."""
+    known = decoder_attributes(subject)
+    return f"{subject.name} decodes by {known[0]}" if known and attribute not in known[1] else None
 
 
 def largest_edge(subject: Subject, device: str) -> int:
@@ -39,7 +62,7 @@ def largest_edge(subject: Subject, device: str) -> int:
 def vae_slicing(site: Site) -> Any:
     """The VAE decodes the pictures of a batch one by one, which sums in another order than the batch does."""
     pipe = site.pipeline().to(site.device)
-    pipe.vae.enable_slicing()
+    getattr(pipe, site.subject.decoder).enable_slicing()
     return pipe
 
 
@@ -50,9 +73,10 @@ def vae_slicing(site: Site) -> Any:
 def vae_tiling(site: Site) -> Any:
     """The VAE decodes overlapping tiles and blends their seams."""
     pipe = site.pipeline().to(site.device)
-    pipe.vae.enable_tiling()
-    tile = site.subject.vae_tile
-    if tile is not None:
-        pipe.vae.tile_sample_min_size = tile
-        pipe.vae.tile_latent_min_size = tile // pipe.vae_scale_factor
+    vae, tile = getattr(pipe, site.subject.decoder), site.subject.vae_tile
+    sizes = set(inspect.signature(vae.enable_tiling).parameters) & set(TILE_SIZES)
+    vae.enable_tiling(**{name: int(tile * TILE_SIZES[name]) for name in sizes} if tile else {})
+    if tile is not None and not sizes:
+        vae.tile_sample_min_size = tile
+        vae.tile_latent_min_size = tile // pipe.vae_scale_factor
     return pipe

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from fluxgate.rendering import AFTER, BEFORE, Component, Inventory
+from fluxgate.subjects.pipeline_class import pipeline_class
 from fluxgate.subjects.subject import Subject
 
 Names = tuple[str, ...]
@@ -17,7 +18,8 @@ LARGE: Names = ("<large components>",)
 DENOISER: Names = ("<denoiser>",)
 ENCODERS: Names = ("<encoders>",)
 LARGE_ENCODERS: Names = ("<large encoders>",)
-VAE: Names = ("vae",)
+VAE: Names = ("<decoder>",)
+STAYING: Names = ("<components that whole offloading leaves on the GPU>",)
 SUBJECT_DTYPE = "<the subject's dtype>"
 
 # Counts that the renderer takes while a pipeline runs.
@@ -39,6 +41,8 @@ def for_subject(effect: AnyEffect, subject: Subject) -> AnyEffect:
         DENOISER: (subject.denoiser,),
         ENCODERS: subject.encoders,
         LARGE_ENCODERS: tuple(name for name in subject.large if name in subject.encoders),
+        VAE: (subject.decoder,),
+        STAYING: staying(subject),
     }
     changes: dict[str, Any] = {}
     for entry in fields(effect):  # type: ignore[arg-type]  # each effect is a dataclass
@@ -50,6 +54,12 @@ def for_subject(effect: AnyEffect, subject: Subject) -> AnyEffect:
     return replace(effect, **changes) if changes else effect  # type: ignore[type-var]  # as above
 
 
+def staying(subject: Subject) -> Names:
+    """The components that the pipeline's class has offloading leave where they are, as a safety checker."""
+    installed = pipeline_class(subject.pipeline)
+    return installed.stays if installed else ()
+
+
 @dataclass(frozen=True)
 class Hooked:
     """Each component carries hooks of a class: so many, or one for every linear layer, or fewer than those."""
@@ -59,9 +69,10 @@ class Hooked:
     at_least: int = 1
     each_linear: bool = False
     fewer_than_linears: bool = False
+    but: Names = ()
 
     def missing(self, inventory: Inventory, *, device: str) -> str | None:
-        return _first(inventory, self.of, self._missing_of)
+        return _first(inventory, self.of, self._missing_of, but=self.but)
 
     def _missing_of(self, component: Component) -> str | None:
         count, linears = component.hooks.get(self.hook, 0), _linears(component)
@@ -109,7 +120,7 @@ class Layers:
 
 @dataclass(frozen=True)
 class Quantized:
-    """A share of each component's bytes is quantized."""
+    """A share of what can be quantized of each component is: of the weights of its linear layers."""
 
     of: Names = DENOISER
     at_least: float = 0.75
@@ -118,10 +129,12 @@ class Quantized:
         return _first(inventory, self.of, self._missing_of)
 
     def _missing_of(self, component: Component) -> str | None:
-        share = component.quantized_bytes / max(component.total_bytes, 1)
+        can_be = component.total_bytes if component.linear_bytes is None else component.linear_bytes
+        share = component.quantized_bytes / max(can_be, 1)
         if share >= self.at_least:
             return None
-        return f"{share:.1%} of its bytes are quantized, expected at least {self.at_least:.0%}"
+        of = "its bytes" if component.linear_bytes is None else "the bytes of its linear layers"
+        return f"{share:.1%} of {of} are quantized, expected at least {self.at_least:.0%}"
 
 
 @dataclass(frozen=True)
@@ -139,10 +152,33 @@ class Stored:
     def _missing_of(self, component: Component) -> str | None:
         dtypes = (self.dtype, "float32") if self.spared and self.dtype == "float16" else (self.dtype,)
         stored = sum(component.bytes_by_dtype.get(dtype, 0) for dtype in dtypes)
+        stored += sum(size for dtype, size in component.exempt_bytes.items() if dtype not in dtypes)
         share = stored / max(component.total_bytes, 1)
         if share >= self.at_least:
             return None
         return f"{share:.1%} of its bytes are {self.dtype}, expected at least {self.at_least:.0%}"
+
+
+@dataclass(frozen=True)
+class Cast:
+    """A share of what layerwise casting takes of each component is stored in a dtype.
+
+    Norms, embeddings of places, and what else the model's class leaves out do not count."""
+
+    dtype: str
+    of: Names = DENOISER
+    at_least: float = 0.99
+
+    def missing(self, inventory: Inventory, *, device: str) -> str | None:
+        return _first(inventory, self.of, self._missing_of)
+
+    def _missing_of(self, component: Component) -> str | None:
+        if not component.castable_bytes:
+            return "has no layer that can be cast"
+        share = component.bytes_by_dtype.get(self.dtype, 0) / component.castable_bytes
+        if share >= self.at_least:
+            return None
+        return f"{share:.1%} of the bytes that can be cast are {self.dtype}, expected at least {self.at_least:.0%}"
 
 
 @dataclass(frozen=True)
@@ -171,9 +207,12 @@ class Placed:
     of: Names = EVERY
     moments: tuple[str, ...] = (BEFORE, AFTER)
     at_least: float = 0.9
+    but: Names = ()
 
     def missing(self, inventory: Inventory, *, device: str) -> str | None:
-        return _first(inventory, self.of, self._missing_of) if device == "cuda" or self.device == "meta" else None
+        if device != "cuda" and self.device != "meta":
+            return None
+        return _first(inventory, self.of, self._missing_of, but=self.but)
 
     def _missing_of(self, component: Component) -> str | None:
         for moment in self.moments:
@@ -243,6 +282,7 @@ EFFECTS: dict[str, type[Any]] = {
         Layers,
         Quantized,
         Stored,
+        Cast,
         Setting,
         Placed,
         Spread,
@@ -252,11 +292,13 @@ EFFECTS: dict[str, type[Any]] = {
 }
 
 
-def _first(inventory: Inventory, names: Names, missing_of: Callable[[Component], str | None]) -> str | None:
+def _first(
+    inventory: Inventory, names: Names, missing_of: Callable[[Component], str | None], *, but: Names = ()
+) -> str | None:
     """What the first of the named components lacks; one that is not there lacks everything."""
     if not inventory.components:
         return "the inventory holds no component"
-    for name in inventory.components if names == EVERY else names:
+    for name in [name for name in inventory.components if name not in but] if names == EVERY else names:
         component = inventory.components.get(name)
         missing = "is not in the inventory" if component is None else missing_of(component)
         if missing:

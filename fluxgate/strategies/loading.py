@@ -54,15 +54,28 @@ def exchange_linears(model: Any, site: Site) -> None:
     """Put a Linear4bit in the place of every Linear that the libraries' own loaders would quantize."""
     import torch
 
-    spared = tuple(model._keep_in_fp32_modules or ())
+    spared = spared_by_loaders(model)
     for path, linear in list(model.named_modules()):
         if type(linear) is not torch.nn.Linear:
             continue
         parent, _, name = path.rpartition(".")
-        if name not in spared:
+        if not is_spared(path, spared):
             setattr(model.get_submodule(parent), name, four_bit(linear, site))
         elif loaders_spare_in_float32():
             linear.to(torch.float32)
+
+
+def spared_by_loaders(model: Any) -> set[str]:
+    """Names of layers that the libraries' own loaders leave as they are: those that the class keeps wide, and heads of
+    language models, which often share their weights with an embedding."""
+    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    heads = {path for path, part in model.named_modules() if head is not None and part is head}
+    return {*(model._keep_in_fp32_modules or ()), *heads}
+
+
+def is_spared(path: str, names: set[str]) -> bool:
+    """Whether a layer, or a part of the model that it belongs to, is among those."""
+    return any(name == path or f"{name}." in path or path.endswith(f".{name}") for name in names)
 
 
 def four_bit(linear: Any, site: Site) -> Any:

@@ -9,6 +9,7 @@ from fluxgate.strategies.effects import (
     BLOCKS,
     DENOISER,
     FILES,
+    STAYING,
     SUBJECT_DTYPE,
     Counted,
     Hooked,
@@ -89,7 +90,11 @@ def offload_layers(pipe: Any, site: Site) -> Any:
     Promise(
         reproduces="full",
         less_memory_than="full",
-        effects=(Hooked("CpuOffload"), Placed("cpu"), Placed("cuda", of=DENOISER, moments=(DURING,))),
+        effects=(
+            Hooked("CpuOffload", but=STAYING),
+            Placed("cpu", but=STAYING),
+            Placed("cuda", of=DENOISER, moments=(DURING,)),
+        ),
     )
 )
 def model_offload(site: Site) -> Any:

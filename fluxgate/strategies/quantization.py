@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from fluxgate.machine import Machine, Stack
 from fluxgate.rendering import DECODE, DENOISE, ENCODE, LOAD
 from fluxgate.strategies.coarse import coarse_eight_bit, coarse_four_bit
 from fluxgate.strategies.effects import (
     DENOISER,
     LARGE,
     LARGE_ENCODERS,
+    STAYING,
     SUBJECT_DTYPE,
     VAE,
     Hooked,
@@ -25,6 +31,8 @@ from fluxgate.strategies.loading import exchange_linears, quantized, reloaded
 from fluxgate.strategies.offloading import IN_LEAVES, STREAMS, grouped, offload_groups, offload_layers
 from fluxgate.strategies.promise import Effect, LibraryCache, Promise, Site, strategy
 from fluxgate.strategies.requirements import Gpu, Release
+from fluxgate.subjects.subject import Subject
+from fluxgate.subjects.weights import folder_at_hand, matrices_on_disk
 
 BITSANDBYTES = Release("bitsandbytes", "0.46.0", to="quantize")
 LOADER = Gpu("diffusers' loader for bitsandbytes refuses a CPU")
@@ -43,6 +51,47 @@ AT_WORK = (ENCODE, DENOISE, DECODE)  # while loading, an offloaded pipeline was 
 # Eight-bit products need room of their own, which a small denoiser's weights do not make up for.
 INT8_LESS = (LOAD, ENCODE, DECODE)
 
+BLOCK = 64  # numbers that share a scale
+
+
+def large_encoder(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need: a text encoder among what is worth quantizing."""
+    if set(subject.large) & set(subject.encoders):
+        return None
+    return f"a large text encoder is needed; {subject.name} has none: large names {' and '.join(subject.large)}"
+
+
+@dataclass(frozen=True)
+class WholeBlocks:
+    """Layers as wide as whole blocks of 4-bit weights: a CPU's kernels give wrong numbers, or crash, for others."""
+
+    encoders_only: bool = False
+
+    def __call__(self, subject: Subject, machine: Machine, stack: Stack) -> str | None:
+        folder = folder_at_hand(subject) if machine.device == "cpu" else None
+        if folder is None:
+            return None
+        names = (name for name in subject.large if name in subject.encoders or not self.encoders_only)
+        wrong = ((name, layer, width) for name in names for layer, width in _broken_widths(folder / name))
+        first = next(wrong, None)
+        return (
+            None
+            if first is None
+            else (
+                f"on a CPU, bitsandbytes multiplies with layers of a multiple of {BLOCK} inputs only; "
+                f"{first[1]} of {first[0]} has {first[2]}"
+            )
+        )
+
+
+def _broken_widths(component: Path) -> Iterator[tuple[str, int]]:
+    """Linear layers whose rows are no whole blocks. An embedding is a matrix, too, but no layer of this kind."""
+    for name, (_, columns) in matrices_on_disk(component).items():
+        if name.endswith(".weight") and columns % BLOCK and not NO_LINEAR.search(name):
+            yield name.removesuffix(".weight"), columns
+
+
+NO_LINEAR = re.compile(r"embed_tokens|shared|token_embedding|position_embedding|relative_attention_bias|wte")
 INT8_SETTINGS = {"load_in_8bit": True}
 
 four_bit_promise = partial(Promise, changes_weights=True, control=coarse_four_bit.name)
@@ -72,7 +121,7 @@ def narrow(layer: str, of: Names = LARGE) -> tuple[Effect, ...]:
 
 
 EIGHT_BITS = narrow("Linear8bitLt")
-OFFLOADED = (Hooked("CpuOffload"), Placed("cpu"))
+OFFLOADED = (Hooked("CpuOffload", but=STAYING), Placed("cpu", but=STAYING))
 # With a stream, groups move parameters and buffers. A 4-bit weight's scales are neither, and stay on the GPU where
 # they were made: 4 bytes beside each 32 of codes, a ninth of what is quantized, and a codebook of 64 bytes a layer.
 ALL_BUT_SCALES = 0.88  # the miniature's denoiser 88.95%, FLUX.1-dev's 88.90%, T5-XXL 95.05%; nothing offloaded: none
@@ -108,7 +157,10 @@ def nf4_pipeline(site: Site) -> Any:
     return site.pipeline(quantization_config=config).to(site.device)
 
 
-@strategy(four_bit_promise(reproduces="nf4", less_memory_than="full", effects=four_bits()), needs=(BITSANDBYTES,))
+@strategy(
+    four_bit_promise(reproduces="nf4", less_memory_than="full", effects=four_bits()),
+    needs=(BITSANDBYTES, WholeBlocks()),
+)
 def nf4_linear(site: Site) -> Any:
     """Linear layers exchanged by hand for bitsandbytes' own, which runs on a CPU too."""
     pipe = site.pipeline()
@@ -246,14 +298,14 @@ def int8_reloaded(site: Site) -> Any:
     return reloaded(site, INT8_SETTINGS).to(site.device)
 
 
-# --- only T5, by transformers' loader, which serves a CPU too
+# --- only text encoders such as T5, by transformers' loader, which serves a CPU too
 
 
 @strategy(
     four_bit_promise(
         approximates="full", less_memory_than="full", less_during=AT_WORK, effects=four_bits(of=LARGE_ENCODERS)
     ),
-    needs=(BITSANDBYTES, T5_ON_CPU),
+    needs=(BITSANDBYTES, large_encoder, T5_ON_CPU, WholeBlocks(encoders_only=True)),
 )
 def nf4_t5(site: Site) -> Any:
     """Only T5 in NF4, by transformers' loader, which serves a CPU too."""
@@ -267,7 +319,7 @@ def nf4_t5(site: Site) -> Any:
         less_during=AT_WORK,
         effects=(*four_bits(of=LARGE_ENCODERS), Hooked("AlignDevicesHook", each_linear=True)),
     ),
-    needs=(BITSANDBYTES, T5_ON_CPU),
+    needs=(BITSANDBYTES, large_encoder, T5_ON_CPU, WholeBlocks(encoders_only=True)),
     slow=True,
 )
 def nf4_t5_sequential_offload(site: Site) -> Any:
@@ -282,7 +334,7 @@ def nf4_t5_sequential_offload(site: Site) -> Any:
         less_during=AT_WORK,
         effects=narrow("Linear8bitLt", LARGE_ENCODERS),
     ),
-    needs=(BITSANDBYTES, T5_ON_CPU),
+    needs=(BITSANDBYTES, large_encoder, T5_ON_CPU),
 )
 def int8_t5(site: Site) -> Any:
     """Only T5 in eight bits."""
@@ -296,7 +348,7 @@ def int8_t5(site: Site) -> Any:
         less_during=AT_WORK,
         effects=narrow("Linear8bitLt", LARGE_ENCODERS),
     ),
-    needs=(BITSANDBYTES, T5_ON_CPU),
+    needs=(BITSANDBYTES, large_encoder, T5_ON_CPU),
 )
 def int8_t5_reloaded(site: Site) -> Any:
     """Only T5 in eight bits, saved and loaded again."""
@@ -310,7 +362,7 @@ def int8_t5_reloaded(site: Site) -> Any:
         less_during=AT_WORK,
         effects=(*narrow("Linear8bitLt", LARGE_ENCODERS), Hooked("AlignDevicesHook", each_linear=True), Placed("meta")),
     ),
-    needs=(BITSANDBYTES, T5_ON_CPU, *INT8_LAYERS_MOVE),
+    needs=(BITSANDBYTES, large_encoder, T5_ON_CPU, *INT8_LAYERS_MOVE),
     slow=True,
 )
 def int8_t5_sequential_offload(site: Site) -> Any:

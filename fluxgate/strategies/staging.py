@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import inspect
 import os
 import tempfile
 from collections.abc import Callable
@@ -16,25 +15,31 @@ from fluxgate.strategies.effects import DENOISER, PROCESSES, SUBJECT_DTYPE, TOKE
 from fluxgate.strategies.loading import weighty
 from fluxgate.strategies.promise import Promise, Site, Strategy, strategy
 from fluxgate.strategies.requirements import Gpu, OtherDtype, Pipelines
-from fluxgate.subjects.subject import VAE
+from fluxgate.strategies.stages import OUTPUTS, decoded_by, encoded_by, pictures_by, stages_known
+from fluxgate.subjects.pipeline_class import pipeline_class
 
-FOR_THE_ENCODERS = ("prompt", "num_images_per_prompt", "max_sequence_length")
+FOR_THE_ENCODERS = (
+    "prompt",
+    "negative_prompt",
+    "num_images_per_prompt",
+    "num_videos_per_prompt",
+    "max_sequence_length",
+    "clean_caption",
+)
+FOR_BOTH = ("guidance_scale", "true_cfg_scale")
+FOR_THE_DECODER = ("height", "width", "use_resolution_binning")
 SAFETY_CHECKER = "safety_checker"  # of Stable Diffusion: it looks at what was decoded
 HALF = Stored("float16", of=DENOISER)
 SHORT = Counted(TOKENS, at_least=256, at_most=256)
 FLOAT16 = Gpu("CPUs compute float16 ten times slower than bfloat16, and diffusers advises against it")
 FLUX = Pipelines(("FluxPipeline",), because="256 tokens are a setting of the published guide, which is for FLUX")
-STAGES_KNOWN = Pipelines(
-    ("FluxPipeline", "StableDiffusionPipeline", "StableDiffusionXLPipeline", "StableDiffusion3Pipeline"),
-    because="a stage of its own must decode latents as the pipeline's call does",
-)
 
 
 @strategy(
     Promise(
         reproduces="full", less_memory_than="full", effects=(OneStageAtATime(), Stored(SUBJECT_DTYPE, spared=True))
     ),
-    needs=(STAGES_KNOWN,),
+    needs=(stages_known,),
 )
 def staged(site: Site) -> Any:
     """Each stage loads its components, works and frees them before the next one loads."""
@@ -54,7 +59,7 @@ def staged_as_published(site: Site) -> Any:
 
 @strategy(
     Promise(approximates="full", less_memory_than="full", effects=(OneStageAtATime(), HALF), changes_weights=True),
-    needs=(STAGES_KNOWN, FLOAT16, OtherDtype("float16", like="staged")),
+    needs=(stages_known, FLOAT16, OtherDtype("float16", like="staged")),
 )
 def staged_float16(site: Site) -> Any:
     """As staged, in float16: one of the two settings of the published guide."""
@@ -90,7 +95,7 @@ PUBLISHED = Settings(staged_as_published, {"float16": staged_float16, "256 token
         reproduces="full",
         effects=(OneStageAtATime(), Stored(SUBJECT_DTYPE, spared=True), Counted(PROCESSES, at_least=3)),
     ),
-    needs=(STAGES_KNOWN,),
+    needs=(stages_known,),
     slow=True,
 )
 def staged_processes(site: Site) -> Any:
@@ -105,7 +110,8 @@ def staged_processes(site: Site) -> Any:
 class Pictures:
     """What a pipeline returns, as far as anyone looks."""
 
-    images: Any
+    images: Any = None
+    frames: Any = None
 
 
 Results = dict[str, Any]
@@ -132,9 +138,9 @@ class Staged:
 
     def __call__(self, **arguments: Any) -> Pictures:
         arguments = arguments | self.overrides
-        guidance, size = chosen(arguments, "guidance_scale"), chosen(arguments, "height", "width")
+        shared, size = chosen(arguments, *FOR_BOTH), chosen(arguments, *FOR_THE_DECODER)
         encoding = {name: arguments.pop(name) for name in FOR_THE_ENCODERS if name in arguments}
-        arguments |= self.do(encode, encoding | guidance)
+        arguments |= self.do(encode, encoding | shared)
         if not self.decodes_apart:
             return Pictures(**self.do(finish, arguments))
         return Pictures(**self.do(decode, size | self.do(denoise, arguments)))
@@ -153,83 +159,51 @@ def encode(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
 
     pipe = pipeline_of(site, site.subject.encoders, dtype)
     with torch.no_grad():
-        returned = pipe.encode_prompt(**encode_arguments(pipe, arguments))
-    embeddings = dict(zip(site.subject.encodes, returned, strict=True))
-    return {name: embeddings[name] for name in site.subject.embeddings if embeddings[name] is not None}
-
-
-def encode_arguments(pipe: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What this class's encode_prompt takes of the call's arguments, and what it cannot do without."""
-    guidance = arguments.get("guidance_scale", inspect.signature(pipe.__call__).parameters["guidance_scale"].default)
-    values = {
-        "num_images_per_prompt": 1,
-        "device": pipe._execution_device,
-        "do_classifier_free_guidance": guidance > 1,
-        **arguments,
-    }
-    parameters = inspect.signature(pipe.encode_prompt).parameters.values()
-    takes = [each for each in parameters if each.kind is not each.VAR_KEYWORD]
-    return {each.name: values.get(each.name) for each in takes if each.name in values or each.default is each.empty}
+        return encoded_by(pipe, site.subject, arguments)
 
 
 def denoise(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
     """The latents after the last step, as the pipeline lays them out."""
-    pipe = pipeline_of(site, (site.subject.denoiser,), dtype)
-    return {"latents": pipe(output_type="latent", **arguments).images}
+    pipe = pipeline_of(site, denoising(site, arguments), dtype)
+    return {"latents": output_of(pipe(output_type="latent", **arguments))[1]}
+
+
+def denoising(site: Site, arguments: dict[str, Any]) -> tuple[str, ...]:
+    """All that neither encodes nor decodes; what decodes pictures encodes those that the call is given, too."""
+    subject = site.subject
+    others = {*subject.encoders, subject.decoder, SAFETY_CHECKER}
+    names = tuple(name for name in weighty(site.folder) if name not in others)
+    return (*names, subject.decoder) if any(map(is_picture, arguments.values())) else names
 
 
 def finish(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
     """The pictures, denoised and decoded by one pipeline without encoders."""
-    return {"images": pipeline_of(site, (site.subject.denoiser, VAE), dtype)(**arguments).images}
+    pipe = pipeline_of(site, (site.subject.denoiser, site.subject.decoder), dtype)
+    return dict([output_of(pipe(**arguments))])
 
 
 def decode(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
     """The pictures, by the lines that diffusers documents for latents decoded apart."""
     import torch
 
-    pipe = pipeline_of(site, (VAE, SAFETY_CHECKER), dtype)
+    pipe = pipeline_of(site, (site.subject.decoder, SAFETY_CHECKER), dtype)
+    installed = pipeline_class(site.subject.pipeline)
+    source = installed.decoding if installed else ""
     with torch.no_grad():
-        latents = widened(pipe, unpacked(pipe, arguments))
-        decoded = pipe.vae.decode(unscaled(latents, pipe.vae.config), return_dict=False)[0]
-        flagged = None
-        if hasattr(pipe, "run_safety_checker"):
-            decoded, flagged = pipe.run_safety_checker(decoded, pipe._execution_device, latents.dtype)
-    if getattr(pipe, "watermark", None) is not None:
-        decoded = pipe.watermark.apply_watermark(decoded)
-    passed = None if flagged is None else [not each for each in flagged]
-    return {"images": pipe.image_processor.postprocess(decoded, output_type="pil", do_denormalize=passed)}
+        decoded, passed = decoded_by(pipe, getattr(pipe, site.subject.decoder), source, arguments)
+    return pictures_by(pipe, source, decoded, passed)
 
 
-def unpacked(pipe: Any, arguments: dict[str, Any]) -> Any:
-    """Latents as the VAE takes them; FLUX lays patches of them out in a row."""
-    if not hasattr(pipe, "_unpack_latents"):
-        return arguments["latents"]
-    side = pipe.default_sample_size * pipe.vae_scale_factor
-    height, width = (arguments.get(name) or side for name in ("height", "width"))
-    return pipe._unpack_latents(arguments["latents"], height, width, pipe.vae_scale_factor)
+def output_of(returned: Any) -> tuple[str, Any]:
+    """The field that a pipeline's pictures are in, and what is in it."""
+    return next((name, value) for name in OUTPUTS if (value := getattr(returned, name, None)) is not None)
 
 
-def widened(pipe: Any, latents: Any) -> Any:
-    """Stable Diffusion XL's VAE overflows in float16, so its pipeline decodes in float32."""
-    import torch
+def is_picture(value: Any) -> bool:
+    """Whether an argument is a picture that the call starts from, or its mask."""
+    from PIL import Image
 
-    if hasattr(pipe, "upcast_vae") and pipe.vae.dtype == torch.float16 and pipe.vae.config.force_upcast:
-        pipe.upcast_vae()
-        return latents.to(next(iter(pipe.vae.post_quant_conv.parameters())).dtype)
-    return latents
-
-
-def unscaled(latents: Any, config: Any) -> Any:
-    """Latents in the VAE's own scale."""
-    import torch
-
-    mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
-    if mean is not None and std is not None:
-        mean, std = (torch.tensor(values).view(1, -1, 1, 1).to(latents.device, latents.dtype) for values in (mean, std))
-        return latents * std / config.scaling_factor + mean
-    latents = latents / config.scaling_factor
-    shift = getattr(config, "shift_factor", None)
-    return latents if shift is None else latents + shift
+    return isinstance(value, Image.Image)
 
 
 def pipeline_of(site: Site, names: tuple[str, ...], dtype: str | None) -> Any:
@@ -253,6 +227,7 @@ def free() -> None:
 
 # --- a stage in a process of its own
 
+PICTURE = "picture "  # begins the names of tensors that are pictures
 STAGES: dict[str, Stage] = {stage.__name__: stage for stage in (encode, denoise, decode)}
 
 
@@ -279,7 +254,6 @@ def from_files(site: Site, *, stage: str, dtype: str | None, plain: dict[str, An
 
 def write_tensors(arguments: dict[str, Any], file: Path) -> dict[str, Any]:
     """Write tensors, pictures and the state of a generator to a file; what is left of the arguments."""
-    import numpy
     import torch
     from safetensors.torch import save_file
 
@@ -287,24 +261,41 @@ def write_tensors(arguments: dict[str, Any], file: Path) -> dict[str, Any]:
     plain = {name: value for name, value in arguments.items() if name not in tensors}
     if "generator" in plain:
         tensors["generator"] = plain.pop("generator").get_state()
-    if "images" in plain:
-        tensors["images"] = torch.from_numpy(numpy.stack([numpy.asarray(image) for image in plain.pop("images")]))
+    for name in [name for name, value in plain.items() if name in OUTPUTS or is_picture(value)]:
+        tensors[PICTURE + name] = torch.from_numpy(pixels_of(plain.pop(name)))
     partial = file.with_name(file.name + ".partial")
     save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, partial)
     os.replace(partial, file)
     return plain
 
 
+def pixels_of(pictures: Any) -> Any:
+    """A picture, a list of them, or of such lists, as one array."""
+    import numpy
+
+    if isinstance(pictures, list):
+        return numpy.stack([pixels_of(one) for one in pictures])
+    return numpy.array(pictures)
+
+
 def as_results(tensors: dict[str, Any]) -> Results:
     """What a file holds, with pictures and a generator made of what stands for them."""
     import torch
-    from PIL import Image
 
-    results = dict(tensors)
-    if "images" in results:
-        results["images"] = [Image.fromarray(image) for image in results["images"].cpu().numpy()]
+    results = {name: value for name, value in tensors.items() if not name.startswith(PICTURE)}
+    for name in tensors.keys() - results.keys():
+        results[name.removeprefix(PICTURE)] = as_pictures(tensors[name].cpu().numpy())
     if "generator" in results:
         generator = torch.Generator("cpu")
         generator.set_state(results["generator"].cpu())
         results["generator"] = generator
     return results
+
+
+def as_pictures(pixels: Any) -> Any:
+    """The inverse of `pixels_of`."""
+    from PIL import Image
+
+    if pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[-1] in (3, 4)):
+        return Image.fromarray(pixels)
+    return [as_pictures(one) for one in pixels]

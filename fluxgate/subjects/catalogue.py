@@ -33,10 +33,17 @@ def read_catalogue(path: Path) -> dict[str, Subject]:
         check_names("subject", entries)
     except ValueError as error:
         raise Place(str(path)).refusal(str(error)) from error
-    catalogue = {name: entry.subject(name, source=_source(entry.source, path)) for name, entry in entries.items()}
+    catalogue = {name: _subject(name, entry, path) for name, entry in entries.items()}
     for subject in catalogue.values():
         _refuse_twins(subject, Place(str(path), subject.name))
     return catalogue
+
+
+def _subject(name: str, entry: SubjectEntry, path: Path) -> Subject:
+    try:
+        return entry.subject(name, source=_source(entry.source, path), folder=path.absolute().parent)
+    except ValueError as error:
+        raise Place(str(path), name).refusal(str(error)) from error
 
 
 def _source(source: str, path: Path) -> str:

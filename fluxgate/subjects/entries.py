@@ -4,19 +4,41 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
 from fluxgate.amounts import AMOUNT, parse_amount
 from fluxgate.files import is_name
+from fluxgate.pictures import hash_of, read_png
+from fluxgate.pipeline_folder import Index, read_index
+from fluxgate.refusal import Refusal
+from fluxgate.subjects.parts import Parts, parts_in_index, parts_of_class
 from fluxgate.subjects.pipeline_class import pipeline_class
-from fluxgate.subjects.subject import Needs, Shot, Subject
+from fluxgate.subjects.subject import InputPicture, Needs, Shot, Subject
 from fluxgate.toml import MUST, Text
 
 NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 LETTERS = "consist of lower-case letters, digits and single hyphens"
+# Arguments that a shot has keys of its own for, or that Fluxgate gives itself.
+OWN_KEYS = {
+    "prompt": "prompt or prompts",
+    "height": "height",
+    "width": "width",
+    "num_inference_steps": "steps",
+    "guidance_scale": "guidance",
+    "max_sequence_length": "max_sequence_length",
+    "num_images_per_prompt": "pictures_per_prompt",
+    "num_videos_per_prompt": "pictures_per_prompt",
+    "sigmas": "sigmas",
+    "generator": "seed",
+    **dict.fromkeys(("output_type", "return_dict", "latents"), "nothing of it: Fluxgate gives it itself"),
+}
+FLUX = Parts(Subject.denoiser, Subject.decoder, Subject.encoders, Subject.large)
+_ARGUMENT = re.compile(r"[a-z_][a-z0-9_]*")
 STORYBOOK = "storybook"  # the reader of the miniature's scenes
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
@@ -31,6 +53,7 @@ Tile = Annotated[int, Meta(ge=64, multiple_of=16, extra={MUST: "be a multiple of
 Steps = Annotated[int, Meta(ge=1, le=1000, extra={MUST: "be 1 to 1000"})]
 Tokens = Annotated[int, Meta(ge=1, le=512, extra={MUST: "be 1 to 512"})]
 Sixteen = Annotated[int, Meta(ge=1, le=16, extra={MUST: "be 1 to 16"})]
+Option = bool | int | float | str
 Guidance = Annotated[float, Meta(ge=0, le=100, extra={MUST: "be 0 to 100"})]
 Gigabytes = Annotated[float, Meta(gt=0, le=1e6, extra={MUST: "be a number of GB"})]
 Amount = Annotated[str, Meta(pattern=rf"(?i)^{AMOUNT}\Z", extra={MUST: "be an amount such as '17 GB' or '512 MB'"})]
@@ -60,16 +83,48 @@ class ShotEntry:
     long: bool = False
     only_on: Literal["cuda", "cpu"] | None = None
     readable: bool = True
+    options: dict[str, Option] = field(default_factory=dict)
+    inputs: dict[str, Text] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        _check_arguments("options", self.options)
+        _check_arguments("inputs", self.inputs)
         if (self.prompt is None) == (not self.prompts):
             raise ValueError("give prompt, or prompts for several in one call")
         if self.sigmas is not None:
             _check_sigmas(self.sigmas, self.steps)
 
-    def shot(self, name: str) -> Shot:
+    def shot(self, name: str, *, folder: Path) -> Shot:
+        """The shot; its pictures lie in `folder`, where the catalogue is."""
         given = {key: value for key, value in vars(self).items() if key != "prompt"}
-        return Shot(name, **(given | {"prompts": self.prompts or (self.prompt,)}))
+        changed = {
+            "prompts": self.prompts or (self.prompt,),
+            "options": tuple(sorted(self.options.items())),
+            "inputs": tuple(input_picture(argument, file, folder) for argument, file in sorted(self.inputs.items())),
+        }
+        return Shot(name, **(given | changed))
+
+
+def _check_arguments(key: str, given: Mapping[str, object]) -> None:
+    for name in given:
+        if not _ARGUMENT.fullmatch(name):
+            raise ValueError(f"{key} names {name!r:.60}, which is no name of an argument")
+        if name in OWN_KEYS:
+            raise ValueError(f"{key} names {name!r}; say {OWN_KEYS[name]}")
+
+
+def input_picture(argument: str, file: str, folder: Path) -> InputPicture:
+    """A PNG beside the catalogue, with the hash of its pixels."""
+    path = Path(file)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"inputs names {file!r:.200}, which does not lie beside the catalogue")
+    whole = folder / path
+    if not whole.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"inputs names {file!r:.200}, a link that leads out of the catalogue's folder")
+    try:
+        return InputPicture(argument, str(whole), hash_of(read_png(whole)))
+    except OSError as error:
+        raise ValueError(f"inputs names {file!r:.200}, which cannot be read: {error.strerror}") from error
 
 
 def _check_sigmas(sigmas: tuple[float, ...], steps: int | None) -> None:
@@ -100,12 +155,13 @@ class SubjectEntry:
     source: str
     shots: dict[str, ShotEntry] = field(default_factory=dict)
     revision: Commit | None = None
-    pipeline: Identifier = Subject.pipeline
+    pipeline: Identifier | None = None
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
-    large: tuple[Identifier, ...] = Subject.large
-    denoiser: Identifier = Subject.denoiser
-    calls_per_step: Sixteen = Subject.calls_per_step
-    encoders: tuple[Identifier, ...] = Subject.encoders
+    large: tuple[Identifier, ...] | None = None
+    denoiser: Identifier | None = None
+    decoder: Identifier | None = None
+    calls_per_step: Sixteen | None = None
+    encoders: tuple[Identifier, ...] | None = None
     encodes: tuple[Identifier, ...] | None = None
     embeddings: tuple[Identifier, ...] | None = None
     reader: Name | None = None
@@ -126,11 +182,19 @@ class SubjectEntry:
             if self.encodes is not None and name not in self.encodes:
                 raise ValueError(f"embeddings names {name!r}; encodes has {', '.join(self.encodes)}")
 
-    def subject(self, name: str, *, source: str) -> Subject:
-        encodes, embeddings = self._encoding()
+    def subject(self, name: str, *, source: str, folder: Path) -> Subject:
+        """The subject, with what the entry leaves out found from the pipeline; `folder` has the shots' pictures."""
+        pipeline, parts = self._pipeline(source)
+        encodes, embeddings = self._encoding(pipeline)
         changed: dict[str, Any] = {
             "source": source,
-            "shots": tuple(entry.shot(shot) for shot, entry in self.shots.items()),
+            "shots": tuple(entry.shot(shot, folder=folder) for shot, entry in self.shots.items()),
+            "pipeline": pipeline,
+            "large": self.large or parts.large or Subject.large,
+            "denoiser": self.denoiser or parts.denoiser or Subject.denoiser,
+            "decoder": self.decoder or parts.decoder or Subject.decoder,
+            "encoders": parts.encoders if self.encoders is None else self.encoders,
+            "calls_per_step": self.calls_per_step or (Subject.calls_per_step if pipeline == Subject.pipeline else None),
             "encodes": encodes,
             "embeddings": embeddings,
             "reader": STORYBOOK if self.readable else self.reader,
@@ -139,17 +203,35 @@ class SubjectEntry:
         given = {key: value for key, value in vars(self).items() if key != "readable"}
         return Subject(name, **(given | changed))
 
-    def _encoding(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _pipeline(self, source: str) -> tuple[str, Parts]:
+        """The class, and what encodes, denoises and decodes: by a folder's index, else by the class's constructor."""
+        scheme, _, place = source.partition(":")
+        index = readable_index(Path(place)) if scheme == "folder" else None
+        pipeline = self.pipeline or (index and index.class_name) or Subject.pipeline
+        if index is not None:
+            return pipeline, parts_in_index(index)
+        installed = None if pipeline == Subject.pipeline else pipeline_class(pipeline)
+        return pipeline, parts_of_class(installed) if installed else FLUX
+
+    def _encoding(self, pipeline: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """What encode_prompt returns, and what of that the call takes: as said here, else as the class itself says."""
-        if self.pipeline == Subject.pipeline:
+        if pipeline == Subject.pipeline:
             returned, taken = Subject.encodes, Subject.embeddings
         else:
-            installed = pipeline_class(self.pipeline)
+            installed = pipeline_class(pipeline)
             returned, taken = (installed.encodes, installed.takes) if installed else ((), self.encodes or ())
         encodes = returned if self.encodes is None else self.encodes
         if self.embeddings is not None:
             return encodes, self.embeddings
         return encodes, tuple(name for name in encodes if name in taken)
+
+
+def readable_index(folder: Path) -> Index | None:
+    """The index of a folder's pipeline, if there is a sound one; why there is none is said when the folder is used."""
+    try:
+        return read_index(folder)
+    except (Refusal, OSError):
+        return None
 
 
 def check_names(what: str, names: dict[str, Any]) -> None:

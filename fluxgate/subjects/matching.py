@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fluxgate.options import suggestion
 from fluxgate.pipeline_folder import MODEL_INDEX, Index
 from fluxgate.subjects.pipeline_class import PipelineClass, pipeline_class, pipeline_names
-from fluxgate.subjects.subject import VAE, Subject
+from fluxgate.subjects.subject import Subject
 
 
 def mismatch(subject: Subject, index: Index) -> str | None:
@@ -17,7 +17,9 @@ def mismatch(subject: Subject, index: Index) -> str | None:
 
 
 def _mismatches(subject: Subject, index: Index) -> Iterator[str]:
-    named = {"denoiser": (subject.denoiser,), "large": subject.large, "encoders": subject.encoders, "its VAE": (VAE,)}
+    decoder = "its VAE" if subject.decoder == Subject.decoder else "decoder"
+    named = {"denoiser": (subject.denoiser,), "large": subject.large, "encoders": subject.encoders}
+    named[decoder] = (subject.decoder,)
     for key, names in named.items():
         for name in names:
             if name not in index.components:
@@ -59,3 +61,23 @@ def _call_mismatches(subject: Subject, installed: PipelineClass) -> Iterator[str
     for name in subject.embeddings:
         if installed.takes and name not in installed.takes:
             yield f"embeddings names {name!r}, which {installed.name} cannot be called with"
+    if installed.takes and not installed.call_takes_more:
+        yield from _shot_mismatches(subject, installed)
+
+
+def _shot_mismatches(subject: Subject, installed: PipelineClass) -> Iterator[str]:
+    """Arguments of a shot that the class cannot be called with."""
+    for shot in subject.shots:
+        given = [*shot.arguments(), *(picture.argument for picture in shot.inputs)]
+        for name in given:
+            if as_called(name, installed.takes) not in installed.takes:
+                yield (
+                    f"shot {shot.name} gives {name}, which {installed.name} cannot be called with; "
+                    f"{suggestion(name, installed.takes)}"
+                )
+
+
+def as_called(argument: str, takes: Sequence[str]) -> str:
+    """The name that a pipeline has for an argument: what gives pictures elsewhere gives videos in some."""
+    video = argument.replace("images", "videos")
+    return video if argument == "num_images_per_prompt" and argument not in takes and video in takes else argument

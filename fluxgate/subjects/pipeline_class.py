@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import itertools
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +25,11 @@ class PipelineClass:
     ]  # that it cannot do without -> classes that its constructor is annotated with
     takes: tuple[str, ...]  # the parameters of its call
     encodes: tuple[str, ...]  # the names of what encode_prompt returns, in order; empty where its source does not say
+    parts: dict[str, tuple[str, ...]] = field(default_factory=dict)  # as components, and those it can do without
+    stays: tuple[str, ...] = ()  # components that offloading of whole components leaves on the device
+    decoding: str = ""  # the source of the branches in which its call makes pictures of latents
+    encoding_takes: tuple[str, ...] = ()  # the parameters of its encode_prompt
+    call_takes_more: bool = False  # its call has a `**kwargs`
 
     @property
     def embeddings(self) -> tuple[str, ...]:
@@ -43,13 +49,19 @@ def pipeline_names() -> tuple[str, ...]:
     return () if root is None else tuple(sorted(_files(root)))
 
 
-def _root() -> Path | None:
-    """Where the installed diffusers keeps its pipelines."""
+def package_folder() -> Path | None:
+    """Where the installed diffusers is."""
     try:
         spec = importlib.util.find_spec("diffusers")
     except ValueError:  # a module put into sys.modules by hand
         return None
-    return Path(spec.origin).parent / "pipelines" if spec and spec.origin else None
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def _root() -> Path | None:
+    """Where it keeps its pipelines."""
+    folder = package_folder()
+    return folder / "pipelines" if folder else None
 
 
 @cache
@@ -65,14 +77,20 @@ def _read(root: Path, name: str) -> PipelineClass | None:
     if definition is None:
         return None
     methods = {function.name: function for function in _functions(root, definition)}
-    optional = _optional_components(definition)
+    optional = _names_in(definition, "_optional_components")
+    call = methods.get("__call__")
     return PipelineClass(
         name,
         components={
             parameter: classes for parameter, classes in _required(methods.get("__init__")) if parameter not in optional
         },
-        takes=_parameters(methods.get("__call__")),
+        takes=_parameters(call),
         encodes=_returned(methods.get("encode_prompt")),
+        parts=dict(_annotated(methods.get("__init__"))),
+        stays=_names_in(definition, "_exclude_from_cpu_offload"),
+        decoding=_source_of_decoding(call),
+        encoding_takes=_parameters(methods.get("encode_prompt")),
+        call_takes_more=call is not None and call.args.kwarg is not None,
     )
 
 
@@ -93,9 +111,10 @@ def _functions(root: Path, definition: ast.ClassDef) -> Iterator[ast.FunctionDef
     yield from (node for node in definition.body if isinstance(node, ast.FunctionDef))
 
 
-def _optional_components(definition: ast.ClassDef) -> tuple[str, ...]:
+def _names_in(definition: ast.ClassDef, attribute: str) -> tuple[str, ...]:
+    """The names that an attribute of the class lists."""
     for node in definition.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_optional_components":
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == attribute:
             return tuple(ast.literal_eval(node.value))
     return ()
 
@@ -110,10 +129,35 @@ def _required(function: ast.FunctionDef | None) -> Iterable[tuple[str, tuple[str
     """Parameters without a default, each with the classes of its annotation."""
     if function is None:
         return
-    required = function.args.args[1 : len(function.args.args) - len(function.args.defaults)]
-    for argument in required:
+    required = len(function.args.args) - len(function.args.defaults) - 1
+    yield from itertools.islice(_annotated(function), required)
+
+
+def _annotated(function: ast.FunctionDef | None) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Every parameter with the classes of its annotation."""
+    for argument in function.args.args[1:] if function else ():
         annotation = ast.unparse(argument.annotation) if argument.annotation else ""
         yield argument.arg, tuple(_TYPE.findall(annotation))
+
+
+def _source_of_decoding(call: ast.FunctionDef | None) -> str:
+    """The branches that a pipeline does not take when it is asked for latents."""
+    forks = [node for node in call.body if isinstance(node, ast.If)] if call else []
+    return "\n".join(ast.unparse(statement) for fork in forks for statement in _pictures(fork))
+
+
+def calls_in(source: str) -> dict[str, str]:
+    """The functions that some source calls, each with its last call as it is written."""
+    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    return {ast.unparse(node.func): ast.unparse(node) for node in calls}
+
+
+def _pictures(branching: ast.If) -> list[ast.stmt]:
+    """The branch for pictures, if this is where latents and pictures part."""
+    test = ast.unparse(branching.test)
+    if "'latent'" not in test:
+        return []
+    return branching.body if test.startswith("not ") or "!=" in test else branching.orelse
 
 
 def _returned(function: ast.FunctionDef | None) -> tuple[str, ...]:

@@ -9,6 +9,15 @@ import msgspec
 
 
 @dataclass(frozen=True)
+class InputPicture:
+    """A picture that a shot gives to the pipeline, as an image to start from or a mask."""
+
+    argument: str  # of the pipeline's call
+    file: str
+    sha256: str  # of its pixels
+
+
+@dataclass(frozen=True)
 class Shot:
     """One call of the pipeline. A field that is None is left out of the call on purpose."""
 
@@ -25,9 +34,11 @@ class Shot:
     long: bool = False  # left to the strategies that are not slow
     only_on: str | None = None  # "cuda": too long for a CPU
     readable: bool = True  # False where the steps or the size of a shot leave the scene unclear to the subject's reader
+    options: tuple[tuple[str, bool | int | float | str], ...] = ()  # further arguments of the call
+    inputs: tuple[InputPicture, ...] = ()
 
     def arguments(self) -> dict[str, object]:
-        """The call's keyword arguments, without the generator."""
+        """The call's keyword arguments, without the generator and the pictures that it is given."""
         given = {
             "prompt": list(self.prompts) if len(self.prompts) > 1 else self.prompts[0],
             "height": self.height,
@@ -37,6 +48,7 @@ class Shot:
             "max_sequence_length": self.max_sequence_length,
             "num_images_per_prompt": self.pictures_per_prompt,
             "sigmas": list(self.sigmas) if self.sigmas is not None else None,
+            **dict(self.options),
         }
         return {name: value for name, value in given.items() if value is not None}
 
@@ -50,13 +62,21 @@ class Shot:
         return self.prompts[index // (self.pictures_per_prompt or 1)]
 
     @property
+    def least_steps(self) -> int:
+        """How many steps the call must take; with a strength it leaves the first ones out."""
+        steps = len(self.sigmas or ()) or self.steps or 0
+        strength = dict(self.options).get("strength", None if self.inputs else 1.0)
+        return int(steps * float(strength)) if strength is not None else min(steps, 1)
+
+    @property
     def recipe(self) -> str:
         """A hash of all that decides the picture: a baseline of another recipe is stale."""
-        decisive = (self.prompts, self.seed, self.arguments())
+        given = [(picture.argument, picture.sha256) for picture in self.inputs]
+        decisive = (self.prompts, self.seed, self.arguments(), *([given] if given else []))
         return hashlib.sha256(msgspec.json.encode(decisive, order="sorted")).hexdigest()
 
 
-VAE = "vae"  # what decodes is called so by every pipeline
+VAE = "vae"  # what decodes is called so by nearly every pipeline
 
 
 @dataclass(frozen=True)
@@ -82,12 +102,13 @@ class Subject:
     dtype: str = "bfloat16"
     large: tuple[str, ...] = ("transformer", "text_encoder_2")  # the components worth quantizing
     denoiser: str = "transformer"
-    calls_per_step: int = 1  # of the denoiser
+    calls_per_step: int | None = 1  # of the denoiser; None where nobody has said
     encoders: tuple[str, ...] = ("text_encoder", "text_encoder_2")
     # What encode_prompt returns, in order, and those of them that the call takes.
     encodes: tuple[str, ...] = ("prompt_embeds", "pooled_prompt_embeds", "text_ids")
     embeddings: tuple[str, ...] = ("prompt_embeds", "pooled_prompt_embeds")
     reader: str | None = None  # the name of what reads scenes out of its pictures, as "storybook"
+    decoder: str = VAE
     vae_tile: int | None = None  # edge of a tile in pixels, where the VAE's own is too large for the shots
     needs: Needs = field(default_factory=Needs)
     published: dict[str, float] = field(default_factory=dict)  # strategy -> GB that somebody else reported

@@ -37,14 +37,34 @@ def numbers_on_disk(folder: Path) -> dict[str, int]:
     return counts
 
 
+def folder_at_hand(subject: Subject) -> Path | None:
+    """The subject's folder, where its files can be read without a download."""
+    if subject.source.startswith("hub:") or why_not_ready(subject) is not None:
+        return None
+    return locate(subject)
+
+
 def numbers_at_hand(subject: Subject) -> dict[str, int]:
     """The same for a subject, where its files can be read without a download."""
-    if subject.source.startswith("hub:") or why_not_ready(subject) is not None:
+    folder = folder_at_hand(subject)
+    return numbers_on_disk(folder) if folder else {}
+
+
+def matrices_on_disk(component: Path) -> dict[str, tuple[int, int]]:
+    """Rows and columns of each matrix in a component's files, by its name; none where they cannot be read."""
+    files = [path for path in sorted(component.glob("*.safetensors")) if _WEIGHTS.fullmatch(path.name)]
+    try:
+        tensors = {name: tensor.shape for path in files for name, tensor in _tensors(path)}
+    except (OSError, ValueError, struct.error, msgspec.MsgspecError):
         return {}
-    return numbers_on_disk(locate(subject))
+    return {name: (shape[0], shape[1]) for name, shape in tensors.items() if len(shape) == 2}
 
 
 def _numbers(path: Path) -> Iterator[int]:
+    yield from (prod(tensor.shape) for _, tensor in _tensors(path) if tensor.dtype in FLOATING)
+
+
+def _tensors(path: Path) -> Iterator[tuple[str, _Tensor]]:
     with path.open("rb") as stream:
         (length,) = struct.unpack("<Q", stream.read(8))
         if length > LARGEST_HEADER:
@@ -52,6 +72,4 @@ def _numbers(path: Path) -> Iterator[int]:
         header = msgspec.json.decode(stream.read(length), type=dict[str, msgspec.Raw])
     for name, raw in header.items():
         if name != "__metadata__":
-            tensor = msgspec.json.decode(raw, type=_Tensor)
-            if tensor.dtype in FLOATING:
-                yield prod(tensor.shape)
+            yield name, msgspec.json.decode(raw, type=_Tensor)

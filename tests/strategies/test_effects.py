@@ -13,16 +13,19 @@ from fluxgate.strategies.effects import (
     ENCODERS,
     LARGE,
     LARGE_ENCODERS,
+    STAYING,
     SUBJECT_DTYPE,
+    Cast,
     Counted,
     Hooked,
     Layers,
     Placed,
+    Quantized,
     Stored,
     for_subject,
 )
 from fluxgate.subjects.subject import Subject
-from tests.strategies.inventories import GONE, HALF, SOUND, changed, component, counted, plain
+from tests.strategies.inventories import BYTES, GONE, HALF, SOUND, changed, component, counted, plain
 from tests.strategies.machines import CPU, NEW
 from tests.strategies.named import strategy_named
 
@@ -126,6 +129,45 @@ def test_float32_beside_float16_is_spared_where_said() -> None:
     assert Stored("float16").missing(half, device="cpu") is not None
     full = replace(plain(), components=plain().components | {"text_encoder_2": mixed("bfloat16")})
     assert Stored("bfloat16", spared=True).missing(full, device="cpu") is not None
+
+
+def test_what_cannot_be_quantized_does_not_count() -> None:
+    """A UNet is mostly convolutions: all its linear layers may be quantized, and a tenth of its bytes."""
+    unet = replace(component("transformer"), quantized_bytes=100_000, linear_bytes=100_000)
+    effect = Quantized(of=("unet",), at_least=0.75)
+    assert effect.missing(Inventory({"unet": unet}), device="cpu") is None
+    few = replace(unet, linear_bytes=200_000)
+    assert effect.missing(Inventory({"unet": few}), device="cpu") == (
+        "unet: 50.0% of the bytes of its linear layers are quantized, expected at least 75%"
+    )
+
+
+@pytest.mark.parametrize("stored, missed", [(564_301, False), (564_299, True)])
+def test_a_cast_layer_too_few_is_noticed(stored: int, missed: bool) -> None:
+    """Of 570,000 bytes that can be cast, 99% must be."""
+    sizes = {"float8_e4m3fn": stored, "bfloat16": BYTES - stored}
+    part = replace(component("transformer"), bytes_by_dtype=sizes, castable_bytes=570_000)
+    effect = Cast("float8_e4m3fn", of=("transformer",))
+    assert bool(effect.missing(Inventory({"transformer": part}), device="cpu")) is missed
+
+
+def test_what_a_class_keeps_wide_is_of_the_right_dtype() -> None:
+    """Wan's norms stay in float32 by its class's own word; any other weight in it is a fault."""
+    part = replace(component("transformer"), bytes_by_dtype={"bfloat16": 700_000, "float32": 300_000})
+    kept = replace(part, exempt_bytes={"float32": 300_000})
+    for one, missed in ((part, True), (kept, False), (replace(kept, exempt_bytes={"float32": 280_000}), True)):
+        assert bool(Stored("bfloat16").missing(Inventory({"transformer": one}), device="cpu")) is missed
+
+
+def test_a_component_that_stays_is_not_asked_for_a_hook() -> None:
+    """Whole offloading leaves Stable Diffusion's safety checker on the GPU, as its class says."""
+    subject = replace(SUBJECT, pipeline="StableDiffusionPipeline")
+    effect = for_subject(Hooked("CpuOffload", but=STAYING), subject)
+    assert effect.but == ("safety_checker",)
+    offloaded = replace(component("vae"), hooks={"CpuOffload": 1})
+    inventory = Inventory({"vae": offloaded, "safety_checker": component("text_encoder")})
+    assert effect.missing(inventory, device="cpu") is None
+    assert replace(effect, but=()).missing(inventory, device="cpu") is not None
 
 
 def mixed(dtype: str) -> Component:

@@ -10,7 +10,7 @@ import pytest
 
 from fluxgate.refusal import Refusal
 from fluxgate.strategies import STRATEGIES
-from fluxgate.strategies.effects import EFFECTS, EVERY, Hooked
+from fluxgate.strategies.effects import EFFECTS, EVERY, STAYING, Hooked
 from fluxgate.strategies.promise import Promise, Strategy
 from fluxgate.strategies.record import StrategyRecord, record_of, restored
 from fluxgate.subjects.subject import Subject
@@ -57,6 +57,7 @@ def test_an_effect_is_written_with_its_kind() -> None:
         "at_least": 1,
         "each_linear": False,
         "fewer_than_linears": False,
+        "but": list(STAYING),
     }
 
 

@@ -29,6 +29,8 @@ denoiser = "unet"
 encoders = ["text_encoder", "text_encoder_2", "text_encoder_3"]
 encodes = ["prompt_embeds", "negative_prompt_embeds"]
 embeddings = ["prompt_embeds"]
+calls_per_step = 2
+decoder = "vae_2"
 reader = "storybook"
 vae_tile = 256
 needs = { disk = "16.2 GB", vram = "18 GB", token = true }
@@ -46,6 +48,7 @@ pictures_per_prompt = 2
 long = true
 only_on = "cuda"
 readable = false
+options = { strength = 0.5, clean = true }
 """
 LEAST = """
 [mine]
@@ -190,6 +193,8 @@ def test_every_key_reaches_its_field(tmp_path: Path) -> None:
         large=("transformer",),
         denoiser="unet",
         encoders=("text_encoder", "text_encoder_2", "text_encoder_3"),
+        calls_per_step=2,
+        decoder="vae_2",
         encodes=("prompt_embeds", "negative_prompt_embeds"),
         embeddings=("prompt_embeds",),
         reader="storybook",
@@ -210,6 +215,7 @@ def test_every_key_reaches_its_field(tmp_path: Path) -> None:
                 long=True,
                 only_on="cuda",
                 readable=False,
+                options=(("clean", True), ("strength", 0.5)),
             ),
         ),
     )
@@ -442,4 +448,4 @@ def test_no_entry_raises_anything_but_a_refusal(subject: dict[str, object], shot
     table = {"about": "x", "source": "folder:x", **subject, "shots": {"a": {"prompt": "x", "seed": 1, **shot}}}
     with contextlib.suppress(Refusal):
         entry = convert(table, SubjectEntry, place=Place("mine.toml", "mine"))
-        assert isinstance(entry.subject("mine", source=entry.source), Subject)
+        assert isinstance(entry.subject("mine", source=entry.source, folder=Path()), Subject)

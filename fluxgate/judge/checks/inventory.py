@@ -101,11 +101,13 @@ def _is_stray(component: Component, dtype: str, *, due: str, on_disk: int | None
 
     The files on disk tell: if the due dtype holds fewer numbers than they do, weights are missing from it.
     """
-    size = component.bytes_by_dtype.get(dtype, 0)
-    if not size:
+    exempt = component.exempt_bytes
+    size = component.bytes_by_dtype.get(dtype, 0) - exempt.get(dtype, 0)
+    if size <= 0:
         return False
     if on_disk is not None and due in ITEM_BYTES:
-        return component.bytes_by_dtype[due] // ITEM_BYTES[due] < on_disk
+        others = sum(size // ITEM_BYTES[kind] for kind, size in exempt.items() if kind in ITEM_BYTES and kind != due)
+        return component.bytes_by_dtype[due] // ITEM_BYTES[due] + others < on_disk
     return size > STRAY * component.total_bytes
 
 

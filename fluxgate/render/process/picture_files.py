@@ -20,13 +20,13 @@ class PictureFiles:
         self._folder = folder
         self._first: dict[tuple[str, int], Picture] = {}  # by shot and index
 
-    def write(self, image: Any, *, shot: str, take: int, index: int) -> Picture:
+    def write(self, image: Any, *, shot: str, take: int, index: int, frames: int | None = None) -> Picture:
         """What is noted of the picture, its file among it."""
         sha256 = hash_of(np.asarray(image))
         first = self._first.get((shot, index))
         is_same = first is not None and first.sha256 == sha256
         file = first.file if first and is_same else f"{shot}-{index}{f'-take{take}' if take else ''}.png"
-        picture = Picture(shot, index, take, file, sha256, image.height, image.width, image.mode)
+        picture = Picture(shot, index, take, file, sha256, image.height, image.width, image.mode, frames)
         if not is_same:
             stream = io.BytesIO()
             image.save(stream, "PNG", compress_level=1)

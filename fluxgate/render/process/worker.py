@@ -17,6 +17,7 @@ from typing import Any
 
 from fluxgate.render.measure.leftover_files import LeftoverFiles
 from fluxgate.render.measure.meter import Meter
+from fluxgate.render.process.calling import call_arguments, pictures_of
 from fluxgate.render.process.crashes import crash_of
 from fluxgate.render.process.determinism import VARIABLES, draws, settle
 from fluxgate.render.process.forkserver import forked_server
@@ -31,7 +32,7 @@ from fluxgate.render.process.vram_cap import cap_vram
 from fluxgate.render.watch.probe import Probe
 from fluxgate.rendering import LOAD, Duration
 from fluxgate.strategies.promise import Site
-from fluxgate.subjects.subject import Shot
+from fluxgate.subjects.subject import Subject
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
@@ -158,7 +159,7 @@ def _render_takes(
                 measured.enter_context(leftover.counted())
                 measured.enter_context(probe.meter.growth_measured())  # ends first: collects what removes its files
             for number in numbers:
-                note(_render_take(pipeline, job.subject.shots, number, take, probe, files))
+                note(_render_take(pipeline, job.subject, number, take, probe, files))
                 recorded = probe.inventory.recorded()
                 note(Note(inventory=recorded, memory=probe.meter.memory(), warnings=warnings.new()))
     probe.inventory.describe_after()
@@ -179,18 +180,21 @@ def _load(load: Callable[[], Any], meter: Meter, note: AddNote) -> Any:
     return pipeline
 
 
-def _render_take(
-    pipeline: Any, shots: tuple[Shot, ...], number: int, take: int, probe: Probe, files: PictureFiles
-) -> Note:
+def _render_take(pipeline: Any, subject: Subject, number: int, take: int, probe: Probe, files: PictureFiles) -> Note:
     """Render one take of the shot of this number, and write its pictures."""
     import torch
 
+    shots = subject.shots
     shot = shots[number]
+    arguments = call_arguments(subject, shot)
     generator = torch.Generator("cpu").manual_seed(shot.seed)
     probe.begin(shot.name, take)
-    images = list(pipeline(**shot.arguments(), generator=generator).images)
+    images = pictures_of(pipeline(**arguments, generator=generator))
     fingerprints, durations = probe.end()
-    pictures = tuple(files.write(image, shot=shot.name, take=take, index=i) for i, image in enumerate(images))
+    pictures = tuple(
+        files.write(image, shot=shot.name, take=take, index=index, frames=frames)
+        for index, (image, frames) in enumerate(images)
+    )
     again = " again" if take else ""
     seconds = sum(duration.seconds for duration in durations)
     says = f"shot {number + 1}/{len(shots)} '{shot.name}'{again} in {seconds:.1f} s"

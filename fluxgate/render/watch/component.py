@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -41,7 +42,61 @@ def describe(name: str, module: Any, *, placement: dict[str, dict[str, int]], st
         settings=settings_of(module),
         placement=placement,
         state_sha256=state,
+        linear_bytes=linear_bytes(module),
+        castable_bytes=castable_bytes(module),
+        exempt_bytes=exempt_bytes(module),
     )
+
+
+def exempt_bytes(module: Any) -> dict[str, int]:
+    """Bytes by dtype of what need not be in the dtype that was asked for: modules that the class keeps wide, and
+    buffers that are in no file, as positions computed once."""
+    own = getattr(module, "_keep_in_fp32_modules", None) if hasattr(module, "enable_layerwise_casting") else None
+    wide = {*(own or ()), *(getattr(module, "_keep_in_fp32_modules_strict", None) or ())}
+    sizes: Counter[str] = Counter()
+    for prefix, part in module.named_modules():
+        tensors = {**part._parameters, **part._buffers}
+        for name, tensor in tensors.items():
+            kept = wide & {*prefix.split("."), name} or name in part._non_persistent_buffers_set
+            if tensor is not None and kept:
+                sizes[str(tensor.dtype).removeprefix("torch.")] += _size(tensor)
+    return dict(sorted(sizes.items()))
+
+
+def linear_bytes(module: Any) -> int:
+    """Bytes of the weights of linear layers as they are stored, scales included; not of one that an embedding shares.
+
+    Biases, norms, embeddings and convolutions stay as they are, whoever quantizes."""
+    import torch
+
+    parts = list(module.modules())
+    embedded = {id(part.weight) for part in parts if isinstance(part, torch.nn.Embedding)}
+    weights = ((part, getattr(part, "weight", None)) for part in parts if isinstance(part, torch.nn.Linear))
+    own = {id(weight): (weight, part) for part, weight in weights if weight is not None and id(weight) not in embedded}
+    return sum(_size(tensor) for weight, part in own.values() for _, tensor, _ in _parts("weight", weight, part))
+
+
+def castable_bytes(module: Any) -> int | None:
+    """Bytes of the layers that layerwise casting would take, by the names that the model's class leaves out."""
+    if not hasattr(module, "enable_layerwise_casting"):
+        return None
+    from diffusers.hooks import layerwise_casting as library
+
+    kinds = getattr(library, "_GO_LC_SUPPORTED_PYTORCH_LAYERS", None) or library.SUPPORTED_PYTORCH_LAYERS
+    patterns = (
+        *library.DEFAULT_SKIP_MODULES_PATTERN,
+        *(getattr(module, "_keep_in_fp32_modules", None) or ()),
+        *(getattr(module, "_skip_layerwise_casting_patterns", None) or ()),
+    )
+    parts = (part for name, part in module.named_modules() if isinstance(part, kinds) and not _left_out(name, patterns))
+    return sum(_size(tensor) for part in parts for tensor in part.parameters(recurse=False))
+
+
+def _left_out(name: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a layer, or what it is a part of, has a name that is left out."""
+    parts = name.split(".")
+    names = [".".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+    return any(re.search(pattern, each) for pattern in patterns for each in names)
 
 
 def placement_of(module: Any) -> dict[str, int]:

@@ -57,7 +57,7 @@ class Probe:
         if quieten is not None:
             quieten(disable=True)
         wrap(pipeline, "encode_prompt", self._encode, pipeline=pipeline)
-        wrap(getattr(pipeline, "vae", None), "decode", self._decode, pipeline=pipeline)
+        wrap(getattr(pipeline, self.subject.decoder, None), "decode", self._decode, pipeline=pipeline)
         wrap(getattr(pipeline, "scheduler", None), "step", self._step, pipeline=pipeline)
         denoiser = getattr(pipeline, self.subject.denoiser, None)
         if denoiser is not None and not hasattr(denoiser, "_fluxgate"):
@@ -172,13 +172,14 @@ class Probe:
         self.inventory.describe_if_new(pipeline)
         take.enter(DECODE)
         self._count_gradients()
-        with _batches_decoded(pipeline) as batches:
+        with _decoder_calls(getattr(pipeline, self.subject.decoder)) as shapes:
             returned = inner(*args, **kwargs)
         picture = _first(returned, "sample")
-        if batches:  # slices are calls with a smaller batch than came out; what is left of the calls are tiles
-            slices = max(1, len(picture) // max(batches))
+        if shapes:
+            latents = args[0] if args else kwargs["z"]
+            slices, tiles = _pieces(shapes, tuple(latents.shape), pictures=len(picture))
             self.inventory.count("slices decoded", slices)
-            self.inventory.count("tiles decoded", len(batches) // slices)
+            self.inventory.count("tiles decoded", tiles)
         with self.meter.paused():
             take.add_decoded(picture)
         return returned
@@ -231,18 +232,27 @@ def _levels(pipeline: Any) -> tuple[float, ...]:
 
 
 @contextmanager
-def _batches_decoded(pipeline: Any) -> Iterator[list[int]]:
-    """The size of each batch that the VAE's decoder is called with meanwhile."""
-    batches: list[int] = []
-    decoder = getattr(getattr(pipeline, "vae", None), "decoder", None)
+def _decoder_calls(vae: Any) -> Iterator[list[tuple[int, ...]]]:
+    """The shape of each tensor that the VAE's decoder is called with meanwhile."""
+    shapes: list[tuple[int, ...]] = []
+    decoder = getattr(vae, "decoder", None)
     if decoder is None:
-        yield batches
+        yield shapes
         return
-    handle = decoder.register_forward_pre_hook(lambda _, given: batches.append(len(given[0])))
+    handle = decoder.register_forward_pre_hook(lambda _, given: shapes.append(tuple(given[0].shape)))
     try:
-        yield batches
+        yield shapes
     finally:
         handle.remove()
+
+
+def _pieces(shapes: list[tuple[int, ...]], latents: tuple[int, ...], *, pictures: int) -> tuple[int, int]:
+    """In how many slices a batch was decoded, and in how many tiles each: a tile is smaller than the latents are.
+
+    The decoder of a video's VAE may be called once for each few frames, which makes neither a slice nor a tile."""
+    slices = max(1, pictures // max(shape[0] for shape in shapes))
+    smaller = sum(shape[-2] < latents[-2] or shape[-1] < latents[-1] for shape in shapes)
+    return slices, max(1, smaller // slices)
 
 
 def _first(returned: Any, field: str) -> Any:

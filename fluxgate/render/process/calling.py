@@ -1,0 +1,89 @@
+"""Calling a pipeline for a shot: the arguments by its own names, and what it returns as pictures."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from fluxgate.pictures import LARGEST_EDGE, MOST_PIXELS, Pixels, hash_of, read_png
+from fluxgate.refusal import Refusal
+from fluxgate.rendering import grid_of
+from fluxgate.subjects.matching import as_called
+from fluxgate.subjects.pipeline_class import pipeline_class
+from fluxgate.subjects.subject import InputPicture, Shot, Subject
+
+MOST_FRAMES = 25  # of a video that are looked at, the first and the last among them
+
+
+def call_arguments(subject: Subject, shot: Shot) -> dict[str, Any]:
+    """The keyword arguments of a shot's call, pictures among them, under the names that the pipeline has for them."""
+    installed = pipeline_class(subject.pipeline)
+    takes = installed.takes if installed else ()
+    named = {as_called(name, takes): value for name, value in shot.arguments().items()}
+    return {**named, **{picture.argument: opened(picture) for picture in shot.inputs}}
+
+
+def opened(picture: InputPicture) -> Image.Image:
+    """An input picture, held against the hash that is part of the shot's recipe."""
+    try:
+        pixels = read_png(Path(picture.file))
+    except OSError as error:
+        raise Refusal(f"{picture.file}, the shot's {picture.argument}, cannot be read: {error.strerror}.") from error
+    if hash_of(pixels) != picture.sha256:
+        raise Refusal(f"{picture.file}, the shot's {picture.argument}, was changed since the run began; render again.")
+    return Image.fromarray(pixels)
+
+
+def pictures_of(returned: Any) -> list[tuple[Image.Image, int | None]]:
+    """Each picture of what a pipeline returned; a video is one sheet of its frames, with their number."""
+    images = getattr(returned, "images", None)
+    if images is not None:
+        return [(as_image(image), None) for image in images]
+    videos = getattr(returned, "frames", None)
+    if videos is None:
+        fields = ", ".join(sorted(vars(returned))) if hasattr(returned, "__dict__") else type(returned).__name__
+        raise Refusal(f"The pipeline returned neither images nor frames, but {fields or type(returned).__name__}.")
+    return [sheet_of([as_image(frame) for frame in video]) for video in videos]
+
+
+def as_image(image: Any) -> Image.Image:
+    """A picture by itself, or the array of one, whose numbers go from 0 to 1."""
+    if isinstance(image, Image.Image):
+        return image
+    values = np.asarray(image.detach().float().cpu() if hasattr(image, "detach") else image)
+    if values.ndim == 3 and values.shape[0] in (1, 3, 4) and values.shape[-1] not in (1, 3, 4):
+        values = values.transpose(1, 2, 0)  # torch has the channels first
+    pixels = values if values.dtype == np.uint8 else (values * 255).round().clip(0, 255).astype(np.uint8)
+    return Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+
+
+def sheet_of(frames: list[Image.Image]) -> tuple[Image.Image, int]:
+    """Frames of a video side by side in rows, so that one picture shows it all; of many, evenly chosen ones."""
+    shown = chosen(frames)
+    rows, columns = grid_of(len(shown))
+    width, height = shown[0].size
+    if max(columns * width, rows * height) > LARGEST_EDGE or columns * width * rows * height > MOST_PIXELS:
+        most = largest_that_fits(width, height)
+        return sheet_of([frames[round(number)] for number in np.linspace(0, len(frames) - 1, most)])
+    sheet: Pixels = np.zeros((rows * height, columns * width, 3), np.uint8)
+    for number, frame in enumerate(shown):
+        top, left = number // columns * height, number % columns * width
+        sheet[top : top + height, left : left + width] = np.asarray(frame.convert("RGB"))
+    return Image.fromarray(sheet), len(shown)
+
+
+def chosen(frames: list[Image.Image]) -> list[Image.Image]:
+    """The frames that are shown."""
+    if len(frames) <= MOST_FRAMES:
+        return frames
+    return [frames[round(number)] for number in np.linspace(0, len(frames) - 1, MOST_FRAMES)]
+
+
+def largest_that_fits(width: int, height: int) -> int:
+    """How many frames of this size one sheet can hold, in a square of them."""
+    side = min(LARGEST_EDGE // width, LARGEST_EDGE // height, math.isqrt(MOST_PIXELS // (width * height)))
+    return max(side, 1) ** 2

@@ -1,0 +1,90 @@
+"""A VAE's class as the installed diffusers writes it down, read from its source: what it can do, and in which sizes."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+from fluxgate.pipeline_folder import MODEL_CONFIG, read_index, read_json
+from fluxgate.refusal import Refusal
+from fluxgate.subjects.pipeline_class import package_folder, pipeline_class
+from fluxgate.subjects.subject import Subject
+
+_CLASS = re.compile(r"^class (\w+)\(", re.MULTILINE)
+EDGES = ("tile_sample_min_height", "tile_sample_min_width", "tile_sample_min_size")
+
+Attributes = dict[str, int | bool | None]  # attribute -> its first value, None where that is no plain number
+
+
+def decoder_attributes(subject: Subject) -> tuple[str, Attributes] | None:
+    """The class of what decodes the subject's latents, and what it sets of itself; None where that is not known."""
+    name = _class_in_folder(subject) or _class_annotated(subject)
+    root = package_folder()
+    attributes = _attributes(root / "models", name) if name and root else None
+    return (name, attributes) if name and attributes is not None else None
+
+
+def tile_edge(subject: Subject) -> int | None:
+    """Edge of a VAE's tile in pixels: as the subject says, else as its class or its configuration does."""
+    if subject.vae_tile is not None:
+        return subject.vae_tile
+    known = decoder_attributes(subject)
+    if known is None:
+        return None
+    numbers = (known[1].get(edge) for edge in EDGES)
+    edge = next((number for number in numbers if number), None)
+    return edge or (_configured(subject) if "tile_sample_min_size" in known[1] else None)
+
+
+def _folder(subject: Subject) -> Path | None:
+    scheme, _, place = subject.source.partition(":")
+    return Path(place) if scheme == "folder" else None
+
+
+def _class_in_folder(subject: Subject) -> str | None:
+    folder = _folder(subject)
+    try:
+        return read_index(folder).components[subject.decoder][1] if folder else None
+    except (Refusal, OSError, KeyError):
+        return None
+
+
+def _class_annotated(subject: Subject) -> str | None:
+    installed = pipeline_class(subject.pipeline)
+    return next(iter(installed.parts.get(subject.decoder, ())), None) if installed else None
+
+
+def _configured(subject: Subject) -> int | None:
+    """What AutoencoderKL takes for the edge of a tile: the size that its configuration says it was trained with."""
+    folder = _folder(subject)
+    try:
+        size = read_json(folder / subject.decoder / MODEL_CONFIG).get("sample_size") if folder else None
+    except (Refusal, OSError):
+        return None
+    return size if isinstance(size, int) else None
+
+
+@cache
+def _files(root: Path) -> dict[str, Path]:
+    texts = ((path, path.read_text(encoding="utf-8")) for path in sorted((root / "autoencoders").rglob("*.py")))
+    return {name: path for path, text in texts for name in _CLASS.findall(text)}
+
+
+@cache
+def _attributes(root: Path, name: str) -> Attributes | None:
+    path = _files(root).get(name)
+    if path is None:
+        return None
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    definition = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+    values: Attributes = {}
+    for node in ast.walk(definition):
+        for target in node.targets if isinstance(node, ast.Assign) else ():
+            if isinstance(target, ast.Attribute) and ast.unparse(target.value) == "self":
+                value = (
+                    node.value.value if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) else None
+                )
+                values.setdefault(target.attr, value if isinstance(value, int) else None)
+    return values

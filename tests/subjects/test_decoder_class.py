@@ -1,0 +1,46 @@
+"""Tests of what is read of a VAE's class without importing it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fluxgate.subjects.decoder_class import decoder_attributes, tile_edge
+from fluxgate.subjects.subject import Subject
+
+pytest.importorskip("diffusers")
+
+
+def of(pipeline: str, source: str = "hub:o/n", **more: int) -> Subject:
+    return Subject("s", "s", source, (), pipeline=pipeline, **more)  # type: ignore[arg-type]  # numbers all
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "name"),
+    [("FluxPipeline", "AutoencoderKL"), ("SanaPipeline", "AutoencoderDC"), ("WanPipeline", "AutoencoderKLWan")],
+)
+def test_the_class_is_the_constructors(pipeline: str, name: str) -> None:
+    """Where no folder is there, and all of these can decode in slices and tiles."""
+    known = decoder_attributes(of(pipeline))
+    assert known is not None
+    assert known[0] == name
+    assert {"use_slicing", "use_tiling"} <= set(known[1])
+
+
+def test_an_unknown_class_says_nothing() -> None:
+    """Neither that it can nor that it cannot."""
+    assert decoder_attributes(of("NoPipeline")) is None
+    assert tile_edge(of("NoPipeline")) is None
+
+
+def test_a_tile_is_as_large_as_somebody_says(tmp_path: Path) -> None:
+    """The subject, then the class, then for AutoencoderKL its configuration."""
+    assert tile_edge(of("WanPipeline", vae_tile=64)) == 64
+    assert tile_edge(of("WanPipeline")) == 256
+    (tmp_path / "vae").mkdir()
+    (tmp_path / "model_index.json").write_text('{"vae": ["diffusers", "AutoencoderKL"]}')
+    (tmp_path / "vae" / "config.json").write_text('{"sample_size": 1024}')
+    assert tile_edge(of("FluxPipeline", f"folder:{tmp_path}")) == 1024
+    (tmp_path / "vae" / "config.json").write_text("{")
+    assert tile_edge(of("FluxPipeline", f"folder:{tmp_path}")) is None
