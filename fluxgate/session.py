@@ -65,6 +65,7 @@ class Request:
     baselines: Path = OWN
     require_baseline: bool = False
     no_baseline: bool = False
+    catalogue: Path | None = None  # a file of subjects; None: the one that the environment names, if it does
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def choose(request: Request, *, environment: Environment | None = None) -> Choic
 
     environment: where to render; None for that of this process."""
     environment = environment or Environment.current()
-    machine, libraries, catalogue = environment.machine, environment.stack, subjects()
+    machine, libraries, catalogue = environment.machine, environment.stack, subjects(request.catalogue)
     unfit = outside_support(libraries, torch=machine.torch)
     if unfit:
         raise Refusal(unfit)

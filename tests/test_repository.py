@@ -29,8 +29,10 @@ HEAVY = {"torch", "diffusers", "transformers", "accelerate", "bitsandbytes"}
 # Files of tests that have no namesake in fluxgate/, and why.
 WITHOUT_NAMESAKE = {
     "report/html/test_in_browser.py": "the whole page, in a browser",
+    "report/html/test_gate_in_browser.py": "the whole page of a gate, in a browser",
     "test_repository.py": "the rules of the repository as a whole",
     "test_wheel.py": "what is built from it",
+    "test_workflows.py": "what runs at GitHub",
     "test_fuzz.py": "all that is read from files, damaged",
     "render/test_on_gpu.py": "what of all the room needs a GPU, to be run there at once",
     "strategies/test_on_cpu.py": "every strategy that a CPU runs, whatever its module",

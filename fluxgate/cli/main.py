@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn, Protocol
 
-from fluxgate.cli import accept, advise, calibrate, gate, grow, judge, prove, render, report
+from fluxgate.cli import accept, advise, calibrate, gate, grow, judge, prove, render, replay, report
 from fluxgate.cli import list as list_
 from fluxgate.cli.shared import INTERRUPTED
 from fluxgate.refusal import USAGE, Refusal
@@ -33,6 +33,7 @@ VERBS: dict[str, Verb] = {  # in the order in which the help tells them
     "judge": judge,
     "report": report,
     "gate": gate,
+    "replay": replay,
     "advise": advise,
     "accept": accept,
     "calibrate": calibrate,

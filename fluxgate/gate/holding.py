@@ -38,6 +38,13 @@ def hold(asked: Asked, settings: Settings, *, installer: Installer, report: Repo
     seconds: dict[str, float] = {}
     with timed(ENVIRONMENTS, seconds):
         made = make_stacks(asked, installer=installer, report=report)
+    held = hold_on(made, settings, installer=installer, report=report)
+    return replace(held, seconds={**seconds, **held.seconds})
+
+
+def hold_on(made: Stacks | Unmade, settings: Settings, *, installer: Installer, report: Report = silent) -> Held:
+    """Render and compare what was made, and look for what is to blame if that is not safe."""
+    seconds: dict[str, float] = {}
     with timed(RENDERING, seconds):
         gated = of_unmade(made) if isinstance(made, Unmade) else compare_stacks(made, settings, report=report)
     held, stacks = Held(gated, seconds=seconds), _both(made)

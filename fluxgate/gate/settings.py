@@ -27,3 +27,4 @@ class Settings:
     bisect: bool = False
     runs: Path = Path("runs")
     command: str = "fluxgate gate"
+    catalogue: Path | None = None  # a file of subjects; None: the user's own, if there is one

@@ -63,6 +63,7 @@ def _request(settings: Settings) -> session.Request:
         case_timeout=settings.case_timeout or f"{session.CASE_TIMEOUT:.0f}",
         no_baseline=True,
         runs=settings.runs / STACKS,
+        catalogue=settings.catalogue,
     )
 
 

@@ -41,6 +41,9 @@ IMPORTS = "can be imported"
 NF4 = "quantizes NF4 as published"
 LIBRARY_CHECKS = (IMPORTS, NF4)
 
+# Asked by a gate of each of its cases.
+INCUMBENT = "matches the incumbent"
+
 
 @dataclass(frozen=True)
 class Verdict:

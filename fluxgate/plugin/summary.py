@@ -13,6 +13,7 @@ from fluxgate.plugin.verdicts import LEDGER, Ledger
 from fluxgate.refusal import Refusal
 from fluxgate.report.html.accepted import accepted_stack
 from fluxgate.report.html.page import write_page
+from fluxgate.report.html.sides import Sides, sides_of_run
 from fluxgate.report.report import Report, compile_report, measured_anything, report_on
 from fluxgate.report.terminal import terminal
 from fluxgate.runs import run as runs
@@ -86,10 +87,11 @@ def _write_page(terminalreporter: pytest.TerminalReporter, config: pytest.Config
     """Write the report as a page, also on a session that rendered nothing; it changes no verdict if it cannot be."""
     choice, ledger = config.stash[CHOICE], config.stash[LEDGER]
     file = config.invocation_params.dir / config.getoption("fluxgate_html")
-    report, run = _report(config, ledger), runs.open_run(ledger.run) if ledger.run else None
+    report = _report(config, ledger)
+    sides = sides_of_run(runs.open_run(ledger.run), choice.cases) if ledger.run else Sides()
     accepted = accepted_stack(choice.baselines, choice.machine.id, choice.cases)
     try:
-        write_page(file, report, run, choice.cases, accepted=accepted)
+        write_page(file, report, sides, choice.cases, accepted=accepted)
         terminalreporter.write_line(f"The page is {_near(file)}")
     except Refusal as refusal:
         terminalreporter.write_line(str(refusal), red=True)

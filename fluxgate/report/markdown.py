@@ -27,7 +27,7 @@ def _blocks(report: Report) -> Iterator[str]:
     yield safe(report.headline)
     if report.gated.missing:
         yield "Not gated:"
-        yield _list(map(safe, report.gated.missing))
+        yield bullets(map(safe, report.gated.missing))
     yield f"With {safe(', '.join(f'{name} {version}' for name, version in report.versions.items()))}."
     for subject, rows in report.tables.items():
         yield f"## {safe(subject)}"
@@ -54,24 +54,24 @@ def _figures(rows: Sequence[Row]) -> Iterator[str]:
         return
     published = any(row.published is not None for row in rows)
     columns = [*measured, *(BESIDE if published else ())]
-    yield _table(
+    yield table(
         ["strategy", "promise", *(column.title for column in columns)],
         ([safe(row.strategy), safe(row.promise or ""), *(one.cell(row, one.full) for one in columns)] for row in rows),
     )
-    yield _list(map(safe, legend(columns, rows, titles=True)))
+    yield bullets(map(safe, legend(columns, rows, titles=True)))
 
 
 def _answers(rows: Sequence[Row]) -> str:
     """The status of every check; a cell is empty where the check does not apply."""
     checks = [check for check in CHECKS if any(check in row.statuses for row in rows)]
     cells = ([safe(row.strategy), *(safe(row.statuses.get(check, "")) for check in checks)] for row in rows)
-    return _table(["strategy", *checks], cells)
+    return table(["strategy", *checks], cells)
 
 
 def _settings(published: PublishedSettings) -> Iterator[str]:
     """What each published setting changed, and which of them more."""
     yield f"## What the published settings change: {safe(published.subject)} against {safe(published.reference)}"
-    yield _table(
+    yield table(
         ["setting", "strategy", "least SSIM", "mean SSIM", "largest difference", "changed pixels", "first differs at"],
         (
             [
@@ -113,12 +113,14 @@ def _section(title: str, items: Iterable[str]) -> Iterator[str]:
     items = list(items)
     if items:
         yield f"## {title}"
-        yield _list(items)
+        yield bullets(items)
 
 
-def _list(items: Iterable[str]) -> str:
+def bullets(items: Iterable[str]) -> str:
+    """A list."""
     return "\n".join(f"- {item}" for item in items)
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; its cells are Markdown already."""
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, ["---"] * len(heads), *rows))

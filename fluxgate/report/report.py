@@ -26,6 +26,7 @@ from fluxgate.machine import Machine, Stack
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Rendering
 from fluxgate.report.cards import cards_of
+from fluxgate.report.gate_result import GateResult
 from fluxgate.report.gated import Gated, gated_of
 from fluxgate.report.published_settings import PublishedSettings, published_settings
 from fluxgate.report.rows import Row, rows_of
@@ -86,10 +87,18 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Report:
-    """Everything that is shown of a run. The fields are the report as JSON; the properties select from them."""
+class ReportedGate:
+    """The gate that a report is on."""
 
-    run: ReportedRun | None  # None where nothing was rendered
+    result: GateResult
+    incumbent: tuple[Row, ...]  # its cases as the incumbent rendered them
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that is shown of a run, or of a gate. The fields are the report as JSON; the properties select."""
+
+    run: ReportedRun | None  # None where nothing was rendered; of a gate, the gate itself
     machine: Machine
     stack: Stack
     headline: str
@@ -98,6 +107,7 @@ class Report:
     cases: tuple[Row, ...]
     settings: tuple[PublishedSettings, ...]  # what the settings of a published guide changed
     verdicts: tuple[Verdict, ...]
+    gate: ReportedGate | None = None
     schema: int = SCHEMA
 
     @property
@@ -192,7 +202,7 @@ def compile_report(
 ) -> Report:
     """The report out of what was read, or on a session that rendered nothing."""
     verdicts = tuple(verdicts)
-    gated = gated_of((one for one in verdicts if one.check in CHECKS), rendered=measured.renderings)
+    gated = gated_of((one for one in verdicts if one.check not in LIBRARY_CHECKS), rendered=measured.renderings)
     matrix = {case.id: case for case in cases}
     statuses = Counter(verdict.status for verdict in verdicts)
     return Report(

@@ -9,8 +9,10 @@ from fluxgate.baselines.limits import published
 from fluxgate.cases import Case
 from fluxgate.compare.facts import ALLOCATED, HOST, WHOLE
 from fluxgate.compare.measures import SSIM
-from fluxgate.judge.verdict import CHECKS, PROMISE, Verdict
+from fluxgate.judge.verdict import INCUMBENT, LIBRARY_CHECKS, PROMISE, Verdict
 from fluxgate.rendering import PHASES, Rendering, id_of_case
+
+HELD_AGAINST = (PROMISE, INCUMBENT)  # the checks that hold pictures against others of the same session
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Row:
     figure: str  # which memory the peaks are of: "allocated" on a GPU, "host" elsewhere
     peaks: dict[str, int | None]  # phase, and "whole" -> bytes
     seconds: float | None  # load and the first take of every shot
-    likeness: float | None  # SSIM of the picture that is least like its reference
+    likeness: float | None  # SSIM of the picture that is least like its reference, or in a gate like the incumbent's
     promise: str | None = None  # "reproduces full"
     driver: int | None = None  # the peak as the driver saw it, in bytes
     published: float | None = None  # what somebody else reported of the same, in bytes
@@ -44,7 +46,7 @@ def rows_of(
     """A row for each case that has a verdict, in the order in which they come."""
     by_case: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
-        if verdict.check not in CHECKS:  # it is about a library, not about a case
+        if verdict.check in LIBRARY_CHECKS:  # it is about a library, not about a case
             continue
         by_case.setdefault(verdict.case_id, []).append(verdict)
     return tuple(
@@ -63,7 +65,7 @@ def _row(verdicts: list[Verdict], rendering: Rendering | None, case: Case | None
         figure=figure,
         peaks=peaks,
         seconds=_seconds(rendering),
-        likeness=next((verdict.numbers.get(SSIM) for verdict in verdicts if verdict.check == PROMISE), None),
+        likeness=next((verdict.numbers.get(SSIM) for verdict in verdicts if verdict.check in HELD_AGAINST), None),
         promise=_promise(case) if case else None,
         driver=rendering.memory.peak("driver") if rendering and rendering.memory else None,
         published=reported.value if reported else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -11,7 +12,10 @@ import pytest
 from fluxgate.cli.main import main
 from fluxgate.refusal import USAGE
 from fluxgate.runs import run as runs
-from tests.runs.building import run_of
+from fluxgate.runs.plan import FILE as PLAN
+from fluxgate.runs.plan import plan_of
+from tests.report import gates
+from tests.runs.building import CASES, run_of
 
 
 def test_report_wants_a_judged_run(rendered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,6 +57,39 @@ def test_report_writes_a_page(
     assert main([*page, f"--output={tmp_path / 'b.html'}", "--self-contained"]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"a.html", "a-pictures", "b.html"}
     assert "<bdi>tiny-model-offload</bdi>" in (tmp_path / "a.html").read_text()
+
+
+def test_report_shows_the_latest_gate_or_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a name, that which was started last; by its id or its folder, any."""
+    folder = gates.gate(tmp_path)
+    assert main(["report", f"--runs={tmp_path}"]) == 0
+    assert capsys.readouterr().out.startswith("Not safe: of 4 cases")
+    run = run_of(tmp_path, "full")
+    run.write_json(runs.VERDICTS, ())
+    run.write_json(PLAN, plan_of(CASES.values(), asked=set(CASES)))
+    os.rename(run.folder, tmp_path / "20991231-000000-tiny")
+    for name, opening in (("latest", "0 of 0 "), (folder.name, "Not safe"), (f"{folder}/gate.json", "Not safe")):
+        assert main(["report", name, f"--runs={tmp_path}"]) == 0
+        assert capsys.readouterr().out.startswith(opening)
+
+
+@pytest.mark.parametrize(
+    ("form", "opening"), [("markdown", "# Fluxgate: Not safe"), ("json", "{"), ("html", "The page is ")]
+)
+def test_report_shows_a_gate_in_every_form(
+    form: str, opening: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As it shows a run."""
+    folder = gates.gate(tmp_path)
+    output = [f"--output={tmp_path / 'told'}"] if form == "html" else []
+    assert main(["report", str(folder), "--format", form, *output]) == 0
+    assert capsys.readouterr().out.startswith(opening)
+
+
+def test_report_says_that_there_is_nothing_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither a run nor a gate."""
+    assert main(["report", f"--runs={tmp_path}"]) == USAGE
+    assert capsys.readouterr().err == f"There is neither a run nor a gate in {tmp_path} yet.\n"
 
 
 @pytest.mark.parametrize(

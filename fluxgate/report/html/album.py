@@ -14,7 +14,7 @@ from fluxgate.compare.facts import Source
 from fluxgate.compare.likeness import mismatch
 from fluxgate.judge.verdict import Verdict
 from fluxgate.refusal import Refusal
-from fluxgate.report.html.pairs import Pair, pairs_by_case
+from fluxgate.report.html.pairs import PagePair, pairs_by_case
 from fluxgate.report.html.pictures import (
     EDGE,
     Apart,
@@ -27,7 +27,7 @@ from fluxgate.report.html.pictures import (
     printed_difference,
     printed_map,
 )
-from fluxgate.runs.rendered import Rendered
+from fluxgate.report.html.sides import Sides
 
 MANY, SMALLER = 1000, 192  # pictures of a page: where there are more, their longer edge has so many pixels
 MOST_MAPS = 24  # FLIP maps of a page: each takes a tenth of a second
@@ -39,7 +39,7 @@ REMEMBERED = 48  # pictures that stay in memory for a while: references are comp
 class Comparison:
     """A pair that was looked at."""
 
-    pair: Pair
+    pair: PagePair
     apart: Apart | None = None  # None: nothing to compare with, no way to compare, or no difference
     trouble: str | None = None
     difference: str | None = None  # the id of its picture
@@ -78,17 +78,15 @@ class Album:
 
 
 def album(
-    rendered: Mapping[str, Rendered],
-    references: Mapping[str, str],
+    sides: Sides,
     verdicts: Iterable[Verdict],
     *,
-    run: Path,
     whole: bool = False,
 ) -> Album:
-    """Every picture of every case; `references` has the case that another is held against.
+    """Every picture of every case.
 
     whole: nothing may lie beside the page, so the pictures within it are the whole ones."""
-    pairs = pairs_by_case(rendered, references, verdicts, run)
+    pairs = pairs_by_case(sides, verdicts)
     sources = {source for of_case in pairs.values() for pair in of_case for source in pair.sources}
     reader = _Reader(EDGE if len(sources) <= MANY else SMALLER, whole=whole)
     with ThreadPoolExecutor(THREADS) as pool:
@@ -122,11 +120,11 @@ class _Reader:
         self._whole = whole
         self._pixels = lru_cache(maxsize=REMEMBERED)(lambda source: source.read())
 
-    def compare(self, pairs: Iterable[Pair]) -> list[Comparison]:
+    def compare(self, pairs: Iterable[PagePair]) -> list[Comparison]:
         """What must be looked at first comes first."""
         return sorted(map(self._compare, pairs), key=lambda one: one.rank)
 
-    def _compare(self, pair: Pair) -> Comparison:
+    def _compare(self, pair: PagePair) -> Comparison:
         unread = [refusal for source in pair.sources if (refusal := self._print(source))]
         if unread:
             return Comparison(pair, trouble=f"cannot be compared: {unread[0]}")

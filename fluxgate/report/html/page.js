@@ -73,15 +73,13 @@
 
   // Comparing two pictures
 
-  const WORDS = {
-    slider: "expected to actual", onion: "expected to actual", flicker: "slow to fast", difference: "weak to strong", map: "",
-  };
+  const WORDS = { slider: "", onion: "", flicker: "slow to fast", difference: "weak to strong", map: null };
   function load(image, id) {
     const print = document.getElementById(id);
     image.onerror = () => {
       image.onerror = null;
       image.src = print.href.baseVal;
-      one(".caption", image.closest(".viewer")).textContent += " The whole picture is not beside this page; this is a smaller one.";
+      one(".caption", image.closest(".viewer")).textContent += " The whole picture is not beside this page; this one is smaller.";
     };
     image.src = print.dataset.whole || print.href.baseVal;
     return [+print.getAttribute("width"), +print.getAttribute("height")];
@@ -95,12 +93,16 @@
       one(".stage", home).addEventListener("pointerdown", drag);
       one("input", home).addEventListener("input", () => draw(home));
     }
-    const { expected, actual, map, spot, against } = pair.dataset;
+    const { expected, actual, map, spot, caption, labels = "expected actual" } = pair.dataset;
+    home.labels = labels.split(" ");
     const [expectedImage, actualImage, mapImage] = all("img", home);
     const shot = one("b, figcaption", pair).firstChild.textContent.trim();
     home.pair = pair;
     one(".caption", home).textContent = expected
-      ? `${shot}: expected (${against}) beside actual.` : `${shot}: one picture, as there is no difference to show.`;
+      ? `${shot}: ${caption} beside ${home.labels[1]}.` : `${shot}: one picture, as there is no difference to show.`;
+    [".left", ".right"].forEach((badge, side) => {
+      one(badge, home).textContent = all("img", home)[side].alt = home.labels[side];
+    });
     home.size = load(actualImage, actual);
     one(".canvas", home).style.aspectRatio = home.size.join(" / ");
     expected ? load(expectedImage, expected) : expectedImage.removeAttribute("src");
@@ -116,8 +118,8 @@
     home.mode = name;
     press(all("[data-mode]", home), one(`[data-mode=${name}]`, home));
     clearInterval(home.timer);
-    one(".what", home).textContent = WORDS[name] || "";
-    one(".amount", home).hidden = !WORDS[name];
+    one(".what", home).textContent = WORDS[name] || home.labels.join(" to ");
+    one(".amount", home).hidden = WORDS[name] == null;
     one("input", home).value = name === "difference" ? 20 * Math.log2(home.pair.dataset.gain || 1) : 50;
     draw(home);
   }
@@ -271,7 +273,7 @@
     navigator.clipboard ? navigator.clipboard.writeText(text).then(() => tell("copied"), () => tell("not allowed")) : tell("not allowed");
   }
 
-  // What is clicked and pressed
+  // Clicks and keys
 
   const ACTS = {
     open: () => cases.forEach((place) => { place.open = true; }),

@@ -1,4 +1,4 @@
-"""The report as one HTML page: a pure rendering of a Report, and of the pictures and facts of its run."""
+"""The report as one HTML page: a pure rendering of a Report, and of the pictures and facts that it is on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +22,22 @@ from fluxgate.cases import Case
 from fluxgate.compare.difference import compare
 from fluxgate.compare.facts import Facts
 from fluxgate.files import is_name, write_whole
+from fluxgate.judge.sentences import sentence_case
 from fluxgate.judge.verdict import PASSED, PROMISE, Verdict
 from fluxgate.machine import Stack
 from fluxgate.refusal import Refusal
 from fluxgate.report.cards import STANDARD
 from fluxgate.report.columns import SYMBOLS
-from fluxgate.report.html import answers
+from fluxgate.report.html import answers, gate_answers
 from fluxgate.report.html.album import Album, Comparison, album
 from fluxgate.report.html.approvals import FILE, SCHEMA
 from fluxgate.report.html.charts import SHAPES, memory_chart, trade_chart
 from fluxgate.report.html.matrix import Matrix, matrix_of
 from fluxgate.report.html.pictures import id_of
 from fluxgate.report.html.section import Section, section_of
+from fluxgate.report.html.sides import Sides
 from fluxgate.report.html.text import anchor, shown, slug
-from fluxgate.report.report import Report
-from fluxgate.runs.rendered import Rendered
-from fluxgate.runs.run import Run
+from fluxgate.report.report import Report, ReportedGate
 
 HERE = Path(__file__).parent
 BESIDE = "-pictures"  # of the folder beside the page
@@ -65,12 +65,11 @@ class Page:
 
 @dataclass(frozen=True)
 class Material:
-    """What a page is made of: the report, and what its run has of the cases."""
+    """What a page is made of: the report, and both sides of its cases."""
 
     report: Report
     cases: Mapping[str, Case]
-    references: Mapping[str, str]  # case -> the case whose pictures its own are held against
-    rendered: Mapping[str, Rendered]
+    sides: Sides
     matrix: Matrix
     album: Album
 
@@ -86,7 +85,7 @@ class Spotlight:
 def write_page(
     file: Path,
     report: Report,
-    run: Run | None,
+    sides: Sides,
     cases: Iterable[Case],
     *,
     accepted: Stack | None = None,
@@ -97,7 +96,7 @@ def write_page(
 
     accepted: the stack that its baselines were accepted with."""
     beside = file.with_name(file.stem + BESIDE)
-    page = page_of(report, run, cases, beside=beside.name, accepted=accepted, self_contained=self_contained)
+    page = page_of(report, sides, cases, beside=beside.name, accepted=accepted, self_contained=self_contained)
     try:
         for name, place in page.whole.items():
             _put(place, beside / name)
@@ -122,7 +121,7 @@ def _put(place: Path, target: Path) -> None:
 
 def page_of(
     report: Report,
-    run: Run | None,
+    sides: Sides,
     cases: Iterable[Case],
     *,
     beside: str,
@@ -130,56 +129,79 @@ def page_of(
     self_contained: bool = False,
 ) -> Page:
     """The page; `beside` is the name of the folder that will have its whole pictures."""
-    material = _material(report, run, {case.id: case for case in cases}, self_contained=self_contained)
-    moved = compare(Facts(stack=accepted), Facts(stack=report.stack)).stack if accepted else ()
-    given = {**_given(material, beside), "stack_changes": moved, "accepted": accepted is not None}
-    return Page(_template().render(given).encode(), material.album.whole)
+    material = _material(report, sides, {case.id: case for case in cases}, self_contained=self_contained)
+    own = _of_gate(report, report.gate) if report.gate else _of_run(material, accepted)
+    template = _template("gate.html.j2" if report.gate else "run.html.j2")
+    return Page(template.render({**_given(material, beside), **own}).encode(), material.album.whole)
 
 
-def _material(report: Report, run: Run | None, cases: Mapping[str, Case], *, self_contained: bool) -> Material:
-    matrix, promises = matrix_of(report, cases), {case_id: case.strategy.promise for case_id, case in cases.items()}
-    references = {
-        case_id: f"{cases[case_id].subject.name}-{promise.reference}"
-        for case_id, promise in promises.items()
-        if promise.reference
-    }
-    if run is None:
-        return Material(report, cases, references, {}, matrix, Album())
-    every = run.rendered_cases()
-    rendered = {line.row.case_id: every[line.row.case_id] for line in matrix.lines if line.row.case_id in every}
-    pictures = album(rendered, references, report.verdicts, run=run.folder, whole=self_contained)
-    return Material(report, cases, references, rendered, matrix, pictures)
+def _material(report: Report, sides: Sides, cases: Mapping[str, Case], *, self_contained: bool) -> Material:
+    matrix = matrix_of(report, cases)
+    if report.gate:
+        matrix = replace(matrix, lines=tuple(sorted(matrix.lines, key=lambda line: not line.failed)))
+    shown = sides.of(line.row.case_id for line in matrix.lines)
+    return Material(report, cases, shown, matrix, album(shown, report.verdicts, whole=self_contained))
 
 
 # What the template is given
 
 
 def _given(material: Material, beside: str) -> dict[str, Any]:
+    """What every page shows."""
     report, matrix = material.report, material.matrix
     anchors = {line.row.case_id: anchor(line.row.case_id, number) for number, line in enumerate(matrix.lines)}
     style, script = (Markup((HERE / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
-    charts = {subject: (memory_chart(rows), trade_chart(rows)) for subject, rows in report.tables.items()}
     return {
         "policy": POLICY.format(style=_hashed(style), script=_hashed(script)),
         "style": style,
         "script": script,
         "report": report,
-        "outcome": answers.outcome(report),
-        "moved": answers.moved(report),
-        "suspicions": answers.suspicions(
-            report.failures, {name: one.rendering for name, one in material.rendered.items()}, material.cases
-        ),
-        "checked": answers.checked(report.verdicts),
-        "steps": tuple(answers.next_steps(report, material.cases)),
         "spotlight": _spotlight(material),
-        "smallest_card": STANDARD[0],
         "matrix": matrix,
         "anchors": anchors,
-        "charts": {subject: pair for subject, pair in charts.items() if any(pair)},
         "sections": tuple(_sections(material)),
         "printed": material.album.printed,
-        "beside": beside,
+        "beside": beside if material.album.whole else "",
         "data": _data(material, anchors),
+    }
+
+
+def _of_run(material: Material, accepted: Stack | None) -> dict[str, Any]:
+    """What the page of a run shows beside that; accepted: the stack that its baselines were accepted with."""
+    report = material.report
+    renderings = {name: one.rendering for name, one in material.sides.rendered.items()}
+    charts = {subject: (memory_chart(rows), trade_chart(rows)) for subject, rows in report.tables.items()}
+    return {
+        "outcome": answers.outcome(report),
+        "lead": "",
+        "states": {},
+        "turned": {},
+        "moved": answers.moved(report),
+        "suspicions": answers.suspicions(report.failures, renderings, material.cases),
+        "checked": answers.checked(report.verdicts),
+        "steps": tuple(answers.next_steps(report, material.cases)),
+        "smallest_card": STANDARD[0],
+        "charts": {subject: pair for subject, pair in charts.items() if any(pair)},
+        "stack_changes": compare(Facts(stack=accepted), Facts(stack=report.stack)).stack if accepted else (),
+        "accepted": accepted is not None,
+    }
+
+
+def _of_gate(report: Report, gate: ReportedGate) -> dict[str, Any]:
+    """What the page of a gate shows beside that."""
+    result = gate.result
+    return {
+        "gate": result,
+        "outcome": gate_answers.OUTCOMES[result.answer],
+        "lead": gate_answers.lead(result),
+        "moved": gate_answers.moved_cases(gate, report.cases),
+        "blame": gate_answers.blame(result),
+        "tally": gate_answers.tally(result),
+        "compared": gate_answers.compared(result),
+        "tier": gate_answers.tier(result),
+        "steps": tuple(gate_answers.next_steps(result, folder=report.run.folder if report.run else result.id)),
+        "states": {case.case_id: (gate_answers.SYMBOLS[case.outcome], case.outcome.value) for case in result.cases},
+        "turned": {case.case_id: tuple(gate_answers.turned(case)) for case in result.cases},
     }
 
 
@@ -207,14 +229,13 @@ def _sections(material: Material) -> Iterable[Section]:
         verdicts.setdefault(verdict.case_id, []).append(verdict)
     for line in material.matrix.lines:
         case_id = line.row.case_id
-        reference = material.rendered.get(material.references.get(case_id, ""))
         yield section_of(
             line,
             material.cases.get(case_id),
             verdicts[case_id],
             material.album.comparisons.get(case_id, ()),
-            ours=material.rendered.get(case_id),
-            reference=reference.rendering if reference else None,
+            ours=material.sides.rendered.get(case_id),
+            held_against=material.sides.held_against.get(case_id),
         )
 
 
@@ -229,16 +250,16 @@ def _data(material: Material, anchors: Mapping[str, str]) -> Markup:
                 if one.take == 0
             ],
         }
-        for case_id, rendered in material.rendered.items()
+        for case_id, rendered in material.sides.rendered.items()
         if rendered.rendering.crash is None
     }
-    run = material.report.run.id if material.report.run else ""
     names = {place: case_id for case_id, place in anchors.items() if is_name(case_id)}
-    text = msgspec.json.encode({"schema": SCHEMA, "run": run, "file": FILE, "names": names, "cases": cases}).decode()
+    data = {"schema": SCHEMA, "run": material.sides.run_id, "file": FILE, "names": names, "cases": cases}
+    text = msgspec.json.encode(data).decode()
     return Markup(text.replace("<", "\\u003c"))  # so that no name ends the element that holds it
 
 
-def _template() -> Any:
+def _template(name: str) -> Any:
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -248,6 +269,6 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     environment.filters.update(amount=amount, seconds=figures.seconds, percent=figures.percent, slug=slug)
-    environment.filters.update(likeness=figures.likeness, ours=Markup)
+    environment.filters.update(likeness=figures.likeness, capital=sentence_case, ours=Markup)
     environment.globals.update(symbols=SYMBOLS, shapes=SHAPES, id_of=id_of)
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from fluxgate.cases import Case
 from fluxgate.judge.sentences import counted, listed
 from fluxgate.judge.verdict import Verdict
-from fluxgate.rendering import Rendering
 from fluxgate.report.html import case as facts
 from fluxgate.report.html.album import Comparison
 from fluxgate.report.html.charts import Step, timeline
 from fluxgate.report.html.matrix import Line
-from fluxgate.report.html.pairs import Pair
+from fluxgate.report.html.pairs import PagePair
+from fluxgate.report.html.sides import HeldAgainst
 from fluxgate.runs.rendered import Rendered
 from fluxgate.subjects.subject import Shot
 
@@ -24,7 +24,7 @@ class Section:
 
     line: Line
     about: str
-    reference: str | None  # the strategy whose pictures are expected
+    reference: str | None  # whose pictures are expected: a strategy, or the incumbent
     asked: Mapping[str, Shot]
     command: str
     answers: tuple[facts.Answer, ...]
@@ -50,7 +50,7 @@ class Section:
         """The pictures that are held against nothing."""
         return tuple(one for one in self.comparisons if one.pair.expected is None and not one.trouble)
 
-    def prompt(self, pair: Pair) -> str:
+    def prompt(self, pair: PagePair) -> str:
         """What a picture was asked with; nothing where the run does not say."""
         shot = self.asked.get(pair.shot)
         return shot.prompt_of(pair.index) if shot and pair.index < shot.pictures else ""
@@ -84,14 +84,14 @@ def section_of(
     comparisons: tuple[Comparison, ...],
     *,
     ours: Rendered | None,
-    reference: Rendering | None,
+    held_against: HeldAgainst | None,
 ) -> Section:
     """The section of a case; one that was not rendered has its answers alone."""
-    row = line.row
+    row, reference = line.row, held_against.rendered.rendering if held_against else None
     section = Section(
         line=line,
         about=case.strategy.about if case else "",
-        reference=reference.strategy if reference else None,
+        reference=held_against.name if held_against else None,
         asked={shot.name: shot for shot in case.subject.shots} if case else {},
         command=facts.command(row.case_id, case),
         answers=facts.answers(verdicts),

@@ -10,7 +10,10 @@ from typing import Any
 
 from fluxgate.cases import Case
 from fluxgate.rendering import Crash
+from fluxgate.report.gate_report import report_on_gate
+from fluxgate.report.gate_result import CANDIDATE, read_gate_result, run_of
 from fluxgate.report.html.page import write_page
+from fluxgate.report.html.sides import HeldAgainst, Sides, sides_of_gate, sides_of_run
 from fluxgate.report.report import ReportedRun, report_on, verdicts_of
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import FILE as PLAN
@@ -30,6 +33,15 @@ def rendered(root: Path, name: str, *, seed: int = 0) -> Rendered:
     """What a case of the tiny subject gave, in the folder that it has within a run."""
     folder = root / "cases" / f"tiny-{name}"
     return Rendered(building.rendering(name, folder, seed=seed), folder)
+
+
+def sides(rendered: Mapping[str, Rendered], references: Mapping[str, str], folder: Path) -> Sides:
+    """Cases beside the reference that each names, where that was rendered too."""
+    there = {name: other for name, other in references.items() if other in rendered}
+    held_against = {
+        name: HeldAgainst(rendered[other].rendering.strategy, rendered[other]) for name, other in there.items()
+    }
+    return Sides(rendered, held_against, folder)
 
 
 def judged_run(root: Path) -> Run:
@@ -65,7 +77,7 @@ def page(run: Run, file: Path, *, self_contained: bool = False) -> str:
     run = runs.open_run(run.folder)
     verdicts, cases = verdicts_of(run), cases_of(run)
     assert verdicts is not None
-    write_page(file, report_on(run, verdicts, cases), run, cases, self_contained=self_contained)
+    write_page(file, report_on(run, verdicts, cases), sides_of_run(run, cases), cases, self_contained=self_contained)
     return file.read_text()
 
 
@@ -100,3 +112,12 @@ def looked_at(run: Run, case_id: str, decision: str = "approved", **changes: Any
         {"shot": one.shot, "index": one.index, "sha256": one.sha256} for one in rendering.pictures if one.take == 0
     ]
     return {"case": case_id, "decision": decision, "note": "", "pictures": pictures, **changes}
+
+
+def gate_page(folder: Path, file: Path) -> str:
+    """The page of a gate, written into a file."""
+    result = read_gate_result(folder)
+    candidate = run_of(result, CANDIDATE, gate=folder)
+    cases = cases_of(candidate) if candidate else ()
+    write_page(file, report_on_gate(result, folder), sides_of_gate(result, folder), cases)
+    return file.read_text()

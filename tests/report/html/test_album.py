@@ -12,7 +12,7 @@ from fluxgate.report.html import album as albums
 from fluxgate.report.html.album import Album, album
 from fluxgate.report.html.pictures import id_of
 from fluxgate.runs.rendered import Rendered
-from tests.report.html.made import rendered
+from tests.report.html.made import rendered, sides
 from tests.runs import building
 
 REFERENCES = {"tiny-offload": "tiny-full", "tiny-staged": "tiny-full"}
@@ -21,7 +21,7 @@ REFERENCES = {"tiny-offload": "tiny-full", "tiny-staged": "tiny-full"}
 def album_of(root: Path, *, whole: bool = False, **seeds: int) -> Album:
     """Of cases whose pictures come of these seeds."""
     cases: dict[str, Rendered] = {f"tiny-{name}": rendered(root, name, seed=seed) for name, seed in seeds.items()}
-    return album(cases, REFERENCES, (), run=root, whole=whole)
+    return album(sides(cases, REFERENCES, root), (), whole=whole)
 
 
 def test_each_picture_is_there_once(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_damaged_picture_is_told_of(tmp_path: Path) -> None:
     """Its pair comes first, and nothing of it is shown."""
     case = rendered(tmp_path, "full")
     (case.folder / "fox-0.png").write_bytes(b"no picture")
-    found = album({"tiny-full": case}, {}, (), run=tmp_path)
+    found = album(sides({"tiny-full": case}, {}, tmp_path), ())
     (first, *rest) = found.comparisons["tiny-full"]
     assert first.pair.shot == "fox"
     assert first.trouble is not None
@@ -64,7 +64,7 @@ def test_the_other_picture_of_a_damaged_one_is_shown(tmp_path: Path) -> None:
     """The reference's is damaged; the case's own is there."""
     reference, ours = rendered(tmp_path, "full"), rendered(tmp_path, "offload", seed=7)
     (reference.folder / "fox-0.png").write_bytes(b"no picture")
-    found = album({"tiny-offload": ours, "tiny-full": reference}, REFERENCES, (), run=tmp_path)
+    found = album(sides({"tiny-offload": ours, "tiny-full": reference}, REFERENCES, tmp_path), ())
     (first, *_) = found.comparisons["tiny-offload"]
     assert first.trouble is not None
     assert id_of(first.pair.actual) in found.printed
@@ -78,7 +78,7 @@ def test_pictures_of_another_size_are_not_compared(tmp_path: Path) -> None:
     picture = next(one for one in ours.rendering.pictures if one.shot == "fox")
     changed = replace(picture, sha256=hash_of(large), height=32, width=32)
     ours = Rendered(replace(ours.rendering, pictures=(changed,)), ours.folder)
-    found = album({"tiny-full": theirs, "tiny-offload": ours}, REFERENCES, (), run=tmp_path)
+    found = album(sides({"tiny-full": theirs, "tiny-offload": ours}, REFERENCES, tmp_path), ())
     assert found.comparisons["tiny-offload"][0].sentence == "is 32×32 where 16×16 is due"
 
 

@@ -17,6 +17,7 @@ from fluxgate.cli.shared import RED
 from fluxgate.judge.verdict import PASSED
 from fluxgate.report.html.approvals import read_approvals
 from fluxgate.report.html.page import page_of
+from fluxgate.report.html.sides import Sides
 from fluxgate.runs.run import Run
 from tests.baselines.acceptance import accepted_case
 from tests.report.html import made
@@ -114,7 +115,7 @@ def test_subjects_and_families_can_be_chosen(show: Show, tmp_path: Path) -> None
         for name, family in (("full", "whole"), ("nf4", "quantization"))
     ]
     verdicts = [verdict for case in cases for verdict in of_case(case.strategy.name, PASSED, subject=case.subject.name)]
-    (tmp_path / "report.html").write_bytes(page_of(report(verdicts), None, cases, beside="x").text)
+    (tmp_path / "report.html").write_bytes(page_of(report(verdicts), Sides(), cases, beside="x").text)
     page = show(tmp_path / "report.html").page
     page.select_option("select[data-by=family]", "quantization")
     assert names(page) == ["nf4", "nf4"]

@@ -23,6 +23,7 @@ from fluxgate.pictures import Pixels, hash_of
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Crash, Picture
 from fluxgate.report.html.page import HERE, page_of
+from fluxgate.report.html.sides import Sides, sides_of_run
 from fluxgate.report.report import compile_report
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import FILE as PLAN
@@ -140,7 +141,7 @@ def test_a_place_that_cannot_be_written_is_refused(run: Run, tmp_path: Path) -> 
 def test_a_session_that_rendered_nothing_has_a_page() -> None:
     """It says why."""
     told = report(of_case("full", UNSUPPORTED, "A GPU is needed."), run=None)
-    text = page_of(told, None, (), beside="x").text.decode()
+    text = page_of(told, Sides(), (), beside="x").text.decode()
     assert "Nothing was measured" in text
     assert "A GPU is needed" in text
     assert "nothing moved" not in text
@@ -150,7 +151,7 @@ def test_other_libraries_than_the_accepted_ones_are_named() -> None:
     """With both versions; where they are the same, that is said."""
 
     def of(accepted: Stack) -> str:
-        return page_of(report(of_case("full", PASSED)), None, (), beside="x", accepted=accepted).text.decode()
+        return page_of(report(of_case("full", PASSED)), Sides(), (), beside="x", accepted=accepted).text.decode()
 
     assert "<li>diffusers 0.40.0 → <b>0.42.1</b></li>" in of({**building.STACK, "diffusers": "0.40.0"})
     assert "The libraries are those of what was accepted." in of(building.STACK)
@@ -159,7 +160,7 @@ def test_other_libraries_than_the_accepted_ones_are_named() -> None:
 def test_published_settings_are_on_it() -> None:
     """As in every other report."""
     told = report(of_case("full", PASSED), settings=(settings(),))
-    text = page_of(told, None, (), beside="x").text.decode()
+    text = page_of(told, Sides(), (), beside="x").text.decode()
     assert settings().sentence in text
     assert all(f'<th scope="row">{one.setting}</th>' in text for one in settings().changes)
 
@@ -200,7 +201,7 @@ def _hostile_page(run: Run, word: str) -> str:
         machine=replace(building.MACHINE, name=word),
         stack={"diffusers": word},
     )
-    return page_of(told, run, [case], beside="report-pictures").text.decode()
+    return page_of(told, sides_of_run(run, [case]), [case], beside="report-pictures").text.decode()
 
 
 def test_no_name_ends_the_block_of_data(tmp_path: Path) -> None:
@@ -209,7 +210,7 @@ def test_no_name_ends_the_block_of_data(tmp_path: Path) -> None:
     told = compile_report(
         made.reported(run, id="</script>"), of_case("full", PASSED), (), machine=building.MACHINE, stack={}
     )
-    text = page_of(told, run, (), beside="x").text.decode()
+    text = page_of(told, replace(sides_of_run(run, ()), run_id="</script>"), (), beside="x").text.decode()
     (block,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
     assert json.loads(block)["run"] == "</script>"
 

@@ -9,9 +9,9 @@ import pytest
 
 from fluxgate.judge.verdict import BASELINE, FAILED, PROMISE, Verdict
 from fluxgate.pictures import write_png
-from fluxgate.report.html.pairs import Pair, pairs_by_case
+from fluxgate.report.html.pairs import PagePair, pairs_by_case
 from fluxgate.runs.rendered import Rendered
-from tests.report.html.made import rendered
+from tests.report.html.made import rendered, sides
 from tests.runs import building
 
 REFERENCES = {"tiny-offload": "tiny-full"}
@@ -27,13 +27,13 @@ def failed(check: str, **pictures: str) -> Verdict:
     return Verdict("tiny", "offload", check, FAILED, "A sentence.", pictures=pictures)
 
 
-def of_offload(both: dict[str, Rendered], *verdicts: Verdict, run: Path) -> list[Pair]:
-    return pairs_by_case(both, REFERENCES, verdicts, run)["tiny-offload"]
+def of_offload(both: dict[str, Rendered], *verdicts: Verdict, run: Path) -> list[PagePair]:
+    return pairs_by_case(sides(both, REFERENCES, run), verdicts)["tiny-offload"]
 
 
 def test_a_picture_stands_beside_the_references(both: dict[str, Rendered], tmp_path: Path) -> None:
     """Of the same shot and number; the reference's own stand alone."""
-    found = pairs_by_case(both, REFERENCES, (), tmp_path)
+    found = pairs_by_case(sides(both, REFERENCES, tmp_path), ())
     assert {(pair.shot, pair.index, pair.against) for pair in found["tiny-offload"]} == {
         ("fox", 0, "full"),
         *(("pair", index, "full") for index in range(4)),

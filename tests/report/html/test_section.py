@@ -9,7 +9,7 @@ from fluxgate.report.html.album import album
 from fluxgate.report.html.matrix import matrix_of
 from fluxgate.report.html.section import Section, section_of
 from fluxgate.runs.rendered import Rendered
-from tests.report.html.made import rendered
+from tests.report.html.made import rendered, sides
 from tests.report.made import of_case, report
 from tests.runs import building
 
@@ -21,14 +21,15 @@ def section(name: str, ours: Rendered | None, reference: Rendered | None, *, run
     pictures = {} if ours is None else {case_id: ours}
     if reference:
         pictures["tiny-full"] = reference
-    found = album(pictures, {case_id: "tiny-full"} if reference else {}, verdicts, run=run)
+    both = sides(pictures, {case_id: "tiny-full"} if reference else {}, run)
+    found = album(both, verdicts)
     return section_of(
         line,
         building.CASES[case_id],
         verdicts,
         found.comparisons.get(case_id, ()),
         ours=ours,
-        reference=reference.rendering if reference else None,
+        held_against=both.held_against.get(case_id),
     )
 
 

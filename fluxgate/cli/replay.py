@@ -1,0 +1,88 @@
+"""`fluxgate replay`: the gate, held on upgrades that were really released."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from fluxgate.cli.shared import RED, add_runs_option, add_timeout_option, command, say
+from fluxgate.files import write_plain, write_whole
+from fluxgate.gate.environments.choice import INSTALLERS, choose_installer
+from fluxgate.gate.replays.page import page
+from fluxgate.gate.replays.played import Played, Status
+from fluxgate.gate.replays.replays import Replays
+from fluxgate.gate.replays.rows import HARMLESS, REGRESSIONS, Row, rows_of
+from fluxgate.gate.replays.store import Store, merged, read_results
+from fluxgate.gate.settings import Settings
+from fluxgate.options import chosen
+
+REPLAYS = "replays"  # in the folder of runs
+
+
+def add_options(parser: ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="rows; default: all that this machine can play")
+    parser.add_argument("--list", action="store_true", help="only tell the rows")
+    about = "rows of your own, in place of those that ship"
+    parser.add_argument("--rows", type=Path, action="append", metavar="FILE", help=about)
+    parser.add_argument("--again", action="store_true", help="compare anew what was compared before")
+    about = "make the page, and the results beside it as JSON"
+    parser.add_argument("--write", type=Path, metavar="PAGE.md", help=about)
+    parser.add_argument("--installer", choices=INSTALLERS, help="default: pip, or uv where there is no pip")
+    parser.add_argument("--wheelhouse", type=Path, metavar="FOLDER", help="install from this folder, without network")
+    add_timeout_option(parser)
+    add_runs_option(parser)
+
+
+def act(arguments: Namespace) -> int:
+    """Play upgrades that were really released through the gate, and see that it says the right thing of each."""
+    rows = rows_of(tuple(arguments.rows or (REGRESSIONS, HARMLESS)))
+    names = chosen(arguments.names, among=rows, option="NAME") if arguments.names else tuple(rows)
+    asked = [rows[name] for name in names]
+    if arguments.list:
+        for row in asked:
+            say(f"{row.name}: {row.about}{' (needs a GPU)' if row.device == 'cuda' else ''}")
+        return 0
+    replays = Replays(
+        settings=_settings(arguments),
+        installer=choose_installer(arguments.installer, wheelhouse=arguments.wheelhouse),
+        store=Store(arguments.runs / REPLAYS),
+        again=arguments.again,
+        report=say,
+    )
+    results, failed = replays.results(asked)
+    if arguments.write is not None:
+        _write(arguments.write, results, rows)
+    _tell(results)
+    return RED if failed or any(result.status is Status.WRONG for result in results) else 0
+
+
+def _settings(arguments: Namespace) -> Settings:
+    return Settings(
+        installer=arguments.installer,
+        wheelhouse=arguments.wheelhouse,
+        case_timeout=arguments.case_timeout,
+        runs=arguments.runs,
+        command=command(),
+    )
+
+
+def _write(path: Path, results: Sequence[Played], rows: Mapping[str, Row]) -> None:
+    """The page, and the results beside it: those of earlier calls and of other machines stay."""
+    beside = path.with_suffix(".json")
+    all_of_them = merged(read_results(beside), results, rows=rows)
+    write_plain(beside, all_of_them)
+    write_whole(path, page(rows, all_of_them).encode())
+    say(f"{len(all_of_them)} results are in {path} and {beside}.")
+
+
+def _tell(results: Sequence[Played]) -> None:
+    """How many rows came out in each way, and what is wrong with those that came out wrong."""
+    say("")
+    for status in Status:
+        rows = [result.row for result in results if result.status is status]
+        if rows:
+            say(f"{status}: {len(rows)} ({', '.join(rows)})")
+    for result in results:
+        for difference in result.differences:
+            say(f"{result.row}: {difference}")

@@ -1,0 +1,105 @@
+"""The page about the replays: what was played, what the gate said, and what was not played."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from fluxgate.figures import seconds
+from fluxgate.gate.replays.played import Played, Status
+from fluxgate.gate.replays.rows import Row
+from fluxgate.judge.sentences import counted
+from fluxgate.report.escaping import markdown as safe
+
+INTRODUCTION = (
+    "# Replays",
+    "Upgrades that were really released, played through the gate: regressions, which it must catch and whose culprit"
+    " it must name, and harmless ones, which it must let pass. `fluxgate replay --write docs/replays.md` makes this"
+    " page, and `docs/replays.json` beside it.",
+    "The rows are data, in [`fluxgate/gate/replays/`](../fluxgate/gate/replays). A row pins the *good* stack, and what"
+    " is other in the *bad* one; what it does not pin is what the Python has that plays it. It says what must go red,"
+    " at which stage, and whose fault it is. In most rows packages move along that are not to blame, so that the"
+    " culprit must be found among several.",
+)
+HEADER = ("row", "what moved", "the gate's answer", "first at", "culprit", "environments", "seconds")
+
+
+def page(rows: Mapping[str, Row], results: Sequence[Played]) -> str:
+    """The whole page, as Markdown."""
+    return "\n".join(_blocks(rows, results)).rstrip() + "\n"
+
+
+def _blocks(rows: Mapping[str, Row], results: Sequence[Played]) -> Iterator[str]:
+    by_row = {result.row: result for result in results}
+    regressions = {name: row for name, row in rows.items() if not row.is_harmless}
+    harmless = {name: row for name, row in rows.items() if row.is_harmless}
+    yield from (f"{paragraph}\n" for paragraph in INTRODUCTION)
+    yield from _machines(results)
+    yield "## Regressions\n"
+    yield f"{_count(regressions, by_row, done='caught, with the right stage and the right culprit')}\n"
+    yield from _table(regressions, by_row)
+    yield "## Harmless upgrades\n"
+    yield f"{_count(harmless, by_row, done='let pass')}\n"
+    yield from _table(harmless, by_row)
+    yield from _wrong(results)
+    yield from _missing(rows, by_row)
+    yield from _threads(regressions)
+
+
+def _machines(results: Iterable[Played]) -> Iterator[str]:
+    places = dict.fromkeys((one.machine, one.python, one.torch) for one in results if one.machine)
+    if places:
+        yield "Played on " + "; ".join(f"{m}, Python {python}, torch {torch}" for m, python, torch in places) + ".\n"
+
+
+def _count(rows: Mapping[str, Row], results: Mapping[str, Played], *, done: str) -> str:
+    """How many were played, and how many of those came out as they must."""
+    status = [results[name].status for name in rows if name in results]
+    right = status.count(Status.AS_EXPECTED)
+    not_installed = status.count(Status.NOT_INSTALLED)
+    played = len(status) - not_installed
+    gone = f" {counted(not_installed, 'row')} could not be installed any more." if not_installed else ""
+    return f"{played} of {len(rows)} played; {right} of these {done}.{gone}"
+
+
+def _table(rows: Mapping[str, Row], results: Mapping[str, Played]) -> Iterator[str]:
+    yield f"| {' | '.join(HEADER)} |"
+    yield f"|{' --- |' * len(HEADER)}"
+    for name in rows:
+        if name in results:
+            yield f"| {' | '.join(_cells(rows[name], results[name]))} |"
+    yield ""
+
+
+def _cells(row: Row, result: Played) -> Iterator[str]:
+    yield f"[{safe(row.name)}]({row.thread})" if row.thread else safe(row.name)
+    if result.status is Status.NOT_INSTALLED:
+        yield from ("", f"not installable: {safe(result.sentence)}", "", "", "", "")
+        return
+    yield safe(", ".join(result.moved))
+    wrong = "" if result.status is Status.AS_EXPECTED else "**wrong:** "
+    yield f"{wrong}{safe(result.answer or '')}"
+    yield safe(result.stage or "")
+    yield safe(", ".join(result.culprit))
+    yield str(result.environments)
+    yield seconds(result.seconds)
+
+
+def _wrong(results: Iterable[Played]) -> Iterator[str]:
+    wrong = [result for result in results if result.status is Status.WRONG]
+    if wrong:
+        yield "## Wrong answers\n"
+        yield from (f"- {safe(one.row)}: {safe(' '.join(one.differences))}" for one in wrong)
+        yield ""
+
+
+def _missing(rows: Mapping[str, Row], results: Mapping[str, Played]) -> Iterator[str]:
+    missing = [row for name, row in rows.items() if name not in results]
+    if missing:
+        yield "## Not played\n"
+        yield from (f"- {safe(row.name)}{' (needs a GPU)' if row.device == 'cuda' else ''}" for row in missing)
+        yield ""
+
+
+def _threads(rows: Mapping[str, Row]) -> Iterator[str]:
+    yield "## What happened\n"
+    yield from (f"- **{safe(row.name)}**: {safe(row.about)} [Thread]({row.thread})" for row in rows.values())

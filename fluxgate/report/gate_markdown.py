@@ -1,0 +1,75 @@
+"""The report on a gate as Markdown: the decision, the culprit and what to pin, a table of the cases, and what moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fluxgate import figures
+from fluxgate.judge.sentences import sentence_case
+from fluxgate.report.escaping import markdown as safe
+from fluxgate.report.escaping import plain
+from fluxgate.report.gate_result import CaseOutcome, CaseResult, GateResult
+from fluxgate.report.markdown import bullets, table
+
+
+def gate_markdown(result: GateResult) -> str:
+    """The whole result."""
+    return "\n\n".join(_blocks(result)) + "\n"
+
+
+def _blocks(result: GateResult) -> Iterator[str]:
+    yield f"# Fluxgate: {safe(sentence_case(result.answer.value))}"
+    yield safe(result.sentence)
+    yield from culprit_blocks(result)
+    if result.next:
+        yield safe(result.next)
+    yield from map(safe, result.contrasts)
+    if result.cases:
+        yield cases_table(result)
+        yield bullets(_why(case) for case in result.cases if case.outcome is not CaseOutcome.IDENTICAL)
+    if result.moves:
+        yield "## What moved"
+        yield moves_table(result)
+    yield f"On {safe(result.machine.name)}, torch {safe(result.machine.torch)}. {safe(result.command)} made it."
+
+
+def culprit_blocks(result: GateResult) -> Iterator[str]:
+    """Who did it, and what to paste into the file of requirements."""
+    if result.culprit is None:
+        return
+    yield f"**{safe(result.culprit.sentence)}**"
+    yield from (safe(one.sentence) for one in result.culprit.releases)
+    yield from map(safe, result.culprit.unresolved)
+    if result.pin:
+        yield "\n".join(["```", *(plain(pin).replace("`", "'") for pin in result.pin), "```"])
+
+
+def cases_table(result: GateResult) -> str:
+    """A row for each case, the bad ones first."""
+    ordered = sorted(result.cases, key=lambda case: not case.is_bad)
+    heads = ["case", "outcome", "first at", "pictures moved", "least SSIM", "largest difference"]
+    return table(heads, ([*map(safe, _cells(case))] for case in ordered))
+
+
+def _cells(case: CaseResult) -> Iterator[str]:
+    yield case.case_id
+    yield case.outcome.value
+    yield case.stage or ""
+    yield f"{case.pictures_moved} of {case.pictures_compared}" if case.pictures_compared else ""
+    yield "" if case.least_ssim is None else figures.likeness(case.least_ssim)
+    yield "" if case.largest_difference is None else f"{case.largest_difference:.0f}/255"
+
+
+def _why(case: CaseResult) -> str:
+    further = [*case.inventory, *(f"{check}: turned" for check in case.checks)]
+    return f"**{safe(case.case_id)}**, {case.outcome.value}: " + "; ".join(map(safe, (case.reason, *further)))
+
+
+def moves_table(result: GateResult) -> str:
+    """Every package that moved, with its versions."""
+    blamed = result.culprit.packages if result.culprit else ()
+    rows = (
+        [safe(one.package), safe(one.old or "absent"), safe(one.new or "absent"), "culprit" if one in blamed else ""]
+        for one in result.moves
+    )
+    return table(["package", "incumbent", "candidate", ""], rows)

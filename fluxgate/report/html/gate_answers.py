@@ -1,0 +1,146 @@
+"""What a team lead asks of a gate: safe or not, what moved, who did it, how much was checked, what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from fluxgate.amounts import amount
+from fluxgate.compare.facts import WHOLE
+from fluxgate.judge.sentences import counted, sentence_case
+from fluxgate.report.gate_result import Answer, CaseOutcome, CaseResult, GateResult, MovedPackage, Trend
+from fluxgate.report.html.answers import Next, Outcome
+from fluxgate.report.html.approvals import FILE
+from fluxgate.report.report import ReportedGate
+from fluxgate.report.rows import Row
+
+OUTCOMES = {
+    Answer.SAFE: Outcome("Safe to upgrade", "good", "✓"),
+    Answer.DRIFT: Outcome("Safe with drift", "warn", "≈"),
+    Answer.NOT_SAFE: Outcome("Not safe", "bad", "✗"),
+    Answer.CANNOT_TELL: Outcome("Cannot tell", "warn", "?"),
+}
+SYMBOLS = {
+    CaseOutcome.IDENTICAL: "✓",
+    CaseOutcome.DRIFTED: "≈",
+    CaseOutcome.FIXED: "✓",
+    CaseOutcome.GAINED: "+",
+    CaseOutcome.CHANGED: "✗",
+    CaseOutcome.BROKEN: "!",
+    CaseOutcome.LOST: "–",
+    CaseOutcome.UNSTEADY: "?",
+    CaseOutcome.CANNOT_RUN: "·",
+}
+UNINTERESTING = (CaseOutcome.IDENTICAL, CaseOutcome.CANNOT_RUN)
+TIERS = {
+    "short": "The short tier: of each kind of strategy one. --tier all renders every strategy.",
+    "all": "Every strategy that there is.",
+}
+
+
+@dataclass(frozen=True)
+class MovedCase:
+    """A case that is not as the incumbent rendered it, and what became of it in words."""
+
+    case: CaseResult
+    symbol: str
+    before: Row | None  # as the incumbent rendered it
+    after: Row | None
+
+    @property
+    def pictures(self) -> str:
+        """`3 of 5`: how many pictures moved."""
+        case = self.case
+        return f"{case.pictures_moved} of {case.pictures_compared}" if case.pictures_compared else ""
+
+    @property
+    def peaks(self) -> tuple[str, str]:
+        """The peak of memory in both stacks, each empty where it was not measured."""
+        found = (row.peaks[WHOLE] if row else None for row in (self.before, self.after))
+        before, after = ("" if one is None else amount(one) for one in found)
+        return before, after
+
+
+@dataclass(frozen=True)
+class Blame:
+    """Who did it, as far as a gate knows."""
+
+    packages: tuple[MovedPackage, ...]
+    sentences: tuple[str, ...]
+    pin: tuple[str, ...]
+    suspects: tuple[MovedPackage, ...] = ()
+
+
+def lead(result: GateResult) -> str:
+    """The gate's sentence without the words that the headline has."""
+    opening, colon, rest = result.sentence.partition(": ")
+    return sentence_case(rest) if colon and opening.lower() == result.answer.value else result.sentence
+
+
+def moved_cases(gate: ReportedGate, after: Iterable[Row]) -> tuple[MovedCase, ...]:
+    """Every case with what became of it, the bad ones first, those that are the same last."""
+    old, new = ({row.case_id: row for row in rows} for rows in (gate.incumbent, after))
+    ordered = sorted(gate.result.cases, key=lambda one: (not one.is_bad, one.outcome in UNINTERESTING))
+    return tuple(
+        MovedCase(case, SYMBOLS[case.outcome], old.get(case.case_id), new.get(case.case_id)) for case in ordered
+    )
+
+
+def blame(result: GateResult) -> Blame:
+    """The culprit, or why there is none."""
+    culprit = result.culprit
+    if culprit is None:
+        return Blame((), (_why_nobody(result),), ())
+    releases = (one.sentence for one in culprit.releases)
+    return Blame(culprit.packages, (culprit.sentence, *releases, *culprit.unresolved), culprit.pin, culprit.suspects)
+
+
+def _why_nobody(result: GateResult) -> str:
+    if result.failed_stage:
+        return f"The candidate could not be made: it failed at '{result.failed_stage}'. No package was tried alone."
+    if result.answer is Answer.NOT_SAFE:
+        return "Nobody looked for the package: the gate ran with --no-culprit."
+    if result.answer is Answer.CANNOT_TELL:
+        return "Nobody can tell."
+    return "Nobody: nothing moved." if result.answer is Answer.SAFE else "Nothing moved further than it may."
+
+
+def tally(result: GateResult) -> tuple[tuple[str, int], ...]:
+    """How many cases came to each outcome, in the order in which outcomes are told."""
+    counts = Counter(case.outcome for case in result.cases)
+    return tuple((outcome.value, counts[outcome]) for outcome in CaseOutcome if counts[outcome])
+
+
+def compared(result: GateResult) -> tuple[int, int]:
+    """How many pictures were compared, and how many of them moved."""
+    return sum(case.pictures_compared for case in result.cases), sum(case.pictures_moved for case in result.cases)
+
+
+def tier(result: GateResult) -> str:
+    """What was chosen to be rendered."""
+    return TIERS.get(result.tier, f"The tier '{result.tier}'.")
+
+
+def next_steps(result: GateResult, *, folder: str) -> Iterator[Next]:
+    """What to do now, the most urgent first; folder: of the gate, as its reader would type it."""
+    words, _, command = result.next.partition(" Then run: ")
+    if words:
+        yield Next(words, command=command or None)
+    bad = [case.case_id for case in result.cases if case.is_bad]
+    if bad:
+        others = f", and at {counted(len(bad) - 1, 'more case')}" if len(bad) > 1 else ""
+        yield Next(f"Look at {bad[0]}{others}.", bad[0])
+        approved = shlex.join(["fluxgate", "accept", folder, "--approved", FILE])
+        yield Next("If all of that is right, approve it below, case by case, and accept it.", command=approved)
+
+
+def turned(case: CaseResult) -> Iterator[str]:
+    """What else there is to say of a case: the checks that turned, and memory and seconds that did."""
+    if case.checks:
+        how = "fail now, and did not before" if case.is_bad else "failed before, and do not now"
+        yield f"{', '.join(case.checks)}: {how}."
+    for figure in (case.memory, case.seconds):
+        if figure is not None and figure.trend is not Trend.SAME and figure.reason:
+            yield f"{sentence_case(figure.figure)} of {figure.phase}, {figure.trend}: {figure.reason}."

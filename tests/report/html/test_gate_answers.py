@@ -1,0 +1,102 @@
+"""Tests of what a team lead asks of a gate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fluxgate.report.gate_result import Answer, CaseOutcome, CulpritResult
+from fluxgate.report.html import gate_answers
+from fluxgate.report.report import ReportedGate
+from tests.report import gates
+
+RESULT = gates.result("20261126-gate", runs={})
+PIN = "transformers==4.49.0"
+
+
+def test_every_answer_and_every_outcome_has_its_sign() -> None:
+    """None is left out."""
+    assert set(gate_answers.OUTCOMES) == set(Answer)
+    assert set(gate_answers.SYMBOLS) == set(CaseOutcome)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "lead"),
+    [
+        ("Not safe: of 6 cases, 2 changed.", "Of 6 cases, 2 changed."),
+        ("The upgrade cannot be resolved: no release fits.", "The upgrade cannot be resolved: no release fits."),
+    ],
+)
+def test_the_lead_does_not_repeat_the_headline(sentence: str, lead: str) -> None:
+    """Whatever else stands before a colon stays."""
+    assert gate_answers.lead(replace(RESULT, sentence=sentence)) == lead
+
+
+def test_what_is_not_safe_comes_first() -> None:
+    """And what is the same comes last."""
+    moved = gate_answers.moved_cases(ReportedGate(RESULT, ()), ())
+    assert [one.case.strategy for one in moved] == ["offload", "broken", "nf4", "full"]
+    assert [one.pictures for one in moved] == ["5 of 5", "", "0 of 5", "0 of 5"]
+
+
+def test_the_culprit_has_its_versions_and_the_pin() -> None:
+    """With what was seen of it."""
+    found = gate_answers.blame(RESULT)
+    assert (found.packages, found.pin) == (gates.MOVES[2:], (PIN,))
+    assert found.sentences == (gates.CULPRIT.sentence,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"answer": Answer.NOT_SAFE}, "--no-culprit"),
+        ({"answer": Answer.SAFE}, "nothing moved"),
+        ({"answer": Answer.DRIFT}, "further than it may"),
+        ({"answer": Answer.CANNOT_TELL}, "can tell"),
+        ({"answer": Answer.NOT_SAFE, "failed_stage": "import"}, "'import'"),
+    ],
+)
+def test_where_there_is_no_culprit_it_says_why(changes: dict[str, Any], words: str) -> None:
+    """Nobody looked, nothing moved, or nobody can tell."""
+    (sentence,) = gate_answers.blame(replace(RESULT, culprit=None, **changes)).sentences
+    assert words in sentence
+
+
+def test_what_could_not_be_told_is_said() -> None:
+    """With the suspects."""
+    culprit = CulpritResult("not separable", "One of two.", (), suspects=gates.MOVES[:2], unresolved=("It crashed.",))
+    found = gate_answers.blame(replace(RESULT, culprit=culprit))
+    assert (found.suspects, found.sentences) == (gates.MOVES[:2], ("One of two.", "It crashed."))
+
+
+def test_the_next_steps_of_a_bad_upgrade() -> None:
+    """What the gate says, the first bad case, and how all of it is accepted if it is right."""
+    steps = list(gate_answers.next_steps(RESULT, folder="runs/gates/x"))
+    assert [step.case_id for step in steps] == [None, "tiny-offload", None]
+    assert steps[0].words == RESULT.next
+    assert steps[2].command == "fluxgate accept runs/gates/x --approved approvals.json"
+
+
+def test_a_command_in_the_next_step_can_be_copied() -> None:
+    """It is no part of the sentence."""
+    safe = replace(RESULT, cases=(), next="Upgrade. Then run: fluxgate accept runs/x --because '…'")
+    (step,) = gate_answers.next_steps(safe, folder="x")
+    assert (step.words, step.command) == ("Upgrade.", "fluxgate accept runs/x --because '…'")
+
+
+def test_it_counts_what_was_compared() -> None:
+    """Outcomes in the order in which they are told, and pictures."""
+    assert gate_answers.tally(RESULT) == (("identical", 1), ("drifted", 1), ("changed", 1), ("broken", 1))
+    assert gate_answers.compared(RESULT) == (15, 5)
+    assert "--tier all" in gate_answers.tier(RESULT)
+
+
+def test_what_turned_is_told_of_a_case() -> None:
+    """Checks and memory; seconds that nobody can decide about, without a reason, are not."""
+    (offload,) = (case for case in RESULT.cases if case.strategy == "offload")
+    assert list(gate_answers.turned(offload)) == [
+        "keeps its promise to its reference: fail now, and did not before.",
+        "Allocated of denoise, worse: 1.00 GB more.",
+    ]

@@ -1,0 +1,40 @@
+"""Tests of a gate's report as Markdown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fluxgate.report.gate_markdown import gate_markdown
+from fluxgate.report.gate_result import MovedPackage
+from tests.report import gates
+
+RESULT = gates.result("20261126-gate", runs={})
+
+
+def test_it_begins_with_the_decision_and_the_culprit() -> None:
+    """Then the pin, as it is pasted; the bad cases are the first of the table."""
+    text = gate_markdown(RESULT)
+    blocks = text.split("\n\n")
+    assert blocks[0] == "# Fluxgate: Not safe"
+    assert "```\ntransformers==4.49.0\n```" in blocks
+    rows = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| tiny-")]
+    assert rows == ["| tiny-offload", "| tiny-broken", "| tiny-full", "| tiny-nf4"]
+    assert "| transformers | 4.49.0 | 4.50.0 | culprit |" in text
+
+
+def test_hostile_text_stays_text() -> None:
+    """No name ends the block of pins, opens a table or becomes HTML."""
+    word = "```\n|x|\n<script>"
+    culprit = replace(gates.CULPRIT, sentence=word, pin=(word,), packages=(MovedPackage(word, None, word),))
+    hostile = replace(RESULT, sentence=word, culprit=culprit, moves=culprit.packages, next=word, contrasts=(word,))
+    text = gate_markdown(hostile)
+    assert text.count("```") == 2
+    assert "\n|x|" not in text
+    assert "<script>" not in text.replace(text[text.index("```") : text.rindex("```")], "")
+
+
+def test_a_gate_without_a_culprit_says_nothing_of_one() -> None:
+    """Nor has it a pin."""
+    text = gate_markdown(replace(RESULT, culprit=None))
+    assert "```" not in text
+    assert "culprit" not in text.lower()
