@@ -20,9 +20,11 @@ from fluxgate.gate.tiers import cases_of
 from fluxgate.gate.trends import Spreads, spreads_of
 from fluxgate.locks import silent
 from fluxgate.machine import Machine
+from fluxgate.options import chosen
 from fluxgate.report.gate_result import CANDIDATE, INCUMBENT
 from fluxgate.runs.run import Run
 from fluxgate.session import Choice
+from fluxgate.strategies import STRATEGIES
 
 # Crashes that a machine short of memory, or a driver, may have brought about: the candidate must crash twice.
 SEEN_TWICE = ("out of memory", "CUDA error", "signal", "exit")
@@ -55,7 +57,7 @@ def compare_stacks(made: Stacks, settings: Settings, *, report: Report = silent)
     before = Stack(made.incumbent, settings=settings, report=report, name="incumbent")
     after = Stack(made.candidate, settings=settings, report=report, name="candidate")
     session.refuse_unready(before.choice)
-    cases = cases_of(settings.tier, before.choice.cases)
+    cases = _cases(settings, before.choice)
     with ExitStack() as stack:
         rendering = (before.open(stack), after.open(stack))
         outcomes = tuple(_outcomes(*rendering, cases, settings.repeats, report))
@@ -68,6 +70,14 @@ def compare_stacks(made: Stacks, settings: Settings, *, report: Report = silent)
         outcomes=outcomes,
         runs={INCUMBENT: before.run, CANDIDATE: after.run},
     )
+
+
+def _cases(settings: Settings, choice: Choice) -> tuple[Case, ...]:
+    """The cases of the strategies that were asked for, or of the tier."""
+    if not settings.strategies:
+        return cases_of(settings.tier, choice.cases)
+    names = chosen(settings.strategies, among=[strategy.name for strategy in STRATEGIES], option="--strategy")
+    return tuple(case for case in choice.cases if case.strategy.name in names)
 
 
 def _outcomes(

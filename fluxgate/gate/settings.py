@@ -19,6 +19,7 @@ class Settings:
 
     subjects: tuple[str, ...] = ()
     tier: Tier = Tier.SHORT
+    strategies: tuple[str, ...] = ()  # these in place of the tier's
     installer: str | None = None
     wheelhouse: Path | None = None
     case_timeout: str | None = None  # None: twenty times as long as the incumbent took

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from fluxgate.cases import Case
 from fluxgate.gate.environments.building import Built, build, clone_of
 from fluxgate.gate.environments.importing import check_imports
 from fluxgate.gate.environments.installers import Installer
@@ -50,7 +51,7 @@ def common_stack(*, installer: Installer, report: Report = silent) -> Built:
 
 def play(row: Row, settings: Settings, *, common: Built, installer: Installer, report: Report = silent) -> Played:
     """Hold a gate on one row, and compare what it says with what it must say."""
-    settings = replace(settings, subjects=(row.subject,), catalogue=CATALOGUE)
+    settings = replace(settings, subjects=(row.subject,), catalogue=CATALOGUE, strategies=row.strategies)
     made = _made(row, common, installer=installer, report=report)
     if isinstance(made, StageFailure):
         return unmade(row, made)
@@ -79,7 +80,14 @@ def _faults(incumbent: Built, settings: Settings, report: Report) -> tuple[str, 
     stack = Stack(incumbent, settings=settings, report=report, name="good pins")
     with ExitStack() as exits:
         opened = stack.open(exits)
-        return tuple(_sentences(opened.side(case) for case in cases_of(settings.tier, stack.choice.cases)))
+        return tuple(_sentences(map(opened.side, _cases(settings, stack))))
+
+
+def _cases(settings: Settings, stack: Stack) -> tuple[Case, ...]:
+    """Those of the row's strategies, or of the tier."""
+    if not settings.strategies:
+        return cases_of(settings.tier, stack.choice.cases)
+    return tuple(case for case in stack.choice.cases if case.strategy.name in settings.strategies)
 
 
 def _sentences(sides: Iterable[Side]) -> Iterator[str]:

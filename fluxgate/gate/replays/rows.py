@@ -85,8 +85,8 @@ class Entry:
         for package, version in (*self.good.items(), *self.bad.items()):
             _refuse_no_version(package, version)
         bad = self.answer == "not safe"
-        if bad and not (self.thread and self.culprit and self.stage):
-            raise ValueError("a regression needs thread, culprit and stage")
+        if bad and not (self.thread and self.culprit and (self.stage or self.cases)):
+            raise ValueError("a regression needs thread, culprit, and stage or cases")
         if not bad and (self.culprit or self.stage or self.cases):
             raise ValueError("an upgrade that is safe has no culprit, stage or cases")
 

@@ -59,7 +59,7 @@ def test_a_regression_is_one_and_a_harmless_upgrade_is_none() -> None:
 @pytest.mark.parametrize("row", read_rows(REGRESSIONS).values(), ids=lambda row: row.name)
 def test_a_regression_says_what_can_be(row: Row) -> None:
     """Its stage, strategies and subject exist, and who is to blame moves."""
-    assert row.expected.stage in {"import", *PHASES, *STAGES}
+    assert row.expected.stage in {"import", *PHASES, *STAGES} or (row.expected.stage is None and row.device == "cuda")
     assert set(row.expected.cases) | set(row.strategies) <= {strategy.name for strategy in STRATEGIES}
     assert row.subject in subjects(CATALOGUE)
     assert set(row.expected.culprit) | set(row.expected.tied) <= set(row.bad.versions)
