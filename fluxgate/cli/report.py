@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -15,14 +16,16 @@ from fluxgate.cli.shared import add_baselines_option, add_runs_option, columns, 
 from fluxgate.files import is_name, write_whole
 from fluxgate.machine import Stack
 from fluxgate.refusal import Refusal
-from fluxgate.report import gate_result
+from fluxgate.report import gate_result, github
 from fluxgate.report.gate_markdown import gate_markdown
 from fluxgate.report.gate_report import report_on_gate
 from fluxgate.report.gate_terminal import gate_lines
 from fluxgate.report.html.accepted import accepted_stack
 from fluxgate.report.html.page import write_page
+from fluxgate.report.html.published import published_pictures
 from fluxgate.report.html.sides import Sides, sides_of_gate, sides_of_run
 from fluxgate.report.json import as_json
+from fluxgate.report.junit import junit
 from fluxgate.report.markdown import markdown
 from fluxgate.report.report import Report, report_on, verdicts_of
 from fluxgate.report.terminal import terminal
@@ -50,10 +53,12 @@ FORMATS: dict[str, Callable[[Report], str]] = {
     "terminal": for_terminal,
     "markdown": _for_people,
     "json": _for_programs,
+    "junit": junit,
 }
 
 
 LATEST = gate_result.LATEST
+GITHUB = "github"  # a job summary, with annotations and outputs beside it
 HTML = "html"  # a page, which is written into a file with pictures beside it
 
 
@@ -62,14 +67,20 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("about", nargs="?", default=LATEST, metavar="RUN|GATE", help=about)
     add_runs_option(parser)
     add_baselines_option(parser)
-    parser.add_argument("--format", choices=(*FORMATS, HTML), default="terminal", help="default: %(default)s")
+    parser.add_argument("--format", choices=(*FORMATS, GITHUB, HTML), default="terminal", help="default: %(default)s")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output; a page needs one")
+    parser.add_argument("--page", default="", metavar="URL", help="where the page is published, for --format github")
+    parser.add_argument("--comment", type=Path, metavar="FILE", help="with --format github: a pull request's comment")
     parser.add_argument("--self-contained", action="store_true", help="put whole pictures into the page, not beside it")
 
 
 def _refuse_odd_options(arguments: Namespace) -> None:
     if arguments.format == HTML and arguments.output is None:
         raise Refusal("A page is written into a file: add --output FILE.")
+    if arguments.format != GITHUB and (arguments.page or arguments.comment):
+        raise Refusal(f"--page and --comment are about --format {GITHUB}.")
+    if arguments.page and not arguments.page.startswith(("https://", "http://")):
+        raise Refusal(f"--page takes the address of a page, https://…; this is {arguments.page[:120]!r}.")
     if arguments.format != HTML and arguments.self_contained:
         raise Refusal(f"--self-contained is about pages; --format {arguments.format} has no pictures.")
 
@@ -83,7 +94,8 @@ def act(arguments: Namespace) -> int:
         _write_page(shown, arguments)
         say(f"The page is {arguments.output}.")
         return 0
-    text = FORMATS[arguments.format](shown.report).rstrip("\n")
+    text = _for_github(shown, arguments) if arguments.format == GITHUB else FORMATS[arguments.format](shown.report)
+    text = text.rstrip("\n")
     if arguments.output is None:
         say(text)
     else:
@@ -147,3 +159,20 @@ def _write_page(shown: _Shown, arguments: Namespace) -> None:
         accepted=shown.accepted(),
         self_contained=arguments.self_contained,
     )
+
+
+def _for_github(shown: _Shown, arguments: Namespace) -> str:
+    """The job summary. Annotations go to standard error, where the runner reads them too, and outputs into its file."""
+    report, page = shown.report, arguments.page
+    pictures = published_pictures(report, shown.sides(), page) if page else ()
+    for line in github.workflow_commands(report):
+        print(line, file=sys.stderr)
+    outputs = os.environ.get("GITHUB_OUTPUT")
+    if outputs:
+        with open(outputs, "a", encoding="utf-8") as stream:
+            stream.write(github.output_lines(github.outputs(report)))
+    if arguments.comment is not None:
+        key = os.environ.get("GITHUB_WORKFLOW", "")
+        text = github.comment(report, key=key, page=page, pictures=pictures)
+        write_whole(arguments.comment, text.encode())
+    return github.summary(report, page=page, pictures=pictures)

@@ -74,7 +74,9 @@ def _verdict(case: CaseResult, both: Both, folder: Path) -> Verdict:
         strategy=case.strategy,
         check=INCUMBENT,
         status=STATUS[case.outcome],
-        sentence=f"{case.outcome}: {case.reason}{where}.",
+        sentence=f"{case.reason}."
+        if case.outcome is CaseOutcome.CANNOT_RUN
+        else f"{case.outcome}: {case.reason}{where}.",
         numbers={name: value for name, value in numbers.items() if value is not None},
         pictures=dict(_pictures(case, both, folder)),
         stage=case.stage,

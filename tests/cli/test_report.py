@@ -74,7 +74,8 @@ def test_report_shows_the_latest_gate_or_run(tmp_path: Path, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize(
-    ("form", "opening"), [("markdown", "# Fluxgate: Not safe"), ("json", "{"), ("html", "The page is ")]
+    ("form", "opening"),
+    [("markdown", "# Fluxgate: Not safe"), ("json", "{"), ("junit", "<?xml"), ("html", "The page is ")],
 )
 def test_report_shows_a_gate_in_every_form(
     form: str, opening: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -84,6 +85,26 @@ def test_report_shows_a_gate_in_every_form(
     output = [f"--output={tmp_path / 'told'}"] if form == "html" else []
     assert main(["report", str(folder), "--format", form, *output]) == 0
     assert capsys.readouterr().out.startswith(opening)
+
+
+def test_report_tells_github_what_its_runner_reads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The summary on standard output, the annotation beside it, outputs after those that are there, and a comment."""
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
+    monkeypatch.setenv("GITHUB_WORKFLOW", "gate")
+    (tmp_path / "outputs").write_text("other=1\n")
+    folder, note = gates.gate(tmp_path), tmp_path / "comment.md"
+    page = "--page=https://x.example/report.html"
+    assert main(["report", str(folder), "--format=github", page, f"--comment={note}"]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("## ❌ Fluxgate: Not safe")
+    assert told.out.count("<img ") == 2
+    assert [line[:8] for line in told.err.splitlines()] == ["::error "]
+    lines = (tmp_path / "outputs").read_text().splitlines()
+    assert lines[0] == "other=1"
+    assert {"not safe", "transformers 4.49.0 → 4.50.0", "transformers==4.49.0"} <= set(lines)
+    assert note.read_text().startswith("<!-- fluxgate:gate -->\n## ❌")
 
 
 def test_report_says_that_there_is_nothing_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,6 +117,11 @@ def test_report_says_that_there_is_nothing_yet(tmp_path: Path, capsys: pytest.Ca
     ("options", "complaint"),
     [
         (["--format=html"], "A page is written into a file: add --output FILE.\n"),
+        (["--format=json", "--page=https://x.example"], "--page and --comment are about --format github.\n"),
+        (
+            ["--format=github", "--page=javascript:x"],
+            "--page takes the address of a page, https://…; this is 'javascript:x'.\n",
+        ),
         (["--format=json", "--self-contained"], "--self-contained is about pages; --format json has no pictures.\n"),
     ],
 )

@@ -1,0 +1,36 @@
+"""The JSON Schema of the report for programs, made from the fields that it has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from fluxgate.judge.verdict import STATUSES
+from fluxgate.report.report import SCHEMA, Report
+
+DRAFT = "http://json-schema.org/draft-07/schema#"  # the one that most validators know
+
+
+def json_schema() -> dict[str, Any]:
+    """What `fluxgate report --format json` keeps to; later fields are added, so others may be there."""
+    made = _draft_7(msgspec.json.schema(Report))
+    made["$defs"]["Verdict"]["properties"]["status"] = {"enum": list(STATUSES)}
+    made["$defs"]["Report"]["properties"]["schema"] = {"const": SCHEMA}
+    made["$defs"]["Report"]["required"].append("schema")
+    return {"$schema": DRAFT, "title": "What fluxgate report --format json writes", **made}
+
+
+def _draft_7(schema: Any) -> Any:
+    """The same in the words of draft 7. A number that is not finite is written as null."""
+    if isinstance(schema, list):
+        return [_draft_7(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    told = {name: _draft_7(value) for name, value in schema.items()}
+    if told.get("type") == "number":
+        told["type"] = ["number", "null"]
+    if "prefixItems" in told:
+        told["additionalItems"] = told.pop("items", False)
+        told["items"] = told.pop("prefixItems")
+    return told
