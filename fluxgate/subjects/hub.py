@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from fluxgate.amounts import amount
@@ -64,6 +65,41 @@ def endpoint() -> str:
 
 def page(repository: str) -> str:
     return f"{endpoint()}/{repository}"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What the hub says of a repository at one commit."""
+
+    revision: str
+    sizes: dict[str, int]  # file -> bytes
+    dtypes: dict[str, int]  # as safetensors spells them -> numbers of that dtype, where the hub has counted them
+    gated: bool
+
+
+def listed(repository: str, revision: str | None = None) -> Listing:
+    """A repository's commit, its files and their sizes; nothing is downloaded."""
+    from huggingface_hub import HfApi
+
+    if offline():
+        raise Refusal(f"{repository} cannot be looked at: {offline()} forbids it; unset it, or give a folder.")
+    api = HfApi(endpoint=endpoint(), token=_token())
+    try:
+        info = api.model_info(repository, revision=revision)
+        tree = [
+            entry
+            for entry in api.list_repo_tree(repository, recursive=True, revision=info.sha)
+            if hasattr(entry, "size")
+        ]
+    except Exception as error:  # the releases of huggingface_hub raise by three different HTTP libraries
+        raise Refusal(explained(error, repository, revision or "main") or _broken_off(error, repository)) from error
+    counted = getattr(getattr(info, "safetensors", None), "parameters", None) or {}
+    return Listing(str(info.sha), {entry.path: entry.size for entry in tree}, dict(counted), bool(info.gated))
+
+
+def configurations(repository: str, revision: str) -> Path:
+    """The folder of a commit's index and configurations, without its weights."""
+    return _snapshot(repository, revision, files=(MODEL_INDEX, "*/config.json"))
 
 
 def _snapshot(repository: str, revision: str, *, files: tuple[str, ...] = WANTED) -> Path:

@@ -29,6 +29,7 @@ class PipelineClass:
     stays: tuple[str, ...] = ()  # components that offloading of whole components leaves on the device
     decoding: str = ""  # the source of the branches in which its call makes pictures of latents
     encoding_takes: tuple[str, ...] = ()  # the parameters of its encode_prompt
+    numbers: dict[str, int] = field(default_factory=dict)  # parameters of its call -> defaults that are whole numbers
     call_takes_more: bool = False  # its call has a `**kwargs`
 
     @property
@@ -90,6 +91,7 @@ def _read(root: Path, name: str) -> PipelineClass | None:
         stays=_names_in(definition, "_exclude_from_cpu_offload"),
         decoding=_source_of_decoding(call),
         encoding_takes=_parameters(methods.get("encode_prompt")),
+        numbers=_whole_defaults(call),
         call_takes_more=call is not None and call.args.kwarg is not None,
     )
 
@@ -123,6 +125,14 @@ def _parameters(function: ast.FunctionDef | None) -> tuple[str, ...]:
     if function is None:
         return ()
     return tuple(argument.arg for argument in (*function.args.args[1:], *function.args.kwonlyargs))
+
+
+def _whole_defaults(function: ast.FunctionDef | None) -> dict[str, int]:
+    if function is None:
+        return {}
+    arguments = function.args.args[len(function.args.args) - len(function.args.defaults) :]
+    pairs = ((each.arg, value) for each, value in zip(arguments, function.args.defaults, strict=True))
+    return {name: node.value for name, node in pairs if isinstance(node, ast.Constant) and type(node.value) is int}
 
 
 def _required(function: ast.FunctionDef | None) -> Iterable[tuple[str, tuple[str, ...]]]:

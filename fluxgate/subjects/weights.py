@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
@@ -14,6 +15,7 @@ from fluxgate.subjects.sources import locate, why_not_ready
 from fluxgate.subjects.subject import Subject
 
 LARGEST_HEADER = 50_000_000  # bytes; those of FLUX.1-dev have some tens of thousands
+WIDTHS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1}  # bytes
 FLOATING = frozenset({"F64", "F32", "F16", "BF16"})
 _WEIGHTS = re.compile(r"(model|diffusion_pytorch_model)(-\d{5}-of-\d{5})?\.safetensors")  # not a variant such as .fp16
 
@@ -35,6 +37,29 @@ def numbers_on_disk(folder: Path) -> dict[str, int]:
         if count:
             counts[component.name] = count
     return counts
+
+
+def bytes_on_disk(folder: Path) -> tuple[dict[str, int], Counter[str]]:
+    """Bytes of the weights of each component, and of each dtype as the files spell it; from the headers alone."""
+    sizes: dict[str, int] = {}
+    dtypes: Counter[str] = Counter()
+    for component in sorted(path for path in folder.glob("*/") if path.is_dir()):
+        files = [path for path in sorted(component.iterdir()) if _WEIGHTS.fullmatch(path.name)]
+        if files:
+            sizes[component.name] = sum(path.stat().st_size for path in files)
+        for path in files:
+            dtypes += _bytes_by_dtype(path)
+    return sizes, dtypes
+
+
+def _bytes_by_dtype(path: Path) -> Counter[str]:
+    sizes: Counter[str] = Counter()
+    try:
+        for _, tensor in _tensors(path):
+            sizes[tensor.dtype] += prod(tensor.shape) * WIDTHS.get(tensor.dtype, 0)
+    except (OSError, ValueError, struct.error, msgspec.MsgspecError):
+        return Counter()
+    return sizes
 
 
 def folder_at_hand(subject: Subject) -> Path | None:

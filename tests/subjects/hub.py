@@ -94,11 +94,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _listing(self, path: str) -> None:
-        if not re.search(rf"/(revision|tree)/{COMMIT}$", path):
+        if not re.search(rf"(/(revision|tree)/{COMMIT}|{self.hub.repository}(/revision/main)?)$", path):
             self._error(404, "RevisionNotFound")
             return
         files = self.hub.files()
-        info = {"id": self.hub.repository, "modelId": self.hub.repository, "sha": COMMIT, "private": False, "tags": []}
+        info: dict[str, object] = {
+            "id": self.hub.repository,
+            "modelId": self.hub.repository,
+            "sha": COMMIT,
+            "private": False,
+            "tags": [],
+        }
+        info["gated"] = "auto" if self.hub.gated else False
         siblings = [{"rfilename": name} for name in files]
         tree = [
             {"type": "file", "oid": _etag(file), "size": file.stat().st_size, "path": name}

@@ -1,0 +1,117 @@
+"""`fluxgate subject`: an entry of a catalogue for a pipeline in a folder or on the hub."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fluxgate.cli.shared import say
+from fluxgate.files import write_whole
+from fluxgate.pictures import write_png
+from fluxgate.pipeline_folder import read_index, why_not_loadable
+from fluxgate.refusal import Refusal, full_stop
+from fluxgate.subjects import hub
+from fluxgate.subjects.catalogue import VARIABLE, read_catalogue
+from fluxgate.subjects.drafting import MASK, Draft, Source, draft, picture_file, source_in
+from fluxgate.subjects.entries import NAME
+from fluxgate.subjects.matching import mismatch
+from fluxgate.subjects.weights import bytes_on_disk
+
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+EDGE = 512  # pixels, of a picture that is drafted to start from
+
+
+def add_options(parser: ArgumentParser) -> None:
+    parser.add_argument("pipeline", metavar="PATH|OWNER/NAME", help="a pipeline's folder, or a repository of the hub")
+    parser.add_argument("--name", help="of the subject; default: the folder's or the repository's")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="default: NAME.toml")
+    parser.add_argument("--revision", metavar="COMMIT", help="of the repository; default: today's")
+
+
+def act(arguments: Namespace) -> int:
+    """Look at a pipeline and write the entry of a catalogue for it, with comments, checked by reading it again."""
+    given: str = arguments.pipeline
+    name = arguments.name or name_from(given)
+    output: Path = arguments.output or Path(f"{name}.toml")
+    if not re.fullmatch(NAME, name):
+        raise Refusal(f"The name {name!r:.80} must consist of lower-case letters, digits and single hyphens.")
+    if output.exists():
+        raise Refusal(f"{output} exists already; name another file with --output.")
+    if Path(given).is_dir():
+        source = in_folder(Path(given), name, output)
+    elif REPOSITORY.fullmatch(given):
+        source = on_hub(given, name, arguments.revision)
+    else:
+        raise Refusal(f"{given} is no folder, and no repository of the hub such as OWNER/NAME.")
+    drafted = draft(source)
+    write_checked(drafted, source, output)
+    say(f"{output} has the subject {name}. Look it over, and run:")
+    say(f"  {VARIABLE}={output} fluxgate list")
+    say(f"  {VARIABLE}={output} fluxgate render --subject {name}")
+    return 0
+
+
+def name_from(given: str) -> str:
+    """The last part of a path or a repository, as the name of a subject."""
+    last = Path(given).absolute().name if given.rstrip("/") in ("", ".", "..") else given.rstrip("/").rpartition("/")[2]
+    return re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-") or "mine"
+
+
+def in_folder(folder: Path, name: str, output: Path) -> Source:
+    """A pipeline's folder, named as it is seen from where the catalogue will lie."""
+    reason = why_not_loadable(folder)
+    if reason:
+        raise Refusal(full_stop(f"{folder} cannot be a subject: {reason}"))
+    place = os.path.relpath(folder.absolute(), output.absolute().parent)
+    sizes, dtypes = bytes_on_disk(folder)
+    return source_in(folder, name=name, source=f"folder:{place}", sizes=sizes, dtypes=dtypes)
+
+
+def on_hub(repository: str, name: str, revision: str | None) -> Source:
+    """A repository, of which only the index and the configurations are fetched."""
+    try:
+        listing = hub.listed(repository, revision)
+    except Refusal as refusal:
+        raise Refusal(f"There is no folder {repository}, so it was looked for on the hub. {refusal}") from refusal
+    folder = hub.configurations(repository, listing.revision)
+    sizes: Counter[str] = Counter()
+    for file, size in listing.sizes.items():
+        component, _, rest = file.partition("/")
+        if component in read_index(folder).components and rest.endswith(".safetensors"):
+            sizes[component] += size
+    source = source_in(folder, name=name, source=f"hub:{repository}", sizes=sizes, dtypes=Counter(listing.dtypes))
+    return replace(source, revision=listing.revision, gated=listing.gated)
+
+
+def write_checked(drafted: Draft, source: Source, output: Path) -> None:
+    """Write the entry and its pictures, once it was read as a catalogue and held against the pipeline."""
+    with tempfile.TemporaryDirectory(dir=output.absolute().parent, prefix=".subject-") as folder:
+        trial = Path(folder, output.name)
+        pictures = {picture_file(source.name, argument): argument for argument in drafted.inputs}
+        for file, argument in pictures.items():
+            write_png(trial.with_name(file), picture(argument))
+        trial.write_text(drafted.text, encoding="utf-8")
+        reason = mismatch(read_catalogue(trial)[source.name], source.index)
+        if reason:
+            raise Refusal(full_stop(f"{source.source} cannot be a subject as it is: {reason}"))
+        for file in pictures:
+            if not output.with_name(file).exists():
+                write_whole(output.with_name(file), trial.with_name(file).read_bytes())
+    write_whole(output, drafted.text.encode())
+
+
+def picture(argument: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Something to start from: colours that run across it, or a mask of its middle."""
+    if argument == MASK:
+        mask = np.zeros((EDGE, EDGE), np.uint8)
+        mask[EDGE // 4 : -EDGE // 4, EDGE // 4 : -EDGE // 4] = 255
+        return mask
+    down, across = np.mgrid[0:EDGE, 0:EDGE]
+    return np.stack([down // 2, across // 2, (down + across) // 4], axis=-1).astype(np.uint8)

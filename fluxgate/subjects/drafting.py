@@ -1,0 +1,189 @@
+"""A catalogue's entry for a pipeline, drafted from its index, its class and the headers of its weights."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fluxgate.amounts import amount
+from fluxgate.pipeline_folder import MODEL_INDEX, Index, read_index, read_json
+from fluxgate.refusal import Refusal
+from fluxgate.subjects.parts import Parts, parts_in_index
+from fluxgate.subjects.pipeline_class import PipelineClass, pipeline_class
+
+DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
+ROOM = 1.2  # of a GPU's memory to that of the weights, where everything lies on it
+EDGE = 1024  # pixels, of a picture where nothing says otherwise
+FRAMES = 9  # few, and one more than a multiple of what a video's VAE takes at a time
+PROMPT = "A red fox in the snow, looking at the camera, in the light of a winter morning."
+IMAGE, MASK = "image", "mask_image"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a pipeline is, and what is known of its files without reading all of them."""
+
+    name: str  # of the subject
+    source: str  # as the catalogue says it
+    revision: str | None
+    index: Index
+    sizes: Mapping[str, int]  # component -> bytes of its weights
+    dtypes: Mapping[str, int]  # dtype as the files spell it -> bytes
+    edge: int | None  # of the pictures that it was trained on, in pixels
+    gated: bool = False
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The text of an entry, and the pictures that its shot names."""
+
+    text: str
+    inputs: tuple[str, ...]  # arguments of the call that a picture must be there for
+
+
+def draft(source: Source) -> Draft:
+    """The entry, with a comment beside each key that says where it comes from."""
+    name = source.index.class_name
+    installed = pipeline_class(name) if name else None
+    if name is None or installed is None:
+        raise Refusal(
+            f"{MODEL_INDEX} is of a {name or 'pipeline without a class'}, which the installed diffusers has not."
+        )
+    parts = parts_in_index(source.index)
+    for what, component in (("denoises", parts.denoiser), ("decodes", parts.decoder)):
+        if component is None:
+            raise Refusal(f"{MODEL_INDEX} lists nothing that {what}: {', '.join(source.index.components)}.")
+    inputs = needed_pictures(installed)
+    lines = [*_head(source), *_parts(source, parts, installed), *_needs(source), "", *_shot(source, installed, inputs)]
+    return Draft("\n".join(lines) + "\n", inputs)
+
+
+def needed_pictures(installed: PipelineClass) -> tuple[str, ...]:
+    """The pictures that a call cannot do without: what to paint over and where, or what to start from."""
+    if IMAGE in installed.takes and MASK in installed.takes:
+        return (IMAGE, MASK)
+    return (IMAGE,) if IMAGE in installed.takes and "strength" in installed.takes else ()
+
+
+def _head(source: Source) -> Iterator[str]:
+    total = sum(source.sizes.values())
+    yield f"# {source.name}: drafted by fluxgate subject; the comments say where a line is from. Correct what is wrong."
+    yield f"[{source.name}]"
+    yield f"about = {_quoted(f'{source.index.class_name} with {amount(total)} of weights')}"
+    yield f"source = {_quoted(source.source)}"
+    if source.revision:
+        yield f"revision = {_quoted(source.revision)}  # of today; a branch would move under the baselines"
+    yield f"pipeline = {_quoted(str(source.index.class_name))}  # as {MODEL_INDEX} says"
+    spelled = max(DTYPES, key=lambda each: source.dtypes.get(each, 0))
+    share = source.dtypes.get(spelled, 0) / max(sum(source.dtypes.values()), 1)
+    why = f"{share:.0%} of the weights are stored in it" if share else "its files could not be read: check it"
+    yield f"dtype = {_quoted(DTYPES[spelled] if share else 'bfloat16')}  # {why}"
+
+
+def _parts(source: Source, parts: Parts, installed: PipelineClass) -> Iterator[str]:
+    kinds = source.index.components
+    yield f"denoiser = {_quoted(str(parts.denoiser))}  # {_described(source, str(parts.denoiser))}; called in each step"
+    yield f"decoder = {_quoted(str(parts.decoder))}  # {kinds[str(parts.decoder)][1]}"
+    yield f"encoders = {_listed(parts.encoders)}  # what a staged strategy frees after encoding"
+    yield f"large = {_listed(parts.large)}  # worth quantizing: what denoises, and encoders other than CLIP"
+    if installed.encodes:
+        yield f"# encode_prompt returns {', '.join(installed.encodes)}"
+    else:
+        yield "# encodes = [...]  # the class does not name what encode_prompt returns: staged strategies need it"
+    yield "# calls_per_step = 1  # 2 where guidance takes a call of its own; not checked while it is left out"
+
+
+def _needs(source: Source) -> Iterator[str]:
+    total = sum(source.sizes.values())
+    if total:
+        gated = ", token = true" if source.gated else ""
+        needs = f'disk = "{_rounded(total)}", vram = "{_rounded(ROOM * total)}"{gated}'
+        yield f"needs = {{ {needs} }}  # vram: the weights and a fifth"
+
+
+def _shot(source: Source, installed: PipelineClass, inputs: tuple[str, ...]) -> Iterator[str]:
+    yield f"[{source.name}.shots.fox]"
+    yield f"prompt = {_quoted(PROMPT)}"
+    yield "seed = 42"
+    if "height" in installed.takes:
+        height, width, why = size_of(source, installed)
+        yield f"height = {height}  # {why}"
+        yield f"width = {width}"
+    yield "steps = 8  # few, to be quick; what it leaves out, as guidance, is the pipeline's own default"
+    options = list(_options(source, installed, inputs))
+    if options:
+        yield f"options = {{ {', '.join(options)} }}  # further arguments of the call"
+    if inputs:
+        files = ", ".join(f'{argument} = "{picture_file(source.name, argument)}"' for argument in inputs)
+        yield f"inputs = {{ {files} }}  # PNGs beside this file: put your own there"
+    elif IMAGE in installed.takes:
+        yield '# inputs = { image = "cat.png" }  # it can start from a picture, a PNG beside this file'
+
+
+def _options(source: Source, installed: PipelineClass, inputs: tuple[str, ...]) -> Iterator[str]:
+    height, width, _ = size_of(source, installed)
+    if "num_frames" in installed.takes:
+        yield f"num_frames = {FRAMES}"
+    if "max_area" in installed.takes:
+        yield f"max_area = {height * width}"
+    if "use_resolution_binning" in installed.takes:
+        yield "use_resolution_binning = false"
+    if "strength" in installed.takes and inputs:
+        yield "strength = 1.0"
+
+
+def size_of(source: Source, installed: PipelineClass) -> tuple[int, int, str]:
+    """Height and width of the shot, and where they are from."""
+    height, width = (installed.numbers.get(name) for name in ("height", "width"))
+    if height and width:
+        return height, width, "the pipeline's own default"
+    if source.edge:
+        return source.edge, source.edge, "the size that its configuration says it was trained on"
+    return EDGE, EDGE, "a size of most pipelines"
+
+
+def _rounded(size: float) -> str:
+    """An amount as the catalogue takes it."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 1):.0f} MB"
+
+
+def picture_file(name: str, argument: str) -> str:
+    """The file of a drafted input picture."""
+    return f"{name}-{argument}.png"
+
+
+def _described(source: Source, component: str) -> str:
+    size = source.sizes.get(component)
+    return f"a {source.index.components[component][1]}{f' of {amount(size)}' if size else ''}"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return "[" + ", ".join(map(_quoted, names)) + "]"
+
+
+def trained_edge(folder: Path, parts: Parts) -> int | None:
+    """The edge of the pictures that a denoiser was trained on, from its configuration and the VAE's, in 16 pixels."""
+    try:
+        denoiser = read_json(folder / str(parts.denoiser) / "config.json")
+        decoder = read_json(folder / str(parts.decoder) / "config.json")
+    except (Refusal, OSError):
+        return None
+    size, blocks = denoiser.get("sample_size"), decoder.get("block_out_channels")
+    if not isinstance(size, int) or not isinstance(blocks, list) or not 1 <= len(blocks) <= 8:
+        return None
+    edge = size * 2 ** (len(blocks) - 1)
+    return edge if 64 <= edge <= 4096 and edge % 16 == 0 else None
+
+
+def source_in(folder: Path, *, name: str, source: str, sizes: Mapping[str, int], dtypes: Counter[str]) -> Source:
+    """What is known of a pipeline whose configurations lie in a folder."""
+    index = read_index(folder)
+    edge = trained_edge(folder, parts_in_index(index))
+    return Source(name, source, None, index, sizes, dtypes, edge)

@@ -1,0 +1,132 @@
+"""Tests of `fluxgate subject`: it looks at a folder or a repository and writes an entry that works."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fluxgate.cli.main import main
+from fluxgate.cli.subject import name_from
+from fluxgate.refusal import USAGE
+from fluxgate.subjects.catalogue import read_catalogue
+from fluxgate.subjects.sources import why_not_ready
+from tests.conftest import SHIPPED
+from tests.subjects.hub import COMMIT, Hub, serving
+
+pytest.importorskip("diffusers")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of its own, and a hub that nobody is logged into."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT", "FLUXGATE_SUBJECTS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A pipeline of the user's."""
+    return Path(shutil.copytree(SHIPPED, tmp_path / "models" / "Our_FLUX"))
+
+
+def test_a_folder_becomes_a_subject_that_is_ready(folder: Path, tmp_path: Path) -> None:
+    """What is written can be rendered as it is, and names the folder from where the file lies."""
+    assert main(["subject", "models/Our_FLUX"]) == 0
+    subject = read_catalogue(tmp_path / "our-flux.toml")["our-flux"]
+    assert why_not_ready(subject) is None
+    assert 'source = "folder:models/Our_FLUX"' in (tmp_path / "our-flux.toml").read_text()
+    assert (subject.pipeline, subject.dtype) == ("FluxPipeline", "bfloat16")
+
+
+def test_nothing_is_overwritten(folder: Path, tmp_path: Path) -> None:
+    """A file that is there is refused and stays as it is."""
+    (tmp_path / "our-flux.toml").write_text("mine")
+    assert main(["subject", "models/Our_FLUX"]) == USAGE
+    assert (tmp_path / "our-flux.toml").read_text() == "mine"
+
+
+def test_an_inpainting_pipeline_gets_pictures_to_start_from(folder: Path, tmp_path: Path) -> None:
+    """Beside the file; one that is there already stays."""
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps({**index, "_class_name": "FluxFillPipeline"}))
+    (tmp_path / "fill-image.png").write_bytes(b"mine")
+    assert main(["subject", "models/Our_FLUX", "--name", "fill", "--output", "fill.toml"]) == 0
+    assert (tmp_path / "fill-image.png").read_bytes() == b"mine"
+    assert (tmp_path / "fill-mask_image.png").stat().st_size > 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere/at/all"], "is no folder, and no repository"),
+        (["models"], "cannot be a subject"),
+        (["models/Our_FLUX", "--name", "Our FLUX"], "must consist of lower-case letters"),
+    ],
+)
+def test_what_cannot_be_one_is_refused_in_a_sentence(
+    arguments: list[str], sentence: str, folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """And nothing is written."""
+    assert main(["subject", *arguments]) == USAGE
+    assert sentence in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.toml"))
+
+
+@pytest.mark.parametrize(
+    ("given", "name"), [("o/FLUX.1-dev", "flux-1-dev"), ("models/ours/", "ours"), ("a/__", "mine")]
+)
+def test_a_name_is_made_of_what_was_given(given: str, name: str) -> None:
+    """As subjects are called."""
+    assert name_from(given) == name
+
+
+# A repository of the hub
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with serving(Hub(SHIPPED, repository="storybook/miniature")) as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.url)
+        yield running
+
+
+def test_a_repository_becomes_a_subject_pinned_to_its_commit(hub: Hub, tmp_path: Path) -> None:
+    """Only the index and the configurations are fetched for it; sizes are the listing's."""
+    assert main(["subject", "storybook/miniature"]) == 0
+    subject = read_catalogue(tmp_path / "miniature.toml")["miniature"]
+    assert (subject.source, subject.revision) == ("hub:storybook/miniature", COMMIT)
+    assert subject.needs.disk > 50_000_000
+    assert not [name for name in hub.fetched() if name.endswith((".safetensors", "tokenizer.json"))]
+
+
+@pytest.mark.parametrize(
+    ("repository", "sentence"), [("storybook/miniature", "cannot be reached"), ("some/thing", "shows no repository")]
+)
+def test_what_the_hub_does_not_show_is_refused(
+    repository: str, sentence: str, hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence says that there is no such folder, and what the hub said."""
+    if sentence == "cannot be reached":
+        monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert main(["subject", repository]) == USAGE
+    error = capsys.readouterr().err
+    assert "There is no folder" in error
+    assert sentence in error
+
+
+def test_no_hub_is_asked_where_that_is_forbidden(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The variable is named."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert main(["subject", "storybook/miniature"]) == USAGE
+    assert "HF_HUB_OFFLINE" in capsys.readouterr().err
+    assert hub.requests == []
