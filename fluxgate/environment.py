@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,12 +68,13 @@ class Environment:
 
 
 @contextmanager
-def engine_alone() -> Iterator[Path]:
-    """A folder that holds the package `fluxgate` and nothing else.
+def engine_alone(beside: Iterable[Path] = ()) -> Iterator[Path]:
+    """A folder that holds the package `fluxgate`, the modules that a user's own strategies are in, and nothing else.
 
     The folder that it was imported from may be a site-packages, and would bring all of the packages in it along."""
     with tempfile.TemporaryDirectory(prefix="fluxgate-engine-") as folder:
-        (Path(folder) / ENGINE.name).symlink_to(ENGINE)
+        for path in (ENGINE, *beside):
+            (Path(folder) / path.name).symlink_to(path)
         yield Path(folder)
 
 

@@ -12,6 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from types import FrameType
 
+from fluxgate import configuration
 from fluxgate.baselines import integrity, known_failures
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.store import OWN, Store
@@ -40,7 +41,7 @@ from fluxgate.runs.plan import FILE as PLAN
 from fluxgate.runs.plan import cases_of, plan_of, read_plan
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
-from fluxgate.strategies import STRATEGIES
+from fluxgate.strategies.available import strategies
 from fluxgate.subjects import sources
 from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.subject import Subject
@@ -114,11 +115,13 @@ def choose(request: Request, *, environment: Environment | None = None) -> Choic
     unfit = outside_support(libraries, torch=machine.torch)
     if unfit:
         raise Refusal(unfit)
-    names = chosen(request.subjects or ["miniature"], among=catalogue, option="--subject")
-    every, limit, takes = [strategy.name for strategy in STRATEGIES], request.vram_limit, request.takes
+    subject = request.subjects or configuration.current().subject or ["miniature"]
+    names = chosen(subject, among=catalogue, option="--subject")
+    available, limit, takes = strategies(), request.vram_limit, request.takes
+    every = [strategy.name for strategy in available]
     return Choice(
         environment=environment,
-        cases=matrix([catalogue[name] for name in names], STRATEGIES, machine=machine, stack=libraries),
+        cases=matrix([catalogue[name] for name in names], available, machine=machine, stack=libraries),
         strategies=chosen(request.strategies or every, among=every, option="--strategy"),
         takes=whole_number(takes, option="--takes", most=MOST_TAKES) if takes is not None else None,
         vram_limit=memory_limit(limit, of=machine, option="--vram-limit") if limit is not None else None,
@@ -333,8 +336,8 @@ def complaints_beside(run: Run, *, baselines: Path) -> tuple[str, ...]:
 def _complaints(store: Store, *, machine: Machine, stack: Stack, subjects: Mapping[str, Subject]) -> tuple[str, ...]:
     """Of one's own baselines and known failures: nobody can change what ships, so nobody is asked to."""
     today = datetime.datetime.now(datetime.UTC).date()
-    cases = {id_of_case(subject, strategy.name) for subject in subjects for strategy in STRATEGIES}
-    own = known_failures.read(store.own / known_failures.FILE)
+    cases = {id_of_case(subject, strategy.name) for subject in subjects for strategy in strategies()}
+    own = known_failures.read(known_failures.own_file(store))
     outdated = known_failures.complaints(own, device=machine.device, stack=stack, today=today)
     return outdated + integrity.complaints(store, cases=cases, subjects=subjects)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.runs.run import latest
+from fluxgate.judge.verdict import EFFECT, FAILED, PASSED, PROMISE, TWICE, Verdict
+from fluxgate.runs.run import VERDICTS, latest
 from tests.outside import LONGEST, ROOT, Ended, tiny
 
 LARGEST = 100_000_000  # bytes: PyPI's limit for a file
@@ -41,6 +43,31 @@ def test_theirs(case, verdict):
 @pytest.mark.limit_vram("1 GB")
 def test_limited():
     pass
+"""
+
+
+OWN_STRATEGY = """
+from fluxgate.strategies.effects import Hooked, Placed
+from fluxgate.strategies.promise import Promise, strategy
+
+@strategy(Promise(reproduces="full", less_memory_than="full", effects=(Hooked("CpuOffload"), Placed("cpu"))))
+def our_offload(site):
+    '''Whole components wait on the CPU, and the VAE decodes pictures one by one.'''
+    pipe = site.pipeline()
+    pipe.vae.enable_slicing()
+    pipe.enable_model_cpu_offload(device=site.device)
+    return pipe
+
+@strategy(Promise(reproduces="full", effects=(Hooked("CpuOffload"),)))
+def our_mistake(site):
+    '''Offloads nothing.'''
+    return site.pipeline().to(site.device)
+"""
+OWN_TABLE = """
+[tool.fluxgate]
+subjects = "subjects.toml"
+subject = "tiny"
+strategies = "ours.strategies"
 """
 
 
@@ -176,6 +203,28 @@ def test_a_session_that_asks_gets_both(scripts: Path, project: Path, environment
     assert "test_theirs.py" in ended.out
     assert "1 failed" in ended.out  # a baseline is required, and their repository has none
     assert set(latest(project / "runs").renderings()) == {"tiny-full"}
+
+
+def test_a_repositorys_own_strategies_are_rendered_and_judged(
+    scripts: Path, project: Path, environment: dict[str, str]
+) -> None:
+    """By pytest and by the command, from a folder below, on its own pipeline; one that does nothing fails."""
+    (project / "ours").mkdir()
+    (project / "ours" / "strategies.py").write_text(OWN_STRATEGY)
+    shutil.copy(environment["FLUXGATE_SUBJECTS"], project / "subjects.toml")
+    with (project / "pyproject.toml").open("a") as file:
+        file.write(OWN_TABLE)
+    quiet = {name: value for name, value in environment.items() if name != "FLUXGATE_SUBJECTS"}
+    asked = ("--fluxgate", "--fluxgate-strategy=our-offload,our-mistake", "-p", "no:cacheprovider")
+    ended = run(scripts / "python", "-m", "pytest", *asked, within=project, **quiet)
+    assert ended.code == 1, ended.out + ended.err
+    verdicts = latest(project / "runs").read_json(VERDICTS, tuple[Verdict, ...])
+    failed = {(one.strategy, one.check) for one in verdicts if one.status == FAILED}
+    assert failed == {("our-mistake", EFFECT)}
+    passed = {one.check for one in verdicts if one.strategy == "our-offload" and one.status == PASSED}
+    assert {TWICE, PROMISE, EFFECT} <= passed
+    shown = run(scripts / "fluxgate", "list", within=project / "ours", **quiet)
+    assert "our-offload" in shown.out, shown.err
 
 
 def test_the_plugin_needs_no_xdist(scripts: Path, project: Path, environment: dict[str, str]) -> None:

@@ -43,7 +43,7 @@ def _refuse_any(damage: list[str]) -> None:
 
 def _damage_of(store: Store, root: Path, machine: str, subject: str) -> tuple[str, ...]:
     folder = folder_of(root, machine, subject)
-    return manifest.damage_in(folder, partial=root == store.shipped) if folder.exists() else ()
+    return manifest.damage_in(folder, partial=root != store.own) if folder.exists() else ()
 
 
 def complaints(store: Store, *, cases: Collection[str], subjects: Mapping[str, Subject]) -> tuple[str, ...]:

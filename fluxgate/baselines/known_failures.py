@@ -11,6 +11,7 @@ from typing import Literal
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
+from fluxgate import configuration
 from fluxgate.baselines.store import KNOWN_FAILURES, Store
 from fluxgate.options import suggestion
 from fluxgate.refusal import Refusal
@@ -90,9 +91,14 @@ class _File:
 
 def read_all(store: Store) -> tuple[KnownFailure, ...]:
     """One's own entries, then those that ship, but for the ones that an own entry stands for."""
-    own, *shipped = (read(root / FILE) for root in store.roots)
+    own, *shipped = (read(path) for path in (own_file(store), *(root / FILE for root in store.others)))
     cells = {entry.cell for entry in own}
     return (*own, *(entry for entries in shipped for entry in entries if entry.cell not in cells))
+
+
+def own_file(store: Store) -> Path:
+    """Where one's own entries stand: in the file that the configuration names, else among the baselines."""
+    return configuration.current().known_failures or store.own / FILE
 
 
 def read(path: Path) -> tuple[KnownFailure, ...]:

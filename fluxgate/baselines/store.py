@@ -1,9 +1,12 @@
-"""Where accepted things lie: a folder of one's own, and what ships with Fluxgate, which is read after it."""
+"""Where accepted things lie: a folder of one's own, what ships with Fluxgate, and what other packages offer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 
 from fluxgate.baselines import manifest, replacement
@@ -12,26 +15,33 @@ from fluxgate.refusal import Refusal
 
 OWN = Path("baselines")  # from where a session starts
 PORTABLE = "portable"  # stands where a machine's id stands, for pictures compared by likeness
+GROUP = "fluxgate.limits"  # of entry points: a package whose folder holds <machine>/<subject>/limits.json
 KNOWN_FAILURES = "known_failures.toml"  # beside the machines' folders
 
 
 @dataclass(frozen=True)
 class Store:
-    """One's own folder, which `accept` writes, and the shipped one, which nobody does."""
+    """One's own folder, which `accept` writes, and those that nobody does."""
 
     own: Path
     shipped: Path | None = None  # holds only some of the files that its manifests list
+    offered: tuple[Path, ...] = ()  # of installed packages, which have limits for their own strategies
 
     @classmethod
     def at(cls, own: Path) -> Store:
         """One's own folder, and what ships unless that is the same folder, as in a checkout of Fluxgate."""
         ships = shipped()
-        return cls(own, None if ships is None or ships.resolve() == own.resolve() else ships)
+        return cls(own, None if ships is None or ships.resolve() == own.resolve() else ships, offered())
 
     @property
     def roots(self) -> tuple[Path, ...]:
         """Its folders, in the order in which they are asked."""
-        return (self.own,) if self.shipped is None else (self.own, self.shipped)
+        return (self.own, *self.others)
+
+    @property
+    def others(self) -> tuple[Path, ...]:
+        """All but one's own."""
+        return self.offered if self.shipped is None else (self.shipped, *self.offered)
 
     def machines_of(self, subject: str) -> tuple[str, ...]:
         """The machines that anything was accepted for with a subject, `portable` among them."""
@@ -45,8 +55,8 @@ class Store:
         own = folder_of(self.own, machine, subject)
         if (own / name).exists() or (own.exists() and name in manifest.listed(own)):
             yield own
-        if self.shipped is not None:
-            folder = folder_of(self.shipped, machine, subject)
+        for root in self.others:
+            folder = folder_of(root, machine, subject)
             if (folder / name).exists():
                 yield folder
 
@@ -56,6 +66,23 @@ def shipped() -> Path | None:
     package = Path(__file__).parents[1]
     candidates = (package / "shipped", package.parent / "baselines")
     return next((folder for folder in candidates if (folder / KNOWN_FAILURES).is_file()), None)
+
+
+@lru_cache
+def offered() -> tuple[Path, ...]:
+    """The folders of limits that installed packages offer, laid out like one's own."""
+    return tuple(_folder_of_entry(entry) for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name))
+
+
+def _folder_of_entry(entry: EntryPoint) -> Path:
+    """The folder of the package that an entry point names; its code is not run."""
+    try:
+        found = find_spec(entry.value)
+    except (ImportError, ValueError):
+        found = None
+    if found is None or not found.submodule_search_locations:
+        raise Refusal(f"The entry point {entry.name} of {GROUP} names {entry.value}, which is no package.")
+    return Path(next(iter(found.submodule_search_locations)))
 
 
 def folder_of(root: Path, machine: str, subject: str) -> Path:

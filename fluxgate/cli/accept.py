@@ -18,7 +18,7 @@ from fluxgate.machine import detect, stack
 from fluxgate.refusal import Refusal
 from fluxgate.report.html.approvals import approved_cases
 from fluxgate.runs import run as runs
-from fluxgate.strategies import STRATEGIES
+from fluxgate.strategies.available import strategies
 from fluxgate.subjects.catalogue import subjects
 
 UNCHANGED, UNTOUCHED = "Nothing changes.", "Nothing was written."
@@ -73,7 +73,7 @@ def act(arguments: Namespace) -> int:
 
 def _plan(arguments: Namespace) -> Plan:
     run, catalogue = runs.open_run(arguments.run), subjects()
-    cases = matrix(catalogue.values(), STRATEGIES, machine=run.machine, stack=run.stack)
+    cases = matrix(catalogue.values(), strategies(), machine=run.machine, stack=run.stack)
     return plan(
         run,
         Request(
@@ -92,7 +92,7 @@ def _plan(arguments: Namespace) -> Plan:
 def _prune(arguments: Namespace) -> int:
     """Remove the baselines that no case uses and those of another recipe."""
     catalogue, root = subjects(), arguments.baselines
-    cases = {case.id for case in matrix(catalogue.values(), STRATEGIES, machine=detect(), stack=stack())}
+    cases = {case.id for case in matrix(catalogue.values(), strategies(), machine=detect(), stack=stack())}
     unused = integrity.unused(root, cases=cases, subjects=catalogue)
     for (machine, subject, strategy), why in unused.items():
         say(f"{machine}: {subject}-{strategy} goes: {why}")

@@ -6,7 +6,8 @@ import datetime
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from fluxgate.cli.shared import add_names_option, add_runs_option, columns, command, say
+from fluxgate import configuration
+from fluxgate.cli.shared import add_runs_option, add_subject_option, columns, command, say
 from fluxgate.files import write_plain
 from fluxgate.gate.environments.choice import INSTALLERS, choose_installer
 from fluxgate.gate.holding import hold
@@ -24,10 +25,9 @@ MOST_REPEATS = 20
 def add_options(parser: ArgumentParser) -> None:
     about = "the changes, like diffusers==0.43.0 transformers==5.24; or two files of pins, OLD.txt NEW.txt"
     parser.add_argument("upgrade", nargs="+", metavar="CHANGE", help=about)
-    parser.add_argument(
-        "--tier", choices=[tier.value for tier in Tier], default=Tier.SHORT.value, help="default: %(default)s"
-    )
-    add_names_option(parser, "--subject", default="miniature")
+    tier = configuration.current().tier or Tier.SHORT.value
+    parser.add_argument("--tier", choices=[tier.value for tier in Tier], default=tier, help="default: %(default)s")
+    add_subject_option(parser)
     about = "for a worker that hangs; default: 20 times what the incumbent took, and 300 at least"
     parser.add_argument("--case-timeout", metavar="SECONDS", help=about)
     about = "render each case so often in each stack; 4 decide about seconds. Default: %(default)s"

@@ -9,7 +9,7 @@ import msgspec
 from fluxgate.cli.shared import columns, say
 from fluxgate.machine import detect, stack
 from fluxgate.report.listing import in_words, listing
-from fluxgate.strategies import STRATEGIES
+from fluxgate.strategies.available import strategies
 from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.sources import why_not_ready
 
@@ -20,7 +20,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 def act(arguments: Namespace) -> int:
     """Show the subjects and what they need, and the strategies, what they promise and whether they can run here."""
-    choices = listing(subjects().values(), STRATEGIES, machine=detect(), stack=stack(), why_not_ready=why_not_ready)
+    choices = listing(subjects().values(), strategies(), machine=detect(), stack=stack(), why_not_ready=why_not_ready)
     if arguments.json:
         say(msgspec.json.format(msgspec.json.encode(choices), indent=2).decode())
     else:

@@ -9,6 +9,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from pathlib import Path
 
+from fluxgate import configuration
 from fluxgate.baselines.store import OWN
 from fluxgate.cases import Case
 from fluxgate.session import CASE_TIMEOUT, Request
@@ -21,10 +22,16 @@ RED, INTERRUPTED, NOTHING = 1, 2, 5  # exit codes, beside 0 and a refusal's own;
 
 def add_choosing_options(parser: ArgumentParser) -> None:
     """Of the verbs that render: which cases, for how long, and into which folder."""
-    add_names_option(parser, "--subject", default="miniature")
+    add_subject_option(parser)
     add_names_option(parser, "--strategy", default="all")
     add_timeout_option(parser)
     add_runs_option(parser)
+
+
+def add_subject_option(parser: ArgumentParser) -> None:
+    """Of the verbs that render: which pipelines."""
+    default = ", ".join(configuration.current().subject) or "miniature"
+    add_names_option(parser, "--subject", default=default)
 
 
 def add_names_option(parser: ArgumentParser, option: str, *, default: str) -> None:
@@ -44,13 +51,15 @@ def add_run_option(parser: ArgumentParser) -> None:
 
 def add_runs_option(parser: ArgumentParser) -> None:
     """The folder that all runs are in."""
-    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="default: %(default)s")
+    default = configuration.current().runs or Path("runs")
+    parser.add_argument("--runs", type=Path, default=default, metavar="FOLDER", help="default: %(default)s")
 
 
 def add_baselines_option(parser: ArgumentParser) -> None:
     """The folder of baselines."""
+    default = configuration.current().baselines or OWN
     parser.add_argument(
-        "--baselines", type=Path, default=OWN, metavar="FOLDER", help="accepted pictures; default: %(default)s"
+        "--baselines", type=Path, default=default, metavar="FOLDER", help="accepted pictures; default: %(default)s"
     )
 
 

@@ -12,7 +12,7 @@ from fluxgate.baselines.store import Store
 from fluxgate.judge.verdict import CHECKS
 from fluxgate.machine import Machine, Stack
 from fluxgate.rendering import Rendering
-from fluxgate.strategies import STRATEGIES
+from fluxgate.strategies.available import strategies
 from fluxgate.subjects.subject import Subject
 
 # A rendering and the name of its reference -> phase -> the pace of the same case in earlier runs, oldest first.
@@ -44,6 +44,6 @@ def known_failures_of(store: Store, *, subjects: Collection[str]) -> tuple[Known
     """The known failures; an entry that names nothing there is would never be noticed, so it is refused."""
     entries = known_failures.read_all(store)
     known_failures.refuse_unknown_names(
-        entries, subjects=subjects, strategies=[strategy.name for strategy in STRATEGIES], checks=CHECKS
+        entries, subjects=subjects, strategies=[strategy.name for strategy in strategies()], checks=CHECKS
     )
     return entries

@@ -11,6 +11,7 @@ from fluxgate.amounts import amount
 from fluxgate.plugin.options import request_of
 from fluxgate.refusal import Refusal
 from fluxgate.session import Choice, choose, refuse_damaged, refuse_unready
+from fluxgate.strategies.available import strategies
 
 CHOICE = pytest.StashKey[Choice]()
 
@@ -53,6 +54,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.args[:] = [str(tests) if _folder(config, each) == tests.parent else each for each in config.args]
     if config.getoption("fluxgate") and not _collects(config):
         config.args.append(str(tests))
+    if asks(config):
+        _mark_own_families(config)
+
+
+def _mark_own_families(config: pytest.Config) -> None:
+    """A mark for each family of one's own strategies; a session that asks for nothing does not import them."""
+    try:
+        families = dict.fromkeys(strategy.family for strategy in strategies())
+    except Refusal as refusal:
+        raise pytest.UsageError(str(refusal)) from refusal
+    for family in families:
+        config.addinivalue_line("markers", f"{family}: a strategy of this family")
 
 
 @pytest.hookimpl(tryfirst=True)

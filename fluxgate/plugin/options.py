@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from fluxgate import configuration
 from fluxgate.baselines.store import OWN
 from fluxgate.session import CASE_TIMEOUT, Request
 from fluxgate.strategies import STRATEGIES
 
 # Long names, so that no option of somebody else's project has one of them; short_names.py has the others.
 PREFIX = "--fluxgate-"
+RUNS = "runs"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,7 +55,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "baselines": _option(
         "baselines", metavar="FOLDER", help="accepted pictures, facts and known failures (default: baselines)"
     ),
-    "runs": _option("runs", default="runs", metavar="FOLDER", help="where run folders are put (default: runs)"),
+    "runs": _option("runs", metavar="FOLDER", help="where run folders are put (default: runs)"),
     "html": _option("html", metavar="FILE", help="write the report as a page, too (default: none)"),
 }
 
@@ -78,7 +80,7 @@ def request_of(config: pytest.Config) -> Request:
         takes=asked("fluxgate_takes"),
         vram_limit=asked("fluxgate_vram_limit"),
         case_timeout=asked("fluxgate_case_timeout"),
-        runs=here / asked("fluxgate_runs"),
+        runs=here / (asked("fluxgate_runs") or configuration.current().runs or RUNS),
         baselines=_baselines(config, here),
         require_baseline=asked("fluxgate_require_baseline"),
         no_baseline=asked("fluxgate_no_baseline"),
@@ -86,6 +88,6 @@ def request_of(config: pytest.Config) -> Request:
 
 
 def _baselines(config: pytest.Config, here: Path) -> Path:
-    """The folder that was asked for, else the project's own."""
+    """The folder that was asked for, else the one that the configuration names, else the project's own."""
     asked = config.getoption("fluxgate_baselines")
-    return here / asked if asked else config.rootpath / OWN
+    return here / asked if asked else configuration.current().baselines or config.rootpath / OWN

@@ -10,7 +10,7 @@ from fluxgate.files import read_plain
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import id_of_case
 from fluxgate.runs.run import Run
-from fluxgate.strategies import STRATEGIES
+from fluxgate.strategies.available import strategies
 from fluxgate.strategies.record import StrategyRecord, record_of, restored
 from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.subject import Subject
@@ -76,7 +76,7 @@ def cases_of(run: Run) -> tuple[Case, ...]:
     """The matrix as it was on the run's machine and stack: from its plan, or for an older run from today's files."""
     plan = read_plan(run)
     if plan is None:
-        return matrix(_subjects_of(run), STRATEGIES, machine=run.machine, stack=run.stack)
+        return matrix(_subjects_of(run), strategies(), machine=run.machine, stack=run.stack)
     by_name = {subject.name: subject for subject in plan.subjects}
     return tuple(
         Case(by_name[case.subject], restored(case.strategy), run.machine.device, case.unsupported)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from fluxgate import configuration
 from fluxgate.refusal import Refusal
 from fluxgate.subjects.entries import SubjectEntry, check_names
 from fluxgate.subjects.subject import Subject
@@ -15,15 +16,20 @@ VARIABLE = "FLUXGATE_SUBJECTS"  # names the user's own file
 
 
 def subjects(own_file: Path | None = None) -> dict[str, Subject]:
-    """Every subject by its name: those that come with Fluxgate, then those of the user's own file."""
-    named = os.environ.get(VARIABLE)
-    extra = own_file or (Path(named).expanduser() if named else None)
+    """Every subject by its name: those that come with Fluxgate, then those of the user's own files."""
     catalogue = read_catalogue(OWN)
-    for name, subject in (read_catalogue(extra) if extra else {}).items():
-        if name in catalogue:
-            raise Refusal(f"{extra}: {name} is in the catalogue already; choose another name.")
-        catalogue[name] = subject
+    for extra in (own_file,) if own_file else _own_files():
+        for name, subject in read_catalogue(extra).items():
+            if name in catalogue:
+                raise Refusal(f"{extra}: {name} is in the catalogue already; choose another name.")
+            catalogue[name] = subject
     return catalogue
+
+
+def _own_files() -> tuple[Path, ...]:
+    """The file that the variable names, else those of the configuration."""
+    named = os.environ.get(VARIABLE)
+    return (Path(named).expanduser(),) if named else configuration.current().subjects
 
 
 def read_catalogue(path: Path) -> dict[str, Subject]:

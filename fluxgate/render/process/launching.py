@@ -23,6 +23,7 @@ from fluxgate.render.process.libraries import IMPORT, Imported, ImportFailed, wr
 from fluxgate.render.process.messages import receive, send
 from fluxgate.render.process.running import Forked, Running, Spawned
 from fluxgate.rendering import Crash
+from fluxgate.strategies.available import own_packages
 
 FORK, SPAWN = "fork", "spawn"
 
@@ -130,7 +131,7 @@ class EnvironmentLauncher:
             return
         self._begun = True
         if not self._environment.is_current:
-            self._engine = self._resources.enter_context(engine_alone())
+            self._engine = self._resources.enter_context(engine_alone(own_packages()))
         if self._start == FORK:
             self._server = self._importing(FORK, self._variables_at_start(os.environ))
 
