@@ -46,6 +46,7 @@ BEFORE, DURING, AFTER = MOMENTS = ("before", "during", "after")
 # Counts of the inventory that every case owes to be low, whatever its strategy.
 GRADIENTS = "calls with gradients"  # which keep what a backward pass would need
 BESIDE = "bytes beside the components"  # of tensors in host memory, once all is loaded
+OTHER_PROCESSES = "other processes"  # an event of work that is not counted here
 LEFTOVER_FILES = "files left behind"  # by second takes; not there if there was no second take
 
 
@@ -202,6 +203,38 @@ class Duration:
 
 
 @dataclass(frozen=True)
+class PhaseWork:
+    """What one call of a pipeline did in one phase, counted; what is not there was done not once."""
+
+    phase: str
+    operators: dict[str, int] = field(default_factory=dict)  # "aten.mm" -> how often
+    flops: dict[str, int] = field(default_factory=dict)  # operator -> floating-point operations
+    bytes: dict[str, int] = field(default_factory=dict)  # "host to device" -> bytes
+    moves: dict[str, int] = field(default_factory=dict)  # the same -> how often
+    components: dict[str, int] = field(default_factory=dict)  # component -> calls
+    modules: dict[str, int] = field(default_factory=dict)  # class -> calls
+    events: dict[str, int] = field(default_factory=dict)  # hooks that ran, groups that moved, waits for the device
+    repeats: dict[str, int] = field(default_factory=dict)  # component -> calls with the same inputs as an earlier one
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a take that is only counted did: one shot with few steps, several times."""
+
+    shot: str
+    steps: int
+    calls: tuple[tuple[PhaseWork, ...], ...]  # the first, and of the later ones those that did something else
+    count: int = 0  # of the calls
+    weights: dict[str, int] = field(default_factory=dict)  # component -> bytes of its weights
+    seconds: float = 0.0  # that it took, beside all that is judged
+    unavailable: str | None = None  # why nothing was counted
+
+    @property
+    def first(self) -> tuple[PhaseWork, ...]:
+        return self.calls[0] if self.calls else ()
+
+
+@dataclass(frozen=True)
 class Crash:
     """How a worker ended when it did not end well."""
 
@@ -232,6 +265,7 @@ class Rendering:
     crash: Crash | None = None
     draws: dict[str, tuple[float, ...]] = field(default_factory=dict)  # dtype -> noise that torch draws in it
     libraries: dict[str, str] = field(default_factory=dict)  # package -> the version that the worker imported
+    work: Work | None = None
     schema: int = SCHEMA
     given: GivenTake | None = None  # where the subject has an oracle
 

@@ -12,7 +12,7 @@ from fluxgate.compare.facts import Facts, Source
 from fluxgate.files import is_name, parse_plain
 from fluxgate.pictures import Pixels, hash_of, read_png
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import Fingerprint, Inventory
+from fluxgate.rendering import Fingerprint, Inventory, Work
 from fluxgate.subjects.subject import Subject
 
 SCHEMA = 1
@@ -69,6 +69,7 @@ class AcceptedCase:
     accepted: Acceptance
     levels: dict[str, tuple[float, ...]] = field(default_factory=dict)  # shot -> the noise levels it went through
     draws: dict[str, tuple[float, ...]] = field(default_factory=dict)  # dtype -> noise that torch draws in it
+    work: Work | None = None  # of one call
     schema: int = SCHEMA
 
     def shot_of(self, shot: str, index: int) -> AcceptedShot | None:
@@ -150,6 +151,7 @@ def accepted_facts(baseline: Baseline) -> Facts:
         peaks=case.peaks,
         seconds=case.seconds,
         stack=case.accepted.stack,
+        work=case.work,
     )
 
 

@@ -10,7 +10,7 @@ from fluxgate.baselines.baseline import Acceptance, AcceptedCase, AcceptedPictur
 from fluxgate.baselines.limit_changes import LimitsChange
 from fluxgate.baselines.picture_changes import PictureChange
 from fluxgate.baselines.samples import Samples
-from fluxgate.rendering import Picture
+from fluxgate.rendering import Picture, Work
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 
@@ -71,8 +71,16 @@ class CaseChange:
             seconds=dict(self.samples.seconds),
             levels=rendering.levels(),
             draws=rendering.draws,
+            work=self._work(),
             accepted=acceptance,
         )
+
+    def _work(self) -> Work | None:
+        """What one call did, without the seconds that counting took; a run that did not count changes nothing."""
+        work = self.rendered.rendering.work
+        if work is None or not work.calls:
+            return self.before.case.work if self.before else None
+        return replace(work, calls=work.calls[:1], count=1, seconds=0.0)
 
     def file_of(self, shot: str, index: int, sha256: str) -> str:
         """What a new picture is called among the accepted ones."""

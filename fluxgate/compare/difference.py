@@ -11,6 +11,7 @@ from fluxgate.compare.inventory import ComponentChange, component_changes
 from fluxgate.compare.noise_levels import ScheduleMismatch, schedule_mismatches
 from fluxgate.compare.pairs import Pair, pairs_of
 from fluxgate.compare.stages import StageDifference, first_difference
+from fluxgate.compare.work import WorkChange, work_changes
 from fluxgate.rendering import PHASES
 
 
@@ -55,6 +56,7 @@ class Difference:
     memory: tuple[PeakChange, ...]
     seconds: tuple[SecondsChange, ...]
     stack: tuple[StackChange, ...]
+    work: tuple[WorkChange, ...] = ()  # what is most telling first
 
 
 def compare(expected: Facts, actual: Facts) -> Difference:
@@ -71,6 +73,7 @@ def compare(expected: Facts, actual: Facts) -> Difference:
         memory=tuple(_peaks(expected, actual)),
         seconds=tuple(_seconds(expected, actual)),
         stack=tuple(_stack(expected.stack, actual.stack)),
+        work=work_changes(expected.work, actual.work),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from fluxgate.files import is_name
 from fluxgate.pictures import Pixels
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import PHASES, Fingerprint, Inventory, Memory, Picture, Rendering
+from fluxgate.rendering import PHASES, Fingerprint, Inventory, Memory, Picture, Rendering, Work
 from fluxgate.runs.pictures import sound_pixels
 from fluxgate.runs.rendered import Rendered
 
@@ -42,6 +42,7 @@ class Facts:
     peaks: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)  # phase -> figure -> bytes, by run
     seconds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # phase -> seconds, by run
     stack: Mapping[str, str] = field(default_factory=dict)  # library -> version
+    work: Work | None = None
 
 
 def facts_of(rendered: Rendered, *, take: int = 0, stack: Mapping[str, str] | None = None) -> Facts:
@@ -57,6 +58,7 @@ def facts_of(rendered: Rendered, *, take: int = 0, stack: Mapping[str, str] | No
         peaks=peaks_of(rendering.memory),
         seconds=seconds_of(rendering),
         stack=stack or {},
+        work=rendering.work,
     )
 
 

@@ -28,6 +28,9 @@ def lines(difference: Difference) -> Iterator[str]:
         yield f"shot {stage.shot!r}: first differs at {stage.place}"
     for change in difference.inventory:
         yield f"{change.name}: {component(change)}"
+    if difference.work:
+        first, others = difference.work[0], len(difference.work) - 1
+        yield f"work: {first.sentence}" + (f", and {others} more counters differ" if others else "")
 
 
 def picture(pair: Pair) -> str:

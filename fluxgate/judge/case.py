@@ -8,7 +8,18 @@ from dataclasses import replace
 from fluxgate.baselines.known_failures import EVERY, KnownFailure
 from fluxgate.judge.answers import crashed, failed, no_data, unsupported
 from fluxgate.judge.applicable import checks_of
-from fluxgate.judge.checks import accepted, ceilings, effect, inventory, leftovers, less_memory, pictures, scenes, speed
+from fluxgate.judge.checks import (
+    accepted,
+    ceilings,
+    effect,
+    inventory,
+    leftovers,
+    less_memory,
+    pictures,
+    scenes,
+    speed,
+    work,
+)
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again
 from fluxgate.judge.verdict import (
@@ -27,6 +38,7 @@ from fluxgate.judge.verdict import (
     SCENE,
     SPEED,
     TWICE,
+    WORK,
     Verdict,
 )
 from fluxgate.refusal import Refusal
@@ -43,6 +55,7 @@ ASKED: dict[str, Callable[[Evidence], Verdict]] = {
     HOST: ceilings.host,
     EFFECT: effect.effect,
     INVENTORY: inventory.inventory,
+    WORK: work.work,
     SPEED: speed.speed,
 }
 LINES = 12  # of a crashed worker's last words that are worth repeating

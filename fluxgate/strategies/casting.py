@@ -6,8 +6,14 @@ from functools import partial
 from typing import Any
 
 from fluxgate.strategies.coarse import coarse_float8
+<<<<<<< HEAD
 from fluxgate.strategies.effects import DENOISER, STAYING, SUBJECT_DTYPE, Cast, Hooked, Placed, Setting, Stored
 from fluxgate.strategies.promise import Promise, Site, strategy
+=======
+from fluxgate.strategies.effects import DENOISER, SUBJECT_DTYPE, Hooked, Placed, Setting, Stored
+from fluxgate.strategies.offloading import ONCE
+from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
+>>>>>>> 8b2a05d (Count the work of a case, and check that it is the same)
 from fluxgate.strategies.requirements import OtherDtype, Twice
 
 CAST = (
@@ -21,7 +27,13 @@ float8_promise = partial(Promise, changes_weights=True, control=coarse_float8.na
 
 
 @strategy(
-    Promise(approximates="full", effects=(Stored("float32"),), changes_weights=True),
+    Promise(
+        stays=True,
+        other_work=(OtherWork("float32 has kernels of its own", operators=("",), flops=0.05),),
+        approximates="full",
+        effects=(Stored("float32"),),
+        changes_weights=True,
+    ),
     needs=(OtherDtype("float32", like="full"), Twice("float32 takes twice the memory")),
     noise="float32",
     slow=True,
@@ -33,7 +45,7 @@ def full_float32(site: Site) -> Any:
     return site.pipeline(dtype=torch.float32, noise=torch.float32).to(site.device)
 
 
-@strategy(float8_promise(approximates="full", less_memory_than="full", effects=CAST))
+@strategy(float8_promise(stays=True, approximates="full", less_memory_than="full", effects=CAST))
 def fp8_layerwise(site: Site) -> Any:
     """The denoiser's layers are stored in float8 and widened for their own forward."""
     return cast(site).to(site.device)
@@ -41,6 +53,7 @@ def fp8_layerwise(site: Site) -> Any:
 
 @strategy(
     float8_promise(
+        moves=ONCE,
         reproduces="fp8-layerwise",
         less_memory_than="fp8-layerwise",
         effects=(*CAST, Hooked("CpuOffload", but=STAYING), Placed("cpu", but=STAYING)),

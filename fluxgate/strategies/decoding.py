@@ -8,8 +8,12 @@ from typing import Any
 from fluxgate.machine import Machine, Stack
 from fluxgate.rendering import DECODE
 from fluxgate.strategies.effects import SLICES, TILES, Counted
+<<<<<<< HEAD
 from fluxgate.strategies.promise import Promise, Site, strategy
 from fluxgate.subjects.decoder_class import decoder_attributes, tile_edge
+=======
+from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
+>>>>>>> 8b2a05d (Count the work of a case, and check that it is the same)
 from fluxgate.subjects.subject import Subject
 
 # What some VAEs are told of their tiles, as shares of an edge; AutoencoderKL's have one edge, and overlap by a quarter.
@@ -58,7 +62,15 @@ def largest_edge(subject: Subject, device: str) -> int:
 # It approximates, because a batch of one is computed in another order: on a CPU its activations lose the channels-last
 # strides that a batch's keep after attention, and oneDNN's convolutions depend on the batch's size. Random latents
 # moved by up to 25 levels of 255 in bfloat16, and by 1 in float32.
-@strategy(Promise(approximates="full", effects=(Counted(SLICES, at_least=2),)), needs=(several_pictures,))
+@strategy(
+    Promise(
+        stays=True,
+        other_work=(OtherWork("it decodes the pictures of a batch one by one", phases=(DECODE,), operators=("",)),),
+        approximates="full",
+        effects=(Counted(SLICES, at_least=2),),
+    ),
+    needs=(several_pictures,),
+)
 def vae_slicing(site: Site) -> Any:
     """The VAE decodes the pictures of a batch one by one, which sums in another order than the batch does."""
     pipe = site.pipeline().to(site.device)
@@ -67,7 +79,14 @@ def vae_slicing(site: Site) -> Any:
 
 
 @strategy(
-    Promise(approximates="full", less_memory_than="full", less_during=(DECODE,), effects=(Counted(TILES, at_least=2),)),
+    Promise(
+        stays=True,
+        other_work=(OtherWork("its tiles overlap", phases=(DECODE,), operators=("",), flops=1.25),),
+        approximates="full",
+        less_memory_than="full",
+        less_during=(DECODE,),
+        effects=(Counted(TILES, at_least=2),),
+    ),
     needs=(larger_than_a_tile,),
 )
 def vae_tiling(site: Site) -> Any:

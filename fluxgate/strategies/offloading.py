@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fluxgate.rendering import AFTER, BEFORE, DURING
@@ -20,7 +21,7 @@ from fluxgate.strategies.effects import (
     Unhooked,
 )
 from fluxgate.strategies.loading import modules_of
-from fluxgate.strategies.promise import Effect, Promise, Site, strategy
+from fluxgate.strategies.promise import Effect, Moves, Promise, Site, strategy
 from fluxgate.strategies.requirements import Gpu, Release
 
 GROUPS_ON_CPU = Release("diffusers", "0.41.0", to="offload groups of layers where there is no GPU", on="cpu")
@@ -28,6 +29,12 @@ GROUPS_ON_DISK = Release("diffusers", "0.34.0", to="offload groups of layers to 
 STREAMS = Gpu("streams copy weights to one while it computes")
 IN_BLOCKS = {"offload_type": "block_level", "num_blocks_per_group": 1}
 IN_LEAVES = {"offload_type": "leaf_level"}
+ONCE = Moves()
+EACH_LAYER = Moves(each_use=True, asked=3.1)
+EACH_GROUP = Moves(each_use=True, asked=4.2)
+EACH_LEAF = Moves(each_use=True, asked=2.1)
+GROUP_AHEAD = replace(EACH_GROUP, ahead=True)
+LEAF_AHEAD = replace(EACH_LEAF, ahead=True)
 
 
 GROUP_SETTINGS = ("stream", "record_stream", "low_cpu_mem_usage", "offload_to_disk_path")
@@ -47,7 +54,10 @@ def grouped(*, leaves: bool = False, on_cpu: float = 0.9, **settings: bool) -> t
 
 
 @strategy(
-    Promise(effects=(Unhooked(), Stored(SUBJECT_DTYPE, spared=True), Placed("cuda", moments=(BEFORE, DURING, AFTER))))
+    Promise(
+        effects=(Unhooked(), Stored(SUBJECT_DTYPE, spared=True), Placed("cuda", moments=(BEFORE, DURING, AFTER))),
+        stays=True,
+    )
 )
 def full(site: Site) -> Any:
     """Everything on the device in the subject's own dtype: the reference of all."""
@@ -56,6 +66,7 @@ def full(site: Site) -> Any:
 
 @strategy(
     Promise(
+        moves=EACH_LAYER,
         reproduces="full",
         less_memory_than="full",
         effects=(
@@ -88,6 +99,7 @@ def offload_layers(pipe: Any, site: Site) -> Any:
 
 @strategy(
     Promise(
+        moves=ONCE,
         reproduces="full",
         less_memory_than="full",
         effects=(
@@ -104,20 +116,29 @@ def model_offload(site: Site) -> Any:
     return pipe
 
 
-@strategy(Promise(reproduces="full", less_memory_than="full", effects=grouped()), needs=(GROUPS_ON_CPU,), slow=True)
+@strategy(
+    Promise(moves=EACH_GROUP, reproduces="full", less_memory_than="full", effects=grouped()),
+    needs=(GROUPS_ON_CPU,),
+    slow=True,
+)
 def group_offload_block(site: Site) -> Any:
     """Blocks of layers wait on the CPU and visit the GPU one after another."""
     return offload_groups(site.pipeline(), site, **IN_BLOCKS)
 
 
-@strategy(Promise(reproduces="full", less_memory_than="full", effects=grouped(stream=True)), needs=(STREAMS,))
+@strategy(
+    Promise(moves=GROUP_AHEAD, reproduces="full", less_memory_than="full", effects=grouped(stream=True)),
+    needs=(STREAMS,),
+)
 def group_offload_block_stream(site: Site) -> Any:
     """The next block is copied on a stream of its own while one computes."""
     return offload_groups(site.pipeline(), site, **IN_BLOCKS, use_stream=True)
 
 
 @strategy(
-    Promise(reproduces="full", less_memory_than="full", effects=grouped(leaves=True)), needs=(GROUPS_ON_CPU,), slow=True
+    Promise(moves=EACH_LEAF, reproduces="full", less_memory_than="full", effects=grouped(leaves=True)),
+    needs=(GROUPS_ON_CPU,),
+    slow=True,
 )
 def group_offload_leaf(site: Site) -> Any:
     """Single layers wait on the CPU and visit the GPU one after another."""
@@ -125,7 +146,8 @@ def group_offload_leaf(site: Site) -> Any:
 
 
 @strategy(
-    Promise(reproduces="full", less_memory_than="full", effects=grouped(leaves=True, stream=True)), needs=(STREAMS,)
+    Promise(moves=LEAF_AHEAD, reproduces="full", less_memory_than="full", effects=grouped(leaves=True, stream=True)),
+    needs=(STREAMS,),
 )
 def group_offload_leaf_stream(site: Site) -> Any:
     """The next layer is copied on a stream of its own while one computes."""
@@ -133,7 +155,12 @@ def group_offload_leaf_stream(site: Site) -> Any:
 
 
 @strategy(
-    Promise(reproduces="full", less_memory_than="full", effects=grouped(leaves=True, stream=True, record_stream=True)),
+    Promise(
+        moves=LEAF_AHEAD,
+        reproduces="full",
+        less_memory_than="full",
+        effects=grouped(leaves=True, stream=True, record_stream=True),
+    ),
     needs=(STREAMS,),
 )
 def group_offload_leaf_record_stream(site: Site) -> Any:
@@ -143,7 +170,10 @@ def group_offload_leaf_record_stream(site: Site) -> Any:
 
 @strategy(
     Promise(
-        reproduces="full", less_memory_than="full", effects=grouped(leaves=True, stream=True, low_cpu_mem_usage=True)
+        moves=LEAF_AHEAD,
+        reproduces="full",
+        less_memory_than="full",
+        effects=grouped(leaves=True, stream=True, low_cpu_mem_usage=True),
     ),
     needs=(STREAMS,),
     slow=True,
@@ -155,6 +185,7 @@ def group_offload_leaf_low_cpu_mem(site: Site) -> Any:
 
 @strategy(
     Promise(
+        moves=EACH_GROUP,
         reproduces="full",
         less_memory_than="full",
         effects=(Hooked("GroupOffloadingHook"), Placed("cpu"), Counted(BLOCKS, at_most=2, gpu_only=True)),
@@ -173,6 +204,7 @@ def group_offload_by_component(site: Site) -> Any:
 
 @strategy(
     Promise(
+        moves=EACH_GROUP,
         reproduces="full",
         less_memory_than="full",
         spares_host=True,
@@ -188,6 +220,7 @@ def group_offload_disk(site: Site) -> Any:
 
 @strategy(
     Promise(
+        moves=EACH_LEAF,
         reproduces="full",
         less_memory_than="full",
         spares_host=True,
@@ -203,6 +236,7 @@ def group_offload_leaf_disk(site: Site) -> Any:
 
 @strategy(
     Promise(
+        moves=LEAF_AHEAD,
         reproduces="full",
         less_memory_than="full",
         spares_host=True,

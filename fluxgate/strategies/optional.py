@@ -13,11 +13,14 @@ from fluxgate.rendering import DECODE, ENCODE, LOAD
 from fluxgate.strategies.coarse import coarse_eight_bit
 from fluxgate.strategies.effects import DENOISER, Layers, Quantized, Stored
 from fluxgate.strategies.loading import component
-from fluxgate.strategies.promise import Effect, Promise, Site, dtype_setting, strategy
+from fluxgate.strategies.promise import Effect, OtherWork, Promise, Site, dtype_setting, strategy
 from fluxgate.strategies.requirements import Release
 
 AT_ONCE = 16  # tensors in float32 at a time: all of a large denoiser would not fit into memory
 LESS = (LOAD, ENCODE, DECODE)  # products with widened weights need room that a small denoiser's weights may not make
+OTHER_KERNELS = OtherWork(
+    "its layers are a package's own, some of whose products torch cannot count", operators=("",), flops=None
+)
 MOSTLY: tuple[Effect, ...] = (Quantized(of=DENOISER, at_least=0.75),)
 
 eight_bit_promise = partial(
@@ -31,7 +34,7 @@ eight_bit_promise = partial(
 
 
 @strategy(
-    eight_bit_promise(effects=(*MOSTLY, Stored("int8", of=DENOISER, at_least=0.75))),
+    eight_bit_promise(other_work=(OTHER_KERNELS,), effects=(*MOSTLY, Stored("int8", of=DENOISER, at_least=0.75))),
     needs=(
         Release("torchao", "0.15.0", to="quantize with it"),
         Release("diffusers", "0.36.0", to="take torchao's configurations"),
@@ -46,7 +49,7 @@ def torchao_int8wo(site: Site) -> Any:
 
 
 @strategy(
-    eight_bit_promise(effects=(*MOSTLY, Layers("QLinear", of=DENOISER))),
+    eight_bit_promise(other_work=(OTHER_KERNELS,), effects=(*MOSTLY, Layers("QLinear", of=DENOISER))),
     needs=(Release("optimum-quanto", "0.2.6", to="quantize with it"),),
 )
 def quanto_int8(site: Site) -> Any:
@@ -56,7 +59,7 @@ def quanto_int8(site: Site) -> Any:
 
 
 @strategy(
-    eight_bit_promise(effects=(*MOSTLY, Layers("GGUFLinear", of=DENOISER))),
+    eight_bit_promise(other_work=(OTHER_KERNELS,), effects=(*MOSTLY, Layers("GGUFLinear", of=DENOISER))),
     needs=(
         Release("gguf", "0.13.0", to="write and read GGUF files"),
         Release("diffusers", "0.35.0", to="load a GGUF file with diffusers' own names"),

@@ -27,6 +27,27 @@ class LibraryCache:
     because: str
 
 
+@dataclass(frozen=True)
+class Moves:
+    """How often a strategy moves its weights to the device, and back."""
+
+    each_use: bool = False  # each weight for each call of its component; else once in a call of the pipeline
+    # How many times the bytes that are needed a machine without GPU is asked to move, where nothing has to be copied:
+    # hooks ask for weights that are there already, and for some twice. Measured with the miniature, rounded up.
+    asked: float = 5.5
+    ahead: bool = False  # groups come to the device before they are needed
+
+
+@dataclass(frozen=True)
+class OtherWork:
+    """Work that a strategy may do and its reference does not, or the other way round, and why."""
+
+    because: str
+    phases: tuple[str, ...] = PHASES
+    operators: tuple[str, ...] = ()  # the beginnings of their names; "" is any of them
+    flops: float | None = 0.0  # by which share of the reference's its own may differ; None: by any
+
+
 @dataclass(frozen=True, kw_only=True)
 class Promise:
     """What a strategy must do. The reference of all promises nothing but to be rendered."""
@@ -39,6 +60,9 @@ class Promise:
     effects: tuple[Effect, ...] = ()
     library_cache: LibraryCache | None = None  # what may stay on the GPU beside what stays of the reference
     changes_weights: bool = False  # stores them otherwise than full does: identical pictures mean that it did nothing
+    stays: bool = False  # its weights never move while it works
+    moves: Moves | None = None  # how its weights do; neither: nothing is said of them
+    other_work: tuple[OtherWork, ...] = ()  # beside its reference's, which it does but for transfers
     control: str | None = None  # the strategy of `coarse` that keeps half as many levels: no limit may let it through
 
     @property

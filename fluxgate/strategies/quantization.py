@@ -28,8 +28,18 @@ from fluxgate.strategies.effects import (
     Stored,
 )
 from fluxgate.strategies.loading import exchange_linears, quantized, reloaded
-from fluxgate.strategies.offloading import IN_LEAVES, STREAMS, grouped, offload_groups, offload_layers
-from fluxgate.strategies.promise import Effect, LibraryCache, Promise, Site, strategy
+from fluxgate.strategies.offloading import (
+    EACH_LAYER,
+    EACH_LEAF,
+    IN_LEAVES,
+    LEAF_AHEAD,
+    ONCE,
+    STREAMS,
+    grouped,
+    offload_groups,
+    offload_layers,
+)
+from fluxgate.strategies.promise import Effect, LibraryCache, OtherWork, Promise, Site, strategy
 from fluxgate.strategies.requirements import Gpu, Release
 from fluxgate.subjects.subject import Subject
 from fluxgate.subjects.weights import folder_at_hand, matrices_on_disk
@@ -51,6 +61,7 @@ AT_WORK = (ENCODE, DENOISE, DECODE)  # while loading, an offloaded pipeline was 
 # Eight-bit products need room of their own, which a small denoiser's weights do not make up for.
 INT8_LESS = (LOAD, ENCODE, DECODE)
 
+<<<<<<< HEAD
 BLOCK = 64  # numbers that share a scale
 
 
@@ -92,6 +103,15 @@ def _broken_widths(component: Path) -> Iterator[tuple[str, int]]:
 
 
 NO_LINEAR = re.compile(r"embed_tokens|shared|token_embedding|position_embedding|relative_attention_bias|wte")
+=======
+OWN_KERNELS = OtherWork(
+    "its layers are bitsandbytes' own: they widen weights, or quantize what comes in", operators=("bitsandbytes.",)
+)
+SCALES_WIDENED = OtherWork("the scales of its blocks are widened, and their mean is added", operators=("aten.add",))
+CLAMPED = OtherWork(
+    "float16 is clamped where it could overflow, and has kernels of its own", operators=("",), flops=0.05
+)
+>>>>>>> 8b2a05d (Count the work of a case, and check that it is the same)
 INT8_SETTINGS = {"load_in_8bit": True}
 
 four_bit_promise = partial(Promise, changes_weights=True, control=coarse_four_bit.name)
@@ -135,7 +155,10 @@ CODEBOOK = LibraryCache(
 
 
 @strategy(
-    four_bit_promise(approximates="full", less_memory_than="full", effects=four_bits()), needs=(BITSANDBYTES, LOADER)
+    four_bit_promise(
+        stays=True, other_work=(OWN_KERNELS,), approximates="full", less_memory_than="full", effects=four_bits()
+    ),
+    needs=(BITSANDBYTES, LOADER),
 )
 def nf4(site: Site) -> Any:
     """The large components in NF4, each loaded by its own library."""
@@ -143,7 +166,7 @@ def nf4(site: Site) -> Any:
 
 
 @strategy(
-    four_bit_promise(reproduces="nf4", less_memory_than="full", effects=four_bits()),
+    four_bit_promise(stays=True, reproduces="nf4", less_memory_than="full", effects=four_bits()),
     needs=(BITSANDBYTES, LOADER, MAPPED),
 )
 def nf4_pipeline(site: Site) -> Any:
@@ -158,8 +181,12 @@ def nf4_pipeline(site: Site) -> Any:
 
 
 @strategy(
+<<<<<<< HEAD
     four_bit_promise(reproduces="nf4", less_memory_than="full", effects=four_bits()),
     needs=(BITSANDBYTES, WholeBlocks()),
+=======
+    four_bit_promise(stays=True, reproduces="nf4", less_memory_than="full", effects=four_bits()), needs=(BITSANDBYTES,)
+>>>>>>> 8b2a05d (Count the work of a case, and check that it is the same)
 )
 def nf4_linear(site: Site) -> Any:
     """Linear layers exchanged by hand for bitsandbytes' own, which runs on a CPU too."""
@@ -170,7 +197,8 @@ def nf4_linear(site: Site) -> Any:
 
 
 @strategy(
-    four_bit_promise(reproduces="nf4", less_memory_than="full", effects=four_bits()), needs=(BITSANDBYTES, LOADER)
+    four_bit_promise(stays=True, reproduces="nf4", less_memory_than="full", effects=four_bits()),
+    needs=(BITSANDBYTES, LOADER),
 )
 def nf4_reloaded(site: Site) -> Any:
     """The large components in NF4, saved and loaded again."""
@@ -178,7 +206,9 @@ def nf4_reloaded(site: Site) -> Any:
 
 
 @strategy(
-    four_bit_promise(reproduces="nf4", less_memory_than="nf4", less_during=AT_WORK, effects=(*four_bits(), *OFFLOADED)),
+    four_bit_promise(
+        moves=ONCE, reproduces="nf4", less_memory_than="nf4", less_during=AT_WORK, effects=(*four_bits(), *OFFLOADED)
+    ),
     needs=(BITSANDBYTES, LOADER),
 )
 def nf4_model_offload(site: Site) -> Any:
@@ -190,6 +220,7 @@ def nf4_model_offload(site: Site) -> Any:
 
 @strategy(
     four_bit_promise(
+        moves=LEAF_AHEAD,
         reproduces="nf4",
         less_memory_than="nf4",
         less_during=AT_WORK,
@@ -204,7 +235,11 @@ def nf4_group_offload_stream(site: Site) -> Any:
 
 @strategy(
     four_bit_promise(
-        reproduces="nf4", less_memory_than="nf4", less_during=AT_WORK, effects=(*four_bits(), *grouped(leaves=True))
+        moves=EACH_LEAF,
+        reproduces="nf4",
+        less_memory_than="nf4",
+        less_during=AT_WORK,
+        effects=(*four_bits(), *grouped(leaves=True)),
     ),
     needs=(BITSANDBYTES, LOADER),
     slow=True,
@@ -216,6 +251,7 @@ def nf4_group_offload(site: Site) -> Any:
 
 @strategy(
     four_bit_promise(
+        moves=EACH_LAYER,
         reproduces="nf4",
         less_memory_than="nf4",
         less_during=AT_WORK,
@@ -231,6 +267,8 @@ def nf4_sequential_offload(site: Site) -> Any:
 
 @strategy(
     four_bit_promise(
+        stays=True,
+        other_work=(OWN_KERNELS, SCALES_WIDENED),
         approximates="full",
         less_memory_than="nf4",
         less_during=AT_WORK,
@@ -246,7 +284,11 @@ def nf4_double_quant(site: Site) -> Any:
 
 @strategy(
     four_bit_promise(
-        approximates="full", less_memory_than="full", effects=(*four_bits(compute="float16"), Stored("float16", of=VAE))
+        stays=True,
+        other_work=(OWN_KERNELS, CLAMPED),
+        approximates="full",
+        less_memory_than="full",
+        effects=(*four_bits(compute="float16"), Stored("float16", of=VAE)),
     ),
     needs=(BITSANDBYTES, LOADER),
 )
@@ -259,7 +301,9 @@ def nf4_as_published(site: Site) -> Any:
 
 
 @strategy(
-    four_bit_promise(approximates="full", less_memory_than="full", effects=four_bits("fp4")),
+    four_bit_promise(
+        stays=True, other_work=(OWN_KERNELS,), approximates="full", less_memory_than="full", effects=four_bits("fp4")
+    ),
     needs=(BITSANDBYTES, LOADER),
 )
 def fp4(site: Site) -> Any:
@@ -268,7 +312,14 @@ def fp4(site: Site) -> Any:
 
 
 @strategy(
-    eight_bit_promise(approximates="full", less_memory_than="full", less_during=INT8_LESS, effects=EIGHT_BITS),
+    eight_bit_promise(
+        stays=True,
+        other_work=(OWN_KERNELS,),
+        approximates="full",
+        less_memory_than="full",
+        less_during=INT8_LESS,
+        effects=EIGHT_BITS,
+    ),
     needs=(BITSANDBYTES, LOADER),
 )
 def int8(site: Site) -> Any:
@@ -278,7 +329,7 @@ def int8(site: Site) -> Any:
 
 @strategy(
     eight_bit_promise(
-        reproduces="int8", less_memory_than="int8", less_during=AT_WORK, effects=(*EIGHT_BITS, *OFFLOADED)
+        moves=ONCE, reproduces="int8", less_memory_than="int8", less_during=AT_WORK, effects=(*EIGHT_BITS, *OFFLOADED)
     ),
     needs=(BITSANDBYTES, LOADER, *INT8_MOVES),
 )
@@ -290,7 +341,9 @@ def int8_model_offload(site: Site) -> Any:
 
 
 @strategy(
-    eight_bit_promise(reproduces="int8", less_memory_than="full", less_during=INT8_LESS, effects=EIGHT_BITS),
+    eight_bit_promise(
+        stays=True, reproduces="int8", less_memory_than="full", less_during=INT8_LESS, effects=EIGHT_BITS
+    ),
     needs=(BITSANDBYTES, LOADER),
 )
 def int8_reloaded(site: Site) -> Any:
@@ -303,7 +356,12 @@ def int8_reloaded(site: Site) -> Any:
 
 @strategy(
     four_bit_promise(
-        approximates="full", less_memory_than="full", less_during=AT_WORK, effects=four_bits(of=LARGE_ENCODERS)
+        stays=True,
+        other_work=(OWN_KERNELS,),
+        approximates="full",
+        less_memory_than="full",
+        less_during=AT_WORK,
+        effects=four_bits(of=LARGE_ENCODERS),
     ),
     needs=(BITSANDBYTES, large_encoder, T5_ON_CPU, WholeBlocks(encoders_only=True)),
 )
@@ -314,6 +372,7 @@ def nf4_t5(site: Site) -> Any:
 
 @strategy(
     four_bit_promise(
+        moves=EACH_LAYER,
         reproduces="nf4-t5",
         less_memory_than="nf4-t5",
         less_during=AT_WORK,
@@ -329,6 +388,8 @@ def nf4_t5_sequential_offload(site: Site) -> Any:
 
 @strategy(
     eight_bit_promise(
+        stays=True,
+        other_work=(OWN_KERNELS,),
         approximates="full",
         less_memory_than="full",
         less_during=AT_WORK,
@@ -343,6 +404,7 @@ def int8_t5(site: Site) -> Any:
 
 @strategy(
     eight_bit_promise(
+        stays=True,
         reproduces="int8-t5",
         less_memory_than="full",
         less_during=AT_WORK,
@@ -357,6 +419,7 @@ def int8_t5_reloaded(site: Site) -> Any:
 
 @strategy(
     eight_bit_promise(
+        moves=EACH_LAYER,
         reproduces="int8-t5",
         less_memory_than="int8-t5",
         less_during=AT_WORK,

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from fluxgate.refusal import Refusal
+from fluxgate.rendering import DENOISE, ENCODE
 from fluxgate.strategies.effects import DENOISER, PROCESSES, SUBJECT_DTYPE, TOKENS, Counted, OneStageAtATime, Stored
 from fluxgate.strategies.loading import weighty
-from fluxgate.strategies.promise import Promise, Site, Strategy, strategy
+from fluxgate.strategies.promise import OtherWork, Promise, Site, Strategy, strategy
 from fluxgate.strategies.requirements import Gpu, OtherDtype, Pipelines
 from fluxgate.strategies.stages import OUTPUTS, decoded_by, encoded_by, pictures_by, stages_known
 from fluxgate.subjects.pipeline_class import pipeline_class
@@ -31,13 +32,21 @@ FOR_THE_DECODER = ("height", "width", "use_resolution_binning")
 SAFETY_CHECKER = "safety_checker"  # of Stable Diffusion: it looks at what was decoded
 HALF = Stored("float16", of=DENOISER)
 SHORT = Counted(TOKENS, at_least=256, at_most=256)
+LOADS = OtherWork("its components are loaded within the call", phases=(ENCODE, DENOISE), operators=("",))
+OTHER_TOKENS = OtherWork("it has another number of tokens", phases=(ENCODE, DENOISE), operators=("",), flops=None)
+HALF_PRECISION = OtherWork(
+    "float16 is clamped where it could overflow, and has kernels of its own", operators=("",), flops=0.05
+)
 FLOAT16 = Gpu("CPUs compute float16 ten times slower than bfloat16, and diffusers advises against it")
 FLUX = Pipelines(("FluxPipeline",), because="256 tokens are a setting of the published guide, which is for FLUX")
 
 
 @strategy(
     Promise(
-        reproduces="full", less_memory_than="full", effects=(OneStageAtATime(), Stored(SUBJECT_DTYPE, spared=True))
+        other_work=(LOADS,),
+        reproduces="full",
+        less_memory_than="full",
+        effects=(OneStageAtATime(), Stored(SUBJECT_DTYPE, spared=True)),
     ),
     needs=(stages_known,),
 )
@@ -48,7 +57,11 @@ def staged(site: Site) -> Any:
 
 @strategy(
     Promise(
-        approximates="full", less_memory_than="full", effects=(OneStageAtATime(), HALF, SHORT), changes_weights=True
+        other_work=(LOADS, OTHER_TOKENS, HALF_PRECISION),
+        approximates="full",
+        less_memory_than="full",
+        effects=(OneStageAtATime(), HALF, SHORT),
+        changes_weights=True,
     ),
     needs=(FLUX, FLOAT16, OtherDtype("float16", like="staged-256-tokens")),
 )
@@ -58,8 +71,19 @@ def staged_as_published(site: Site) -> Any:
 
 
 @strategy(
+<<<<<<< HEAD
     Promise(approximates="full", less_memory_than="full", effects=(OneStageAtATime(), HALF), changes_weights=True),
     needs=(stages_known, FLOAT16, OtherDtype("float16", like="staged")),
+=======
+    Promise(
+        other_work=(LOADS, HALF_PRECISION),
+        approximates="full",
+        less_memory_than="full",
+        effects=(OneStageAtATime(), HALF),
+        changes_weights=True,
+    ),
+    needs=(STAGES_KNOWN, FLOAT16, OtherDtype("float16", like="staged")),
+>>>>>>> 8b2a05d (Count the work of a case, and check that it is the same)
 )
 def staged_float16(site: Site) -> Any:
     """As staged, in float16: one of the two settings of the published guide."""
@@ -68,6 +92,7 @@ def staged_float16(site: Site) -> Any:
 
 @strategy(
     Promise(
+        other_work=(LOADS, OTHER_TOKENS),
         approximates="full",
         less_memory_than="full",
         effects=(OneStageAtATime(), SHORT, Stored(SUBJECT_DTYPE, spared=True)),
@@ -92,6 +117,7 @@ PUBLISHED = Settings(staged_as_published, {"float16": staged_float16, "256 token
 
 @strategy(
     Promise(
+        other_work=(LOADS,),
         reproduces="full",
         effects=(OneStageAtATime(), Stored(SUBJECT_DTYPE, spared=True), Counted(PROCESSES, at_least=3)),
     ),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from fluxgate.rendering import Crash, Duration, Fingerprint, Inventory, Memory, Picture, Rendering
+from fluxgate.rendering import Crash, Duration, Fingerprint, Inventory, Memory, Picture, Rendering, Work
 
 FILE = "progress.jsonl"
 
@@ -42,6 +42,7 @@ class Note:
     libraries: dict[str, str] | None = None  # package -> the version that was imported
     inventory: Inventory | None = None
     memory: Memory | None = None
+    work: Work | None = None
     crash: Crash | None = None
 
 
@@ -113,4 +114,5 @@ def compose(notes: Iterable[Note], *, wall_seconds: float, crash: Crash | None) 
         crash=crash,
         draws=next((note.draws for note in notes if note.draws), {}),
         libraries=next((note.libraries for note in reversed(notes) if note.libraries), {}),
+        work=next((note.work for note in reversed(notes) if note.work), None),
     )

@@ -29,6 +29,7 @@ from fluxgate.render.process.notes import FILE, Note, Notebook
 from fluxgate.render.process.parts import PartRunner
 from fluxgate.render.process.picture_files import PictureFiles
 from fluxgate.render.process.vram_cap import cap_vram
+from fluxgate.render.watch.counting import count_work, counted_shot
 from fluxgate.render.watch.probe import Probe
 from fluxgate.rendering import LOAD, Duration
 from fluxgate.strategies.promise import Site
@@ -167,6 +168,8 @@ def _render_takes(
     probe.inventory.count_files(job.scratch)
     probe.inventory.count_leftover_files(leftover.count)
     note(Note(inventory=probe.inventory.recorded(), libraries=imported_versions()))
+    work = count_work(partial(_call, pipeline, job.subject), counted_shot(job.subject.shots), probe)
+    note(Note(work=work, says=f"work counted in {work.seconds:.1f} s"))
 
 
 def _load(load: Callable[[], Any], meter: Meter, note: AddNote) -> Any:
@@ -180,16 +183,19 @@ def _load(load: Callable[[], Any], meter: Meter, note: AddNote) -> Any:
     return pipeline
 
 
-def _render_take(pipeline: Any, subject: Subject, number: int, take: int, probe: Probe, files: PictureFiles) -> Note:
-    """Render one take of the shot of this number, and write its pictures."""
+def _call(pipeline: Any, subject: Subject, shot: Shot) -> Any:
     import torch
 
+    generator = torch.Generator("cpu").manual_seed(shot.seed)
+    return pipeline(**call_arguments(subject, shot), generator=generator)
+
+
+def _render_take(pipeline: Any, subject: Subject, number: int, take: int, probe: Probe, files: PictureFiles) -> Note:
+    """Render one take of the shot of this number, and write its pictures."""
     shots = subject.shots
     shot = shots[number]
-    arguments = call_arguments(subject, shot)
-    generator = torch.Generator("cpu").manual_seed(shot.seed)
     probe.begin(shot.name, take)
-    images = pictures_of(pipeline(**arguments, generator=generator))
+    images = pictures_of(_call(pipeline, subject, shot))
     fingerprints, durations = probe.end()
     pictures = tuple(
         files.write(image, shot=shot.name, take=take, index=index, frames=frames)

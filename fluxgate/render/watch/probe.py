@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from fluxgate.render.measure.meter import Meter
+from fluxgate.render.watch.counted_take import CountedTake
 from fluxgate.render.watch.inventory import InventoryRecorder
 from fluxgate.render.watch.take import TakeRecorder
 from fluxgate.render.watch.weights_in_use import WeightsInUse, watch_weights
@@ -21,6 +22,7 @@ from fluxgate.rendering import (
     GRADIENTS,
     LAST,
     MIDDLE,
+    OTHER_PROCESSES,
     POOLED,
     T5,
     Duration,
@@ -45,7 +47,7 @@ class Probe:
         self.inventory = InventoryRecorder(meter)
         self._announce = announce  # is called with each phase that begins, and None after the last
         self._watched: list[weakref.ref[Any]] = []
-        self._take: TakeRecorder | None = None
+        self._take: TakeRecorder | CountedTake | None = None
         self._weights_watched = False  # once for all shots
 
     def watch(self, pipeline: Any) -> None:
@@ -53,6 +55,8 @@ class Probe:
         if any(ref() is pipeline for ref in self._watched):
             return
         self._watched.append(weakref.ref(pipeline))
+        if isinstance(self._take, CountedTake):
+            self._take.watch(pipeline)
         quieten = getattr(pipeline, "set_progress_bar_config", None)
         if quieten is not None:
             quieten(disable=True)
@@ -79,10 +83,24 @@ class Probe:
 
     def end(self) -> tuple[tuple[Fingerprint, ...], tuple[Duration, ...]]:
         """The take is over: the fingerprints of its stages, and the durations of its phases."""
-        if self._take is None:
+        if not isinstance(self._take, TakeRecorder):
             raise RuntimeError("no take has begun")
         take, self._take = self._take, None
         return take.end()
+
+    @contextmanager
+    def counting(self, take: CountedTake) -> Iterator[None]:
+        """What is called meanwhile is neither measured nor recorded, but counted."""
+        self._take = take
+        try:
+            yield
+        finally:
+            self._take = None
+            take.close()
+
+    def pipelines(self) -> list[Any]:
+        """The pipelines that were watched and are not freed."""
+        return [pipeline for ref in self._watched if (pipeline := ref()) is not None]
 
     # A part of the work in another process
 
@@ -101,7 +119,10 @@ class Probe:
         """Another process works on a phase meanwhile: what it measures counts, not the waiting here."""
         if self._take is not None:
             self._take.enter(phase)
-        self.inventory.add("processes")
+        if isinstance(self._take, CountedTake):
+            self._take.add(OTHER_PROCESSES)
+        else:
+            self.inventory.add("processes")
         with self.meter.paused():
             yield
 
@@ -113,6 +134,8 @@ class Probe:
         memory: Memory | None,
     ) -> None:
         """Add what another process has recorded, as if it had been seen here."""
+        if isinstance(self._take, CountedTake):
+            return
         if self._take is not None:
             self._take.add_from_process(fingerprints, durations)
         if inventory is not None:
@@ -126,7 +149,7 @@ class Probe:
         take = self._take
         if take is None:
             return inner(*args, **kwargs)
-        self.inventory.describe_if_new(pipeline)
+        self._describe_if_new(pipeline)
         passes_through = kwargs.get("prompt_embeds") is not None  # embeddings that were made before
         first = take.begins_encoding(pipeline)
         if not passes_through:
@@ -135,13 +158,17 @@ class Probe:
         self._count_gradients()
         returned = inner(*args, **kwargs)
         if first:
-            with self.meter.paused():
+            with self._apart(take):
                 self._record_embeddings(take, returned)
         if not passes_through:
             take.enter(DENOISE)
         return returned
 
-    def _record_embeddings(self, take: TakeRecorder, returned: Any) -> None:
+    def _apart(self, take: TakeRecorder | CountedTake) -> AbstractContextManager[None]:
+        """What happens inside is done to watch: it costs the take nothing."""
+        return take.apart() if isinstance(take, CountedTake) else self.meter.paused()
+
+    def _record_embeddings(self, take: TakeRecorder | CountedTake, returned: Any) -> None:
         tensors = returned if isinstance(returned, tuple | list) else (returned,)
         for name, tensor in zip(self.subject.encodes, tensors, strict=False):
             if name in EMBEDDINGS and tensor is not None:
@@ -158,7 +185,7 @@ class Probe:
         take.end_step()
         stages = _stages_of(take.steps, _step_count(pipeline))
         if stages:
-            with self.meter.paused():
+            with self._apart(take):
                 take.levels = take.levels or _levels(pipeline)
                 for stage in stages:
                     take.record(stage, _first(returned, "prev_sample"), step=take.steps)
@@ -169,7 +196,7 @@ class Probe:
         take = self._take
         if take is None:
             return inner(*args, **kwargs)
-        self.inventory.describe_if_new(pipeline)
+        self._describe_if_new(pipeline)
         take.enter(DECODE)
         self._count_gradients()
         with _decoder_calls(getattr(pipeline, self.subject.decoder)) as shapes:
@@ -180,7 +207,7 @@ class Probe:
             slices, tiles = _pieces(shapes, tuple(latents.shape), pictures=len(picture))
             self.inventory.count("slices decoded", slices)
             self.inventory.count("tiles decoded", tiles)
-        with self.meter.paused():
+        with self._apart(take):
             take.add_decoded(picture)
         return returned
 
@@ -191,14 +218,19 @@ class Probe:
             return
         take.calls += 1
         self._count_gradients()
-        if self._weights_watched:
+        if self._weights_watched or isinstance(take, CountedTake):
             return
-        pipelines = [pipeline for ref in self._watched if (pipeline := ref()) is not None]
-        owners = [pipeline for pipeline in pipelines if getattr(pipeline, self.subject.denoiser, None) is denoiser]
+        owners = [
+            pipeline for pipeline in self.pipelines() if getattr(pipeline, self.subject.denoiser, None) is denoiser
+        ]
         if owners and take.steps >= _step_count(owners[-1]) // 2:
             self._weights_watched = True
             placements = self.inventory.placements
             watch_weights(denoiser, device=self.meter.device, placements=placements, done=self._record_weights)
+
+    def _describe_if_new(self, pipeline: Any) -> None:
+        if not isinstance(self._take, CountedTake):  # nothing is met there for the first time
+            self.inventory.describe_if_new(pipeline)
 
     def _record_weights(self, weights: WeightsInUse) -> None:
         if self._take is not None and self.meter.device != "cuda":  # a GPU goes on while it is watched
@@ -209,7 +241,7 @@ class Probe:
         """Note that what is computed now would be kept for a backward pass that never comes."""
         import torch
 
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() and not isinstance(self._take, CountedTake):
             self.inventory.add(GRADIENTS)
 
 

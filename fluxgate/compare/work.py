@@ -1,0 +1,144 @@
+"""What was done, on both sides: every operator, module, move and event that was counted another number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from fluxgate.amounts import amount
+from fluxgate.rendering import PHASES, PhaseWork, Work
+
+OPERATORS, FLOPS, BYTES, MOVES, COMPONENTS, MODULES, EVENTS, REPEATS = SECTIONS = (
+    "operators",
+    "flops",
+    "bytes",
+    "moves",
+    "components",
+    "modules",
+    "events",
+    "repeats",
+)
+# What holds across releases of torch and of the libraries: a product has as many floating-point operations however it
+# is dispatched, and a byte that crosses to a device is a byte. Operators, classes and hooks go by names of theirs.
+TO_DEVICE, TO_HOST = "host to device", "device to host"
+FILES_READ = "weight files read"
+WEIGHTS_ASKED = "weights asked to move"  # all that shows of an offload where there is no GPU
+HELD = ((BYTES, TO_DEVICE), (BYTES, TO_HOST))
+NEAR = 0.01  # share by which these may differ between releases: another norm or rotation is no other work
+FEW = 1 << 20  # bytes that come and go beside weights: prompts, noise, noise levels
+
+
+@dataclass(frozen=True)
+class WorkChange:
+    """Something that was done another number of times."""
+
+    phase: str
+    section: str  # one of SECTIONS
+    what: str
+    before: int
+    after: int
+
+    @property
+    def sentence(self) -> str:
+        """`denoise calls aten.addmm 372 times instead of 186`."""
+        return f"{self.phase} {_doing(self.section, self.what, self.before, self.after)}"
+
+
+def same_call(expected: Work | None, actual: Work | None) -> bool:
+    """Whether both sides counted the same call."""
+    if expected is None or actual is None or not expected.calls or not actual.calls:
+        return False
+    return (expected.shot, expected.steps) == (actual.shot, actual.steps)
+
+
+def work_changes(expected: Work | None, actual: Work | None) -> tuple[WorkChange, ...]:
+    """Everything that is not the same, what is most telling first; none where a side was not counted."""
+    if expected is None or actual is None or not same_call(expected, actual):
+        return ()
+    return changes_between(expected.first, actual.first)
+
+
+def changes_between(expected: tuple[PhaseWork, ...], actual: tuple[PhaseWork, ...]) -> tuple[WorkChange, ...]:
+    """Everything that one call did and another did not."""
+    before, after = ({one.phase: one for one in side} for side in (expected, actual))
+    found = [
+        change
+        for phase in PHASES
+        if phase in before or phase in after
+        for section in SECTIONS
+        for change in _of_section(phase, section, before.get(phase), after.get(phase))
+    ]
+    return tuple(sorted(found, key=_rank))
+
+
+def held_changes(expected: Work | None, actual: Work | None) -> tuple[WorkChange, ...]:
+    """What is not the same and should be whatever the releases of the libraries are."""
+    if expected is None or actual is None or not same_call(expected, actual):
+        return ()
+    pairs = [(_held(expected, phase), _held(actual, phase), phase) for phase in PHASES]
+    return tuple(
+        WorkChange(phase, section, what, before[section, what], after[section, what])
+        for before, after, phase in pairs
+        for section, what in before
+        if _is_far(section, before[section, what], after[section, what])
+    )
+
+
+def total_flops(work: Work, phase: str | None = None) -> int:
+    """Floating-point operations of the first call, in one phase or in all."""
+    return sum(sum(one.flops.values()) for one in work.first if phase in (None, one.phase))
+
+
+def total(work: Work, section: str, what: str, phase: str | None = None) -> int:
+    """How often, or how many bytes, in one phase or in all."""
+    return sum(getattr(one, section).get(what, 0) for one in work.first if phase in (None, one.phase))
+
+
+def _held(work: Work, phase: str) -> dict[tuple[str, str], int]:
+    held = {(section, what): total(work, section, what, phase) for section, what in HELD}
+    return {(FLOPS, ""): total_flops(work, phase), **held}
+
+
+def _is_far(section: str, before: int, after: int) -> bool:
+    return abs(after - before) > max(NEAR * before, FEW if section == BYTES else 0)
+
+
+def _of_section(phase: str, section: str, expected: PhaseWork | None, actual: PhaseWork | None) -> Iterator[WorkChange]:
+    before: Mapping[str, int] = getattr(expected, section) if expected else {}
+    after: Mapping[str, int] = getattr(actual, section) if actual else {}
+    for what in sorted(before.keys() | after.keys()):
+        if before.get(what, 0) != after.get(what, 0):
+            yield WorkChange(phase, section, what, before.get(what, 0), after.get(what, 0))
+
+
+def _rank(change: WorkChange) -> tuple[int, float]:
+    """Repeats and modules say more than the operators that they are made of; what moved most comes first."""
+    order = (REPEATS, COMPONENTS, MODULES, FLOPS, EVENTS, BYTES, MOVES, OPERATORS).index(change.section)
+    return order, -abs(change.after - change.before) / max(change.before, 1)
+
+
+def _doing(section: str, what: str, before: int, after: int) -> str:
+    if section == FLOPS:
+        return f"does {flops(after)}{f' in {what}' if what else ''} instead of {flops(before)}"
+    if section == BYTES:
+        return f"moves {amount(after)} {what} instead of {amount(before)}"
+    verb = {COMPONENTS: "calls", MODULES: "calls", OPERATORS: "calls", MOVES: "moves", REPEATS: "repeats"}.get(
+        section, "counts"
+    )
+    if not before:
+        return f"{verb} {what} {_times(after)}, which it did not"
+    if not after:
+        return f"no longer {verb} {what}, which it did {_times(before)}"
+    return f"{verb} {what} {_times(after)} instead of {before}"
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
+
+
+def flops(number: float) -> str:
+    """`16.5 GFLOP`."""
+    for size, unit in ((1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP")):
+        if number >= size:
+            return f"{number / size:.4g} {unit}"
+    return f"{number:.0f} FLOP"

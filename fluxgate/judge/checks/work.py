@@ -1,0 +1,232 @@
+"""Check of what was done, counted: by the call before, by the reference, by the strategy's promise and as accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from fluxgate.amounts import amount
+from fluxgate.compare.work import (
+    BYTES,
+    EVENTS,
+    FEW,
+    FILES_READ,
+    OPERATORS,
+    TO_DEVICE,
+    TO_HOST,
+    WEIGHTS_ASKED,
+    WorkChange,
+    changes_between,
+    flops,
+    held_changes,
+    same_call,
+    total,
+    total_flops,
+    work_changes,
+)
+from fluxgate.judge.answers import failed, no_data, passed
+from fluxgate.judge.evidence import Evidence
+from fluxgate.judge.sentences import IF_RIGHT, again, counted, listed
+from fluxgate.judge.verdict import WORK, Verdict
+from fluxgate.rendering import DENOISE, OTHER_PROCESSES, PHASES, PhaseWork, Work
+from fluxgate.strategies.promise import OtherWork
+
+# Operators that give a tensor another place, dtype, shape or owner and compute nothing: an offload adds some of them.
+MOVING = frozenset(
+    {
+        "aten._local_scalar_dense", "aten._pin_memory", "aten._to_copy", "aten._unsafe_view", "aten.alias",
+        "aten.as_strided", "aten.clone", "aten.copy_", "aten.detach", "aten.detach_", "aten.empty",
+        "aten.empty_like", "aten.empty_strided", "aten.expand", "aten.is_pinned", "aten.lift_fresh",
+        "aten.new_empty", "aten.new_empty_strided", "aten.permute", "aten.record_stream", "aten.resize_",
+        "aten.select", "aten.set_", "aten.slice", "aten.squeeze", "aten.t", "aten.transpose", "aten.unsqueeze",
+        "aten.view", "aten.zeros",
+    }
+)  # fmt: skip
+NAMED = 3  # changes that a sentence tells one by one
+SPARE = 0.02  # of the weights' bytes: buffers that a component moves beside them
+AHEAD = "groups onloaded ahead"
+ONLOADED = ("groups onloaded", AHEAD)
+GROUP_HOOK = "GroupOffloadingHook ran"
+
+
+def work(evidence: Evidence) -> Verdict:
+    """The same work as the call before, as the reference and as accepted, but for what the promise allows."""
+    done = evidence.rendering.work
+    if done is None or not done.calls:
+        reason = f": {done.unavailable}" if done and done.unavailable else ""
+        return no_data(evidence, WORK, f"Its work was not counted{reason}. Run {again(evidence.case)}.")
+    numbers = {"FLOPs": float(total_flops(done))}
+    numbers |= {what: float(total(done, BYTES, what)) for what in (TO_DEVICE, TO_HOST)}
+    for complaint in _complaints(evidence, done):
+        return failed(evidence, WORK, complaint, numbers=numbers)
+    sentence = f"It does {flops(total_flops(done))} in {counted(done.steps, 'step')}, the same as"
+    return passed(evidence, WORK, f"{sentence} {listed(_compared_with(evidence, done))}.", numbers=numbers)
+
+
+def _complaints(evidence: Evidence, done: Work) -> Iterator[str]:
+    """What is wrong, what is surest first."""
+    then = f"Run {again(evidence.case)}."
+    if len(done.calls) > 1:
+        yield f"A second call does not do what the first did: {_told(changes_between(*done.calls[:2]))}. {then}"
+    for sentence in (*_repeats(evidence, done), *_moves(evidence, done), *_beside_reference(evidence, done)):
+        yield f"{sentence}. {then}"
+    for sentence in _as_accepted(evidence, done):
+        yield f"{sentence}. {IF_RIGHT}"
+
+
+def _compared_with(evidence: Evidence, done: Work) -> Iterator[str]:
+    yield "in a second call"
+    if _reference(evidence, done) is not None:
+        yield f"{evidence.case.strategy.promise.reference}'s"
+    if _accepted(evidence, done) is not None:
+        yield "accepted"
+
+
+def _told(changes: tuple[WorkChange, ...]) -> str:
+    """`denoise calls transformer 6 times instead of 3; …; and 40 more counters differ`."""
+    sentences = [change.sentence for change in changes[:NAMED]]
+    more = len(changes) - len(sentences)
+    return "; ".join(sentences) + (f"; and {counted(more, 'more counter')} differ" if more else "")
+
+
+# By itself
+
+
+def _repeats(evidence: Evidence, done: Work) -> Iterator[str]:
+    """The same inputs give the same outputs: to compute them again is work that nobody needs."""
+    accepted = _accepted(evidence, done)
+    usual = {one.phase: one.repeats for one in accepted.first} if accepted else {}
+    for phase in done.first:
+        for component, times in phase.repeats.items():
+            if times > usual.get(phase.phase, {}).get(component, 0):
+                called = f"{phase.phase.capitalize()} calls {component} again with the same inputs"
+                yield f"{called}, {counted(times, 'time')} in one call"
+
+
+def _moves(evidence: Evidence, done: Work) -> Iterator[str]:
+    """Weights move as often as the promise says, and nothing goes to the host and back in each step."""
+    promise = evidence.case.strategy.promise
+    if _elsewhere(done):
+        return
+    if promise.stays:
+        yield from _stays(done)
+    if promise.moves is None:
+        return
+    due = _due(done, each_use=promise.moves.each_use)
+    reference = _reference(evidence, done)
+    for what, times in ((TO_DEVICE, 1.0), (TO_HOST, 1.0), (FILES_READ, 1.0), (WEIGHTS_ASKED, promise.moves.asked)):
+        beside = total(reference, BYTES, what) if reference else 0
+        moved, most = total(done, BYTES, what), times * due * (1 + SPARE) + beside + FEW
+        if moved > most:
+            yield f"It moves {amount(moved)} {what}; its weights need {amount(due)}, so that {amount(most)} are plenty"
+    yield from _groups(done, ahead=promise.moves.ahead)
+
+
+def _groups(done: Work, *, ahead: bool) -> Iterator[str]:
+    """Each group comes to the device once for each use, and ahead of it where a stream of its own copies it."""
+    for phase in done.first:
+        onloaded, ran = sum(phase.events.get(name, 0) for name in ONLOADED), phase.events.get(GROUP_HOOK, 0)
+        if ran and onloaded > ran:
+            yield f"{phase.phase.capitalize()} moves groups to the device {onloaded} times for {ran} uses"
+    if ahead and total(done, EVENTS, GROUP_HOOK) and not total(done, EVENTS, AHEAD):
+        yield "No group comes to the device ahead of its use: nothing is prefetched"
+
+
+def _stays(done: Work) -> Iterator[str]:
+    for phase in done.first:
+        asked = phase.bytes.get(WEIGHTS_ASKED, 0)
+        if asked:
+            yield f"{phase.phase.capitalize()} asks {amount(asked)} of weights to move, which its promise says stay"
+        back = phase.moves.get(TO_HOST, 0)
+        if phase.phase == DENOISE and done.steps and back >= done.steps:
+            size = amount(phase.bytes.get(TO_HOST, 0))
+            yield f"Denoise moves tensors to the host {back} times in {counted(done.steps, 'step')}, {size} in all"
+
+
+def _due(done: Work, *, each_use: bool) -> int:
+    """The bytes of weights that must come to the device in one call."""
+    calls: dict[str, int] = {}
+    for phase in done.first:
+        for component, times in phase.components.items():
+            calls[component] = calls.get(component, 0) + times
+    return sum(done.weights.get(name, 0) * (times if each_use else 1) for name, times in calls.items())
+
+
+def _elsewhere(done: Work) -> bool:
+    """Whether other processes worked, which are not counted."""
+    return total(done, EVENTS, OTHER_PROCESSES) > 0
+
+
+# Beside the reference
+
+
+def _reference(evidence: Evidence, done: Work) -> Work | None:
+    """The reference's work, where the same call was counted, and all of both."""
+    theirs = evidence.reference_facts.work
+    if theirs is None or not same_call(theirs, done) or _elsewhere(theirs) or _elsewhere(done):
+        return None
+    return theirs
+
+
+def _beside_reference(evidence: Evidence, done: Work) -> Iterator[str]:
+    """The reference's floating-point operations, and its operators but for those that only move."""
+    theirs, promise = _reference(evidence, done), evidence.case.strategy.promise
+    if theirs is None:
+        return
+    for phase in PHASES:
+        other = [one for one in promise.other_work if phase in one.phases]
+        before, after = total_flops(theirs, phase), total_flops(done, phase)
+        if not _may_differ(other, before, after):
+            times = f", {after / before:.2f} times as much" if before else ""
+            yield f"{phase.capitalize()} does {flops(after)} where {promise.reference} does {flops(before)}{times}"
+        yield from _other_operators(theirs, done, phase, other, f"{promise.reference}")
+
+
+def _may_differ(other: list[OtherWork], before: int, after: int) -> bool:
+    if any(one.flops is None for one in other):
+        return True
+    return abs(after - before) <= max((one.flops or 0.0 for one in other), default=0.0) * before
+
+
+def _other_operators(theirs: Work, done: Work, phase: str, other: list[OtherWork], named: str) -> Iterator[str]:
+    expected, actual = _computing(theirs, phase), _computing(done, phase)
+    allowed = tuple(beginning for one in other for beginning in one.operators)
+    for name in sorted(expected.keys() | actual.keys()):
+        before, after = expected.get(name, 0), actual.get(name, 0)
+        if before != after and not name.startswith(allowed):
+            yield f"{WorkChange(phase, OPERATORS, name, before, after).sentence.capitalize()}, unlike {named}"
+
+
+def _computing(done: Work, phase: str) -> Mapping[str, int]:
+    """The operators that compute, without products: those are compared by what they come to."""
+    one = next((one for one in done.first if one.phase == phase), PhaseWork(phase))
+    return {name: times for name, times in one.operators.items() if name not in MOVING and name not in one.flops}
+
+
+# As accepted
+
+
+def _accepted(evidence: Evidence, done: Work) -> Work | None:
+    """What was accepted on this machine, where the same call was counted."""
+    baseline = evidence.baseline
+    theirs = evidence.accepted_facts.work
+    if baseline is None or baseline.portable or theirs is None or not same_call(theirs, done):
+        return None
+    return theirs
+
+
+def _as_accepted(evidence: Evidence, done: Work) -> Iterator[str]:
+    """Exactly, with the accepted releases; with others what no release should change."""
+    theirs = _accepted(evidence, done)
+    if theirs is None:
+        return
+    moved = _other_releases(evidence)
+    changes = held_changes(theirs, done) if moved else work_changes(theirs, done)
+    if changes:
+        such = f", whatever {listed(moved)} may do otherwise" if moved else ""
+        yield f"It does not do the accepted work{such}: {_told(changes)}"
+
+
+def _other_releases(evidence: Evidence) -> list[str]:
+    """The libraries that are not of the accepted releases."""
+    accepted, ours = evidence.accepted_facts.stack, evidence.rendering.libraries
+    return [name for name, version in ours.items() if name in accepted and accepted[name] != version]

@@ -1,0 +1,73 @@
+"""Work: what one call of a pipeline does, counted and not timed: the same number on a quiet and on a busy machine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from fluxgate.render.measure.work_calls import calls_counted
+from fluxgate.render.measure.work_files import weight_files_counted
+from fluxgate.render.measure.work_hooks import hooks_counted
+from fluxgate.render.measure.work_moves import moves_counted
+from fluxgate.render.measure.work_operators import operators_counted
+from fluxgate.rendering import PHASES, PhaseWork
+
+SECTIONS = ("operators", "flops", "bytes", "moves", "components", "modules", "events", "repeats")  # fields of PhaseWork
+
+Add = Callable[[str, str, int], None]  # section, what, how often or how much
+
+
+class WorkCounter:
+    """Counts what this thread does between `counted` and its end, by phase.
+
+    Other threads are not seen, and what a compiled graph does inside is one call: torch's modes belong to a thread and
+    to what is dispatched one by one."""
+
+    def __init__(self) -> None:
+        self._phase: str | None = None
+        self._depth = 0  # of pauses
+        self._phases: dict[str, dict[str, Counter[str]]] = {}
+
+    def enter(self, phase: str | None) -> None:
+        """A phase begins; None: what follows belongs to none, and is not counted."""
+        self._phase = phase
+
+    def add(self, section: str, what: str, number: int = 1) -> None:
+        """Count something in the running phase."""
+        if self._depth == 0 and self._phase is not None:
+            self._phases.setdefault(self._phase, {}).setdefault(section, Counter())[what] += number
+
+    @property
+    def paused(self) -> bool:
+        return self._depth > 0 or self._phase is None
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """What happens inside is done to watch, and is not counted."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    @contextmanager
+    def counted(self, pipelines: Iterable[Any], weights: Iterable[Any]) -> Iterator[None]:
+        """Count one call of some pipelines, whose weights are named so that their moves are told from others'."""
+        with ExitStack() as counting:
+            counting.enter_context(hooks_counted(pipelines, self.add))
+            counting.enter_context(weight_files_counted(self.add))
+            counting.enter_context(calls_counted(self))
+            counting.enter_context(moves_counted(self, weights))
+            counting.enter_context(operators_counted(self))
+            yield
+
+    def take_counted(self) -> tuple[PhaseWork, ...]:
+        """The work of each phase since the last time, in the order of the pipeline; names are sorted."""
+        phases, self._phases = self._phases, {}
+        return tuple(
+            PhaseWork(phase, **{section: dict(sorted(phases[phase].get(section, {}).items())) for section in SECTIONS})
+            for phase in PHASES
+            if phase in phases
+        )

@@ -1,0 +1,68 @@
+"""A take of its own in which a pipeline's work is counted, so that counting costs no second that is judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from fluxgate.render.measure.work import WorkCounter
+from fluxgate.render.watch.component import modules_of, plain_tensors
+from fluxgate.render.watch.counted_take import CountedTake
+from fluxgate.render.watch.probe import Probe
+from fluxgate.rendering import ENCODE, PhaseWork, Work
+from fluxgate.subjects.subject import Shot
+
+STEPS = 3  # the first, a middle and the last one: a step that is taken twice, or skipped, shows in these
+CALLS = 2  # the second does what the first did
+EDGE = 1024  # of pictures whose size a shot leaves to the pipeline
+
+
+def counted_shot(shots: Iterable[Shot]) -> Shot:
+    """The smallest shot, shortened."""
+    shot = min(shots, key=lambda one: (one.height or EDGE) * (one.width or EDGE) * one.pictures)
+    if shot.sigmas is None:
+        return replace(shot, steps=STEPS)
+    middle = len(shot.sigmas) // 2
+    sigmas = tuple(dict.fromkeys((shot.sigmas[0], shot.sigmas[middle], shot.sigmas[-1])))
+    return replace(shot, sigmas=sigmas)
+
+
+def count_work(call: Callable[[Shot], Any], shot: Shot, probe: Probe) -> Work:
+    """Call for the shot a few times, and count what it does; a call that fails is a reason, not a crash."""
+    started = time.perf_counter()
+    work = Work(shot.name, len(shot.sigmas or ()) or shot.steps or 0, ())
+    try:
+        calls = tuple(_count_call(call, shot, probe) for _ in range(CALLS))
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        return replace(work, unavailable=f"the take that is only counted failed: {reason}")
+    first, *later = calls
+    return replace(
+        work,
+        calls=(first, *(call for call in later if call != first)),
+        count=len(calls),
+        weights=_weights(probe),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _count_call(call: Callable[[Shot], Any], shot: Shot, probe: Probe) -> tuple[PhaseWork, ...]:
+    counter = WorkCounter()
+    take = CountedTake(shot.name, counter, decoder=probe.subject.decoder)
+    pipelines = probe.pipelines()
+    weights = [tensor for one in pipelines for part in modules_of(one).values() for tensor in plain_tensors(part)]
+    with probe.counting(take), counter.counted(pipelines, weights):
+        for one in pipelines:
+            take.watch(one)
+        del pipelines, weights
+        take.enter(ENCODE)
+        call(shot)
+        take.enter(None)
+    return counter.take_counted()
+
+
+def _weights(probe: Probe) -> dict[str, int]:
+    components = probe.inventory.recorded().components
+    return {name: component.total_bytes for name, component in sorted(components.items())}

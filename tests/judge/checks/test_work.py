@@ -1,0 +1,312 @@
+"""Tests of the check of work: real tiny pipelines do the same work, and faults that only take longer are caught."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+diffusers = pytest.importorskip("diffusers")
+pytest.importorskip("transformers")
+
+from diffusers.hooks import group_offloading  # noqa: E402
+
+from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED  # noqa: E402
+from fluxgate.rendering import DECODE, DENOISE, ENCODE, PhaseWork, Work  # noqa: E402
+from tests.judge.checks.working import SHOT, Fault, clean, judged, work_of  # noqa: E402
+from tests.strategies.looking import unsupported  # noqa: E402
+from tests.strategies.named import strategy_named  # noqa: E402
+
+RUNNING = (
+    "sequential-offload",
+    "model-offload",
+    "group-offload-block",
+    "group-offload-leaf",
+    "group-offload-by-component",
+    "group-offload-disk",
+    "group-offload-leaf-disk",
+    "staged",
+    "staged-256-tokens",
+    "vae-slicing",
+    "vae-tiling",
+    "nf4-t5",
+    "int8-t5",
+    "full-float32",
+    "fp8-layerwise",
+)
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_every_strategy_does_the_work_that_it_promises(name: str, tmp_path: Path) -> None:
+    """Beside full, and by its own promise of how weights move, nothing is complained of."""
+    if (reason := unsupported(strategy_named(name))) is not None and name != "vae-slicing":
+        pytest.skip(reason)
+    answer = judged(tmp_path, name, clean(name), reference=clean("full"), held=clean(name))
+    assert (answer.status, answer.numbers["FLOPs"] > 0) == (PASSED, True), answer.sentence
+
+
+# --- faults
+
+
+def wrapped(owner: Any, name: str, around: Any) -> None:
+    inner = getattr(owner, name)
+    setattr(owner, name, lambda *args, **kwargs: around(inner, *args, **kwargs))
+
+
+def twice(inner: Any, *args: Any, **kwargs: Any) -> Any:
+    inner(*args, **kwargs)
+    return inner(*args, **kwargs)
+
+
+def called_twice(component: Any) -> None:
+    """A component is called again with the same inputs, as by a pipeline that forgot its result."""
+    within: list[Any] = []
+
+    def again(module: Any, args: Any, kwargs: Any, output: Any) -> Any:
+        if within:
+            return output
+        within.append(module)
+        output = module(*args, **kwargs)
+        within.clear()
+        return output
+
+    component.register_forward_hook(again, with_kwargs=True)
+
+
+def doubled_denoiser(pipe: Any) -> None:
+    """A denoising step takes twice as long."""
+    called_twice(pipe.transformer)
+
+
+def encoder_twice(pipe: Any) -> None:
+    called_twice(pipe.text_encoder_2)
+
+
+def latents_by_the_host(pipe: Any) -> None:
+    def step(inner: Any, output: Any, timestep: Any, latents: Any, **kwargs: Any) -> Any:
+        return inner(output, timestep, latents.to("cpu").to(latents.device), **kwargs)
+
+    wrapped(pipe.scheduler, "step", step)
+
+
+def block_twice(pipe: Any) -> None:
+    wrapped(pipe.transformer.single_transformer_blocks[0], "forward", twice)
+
+
+def picture_decoded_twice(pipe: Any) -> None:
+    wrapped(pipe.vae.decoder, "forward", twice)
+
+
+def weights_widened_each_time(pipe: Any) -> None:
+    """Each linear layer of the denoiser makes a wide copy of its weights, and uses the narrow ones."""
+    for module in pipe.transformer.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.register_forward_pre_hook(lambda one, _: (one.weight.double(), None)[1])
+
+
+def waits_in_each_step(pipe: Any) -> None:
+    def step(inner: Any, output: Any, timestep: Any, latents: Any, **kwargs: Any) -> Any:
+        latents.flatten()[0].item()
+        return inner(output, timestep, latents, **kwargs)
+
+    wrapped(pipe.scheduler, "step", step)
+
+
+def all_the_tokens(pipe: Any) -> None:
+    """The length of the prompt is ignored."""
+    wrapped(pipe, "encode_prompt", lambda inner, **kwargs: inner(**{**kwargs, "max_sequence_length": 256}))
+
+
+def adapter_of_zeros(pipe: Any) -> None:
+    """An adapter that adds nothing, and costs two products."""
+    for block in pipe.transformer.transformer_blocks:
+        layer = block.attn.to_q
+        narrow = torch.zeros(layer.in_features, 4, dtype=layer.weight.dtype)
+
+        def forward(inner: Any, given: Any, narrow: Any = narrow) -> Any:
+            return inner(given) + (given @ narrow @ narrow.T)[..., :1] * 0
+
+        wrapped(layer, "forward", forward)
+
+
+def batch_for_guidance(pipe: Any) -> None:
+    """The denoiser computes a batch of two, and half of it is thrown away."""
+
+    def forward(inner: Any, *args: Any, **kwargs: Any) -> Any:
+        batch = {
+            name: torch.cat([value, value]) if isinstance(value, torch.Tensor) and not name.endswith("_ids") else value
+            for name, value in kwargs.items()
+        }
+        return tuple(one[: len(one) // 2] for one in inner(*args, **batch))
+
+    wrapped(pipe.transformer, "forward", forward)
+
+
+def more_with_each_call(pipe: Any) -> None:
+    """Each call leaves a hook behind."""
+
+    def call(inner: Any, *args: Any, **kwargs: Any) -> Any:
+        pipe.transformer.proj_out.register_forward_hook(lambda module, given, out: out + 0)
+        return inner(*args, **kwargs)
+
+    wrapped(pipe, "encode_prompt", call)
+
+
+BY_ITSELF: list[tuple[str, Fault, str]] = [  # caught with no baseline and no reference
+    ("full", doubled_denoiser, "transformer again with the same inputs, 3 times"),
+    ("full", encoder_twice, "text_encoder_2 again with the same inputs, 1 time"),
+    ("full", more_with_each_call, "second call does not do what the first did"),
+]
+BESIDE_FULL: list[tuple[str, Fault, str]] = [  # caught with no baseline
+    ("model-offload", block_twice, "Denoise does"),
+    ("group-offload-leaf", picture_decoded_twice, "Decode does"),
+    ("vae-slicing", all_the_tokens, "Encode does"),
+    ("full-float32", batch_for_guidance, "2.00 times as much"),
+    ("fp8-layerwise", adapter_of_zeros, "Denoise does"),
+]
+AS_ACCEPTED: list[tuple[str, Fault, str]] = [  # where every strategy has the fault
+    ("full", latents_by_the_host, "asked to move"),
+    ("full", block_twice, "GELU"),
+    ("full", weights_widened_each_time, "cast on host"),
+    ("full", waits_in_each_step, "aten._local_scalar_dense"),
+    ("full", picture_decoded_twice, "Decode"),
+]
+
+
+@pytest.mark.parametrize("name, fault, why", BY_ITSELF)
+def test_a_fault_is_caught_with_nothing_beside_it(name: str, fault: Fault, why: str, tmp_path: Path) -> None:
+    """What computes the same again, or more with each call, needs no other rendering to be noticed."""
+    answer = judged(tmp_path, name, work_of(name, fault))
+    assert (answer.status, why in answer.sentence) == (FAILED, True), answer.sentence
+
+
+@pytest.mark.parametrize("name, fault, why", BESIDE_FULL)
+def test_a_fault_is_caught_beside_the_reference(name: str, fault: Fault, why: str, tmp_path: Path) -> None:
+    """What only takes longer shows in the reference's floating-point operations, whatever strategy does it."""
+    answer = judged(tmp_path, name, work_of(name, fault), reference=clean("full"))
+    assert (answer.status, why in answer.sentence) == (FAILED, True), answer.sentence
+
+
+@pytest.mark.parametrize("name, fault, why", AS_ACCEPTED)
+def test_a_fault_is_caught_against_what_was_accepted(name: str, fault: Fault, why: str, tmp_path: Path) -> None:
+    """What all strategies do alike shows against the accepted counters, exactly."""
+    work = work_of(name, fault)
+    answer = judged(tmp_path, name, work, held=clean(name))
+    assert (answer.status, why in answer.sentence) == (FAILED, True), answer.sentence
+
+
+def test_groups_that_move_twice_are_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing has to be copied, the groups' own calls show it."""
+    move = group_offloading.ModuleGroup._onload_from_memory
+    fault: Fault = lambda _: monkeypatch.setattr(  # noqa: E731
+        group_offloading.ModuleGroup, "_onload_from_memory", lambda group: (move(group), move(group))
+    )
+    answer = judged(tmp_path, "group-offload-leaf", work_of("group-offload-leaf", fault), reference=clean("full"))
+    assert (answer.status, "weights asked to move" in answer.sentence) == (FAILED, True), answer.sentence
+
+
+def test_groups_that_are_read_twice_are_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of groups are counted as they are opened."""
+    read = group_offloading.ModuleGroup._onload_from_disk
+    fault: Fault = lambda _: monkeypatch.setattr(  # noqa: E731
+        group_offloading.ModuleGroup, "_onload_from_disk", lambda group: (read(group), read(group))
+    )
+    answer = judged(tmp_path, "group-offload-disk", work_of("group-offload-disk", fault), reference=clean("full"))
+    assert (answer.status, "weight files read" in answer.sentence) == (FAILED, True), answer.sentence
+
+
+def test_a_component_that_moves_in_each_step_is_caught(tmp_path: Path) -> None:
+    """Model offloading promises one visit in a call."""
+
+    def restless(pipe: Any) -> None:
+        wrapped(pipe.scheduler, "step", lambda inner, *args, **kw: (pipe.transformer.to("cpu"), inner(*args, **kw))[1])
+
+    answer = judged(tmp_path, "model-offload", work_of("model-offload", restless), reference=clean("full"))
+    assert (answer.status, "asked to move" in answer.sentence) == (FAILED, True), answer.sentence
+
+
+# --- what only a GPU counts, by counters made by hand
+
+
+def gpu_work(**denoise: dict[str, int]) -> Work:
+    phases = (PhaseWork(ENCODE), PhaseWork(DENOISE, **denoise), PhaseWork(DECODE))
+    return Work("small", 3, (phases,), count=2, weights={"transformer": 40 << 20})
+
+
+def test_tensors_that_go_to_the_host_in_each_step_are_caught_on_a_gpu(tmp_path: Path) -> None:
+    """A strategy whose weights stay moves nothing there while it denoises, not even something small."""
+    answer = judged(tmp_path, "full", gpu_work(moves={"device to host": 3}, bytes={"device to host": 3000}))
+    assert (answer.status, "to the host 3 times in 3 steps" in answer.sentence) == (FAILED, True)
+    assert judged(tmp_path, "full", gpu_work(moves={"device to host": 1})).status == PASSED
+
+
+def test_prefetching_that_is_switched_off_is_caught_on_a_gpu(tmp_path: Path) -> None:
+    """A stream that copies nothing ahead is no gain; on a CPU there are no streams."""
+    events = {"GroupOffloadingHook ran": 9, "groups onloaded": 9}
+    answer = judged(tmp_path, "group-offload-leaf-stream", gpu_work(events=events))
+    assert (answer.status, "prefetched" in answer.sentence) == (FAILED, True)
+    events = {"GroupOffloadingHook ran": 9, "groups onloaded": 1, "groups onloaded ahead": 8}
+    assert judged(tmp_path, "group-offload-leaf-stream", gpu_work(events=events)).status == PASSED
+
+
+@pytest.mark.parametrize("moved, status", [(122, PASSED), (130, FAILED)])
+def test_more_than_the_weights_need_is_caught_on_a_gpu(moved: int, status: str, tmp_path: Path) -> None:
+    """Three calls of a denoiser of 40 MiB need 120 MiB."""
+    work = gpu_work(components={"transformer": 3}, bytes={"host to device": moved << 20})
+    assert judged(tmp_path, "group-offload-leaf", work).status == status
+
+
+# --- what is not held, and what is not known
+
+
+def test_other_releases_are_held_to_what_no_release_changes(tmp_path: Path) -> None:
+    """An operator of another name says nothing there; more floating-point operations do."""
+    work = clean("full")
+    first = work.first[1]
+    renamed = replace(first, operators={**first.operators, "aten.fresh": 7})
+    more = replace(renamed, flops={name: 2 * number for name, number in first.flops.items()})
+    for phase, status in ((renamed, PASSED), (more, FAILED)):
+        other = replace(work, calls=((work.first[0], phase, work.first[2]),))
+        folder = tmp_path / status
+        answer = judged(folder, "full", other, held=work, libraries={"diffusers": "0.43.0"})
+        assert answer.status == status, answer.sentence
+    assert judged(tmp_path / "same", "full", replace(work, calls=((renamed,),)), held=work).status == FAILED
+
+
+def test_work_that_was_not_counted_is_no_data(tmp_path: Path) -> None:
+    """A run of an older Fluxgate, or a take that failed, is not judged, and the reason is told."""
+    assert judged(tmp_path, "full", None).status == NO_DATA
+    answer = judged(tmp_path, "full", Work("small", 3, (), unavailable="the take failed: RuntimeError: no"))
+    assert (answer.status, "RuntimeError: no" in answer.sentence) == (NO_DATA, True)
+
+
+def test_another_call_is_not_compared(tmp_path: Path) -> None:
+    """A shot that was renamed, or has other steps, is other work."""
+    work = clean("full")
+    assert judged(tmp_path, "full", replace(work, steps=5, calls=(work.first[:1],)), held=work).status == PASSED
+
+
+def test_a_pipeline_is_left_as_it_was(tmp_path: Path) -> None:
+    """Hooks, stand-ins and modes are gone once the take has ended, also when the call fails."""
+    from torch.nn.modules import module as modules
+    from torch.overrides import _get_current_function_mode_stack
+    from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
+
+    pipelines: list[Any] = []
+
+    def failing(pipe: Any) -> None:
+        pipelines.append(pipe)
+        wrapped(pipe.scheduler, "step", lambda *args, **kwargs: 1 / 0)
+
+    onload = group_offloading.ModuleGroup.onload_
+    work = work_of("group-offload-leaf", failing, calls_before=0)
+    assert "ZeroDivisionError" in (work.unavailable or "")
+    assert group_offloading.ModuleGroup.onload_ is onload
+    assert not _get_current_dispatch_mode_stack()
+    assert not _get_current_function_mode_stack()
+    assert not modules._global_forward_pre_hooks
+    assert not pipelines[0].transformer._forward_pre_hooks_with_kwargs
+    assert SHOT.steps == 3
