@@ -12,6 +12,7 @@ from fluxgate.compare.difference import Difference, compare
 from fluxgate.compare.facts import facts_of
 from fluxgate.compare.noise import draws_differ, dtype_of
 from fluxgate.compare.pairs import Pair
+from fluxgate.compare.work import held_changes
 from fluxgate.gate.trends import Spreads, memory_trend, seconds_trend, too_heavy
 from fluxgate.judge.picture_failures import first_breach
 from fluxgate.judge.verdict import CRASHED, FAILED, Verdict
@@ -20,6 +21,9 @@ from fluxgate.report.gate_result import BAD, CaseOutcome, FigureResult
 from fluxgate.runs.rendered import Rendered
 
 IDENTICAL, DRIFTED, CHANGED, BROKEN, FIXED, LOST, GAINED, UNSTEADY, CANNOT_RUN = OUTCOMES = tuple(CaseOutcome)
+
+
+MOST_WORK = 20  # counters of work that are told
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class Outcome:
     shots: tuple[str, ...] = ()  # whose pictures moved
     pictures: Pictures = field(default_factory=lambda: Pictures(0, 0))
     inventory: tuple[str, ...] = ()  # every change, before → after
+    work: tuple[str, ...] = ()  # what was done another number of times, the most telling first
     checks: tuple[str, ...] = ()  # that fail now and did not, or the other way round
     crash: Crash | None = None
     difference: Difference | None = None
@@ -125,6 +130,10 @@ def _outcomes(before: Side, after: Side, drift: Mapping[str, Band], memory: Figu
         yield _compared(
             after, CHANGED, f"it takes more memory ({memory.figure}, {memory.phase}): {memory.reason}", difference
         )
+    changes = held_changes(before.rendered.rendering.work, after.rendered.rendering.work)
+    more = [change.sentence for change in changes if change.after > change.before]
+    if more and (outcome is None or outcome.outcome is DRIFTED):
+        yield _compared(after, CHANGED, f"it does more work for its pictures: {more[0]}", difference)
     yield outcome or _compared(after, IDENTICAL, "every picture, stage and byte is the same", difference)
 
 
@@ -229,6 +238,7 @@ def _compared(
         shots=tuple(dict.fromkeys(pair.shot for pair in moved)),
         pictures=_pictures(difference.pictures, moved),
         inventory=tuple(_inventory(difference)),
+        work=tuple(change.sentence for change in difference.work[:MOST_WORK]),
         checks=checks,
         difference=difference,
     )

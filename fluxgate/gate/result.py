@@ -79,6 +79,7 @@ def _case(outcome: Outcome) -> CaseResult:
         least_ssim=outcome.pictures.least,
         largest_difference=outcome.pictures.largest,
         inventory=outcome.inventory,
+        work=outcome.work,
         checks=outcome.checks,
         memory=outcome.memory,
         seconds=outcome.seconds,

@@ -26,6 +26,7 @@ from fluxgate.judge.verdict import (
     SPEED,
     TWICE,
     UNSUPPORTED,
+    WORK,
 )
 from fluxgate.judge.verdict import (
     HOST as HOST_CHECK,
@@ -45,6 +46,7 @@ WORDS = {
     HOST_CHECK: "host",
     EFFECT: "effect",
     INVENTORY: "inventory",
+    WORK: "work",
     SPEED: "speed",
 }
 SYMBOLS = {

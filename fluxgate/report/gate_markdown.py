@@ -11,6 +11,8 @@ from fluxgate.report.escaping import plain
 from fluxgate.report.gate_result import CaseOutcome, CaseResult, GateResult
 from fluxgate.report.markdown import bullets, table
 
+MOST_WORK = 3  # counters that are told of each case; the result file has more
+
 
 def gate_markdown(result: GateResult) -> str:
     """The whole result."""
@@ -61,7 +63,11 @@ def _cells(case: CaseResult) -> Iterator[str]:
 
 
 def _why(case: CaseResult) -> str:
-    further = [*case.inventory, *(f"{check}: turned" for check in case.checks)]
+    further = [
+        *case.inventory,
+        *(f"work: {change}" for change in case.work[:MOST_WORK]),
+        *(f"{check}: turned" for check in case.checks),
+    ]
     return f"**{safe(case.case_id)}**, {case.outcome.value}: " + "; ".join(map(safe, (case.reason, *further)))
 
 

@@ -99,6 +99,7 @@ class CaseResult:
     least_ssim: float | None = None
     largest_difference: float | None = None  # of any pixel, in levels of 255
     inventory: tuple[str, ...] = ()  # every change, before → after
+    work: tuple[str, ...] = ()  # what was done another number of times, the most telling first
     checks: tuple[str, ...] = ()  # that fail now and did not, or the other way round
     memory: FigureResult | None = None  # the figure that moved most, of those that moved
     seconds: FigureResult | None = None

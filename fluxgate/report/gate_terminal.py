@@ -12,6 +12,9 @@ OUTCOME_WIDTH = 10
 NARROWEST = 60  # columns, so that a reason beside a case has room
 
 
+MOST_WORK = 3  # counters that are told of each case; the result file has more
+
+
 def gate_lines(result: GateResult, *, width: int) -> Iterator[str]:
     """Everything, the decision first."""
     width = max(width, NARROWEST)
@@ -50,6 +53,8 @@ def _cases(result: GateResult, width: int) -> Iterator[str]:
         yield from wrapped(f"{lead}  {_reason(case)}".rstrip(), width, further=indent)
         for change in case.inventory[1:]:
             yield from wrapped(change, width, indent=indent, further=indent)
+        for change in case.work[:MOST_WORK]:
+            yield from wrapped(f"work: {change}", width, indent=indent, further=indent)
         for figure in (case.memory, case.seconds):
             if figure is not None and figure.trend in (Trend.WORSE, Trend.BETTER):
                 yield from wrapped(f"{figure.figure} {figure.trend}: {figure.reason}", width, indent=indent)

@@ -26,7 +26,7 @@ from fluxgate.gate.outcome import (
     outcome_of,
 )
 from fluxgate.judge.verdict import FAILED, PASSED, TWICE, Verdict
-from fluxgate.rendering import LAST, T5, Crash
+from fluxgate.rendering import DENOISE, LAST, T5, Crash, PhaseWork, Work
 from fluxgate.runs.rendered import Rendered
 from tests.judge.made import changed, left_at, made, nudge, scramble
 from tests.runs.building import CASES, STACK
@@ -172,3 +172,26 @@ def test_much_more_memory_is_a_change(before: Rendered, after: Rendered) -> None
     memory = outcome(before, a_little).memory
     assert memory is not None
     assert (memory.trend, memory.before, memory.after) == ("worse", 500_000_000, 510_000_000)
+
+
+def test_the_same_pictures_by_more_work_have_changed(before: Rendered, after: Rendered) -> None:
+    """Floating-point operations are the same in every release; the operators that came are named."""
+    work = Work("fox", 3, ((PhaseWork(DENOISE, {"aten.mm": 9}, flops={"aten.mm": 900}),),))
+    twice = Work("fox", 3, ((PhaseWork(DENOISE, {"aten.mm": 9, "aten.bmm": 9}, flops={"aten.mm": 1800}),),))
+    one, other = with_work(before, work), with_work(after, twice)
+    found = outcome(one, other)
+    assert (found.outcome, found.is_bad, found.pictures.identical) == (CHANGED, True, True)
+    assert any("aten.bmm" in change for change in found.work)
+    assert outcome(other, with_work(after, work)).outcome == IDENTICAL
+
+
+def test_another_operator_alone_is_told_and_is_no_change(before: Rendered, after: Rendered) -> None:
+    """Releases dispatch the same work under other names."""
+    work = Work("fox", 3, ((PhaseWork(DENOISE, {"aten.mm": 9}, flops={"aten.mm": 900}),),))
+    fused = Work("fox", 3, ((PhaseWork(DENOISE, {"aten.addmm": 9}, flops={"aten.addmm": 900}),),))
+    found = outcome(with_work(before, work), with_work(after, fused))
+    assert (found.outcome, found.work != ()) == (IDENTICAL, True)
+
+
+def with_work(rendered: Rendered, work: Work) -> Rendered:
+    return replace(rendered, rendering=replace(rendered.rendering, work=work))

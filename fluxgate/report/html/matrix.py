@@ -23,6 +23,7 @@ from fluxgate.judge.verdict import (
     SPEED_CHECKS,
     STATUSES,
     UNSUPPORTED,
+    WORK,
     Verdict,
 )
 from fluxgate.rendering import PHASES
@@ -32,7 +33,7 @@ from fluxgate.report.rows import Row
 
 GROUPS = {"Pictures": PICTURE_CHECKS, "Memory": MEMORY_CHECKS, "Effect": EFFECT_CHECKS, "Speed": SPEED_CHECKS}
 GRAVEST = (CRASHED, FAILED, KNOWN_FAILURE, NO_DATA, PASSED, UNSUPPORTED, NOT_SELECTED)
-SINCE_ACCEPTED = (BASELINE, INVENTORY, SPEED)  # the checks that ask whether something changed
+SINCE_ACCEPTED = (BASELINE, INVENTORY, WORK, SPEED)  # the checks that ask whether something changed
 NOT_AS_ACCEPTED = (FAILED, KNOWN_FAILURE)
 
 
