@@ -199,6 +199,7 @@ class Duration:
     levels: tuple[float, ...] = ()  # for denoise: the noise levels that the scheduler went through
     processor: float | None = None  # seconds that the processor worked, all threads: waiting for others does not count
     calls: int | None = None  # for denoise: how often the denoiser was called
+    steps_processor: tuple[float, ...] = ()  # for denoise: seconds that the processor worked in each step
     repeats: int = 0  # for encode and decode: how often the same was encoded or decoded once more
 
 

@@ -6,14 +6,9 @@ from functools import partial
 from typing import Any
 
 from fluxgate.strategies.coarse import coarse_float8
-<<<<<<< HEAD
 from fluxgate.strategies.effects import DENOISER, STAYING, SUBJECT_DTYPE, Cast, Hooked, Placed, Setting, Stored
-from fluxgate.strategies.promise import Promise, Site, strategy
-=======
-from fluxgate.strategies.effects import DENOISER, SUBJECT_DTYPE, Hooked, Placed, Setting, Stored
 from fluxgate.strategies.offloading import ONCE
 from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
->>>>>>> 8b2a05d (Count the work of a case, and check that it is the same)
 from fluxgate.strategies.requirements import OtherDtype, Twice
 
 CAST = (

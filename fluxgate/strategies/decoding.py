@@ -8,12 +8,8 @@ from typing import Any
 from fluxgate.machine import Machine, Stack
 from fluxgate.rendering import DECODE
 from fluxgate.strategies.effects import SLICES, TILES, Counted
-<<<<<<< HEAD
-from fluxgate.strategies.promise import Promise, Site, strategy
-from fluxgate.subjects.decoder_class import decoder_attributes, tile_edge
-=======
 from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
->>>>>>> 8b2a05d (Count the work of a case, and check that it is the same)
+from fluxgate.subjects.decoder_class import decoder_attributes, tile_edge
 from fluxgate.subjects.subject import Subject
 
 # What some VAEs are told of their tiles, as shares of an edge; AutoencoderKL's have one edge, and overlap by a quarter.

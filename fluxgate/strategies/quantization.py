@@ -61,7 +61,13 @@ AT_WORK = (ENCODE, DENOISE, DECODE)  # while loading, an offloaded pipeline was 
 # Eight-bit products need room of their own, which a small denoiser's weights do not make up for.
 INT8_LESS = (LOAD, ENCODE, DECODE)
 
-<<<<<<< HEAD
+OWN_KERNELS = OtherWork(
+    "its layers are bitsandbytes' own: they widen weights, or quantize what comes in", operators=("bitsandbytes.",)
+)
+SCALES_WIDENED = OtherWork("the scales of its blocks are widened, and their mean is added", operators=("aten.add",))
+CLAMPED = OtherWork(
+    "float16 is clamped where it could overflow, and has kernels of its own", operators=("",), flops=0.05
+)
 BLOCK = 64  # numbers that share a scale
 
 
@@ -103,15 +109,6 @@ def _broken_widths(component: Path) -> Iterator[tuple[str, int]]:
 
 
 NO_LINEAR = re.compile(r"embed_tokens|shared|token_embedding|position_embedding|relative_attention_bias|wte")
-=======
-OWN_KERNELS = OtherWork(
-    "its layers are bitsandbytes' own: they widen weights, or quantize what comes in", operators=("bitsandbytes.",)
-)
-SCALES_WIDENED = OtherWork("the scales of its blocks are widened, and their mean is added", operators=("aten.add",))
-CLAMPED = OtherWork(
-    "float16 is clamped where it could overflow, and has kernels of its own", operators=("",), flops=0.05
-)
->>>>>>> 8b2a05d (Count the work of a case, and check that it is the same)
 INT8_SETTINGS = {"load_in_8bit": True}
 
 four_bit_promise = partial(Promise, changes_weights=True, control=coarse_four_bit.name)
@@ -181,12 +178,8 @@ def nf4_pipeline(site: Site) -> Any:
 
 
 @strategy(
-<<<<<<< HEAD
-    four_bit_promise(reproduces="nf4", less_memory_than="full", effects=four_bits()),
+    four_bit_promise(stays=True, reproduces="nf4", less_memory_than="full", effects=four_bits()),
     needs=(BITSANDBYTES, WholeBlocks()),
-=======
-    four_bit_promise(stays=True, reproduces="nf4", less_memory_than="full", effects=four_bits()), needs=(BITSANDBYTES,)
->>>>>>> 8b2a05d (Count the work of a case, and check that it is the same)
 )
 def nf4_linear(site: Site) -> Any:
     """Linear layers exchanged by hand for bitsandbytes' own, which runs on a CPU too."""

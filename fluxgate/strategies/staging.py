@@ -71,10 +71,6 @@ def staged_as_published(site: Site) -> Any:
 
 
 @strategy(
-<<<<<<< HEAD
-    Promise(approximates="full", less_memory_than="full", effects=(OneStageAtATime(), HALF), changes_weights=True),
-    needs=(stages_known, FLOAT16, OtherDtype("float16", like="staged")),
-=======
     Promise(
         other_work=(LOADS, HALF_PRECISION),
         approximates="full",
@@ -82,8 +78,7 @@ def staged_as_published(site: Site) -> Any:
         effects=(OneStageAtATime(), HALF),
         changes_weights=True,
     ),
-    needs=(STAGES_KNOWN, FLOAT16, OtherDtype("float16", like="staged")),
->>>>>>> 8b2a05d (Count the work of a case, and check that it is the same)
+    needs=(stages_known, FLOAT16, OtherDtype("float16", like="staged")),
 )
 def staged_float16(site: Site) -> Any:
     """As staged, in float16: one of the two settings of the published guide."""

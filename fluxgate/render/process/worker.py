@@ -33,7 +33,7 @@ from fluxgate.render.watch.counting import count_work, counted_shot
 from fluxgate.render.watch.probe import Probe
 from fluxgate.rendering import LOAD, Duration
 from fluxgate.strategies.promise import Site
-from fluxgate.subjects.subject import Subject
+from fluxgate.subjects.subject import Shot, Subject
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 

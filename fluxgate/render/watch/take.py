@@ -33,6 +33,7 @@ class TakeRecorder:
         self._decoded: list[Any] = []
         self._clock = StepClock(meter.device)
         self._steps_elsewhere: tuple[float, ...] = ()  # in other processes
+        self._worked_elsewhere: tuple[float, ...] = ()
 
     def enter(self, phase: str | None) -> None:
         """A phase begins, unless it has begun already; None ends the last one."""
@@ -92,6 +93,7 @@ class TakeRecorder:
         self._fingerprints |= {each.stage: each for each in fingerprints}
         for duration in durations:
             self._steps_elsewhere += duration.steps
+            self._worked_elsewhere += duration.steps_processor
             self.levels += duration.levels
             self.calls += duration.calls or 0
             self._repeats[duration.phase] += duration.repeats
@@ -112,7 +114,8 @@ class TakeRecorder:
         if phase != DENOISE:
             return duration
         steps = self._steps_elsewhere + self._clock.seconds()
-        return replace(duration, steps=steps, levels=self.levels, calls=self.calls)
+        worked = self._worked_elsewhere + self._clock.processor()
+        return replace(duration, steps=steps, steps_processor=worked, levels=self.levels, calls=self.calls)
 
 
 def on_cpu(tensor: Any) -> Any:
