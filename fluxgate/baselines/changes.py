@@ -26,6 +26,7 @@ class CaseChange:
     owner: str  # the strategy that its pictures belong to
     before: Baseline | None
     samples: Samples
+    step_paces: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # as they are to be accepted
     keep_pictures: bool = False
     note: str = ""  # what a person wrote about this case alone
     pictures: tuple[PictureChange, ...] = ()  # those that are not among the accepted ones
@@ -72,6 +73,7 @@ class CaseChange:
             levels=rendering.levels(),
             draws=rendering.draws,
             work=self._work(),
+            step_paces=dict(self.step_paces),
             accepted=acceptance,
         )
 

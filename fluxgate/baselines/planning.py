@@ -21,6 +21,7 @@ from fluxgate.cases import Case
 from fluxgate.compare import words
 from fluxgate.compare.difference import compare, stage_differences
 from fluxgate.compare.facts import Facts, facts_of
+from fluxgate.compare.pace import step_paces
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Rendering, id_of_case
 from fluxgate.runs.rendered import Rendered
@@ -167,12 +168,25 @@ def _case_change(rendering: Rendering, inputs: _Inputs) -> CaseChange:
         owner=inputs.owner(rendering),
         before=before,
         samples=joined.samples,
+        step_paces=_step_paces(rendering, before, inputs),
         keep_pictures=inputs.request.keep_pictures,
         note=(inputs.request.approved or {}).get(rendering.case_id, ""),
         pictures=picture_changes(accepted_facts(before) if before else Facts(), facts_of(rendered)),
         lines=joined.changes,
         notes=joined.notes,
     )
+
+
+def _step_paces(rendering: Rendering, before: Baseline | None, inputs: _Inputs) -> dict[str, tuple[float, ...]]:
+    """How fast a step was beside the reference in this run, among what was accepted before."""
+    case = inputs.cases.get(rendering.case_id)
+    named = case.strategy.promise.reference if case else None
+    reference = inputs.run.rendered(id_of_case(rendering.subject, named)) if named else None
+    paces = step_paces(rendering, reference) if reference or not named else {}
+    accepted = before.case.step_paces if before else {}
+    if before is not None and before.case.accepted.run == inputs.run.folder.name:
+        return accepted or paces
+    return samples.join_paces(accepted, paces)
 
 
 def _described(changes: list[CaseChange], run: Run) -> tuple[CaseChange, ...]:

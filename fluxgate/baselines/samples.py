@@ -14,6 +14,7 @@ from fluxgate.baselines.limits import margin
 from fluxgate.compare.facts import peaks_of, seconds_of
 from fluxgate.rendering import Rendering
 
+OTHER_PACE = 0.25  # share by which steps are faster or slower and not only noise
 MOST = 50  # of one figure: enough for a spread, and a facts file stays readable
 
 Number = TypeVar("Number", bound=float)
@@ -79,6 +80,18 @@ def _after(before: Samples, run: Samples, peaks: Mapping[tuple[str, str], tuple[
         return Samples(joined, before.held_after, before.seconds)
     seconds = {phase: _longer(before.seconds.get(phase, ()), new) for phase, new in run.seconds.items()}
     return Samples(joined, _longer(before.held_after, run.held_after), {**before.seconds, **seconds})
+
+
+def join_paces(
+    earlier: Mapping[str, tuple[float, ...]], run: Mapping[str, tuple[float, ...]]
+) -> dict[str, tuple[float, ...]]:
+    """The paces of a step with a run's among them; a pace that is another one, as a person has seen, starts anew."""
+    joined = dict(earlier)
+    for shot, new in run.items():
+        old = earlier.get(shot, ())
+        moved = bool(old) and abs(statistics.median(new) / statistics.median(old) - 1) > OTHER_PACE
+        joined[shot] = new if moved else _longer(old, new)
+    return joined
 
 
 @dataclass(frozen=True)

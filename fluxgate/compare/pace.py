@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from statistics import median
 
 from fluxgate.rendering import PHASES, Rendering
 
@@ -25,3 +26,32 @@ def pace(rendering: Rendering, reference: Rendering | None) -> Mapping[str, floa
         for phase, (ours, theirs) in worked.items()
         if ours is not None and theirs is not None and theirs >= LONG_ENOUGH
     }
+
+
+def step_paces(rendering: Rendering, reference: Rendering | None) -> dict[str, tuple[float, ...]]:
+    """Shot -> the pace of its middle step, once for each take: a multiple of the reference's in the same run.
+
+    Both ran on one machine within minutes, so that its CPU, which decides how fast a small denoiser is asked of a GPU,
+    counts for nothing. The reference of all has its own seconds; on a CPU, where other programs stretch them, none."""
+    ours = _steps(rendering)
+    if reference is None:
+        return ours if rendering.device == "cuda" else {}
+    theirs = {shot: median(takes) for shot, takes in _steps(reference).items()} if reference.crash is None else {}
+    return {
+        shot: tuple(seconds / theirs[shot] for seconds in takes) for shot, takes in ours.items() if theirs.get(shot)
+    }
+
+
+def _steps(rendering: Rendering) -> dict[str, tuple[float, ...]]:
+    """Shot -> the seconds of a middle step in each take, by the GPU's clock or of the processor."""
+    steps: dict[str, tuple[float, ...]] = {}
+    for shot, seconds in _takes(rendering):
+        steps[shot] = (*steps.get(shot, ()), median(seconds))
+    return steps
+
+
+def _takes(rendering: Rendering) -> Iterator[tuple[str, tuple[float, ...]]]:
+    for duration in rendering.durations:
+        seconds = duration.steps if rendering.device == "cuda" else duration.steps_processor
+        if duration.shot and seconds:
+            yield duration.shot, seconds

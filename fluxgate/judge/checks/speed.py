@@ -6,30 +6,84 @@ from collections.abc import Mapping
 from statistics import median
 
 from fluxgate import figures
-from fluxgate.compare.pace import LONG_ENOUGH, WINDOW, pace
+from fluxgate.compare.pace import LONG_ENOUGH, WINDOW, pace, step_paces
+from fluxgate.compare.work import work_changes
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted
-from fluxgate.judge.verdict import SPEED, Limit, Verdict
+from fluxgate.judge.verdict import PASSED, SPEED, Limit, Verdict
 from fluxgate.rendering import PHASES
 
 FEWEST = 5  # runs before a median means something
 SLOWER = 0.25  # a phase on a GPU fails when it is slower by this share
 SECONDS = 0.5  # and by this much, since short phases vary
 SLOWER_ON_A_CPU = 1.0  # twice the usual multiple: who shares its caches and its cores makes a processor slower too
+STEP_SLOWER = 0.5  # share by which a step is slower than accepted, beside the reference of the same run
+# The reference of all has nothing beside it, and a machine's id does not tell its CPU: 1.7 times were seen between two.
+STEP_SLOWER_ALONE = 0.9
 SPREADS = 6.0  # and by this many times what the latest runs themselves vary
 
 
 def speed(evidence: Evidence) -> Verdict:
-    """Each phase against the median of the latest runs; slower by a share, and beyond what they vary."""
-    rendering, reference = evidence.rendering, evidence.reference
-    seconds = {phase: rendering.seconds(phase) for phase in PHASES}
+    """A step against the accepted one, and each phase against the latest runs."""
+    seconds = {phase: evidence.rendering.seconds(phase) for phase in PHASES}
     numbers = {f"seconds {phase}": value for phase, value in seconds.items() if value is not None}
-    now = pace(rendering, reference.rendering if reference else None)
+    steps = _steps(evidence, numbers)
+    if steps is not None and steps.status != PASSED:
+        return steps
+    return _phases(evidence, numbers, steps)
+
+
+def _steps(evidence: Evidence, numbers: dict[str, float]) -> Verdict | None:
+    """A step against the accepted one: judged from the first run after it was accepted, by that run's own repeats."""
+    baseline, reference = evidence.baseline, evidence.reference
+    if baseline is None or baseline.portable:
+        return None
+    named = evidence.case.strategy.promise.reference
+    if named and reference is None:
+        return None
+    now, accepted = step_paces(evidence.rendering, reference.rendering if reference else None), baseline.case.step_paces
+    shots = [shot for shot in now if accepted.get(shot)]
+    if not shots:
+        return None
+    times = median(median(now[shot]) / median(accepted[shot]) for shot in shots)
+    limit = _slowest_step({shot: accepted[shot] for shot in shots}, alone=not named)
+    numbers["step, times the accepted"] = times
+    beside = f" beside {named}'s in the same run" if named else ""
+    taken = f"A denoising step takes {times:.2f} times as long as accepted{beside}; at most {limit.value:.2f}"
+    if times > limit.value:
+        same = _does_the_same_work(evidence)
+        sentence = f"{'The same work, slower: ' if same else ''}{taken} are within what it varies."
+        sentence = f"{sentence} Run {again(evidence.case, beside=named)} with nothing else on the machine."
+        return failed(evidence, SPEED, sentence, numbers=numbers, limit=limit)
+    return passed(evidence, SPEED, f"{taken} times may be.", numbers=numbers, limit=limit)
+
+
+def _slowest_step(accepted: Mapping[str, tuple[float, ...]], *, alone: bool) -> Limit:
+    """How many times the accepted pace a step may take: a share, and what the accepted repeats themselves vary."""
+    around = [pace / median(paces) - 1 for paces in accepted.values() for pace in paces]
+    spread = median(map(abs, around))
+    least = STEP_SLOWER_ALONE if alone else STEP_SLOWER
+    return Limit(1 + max(least, SPREADS * spread), "the accepted run's own repeats", 1.0, spread, n=len(around))
+
+
+def _does_the_same_work(evidence: Evidence) -> bool:
+    accepted, ours = evidence.accepted_facts.work, evidence.rendering.work
+    return accepted is not None and ours is not None and not work_changes(accepted, ours)
+
+
+def _phases(evidence: Evidence, numbers: dict[str, float], steps: Verdict | None) -> Verdict:
+    """Each phase against the median of the latest runs; where there are too few, what is known of its steps."""
+    reference = evidence.reference
+    now = pace(evidence.rendering, reference.rendering if reference else None)
+    if not now and steps is not None:
+        return steps
     if not now:
         return no_data(evidence, SPEED, _without_pace(evidence), numbers=numbers)
     latest = {phase: evidence.paces.get(phase, ())[-WINDOW:] for phase in now}
     enough = {phase: past for phase, past in latest.items() if len(past) >= FEWEST}
+    if not enough and steps is not None:
+        return steps
     if not enough:
         return no_data(evidence, SPEED, _too_few(latest), numbers=numbers)
     for phase, past in enough.items():

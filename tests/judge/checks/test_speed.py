@@ -7,8 +7,8 @@ import pytest
 
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED, SPEED, Verdict
-from fluxgate.rendering import Duration
-from tests.judge.made import OFFLOAD, evidence, verdict, with_rendering
+from fluxgate.rendering import Duration, PhaseWork, Work
+from tests.judge.made import OFFLOAD, accepted, evidence, made, verdict, with_rendering
 
 
 def took(tmp_path: Path, seconds: float, past: tuple[float, ...]) -> Verdict:
@@ -82,3 +82,50 @@ def test_a_multiple_of_nothing_is_no_data(tmp_path: Path) -> None:
     short = replace(found.reference.rendering, durations=())
     quick = verdict(replace(found, reference=replace(found.reference, rendering=short)), SPEED)
     assert (quick.status, "no phase of it took 1 s" in quick.sentence) == (NO_DATA, True)
+
+
+# --- steps against the accepted ones
+
+
+def stepping(
+    tmp_path: Path, seconds: float, *, paces: tuple[float, ...] = (1.0, 1.0), device: str = "cuda"
+) -> Evidence:
+    """The case's steps take so long beside one second of its reference's; the accepted ones took as long as that."""
+    found = evidence(tmp_path, OFFLOAD)
+    assert found.reference is not None
+    took = Duration("denoise", 9.0, "fox", 0, steps=(seconds,) * 3, steps_processor=(seconds,) * 3)
+    beside = replace(took, steps=(1.0,) * 3, steps_processor=(1.0,) * 3)
+    baseline = accepted(made(tmp_path / "before", "offload"), tmp_path / "accepted")
+    baseline = replace(baseline, case=replace(baseline.case, step_paces={"fox": paces}))
+    reference = replace(
+        found.reference, rendering=replace(found.reference.rendering, device=device, durations=(beside,))
+    )
+    held = replace(found, baseline=baseline, reference=reference)
+    return with_rendering(held, device=device, durations=(took,))
+
+
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_a_step_twice_as_long_fails_on_the_first_run_after(tmp_path: Path, device: str) -> None:
+    """One accepted run is enough; half as long again is what may be."""
+    found = verdict(stepping(tmp_path, 2.0, device=device), SPEED)
+    assert found.status == FAILED
+    assert found.numbers["step, times the accepted"] == pytest.approx(2.0)
+    assert verdict(stepping(tmp_path / "less", 1.5, device=device), SPEED).status == PASSED
+
+
+def test_what_the_accepted_run_varied_may_be(tmp_path: Path) -> None:
+    """Six times the spread of its own repeats."""
+    paces = (0.8, 0.8, 1.0, 1.2, 1.2)
+    assert verdict(stepping(tmp_path, 2.1, paces=paces), SPEED).status == PASSED
+    assert verdict(stepping(tmp_path / "more", 2.3, paces=paces), SPEED).status == FAILED
+
+
+def test_equal_counters_with_other_seconds_are_the_same_work_slower(tmp_path: Path) -> None:
+    """Where the work is another one, the check of work has told it."""
+    work = Work("fox", 3, ((PhaseWork("denoise", {"aten.mm": 9}),),))
+    more = Work("fox", 3, ((PhaseWork("denoise", {"aten.mm": 10}),),))
+    found = stepping(tmp_path, 3.0)
+    assert found.baseline is not None
+    found = replace(found, baseline=replace(found.baseline, case=replace(found.baseline.case, work=work)))
+    assert verdict(with_rendering(found, work=work), SPEED).sentence.startswith("The same work, slower: ")
+    assert not verdict(with_rendering(found, work=more), SPEED).sentence.startswith("The same work")
