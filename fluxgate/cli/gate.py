@@ -32,6 +32,11 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--case-timeout", metavar="SECONDS", help=about)
     about = "render each case so often in each stack; 4 decide about seconds. Default: %(default)s"
     parser.add_argument("--repeats", default="1", metavar="N", help=about)
+    add_names_option(parser, "--strategy", default="those of the tier")
+    about = "whose packages are the incumbent; default: this one"
+    parser.add_argument("--python", type=Path, metavar="PATH", help=about)
+    about = "a change that makes what is installed the incumbent; it may be given several times"
+    parser.add_argument("--incumbent", action="append", default=[], metavar="CHANGE", help=about)
     parser.add_argument("--installer", choices=INSTALLERS, help="default: pip, or uv where there is no pip")
     parser.add_argument("--wheelhouse", type=Path, metavar="FOLDER", help="install from this folder, without network")
     parser.add_argument("--strict", action="store_true", help="drift is not safe either")
@@ -47,7 +52,8 @@ def act(arguments: Namespace) -> int:
     started = datetime.datetime.now(datetime.UTC)
     settings = _settings(arguments)
     installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse)
-    held = hold(asked_of(tuple(arguments.upgrade)), settings, installer=installer, report=say)
+    asked = asked_of(tuple(arguments.upgrade), python=arguments.python, first=tuple(arguments.incumbent))
+    held = hold(asked, settings, installer=installer, report=say)
     folder = create_gate(settings.runs, held.gated.machine.id, now=started)
     about = About(folder, tier=settings.tier.value, command=settings.command, started=started)
     _show(as_plain(held, about), folder, output=arguments.output)
@@ -58,6 +64,7 @@ def _settings(arguments: Namespace) -> Settings:
     return Settings(
         subjects=tuple(arguments.subject),
         tier=Tier(arguments.tier),
+        strategies=tuple(arguments.strategy),
         installer=arguments.installer,
         wheelhouse=arguments.wheelhouse,
         case_timeout=arguments.case_timeout,

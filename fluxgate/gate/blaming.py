@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from fluxgate.gate.culprit.find import find
 from fluxgate.gate.culprit.finding import Finding
 from fluxgate.gate.culprit.journal import Journal
-from fluxgate.gate.culprit.moves import by_suspicion, groups_of
-from fluxgate.gate.culprit.outcomes import FAILED, Result
+from fluxgate.gate.culprit.moves import Group, by_suspicion, groups_of
+from fluxgate.gate.culprit.outcomes import FAILED, GOOD, Result, trial
 from fluxgate.gate.environments.consistency import couplings
 from fluxgate.gate.environments.installers import Installer
 from fluxgate.gate.environments.interpreters import ask
+from fluxgate.gate.environments.pins import Moves
 from fluxgate.gate.gate import Gated
 from fluxgate.gate.probing import Evidence, Probing
 from fluxgate.gate.settings import JOURNAL, STACKS, Report, Settings
 from fluxgate.gate.stacks import Stacks
+from fluxgate.judge.sentences import listed
 from fluxgate.locks import silent
 from fluxgate.rendering import DECODED, FIRST, LAST, MIDDLE, POOLED, T5
 
@@ -32,19 +35,51 @@ SUSPECTS: Mapping[str, Sequence[str]] = {
 def blame(
     gated: Gated, made: Stacks, settings: Settings, *, installer: Installer, report: Report = silent
 ) -> Finding[Evidence]:
-    """Find the culprit of an upgrade that is not safe; what was tried before is not tried again."""
+    """Find the culprit of an upgrade that is not safe; what was tried before is not tried again.
+
+    Of cases that went bad in the same way one is rendered in each environment, and all in the counter-proof."""
     bad = [outcome for outcome in gated.outcomes if outcome.is_bad]
-    stage = next((outcome.stage for outcome in bad if outcome.stage), None)
-    together = couplings(ask(made.incumbent.python), ask(made.candidate.python))
-    groups = by_suspicion(groups_of(made.moves, closure=together.get), stage=stage, packages=SUSPECTS)
-    cases = [outcome.case_id for outcome in bad]
-    return find(
-        groups,
-        probe=Probing(made.incumbent, settings, cases, installer=installer, report=report),
-        results=journal(gated, settings, cases=cases, candidate=gated.candidate),
-        report=lambda announcement: report(announcement.sentence),
-        explains=lambda one, other: set(one) >= set(other),
-    )
+    blaming = _Blaming(gated, made, settings, installer=installer, report=report)
+    few = list({(outcome.outcome, outcome.stage): outcome.case_id for outcome in reversed(bad)}.values())
+    every = [outcome.case_id for outcome in bad]
+    finding = blaming.finding(few[::-1])
+    if len(few) == len(every) or not finding.held_back or blaming.is_good_without(finding.held_back, every):
+        return finding
+    return blaming.finding(every)
+
+
+@dataclass(frozen=True)
+class _Blaming:
+    gated: Gated
+    made: Stacks
+    settings: Settings
+    installer: Installer
+    report: Report
+
+    def finding(self, cases: Sequence[str]) -> Finding[Evidence]:
+        """The culprit, judged by these cases."""
+        return find(
+            self.groups(),
+            probe=self.probing(cases),
+            results=journal(self.gated, self.settings, cases=cases, candidate=self.gated.candidate),
+            report=lambda announcement: self.report(announcement.sentence),
+            explains=lambda one, other: set(one) >= set(other),
+        )
+
+    def groups(self) -> tuple[Group, ...]:
+        """What moves, most suspected first, in groups that can move alone."""
+        stage = next((outcome.stage for outcome in self.gated.outcomes if outcome.is_bad and outcome.stage), None)
+        together = couplings(ask(self.made.incumbent.python), ask(self.made.candidate.python))
+        return by_suspicion(groups_of(self.made.moves, closure=together.get), stage=stage, packages=SUSPECTS)
+
+    def probing(self, cases: Sequence[str]) -> Probing:
+        return Probing(self.made.incumbent, self.settings, cases, installer=self.installer, report=self.report)
+
+    def is_good_without(self, held_back: Moves, cases: Sequence[str]) -> bool:
+        """Whether all of these cases are good in the candidate without these moves."""
+        rest = trial(move for move in self.made.moves if move not in held_back)
+        self.report(f"To confirm: all {len(cases)} cases in the candidate without {listed(map(str, held_back))}.")
+        return self.probing(cases)(rest).outcome is GOOD
 
 
 def journal(gated: Gated, settings: Settings, *, cases: Sequence[str], candidate: object) -> Journal[Evidence]:

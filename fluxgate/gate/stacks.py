@@ -26,8 +26,10 @@ class Asked:
     """What is to be gated: changes to what is installed, or two files of pins."""
 
     changes: tuple[Requirement, ...] = ()
-    incumbent: Path | None = None  # None: the packages of this Python
+    incumbent: Path | None = None  # None: the packages of a Python
     candidate: Path | None = None
+    python: Path = Path(sys.executable)
+    first: tuple[Requirement, ...] = ()  # changes that make its packages the incumbent
 
 
 @dataclass(frozen=True)
@@ -49,27 +51,21 @@ class Unmade:
     candidate: Built | None = None  # where it was built, and cannot be imported
 
 
-def asked_of(texts: tuple[str, ...]) -> Asked:
-    """`diffusers==0.43.0 bitsandbytes==0.51`, or `OLD.txt NEW.txt`."""
+def asked_of(texts: tuple[str, ...], *, python: Path | None = None, first: tuple[str, ...] = ()) -> Asked:
+    """`diffusers==0.43.0 bitsandbytes==0.51`, or `OLD.txt NEW.txt`.
+
+    python: whose packages are the incumbent, once the `first` changes were made to them."""
     files = [text for text in texts if text.endswith((".txt", ".lock"))]
     if not files:
-        return Asked(changes=parse_changes(texts))
-    if len(files) == len(texts) == 2:
-        return Asked(incumbent=Path(files[0]), candidate=Path(files[1]))
+        return Asked(parse_changes(texts), python=python or Path(sys.executable), first=parse_changes(first))
+    if len(files) == len(texts) == 2 and not first:
+        return Asked(incumbent=Path(files[0]), candidate=Path(files[1]), python=python or Path(sys.executable))
     raise Refusal("Name the changes, like diffusers==0.43.0, or two files of pins: OLD.txt NEW.txt.")
 
 
 def make_stacks(asked: Asked, *, installer: Installer, report: Report = silent) -> Stacks | Unmade:
     """Both environments, each seen to import its libraries; or why the candidate cannot be made."""
-    pins = read_pins(asked.incumbent) if asked.incumbent else None
-    incumbent = (
-        build(pins, installer=installer, report=report) if pins else clone_of(Path(sys.executable), report=report)
-    )
-    if isinstance(incumbent, StageFailure):
-        raise Refusal(f"The incumbent cannot be made: {incumbent.sentence}")
-    unusable = check_imports(incumbent, report=report)
-    if unusable is not None:
-        raise Refusal(f"The incumbent cannot be used: {unusable.sentence}")
+    incumbent = _incumbent(asked, installer=installer, report=report)
     moves = _moves(asked, incumbent, installer=installer, report=report)
     if isinstance(moves, StageFailure):
         return Unmade(moves, incumbent)
@@ -82,6 +78,25 @@ def make_stacks(asked: Asked, *, installer: Installer, report: Report = silent) 
     if failure is not None:
         return Unmade(failure, incumbent, moves, candidate)
     return Stacks(incumbent, candidate, moves)
+
+
+def _incumbent(asked: Asked, *, installer: Installer, report: Report) -> Built:
+    """A clone of a Python, in which what differs is exchanged: so torch need not be installed, or be had at all."""
+    made = clone_of(asked.python, report=report)
+    pins = read_pins(asked.incumbent) if asked.incumbent else None
+    if isinstance(made, Built) and asked.first:
+        moves = resolve(made, asked.first, installer=installer, report=report)
+        if isinstance(moves, StageFailure):
+            raise Refusal(f"The incumbent cannot be made: {moves.sentence}")
+        pins = made.pins.moved(moves)
+    if isinstance(made, Built) and pins is not None:
+        made = build(pins, installer=installer, base=made, report=report)
+    if isinstance(made, StageFailure):
+        raise Refusal(f"The incumbent cannot be made: {made.sentence}")
+    unusable = check_imports(made, report=report)
+    if unusable is not None:
+        raise Refusal(f"The incumbent cannot be used: {unusable.sentence}")
+    return made
 
 
 def build_with(
