@@ -12,6 +12,7 @@ from pathlib import Path
 from fluxgate.baselines import manifest, replacement
 from fluxgate.files import is_name
 from fluxgate.refusal import Refusal
+from fluxgate.rendering import id_of_case
 
 OWN = Path("baselines")  # from where a session starts
 PORTABLE = "portable"  # stands where a machine's id stands, for pictures compared by likeness
@@ -47,6 +48,15 @@ class Store:
         """The machines that anything was accepted for with a subject, `portable` among them."""
         machines = (machine for root in self.roots for machine, name in subjects_in(root) if name == subject)
         return tuple(dict.fromkeys(machines))
+
+    def cases_of(self, machine: str) -> set[str]:
+        """The ids of the cases that one's own folder has for a machine."""
+        return {
+            id_of_case(subject, path.stem)
+            for place, subject in subjects_in(self.own)
+            if place == machine
+            for path in (folder_of(self.own, machine, subject) / "facts").glob("*.json")
+        }
 
     def folders_with(self, machine: str, subject: str, name: str) -> Iterator[Path]:
         """The folders that hold a file for a subject on a machine, one's own first.

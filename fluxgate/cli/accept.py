@@ -8,24 +8,28 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from fluxgate.baselines import accepting, integrity
+from fluxgate.baselines.beside import Beside
 from fluxgate.baselines.changes import Plan
 from fluxgate.baselines.planning import Request, plan
 from fluxgate.baselines.store import Store
 from fluxgate.cases import matrix
 from fluxgate.cli.shared import NOTHING, add_baselines_option, say
+from fluxgate.gate.accepting import lines_of, moved_pins, refuse_partial
 from fluxgate.judge.standards import known_failures_of
 from fluxgate.machine import detect, stack
 from fluxgate.refusal import Refusal
+from fluxgate.report.gate_result import CANDIDATE, is_gate, read_gate_result, run_of
 from fluxgate.report.html.approvals import approved_cases
 from fluxgate.runs import run as runs
 from fluxgate.strategies.available import strategies
 from fluxgate.subjects.catalogue import subjects
 
+PINS = Path("requirements/known-good.txt")
 UNCHANGED, UNTOUCHED = "Nothing changes.", "Nothing was written."
 
 
 def add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="the run's folder, or a gate's")
     add_baselines_option(parser)
     parser.add_argument("--because", default="", metavar="REASON", help="why this is right")
     parser.add_argument("--yes", action="store_true", help="write without asking, after showing what changes")
@@ -36,6 +40,8 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--approved", type=Path, metavar="FILE", help="of these cases only those that a page's approvals.json approves"
     )
+    about = "of a gate: the file whose pins move with the baselines; default: %(default)s"
+    parser.add_argument("--pins", type=Path, default=PINS, metavar="FILE", help=about)
     parser.add_argument("--portable", action="store_true", help="as the pictures that any machine is compared with")
     parser.add_argument("--tighten", action="store_true", help="lower ceilings to what this run measured")
     parser.add_argument(
@@ -51,11 +57,13 @@ def act(arguments: Namespace) -> int:
     if arguments.run is None:
         raise Refusal("Name the run to accept: fluxgate accept RUN.")
     _refuse_without_reason(arguments, explained=arguments.approved is not None)
+    pins = _pins_of_gate(arguments)
     changes = _plan(arguments)
-    for line in changes.lines():
+    for line in (*changes.lines(), *(lines_of(pins) if pins else ())):
         say(line)
-    if not changes.changes_anything or arguments.dry_run:
-        say(UNTOUCHED if changes.changes_anything else UNCHANGED)
+    changes_anything = changes.changes_anything or (pins is not None and pins.before != pins.after)
+    if not changes_anything or arguments.dry_run:
+        say(UNTOUCHED if changes_anything else UNCHANGED)
         return 0
     _refuse_without_reason(arguments, explained=changes.explained)
     _refuse_without_terminal(arguments)
@@ -66,9 +74,23 @@ def act(arguments: Namespace) -> int:
         say(UNTOUCHED)
         return NOTHING
     now = datetime.datetime.now(datetime.UTC)
-    accepting.write(changes, accepting.acceptance(changes.run, because=reason, by=accepting.who(), at=now))
-    say(f"Accepted into {changes.root / changes.machine}.")
+    accepting.write(changes, accepting.acceptance(changes.run, because=reason, by=accepting.who(), at=now), file=pins)
+    say(f"Accepted into {changes.root / changes.machine}{f' and {pins.path}' if pins else ''}.")
     return 0
+
+
+def _pins_of_gate(arguments: Namespace) -> Beside | None:
+    """Of a gate, its candidate's run is accepted, and the pins move with it; of a run nothing but the run is."""
+    if not is_gate(arguments.run):
+        return None
+    result = read_gate_result(arguments.run)
+    pins = moved_pins(result, arguments.pins)
+    run = run_of(result, CANDIDATE, gate=arguments.run)
+    assert run is not None
+    accepted = Store(arguments.baselines).cases_of(run.machine.id)
+    refuse_partial(result, accepted)
+    arguments.run = run.folder
+    return pins
 
 
 def _plan(arguments: Namespace) -> Plan:

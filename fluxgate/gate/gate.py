@@ -22,6 +22,7 @@ from fluxgate.locks import silent
 from fluxgate.machine import Machine
 from fluxgate.options import chosen
 from fluxgate.report.gate_result import CANDIDATE, INCUMBENT
+from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
 from fluxgate.session import Choice
 from fluxgate.strategies import STRATEGIES
@@ -61,6 +62,8 @@ def compare_stacks(made: Stacks, settings: Settings, *, report: Report = silent)
     with ExitStack() as stack:
         rendering = (before.open(stack), after.open(stack))
         outcomes = tuple(_outcomes(*rendering, cases, settings.repeats, report))
+    for side in (before, after):
+        runs.finish(side.run)
     return Gated(
         decision=decide(outcomes, before.choice.cases),
         machine=before.environment.machine,

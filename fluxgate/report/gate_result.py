@@ -257,3 +257,8 @@ def latest_gate(root: Path) -> Path:
     if not folders:
         raise Refusal(f"There is no gate in {root} yet; fluxgate gate CHANGE makes one.")
     return folders[-1]
+
+
+def is_gate(path: Path) -> bool:
+    """Whether a path is a gate's folder or its gate.json."""
+    return (path / FACTS).is_file() or (path.name == FACTS and path.is_file())

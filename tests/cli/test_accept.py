@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,8 +16,10 @@ from fluxgate.cli.shared import NOTHING
 from fluxgate.files import write_plain
 from fluxgate.pictures import hash_of, read_png, write_png
 from fluxgate.refusal import USAGE
+from fluxgate.report.gate_result import CANDIDATE, CaseOutcome, MovedPackage, create_gate, place_of, write_gate_result
 from fluxgate.runs import run as runs
 from tests.report.html.made import looked_at, written
+from tests.report.test_gate_result import result as gate
 from tests.runs.building import contents
 
 Answers = Callable[..., list[str]]
@@ -75,6 +79,26 @@ def test_a_dry_run_needs_no_reason_and_writes_nothing(command: list[str], capsys
     assert shown.endswith("Nothing was written.\n")
     assert everything(command) == before
     assert not Path(command[3]).exists()
+
+
+def test_a_gate_moves_baselines_and_pins(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The candidate's run is accepted, and what moved is pinned; a dry run shows both and writes neither."""
+    home, pins = tmp_path / "home", tmp_path / "pins.txt"
+    run = shutil.copytree(Path(command[1]), home / "stacks" / "0123" / Path(command[1]).name)
+    folder = create_gate(home, "cpu", now=datetime.datetime.now(datetime.UTC))
+    move = MovedPackage("transformers", "4.56.2", "4.57.0")
+    case = replace(gate().cases[0], outcome=CaseOutcome.IDENTICAL)
+    found = gate(moves=(move,), cases=(case,), runs={CANDIDATE: place_of(runs.open_run(run), gate=folder)})
+    write_gate_result(folder, found)
+    pins.write_text("transformers==4.56.2\n")
+    command = ["accept", str(folder), *command[2:], "--pins", str(pins)]
+    assert main([*command, "--dry-run"]) == 0
+    assert "+transformers==4.57.0" in capsys.readouterr().out
+    assert (pins.read_text(), Path(command[3]).exists()) == ("transformers==4.56.2\n", False)
+    assert main([*command, "--yes", "--because", "safe"]) == 0
+    assert (pins.read_text(), Path(command[3]).exists()) == ("transformers==4.57.0\n", True)
 
 
 def test_without_a_terminal_it_shows_and_refuses(

@@ -1,12 +1,11 @@
-"""Tests of a whole gate: real environments, real renderings, small packages with a fault in them."""
+"""Tests of a whole gate: two real environments, made by cloning and pip, and a package with a fault in it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from fluxgate.gate.culprit.finding import Kind
 from fluxgate.gate.environments.pip import Pip
-from fluxgate.gate.holding import hold
+from fluxgate.gate.holding import ENVIRONMENTS, RENDERING, hold
 from fluxgate.gate.settings import Settings
 from fluxgate.gate.stacks import asked_of
 from fluxgate.rendering import T5
@@ -14,27 +13,15 @@ from fluxgate.report.gate_result import Answer
 from tests.gate.faults import louder, release, with_packages
 
 
-def test_a_fault_is_found_and_blamed_on_its_release(tiny_subject: str, tmp_path: Path) -> None:
-    """One of two packages that moved multiplies embeddings, since its second release; the third is what is gated."""
-    wheelhouse = tmp_path / "wheels"
-    wheelhouse.mkdir()
-    for name, version, body in (
-        ("seeded_a", "1.0", ""),
-        ("seeded_a", "2.0", louder()),
-        ("seeded_a", "3.0", louder()),
-        ("seeded_b", "1.0", ""),
-        ("seeded_b", "2.0", ""),
-    ):
-        release(wheelhouse, name, version, body)
-    incumbent = with_packages(wheelhouse, "seeded_a", "seeded_b")
-    settings = Settings(
-        (tiny_subject,), strategies=("full",), wheelhouse=wheelhouse, bisect=True, runs=tmp_path / "runs"
-    )
-    asked = asked_of(("seeded_a==3.0", "seeded_b==2.0"), python=incumbent.python)
-    lines: list[str] = []
-    held = hold(asked, settings, installer=Pip(wheelhouse=wheelhouse), report=lines.append)
+def test_a_fault_in_a_release_is_seen_where_it_shows(tiny_subject: str, tmp_path: Path) -> None:
+    """It multiplies the prompt's embeddings; nothing else differs between the two environments."""
+    release(tmp_path, "seeded_a", "1.0")
+    release(tmp_path, "seeded_a", "2.0", louder())
+    incumbent = with_packages(tmp_path, "seeded_a")
+    settings = Settings((tiny_subject,), strategies=("full",), culprit=False, runs=tmp_path / "runs")
+    asked = asked_of(("seeded_a==2.0",), python=incumbent.python)
+    held = hold(asked, settings, installer=Pip(wheelhouse=tmp_path))
     (outcome,) = held.gated.outcomes
     assert (held.gated.decision.answer, outcome.outcome, outcome.stage) == (Answer.NOT_SAFE, "changed", T5)
-    assert held.finding is not None
-    assert (held.finding.kind, [move.package for move in held.finding.moves]) == (Kind.SINGLE, ["seeded-a"])
-    assert [turn.first_bad for turn in held.ranges] == ["2.0"]
+    assert [str(move) for move in held.gated.moves] == ["seeded-a 1.0 → 2.0"]
+    assert set(held.seconds) == {ENVIRONMENTS, RENDERING}

@@ -1,0 +1,125 @@
+"""Tests of a file that changes together with accepted baselines: both or neither, whenever a process is killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fluxgate.baselines import accepting, replacement
+from fluxgate.baselines.beside import INTENT, Beside
+from fluxgate.baselines.changes import Plan
+from fluxgate.refusal import Refusal
+from fluxgate.runs.run import Run
+from tests.baselines.acceptance import accept, accepted_case, planned
+from tests.runs.building import NOW, put, rendering, run_of
+
+OLD, NEW = "diffusers==0.42.1\n", "diffusers==0.43.0\n"
+STEPS = ("rename", "replace", "fsync", "rmdir", "unlink")
+
+
+class Killed(BaseException):
+    """Stands for a process that ends at this very step."""
+
+
+@pytest.fixture
+def pins(tmp_path: Path) -> Path:
+    path = tmp_path / "known-good.txt"
+    path.write_text(OLD)
+    return path
+
+
+@pytest.fixture
+def newer(folder: Path) -> Run:
+    """A run whose facts are not the accepted ones."""
+    run = run_of(folder, "full")
+    found = rendering("full", run.case_folder("tiny-full"))
+    assert found.memory is not None
+    put(run, replace(found, memory=replace(found.memory, held_after=77)))
+    return run
+
+
+def write(plan: Plan, pins: Path) -> None:
+    accepted = accepting.acceptance(plan.run, because="safe", by="somebody", at=NOW)
+    accepting.write(plan, accepted, file=Beside(pins, OLD, NEW))
+
+
+def moved(root: Path, pins: Path) -> tuple[bool, bool]:
+    """Whether the baselines are the new ones, and the pins."""
+    return 77 in accepted_case(root, "full").held_after, pins.read_text() == NEW
+
+
+def killed_at(number: int, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]) -> bool:
+    """Do the work, and end it for good at its n-th step on the disk; whether it came so far."""
+    count, dead = iter(range(10_000)), False
+
+    def watched(real: Callable[..., object]) -> Callable[..., object]:
+        def step(*args: object, **kwargs: object) -> object:
+            nonlocal dead
+            dead = dead or next(count) == number
+            if dead:
+                raise Killed
+            return real(*args, **kwargs)
+
+        return step
+
+    with monkeypatch.context() as patched:
+        for name in STEPS:
+            patched.setattr(os, name, watched(getattr(os, name)))
+        try:
+            work()
+        except Killed:
+            return True
+    return False
+
+
+def test_both_change(own: Path, newer: Run, pins: Path) -> None:
+    """And nothing is left beside them."""
+    write(planned(newer, own), pins)
+    assert moved(own, pins) == (True, True)
+    assert [path.name for path in pins.parent.iterdir() if path.name.startswith(".")] == []
+    assert not (own / INTENT).exists()
+
+
+def test_each_step_may_be_the_last(
+    accepted: Path, root: Path, newer: Run, pins: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes to the store next finds both changed, or neither."""
+    seen = set()
+    for number in range(200):
+        shutil.rmtree(root, ignore_errors=True)
+        shutil.copytree(accepted, root)
+        pins.write_text(OLD)
+        plan = planned(newer, root)
+        cut_short = killed_at(number, monkeypatch, lambda plan=plan: write(plan, pins))  # type: ignore[misc]
+        with replacement.locked(root):
+            pass
+        both = moved(root, pins)
+        assert both in ((True, True), (False, False)), f"cut short at step {number}"
+        seen.add((both[0], cut_short))
+        if not cut_short:
+            break
+    assert seen == {(False, True), (True, True), (True, False)}
+
+
+def test_pins_that_have_changed_meanwhile_are_refused(own: Path, newer: Run, pins: Path) -> None:
+    """And the baselines stay as well."""
+    plan = planned(newer, own)
+    pins.write_text("diffusers==0.42.2\n")
+    with pytest.raises(Refusal, match="has changed since"):
+        write(plan, pins)
+    assert moved(own, pins) == (False, False)
+
+
+def test_pins_move_where_no_baseline_does(own: Path, folder: Path, pins: Path) -> None:
+    """An upgrade that changes no picture is accepted like any other."""
+    run = run_of(folder, "full")
+    accept(run, own)
+    plan = planned(run, own)
+    assert not plan.changes_anything
+    write(plan, pins)
+    assert pins.read_text() == NEW
