@@ -7,19 +7,22 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from fluxgate import configuration
-from fluxgate.cli.shared import add_runs_option, add_subject_option, columns, command, say
+from fluxgate.cli.shared import add_names_option, add_runs_option, add_subject_option, columns, command, say
 from fluxgate.files import write_plain
 from fluxgate.gate.environments.choice import INSTALLERS, choose_installer
+from fluxgate.gate.environments.steps import refusing_a_failing_disk
 from fluxgate.gate.holding import hold
 from fluxgate.gate.result import About, as_plain
 from fluxgate.gate.settings import Settings
 from fluxgate.gate.stacks import asked_of
 from fluxgate.gate.tiers import Tier
 from fluxgate.options import whole_number
+from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import GateResult, create_gate, write_gate_result
 from fluxgate.report.gate_terminal import gate_lines
 
 MOST_REPEATS = 20
+REFUSED = 2  # the exit code where nothing was decided; Ctrl-C has the same
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -49,6 +52,14 @@ def add_options(parser: ArgumentParser) -> None:
 
 def act(arguments: Namespace) -> int:
     """Render an upgrade beside what is installed, and say whether it is safe and which package is to blame."""
+    try:
+        with refusing_a_failing_disk(arguments.runs):
+            return _gate(arguments)
+    except Refusal as refusal:  # 1 and 3 are answers
+        raise Refusal(str(refusal), exit_code=REFUSED) from refusal
+
+
+def _gate(arguments: Namespace) -> int:
     started = datetime.datetime.now(datetime.UTC)
     settings = _settings(arguments)
     installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse)

@@ -25,7 +25,6 @@ from fluxgate.report.gate_result import CANDIDATE, INCUMBENT
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
 from fluxgate.session import Choice
-from fluxgate.strategies import STRATEGIES
 
 # Crashes that a machine short of memory, or a driver, may have brought about: the candidate must crash twice.
 SEEN_TWICE = ("out of memory", "CUDA error", "signal", "exit")
@@ -79,7 +78,8 @@ def _cases(settings: Settings, choice: Choice) -> tuple[Case, ...]:
     """The cases of the strategies that were asked for, or of the tier."""
     if not settings.strategies:
         return cases_of(settings.tier, choice.cases)
-    names = chosen(settings.strategies, among=[strategy.name for strategy in STRATEGIES], option="--strategy")
+    known = dict.fromkeys(case.strategy.name for case in choice.cases)
+    names = chosen(settings.strategies, among=known, option="--strategy")
     return tuple(case for case in choice.cases if case.strategy.name in names)
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -94,8 +95,7 @@ def test_each_step_may_be_the_last(
         shutil.rmtree(root, ignore_errors=True)
         shutil.copytree(accepted, root)
         pins.write_text(OLD)
-        plan = planned(newer, root)
-        cut_short = killed_at(number, monkeypatch, lambda plan=plan: write(plan, pins))  # type: ignore[misc]
+        cut_short = killed_at(number, monkeypatch, partial(write, planned(newer, root), pins))
         with replacement.locked(root):
             pass
         both = moved(root, pins)
