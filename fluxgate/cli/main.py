@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn, Protocol
 
-from fluxgate.cli import accept, advise, calibrate, gate, grow, judge, prove, render, replay, report, subject
+from fluxgate.cli import accept, advise, calibrate, gate, grow, init, judge, prove, render, replay, report, subject
 from fluxgate.cli import list as list_
 from fluxgate.cli.shared import INTERRUPTED
 from fluxgate.refusal import USAGE, Refusal
@@ -27,6 +27,7 @@ class Verb(Protocol):
 
 
 VERBS: dict[str, Verb] = {  # in the order in which the help tells them
+    "init": init,
     "list": list_,
     "subject": subject,
     "grow": grow,

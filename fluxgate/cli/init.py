@@ -1,0 +1,106 @@
+"""`fluxgate init`: Fluxgate in a repository of one's own."""
+
+from __future__ import annotations
+
+import keyword
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fluxgate.cli.shared import say
+from fluxgate.configuration import FILE, NAME
+from fluxgate.files import read_limited, write_whole
+from fluxgate.refusal import Refusal
+from fluxgate.toml import LARGEST, parse_toml
+
+PACKAGE = "ours"
+TEMPLATES = Path(__file__).with_name("templates")
+PLACES = {  # template -> where it is written
+    "strategies.py": "{package}/strategies.py",
+    "test_pictures.py": "tests/test_pictures.py",
+    "fluxgate.yml": ".github/workflows/fluxgate.yml",
+}
+NAMED = ("strategies.py",)  # what the table names: a table that is there already names others
+
+
+@dataclass(frozen=True)
+class Step:
+    """A file, the text that it is to have or to get, and whether there is nothing to do."""
+
+    path: Path
+    text: str
+    is_there: bool
+    before: bytes = b""  # what stands in it already, where the text is added
+
+
+def add_options(parser: ArgumentParser) -> None:
+    about = "the repository; default: this folder"
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="FOLDER", help=about)
+    about = "the package that own strategies are to be in; default: %(default)s"
+    parser.add_argument("--package", default=PACKAGE, metavar="NAME", help=about)
+    parser.add_argument("--dry-run", action="store_true", help="show what would be written, and write nothing")
+
+
+def act(arguments: Namespace) -> int:
+    """Write a first configuration, strategy, test and workflow into a repository; what is there stays as it is."""
+    if not arguments.folder.is_dir():
+        raise Refusal(f"{arguments.folder} is not a folder.")
+    if not arguments.package.isidentifier() or keyword.iskeyword(arguments.package):
+        raise Refusal(f"--package is {arguments.package!r}; it must be the name of a Python package.")
+    steps = plan(arguments.folder, package=arguments.package)
+    for step in steps:
+        if not step.is_there and not arguments.dry_run:
+            _write(step)
+        _show(step, dry=arguments.dry_run)
+    say(_next(steps, dry=arguments.dry_run))
+    return 0
+
+
+def plan(folder: Path, *, package: str = PACKAGE) -> tuple[Step, ...]:
+    """What a repository needs, and what of it is there."""
+    table = _table(folder, package)
+    names = [name for name in PLACES if not (table.is_there and name in NAMED)]
+    paths = {name: folder / PLACES[name].format(package=package) for name in names}
+    return (table, *(Step(path, _text(name, package), path.exists()) for name, path in paths.items()))
+
+
+def _table(folder: Path, package: str) -> Step:
+    path, text = folder / FILE, _text("table.toml", package)
+    if not path.exists():
+        return Step(path, text, is_there=False)
+    tools = parse_toml(path).get("tool", {})
+    before = read_limited(path, LARGEST)
+    gap = "\n" if before.endswith(b"\n") else "\n\n" if before else ""
+    return Step(path, gap + text, is_there=isinstance(tools, dict) and "fluxgate" in tools, before=before)
+
+
+def _text(template: str, package: str) -> str:
+    return (TEMPLATES / f"{template}.txt").read_text(encoding="utf-8").replace("{package}", package)
+
+
+def _write(step: Step) -> None:
+    try:
+        write_whole(step.path, step.before + step.text.encode())
+    except OSError as error:
+        raise Refusal(f"{step.path} cannot be written: {error.strerror}.") from error
+
+
+def _show(step: Step, *, dry: bool) -> None:
+    """What was done to a file, with the text that is new in it."""
+    if step.is_there:
+        say(f"{step.path} is there already and stays as it is.\n")
+        return
+    done = "is added to" if step.before else "is written to"
+    say(f"{'This would be' if dry else 'This'} {done.removeprefix('is ') if dry else done} {step.path}:\n")
+    say("".join(f"    {line}".rstrip() + "\n" for line in step.text.strip("\n").splitlines()))
+
+
+def _next(steps: Sequence[Step], *, dry: bool) -> str:
+    if dry:
+        return "Nothing was written."
+    if all(step.is_there for step in steps):
+        return f"Nothing was written: all of it is there. [{NAME}] is in {steps[0].path}."
+    return (
+        "Next: pytest --fluxgate --fluxgate-strategy=full,our-offload, then fluxgate accept RUN with the run it names."
+    )

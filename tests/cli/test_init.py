@@ -1,0 +1,125 @@
+"""Tests of `init`: what it writes works, nothing is overwritten, and a second time does nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from fluxgate.cli.init import plan
+from fluxgate.cli.main import main
+from fluxgate.configuration import configuration_at
+from fluxgate.refusal import USAGE
+from tests.outside import call
+
+ROOT = Path(__file__).parents[2]
+FILES = ["pyproject.toml", "ours/strategies.py", "tests/test_pictures.py", ".github/workflows/fluxgate.yml"]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_empty_folder_gets_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And every line that was written is shown."""
+    assert main(["init", str(tmp_path)]) == 0
+    assert sorted(contents(tmp_path)) == sorted(FILES)
+    shown = capsys.readouterr().out
+    for text in contents(tmp_path).values():
+        assert [line for line in text.decode().splitlines() if line.strip() not in shown] == []
+    assert configuration_at(tmp_path).strategies == ("ours.strategies",)
+
+
+def test_a_second_time_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not a byte, and it says so."""
+    main(["init", str(tmp_path)])
+    before = contents(tmp_path)
+    capsys.readouterr()
+    assert main(["init", str(tmp_path)]) == 0
+    assert contents(tmp_path) == before
+    assert "Nothing was written: all of it is there." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("before", ['[project]\nname = "x"\n', '[project]\nname = "x"', ""])
+def test_a_pyproject_keeps_what_it_says(tmp_path: Path, before: str) -> None:
+    """The table comes after it."""
+    (tmp_path / "pyproject.toml").write_text(before)
+    assert main(["init", str(tmp_path)]) == 0
+    after = (tmp_path / "pyproject.toml").read_text()
+    assert after.startswith(before)
+    assert tomllib.loads(after)["tool"]["fluxgate"]["subject"] == "miniature"
+
+
+def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    """Neither a table, whose own strategies stand for ours, nor a file of the same name."""
+    own = {"pyproject.toml": '[tool.fluxgate]\ntier = "all"\n', "tests/test_pictures.py": "mine = 1\n"}
+    (tmp_path / "tests").mkdir()
+    for name, text in own.items():
+        (tmp_path / name).write_text(text)
+    assert main(["init", str(tmp_path)]) == 0
+    assert {name: (tmp_path / name).read_text() for name in own} == own
+    assert not (tmp_path / "ours").exists()
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And shows all of it."""
+    assert main(["init", str(tmp_path), "--dry-run", "--package=mine"]) == 0
+    assert contents(tmp_path) == {}
+    assert "This would be written to" in (shown := capsys.readouterr().out)
+    assert 'strategies = "mine.strategies"' in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere"], "nowhere is not a folder."),
+        (["--package=our-own"], "--package is 'our-own'; it must be the name of a Python package."),
+        (["--package=class"], "--package is 'class'; it must be the name of a Python package."),
+        (["--package=../up"], "--package is '../up'; it must be the name of a Python package."),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_sentence(
+    arguments: list[str],
+    sentence: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", *arguments]) == USAGE
+    assert capsys.readouterr().err == f"{sentence}\n"
+    assert contents(tmp_path) == {}
+
+
+def test_a_faulty_pyproject_is_told_and_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is appended to it would be as faulty."""
+    (tmp_path / "pyproject.toml").write_text("[tool\n")
+    assert main(["init", str(tmp_path)]) == USAGE
+    assert "pyproject.toml is not valid TOML" in capsys.readouterr().err
+    assert list(contents(tmp_path)) == ["pyproject.toml"]
+
+
+def test_its_test_and_strategy_work(tmp_path: Path) -> None:
+    """The first test passes, and `list` knows the strategy."""
+    main(["init", str(tmp_path)])
+    tested = call("-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=", "tests", within=tmp_path)
+    assert tested.code == 0, tested.out + tested.err
+    assert "1 passed" in tested.out
+    listed = call("-m", "fluxgate", "list", within=tmp_path)
+    assert "our-offload" in listed.out, listed.err
+
+
+def test_its_workflow_is_as_safe_as_ours(tmp_path: Path) -> None:
+    """zizmor finds nothing in it."""
+    zizmor = Path(sys.executable).with_name("zizmor")
+    if not zizmor.is_file():
+        pytest.skip("zizmor is not installed: pip install -r requirements/tests.txt")
+    *_, workflow = plan(tmp_path)
+    workflow.path.parent.mkdir(parents=True)
+    workflow.path.write_text(workflow.text)
+    done = subprocess.run([zizmor, "--offline", "--no-progress", workflow.path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
