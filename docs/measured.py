@@ -1,7 +1,7 @@
 """Writes fluxgate/report/shipped.json: what was accepted of the twin on an H100, for `fluxgate advise`.
 
-    python docs/measured.py            # writes it
-    python docs/measured.py --check    # exit code 1 if it is not what the accepted facts say
+    python -m docs.measured            # writes it
+    python -m docs.measured --check    # exit code 1 if it is not what the accepted facts say
 
 Nothing in the file is typed by hand. Memory and seconds are from the facts of each strategy, likeness is computed from
 the accepted pictures, and the cards that were tried are read from the tables of docs/measurements.md."""
@@ -107,6 +107,6 @@ if __name__ == "__main__":
     result = measured()
     if "--check" in sys.argv[1:]:
         same = FILE.is_file() and msgspec.json.decode(FILE.read_bytes(), type=Shipped) == result
-        sys.exit(0 if same else f"{FILE} is not what was accepted: run python docs/measured.py")
+        sys.exit(0 if same else f"{FILE} is not what was accepted: run python -m docs.measured")
     write_plain(FILE, result)
     print(f"{len(result.strategies)} strategies in {FILE.relative_to(ROOT)}")

@@ -1,7 +1,7 @@
 """Draws docs/trade-off.svg: seconds against memory, and how alike the pictures are, of what ships with Fluxgate.
 
-    python docs/trade_off.py            # writes it
-    python docs/trade_off.py --check    # exit code 1 if it is not of today's measurements
+    python -m docs.trade_off            # writes it
+    python -m docs.trade_off --check    # exit code 1 if it is not of today's measurements
 
 Likeness is told by the mark's shape and by how much of it is filled, so that nobody needs to see colour."""
 
@@ -133,5 +133,5 @@ def touch(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 if __name__ == "__main__":
     picture = drawn(shipped())
     if "--check" in sys.argv[1:]:
-        sys.exit(0 if FILE.read_text() == picture else f"{FILE} is outdated: run python docs/trade_off.py")
+        sys.exit(0 if FILE.read_text() == picture else f"{FILE} is outdated: run python -m docs.trade_off")
     FILE.write_text(picture)

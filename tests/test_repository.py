@@ -194,7 +194,7 @@ def test_the_architectures_picture_is_of_today() -> None:
 
 def test_the_trade_off_is_of_the_shipped_measurements() -> None:
     """The README's picture is what docs/trade_off.py draws, and its caption counts the marks."""
-    done = subprocess.run([sys.executable, "docs/trade_off.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "docs.trade_off", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     marks = (ROOT / "docs" / "trade-off.svg").read_text().count("<title>")
     assert f"{marks} strategies: filled circles" in README

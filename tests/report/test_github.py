@@ -39,7 +39,7 @@ def gate(tmp_path: Path) -> Report:
 
 def of_result(**changes: object) -> Report:
     """The report on a gate whose cases were not kept."""
-    result = replace(gates.result("20261126-gate", runs={}), **changes)  # type: ignore[arg-type]
+    result = replace(gates.result("20261126-gate", runs={}), **changes)  # type: ignore[arg-type]  # whichever fields a test names
     return replace(report([]), headline=result.sentence, gate=ReportedGate(result, ()))
 
 

@@ -27,7 +27,7 @@ def of(*strategies: Measurement) -> Shipped:
 
 def test_the_file_is_what_was_accepted() -> None:
     """Recomputed from the accepted facts and pictures, nothing in it is typed by hand."""
-    command = [sys.executable, "docs/measured.py", "--check"]
+    command = [sys.executable, "-m", "docs.measured", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
