@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_all_that_was_expected() -> None:
         ({"culprit": ("transformers", "pillow")}, "pillow"),
     ],
 )
-def test_each_difference_is_wrong(expected: dict[str, object], word: str) -> None:
+def test_each_difference_is_wrong(expected: dict[str, Any], word: str) -> None:
     """And said in a sentence of its own."""
     row = replace(REGRESSION, expected=replace(REGRESSION.expected, **expected))
     result = played(row, held(BROKEN))
