@@ -72,7 +72,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if ledger.complaint:
         terminalreporter.write_line(ledger.complaint, red=True)
     if config.getoption("fluxgate_html") is not None:
-        _write_page(terminalreporter, config)
+        _write_page(terminalreporter, config, report if ledger.verdicts else _report(config, ledger))
 
 
 def _report(config: pytest.Config, ledger: Ledger) -> Report:
@@ -83,11 +83,10 @@ def _report(config: pytest.Config, ledger: Ledger) -> Report:
     return report_on(runs.open_run(ledger.run), verdicts, choice.cases, folder=_near(ledger.run))
 
 
-def _write_page(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def _write_page(terminalreporter: pytest.TerminalReporter, config: pytest.Config, report: Report) -> None:
     """Write the report as a page, also on a session that rendered nothing; it changes no verdict if it cannot be."""
     choice, ledger = config.stash[CHOICE], config.stash[LEDGER]
     file = config.invocation_params.dir / config.getoption("fluxgate_html")
-    report = _report(config, ledger)
     sides = sides_of_run(runs.open_run(ledger.run), choice.cases) if ledger.run else Sides()
     accepted = accepted_stack(choice.baselines, choice.machine.id, choice.cases)
     try:
