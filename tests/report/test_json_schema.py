@@ -37,7 +37,7 @@ def plain(told: Report) -> Any:
 
 
 def test_the_published_schema_is_that_of_the_report() -> None:
-    """python docs/results_schema.py writes it."""
+    """python -m docs.results_schema writes it."""
     assert json.loads(PUBLISHED.read_text()) == json.loads(json.dumps(json_schema()))
 
 

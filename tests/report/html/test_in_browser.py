@@ -328,6 +328,34 @@ def test_the_data_block_is_json(file: Path) -> None:
     assert set(json.loads(block)["cases"]) == {f"case-tiny-{name}" for name in ("full", "offload", "nf4")}
 
 
+def test_a_killed_run_has_a_page(show: Show, tmp_path: Path) -> None:
+    """It says how far the run came, and how the rest is rendered; what there is can be looked at."""
+    run = made.judge(building.run_of(tmp_path, "full", "nf4", finished=False))
+    made.page(run, tmp_path / "report.html")
+    shown = show(tmp_path / "report.html")
+    assert "2 of 4 cases were rendered" in shown.page.locator(".lead").inner_text()
+    assert "Render the 2 cases" in shown.page.locator(".next").inner_text()
+    assert "did not come to its end" in shown.page.locator(".origins").inner_text()
+    assert names(shown.page) == ["full", "nf4"]
+    assert shown.complaints == []
+
+
+def test_a_hostile_log_stays_text(show: Show, tmp_path: Path) -> None:
+    """Scripts, colours, a changed direction of writing and a line of a million characters."""
+    run = made.judged_run(tmp_path)
+    log = "\n".join(
+        ["x" * 1_000_000, "</pre><script>alert(1)</script>", "\x1b[31mred\x1b[0m", "\u202egnp.exe", "\x00\x07"]
+    )
+    (run.case_folder("tiny-offload") / "log.txt").write_text(log)
+    made.page(run, tmp_path / "report.html")
+    shown = show(tmp_path / "report.html", anchor=OFFLOAD)
+    told = shown.page.locator(f"{OFFLOAD} details.more pre").text_content()
+    assert "</pre><script>alert(1)</script>" in told
+    assert not set("\x1b\u202e\x07") & set(told)
+    assert shown.page.locator("script").count() == 2
+    assert (shown.complaints, shown.page.evaluate("document.documentElement.scrollWidth") <= WIDE[0]) == ([], True)
+
+
 def test_what_is_approved_from_the_keyboard_becomes_the_baseline(
     show: Show, tmp_path: Path, miniature_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
