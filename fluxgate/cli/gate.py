@@ -10,24 +10,27 @@ from fluxgate import configuration
 from fluxgate.cli.shared import add_names_option, add_runs_option, add_subject_option, columns, command, say
 from fluxgate.files import write_plain
 from fluxgate.gate.environments.choice import INSTALLERS, choose_installer
+from fluxgate.gate.environments.clearing import OLD, clear
 from fluxgate.gate.environments.steps import refusing_a_failing_disk
 from fluxgate.gate.holding import hold
 from fluxgate.gate.result import About, as_plain
 from fluxgate.gate.settings import Settings
 from fluxgate.gate.stacks import asked_of
 from fluxgate.gate.tiers import Tier
+from fluxgate.judge.sentences import counted
 from fluxgate.options import whole_number
 from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import GateResult, create_gate, write_gate_result
 from fluxgate.report.gate_terminal import gate_lines
+from fluxgate.subjects.sources import cache_folder
 
-MOST_REPEATS = 20
+MOST_REPEATS, MOST_DAYS = 20, 3650
 REFUSED = 2  # the exit code where nothing was decided; Ctrl-C has the same
 
 
 def add_options(parser: ArgumentParser) -> None:
     about = "the changes, like diffusers==0.43.0 transformers==5.24; or two files of pins, OLD.txt NEW.txt"
-    parser.add_argument("upgrade", nargs="+", metavar="CHANGE", help=about)
+    parser.add_argument("upgrade", nargs="*", metavar="CHANGE", help=about)
     tier = configuration.current().tier or Tier.SHORT.value
     parser.add_argument("--tier", choices=[tier.value for tier in Tier], default=tier, help="default: %(default)s")
     add_subject_option(parser)
@@ -47,6 +50,8 @@ def add_options(parser: ArgumentParser) -> None:
     about = "then find the release of that package with which it began"
     parser.add_argument("--bisect", action="store_true", help=about)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the result as JSON there, too")
+    about = f"remove the environments not used for so many days, and gate nothing; without a number, {OLD}"
+    parser.add_argument("--clear-cache", nargs="?", const=str(OLD), metavar="DAYS", help=about)
     add_runs_option(parser)
 
 
@@ -54,12 +59,23 @@ def act(arguments: Namespace) -> int:
     """Render an upgrade beside what is installed, and say whether it is safe and which package is to blame."""
     try:
         with refusing_a_failing_disk(arguments.runs):
-            return _gate(arguments)
+            return _clear(arguments.clear_cache) if arguments.clear_cache is not None else _gate(arguments)
     except Refusal as refusal:  # 1 and 3 are answers
         raise Refusal(str(refusal), exit_code=REFUSED) from refusal
 
 
+def _clear(days: str) -> int:
+    removed = clear(
+        cache_folder() / "environments",
+        days=0 if days == "0" else whole_number(days, option="--clear-cache", most=MOST_DAYS),
+    )
+    say(f"{counted(removed, 'environment')} removed from {cache_folder()}.")
+    return 0
+
+
 def _gate(arguments: Namespace) -> int:
+    if not arguments.upgrade:
+        raise Refusal("Name the changes, like diffusers==0.43.0, or two files of pins: OLD.txt NEW.txt.")
     started = datetime.datetime.now(datetime.UTC)
     settings = _settings(arguments)
     installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 
 from fluxgate import session
@@ -15,11 +15,12 @@ from fluxgate.environment import Environment
 from fluxgate.gate.environments.building import Built
 from fluxgate.gate.outcome import Side
 from fluxgate.gate.settings import STACKS, Report, Settings
+from fluxgate.locks import held
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.rendered import Rendered
-from fluxgate.runs.run import Run
+from fluxgate.runs.run import CASES, Run
 from fluxgate.session import Choice, Session, choose, create_run, open_session
 
 DISK_FULL = "disk full"
@@ -43,18 +44,27 @@ class Stack:
     def run_of(self, attempt: int) -> Run:
         """The run of the first, second, … rendering of this stack, without what this day has spoilt in it."""
         folder = self._settings.runs / STACKS / _key(self.built, self.choice, attempt)
-        choice = replace(self.choice, runs=folder)
-        if not any(folder.glob(f"*/{runs.FACTS}")):
-            return create_run(choice, command=self._settings.command)
-        run = runs.latest(folder)
-        for case_id, rendering in run.renderings().items():
-            if rendering.crash is not None and rendering.crash.kind in OF_THE_DAY:
-                shutil.rmtree(run.case_folder(case_id))
-        return run
+        folder.mkdir(parents=True, exist_ok=True)
+        with held(folder / ".lock", waiting="waiting for another gate"):
+            if not any(folder.glob(f"*/{runs.FACTS}")):
+                return create_run(replace(self.choice, runs=folder), command=self._settings.command)
+            run = runs.latest(folder)
+            for case_id in self.cases:
+                _remove_spoilt(run, case_id)
+            return run
 
     def open(self, stack: ExitStack) -> OpenStack:
         """A session that renders into the stack's run, until the exit stack ends."""
         return OpenStack(self, stack.enter_context(open_session(self.choice, self.run, report=self._report)))
+
+
+def _remove_spoilt(run: Run, case_id: str) -> None:
+    """Remove what was interrupted, or spoilt by a full disk, unless another gate is rendering it now."""
+    rendering = run.rendered(case_id)
+    if rendering is None or rendering.crash is None or rendering.crash.kind not in OF_THE_DAY:
+        return
+    with suppress(TimeoutError), held(run.folder / CASES / f".{case_id}.lock", waiting="", timeout=0):
+        shutil.rmtree(run.case_folder(case_id))
 
 
 def _request(settings: Settings) -> session.Request:

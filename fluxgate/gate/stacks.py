@@ -65,6 +65,8 @@ def asked_of(texts: tuple[str, ...], *, python: Path | None = None, first: tuple
 
 def make_stacks(asked: Asked, *, installer: Installer, report: Report = silent) -> Stacks | Unmade:
     """Both environments, each seen to import its libraries; or why the candidate cannot be made."""
+    for path in filter(None, (asked.incumbent, asked.candidate)):
+        read_pins(path)  # what is wrong with a file is told before anything is made
     incumbent = _incumbent(asked, installer=installer, report=report)
     moves = _moves(asked, incumbent, installer=installer, report=report)
     if isinstance(moves, StageFailure):

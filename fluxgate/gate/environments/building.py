@@ -121,9 +121,13 @@ def _build(recipe: _Recipe, report: Report) -> Built | StageFailure:
     with refusing_a_failing_disk(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_unfinished(folder.parent)
-        with held(_lock(folder), waiting=f"Waiting for environment {folder.name[:8]}, built by another", report=report):
+        with held(
+            lock_of(folder), waiting=f"Waiting for environment {folder.name[:8]}, built by another", report=report
+        ):
             reason = why_not_usable(folder, recipe.pins)
             if reason is None:
+                with suppress(OSError):
+                    os.utime(folder / RECORD)  # when it was last used
                 return _built(folder, reused=True)
             if folder.exists():
                 report(f"Building environment {folder.name[:8]} again: {reason}.")
@@ -132,14 +136,15 @@ def _build(recipe: _Recipe, report: Report) -> Built | StageFailure:
                 return _build_beside(folder, recipe, report) or _built(folder, reused=False)
 
 
-def _lock(folder: Path) -> Path:
+def lock_of(folder: Path) -> Path:
+    """What is held while an environment is built or removed."""
     return folder.with_suffix(".lock")
 
 
 def _remove_unfinished(environments: Path) -> None:
     """Remove what killed builders have left; what is being built is locked."""
     for unfinished in environments.glob(f"*{UNFINISHED}"):
-        lock = _lock(environments / unfinished.name.partition(".")[0])
+        lock = lock_of(environments / unfinished.name.partition(".")[0])
         with suppress(TimeoutError), held(lock, waiting="", timeout=0):
             shutil.rmtree(unfinished, ignore_errors=True)
 

@@ -1,0 +1,49 @@
+"""Tests of `fluxgate gate`: what it refuses before it makes anything, and what it removes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fluxgate.cli.main import main
+from fluxgate.subjects import sources
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ([], "Name the changes"),
+        (["diffusers @ https://somewhere"], "names an address"),
+        (["diffusers=0.43"], "is no requirement"),
+        (["diffusers==0.43", "diffusers==0.42"], "asked for twice"),
+        (["old.txt", "diffusers==0.43"], "two files of pins"),
+        (["diffusers==0.43", "--wheelhouse", "nowhere"], "is no folder"),
+        (["diffusers==0.43", "--repeats", "none"], "--repeats"),
+        (["diffusers==0.43", "--python", "nowhere/python"], "cannot be started"),
+        (["old.txt", "new.txt"], "old.txt"),
+        (["--clear-cache", "soon"], "--clear-cache"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(
+    arguments: list[str], word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the exit code of what decided nothing, and nothing written."""
+    monkeypatch.setenv(sources.CACHE, str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    if "old.txt" in arguments:
+        monkeypatch.setattr("fluxgate.gate.stacks.clone_of", lambda *_, **__: pytest.fail("it was not looked at first"))
+    assert main(["gate", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert word in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_cache_can_be_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without gating anything."""
+    monkeypatch.setenv(sources.CACHE, str(tmp_path))
+    assert main(["gate", "--clear-cache"]) == 0
+    assert capsys.readouterr().out.startswith("0 environments removed")

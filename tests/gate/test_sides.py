@@ -1,0 +1,55 @@
+"""Tests of a stack's run: used again by the next gate, without what a day has spoilt in it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fluxgate.gate.environments.building import Built
+from fluxgate.gate.environments.pins import Pins
+from fluxgate.gate.settings import Settings
+from fluxgate.gate.sides import Stack
+from fluxgate.locks import held, silent
+from fluxgate.rendering import Crash
+from fluxgate.runs.run import CASES
+from tests.runs.building import put, rendering
+
+
+@pytest.fixture
+def stack(tiny_subject: str, tmp_path: Path) -> Stack:
+    built = Built(Path(sys.executable), tmp_path / "0123456789abcdef", Pins({}), None, 1.0, False)
+    return Stack(built, settings=Settings((tiny_subject,), runs=tmp_path / "runs"), report=silent, name="incumbent")
+
+
+def crashed(stack: Stack, kind: str) -> Path:
+    """A rendering in the stack's run that ended so; its folder."""
+    folder = stack.run.case_folder("tiny-full")
+    put(stack.run, replace(rendering("full", folder), crash=Crash(kind, "it ended", None, ())))
+    return folder
+
+
+def test_each_attempt_has_a_run_that_is_found_again(stack: Stack) -> None:
+    """By later gates of the same stack, too."""
+    assert stack.run_of(1).folder == stack.run.folder
+    assert stack.run_of(2).folder == stack.run_of(2).folder != stack.run.folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "stays"), [("interrupted", False), ("disk full", False), ("exception", True), ("timeout", True)]
+)
+def test_what_the_day_has_spoilt_is_rendered_again(stack: Stack, kind: str, stays: bool) -> None:
+    """Ctrl-C and a full disk say nothing about a stack; a crash of its own does."""
+    folder = crashed(stack, kind)
+    stack.run_of(1)
+    assert folder.exists() is stays
+
+
+def test_what_another_gate_renders_now_is_left_to_it(stack: Stack) -> None:
+    """Two gates at once share what they render."""
+    folder = crashed(stack, "interrupted")
+    with held(stack.run.folder / CASES / ".tiny-full.lock", waiting=""):
+        stack.run_of(1)
+    assert folder.exists()
