@@ -43,6 +43,8 @@ def after_step(step: int) -> str:
 
 BEFORE, DURING, AFTER = MOMENTS = ("before", "during", "after")
 
+GIVEN = "given inputs"  # in place of a shot's name: the call in which each stage is run from what is given
+
 # Counts of the inventory that every case owes to be low, whatever its strategy.
 GRADIENTS = "calls with gradients"  # which keep what a backward pass would need
 BESIDE = "bytes beside the components"  # of tensors in host memory, once all is loaded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fluxgate.judge.verdict import BASELINE, PROMISE, SCENE, TWICE, Verdict
+from fluxgate.judge.verdict import BASELINE, ORACLE, PROMISE, SCENE, TWICE, Verdict
 from fluxgate.plugin.verdicts import enforce
 
 
@@ -20,6 +20,11 @@ def test_keeps_its_promise(verdict: Verdict) -> None:
 
 @pytest.mark.fluxgate_check(BASELINE)
 def test_matches_its_baseline(verdict: Verdict) -> None:
+    enforce(verdict)
+
+
+@pytest.mark.fluxgate_check(ORACLE)
+def test_agrees_with_the_oracle(verdict: Verdict) -> None:
     enforce(verdict)
 
 

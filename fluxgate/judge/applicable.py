@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from fluxgate.cases import Case
-from fluxgate.judge.verdict import CEILING, CHECKS, EFFECT, LESS, SCENE, SPEED
+from fluxgate.judge.verdict import CEILING, CHECKS, EFFECT, LESS, ORACLE, SCENE, SPEED
 
 
 def checks_of(case: Case) -> tuple[str, ...]:
     """The checks that can be asked of a case, in their order, whatever data there is to answer them."""
     gpu, promise = case.device == "cuda", case.strategy.promise
     applies = {
+        ORACLE: case.subject.oracle is not None,
         SCENE: case.subject.reader is not None and any(shot.readable for shot in case.shots),
         CEILING: gpu,  # torch does not count what it allocates on a CPU
         LESS: promise.less_memory_than is not None and (gpu or promise.spares_host),

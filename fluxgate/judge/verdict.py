@@ -21,6 +21,7 @@ PASSED, FAILED, CRASHED, KNOWN_FAILURE, UNSUPPORTED, NO_DATA, NOT_SELECTED = STA
 TWICE = "renders the same twice"
 PROMISE = "keeps its promise to its reference"
 BASELINE = "matches its baseline"
+ORACLE = "agrees with the oracle"
 SCENE = "shows what the prompt asks"
 CEILING = "stays under its ceiling"
 LESS = "uses less than its promise names"
@@ -31,7 +32,7 @@ INVENTORY = "inventory unchanged"
 WORK = "does the same work"
 SPEED = "as fast as before"
 
-PICTURE_CHECKS = (TWICE, PROMISE, BASELINE, SCENE)
+PICTURE_CHECKS = (TWICE, PROMISE, BASELINE, ORACLE, SCENE)
 MEMORY_CHECKS = (CEILING, LESS, GIVES_BACK, HOST)
 EFFECT_CHECKS = (EFFECT, INVENTORY)
 SPEED_CHECKS = (WORK, SPEED)

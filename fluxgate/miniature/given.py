@@ -13,6 +13,7 @@ import statistics
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,7 @@ from fluxgate.tensors import Tensor, metadata_of, read_tensors, stored, write_te
 PIPELINE = Path(__file__).parent / "pipeline"
 FILE = Path(__file__).parent / "given.safetensors"
 CALL = Call("Two orange foxes in a forest by day.", height=128, width=128, steps=2, guidance=4.0, tokens=64)
+EMBEDDINGS = (T5, POOLED, "encoder_hidden_states", "pooled_projections")  # how the names of such stages begin
 PREFIX = "given/"  # of what is given, in the file
 # By step, a share of 1000 that bfloat16 holds exactly, as it holds 1000 times it: so each dtype is given the same.
 STEPS = {1: 1.0, 2: 0.5}
@@ -63,6 +65,13 @@ def given() -> Given:
     handed = {name: value for step in STEPS for name, value in _to_denoiser(kept, step).items()}
     tokens = {name: expected[name] for name in (CLIP_TOKENS, T5_TOKENS)}
     return Given({**kept, **handed, **tokens}, {**handed, **expected}, metadata_of(FILE))
+
+
+def widened(stage: str, values: NDArray[Any], width: int) -> NDArray[Any]:
+    """What is expected or given, in the width of the twin: its embeddings are the miniature's, repeated."""
+    if not stage.startswith(EMBEDDINGS) or width <= values.shape[-1] or width % values.shape[-1]:
+        return values
+    return np.tile(values, (1,) * (values.ndim - 1) + (width // values.shape[-1],))
 
 
 def noise(count: int) -> Array:

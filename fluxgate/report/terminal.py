@@ -76,7 +76,8 @@ def _layout(subjects: Iterable[str], rows: Sequence[Row], width: int) -> _Layout
     for column in sorted(columns, key=lambda column: -column.rank):
         if column.rank and name + sum(columns.values()) > room:
             del columns[column]
-    return _Layout(min(name, room - sum(columns.values())), checks, columns)
+    words = max((CELL * number + len(WORDS[check]) for number, check in enumerate(checks)), default=0)
+    return _Layout(min(name, room - sum(columns.values()), width - 1 - words), checks, columns)
 
 
 def _legend(report: Report, rows: Sequence[Row], layout: _Layout, width: int) -> Iterator[str]:

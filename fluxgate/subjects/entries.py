@@ -166,6 +166,7 @@ class SubjectEntry:
     embeddings: tuple[Identifier, ...] | None = None
     reader: Name | None = None
     readable: bool | None = None  # what files said before there were readers to choose from
+    oracle: Literal["miniature"] | None = None
     vae_tile: Tile | None = None
     needs: NeedsEntry = field(default_factory=NeedsEntry)
     published: dict[str, Gigabytes] = field(default_factory=dict)

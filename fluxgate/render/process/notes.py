@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from fluxgate.rendering import Crash, Duration, Fingerprint, Inventory, Memory, Picture, Rendering, Work
+from fluxgate.rendering import Crash, Duration, Fingerprint, GivenTake, Inventory, Memory, Picture, Rendering, Work
 
 FILE = "progress.jsonl"
 
@@ -44,6 +44,7 @@ class Note:
     memory: Memory | None = None
     work: Work | None = None
     crash: Crash | None = None
+    given: GivenTake | None = None
 
 
 class Notebook:
@@ -115,4 +116,5 @@ def compose(notes: Iterable[Note], *, wall_seconds: float, crash: Crash | None) 
         draws=next((note.draws for note in notes if note.draws), {}),
         libraries=next((note.libraries for note in reversed(notes) if note.libraries), {}),
         work=next((note.work for note in reversed(notes) if note.work), None),
+        given=next((note.given for note in reversed(notes) if note.given), None),
     )

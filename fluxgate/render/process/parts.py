@@ -62,6 +62,8 @@ class PartRunner:
             )
             note = self._follow(job)
             probe.add_from_process(note.fingerprints, note.durations, note.inventory, note.memory)
+            if probe.given is not None and note.given is not None:
+                probe.given.add_from_process(note.given, job.folder)
 
     def _follow(self, job: PartJob) -> Note:
         """The note in which a part says all that it recorded; a part that died is an error that names it."""

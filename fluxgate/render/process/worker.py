@@ -31,7 +31,7 @@ from fluxgate.render.process.picture_files import PictureFiles
 from fluxgate.render.process.vram_cap import cap_vram
 from fluxgate.render.watch.counting import count_work, counted_shot
 from fluxgate.render.watch.probe import Probe
-from fluxgate.rendering import LOAD, Duration
+from fluxgate.rendering import GIVEN, LOAD, Duration
 from fluxgate.strategies.promise import Site
 from fluxgate.subjects.subject import Shot, Subject
 
@@ -100,6 +100,12 @@ def do_part(job: PartJob, note: AddNote) -> None:
     probe = Probe(job.subject, meter=meter, announce=lambda phase: note(Note(phase=phase or "")))
     probe.continue_from(job.inventory)
     site = Site(job.subject, folder=job.source, device=job.device, scratch=job.scratch, watch=probe.watch)
+    if job.shot == GIVEN:
+        recorder = probe.begin_given()
+        part(site, **job.arguments)
+        meter.close()
+        note(Note(given=recorder.finish(job.folder), finished=True))
+        return
     probe.begin(job.shot, job.take, phase=job.phase)
     part(site, **job.arguments)
     fingerprints, durations = probe.end()
@@ -170,6 +176,23 @@ def _render_takes(
     note(Note(inventory=probe.inventory.recorded(), libraries=imported_versions()))
     work = count_work(partial(_call, pipeline, job.subject), counted_shot(job.subject.shots), probe)
     note(Note(work=work, says=f"work counted in {work.seconds:.1f} s"))
+    if job.subject.oracle is not None:
+        note(_run_from_given(pipeline, probe, job.folder))
+        warnings.new()  # of a call that is no shot
+
+
+def _run_from_given(pipeline: Any, probe: Probe, folder: Path) -> Note:
+    """What each stage makes of what it is given, in a call that comes after all that is measured."""
+    import torch
+
+    recorder, error = probe.begin_given(), None
+    try:
+        arguments = recorder.arguments(getattr(torch, probe.subject.dtype))
+        recorder.record_pictures(list(pipeline(**arguments, generator=torch.Generator("cpu").manual_seed(0)).images))
+    except Exception as failure:  # a library may raise anything: that is what the oracle is asked about
+        traceback.print_exc()
+        error = f"{type(failure).__name__}: {(str(failure).strip().splitlines() or [''])[-1]}"
+    return Note(given=recorder.finish(folder, error=error))
 
 
 def _load(load: Callable[[], Any], meter: Meter, note: AddNote) -> Any:

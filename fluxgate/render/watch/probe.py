@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from fluxgate.miniature.given import given
 from fluxgate.render.measure.meter import Meter
 from fluxgate.render.watch.counted_take import CountedTake
+from fluxgate.render.watch.given import GivenRecorder
 from fluxgate.render.watch.inventory import InventoryRecorder
 from fluxgate.render.watch.take import TakeRecorder
 from fluxgate.render.watch.weights_in_use import WeightsInUse, watch_weights
@@ -19,6 +21,7 @@ from fluxgate.rendering import (
     DURING,
     ENCODE,
     FIRST,
+    GIVEN,
     GRADIENTS,
     LAST,
     MIDDLE,
@@ -49,6 +52,7 @@ class Probe:
         self._watched: list[weakref.ref[Any]] = []
         self._take: TakeRecorder | CountedTake | None = None
         self._weights_watched = False  # once for all shots
+        self.given: GivenRecorder | None = None  # while each stage is run from what is given
 
     def watch(self, pipeline: Any) -> None:
         """Wrap what the pipeline has of the four; to show it the same pipeline again changes nothing."""
@@ -67,6 +71,8 @@ class Probe:
         if denoiser is not None and not hasattr(denoiser, "_fluxgate"):
             denoiser._fluxgate = True
             denoiser.register_forward_pre_hook(self._before_forward)
+        if self.given is not None:
+            self.given.watch(pipeline, self.subject.denoiser)
 
     def describe(self) -> None:
         """Describe all that was watched so far, before the first take."""
@@ -102,6 +108,15 @@ class Probe:
         """The pipelines that were watched and are not freed."""
         return [pipeline for ref in self._watched if (pipeline := ref()) is not None]
 
+    # A call in which each stage is run from what is given
+
+    def begin_given(self) -> GivenRecorder:
+        """The pipeline is called next; nothing of the call is measured."""
+        self.given = GivenRecorder(given())
+        for pipeline in self.pipelines():
+            self.given.watch(pipeline, self.subject.denoiser)
+        return self.given
+
     # A part of the work in another process
 
     def continue_from(self, inventory: Inventory) -> None:
@@ -112,6 +127,8 @@ class Probe:
     @property
     def current(self) -> tuple[str, int]:
         """The shot and the number of the take that has begun; no shot while the pipeline is loaded."""
+        if self.given is not None:
+            return GIVEN, 0
         return (self._take.shot, self._take.take) if self._take is not None else ("", 0)
 
     @contextmanager
@@ -146,6 +163,8 @@ class Probe:
     # The wrapped calls
 
     def _encode(self, inner: Callable[..., Any], pipeline: Any, args: Any, kwargs: Any) -> Any:
+        if self.given is not None:
+            return self.given.encode(inner, self.subject.encodes, args, kwargs)
         take = self._take
         if take is None:
             return inner(*args, **kwargs)
@@ -177,6 +196,8 @@ class Probe:
                     self.inventory.count("prompt tokens", int(tensor.shape[-2]))
 
     def _step(self, inner: Callable[..., Any], pipeline: Any, args: Any, kwargs: Any) -> Any:
+        if self.given is not None:
+            return self.given.step(inner, getattr(pipeline, "scheduler", None), args, kwargs)
         take = self._take
         if take is None:
             return inner(*args, **kwargs)
@@ -193,6 +214,8 @@ class Probe:
         return returned
 
     def _decode(self, inner: Callable[..., Any], pipeline: Any, args: Any, kwargs: Any) -> Any:
+        if self.given is not None:
+            return self.given.decode(inner, args, kwargs)
         take = self._take
         if take is None:
             return inner(*args, **kwargs)

@@ -1,0 +1,79 @@
+"""Measuring rooms: how far the stages of runs with sound stacks lie from the oracle.
+
+`python -m fluxgate.calibration.rooms FILE RUN…` puts them into the file, in place of what it had of the device."""
+
+from __future__ import annotations
+
+import datetime
+import statistics
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from fluxgate.compare.oracle import StageDistance, distances
+from fluxgate.files import read_plain, write_plain
+from fluxgate.judge.rooms import Measured, Room, Rooms, Seen, is_altered, root_of
+from fluxgate.refusal import Refusal
+from fluxgate.runs.rendered import Rendered
+from fluxgate.runs.run import Run, open_run
+from fluxgate.strategies import STRATEGIES
+from fluxgate.subjects.subject import Subject
+
+Key = tuple[str, str, str, bool]  # strategy, stage, dtype, altered
+
+
+def measured(runs: Sequence[Run]) -> Measured:
+    """The rooms of all cases of some runs; they must be of one kind of device."""
+    seen: dict[Key, list[StageDistance]] = defaultdict(list)
+    devices = {one.rendering.device for run in runs for one in run.rendered_cases().values()}
+    if len(devices) != 1:
+        raise Refusal(
+            f"rooms are measured on one kind of device at a time, not on {', '.join(sorted(devices)) or 'none'}"
+        )
+    for run in runs:
+        for rendered in run.rendered_cases().values():
+            for key, distance in _observed(rendered):
+                seen[key].append(distance)
+    return Measured(
+        device=devices.pop(),
+        machines=tuple(sorted({run.machine.id for run in runs})),
+        stack=dict(runs[-1].stack),
+        date=datetime.date.today().isoformat(),
+        rooms=tuple(_room(key, seen[key]) for key in sorted(seen)),
+    )
+
+
+def _observed(rendered: Rendered) -> Iterator[tuple[Key, StageDistance]]:
+    """Every stage that has a distance and need not be exact."""
+    rendering = rendered.rendering
+    if rendering.crash is not None or rendering.given is None or rendering.given.error is not None:
+        return
+    shapes = Subject(rendering.subject, "", "", ())
+    for distance in distances(rendered):
+        if distance.actual is not None and not distance.reshaped and not distance.exact:
+            altered = is_altered(distance.stage, shapes, rendering.inventory)
+            yield (root_of(rendering.strategy), distance.stage, distance.actual.dtype, altered), distance
+
+
+def _room(key: Key, seen: Sequence[StageDistance]) -> Room:
+    strategy, stage, dtype, altered = key
+    control = {one.name: one.promise.control for one in STRATEGIES}.get(strategy)
+    rms, worst = _seen([each.rms for each in seen]), _seen([each.worst for each in seen])
+    return Room(strategy, stage, dtype, rms, worst, control=control, altered=altered)
+
+
+def _seen(values: Iterable[float]) -> Seen:
+    numbers = list(values)
+    return Seen(max(numbers), statistics.fmean(numbers), statistics.pstdev(numbers), len(numbers))
+
+
+def main(arguments: Sequence[str]) -> None:
+    file, *folders = map(Path, arguments)
+    now = measured([open_run(folder) for folder in folders])
+    before = read_plain(file, Rooms).measured if file.exists() else ()
+    write_plain(file, Rooms((*(each for each in before if each.device != now.device), now)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

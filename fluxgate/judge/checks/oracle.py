@@ -1,0 +1,175 @@
+"""Check of each stage against the oracle, from the same inputs: it needs no baseline, and no stage hides the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fluxgate.compare.oracle import TOKENS as TOKEN_STAGES
+from fluxgate.compare.oracle import StageDistance, distances
+from fluxgate.compare.stages import BITSANDBYTES
+from fluxgate.judge.answers import failed, no_data, passed
+from fluxgate.judge.evidence import Evidence
+from fluxgate.judge.rooms import Limits, component_of, is_altered, limits_of
+from fluxgate.judge.sentences import again, counted, origin
+from fluxgate.judge.verdict import ORACLE, Limit, Verdict
+from fluxgate.rendering import DECODED, LEVELS, PICTURE, POOLED, T5, TO_DECODE, Component
+from fluxgate.strategies.effects import TOKENS, Counted, Stored
+
+FLOATS = ("bfloat16", "float16", "float32")
+COMPUTED = (T5, POOLED, TO_DECODE, DECODED)  # and what the denoiser gives: they have the pipeline's own dtype
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A stage that is not what it should be, and why."""
+
+    stage: str
+    sentence: str
+    limit: Limit | None = None
+
+
+def oracle(evidence: Evidence) -> Verdict:
+    """Every stage, run from what is given, lies as near to our own implementation as sound stacks do."""
+    take = evidence.rendering.given
+    if take is None:
+        sentence = f"This rendering has no stages that were run from what is given. Run {again(evidence.case)}."
+        return no_data(evidence, ORACLE, sentence)
+    measured = distances(evidence.rendered_here)
+    limits = {each.stage: _limits(evidence, each) for each in measured}
+    wrong = [one for each in measured if (one := _wrong(evidence, each, limits[each.stage])) is not None]
+    numbers = {"stages": float(len(measured)), "wrong": float(len(wrong)), **_largest(measured, limits)}
+    if take.error is not None:
+        return _ended_early(evidence, take.error, wrong, numbers)
+    if wrong:
+        return _failed(evidence, wrong, numbers)
+    unmeasured = [each.stage for each in measured if not each.exact and limits[each.stage] is None]
+    if unmeasured:
+        how = "python -m fluxgate.calibration.rooms"
+        sentence = f"How far {unmeasured[0]} may lie from the oracle was not measured for such a strategy; run {how}."
+        return no_data(evidence, ORACLE, sentence, numbers=numbers)
+    nearest = f"the nearest to its limit takes {numbers['share of room']:.0%} of it"
+    return passed(evidence, ORACLE, f"All {len(measured)} stages agree with the oracle; {nearest}.", numbers=numbers)
+
+
+def _limits(evidence: Evidence, distance: StageDistance) -> Limits | None:
+    if distance.actual is None or distance.exact:
+        return None
+    altered = is_altered(distance.stage, evidence.case.subject, evidence.rendering.inventory)
+    return limits_of(evidence.case, distance.stage, distance.actual.dtype, altered=altered)
+
+
+def _largest(measured: Sequence[StageDistance], limits: dict[str, Limits | None]) -> dict[str, float]:
+    """The largest share of its room that any stage takes."""
+    shares = [
+        share
+        for each in measured
+        if (room := limits[each.stage]) is not None
+        for share in (each.rms / room.rms.value if room.rms.value else 0.0, _share(each.worst, room.worst.value))
+    ]
+    return {"share of room": max(shares, default=0.0)}
+
+
+def _share(value: float, most: float) -> float:
+    return value / most if most else 0.0
+
+
+def _wrong(evidence: Evidence, distance: StageDistance, limits: Limits | None) -> Wrong | None:
+    """What is wrong with one stage; nothing where its room is not known."""
+    stage, actual = distance.stage, distance.actual
+    if actual is None:
+        return Wrong(stage, "was passed over")
+    if distance.reshaped or (distance.padded and not _asks_for_more(evidence)):
+        return Wrong(stage, f"has the shape {'×'.join(map(str, actual.shape))}, which is another one than the oracle's")
+    if distance.exact:
+        return None if distance.worst <= _handed_room(actual.dtype) else Wrong(stage, "is not what was given")
+    dtype, flow = actual.dtype, flow_dtype(evidence)
+    if (stage in COMPUTED or stage.startswith(("denoiser's", "latents after"))) and dtype != flow:
+        return Wrong(stage, f"is {dtype}, not {flow}")
+    if actual.gradients:
+        return Wrong(stage, "carries gradients")
+    return _too_far(distance, limits)
+
+
+def _too_far(distance: StageDistance, limits: Limits | None) -> Wrong | None:
+    if limits is None:
+        return None
+    for what, value, limit in (("", distance.rms, limits.rms), ("at worst ", distance.worst, limits.worst)):
+        if not value <= limit.value:
+            unit = "levels" if distance.stage == PICTURE else "of its size"
+            figures = f"{what}{value:.2g} {unit} from the oracle; the limit is {limit.value:.2g}"
+            return Wrong(distance.stage, f"lies {figures} ({origin(limit)})", limit)
+    return None
+
+
+def _handed_room(dtype: str) -> float:
+    """bfloat16's numbers are float16's, too, but for the smallest, which it rounds."""
+    return 1e-4 if dtype == "float16" else 0.0
+
+
+def _asks_for_more(evidence: Evidence) -> bool:
+    """Whether the strategy has a number of tokens of its own."""
+    return any(isinstance(one, Counted) and one.what == TOKENS for one in evidence.case.strategy.promise.effects)
+
+
+def flow_dtype(evidence: Evidence) -> str:
+    """The dtype that the strategy computes in: the one that it stores components in, else the subject's."""
+    stored = [one.dtype for one in evidence.case.strategy.promise.effects if isinstance(one, Stored)]
+    return next((dtype for dtype in stored if dtype in FLOATS), evidence.case.subject.dtype)
+
+
+def _failed(evidence: Evidence, wrong: Sequence[Wrong], numbers: dict[str, float]) -> Verdict:
+    first, others = wrong[0], wrong[1:]
+    lead = f"The first stage that is wrong is '{first.stage}': it {first.sentence}."
+    each = "Each stage starts from what is given, so none inherits it"
+    rest = f"{each}; {counted(len(others), 'later stage')} wrong, too: {_named(others)}." if others else f"{each}."
+    who = f"Most likely {suspects(evidence, first.stage)}."
+    sentence = f"{lead} {who} {rest} Run {again(evidence.case)}."
+    return failed(evidence, ORACLE, sentence, numbers=numbers, limit=first.limit, stage=first.stage)
+
+
+def _ended_early(evidence: Evidence, error: str, wrong: Sequence[Wrong], numbers: dict[str, float]) -> Verdict:
+    passed_over = [one.stage for one in wrong if one.sentence == "was passed over"]
+    before = [one for one in wrong if one.sentence != "was passed over"]
+    stage = before[0].stage if before else passed_over[0] if passed_over else PICTURE
+    lead = f"The call in which each stage is run from what is given ended early, at '{stage}': {error.rstrip('.')}."
+    who = f"Most likely {suspects(evidence, stage)}. Run {again(evidence.case)}."
+    return failed(evidence, ORACLE, f"{lead} {who}", numbers=numbers, stage=stage)
+
+
+def _named(wrong: Sequence[Wrong]) -> str:
+    names = [f"'{one.stage}'" for one in wrong]
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+
+
+def suspects(evidence: Evidence, stage: str) -> str:
+    """The packages that can have done it: the inputs are given, so only what works within the stage."""
+    inventory, name = evidence.rendering.inventory, component_of(stage, evidence.case.subject)
+    component = inventory.components.get(name or "") if inventory else None
+    return " or ".join([*_owners(stage), *_helpers(component)])
+
+
+def _owners(stage: str) -> list[str]:
+    if stage in TOKEN_STAGES:
+        return ["transformers", "tokenizers", "diffusers' call of them"]
+    if stage in (T5, POOLED):
+        return ["transformers"]
+    if stage == LEVELS or stage.startswith("latents after"):
+        return ["diffusers' scheduler"]
+    if stage == DECODED:
+        return ["diffusers' VAE", "torch"]
+    if stage == PICTURE:
+        return ["diffusers' image processor"]
+    return ["diffusers' transformer", "torch"] if stage.startswith("denoiser's") else ["diffusers' pipeline"]
+
+
+def _helpers(component: Component | None) -> list[str]:
+    if component is None:
+        return []
+    names = []
+    if component.quantized_bytes:
+        bitsandbytes = any(name.startswith(BITSANDBYTES) for name in component.module_classes)
+        names.append("bitsandbytes" if bitsandbytes else "the quantizing library")
+    hooks = {name for name, count in component.hooks.items() if count}
+    accelerate = {"AlignDevicesHook", "CpuOffload", "SequentialHook", "UserCpuOffloadHook"} & hooks
+    return names + (["accelerate"] if accelerate else []) + (["diffusers' hooks"] if hooks - accelerate else [])

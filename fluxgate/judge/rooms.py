@@ -1,0 +1,150 @@
+"""Rooms: how far each stage may lie from the oracle, by what was measured of sound stacks."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fluxgate.baselines.limits import SPREADS, Limit
+from fluxgate.cases import Case
+from fluxgate.files import read_plain
+from fluxgate.rendering import DECODED, POOLED, T5, Inventory, output_of
+from fluxgate.strategies import STRATEGIES
+from fluxgate.subjects.subject import VAE, Subject
+
+OUTPUT = output_of(1)[:-1]  # how the names of what the denoiser gives begin
+FILE = Path(__file__).parents[1] / "miniature" / "rooms.json"
+# Times the largest that was seen, at least: few machines were measured, and kernels differ more than their spread says.
+BEYOND_LARGEST = 1.5
+ELSEWHERE = 2.0  # times that, on a kind of device on which the stage was not measured
+
+
+# However near a stage was seen to lie, it may lie as far as a rounding of its dtype: a picture a level in 400.
+ROUNDINGS = {"float32": (2**-22, 2**-20), "float16": (2**-11, 2**-9), "bfloat16": (2**-9, 2**-7), "uint8": (0.05, 1.0)}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A distance, as it was seen on sound stacks."""
+
+    most: float
+    mean: float
+    spread: float
+    n: int
+
+    @property
+    def ceiling(self) -> float:
+        return max(self.mean + SPREADS * self.spread, BEYOND_LARGEST * self.most)
+
+
+@dataclass(frozen=True)
+class Room:
+    """One kind of stage, of one dtype, under one strategy."""
+
+    strategy: str  # the one that others reproduce
+    stage: str
+    dtype: str
+    rms: Seen
+    worst: Seen
+    control: str | None = None  # the strategy's
+    altered: bool = False  # whether the weights that the stage computes with are quantized or cast
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured on one kind of device."""
+
+    device: str
+    machines: tuple[str, ...]
+    stack: dict[str, str]
+    date: str
+    rooms: tuple[Room, ...]
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """What rooms.json holds."""
+
+    measured: tuple[Measured, ...] = field(default_factory=tuple)
+
+
+@functools.cache
+def rooms() -> Rooms:
+    """What ships."""
+    return read_plain(FILE, Rooms)
+
+
+def root_of(strategy: str) -> str:
+    """The strategy that others reproduce: `nf4` for `nf4-model-offload`, `full` for what reproduces it."""
+    promises = {one.name: one.promise for one in STRATEGIES}
+    while strategy in promises and promises[strategy].reproduces is not None:
+        strategy = promises[strategy].reproduces or strategy
+    return strategy
+
+
+def component_of(stage: str, subject: Subject) -> str | None:
+    """The component whose weights a stage computes with."""
+    encoders = subject.encoders or ("",)
+    if stage.startswith(OUTPUT):
+        return subject.denoiser
+    return {T5: encoders[-1], POOLED: encoders[0], DECODED: VAE}.get(stage)
+
+
+def is_altered(stage: str, subject: Subject, inventory: Inventory | None) -> bool:
+    """Whether those weights are stored otherwise than the file has them: quantized, or cast to eight bits."""
+    component = inventory.components.get(component_of(stage, subject) or "") if inventory else None
+    if component is None:
+        return False
+    return component.quantized_bytes > 0 or any(name.startswith("float8") for name in component.bytes_by_dtype)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The ceilings of one stage's two distances."""
+
+    rms: Limit
+    worst: Limit
+
+
+def limits_of(case: Case, stage: str, dtype: str, *, altered: bool, known: Rooms | None = None) -> Limits | None:
+    """As measured on such a device, else on another with twice the room; None where nothing like it was measured."""
+    sets = (known or rooms()).measured
+    for group in sorted(sets, key=lambda each: each.device != case.device):
+        room = _room(case, group, (stage, dtype), altered=altered)
+        if room is not None:
+            factor = 1.0 if group.device == case.device else ELSEWHERE
+            rms, worst = (_Bounds(least, group, factor) for least in ROUNDINGS.get(dtype, (0.0, 0.0)))
+            return Limits(rms.limit(room.rms), worst.limit(room.worst))
+    return None
+
+
+def _room(case: Case, group: Measured, of: tuple[str, str], *, altered: bool) -> Room | None:
+    """The strategy's own; else of those with the file's weights, where it has them; else of those with its control."""
+    fitting = [room for room in group.rooms if (room.stage, room.dtype) == of and room.altered == altered]
+    own = [room for room in fitting if room.strategy == root_of(case.strategy.name)]
+    control = case.strategy.promise.control
+    others = [room for room in fitting if not altered or (control and room.control == control)]
+    return max(own or others, key=lambda room: room.rms.ceiling, default=None)
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """What makes a limit of what was seen."""
+
+    least: float
+    group: Measured
+    factor: float
+
+    def limit(self, seen: Seen) -> Limit:
+        device = self.group.device.upper()
+        return Limit(
+            max(self.factor * seen.ceiling, self.least),
+            "measured" if self.factor == 1 else f"measured on a {device}, with {self.factor:g} times the room",
+            mean=seen.mean,
+            spread=seen.spread,
+            n=seen.n,
+            machine=", ".join(self.group.machines),
+            stack=self.group.stack,
+            date=self.group.date,
+        )

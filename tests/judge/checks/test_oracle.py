@@ -1,0 +1,180 @@
+"""Tests of the check against the oracle: sound stages pass, each bent one is named, with who can have done it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fluxgate.cases import Case
+from fluxgate.judge.evidence import Evidence
+from fluxgate.judge.verdict import FAILED, NO_DATA, ORACLE, PASSED, Verdict
+from fluxgate.rendering import (
+    DECODED,
+    LEVELS,
+    PICTURE,
+    T5,
+    T5_TOKENS,
+    Component,
+    GivenTake,
+    Inventory,
+    after_step,
+    output_of,
+    to_denoiser,
+)
+from fluxgate.strategies import STRATEGIES
+from tests.judge.checks.stages import FILE, rendered_of, take_of
+from tests.judge.made import SUBJECT, verdict
+
+OURS = replace(SUBJECT, name="tiny", oracle="miniature")
+
+
+def judged(folder: Path, take: GivenTake | None, strategy: str = "full", inventory: Inventory | None = None) -> Verdict:
+    case = Case(OURS, next(one for one in STRATEGIES if one.name == strategy), "cpu")
+    changes: dict[str, Any] = {"inventory": inventory} if inventory else {}
+    return verdict(Evidence(case, rendered_of(take, folder, strategy=strategy, **changes), run=folder), ORACLE)
+
+
+def louder(values: Any) -> Any:
+    return values * 1.05
+
+
+@pytest.mark.parametrize(("dtype", "strategy"), [("bfloat16", "full"), ("float32", "full-float32")])
+def test_the_oracles_own_stages_agree(tmp_path: Path, dtype: str, strategy: str) -> None:
+    """Rounded to the dtype, every stage lies within its room."""
+    answer = judged(tmp_path, take_of(tmp_path, dtype=dtype), strategy)
+    assert (answer.status, answer.numbers["stages"], answer.numbers["share of room"] < 1) == (PASSED, 26, True)
+
+
+@pytest.mark.parametrize(
+    ("stage", "suspect"),
+    [
+        (T5_TOKENS, "tokenizers"),
+        (T5, "transformers"),
+        (LEVELS, "diffusers' scheduler"),
+        (to_denoiser("img_ids", 1), "diffusers' pipeline"),
+        (to_denoiser("timestep", 2), "diffusers' pipeline"),
+        (output_of(2), "diffusers' transformer"),
+        (after_step(1), "diffusers' scheduler"),
+        (DECODED, "diffusers' VAE"),
+        (PICTURE, "diffusers' image processor"),
+    ],
+)
+def test_a_bent_stage_is_named_with_who_can_have_done_it(tmp_path: Path, stage: str, suspect: str) -> None:
+    """By 5% of its size, in bfloat16, in which a sound one is off by one."""
+
+    def bent(values: Any) -> Any:
+        return np.where(values > 250, values, values + 2) if stage in (T5_TOKENS, PICTURE) else louder(values) + 0.05
+
+    answer = judged(tmp_path, take_of(tmp_path, bent={stage: bent}))
+    assert (answer.status, answer.stage, answer.numbers["wrong"]) == (FAILED, stage, 1)
+    assert f"Most likely {suspect}" in answer.sentence or f" or {suspect}" in answer.sentence
+
+
+def test_one_value_that_is_far_off_is_enough(tmp_path: Path) -> None:
+    """The mean over all values would hide it."""
+
+    def one(values: Any) -> Any:
+        bent = values.copy()
+        bent[3, 5] += 4
+        return bent
+
+    answer = judged(tmp_path, take_of(tmp_path, bent={output_of(1): one}))
+    assert (answer.status, answer.stage) == (FAILED, output_of(1))
+
+
+def test_the_first_of_several_is_named_first(tmp_path: Path) -> None:
+    """In the order of the pipeline, whatever lies farthest."""
+    answer = judged(tmp_path, take_of(tmp_path, bent={DECODED: lambda values: -values, T5: louder}))
+    assert (answer.stage, answer.numbers["wrong"]) == (T5, 2)
+
+
+def test_a_stage_that_is_not_finite_is_wrong(tmp_path: Path) -> None:
+    """NaN is no distance at all."""
+    answer = judged(tmp_path, take_of(tmp_path, bent={DECODED: lambda values: values * np.nan}))
+    assert (answer.status, answer.stage) == (FAILED, DECODED)
+
+
+def test_a_stage_that_was_passed_over_is_wrong(tmp_path: Path) -> None:
+    """A loop that ends early has no second step."""
+    answer = judged(tmp_path, take_of(tmp_path, without=after_step(2)))
+    assert (answer.status, answer.stage) == (FAILED, after_step(2))
+
+
+def test_another_dtype_than_the_strategys_is_wrong(tmp_path: Path) -> None:
+    """Numbers that are nearer than bfloat16 could be are no excuse."""
+    answer = judged(tmp_path, take_of(tmp_path, dtype="float32"), "full")
+    assert (answer.status, "is float32, not bfloat16" in answer.sentence) == (FAILED, True)
+
+
+def test_more_tokens_than_asked_for_are_wrong_but_where_a_strategy_says_so(tmp_path: Path) -> None:
+    """Padding to 256 is what staged-256-tokens promises."""
+
+    def padded(values: Any) -> Any:
+        return np.concatenate([values, np.zeros(192)])
+
+    take = take_of(tmp_path, bent={T5_TOKENS: padded})
+    assert (judged(tmp_path, take).status, judged(tmp_path, take, "staged-256-tokens").status) == (FAILED, PASSED)
+
+
+def test_gradients_are_wrong(tmp_path: Path) -> None:
+    """What flows between stages is kept for no backward pass."""
+    take = take_of(tmp_path)
+    stages = tuple(replace(each, gradients=each.stage == output_of(1)) for each in take.stages)
+    assert judged(tmp_path, replace(take, stages=stages)).stage == output_of(1)
+
+
+def test_a_call_that_ended_early_fails_with_its_error(tmp_path: Path) -> None:
+    """At the first stage that is not there."""
+    take = replace(take_of(tmp_path, without=PICTURE), error="ValueError: no such thing")
+    answer = judged(tmp_path, take)
+    assert (answer.status, answer.stage, "no such thing" in answer.sentence) == (FAILED, PICTURE, True)
+
+
+def test_no_stages_are_no_data(tmp_path: Path) -> None:
+    """A run of an older Fluxgate has none."""
+    assert judged(tmp_path, None).status == NO_DATA
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    """Numbers that are not those that were recorded prove nothing."""
+    take = take_of(tmp_path)
+    path = tmp_path / FILE
+    path.write_bytes(path.read_bytes()[:-8] + bytes(8))
+    answer = judged(tmp_path, take)
+    assert (answer.status, "cannot be judged" in answer.sentence) == (FAILED, True)
+
+
+def quantized(*names: str) -> Inventory:
+    sizes = {name: 750 if name in names else 0 for name in ("text_encoder", "text_encoder_2", "transformer", "vae")}
+    kinds = {"Linear4bit": 4}
+    return Inventory(
+        {
+            name: Component(name, "Model", {"uint8": 1000}, size, kinds if size else {}, {}, {}, {}, None)
+            for name, size in sizes.items()
+        }
+    )
+
+
+def test_quantized_weights_have_room_of_their_own(tmp_path: Path) -> None:
+    """NF4 moves what the transformer gives by more than bfloat16 would, and that passes for a quantized one alone."""
+
+    def as_nf4(values: Any) -> Any:
+        signs = np.sign(np.sin(np.arange(values.size))).reshape(values.shape)
+        return values + 0.1 * np.sqrt((values**2).mean()) * signs
+
+    take = take_of(tmp_path, bent={output_of(1): as_nf4, output_of(2): as_nf4})
+    both = quantized("transformer", "text_encoder_2")
+    assert judged(tmp_path, take, "nf4", both).status == PASSED
+    assert judged(tmp_path, take, "nf4", quantized("text_encoder_2")).stage == output_of(1)
+    assert judged(tmp_path, take, "full").stage == output_of(1)
+
+
+def test_the_quantizing_library_is_a_suspect_where_weights_are_quantized(tmp_path: Path) -> None:
+    """And nowhere else."""
+    take = take_of(tmp_path, bent={output_of(1): lambda values: -values})
+    assert "bitsandbytes" in judged(tmp_path, take, "nf4", quantized("transformer")).sentence
+    assert "bitsandbytes" not in judged(tmp_path, take).sentence
