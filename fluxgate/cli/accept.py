@@ -14,11 +14,11 @@ from fluxgate.baselines.planning import Request, plan
 from fluxgate.baselines.store import Store
 from fluxgate.cases import matrix
 from fluxgate.cli.shared import NOTHING, add_baselines_option, say
-from fluxgate.gate.accepting import lines_of, moved_pins, refuse_partial
+from fluxgate.gate.accepting import lines_of, moved_pins, refuse_left_out, refuse_partial
 from fluxgate.judge.standards import known_failures_of
 from fluxgate.machine import detect, stack
 from fluxgate.refusal import Refusal
-from fluxgate.report.gate_result import CANDIDATE, is_gate, read_gate_result, run_of
+from fluxgate.report.gate_result import CANDIDATE, GateResult, is_gate, read_gate_result, run_of
 from fluxgate.report.html.approvals import approved_cases
 from fluxgate.runs import run as runs
 from fluxgate.strategies.available import strategies
@@ -57,8 +57,11 @@ def act(arguments: Namespace) -> int:
     if arguments.run is None:
         raise Refusal("Name the run to accept: fluxgate accept RUN.")
     _refuse_without_reason(arguments, explained=arguments.approved is not None)
-    pins = _pins_of_gate(arguments)
+    gate = read_gate_result(arguments.run) if is_gate(arguments.run) else None
+    pins = _pins_of_gate(gate, arguments) if gate else None
     changes = _plan(arguments)
+    if gate:
+        refuse_left_out(gate, {case.case_id for case in changes.cases})
     for line in (*changes.lines(), *(lines_of(pins) if pins else ())):
         say(line)
     changes_anything = changes.changes_anything or (pins is not None and pins.before != pins.after)
@@ -79,11 +82,8 @@ def act(arguments: Namespace) -> int:
     return 0
 
 
-def _pins_of_gate(arguments: Namespace) -> Beside | None:
-    """Of a gate, its candidate's run is accepted, and the pins move with it; of a run nothing but the run is."""
-    if not is_gate(arguments.run):
-        return None
-    result = read_gate_result(arguments.run)
+def _pins_of_gate(result: GateResult, arguments: Namespace) -> Beside:
+    """The pins of the upgrade; what is accepted is the candidate's run."""
     pins = moved_pins(result, arguments.pins)
     run = run_of(result, CANDIDATE, gate=arguments.run)
     assert run is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -41,6 +42,17 @@ def refuse_partial(result: GateResult, accepted: set[str]) -> None:
         raise Refusal(
             f"{counted(len(moved), 'case')} moved, and of the accepted ones {listed(left_out, 3)} were not rendered "
             f"with the candidate: run the gate with --tier all, and accept that."
+        )
+
+
+def refuse_left_out(result: GateResult, accepted: Collection[str]) -> None:
+    """Refuse to move pins for cases that moved and are not accepted with them: rejected, or not decided about."""
+    moved = [case.case_id for case in result.cases if case.outcome not in UNMOVED]
+    left_out = [case_id for case_id in moved if case_id not in accepted]
+    if left_out:
+        raise Refusal(
+            f"{listed(left_out, 3)} moved too and would not be accepted, while the pins move for every case: "
+            f"accept all {counted(len(moved), 'case')} that moved, or keep the incumbent."
         )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.gate.accepting import lines_of, moved_pins, refuse_partial
+from fluxgate.gate.accepting import lines_of, moved_pins, refuse_left_out, refuse_partial
 from fluxgate.gate.environments.pins import read_pins
 from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import CANDIDATE, CaseOutcome, MovedPackage
@@ -82,3 +82,14 @@ def test_accepted_cases_that_were_left_out_are_asked_for_if_any_moved() -> None:
     refuse_partial(UPGRADE, {"tiny-full"})
     still = replace(UPGRADE.cases[0], outcome=CaseOutcome.IDENTICAL)
     refuse_partial(replace(UPGRADE, cases=(still,)), {"tiny-full", "tiny-nf4"})
+
+
+def test_pins_move_for_all_that_moved_or_for_nothing() -> None:
+    """One that was rejected, or not decided about, keeps the incumbent; what is identical needs no decision."""
+    (case,) = UPGRADE.cases
+    same = replace(case, case_id="tiny-same", outcome=CaseOutcome.IDENTICAL)
+    other = replace(case, case_id="tiny-other", outcome=CaseOutcome.DRIFTED)
+    both = replace(UPGRADE, cases=(case, same, other))
+    refuse_left_out(both, {case.case_id, "tiny-other"})
+    with pytest.raises(Refusal, match=r"tiny-other moved too .* all 2 cases"):
+        refuse_left_out(both, {case.case_id})
