@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from packaging.utils import canonicalize_name
 
 from fluxgate.gate.culprit.find import find
 from fluxgate.gate.culprit.finding import Finding
@@ -30,6 +33,7 @@ SUSPECTS: Mapping[str, Sequence[str]] = {
     **dict.fromkeys((FIRST, MIDDLE, LAST), _DENOISING),
     DECODED: ("diffusers", "torch", "pillow", "numpy"),
 }
+NO_STAGE = "none"  # of what crashes before there is any
 
 
 def blame(
@@ -68,9 +72,12 @@ class _Blaming:
 
     def groups(self) -> tuple[Group, ...]:
         """What moves, most suspected first, in groups that can move alone."""
-        stage = next((outcome.stage for outcome in self.gated.outcomes if outcome.is_bad and outcome.stage), None)
+        bad = [outcome for outcome in self.gated.outcomes if outcome.is_bad]
+        stage = next((outcome.stage for outcome in bad if outcome.stage), NO_STAGE)
         together = couplings(ask(self.made.incumbent.python), ask(self.made.candidate.python))
-        return by_suspicion(groups_of(self.made.moves, closure=together.get), stage=stage, packages=SUSPECTS)
+        said = " ".join((self.gated.decision.sentence, *(outcome.reason for outcome in bad)))
+        packages = {**SUSPECTS, NO_STAGE: mentioned(self.made.moves, said)}
+        return by_suspicion(groups_of(self.made.moves, closure=together.get), stage=stage, packages=packages)
 
     def probing(self, cases: Sequence[str]) -> Probing:
         return Probing(self.made.incumbent, self.settings, cases, installer=self.installer, report=self.report)
@@ -80,6 +87,12 @@ class _Blaming:
         rest = trial(move for move in self.made.moves if move not in held_back)
         self.report(f"To confirm: all {len(cases)} cases in the candidate without {listed(map(str, held_back))}.")
         return self.probing(cases)(rest).outcome is GOOD
+
+
+def mentioned(moves: Moves, text: str) -> tuple[str, ...]:
+    """The packages that an error names, as they come in it: where nothing was rendered, these are suspected first."""
+    words = [str(canonicalize_name(word)) for word in re.findall(r"[A-Za-z0-9_.-]*[A-Za-z0-9]", text)]
+    return tuple(sorted({move.package for move in moves if move.package in words}, key=words.index))
 
 
 def journal(gated: Gated, settings: Settings, *, cases: Sequence[str], candidate: object) -> Journal[Evidence]:

@@ -97,9 +97,10 @@ def _differences(row: Row, held: Held, faults: Sequence[str]) -> Iterator[str]:
 
 
 def _other_culprit(expected: Expected, held: Held) -> Iterator[str]:
-    """Everybody who is to blame is named, and beside them only who cannot move alone."""
+    """Everybody who is to blame is named, and first; and beside them only who cannot move alone."""
     named = [move.package for move in held.finding.moves] if held.finding is not None else []
-    if not set(expected.culprit) <= set(named) <= {*expected.culprit, *expected.tied}:
+    first, others = set(named[: len(expected.culprit)]), set(named[len(expected.culprit) :])
+    if first != set(expected.culprit) or not others <= set(expected.tied):
         who = listed(named) if named else "nobody"
         yield f"The culprit must be {listed(expected.culprit) or 'nobody'}, and {who} is named."
 
