@@ -46,9 +46,19 @@ def _blocks(rows: Mapping[str, Row], results: Sequence[Played]) -> Iterator[str]
 
 
 def _machines(results: Iterable[Played]) -> Iterator[str]:
-    places = dict.fromkeys((one.machine, one.python, one.torch) for one in results if one.machine)
-    if places:
-        yield "Played on " + "; ".join(f"{m}, Python {python}, torch {torch}" for m, python, torch in places) + ".\n"
+    loads: dict[str, list[float]] = {}
+    for one in results:
+        if one.machine:
+            place = f"{one.machine}, Python {one.python}, torch {one.torch}"
+            loads.setdefault(place, []).extend([] if one.load is None else [one.load])
+    if loads:
+        listing = "; ".join(f"{place}{_load(values)}" for place, values in loads.items())
+        yield f"Played on {listing}. Seconds are by the clock, with all environments that had to be built.\n"
+
+
+def _load(loads: Sequence[float]) -> str:
+    """How much else the machine had to do."""
+    return f" (with a load of {min(loads):.0f} to {max(loads):.0f})" if loads else ""
 
 
 def _count(rows: Mapping[str, Row], results: Mapping[str, Played], *, done: str) -> str:

@@ -41,6 +41,7 @@ class Played:
     moved: tuple[str, ...] = ()  # all that moved
     environments: int = 0  # how many were tried beside the two
     seconds: float = 0.0
+    load: float | None = None  # of the machine afterwards: processes that want a core, this one's among them
     machine: str = ""
     python: str = ""
     torch: str = ""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fluxgate.environment import Environment
@@ -17,6 +18,7 @@ from fluxgate.gate.replays.playing import common_stack, play, why_not_here
 from fluxgate.gate.replays.rows import Row
 from fluxgate.gate.replays.store import Store, digest_of
 from fluxgate.gate.settings import Report, Settings
+from fluxgate.judge.sentences import counted
 from fluxgate.machine import Machine
 from fluxgate.refusal import Refusal
 
@@ -36,15 +38,26 @@ class Replays:
         machine = Environment.current().machine
         here = [row for row in rows if self._is_for(machine, row)]
         common = common_stack(installer=self.installer, report=self.report)
-        results, refused = list[Played](), 0
-        for number, row in enumerate(here, start=1):
-            self.report(f"Row {number} of {len(here)}: {row.name}{_time(results, len(here) - number + 1)}")
+        digests = {row.name: digest_of(row, common=common.pins, machine=machine) for row in here}
+        known = {} if self.again else self._known(digests)
+        new, refused = list[Played](), 0
+        for row in (row for row in here if row.name not in known):
+            left = len(here) - len(known) - len(new) - refused
+            self.report(f"{row.name}, {counted(left, 'row')} left{_time(new, left)}: {row.about}")
             try:
-                results.append(self._result(row, common, machine))
+                new.append(self._result(row, common, machine, digest=digests[row.name]))
             except Refusal as refusal:
                 refused += 1
                 self.report(f"{row.name} is not played: {refusal}")
-        return results, refused
+        results = known | {result.row: result for result in new}
+        return [results[row.name] for row in here if row.name in results], refused
+
+    def _known(self, digests: Mapping[str, str]) -> dict[str, Played]:
+        """What was played before, with the same stacks."""
+        known = {name: result for name, digest in digests.items() if (result := self.store.get(name, digest))}
+        if known:
+            self.report(f"Played before: {', '.join(f'{name} ({one.status})' for name, one in known.items())}.")
+        return known
 
     def _is_for(self, machine: Machine, row: Row) -> bool:
         reason = why_not_here(row, machine)
@@ -52,17 +65,13 @@ class Replays:
             self.report(f"{row.name} is not played here: {reason}.")
         return reason is None
 
-    def _result(self, row: Row, common: Built, machine: Machine) -> Played:
-        digest = digest_of(row, common=common.pins, machine=machine)
-        known = None if self.again else self.store.get(row.name, digest)
-        if known is not None:
-            self.report(f"{row.name} was played before: {known.status}.")
-            return known
+    def _result(self, row: Row, common: Built, machine: Machine, *, digest: str) -> Played:
         started = time.monotonic()
         result = play(row, self.settings, common=common, installer=self.installer, report=self.report)
         result = replace(
             result,
             seconds=time.monotonic() - started,
+            load=round(os.getloadavg()[0], 1),
             machine=machine.id,
             python=machine.python,
             torch=machine.torch,
@@ -76,8 +85,6 @@ class Replays:
         return result
 
 
-def _time(results: Sequence[Played], left: int) -> str:
-    """How long what is left will take, as far as the rows so far tell."""
-    if not results:
-        return ""
-    return f" (about {seconds(left * statistics.mean(result.seconds for result in results))} left)"
+def _time(played: Sequence[Played], left: int) -> str:
+    """How long what is left will take, as far as what was played now tells."""
+    return f", about {seconds(left * statistics.mean(one.seconds for one in played))}" if played else ""
