@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
 from pathlib import Path
 
 from fluxgate import configuration
@@ -12,7 +13,7 @@ from fluxgate.files import write_plain
 from fluxgate.gate.environments.choice import INSTALLERS, choose_installer
 from fluxgate.gate.environments.clearing import OLD, clear
 from fluxgate.gate.environments.steps import refusing_a_failing_disk
-from fluxgate.gate.holding import hold
+from fluxgate.gate.holding import Held, hold
 from fluxgate.gate.result import About, as_plain
 from fluxgate.gate.settings import Settings
 from fluxgate.gate.stacks import asked_of
@@ -76,14 +77,16 @@ def _clear(days: str) -> int:
 def _gate(arguments: Namespace) -> int:
     if not arguments.upgrade:
         raise Refusal("Name the changes, like diffusers==0.43.0, or two files of pins: OLD.txt NEW.txt.")
-    started = datetime.datetime.now(datetime.UTC)
     settings = _settings(arguments)
+    results = _Results(settings, started=datetime.datetime.now(datetime.UTC), copy=arguments.output)
     installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse)
     asked = asked_of(tuple(arguments.upgrade), python=arguments.python, first=tuple(arguments.incumbent))
-    held = hold(asked, settings, installer=installer, report=say)
-    folder = create_gate(settings.runs, held.gated.machine.id, now=started)
-    about = About(folder, tier=settings.tier.value, command=settings.command, started=started)
-    _show(as_plain(held, about), folder, output=arguments.output)
+    held = hold(asked, settings, installer=installer, report=say, decided=results.write_early)
+    path, result = results.write(held)
+    say("")
+    for line in gate_lines(result, width=columns()):
+        say(line)
+    say(f"The result is in {path}")
     return held.gated.decision.exit_code(strict=arguments.strict)
 
 
@@ -103,11 +106,30 @@ def _settings(arguments: Namespace) -> Settings:
     )
 
 
-def _show(result: GateResult, folder: Path, *, output: Path | None) -> None:
-    path = write_gate_result(folder, result)
-    if output is not None:
-        write_plain(output, result)
-    say("")
-    for line in gate_lines(result, width=columns()):
-        say(line)
-    say(f"The result is in {path}")
+@dataclass
+class _Results:
+    """Writes what a gate found into a folder of its own, and a copy where the user wants one."""
+
+    settings: Settings
+    started: datetime.datetime
+    copy: Path | None
+    folder: Path | None = None  # once there is something to write
+
+    def write(self, held: Held) -> tuple[Path, GateResult]:
+        machine = held.gated.machine.id
+        self.folder = self.folder or create_gate(self.settings.runs, machine, now=self.started)
+        about = About(self.folder, tier=self._tier, command=self.settings.command, started=self.started)
+        result = as_plain(held, about)
+        if self.copy is not None:
+            write_plain(self.copy, result)
+        return write_gate_result(self.folder, result), result
+
+    def write_early(self, held: Held) -> None:
+        """Write the answer before the search for a culprit, which may be interrupted, and say it."""
+        path, result = self.write(held)
+        say(result.sentence)
+        say(f"It is in {path}; now the culprit is looked for.")
+
+    @property
+    def _tier(self) -> str:
+        return ",".join(self.settings.strategies) or self.settings.tier.value

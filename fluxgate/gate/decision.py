@@ -76,7 +76,21 @@ def _sentence(answer: Answer, outcomes: Sequence[Outcome]) -> str:
         return f"Cannot tell: the incumbent does not give the same twice in {unsteady}."
     if answer is Answer.CANNOT_TELL:
         return "Cannot tell: no case can run in either stack."
-    return f"Safe: {counted(len(judged), 'case')} of {len(judged)} are the same to the pixel and the byte, or better."
+    return f"Safe: {_all_the_same(judged)}."
+
+
+def _all_the_same(judged: Sequence[Outcome]) -> str:
+    """`all 6 cases are the same to the pixel and the byte`, or what is better beside them."""
+    better = Counter(one.outcome.value for one in judged if one.outcome is not IDENTICAL)
+    same, all_of_them = len(judged) - better.total(), counted(len(judged), "case")
+    verb = "is" if same == 1 else "are"
+    if not better:
+        return f"{'the case is' if same == 1 else f'all {all_of_them} are'} the same to the pixel and the byte"
+    return f"of {all_of_them}, {same} {verb} the same to the pixel and the byte, and {_listed_counts(better)}"
+
+
+def _listed_counts(counts: Mapping[str, int]) -> str:
+    return listed(f"{number} {name}" for name, number in counts.items())
 
 
 def _how_many(bad: Sequence[Outcome], judged: Sequence[Outcome]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +16,7 @@ from fluxgate.gate.environments.installers import Installer
 from fluxgate.gate.gate import Gated, compare_stacks, of_unmade
 from fluxgate.gate.probing import Evidence
 from fluxgate.gate.settings import Report, Settings
+from fluxgate.gate.sides import refuse_unknown
 from fluxgate.gate.stacks import Asked, Stacks, Unmade, make_stacks
 from fluxgate.locks import silent
 from fluxgate.report.gate_result import Answer
@@ -33,16 +34,33 @@ class Held:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def hold(asked: Asked, settings: Settings, *, installer: Installer, report: Report = silent) -> Held:
-    """Make both stacks, render and compare them, and look for what is to blame if that is not safe."""
+def hold(
+    asked: Asked,
+    settings: Settings,
+    *,
+    installer: Installer,
+    report: Report = silent,
+    decided: Callable[[Held], object] = lambda held: None,
+) -> Held:
+    """Make both stacks, render and compare them, and look for what is to blame if that is not safe.
+
+    decided: called once the answer is there, before the search, which may take long."""
+    refuse_unknown(settings)
     seconds: dict[str, float] = {}
     with timed(ENVIRONMENTS, seconds):
         made = make_stacks(asked, installer=installer, report=report)
-    held = hold_on(made, settings, installer=installer, report=report)
+    held = hold_on(made, settings, installer=installer, report=report, decided=decided)
     return replace(held, seconds={**seconds, **held.seconds})
 
 
-def hold_on(made: Stacks | Unmade, settings: Settings, *, installer: Installer, report: Report = silent) -> Held:
+def hold_on(
+    made: Stacks | Unmade,
+    settings: Settings,
+    *,
+    installer: Installer,
+    report: Report = silent,
+    decided: Callable[[Held], object] = lambda held: None,
+) -> Held:
     """Render and compare what was made, and look for what is to blame if that is not safe."""
     seconds: dict[str, float] = {}
     with timed(RENDERING, seconds):
@@ -50,6 +68,7 @@ def hold_on(made: Stacks | Unmade, settings: Settings, *, installer: Installer, 
     held, stacks = Held(gated, seconds=seconds), _both(made)
     if gated.decision.answer is not Answer.NOT_SAFE or stacks is None or not settings.culprit:
         return held
+    decided(held)
     with timed(CULPRIT, seconds):
         finding = blame(gated, stacks, settings, installer=installer, report=report)
     if not finding.confirmed:

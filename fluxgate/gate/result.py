@@ -16,7 +16,6 @@ from fluxgate.gate.holding import Held
 from fluxgate.gate.outcome import Outcome
 from fluxgate.gate.probing import Evidence
 from fluxgate.report.gate_result import (
-    CANDIDATE,
     Answer,
     CaseResult,
     CulpritResult,
@@ -120,4 +119,4 @@ def _next(gated: Gated, culprit: CulpritResult | None, about: About) -> str:
         return "Keep the incumbent."
     if gated.decision.answer is Answer.CANNOT_TELL:
         return "Run it again on a quiet machine, or with --tier all."
-    return f"Upgrade. Then run: fluxgate accept {gated.runs[CANDIDATE].folder} --because '…'"
+    return f"Upgrade, then accept it: fluxgate accept {about.folder} --because '…'"

@@ -16,12 +16,14 @@ from fluxgate.gate.environments.building import Built
 from fluxgate.gate.outcome import Side
 from fluxgate.gate.settings import STACKS, Report, Settings
 from fluxgate.locks import held
+from fluxgate.options import chosen, seconds
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import CASES, Run
 from fluxgate.session import Choice, Session, choose, create_run, open_session
+from fluxgate.subjects.catalogue import subjects
 
 DISK_FULL = "disk full"
 OF_THE_DAY = ("interrupted", DISK_FULL)  # crashes that say nothing about a stack: these are rendered again
@@ -56,6 +58,13 @@ class Stack:
     def open(self, stack: ExitStack) -> OpenStack:
         """A session that renders into the stack's run, until the exit stack ends."""
         return OpenStack(self, stack.enter_context(open_session(self.choice, self.run, report=self._report)))
+
+
+def refuse_unknown(settings: Settings) -> None:
+    """Refuse subjects that are not in the catalogue, before an environment is made for them."""
+    chosen(settings.subjects or ["miniature"], among=subjects(settings.catalogue), option="--subject")
+    if settings.case_timeout is not None:
+        seconds(settings.case_timeout, option="--case-timeout")
 
 
 def _remove_spoilt(run: Run, case_id: str) -> None:

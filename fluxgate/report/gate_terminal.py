@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fluxgate.judge.sentences import counted
 from fluxgate.report.escaping import plain, wrapped
-from fluxgate.report.gate_result import CaseOutcome, CaseResult, GateResult, Trend
+from fluxgate.report.gate_result import CaseOutcome, CaseResult, FigureResult, GateResult, Trend
 
 OUTCOME_WIDTH = 10
 NARROWEST = 60  # columns, so that a reason beside a case has room
@@ -57,7 +57,15 @@ def _cases(result: GateResult, width: int) -> Iterator[str]:
             yield from wrapped(f"work: {change}", width, indent=indent, further=indent)
         for figure in (case.memory, case.seconds):
             if figure is not None and figure.trend in (Trend.WORSE, Trend.BETTER):
-                yield from wrapped(f"{figure.figure} {figure.trend}: {figure.reason}", width, indent=indent)
+                yield from wrapped(f"{_named(figure)} {figure.trend}: {figure.reason}", width, indent=indent)
+
+
+def _named(figure: FigureResult) -> str:
+    """`host memory once loaded`, `allocated memory in denoise`, `seconds`."""
+    if figure.figure == "seconds":
+        return figure.figure
+    when = {"loaded": "once loaded", "whole": "at its peak"}.get(figure.phase, f"in {figure.phase}")
+    return f"{figure.figure} memory {when}"
 
 
 def _reason(case: CaseResult) -> str:

@@ -22,6 +22,8 @@ from fluxgate.subjects import sources
         (["diffusers==0.43", "--repeats", "none"], "--repeats"),
         (["diffusers==0.43", "--python", "nowhere/python"], "cannot be started"),
         (["old.txt", "new.txt"], "old.txt"),
+        (["diffusers==0.43", "--subject", "nobody"], "nobody"),
+        (["diffusers==0.43", "--case-timeout", "never"], "--case-timeout"),
         (["--clear-cache", "soon"], "--clear-cache"),
     ],
 )

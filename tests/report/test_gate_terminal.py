@@ -26,7 +26,7 @@ def test_a_case_is_told_with_its_stage_and_its_memory() -> None:
     lines = text(cases=(same, bad))
     place = next(number for number, line in enumerate(lines) if line.startswith("full"))
     assert "first at the prompt embeddings" in lines[place]
-    assert lines[place + 1].strip() == "allocated worse: 50 B more"
+    assert lines[place + 1].strip() == "allocated memory in load worse: 50 B more"
     assert lines[place + 2].split() == ["staged", "identical"]
 
 
