@@ -137,6 +137,7 @@ class Component:
     state_sha256: str | None  # of all parameters and quantized codes and scales; None where it cannot be read
     linear_bytes: int | None = None  # of the weights of linear layers, with their scales: what can be quantized
     castable_bytes: int | None = None  # of the layers that layerwise casting takes; None for no model of diffusers
+    buffer_bytes: int = 0
     # By dtype: of what the class keeps in a dtype of its own, as wide modules, and of buffers that no file has.
     exempt_bytes: dict[str, int] = field(default_factory=dict)
 

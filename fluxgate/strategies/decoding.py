@@ -20,6 +20,8 @@ TILE_SIZES = {
     "tile_sample_stride_width": 0.75,
 }
 
+PIXELS_OF_A_LATENT = ("vae_scale_factor", "vae_scale_factor_spatial", "vae_spatial_compression_ratio")
+
 
 def several_pictures(subject: Subject, machine: Machine, stack: Stack) -> str | None:
     """A need of slicing: one picture is one slice, and not every VAE can take a batch apart."""
@@ -90,7 +92,8 @@ def vae_tiling(site: Site) -> Any:
     pipe = site.pipeline().to(site.device)
     vae, tile = getattr(pipe, site.subject.decoder), site.subject.vae_tile
     sizes = set(inspect.signature(vae.enable_tiling).parameters) & set(TILE_SIZES)
-    vae.enable_tiling(**{name: int(tile * TILE_SIZES[name]) for name in sizes} if tile else {})
+    grain = next((getattr(pipe, name) for name in PIXELS_OF_A_LATENT if hasattr(pipe, name)), 1)
+    vae.enable_tiling(**{name: int(tile * TILE_SIZES[name]) // grain * grain for name in sizes} if tile else {})
     if tile is not None and not sizes:
         vae.tile_sample_min_size = tile
         vae.tile_latent_min_size = tile // pipe.vae_scale_factor

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from fluxgate.machine import Machine, Stack
 from fluxgate.rendering import AFTER, BEFORE, DURING
 from fluxgate.strategies.effects import (
     BLOCKS,
@@ -23,6 +24,9 @@ from fluxgate.strategies.effects import (
 from fluxgate.strategies.loading import modules_of
 from fluxgate.strategies.promise import Effect, Moves, Promise, Site, strategy
 from fluxgate.strategies.requirements import Gpu, Release
+from fluxgate.subjects.decoder_class import BLOCK_NAMES, weights_read
+from fluxgate.subjects.sources import readable_index
+from fluxgate.subjects.subject import Subject
 
 GROUPS_ON_CPU = Release("diffusers", "0.41.0", to="offload groups of layers where there is no GPU", on="cpu")
 GROUPS_ON_DISK = Release("diffusers", "0.34.0", to="offload groups of layers to disk")
@@ -35,6 +39,28 @@ EACH_GROUP = Moves(each_use=True, asked=4.2)
 EACH_LEAF = Moves(each_use=True, asked=2.1)
 GROUP_AHEAD = replace(EACH_GROUP, ahead=True)
 LEAF_AHEAD = replace(EACH_LEAF, ahead=True)
+
+
+def decoder_called(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need of files: what lies in one is there while a component is called, and not when its weights are read."""
+    read = weights_read(subject)
+    return (
+        f"the call of {subject.pipeline} reads {read} by itself, and diffusers has it in a file then" if read else None
+    )
+
+
+def classes_differ(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need of one folder for all: diffusers names a file by the class of its component, whichever of two it is."""
+    index = readable_index(subject)
+    kinds: dict[str, str] = {}
+    for name, (_, kind) in index.components.items() if index else ():
+        twin = kinds.setdefault(kind, name)
+        if twin != name and {twin, name} <= {*subject.encoders, *subject.large, subject.decoder}:
+            return (
+                f"{twin} and {name} are both a {kind}, by which diffusers names their files: "
+                f"the weights of {twin} would be loaded for both"
+            )
+    return None
 
 
 GROUP_SETTINGS = ("stream", "record_stream", "low_cpu_mem_usage", "offload_to_disk_path")
@@ -210,7 +236,7 @@ def group_offload_by_component(site: Site) -> Any:
         spares_host=True,
         effects=(*grouped(offload_to_disk_path=True), Counted(FILES, at_least=5)),
     ),
-    needs=(GROUPS_ON_CPU, GROUPS_ON_DISK),
+    needs=(GROUPS_ON_CPU, GROUPS_ON_DISK, decoder_called, classes_differ),
     slow=True,
 )
 def group_offload_disk(site: Site) -> Any:
@@ -226,7 +252,7 @@ def group_offload_disk(site: Site) -> Any:
         spares_host=True,
         effects=(*grouped(leaves=True, offload_to_disk_path=True), Counted(FILES, at_least=50)),
     ),
-    needs=(GROUPS_ON_CPU, GROUPS_ON_DISK),
+    needs=(GROUPS_ON_CPU, GROUPS_ON_DISK, decoder_called),
     slow=True,
 )
 def group_offload_leaf_disk(site: Site) -> Any:
@@ -242,7 +268,7 @@ def group_offload_leaf_disk(site: Site) -> Any:
         spares_host=True,
         effects=(*grouped(leaves=True, stream=True, offload_to_disk_path=True), Counted(FILES, at_least=50)),
     ),
-    needs=(STREAMS, GROUPS_ON_DISK),
+    needs=(STREAMS, GROUPS_ON_DISK, decoder_called),
     slow=True,
 )
 def group_offload_leaf_disk_stream(site: Site) -> Any:
@@ -271,13 +297,26 @@ def device_map_balanced(site: Site) -> Any:
 
 
 def offload_groups(pipe: Any, site: Site, **settings: Any) -> Any:
-    """Group offloading of all components: by the pipeline's own call where there is one (0.36), else one by one."""
-    if hasattr(pipe, "enable_group_offload"):
-        pipe.enable_group_offload(**devices(site), **settings)
-    else:
+    """Group offloading of all components: by the pipeline's own call where there is one (0.36), else one by one.
+
+    A VAE that does not notice in blocks that it is asked to decode is offloaded by its layers, in files of its own."""
+    if not hasattr(pipe, "enable_group_offload"):
         for component in modules_of(pipe).values():
             offload_component(component, site, **settings)
+        return pipe
+    apart = by_layers_alone(pipe, site) if settings.get("offload_type") == IN_BLOCKS["offload_type"] else None
+    pipe.enable_group_offload(**devices(site), **settings, exclude_modules=[apart] if apart else None)
+    if apart:
+        files = {"offload_to_disk_path": str(site.scratch / apart)} if "offload_to_disk_path" in settings else {}
+        getattr(pipe, apart).to("cpu")
+        offload_component(getattr(pipe, apart), site, **{**settings, **IN_LEAVES, **files})
     return pipe
+
+
+def by_layers_alone(pipe: Any, site: Site) -> str | None:
+    """The decoder, if its class does not say in which blocks it can be offloaded."""
+    decoder = getattr(pipe, site.subject.decoder, None)
+    return site.subject.decoder if decoder is not None and getattr(decoder, BLOCK_NAMES, None) is None else None
 
 
 def offload_component(component: Any, site: Site, **settings: Any) -> None:
@@ -285,7 +324,7 @@ def offload_component(component: Any, site: Site, **settings: Any) -> None:
     from diffusers.hooks import apply_group_offloading
 
     # A VAE is not called but asked to decode; releases before 0.36 notice that by its leaves only.
-    if hasattr(component, "decode") and not hasattr(component, "_group_offload_block_modules"):
+    if hasattr(component, "decode") and getattr(component, BLOCK_NAMES, None) is None:
         settings = {**settings, **IN_LEAVES}
     if hasattr(component, "enable_group_offload"):
         component.enable_group_offload(**devices(site), **settings)

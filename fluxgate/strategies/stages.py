@@ -97,9 +97,13 @@ def encoded_by(pipe: Any, subject: Subject, arguments: dict[str, Any]) -> dict[s
         others = _encoded(pipe, subject, encode_arguments(pipe, {**arguments, "prompt": negative}))
         named = {NEGATIVE + name: value for name, value in others.items()}
         embeddings |= {name: value for name, value in named.items() if name in apart}
-    if call.get("negative_prompt") is not None and call["negative_prompt"].default is not None:
-        embeddings["negative_prompt"] = None  # it is in the embeddings, and the call's own default would be another
     return embeddings
+
+
+def without_prompt(pipe: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call that gets embeddings: its own default for the negative prompt would be another one."""
+    parameter = inspect.signature(pipe.__call__).parameters.get("negative_prompt")
+    return {**arguments, "negative_prompt": None} if parameter and parameter.default is not None else arguments
 
 
 def _encoded(pipe: Any, subject: Subject, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -217,5 +221,5 @@ def _by_channel(latents: Any, config: Any, *, divides: bool) -> Any:
     mean, std = (torch.tensor(values).view(shape) for values in (config.latents_mean, config.latents_std))
     place = {"device": latents.device, "dtype": latents.dtype}
     if divides:
-        return latents / (1.0 / std).to(**place) + mean.to(**place)
+        return latents / (1.0 / std.to(**place)) + mean.to(**place)
     return latents * std.to(**place) / config.scaling_factor + mean.to(**place)

@@ -16,7 +16,8 @@ from fluxgate.strategies.effects import DENOISER, PROCESSES, SUBJECT_DTYPE, TOKE
 from fluxgate.strategies.loading import weighty
 from fluxgate.strategies.promise import OtherWork, Promise, Site, Strategy, strategy
 from fluxgate.strategies.requirements import Gpu, OtherDtype, Pipelines
-from fluxgate.strategies.stages import OUTPUTS, decoded_by, encoded_by, pictures_by, stages_known
+from fluxgate.strategies.stages import OUTPUTS, decoded_by, encoded_by, pictures_by, stages_known, without_prompt
+from fluxgate.subjects.decoder_class import weights_read
 from fluxgate.subjects.pipeline_class import pipeline_class
 
 FOR_THE_ENCODERS = (
@@ -186,21 +187,23 @@ def encode(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
 def denoise(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
     """The latents after the last step, as the pipeline lays them out."""
     pipe = pipeline_of(site, denoising(site, arguments), dtype)
-    return {"latents": output_of(pipe(output_type="latent", **arguments))[1]}
+    return {"latents": output_of(pipe(output_type="latent", **without_prompt(pipe, arguments)))[1]}
 
 
 def denoising(site: Site, arguments: dict[str, Any]) -> tuple[str, ...]:
-    """All that neither encodes nor decodes; what decodes pictures encodes those that the call is given, too."""
+    """All that neither encodes nor decodes; and what decodes, where it encodes the pictures that the call is given,
+    or where the call reads its weights, as FLUX.2's does."""
     subject = site.subject
     others = {*subject.encoders, subject.decoder, SAFETY_CHECKER}
     names = tuple(name for name in weighty(site.folder) if name not in others)
-    return (*names, subject.decoder) if any(map(is_picture, arguments.values())) else names
+    needed = any(map(is_picture, arguments.values())) or weights_read(subject)
+    return (*names, subject.decoder) if needed else names
 
 
 def finish(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:
     """The pictures, denoised and decoded by one pipeline without encoders."""
     pipe = pipeline_of(site, (site.subject.denoiser, site.subject.decoder), dtype)
-    return dict([output_of(pipe(**arguments))])
+    return dict([output_of(pipe(**without_prompt(pipe, arguments)))])
 
 
 def decode(site: Site, dtype: str | None, arguments: dict[str, Any]) -> Results:

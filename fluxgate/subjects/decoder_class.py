@@ -13,6 +13,8 @@ from fluxgate.subjects.pipeline_class import package_folder, pipeline_class
 from fluxgate.subjects.subject import Subject
 
 _CLASS = re.compile(r"^class (\w+)\(", re.MULTILINE)
+BLOCK_NAMES = "_group_offload_block_modules"
+WEIGHTS = "weights of "  # begins the names of attributes that are tensors, or hold some
 EDGES = ("tile_sample_min_height", "tile_sample_min_width", "tile_sample_min_size")
 
 Attributes = dict[str, int | bool | None]  # attribute -> its first value, None where that is no plain number
@@ -36,6 +38,24 @@ def tile_edge(subject: Subject) -> int | None:
     numbers = (known[1].get(edge) for edge in EDGES)
     edge = next((number for number in numbers if number), None)
     return edge or (_configured(subject) if "tile_sample_min_size" in known[1] else None)
+
+
+def weights_read(subject: Subject) -> str | None:
+    """What the pipeline's call reads of its decoder's weights without calling it, as a mean of its latents."""
+    known, installed = decoder_attributes(subject), pipeline_class(subject.pipeline)
+    reads = (name.partition(".") for name in installed.reads) if installed and known else ()
+    return next(
+        (
+            f"{owner}.{name}"
+            for owner, _, name in reads
+            if owner == subject.decoder and known and _holds(known[1], name)
+        ),
+        None,
+    )
+
+
+def _holds(attributes: Attributes, name: str) -> bool:
+    return name in attributes and f"{WEIGHTS}{name}" in attributes
 
 
 def _folder(subject: Subject) -> Path | None:
@@ -81,10 +101,21 @@ def _attributes(root: Path, name: str) -> Attributes | None:
     definition = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
     values: Attributes = {}
     for node in ast.walk(definition):
-        for target in node.targets if isinstance(node, ast.Assign) else ():
-            if isinstance(target, ast.Attribute) and ast.unparse(target.value) == "self":
-                value = (
-                    node.value.value if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) else None
-                )
-                values.setdefault(target.attr, value if isinstance(value, int) else None)
+        values |= {name: value for name, value in _assigned(node).items() if name not in values}
     return values
+
+
+def _assigned(node: ast.AST) -> Attributes:
+    """What a statement sets of an object, and whether it is a tensor or a norm that holds some."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "self.register_buffer" and node.args:
+        name = ast.literal_eval(node.args[0])
+        return {name: None, f"{WEIGHTS}{name}": None}
+    if not isinstance(node, ast.Assign):
+        return {}
+    target = ast.unparse(node.targets[0])
+    name = target.removeprefix("self.")
+    if target not in (f"self.{name}", BLOCK_NAMES):
+        return {}
+    value = node.value.value if isinstance(node.value, ast.Constant) else None
+    holds = "BatchNorm" in ast.unparse(node.value)
+    return {name: value if isinstance(value, int) else None, **({f"{WEIGHTS}{name}": None} if holds else {})}

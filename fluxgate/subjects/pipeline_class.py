@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 _CLASS = re.compile(r"^class (\w+Pipeline(?!Output)\w*)\(", re.MULTILINE)
+_READ = re.compile(r"self\.\w+\.\w+")
 _TYPE = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -28,6 +29,7 @@ class PipelineClass:
     parts: dict[str, tuple[str, ...]] = field(default_factory=dict)  # as components, and those it can do without
     stays: tuple[str, ...] = ()  # components that offloading of whole components leaves on the device
     decoding: str = ""  # the source of the branches in which its call makes pictures of latents
+    reads: tuple[str, ...] = ()  # what its call reads of its components, as "vae.config"
     encoding_takes: tuple[str, ...] = ()  # the parameters of its encode_prompt
     numbers: dict[str, int] = field(default_factory=dict)  # parameters of its call -> defaults that are whole numbers
     call_takes_more: bool = False  # its call has a `**kwargs`
@@ -90,6 +92,7 @@ def _read(root: Path, name: str) -> PipelineClass | None:
         parts=dict(_annotated(methods.get("__init__"))),
         stays=_names_in(definition, "_exclude_from_cpu_offload"),
         decoding=_source_of_decoding(call),
+        reads=_read_of_components(methods.get("__call__")),
         encoding_takes=_parameters(methods.get("encode_prompt")),
         numbers=_whole_defaults(call),
         call_takes_more=call is not None and call.args.kwarg is not None,
@@ -154,6 +157,11 @@ def _source_of_decoding(call: ast.FunctionDef | None) -> str:
     """The branches that a pipeline does not take when it is asked for latents."""
     forks = [node for node in call.body if isinstance(node, ast.If)] if call else []
     return "\n".join(ast.unparse(statement) for fork in forks for statement in _pictures(fork))
+
+
+def _read_of_components(call: ast.FunctionDef | None) -> tuple[str, ...]:
+    texts = (ast.unparse(node) for node in ast.walk(call) if isinstance(node, ast.Attribute)) if call else ()
+    return tuple(dict.fromkeys(text.removeprefix("self.") for text in texts if _READ.fullmatch(text)))
 
 
 def calls_in(source: str) -> dict[str, str]:

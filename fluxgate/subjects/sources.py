@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from fluxgate.miniature import growth
-from fluxgate.pipeline_folder import read_index, why_not_loadable
+from fluxgate.pipeline_folder import Index, read_index, why_not_loadable
 from fluxgate.refusal import Refusal, full_stop
 from fluxgate.subjects import hub
 from fluxgate.subjects.matching import mismatch
@@ -66,9 +66,15 @@ def why_not_ready(subject: Subject) -> str | None:
 
 def _mismatch(subject: Subject) -> str | None:
     """What of the subject its pipeline contradicts, as far as the pipeline is there."""
+    index = readable_index(subject)
+    return mismatch(subject, index) if index else None
+
+
+def readable_index(subject: Subject) -> Index | None:
+    """The index of the subject's pipeline; None where there is none yet, or a damaged one."""
     try:
-        return mismatch(subject, read_index(_folder(subject)))
-    except Refusal:  # there is no index yet, or a damaged one
+        return read_index(_folder(subject))
+    except Refusal:
         return None
 
 

@@ -95,10 +95,13 @@ def look(
 def take(pipeline: Any, probe: Any, number: int, shot: Shot) -> tuple[bytes, ...]:
     import torch
 
+    from fluxgate.render.process.calling import call_arguments, pictures_of
+
+    arguments = call_arguments(probe.subject, shot)
     probe.begin(shot.name, number)
-    images = pipeline(**shot.arguments(), generator=torch.Generator("cpu").manual_seed(shot.seed)).images
+    returned = pipeline(**arguments, generator=torch.Generator("cpu").manual_seed(shot.seed))
     probe.end()
-    return tuple(image.tobytes() for image in images)
+    return tuple(image.tobytes() for image, _ in pictures_of(returned))
 
 
 def missing_effects(

@@ -44,6 +44,7 @@ def describe(name: str, module: Any, *, placement: dict[str, dict[str, int]], st
         state_sha256=state,
         linear_bytes=linear_bytes(module),
         castable_bytes=castable_bytes(module),
+        buffer_bytes=sum(_size(buffer) for buffer in module.buffers()),
         exempt_bytes=exempt_bytes(module),
     )
 
