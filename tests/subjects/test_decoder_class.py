@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.subjects.decoder_class import decoder_attributes, tile_edge
+from fluxgate.subjects.decoder_class import decoder_attributes, tile_edge, weights_read
 from fluxgate.subjects.subject import Subject
 
 pytest.importorskip("diffusers")
@@ -44,3 +44,10 @@ def test_a_tile_is_as_large_as_somebody_says(tmp_path: Path) -> None:
     assert tile_edge(of("FluxPipeline", f"folder:{tmp_path}")) == 1024
     (tmp_path / "vae" / "config.json").write_text("{")
     assert tile_edge(of("FluxPipeline", f"folder:{tmp_path}")) is None
+
+
+def test_what_a_call_reads_of_its_decoder_is_found_in_both_sources() -> None:
+    """Statistics that are tensors, not configurations."""
+    assert weights_read(of("Flux2KleinPipeline")) == "vae.bn"
+    assert weights_read(of("LTXPipeline")) == "vae.latents_mean"
+    assert [weights_read(of(name)) for name in ("FluxPipeline", "QwenImagePipeline", "NoPipeline")] == [None] * 3

@@ -1,0 +1,96 @@
+"""Tests of strategies on pipelines of other kinds: a sample of what `python -m benchmarks.models` renders in full."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("diffusers")
+pytest.importorskip("transformers")
+
+from fluxgate.machine import detect, stack
+from fluxgate.strategies.promise import Strategy
+from fluxgate.subjects.catalogue import read_catalogue
+from fluxgate.subjects.subject import Subject
+from tests.pipelines.catalogued import catalogue
+from tests.strategies.looking import look
+from tests.strategies.machines import CPU, NEW
+from tests.strategies.named import strategy_named
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning"),  # what is not initialised
+]
+SAMPLE = {
+    "fill": ("model-offload", "staged"),  # pictures to start from
+    "sana": ("group-offload-disk", "staged", "nf4-linear"),  # a VAE without blocks, a negative prompt of its own
+    "wan": ("sequential-offload", "staged", "vae-tiling"),  # frames, modules that stay in float32
+}
+CASES = [(name, strategy) for name, strategies in SAMPLE.items() for strategy in strategies]
+
+
+@pytest.fixture(scope="module")
+def subjects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Subject]:
+    """The pipelines, each once on disk."""
+    return read_catalogue(catalogue(tmp_path_factory.mktemp("pipelines"), (*SAMPLE, "sd3")))
+
+
+@pytest.fixture(scope="module")
+def full(subjects: dict[str, Subject], tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bytes, ...]]:
+    """The pictures of each pipeline as it is."""
+    return {name: rendered(subjects[name], "full", tmp_path_factory.mktemp(name)) for name in SAMPLE}
+
+
+def rendered(subject: Subject, name: str, scratch: Path) -> tuple[bytes, ...]:
+    """What a strategy renders, none of whose effects is missing, twice the same."""
+    folder = Path(subject.source.removeprefix("folder:"))
+    seen = look(strategy_named(name), folder, scratch, subject=subject)
+    assert (seen.missing, seen.again) == ((), seen.pictures)
+    return seen.pictures
+
+
+@pytest.mark.parametrize(("name", "strategy"), CASES)
+def test_a_strategy_keeps_its_promise_on_another_pipeline(
+    name: str, strategy: str, subjects: dict[str, Subject], full: dict[str, tuple[bytes, ...]], tmp_path: Path
+) -> None:
+    """All its effects show, and where it reproduces `full` it does so to the pixel."""
+    promise = strategy_named(strategy).promise
+    assert unsupported(strategy_named(strategy), subjects[name]) is None
+    pictures = rendered(subjects[name], strategy, tmp_path)
+    assert (pictures == full[name]) is (promise.reproduces == "full")
+
+
+def unsupported(strategy: Strategy, subject: Subject) -> str | None:
+    return strategy.unsupported(subject, detect(), stack())
+
+
+def test_two_encoders_of_one_class_lose_their_weights_in_files(subjects: dict[str, Subject], tmp_path: Path) -> None:
+    """diffusers names a file by the class of its component; once it does not, the strategy need not refuse this."""
+    subject = subjects["sd3"]
+    reason = strategy_named("group-offload-disk").unsupported(subject, CPU, NEW)
+    assert "text_encoder and text_encoder_2 are both a CLIPTextModelWithProjection" in str(reason)
+    folder = Path(subject.source.removeprefix("folder:"))
+    one, other = (look(strategy_named(name), folder, tmp_path / name, subject=subject) for name in made(tmp_path))
+    assert one.pictures != other.pictures
+
+
+def made(folder: Path) -> tuple[str, str]:
+    """Two strategies, with a folder for each to write in."""
+    names = ("full", "group-offload-disk")
+    for name in names:
+        (folder / name).mkdir()
+    return names
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "reads"),
+    [("Flux2KleinPipeline", "vae.bn"), ("LTXPipeline", "vae.latents_mean"), ("WanPipeline", None)],
+)
+def test_weights_that_a_call_reads_cannot_lie_in_files(pipeline: str, reads: str | None) -> None:
+    """The reason names them; it is found in the sources of the pipeline and of its VAE."""
+    subject = Subject("s", "s", "hub:o/n", (), pipeline=pipeline)
+    for name in ("group-offload-disk", "group-offload-leaf-disk"):
+        reason = strategy_named(name).unsupported(subject, CPU, NEW)
+        assert (reason is None) is (reads is None)
+        assert reads is None or f"reads {reads} by itself" in str(reason)
