@@ -32,6 +32,7 @@ WITHOUT_NAMESAKE = {
     "report/html/test_gate_in_browser.py": "the whole page of a gate, in a browser",
     "gate/test_injected_faults.py": "the whole gate, on faults of our own",
     "test_repository.py": "the rules of the repository as a whole",
+    "test_docs.py": "the pages",
     "test_wheel.py": "what is built from it",
     "test_workflows.py": "what runs at GitHub",
     "test_fuzz.py": "all that is read from files, damaged",

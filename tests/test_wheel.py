@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -148,6 +149,7 @@ def test_the_wheel_has_the_miniature_and_the_conformance_tests(wheel: Path) -> N
     assert wheel.stat().st_size < LARGEST
     names = set(zipfile.ZipFile(wheel).namelist())
     assert "fluxgate/suite/test_pictures.py" in names
+    assert {"fluxgate/py.typed", "fluxgate/report/shipped.json", "fluxgate/cli/templates/fluxgate.yml.txt"} <= names
     assert "fluxgate/shipped/known_failures.toml" in names
     assert "fluxgate/miniature/pipeline/transformer/diffusion_pytorch_model.safetensors" in names
     assert not {name for name in names if name.startswith(("suite/", "tests/", "baselines/"))}
@@ -225,6 +227,29 @@ def test_a_repositorys_own_strategies_are_rendered_and_judged(
     assert {TWICE, PROMISE, EFFECT} <= passed
     shown = run(scripts / "fluxgate", "list", within=project / "ours", **quiet)
     assert "our-offload" in shown.out, shown.err
+
+
+# A block of a page, with the comment above it that says what is to become of it.
+BLOCK = re.compile(r"(?:^<!-- ([a-z ]+): ([^\n]+) -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def test_the_tutorial_works(scripts: Path, empty: Path) -> None:
+    """Every command of it, in an empty folder, with the exit code that it tells; files are written as they stand."""
+    folder, blocks = empty, BLOCK.findall((ROOT / "docs" / "tutorial.md").read_text())
+    assert len(blocks) > 10
+    path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
+    for what, value, language, text in blocks:
+        if what == "file":
+            (folder / value).write_text(text)
+        elif language == "sh" and what != "not run":
+            script = (
+                f"set -e\nalias pytest='python -m pytest'\nshopt -s expand_aliases\n{text}\npwd > {empty / 'left'}\n"
+            )
+            ended = run("bash", "-c", script, within=folder, PATH=path, HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1")
+            assert ended.code == (int(value) if what == "exit code" else 0), text + ended.out + ended.err
+            folder = Path((empty / "left").read_text().strip())
+    assert latest(folder / "runs").read_json(VERDICTS, tuple[Verdict, ...])
+    assert "first differs at the decoded picture" in " ".join(ended.out.split())
 
 
 def test_the_plugin_needs_no_xdist(scripts: Path, project: Path, environment: dict[str, str]) -> None:

@@ -1,0 +1,76 @@
+"""Tests of the pages: links lead somewhere, what they name exists, and they can be built as a site."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from fluxgate.judge.verdict import CHECKS
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), ROOT / "fluxgate" / "miniature" / "README.md"])
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+
+
+def links(page: Path) -> Iterator[str]:
+    """The targets of a page that are no addresses."""
+    for target in LINK.findall(CODE.sub("", page.read_text())):
+        if not re.match(r"[a-z]+:", target):
+            yield target
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page, as GitHub names them."""
+    headings = re.findall(r"^#+ (.+)$", CODE.sub(lambda found: found[0].strip("`"), page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """To a file of the repository, and to a heading that it has."""
+    lost = []
+    for target in links(page):
+        name, _, anchor = target.partition("#")
+        path = (page.parent / name).resolve() if name else page
+        if not path.exists() or (anchor and anchor not in anchors(path)):
+            lost.append(target)
+    assert lost == []
+
+
+def test_what_may_be_imported_is_there() -> None:
+    """Each import of docs/api.md works as it stands."""
+    lines = re.findall(r"`(from fluxgate[^`]+)`", (DOCS / "api.md").read_text())
+    assert len(lines) > 5
+    for line in lines:
+        exec(line, {})
+
+
+def test_every_check_has_its_reasons() -> None:
+    """In docs/red.md, in the order of the table; pictures for those that are about pictures."""
+    page = (DOCS / "red.md").read_text()
+    assert re.findall(r"^### (.+)$", page, re.MULTILINE) == list(CHECKS)
+    assert set(re.findall(r"\(red-(\w+)\.png\)", page)) == {"twice", "promise", "baseline", "scene"}
+
+
+def test_the_site_has_every_page() -> None:
+    """And no page that is not there."""
+    named = re.findall(r"([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert sorted(named) == sorted(page.name for page in DOCS.glob("*.md"))
+
+
+def test_the_site_can_be_built(tmp_path: Path) -> None:
+    """Without a complaint, where mkdocs-material is installed."""
+    if find_spec("mkdocs") is None:
+        pytest.skip("mkdocs-material is not installed: pip install -r requirements/docs.txt")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "tutorial" / "index.html").is_file()
