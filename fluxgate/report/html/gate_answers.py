@@ -139,8 +139,9 @@ def next_steps(result: GateResult, *, folder: str) -> Iterator[Next]:
 def turned(case: CaseResult) -> Iterator[str]:
     """What else there is to say of a case: the checks that turned, and memory and seconds that did."""
     if case.checks:
-        how = "fail now, and did not before" if case.is_bad else "failed before, and do not now"
-        yield f"{', '.join(case.checks)}: {how}."
+        how = "Failing now, and not before" if case.is_bad else "Failing before, and not now"
+        yield f"{how}: {', '.join(case.checks)}."
     for figure in (case.memory, case.seconds):
         if figure is not None and figure.trend is not Trend.SAME and figure.reason:
-            yield f"{sentence_case(figure.figure)} of {figure.phase}, {figure.trend}: {figure.reason}."
+            where = "" if figure.phase == WHOLE else f" of {figure.phase}"
+            yield f"{sentence_case(figure.figure)}{where}, {figure.trend}: {figure.reason}."

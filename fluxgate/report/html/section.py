@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from fluxgate.cases import Case
@@ -67,9 +67,16 @@ class Section:
     def stages_title(self) -> str:
         """Where its shots left the reference, as far as that is known."""
         if self.left:
-            return f"Stage by stage: {listed(f'{shot} left at the {stage}' for shot, stage in self.left)}"
+            return f"Stage by stage: {listed(self._leaving())}"
         whole = all(word == facts.SAME for row in self.stages for word, _ in row.cells)
         return f"Stage by stage: never left {self.reference}" if whole else "Stage by stage"
+
+    def _leaving(self) -> Iterator[str]:
+        """The shots that left at each stage; where it is all of them, as many as they are."""
+        for stage in dict.fromkeys(stage for _, stage in self.left):
+            shots = [shot for shot, its in self.left if its == stage]
+            every = len(shots) == len(self.shots) > 2
+            yield f"{f'all {len(shots)} shots' if every else listed(shots)} left at the {stage}"
 
     @property
     def identical(self) -> tuple[Comparison, ...]:

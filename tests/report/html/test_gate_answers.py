@@ -97,6 +97,6 @@ def test_what_turned_is_told_of_a_case() -> None:
     """Checks and memory; seconds that nobody can decide about, without a reason, are not."""
     (offload,) = (case for case in RESULT.cases if case.strategy == "offload")
     assert list(gate_answers.turned(offload)) == [
-        "keeps its promise to its reference: fail now, and did not before.",
+        "Failing now, and not before: keeps its promise to its reference.",
         "Allocated of denoise, worse: 1.00 GB more.",
     ]

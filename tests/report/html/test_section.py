@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fluxgate.judge.verdict import PASSED
+from fluxgate.judge.verdict import CHECKS, PASSED
 from fluxgate.report.html.album import album
 from fluxgate.report.html.matrix import matrix_of
 from fluxgate.report.html.section import Section, section_of
@@ -58,11 +58,11 @@ def test_the_heading_of_the_stages_tells_where_it_left(tmp_path: Path) -> None:
         "never left full"
     )
     left = section("nf4", rendered(tmp_path, "nf4", seed=7), reference, run=tmp_path).stages_title
-    assert "fox left at the prompt embeddings" in left
+    assert left == "Stage by stage: fox and pair left at the prompt embeddings"
 
 
 def test_a_case_that_was_not_rendered_has_its_answers(tmp_path: Path) -> None:
     """And the command that renders it."""
     found = section("nf4", None, None, run=tmp_path)
-    assert (len(found.answers), found.stages, found.phases) == (11, (), ())
+    assert (len(found.answers), found.stages, found.phases) == (len(CHECKS), (), ())
     assert found.command == "pytest --subject=tiny --strategy=nf4"
