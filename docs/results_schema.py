@@ -1,17 +1,18 @@
-"""Writes docs/results.schema.json, the JSON Schema of `fluxgate report --format json`."""
+"""Writes the JSON Schemas of `fluxgate report --format json` and of gate.json into docs/."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from fluxgate.report.json_schema import json_schema
+from fluxgate.report.json_schema import gate_schema, json_schema
 
-FILE = Path(__file__).with_name("results.schema.json")
+FILES = {"results.schema.json": json_schema, "gate.schema.json": gate_schema}
 
 
 def main() -> None:
-    FILE.write_text(json.dumps(json_schema(), indent=2) + "\n")
+    for name, schema in FILES.items():
+        Path(__file__).with_name(name).write_text(json.dumps(schema(), indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The JSON Schema of the report for programs, made from the fields that it has."""
+"""The JSON Schemas of what programs read, the report and a gate's result, made from the fields that these have."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 
 from fluxgate.judge.verdict import STATUSES
+from fluxgate.report.gate_result import SCHEMA as GATE_SCHEMA
+from fluxgate.report.gate_result import GateResult
 from fluxgate.report.report import SCHEMA, Report
 
 DRAFT = "http://json-schema.org/draft-07/schema#"  # the one that most validators know
@@ -19,6 +21,14 @@ def json_schema() -> dict[str, Any]:
     made["$defs"]["Report"]["properties"]["schema"] = {"const": SCHEMA}
     made["$defs"]["Report"]["required"].append("schema")
     return {"$schema": DRAFT, "title": "What fluxgate report --format json writes", **made}
+
+
+def gate_schema() -> dict[str, Any]:
+    """What `gate.json` keeps to."""
+    made = _draft_7(msgspec.json.schema(GateResult))
+    made["$defs"]["GateResult"]["properties"]["schema"] = {"const": GATE_SCHEMA}
+    made["$defs"]["GateResult"]["required"].append("schema")
+    return {"$schema": DRAFT, "title": "What fluxgate gate writes into gate.json", **made}
 
 
 def _draft_7(schema: Any) -> Any:

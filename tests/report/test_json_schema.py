@@ -13,7 +13,7 @@ import pytest
 from fluxgate.report.gate_report import report_on_gate
 from fluxgate.report.gate_result import read_gate_result
 from fluxgate.report.json import as_json
-from fluxgate.report.json_schema import json_schema
+from fluxgate.report.json_schema import gate_schema, json_schema
 from fluxgate.report.report import Report, report_on, verdicts_of
 from fluxgate.runs.plan import cases_of
 from fluxgate.runs.run import open_run
@@ -39,6 +39,18 @@ def plain(told: Report) -> Any:
 def test_the_published_schema_is_that_of_the_report() -> None:
     """python -m docs.results_schema writes it."""
     assert json.loads(PUBLISHED.read_text()) == json.loads(json.dumps(json_schema()))
+
+
+def test_a_gates_result_keeps_to_its_own(tmp_path: Path) -> None:
+    """The published one, which python -m docs.results_schema writes; another answer is none."""
+    fastjsonschema = pytest.importorskip("fastjsonschema", reason="pip install fastjsonschema")
+    published = json.loads(PUBLISHED.with_name("gate.schema.json").read_text())
+    assert published == json.loads(json.dumps(gate_schema()))
+    validate_gate = fastjsonschema.compile(published)
+    told = json.loads((gates.gate(tmp_path) / "gate.json").read_text())
+    validate_gate(told)
+    with pytest.raises(fastjsonschema.JsonSchemaException):
+        validate_gate({**told, "answer": "probably"})
 
 
 def test_reports_on_runs_keep_to_it(validate: Callable[[Any], Any], tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""What a gate costs beside one run of the same cases: `python benchmarks/gating.py CHANGE… [OPTIONS OF GATE]`.
+
+The first gate builds the environments; the second finds them warm, renders all anew, and is timed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from fluxgate.report.gate_result import INCUMBENT, GateResult, latest_gate, read_gate_result, run_of  # noqa: E402
+
+MOST = 2.1  # times the seconds of one run of the same tier
+ANSWERED = (0, 1, 3)
+
+
+def main(options: Sequence[str]) -> int:
+    """Exits with 1 where a gate costs more than it may."""
+    with tempfile.TemporaryDirectory(prefix="fluxgate-gating-") as folder:
+        _timed("gate", *options, "--no-culprit", f"--runs={folder}/cold")
+        warm = _timed("gate", *options, "--no-culprit", f"--runs={folder}/warm")
+        gate = latest_gate(Path(folder) / "warm")
+        result = read_gate_result(gate)
+        strategies = ",".join(dict.fromkeys(_rendered(result, gate)))
+        subjects = ",".join(dict.fromkeys(case.subject for case in result.cases))
+        once = _timed("render", f"--subject={subjects}", f"--strategy={strategies}", f"--runs={folder}/once")
+    told = f"{len(result.cases)} cases ({', '.join(map(str, result.moves))}) on {result.machine.name}"
+    print(f"{told}: a warm gate took {warm:.1f} s, one run of the same {once:.1f} s")
+    print(f"{warm / once:.2f} times as long; at most {MOST} is the aim")
+    return int(warm > MOST * once)
+
+
+def _rendered(result: GateResult, gate: Path) -> list[str]:
+    """The strategies that the incumbent rendered, those that cases are compared with among them."""
+    run = run_of(result, INCUMBENT, gate=gate)
+    return [] if run is None else [rendering.strategy for rendering in run.renderings().values()]
+
+
+def _timed(*arguments: str) -> float:
+    started = time.monotonic()
+    ended = subprocess.run([sys.executable, "-m", "fluxgate", *arguments], cwd=ROOT, check=False)
+    if ended.returncode not in ANSWERED:
+        sys.exit(ended.returncode)
+    return time.monotonic() - started
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
