@@ -90,6 +90,7 @@ class Outcome:
     memory: FigureResult | None = None
     seconds: FigureResult | None = None
     incumbent: tuple[Rendering, ...] = ()  # all that the incumbent gave
+    given: tuple[str, ...] = ()  # stages that differ though they were run from the same inputs: none hides the next
 
     @property
     def is_bad(self) -> bool:
@@ -108,7 +109,15 @@ def outcome_of(
         memory=memory,
         seconds=seconds_trend(before.renderings, after.renderings),
         incumbent=before.renderings,
+        given=given_stages(before.rendered, after.rendered),
     )
+
+
+def given_stages(before: Rendered | None, after: Rendered | None) -> tuple[str, ...]:
+    """The stages that differ although both were run from the same given inputs, in the order of the pipeline."""
+    takes = [one.rendering.given if one else None for one in (before, after)]
+    ours, theirs = ({} if take is None else {stage.stage: stage.sha256 for stage in take.stages} for take in takes)
+    return tuple(stage for stage, sha256 in ours.items() if theirs.get(stage, sha256) != sha256)
 
 
 def _outcomes(before: Side, after: Side, drift: Mapping[str, Band], memory: FigureResult | None) -> Iterator[Outcome]:

@@ -80,6 +80,7 @@ def _case(outcome: Outcome) -> CaseResult:
         inventory=outcome.inventory,
         work=outcome.work,
         checks=outcome.checks,
+        given=outcome.given,
         memory=outcome.memory,
         seconds=outcome.seconds,
     )

@@ -101,6 +101,7 @@ class CaseResult:
     inventory: tuple[str, ...] = ()  # every change, before → after
     work: tuple[str, ...] = ()  # what was done another number of times, the most telling first
     checks: tuple[str, ...] = ()  # that fail now and did not, or the other way round
+    given: tuple[str, ...] = ()  # stages that differ though they were run from the same given inputs
     memory: FigureResult | None = None  # the figure that moved most, of those that moved
     seconds: FigureResult | None = None
 

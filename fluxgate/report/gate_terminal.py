@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fluxgate.judge.sentences import counted
+from fluxgate.judge.sentences import counted, listed
 from fluxgate.report.escaping import plain, wrapped
 from fluxgate.report.gate_result import CaseOutcome, CaseResult, FigureResult, GateResult, Trend
 
 OUTCOME_WIDTH = 10
+MOST_STAGES = 3
 NARROWEST = 60  # columns, so that a reason beside a case has room
 
 
@@ -55,6 +56,9 @@ def _cases(result: GateResult, width: int) -> Iterator[str]:
             yield from wrapped(change, width, indent=indent, further=indent)
         for change in case.work[:MOST_WORK]:
             yield from wrapped(f"work: {change}", width, indent=indent, further=indent)
+        if len(case.given) > 1:
+            stages = f"from given inputs, the {listed(case.given, MOST_STAGES)} moved"
+            yield from wrapped(stages, width, indent=indent, further=indent)
         for figure in (case.memory, case.seconds):
             if figure is not None and figure.trend in (Trend.WORSE, Trend.BETTER):
                 yield from wrapped(f"{_named(figure)} {figure.trend}: {figure.reason}", width, indent=indent)

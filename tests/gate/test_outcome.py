@@ -11,6 +11,7 @@ import pytest
 from fluxgate.baselines.limits import Band, Limit
 from fluxgate.cases import Case
 from fluxgate.compare.measures import SSIM
+from fluxgate.compare.noise import dtype_of
 from fluxgate.gate.outcome import (
     BROKEN,
     CANNOT_RUN,
@@ -26,7 +27,7 @@ from fluxgate.gate.outcome import (
     outcome_of,
 )
 from fluxgate.judge.verdict import FAILED, PASSED, TWICE, Verdict
-from fluxgate.rendering import DENOISE, LAST, T5, Crash, PhaseWork, Work
+from fluxgate.rendering import DENOISE, LAST, T5, Crash, GivenStage, GivenTake, PhaseWork, Work
 from fluxgate.runs.rendered import Rendered
 from tests.judge.made import changed, left_at, made, nudge, scramble
 from tests.runs.building import CASES, STACK
@@ -156,6 +157,32 @@ def test_a_crash_that_does_not_come_again_says_nothing(before: Rendered, after: 
         assert outcome_of(Side(CASE, STACK, before), side).outcome == UNSTEADY
     twice = Side(CASE, NEWER, crashed, repeats=(crashed,))
     assert outcome_of(Side(CASE, STACK, before), twice).outcome == BROKEN
+
+
+def with_given(rendered: Rendered, **sums: str) -> Rendered:
+    stages = tuple(GivenStage(name, sha256, (1,), "bfloat16", "cpu", False) for name, sha256 in sums.items())
+    return replace(rendered, rendering=replace(rendered.rendering, given=GivenTake(stages)))
+
+
+def test_no_stage_hides_another_where_inputs_are_given(before: Rendered, after: Rendered) -> None:
+    """The first that differs is T5's; the decoder moved by itself as well, and the denoiser did not."""
+    mine = with_given(before, encode="a", denoise="b", decode="c", gone="d")
+    theirs = with_given(left_at(changed(after, scramble), T5), encode="A", denoise="b", decode="C")
+    found = outcome(mine, theirs)
+    assert (found.stage, found.given) == (T5, ("encode", "decode"))
+    assert outcome(before, theirs).given == ()
+
+
+def test_other_noise_of_another_torch_is_drift(before: Rendered, after: Rendered) -> None:
+    """Its pictures are others and cannot be compared; a check that fails within the stack is broken all the same."""
+    draws = dtype_of(CASE)
+    mine, theirs = (
+        replace(each, rendering=replace(each.rendering, draws={draws: numbers}))
+        for each, numbers in ((before, (0.5, 1.0)), (left_at(changed(after, scramble), LAST), (0.25, 2.0)))
+    )
+    assert outcome(mine, theirs).outcome == DRIFTED
+    failed = {TWICE: Verdict("tiny", "full", TWICE, FAILED, "It did not.")}
+    assert outcome_of(Side(CASE, STACK, mine), Side(CASE, NEWER, theirs, failed)).outcome == BROKEN
 
 
 def with_memory(rendered: Rendered, loaded: int) -> Rendered:
