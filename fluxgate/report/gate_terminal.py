@@ -25,8 +25,9 @@ def gate_lines(result: GateResult, *, width: int) -> Iterator[str]:
     yield ""
     for contrast in result.contrasts:
         yield from wrapped(contrast, width)
-    moved = f"{counted(len(result.moves), 'package')} moved: {', '.join(map(str, result.moves))}."
-    yield from wrapped(moved, width)
+    if result.moves:
+        moved = f"{counted(len(result.moves), 'package')} moved: {', '.join(map(str, result.moves))}."
+        yield from wrapped(moved, width)
     yield f"On {plain(result.machine.name)}, torch {plain(result.machine.torch)} ({plain(result.machine.id)})."
     if result.cases:
         yield ""

@@ -33,3 +33,8 @@ def test_a_case_is_told_with_its_stage_and_its_memory() -> None:
 def test_nothing_from_a_file_moves_the_cursor() -> None:
     """Sentences hold what logs said."""
     assert "\x1b" not in "".join(text(sentence="\x1b[2JNot safe.", contrasts=("\x1b[1m",)))
+
+
+def test_where_nothing_moved_no_list_of_it_is_told() -> None:
+    """An upgrade that cannot be resolved has no packages that moved."""
+    assert not [line for line in text(moves=()) if "moved" in line]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from fluxgate.gate.environments.installers import (
@@ -194,18 +195,39 @@ def _conflict(output: str) -> Objection | None:
     block = re.search(r"The conflict is caused by:\n((?: +\S.*\n)+)", output)
     if block is None:
         return None
-    reasons = list(dict.fromkeys(filter(None, map(_reason, block[1].splitlines()))))
+    lines = [line.strip() for line in block[1].splitlines()]
+    reasons = list(dict.fromkeys(filter(None, map(_reason, _at_odds(lines)))))
     if len(reasons) == 1:
         return objection(Cause.CONFLICT, f"{reasons[0]}, of which there is no release", output)
     more = f"; and {len(reasons) - MOST_REASONS} more" if len(reasons) > MOST_REASONS else ""
     return objection(Cause.CONFLICT, "; ".join(reasons[:MOST_REASONS]) + more, output)
 
 
+def _at_odds(lines: list[str]) -> list[str]:
+    """The lines of a conflict without those that a version that is asked for or pinned meets: pip lists them, too."""
+    exact = (re.fullmatch(r"The user requested (?:\(constraint\) )?([\w.-]+)==([^\s*]+)", line) for line in lines)
+    fixed = {canonicalize_name(match[1]): match[2] for match in exact if match}
+    others = [line for line in lines if not _meets(line, fixed)]
+    return others if any(" depends on " in line for line in others) else lines
+
+
+def _meets(line: str, fixed: dict[NormalizedName, str]) -> bool:
+    """Whether what a package depends on is met by the one version that is left of it."""
+    needed = re.fullmatch(r".+ depends on ([\w.-]+)(?:\[[^]]*\])? ?(.*)", line)
+    version = fixed.get(canonicalize_name(needed[1])) if needed else None
+    if needed is None or version is None:
+        return False
+    try:
+        return SpecifierSet(needed[2].replace(" and ", ",")).contains(version, prereleases=True)
+    except InvalidSpecifier:
+        return False
+
+
 def _reason(line: str) -> str | None:
     """A line of a conflict in our words; that a package may have any version is no reason."""
-    asked = re.fullmatch(r"The user requested (\(constraint\) )?(.+)", line.strip())
+    asked = re.fullmatch(r"The user requested (\(constraint\) )?(.+)", line)
     if asked is None:
-        return line.strip()
+        return line
     return f"{asked[2]} is {'pinned' if asked[1] else 'asked for'}" if re.search(r"[=<>~]", asked[2]) else None
 
 

@@ -50,6 +50,15 @@ The conflict is caused by:
 To fix this you could try to:
 1. loosen the range of package versions you've specified
 """
+PIP_MET = """\
+The conflict is caused by:
+    The user requested huggingface_hub==2.4.0
+    transformers 5.23.0 depends on huggingface-hub<3.0 and >=1.31.0
+    tokenizers 0.23.3 depends on huggingface-hub<3.0 and >=0.16.4
+    accelerate 1.15.0 depends on huggingface_hub>=0.21.0
+    diffusers 0.42.1 depends on huggingface-hub<2.0 and >=1.32.0
+
+"""
 PIP_BACKTRACKING = (
     "The conflict is caused by:\n" + "".join(f"    alpha 1.{n} depends on core>={n}\n" for n in range(9)) + "\n"
 )
@@ -93,6 +102,12 @@ UV_OTHER = "error: Failed to install: alpha-2.0.whl\n  cause: failed to read dir
 @pytest.mark.parametrize(
     "kind, output, cause, sentence",
     [
+        (
+            "pip",
+            PIP_MET,
+            Cause.CONFLICT,
+            "huggingface_hub==2.4.0 is asked for; diffusers 0.42.1 depends on huggingface-hub<2.0 and >=1.32.0.",
+        ),
         (
             "pip",
             PIP_CONFLICT,
