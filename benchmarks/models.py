@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from fluxgate.files import write_whole
 from fluxgate.judge.verdict import CRASHED, FAILED, KNOWN_FAILURE, NO_DATA, PASSED, PROMISE, UNSUPPORTED, Verdict
 from fluxgate.machine import stack
 from fluxgate.session import Request, choose, create_run, open_session
@@ -40,12 +41,13 @@ class Cell:
 
 def main(folder: Path, names: Sequence[str]) -> int:
     os.environ[VARIABLE] = str(catalogue(folder, names))
-    cells = tuple(rendered(folder, names))
-    (folder / "matrix.json").write_bytes(msgspec.json.format(msgspec.json.encode(cells), indent=1))
-    (folder / "matrix.md").write_text(table(cells))
-    for cell in cells:
+    cells: list[Cell] = []
+    for cell in rendered(folder, names):
+        cells.append(cell)
+        write_whole(folder / "matrix.json", msgspec.json.format(msgspec.json.encode(cells), indent=1))
         if cell.status in (CRASHED, FAILED):
-            print(f"{cell.subject}-{cell.strategy}: {cell.says}")
+            print(f"{cell.subject}-{cell.strategy}: {cell.says}", flush=True)
+    write_whole(folder / "matrix.md", table(cells).encode())
     return int(any(cell.status in (CRASHED, FAILED) for cell in cells))
 
 
