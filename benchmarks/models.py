@@ -14,7 +14,17 @@ from pathlib import Path
 import msgspec
 
 from fluxgate.files import write_whole
-from fluxgate.judge.verdict import CRASHED, FAILED, KNOWN_FAILURE, NO_DATA, PASSED, PROMISE, UNSUPPORTED, Verdict
+from fluxgate.judge.verdict import (
+    CRASHED,
+    FAILED,
+    KNOWN_FAILURE,
+    NO_DATA,
+    NOT_SELECTED,
+    PASSED,
+    PROMISE,
+    UNSUPPORTED,
+    Verdict,
+)
 from fluxgate.machine import stack
 from fluxgate.session import Request, choose, create_run, open_session
 from fluxgate.subjects.catalogue import VARIABLE
@@ -22,7 +32,15 @@ from tests.pipelines.catalogued import catalogue
 from tests.pipelines.made import PIPELINES
 
 WORST = (CRASHED, FAILED, KNOWN_FAILURE, NO_DATA, PASSED, UNSUPPORTED)
-SIGNS = {CRASHED: "crashed", FAILED: "**red**", KNOWN_FAILURE: "known", NO_DATA: "·", PASSED: "✓", UNSUPPORTED: "–"}
+SIGNS = {
+    CRASHED: "crashed",
+    FAILED: "**red**",
+    KNOWN_FAILURE: "known",
+    NO_DATA: "·",
+    PASSED: "✓",
+    UNSUPPORTED: "–",
+    NOT_SELECTED: "?",
+}
 APPROXIMATES = "≈"  # nobody has measured how near it must come to its reference
 TOLD = ("diffusers", "transformers", "accelerate", "bitsandbytes")
 

@@ -30,6 +30,7 @@ from fluxgate.judge.verdict import WORK, Verdict
 from fluxgate.rendering import DENOISE, OTHER_PROCESSES, PHASES, PhaseWork, Work
 from fluxgate.strategies.promise import OtherWork
 
+BUFFERS = 4096  # bytes that a model itself brings to where it computes, as Gemma its rotations
 # Operators that give a tensor another place, dtype, shape or owner and compute nothing: an offload adds some of them.
 MOVING = frozenset(
     {
@@ -134,7 +135,7 @@ def _groups(done: Work, *, ahead: bool) -> Iterator[str]:
 def _stays(done: Work) -> Iterator[str]:
     for phase in done.first:
         asked = phase.bytes.get(WEIGHTS_ASKED, 0)
-        if asked:
+        if asked > BUFFERS:
             yield f"{phase.phase.capitalize()} asks {amount(asked)} of weights to move, which its promise says stay"
         back = phase.moves.get(TO_HOST, 0)
         if phase.phase == DENOISE and done.steps and back >= done.steps:

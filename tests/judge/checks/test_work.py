@@ -243,6 +243,13 @@ def test_tensors_that_go_to_the_host_in_each_step_are_caught_on_a_gpu(tmp_path: 
     assert judged(tmp_path, "full", gpu_work(moves={"device to host": 1})).status == PASSED
 
 
+@pytest.mark.parametrize("size, status", [(4096, PASSED), (4097, FAILED)])
+def test_a_buffer_that_a_model_moves_itself_is_no_offload(tmp_path: Path, size: int, status: str) -> None:
+    """Gemma brings its few rotations to where it computes; weights are more than that."""
+    answer = judged(tmp_path, "full", gpu_work(bytes={"weights asked to move": size}))
+    assert answer.status == status
+
+
 def test_prefetching_that_is_switched_off_is_caught_on_a_gpu(tmp_path: Path) -> None:
     """A stream that copies nothing ahead is no gain; on a CPU there are no streams."""
     events = {"GroupOffloadingHook ran": 9, "groups onloaded": 9}
