@@ -39,8 +39,8 @@ class Stack:
         self.environment = Environment.at(built.python)
         self.choice = replace(choose(_request(settings), environment=self.environment), runs=settings.runs / STACKS)
         self._settings = settings
-        self.run = self.run_of(attempt)
         self.cases = {case.id: case for case in self.choice.cases}
+        self.run = self.run_of(attempt)
         self._report = lambda line: report(f"{name}: {line}")
 
     def run_of(self, attempt: int) -> Run:

@@ -18,10 +18,14 @@ from fluxgate.runs.run import CASES
 from tests.runs.building import put, rendering
 
 
+def opened(subject: str, folder: Path) -> Stack:
+    built = Built(Path(sys.executable), folder / "0123456789abcdef", Pins({}), None, 1.0, False)
+    return Stack(built, settings=Settings((subject,), runs=folder / "runs"), report=silent, name="incumbent")
+
+
 @pytest.fixture
 def stack(tiny_subject: str, tmp_path: Path) -> Stack:
-    built = Built(Path(sys.executable), tmp_path / "0123456789abcdef", Pins({}), None, 1.0, False)
-    return Stack(built, settings=Settings((tiny_subject,), runs=tmp_path / "runs"), report=silent, name="incumbent")
+    return opened(tiny_subject, tmp_path)
 
 
 def crashed(stack: Stack, kind: str) -> Path:
@@ -35,6 +39,11 @@ def test_each_attempt_has_a_run_that_is_found_again(stack: Stack) -> None:
     """By later gates of the same stack, too."""
     assert stack.run_of(1).folder == stack.run.folder
     assert stack.run_of(2).folder == stack.run_of(2).folder != stack.run.folder
+
+
+def test_a_later_gate_opens_the_same_stack(stack: Stack, tiny_subject: str, tmp_path: Path) -> None:
+    """And finds its run, made by an earlier process."""
+    assert opened(tiny_subject, tmp_path).run.folder == stack.run.folder
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,20 @@ INTRODUCTION = (
     " at which stage, and whose fault it is. In most rows packages move along that are not to blame, so that the"
     " culprit must be found among several.",
 )
+# What is known and no row, and why.
+NOT_ROWS = (
+    "## Known, and no rows\n",
+    "- Group offload with streams read weights too early in diffusers 0.35.0"
+    " ([#11981](https://github.com/huggingface/diffusers/issues/11981)): even on an H100, the miniature is too small"
+    " to show it.",
+    "- transformers 5.0 in development put full-precision tensors on the GPU while it loaded four bits"
+    " ([#43032](https://github.com/huggingface/transformers/issues/43032)): no release had it.",
+    "- torch 2.9 doubled the peak of three-dimensional convolutions"
+    " ([#177406](https://github.com/pytorch/pytorch/issues/177406)): FLUX's VAE has none.",
+    "- NF4 with sequential offload has never worked"
+    " ([#10800](https://github.com/huggingface/diffusers/issues/10800)): a known failure, in"
+    " `baselines/known_failures.toml`, which is noticed on the day it is fixed.",
+)
 HEADER = ("row", "what moved", "the gate's answer", "first at", "culprit", "environments", "seconds")
 
 
@@ -43,6 +57,8 @@ def _blocks(rows: Mapping[str, Row], results: Sequence[Played]) -> Iterator[str]
     yield from _wrong(results)
     yield from _missing(rows, by_row)
     yield from _threads(regressions)
+    yield ""
+    yield from NOT_ROWS
 
 
 def _machines(results: Iterable[Played]) -> Iterator[str]:
