@@ -8,7 +8,21 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn, Protocol
 
-from fluxgate.cli import accept, advise, calibrate, gate, grow, init, judge, prove, render, replay, report, subject
+from fluxgate.cli import (
+    accept,
+    advise,
+    calibrate,
+    gate,
+    grow,
+    history,
+    init,
+    judge,
+    prove,
+    render,
+    replay,
+    report,
+    subject,
+)
 from fluxgate.cli import list as list_
 from fluxgate.cli.shared import INTERRUPTED
 from fluxgate.refusal import USAGE, Refusal
@@ -37,6 +51,7 @@ VERBS: dict[str, Verb] = {  # in the order in which the help tells them
     "gate": gate,
     "replay": replay,
     "advise": advise,
+    "history": history,
     "accept": accept,
     "calibrate": calibrate,
     "prove": prove,

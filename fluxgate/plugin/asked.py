@@ -8,6 +8,7 @@ import pytest
 
 import fluxgate
 from fluxgate.amounts import amount
+from fluxgate.history import store
 from fluxgate.plugin.options import request_of
 from fluxgate.refusal import Refusal
 from fluxgate.session import Choice, choose, refuse_damaged, refuse_unready
@@ -98,3 +99,13 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     if choice.vram_limit is not None:
         lines.append(f"vram limit: {amount(choice.vram_limit)} of each GPU for every case")
     return lines
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, object]) -> None:
+    """Tell pytest-benchmark, which knows no GPU and no releases, what the session was rendered on."""
+    choice = config.stash.get(CHOICE, None)
+    if choice is not None:
+        processor = machine_info.get("cpu")
+        name = processor.get("brand_raw") if isinstance(processor, dict) else None
+        machine_info[store.KEY] = store.session_entry(choice.machine, choice.stack, processor=str(name or ""))

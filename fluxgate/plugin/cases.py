@@ -11,6 +11,8 @@ from itertools import accumulate
 import pytest
 
 from fluxgate.cases import Case
+from fluxgate.history import store
+from fluxgate.history.figures import figures_of, recipe_of
 from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.verdict import Verdict
 from fluxgate.locks import silent
@@ -149,6 +151,7 @@ class StepSeconds:
     request: pytest.FixtureRequest
     subject: str
     steps: tuple[float, ...]
+    entry: Mapping[str, object]  # what else was measured, for history
 
     def replay(self) -> None:
         if not self.steps:
@@ -158,14 +161,30 @@ class StepSeconds:
         ticks = iter([0.0, *(time for time in accumulate(self.steps) for _ in range(2))])
         mark = pytest.mark.benchmark(group=f"a step of {self.subject}", timer=lambda: next(ticks))
         self.request.node.add_marker(mark)
-        self.request.getfixturevalue("benchmark").pedantic(lambda: None, rounds=len(self.steps))
+        benchmark = self.request.getfixturevalue("benchmark")
+        benchmark.extra_info[store.KEY] = self.entry
+        benchmark.pedantic(lambda: None, rounds=len(self.steps))
 
 
 @pytest.fixture
-def step_seconds(request: pytest.FixtureRequest, case: Case, rendered: Mapping[str, Rendered]) -> StepSeconds:
-    """The seconds of a case's denoising steps, for pytest-benchmark."""
-    durations = rendered[case.id].rendering.durations
-    return StepSeconds(request, case.subject.name, tuple(step for entry in durations for step in entry.steps))
+def step_seconds(
+    request: pytest.FixtureRequest,
+    case: Case,
+    rendered: Mapping[str, Rendered],
+    judged: Mapping[str, Verdict],
+    choice: Choice,
+) -> StepSeconds:
+    """The seconds of a case's denoising steps, for pytest-benchmark, and with them what history is made of."""
+    rendering = rendered[case.id].rendering
+    steps = tuple(step for duration in rendering.durations for step in duration.steps)
+    entry = store.CaseEntry(
+        case=case.id,
+        strategy=case.strategy.name,
+        recipe=recipe_of(rendering),
+        figures=figures_of(rendering, judged.values()),
+        limit=choice.vram_limit,
+    )
+    return StepSeconds(request, case.subject.name, steps, store.case_entry(entry))
 
 
 @pytest.fixture

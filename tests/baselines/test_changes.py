@@ -62,7 +62,8 @@ def test_notes_and_what_stays_are_told_too(plan: Plan) -> None:
     """Nothing of a run is passed over in silence."""
     full, *others = plan.cases
     assert full.before is not None
-    same = replace(full, samples=type(full.samples)(full.before.case.peaks, (0,), full.before.case.seconds), lines=())
+    samples = type(full.samples)(full.before.case.peaks, (0,), full.before.case.seconds)
+    same = replace(full, samples=samples, step_paces=full.before.case.step_paces, lines=())
     told = list(replace(plan, cases=(replace(same, notes=("its ceiling stays",)),), left_out=("tiny-nf4",)).lines())
     assert told == [
         "tiny-nf4: left out, its crash is a known failure",

@@ -1,0 +1,55 @@
+"""`fluxgate history`: seconds, peaks, likeness and work over time, and where they changed."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from fluxgate.cli.shared import NOTHING, RED, add_names_option, say
+from fluxgate.files import write_whole
+from fluxgate.history.page import page
+from fluxgate.history.series import Series, all_series, in_words, sentence
+from fluxgate.history.store import STORE, sessions
+from fluxgate.options import chosen
+
+
+def add_options(parser: ArgumentParser) -> None:
+    about = "pytest-benchmark's folder; default: %(default)s"
+    parser.add_argument("store", nargs="?", type=Path, default=STORE, metavar="STORE", help=about)
+    add_names_option(parser, "--strategy", default="all that the store has")
+    parser.add_argument("--figure", metavar="WORD", help="only figures whose name has it, like 'seconds'")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page of charts")
+    about = "exit with 1 where a series has changed for the worse in its latest sessions"
+    parser.add_argument("--fail-on-regression", action="store_true", help=about)
+
+
+def act(arguments: Namespace) -> int:
+    """Show how the figures of each case moved over the sessions that were saved."""
+    saved = sessions(arguments.store)
+    known = dict.fromkeys(case.strategy for session in saved for case in session.cases)
+    names = set(chosen(arguments.strategy or known, among=known, option="--strategy")) if known else set()
+    word = arguments.figure or ""
+    series = all_series(saved, wanted=lambda strategy, figure: strategy in names and word in figure)
+    if not series:
+        say(f"{arguments.store} has no such figure; pytest --benchmark-autosave saves one session after another.")
+        return NOTHING
+    say(f"{len(saved)} sessions, {len(series)} series of {len({one.case for one in series})} cases.")
+    for one in series:
+        say(_line(one))
+    if arguments.html:
+        write_whole(arguments.html, page(series).encode())
+        say(f"{arguments.html} has the charts.")
+    return RED if _told(series) and arguments.fail_on_regression else 0
+
+
+def _told(series: tuple[Series, ...]) -> int:
+    """Tell every change, the latest last; how many recent ones are for the worse."""
+    changes = [(change.at, one, change) for one in series for change in one.changes]
+    for _, one, change in sorted(changes, key=lambda entry: entry[0]):
+        say(f"{'Worse' if change.is_worse else 'Better'}: {sentence(one, change)}")
+    return sum(change.is_worse and change.is_recent for _, _, change in changes)
+
+
+def _line(series: Series) -> str:
+    first, last = (in_words(series.figure, value) for value in (series.values[0], series.values[-1]))
+    return f"  {series.case}, {series.figure}: {first} → {last} ({len(series.points)} sessions)"

@@ -1,0 +1,109 @@
+"""Series: one figure of one case over all sessions that can be compared, with its change points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from fluxgate.amounts import amount
+from fluxgate.compare.work import flops
+from fluxgate.history.change_points import ChangePoint, change_points
+from fluxgate.history.store import Session, series_keys
+
+HIGHER_IS_BETTER = ("likeness",)
+RECENT = 8  # sessions: a change that is older has been seen
+
+
+@dataclass(frozen=True)
+class Point:
+    """A figure as one session measured it."""
+
+    at: str
+    value: float
+    commit: str | None
+    stack: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change point, and what moved there."""
+
+    point: ChangePoint
+    at: str
+    moved: tuple[str, ...]  # "diffusers 0.42.1 → 0.43.0"
+    commits: tuple[str | None, str | None]  # the last before, the first after
+    is_worse: bool
+    is_recent: bool
+
+
+@dataclass(frozen=True)
+class Series:
+    """One figure of one case."""
+
+    machine: str
+    case: str
+    figure: str
+    points: tuple[Point, ...]
+    changes: tuple[Change, ...]
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        return tuple(point.value for point in self.points)
+
+
+def all_series(sessions: Sequence[Session], *, wanted: Callable[[str, str], bool]) -> tuple[Series, ...]:
+    """Every figure's series of every case; `wanted` is asked of strategy and figure."""
+    points: dict[tuple[tuple[str, ...], str], list[Point]] = {}
+    for session in sessions:
+        stack = tuple(sorted(session.stack.items()))
+        for key, case in series_keys(session):
+            for figure, value in case.figures.items():
+                if wanted(case.strategy, figure):
+                    points.setdefault((key, figure), []).append(Point(session.at, value, session.commit, stack))
+    return tuple(_series(key, figure, found) for (key, figure), found in points.items())
+
+
+def _series(key: tuple[str, ...], figure: str, points: list[Point]) -> Series:
+    changes = tuple(_changes(figure, points))
+    machine, processor, case, *_ = key
+    return Series(f"{machine} ({processor})" if processor else machine, case, figure, tuple(points), changes)
+
+
+def _changes(figure: str, points: list[Point]) -> Iterator[Change]:
+    for found in change_points([point.value for point in points]):
+        before, after = points[found.at - 1], points[found.at]
+        old, new = dict(before.stack), dict(after.stack)
+        moved = tuple(
+            f"{name} {old.get(name, 'absent')} → {new.get(name, 'absent')}"
+            for name in sorted(old.keys() | new.keys())
+            if old.get(name) != new.get(name)
+        )
+        higher = found.after > found.before
+        yield Change(
+            found,
+            after.at,
+            moved,
+            (before.commit, after.commit),
+            is_worse=higher != figure.startswith(HIGHER_IS_BETTER),
+            is_recent=len(points) - found.at <= RECENT,
+        )
+
+
+def in_words(figure: str, value: float) -> str:
+    """`1.24 s`, `4.10 GB`, `17.4 GFLOP`, `0.9981`."""
+    if figure.endswith("seconds"):
+        return f"{value:.3g} s"
+    if "bytes" in figure:
+        return amount(value)
+    return flops(value) if figure.endswith("FLOPs") else f"{value:.4g}"
+
+
+def sentence(series: Series, change: Change) -> str:
+    """What changed, when, by how much, and what moved there."""
+    point = change.point
+    before, after = in_words(series.figure, point.before), in_words(series.figure, point.after)
+    share = f" ({point.share:+.1%})" if point.before else ""
+    old, new = (commit[:10] if commit else "an unknown commit" for commit in change.commits)
+    why = f"; {', '.join(change.moved)}" if change.moved else "; no library moved"
+    between = f"between {old} and {new}" if old != new else f"at commit {new}"
+    return f"{series.case}, {series.figure}: {before} → {after}{share} since {change.at[:16]}, {between}{why}."
