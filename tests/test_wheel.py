@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from fluxgate.judge.verdict import EFFECT, FAILED, PASSED, PROMISE, TWICE, Verdict
+from fluxgate.render.pool import device_queue
 from fluxgate.runs.run import VERDICTS, latest
 from tests.outside import LONGEST, ROOT, Ended, tiny
 
@@ -78,7 +79,7 @@ def run(*command: object, within: Path, **environment: str) -> Ended:
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("PYTEST_", "FLUXGATE_", "COV")) and name != "PYTHONPATH"
-    }
+    } | {device_queue.VARIABLE: os.environ[device_queue.VARIABLE]}  # waiting for other users would be no test
     done = subprocess.run(
         [str(part) for part in command],
         cwd=within,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fluxgate.machine import detect
 from fluxgate.report.own_script import LINES, script
 from fluxgate.report.shipped import shipped
 from fluxgate.strategies import STRATEGIES
@@ -28,14 +29,14 @@ ON_A_CPU = (
 ASKED: dict[str, Any] = {"height": 64, "width": 64}
 
 
-def by_script(name: str, folder: Path) -> np.ndarray:
-    """The picture that a user of the lines gets, on a CPU."""
+def by_script(name: str, folder: Path, device: str) -> np.ndarray:
+    """The picture that a user of the lines gets."""
     import torch
 
     given: dict[str, Any] = {}
     lines = script(name, source=str(folder))
     assert lines is not None
-    exec(lines.replace('"cuda"', '"cpu"'), given)
+    exec(lines if device == "cuda" else lines.replace('"cuda"', '"cpu"'), given)
     if "picture" in given:
         return np.asarray(given["picture"]("a red fox", **ASKED, steps=2, guidance=3.5, seed=1))
     return called(given["pipe"], torch)
@@ -47,10 +48,10 @@ def called(pipe: Any, torch: Any) -> np.ndarray:
     return np.asarray(pipe(prompt="a red fox", generator=generator, **asked).images[0])
 
 
-def by_strategy(name: str, folder: Path, scratch: Path) -> np.ndarray:
+def by_strategy(name: str, folder: Path, scratch: Path, device: str) -> np.ndarray:
     import torch
 
-    site = Site(subjects()["miniature"], folder, "cpu", scratch, watch=lambda pipe: None)
+    site = Site(subjects()["miniature"], folder, device, scratch, watch=lambda pipe: None)
     (strategy,) = (one for one in STRATEGIES if one.name == name)
     return called(strategy.load(site), torch)
 
@@ -59,7 +60,21 @@ def by_strategy(name: str, folder: Path, scratch: Path) -> np.ndarray:
 @pytest.mark.filterwarnings("ignore")  # of the libraries, whose users see them too
 def test_the_lines_render_what_the_strategy_renders(name: str, miniature_folder: Path, tmp_path: Path) -> None:
     """To the pixel, wherever a CPU can run them."""
-    assert np.array_equal(by_script(name, miniature_folder), by_strategy(name, miniature_folder, tmp_path))
+    scripted = by_script(name, miniature_folder, "cpu")
+    assert np.array_equal(scripted, by_strategy(name, miniature_folder, tmp_path, "cpu"))
+
+
+@pytest.mark.parametrize("name", [name for name in [*LINES, "staged"] if name != "vae-tiling"])
+@pytest.mark.filterwarnings("ignore")
+def test_the_lines_render_what_the_strategy_renders_on_a_gpu(
+    name: str, miniature_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Quantization, streams and all; what offloads to a folder does it in the working one."""
+    if detect().device != "cuda":
+        pytest.skip("it needs a GPU")
+    monkeypatch.chdir(tmp_path)
+    scripted = by_script(name, miniature_folder, "cuda")
+    assert np.array_equal(scripted, by_strategy(name, miniature_folder, tmp_path / "scratch", "cuda"))
 
 
 @pytest.mark.parametrize("name", [*LINES, "staged"])
