@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 TOKEN = "hf_good"
+LARGE = 100_000_000  # bytes
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Hub:
 
     folder: Path
     repository: str = "storybook/miniature"
+    commit: str = COMMIT
     gated: bool = False  # files only for the good token
     private: bool = False  # without it the repository does not seem to exist
     refused: int | None = None  # a status for every request
@@ -38,7 +40,9 @@ class Hub:
 
     def fetched(self) -> set[str]:
         """The files whose content was asked for."""
-        return {path.partition(f"/resolve/{COMMIT}/")[2] or path for method, path in self.requests if method == "GET"}
+        return {
+            path.partition(f"/resolve/{self.commit}/")[2] or path for method, path in self.requests if method == "GET"
+        }
 
 
 @contextlib.contextmanager
@@ -94,14 +98,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _listing(self, path: str) -> None:
-        if not re.search(rf"(/(revision|tree)/{COMMIT}|{self.hub.repository}(/revision/main)?)$", path):
+        if not re.search(rf"(/(revision|tree)/{self.hub.commit}|{self.hub.repository}(/revision/main)?)$", path):
             self._error(404, "RevisionNotFound")
             return
         files = self.hub.files()
         info: dict[str, object] = {
             "id": self.hub.repository,
             "modelId": self.hub.repository,
-            "sha": COMMIT,
+            "sha": self.hub.commit,
             "private": False,
             "tags": [],
         }
@@ -125,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
         _, _, rest = path.partition("/resolve/")
         revision, _, name = rest.partition("/")
         file = self.hub.files().get(name)
-        if revision != COMMIT:
+        if revision != self.hub.commit:
             self._error(404, "RevisionNotFound")
         elif self.hub.gated and not trusted:
             self._error(403 if "Authorization" in self.headers else 401, "GatedRepo")
@@ -140,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Large files lie on another server, as the hub's do."""
         self.send_response(302)
         self.send_header("Location", f"{self.hub.url}/cdn/{name}")
-        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("X-Repo-Commit", self.hub.commit)
         self.send_header("X-Linked-Etag", f'"{_etag(file)}"')
         self.send_header("X-Linked-Size", str(file.stat().st_size))
         self.send_header("Content-Length", "0")
@@ -152,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
         start = int(resumed[1]) if resumed else 0
         self.send_response(206 if resumed else 200)
         self.send_header("ETag", f'"{_etag(file)}"')
-        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("X-Repo-Commit", self.hub.commit)
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(data) - start))
         if resumed:
@@ -173,4 +177,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _etag(file: Path) -> str:
+    if file.stat().st_size > LARGE:  # a sparse file, whose zeros nobody reads
+        return hashlib.sha1(f"{file.name} {file.stat().st_size}".encode()).hexdigest()
     return hashlib.sha1(file.read_bytes()).hexdigest()
