@@ -21,6 +21,7 @@ GROUND = (
     "options",
     "locks",
     "pictures",
+    "quantizers",
     "tensors",
     "toml",
     "pipeline_folder",

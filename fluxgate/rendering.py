@@ -123,6 +123,24 @@ class GivenTake:
 
 
 @dataclass(frozen=True)
+class StoredWeights:
+    """What lies in memory of one component beside the tensors of its files, and how its linear layers are stored."""
+
+    tensors: int  # that the files hold
+    same: int  # whose every bit is the file's, in the dtype that they are stored in
+    unread: int = 0  # whose values could not be read: they lie in a file that the strategy wrote, or in no known format
+    differing: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()  # in the files, and not in memory
+    made_up: tuple[str, ...] = ()  # in memory, and not in the files
+    layers: dict[str, str] = field(default_factory=dict)  # linear layer -> how it is stored; empty if all are alike
+    kinds: dict[str, int] = field(default_factory=dict)  # how linear layers are stored -> how many
+    spared: tuple[str, ...] = ()  # last parts of names that the component's class keeps in float32
+    codes: dict[str, float] = field(default_factory=dict)  # quantized layer -> the share of wrong codes, if any
+    scales: dict[str, float] = field(default_factory=dict)  # quantized layer -> the error of its scales, if any
+    whole: bool = True  # False: of a large component, only the first numbers of each tensor were looked at
+
+
+@dataclass(frozen=True)
 class Component:
     """One component of the pipeline as it really was, whatever its own `.dtype` says."""
 
@@ -272,6 +290,7 @@ class Rendering:
     work: Work | None = None
     schema: int = SCHEMA
     given: GivenTake | None = None  # where the subject has an oracle
+    weights: dict[str, StoredWeights] = field(default_factory=dict)  # by component
 
     @property
     def case_id(self) -> str:

@@ -115,7 +115,7 @@ def test_the_readmes_strategy_is_one() -> None:
     for name, sound in (("model-offload", True), ("full", False)):
         complaints = (effect.missing(SOUND[name], device="cuda") for effect in mine.promise.effects)
         assert any(complaints) is not sound
-    assert (len(CHECKS), "thirteen tests" in README) == (13, True)
+    assert (len(CHECKS), "fourteen tests" in README) == (14, True)
 
 
 def test_the_readme_names_every_mark() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fluxgate.cases import Case
-from fluxgate.judge.verdict import CEILING, CHECKS, EFFECT, LESS, ORACLE, SCENE, SPEED
+from fluxgate.judge.verdict import CEILING, CHECKS, EFFECT, LESS, ORACLE, SCENE, SPEED, WEIGHTS
+from fluxgate.strategies.effects import FILES, Counted
 
 
 def checks_of(case: Case) -> tuple[str, ...]:
@@ -11,6 +12,7 @@ def checks_of(case: Case) -> tuple[str, ...]:
     gpu, promise = case.device == "cuda", case.strategy.promise
     applies = {
         ORACLE: case.subject.oracle is not None,
+        WEIGHTS: not _in_own_files(case),
         SCENE: case.subject.reader is not None and any(shot.readable for shot in case.shots),
         CEILING: gpu,  # torch does not count what it allocates on a CPU
         LESS: promise.less_memory_than is not None and (gpu or promise.spares_host),
@@ -18,3 +20,8 @@ def checks_of(case: Case) -> tuple[str, ...]:
         SPEED: gpu or promise.reference is not None,  # on a CPU, seconds are multiples of the reference's
     }
     return tuple(check for check in CHECKS if applies.get(check, True))
+
+
+def _in_own_files(case: Case) -> bool:
+    """Whether the strategy keeps weights in files that it writes itself: they are not in memory to be looked at."""
+    return any(isinstance(one, Counted) and one.what == FILES for one in case.strategy.promise.effects)

@@ -19,6 +19,7 @@ from fluxgate.judge.checks import (
     pictures,
     scenes,
     speed,
+    weights,
     work,
 )
 from fluxgate.judge.evidence import Evidence
@@ -40,6 +41,7 @@ from fluxgate.judge.verdict import (
     SCENE,
     SPEED,
     TWICE,
+    WEIGHTS,
     WORK,
     Verdict,
 )
@@ -58,6 +60,7 @@ ASKED: dict[str, Callable[[Evidence], Verdict]] = {
     HOST: ceilings.host,
     EFFECT: effect.effect,
     INVENTORY: inventory.inventory,
+    WEIGHTS: weights.weights,
     WORK: work.work,
     SPEED: speed.speed,
 }

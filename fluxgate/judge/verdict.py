@@ -29,12 +29,13 @@ GIVES_BACK = "gives everything back"
 HOST = "host memory under its ceiling"
 EFFECT = "took effect"
 INVENTORY = "inventory unchanged"
+WEIGHTS = "holds the file's weights"
 WORK = "does the same work"
 SPEED = "as fast as before"
 
 PICTURE_CHECKS = (TWICE, PROMISE, BASELINE, ORACLE, SCENE)
 MEMORY_CHECKS = (CEILING, LESS, GIVES_BACK, HOST)
-EFFECT_CHECKS = (EFFECT, INVENTORY)
+EFFECT_CHECKS = (EFFECT, INVENTORY, WEIGHTS)
 SPEED_CHECKS = (WORK, SPEED)
 CHECKS = PICTURE_CHECKS + MEMORY_CHECKS + EFFECT_CHECKS + SPEED_CHECKS
 

@@ -27,6 +27,7 @@ from fluxgate.judge.verdict import (
     SPEED,
     TWICE,
     UNSUPPORTED,
+    WEIGHTS,
     WORK,
 )
 from fluxgate.judge.verdict import (
@@ -48,6 +49,7 @@ WORDS = {
     HOST_CHECK: "host",
     EFFECT: "effect",
     INVENTORY: "inventory",
+    WEIGHTS: "weights",
     WORK: "work",
     SPEED: "speed",
 }

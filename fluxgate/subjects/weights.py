@@ -25,13 +25,19 @@ class _Tensor(msgspec.Struct):
     shape: list[int]
 
 
+def weight_files(component: Path) -> list[Path]:
+    """The files of a component that a pipeline loads: safetensors, and no variant of them."""
+    if not component.is_dir():
+        return []
+    return [path for path in sorted(component.iterdir()) if _WEIGHTS.fullmatch(path.name)]
+
+
 def numbers_on_disk(folder: Path) -> dict[str, int]:
     """Component -> how many floating-point numbers its files hold; one whose files cannot be read is left out."""
     counts = {}
     for component in sorted(path for path in folder.glob("*/") if path.is_dir()):
-        files = [path for path in sorted(component.iterdir()) if _WEIGHTS.fullmatch(path.name)]
         try:
-            count = sum(number for path in files for number in _numbers(path))
+            count = sum(number for path in weight_files(component) for number in _numbers(path))
         except (OSError, ValueError, struct.error, msgspec.MsgspecError):
             continue
         if count:

@@ -9,7 +9,18 @@ from pathlib import Path
 
 import msgspec
 
-from fluxgate.rendering import Crash, Duration, Fingerprint, GivenTake, Inventory, Memory, Picture, Rendering, Work
+from fluxgate.rendering import (
+    Crash,
+    Duration,
+    Fingerprint,
+    GivenTake,
+    Inventory,
+    Memory,
+    Picture,
+    Rendering,
+    StoredWeights,
+    Work,
+)
 
 FILE = "progress.jsonl"
 
@@ -45,6 +56,7 @@ class Note:
     work: Work | None = None
     crash: Crash | None = None
     given: GivenTake | None = None
+    weights: dict[str, StoredWeights] | None = None  # by component
 
 
 class Notebook:
@@ -116,5 +128,6 @@ def compose(notes: Iterable[Note], *, wall_seconds: float, crash: Crash | None) 
         draws=next((note.draws for note in notes if note.draws), {}),
         libraries=next((note.libraries for note in reversed(notes) if note.libraries), {}),
         work=next((note.work for note in reversed(notes) if note.work), None),
+        weights={name: one for note in notes for name, one in (note.weights or {}).items()},
         given=next((note.given for note in reversed(notes) if note.given), None),
     )

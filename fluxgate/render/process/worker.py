@@ -98,6 +98,7 @@ def do_part(job: PartJob, note: AddNote) -> None:
     cap_vram(job.vram_limit)
     meter = Meter(job.device)
     probe = Probe(job.subject, meter=meter, announce=lambda phase: note(Note(phase=phase or "")))
+    probe.inventory.source = job.source
     probe.continue_from(job.inventory)
     site = Site(job.subject, folder=job.source, device=job.device, scratch=job.scratch, watch=probe.watch)
     if job.shot == GIVEN:
@@ -115,6 +116,7 @@ def do_part(job: PartJob, note: AddNote) -> None:
             fingerprints=fingerprints,
             durations=durations,
             inventory=probe.inventory.recorded(),
+            weights=probe.inventory.weights,
             memory=meter.memory(),
             warnings=warnings.new(),
             finished=True,
@@ -133,6 +135,7 @@ def render_case(job: CaseJob, note: AddNote) -> None:
     cap_vram(job.vram_limit)
     meter = Meter(job.device)
     probe = Probe(job.subject, meter=meter, announce=lambda phase: note(Note(phase=phase or "")))
+    probe.inventory.source = job.source
     site = Site(job.subject, folder=job.source, device=job.device, scratch=job.scratch, watch=probe.watch)
     runner = PartRunner(site, probe=probe, launcher=launcher, vram_limit=job.vram_limit)
     _render_takes(job, partial(load, replace(site, part_runner=runner)), probe, warnings, note)
@@ -173,7 +176,8 @@ def _render_takes(
     probe.inventory.hash_states()
     probe.inventory.count_files(job.scratch)
     probe.inventory.count_leftover_files(leftover.count)
-    note(Note(inventory=probe.inventory.recorded(), libraries=imported_versions()))
+    recorded, weights = probe.inventory.recorded(), probe.inventory.weights
+    note(Note(inventory=recorded, libraries=imported_versions(), weights=weights))
     work = count_work(partial(_call, pipeline, job.subject), counted_shot(job.subject.shots), probe)
     note(Note(work=work, says=f"work counted in {work.seconds:.1f} s"))
     if job.subject.oracle is not None:

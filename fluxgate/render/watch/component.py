@@ -117,7 +117,7 @@ def _distinct(module: Any) -> Iterator[tuple[Any, bool]]:
     seen: set[tuple[str, int]] = set()
     for name, tensor, is_quantized in tensors_of(module):
         # Weights that accelerate has taken out are tied where their values are, not in the shapes left behind.
-        data = _data(module, name, tensor) if tensor.device.type == "meta" else tensor
+        data = values_of(module, name, tensor) if tensor.device.type == "meta" else tensor
         key = _identity(tensor if data is None else data)
         if key not in seen:
             seen.add(key)
@@ -238,7 +238,7 @@ def state_sha256(module: Any) -> str | None:
     digest = hashlib.sha256()
     factors: Factors = {}
     for name, tensor, _ in sorted(tensors_of(module), key=lambda entry: entry[0]):
-        plain = _data(module, name, tensor)
+        plain = values_of(module, name, tensor)
         if plain is None:
             return None
         digest.update(f"{name} {plain.dtype} {tuple(plain.shape)} ".encode())
@@ -250,12 +250,12 @@ def state_sha256(module: Any) -> str | None:
 def plain_tensors(module: Any) -> Iterator[Any]:
     """Every tensor that holds data of the module: where only its shape is there, the one that accelerate keeps."""
     for name, tensor, _ in tensors_of(module):
-        data = _data(module, name, tensor) if tensor.device.type == "meta" else tensor
+        data = values_of(module, name, tensor) if tensor.device.type == "meta" else tensor
         if data is not None:
             yield data
 
 
-def _data(module: Any, name: str, tensor: Any) -> Any | None:
+def values_of(module: Any, name: str, tensor: Any) -> Any | None:
     """The tensor with its values: from accelerate's map of weights, if it is only a shape here."""
     owner_name, _, leaf = name.rpartition(".")
     owner = _part(module, owner_name)

@@ -10,8 +10,9 @@ from typing import Any
 from fluxgate.render.measure.live_tensors import live_tensor_bytes
 from fluxgate.render.measure.meter import Meter
 from fluxgate.render.watch.component import describe, modules_of, placement_of, plain_tensors, state_sha256
+from fluxgate.render.watch.stored import stored_weights
 from fluxgate.render.watch.weights_in_use import Placements, WeightsInUse
-from fluxgate.rendering import AFTER, BEFORE, BESIDE, DURING, LEFTOVER_FILES, Component, Inventory
+from fluxgate.rendering import AFTER, BEFORE, BESIDE, DURING, LEFTOVER_FILES, Component, Inventory, StoredWeights
 
 
 class InventoryRecorder:
@@ -23,6 +24,8 @@ class InventoryRecorder:
         self._components: dict[str, Component] = {}
         self._modules: dict[str, weakref.ref[Any]] = {}  # by name, the one that was met last
         self._met: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.source: Path | None = None  # the pipeline on disk, where weights are to be compared with it
+        self.weights: dict[str, StoredWeights] = {}  # by component
 
     def recorded(self) -> Inventory:
         """The inventory so far."""
@@ -74,7 +77,7 @@ class InventoryRecorder:
             self._met.add(module)
             if name not in self._components:
                 placement = {BEFORE: placement_of(module)}
-                state = state_sha256(module) if hashed else None
+                state = self._hashed(name, module) if hashed else None
                 self._components[name] = describe(name, module, placement=placement, state=state)
         self.count("components alive at once", len(self._met))
 
@@ -103,7 +106,14 @@ class InventoryRecorder:
         for name, ref in self._modules.items():
             module = ref()
             if module is not None and self._components[name].state_sha256 is None:
-                self._components[name] = replace(self._components[name], state_sha256=state_sha256(module))
+                self._components[name] = replace(self._components[name], state_sha256=self._hashed(name, module))
+
+    def _hashed(self, name: str, module: Any) -> str | None:
+        """The hash of all weights, and beside it how they compare with the files."""
+        weights = stored_weights(module, self.source / name) if self.source is not None else None
+        if weights is not None:
+            self.weights[name] = weights
+        return state_sha256(module)
 
     # Other processes
 

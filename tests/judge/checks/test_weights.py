@@ -1,0 +1,128 @@
+"""Tests of the check that memory holds the file's weights: every way in which it may not, and what is right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fluxgate.cases import Case
+from fluxgate.judge.checks.weights import odd_layers
+from fluxgate.judge.evidence import Evidence
+from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED, WEIGHTS, Verdict
+from fluxgate.rendering import Component, Inventory, StoredWeights
+from fluxgate.strategies.effects import Layers, Setting
+from fluxgate.strategies.promise import Promise
+from tests.judge.made import SUBJECT, made, strategy, verdict, with_rendering
+
+SOUND = StoredWeights(10, 10, kinds={"bfloat16": 4})
+NF4, FP4 = "nf4, blocks of 64", "fp4, blocks of 64"
+BLOCKS = {f"encoder.block.{number}.q": NF4 for number in range(4)} | {"encoder.block.0.wo": "float32"}
+QUANTIZED = StoredWeights(10, 5, layers=BLOCKS, kinds={NF4: 4, "float32": 1}, spared=("wo",))
+
+
+def promises(kind: str = "nf4", *, double: str = "False", layer: str = "Linear4bit") -> Promise:
+    of = ("transformer",)
+    effects = (Layers(layer, of), Setting("quant_type", kind, of), Setting("double_quant", double, of))
+    return Promise(approximates="full", changes_weights=True, effects=effects)
+
+
+def judged(folder: Path, stored: StoredWeights | None, promise: Promise | None = None, **changes: Any) -> Verdict:
+    one = replace(strategy("full"), promise=promise or Promise())
+    parts = Component("transformer", "T5EncoderModel", {}, 0, {"Linear4bit": 1}, {}, {}, {}, None)
+    inventory = Inventory({"transformer": replace(parts, **changes)})
+    weights = {} if stored is None else {"transformer": stored}
+    found = Evidence(Case(SUBJECT, one, "cuda"), made(folder), run=folder)
+    return verdict(with_rendering(found, weights=weights, inventory=inventory), WEIGHTS)
+
+
+@pytest.mark.parametrize(("stored", "promise"), [(SOUND, None), (QUANTIZED, promises())])
+def test_the_files_bytes_pass(tmp_path: Path, stored: StoredWeights, promise: Promise | None) -> None:
+    """Plain, and quantized but for what the class keeps in float32."""
+    answer = judged(tmp_path, stored, promise)
+    assert (answer.status, answer.numbers["tensors"]) == (PASSED, 10)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"missing": ("a.weight",)}, {"made_up": ("a.weight",)}, {"differing": ("a.weight",)}],
+)
+def test_a_tensor_that_is_not_the_files_is_named(tmp_path: Path, change: dict[str, tuple[str, ...]]) -> None:
+    """Missing, from nowhere, or with another bit."""
+    answer = judged(tmp_path, replace(SOUND, **change))  # type: ignore[arg-type]  # a field of its own each time
+    assert (answer.status, "a.weight" in answer.sentence) == (FAILED, True)
+
+
+def test_one_layer_that_was_skipped_is_named(tmp_path: Path) -> None:
+    """Of hundreds: a share of layers would hide it."""
+    layers = BLOCKS | {"encoder.block.2.q": "bfloat16"}
+    stored = replace(QUANTIZED, layers=layers, kinds={NF4: 3, "bfloat16": 1, "float32": 1})
+    for kind in ("T5EncoderModel", "SomethingElse"):
+        answer = judged(tmp_path, stored, promises(), class_name=kind)
+        assert (answer.status, "encoder.block.2.q is stored as bfloat16" in answer.sentence) == (FAILED, True)
+
+
+def test_layers_that_a_class_of_its_own_leaves_out_are_no_fault(tmp_path: Path) -> None:
+    """Of a class that we do not know, whole kinds of layers may stay plain."""
+    stored = replace(QUANTIZED, layers=BLOCKS | {"proj": "bfloat16"}, kinds={NF4: 4, "bfloat16": 1, "float32": 1})
+    assert judged(tmp_path, stored, promises(), class_name="SomethingElse").status == PASSED
+    assert judged(tmp_path, stored, promises()).status == FAILED
+
+
+@pytest.mark.parametrize(
+    ("kind", "promise"),
+    [
+        (FP4, promises()),
+        (NF4, promises("fp4")),
+        (f"{NF4}, double", promises()),
+        (NF4, promises(double="True")),
+        ("nf4, blocks of 128", promises()),
+        ("bfloat16 in a Linear4bit", promises()),
+        ("int8", promises()),
+        ("bfloat16", promises(layer="Linear8bitLt")),
+    ],
+)
+def test_what_is_stored_counts_not_what_was_asked_for(tmp_path: Path, kind: str, promise: Promise) -> None:
+    """Another format in every layer."""
+    answer = judged(tmp_path, StoredWeights(10, 0, kinds={kind: 4}), promise)
+    assert (answer.status, kind in answer.sentence) == (FAILED, True)
+
+
+def test_eight_bit_layers_have_their_threshold(tmp_path: Path) -> None:
+    """Another one is another computation."""
+    stored, promise = StoredWeights(10, 0, kinds={"int8": 4}), promises(layer="Linear8bitLt")
+    assert judged(tmp_path, stored, promise, settings={"threshold": "6.0"}).status == PASSED
+    assert judged(tmp_path, stored, promise, settings={"threshold": "0.0"}).status == FAILED
+
+
+@pytest.mark.parametrize("kind", [NF4, "int8", "bfloat16 in a Linear4bit"])
+def test_a_strategy_that_changes_no_weights_has_none_quantized(tmp_path: Path, kind: str) -> None:
+    """Whatever its pictures look like."""
+    assert judged(tmp_path, StoredWeights(10, 6, kinds={"bfloat16": 3, kind: 1})).status == FAILED
+
+
+@pytest.mark.parametrize(("share", "status"), [(1e-4, PASSED), (2e-3, FAILED)])
+def test_wrong_codes_are_told(tmp_path: Path, share: float, status: str) -> None:
+    """Beyond what rounding moves."""
+    stored = replace(QUANTIZED, codes={"encoder.block.1.q": share})
+    assert judged(tmp_path, stored, promises()).status == status
+
+
+def test_wrong_scales_are_told(tmp_path: Path) -> None:
+    """Of one layer, by its name."""
+    answer = judged(tmp_path, replace(QUANTIZED, scales={"encoder.block.1.q": 0.05}), promises())
+    assert (answer.status, "the scales of encoder.block.1.q" in answer.sentence) == (FAILED, True)
+
+
+def test_what_could_not_be_read_is_no_pass(tmp_path: Path) -> None:
+    """Nor is a rendering of an older Fluxgate."""
+    assert judged(tmp_path, StoredWeights(10, 0, unread=10, kinds={"bfloat16": 4})).status == NO_DATA
+    assert judged(tmp_path, None).status == NO_DATA
+
+
+def test_layers_are_compared_with_their_like_in_other_blocks() -> None:
+    """Not with other kinds of layers."""
+    layers = {"b.0.q": "float8_e4m3fn", "b.1.q": "bfloat16", "b.2.q": "float8_e4m3fn", "b.0.norm": "bfloat16"}
+    assert odd_layers(layers) == {"b.1.q": "bfloat16"}
