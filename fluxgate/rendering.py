@@ -41,6 +41,24 @@ def after_step(step: int) -> str:
     return f"latents after step {step}"
 
 
+def tokenized_for(stage: str) -> str:
+    """What the tokenizer itself makes of the prompts from which the stage comes."""
+    return f"tokenizer's own answer for {stage}"
+
+
+def tokens_for(stage: str) -> str:
+    """What the encoder is given from which the stage comes."""
+    return f"tokens for {stage}"
+
+
+def encoded_for(stage: str) -> str:
+    """What the encoder gives from which the stage comes."""
+    return f"encoder's output for {stage}"
+
+
+# Beside the stages, what tells whose doing other embeddings are.
+CLUES = tuple(clue(stage) for stage in (T5, POOLED) for clue in (tokenized_for, tokens_for, encoded_for))
+
 BEFORE, DURING, AFTER = MOMENTS = ("before", "during", "after")
 
 GIVEN = "given inputs"  # in place of a shot's name: the call in which each stage is run from what is given
@@ -89,7 +107,7 @@ class Fingerprint:
 
     shot: str
     take: int
-    stage: str  # one of STAGES
+    stage: str  # one of STAGES, or of CLUES
     sha256: str
     shape: tuple[int, ...]
     dtype: str
@@ -301,9 +319,9 @@ class Rendering:
         return {(picture.shot, picture.index): picture for picture in self.pictures if picture.take == take}
 
     def fingerprints_of(self, shot: str, take: int = 0) -> dict[str, Fingerprint]:
-        """The stages of one take of one shot, by name, in the order of the pipeline."""
+        """The stages of one take of one shot, by name, in the order of the pipeline, and then the clues."""
         by_stage = {each.stage: each for each in self.fingerprints if (each.shot, each.take) == (shot, take)}
-        return {stage: by_stage[stage] for stage in STAGES if stage in by_stage}
+        return {stage: by_stage[stage] for stage in (*STAGES, *CLUES) if stage in by_stage}
 
     def levels(self, take: int = 0) -> dict[str, tuple[float, ...]]:
         """The noise levels of each shot of one take, where its scheduler has any."""

@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fluxgate.rendering import DECODED, POOLED, STAGES, T5, Component, Fingerprint, Inventory
+from fluxgate.rendering import (
+    DECODED,
+    POOLED,
+    STAGES,
+    T5,
+    Component,
+    Fingerprint,
+    Inventory,
+    encoded_for,
+    tokenized_for,
+    tokens_for,
+)
 from fluxgate.subjects.subject import Subject
 
 Prints = Mapping[str, Fingerprint]  # stage -> fingerprint
 
 FINISHED = "finished picture"  # what the pipeline makes of the decoded one; it has no fingerprint but its own pixels
 BITSANDBYTES = ("Linear4bit", "Linear8bit", "LinearNF4", "LinearFP4")  # how the names of its layers begin
+# Where within the first stages embeddings became others, by what was seen of the encoder; in the order of its work.
+TOKENIZER, CALL, ENCODER, AFTERWARDS = "the tokenizer", "what is asked of it", "the encoder", "after the encoder"
 
 
 @dataclass(frozen=True)
@@ -22,6 +35,7 @@ class StageDifference:
     stage: str
     expected: Fingerprint | None
     actual: Fingerprint | None
+    within: str | None = None  # of embeddings, where they became others; None where that was not seen
 
     @property
     def step(self) -> int | None:
@@ -48,13 +62,23 @@ def first_difference(shot: str, expected: Prints, actual: Prints, *, moved: bool
     for number, stage in enumerate(STAGES):
         theirs, ours = expected.get(stage), actual.get(stage)
         if theirs is not None and ours is not None and theirs.sha256 != ours.sha256:
-            return StageDifference(shot, stage, theirs, ours)
+            return StageDifference(shot, stage, theirs, ours, _within(stage, expected, actual))
         # A loop that ends early has no last step, and a later stage all the same.
         if theirs is not None and ours is None and any(later in actual for later in STAGES[number:]):
             return StageDifference(shot, stage, theirs, None)
     if moved and DECODED in expected and DECODED in actual:
         return StageDifference(shot, FINISHED, None, None)
     return None
+
+
+def _within(stage: str, expected: Prints, actual: Prints) -> str | None:
+    """The first part of the encoder's work that differs; None where one side has no record of it."""
+    clues = {tokenized_for(stage): TOKENIZER, tokens_for(stage): CALL, encoded_for(stage): ENCODER}
+    both = [clue for clue in clues if clue in expected and clue in actual]
+    first = next((clue for clue in both if expected[clue].sha256 != actual[clue].sha256), None)
+    if first is not None:
+        return clues[first]
+    return AFTERWARDS if encoded_for(stage) in both else None
 
 
 def suspects(
@@ -64,9 +88,9 @@ def suspects(
 
     hooks_cleared: the hooks that move weights are known not to have changed the pictures."""
     stage, component = difference.stage, _component(difference.stage, subject=subject, inventory=inventory)
-    names = _owners(stage)
-    if difference.reshaped and stage in (T5, POOLED):
-        names = ["diffusers", *names]  # how many tokens are encoded is the pipeline's choice
+    names = _encoding(difference) if stage in (T5, POOLED) else _owners(stage)
+    if difference.within not in (None, ENCODER):
+        return " or ".join(names)  # no weight has any part in it
     if component is not None and component.quantized_bytes:
         names.append("bitsandbytes" if _is_bitsandbytes(component) else "the quantizing library")
     if component is not None and any(component.hooks.values()) and not hooks_cleared:
@@ -74,9 +98,21 @@ def suspects(
     return " or ".join(names)
 
 
+def _encoding(difference: StageDifference) -> list[str]:
+    """Who can have made other embeddings."""
+    if difference.within is None:
+        # How many tokens are encoded is the pipeline's choice, and what it does with words nobody has seen.
+        others = ["transformers", "tokenizers"]
+        return ["diffusers", *others] if difference.reshaped else [*others, "diffusers"]
+    return {
+        TOKENIZER: ["tokenizers", "transformers"],
+        CALL: ["diffusers' call of the tokenizer or of the encoder"],
+        ENCODER: ["transformers"],
+        AFTERWARDS: ["diffusers"],
+    }[difference.within]
+
+
 def _owners(stage: str) -> list[str]:
-    if stage in (T5, POOLED):
-        return ["transformers", "tokenizers"]
     if stage == FINISHED:
         return ["diffusers' image processor", "the order that it gives pictures in"]
     return ["diffusers' VAE", "torch"] if stage == DECODED else ["diffusers"]

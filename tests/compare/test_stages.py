@@ -4,8 +4,30 @@ from dataclasses import replace
 
 import pytest
 
-from fluxgate.compare.stages import FINISHED, StageDifference, first_difference, suspects
-from fluxgate.rendering import DECODED, FIRST, LAST, MIDDLE, POOLED, STAGES, T5, Fingerprint, Inventory
+from fluxgate.compare.stages import (
+    AFTERWARDS,
+    CALL,
+    ENCODER,
+    FINISHED,
+    TOKENIZER,
+    StageDifference,
+    first_difference,
+    suspects,
+)
+from fluxgate.rendering import (
+    DECODED,
+    FIRST,
+    LAST,
+    MIDDLE,
+    POOLED,
+    STAGES,
+    T5,
+    Fingerprint,
+    Inventory,
+    encoded_for,
+    tokenized_for,
+    tokens_for,
+)
 from tests.runs.building import SUBJECT, fingerprint, inventory
 
 
@@ -70,8 +92,8 @@ def test_latents_name_their_step() -> None:
 @pytest.mark.parametrize(
     ("stage", "library"),
     [
-        (T5, "transformers or tokenizers"),
-        (POOLED, "transformers or tokenizers"),
+        (T5, "transformers or tokenizers or diffusers"),
+        (POOLED, "transformers or tokenizers or diffusers"),
         (FIRST, "diffusers"),
         (LAST, "diffusers"),
         (DECODED, "diffusers' VAE or torch"),
@@ -107,3 +129,31 @@ def test_each_stage_has_its_component() -> None:
         told = {each for each in STAGES if "CpuOffload" in suspected(at(each), hooked)}
         assert stage in told
         assert told.isdisjoint(set(named.values()) - {stage})
+
+
+@pytest.mark.parametrize("stage", [T5, POOLED])
+@pytest.mark.parametrize(
+    ("moved", "within", "told"),
+    [
+        (3, TOKENIZER, "tokenizers or transformers"),
+        (2, CALL, "diffusers' call of the tokenizer or of the encoder"),
+        (1, ENCODER, "transformers"),
+        (0, AFTERWARDS, "diffusers"),
+    ],
+)
+def test_whose_doing_other_embeddings_are(stage: str, moved: int, within: str, told: str) -> None:
+    """The first part of the encoder's work that differs names who did it, and acquits the others."""
+    parts = [tokenized_for(stage), tokens_for(stage), encoded_for(stage)]
+    theirs = {**prints(), **{part: fingerprint("fox", part) for part in parts}}
+    ours = {**prints(stage), **{part: fingerprint("fox", part) for part in parts}}
+    ours |= {part: fingerprint("fox", part, value="b") for part in parts[len(parts) - moved :]}
+    found = first_difference("fox", theirs, ours)
+    assert found is not None
+    assert (found.stage, found.within, suspected(found)) == (stage, within, told)
+
+
+def test_an_encoder_that_is_quantized_is_suspected_for_its_own_output_alone() -> None:
+    """What is asked of a tokenizer does not depend on weights."""
+    some = Inventory({"text_encoder_2": replace(inventory().components["transformer"], quantized_bytes=9)})
+    assert suspected(replace(at(T5), within=ENCODER), some) == "transformers or the quantizing library"
+    assert "quantizing" not in suspected(replace(at(T5), within=CALL), some)

@@ -10,6 +10,7 @@ from typing import Any
 from fluxgate.miniature.given import given
 from fluxgate.render.measure.meter import Meter
 from fluxgate.render.watch.counted_take import CountedTake
+from fluxgate.render.watch.encoders import tokenized, watch_encoders
 from fluxgate.render.watch.given import GivenRecorder
 from fluxgate.render.watch.inventory import InventoryRecorder
 from fluxgate.render.watch.take import TakeRecorder
@@ -67,6 +68,7 @@ class Probe:
         wrap(pipeline, "encode_prompt", self._encode, pipeline=pipeline)
         wrap(getattr(pipeline, self.subject.decoder, None), "decode", self._decode, pipeline=pipeline)
         wrap(getattr(pipeline, "scheduler", None), "step", self._step, pipeline=pipeline)
+        watch_encoders(pipeline, self.subject, self._record_clue)
         denoiser = getattr(pipeline, self.subject.denoiser, None)
         if denoiser is not None and not hasattr(denoiser, "_fluxgate"):
             denoiser._fluxgate = True
@@ -179,6 +181,8 @@ class Probe:
         if first:
             with self._apart(take):
                 self._record_embeddings(take, returned)
+                if not passes_through and isinstance(take, TakeRecorder):
+                    self._record_tokenized(take, pipeline)
         if not passes_through:
             take.enter(DENOISE)
         return returned
@@ -186,6 +190,17 @@ class Probe:
     def _apart(self, take: TakeRecorder | CountedTake) -> AbstractContextManager[None]:
         """What happens inside is done to watch: it costs the take nothing."""
         return take.apart() if isinstance(take, CountedTake) else self.meter.paused()
+
+    def _record_clue(self, name: str, tensor: Any) -> None:
+        """Keep what an encoder was given and gave, the first time in a take: the second prompt is the negative one."""
+        if isinstance(self._take, TakeRecorder) and not self._take.has(name):
+            with self.meter.paused():
+                self._take.record(name, tensor)
+
+    def _record_tokenized(self, take: TakeRecorder, pipeline: Any) -> None:
+        prompts = next((shot.prompts for shot in self.subject.shots if shot.name == take.shot), ())
+        for name, tokens in tokenized(pipeline, self.subject, prompts) if prompts else ():
+            take.record(name, tokens)
 
     def _record_embeddings(self, take: TakeRecorder | CountedTake, returned: Any) -> None:
         tensors = returned if isinstance(returned, tuple | list) else (returned,)

@@ -55,6 +55,10 @@ class TakeRecorder:
         """Keep the fingerprint of a tensor."""
         self._fingerprints[stage] = fingerprint(on_cpu(tensor), shot=self.shot, take=self.take, stage=stage, step=step)
 
+    def has(self, stage: str) -> bool:
+        """Whether the stage was recorded already."""
+        return stage in self._fingerprints
+
     def begins_encoding(self, pipeline: Any) -> bool:
         """Whether the pipeline has not encoded yet in this take. Its second call encodes the negative prompt."""
         if any(ref() is pipeline for ref in self._encoders):
