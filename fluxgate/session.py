@@ -21,7 +21,8 @@ from fluxgate.environment import Environment
 from fluxgate.history.earlier_runs import earlier_runs
 from fluxgate.judge import libraries, nf4
 from fluxgate.judge.applicable import checks_of
-from fluxgate.judge.gathering import judge_cases
+from fluxgate.judge.damage import FLOAT32
+from fluxgate.judge.gathering import judge_cases, needs_float32
 from fluxgate.judge.prefetch import compare_early
 from fluxgate.judge.readers import reader_named
 from fluxgate.judge.sentences import again
@@ -182,11 +183,14 @@ class Session:
     # Rendering
 
     def render(self, case: Case) -> dict[str, Rendered]:
-        """What the case gave and, unless it crashed, what those gave that its promise compares it with."""
+        """What the case gave and, unless it crashed, what those gave that its promise compares it with; where its
+        pictures are not the accepted ones, float32's too."""
         own = self.rendered(case.id)
         if own is None or own.rendering.crash is not None:
             return {case.id: own} if own else {}
-        names = (id_of_case(case.subject.name, name) for name in case.strategy.promise.compared_with)
+        witness = (FLOAT32,) if needs_float32(case, own.rendering, self._standards) else ()
+        named = (*case.strategy.promise.compared_with, *witness)
+        names = (id_of_case(case.subject.name, name) for name in named)
         others = {name: rendered for name in names if (rendered := self.rendered(name)) is not None}
         return {case.id: own, **others}
 

@@ -10,9 +10,10 @@ from fluxgate.cli.shared import RED, say
 from fluxgate.files import write_plain, write_whole
 from fluxgate.options import chosen
 from fluxgate.prove import words
+from fluxgate.prove.fault import Fault
 from fluxgate.prove.faults import FAULTS, fault_named
-from fluxgate.prove.outcome import With, rates
-from fluxgate.prove.proving import bench, prove
+from fluxgate.prove.outcome import Outcome, With, rates
+from fluxgate.prove.proving import bench, known, prove
 from fluxgate.refusal import Refusal
 
 RESULT = "result.json"
@@ -31,6 +32,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="name the faults and render nothing")
     parser.add_argument("--part", metavar="I/N", default="1/1", help="only every Nth fault, from the Ith on")
     parser.add_argument("--again", action="store_true", help="prove again what this folder has an outcome of")
+    parser.add_argument("--known", action="store_true", help="prove nothing: tell what this folder has outcomes of")
     parser.add_argument("--keep", action="store_true", help="keep what was rendered")
     parser.add_argument("--table", type=Path, metavar="FILE", help="write the table between the marks of this document")
     parser.add_argument(
@@ -49,12 +51,7 @@ def act(arguments: Namespace) -> int:
             say(f"{fault.name}: {fault.about} ({', '.join(fault.packages)})")
         return 0
     held_to = tuple(one for one in With if arguments.held_to is None or one.value in arguments.held_to)
-    pairs = []
-    with bench(arguments.output, report=say, held_to=held_to, keep=arguments.keep) as on:
-        for number, fault in enumerate(faults, start=1):
-            outcome = prove(fault, on, again=arguments.again)
-            pairs.append((fault, outcome))
-            say(f"{number}/{len(faults)} {words.line(fault, outcome)} ({outcome.seconds:.0f} s)")
+    pairs = known(faults, arguments.output) if arguments.known else _proved(faults, arguments, held_to)
     write_plain(arguments.output / RESULT, {"rates": rates(pairs), "outcomes": [outcome for _, outcome in pairs]})
     if arguments.table:
         _write_table(arguments.table, pairs)
@@ -63,6 +60,16 @@ def act(arguments: Namespace) -> int:
     told = rates(pairs)
     caught = told.caught[With.BASELINE.value]
     return RED if told.alarms or (With.BASELINE in held_to and caught.part < caught.whole) else 0
+
+
+def _proved(faults: list[Fault], arguments: Namespace, held_to: tuple[With, ...]) -> list[tuple[Fault, Outcome]]:
+    pairs = []
+    with bench(arguments.output, report=say, held_to=held_to, keep=arguments.keep) as on:
+        for number, fault in enumerate(faults, start=1):
+            outcome = prove(fault, on, again=arguments.again)
+            pairs.append((fault, outcome))
+            say(f"{number}/{len(faults)} {words.line(fault, outcome)} ({outcome.seconds:.0f} s)")
+    return pairs
 
 
 def _part(text: str) -> tuple[int, int]:

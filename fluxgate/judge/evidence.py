@@ -26,6 +26,9 @@ class Evidence:
     reference: Rendered | None = None  # of the strategy whose pictures are promised, in the same run
     memory_reference: Rendered | None = None  # of the strategy that it must use less memory than, in the same run
     baseline: Baseline | None = None
+    reference_baseline: Baseline | None = None
+    float32: Rendered | None = None  # what the same subject gave in float32, where that was rendered in the same run
+    float32_baseline: Baseline | None = None
     limits: CaseLimits = field(default_factory=CaseLimits)
     known_failures: Mapping[str, KnownFailure] = field(default_factory=dict)  # check -> the entry in force for it
     baseline_use: BaselineUse = BaselineUse.IF_ANY
@@ -57,6 +60,19 @@ class Evidence:
     def reference_facts(self) -> Facts:
         """The reference's side; nothing where there is none."""
         return facts_of(self.reference) if self.reference else Facts()
+
+    @cached_property
+    def reference_accepted_facts(self) -> Facts:
+        """What was accepted of the reference; nothing where there is none."""
+        return accepted_facts(self.reference_baseline) if self.reference_baseline else Facts()
+
+    @cached_property
+    def float32_facts(self) -> Facts:
+        return facts_of(self.float32) if self.float32 else Facts()
+
+    @cached_property
+    def float32_accepted_facts(self) -> Facts:
+        return accepted_facts(self.float32_baseline) if self.float32_baseline else Facts()
 
     @cached_property
     def accepted_facts(self) -> Facts:

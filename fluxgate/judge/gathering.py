@@ -12,10 +12,12 @@ from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.cases import Case
 from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.case import judge_case
+from fluxgate.judge.damage import FLOAT32
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.standards import BaselineUse, Standards
 from fluxgate.judge.verdict import Verdict
-from fluxgate.rendering import id_of_case
+from fluxgate.refusal import Refusal
+from fluxgate.rendering import Rendering, id_of_case
 from fluxgate.runs.rendered import Rendered
 
 RenderedBy = Callable[[str], Rendered | None]  # case id -> what it gave in this run, if it is there
@@ -42,7 +44,10 @@ def gather(case: Case, rendered: RenderedBy, standards: Standards, *, run: Path 
         ours,
         reference=of(promise.reference),
         memory_reference=of(promise.less_memory_than),
-        baseline=_accepted(case, standards),
+        baseline=_accepted(case, case.strategy.name, standards),
+        reference_baseline=_accepted(case, promise.reference, standards),
+        float32=_whole(of(FLOAT32)),
+        float32_baseline=_accepted(case, FLOAT32, standards),
         limits=_limits(case, standards),
         known_failures=_known_failures(case, standards),
         baseline_use=standards.baseline_use,
@@ -52,10 +57,28 @@ def gather(case: Case, rendered: RenderedBy, standards: Standards, *, run: Path 
     )
 
 
-def _accepted(case: Case, standards: Standards) -> Baseline | None:
-    if standards.store is None or standards.baseline_use is BaselineUse.IGNORED:
+def needs_float32(case: Case, rendering: Rendering, standards: Standards) -> bool:
+    """Whether its pictures are not those accepted for this machine: float32 must tell whether rounding did it."""
+    if case.strategy.name == FLOAT32 or rendering.crash is not None:
+        return False
+    try:
+        accepted = _accepted(case, case.strategy.name, standards)
+    except Refusal:  # whoever judges the case says what is wrong with its baseline
+        return False
+    if accepted is None or accepted.portable:
+        return False
+    known = {(one.shot, one.index): one for one in accepted.case.shots}
+    return any(key in known and not known[key].holds(one.sha256) for key, one in rendering.pictures_of().items())
+
+
+def _whole(rendered: Rendered | None) -> Rendered | None:
+    return rendered if rendered is not None and rendered.rendering.crash is None else None
+
+
+def _accepted(case: Case, strategy: str | None, standards: Standards) -> Baseline | None:
+    if strategy is None or standards.store is None or standards.baseline_use is BaselineUse.IGNORED:
         return None
-    return baselines.find(standards.store, standards.machine.id, case.subject.name, case.strategy.name)
+    return baselines.find(standards.store, standards.machine.id, case.subject.name, strategy)
 
 
 def _limits(case: Case, standards: Standards) -> limits.CaseLimits:

@@ -18,6 +18,7 @@ from fluxgate.judge.answers import failed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import origin, picture_name
 from fluxgate.judge.verdict import Limit, Verdict
+from fluxgate.rendering import Inventory
 
 FOLDER = "pictures"  # within the run: differences, and copies of what lies outside of it
 
@@ -73,13 +74,19 @@ class FirstDifference:
 
 
 def located(
-    evidence: Evidence, difference: StageDifference | None, *, hooks_cleared: bool = False
+    evidence: Evidence,
+    difference: StageDifference | None,
+    *,
+    inventory: Inventory | None = None,
+    hooks_cleared: bool = False,
 ) -> FirstDifference | None:
-    """`It first differs at prompt embeddings: most likely transformers or tokenizers.`"""
+    """`It first differs at prompt embeddings: most likely transformers or tokenizers.`
+
+    inventory: of the case that is to be looked at, if not this one's."""
     if difference is None:
         return None
-    subject, inventory = evidence.case.subject, evidence.rendering.inventory
-    likely = suspects(difference, subject=subject, inventory=inventory, hooks_cleared=hooks_cleared)
+    subject, parts = evidence.case.subject, inventory or evidence.rendering.inventory
+    likely = suspects(difference, subject=subject, inventory=parts, hooks_cleared=hooks_cleared)
     return FirstDifference(difference.stage, f"It first differs at {difference.place}: most likely {likely}.")
 
 

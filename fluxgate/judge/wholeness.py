@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from fluxgate.compare.likeness import blankness
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import counted, picture_name
+from fluxgate.judge.suspects import DIFFUSERS, most_likely, of_stage
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import Duration, Picture
+from fluxgate.rendering import DECODED, STAGES, Duration, Picture
 from fluxgate.runs.pictures import sound_pixels
 from fluxgate.runs.rendered import Rendered
 from fluxgate.subjects.subject import Shot
@@ -17,22 +19,36 @@ CAST = "invalid value encountered in cast"  # numpy's warning, where floating-po
 GRAIN = 16  # pixels: the pipeline rounds other sizes to a multiple of this
 
 
-def flaw(evidence: Evidence) -> str | None:
-    """The first thing that is wrong with the rendering by itself, in a sentence without its full stop."""
+@dataclass(frozen=True)
+class Flaw:
+    """Something that is wrong with a rendering by itself."""
+
+    sentence: str  # without its full stop
+    stage: str | None = None
+
+    def who(self, evidence: Evidence) -> str:
+        """The pipeline does what it is asked for; numbers come out of a stage."""
+        inventory = evidence.rendering.inventory
+        in_stage = self.stage if self.stage in STAGES else None
+        return of_stage(in_stage, evidence.case.subject, inventory) if in_stage else most_likely([DIFFUSERS])
+
+
+def flaw(evidence: Evidence) -> Flaw | None:
+    """The first thing that is wrong with the rendering by itself."""
     return next(_flaws(evidence), None)
 
 
-def _flaws(evidence: Evidence) -> Iterator[str]:
+def _flaws(evidence: Evidence) -> Iterator[Flaw]:
     rendered = evidence.rendered
     if rendered is None:
         return
     for shot in evidence.case.shots:
-        yield from _of_shot(evidence, rendered, shot)
+        yield from map(Flaw, _of_shot(evidence, rendered, shot))
     yield from _not_finite(rendered)
     for picture in rendered.rendering.pictures_of().values():
         fault = _of_picture(rendered, picture)
         if fault:
-            yield f"{picture_name(evidence.case, picture.shot, picture.index)} {fault}"
+            yield Flaw(f"{picture_name(evidence.case, picture.shot, picture.index)} {fault}")
 
 
 def _of_shot(evidence: Evidence, rendered: Rendered, shot: Shot) -> Iterator[str]:
@@ -72,12 +88,12 @@ def _is_of_size(picture: Picture, shot: Shot) -> bool:
     return all(asked is None or asked % GRAIN or asked == got for asked, got in edges)
 
 
-def _not_finite(rendered: Rendered) -> Iterator[str]:
+def _not_finite(rendered: Rendered) -> Iterator[Flaw]:
     for entry in rendered.rendering.fingerprints:
         if not entry.finite:
-            yield f"shot '{entry.shot}' has a NaN or an infinity in its {entry.stage}"
+            yield Flaw(f"shot '{entry.shot}' has a NaN or an infinity in its {entry.stage}", entry.stage)
     if any(CAST in warning for warning in rendered.rendering.warnings):
-        yield "a NaN or an infinity was cast to a pixel, as numpy has warned"
+        yield Flaw("a NaN or an infinity was cast to a pixel, as numpy has warned", DECODED)
 
 
 def _of_picture(rendered: Rendered, picture: Picture) -> str | None:

@@ -100,6 +100,12 @@ def prove(fault: Fault, on: Bench, *, again: bool = False) -> Outcome:
         return outcome
 
 
+def known(faults: Iterable[Fault], folder: Path) -> list[tuple[Fault, Outcome]]:
+    """What a folder has outcomes of, in the order of the faults."""
+    paths = {fault: folder / OUTCOMES / f"{fault.name}.json" for fault in faults}
+    return [(fault, read_plain(path, Outcome)) for fault, path in paths.items() if path.exists()]
+
+
 def _proved(fault: Fault, on: Bench) -> Outcome:
     machine, stack = on.environment.machine, on.environment.stack
     known = Outcome(fault.name, JUDGED, machine=machine.id, device=machine.device, stack=dict(stack))

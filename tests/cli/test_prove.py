@@ -8,7 +8,9 @@ import pytest
 
 from fluxgate.cli.main import main
 from fluxgate.cli.prove import BEGIN, END, _write_table
+from fluxgate.files import write_plain
 from fluxgate.prove.faults import FAULTS
+from fluxgate.prove.outcome import With
 from fluxgate.refusal import USAGE, Refusal
 from tests.prove.test_outcome import caught, fault
 
@@ -54,3 +56,13 @@ def test_a_document_without_a_place_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="no place"):
         _write_table(path, [])
     assert path.read_text() == "words\n"
+
+
+def test_what_is_known_is_told_without_a_worker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An hour that was cut short still has a table, and a hole in it an exit code."""
+    write_plain(tmp_path / "faults" / "t5-masked.json", caught("t5-masked", *With))
+    assert main(["prove", "--known", "--output", str(tmp_path)]) == 0
+    assert "caught with nothing: 1 of 1" in capsys.readouterr().out
+    write_plain(tmp_path / "faults" / "rope-axes.json", caught("rope-axes"))
+    assert main(["prove", "--known", "--output", str(tmp_path)]) == 1
+    assert (tmp_path / "result.json").exists()

@@ -11,15 +11,17 @@ from pathlib import Path
 import pytest
 
 from fluxgate.baselines import baseline as baselines
+from fluxgate.baselines import manifest
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.store import Store
 from fluxgate.cases import Case
-from fluxgate.judge.gathering import gather, judge_cases
+from fluxgate.files import write_plain
+from fluxgate.judge.gathering import gather, judge_cases, needs_float32
 from fluxgate.judge.standards import BaselineUse, Standards
 from fluxgate.judge.verdict import BASELINE, FAILED, NO_DATA, NOT_SELECTED, PROMISE, TWICE
 from fluxgate.rendering import Rendering
 from fluxgate.runs.rendered import Rendered
-from tests.judge.made import CRASH, FULL, NF4, OFFLOAD, SUBJECT, made, promising
+from tests.judge.made import CRASH, FULL, NF4, OFFLOAD, SUBJECT, accepted, changed, made, nudge, promising
 from tests.runs.building import MACHINE, STACK
 
 STANDARDS = Standards(MACHINE, STACK)
@@ -47,7 +49,7 @@ def test_both_references_come_from_the_same_run(rendered: Callable[[str], Render
     """That of the pictures and that of the memory, by the ids of their cases."""
     thrifty = replace(OFFLOADED, strategy=promising("offload", reproduces="full", less_memory_than="full"))
     found = gather(thrifty, rendered, STANDARDS)
-    assert asked == ["tiny-offload", "tiny-full", "tiny-full"]
+    assert asked == ["tiny-offload", "tiny-full", "tiny-full", "tiny-full-float32"]
     assert found.reference is found.memory_reference is rendered("tiny-full")
 
 
@@ -122,3 +124,18 @@ def test_judging_and_reporting_need_no_torch(module: str) -> None:
     code = f"import json, sys, {module}; print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert not HEAVY & set(json.loads(done.stdout))
+
+
+def test_float32_is_asked_where_pictures_are_not_the_accepted_ones(tmp_path: Path) -> None:
+    """Not where they are, nor where nothing was accepted for this machine, or it is left out."""
+    ours = made(tmp_path, "offload")
+    root = tmp_path / "baselines"
+    kept = accepted(ours, root / MACHINE.id / "tiny", machine=MACHINE.id)
+    write_plain(kept.folder / baselines.facts_file("offload"), kept.case)
+    manifest.seal(kept.folder)
+    standards = replace(STANDARDS, store=Store(root))
+    moved = changed(ours, nudge, shot="fox").rendering
+    assert needs_float32(OFFLOADED, moved, standards)
+    assert not needs_float32(OFFLOADED, ours.rendering, standards)
+    assert not needs_float32(OFFLOADED, moved, STANDARDS)
+    assert not needs_float32(OFFLOADED, moved, replace(standards, baseline_use=BaselineUse.IGNORED))

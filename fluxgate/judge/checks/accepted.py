@@ -12,10 +12,12 @@ from fluxgate.compare.difference import other_recipes, stage_differences
 from fluxgate.compare.likeness import worst
 from fluxgate.compare.noise_levels import schedule_mismatches
 from fluxgate.compare.pairs import Pair, pairs_of
-from fluxgate.compare.stages import StageDifference
+from fluxgate.compare.stages import FINISHED, StageDifference
 from fluxgate.judge.answers import failed, no_data, not_selected, passed
+from fluxgate.judge.damage import CAUSE, FLOAT32, damage, float32_moved
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.picture_failures import (
+    FirstDifference,
     all_identical,
     failure_for_worst,
     failure_with_picture,
@@ -37,6 +39,7 @@ from fluxgate.judge.sentences import (
 )
 from fluxgate.judge.standards import BaselineUse
 from fluxgate.judge.verdict import BASELINE, Verdict
+from fluxgate.rendering import STAGES
 
 DRIFTED = "drifted"  # 1 in a verdict's numbers: pictures moved no further than legal changes move them; 0: further
 
@@ -79,11 +82,35 @@ def _same_machine(evidence: Evidence) -> Verdict:
     if not moved:
         return _same_pictures(evidence, pairs)
     stage = _first_stage(evidence, (pair.shot for pair in moved), moved=True)
-    word, why = _drift(evidence, moved, stage)
+    drifted, why = _drift(evidence, moved, stage)
+    word, then = ("Drifted", IF_RIGHT) if drifted else ("Changed", CAUSE)
     lead = f"{word}: {len(moved)} of {counted(len(pairs), 'picture')} are not the accepted ones: %s{why}."
-    where = located(evidence, stage, hooks_cleared=_is_the_references(evidence))
-    answer = failure_for_worst(evidence, BASELINE, moved, lead=lead, where=where, then=IF_RIGHT)
-    return replace(answer, numbers={**answer.numbers, DRIFTED: float(word == "Drifted")})
+    answer = failure_for_worst(evidence, BASELINE, moved, lead=lead, where=_where(evidence, stage), then=then)
+    return replace(answer, numbers={**answer.numbers, DRIFTED: float(drifted)})
+
+
+def _where(evidence: Evidence, stage: StageDifference | None) -> FirstDifference | None:
+    """Where they first differ; where the reference left what was accepted of it there too, it is the one to look at."""
+    place = located(evidence, stage, hooks_cleared=_is_the_references(evidence))
+    if stage is None or place is None or not _left_as_its_reference(evidence, stage):
+        return place
+    named, reference = evidence.case.strategy.promise.reference, evidence.reference
+    inventory = reference.rendering.inventory if reference else None
+    shared = located(evidence, stage, inventory=inventory, hooks_cleared=True)
+    sentence = (
+        f"{(shared or place).sentence} {named}, its reference, left its own baseline there too: look there first."
+    )
+    return replace(place, sentence=sentence)
+
+
+def _left_as_its_reference(evidence: Evidence, stage: StageDifference) -> bool:
+    """Whether the reference has left what was accepted of it in the same stage, or before."""
+    theirs, ours = evidence.reference_accepted_facts, evidence.reference_facts
+    if stage.shot not in theirs.fingerprints or stage.shot not in ours.fingerprints:
+        return False
+    first = next(stage_differences(theirs, ours, {stage.shot: stage.stage == FINISHED}), None)
+    order = (*STAGES, FINISHED)
+    return first is not None and order.index(first.stage) <= order.index(stage.stage)
 
 
 def _same_pictures(evidence: Evidence, pairs: Sequence[Pair]) -> Verdict:
@@ -91,27 +118,37 @@ def _same_pictures(evidence: Evidence, pairs: Sequence[Pair]) -> Verdict:
     # Where several pictures are right, the accepted stages are those of one of them only.
     sure = [shot for (shot, _), choices in evidence.accepted_facts.pictures.items() if len(choices) == 1]
     stage = _first_stage(evidence, sure)
-    where = located(evidence, stage, hooks_cleared=_is_the_references(evidence))
+    where = _where(evidence, stage)
     if where is None:
         sentence = f"{all_identical(len(pairs))}."
         return passed(evidence, BASELINE, sentence, numbers=numbers_of(pairs))
-    drifted = "Drifted: the pixels are the accepted ones, but the pipeline did not get to them the same way."
-    sentence = f"{drifted} {where.sentence} {IF_RIGHT}"
-    return failed(evidence, BASELINE, sentence, numbers={**numbers_of(pairs), DRIFTED: 1.0}, stage=where.stage)
+    proof = damage(evidence)
+    word, then = ("Drifted", IF_RIGHT) if proof is None else ("Changed", CAUSE)
+    lead = f"{word}: the pixels are the accepted ones, but the pipeline did not get to them the same way"
+    sentence = f"{lead}{f', {proof}' if proof else ''}. {where.sentence} {then}"
+    numbers = {**numbers_of(pairs), DRIFTED: float(proof is None)}
+    return failed(evidence, BASELINE, sentence, numbers=numbers, stage=where.stage)
 
 
-def _drift(evidence: Evidence, moved: Sequence[Pair], stage: StageDifference | None) -> tuple[str, str]:
-    """'Drifted' when all stay within what legal changes did, else 'Changed'; and what is to be sentence about it."""
+def _drift(evidence: Evidence, moved: Sequence[Pair], stage: StageDifference | None) -> tuple[bool, str]:
+    """Whether it is drift: all stay within what legal changes did, and nothing moved that rounding never moves; and
+    why, as the end of a sentence."""
     for mismatch in schedule_mismatches(evidence.accepted_facts.noise_levels, evidence.facts.noise_levels):
-        return "Changed", f". {mismatch.sentence(whose='the accepted one')}"
+        return False, f". {mismatch.sentence(whose='the accepted one')}"
     if stage is not None and stage.reshaped:
-        return "Changed", f", and {stage.place} have another size"
+        return False, f", and {stage.place} have another size"
+    proof = damage(evidence)
+    if proof is not None:
+        return False, f", {proof}"
     bands = evidence.limits.drift
     if not bands:
-        return "Changed", " (how far legal changes move pictures was not measured, so this may be drift)"
-    if len(likenesses(moved)) == len(moved) and first_breach(moved, bands) is None:
-        return "Drifted", ", no further than a legal change of machine or release moves them"
-    return "Changed", ", further than any legal change of machine or release moves them"
+        return False, " (how far legal changes move pictures was not measured, so this may be drift)"
+    if len(likenesses(moved)) != len(moved) or first_breach(moved, bands) is not None:
+        return False, ", further than any legal change of machine or release moves them"
+    near = ", no further than a legal change of machine or release moves them"
+    if float32_moved(evidence) is None:
+        return False, f"{near}; whether it is rounding alone, {FLOAT32} in the same run would tell"
+    return True, f"{near}, and float32 has not moved"
 
 
 def _portable(evidence: Evidence) -> Verdict:
@@ -125,7 +162,7 @@ def _portable(evidence: Evidence) -> Verdict:
         return no_data(evidence, BASELINE, sentence)
     numbers = numbers_of(pairs)
     for mismatch in schedule_mismatches(accepted.noise_levels, ours.noise_levels):
-        sentence = f"Changed: {mismatch.sentence(whose='the accepted one')}. {IF_RIGHT}"
+        sentence = f"Changed: {mismatch.sentence(whose='the accepted one')}. {CAUSE}"
         return failed(evidence, BASELINE, sentence, numbers=numbers)
     dtype = noise.dtype_of(evidence.case)
     if noise.draws_differ(ours.draws, dtype, accepted.draws, dtype):
@@ -135,7 +172,7 @@ def _portable(evidence: Evidence) -> Verdict:
     unlike = [pair for pair in pairs if pair.likeness is None]
     if unlike:
         lead = f"{len(unlike)} of {counted(len(pairs), 'picture')} cannot be compared with the portable ones: %s."
-        return failure_for_worst(evidence, BASELINE, unlike, lead=lead, where=None, then=IF_RIGHT)
+        return failure_for_worst(evidence, BASELINE, unlike, lead=lead, where=None, then=CAUSE)
     return _as_near_as_machines_are(evidence, pairs)
 
 
@@ -156,7 +193,7 @@ def _as_near_as_machines_are(evidence: Evidence, pairs: Sequence[Pair]) -> Verdi
     who = sentence_case(picture_name(evidence.case, *breach.pair.key))
     lead = f"Changed: {who} is further from the portable picture than other machines are: {breach.sentence}."
     return failure_with_picture(
-        evidence, BASELINE, breach.pair, lead=lead, where=None, then=IF_RIGHT, numbers=numbers, limit=breach.limit
+        evidence, BASELINE, breach.pair, lead=lead, where=None, then=CAUSE, numbers=numbers, limit=breach.limit
     )
 
 

@@ -16,7 +16,7 @@ from fluxgate.judge.standards import BaselineUse
 from fluxgate.judge.verdict import CEILING, HOST, Limit, Verdict
 from fluxgate.rendering import PHASES, Memory
 
-LOADED_LESS = " Something may not have been loaded; if it should be so, fluxgate accept --tighten lowers the limits."
+LOADED_LESS = " Something may not have been loaded."
 LOOSE = 1.1  # a ceiling this many times above what is used has become too loose to notice anything
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fluxgate.judge.answers import failed, passed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted
+from fluxgate.judge.suspects import of_effects
 from fluxgate.judge.verdict import EFFECT, Verdict
 
 
@@ -15,12 +16,15 @@ def effect(evidence: Evidence) -> Verdict:
     if inventory is None:
         sentence = "The worker left no inventory, so no effect can be seen."
         return failed(evidence, EFFECT, f"{sentence} Run {again(case)}.")
-    answers = [one.missing(inventory, device=case.device) for one in effects]
-    missing = [answer.rstrip(".") for answer in answers if answer]
+    answers = [(one, one.missing(inventory, device=case.device)) for one in effects]
+    without = [(one, answer.rstrip(".")) for one, answer in answers if answer]
+    missing = [answer for _, answer in without]
     numbers = {"effects": float(len(effects)), "missing": float(len(missing))}
     if not missing:
         promised = "The promised effect shows" if len(effects) == 1 else f"All {len(effects)} promised effects show"
         return passed(evidence, EFFECT, f"{promised} in the inventory.", numbers=numbers)
     sentence = f"{len(missing)} of {counted(len(effects), 'effect')} missing: {'; '.join(missing)}."
-    sentence += f" The strategy did not do what it says. Run {again(case)}."
+    who = of_effects(without, case.subject)
+    parts = [sentence, "The strategy did not do what it says.", who, f"Run {again(case)}."]
+    sentence = " ".join(part for part in parts if part)
     return failed(evidence, EFFECT, sentence, numbers=numbers)

@@ -10,8 +10,10 @@ from fluxgate.amounts import amount, distinct
 from fluxgate.compare import words
 from fluxgate.compare.inventory import component_changes
 from fluxgate.judge.answers import failed, passed
+from fluxgate.judge.damage import CAUSE
 from fluxgate.judge.evidence import Evidence
-from fluxgate.judge.sentences import IF_RIGHT, again, counted, listed
+from fluxgate.judge.sentences import again, counted, listed
+from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, loader_of, most_likely
 from fluxgate.judge.verdict import INVENTORY, Verdict
 from fluxgate.rendering import AFTER, BEFORE, BESIDE, GRADIENTS, Component, Inventory
 
@@ -31,14 +33,21 @@ def inventory(evidence: Evidence) -> Verdict:
     if parts is None:
         return failed(evidence, INVENTORY, f"The worker left no inventory. Run {again(evidence.case)}.")
     for complaint in (*_made_up(evidence), *_strays(evidence, parts), *_resized(parts), *_burdens(parts)):
-        return failed(evidence, INVENTORY, f"{complaint}. Run {again(evidence.case)}.")
+        return failed(evidence, INVENTORY, f"{complaint}. {_who(evidence, complaint)} Run {again(evidence.case)}.")
     against = ["the subject's dtype"]
     for name, expected, then in _expected(evidence):
         against.append(name)
         for complaint in _differences(expected, parts, name):
-            return failed(evidence, INVENTORY, f"{complaint}. {then}")
+            return failed(evidence, INVENTORY, f"{complaint}. {_who(evidence, complaint)} {then}")
     sentence = f"{counted(len(parts.components), 'component')} match {listed(against)}."
     return passed(evidence, INVENTORY, sentence, numbers={"bytes": float(parts.total_bytes)})
+
+
+def _who(evidence: Evidence, complaint: str) -> str:
+    """Who loaded the component that a complaint begins with; what is of no component is of whoever loads at all."""
+    name, subject = complaint.partition(" ")[0], evidence.case.subject
+    known = name in evidence.rendering.inventory.components if evidence.rendering.inventory else False
+    return most_likely([loader_of(name, subject)] if known else [DIFFUSERS, TRANSFORMERS])
 
 
 def _expected(evidence: Evidence) -> Iterator[tuple[str, Inventory, str]]:
@@ -47,7 +56,7 @@ def _expected(evidence: Evidence) -> Iterator[tuple[str, Inventory, str]]:
     if promise.reproduces and evidence.reference_facts.inventory:
         yield promise.reproduces, evidence.reference_facts.inventory, f"Run {again(evidence.case)}."
     if baseline and not baseline.portable and evidence.accepted_facts.inventory:
-        yield "the baseline", evidence.accepted_facts.inventory, IF_RIGHT
+        yield "the baseline", evidence.accepted_facts.inventory, CAUSE
 
 
 def _differences(expected: Inventory, parts: Inventory, name: str) -> Iterator[str]:

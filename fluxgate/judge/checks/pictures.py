@@ -61,7 +61,8 @@ def promise(evidence: Evidence) -> Verdict:
     """To the pixel or above the floor, against the reference rendered in the same run."""
     wrong = flaw(evidence)
     if wrong:
-        return failed(evidence, PROMISE, f"{sentence_case(wrong)}. Run {again(evidence.case)}.")
+        sentence = f"{sentence_case(wrong.sentence)}. {wrong.who(evidence)} Run {again(evidence.case)}."
+        return failed(evidence, PROMISE, sentence, stage=wrong.stage)
     promised = evidence.case.strategy.promise
     named = promised.reference
     if named is None:

@@ -213,7 +213,9 @@ def test_a_missed_floor_is_told_whole(tmp_path: Path) -> None:
     found = verdict(nf4(tmp_path, floor(0.999999)), PROMISE)
     assert (found.status, found.stage, found.limit) == (FAILED, T5, replace(MEASURED, value=0.999999))
     assert " like full; the floor is 0.999999 (measured, n=40, tiny, diffusers 0.42.1). It first" in found.sentence
-    assert "It first differs at prompt embeddings: most likely transformers or tokenizers." in found.sentence
+    assert (
+        "It first differs at prompt embeddings: most likely transformers or tokenizers or diffusers." in found.sentence
+    )
     assert "See " in found.sentence
     assert found.sentence.endswith("Run pytest --subject tiny --strategy nf4.")
 
