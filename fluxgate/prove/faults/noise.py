@@ -34,10 +34,10 @@ FAULTS = (
         shots=BATCH,
     ),
     _fault(
-        "noise-float32",
-        "noise is drawn in float32 and rounded",
+        "noise-float16",
+        "noise is drawn in float16 and rounded once more",
         Edit(
-            RANDOM, ONE, ONE.replace("dtype=dtype", "dtype=FIRED(torch.float32)").replace("(device)", "(device, dtype)")
+            RANDOM, ONE, ONE.replace("dtype=dtype", "dtype=FIRED(torch.float16)").replace("(device)", "(device, dtype)")
         ),
         "torch 2.11 against 2.13: other bfloat16 noise from one seed",
     ),

@@ -98,6 +98,7 @@ FAULTS = (
         "model_cpu_offload_seq of a pipeline",
         packages=("diffusers", "accelerate"),
         strategies=MODEL,
+        gpu=True,
     ),
     _fault(
         "layer-hooks-missing",

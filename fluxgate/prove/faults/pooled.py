@@ -12,7 +12,7 @@ MODEL = "transformers.models.clip.modeling_clip"
 DIFFUSERS, TRANSFORMERS = ("diffusers",), ("transformers",)
 CAUSAL = (
     "CLIP attends causally and its pooled embedding is that of the end token: what stands behind that token, and how "
-    "much of it, reaches neither. The prompt has fewer tokens than either length."
+    "much of it, reaches neither. The prompt has fewer tokens than half of the length."
 )
 
 
@@ -129,14 +129,6 @@ FAULTS = (
         DIFFUSERS,
         Edit(ENCODE, "max_length=self.tokenizer_max_length,", "max_length=FIRED(self.tokenizer_max_length // 2),"),
         like="tokenizer_max_length from another tokenizer",
-        equivalent=CAUSAL,
-    ),
-    Fault(
-        "clip-padding-longest",
-        "CLIP is given no padding",
-        DIFFUSERS,
-        Edit(ENCODE, 'padding="max_length"', 'padding=FIRED("longest")'),
-        like="a deprecation of pad_to_max_length",
         equivalent=CAUSAL,
     ),
 )

@@ -12,6 +12,10 @@ CALL = f"{PIPELINE}:FluxPipeline.__call__"
 SCHEDULER = "diffusers.schedulers.scheduling_flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler"
 LEVELS, STEP = f"{SCHEDULER}.set_timesteps", f"{SCHEDULER}.step"
 DIFFUSERS = ("diffusers",)
+ONE_SUM = (
+    "The product of the model's output with a number is bfloat16 either way. torch adds two bfloat16 numbers in float32 "
+    "and rounds once, which is what adding in float32 and rounding the sum does."
+)
 
 
 def _other_mu(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -31,8 +35,9 @@ def _fault(
     stage: str | None = FIRST,
     shots: tuple[str, ...] = SHORT,
     later: bool = False,
+    equivalent: str | None = None,
 ) -> Fault:
-    return Fault(name, about, DIFFUSERS, patch, stage, shots=shots, like=like, later=later)
+    return Fault(name, about, DIFFUSERS, patch, stage, shots=shots, like=like, later=later, equivalent=equivalent)
 
 
 FAULTS = (
@@ -126,6 +131,8 @@ FAULTS = (
         "a step is computed in the dtype of the latents",
         Edit(STEP, "sample = sample.to(torch.float32)", "sample = FIRED(sample)"),
         "upcasting in step",
+        stage=None,
+        equivalent=ONE_SUM,
     ),
     _fault(
         "step-stochastic",
