@@ -15,6 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from fluxgate.baselines.baseline import parse_facts
 from fluxgate.judge.verdict import CHECKS
 from fluxgate.machine import OLDEST, PYTHON_BEFORE
 from fluxgate.plugin.options import OPTIONS
@@ -162,6 +163,20 @@ def test_the_pinned_sets_lie_within_the_ranges(name: str) -> None:
     needed = requirements("ranges.txt") | requirements("tests.txt")
     assert [package for package in needed if package not in pins] == []
     assert [str(one) for package, one in needed.items() if not one.specifier.contains(pins[package].version)] == []
+
+
+def test_known_good_and_the_baselines_tell_of_one_stack() -> None:
+    """What a machine's baselines were rendered with is the known-good set, or the set's file says what it was."""
+    text = (ROOT / "requirements/known-good.txt").read_text()
+    told = {name: sorted(rest.split(", ")) for name, rest in re.findall(r"^# ([\w.-]+): (.*)$", text, re.MULTILINE)}
+    pins = {name: next(iter(pin.specifier)).version for name, pin in requirements("known-good.txt").items()}
+    others: dict[str, set[str]] = {}
+    for path in (ROOT / "baselines").glob("*/*/facts/*.json"):
+        case = parse_facts(path.read_bytes(), name=path.name)
+        for library, version in case.accepted.stack.items():
+            if pins[library.replace("_", "-")] != version:
+                others.setdefault(case.machine, set()).add(f"{library} {version}")
+    assert told == {machine: sorted(libraries) for machine, libraries in others.items()}
 
 
 def test_continuous_integration_runs_what_the_readme_tells() -> None:

@@ -98,6 +98,7 @@ def _write(plan: Plan, accepted: Acceptance, folder: Path) -> None:
         folder / case.subject / "pictures" / case.file_of(one.shot, one.index, one.new.sha256): one.new
         for case in plan.changed_cases
         for one in case.pictures
+        if (one.shot, one.index) in case.kept
     }
     on_all_cores(lambda path: write_png(path, new[path].read()), [path for path in new if not path.exists()])
     subjects = {case.subject for case in plan.changed_cases} | {change.file.subject for change in plan.changed_limits}
@@ -120,6 +121,7 @@ def _tidy(folder: Path) -> None:
         for path in (folder / "facts").glob("*.json")
         for shot in baselines.parse_facts(path.read_bytes(), name=str(path)).shots
         for picture in shot.pictures
+        if picture.kept
     }
     for path in (folder / "pictures").glob("*"):
         if path.name not in used:

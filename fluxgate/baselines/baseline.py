@@ -38,6 +38,7 @@ class AcceptedPicture:
     sha256: str  # of the exact array, as in a rendering
     file: str  # a name within `pictures/` of the subject's folder
     because: str
+    kept: bool = True  # False where the hash and the stages are all that is kept of it
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,8 @@ def facts_file(strategy: str) -> str:
 def read_picture(baseline: Baseline, picture: AcceptedPicture) -> Pixels:
     """The pixels of an accepted picture, once they have been seen to be the accepted ones."""
     path = baseline.path_of(picture)
+    if not picture.kept:
+        raise Refusal(f"Only the hash of {picture.file} was kept when it was accepted.")
     manifest.read_sealed(baseline.folder, f"pictures/{picture.file}")
     pixels = read_png(path)
     if hash_of(pixels) != picture.sha256:
@@ -157,7 +160,7 @@ def accepted_facts(baseline: Baseline) -> Facts:
 
 
 def _source(baseline: Baseline, picture: AcceptedPicture) -> Source:
-    return Source(picture.sha256, baseline.path_of(picture), partial(read_picture, baseline, picture))
+    return Source(picture.sha256, baseline.path_of(picture), partial(read_picture, baseline, picture), picture.kept)
 
 
 def strategies_in(folder: Path) -> tuple[str, ...]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from fluxgate.baselines.baseline import Acceptance, AcceptedCase, AcceptedPicture, AcceptedShot, Baseline
 from fluxgate.baselines.limit_changes import LimitsChange
 from fluxgate.baselines.picture_changes import PictureChange
 from fluxgate.baselines.samples import Samples
+from fluxgate.baselines.store import PORTABLE
+from fluxgate.compare.facts import Key
 from fluxgate.rendering import Picture, Work
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 
 MOST_NAMED = 3  # cases before a line
+SHOTS_KEPT, LARGEST_KEPT = 2, 250_000  # of a case that only approximates: shots, and bytes of a picture
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class CaseChange:
     rendered: Rendered
     machine: str  # an id, or "portable"
     owner: str  # the strategy that its pictures belong to
+    is_reference: bool  # its pictures are those that all others are compared with
     before: Baseline | None
     samples: Samples
     step_paces: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # as they are to be accepted
@@ -84,6 +89,20 @@ class CaseChange:
             return self.before.case.work if self.before else None
         return replace(work, calls=work.calls[:1], count=1, seconds=0.0)
 
+    @cached_property
+    def kept(self) -> frozenset[Key]:
+        """The pictures that are kept, not only their hashes: all of what is compared with on other machines or is a
+        reference; of any other case the smallest ones of two shots, which show a difference for the fewest bytes."""
+        pictures = self.rendered.rendering.pictures_of()
+        if self.machine == PORTABLE or self.is_reference:
+            return frozenset(pictures)
+        sizes = {key: (self.rendered.folder / one.file).stat().st_size for key, one in pictures.items()}
+        smallest: dict[str, Key] = {}
+        for key in sorted(sizes, key=lambda one: (sizes[one], one)):
+            smallest.setdefault(key[0], key)
+        chosen = list(smallest.values())[:SHOTS_KEPT]
+        return frozenset(key for key in chosen if sizes[key] <= LARGEST_KEPT)
+
     def file_of(self, shot: str, index: int, sha256: str) -> str:
         """What a new picture is called among the accepted ones."""
         return f"{self.owner}-{shot}-{index}-{sha256[:12]}.png"
@@ -92,7 +111,7 @@ class CaseChange:
         before = self._before(key)
         if before is not None and before.holds(picture.sha256):
             return before
-        new = AcceptedPicture(picture.sha256, self.file_of(*key, picture.sha256), because)
+        new = AcceptedPicture(picture.sha256, self.file_of(*key, picture.sha256), because, key in self.kept)
         kept = before.pictures if before is not None and self.keep_pictures else ()
         return AcceptedShot(*key, (*kept, new))
 

@@ -40,6 +40,8 @@ class PictureChange:
         name, new = f"picture {self.index} of shot {self.shot!r}", self.new.read()
         if self.old is None:
             return f"{name} is new"
+        if not self.old.kept:
+            return f"{name} is another one than was accepted, of which only the hash was kept"
         old = self.old.read()
         if (trouble := mismatch(old, new)) is not None:
             return f"{name} {trouble}"
@@ -52,7 +54,7 @@ class PictureChange:
 
     def columns(self) -> Columns:
         """Old, new, and where both have a size and a mode, their difference stretched to full contrast."""
-        old, new = self.old.read() if self.old else None, self.new.read()
+        old, new = self.old.read() if self.old and self.old.kept else None, self.new.read()
         if old is None or mismatch(old, new) is not None:
             return {OLD: None if old is None else _rgb(old), NEW: _rgb(new), AMPLIFIED: None}
         gap = _gap(old, new).astype(np.float32)

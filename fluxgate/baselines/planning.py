@@ -69,6 +69,11 @@ class _Inputs:
             name = case.strategy.promise.reproduces
         return name
 
+    def is_reference(self, subject: str, owner: str) -> bool:
+        """Whether a strategy is held to no other's pictures."""
+        case = self.cases.get(id_of_case(subject, owner))
+        return case is None or case.strategy.promise.reference is None
+
 
 def plan(
     run: Run,
@@ -162,10 +167,12 @@ def _case_change(rendering: Rendering, inputs: _Inputs) -> CaseChange:
         tighten=inputs.request.tighten,
     )
     rendered = Rendered(rendering, inputs.run.case_folder(rendering.case_id))
+    owner = inputs.owner(rendering)
     return CaseChange(
         rendered=rendered,
         machine=inputs.machine,
-        owner=inputs.owner(rendering),
+        owner=owner,
+        is_reference=inputs.is_reference(rendering.subject, owner),
         before=before,
         samples=joined.samples,
         step_paces=_step_paces(rendering, before, inputs),

@@ -27,6 +27,7 @@ class Source:
     sha256: str
     path: Path = field(compare=False)
     read: Callable[[], Pixels] = field(compare=False, repr=False)  # refuses what does not have this hash
+    kept: bool = field(default=True, compare=False)  # False where only the hash was accepted, and nothing can be read
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,11 @@ class Pair:
         return self.likeness is not None and self.likeness.identical
 
     @property
+    def shown(self) -> bool:
+        """Whether there is an expected picture to look at."""
+        return self.expected is not None and self.expected.kept
+
+    @property
     def alike(self) -> float:
         """For sorting the worst pair first: one that cannot be compared is the worst."""
         return -2.0 if self.likeness is None else self.likeness.ssim
@@ -58,6 +63,8 @@ def pair_up(key: Key, expected: Iterable[Source], actual: Source) -> Pair:
 
 def _pair(key: Key, expected: Source, actual: Source) -> Pair:
     """Two pictures compared, whatever their files hold."""
+    if not expected.kept:
+        return Pair(*key, expected, actual, None, "is another one than was accepted, of which only the hash was kept")
     try:
         for source in (expected, actual):
             source.read()  # each time: a file may be damaged, whatever the same hash has shown elsewhere

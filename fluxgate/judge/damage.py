@@ -51,7 +51,8 @@ def _float32_pairs(evidence: Evidence) -> tuple[Pair, ...] | None:
     else:
         expected, actual = evidence.float32_accepted_facts, evidence.float32_facts
     both = [key for key in actual.pictures if key in expected.pictures]
-    return pairs_of(expected, actual, only=both) if both else None
+    pairs = pairs_of(expected, actual, only=both)
+    return tuple(pair for pair in pairs if pair.identical or pair.shown) or None
 
 
 def _is_rounding(pair: Pair) -> bool:

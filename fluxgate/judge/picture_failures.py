@@ -94,8 +94,9 @@ def failure_for_worst(
     evidence: Evidence, check: str, pairs: Sequence[Pair], *, lead: str, where: FirstDifference | None, then: str = ""
 ) -> Verdict:
     """A failure about the least alike of some pairs; `lead` has a %s where its difference belongs."""
-    pair = min(pairs, key=lambda pair: pair.alike)
-    lead %= f"{picture_name(evidence.case, pair.shot, pair.index)} {words.picture(pair)}"
+    pair = min(pairs, key=lambda pair: (not pair.shown, pair.alike))
+    told = f"{picture_name(evidence.case, pair.shot, pair.index)} {words.picture(pair)}"
+    lead = lead.replace("%s", told, 1)  # the rest of it may tell of percents
     return failure_with_picture(evidence, check, pair, lead=lead, where=where, then=then, numbers=numbers_of(pairs))
 
 
@@ -122,7 +123,7 @@ def _pictures_of(evidence: Evidence, check: str, pair: Pair) -> dict[str, str]:
     """Where expected, actual and difference lie within the run; the difference is yet to be drawn."""
     shot = pair.shot if is_name(pair.shot) else "picture"
     name = f"{evidence.case.id}-{'-'.join(check.split())}-{shot}-{pair.index}-difference.png"
-    expected = pair.expected or pair.actual
+    expected = pair.expected if pair.expected and pair.shown else pair.actual
     return {
         "expected": _within(evidence.run, expected.path),
         "actual": _within(evidence.run, pair.actual.path),

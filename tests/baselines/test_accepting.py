@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from fluxgate import pictures
-from fluxgate.baselines import accepting, integrity, manifest, replacement
+from fluxgate.baselines import accepting, changes, integrity, manifest, replacement
 from fluxgate.baselines import baseline as baselines
-from fluxgate.baselines.store import Store
+from fluxgate.baselines.baseline import read_case
+from fluxgate.baselines.store import PORTABLE, Store
 from fluxgate.files import read_plain
 from fluxgate.pictures import read_png
 from fluxgate.refusal import Refusal
@@ -57,14 +58,14 @@ def test_every_picture_can_be_read_back(folder: Path, root: Path) -> None:
 
 
 def test_a_picture_belongs_to_the_reference(folder: Path, root: Path) -> None:
-    """What reproduces `full` shares its files, also when accepted by itself; what approximates it has its own."""
+    """What reproduces `full` shares its files, also when accepted by itself; what approximates it keeps two."""
     accept(run_of(folder, "offload"), root)
     accept(run_of(folder, "full", "offload", "nf4"), root)
     files = {name: {s.pictures[0].file for s in accepted_case(root, name).shots} for name in ("full", "offload", "nf4")}
     assert files["full"] == files["offload"]
     assert all(file.startswith("full-") for file in files["full"])
     assert all(file.startswith("nf4-") for file in files["nf4"])
-    assert len(list((root / MACHINE.id / "tiny" / "pictures").iterdir())) == 10
+    assert len(list((root / MACHINE.id / "tiny" / "pictures").iterdir())) == 5 + 2
 
 
 def test_what_stays_as_it_is_keeps_its_bytes(folder: Path, root: Path) -> None:
@@ -108,7 +109,7 @@ def test_accepted_pictures_are_not_written_again(folder: Path, root: Path, monke
     assert len(written) == len(set(written)) == 5
     accept(run_of(folder, "full", "offload"), root)
     accept(run_of(folder, "full", "nf4"), root)
-    assert len(written) == 10
+    assert len(written) == 5 + 2
 
 
 def test_old_pictures_go_when_new_ones_come(folder: Path, root: Path) -> None:
@@ -301,3 +302,39 @@ def test_unused_baselines_are_removed_with_their_pictures(folder: Path, root: Pa
     assert len(unused) == 2
     accepting.remove(root, unused)
     assert not (root / MACHINE.id).exists()
+
+
+def test_of_what_approximates_little_is_kept(folder: Path, root: Path) -> None:
+    """All hashes, and the smallest picture of each of two shots; of a reference, and for other machines, everything."""
+    run = run_of(folder, "full", "offload", "nf4")
+    accept(run, root)
+    accept(run, root, portable=True)
+    kept = {
+        (machine, name): {
+            (shot.shot, shot.index) for shot in accepted_case(root, name, machine).shots if shot.pictures[0].kept
+        }
+        for machine in (MACHINE.id, PORTABLE)
+        for name in ("full", "offload", "nf4")
+    }
+    every = set(run.renderings()["tiny-full"].pictures_of())
+    assert all(kept[key] == every for key in kept if key != (MACHINE.id, "nf4"))
+    assert {shot for shot, _ in kept[MACHINE.id, "nf4"]} == {"fox", "pair"}
+    assert len(kept[MACHINE.id, "nf4"]) == 2
+    assert len(accepted_case(root, "nf4").shots) == len(every)
+
+
+def test_a_large_picture_of_what_approximates_is_not_kept(
+    folder: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its hash is, and a picture that is another one is still told."""
+    monkeypatch.setattr(changes, "LARGEST_KEPT", 10)
+    accept(run_of(folder, "full", "nf4"), root)
+    baseline = read_case(Store(root), MACHINE.id, "tiny", "nf4")
+    assert baseline is not None
+    assert {picture.kept for shot in baseline.case.shots for picture in shot.pictures} == {False}
+    moved = run_of(folder, "full", "nf4", seed=1)
+    (line,) = {
+        line.partition("is ")[2] for line in planned(moved, root, only="tiny-nf4").cases[0].lines if "hash" in line
+    }
+    assert line == "another one than was accepted, of which only the hash was kept"
+    accept(moved, root)

@@ -49,7 +49,7 @@ def test_one_refusal_says_how_much_more_is_damaged(own: Path) -> None:
     """The first file is named, and the others are counted."""
     for path in (own / MACHINE.id / "tiny" / "pictures").iterdir():
         path.unlink()
-    with pytest.raises(Refusal, match=r"is missing.*\(and 9 more like it\)$"):
+    with pytest.raises(Refusal, match=r"is missing.*\(and 6 more like it\)$"):
         refuse_damaged(own)
 
 

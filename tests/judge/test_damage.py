@@ -12,7 +12,7 @@ from fluxgate.judge.damage import damage, float32_moved
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import BASELINE, FAILED, Verdict
 from fluxgate.rendering import T5, Inventory
-from fluxgate.strategies.effects import Counted
+from fluxgate.strategies.effects import Counted, Stored
 from tests.judge.checks.test_accepted import bands, beside_float32, held_against_itself
 from tests.judge.made import FULL, accepted, changed, evidence, left_at, made, nudge, verdict, with_rendering
 
@@ -82,6 +82,15 @@ def test_a_missing_effect_is_no_drift(tmp_path: Path) -> None:
     assert not is_drift(verdict(found, BASELINE))
 
 
+def test_what_is_missing_may_be_a_share(tmp_path: Path) -> None:
+    """A sentence that tells of percents is told whole."""
+    found = moved_a_little(tmp_path)
+    strategy = found.case.strategy
+    promise = replace(strategy.promise, effects=(Stored("float32", of=("transformer",)),))
+    found = replace(found, case=replace(found.case, strategy=replace(strategy, promise=promise)))
+    assert "0.0% of its bytes are float32, expected at least 99%" in verdict(found, BASELINE).sentence
+
+
 def test_the_same_pixels_from_other_weights_are_no_drift(tmp_path: Path) -> None:
     """Where only a stage before the picture differs, the weights decide what it is called."""
     whole = beside_float32(held_against_itself(tmp_path), tmp_path)
@@ -119,3 +128,34 @@ def test_what_has_no_reference_names_none(tmp_path: Path) -> None:
     kept = accepted(whole.rendered, tmp_path / "baselines")
     found = replace(whole, baseline=kept, rendered=left_at(changed(whole.rendered, nudge, shot="fox"), T5))
     assert "look there first" not in verdict(found, BASELINE).sentence
+
+
+def thinned(found: Evidence, *shots: str) -> Evidence:
+    """The same, where of these shots only the hashes were kept."""
+    baseline = found.baseline
+    assert baseline is not None
+    kept = tuple(
+        replace(shot, pictures=tuple(replace(one, kept=shot.shot not in shots) for one in shot.pictures))
+        for shot in baseline.case.shots
+    )
+    return replace(found, baseline=replace(baseline, case=replace(baseline.case, shots=kept)))
+
+
+def test_a_hash_alone_still_tells_that_a_picture_moved(tmp_path: Path) -> None:
+    """How far is not known then, and what nobody can see nobody is asked to accept."""
+    found = thinned(moved_a_little(tmp_path), "fox")
+    told = verdict(found, BASELINE)
+    assert not is_drift(told)
+    assert "only the hash was kept" in told.sentence
+    assert told.pictures["expected"] == told.pictures["actual"]
+    assert INVITATION not in told.sentence
+
+
+def test_what_was_kept_speaks_for_the_rest(tmp_path: Path) -> None:
+    """A picture that can be looked at is shown, and decides what the change is called."""
+    found = moved_a_little(tmp_path)
+    assert found.rendered is not None
+    found = thinned(replace(found, rendered=changed(found.rendered, nudge, shot="pair")), "pair")
+    told = verdict(found, BASELINE)
+    assert is_drift(told)
+    assert "shot 'fox'" in told.sentence

@@ -143,7 +143,10 @@ def _drift(evidence: Evidence, moved: Sequence[Pair], stage: StageDifference | N
     bands = evidence.limits.drift
     if not bands:
         return False, " (how far legal changes move pictures was not measured, so this may be drift)"
-    if len(likenesses(moved)) != len(moved) or first_breach(moved, bands) is not None:
+    compared = [pair for pair in moved if pair.expected is None or pair.shown]
+    if not compared:
+        return False, " (which ones were accepted was not kept, so how far they moved cannot be told)"
+    if len(likenesses(compared)) != len(compared) or first_breach(compared, bands) is not None:
         return False, ", further than any legal change of machine or release moves them"
     near = ", no further than a legal change of machine or release moves them"
     if float32_moved(evidence) is None:
@@ -203,7 +206,7 @@ def _beside_accepted(evidence: Evidence) -> tuple[Pair, ...]:
     both = [key for key in ours.pictures if key in accepted.pictures]
     for key in both:
         if ours.pictures[key][0] not in accepted.pictures[key]:
-            for source in accepted.pictures[key]:
+            for source in (one for one in accepted.pictures[key] if one.kept):
                 source.read()  # there is nothing to judge by where it is not what was accepted
     return pairs_of(accepted, ours, only=both)
 

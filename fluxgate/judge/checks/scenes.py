@@ -62,7 +62,9 @@ def _first_shown(evidence: Evidence, facts: Facts) -> dict[Key, Shown]:
     """What the first right picture of each shot shows; pictures of another recipe answer other prompts."""
     today = evidence.facts.recipes
     pictures = {
-        key: first for key, (first, *_) in facts.pictures.items() if facts.recipes.get(key[0]) == today.get(key[0])
+        key: first
+        for key, (first, *_) in facts.pictures.items()
+        if first.kept and facts.recipes.get(key[0]) == today.get(key[0])
     }
     return shown_by(evidence.case, pictures)
 

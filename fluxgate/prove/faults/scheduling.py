@@ -13,8 +13,8 @@ SCHEDULER = "diffusers.schedulers.scheduling_flow_match_euler_discrete:FlowMatch
 LEVELS, STEP = f"{SCHEDULER}.set_timesteps", f"{SCHEDULER}.step"
 DIFFUSERS = ("diffusers",)
 ONE_SUM = (
-    "The product of the model's output with a number is bfloat16 either way. torch adds two bfloat16 numbers in float32 "
-    "and rounds once, which is what adding in float32 and rounding the sum does."
+    "The product of the model's output with a number is bfloat16 either way. torch adds two bfloat16 numbers in "
+    "float32 and rounds once, which is what adding in float32 and rounding the sum does."
 )
 
 

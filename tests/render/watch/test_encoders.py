@@ -15,7 +15,7 @@ from fluxgate.rendering import CLUES, POOLED, T5, encoded_for, tokenized_for, to
 from tests.runs.building import SUBJECT  # noqa: E402
 
 
-class Encoder(torch.nn.Module):  # type: ignore[misc, name-defined]  # torch has no types here
+class Encoder(torch.nn.Module):  # type: ignore[name-defined]  # torch has no types here
     """Gives its input twice as large, and a pooled output."""
 
     def forward(self, ids: Any, attention_mask: Any = None, **more: Any) -> Any:
