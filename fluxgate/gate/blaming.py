@@ -85,6 +85,8 @@ class _Blaming:
     def is_good_without(self, held_back: Moves, cases: Sequence[str]) -> bool:
         """Whether all of these cases are good in the candidate without these moves."""
         rest = trial(move for move in self.made.moves if move not in held_back)
+        if not rest.moves:  # the incumbent itself
+            return True
         self.report(f"To confirm: all {len(cases)} cases in the candidate without {listed(map(str, held_back))}.")
         return self.probing(cases)(rest).outcome is GOOD
 

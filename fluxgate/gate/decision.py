@@ -66,7 +66,7 @@ def _sentence(answer: Answer, outcomes: Sequence[Outcome]) -> str:
     judged = [one for one in outcomes if one.outcome != CANNOT_RUN]
     bad = [one for one in judged if one.is_bad]
     if answer is Answer.NOT_SAFE:
-        return f"Not safe: {_how_many(bad, judged)}{_where(bad)}."
+        return f"Not safe: {_how_many(bad, judged)}{_why(bad)}."
     if answer is Answer.DRIFT:
         drifted = [one for one in judged if one.outcome == DRIFTED]
         said = f"{counted(len(drifted), 'case')} of {len(judged)} drifted, within what was measured"
@@ -98,6 +98,12 @@ def _how_many(bad: Sequence[Outcome], judged: Sequence[Outcome]) -> str:
     words = {BROKEN: "broken", LOST: "lost"}
     parts = [f"{number} {words.get(name, name)}" for name, number in by_outcome.items()]
     return f"of {counted(len(judged), 'case')}, {listed(parts)}"
+
+
+def _why(bad: Sequence[Outcome]) -> str:
+    """The one reason that all have, if it is one; else where most of them first differ."""
+    reasons = {one.reason for one in bad}
+    return f": {reasons.pop()}" if len(reasons) == 1 and not any(one.stage for one in bad) else _where(bad)
 
 
 def _where(outcomes: Iterable[Outcome]) -> str:

@@ -114,8 +114,10 @@ def _releases(turn: Range[Evidence]) -> ReleasesResult:
 
 def _next(gated: Gated, culprit: CulpritResult | None, about: About) -> str:
     """What to run next."""
-    if gated.decision.answer is Answer.NOT_SAFE and culprit is not None and culprit.pin:
-        return f"Upgrade with {' '.join(culprit.pin)} kept, and run the gate on that."
+    pinned = {pin.partition("==")[0] for pin in culprit.pin} if culprit else set[str]()
+    rest = [f"{one.package}=={one.new}" for one in gated.moves if one.new and one.package not in pinned]
+    if gated.decision.answer is Answer.NOT_SAFE and culprit is not None and culprit.pin and rest:
+        return f"Without that it passes: fluxgate gate {' '.join(rest)}"
     if gated.decision.answer is Answer.NOT_SAFE:
         return "Keep the incumbent."
     if gated.decision.answer is Answer.CANNOT_TELL:

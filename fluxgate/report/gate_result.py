@@ -68,7 +68,8 @@ class MovedPackage:
     def __str__(self) -> str:
         if self.old is None:
             return f"{self.package} {self.new} (new)"
-        return f"{self.package} {self.old} " + (f"→ {self.new}" if self.new is not None else "(removed)")
+        yanked = ", which is yanked" if self.yanked else ""
+        return f"{self.package} {self.old} " + (f"→ {self.new}{yanked}" if self.new is not None else "(removed)")
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,14 @@ def test_the_stage_is_named() -> None:
     assert T5 in decide(outcomes, ALL).sentence
 
 
+def test_one_cause_of_all_is_in_the_headline() -> None:
+    """A load that fails is one verdict, not one for each case."""
+    crashed = [replace(one(each, BROKEN), reason="it crashes during load: no such argument") for each in (FULL, NF4)]
+    assert "no such argument" in decide(crashed, ALL).sentence
+    other = replace(one(WIDE, BROKEN), reason="it crashes otherwise")
+    assert "no such argument" not in decide([*crashed, other], ALL).sentence
+
+
 @pytest.mark.parametrize("stage", list(Stage))
 def test_a_candidate_that_cannot_be_made_is_not_safe(stage: Stage) -> None:
     """Its cause is in the sentence."""
