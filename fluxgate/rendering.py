@@ -22,6 +22,8 @@ T5, POOLED, FIRST, MIDDLE, LAST, DECODED = STAGES = (
 # Stages that are told apart only where each starts from what it is given, beside those above.
 CLIP_TOKENS, T5_TOKENS = "CLIP's tokens", "T5's tokens"
 LEVELS = "noise levels"
+NOISE = "noise drawn"  # from the generator, and packed: what the first step starts from where nothing is given
+DRAWN = "drawn by torch"  # beside it in the file: what torch draws from that generator
 TO_DECODE = "latents for the VAE"
 PICTURE = "picture"
 

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from fluxgate.files import is_name
 from fluxgate.miniature.given import given, widened
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import CLIP_TOKENS, PICTURE, T5_TOKENS, GivenStage
+from fluxgate.rendering import CLIP_TOKENS, DRAWN, NOISE, PICTURE, T5_TOKENS, GivenStage, to_denoiser
 from fluxgate.runs.rendered import Rendered
 from fluxgate.tensors import Tensor, read_tensors
 
 LARGEST = 32_000_000  # bytes of a file of stages; the twin's has under two million
 TOKENS = (CLIP_TOKENS, T5_TOKENS)
+STARTS = to_denoiser("hidden_states", 1)
 # What the pipeline hands on as it was given it: no dtype rounds it.
 HANDED = ("hidden_states", "encoder_hidden_states", "pooled_projections", "guidance", "img_ids", "txt_ids")
 
@@ -37,7 +38,7 @@ class StageDistance:
     @property
     def exact(self) -> bool:
         """Whether nothing but the very same numbers will do."""
-        return self.stage in TOKENS or self.stage.startswith(HANDED)
+        return self.stage in (*TOKENS, NOISE) or self.stage.startswith(HANDED)
 
 
 def distances(rendered: Rendered) -> list[StageDistance]:
@@ -47,7 +48,11 @@ def distances(rendered: Rendered) -> list[StageDistance]:
         return []
     stages = {each.stage: each for each in take.stages}
     tensors = _tensors(rendered.folder, take.file)
-    return [_distance(name, stages.get(name), tensors, expected) for name, expected in ordered().items()]
+    expectations = dict(ordered())
+    if NOISE in stages:  # in older runs, latents were given from the start
+        expectations = {NOISE if name == STARTS else name: each for name, each in expectations.items()}
+        expectations[NOISE] = tensors[DRAWN].values if DRAWN in tensors else np.zeros(0, np.float32)
+    return [_distance(name, stages.get(name), tensors, expected) for name, expected in expectations.items()]
 
 
 def ordered() -> Mapping[str, NDArray[np.float32]]:

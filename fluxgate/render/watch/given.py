@@ -13,7 +13,9 @@ from fluxgate.render.watch.fingerprints import tensor_sha256
 from fluxgate.rendering import (
     CLIP_TOKENS,
     DECODED,
+    DRAWN,
     LEVELS,
+    NOISE,
     PICTURE,
     POOLED,
     T5,
@@ -28,6 +30,8 @@ from fluxgate.rendering import (
 from fluxgate.tensors import NAMES, Tensor, read_tensors, write_tensors
 
 FILE = "given.safetensors"
+SEED = 0
+CHANNELS = 16  # of the latents
 TOKENS = {"text_encoder": CLIP_TOKENS, "text_encoder_2": T5_TOKENS}
 EMBEDDINGS = {"prompt_embeds": T5, "pooled_prompt_embeds": POOLED}  # what encode_prompt returns -> stage
 
@@ -35,18 +39,16 @@ EMBEDDINGS = {"prompt_embeds": T5, "pooled_prompt_embeds": POOLED}  # what encod
 class GivenRecorder:
     """Records what each stage makes, and hands on what is given in its place."""
 
-    def __init__(self, given: Given) -> None:
+    def __init__(self, given: Given, *, dtype: Any) -> None:
         self._given = given
         self._stages: dict[str, GivenStage] = {}
         self._tensors: dict[str, Tensor] = {}
         self._step = 0
+        self._dtype = dtype  # that the noise is drawn in, if that is not the pipeline's own
         self._handles: list[Any] = []
 
-    def arguments(self, dtype: Any) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
         """Those of the call."""
-        import torch
-
-        latents = torch.from_numpy(self._given.inputs[after_step(0)].copy())[None].to(dtype)
         return {
             "prompt": CALL.prompt,
             "height": CALL.height,
@@ -54,8 +56,28 @@ class GivenRecorder:
             "num_inference_steps": CALL.steps,
             "guidance_scale": CALL.guidance,
             "max_sequence_length": CALL.tokens,
-            "latents": latents,
+            "generator": self._generator(),
         }
+
+    def _generator(self) -> Any:
+        """The call's. We draw from it, too: torch is not what is tested, what pipelines make of its numbers is."""
+        import torch
+
+        return torch.Generator("cpu").manual_seed(SEED)
+
+    def _record_noise(self, latents: Any) -> None:
+        """What the first step would start from, and what torch draws in the dtype that comes nearest to it."""
+        import torch
+
+        shape = (1, CHANNELS, CALL.height // 8, CALL.width // 8)
+        dtypes = dict.fromkeys((self._dtype, latents.dtype))
+        drawn = [torch.randn(shape, generator=self._generator(), dtype=dtype).to(latents.dtype) for dtype in dtypes]
+        packed = [each.view(CHANNELS, shape[2] // 2, 2, shape[3] // 2, 2).permute(1, 3, 0, 2, 4) for each in drawn]
+        near = [each.reshape(-1, 4 * CHANNELS) for each in packed]
+        host = latents.detach().to("cpu").reshape(-1, 4 * CHANNELS)
+        same = [each for each in near if torch.equal(each, host)]
+        self._record(NOISE, latents)
+        self._tensors[DRAWN] = as_stored((same or near)[0].contiguous())
 
     def watch(self, pipeline: Any, denoiser: str) -> None:
         """See what the pipeline's networks are called with, until `finish`."""
@@ -126,7 +148,10 @@ class GivenRecorder:
         self._step += 1
         for name, value in kwargs.items():
             stage = to_denoiser(name, self._step)
-            if stage in self._given.inputs and value is not None:
+            if name == "hidden_states" and self._step == 1:
+                self._record_noise(value)
+                kwargs[name] = self._like(stage, value)
+            elif stage in self._given.inputs and value is not None:
                 kwargs[name] = self._exchanged(stage, value)
         return args, kwargs
 

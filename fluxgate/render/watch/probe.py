@@ -114,7 +114,9 @@ class Probe:
 
     def begin_given(self) -> GivenRecorder:
         """The pipeline is called next; nothing of the call is measured."""
-        self.given = GivenRecorder(given())
+        import torch
+
+        self.given = GivenRecorder(given(), dtype=getattr(torch, self.subject.dtype))
         for pipeline in self.pipelines():
             self.given.watch(pipeline, self.subject.denoiser)
         return self.given

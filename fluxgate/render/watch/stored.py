@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -302,6 +303,11 @@ def _quantized_layers(module: Any) -> Iterator[tuple[str, Any]]:
             yield name, _Unknown()
 
 
+def _count(state: Any) -> int:
+    """How many numbers a 4-bit weight stands for."""
+    return math.prod(state.shape)
+
+
 def _gguf_type(weight: Any) -> int | None:
     """The number by which GGUF knows a format."""
     number = getattr(weight, "quant_type", None)
@@ -329,6 +335,8 @@ def kind_of(layer: Any) -> str:
     outer = type(layer).__name__
     dtype = str(weight.dtype).removeprefix("torch.")
     state = getattr(weight, "quant_state", None)
+    if state is not None and weight.is_floating_point() and weight.numel() == _count(state):
+        return f"{dtype} in a {outer}"
     if state is not None:
         table = quantizers.name_of_table(host(state.code)) if state.code.device.type != "meta" else state.quant_type
         double = ", double" if getattr(state, "nested", False) else ""

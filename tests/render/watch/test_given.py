@@ -20,6 +20,7 @@ from fluxgate.render.watch.probe import Probe  # noqa: E402
 from fluxgate.rendering import (  # noqa: E402
     DECODED,
     LEVELS,
+    NOISE,
     PICTURE,
     POOLED,
     T5,
@@ -99,6 +100,19 @@ def test_no_hook_stays_behind(pipeline: Any, tmp_path: Path) -> None:
     before = {name: len(getattr(own, name)._forward_pre_hooks) for name in ("text_encoder", "text_encoder_2")}
     take_of(own, tmp_path)
     assert {name: len(getattr(own, name)._forward_pre_hooks) for name in before} == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda drawn: (drawn[0] * 1.01, *drawn[1:]), lambda drawn: (drawn[0].flip(1), *drawn[1:])],
+    ids=["scaled", "in another order"],
+)
+def test_noise_that_is_not_what_torch_draws_is_the_pipelines_fault(
+    pipeline: Any, tmp_path: Path, change: Callable[[Any], Any]
+) -> None:
+    """And the first step starts from what is given all the same."""
+    with replaced(type(pipeline), "prepare_latents", change):
+        assert wrong(fresh(pipeline), tmp_path) == [NOISE]
 
 
 def test_a_wrong_encoder_is_the_only_stage_that_is_wrong(pipeline: Any, tmp_path: Path) -> None:

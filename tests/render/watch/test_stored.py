@@ -170,6 +170,15 @@ def test_a_layer_of_four_bits_that_was_never_quantized_is_told(model: Any, folde
     assert found(model, folder).layers["blocks.0.first"] == "bfloat16 in a Linear4bit"
 
 
+def test_a_layer_that_was_unpacked_again_is_told(model: Any, folder: Path) -> None:
+    """It holds plain numbers beside the state of its quantization."""
+    bitsandbytes = pytest.importorskip("bitsandbytes")
+    in_four_bits(model, "nf4")
+    weight = model.blocks[1].first.weight
+    weight.data = bitsandbytes.functional.dequantize_4bit(weight.data, weight.quant_state).to(torch.bfloat16)
+    assert found(model, folder).layers["blocks.1.first"] == "bfloat16 in a Linear4bit"
+
+
 def test_codes_and_scales_of_other_weights_are_told(model: Any, folder: Path) -> None:
     """Of the layer that they are in."""
     in_four_bits(model, "nf4")
