@@ -158,8 +158,10 @@ class Runner:
 
     @property
     def outputs(self) -> dict[str, str]:
-        lines = (self.temp / "output").read_text().splitlines()
-        return dict(line.split("=", 1) for line in lines)
+        text = (self.temp / "output").read_text()
+        several = re.compile(r"^(\w+)<<(\w+)\n(.*?)\n\2$", re.MULTILINE | re.DOTALL)
+        simple = re.findall(r"^(\w+)=(.*)$", several.sub("", text), re.MULTILINE)
+        return dict(simple) | {name: value for name, _, value in several.findall(text)}
 
     @property
     def arguments(self) -> list[str]:
@@ -217,7 +219,7 @@ def test_a_commit_that_was_not_checked_out_is_fetched(runner: Runner, repository
 def test_what_is_not_there_is_told_in_one_annotation(runner: Runner, repository: Path, lock: str, base: str) -> None:
     """A wrong name of the lock file, or a base that nobody has."""
     done = runner.run("Find the old and the new versions", within=repository, LOCK=lock, BASE=base, CHANGES="")
-    assert done.returncode == 4
+    assert done.returncode == 2
     assert done.stdout.count("::error title=Fluxgate::") == 1
 
 
@@ -233,10 +235,10 @@ def test_the_gate_is_called_as_it_is_asked_for(runner: Runner, repository: Path)
     """What cannot be gated ends with the command's own exit code and sentence, and an option is not taken for one."""
     (runner.work / "arguments").write_text("--output\n")
     done = runner.run("Gate", within=repository, SUBJECT="miniature", TIER="short", STRICT="true")
-    assert (done.returncode, runner.outputs) == (0, {"code": "4"})
+    assert (done.returncode, runner.outputs) == (0, {"code": "2"})
     assert "'--output' is no requirement" in done.stderr
     passed = runner.run("Pass or fail", within=repository, CODE=runner.outputs["code"])
-    assert passed.returncode == 4
+    assert passed.returncode == 2
 
 
 def test_the_outputs_are_the_gates(runner: Runner, repository: Path) -> None:
@@ -251,7 +253,10 @@ def test_the_outputs_are_the_gates(runner: Runner, repository: Path) -> None:
         "culprit": "transformers 4.56.2 → 4.57.0",
         "pin": "transformers==4.56.2",
     }
-    assert (runner.temp / "summary").read_text().strip()
+    assert "Not safe." in (runner.temp / "summary").read_text()
+    assert (runner.work / "comment.md").read_text().startswith("<!-- fluxgate:")
+    assert (runner.work / "page" / "index.html").is_file()
+    assert done.stderr.count("::error") == 1  # one annotation for the culprit
 
 
 def test_where_nothing_was_gated_the_verdict_says_so(runner: Runner, repository: Path) -> None:
