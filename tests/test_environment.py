@@ -107,3 +107,19 @@ def test_a_python_is_named_by_its_own_path(other_python: Path, monkeypatch: pyte
     assert Environment.at(Path("python")).python == other_python
     assert os.path.realpath(other_python) != str(other_python)
     assert Environment.at(Path("python")).stack["diffusers"] != version("diffusers")
+
+
+def test_another_python_finds_a_users_own_package_beside_the_engine(tmp_path: Path) -> None:
+    """And nothing else of the folder that it lies in."""
+    for name in ("ours", "theirs"):
+        (tmp_path / "repository" / name).mkdir(parents=True)
+        (tmp_path / "repository" / name / "strategies.py").write_text("NAME = __name__\n")
+    code = (
+        "import fluxgate, ours.strategies as ours; import importlib.util as u; print(ours.NAME, u.find_spec('theirs'))"
+    )
+    with engine_alone([tmp_path / "repository" / "ours"]) as engine:
+        variables = variables_with(engine, os.environ)
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", code], cwd=tmp_path, env=variables, capture_output=True, text=True
+        )
+    assert done.stdout.split() == ["ours.strategies", "None"], done.stderr
