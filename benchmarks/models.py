@@ -1,6 +1,8 @@
 """Every strategy on tiny pipelines of every kind, rendered and judged: `python -m benchmarks.models FOLDER [NAME …]`.
 
-It writes the pipelines, a run, and the table that docs/models.md has, as FOLDER/matrix.md and FOLDER/matrix.json."""
+It writes the pipelines, a run, and FOLDER/matrix.json as it goes. `python -m benchmarks.models --into docs/models.md
+MATRIX.json …` puts the table of one or several of these into the page; of a cell that several have, the last counts.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,9 @@ from fluxgate.judge.verdict import (
     UNSUPPORTED,
     Verdict,
 )
-from fluxgate.machine import stack
+from fluxgate.machine import detect, stack
 from fluxgate.session import Request, choose, create_run, open_session
+from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.catalogue import VARIABLE
 from tests.pipelines.catalogued import catalogue
 from tests.pipelines.made import PIPELINES
@@ -42,6 +45,7 @@ SIGNS = {
     NOT_SELECTED: "?",
 }
 APPROXIMATES = "≈"  # nobody has measured how near it must come to its reference
+BEGIN, END = "<!-- matrix: python -m benchmarks.models -->", "<!-- end of the matrix -->"
 TOLD = ("diffusers", "transformers", "accelerate", "bitsandbytes")
 
 
@@ -65,7 +69,6 @@ def main(folder: Path, names: Sequence[str]) -> int:
         write_whole(folder / "matrix.json", msgspec.json.format(msgspec.json.encode(cells), indent=1))
         if cell.status in (CRASHED, FAILED):
             print(f"{cell.subject}-{cell.strategy}: {cell.says}", flush=True)
-    write_whole(folder / "matrix.md", table(cells).encode())
     return int(any(cell.status in (CRASHED, FAILED) for cell in cells))
 
 
@@ -92,30 +95,70 @@ def words(verdicts: Sequence[Verdict], worst: Verdict) -> str:
     return "; ".join(verdict.sentence for verdict in verdicts if verdict.status == worst.status)
 
 
+def write_page(page: Path, files: Sequence[Path]) -> int:
+    """Put the table between the page's two marks."""
+    cells = {
+        (cell.subject, cell.strategy): cell
+        for file in files
+        for cell in msgspec.json.decode(file.read_bytes(), type=list[Cell])
+    }
+    before, _, rest = page.read_text().partition(BEGIN)
+    write_whole(page, f"{before}{BEGIN}\n\n{table(tuple(cells.values()))}\n{END}{rest.partition(END)[2]}".encode())
+    return 0
+
+
 def table(cells: Sequence[Cell]) -> str:
     """Strategies down, pipelines across, and under it why there is no mark."""
-    subjects = list(dict.fromkeys(cell.subject for cell in cells))
     by_name = {(cell.subject, cell.strategy): cell for cell in cells}
-    lines = [
-        f"With {', '.join(f'{package} {stack()[package]}' for package in TOLD)}.",
-        "",
-        "| strategy | " + " | ".join(subjects) + " |",
-        "| --- |" + " --- |" * len(subjects),
-    ]
+    subjects = [name for name in PIPELINES if any(cell.subject == name for cell in cells)]
+    strategies = [each.name for each in STRATEGIES if any(cell.strategy == each.name for cell in cells)]
+    nowhere = {name: says for name in strategies if (says := why_nowhere(cells, name))}
     notes: dict[str, int] = {}
-    for strategy in dict.fromkeys(cell.strategy for cell in cells):
-        row = (marked(by_name[subject, strategy], notes) for subject in subjects)
+    lines = ["| strategy | " + " | ".join(subjects) + " |", "| --- |" + " --- |" * len(subjects)]
+    for strategy in [name for name in strategies if name not in nowhere]:
+        row = (marked(by_name[subject, strategy], notes) for subject in subjects if (subject, strategy) in by_name)
         lines.append(f"| `{strategy}` | " + " | ".join(row) + " |")
-    return "\n".join([*lines, "", *(f"{number}. {says}" for says, number in notes.items())]) + "\n"
+    lines += ["", *(f"{number}. {says}" for says, number in notes.items()), "", *told(nowhere)]
+    versions = ", ".join(f"{package} {stack()[package]}" for package in TOLD)
+    return "\n".join([f"With {versions}, on a {detect().device.upper()}.", "", *lines]) + "\n"
+
+
+def why_nowhere(cells: Sequence[Cell], strategy: str) -> str | None:
+    """The reason why a strategy runs with no pipeline here, if it is one for all."""
+    reasons = {said(cell) for cell in cells if cell.strategy == strategy}
+    statuses = {cell.status for cell in cells if cell.strategy == strategy}
+    return reasons.pop() if statuses == {UNSUPPORTED} and len(reasons) == 1 else None
+
+
+def told(nowhere: dict[str, str]) -> Iterator[str]:
+    """The strategies that run with no pipeline here, by their reasons."""
+    for reason in dict.fromkeys(nowhere.values()):
+        names = ", ".join(f"`{name}`" for name, says in nowhere.items() if says == reason)
+        yield f"- {reason}: {names}"
+
+
+def reproduces_full(name: str) -> bool:
+    """Whether a strategy needs no floor: it is the reference, or reproduces it."""
+    promise = next(each.promise for each in STRATEGIES if each.name == name)
+    return promise.reference is None or promise.reproduces == "full"
+
+
+def said(cell: Cell) -> str:
+    """A sentence that is the same for all pipelines that it is true of."""
+    first = cell.says.partition("\n")[0].partition("; ")[0] if cell.status != UNSUPPORTED else cell.says
+    kind = PIPELINES[cell.subject][0]
+    return first.replace(f"a {kind}", "another").replace(kind, "the pipeline").replace(cell.subject, "it")
 
 
 def marked(cell: Cell, notes: dict[str, int]) -> str:
     """The sign of a cell, with the number of the sentence that explains it."""
     if cell.status in (PASSED, NO_DATA):
-        return SIGNS[PASSED] if cell.promise != NO_DATA else APPROXIMATES
-    says = cell.says.replace(cell.subject, "it")
+        return SIGNS[PASSED] if cell.promise == PASSED or reproduces_full(cell.strategy) else APPROXIMATES
+    says = said(cell)
     return f"{SIGNS[cell.status]} {notes.setdefault(says, len(notes) + 1)}"
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "--into":
+        sys.exit(write_page(Path(sys.argv[2]), [Path(name) for name in sys.argv[3:]]))
     sys.exit(main(Path(sys.argv[1]), sys.argv[2:] or tuple(PIPELINES)))

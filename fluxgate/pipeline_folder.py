@@ -57,38 +57,49 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def why_not_loadable(folder: Path) -> str | None:
-    """Why the pipeline in the folder cannot be loaded, or None."""
+def why_not_loadable(folder: Path, variant: str | None = None) -> str | None:
+    """Why the pipeline in the folder cannot be loaded, or None; from files of a variant, where there are any."""
     if not folder.is_dir():
         return f"there is no folder {folder}"
     try:
         index = read_index(folder)
     except Refusal as refusal:
         return f"{folder} holds no pipeline: {str(refusal).rstrip('.')}"
-    return next(_faults(folder, index), None)
+    return next(_faults(folder, index, variant), None)
 
 
-def _faults(folder: Path, index: Index) -> Iterator[str]:
+def _faults(folder: Path, index: Index, variant: str | None) -> Iterator[str]:
     for name, (library, _) in index.components.items():
         if library not in LIBRARIES:
             yield f"component {name} in {folder} is {library}'s; only classes of diffusers and transformers are loaded"
         if not is_name(name) or not (folder / name).is_dir():
             yield f"{folder} has no folder for its component {name}"
-        yield from _component_faults(folder / name)
+        yield from _component_faults(folder / name, variant)
     yield from _links_that_lead_out(folder, index)
 
 
-def _component_faults(component: Path) -> Iterator[str]:
+def has_variant(component: Path, variant: str) -> bool:
+    """Whether a component has files of a variant."""
+    names = (f"{stem}.{end}" for stem in STEMS for end in (f"{variant}.safetensors", _index_of(variant)))
+    return any((component / name).is_file() for name in names)
+
+
+def _index_of(variant: str | None) -> str:
+    return f"safetensors.index.{variant}.json" if variant else "safetensors.index.json"
+
+
+def _component_faults(component: Path, variant: str | None) -> Iterator[str]:
     if (component / MODEL_CONFIG).is_file():
-        yield from _weight_faults(component)
+        yield from _weight_faults(component, variant if variant and has_variant(component, variant) else None)
     elif not any((component / file).is_file() for file in SETTINGS):
         yield f"{component} is incomplete: it holds no configuration"
 
 
-def _weight_faults(component: Path) -> Iterator[str]:
-    if any((component / f"{stem}.safetensors").is_file() for stem in STEMS):
+def _weight_faults(component: Path, variant: str | None) -> Iterator[str]:
+    ending = f"{variant}.safetensors" if variant else "safetensors"
+    if any((component / f"{stem}.{ending}").is_file() for stem in STEMS):
         return
-    indexes = [component / f"{stem}.safetensors.index.json" for stem in STEMS]
+    indexes = [component / f"{stem}.{_index_of(variant)}" for stem in STEMS]
     index = next((path for path in indexes if path.is_file()), None)
     if index is not None:
         yield from _shard_faults(index)

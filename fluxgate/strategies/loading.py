@@ -7,7 +7,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from fluxgate.pipeline_folder import MODEL_CONFIG, read_index
+from fluxgate.pipeline_folder import MODEL_CONFIG, has_variant, read_index
 from fluxgate.refusal import Refusal
 from fluxgate.strategies.promise import Site, dtype_setting
 
@@ -31,10 +31,13 @@ def component(site: Site, name: str, *, config: str, settings: dict[str, Any], d
             f"{site.folder}: component {name} belongs to {library}; only {' and '.join(LIBRARIES)} are loaded"
         )
     package = importlib.import_module(library)
+    variant = site.subject.variant
+    files = {"variant": variant} if variant and has_variant(site.folder / name, variant) else {}
     return getattr(package, kind).from_pretrained(
         site.folder,
         subfolder=name,
         use_safetensors=True,
+        **files,
         quantization_config=getattr(package, config)(**settings),
         **dtype_setting(package, dtype or site.dtype),
     )

@@ -96,8 +96,8 @@ def full(site: Site) -> Any:
         reproduces="full",
         less_memory_than="full",
         effects=(
-            Hooked("AlignDevicesHook", each_linear=True),
-            Placed("meta"),
+            Hooked("AlignDevicesHook", each_linear=True, but=STAYING),
+            Placed("meta", but=STAYING),
             Counted(BLOCKS, at_most=1, gpu_only=True),
         ),
     ),

@@ -115,6 +115,8 @@ class Site:
         import diffusers
 
         settings = {**dtype_setting(diffusers, dtype or self.dtype), "use_safetensors": True, **components}
+        if self.subject.variant and folder is None:
+            settings["variant"] = self.subject.variant
         pipe = self.pipeline_class.from_pretrained(folder or self.folder, **settings)
         if (noise or self.dtype) != (dtype or self.dtype):
             draw_noise_in(pipe, noise or self.dtype)

@@ -62,7 +62,8 @@ AT_WORK = (ENCODE, DENOISE, DECODE)  # while loading, an offloaded pipeline was 
 INT8_LESS = (LOAD, ENCODE, DECODE)
 
 OWN_KERNELS = OtherWork(
-    "its layers are bitsandbytes' own: they widen weights, or quantize what comes in", operators=("bitsandbytes.",)
+    "its layers are bitsandbytes' own: they widen weights, or quantize what comes in, and add a bias themselves",
+    operators=("bitsandbytes.", "aten.add"),
 )
 SCALES_WIDENED = OtherWork("the scales of its blocks are widened, and their mean is added", operators=("aten.add",))
 CLAMPED = OtherWork(
@@ -248,7 +249,7 @@ def nf4_group_offload(site: Site) -> Any:
         reproduces="nf4",
         less_memory_than="nf4",
         less_during=AT_WORK,
-        effects=(*four_bits(), Hooked("AlignDevicesHook", each_linear=True)),
+        effects=(*four_bits(), Hooked("AlignDevicesHook", each_linear=True, but=STAYING)),
     ),
     needs=(BITSANDBYTES, LOADER),
     slow=True,
@@ -369,7 +370,7 @@ def nf4_t5(site: Site) -> Any:
         reproduces="nf4-t5",
         less_memory_than="nf4-t5",
         less_during=AT_WORK,
-        effects=(*four_bits(of=LARGE_ENCODERS), Hooked("AlignDevicesHook", each_linear=True)),
+        effects=(*four_bits(of=LARGE_ENCODERS), Hooked("AlignDevicesHook", each_linear=True, but=STAYING)),
     ),
     needs=(BITSANDBYTES, large_encoder, T5_ON_CPU, WholeBlocks(encoders_only=True)),
     slow=True,
@@ -416,7 +417,11 @@ def int8_t5_reloaded(site: Site) -> Any:
         reproduces="int8-t5",
         less_memory_than="int8-t5",
         less_during=AT_WORK,
-        effects=(*narrow("Linear8bitLt", LARGE_ENCODERS), Hooked("AlignDevicesHook", each_linear=True), Placed("meta")),
+        effects=(
+            *narrow("Linear8bitLt", LARGE_ENCODERS),
+            Hooked("AlignDevicesHook", each_linear=True, but=STAYING),
+            Placed("meta", but=STAYING),
+        ),
     ),
     needs=(BITSANDBYTES, large_encoder, T5_ON_CPU, *INT8_LAYERS_MOVE),
     slow=True,

@@ -164,6 +164,7 @@ class SubjectEntry:
     encoders: tuple[Identifier, ...] | None = None
     encodes: tuple[Identifier, ...] | None = None
     embeddings: tuple[Identifier, ...] | None = None
+    variant: Name | None = None
     reader: Name | None = None
     readable: bool | None = None  # what files said before there were readers to choose from
     oracle: Literal["miniature"] | None = None

@@ -16,6 +16,7 @@ from fluxgate.refusal import Refusal, full_stop
 
 # Only files in the components' folders: a repository may hold the same weights a second time at its root.
 WANTED = (MODEL_INDEX, "*/*.json", "*/*.txt", "*/*.model", "*/*.safetensors")
+VARIANTS = "*/*.*.safetensors"  # the same weights once more in another dtype
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 INSTEAD = "or choose another subject: --subject miniature needs no download"
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -23,29 +24,36 @@ PAUSE = 2.0  # seconds before a broken download is taken up again
 
 
 def download(
-    repository: str, revision: str, *, needed: int = 0, mismatch: Callable[[Index], str | None] = lambda index: None
+    repository: str,
+    revision: str,
+    *,
+    needed: int = 0,
+    mismatch: Callable[[Index], str | None] = lambda index: None,
+    variant: str | None = None,
 ) -> Path:
     """The folder of one commit's pipeline, from the cache or over the network.
 
     `mismatch` says what is wrong with an index; it is called before the gigabytes that the index lists are fetched."""
     folder = snapshot_folder(repository, revision)
-    if why_not_loadable(folder) is None:
+    if why_not_loadable(folder, variant) is None:
         return folder
     if offline():
         raise Refusal(f"{repository} is not in the cache and {offline()} forbids a download; unset it, {INSTEAD}.")
     _refuse_full_disk(repository, needed)
     index = read_index(_snapshot(repository, revision, files=(MODEL_INDEX,)))
-    reason = mismatch(index) or why_not_loadable(_snapshot(repository, revision))
+    reason = mismatch(index) or why_not_loadable(_snapshot(repository, revision, variant=variant), variant)
     if reason:
         raise Refusal(full_stop(f"{repository} at {revision[:12]} cannot be used: {reason}"))
     return folder
 
 
-def why_not_ready(repository: str, revision: str, *, needed: int, token: bool) -> str | None:
+def why_not_ready(
+    repository: str, revision: str, *, needed: int, token: bool, variant: str | None = None
+) -> str | None:
     """Why the pipeline is not ready in the cache, or None; asks no network."""
     folder = snapshot_folder(repository, revision)
     if (folder / MODEL_INDEX).exists():
-        return why_not_loadable(folder)
+        return why_not_loadable(folder, variant)
     if offline():
         return f"it is not in the cache and {offline()} forbids a download"
     size = f"{amount(needed)} will be downloaded" if needed else "it will be downloaded"
@@ -102,7 +110,7 @@ def configurations(repository: str, revision: str) -> Path:
     return _snapshot(repository, revision, files=(MODEL_INDEX, "*/config.json"))
 
 
-def _snapshot(repository: str, revision: str, *, files: tuple[str, ...] = WANTED) -> Path:
+def _snapshot(repository: str, revision: str, *, files: tuple[str, ...] = WANTED, variant: str | None = None) -> Path:
     """Download a commit; what breaks off is taken up where it stopped, a few times."""
     from huggingface_hub import snapshot_download
 
@@ -113,6 +121,7 @@ def _snapshot(repository: str, revision: str, *, files: tuple[str, ...] = WANTED
                     repository,
                     revision=revision,
                     allow_patterns=list(files),
+                    ignore_patterns=None if variant else [VARIANTS],
                     endpoint=endpoint(),
                     token=_token(),
                     cache_dir=_cache(),

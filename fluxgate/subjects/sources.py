@@ -37,7 +37,11 @@ def locate(subject: Subject) -> Path:
     scheme, _, rest = subject.source.partition(":")
     if scheme == "hub":
         return hub.download(
-            rest, _revision(subject), needed=subject.needs.disk, mismatch=lambda index: mismatch(subject, index)
+            rest,
+            _revision(subject),
+            needed=subject.needs.disk,
+            mismatch=lambda index: mismatch(subject, index),
+            variant=subject.variant,
         )
     return _folder(subject)
 
@@ -55,12 +59,14 @@ def why_not_ready(subject: Subject) -> str | None:
     scheme, _, rest = subject.source.partition(":")
     if scheme == "hub":
         needs = subject.needs
-        reason = hub.why_not_ready(rest, _revision(subject), needed=needs.disk, token=needs.token)
+        reason = hub.why_not_ready(
+            rest, _revision(subject), needed=needs.disk, token=needs.token, variant=subject.variant
+        )
     elif scheme == "cache":
         ungrown = growth.why_not_usable(_folder(subject), source=MINIATURE)
         reason = f"{ungrown}; run fluxgate grow" if ungrown else None
     else:
-        reason = why_not_loadable(_folder(subject))
+        reason = why_not_loadable(_folder(subject), subject.variant)
     return reason or _mismatch(subject)
 
 

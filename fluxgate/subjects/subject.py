@@ -109,6 +109,7 @@ class Subject:
     embeddings: tuple[str, ...] = ("prompt_embeds", "pooled_prompt_embeds")
     reader: str | None = None  # the name of what reads scenes out of its pictures, as "storybook"
     decoder: str = VAE
+    variant: str | None = None  # of the files of weights, as "fp16"; a component without it has its plain ones loaded
     oracle: str | None = None  # "miniature": our own implementation knows what its stages must make
     vae_tile: int | None = None  # edge of a tile in pixels, where the VAE's own is too large for the shots
     needs: Needs = field(default_factory=Needs)

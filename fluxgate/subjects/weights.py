@@ -11,12 +11,14 @@ from pathlib import Path
 
 import msgspec
 
+from fluxgate.pipeline_folder import has_variant
 from fluxgate.subjects.sources import locate, why_not_ready
 from fluxgate.subjects.subject import Subject
 
 LARGEST_HEADER = 50_000_000  # bytes; those of FLUX.1-dev have some tens of thousands
 WIDTHS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1}  # bytes
 FLOATING = frozenset({"F64", "F32", "F16", "BF16"})
+_VARIANT = r"(model|diffusion_pytorch_model)(-\d{{5}}-of-\d{{5}})?\.{variant}(-\d{{5}}-of-\d{{5}})?\.safetensors"
 _WEIGHTS = re.compile(r"(model|diffusion_pytorch_model)(-\d{5}-of-\d{5})?\.safetensors")  # not a variant such as .fp16
 
 
@@ -25,19 +27,22 @@ class _Tensor(msgspec.Struct):
     shape: list[int]
 
 
-def weight_files(component: Path) -> list[Path]:
-    """The files of a component that a pipeline loads: safetensors, and no variant of them."""
+def weight_files(component: Path, variant: str | None = None) -> list[Path]:
+    """The files of a component that a pipeline loads: safetensors, plain ones or those of its variant."""
     if not component.is_dir():
         return []
-    return [path for path in sorted(component.iterdir()) if _WEIGHTS.fullmatch(path.name)]
+    pattern = _WEIGHTS
+    if variant and has_variant(component, variant):
+        pattern = re.compile(_VARIANT.format(variant=re.escape(variant)))
+    return [path for path in sorted(component.iterdir()) if pattern.fullmatch(path.name)]
 
 
-def numbers_on_disk(folder: Path) -> dict[str, int]:
+def numbers_on_disk(folder: Path, variant: str | None = None) -> dict[str, int]:
     """Component -> how many floating-point numbers its files hold; one whose files cannot be read is left out."""
     counts = {}
     for component in sorted(path for path in folder.glob("*/") if path.is_dir()):
         try:
-            count = sum(number for path in weight_files(component) for number in _numbers(path))
+            count = sum(number for path in weight_files(component, variant) for number in _numbers(path))
         except (OSError, ValueError, struct.error, msgspec.MsgspecError):
             continue
         if count:
@@ -78,7 +83,7 @@ def folder_at_hand(subject: Subject) -> Path | None:
 def numbers_at_hand(subject: Subject) -> dict[str, int]:
     """The same for a subject, where its files can be read without a download."""
     folder = folder_at_hand(subject)
-    return numbers_on_disk(folder) if folder else {}
+    return numbers_on_disk(folder, subject.variant) if folder else {}
 
 
 def matrices_on_disk(component: Path) -> dict[str, tuple[int, int]]:

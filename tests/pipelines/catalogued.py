@@ -17,7 +17,7 @@ ENTRY = """
 about = "a tiny {pipeline} with random weights"
 source = "folder:{name}"
 dtype = "{dtype}"
-vae_tile = 64
+vae_tile = {tile}
 
 [{name}.shots.small]
 prompt = "a red circle"
@@ -28,6 +28,7 @@ steps = 2
 pictures_per_prompt = {pictures}
 {more}
 """
+TILES = {"sana": 96, "ltx": 96}  # of three latents, which can overlap by one
 # What a call of one kind needs beside the prompt.
 MORE = {
     "sd15-inpaint": f'inputs = {{ image = "{IMAGE}", mask_image = "{MASK}" }}\noptions = {{ strength = 1.0 }}',
@@ -58,6 +59,7 @@ def entry(name: str) -> str:
         name=name,
         pipeline=PIPELINES[name][0],
         dtype="float32" if name in FLOAT32 else "bfloat16",
+        tile=TILES.get(name, 64),
         height=HEIGHT,
         width=WIDTH,
         pictures=1 if name in ("wan", "ltx", "sd15-inpaint") else 2,

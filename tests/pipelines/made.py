@@ -14,15 +14,17 @@ from tests.pipelines import networks, text
 Components = dict[str, Any]
 
 
-def write(name: str, folder: Path) -> Path:
-    """The pipeline of that name as a folder, always with the same weights, in bfloat16 as most are published."""
+def write(name: str, folder: Path, *, variant: str | None = None, shard: str = "10GB") -> Path:
+    """The pipeline of that name as a folder, always with the same weights, in bfloat16 as most are published.
+
+    variant: the name of its files; shard: how large one of them may be."""
     import torch
 
     torch.manual_seed(0)
     kind, components = PIPELINES[name]
     pipeline = getattr(diffusers, kind)(**components())
     pipeline.to(torch.float32 if name in FLOAT32 else torch.bfloat16)
-    pipeline.save_pretrained(folder, safe_serialization=True)
+    pipeline.save_pretrained(folder, safe_serialization=True, variant=variant, max_shard_size=shard)
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ pytest.importorskip("transformers")
 from fluxgate.machine import detect, stack
 from fluxgate.strategies.promise import Strategy
 from fluxgate.subjects.catalogue import read_catalogue
+from fluxgate.subjects.sources import why_not_ready
 from fluxgate.subjects.subject import Subject
+from fluxgate.subjects.weights import numbers_at_hand
 from tests.pipelines.catalogued import catalogue
+from tests.pipelines.made import write
 from tests.strategies.looking import look
 from tests.strategies.machines import CPU, NEW
 from tests.strategies.named import strategy_named
@@ -63,6 +67,22 @@ def test_a_strategy_keeps_its_promise_on_another_pipeline(
 
 def unsupported(strategy: Strategy, subject: Subject) -> str | None:
     return strategy.unsupported(subject, detect(), stack())
+
+
+@pytest.mark.parametrize(("variant", "shard"), [("fp16", "10GB"), (None, "100KB")], ids=["variant", "shards"])
+def test_files_of_another_form_hold_the_same_pipeline(
+    variant: str | None, shard: str, subjects: dict[str, Subject], full: dict[str, tuple[bytes, ...]], tmp_path: Path
+) -> None:
+    """The same pictures from a variant's files and from several ones; a variant that nobody names is not loaded."""
+    folder = write("fill", tmp_path / "p", variant=variant, shard=shard)
+    subject = replace(subjects["fill"], source=f"folder:{folder}", variant=variant)
+    assert why_not_ready(subject) is None
+    assert (rendered(subject, "full", tmp_path), numbers_at_hand(subject)) == (
+        full["fill"],
+        numbers_at_hand(subjects["fill"]),
+    )
+    if variant:
+        assert "holds no safetensors file" in str(why_not_ready(replace(subject, variant=None)))
 
 
 def test_two_encoders_of_one_class_lose_their_weights_in_files(subjects: dict[str, Subject], tmp_path: Path) -> None:

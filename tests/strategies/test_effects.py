@@ -170,5 +170,15 @@ def test_a_component_that_stays_is_not_asked_for_a_hook() -> None:
     assert replace(effect, but=()).missing(inventory, device="cpu") is not None
 
 
+@pytest.mark.parametrize("name", ["sequential-offload", "model-offload"])
+def test_offloading_is_not_asked_of_what_a_class_leaves_alone(name: str) -> None:
+    """Both calls of the pipeline leave the safety checker on the GPU."""
+    subject = replace(SUBJECT, pipeline="StableDiffusionPipeline")
+    sound = SOUND[name]
+    plain_one = replace(sound, components={**sound.components, "safety_checker": component("vae")})
+    effects = [for_subject(effect, subject) for effect in strategy_named(name).promise.effects]
+    assert [missing for effect in effects if (missing := effect.missing(plain_one, device="cuda"))] == []
+
+
 def mixed(dtype: str) -> Component:
     return replace(component("text_encoder_2"), bytes_by_dtype={dtype: 600_000, "float32": 400_000})

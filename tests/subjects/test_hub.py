@@ -55,6 +55,14 @@ def test_a_download_gives_the_pipelines_files_and_no_others(hub: Hub) -> None:
     assert not [path for _, path in hub.requests if path.endswith((".bin", ".py", ".ckpt", ".pt", "dev.safetensors"))]
 
 
+def test_a_variant_is_fetched_where_it_is_named(hub: Hub) -> None:
+    """Weights in another dtype are a second download of their size."""
+    (hub.folder / "vae" / "model.fp16.safetensors").write_bytes(WEIGHTS)
+    assert not (download(NAME, COMMIT) / "vae" / "model.fp16.safetensors").exists()
+    shutil.rmtree(os.environ["HF_HUB_CACHE"])
+    assert (download(NAME, COMMIT, variant="fp16") / "vae" / "model.fp16.safetensors").exists()
+
+
 def test_a_second_call_asks_no_network(hub: Hub) -> None:
     """A whole commit in the cache is used as it is."""
     first = download(NAME, COMMIT)

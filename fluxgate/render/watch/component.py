@@ -49,11 +49,16 @@ def describe(name: str, module: Any, *, placement: dict[str, dict[str, int]], st
     )
 
 
+def _kept_wide(module: Any) -> set[str]:
+    """Names of modules that a model of diffusers keeps in float32; transformers has such names for float16 alone."""
+    names = getattr(module, "_keep_in_fp32_modules", None) if hasattr(module, "enable_layerwise_casting") else None
+    return set(names or ())
+
+
 def exempt_bytes(module: Any) -> dict[str, int]:
     """Bytes by dtype of what need not be in the dtype that was asked for: modules that the class keeps wide, and
     buffers that are in no file, as positions computed once."""
-    own = getattr(module, "_keep_in_fp32_modules", None) if hasattr(module, "enable_layerwise_casting") else None
-    wide = {*(own or ()), *(getattr(module, "_keep_in_fp32_modules_strict", None) or ())}
+    wide = {*_kept_wide(module), *(getattr(module, "_keep_in_fp32_modules_strict", None) or ())}
     sizes: Counter[str] = Counter()
     for prefix, part in module.named_modules():
         tensors = {**part._parameters, **part._buffers}
@@ -65,12 +70,14 @@ def exempt_bytes(module: Any) -> dict[str, int]:
 
 
 def linear_bytes(module: Any) -> int:
-    """Bytes of the weights of linear layers as they are stored, scales included; not of one that an embedding shares.
+    """Bytes of the weights of linear layers as they are stored, scales included; not of one that an embedding shares,
+    and not of those that the class keeps wide.
 
     Biases, norms, embeddings and convolutions stay as they are, whoever quantizes."""
     import torch
 
-    parts = list(module.modules())
+    wide = _kept_wide(module)
+    parts = [part for name, part in module.named_modules() if not wide & set(name.split("."))]
     embedded = {id(part.weight) for part in parts if isinstance(part, torch.nn.Embedding)}
     weights = ((part, getattr(part, "weight", None)) for part in parts if isinstance(part, torch.nn.Linear))
     own = {id(weight): (weight, part) for part, weight in weights if weight is not None and id(weight) not in embedded}
@@ -90,7 +97,7 @@ def castable_bytes(module: Any) -> int | None:
         *(getattr(module, "_skip_layerwise_casting_patterns", None) or ()),
     )
     parts = (part for name, part in module.named_modules() if isinstance(part, kinds) and not _left_out(name, patterns))
-    return sum(_size(tensor) for part in parts for tensor in part.parameters(recurse=False))
+    return sum({id(tensor): _size(tensor) for part in parts for tensor in part.parameters(recurse=False)}.values())
 
 
 def _left_out(name: str, patterns: tuple[str, ...]) -> bool:

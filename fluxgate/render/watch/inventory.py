@@ -25,6 +25,7 @@ class InventoryRecorder:
         self._modules: dict[str, weakref.ref[Any]] = {}  # by name, the one that was met last
         self._met: weakref.WeakSet[Any] = weakref.WeakSet()
         self.source: Path | None = None  # the pipeline on disk, where weights are to be compared with it
+        self.variant: str | None = None  # of its files
         self.weights: dict[str, StoredWeights] = {}  # by component
 
     def recorded(self) -> Inventory:
@@ -110,7 +111,7 @@ class InventoryRecorder:
 
     def _hashed(self, name: str, module: Any) -> str | None:
         """The hash of all weights, and beside it how they compare with the files."""
-        weights = stored_weights(module, self.source / name) if self.source is not None else None
+        weights = stored_weights(module, self.source / name, self.variant) if self.source is not None else None
         if weights is not None:
             self.weights[name] = weights
         return state_sha256(module)

@@ -32,9 +32,9 @@ Q8_0 = 8  # among GGUF's formats
 Floats = NDArray[np.float32]
 
 
-def stored_weights(module: Any, folder: Path) -> StoredWeights | None:
+def stored_weights(module: Any, folder: Path, variant: str | None = None) -> StoredWeights | None:
     """The component in memory beside its files; None where there is none to compare it with."""
-    files = weight_files(folder)
+    files = weight_files(folder, variant)
     if not files:
         return None
     whole = sum(file.stat().st_size for file in files) <= LARGE

@@ -11,9 +11,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from fluxgate.render.watch.component import (  # noqa: E402
+    castable_bytes,
     checksums,
     describe,
+    exempt_bytes,
     hooks_of,
+    linear_bytes,
     modules_of,
     placement_of,
     settings_of,
@@ -295,3 +298,33 @@ def test_a_gguf_weight_is_quantized_and_tells_its_kind() -> None:
     assert described(module).quantized_bytes == 68
     assert settings_of(module) == {"quant_type": "8"}
     assert state_sha256(module) == state_sha256(plain)
+
+
+def test_what_can_be_quantized_is_the_weights_of_linear_layers() -> None:
+    """Not biases, norms, convolutions, what an embedding shares, nor what a model of diffusers keeps wide."""
+
+    base: Any = torch.nn.Module
+
+    class Model(base):
+        _keep_in_fp32_modules = ("time_embedder",)
+        _skip_layerwise_casting_patterns = ("norm",)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = torch.nn.Embedding(7, 4)
+            self.head = torch.nn.Linear(4, 7, bias=False)
+            self.head.weight = self.embedding.weight
+            self.conv = torch.nn.Conv2d(4, 4, 3)
+            self.norm = torch.nn.ModuleDict({"linear": torch.nn.Linear(4, 4)})
+            self.time_embedder = torch.nn.Linear(4, 4)
+            self.proj_out = torch.nn.Linear(4, 5)
+
+        def enable_layerwise_casting(self) -> None: ...
+
+    model = Model()
+    model.register_buffer("positions", torch.zeros(3), persistent=False)
+    model.register_buffer("statistics", torch.zeros(2))
+    assert linear_bytes(model) == 4 * (4 * 4 + 4 * 5)
+    assert castable_bytes(model) == 4 * (7 * 4 + 4 * 4 * 3 * 3 + 4)  # the head shares the embedding's weights
+    assert exempt_bytes(model) == {"float32": 4 * (4 * 4 + 4 + 3)}
+    assert castable_bytes(model.conv) is None
