@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 SHORT, BATCH, TILES, GIVEN = ("unsaid",), ("pairs",), ("wide",), ("sigmas",)  # shots of the miniature
+WITH_FLOAT32 = ("full", "full-float32")  # for what bfloat16's own rounding may hide
 
 Fired = Callable[[Any], Any]  # counts that the fault has done something, and gives back what it is given
 

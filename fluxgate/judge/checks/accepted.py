@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from fluxgate import figures
@@ -167,6 +167,8 @@ def _portable(evidence: Evidence) -> Verdict:
     for mismatch in schedule_mismatches(accepted.noise_levels, ours.noise_levels):
         sentence = f"Changed: {mismatch.sentence(whose='the accepted one')}. {CAUSE}"
         return failed(evidence, BASELINE, sentence, numbers=numbers)
+    for resized in _resized(evidence, pairs):
+        return resized
     dtype = noise.dtype_of(evidence.case)
     if noise.draws_differ(ours.draws, dtype, accepted.draws, dtype):
         sentence = f"From the same seed, this torch draws other {dtype} noise than the portable pictures started from"
@@ -177,6 +179,20 @@ def _portable(evidence: Evidence) -> Verdict:
         lead = f"{len(unlike)} of {counted(len(pairs), 'picture')} cannot be compared with the portable ones: %s."
         return failure_for_worst(evidence, BASELINE, unlike, lead=lead, where=None, then=CAUSE)
     return _as_near_as_machines_are(evidence, pairs)
+
+
+def _resized(evidence: Evidence, pairs: Sequence[Pair]) -> Iterator[Verdict]:
+    """Stages that have another size than on the machine that the portable pictures are of: no machine changes that."""
+    for shot in dict.fromkeys(pair.shot for pair in pairs):
+        theirs, ours = evidence.accepted_facts.fingerprints.get(shot, {}), evidence.facts.fingerprints.get(shot, {})
+        for name in (name for name in STAGES if name in theirs and name in ours):
+            if theirs[name].shape != ours[name].shape:
+                place = located(evidence, StageDifference(shot, name, theirs[name], ours[name]))
+                sizes = [" × ".join(map(str, one[name].shape)) for one in (ours, theirs)]
+                lead = f"Changed: the {name} of shot '{shot}' are {sizes[0]} numbers"
+                lead = f"{lead}, where the accepted ones are {sizes[1]}"
+                sentence = f"{lead}. {place.sentence if place else ''} {CAUSE}"
+                yield failed(evidence, BASELINE, sentence, numbers=numbers_of(pairs), stage=name)
 
 
 def _as_near_as_machines_are(evidence: Evidence, pairs: Sequence[Pair]) -> Verdict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fluxgate.prove.fault import BATCH, SHORT, TILES, Around, Edit, Fault, Fired, Loaded, Patch
+from fluxgate.prove.fault import BATCH, SHORT, TILES, WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded, Patch
 from fluxgate.rendering import DECODED
 
 CALL = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline.__call__"
@@ -83,7 +83,13 @@ FAULTS = (
         Edit(f"{VAE}._decode", "dec = self.decoder(z)", 'dec = FIRED(self.decoder(z)) * float("nan")'),
         "float16 VAEs that give black pictures",
     ),
-    _fault("vae-norm-eps", "the decoder's norms add 1e-2", Loaded(_with_eps), "a default of eps"),
+    _fault(
+        "vae-norm-eps",
+        "the decoder's norms add 1e-2",
+        Loaded(_with_eps),
+        "a default of eps",
+        strategies=WITH_FLOAT32,
+    ),
     _fault(
         "vae-attention-skipped",
         "the decoder's attention is skipped",

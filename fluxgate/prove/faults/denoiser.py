@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fluxgate.prove.fault import Around, Edit, Fault, Fired, Loaded, Patch
+from fluxgate.prove.fault import WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded, Patch
 from fluxgate.rendering import FIRST, MIDDLE
 
 MODEL = "diffusers.models.transformers.transformer_flux"
@@ -46,8 +46,16 @@ def _block_skipped(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: d
     return fired((kwargs["encoder_hidden_states"], kwargs["hidden_states"]))
 
 
-def _fault(name: str, about: str, patch: Patch, like: str, *, stage: str | None = FIRST) -> Fault:
-    return Fault(name, about, DIFFUSERS, patch, stage, like=like)
+def _fault(
+    name: str,
+    about: str,
+    patch: Patch,
+    like: str,
+    *,
+    stage: str | None = FIRST,
+    strategies: tuple[str, ...] = ("full",),
+) -> Fault:
+    return Fault(name, about, DIFFUSERS, patch, stage, like=like, strategies=strategies)
 
 
 FAULTS = (
@@ -150,12 +158,14 @@ FAULTS = (
         "the transformer's norms add 1e-3 where 1e-6 is due",
         _with_eps(1e-3),
         "a default of eps",
+        strategies=WITH_FLOAT32,
     ),
     _fault(
         "gelu-exact",
         "the transformer's layers use the exact GELU",
         Loaded(_with_exact_gelu),
         "gelu against gelu-approximate",
+        strategies=WITH_FLOAT32,
     ),
     _fault(
         "block-skipped",

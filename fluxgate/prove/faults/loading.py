@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fluxgate.prove.fault import Around, Fault, Fired, Loaded, Patch
+from fluxgate.prove.fault import WITH_FLOAT32, Around, Fault, Fired, Loaded, Patch
 from fluxgate.rendering import DECODED, FIRST, POOLED, T5
 
 DIFFUSERS, TRANSFORMERS = ("diffusers",), ("transformers",)
@@ -73,8 +73,9 @@ def _fault(
     *,
     stage: str,
     packages: tuple[str, ...] = DIFFUSERS,
+    strategies: tuple[str, ...] = ("full",),
 ) -> Fault:
-    return Fault(name, about, packages, patch, stage, like=like)
+    return Fault(name, about, packages, patch, stage, like=like, strategies=strategies)
 
 
 FIRST_BLOCK = "transformer_blocks.0.attn.to_q.weight"
@@ -107,6 +108,7 @@ FAULTS = (
         _tensor("transformer", "single_transformer_blocks.1.proj_out.weight", lambda tensor: tensor * 1.01),
         "a scale folded into a weight",
         stage=FIRST,
+        strategies=WITH_FLOAT32,
     ),
     _fault(
         "bias-zero",
@@ -114,6 +116,7 @@ FAULTS = (
         _tensor("transformer", "proj_out.bias", lambda tensor: tensor * 0),
         "a key that is left out",
         stage=FIRST,
+        strategies=WITH_FLOAT32,
     ),
     _fault(
         "blocks-exchanged",

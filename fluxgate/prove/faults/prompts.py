@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fluxgate.prove.fault import BATCH, Around, Edit, Fault, Fired, Loaded
+from fluxgate.prove.fault import BATCH, WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded
 from fluxgate.rendering import T5
 
 PIPELINE = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline"
@@ -227,6 +227,7 @@ FAULTS = (
         Edit(f"{MODEL}:T5LayerNorm.forward", "self.variance_epsilon", "FIRED(1e-3)"),
         T5,
         like="a default of layer_norm_epsilon",
+        strategies=WITH_FLOAT32,
     ),
     Fault(
         "t5-norm-narrow",
@@ -243,6 +244,7 @@ FAULTS = (
         Loaded(_with_exact_gelu),
         T5,
         like="transformers: gelu_new renamed",
+        strategies=WITH_FLOAT32,
     ),
     Fault(
         "t5-wo-float32",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fluxgate.prove.fault import GIVEN, SHORT, Around, Edit, Fault, Fired, Loaded, Patch
+from fluxgate.prove.fault import GIVEN, SHORT, WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded, Patch
 from fluxgate.rendering import FIRST, LAST, MIDDLE
 
 PIPELINE = "diffusers.pipelines.flux.pipeline_flux"
@@ -36,8 +36,20 @@ def _fault(
     shots: tuple[str, ...] = SHORT,
     later: bool = False,
     equivalent: str | None = None,
+    strategies: tuple[str, ...] = ("full",),
 ) -> Fault:
-    return Fault(name, about, DIFFUSERS, patch, stage, shots=shots, like=like, later=later, equivalent=equivalent)
+    return Fault(
+        name,
+        about,
+        DIFFUSERS,
+        patch,
+        stage,
+        shots=shots,
+        like=like,
+        later=later,
+        equivalent=equivalent,
+        strategies=strategies,
+    )
 
 
 FAULTS = (
@@ -163,6 +175,7 @@ FAULTS = (
             "timestep = FIRED(t.floor()).expand(latents.shape[0]).to(latents.dtype)",
         ),
         "diffusers: integer timesteps of flow matching",
+        strategies=WITH_FLOAT32,
     ),
     _fault(
         "scheduler-not-reset",

@@ -244,3 +244,15 @@ def test_a_shot_without_a_portable_picture_is_left_out(tmp_path: Path) -> None:
     none = replace(whole.baseline, case=replace(case, shots=()))
     found = verdict(replace(whole, baseline=none), BASELINE)
     assert (found.status, "fluxgate accept --portable" in found.sentence) == (NO_DATA, True)
+
+
+def test_another_size_is_no_other_machines_doing(tmp_path: Path) -> None:
+    """Half of the tokens are half of the tokens everywhere, however little the picture moves."""
+    whole = held_against_itself(tmp_path, machine=PORTABLE)
+    assert whole.rendered is not None
+    rendering = whole.rendered.rendering
+    prints = tuple(replace(one, shape=(1, 9)) if one.stage == T5 else one for one in rendering.fingerprints)
+    told = verdict(with_rendering(whole, fingerprints=prints), BASELINE)
+    assert (told.status, told.stage) == (FAILED, T5)
+    assert "are 1 × 9 numbers, where the accepted ones are 1 × 2" in told.sentence
+    assert "most likely diffusers or" in told.sentence
