@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from fluxgate.amounts import amount
 from fluxgate.compare.facts import WHOLE
-from fluxgate.judge.sentences import counted, sentence_case
+from fluxgate.judge.sentences import counted, listed, sentence_case
 from fluxgate.report.gate_result import Answer, CaseOutcome, CaseResult, GateResult, MovedPackage, Trend
 from fluxgate.report.html.answers import Next, Outcome
 from fluxgate.report.html.approvals import FILE
@@ -141,6 +141,8 @@ def turned(case: CaseResult) -> Iterator[str]:
     if case.checks:
         how = "Failing now, and not before" if case.is_bad else "Failing before, and not now"
         yield f"{how}: {', '.join(case.checks)}."
+    if len(case.given) > 1:
+        yield f"From given inputs, the {listed(case.given)} moved: each of them moved by itself."
     for figure in (case.memory, case.seconds):
         if figure is not None and figure.trend is not Trend.SAME and figure.reason:
             where = "" if figure.phase == WHOLE else f" of {figure.phase}"

@@ -96,7 +96,9 @@ def test_it_counts_what_was_compared() -> None:
 def test_what_turned_is_told_of_a_case() -> None:
     """Checks and memory; seconds that nobody can decide about, without a reason, are not."""
     (offload,) = (case for case in RESULT.cases if case.strategy == "offload")
+    offload = replace(offload, given=("prompt embeddings", "decoded picture"))
     assert list(gate_answers.turned(offload)) == [
         "Failing now, and not before: keeps its promise to its reference.",
+        "From given inputs, the prompt embeddings and decoded picture moved: each of them moved by itself.",
         "Allocated of denoise, worse: 1.00 GB more.",
     ]
