@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fluxgate.gate.blaming import journal
 from fluxgate.gate.culprit.bisection import Range, bisect_releases
 from fluxgate.gate.culprit.finding import Culprit, Finding
-from fluxgate.gate.culprit.outcomes import BAD, FAILED, Result, Trial
+from fluxgate.gate.culprit.outcomes import BAD, FAILED, Probe, Result, Trial
 from fluxgate.gate.culprit.releases import Release, between
 from fluxgate.gate.environments.installers import Installer, Objection
 from fluxgate.gate.environments.pins import Move, Moves, parse_changes
@@ -60,7 +60,7 @@ class _Bisecting:
         return bisect_releases(
             move,
             releases=releases,
-            probe=_Same(self._probing(cases), evidence=evidence),
+            probe=same_fault(self._probing(cases), evidence),
             results=journal(self.gated, self.settings, cases=cases, candidate=[move, along, "releases"]),
             report=lambda announcement: self.report(announcement.sentence),
             along=along,
@@ -92,16 +92,14 @@ class _Bisecting:
         return found if isinstance(found, StageFailure) else (*found, *gone)
 
 
-@dataclass(frozen=True)
-class _Same:
+def same_fault(probe: Probe[Evidence], evidence: Evidence) -> Probe[Evidence]:
     """Takes for bad only what fails as the candidate does: a release with another fault says nothing about this one."""
 
-    probe: Probing
-    evidence: Evidence
-
-    def __call__(self, trial: Trial) -> Result[Evidence]:
-        result = self.probe(trial)
-        if result.outcome is not BAD or not result.evidence or set(result.evidence) & set(self.evidence):
+    def probed(trial: Trial) -> Result[Evidence]:
+        result = probe(trial)
+        if result.outcome is not BAD or not result.evidence or set(result.evidence) & set(evidence):
             return result
         one = result.evidence[0]
         return replace(result, outcome=FAILED, why=f"it fails otherwise: {one.reason or one.outcome}")
+
+    return probed

@@ -8,6 +8,8 @@ import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 
 def wheel(
     folder: Path,
@@ -57,8 +59,9 @@ def index(folder: Path, wheelhouse: Path, *, yanked: Collection[str] = ()) -> st
             f'<a href="{path.as_uri()}" {"data-yanked=broken" if path.name in yanked else ""}>{path.name}</a><br>'
             for path in sorted(wheelhouse.glob(f"{package}-*"))
         )
-        (folder / package).mkdir(parents=True)
-        (folder / package / "index.html").write_text("<!DOCTYPE html>\n" + "\n".join(lines))
+        place = folder / canonicalize_name(package)
+        place.mkdir(parents=True)
+        (place / "index.html").write_text("<!DOCTYPE html>\n" + "\n".join(lines))
     return folder.as_uri()
 
 

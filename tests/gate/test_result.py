@@ -1,0 +1,90 @@
+"""Tests of a gate's findings as the plain value that reports show."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fluxgate.gate.culprit.bisection import Range, Unjudged
+from fluxgate.gate.culprit.finding import Culprit, Finding, Kind
+from fluxgate.gate.decision import Decision
+from fluxgate.gate.environments.pins import Move
+from fluxgate.gate.gate import Gated
+from fluxgate.gate.holding import Held
+from fluxgate.gate.outcome import Outcome, Pictures
+from fluxgate.gate.probing import Evidence
+from fluxgate.gate.result import About, as_plain
+from fluxgate.report.gate_result import (
+    CANDIDATE,
+    Answer,
+    CaseOutcome,
+    EvidenceResult,
+    GateResult,
+    read_gate_result,
+    write_gate_result,
+)
+from fluxgate.runs import run as runs
+from tests.runs.building import MACHINE, STACK
+
+MOVES = (Move("tokenizers", "0.22.0", "0.22.2"), Move("transformers", "4.56.2", "4.57.0", yanked=True))
+SEEN = EvidenceResult("tiny-full", "changed", "prompt embeddings", ("fox",))
+FINDING: Finding[Evidence] = Finding(
+    Kind.SINGLE, (Culprit(((MOVES[1],),), evidence=(SEEN,)),), held_back=(MOVES[1],), environments=2
+)
+TURN: Range[Evidence] = Range(
+    "transformers", good="4.56.2", bad="4.57.0", between=(Unjudged("4.56.3", "is yanked"),), environments=3
+)
+
+
+def plain(tmp_path: Path, answer: Answer = Answer.NOT_SAFE, **more: Any) -> GateResult:
+    folder = tmp_path / "gates" / "20261126-120000-cpu"
+    run = runs.create(tmp_path / "stacks" / "0123", MACHINE, STACK, "fluxgate gate")
+    outcome = Outcome(
+        "tiny-full", "tiny", "full", CaseOutcome.CHANGED, "it moved", "prompt embeddings", pictures=Pictures(5, 2, 0.9)
+    )
+    decision = Decision(answer, f"{answer.capitalize()}.", contrasts=("Only offloaded cases moved.",))
+    gated = Gated(decision, MACHINE, dict(STACK), dict(STACK), MOVES, (outcome,), runs={CANDIDATE: run})
+    held = Held(gated, seconds={"rendering": 3.0}, **more)
+    started = datetime.datetime(2026, 11, 26, 12, tzinfo=datetime.UTC)
+    return as_plain(held, About(folder, tier="short", command="fluxgate gate", started=started))
+
+
+def test_all_of_it_can_be_written_and_read(tmp_path: Path) -> None:
+    """Nothing in it belongs to this process alone."""
+    made = plain(tmp_path, finding=FINDING, ranges=(TURN,))
+    write_gate_result(tmp_path / "gates" / made.id, made)
+    assert read_gate_result(tmp_path / "gates" / made.id) == made
+    assert made.runs[CANDIDATE].startswith("../../stacks/0123/")
+    assert (made.cases[0].pictures_moved, made.cases[0].least_ssim) == (2, 0.9)
+
+
+def test_the_culprit_has_versions_evidence_and_pins(tmp_path: Path) -> None:
+    """And the release with which it began."""
+    culprit = plain(tmp_path, finding=FINDING, ranges=(TURN,)).culprit
+    assert culprit is not None
+    assert [(one.package, one.old, one.new, one.yanked) for one in culprit.packages] == [
+        ("transformers", "4.56.2", "4.57.0", True)
+    ]
+    assert (culprit.pin, culprit.environments) == (("transformers==4.56.2",), 2)
+    assert (culprit.evidence, culprit.evidence[0].shots) == ((SEEN,), ("fox",))
+    assert [(one.good, one.bad, one.between) for one in culprit.releases] == [("4.56.2", "4.57.0", ("4.56.3",))]
+
+
+@pytest.mark.parametrize(
+    ("answer", "finding", "words"),
+    [
+        (Answer.NOT_SAFE, FINDING, "fluxgate gate tokenizers==0.22.2"),
+        (Answer.NOT_SAFE, None, "Keep the incumbent"),
+        (Answer.CANNOT_TELL, None, "again"),
+        (Answer.SAFE, None, "fluxgate accept"),
+        (Answer.DRIFT, None, "fluxgate accept"),
+    ],
+)
+def test_it_says_what_to_run_next(
+    tmp_path: Path, answer: Answer, finding: Finding[Evidence] | None, words: str
+) -> None:
+    """What is left of the upgrade where the culprit is known."""
+    assert words in plain(tmp_path, answer, finding=finding).next
