@@ -20,7 +20,7 @@ from tests.baselines.acceptance import accept, accepted_case, planned
 from tests.runs.building import NOW, put, rendering, run_of
 
 OLD, NEW = "diffusers==0.42.1\n", "diffusers==0.43.0\n"
-DRAWS = {"float32": (0.25, -1.5)}
+DRAWS: dict[str, tuple[float, ...]] = {"float32": (0.25, -1.5)}
 STEPS = ("rename", "replace", "fsync", "rmdir", "unlink")
 
 
