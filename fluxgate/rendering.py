@@ -269,6 +269,7 @@ class Work:
     count: int = 0  # of the calls
     weights: dict[str, int] = field(default_factory=dict)  # component -> bytes of its weights
     seconds: float = 0.0  # that it took, beside all that is judged
+    held: tuple[int, ...] = ()  # bytes of tensors after each call: on the GPU, or in memory where there is none
     unavailable: str | None = None  # why nothing was counted
 
     @property

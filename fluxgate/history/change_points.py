@@ -15,9 +15,9 @@ Values = npt.NDArray[np.float64]
 # So many of the latest points are set against those before them, and must lie so many standard errors away. More
 # looks need a higher threshold: benchmarks/change_points.py has the false alarms and the power of these.
 LATEST = {3: 4.8, 5: 4.1, 8: 4.5}
-FEWEST = 8  # points before them: fewer do not say what a series varies
+FEWEST = 10  # points before them: fewer do not say what a series varies
 WINDOW = 60  # points that are looked back on, so that a slow drift is not held against the year before
-FEW = 1.0  # how much higher the threshold is where few points say what a series varies: divided by their number
+FEW = 2.0  # how much higher the threshold is where few points say what a series varies: divided by their number
 AGREEING = 0.5  # standard deviations beyond which a point is on the other level's side
 CLIPPED = 4.0  # standard deviations beyond which a single point says no more
 LEAST = 0.01  # share of the median that is worth a word, however little a series varies

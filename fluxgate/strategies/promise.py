@@ -35,6 +35,7 @@ class Moves:
     # How many times the bytes that are needed a machine without GPU is asked to move, where nothing has to be copied:
     # hooks ask for weights that are there already, and for some twice. Measured with the miniature, rounded up.
     asked: float = 5.5
+    copies: float = 1.0  # how many times each weight is really copied then
     ahead: bool = False  # groups come to the device before they are needed
 
 

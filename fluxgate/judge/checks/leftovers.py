@@ -21,6 +21,7 @@ GROWTH_BY_GPU = 64 << 20  # bytes beside a GPU, where libraries keep more by the
 # stayed beside an H100, and once 0.25 GB, 0.7% of them, beside an H200. Twice the largest share that was seen may.
 GROWTH_SHARE = 0.015
 COMES_AND_GOES = "what comes and goes in any process"
+EACH_CALL_MAY = 64 << 10  # bytes
 EACH_CALL = "each call leaves something behind"
 
 
@@ -89,6 +90,7 @@ def _leftovers(evidence: Evidence, memory: Memory) -> Iterator[Leftover]:
             refers,
             unmeasured(memory, "host_held", "What stays in host memory"),
         )
+    yield from _after_a_call(evidence)
     yield from _after_a_second_take(evidence, memory)
 
 
@@ -115,6 +117,20 @@ def _after_a_second_take(evidence: Evidence, memory: Memory) -> Iterator[Leftove
         _without_second_take(evidence) or "What a second take leaves on the disk was not counted.",
         files=True,
     )
+
+
+def _after_a_call(evidence: Evidence) -> Iterator[Leftover]:
+    """Tensors that one more call leaves behind; told where there are calls that were counted."""
+    work = evidence.rendering.work
+    if work is not None and len(work.held) > 1:
+        yield Leftover(
+            "held by a call",
+            (work.held[-1] - work.held[0]) // (len(work.held) - 1),
+            Limit(float(EACH_CALL_MAY), "nothing was seen to stay; a scalar of a cache is no leak"),
+            "more of tensors stay after each call",
+            EACH_CALL,
+            "",
+        )
 
 
 def _without_second_take(evidence: Evidence) -> str | None:

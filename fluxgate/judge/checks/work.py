@@ -44,6 +44,7 @@ MOVING = frozenset(
 )  # fmt: skip
 NAMED = 3  # changes that a sentence tells one by one
 SPARE = 0.02  # of the weights' bytes: buffers that a component moves beside them
+SCALARS = 4096  # bytes a step that a scheduler may ask of the device: its own numbers, and no latents
 AHEAD = "groups onloaded ahead"
 ONLOADED = ("groups onloaded", AHEAD)
 GROUP_HOOK = "GroupOffloadingHook ran"
@@ -112,9 +113,14 @@ def _moves(evidence: Evidence, done: Work) -> Iterator[str]:
         yield from _stays(done)
     if promise.moves is None:
         return
-    due = _due(done, each_use=promise.moves.each_use)
+    due, copies = _due(done, each_use=promise.moves.each_use), promise.moves.copies
     reference = _reference(evidence, done)
-    for what, times in ((TO_DEVICE, 1.0), (TO_HOST, 1.0), (FILES_READ, 1.0), (WEIGHTS_ASKED, promise.moves.asked)):
+    for what, times in (
+        (TO_DEVICE, copies),
+        (TO_HOST, copies),
+        (FILES_READ, 1.0),
+        (WEIGHTS_ASKED, promise.moves.asked),
+    ):
         beside = total(reference, BYTES, what) if reference else 0
         moved, most = total(done, BYTES, what), times * due * (1 + SPARE) + beside + FEW
         if moved > most:
@@ -137,10 +143,10 @@ def _stays(done: Work) -> Iterator[str]:
         asked = phase.bytes.get(WEIGHTS_ASKED, 0)
         if asked > BUFFERS:
             yield f"{phase.phase.capitalize()} asks {amount(asked)} of weights to move, which its promise says stay"
-        back = phase.moves.get(TO_HOST, 0)
-        if phase.phase == DENOISE and done.steps and back >= done.steps:
-            size = amount(phase.bytes.get(TO_HOST, 0))
-            yield f"Denoise moves tensors to the host {back} times in {counted(done.steps, 'step')}, {size} in all"
+        back, size = phase.moves.get(TO_HOST, 0), phase.bytes.get(TO_HOST, 0)
+        if phase.phase == DENOISE and done.steps and back >= done.steps and size > SCALARS * done.steps:
+            steps = f"{counted(done.steps, 'step')}, {amount(size)} in all"
+            yield f"Denoise moves tensors to the host {back} times in {steps}"
 
 
 def _due(done: Work, *, each_use: bool) -> int:

@@ -179,6 +179,14 @@ class Meter:
         return reasons
 
 
+def held_now(device: str) -> int:
+    """Bytes of tensors that are alive where the pipeline runs, once what nobody refers to is gone."""
+    if device != "cuda":
+        return live_tensor_bytes()
+    gc.collect()
+    return allocated_on_gpu()
+
+
 def allocated_on_gpu() -> int:
     """Bytes that are still allocated on the GPU, without what torch keeps for itself."""
     import torch

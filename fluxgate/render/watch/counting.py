@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from fluxgate.render.measure.meter import held_now
 from fluxgate.render.measure.work import WorkCounter
 from fluxgate.render.watch.component import modules_of, plain_tensors
 from fluxgate.render.watch.counted_take import CountedTake
@@ -34,15 +35,16 @@ def count_work(call: Callable[[Shot], Any], shot: Shot, probe: Probe) -> Work:
     started = time.perf_counter()
     work = Work(shot.name, len(shot.sigmas or ()) or shot.steps or 0, ())
     try:
-        calls = tuple(_count_call(call, shot, probe) for _ in range(CALLS))
+        counted = [(_count_call(call, shot, probe), held_now(probe.meter.device)) for _ in range(CALLS)]
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         return replace(work, unavailable=f"the take that is only counted failed: {reason}")
-    first, *later = calls
+    first, *later = (phases for phases, _ in counted)
     return replace(
         work,
         calls=(first, *(call for call in later if call != first)),
-        count=len(calls),
+        count=len(counted),
+        held=tuple(held for _, held in counted),
         weights=_weights(probe),
         seconds=time.perf_counter() - started,
     )

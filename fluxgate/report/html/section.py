@@ -14,6 +14,7 @@ from fluxgate.report.html.charts import Step, timeline
 from fluxgate.report.html.matrix import Line
 from fluxgate.report.html.pairs import PagePair
 from fluxgate.report.html.sides import HeldAgainst
+from fluxgate.report.html.work import WorkRow, work_rows
 from fluxgate.runs.rendered import Rendered
 from fluxgate.subjects.subject import Shot
 
@@ -35,6 +36,7 @@ class Section:
     traits: tuple[facts.Trait, ...] = ()
     figures: tuple[str, ...] = ()
     phases: tuple[facts.PhaseRow, ...] = ()
+    work: tuple[WorkRow, ...] = ()
     timeline: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
     log: tuple[str, ...] = ()
@@ -116,6 +118,7 @@ def section_of(
         traits=facts.traits(rendering.inventory, reference.inventory if reference else None),
         figures=facts.figures_of(rendering.memory),
         phases=facts.phases(rendering, reference),
+        work=work_rows(rendering, reference),
         timeline=timeline(rendering, row.figure),
         warnings=rendering.warnings,
         log=facts.log_tail(ours.folder),

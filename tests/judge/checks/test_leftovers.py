@@ -9,7 +9,7 @@ import pytest
 from fluxgate.baselines.limits import Band, CaseLimits, Limit
 from fluxgate.judge.checks.leftovers import COMES_AND_GOES, GROWTH, GROWTH_BY_GPU, LIBRARIES, TABLES
 from fluxgate.judge.verdict import FAILED, GIVES_BACK, NO_DATA, PASSED
-from fluxgate.rendering import LEFTOVER_FILES, Component, Inventory
+from fluxgate.rendering import LEFTOVER_FILES, Component, Inventory, Work
 from fluxgate.strategies.promise import LibraryCache
 from tests.judge.checks.memories import memory, on_cpu, using
 from tests.judge.made import FULL, evidence, made, promising, verdict, with_rendering
@@ -151,3 +151,11 @@ def test_a_worker_that_measured_nothing_gave_back_nothing_that_is_known(tmp_path
     """Neither memory nor an inventory."""
     assert verdict(using(tmp_path, None), GIVES_BACK).status == NO_DATA
     assert verdict(with_rendering(using(tmp_path, memory()), inventory=None), GIVES_BACK).status == NO_DATA
+
+
+@pytest.mark.parametrize("left, status", [(64 << 10, PASSED), ((64 << 10) + 1, FAILED), (-5000, PASSED)])
+def test_what_each_call_leaves_behind_is_judged(tmp_path: Path, left: int, status: str) -> None:
+    """To the byte, by the calls whose work is counted; 64 KiB may be a cache."""
+    work = Work("fox", 3, ((),), count=2, held=(10**9, 10**9 + left))
+    found = verdict(with_rendering(evidence(tmp_path), work=work), GIVES_BACK)
+    assert (found.status, found.numbers["held by a call"]) == (status, float(left))

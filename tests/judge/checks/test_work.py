@@ -46,6 +46,7 @@ def test_every_strategy_does_the_work_that_it_promises(name: str, tmp_path: Path
         pytest.skip(reason)
     answer = judged(tmp_path, name, clean(name), reference=clean("full"), held=clean(name))
     assert (answer.status, answer.numbers["FLOPs"] > 0) == (PASSED, True), answer.sentence
+    assert len(set(clean(name).held)) == 1  # and a call leaves no byte behind
 
 
 # --- faults
@@ -228,6 +229,21 @@ def test_a_component_that_moves_in_each_step_is_caught(tmp_path: Path) -> None:
     assert (answer.status, "asked to move" in answer.sentence) == (FAILED, True), answer.sentence
 
 
+def test_a_tensor_that_each_call_leaves_behind_is_seen_to_the_byte() -> None:
+    """Where resident memory would show it after many calls only."""
+    kept: list[Any] = []
+
+    def encode(inner: Any, **kwargs: Any) -> Any:
+        kept.append(torch.zeros(1 << 20))
+        return inner(**kwargs)
+
+    def leaking(pipe: Any) -> None:
+        wrapped(pipe, "encode_prompt", encode)
+
+    first, second = work_of("full", leaking).held
+    assert second - first == 4 << 20
+
+
 # --- what only a GPU counts, by counters made by hand
 
 
@@ -238,9 +254,13 @@ def gpu_work(**denoise: dict[str, int]) -> Work:
 
 def test_tensors_that_go_to_the_host_in_each_step_are_caught_on_a_gpu(tmp_path: Path) -> None:
     """A strategy whose weights stay moves nothing there while it denoises, not even something small."""
-    answer = judged(tmp_path, "full", gpu_work(moves={"device to host": 3}, bytes={"device to host": 3000}))
+    answer = judged(tmp_path, "full", gpu_work(moves={"device to host": 3}, bytes={"device to host": 30_000}))
     assert (answer.status, "to the host 3 times in 3 steps" in answer.sentence) == (FAILED, True)
-    assert judged(tmp_path, "full", gpu_work(moves={"device to host": 1})).status == PASSED
+    for harmless in (
+        {"moves": {"device to host": 1}},
+        {"moves": {"device to host": 9}, "bytes": {"device to host": 72}},
+    ):
+        assert judged(tmp_path, "full", gpu_work(**harmless)).status == PASSED
 
 
 @pytest.mark.parametrize("size, status", [(4096, PASSED), (4097, FAILED)])
