@@ -102,7 +102,9 @@ def _parts(value: Any) -> Iterator[bytes]:
 
     if isinstance(value, torch.Tensor):
         yield f"{value.dtype} {tuple(value.shape)} ".encode()
-        yield value.detach().reshape(-1).contiguous().cpu().view(torch.uint8).numpy().tobytes()
+        flat = value.detach().reshape(-1)
+        dense = torch.empty(flat.shape, dtype=flat.dtype).copy_(flat)  # one number alone may have any stride
+        yield dense.view(torch.uint8).numpy().tobytes()
     elif isinstance(value, dict):
         for name, one in value.items():
             yield f"{name} ".encode()
