@@ -33,6 +33,7 @@ NF4 = (
 _FP4 = (0.0, 0.0625 / 12, 8 / 12, 12 / 12, 4 / 12, 6 / 12, 2 / 12, 3 / 12)
 FP4 = (*_FP4, *(-value for value in _FP4))
 FOUR_BIT = {"nf4": NF4, "fp4": FP4}
+BLOCK = 64
 SAME_TABLE = 1e-4
 NEAR = 1e-4  # of a scale: by how much a code may be further than the nearest, where the weight lies between two
 E4M3_LARGEST = 0x7E  # the code of 448; the one after it is NaN's
@@ -69,6 +70,31 @@ def four_bit(weight: Floats, codes: Codes, scales: Floats, *, table: tuple[float
     chosen = np.array(table, np.float32)[codes.reshape(-1, block)[some]]
     off = np.abs(chosen - shares) - _distance_to_nearest(shares, np.array(sorted(set(table)), np.float32))
     return Deviation(_share(off > NEAR), _scale_error(scales, largest))
+
+
+def through_four_bits(weight: Floats, kind: str, *, double: bool = False) -> Floats:
+    """The weight as blocks of 64 in a 4-bit format stand for it."""
+    blocks = weight.astype(np.float32).reshape(-1, BLOCK)
+    largest = np.abs(blocks).max(axis=1)
+    shares = blocks / np.maximum(largest, 1e-30)[:, None]
+    nearest = _nearest(np.abs(shares), _FP4) * np.sign(shares) if kind == "fp4" else _nearest(shares, NF4)
+    scales = _through_eight_bits(largest) if double else largest
+    return np.asarray((nearest * scales[:, None]).reshape(weight.shape))
+
+
+def _nearest(shares: Floats, values: tuple[float, ...]) -> Floats:
+    """The nearest of some values; the lower one, where a number lies in the middle."""
+    table = np.array(sorted(values), np.float32)
+    return np.asarray(table[np.searchsorted((table[1:] + table[:-1]) / 2, shares)])
+
+
+def _through_eight_bits(scales: Floats) -> Floats:
+    """Scales as double quantization stands for them: less their mean, in blocks of 256."""
+    table, mean = dynamic_table(), scales.mean()
+    padded = np.pad(scales - mean, (0, -scales.size % 256)).reshape(-1, 256)
+    largest = np.maximum(np.abs(padded).max(axis=1, keepdims=True), 1e-30)
+    nearest = table[np.searchsorted((table[1:] + table[:-1]) / 2, padded / largest)] * largest
+    return np.asarray(nearest.reshape(-1)[: scales.size] + mean)
 
 
 def _distance_to_nearest(shares: Floats, values: Floats) -> Floats:

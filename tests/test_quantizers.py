@@ -100,3 +100,12 @@ def test_gguf_blocks_are_those_of_gguf() -> None:
     scales = packed[:, :2].copy().view(np.float16).astype(np.float32).reshape(-1)
     found = quantizers.q8_0(plain, packed[:, 2:].copy().view(np.int8), scales)
     assert (found.codes, found.scales < 1e-3) == (0, True)
+
+
+@pytest.mark.parametrize(("kind", "double"), [("nf4", False), ("fp4", False), ("nf4", True), ("fp4", True)])
+def test_what_four_bits_stand_for_is_what_bitsandbytes_takes_back(kind: str, double: bool) -> None:
+    """To a rounding of bfloat16, with double quantization too; in the middle of two values, either is right."""
+    theirs = bitsandbytes.functional.dequantize_4bit(*four_bit(kind, double=double)).float().numpy()
+    ours = quantizers.through_four_bits(weights().float().numpy(), kind, double=double)
+    same = np.isclose(ours, theirs, rtol=2**-7, atol=1e-6)
+    assert same.mean() == 1 if kind == "nf4" else same.mean() > 0.99

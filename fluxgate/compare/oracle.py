@@ -11,14 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxgate.files import is_name
-from fluxgate.miniature.given import given, widened
+from fluxgate.miniature.given import STEPS, format_of, given, widened
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import CLIP_TOKENS, DRAWN, NOISE, PICTURE, T5_TOKENS, GivenStage, to_denoiser
+from fluxgate.rendering import (
+    CLIP_TOKENS,
+    DRAWN,
+    NOISE,
+    PICTURE,
+    T5,
+    T5_TOKENS,
+    GivenStage,
+    Inventory,
+    output_of,
+    to_denoiser,
+)
 from fluxgate.runs.rendered import Rendered
 from fluxgate.tensors import Tensor, read_tensors
 
 LARGEST = 32_000_000  # bytes of a file of stages; the twin's has under two million
 TOKENS = (CLIP_TOKENS, T5_TOKENS)
+OUTPUTS = tuple(output_of(step) for step in STEPS)
 STARTS = to_denoiser("hidden_states", 1)
 # What the pipeline hands on as it was given it: no dtype rounds it.
 HANDED = ("hidden_states", "encoder_hidden_states", "pooled_projections", "guidance", "img_ids", "txt_ids")
@@ -52,7 +64,18 @@ def distances(rendered: Rendered) -> list[StageDistance]:
     if NOISE in stages:  # in older runs, latents were given from the start
         expectations = {NOISE if name == STARTS else name: each for name, each in expectations.items()}
         expectations[NOISE] = tensors[DRAWN].values if DRAWN in tensors else np.zeros(0, np.float32)
+    expectations |= _with_own_weights(rendered.rendering.inventory)
     return [_distance(name, stages.get(name), tensors, expected) for name, expected in expectations.items()]
+
+
+def _with_own_weights(inventory: Inventory | None) -> dict[str, NDArray[np.float32]]:
+    """What is expected of the stages whose component's weights are in a format that the oracle knows."""
+    if inventory is None:
+        return {}
+    forms = {name: format_of(component.settings) for name, component in inventory.components.items()}
+    of_stage = {stage: forms.get("text_encoder_2" if stage == T5 else "transformer") for stage in (T5, *OUTPUTS)}
+    known = {stage: given().formats.get(f"{form}/{stage}") for stage, form in of_stage.items()}
+    return {stage: expected for stage, expected in known.items() if expected is not None}
 
 
 def ordered() -> Mapping[str, NDArray[np.float32]]:

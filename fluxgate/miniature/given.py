@@ -6,11 +6,13 @@ dtype holds exactly."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import functools
 import hashlib
 import statistics
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fluxgate import quantizers
 from fluxgate.miniature import bfloat16
 from fluxgate.miniature.oracle import schedule, vae
 from fluxgate.miniature.oracle.flux import NETWORKS, Call, Flux
@@ -42,6 +45,14 @@ PIPELINE = Path(__file__).parent / "pipeline"
 FILE = Path(__file__).parent / "given.safetensors"
 CALL = Call("Two orange foxes in a forest by day.", height=128, width=128, steps=2, guidance=4.0, tokens=64)
 EMBEDDINGS = (T5, POOLED, "encoder_hidden_states", "pooled_projections")  # how the names of such stages begin
+FP8 = "e4m3"
+FORMATS = (
+    "nf4",
+    "fp4",
+    "nf4, double",
+    FP8,
+)  # of weights, with which stages give other numbers
+NORMS = ("norm_q", "norm_k", "norm_added_q", "norm_added_k")
 PREFIX = "given/"  # of what is given, in the file
 # By step, a share of 1000 that bfloat16 holds exactly, as it holds 1000 times it: so each dtype is given the same.
 STEPS = {1: 1.0, 2: 0.5}
@@ -53,6 +64,7 @@ class Given:
 
     inputs: dict[str, NDArray[np.float32]]
     expected: dict[str, NDArray[np.float32]]
+    formats: dict[str, NDArray[np.float32]]  # "FORMAT/STAGE": with weights of a format
     provenance: dict[str, str]
 
 
@@ -61,10 +73,12 @@ def given() -> Given:
     """What ships."""
     tensors = read_tensors(FILE)
     kept = {name.removeprefix(PREFIX): each.values for name, each in tensors.items() if name.startswith(PREFIX)}
-    expected = {name: each.values for name, each in tensors.items() if not name.startswith(PREFIX)}
+    of_formats = tuple(f"{form}/" for form in FORMATS)
+    formats = {name: each.values for name, each in tensors.items() if name.startswith(of_formats)}
+    expected = {name: each.values for name, each in tensors.items() if not name.startswith((PREFIX, *of_formats))}
     handed = {name: value for step in STEPS for name, value in _to_denoiser(kept, step).items()}
     tokens = {name: expected[name] for name in (CLIP_TOKENS, T5_TOKENS)}
-    return Given({**kept, **handed, **tokens}, {**handed, **expected}, metadata_of(FILE))
+    return Given({**kept, **handed, **tokens}, {**handed, **expected}, formats, metadata_of(FILE))
 
 
 def widened(stage: str, values: NDArray[Any], width: int) -> NDArray[Any]:
@@ -100,7 +114,51 @@ def computed(flux: Flux) -> tuple[dict[str, Array], dict[str, Array]]:
     expected[DECODED] = flux.decoded(inputs[TO_DECODE])
     inputs[DECODED] = _rounded(expected[DECODED])
     expected[PICTURE] = vae.picture(inputs[DECODED]).astype(np.float64)
+    for form in FORMATS:
+        expected |= _of_format(flux, form, inputs)
     return inputs, expected
+
+
+def _of_format(flux: Flux, form: str, inputs: dict[str, Array]) -> dict[str, Array]:
+    """What is expected of the stages that compute with weights of a format, from the same inputs."""
+    kinds = {"transformer": _in_transformer, "text_encoder_2": _in_t5}
+    weights = {name: flux.weights[name].changed(functools.partial(_stored, form, kinds[name])) for name in kinds}
+    altered = dataclasses.replace(flux, weights={**flux.weights, **weights})
+    expected = {} if form == FP8 else {T5: altered.embeddings(flux.ids(CALL)[1])}
+    for step, share in STEPS.items():
+        conditions = Conditions(inputs[T5], inputs[POOLED], 1000 * share, 1000 * CALL.guidance, CALL.size)
+        expected[output_of(step)] = altered.velocity(inputs[after_step(step - 1)], conditions)
+    return {f"{form}/{name}": value for name, value in expected.items()}
+
+
+def _stored(form: str, is_linear: Callable[[str], bool], name: str, values: Array) -> Array:
+    """A tensor as the format stands for it, in bfloat16."""
+    layer = name.rpartition(".")[0]
+    if form == FP8:  # a layer is cast as a whole, and those that diffusers spares are norms and the last one
+        cast = is_linear(f"{layer}.weight") and "norm" not in layer and layer != "proj_out"
+        return quantizers.e4m3_values(quantizers.e4m3(values.astype(np.float32))).astype(np.float64) if cast else values
+    if not is_linear(name) or values.ndim != 2:
+        return values
+    kind, _, double = form.partition(", ")
+    narrow = quantizers.through_four_bits(values.astype(np.float32), kind, double=bool(double))
+    return _rounded(narrow.astype(np.float64))
+
+
+def _in_transformer(name: str) -> bool:
+    return name.endswith(".weight") and not name.rpartition(".")[0].endswith(NORMS)
+
+
+def _in_t5(name: str) -> bool:
+    return name.endswith((".q.weight", ".k.weight", ".v.weight", ".o.weight", ".wi_0.weight", ".wi_1.weight"))
+
+
+def format_of(settings: Mapping[str, str]) -> str | None:
+    """Which of the formats a component's layers are set to; None if to none of them."""
+    if settings.get("storage_dtype") == "float8_e4m3fn":
+        return FP8
+    kind = settings.get("quant_type")
+    form = f"{kind}, double" if settings.get("double_quant") == "True" else kind
+    return form if form in FORMATS else None
 
 
 def _encoded(flux: Flux) -> tuple[dict[str, Array], dict[str, Array]]:

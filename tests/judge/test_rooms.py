@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from fluxgate.cases import Case
-from fluxgate.judge.rooms import BEYOND_LARGEST, ELSEWHERE, Measured, Room, Rooms, Seen, limits_of, rooms, root_of
+from fluxgate.judge.rooms import BEYOND_LARGEST, ELSEWHERE, Measured, Room, Rooms, Seen, limits_of, root_of
+from fluxgate.miniature.given import given
 from fluxgate.rendering import T5, output_of
 from fluxgate.strategies import STRATEGIES
 from fluxgate.strategies.promise import Promise
@@ -63,16 +65,29 @@ def test_strategies_that_reproduce_another_share_its_rooms() -> None:
     assert [root_of(name) for name in names] == ["full", "full", "nf4", "int8-t5", "vae-tiling"]
 
 
-def test_what_ships_rejects_the_next_coarser_thing() -> None:
-    """Float32's rooms shut bfloat16 out, bfloat16's shut out fp8 and int8, and theirs NF4."""
+def limit_of(name: str, stage: str, dtype: str, *, altered: bool = False) -> float:
     by_name = {one.name: one for one in STRATEGIES}
-    for group in rooms().measured:
-        mean = {(room.strategy, room.stage, room.altered): room.rms.mean for room in group.rooms}
-        full, precise = (Case(SUBJECT, by_name[name], group.device) for name in ("full", "full-float32"))
-        output = output_of(1)
-        wide = limits_of(full, output, "bfloat16", altered=False)
-        narrow = limits_of(precise, output, "float32", altered=False)
-        assert wide is not None
-        assert narrow is not None
-        assert 100 * narrow.rms.value < mean["full", output, False]
-        assert wide.rms.value < mean["fp8-layerwise", output, True] < mean["nf4", output, True]
+    limits = limits_of(Case(SUBJECT, by_name[name], "cpu"), stage, dtype, altered=altered)
+    assert limits is not None
+    return limits.rms.value
+
+
+def apart(one: str, other: str, stage: str) -> float:
+    """How far the oracle's numbers with weights of two formats lie apart; no name is the file's own weights."""
+    ours, theirs = (given().formats[f"{form}/{stage}"] if form else given().expected[stage] for form in (one, other))
+    return float(np.sqrt(((ours - theirs) ** 2).mean() / (theirs**2).mean()))
+
+
+def test_float32s_rooms_shut_bfloat16_out() -> None:
+    """By a factor of a hundred."""
+    for stage in (T5, output_of(1)):
+        assert 100 * limit_of("full-float32", stage, "float32") < limit_of("full", stage, "bfloat16")
+
+
+@pytest.mark.parametrize(("name", "form"), [("nf4-linear", "nf4"), ("fp8-layerwise", "e4m3")])
+def test_what_ships_rejects_weights_in_another_format(name: str, form: str) -> None:
+    """Plain ones where narrow ones are promised, narrow ones where none are, and NF4 where it is FP4."""
+    stage = output_of(1)
+    own = limit_of(name, stage, "bfloat16", altered=True)
+    assert 2 * own < min(apart(form, other, stage) for other in ("", "nf4", "fp4", "e4m3") if other != form)
+    assert 2 * limit_of("full", stage, "bfloat16") < min(apart("", other, stage) for other in ("nf4", "fp4", "e4m3"))

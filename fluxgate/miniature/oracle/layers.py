@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ class Weights:
         """All weights in a folder's files."""
         files = sorted(folder.glob("*.safetensors"))
         return cls({name: tensor.values.astype(np.float64) for file in files for name, tensor in tensors_in(file)})
+
+    def changed(self, change: Callable[[str, Array], Array]) -> Weights:
+        """The same with each array as a function of its name makes it."""
+        return Weights({name: change(name, array) for name, array in self._arrays.items()})
 
     def within(self, part: str) -> Weights:
         return Weights(self._arrays, f"{self._prefix}{part}.")

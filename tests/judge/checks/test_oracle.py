@@ -12,6 +12,7 @@ import pytest
 from fluxgate.cases import Case
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, NO_DATA, ORACLE, PASSED, Verdict
+from fluxgate.miniature.given import given
 from fluxgate.rendering import (
     DECODED,
     LEVELS,
@@ -150,27 +151,30 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
 
 def quantized(*names: str) -> Inventory:
     sizes = {name: 750 if name in names else 0 for name in ("text_encoder", "text_encoder_2", "transformer", "vae")}
-    kinds = {"Linear4bit": 4}
+    kinds, settings = {"Linear4bit": 4}, {"quant_type": "nf4", "double_quant": "False"}
     return Inventory(
         {
-            name: Component(name, "Model", {"uint8": 1000}, size, kinds if size else {}, {}, {}, {}, None)
+            name: Component(
+                name, "Model", {"uint8": 1000}, size, kinds if size else {}, {}, settings if size else {}, {}, None
+            )
             for name, size in sizes.items()
         }
     )
 
 
-def test_quantized_weights_have_room_of_their_own(tmp_path: Path) -> None:
-    """NF4 moves what the transformer gives by more than bfloat16 would, and that passes for a quantized one alone."""
+def test_quantized_weights_are_expected_to_give_other_numbers(tmp_path: Path) -> None:
+    """Those that our own quantizer leads to, and nearly as exactly: neither the file's nor another format's pass."""
+    stages = (T5, output_of(1), output_of(2))
 
-    def as_nf4(values: Any) -> Any:
-        signs = np.sign(np.sin(np.arange(values.size))).reshape(values.shape)
-        return values + 0.1 * np.sqrt((values**2).mean()) * signs
+    def numbers_of(form: str) -> dict[str, Any]:
+        return {stage: lambda _, stage=stage: given().formats[f"{form}/{stage}"] for stage in stages}
 
-    take = take_of(tmp_path, bent={output_of(1): as_nf4, output_of(2): as_nf4})
     both = quantized("transformer", "text_encoder_2")
-    assert judged(tmp_path, take, "nf4", both).status == PASSED
-    assert judged(tmp_path, take, "nf4", quantized("text_encoder_2")).stage == output_of(1)
-    assert judged(tmp_path, take, "full").stage == output_of(1)
+    assert judged(tmp_path, take_of(tmp_path, bent=numbers_of("nf4")), "nf4", both).status == PASSED
+    for bent in ({}, numbers_of("fp4")):
+        answer = judged(tmp_path, take_of(tmp_path, bent=bent), "nf4", both)
+        assert (answer.status, answer.stage, answer.numbers["wrong"]) == (FAILED, T5, 3)
+    assert judged(tmp_path, take_of(tmp_path, bent=numbers_of("nf4"))).numbers["wrong"] == 3
 
 
 def test_the_quantizing_library_is_a_suspect_where_weights_are_quantized(tmp_path: Path) -> None:
