@@ -247,7 +247,8 @@ class Session:
         lock = self.run.folder / f".{name}.lock"
         with held(lock, waiting="waiting for another process that measures NF4", report=self._report):
             if not (self.run.folder / name).exists():
-                self.run.write_json(name, measured(self.choice.environment, device))
+                facts = measured(self.choice.environment, device, timeout=self.choice.timeout)
+                self.run.write_json(name, facts)
         return nf4.verdict_on(self.run.read_json(name, Nf4Facts))
 
     def judge(self, case: Case, renderings: Mapping[str, Rendered]) -> tuple[Verdict, ...]:

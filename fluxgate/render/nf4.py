@@ -22,7 +22,6 @@ ROWS, COLUMNS, ZERO_ROW = 96, 128, 7
 VECTORS = 100
 TOGETHER = (1, 5, VECTORS)  # vectors at a time: each number has its own kernel
 WRONG_SCALES = (0.9, 0.95, 1.05)
-TIMEOUT = 300.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,10 @@ class Nf4Facts:
     double_scale_error: float | None = None  # between its scales and the plain ones, as a share of the largest
 
 
-def measured(environment: Environment, device: str) -> Nf4Facts:
-    """The facts in an environment, on a device. Whatever happens to the process, facts come out."""
+def measured(environment: Environment, device: str, *, timeout: float) -> Nf4Facts:
+    """The facts in an environment, on a device. Whatever happens to the process, facts come out.
+
+    It takes seconds; a machine that has much else to do may take many times as long, and is not blamed for it."""
     with ExitStack() as stack:
         path = ENGINE.parent if environment.is_current else stack.enter_context(engine_alone())
         try:
@@ -52,10 +53,10 @@ def measured(environment: Environment, device: str) -> Nf4Facts:
                 env=variables_in(environment, path, os.environ),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                timeout=TIMEOUT,
+                timeout=timeout,
             )
         except subprocess.TimeoutExpired:
-            return Nf4Facts(device, crash=f"it was not done after {TIMEOUT:.0f} s")
+            return Nf4Facts(device, crash=f"it was not done after {timeout:.0f} s")
     if done.returncode != 0:
         last = (done.stderr.decode(errors="replace").strip().splitlines() or [""])[-1]
         return Nf4Facts(device, crash=f"the process ended with exit code {done.returncode}: {last}".rstrip(": "))

@@ -20,7 +20,7 @@ needs_bitsandbytes = pytest.mark.skipif(find_spec("bitsandbytes") is None, reaso
 @needs_bitsandbytes
 def test_what_is_installed_is_measured() -> None:
     """Every number comes out, and this process has imported neither torch nor bitsandbytes for it."""
-    facts = measured(Environment.current(), "cpu")
+    facts = measured(Environment.current(), "cpu", timeout=600)
     assert facts.crash is None
     assert None not in (facts.scale_error, facts.code_error, facts.value_error, facts.double_scale_error)
     assert verdict_on(facts).status == PASSED
@@ -43,7 +43,7 @@ def test_the_process_finds_what_this_one_finds(tmp_path: Path, monkeypatch: pyte
     """Packages that only PYTHONPATH names are there, too."""
     (tmp_path / "bitsandbytes.py").write_text("__version__ = '0.2'\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert measured(Environment.current(), "cpu").version == "0.2"
+    assert measured(Environment.current(), "cpu", timeout=600).version == "0.2"
 
 
 def test_a_process_that_dies_is_a_crash(tmp_path: Path) -> None:
@@ -51,5 +51,10 @@ def test_a_process_that_dies_is_a_crash(tmp_path: Path) -> None:
     dead = tmp_path / "python"
     dead.write_text("#!/bin/sh\necho gone >&2\nexit 3\n")
     dead.chmod(0o755)
-    facts = measured(replace(Environment.current(), python=dead), "cpu")
+    facts = measured(replace(Environment.current(), python=dead), "cpu", timeout=600)
     assert "exit code 3: gone" in str(facts.crash)
+
+
+def test_what_takes_too_long_is_given_up() -> None:
+    """After the longest that a case may take, and that is told."""
+    assert measured(Environment.current(), "cpu", timeout=0.01).crash == "it was not done after 0 s"
