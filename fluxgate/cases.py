@@ -53,5 +53,10 @@ def _judgeable(promise: Promise, missing: Mapping[str, Promise]) -> Promise:
     """What reproduces a strategy that cannot be rendered promises what that strategy promises."""
     left = dict(missing)  # each once, should promises lead back to themselves
     while reference := left.pop(promise.reproduces or "", None):
-        promise = replace(promise, reproduces=reference.reproduces, approximates=reference.approximates)
+        promise = replace(
+            promise,
+            reproduces=reference.reproduces,
+            approximates=reference.approximates,
+            other_work=(*promise.other_work, *reference.other_work),
+        )
     return promise

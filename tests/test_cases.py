@@ -9,6 +9,7 @@ from fluxgate.cases import Case, matrix
 from fluxgate.strategies import STRATEGIES
 from fluxgate.strategies.effects import LARGE, Layers
 from fluxgate.strategies.promise import Promise
+from fluxgate.strategies.quantization import OWN_KERNELS
 from fluxgate.subjects.subject import Shot, Subject
 from tests.strategies.machines import CPU, H100, NEW
 from tests.strategies.named import strategy_named
@@ -63,3 +64,10 @@ def test_a_case_speaks_of_the_shots_that_are_rendered_there() -> None:
     cases = {case.id: case for case in matrix([replace(SUBJECT, shots=shots)], STRATEGIES, machine=CPU, stack=NEW)}
     assert [shot.name for shot in cases["small-full"].shots] == ["short", "long"]
     assert [shot.name for shot in cases["small-sequential-offload"].shots] == ["short"]
+
+
+def test_what_a_missing_reference_may_do_otherwise_its_likeness_may_do() -> None:
+    """On a CPU, `nf4-linear` is held to `full` in place of `nf4`, and its layers are bitsandbytes' own there, too."""
+    cases = {case.id: case for case in matrix([SUBJECT], STRATEGIES, machine=CPU, stack=NEW)}
+    promise = cases["small-nf4-linear"].strategy.promise
+    assert (promise.reference, promise.other_work) == ("full", (OWN_KERNELS,))
