@@ -38,7 +38,7 @@ def test_a_fault_is_caught(workbench: Bench, name: str) -> None:
 
 def test_an_equivalent_fault_is_not_caught(workbench: Bench) -> None:
     """It fires, and no check turns red."""
-    outcome = prove(fault_named("clip-half-length"), workbench)
+    outcome = prove(fault_named("pixels-rint"), workbench)
     assert outcome.did_something
     assert not any(outcome.caught(one) for one in With)
 

@@ -24,8 +24,9 @@ from fluxgate.compare.work import (
     work_changes,
 )
 from fluxgate.judge.answers import failed, no_data, passed
+from fluxgate.judge.damage import CAUSE
 from fluxgate.judge.evidence import Evidence
-from fluxgate.judge.sentences import IF_RIGHT, again, counted, listed
+from fluxgate.judge.sentences import again, counted, listed
 from fluxgate.judge.verdict import WORK, Verdict
 from fluxgate.rendering import DENOISE, OTHER_PROCESSES, PHASES, PhaseWork, Work
 from fluxgate.strategies.promise import OtherWork
@@ -72,7 +73,7 @@ def _complaints(evidence: Evidence, done: Work) -> Iterator[str]:
     for sentence in (*_repeats(evidence, done), *_moves(evidence, done), *_beside_reference(evidence, done)):
         yield f"{sentence}. {then}"
     for sentence in _as_accepted(evidence, done):
-        yield f"{sentence}. {IF_RIGHT}"
+        yield f"{sentence}. {CAUSE}"
 
 
 def _compared_with(evidence: Evidence, done: Work) -> Iterator[str]:

@@ -54,8 +54,9 @@ def _by_blocks(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[
 def _of_the_neighbour(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Weights of the first query layer, wherever they go, are those of the key layer."""
     weights, key = args
-    if key.endswith("to_q.weight") or key.endswith("SelfAttention.q.weight"):
-        key = fired(key.replace("to_q", "to_k").replace("SelfAttention.q", "SelfAttention.k"))
+    name = f"{weights.prefix}{key}"
+    if name.endswith("SelfAttention.q.weight"):
+        return fired(weights.dataset[name.replace("SelfAttention.q", "SelfAttention.k")])
     return original(weights, key)
 
 

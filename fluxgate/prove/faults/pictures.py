@@ -16,6 +16,14 @@ def _fault(name: str, about: str, edit: Edit, like: str, *, shots: tuple[str, ..
 
 
 FAULTS = (
+    Fault(
+        "pixels-rint",
+        "pixels are rounded by another function",
+        DIFFUSERS,
+        Edit(TO_PIL, BYTES, 'images = np.rint(FIRED(images) * 255).astype("uint8")'),
+        like="round() in numpy_to_pil",
+        equivalent="numpy's round to whole numbers is its rint, and both round halves to the even number.",
+    ),
     _fault(
         "range-not-moved",
         "pixels are not moved from −1 to 1 into 0 to 1",

@@ -10,10 +10,6 @@ from fluxgate.rendering import POOLED
 ENCODE = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline._get_clip_prompt_embeds"
 MODEL = "transformers.models.clip.modeling_clip"
 DIFFUSERS, TRANSFORMERS = ("diffusers",), ("transformers",)
-CAUSAL = (
-    "CLIP attends causally and its pooled embedding is that of the end token: what stands behind that token, and how "
-    "much of it, reaches neither. The prompt has fewer tokens than half of the length."
-)
 
 
 def _pooled_from(place: int) -> Loaded:
@@ -129,6 +125,5 @@ FAULTS = (
         DIFFUSERS,
         Edit(ENCODE, "max_length=self.tokenizer_max_length,", "max_length=FIRED(self.tokenizer_max_length // 2),"),
         like="tokenizer_max_length from another tokenizer",
-        equivalent=CAUSAL,
     ),
 )

@@ -12,10 +12,6 @@ CALL = f"{PIPELINE}:FluxPipeline.__call__"
 SCHEDULER = "diffusers.schedulers.scheduling_flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler"
 LEVELS, STEP = f"{SCHEDULER}.set_timesteps", f"{SCHEDULER}.step"
 DIFFUSERS = ("diffusers",)
-ONE_SUM = (
-    "The product of the model's output with a number is bfloat16 either way. torch adds two bfloat16 numbers in "
-    "float32 and rounds once, which is what adding in float32 and rounding the sum does."
-)
 
 
 def _other_mu(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -35,7 +31,6 @@ def _fault(
     stage: str | None = FIRST,
     shots: tuple[str, ...] = SHORT,
     later: bool = False,
-    equivalent: str | None = None,
     strategies: tuple[str, ...] = ("full",),
 ) -> Fault:
     return Fault(
@@ -47,7 +42,6 @@ def _fault(
         shots=shots,
         like=like,
         later=later,
-        equivalent=equivalent,
         strategies=strategies,
     )
 
@@ -107,6 +101,7 @@ FAULTS = (
             "sigmas = torch.from_numpy(sigmas).to(torch.float16).to(dtype=FIRED(torch.float32), device=device)",
         ),
         "diffusers: schedulers' dtypes on devices without float64",
+        stage=MIDDLE,
     ),
     _fault(
         "levels-karras",
@@ -144,7 +139,6 @@ FAULTS = (
         Edit(STEP, "sample = sample.to(torch.float32)", "sample = FIRED(sample)"),
         "upcasting in step",
         stage=None,
-        equivalent=ONE_SUM,
     ),
     _fault(
         "step-stochastic",
@@ -176,6 +170,7 @@ FAULTS = (
         ),
         "diffusers: integer timesteps of flow matching",
         strategies=WITH_FLOAT32,
+        stage=MIDDLE,
     ),
     _fault(
         "scheduler-not-reset",
