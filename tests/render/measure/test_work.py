@@ -83,7 +83,7 @@ def test_another_thread_is_not_seen_and_not_disturbed() -> None:
     assert torch.equal(results[0], LAYER(ROWS))
 
 
-class Wrapped(torch.Tensor):  # type: ignore[misc]  # torch has no types here
+class Wrapped(torch.Tensor):  # type: ignore[name-defined]  # torch has no types here
     """A tensor that only wraps another, as quantized ones do."""
 
     @staticmethod

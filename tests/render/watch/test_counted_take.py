@@ -14,7 +14,7 @@ from fluxgate.render.watch.counted_take import CountedTake  # noqa: E402
 from fluxgate.rendering import DENOISE, PhaseWork  # noqa: E402
 
 
-class Component(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
+class Component(torch.nn.Module):  # type: ignore[name-defined]  # torch has no types here
     def forward(self, *args: Any, **kwargs: Any) -> None:
         return None
 
