@@ -17,6 +17,7 @@ OUTPUT = output_of(1)[:-1]  # how the names of what the denoiser gives begin
 FILE = Path(__file__).parents[1] / "miniature" / "rooms.json"
 # Times the largest that was seen, at least: few machines were measured, and kernels differ more than their spread says.
 BEYOND_LARGEST = 1.5
+WORST_BEYOND_LARGEST = 2.0  # a single number differs more from device to device than the mean square of all
 ELSEWHERE = 2.0  # times that, on a kind of device on which the stage was not measured
 
 
@@ -33,9 +34,8 @@ class Seen:
     spread: float
     n: int
 
-    @property
-    def ceiling(self) -> float:
-        return max(self.mean + SPREADS * self.spread, BEYOND_LARGEST * self.most)
+    def ceiling(self, beyond: float = BEYOND_LARGEST) -> float:
+        return max(self.mean + SPREADS * self.spread, beyond * self.most)
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def limits_of(case: Case, stage: str, dtype: str, *, altered: bool, known: Rooms
         if room is not None:
             factor = 1.0 if group.device == case.device else ELSEWHERE
             rms, worst = (_Bounds(least, group, factor) for least in ROUNDINGS.get(dtype, (0.0, 0.0)))
-            return Limits(rms.limit(room.rms), worst.limit(room.worst))
+            return Limits(rms.limit(room.rms, BEYOND_LARGEST), worst.limit(room.worst, WORST_BEYOND_LARGEST))
     return None
 
 
@@ -125,7 +125,7 @@ def _room(case: Case, group: Measured, of: tuple[str, str], *, altered: bool) ->
     own = [room for room in fitting if room.strategy == root_of(case.strategy.name)]
     control = case.strategy.promise.control
     others = [room for room in fitting if not altered or (control and room.control == control)]
-    return max(own or others, key=lambda room: room.rms.ceiling, default=None)
+    return max(own or others, key=lambda room: room.rms.ceiling(), default=None)
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,10 @@ class _Bounds:
     group: Measured
     factor: float
 
-    def limit(self, seen: Seen) -> Limit:
+    def limit(self, seen: Seen, beyond: float) -> Limit:
         device = self.group.device.upper()
         return Limit(
-            max(self.factor * seen.ceiling, self.least),
+            max(self.factor * seen.ceiling(beyond), self.least),
             "measured" if self.factor == 1 else f"measured on a {device}, with {self.factor:g} times the room",
             mean=seen.mean,
             spread=seen.spread,
