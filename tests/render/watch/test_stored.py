@@ -200,3 +200,19 @@ def test_int8_layers_are_what_is_stored(model: Any, folder: Path) -> None:
     assert (result.kinds, result.codes, result.scales) == ({"bfloat16": 2, "int8": 2}, {}, {})
     model.blocks[0].first.weight.data[0, :] //= 2
     assert list(found(model, folder).codes) == ["blocks.0.first"]
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("model.layers.0.q.weight", "model.language_model.layers.0.q.weight"),
+        ("text_model.layers.0.q.weight", "layers.0.q.weight"),
+        ("model.visual.blocks.0.q.weight", "visual.blocks.0.q.weight"),
+        ("model.q.weight", None),  # too little of a name is left to tell
+    ],
+)
+def test_a_name_is_found_behind_another_beginning(name: str, own: str | None) -> None:
+    """A part that a release puts between, leaves out, or puts before changes no weight."""
+    names = ["model.language_model.layers.0.q.weight", "visual.blocks.0.q.weight", "model.visual.q.weight"]
+    names += ["layers.0.q.weight"] if name.startswith("text_model") else []
+    assert stored._matching(name, names) == own
