@@ -42,6 +42,13 @@ def step_paces(rendering: Rendering, reference: Rendering | None) -> dict[str, t
     }
 
 
+def processor_share(rendering: Rendering) -> float | None:
+    """For how much of its steps' time the case had the processor; more than 1 where several of its threads worked."""
+    steps = [one for one in rendering.durations if one.steps and one.steps_processor]
+    shares = [sum(one.steps_processor) / sum(one.steps) for one in steps if sum(one.steps) > 0]
+    return median(shares) if shares else None
+
+
 def _steps(rendering: Rendering) -> dict[str, tuple[float, ...]]:
     """Shot -> the seconds of a middle step in each take, by the GPU's clock or of the processor."""
     steps: dict[str, tuple[float, ...]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from statistics import median
 
 from fluxgate import figures
-from fluxgate.compare.pace import LONG_ENOUGH, WINDOW, pace, step_paces
+from fluxgate.compare.pace import LONG_ENOUGH, WINDOW, pace, processor_share, step_paces
 from fluxgate.compare.work import work_changes
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
@@ -21,6 +21,9 @@ SLOWER_ON_A_CPU = 1.0  # twice the usual multiple: who shares its caches and its
 STEP_SLOWER = 0.5  # share by which a step is slower than accepted, beside the reference of the same run
 # The reference of all has nothing beside it, and a machine's id does not tell its CPU: 1.7 times were seen between two.
 STEP_SLOWER_ALONE = 0.9
+# Below this share of its steps' time on the processor others had it: what shares caches and cores with twenty others
+# was seen to work twice as long for the same step.
+HAD_THE_PROCESSOR = 0.8
 SPREADS = 6.0  # and by this many times what the latest runs themselves vary
 
 
@@ -53,10 +56,25 @@ def _steps(evidence: Evidence, numbers: dict[str, float]) -> Verdict | None:
     taken = f"A denoising step takes {times:.2f} times as long as accepted{beside}; at most {limit.value:.2f}"
     if times > limit.value:
         same = _does_the_same_work(evidence)
+        then = f"Run {again(evidence.case, beside=named)} with nothing else on the machine."
+        busy = _busy(evidence)
+        if busy is not None:
+            return no_data(evidence, SPEED, f"{taken}. But {busy}, so that tells nothing. {then}", numbers=numbers)
         sentence = f"{'The same work, slower: ' if same else ''}{taken} are within what it varies."
-        sentence = f"{sentence} Run {again(evidence.case, beside=named)} with nothing else on the machine."
-        return failed(evidence, SPEED, sentence, numbers=numbers, limit=limit)
+        return failed(evidence, SPEED, f"{sentence} {then}", numbers=numbers, limit=limit)
     return passed(evidence, SPEED, f"{taken} times may be.", numbers=numbers, limit=limit)
+
+
+def _busy(evidence: Evidence) -> str | None:
+    """What is to be said where other programs had a CPU that the case or its reference was to be measured on."""
+    if evidence.rendering.device == "cuda":
+        return None
+    reference = evidence.reference
+    both = [evidence.rendering] + ([reference.rendering] if reference else [])
+    shares = [share for one in both if (share := processor_share(one)) is not None]
+    if not shares or min(shares) >= HAD_THE_PROCESSOR:
+        return None
+    return f"other programs left the processor to its steps for {figures.percent(min(shares))} of their time"
 
 
 def _slowest_step(accepted: Mapping[str, tuple[float, ...]], *, alone: bool) -> Limit:

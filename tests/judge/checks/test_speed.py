@@ -113,6 +113,15 @@ def test_a_step_twice_as_long_fails_on_the_first_run_after(tmp_path: Path, devic
     assert verdict(stepping(tmp_path / "less", 1.5, device=device), SPEED).status == PASSED
 
 
+def test_a_step_that_shared_its_processor_tells_nothing(tmp_path: Path) -> None:
+    """Where others had the CPU for most of its time, it works longer for the same: that is nobody's fault."""
+    twice = stepping(tmp_path, 2.0, device="cpu")
+    took = replace(twice.rendering.durations[0], steps=(9.0,) * 3)
+    found = verdict(with_rendering(twice, device="cpu", durations=(took,)), SPEED)
+    assert found.status == NO_DATA
+    assert found.numbers["step, times the accepted"] == pytest.approx(2.0)
+
+
 def test_what_the_accepted_run_varied_may_be(tmp_path: Path) -> None:
     """Six times the spread of its own repeats."""
     paces = (0.8, 0.8, 1.0, 1.2, 1.2)
