@@ -49,7 +49,7 @@ def test_a_run_in_which_all_has_crashed_is_red(
     for path in rendered.glob(f"{runs.CASES}/*/{runs.RENDERING}"):
         write_plain(path, replace(read_plain(path, Rendering), crash=crash))
     assert main(["judge", str(rendered)]) == RED
-    assert "0 of 9 checks gated: 2 cases crashed" in capsys.readouterr().out
+    assert "0 of 11 checks gated: 2 cases crashed" in capsys.readouterr().out
 
 
 def test_baselines_need_not_be_asked_for(rendered: Path, tiny_exists: None, capsys: pytest.CaptureFixture[str]) -> None:

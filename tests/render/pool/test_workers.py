@@ -81,8 +81,8 @@ def test_what_stays_on_the_host_is_measured(rendered: Any) -> None:
 def test_every_stage_of_every_take_has_a_fingerprint(rendered: Any) -> None:
     """All six stages are seen in each take, and the two takes agree in all of them."""
     rendering, _, _ = rendered
-    assert tuple(rendering.fingerprints_of("one", 0)) == STAGES
-    assert tuple(rendering.fingerprints_of("four", 0)) == STAGES
+    assert tuple(stage for stage in rendering.fingerprints_of("one", 0) if stage in STAGES) == STAGES
+    assert tuple(stage for stage in rendering.fingerprints_of("four", 0) if stage in STAGES) == STAGES
     first, again = (list(rendering.fingerprints_of("one", take).values()) for take in (0, 1))
     assert [print_.sha256 for print_ in first] == [print_.sha256 for print_ in again]
 
@@ -90,8 +90,8 @@ def test_every_stage_of_every_take_has_a_fingerprint(rendered: Any) -> None:
 def test_steps_of_the_stages(rendered: Any) -> None:
     """First, middle and last latents know their step: of three, the first, the second and the third."""
     rendering, _, _ = rendered
-    prints = rendering.fingerprints_of("four").values()
-    assert [print_.step for print_ in prints] == [None, None, 1, 2, 3, None]
+    prints = rendering.fingerprints_of("four")
+    assert [prints[stage].step for stage in STAGES] == [None, None, 1, 2, 3, None]
 
 
 def test_pictures_on_disk_have_the_hash_of_the_array(rendered: Any) -> None:
@@ -282,7 +282,7 @@ def test_a_crash_in_the_second_take_keeps_the_first(render: Any, miniature_folde
     rendering = render(making.dies_in_the_second_call, source=miniature_folder)
     assert rendering.crash.kind == "CUDA error"
     assert [(picture.shot, picture.take) for picture in rendering.pictures] == [("one", 0)]
-    assert tuple(rendering.fingerprints_of("one", 0)) == STAGES
+    assert set(STAGES) <= set(rendering.fingerprints_of("one", 0))
     assert rendering.inventory.components["transformer"].total_bytes > 0
     assert rendering.memory.held_after is None
 

@@ -130,6 +130,7 @@ def test_the_stages_hold_what_the_pipeline_computed(pipeline: Any) -> None:
     probe = probe_of()
     probe.watch(pipeline)
     prints, _ = watched(probe, pipeline, making.FOUR)
+    prints = [entry for entry in prints if entry.stage in STAGES]
     shapes = {entry.stage: entry.shape for entry in prints}
     latents = (4, 64, 64)
     assert shapes == {

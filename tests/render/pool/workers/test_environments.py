@@ -46,7 +46,7 @@ def test_one_session_renders_a_case_in_two_environments(
     assert here.libraries["diffusers"] == version("diffusers")
     assert there.libraries == {**here.libraries, "diffusers": other_diffusers}
     for rendering in (here, there):
-        assert tuple(rendering.fingerprints_of("one")) == STAGES
+        assert set(STAGES) <= set(rendering.fingerprints_of("one"))
     assert [workers.fallback for workers in pair] == [None, None]
 
 
