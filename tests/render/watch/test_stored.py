@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+torch: Any = pytest.importorskip("torch")
 
 from safetensors.torch import save_file  # noqa: E402
 
@@ -15,14 +15,14 @@ from fluxgate.render.watch import stored  # noqa: E402
 from fluxgate.render.watch.stored import stored_weights  # noqa: E402
 
 
-class Block(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
+class Block(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.first = torch.nn.Linear(128, 64)
         self.second = torch.nn.Linear(64, 128, bias=False)
 
 
-class Model(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
+class Model(torch.nn.Module):
     _keep_in_fp32_modules = ("second",)
 
     def __init__(self) -> None:
