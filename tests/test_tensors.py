@@ -34,7 +34,8 @@ def test_what_is_written_the_library_reads(tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
     path = tmp_path / "ours.safetensors"
-    write_tensors(path, {"x": stored(np.array([1.5, -2], np.float32)), "y": Tensor("BF16", np.array([0x3FC0], np.uint16))})
+    narrow = Tensor("BF16", np.array([0x3FC0], np.uint16))
+    write_tensors(path, {"x": stored(np.array([1.5, -2], np.float32)), "y": narrow})
     loaded = load_file(path)
     assert (loaded["x"].tolist(), loaded["y"].tolist(), loaded["y"].dtype) == ([1.5, -2.0], [1.5], torch.bfloat16)
 
