@@ -104,6 +104,12 @@ def test_what_stands_out_is_told() -> None:
     ]
 
 
+def test_a_kernel_is_not_suspected_where_memory_holds_something_else() -> None:
+    """Weights in another dtype move bfloat16 alone, too, and that is no matter of kernels."""
+    moved = one(FULL, CHANGED, shots=("fox",), inventory=("text_encoder_2: bfloat16 3.8 MB → 2.5 MB",))
+    assert decide([moved, one(WIDE, IDENTICAL)], ALL).contrasts == ()
+
+
 def test_nothing_stands_out_where_nothing_moved() -> None:
     """Nor where everything did."""
     assert decide([one(each, IDENTICAL) for each in ALL], ALL).contrasts == ()
