@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 SCHEMA = 1
@@ -236,12 +237,15 @@ class Duration:
     seconds: float
     shot: str | None = None
     take: int | None = None
-    steps: tuple[float, ...] = ()  # for denoise: seconds of each step, synchronised
+    steps: tuple[float, ...] = ()  # for denoise: seconds of each step, on a GPU its own
     levels: tuple[float, ...] = ()  # for denoise: the noise levels that the scheduler went through
     processor: float | None = None  # seconds that the processor worked, all threads: waiting for others does not count
     calls: int | None = None  # for denoise: how often the denoiser was called
     steps_processor: tuple[float, ...] = ()  # for denoise: seconds that the processor worked in each step
     repeats: int = 0  # for encode and decode: how often the same was encoded or decoded once more
+    gpu: float | None = None  # seconds between the GPU's own marks at both ends; None where there is no GPU
+    waited: float | None = None  # of `seconds`, those for which all was asked for and the GPU was not done
+    steps_clock: tuple[float, ...] = ()  # for denoise: seconds by the clock until all of each step was asked for
 
 
 @dataclass(frozen=True)
@@ -335,8 +339,20 @@ class Rendering:
         spent = [d.seconds for d in self.durations if d.phase == phase and (take is None or d.take == take)]
         return sum(spent) if spent else None
 
-    def processor_seconds(self, phase: str) -> float | None:
+    def processor_seconds(self, phase: str, take: int | None = None) -> float | None:
         """Seconds that the processor worked in a phase, or None where that was not noted."""
-        spent = [d.processor for d in self.durations if d.phase == phase]
-        noted = [seconds for seconds in spent if seconds is not None]
-        return sum(noted) if noted and len(noted) == len(spent) else None
+        return _sum_if_all(d.processor for d in self._of(phase, take))
+
+    def gpu_seconds(self, phase: str, take: int | None = None) -> float | None:
+        """Seconds of the GPU's own in a phase, or None where there is none or they were not noted."""
+        return _sum_if_all(d.gpu for d in self._of(phase, take))
+
+    def _of(self, phase: str, take: int | None) -> list[Duration]:
+        return [d for d in self.durations if d.phase == phase and (take is None or (d.take or 0) == take)]
+
+
+def _sum_if_all(values: Iterable[float | None]) -> float | None:
+    """The sum of what was noted each time."""
+    values = tuple(values)
+    noted = [value for value in values if value is not None]
+    return sum(noted) if noted and len(noted) == len(values) else None

@@ -55,3 +55,5 @@ def _seconds(rendering: Rendering) -> Iterator[tuple[str, float]]:
         spent = rendering.seconds(phase) if on_gpu else rendering.processor_seconds(phase)
         if spent is not None:
             yield f"{phase}, seconds", spent
+        if (own := rendering.gpu_seconds(phase)) is not None:
+            yield f"{phase}, GPU seconds", own

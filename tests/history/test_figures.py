@@ -34,3 +34,13 @@ def test_other_shots_and_other_takes_are_another_recipe(tmp_path: Path) -> None:
     fewer = replace(rendering, pictures=rendering.pictures[:1])
     other = replace(rendering, recipes={**rendering.recipes, "fox": "0" * 64})
     assert len({recipe_of(one) for one in (rendering, fewer, other)}) == 3
+
+
+def test_a_gpu_has_figures_of_its_own(tmp_path: Path) -> None:
+    """Beside the clock's; where one take has none, nothing is told of the phase."""
+    rendering = evidence(tmp_path).rendering
+    timed = replace(rendering, durations=tuple(replace(one, gpu=0.5) for one in rendering.durations))
+    denoising = sum(one.phase == DENOISE for one in rendering.durations)
+    assert figures_of(timed, [])["denoise, GPU seconds"] == 0.5 * denoising
+    partly = replace(rendering, durations=(*rendering.durations, replace(timed.durations[-1])))
+    assert not any("GPU" in name for name in figures_of(partly, []))

@@ -67,6 +67,30 @@ def test_a_pause_hides_an_allocation() -> None:
     gc.collect()
 
 
+def test_a_gpu_is_timed_by_its_own_marks() -> None:
+    """Its seconds are within the clock's, those of the steps within its phase's, and no step waits for them."""
+    import torch
+
+    from fluxgate.render.measure.meter import Meter
+    from fluxgate.render.watch.take import TakeRecorder
+
+    wide = torch.rand(8192, 8192, device="cuda")
+    meter = Meter("cuda")
+    take = TakeRecorder("one", 0, meter=meter, announce=lambda phase: None)
+    take.enter(DENOISE)
+    for _ in range(3):
+        for _ in range(8):
+            wide = wide @ wide
+        take.end_step()
+        take.begin_step()
+    (duration,) = take.end()[1]
+    meter.close()
+    assert duration.gpu is not None
+    assert duration.waited is not None
+    assert 0 < sum(duration.steps) <= duration.gpu <= duration.seconds
+    assert sum(duration.steps_clock) < duration.waited < duration.seconds
+
+
 def takes_all_gpu_memory(site: Any) -> Any:
     import torch
 

@@ -18,6 +18,7 @@ from fluxgate.render.measure.gauges import (
     resident,
     unbacked,
 )
+from fluxgate.render.measure.gpu_marks import Mark, NewMark, new_mark_of, seconds_between, set_mark
 from fluxgate.render.measure.live_tensors import live_tensor_bytes
 from fluxgate.rendering import PHASES, Duration, Memory, PhaseMemory
 
@@ -34,25 +35,34 @@ def synchronise(device: str) -> None:
 
 @dataclass
 class Spent:
-    """Seconds by the clock, and those for which the processor worked in all threads of this process."""
+    """Seconds by the clock, those for which the processor worked in all threads of this process, and the GPU's own."""
 
     seconds: float = 0.0
     processor: float = 0.0
+    gpu: float | None = None  # between its marks at both ends; None where there is none
+    waited: float | None = None  # for it, once all was asked for: next to none where asking takes longer than computing
 
     @classmethod
     def until_now(cls) -> Self:
         return cls(time.perf_counter(), time.process_time())
 
-    def add(self, seconds: float, processor: float) -> None:
+    def add(self, seconds: float, processor: float, *, gpu: float | None = None, waited: float | None = None) -> None:
         self.seconds += seconds
         self.processor += processor
+        self.gpu = self.gpu if gpu is None else (self.gpu or 0.0) + gpu
+        self.waited = self.waited if waited is None else (self.waited or 0.0) + waited
+
+    def duration(self, phase: str) -> Duration:
+        return Duration(phase, self.seconds, processor=self.processor, gpu=self.gpu, waited=self.waited)
 
 
 class Meter:
     """Measures bytes and seconds of the phase that is running."""
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, *, new_mark: NewMark | None = None) -> None:
         self.device = device
+        self.new_mark = new_mark or new_mark_of(device)
+        self._mark: Mark | None = None  # the GPU's at the start of the running phase
         allocated, reserved = allocator_gauges(device)
         driver, self.driver_scope = driver_gauge(device)
         self._gauges: dict[str, Gauge] = dict(zip(FIGURES, (allocated, reserved, driver, host_gauge()), strict=True))
@@ -80,11 +90,19 @@ class Meter:
 
     def switch(self, phase: str | None) -> None:
         """End the running phase and begin another; None ends measuring for now."""
+        end, asked = self._set_mark(), time.perf_counter()
         synchronise(self.device)
-        self._charge(Spent.until_now())
+        now = Spent.until_now()
+        if self._mark and end:
+            now.gpu, now.waited = seconds_between(self._mark, end), now.seconds - asked
+        self._charge(now)
         self._phase = phase
         self._reset()
         self._since = Spent.until_now()
+        self._mark = self._set_mark()
+
+    def _set_mark(self) -> Mark | None:
+        return set_mark(self.new_mark) if self.new_mark else None
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -109,7 +127,8 @@ class Meter:
                 if value is not None:
                     peaks[figure] = max(peaks.get(figure, 0), value)
         for duration in durations:
-            self._spent.setdefault(duration.phase, Spent()).add(duration.seconds, duration.processor or 0.0)
+            spent = self._spent.setdefault(duration.phase, Spent())
+            spent.add(duration.seconds, duration.processor or 0.0, gpu=duration.gpu, waited=duration.waited)
 
     def take_spent(self) -> dict[str, Spent]:
         """The seconds of each phase since the last call."""
@@ -121,7 +140,8 @@ class Meter:
             return
         since = self._since
         spent = self._spent.setdefault(self._phase, Spent())
-        spent.add(now.seconds - since.seconds, now.processor - since.processor)
+        worked = now.processor - since.processor
+        spent.add(now.seconds - since.seconds, worked, gpu=now.gpu, waited=now.waited)
         peaks = self._peaks.setdefault(self._phase, {})
         for figure, gauge in self._gauges.items():
             value = gauge.peak()

@@ -1,53 +1,62 @@
-"""Seconds of each denoising step, by the clock and of the processor."""
+"""Seconds of each denoising step: by the clock, of the processor and, where there is one, of the GPU."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from dataclasses import dataclass
+
+from fluxgate.render.measure.gpu_marks import Mark, NewMark, seconds_between, set_mark
+
+
+@dataclass
+class _Moment:
+    """When a step began or ended."""
+
+    clock: float
+    worked: float  # seconds of the processor, all threads
+    mark: Mark | None = None  # of the GPU
+
+    def leave_out(self, seconds: float) -> None:
+        self.clock += seconds
+        self.worked += seconds
 
 
 class StepClock:
-    """Times steps by the GPU's own events where there is a GPU, so that no step waits for the clock."""
+    """Times steps; a GPU only passes marks meanwhile, so that no step waits for the clock."""
 
-    def __init__(self, device: str) -> None:
-        self._cuda = device == "cuda"
-        self._spans: list[tuple[Any, Any]] = []
-        self._start: Any = None
-        self._worked: list[float] = []  # seconds of the processor, all threads
-        self._working_since = 0.0
+    def __init__(self, new_mark: NewMark | None) -> None:
+        self._new_mark = new_mark
+        self._start: _Moment | None = None
+        self._spans: list[tuple[_Moment, _Moment]] = []
 
-    def _now(self) -> Any:
-        if not self._cuda:
-            return time.perf_counter()
-        import torch
-
-        event = torch.cuda.Event(enable_timing=True)
-        event.record()
-        return event
+    def _now(self) -> _Moment:
+        mark = set_mark(self._new_mark) if self._new_mark else None
+        return _Moment(time.perf_counter(), time.process_time(), mark)
 
     def begin(self) -> None:
         """A step begins."""
         self._start = self._now()
-        self._working_since = time.process_time()
 
     def end(self) -> None:
         """The step that has begun, if one has, is over."""
         if self._start is not None:
-            self._worked.append(time.process_time() - self._working_since)
             self._spans.append((self._start, self._now()))
 
     def leave_out(self, seconds: float) -> None:
         """Leave out of the running step what was spent on watching it (a GPU's own clock hardly sees that)."""
-        self._working_since += seconds
-        if not self._cuda and self._start is not None:
-            self._start += seconds
+        if self._start is not None:
+            self._start.leave_out(seconds)
 
     def processor(self) -> tuple[float, ...]:
         """The seconds that the processor worked in each step; of a GPU's steps, those of asking for them."""
-        return tuple(self._worked)
+        return tuple(end.worked - start.worked for start, end in self._spans)
+
+    def clock(self) -> tuple[float, ...]:
+        """The seconds of each step by the clock; of a GPU's steps, those until all of it was asked for."""
+        return tuple(end.clock - start.clock for start, end in self._spans)
 
     def seconds(self) -> tuple[float, ...]:
-        """The seconds of all steps. Ask once the GPU is done."""
-        if self._cuda:
-            return tuple(start.elapsed_time(end) / 1000 for start, end in self._spans)
-        return tuple(end - start for start, end in self._spans)
+        """The seconds of all steps, the GPU's where there is one. Ask once it is done."""
+        marks = [(start.mark, end.mark) for start, end in self._spans]
+        own = tuple(seconds_between(start, end) for start, end in marks if start and end)
+        return own if len(own) == len(marks) else self.clock()

@@ -31,7 +31,7 @@ from fluxgate.render.process.picture_files import PictureFiles
 from fluxgate.render.process.vram_cap import cap_vram
 from fluxgate.render.watch.counting import count_work, counted_shot
 from fluxgate.render.watch.probe import Probe
-from fluxgate.rendering import GIVEN, LOAD, Duration
+from fluxgate.rendering import GIVEN, LOAD
 from fluxgate.strategies.promise import Site
 from fluxgate.subjects.subject import Shot, Subject
 
@@ -201,9 +201,8 @@ def _load(load: Callable[[], Any], meter: Meter, note: AddNote) -> Any:
     meter.switch(LOAD)
     pipeline = load()
     meter.switch(None)
-    spent = meter.take_spent()[LOAD]
-    duration = Duration(LOAD, spent.seconds, processor=spent.processor)
-    note(Note(phase="", says=f"loaded in {spent.seconds:.1f} s", durations=(duration,)))
+    duration = meter.take_spent()[LOAD].duration(LOAD)
+    note(Note(phase="", says=f"loaded in {duration.seconds:.1f} s", durations=(duration,)))
     return pipeline
 
 

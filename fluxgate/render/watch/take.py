@@ -31,9 +31,10 @@ class TakeRecorder:
         self._prompts: set[tuple[int, str]] = set()
         self._repeats: Counter[str] = Counter()  # by phase
         self._decoded: list[Any] = []
-        self._clock = StepClock(meter.device)
+        self._clock = StepClock(meter.new_mark)
         self._steps_elsewhere: tuple[float, ...] = ()  # in other processes
         self._worked_elsewhere: tuple[float, ...] = ()
+        self._clock_elsewhere: tuple[float, ...] = ()
 
     def enter(self, phase: str | None) -> None:
         """A phase begins, unless it has begun already; None ends the last one."""
@@ -98,6 +99,7 @@ class TakeRecorder:
         for duration in durations:
             self._steps_elsewhere += duration.steps
             self._worked_elsewhere += duration.steps_processor
+            self._clock_elsewhere += duration.steps_clock
             self.levels += duration.levels
             self.calls += duration.calls or 0
             self._repeats[duration.phase] += duration.repeats
@@ -113,13 +115,17 @@ class TakeRecorder:
             self._repeats[DECODE] += any(torch.equal(tensor, earlier) for earlier in self._decoded[:number])
 
     def _duration(self, phase: str, spent: Spent) -> Duration:
-        repeats = self._repeats[phase]
-        duration = Duration(phase, spent.seconds, self.shot, self.take, processor=spent.processor, repeats=repeats)
+        duration = replace(spent.duration(phase), shot=self.shot, take=self.take, repeats=self._repeats[phase])
         if phase != DENOISE:
             return duration
-        steps = self._steps_elsewhere + self._clock.seconds()
-        worked = self._worked_elsewhere + self._clock.processor()
-        return replace(duration, steps=steps, steps_processor=worked, levels=self.levels, calls=self.calls)
+        return replace(
+            duration,
+            steps=self._steps_elsewhere + self._clock.seconds(),
+            steps_processor=self._worked_elsewhere + self._clock.processor(),
+            steps_clock=self._clock_elsewhere + self._clock.clock(),
+            levels=self.levels,
+            calls=self.calls,
+        )
 
 
 def on_cpu(tensor: Any) -> Any:

@@ -59,6 +59,8 @@ class PhaseRow:
 
     phase: str
     seconds: str
+    processor: str
+    gpu: str  # empty where there is none
     expected: str
     again: str  # the second takes
     peaks: tuple[str, ...]
@@ -178,6 +180,8 @@ def phases(ours: Rendering, reference: Rendering | None) -> tuple[PhaseRow, ...]
         PhaseRow(
             phase,
             _seconds(ours, phase, 0),
+            _in_words(ours.processor_seconds(phase, 0)),
+            _in_words(ours.gpu_seconds(phase, 0)),
             _seconds(reference, phase, 0) if reference else "",
             _seconds(ours, phase, 1),
             tuple(_peak(ours.memory, figure, phase) for figure in measured),
@@ -188,7 +192,11 @@ def phases(ours: Rendering, reference: Rendering | None) -> tuple[PhaseRow, ...]
 
 def _seconds(rendering: Rendering, phase: str, take: int) -> str:
     spent = [one.seconds for one in rendering.durations if one.phase == phase and (one.take or 0) == take]
-    return figures.seconds(sum(spent)) if spent else ""
+    return _in_words(sum(spent) if spent else None)
+
+
+def _in_words(seconds: float | None) -> str:
+    return "" if seconds is None else figures.seconds(seconds)
 
 
 def _peak(memory: Memory | None, figure: str, phase: str) -> str:

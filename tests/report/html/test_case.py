@@ -92,7 +92,9 @@ def test_phases_have_seconds_and_peaks(tmp_path: Path) -> None:
     load, encode, denoise, _ = phases(rendering, rendering)
     assert (load.seconds, load.expected, load.peaks) == ("1.00 s", "1.00 s", ("1.00 GB", "2.00 GB"))
     assert encode.seconds == ""
-    assert denoise.seconds == "2.00 s"
+    assert (denoise.seconds, denoise.gpu) == ("2.00 s", "")
+    timed = replace(rendering, durations=tuple(replace(one, processor=0.5, gpu=0.25) for one in rendering.durations))
+    assert (phases(timed, None)[0].processor, phases(timed, None)[0].gpu) == ("0.50 s", "0.25 s")
 
 
 def test_a_log_is_read_from_its_end(tmp_path: Path) -> None:
