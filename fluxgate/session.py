@@ -14,6 +14,7 @@ from types import FrameType
 
 from fluxgate import configuration
 from fluxgate.baselines import integrity, known_failures
+from fluxgate.baselines.durations import accepted_seconds
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.store import OWN, Store
 from fluxgate.cases import Case, matrix
@@ -42,6 +43,7 @@ from fluxgate.runs.plan import FILE as PLAN
 from fluxgate.runs.plan import cases_of, plan_of, read_plan
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
+from fluxgate.shards import Shard, deal, parse_shard
 from fluxgate.strategies.available import strategies
 from fluxgate.subjects import sources
 from fluxgate.subjects.catalogue import subjects
@@ -67,6 +69,7 @@ class Request:
     baselines: Path = OWN
     require_baseline: bool = False
     no_baseline: bool = False
+    shard: str | None = None
     catalogue: Path | None = None  # a file of subjects; None: the one that the environment names, if it does
 
 
@@ -83,6 +86,7 @@ class Choice:
     runs: Path
     baselines: Store
     baseline_use: BaselineUse
+    shard: Shard | None = None  # which part of them this session asks about; None: all
 
     @property
     def machine(self) -> Machine:
@@ -93,9 +97,22 @@ class Choice:
         return self.environment.stack
 
     @property
-    def asked(self) -> tuple[Case, ...]:
-        """The cases that are asked about, those that cannot run here among them."""
+    def named(self) -> tuple[Case, ...]:
+        """The cases that are asked about by this session and the other shards together."""
         return tuple(case for case in self.cases if case.strategy.name in self.strategies)
+
+    @cached_property
+    def shards(self) -> Mapping[str, int]:
+        """Case -> the shard that asks about it; empty where there are none."""
+        if self.shard is None:
+            return {}
+        return deal(self.named, accepted_seconds(self.baselines, self.machine.id, self.named), self.shard.of)
+
+    @property
+    def asked(self) -> tuple[Case, ...]:
+        """The cases that this session asks about, those that cannot run here among them."""
+        shard = self.shard
+        return tuple(case for case in self.named if shard is None or self.shards[case.id] == shard.number)
 
     @property
     def renderable(self) -> tuple[Case, ...]:
@@ -130,6 +147,7 @@ def choose(request: Request, *, environment: Environment | None = None) -> Choic
         runs=request.runs,
         baselines=Store.at(request.baselines),
         baseline_use=baseline_use(required=request.require_baseline, ignored=request.no_baseline),
+        shard=parse_shard(request.shard, option="--shard") if request.shard is not None else None,
     )
 
 
@@ -293,7 +311,8 @@ def open_session(choice: Choice, run: Run, *, lane: int | None = None, report: R
 def create_run(choice: Choice, *, command: str) -> Run:
     """A new run's folder, which knows all that it takes to judge it again."""
     run = runs.create(choice.runs, choice.machine, choice.stack, command, vram_limit=choice.vram_limit)
-    run.write_json(PLAN, plan_of(choice.cases, asked={case.id for case in choice.asked}))
+    plan = plan_of(choice.cases, asked={case.id for case in choice.asked})
+    run.write_json(PLAN, replace(plan, shard=choice.shard, shards=dict(choice.shards)))
     return run
 
 

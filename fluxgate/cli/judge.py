@@ -9,11 +9,17 @@ from fluxgate.cli.shared import INTERRUPTED, NOTHING, RED, add_baselines_option,
 from fluxgate.report.report import report_on
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import cases_of
+from fluxgate.runs.run import Run
 from fluxgate.session import baseline_use, complaints_beside, judge_run
 
 
 def add_options(parser: ArgumentParser) -> None:
     add_run_option(parser)
+    add_judging_options(parser)
+
+
+def add_judging_options(parser: ArgumentParser) -> None:
+    """What a run is held to."""
     add_baselines_option(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--require-baseline", action="store_true", help="fail where its machine has no baseline")
@@ -22,16 +28,18 @@ def add_options(parser: ArgumentParser) -> None:
 
 def act(arguments: Namespace) -> int:
     """Judge a run, on any machine, and leave the verdicts in it."""
-    run = runs.open_run(arguments.run)
-    verdicts = judge_run(
-        run,
-        baselines=arguments.baselines,
-        baseline_use=baseline_use(required=arguments.require_baseline, ignored=arguments.no_baseline),
-    )
+    return judge_as_asked(runs.open_run(arguments.run), arguments)
+
+
+def judge_as_asked(run: Run, arguments: Namespace) -> int:
+    """Leave the verdicts in a run, tell them, and give the exit code that they are."""
+    baselines = arguments.baselines
+    use = baseline_use(required=arguments.require_baseline, ignored=arguments.no_baseline)
+    verdicts = judge_run(run, baselines=baselines, baseline_use=use)
     run.write_json(runs.VERDICTS, verdicts)
     report = report_on(run, verdicts, cases_of(run))
     say(for_terminal(report))
-    complaints = complaints_beside(run, baselines=arguments.baselines)
+    complaints = complaints_beside(run, baselines=baselines)
     for sentence in complaints:
         say(sentence)
     if report.failures or complaints:

@@ -15,6 +15,8 @@ from fluxgate.session import choose, create_run, open_session, refuse_unready
 def add_options(parser: ArgumentParser) -> None:
     add_choosing_options(parser)
     parser.add_argument("--takes", metavar="N", help="default: twice on a GPU; on a CPU the first shot twice")
+    part = "one part of the cases, like 2/5, dealt out evenly; default: all"
+    parser.add_argument("--shard", metavar="PART/PARTS", help=part)
     vram = "the most memory of each GPU, for every case, like 12GB; default: all of it"
     parser.add_argument("--vram-limit", metavar="AMOUNT", help=vram)
 

@@ -72,6 +72,7 @@ def request_of(arguments: Namespace) -> Request:
         subjects=arguments.subject,
         strategies=arguments.strategy,
         takes=getattr(arguments, "takes", None),
+        shard=getattr(arguments, "shard", None),
         vram_limit=getattr(arguments, "vram_limit", None),
         case_timeout=arguments.case_timeout,
         runs=arguments.runs,

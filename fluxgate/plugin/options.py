@@ -37,6 +37,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
         metavar="N",
         help="how often each shot is rendered (default: twice on a GPU; on a CPU the first shot twice)",
     ),
+    "shard": _option(
+        "shard",
+        metavar="PART/PARTS",
+        help="one part of the cases, like 2/5, dealt out evenly (default: all); fluxgate merge puts the runs together",
+    ),
     "vram-limit": _option(
         "vram_limit",
         metavar="AMOUNT",
@@ -78,6 +83,7 @@ def request_of(config: pytest.Config) -> Request:
         subjects=asked("fluxgate_subject"),
         strategies=asked("fluxgate_strategy"),
         takes=asked("fluxgate_takes"),
+        shard=asked("fluxgate_shard"),
         vram_limit=asked("fluxgate_vram_limit"),
         case_timeout=asked("fluxgate_case_timeout"),
         runs=here / (asked("fluxgate_runs") or configuration.current().runs or RUNS),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fluxgate.cases import Case, matrix
 from fluxgate.files import read_plain
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import id_of_case
 from fluxgate.runs.run import Run
+from fluxgate.shards import Shard
 from fluxgate.strategies.available import strategies
 from fluxgate.strategies.record import StrategyRecord, record_of, restored
 from fluxgate.subjects.catalogue import subjects
@@ -27,6 +28,10 @@ class PlannedCase:
     unsupported: str | None  # the reason why it could not be rendered there
     asked: bool
 
+    @property
+    def id(self) -> str:
+        return id_of_case(self.subject, self.strategy.name)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -34,17 +39,19 @@ class Plan:
 
     subjects: tuple[Subject, ...]
     cases: tuple[PlannedCase, ...]
+    shard: Shard | None = None  # which part of a session it was; None: the whole
+    shards: dict[str, int] = field(default_factory=dict)  # case -> the shard that asks about it
 
     @property
     def asked(self) -> frozenset[str]:
         """The ids of the cases that the session asked about."""
-        return frozenset(id_of_case(case.subject, case.strategy.name) for case in self.cases if case.asked)
+        return frozenset(case.id for case in self.cases if case.asked)
 
     @property
     def due(self) -> tuple[str, ...]:
         """The ids of the cases that the session was to render."""
         renderable = (case for case in self.cases if case.asked and case.unsupported is None)
-        return tuple(id_of_case(case.subject, case.strategy.name) for case in renderable)
+        return tuple(case.id for case in renderable)
 
 
 def plan_of(cases: Iterable[Case], *, asked: Collection[str]) -> Plan:

@@ -116,15 +116,16 @@ def create(
 ) -> Run:
     """A new run's folder, with its facts written."""
     started = datetime.datetime.now(datetime.UTC)
-    folder = _fresh(root, f"{started:%Y%m%d-%H%M%S}-{machine.id}")
+    folder = fresh_folder(root, machine, at=started)
     told = command if isinstance(command, str) else " ".join(command)
     facts = Facts(folder.name, machine, stack, told, commit(), _iso(started), vram_limit=vram_limit)
     write_plain(folder / FACTS, facts)
     return Run(folder, facts)
 
 
-def _fresh(root: Path, name: str) -> Path:
-    """A folder of this name, or of this name and a number, that did not exist."""
+def fresh_folder(root: Path, machine: Machine, *, at: datetime.datetime | None = None) -> Path:
+    """A folder that did not exist, named by the time and the machine, and by a number where that is taken."""
+    name = f"{at or datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}-{machine.id}"
     for number in range(1, 1000):
         folder = root / (name if number == 1 else f"{name}-{number}")
         try:

@@ -1,0 +1,27 @@
+"""`fluxgate merge`: one run out of many."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from fluxgate.cli.judge import add_judging_options, judge_as_asked
+from fluxgate.cli.shared import add_runs_option, command, say
+from fluxgate.runs import run as runs
+from fluxgate.runs.merging import merge, missing_shards
+
+
+def add_options(parser: ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, nargs="+", metavar="RUN", help="the folders of two runs or more")
+    add_runs_option(parser)
+    add_judging_options(parser)
+
+
+def act(arguments: Namespace) -> int:
+    """Put runs of one machine's kind and one stack together, and judge the whole."""
+    parts = [runs.open_run(path) for path in arguments.run]
+    merged = merge(parts, arguments.runs, command=command())
+    missing = missing_shards(parts)
+    if missing:
+        say(f"Missing: {', '.join(f'shard {number}' for number in missing)}.")
+    return judge_as_asked(merged, arguments)
