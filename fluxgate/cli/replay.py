@@ -16,6 +16,7 @@ from fluxgate.gate.replays.rows import HARMLESS, REGRESSIONS, Row, rows_of
 from fluxgate.gate.replays.store import Store, merged, read_results
 from fluxgate.gate.settings import Settings
 from fluxgate.options import chosen
+from fluxgate.refusal import Refusal
 
 REPLAYS = "replays"  # in the folder of runs
 
@@ -28,6 +29,8 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--again", action="store_true", help="compare anew what was compared before")
     about = "make the page, and the results beside it as JSON"
     parser.add_argument("--write", type=Path, metavar="PAGE.md", help=about)
+    about = "results of rows that were played elsewhere, for the page; without NAME, none are played here"
+    parser.add_argument("--merge", type=Path, action="append", default=[], metavar="RESULTS.json", help=about)
     parser.add_argument("--installer", choices=INSTALLERS, help="default: pip, or uv where there is no pip")
     parser.add_argument("--wheelhouse", type=Path, metavar="FOLDER", help="install from this folder, without network")
     add_timeout_option(parser)
@@ -43,18 +46,32 @@ def act(arguments: Namespace) -> int:
         for row in asked:
             say(f"{row.name}: {row.about}{' (needs a GPU)' if row.device == 'cuda' else ''}")
         return 0
-    replays = Replays(
+    elsewhere = [result for path in arguments.merge for result in _played_elsewhere(path, rows)]
+    played, failed = ([], 0) if arguments.merge and not arguments.names else _replays(arguments).results(asked)
+    results = [*elsewhere, *played]
+    if arguments.write is not None:
+        _write(arguments.write, results, rows)
+    _tell(results)
+    return RED if failed or any(result.status is Status.WRONG for result in results) else 0
+
+
+def _replays(arguments: Namespace) -> Replays:
+    return Replays(
         settings=_settings(arguments),
         installer=choose_installer(arguments.installer, wheelhouse=arguments.wheelhouse),
         store=Store(arguments.runs / REPLAYS),
         again=arguments.again,
         report=say,
     )
-    results, failed = replays.results(asked)
-    if arguments.write is not None:
-        _write(arguments.write, results, rows)
-    _tell(results)
-    return RED if failed or any(result.status is Status.WRONG for result in results) else 0
+
+
+def _played_elsewhere(path: Path, rows: Mapping[str, Row]) -> Sequence[Played]:
+    """The results in a file that another machine has written; they must be of rows that there are."""
+    if not path.exists():
+        raise Refusal(f"{path} does not exist; --merge takes the results that `fluxgate replay --write` has left.")
+    results = read_results(path)
+    chosen([result.row for result in results], among=rows, option=f"--merge {path}")
+    return results
 
 
 def _settings(arguments: Namespace) -> Settings:

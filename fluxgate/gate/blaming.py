@@ -28,6 +28,17 @@ from fluxgate.rendering import DECODED, FIRST, LAST, MIDDLE, POOLED, T5
 # Which packages can move a stage, the one that works there first.
 _ENCODING = ("transformers", "tokenizers", "sentencepiece", "bitsandbytes", "accelerate", "huggingface-hub", "torch")
 _DENOISING = ("diffusers", "bitsandbytes", "accelerate", "torch", "transformers")
+# Where it crashes before any stage: what an error does not name itself, those that run then, the hub's client last.
+_LOADING = (
+    "transformers",
+    "diffusers",
+    "accelerate",
+    "bitsandbytes",
+    "torch",
+    "tokenizers",
+    "sentencepiece",
+    "safetensors",
+)
 SUSPECTS: Mapping[str, Sequence[str]] = {
     **dict.fromkeys((T5, POOLED), _ENCODING),
     **dict.fromkeys((FIRST, MIDDLE, LAST), _DENOISING),
@@ -76,7 +87,7 @@ class _Blaming:
         stage = next((outcome.stage for outcome in bad if outcome.stage), NO_STAGE)
         together = couplings(ask(self.made.incumbent.python), ask(self.made.candidate.python))
         said = " ".join((self.gated.decision.sentence, *(outcome.reason for outcome in bad)))
-        packages = {**SUSPECTS, NO_STAGE: mentioned(self.made.moves, said)}
+        packages = {**SUSPECTS, NO_STAGE: before_any_stage(self.made.moves, said)}
         return by_suspicion(groups_of(self.made.moves, closure=together.get), stage=stage, packages=packages)
 
     def probing(self, cases: Sequence[str]) -> Probing:
@@ -89,6 +100,11 @@ class _Blaming:
             return True
         self.report(f"To confirm: all {len(cases)} cases in the candidate without {listed(map(str, held_back))}.")
         return self.probing(cases)(rest).outcome is GOOD
+
+
+def before_any_stage(moves: Moves, text: str) -> tuple[str, ...]:
+    """Who is suspected of what crashes before there is a stage, most of all first: those that the error names."""
+    return (*mentioned(moves, text), *_LOADING)
 
 
 def mentioned(moves: Moves, text: str) -> tuple[str, ...]:

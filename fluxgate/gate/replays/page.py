@@ -37,7 +37,8 @@ NOT_ROWS = (
     " ([#10800](https://github.com/huggingface/diffusers/issues/10800)): a known failure, in"
     " `baselines/known_failures.toml`, which is noticed on the day it is fixed.",
 )
-HEADER = ("row", "what moved", "the gate's answer", "first at", "culprit", "environments", "seconds")
+HEADER = ("row", "what moved", "the gate's answer", "first at", "culprit", "environments", "seconds", "on")
+FITTED = "†"  # marks a row of which something was written after a gate had answered
 
 
 def page(rows: Mapping[str, Row], results: Sequence[Played]) -> str:
@@ -49,14 +50,16 @@ def _blocks(rows: Mapping[str, Row], results: Sequence[Played]) -> Iterator[str]
     by_row = {result.row: result for result in results}
     regressions = {name: row for name, row in rows.items() if not row.is_harmless}
     harmless = {name: row for name, row in rows.items() if row.is_harmless}
+    places = _places(results)
     yield from (f"{paragraph}\n" for paragraph in INTRODUCTION)
-    yield from _machines(results)
+    yield from _machines(places, results)
     yield "## Regressions\n"
     yield f"{_count(regressions, by_row, done='caught, with the right stage and the right culprit')}\n"
-    yield from _table(regressions, by_row)
+    yield from _table(regressions, by_row, places)
     yield "## Harmless upgrades\n"
     yield f"{_count(harmless, by_row, done='let pass')}\n"
-    yield from _table(harmless, by_row)
+    yield from _table(harmless, by_row, places)
+    yield from _fitted(rows)
     yield from _wrong(results)
     yield from _missing(rows, by_row)
     yield from _threads(regressions)
@@ -64,20 +67,32 @@ def _blocks(rows: Mapping[str, Row], results: Sequence[Played]) -> Iterator[str]
     yield from NOT_ROWS
 
 
-def _machines(results: Iterable[Played]) -> Iterator[str]:
-    loads: dict[str, list[float]] = {}
-    for one in results:
-        if one.machine:
-            place = f"{one.machine}, Python {one.python}, torch {one.torch}"
-            loads.setdefault(place, []).extend([] if one.load is None else [one.load])
-    if loads:
-        listing = "; ".join(f"{place}{_load(values)}" for place, values in loads.items())
-        yield f"Played on {listing}. Seconds are by the clock, with all environments that had to be built.\n"
+def _place(result: Played) -> str:
+    """Where a row was played."""
+    return f"{result.machine}, Python {result.python}, torch {result.torch}"
+
+
+def _places(results: Iterable[Played]) -> dict[str, str]:
+    """Each place with the letter that stands for it in the tables."""
+    places = dict.fromkeys(_place(one) for one in results if one.machine)
+    return {place: chr(ord("A") + number) for number, place in enumerate(places)}
+
+
+def _machines(places: Mapping[str, str], results: Sequence[Played]) -> Iterator[str]:
+    """The places, with how many rows each has played, and what else it had to do."""
+    if not places:
+        return
+    yield "Seconds are by the clock, with all environments that had to be built. Played on:\n"
+    for place, letter in places.items():
+        there = [one for one in results if one.machine and _place(one) == place]
+        loads = [one.load for one in there if one.load is not None]
+        yield f"- **{letter}**: {safe(place)}: {counted(len(there), 'row')}{_load(loads)}"
+    yield ""
 
 
 def _load(loads: Sequence[float]) -> str:
     """How much else the machine had to do."""
-    return f" (with a load of {min(loads):.0f} to {max(loads):.0f})" if loads else ""
+    return f", with a load of {min(loads):.0f} to {max(loads):.0f}" if loads else ""
 
 
 def _count(rows: Mapping[str, Row], results: Mapping[str, Played], *, done: str) -> str:
@@ -90,17 +105,19 @@ def _count(rows: Mapping[str, Row], results: Mapping[str, Played], *, done: str)
     return f"{played} of {len(rows)} played; {right} of these {done}.{gone}"
 
 
-def _table(rows: Mapping[str, Row], results: Mapping[str, Played]) -> Iterator[str]:
+def _table(rows: Mapping[str, Row], results: Mapping[str, Played], places: Mapping[str, str]) -> Iterator[str]:
     yield f"| {' | '.join(HEADER)} |"
     yield f"|{' --- |' * len(HEADER)}"
     for name in rows:
         if name in results:
-            yield f"| {' | '.join(_cells(rows[name], results[name]))} |"
+            letter = places.get(_place(results[name]), "")
+            yield f"| {' | '.join((*_cells(rows[name], results[name]), letter))} |"
     yield ""
 
 
 def _cells(row: Row, result: Played) -> Iterator[str]:
-    yield f"[{safe(row.name)}]({row.thread})" if row.thread else safe(row.name)
+    mark = FITTED if row.fitted else ""
+    yield f"[{safe(row.name)}]({row.thread}){mark}" if row.thread else f"{safe(row.name)}{mark}"
     if result.status is Status.NOT_INSTALLED:
         yield from ("", f"not installable: {safe(result.sentence)}", "", "", "", "")
         return
@@ -111,6 +128,19 @@ def _cells(row: Row, result: Played) -> Iterator[str]:
     yield safe(", ".join(result.culprit))
     yield str(result.environments)
     yield seconds(result.seconds)
+
+
+def _fitted(rows: Mapping[str, Row]) -> Iterator[str]:
+    """What of which row is no forecast."""
+    fitted = [row for row in rows.values() if row.fitted]
+    if fitted:
+        yield "## Written after the fact\n"
+        yield (
+            f"A row is a forecast: what it expects stands before it is played. Of {counted(len(fitted), 'row')}, marked"
+            f" {FITTED}, something was written or changed after a gate had answered; they prove less.\n"
+        )
+        yield from (f"- {safe(row.name)}: {safe(row.fitted or '')}" for row in fitted)
+        yield ""
 
 
 def _wrong(results: Iterable[Played]) -> Iterator[str]:

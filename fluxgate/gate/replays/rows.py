@@ -53,6 +53,7 @@ class Row:
     python: str | None = None  # "3.11", where only some have these releases
     subject: str = "replayed"
     strategies: tuple[str, ...] = ()  # those that show it; none: those of the short tier
+    fitted: str | None = None  # what of the row was written after a gate had answered, and why
 
     @property
     def is_harmless(self) -> bool:
@@ -77,6 +78,7 @@ class Entry:
     python: Text | None = None
     subject: Text = "replayed"
     strategies: tuple[Text, ...] = ()
+    fitted: Text | None = None
 
     def __post_init__(self) -> None:
         for outcome in self.cases.values():
@@ -104,6 +106,7 @@ class Entry:
             python=self.python,
             subject=self.subject,
             strategies=self.strategies,
+            fitted=self.fitted,
         )
 
 

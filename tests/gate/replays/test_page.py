@@ -48,3 +48,25 @@ def test_nothing_in_a_result_becomes_markup() -> None:
     """Sentences come from logs."""
     text = page(ROWS, [result(NEIGHBOUR, Status.WRONG, differences=("<script> | x",))])
     assert "<script>" not in text
+
+
+def test_each_row_says_where_it_was_played() -> None:
+    """By a letter that the list of places explains, with how much else a place had to do."""
+    here = result(REGRESSION, machine="cpu-x", python="3.11.7", torch="2.13.0", load=2.0)
+    there = result(NEIGHBOUR, machine="cpu-y", python="3.12.3", torch="2.11.0")
+    text = page(ROWS, [here, there]).replace("\\", "")
+    assert "- **A**: cpu-x, Python 3.11.7, torch 2.13.0: 1 row, with a load of 2 to 2" in text
+    assert "- **B**: cpu-y, Python 3.12.3, torch 2.11.0: 1 row\n" in text
+    cells = {line.split("|")[1].strip(): line.split("|")[-2].strip() for line in text.splitlines() if "|" in line}
+    assert (cells[f"[{REGRESSION.name}]({REGRESSION.thread})"], cells["neighbour"]) == ("A", "B")
+
+
+def test_what_was_written_after_the_fact_is_marked() -> None:
+    """In its row, and with what was written below; a forecast has no mark."""
+    fitted = replace(REGRESSION, fitted="its stage")
+    text = page(ROWS | {fitted.name: fitted}, [result(fitted), result(OTHER)])
+    marked = [line for line in text.splitlines() if "†" in line and line.startswith("|")]
+    assert len(marked) == 1
+    assert REGRESSION.name in marked[0].replace("\\", "")
+    assert "its stage" in text
+    assert "after the fact" not in page(ROWS, [result(OTHER)])
