@@ -98,6 +98,18 @@ class Picture:
         return grid_of(self.frames or 1)
 
 
+@dataclass(frozen=True)
+class StepPictures:
+    """Small pictures of what the latents of one picture were after some steps: to look at, not to judge."""
+
+    shot: str
+    index: int
+    file: str  # relative to the case's folder: all of them in it side by side
+    steps: tuple[int, ...]  # their numbers, from 1
+    height: int  # of one of them
+    width: int
+
+
 def grid_of(frames: int) -> tuple[int, int]:
     """Rows and columns that so many frames of a video are laid out in."""
     columns = math.ceil(math.sqrt(frames))
@@ -316,6 +328,7 @@ class Rendering:
     schema: int = SCHEMA
     given: GivenTake | None = None  # where the subject has an oracle
     weights: dict[str, StoredWeights] = field(default_factory=dict)  # by component
+    steps: tuple[StepPictures, ...] = ()  # of the first takes; older renderings have none
 
     @property
     def case_id(self) -> str:

@@ -227,7 +227,8 @@ def _read(folder: Path) -> Rendering:
     rendering = read_plain(path, Rendering)
     if rendering.case_id != folder.name:
         raise Refusal(f"{path} is of the case {rendering.case_id!r}, not of the one that its folder names.")
-    names = [picture.file for picture in rendering.pictures if not is_name(picture.file)]
+    files = [each.file for each in rendering.pictures] + [each.file for each in rendering.steps]
+    names = [file for file in files if not is_name(file)]
     if names:
         raise Refusal(f"{path} names a picture {names[0][:120]!r}, which is no file name.")
     return rendering

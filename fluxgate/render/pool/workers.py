@@ -28,6 +28,7 @@ from fluxgate.render.process.launching import FORK, SPAWN, EnvironmentLauncher
 from fluxgate.render.process.libraries import IMPORT, Imported, ImportFailed, wrong_import
 from fluxgate.render.process.notes import FILE, CaseHeader, Note, Notebook, NotesReader, compose
 from fluxgate.render.process.running import Running, end, wait_for_exit
+from fluxgate.render.watch.step_latents import StepLatents
 from fluxgate.rendering import Crash, Picture, Rendering
 
 __all__ = ["FORK", "SPAWN", "ImportFailed", "Workers"]
@@ -247,6 +248,7 @@ def _prepared(folder: Path) -> Iterator[Path]:
         yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        StepLatents(folder).remove()  # of a worker that died
         if (folder / RENDERING).exists():
             (folder / FILE).unlink(missing_ok=True)
 

@@ -18,6 +18,7 @@ from fluxgate.rendering import (
     Memory,
     Picture,
     Rendering,
+    StepPictures,
     StoredWeights,
     Work,
 )
@@ -57,6 +58,7 @@ class Note:
     crash: Crash | None = None
     given: GivenTake | None = None
     weights: dict[str, StoredWeights] | None = None  # by component
+    steps: tuple[StepPictures, ...] = ()
 
 
 class Notebook:
@@ -130,4 +132,5 @@ def compose(notes: Iterable[Note], *, wall_seconds: float, crash: Crash | None) 
         work=next((note.work for note in reversed(notes) if note.work), None),
         weights={name: one for note in notes for name, one in (note.weights or {}).items()},
         given=next((note.given for note in reversed(notes) if note.given), None),
+        steps=tuple(pictures for note in notes for pictures in note.steps),
     )

@@ -63,6 +63,7 @@ class PartRunner:
             note = self._follow(job)
             probe.add_from_process(note.fingerprints, note.durations, note.inventory, note.memory)
             probe.inventory.weights |= note.weights or {}
+            probe.add_latents(job.folder)
             if probe.given is not None and note.given is not None:
                 probe.given.add_from_process(note.given, job.folder)
 

@@ -20,6 +20,11 @@ class PictureFiles:
         self._folder = folder
         self._first: dict[tuple[str, int], Picture] = {}  # by shot and index
 
+    @property
+    def first(self) -> tuple[Picture, ...]:
+        """The pictures of the first takes."""
+        return tuple(self._first.values())
+
     def write(self, image: Any, *, shot: str, take: int, index: int, frames: int | None = None) -> Picture:
         """What is noted of the picture, its file among it."""
         sha256 = hash_of(np.asarray(image))

@@ -28,10 +28,12 @@ from fluxgate.render.process.library_warnings import LibraryWarnings, hide_progr
 from fluxgate.render.process.notes import FILE, Note, Notebook
 from fluxgate.render.process.parts import PartRunner
 from fluxgate.render.process.picture_files import PictureFiles
+from fluxgate.render.process.step_pictures import write_step_pictures
 from fluxgate.render.process.vram_cap import cap_vram
 from fluxgate.render.watch.counting import count_work, counted_shot
 from fluxgate.render.watch.probe import Probe
-from fluxgate.rendering import GIVEN, LOAD
+from fluxgate.render.watch.step_latents import StepLatents
+from fluxgate.rendering import GIVEN, LOAD, Picture
 from fluxgate.strategies.promise import Site
 from fluxgate.subjects.subject import Shot, Subject
 
@@ -107,6 +109,7 @@ def do_part(job: PartJob, note: AddNote) -> None:
         meter.close()
         note(Note(given=recorder.finish(job.folder), finished=True))
         return
+    probe.latents = StepLatents(job.folder)
     probe.begin(job.shot, job.take, phase=job.phase)
     part(site, **job.arguments)
     fingerprints, durations = probe.end()
@@ -138,10 +141,13 @@ def render_case(job: CaseJob, note: AddNote) -> None:
     probe.inventory.source = job.source
     site = Site(job.subject, folder=job.source, device=job.device, scratch=job.scratch, watch=probe.watch)
     runner = PartRunner(site, probe=probe, launcher=launcher, vram_limit=job.vram_limit)
-    _render_takes(job, partial(load, replace(site, part_runner=runner)), probe, warnings, note)
+    probe.latents = StepLatents(job.folder)
+    pictures = _render_takes(job, partial(load, replace(site, part_runner=runner)), probe, warnings, note)
     launcher.close()
     meter.close()
-    note(Note(memory=meter.after(), warnings=warnings.new(), finished=True, says="finished"))
+    note(Note(memory=meter.after(), warnings=warnings.new()))
+    steps = write_step_pictures(job.folder, pictures, probe.latents)  # last: nothing is measured any more
+    note(Note(steps=steps, finished=True, says="finished"))
 
 
 def _launcher_of_parts(job: CaseJob) -> Launcher:
@@ -154,8 +160,8 @@ def _launcher_of_parts(job: CaseJob) -> Launcher:
 
 def _render_takes(
     job: CaseJob, load: Callable[[], Any], probe: Probe, warnings: LibraryWarnings, note: AddNote
-) -> None:
-    """All that is done with the pipeline, which is freed at the end."""
+) -> tuple[Picture, ...]:
+    """All that is done with the pipeline, which is freed at the end; the pictures of the first takes."""
     leftover = LeftoverFiles(job.scratch)
     files = PictureFiles(job.folder)
     pipeline = _load(load, probe.meter, note)
@@ -183,6 +189,7 @@ def _render_takes(
     if job.subject.oracle is not None:
         note(_run_from_given(pipeline, probe, job.folder))
         warnings.new()  # of a call that is no shot
+    return files.first
 
 
 def _run_from_given(pipeline: Any, probe: Probe, folder: Path) -> Note:

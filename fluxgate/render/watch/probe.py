@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 from fluxgate.miniature.given import given
@@ -13,6 +14,7 @@ from fluxgate.render.watch.counted_take import CountedTake
 from fluxgate.render.watch.encoders import tokenized, watch_encoders
 from fluxgate.render.watch.given import GivenRecorder
 from fluxgate.render.watch.inventory import InventoryRecorder
+from fluxgate.render.watch.step_latents import StepLatents
 from fluxgate.render.watch.take import TakeRecorder
 from fluxgate.render.watch.weights_in_use import WeightsInUse, watch_weights
 from fluxgate.render.watch.wrapping import wrap
@@ -55,6 +57,7 @@ class Probe:
         self._take: TakeRecorder | CountedTake | None = None
         self._weights_watched = False  # once for all shots
         self.given: GivenRecorder | None = None  # while each stage is run from what is given
+        self.latents: StepLatents | None = None  # where those after a few steps of first takes are put aside
 
     def watch(self, pipeline: Any) -> None:
         """Wrap what the pipeline has of the four; to show it the same pipeline again changes nothing."""
@@ -165,6 +168,11 @@ class Probe:
         if memory is not None:
             self.meter.absorb(memory, durations)
 
+    def add_latents(self, folder: Path) -> None:
+        """Take over the latents that another process has put aside in a folder, if they are of a take of a shot."""
+        if self.latents is not None and isinstance(self._take, TakeRecorder):
+            self.latents.add_from_process(folder)
+
     # The wrapped calls
 
     def _encode(self, inner: Callable[..., Any], pipeline: Any, args: Any, kwargs: Any) -> Any:
@@ -226,8 +234,11 @@ class Probe:
         if stages:
             with self._apart(take):
                 take.levels = take.levels or _levels(pipeline)
+                latents = _first(returned, "prev_sample")
                 for stage in stages:
-                    take.record(stage, _first(returned, "prev_sample"), step=take.steps)
+                    take.record(stage, latents, step=take.steps)
+                if self.latents is not None and isinstance(take, TakeRecorder) and take.take == 0:
+                    self.latents.keep(take.shot, take.steps, latents)
         take.begin_step()
         return returned
 

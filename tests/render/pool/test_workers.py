@@ -102,6 +102,18 @@ def test_pictures_on_disk_have_the_hash_of_the_array(rendered: Any) -> None:
         assert hash_of(read_png(folder / picture.file)) == picture.sha256
 
 
+def test_the_steps_of_first_takes_have_small_pictures(rendered: Any) -> None:
+    """Those that have a fingerprint, in one file for each picture; nothing that was put aside for them stays."""
+    rendering, folder, _ = rendered
+    assert [(each.shot, each.index, each.steps) for each in rendering.steps] == [
+        ("one", 0, (1, 2)),
+        *(("four", index, (1, 2, 3)) for index in range(4)),
+    ]
+    for each in rendering.steps:
+        assert read_png(folder / each.file).shape == (each.height, len(each.steps) * each.width, 3)
+    assert not list(folder.glob("*.npy"))
+
+
 def test_pictures_are_shown_as_soon_as_they_are_written(rendered: Any) -> None:
     """Those of each take of each shot, after the line that tells of it and before the next."""
     _, _, lines = rendered
@@ -277,12 +289,13 @@ def test_what_c_prints_is_in_the_log(render: Any, tmp_path: Path) -> None:
     assert "a line from C" in (tmp_path / "case" / "log.txt").read_text()
 
 
-def test_a_crash_in_the_second_take_keeps_the_first(render: Any, miniature_folder: Path) -> None:
-    """Partial data stays: the pictures, the seconds and the inventory until then."""
+def test_a_crash_in_the_second_take_keeps_the_first(render: Any, tmp_path: Path, miniature_folder: Path) -> None:
+    """Partial data stays: the pictures, the seconds and the inventory until then. What was put aside goes."""
     rendering = render(making.dies_in_the_second_call, source=miniature_folder)
     assert rendering.crash.kind == "CUDA error"
     assert [(picture.shot, picture.take) for picture in rendering.pictures] == [("one", 0)]
     assert set(STAGES) <= set(rendering.fingerprints_of("one", 0))
+    assert not list((tmp_path / "case").glob("*.npy"))
     assert rendering.inventory.components["transformer"].total_bytes > 0
     assert rendering.memory.held_after is None
 

@@ -78,13 +78,14 @@ def test_a_module_of_this_process_alone_is_not_found_in_another_environment(
 def test_the_parts_of_a_case_are_done_in_its_environment(
     other: Environment, tmp_path: Path, miniature_folder: Path
 ) -> None:
-    """A strategy whose stages have processes of their own forks them there."""
+    """A strategy whose stages have processes of their own forks them there; the latents of its steps come from one."""
     case = replace(CASE, strategy=strategy_named("staged-processes"))
     with Workers(environment=other, takes=1) as workers:
         rendering = render(workers, case, tmp_path, miniature_folder)
     assert rendering.crash is None
     assert rendering.inventory is not None
     assert rendering.inventory.counts["processes"] >= 3
+    assert len(rendering.steps) == len(rendering.pictures)
 
 
 @pytest.mark.parametrize("start", [FORK, SPAWN])
