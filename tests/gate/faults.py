@@ -16,12 +16,13 @@ import importlib.abc, importlib.util, sys
 
 class After(importlib.abc.MetaPathFinder):
     def __init__(self, name, act):
-        self.name, self.act = name, act
+        self.name, self.act, self.asking = name, act, False
     def find_spec(self, name, path, target=None):
-        if name != self.name:
+        if name != self.name or self.asking:  # whoever only asks whether it is there does not use the fault up
             return None
-        sys.meta_path.remove(self)
+        self.asking = True
         spec = importlib.util.find_spec(name)
+        self.asking = False
         execute = spec.loader.exec_module
         def run(module):
             execute(module)
