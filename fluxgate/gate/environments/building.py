@@ -13,8 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import fluxgate
 from fluxgate.files import read_plain, write_plain
-from fluxgate.gate.environments.cloning import clone, contents
+from fluxgate.gate.environments.cloning import clone, code, contents
+from fluxgate.gate.environments.imported_files import checkouts
 from fluxgate.gate.environments.installers import Installer, Objection, refuse_full_disk
 from fluxgate.gate.environments.interpreters import Interpreter, ask
 from fluxgate.gate.environments.pins import Moves, Pins
@@ -111,8 +113,18 @@ def clone_of(python: Path, *, report: Report = silent) -> Built | StageFailure:
     interpreter = ask(python)
     with refusing_a_failing_disk(cache_folder()):
         parts = [contents(folder) for folder in interpreter.site_folders]
+        parts += filter(None, map(_checked_out, interpreter.site_folders))
     origin = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     return _build(_Recipe(interpreter, interpreter.pins, None, interpreter.site_folders, (), origin), report)
+
+
+def _checked_out(site_packages: Path) -> dict[str, str]:
+    """A hash for each package that is imported from a checkout: its files are not cloned, and may change any time.
+
+    Fluxgate's own are not asked: workers are given them apart from their environment."""
+    return {
+        package: code(folder) for package, folder in checkouts(site_packages).items() if package != fluxgate.__name__
+    }
 
 
 def _build(recipe: _Recipe, report: Report) -> Built | StageFailure:

@@ -68,6 +68,17 @@ def contents(site_packages: Path) -> dict[str, str]:
     return {entry.name: _hash(entry, below=len(str(site_packages))) for entry in entries}
 
 
+def code(folder: Path) -> str:
+    """A hash of the sizes and times of all Python files in a checkout; hidden folders are no part of it."""
+    lines = []
+    for path, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(name for name in names if name.endswith((".py", ".so"))):
+            facts = os.stat(os.path.join(path, name))
+            lines.append(f"{os.path.relpath(os.path.join(path, name), folder)} {facts.st_size} {facts.st_mtime_ns}\n")
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]
+
+
 def _hash(entry: os.DirEntry[str], *, below: int) -> str:
     lines = (f"{path[below:]} {facts.st_size} {facts.st_mtime_ns}\n" for path, facts in _files(entry))
     return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]

@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from fluxgate.files import read_plain, write_plain
 from fluxgate.gate.environments import inside_imports
 from fluxgate.gate.environments.building import Built
+from fluxgate.gate.environments.imported_files import strays
 from fluxgate.gate.environments.pins import Pins, fits
 from fluxgate.gate.environments.processes import Finished, run
 from fluxgate.gate.environments.stages import Cause, Stage, StageFailure
@@ -43,6 +44,17 @@ class _Line(msgspec.Struct):
     failed: str | None = None
     kind: str | None = None
     message: str | None = None
+    files: dict[str, str] = {}  # module -> the file that it was imported from
+
+
+class _Proof(msgspec.Struct):
+    """What was imported, and how closely it was looked at: what an older Fluxgate has seen proves less."""
+
+    targets: list[str]
+    looks: int = 0
+
+
+LOOKS = 2  # at versions; at files, too
 
 
 def check_imports(
@@ -61,13 +73,13 @@ def check_imports(
         failure = _import(built, targets, timeout)
     if failure is None:
         with refusing_a_failing_disk(built.folder):
-            write_plain(proof, list(targets))
+            write_plain(proof, _Proof(list(targets), LOOKS))
     return failure
 
 
 def _proven(proof: Path, targets: Sequence[str]) -> bool:
     try:
-        return read_plain(proof, list[str]) == list(targets)
+        return read_plain(proof, _Proof) == _Proof(list(targets), LOOKS)
     except Refusal:
         return False
 
@@ -83,7 +95,11 @@ def _import(built: Built, targets: Sequence[str], timeout: float) -> StageFailur
         command: tuple[str | Path, ...] = (built.python, "-I", "-u", inside_imports.__file__, path, *targets)
         finished = run(command, variables=VARIABLES, timeout=timeout)
         lines = list(_lines(path))
-    return _failure(built, finished, lines) or _other_version(built.pins, lines, finished.output)
+    return (
+        _failure(built, finished, lines)
+        or _other_version(built.pins, lines, finished.output)
+        or _other_file(built, targets, lines, finished.output)
+    )
 
 
 def _lines(path: Path) -> Iterator[_Line]:
@@ -118,4 +134,15 @@ def _other_version(pins: Pins, lines: Sequence[_Line], log: str) -> StageFailure
         if not fits(pinned, line.version) and not fits(line.version, pinned):
             sentence = f"{package} {pinned} was installed, and what is imported states {line.version}."
             return StageFailure.of(Stage.IMPORT, Cause.NOT_AS_ASKED, sentence, log=log)
+    return None
+
+
+def _other_file(built: Built, targets: Sequence[str], lines: Sequence[_Line], log: str) -> StageFailure | None:
+    """A module that does not come out of the package that is installed under its name."""
+    files = {module: file for line in lines for module, file in line.files.items()}
+    asked = [target.partition(":")[0] for target in targets]
+    for stray in strays(built.site_packages, files, packages=asked):
+        version = built.pins.versions.get(stray.package, "")
+        sentence = f"{stray.package} {version} was installed, and {stray.module} is imported from {stray.file}."
+        return StageFailure.of(Stage.IMPORT, Cause.NOT_AS_ASKED, sentence, log=log)
     return None

@@ -5,13 +5,14 @@ The first argument is the file that is written; the others name modules, with an
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from importlib import import_module
 
 
 def import_one(target: str) -> dict[str, str | None]:
-    """Import a module, and the object in it; the version that the module states, and where it came from."""
+    """Import a module, and the object in it; the version that the module states."""
     module, _, name = target.partition(":")
     imported = import_module(module)
     if name:
@@ -28,6 +29,12 @@ def failure(target: str, error: BaseException) -> dict[str, str | None]:
     return {"failed": target, "kind": type(cause).__name__, "message": str(cause)}
 
 
+def files() -> dict[str, str]:
+    """The file of each module that was imported, whoever asked for it."""
+    found = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
+    return {name: file for name, file in found.items() if isinstance(file, str) and os.path.isabs(file)}
+
+
 def main(path: str, targets: list[str]) -> int:
     """Import one after the other, up to the first that fails."""
     with open(path, "w", encoding="utf-8") as file:
@@ -40,6 +47,7 @@ def main(path: str, targets: list[str]) -> int:
                 print(json.dumps(failure(target, error)), file=file, flush=True)
                 return 1
             print(json.dumps(answer), file=file, flush=True)
+        print(json.dumps({"files": files()}), file=file, flush=True)
     return 0
 
 

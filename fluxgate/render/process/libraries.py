@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import importlib.metadata
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -35,6 +36,7 @@ class Imported:
 
     versions: dict[str, str] = field(default_factory=dict)  # package -> the version that was imported
     places: dict[str, str] = field(default_factory=dict)  # package -> the file that it was imported from
+    unrecorded: tuple[str, ...] = ()  # packages of which that file is none of those that were installed
     crash: Crash | None = None  # why none of them can be used
     pipelines: dict[str, Crash] = field(default_factory=dict)  # those of diffusers that cannot be imported
     no_fork: str | None = None  # why no worker can be forked from the process that imported them
@@ -65,7 +67,7 @@ def import_libraries(pipelines: Iterable[str]) -> Imported:
     gc.collect()
     gc.freeze()  # a million objects that stay anyway: else every collection looks at them, for half a second
     failed = {name: crash for name, crash in crashes.items() if crash is not None}
-    return Imported(imported_versions(), imported_places(), pipelines=failed)
+    return Imported(imported_versions(), imported_places(), unrecorded_imports(), pipelines=failed)
 
 
 def _crash_of_import(what: str, load: Callable[[], Any]) -> Crash | None:
@@ -114,14 +116,36 @@ def _version(package: str, module: Any) -> str | None:
     return stated if isinstance(stated, str) else None
 
 
+def unrecorded_imports() -> tuple[str, ...]:
+    """The packages whose module is not among the files of the distribution that is installed under their name."""
+    return tuple(package for package, module in _imported() if not _recorded(package, module))
+
+
+def _recorded(package: str, module: Any) -> bool:
+    """Whether a distribution's record has the file of a module; one without a record, or in a checkout, has it."""
+    file = getattr(module, "__file__", None)
+    with suppress(importlib.metadata.PackageNotFoundError):
+        distribution = importlib.metadata.distribution(package)
+        record = distribution.read_text("RECORD")
+        editable = '"editable": true' in (distribution.read_text("direct_url.json") or "")
+        if file is not None and record and not editable:
+            root = os.path.realpath(str(distribution.locate_file("")))
+            place = os.path.join(os.path.realpath(os.path.dirname(file)), os.path.basename(file))
+            return f"\n{os.path.relpath(place, root)}," in f"\n{record}"
+    return True
+
+
 def wrong_import(imported: Imported, environment: Environment) -> str | None:
-    """One sentence if a library was imported in another version than the environment has; None if all are right."""
+    """One sentence if a library was imported in another version than the environment has, or in an isolated one from
+    elsewhere than it is installed; None if all are right."""
     expected = {"torch": environment.machine.torch, **environment.stack}
     for package, version in imported.versions.items():
         if not _same(version, expected.get(package)):
             source = f" from {imported.places[package]}" if package in imported.places else ""
             installed = expected.get(package, f"no {package}")
             return f"{package} {version} was imported{source}, but {environment.python} has {installed} installed"
+    for package in () if environment.is_current else imported.unrecorded:
+        return f"{package} was imported from {imported.places[package]}, which is none of the files installed with it"
     return None
 
 

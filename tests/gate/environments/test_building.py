@@ -213,6 +213,28 @@ def test_an_edit_in_a_users_python_makes_another_clone(unzip: Unzip, empty_cache
     assert (imported(first, "gamma"), imported(second, "gamma")) == ("1.0", "mine")
 
 
+def test_an_edit_in_a_checkout_makes_another_clone(unzip: Unzip, empty_cache: Path, tmp_path: Path) -> None:
+    """What is installed as editable is imported from there: renderings of before the edit are not those of after."""
+    base = built(SMALL, installer=unzip)
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (checkout / "developed.py").write_text("one = 1\n")
+    (base.site_packages / "__editable__.developed-1.0.pth").write_text(f"{checkout}\n")
+    information = base.site_packages / "developed-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: developed\nVersion: 1.0\n")
+    address = f'{{"dir_info": {{"editable": true}}, "url": "{checkout.as_uri()}"}}'
+    (information / "direct_url.json").write_text(address)
+    first, again = clone_of(base.python), clone_of(base.python)
+    (checkout / "developed.py").write_text("one = 11\n")
+    second = clone_of(base.python)
+    assert isinstance(first, Built)
+    assert isinstance(again, Built)
+    assert isinstance(second, Built)
+    assert first.folder == again.folder
+    assert first.folder != second.folder
+
+
 def test_a_changed_environment_is_built_again(unzip: Unzip, empty_cache: Path) -> None:
     """Whoever edits a file of it, through a link in a clone as well, changes what it is; a line names the file."""
     environment = built(SMALL, installer=unzip)

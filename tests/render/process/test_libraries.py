@@ -116,3 +116,32 @@ def test_another_version_than_the_environment_has_is_wrong(versions: dict[str, s
     environment = Environment(Path("/env/bin/python"), machine, {"diffusers": "0.42.1"})
     imported = Imported(versions, {"diffusers": "/there"})
     assert libraries.wrong_import(imported, environment) == (sentence and sentence.format(python=environment.python))
+
+
+@pytest.mark.parametrize(
+    ("record", "address", "recorded"),
+    [
+        ("diffusers/__init__.py,sha256=0,1\n", "", True),
+        ("old/diffusers/__init__.py,,\nother.py,,\n", "", False),  # the module is another copy than what is installed
+        ("__editable__.diffusers.pth,,\n", '{"dir_info": {"editable": true}, "url": "file:///checkout"}', True),
+        ("", "", True),  # as a system's packages have it
+    ],
+)
+def test_a_module_is_held_to_the_record_of_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: str, address: str, recorded: bool
+) -> None:
+    """The version alone does not tell a copy that lies elsewhere from what is installed."""
+    imported = module(tmp_path, installed="0.2")
+    (information,) = tmp_path.glob("*.dist-info")
+    (information / "RECORD").write_text(record)
+    (information / "direct_url.json").write_text(address)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert libraries._recorded("diffusers", imported) is recorded
+
+
+def test_a_copy_from_elsewhere_is_wrong_in_an_isolated_environment() -> None:
+    """In the user's own Python it may be what the user wants."""
+    imported = Imported({"diffusers": "0.42.1"}, {"diffusers": "/there"}, ("diffusers",))
+    isolated = Environment(Path("/env/bin/python"), detect(), {"diffusers": "0.42.1"})
+    assert "/there" in str(libraries.wrong_import(imported, isolated))
+    assert libraries.wrong_import(imported, replace(isolated, python=Path(sys.executable))) is None
