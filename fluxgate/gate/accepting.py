@@ -13,7 +13,7 @@ from fluxgate.baselines.beside import Beside
 from fluxgate.gate.environments.pins import fits, read_pins
 from fluxgate.judge.sentences import counted, listed
 from fluxgate.refusal import Refusal
-from fluxgate.report.gate_result import CANDIDATE, CaseOutcome, GateResult, MovedPackage
+from fluxgate.report.gate_result import CANDIDATE, CaseOutcome, GateResult, Move
 
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)(?P<equals>\s*==\s*)(?P<version>[^\s;#\\]+)")
 UNMOVED = (CaseOutcome.IDENTICAL, CaseOutcome.CANNOT_RUN)
@@ -63,7 +63,7 @@ def lines_of(beside: Beside) -> list[str]:
     return [*gone, *(f"{beside.path}: +{line}" for line in after if line not in before)]
 
 
-def _moved(text: str, moves: dict[str, MovedPackage]) -> str:
+def _moved(text: str, moves: dict[str, Move]) -> str:
     lines: list[str] = []
     for line in text.splitlines(keepends=True):
         pin = _PIN.match(line)

@@ -11,7 +11,7 @@ from fluxgate.gate.culprit.finding import Culprit, Finding
 from fluxgate.gate.culprit.outcomes import BAD, FAILED, Probe, Result, Trial
 from fluxgate.gate.culprit.releases import Release, between
 from fluxgate.gate.environments.installers import Installer, Objection
-from fluxgate.gate.environments.pins import Move, Moves, parse_changes
+from fluxgate.gate.environments.pins import Moves, parse_changes
 from fluxgate.gate.environments.resolving import resolve
 from fluxgate.gate.environments.stages import StageFailure
 from fluxgate.gate.gate import Gated
@@ -20,6 +20,7 @@ from fluxgate.gate.settings import Report, Settings
 from fluxgate.gate.stacks import Stacks
 from fluxgate.locks import silent
 from fluxgate.refusal import Refusal
+from fluxgate.report.gate_result import Move
 
 
 def bisected(

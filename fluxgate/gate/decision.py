@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fluxgate.cases import Case
 from fluxgate.gate.culprit.finding import Finding
 from fluxgate.gate.environments.stages import StageFailure
-from fluxgate.gate.outcome import BROKEN, CANNOT_RUN, DRIFTED, IDENTICAL, LOST, OUTCOMES, UNSTEADY, Outcome
+from fluxgate.gate.outcome import BROKEN, CANNOT_RUN, DRIFTED, IDENTICAL, LOST, OUTCOMES, UNSTEADY
 from fluxgate.judge.sentences import counted, listed
-from fluxgate.report.gate_result import BAD, Answer, CaseOutcome
+from fluxgate.report.gate_result import BAD, Answer, CaseOutcome, CaseResult
+from fluxgate.strategies.effects import EVERY, Stored
+from fluxgate.strategies.promise import Promise
 
+WIDE = "float32"  # rounds so little that only other arithmetic moves its pictures
 EXIT_CODES = {Answer.SAFE: 0, Answer.DRIFT: 0, Answer.NOT_SAFE: 1, Answer.CANNOT_TELL: 3}
 
 
@@ -31,7 +34,7 @@ class Decision:
         return 1 if strict and self.answer is Answer.DRIFT else EXIT_CODES[self.answer]
 
 
-def decide(outcomes: Sequence[Outcome], cases: Iterable[Case]) -> Decision:
+def decide(outcomes: Sequence[CaseResult], cases: Iterable[Case]) -> Decision:
     """The decision on what was rendered in both stacks."""
     counts = {name: number for name in OUTCOMES if (number := sum(one.outcome == name for one in outcomes))}
     answer = _answer(outcomes)
@@ -52,7 +55,7 @@ def not_made(failure: StageFailure) -> Decision:
     return Decision(Answer.NOT_SAFE, sentence)
 
 
-def _answer(outcomes: Sequence[Outcome]) -> Answer:
+def _answer(outcomes: Sequence[CaseResult]) -> Answer:
     names = Counter(outcome.outcome for outcome in outcomes)
     if any(names[bad] for bad in BAD):
         return Answer.NOT_SAFE
@@ -62,7 +65,7 @@ def _answer(outcomes: Sequence[Outcome]) -> Answer:
     return Answer.DRIFT if names[DRIFTED] else Answer.SAFE
 
 
-def _sentence(answer: Answer, outcomes: Sequence[Outcome]) -> str:
+def _sentence(answer: Answer, outcomes: Sequence[CaseResult]) -> str:
     judged = [one for one in outcomes if one.outcome != CANNOT_RUN]
     bad = [one for one in judged if one.is_bad]
     if answer is Answer.NOT_SAFE:
@@ -79,7 +82,7 @@ def _sentence(answer: Answer, outcomes: Sequence[Outcome]) -> str:
     return f"Safe: {_all_the_same(judged)}."
 
 
-def _all_the_same(judged: Sequence[Outcome]) -> str:
+def _all_the_same(judged: Sequence[CaseResult]) -> str:
     """`all 6 cases are the same to the pixel and the byte`, or what is better beside them."""
     better = Counter(one.outcome.value for one in judged if one.outcome is not IDENTICAL)
     same, all_of_them = len(judged) - better.total(), counted(len(judged), "case")
@@ -93,20 +96,20 @@ def _listed_counts(counts: Mapping[str, int]) -> str:
     return listed(f"{number} {name}" for name, number in counts.items())
 
 
-def _how_many(bad: Sequence[Outcome], judged: Sequence[Outcome]) -> str:
+def _how_many(bad: Sequence[CaseResult], judged: Sequence[CaseResult]) -> str:
     by_outcome = Counter(one.outcome for one in bad)
     words = {BROKEN: "broken", LOST: "lost"}
     parts = [f"{number} {words.get(name, name)}" for name, number in by_outcome.items()]
     return f"of {counted(len(judged), 'case')}, {listed(parts)}"
 
 
-def _why(bad: Sequence[Outcome]) -> str:
+def _why(bad: Sequence[CaseResult]) -> str:
     """The one reason that all have, if it is one; else where most of them first differ."""
     reasons = {one.reason for one in bad}
     return f": {reasons.pop()}" if len(reasons) == 1 and not any(one.stage for one in bad) else _where(bad)
 
 
-def _where(outcomes: Iterable[Outcome]) -> str:
+def _where(outcomes: Iterable[CaseResult]) -> str:
     """The stage where most of them first differ."""
     stages = Counter(one.stage for one in outcomes if one.stage)
     return f", first at the {stages.most_common(1)[0][0]}" if stages else ""
@@ -115,37 +118,44 @@ def _where(outcomes: Iterable[Outcome]) -> str:
 # Contrasts
 
 
-def _contrasts(outcomes: Sequence[Outcome], cases: Mapping[str, Case]) -> Iterator[str]:
+def _contrasts(outcomes: Sequence[CaseResult], cases: Mapping[str, Case]) -> Iterator[str]:
     """What tells the cases that moved from those that did not, each in one line."""
     moved = [one for one in outcomes if one.outcome in (*BAD, DRIFTED)]
     still = [one for one in outcomes if one.outcome == IDENTICAL]
     if not moved:
         return
-    changes = {one.case_id: cases[one.case_id].strategy.promise.changes_weights for one in (*moved, *still)}
-    if still and all(changes[one.case_id] for one in moved) and not any(changes[one.case_id] for one in still):
+    promised, kept = ([cases[one.case_id].strategy.promise for one in some] for some in (moved, still))
+    if _only(promised, kept, lambda promise: promise.changes_weights):
         yield "Only quantized or cast cases moved."
     yield from _of_shots(moved, cases)
     yield from _of_dtypes(moved, still, cases)
-    yield from _of_hooks(moved, still)
+    if _only(promised, kept, lambda promise: promise.moves is not None):
+        yield "Only offloaded cases moved."
 
 
-def _of_shots(moved: Sequence[Outcome], cases: Mapping[str, Case]) -> Iterator[str]:
+def _only(moved: Sequence[Promise], still: Sequence[Promise], declares: Callable[[Promise], bool]) -> bool:
+    """Whether all that moved declare something in their promises, and nothing that stood still does."""
+    return bool(still) and all(map(declares, moved)) and not any(map(declares, still))
+
+
+def _of_shots(moved: Sequence[CaseResult], cases: Mapping[str, Case]) -> Iterator[str]:
     several = {one.case_id: {shot.name for shot in cases[one.case_id].shots if shot.pictures > 1} for one in moved}
     if all(one.shots and set(one.shots) <= several[one.case_id] for one in moved):
         yield "Only shots with several pictures moved."
 
 
-def _of_dtypes(moved: Sequence[Outcome], still: Sequence[Outcome], cases: Mapping[str, Case]) -> Iterator[str]:
+def _of_dtypes(moved: Sequence[CaseResult], still: Sequence[CaseResult], cases: Mapping[str, Case]) -> Iterator[str]:
     """float32 that stands still says that arithmetic is the same and a kernel or a layout is not.
 
     Where other numbers lie in memory than before, they are the reason, and nothing is said of kernels."""
     if any(one.inventory for one in moved):
         return
-    wide = {one.case_id for one in (*moved, *still) if cases[one.case_id].strategy.name.endswith("float32")}
-    if any(one.case_id in wide for one in still) and not any(one.case_id in wide for one in moved):
-        yield "bfloat16 moved and float32 did not: a kernel or a layout, not the arithmetic."
+    narrow = sorted({_dtype(cases[one.case_id]) for one in moved})
+    if WIDE not in narrow and any(_dtype(cases[one.case_id]) == WIDE for one in still):
+        yield f"{listed(narrow)} moved and {WIDE} did not: a kernel or a layout, not the arithmetic."
 
 
-def _of_hooks(moved: Sequence[Outcome], still: Sequence[Outcome]) -> Iterator[str]:
-    if still and all("offload" in one.strategy for one in moved) and not any("offload" in o.strategy for o in still):
-        yield "Only offloaded cases moved."
+def _dtype(case: Case) -> str:
+    """The dtype in which a case computes: what its strategy declares of every component, or the subject's own."""
+    declared = (effect for effect in case.strategy.promise.effects if isinstance(effect, Stored))
+    return next((effect.dtype for effect in declared if effect.of == EVERY), case.subject.dtype)

@@ -12,7 +12,7 @@ from fluxgate.cases import Case
 from fluxgate.environment import Environment
 from fluxgate.gate.decision import Decision, decide, not_made
 from fluxgate.gate.environments.pins import Moves
-from fluxgate.gate.outcome import Outcome, outcome_of
+from fluxgate.gate.outcome import Side, outcome_of
 from fluxgate.gate.settings import Report, Settings
 from fluxgate.gate.sides import OpenStack, Stack
 from fluxgate.gate.stacks import Stacks, Unmade
@@ -21,7 +21,7 @@ from fluxgate.gate.trends import Spreads, spreads_of
 from fluxgate.locks import silent
 from fluxgate.machine import Machine
 from fluxgate.options import chosen
-from fluxgate.report.gate_result import CANDIDATE, INCUMBENT
+from fluxgate.report.gate_result import CANDIDATE, INCUMBENT, CaseResult
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
 from fluxgate.session import Choice
@@ -39,7 +39,7 @@ class Gated:
     incumbent: dict[str, str]  # the whole stacks, package by package
     candidate: dict[str, str]
     moves: Moves
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[CaseResult, ...] = ()
     stage: str | None = None  # at which the candidate failed, if it was not rendered
     runs: dict[str, Run] = field(default_factory=dict)  # "incumbent", "candidate"
 
@@ -85,33 +85,32 @@ def _cases(settings: Settings, choice: Choice) -> tuple[Case, ...]:
 
 def _outcomes(
     before: OpenStack, after: OpenStack, cases: Sequence[Case], repeats: int, report: Report
-) -> Iterator[Outcome]:
+) -> Iterator[CaseResult]:
     """The incumbent's first case is its control, rendered twice in any case: how much its memory varies is noise."""
     control = next((case.id for case in cases if case.unsupported is None), None)
     spreads: Spreads = {}
     for number, case in enumerate(cases, start=1):
         report(f"case {number} of {len(cases)}: {case.id}")
         attempts = (max(repeats, 2) if case.id == control else repeats, repeats)
-        outcome = compared(before, after, case, attempts=attempts, spreads=spreads)
+        sides = _sides(before, after, case, attempts)
+        drift = _drift(before.stack.choice, case)
+        yield outcome_of(*sides, drift=drift, spreads=spreads)
         if case.id == control:
-            spreads = spreads_of(outcome.incumbent)
-        yield outcome
+            spreads = spreads_of(sides[0].renderings)
 
 
-def compared(
-    before: OpenStack,
-    after: OpenStack,
-    case: Case,
-    *,
-    attempts: tuple[int, int] = (1, 1),
-    spreads: Spreads | None = None,
-) -> Outcome:
-    """Render a case in both stacks, if it was not, so often in each, and compare."""
+def compared(before: OpenStack, after: OpenStack, case: Case) -> CaseResult:
+    """Render a case in both stacks, if it was not, and compare."""
+    return outcome_of(*_sides(before, after, case), drift=_drift(before.stack.choice, case))
+
+
+def _sides(before: OpenStack, after: OpenStack, case: Case, attempts: tuple[int, int] = (1, 1)) -> tuple[Side, Side]:
+    """What both stacks give of a case, rendered so often in each."""
     mine = before.side(case, attempts=attempts[0])
     theirs = after.side(case, attempts=attempts[1], like=mine.rendered.rendering if mine.rendered else None)
     if theirs.crash is not None and theirs.crash.kind in SEEN_TWICE and mine.crash is None and not theirs.repeats:
         theirs = after.side(case, attempts=2)
-    return outcome_of(mine, theirs, drift=_drift(before.stack.choice, case), spreads=spreads)
+    return mine, theirs
 
 
 def _drift(choice: Choice, case: Case) -> dict[str, limits.Band]:

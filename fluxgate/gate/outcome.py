@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from fluxgate.baselines.limits import Band
@@ -15,9 +15,10 @@ from fluxgate.compare.pairs import Pair
 from fluxgate.compare.work import held_changes
 from fluxgate.gate.trends import Spreads, memory_trend, seconds_trend, too_heavy
 from fluxgate.judge.picture_failures import first_breach
+from fluxgate.judge.sentences import listed
 from fluxgate.judge.verdict import CRASHED, FAILED, Verdict
 from fluxgate.rendering import STAGES, Crash, Rendering
-from fluxgate.report.gate_result import BAD, CaseOutcome, FigureResult
+from fluxgate.report.gate_result import CaseOutcome, CaseResult, FigureResult
 from fluxgate.runs.rendered import Rendered
 
 IDENTICAL, DRIFTED, CHANGED, BROKEN, FIXED, LOST, GAINED, UNSTEADY, CANNOT_RUN = OUTCOMES = tuple(CaseOutcome)
@@ -56,60 +57,19 @@ class Side:
         return {check: one for check, one in self.verdicts.items() if one.status in (FAILED, CRASHED)}
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """How far the pictures of a case moved."""
-
-    compared: int
-    moved: int
-    least: float | None = None  # SSIM of the picture that moved most
-    largest: float | None = None  # difference of any pixel, in levels of 255
-
-    @property
-    def identical(self) -> bool:
-        return self.compared > 0 and not self.moved
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one case."""
-
-    case_id: str
-    subject: str
-    strategy: str
-    outcome: CaseOutcome
-    reason: str  # without a full stop
-    stage: str | None = None  # the first that differs
-    shots: tuple[str, ...] = ()  # whose pictures moved
-    pictures: Pictures = field(default_factory=lambda: Pictures(0, 0))
-    inventory: tuple[str, ...] = ()  # every change, before → after
-    work: tuple[str, ...] = ()  # what was done another number of times, the most telling first
-    checks: tuple[str, ...] = ()  # that fail now and did not, or the other way round
-    crash: Crash | None = None
-    difference: Difference | None = None
-    memory: FigureResult | None = None
-    seconds: FigureResult | None = None
-    incumbent: tuple[Rendering, ...] = ()  # all that the incumbent gave
-    given: tuple[str, ...] = ()  # stages that differ though they were run from the same inputs: none hides the next
-
-    @property
-    def is_bad(self) -> bool:
-        return self.outcome in BAD
-
-
 def outcome_of(
     before: Side, after: Side, *, drift: Mapping[str, Band] | None = None, spreads: Spreads | None = None
-) -> Outcome:
+) -> CaseResult:
     """The outcome of a case.
 
     drift: what legal changes of machine or release were seen to do. spreads: how much memory varies by itself."""
     memory = memory_trend(before.renderings, after.renderings, spreads=spreads)
     return replace(
-        next(_outcomes(before, after, drift or {}, memory)),
+        _with_passing(next(_outcomes(before, after, drift or {}, memory)), before, after),
         memory=memory,
         seconds=seconds_trend(before.renderings, after.renderings),
-        incumbent=before.renderings,
         given=given_stages(before.rendered, after.rendered),
+        crashed_during=after.crash.phase if after.crash else None,
     )
 
 
@@ -120,7 +80,9 @@ def given_stages(before: Rendered | None, after: Rendered | None) -> tuple[str, 
     return tuple(stage for stage, sha256 in ours.items() if theirs.get(stage, sha256) != sha256)
 
 
-def _outcomes(before: Side, after: Side, drift: Mapping[str, Band], memory: FigureResult | None) -> Iterator[Outcome]:
+def _outcomes(
+    before: Side, after: Side, drift: Mapping[str, Band], memory: FigureResult | None
+) -> Iterator[CaseResult]:
     """The outcomes that fit, the one that says most first."""
     yield from _of_support(before, after)
     yield from _of_unsteady_crashes(before, after)
@@ -129,11 +91,14 @@ def _outcomes(before: Side, after: Side, drift: Mapping[str, Band], memory: Figu
         yield _outcome(after, CANNOT_RUN, "it was not rendered")
         return
     difference = compare(facts_of(before.rendered, stack=before.stack), facts_of(after.rendered, stack=after.stack))
-    yield from _of_checks(before, after, difference)
+    yield from _of_new_failures(before, after, difference)
     if not before.is_steady:
         yield _compared(after, UNSTEADY, "the incumbent does not give the same twice", difference)
     if not after.is_steady:
         yield _compared(after, BROKEN, "the candidate does not give the same twice, and the incumbent does", difference)
+    if before.failing and not after.failing:
+        failed = tuple(before.failing)
+        yield _compared(after, FIXED, f"it failed {_quoted(failed)} before", difference, checks=failed)
     outcome = _moved(before.rendered, after, difference, drift) if _differs(difference) else None
     if memory is not None and too_heavy(memory) and (outcome is None or outcome.outcome is DRIFTED):
         yield _compared(
@@ -146,7 +111,7 @@ def _outcomes(before: Side, after: Side, drift: Mapping[str, Band], memory: Figu
     yield outcome or _compared(after, IDENTICAL, "every picture, stage and byte is the same", difference)
 
 
-def _of_support(before: Side, after: Side) -> Iterator[Outcome]:
+def _of_support(before: Side, after: Side) -> Iterator[CaseResult]:
     was, is_now = before.case.unsupported, after.case.unsupported
     if was is not None and is_now is not None:
         yield _outcome(after, CANNOT_RUN, is_now)
@@ -156,7 +121,7 @@ def _of_support(before: Side, after: Side) -> Iterator[Outcome]:
         yield _outcome(after, GAINED, f"it could not run before: {was}")
 
 
-def _of_unsteady_crashes(before: Side, after: Side) -> Iterator[Outcome]:
+def _of_unsteady_crashes(before: Side, after: Side) -> Iterator[CaseResult]:
     """One that crashes only now and then says nothing, whichever side it is."""
     for name, side in (("incumbent", before), ("candidate", after)):
         crashes = [rendering.crash for rendering in side.renderings]
@@ -165,32 +130,53 @@ def _of_unsteady_crashes(before: Side, after: Side) -> Iterator[Outcome]:
             yield _outcome(after, UNSTEADY, f"the {name} crashes only now and then: {first.sentence}".rstrip("."))
 
 
-def _of_crashes(before: Side, after: Side) -> Iterator[Outcome]:
+def _of_crashes(before: Side, after: Side) -> Iterator[CaseResult]:
     if after.crash is not None and before.crash is not None:
         same = (after.crash.kind, after.crash.sentence) == (before.crash.kind, before.crash.sentence)
         reason = (
             f"it crashes in both: {after.crash.sentence}" if same else f"it crashes otherwise: {after.crash.sentence}"
         )
-        yield _outcome(after, IDENTICAL if same else CHANGED, reason.rstrip("."), crash=after.crash)
+        yield _outcome(after, IDENTICAL if same else CHANGED, reason.rstrip("."))
     elif after.crash is not None:
         during = f" during {after.crash.phase}" if after.crash.phase else ""
-        yield _outcome(after, BROKEN, f"it crashes{during}: {after.crash.sentence}".rstrip("."), crash=after.crash)
-    elif before.crash is not None:
-        yield _outcome(after, FIXED, f"it crashed before: {before.crash.sentence}".rstrip("."), crash=before.crash)
+        yield _outcome(after, BROKEN, f"it crashes{during}: {after.crash.sentence}".rstrip("."))
+    elif before.crash is not None and after.rendered is not None:
+        yield _of_no_crash(after, f"it crashed before: {before.crash.sentence}".rstrip("."))
 
 
-def _of_checks(before: Side, after: Side, difference: Difference) -> Iterator[Outcome]:
-    """A check that fails now and did not, then one that failed and does not."""
+def _of_no_crash(after: Side, before: str) -> CaseResult:
+    """A case that no longer crashes is fixed if all that is asked of it passes; before: what it did, in words."""
+    if after.failing:
+        verdict = next(iter(after.failing.values()))
+        reason = f"{before}; now {_first_sentence(verdict)}"
+        return replace(_outcome(after, CHANGED, reason), checks=tuple(after.failing))
+    if not after.is_steady:
+        return _outcome(after, CHANGED, f"{before}; now it does not give the same twice")
+    return _outcome(after, FIXED, before)
+
+
+def _of_new_failures(before: Side, after: Side, difference: Difference) -> Iterator[CaseResult]:
+    """A check that fails now and did not."""
     worse = {check: one for check, one in after.failing.items() if check not in before.failing}
     if worse:
         verdict = next(iter(worse.values()))
         yield _compared(after, BROKEN, _first_sentence(verdict), difference, checks=tuple(worse))
-    better = tuple(check for check in before.failing if check not in after.failing)
-    if better:
-        yield _compared(after, FIXED, f"it failed '{better[0]}' before", difference, checks=better)
 
 
-def _moved(before: Rendered, after: Side, difference: Difference, drift: Mapping[str, Band]) -> Outcome:
+def _with_passing(result: CaseResult, before: Side, after: Side) -> CaseResult:
+    """The result with the checks that pass now, where the case is not fixed because others fail as before."""
+    passing = tuple(check for check in before.failing if check not in after.failing)
+    if result.checks or not passing or not after.failing or after.crash is not None:
+        return result
+    told = f"it passes {_quoted(passing)} now, and fails {_quoted(after.failing)} as before"
+    return replace(result, checks=passing, reason=f"{result.reason}; {told}")
+
+
+def _quoted(checks: Iterable[str]) -> str:
+    return listed(f"'{check}'" for check in checks)
+
+
+def _moved(before: Rendered, after: Side, difference: Difference, drift: Mapping[str, Band]) -> CaseResult:
     """Drifted or changed."""
     assert after.rendered is not None
     ours, theirs = after.rendered.rendering.draws, before.rendering.draws
@@ -228,38 +214,27 @@ def _differs(difference: Difference) -> bool:
     return moved or bool(difference.stages or difference.inventory or difference.noise_levels or difference.missing)
 
 
-def _outcome(side: Side, outcome: CaseOutcome, reason: str, *, crash: Crash | None = None) -> Outcome:
-    return Outcome(side.case.id, side.case.subject.name, side.case.strategy.name, outcome, reason, crash=crash)
+def _outcome(side: Side, outcome: CaseOutcome, reason: str) -> CaseResult:
+    return CaseResult(side.case.id, side.case.subject.name, side.case.strategy.name, outcome, reason)
 
 
 def _compared(
     side: Side, outcome: CaseOutcome, reason: str, difference: Difference, *, checks: tuple[str, ...] = ()
-) -> Outcome:
+) -> CaseResult:
     moved = [pair for pair in difference.pictures if not pair.identical]
+    likenesses = [pair.likeness for pair in moved if pair.likeness is not None]
     stage = min(difference.stages, key=lambda one: _place(one.stage), default=None)
-    return Outcome(
-        case_id=side.case.id,
-        subject=side.case.subject.name,
-        strategy=side.case.strategy.name,
-        outcome=outcome,
-        reason=reason,
+    return replace(
+        _outcome(side, outcome, reason),
         stage=stage.stage if stage else None,
         shots=tuple(dict.fromkeys(pair.shot for pair in moved)),
-        pictures=_pictures(difference.pictures, moved),
+        pictures_compared=len(difference.pictures),
+        pictures_moved=len(moved),
+        least_ssim=min((likeness.ssim for likeness in likenesses), default=None),
+        largest_difference=max((likeness.max_difference for likeness in likenesses), default=None),
         inventory=tuple(_inventory(difference)),
         work=tuple(change.sentence for change in difference.work[:MOST_WORK]),
         checks=checks,
-        difference=difference,
-    )
-
-
-def _pictures(compared: tuple[Pair, ...], moved: list[Pair]) -> Pictures:
-    likenesses = [pair.likeness for pair in moved if pair.likeness is not None]
-    return Pictures(
-        compared=len(compared),
-        moved=len(moved),
-        least=min((likeness.ssim for likeness in likenesses), default=None),
-        largest=max((likeness.max_difference for likeness in likenesses), default=None),
     )
 
 

@@ -13,12 +13,12 @@ from fluxgate.gate.environments.installers import Installer
 from fluxgate.gate.environments.pins import Moves
 from fluxgate.gate.environments.stages import Stage, StageFailure
 from fluxgate.gate.gate import compared
-from fluxgate.gate.outcome import UNSTEADY, Outcome
+from fluxgate.gate.outcome import UNSTEADY
 from fluxgate.gate.settings import Report, Settings
 from fluxgate.gate.sides import Stack
 from fluxgate.gate.stacks import build_with
 from fluxgate.locks import silent
-from fluxgate.report.gate_result import EvidenceResult
+from fluxgate.report.gate_result import CaseResult, EvidenceResult
 
 Evidence = tuple[EvidenceResult, ...]  # the cases that are bad
 
@@ -65,11 +65,11 @@ class Probing:
         return Result(BAD, evidence) if evidence else Result(GOOD)
 
 
-def _is_bad(outcome: Outcome) -> bool:
+def _is_bad(outcome: CaseResult) -> bool:
     return outcome.is_bad
 
 
-def _seen(outcome: Outcome) -> EvidenceResult:
+def _seen(outcome: CaseResult) -> EvidenceResult:
     return EvidenceResult(outcome.case_id, outcome.outcome, outcome.stage, outcome.shots, outcome.reason)
 
 

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fluxgate.gate.culprit import bisection
 from fluxgate.gate.culprit.bisection import Range
 from fluxgate.gate.culprit.finding import Finding, sentence
-from fluxgate.gate.environments.pins import Move
 from fluxgate.gate.gate import Gated
 from fluxgate.gate.holding import Held
-from fluxgate.gate.outcome import Outcome
 from fluxgate.gate.probing import Evidence
 from fluxgate.report.gate_result import (
     Answer,
-    CaseResult,
     CulpritResult,
     GateResult,
-    MovedPackage,
     ReleasesResult,
     place_of,
 )
@@ -46,12 +42,12 @@ def as_plain(held: Held, about: About) -> GateResult:
         machine=gated.machine,
         incumbent=gated.incumbent,
         candidate=gated.candidate,
-        moves=_moved(gated.moves),
+        moves=gated.moves,
         tier=about.tier,
         command=about.command,
         started=about.started.isoformat(timespec="seconds"),
         contrasts=gated.decision.contrasts,
-        cases=tuple(map(_case, gated.outcomes)),
+        cases=gated.outcomes,
         failed_stage=gated.stage,
         culprit=culprit,
         next=_next(gated, culprit, about),
@@ -60,39 +56,13 @@ def as_plain(held: Held, about: About) -> GateResult:
     )
 
 
-def _moved(moves: Iterable[Move]) -> tuple[MovedPackage, ...]:
-    return tuple(MovedPackage(move.package, move.old, move.new, move.yanked) for move in moves)
-
-
-def _case(outcome: Outcome) -> CaseResult:
-    return CaseResult(
-        case_id=outcome.case_id,
-        subject=outcome.subject,
-        strategy=outcome.strategy,
-        outcome=outcome.outcome,
-        reason=outcome.reason,
-        stage=outcome.stage,
-        shots=outcome.shots,
-        pictures_compared=outcome.pictures.compared,
-        pictures_moved=outcome.pictures.moved,
-        least_ssim=outcome.pictures.least,
-        largest_difference=outcome.pictures.largest,
-        inventory=outcome.inventory,
-        work=outcome.work,
-        checks=outcome.checks,
-        given=outcome.given,
-        memory=outcome.memory,
-        seconds=outcome.seconds,
-    )
-
-
 def _culprit(finding: Finding[Evidence], ranges: Sequence[Range[Evidence]]) -> CulpritResult:
     seen = [one for culprit in finding.culprits for one in culprit.evidence or ()] or list(finding.evidence or ())
     return CulpritResult(
         kind=finding.kind.value,
         sentence=sentence(finding),
-        packages=_moved(finding.moves),
-        suspects=_moved(finding.suspects),
+        packages=finding.moves,
+        suspects=finding.suspects,
         evidence=tuple(dict.fromkeys(seen)),
         pin=tuple(f"{move.package}=={move.old}" for move in finding.held_back if move.old is not None),
         environments=finding.environments,

@@ -9,10 +9,13 @@ from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from fluxgate import session
 from fluxgate.cases import Case
-from fluxgate.environment import Environment
+from fluxgate.environment import ENGINE, Environment
 from fluxgate.gate.environments.building import Built
+from fluxgate.gate.environments.cloning import code, contents
 from fluxgate.gate.outcome import Side
 from fluxgate.gate.settings import STACKS, Report, Settings
 from fluxgate.locks import held
@@ -23,12 +26,16 @@ from fluxgate.runs import run as runs
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import CASES, Run
 from fluxgate.session import Choice, Session, choose, create_run, open_session
+from fluxgate.strategies.available import own_packages
 from fluxgate.subjects.catalogue import subjects
+from fluxgate.subjects.sources import locate
+from fluxgate.subjects.subject import Subject
 
 DISK_FULL = "disk full"
 OF_THE_DAY = ("interrupted", DISK_FULL)  # crashes that say nothing about a stack: these are rendered again
 HANGS_AFTER = 20  # times as long as the incumbent took
 SHORTEST_HANG = 300.0  # seconds
+MEASURING = ("render", "strategies", "rendering.py")  # of the engine
 
 
 class Stack:
@@ -128,7 +135,20 @@ def _refuse_spoilt(renderings: Iterable[Rendered]) -> None:
 
 
 def _key(built: Built, choice: Choice, attempt: int) -> str:
-    """The same for the same packages on the same machine, asked for the same pictures."""
+    """The same for the same packages on the same machine, asked for the same pictures and measured in the same way."""
     recipes = {case.subject.name: [shot.recipe for shot in case.shots] for case in choice.cases}
-    text = json.dumps([built.folder.name, choice.machine.id, recipes, attempt], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    named = {case.subject.name: case.subject for case in choice.cases}
+    states = {name: _subject(subject) for name, subject in named.items()}
+    parts = [built.folder.name, choice.machine.id, recipes, attempt, states, measuring()]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _subject(subject: Subject) -> list[str]:
+    """All that the catalogue says of a subject, and the state of its files where no commit of the hub names them."""
+    files = [] if subject.source.startswith("hub:") else [json.dumps(contents(locate(subject)))]
+    return [msgspec.json.encode(subject, order="sorted").decode(), *files]
+
+
+def measuring() -> list[str]:
+    """The code that renders and measures, the user's own strategies with it: other code may measure otherwise."""
+    return [code(place) for place in (*(ENGINE / name for name in MEASURING), *own_packages())]

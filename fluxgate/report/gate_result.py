@@ -57,8 +57,8 @@ class Trend(StrEnum):
 
 
 @dataclass(frozen=True)
-class MovedPackage:
-    """A package that changes between the two stacks. None is not installed."""
+class Move:
+    """One package that changes between two stacks. None is not installed."""
 
     package: str
     old: str | None
@@ -102,9 +102,10 @@ class CaseResult:
     inventory: tuple[str, ...] = ()  # every change, before → after
     work: tuple[str, ...] = ()  # what was done another number of times, the most telling first
     checks: tuple[str, ...] = ()  # that fail now and did not, or the other way round
-    given: tuple[str, ...] = ()  # stages that differ though they were run from the same given inputs
+    given: tuple[str, ...] = ()  # stages that differ though run from the same given inputs: none hides the next
     memory: FigureResult | None = None  # the figure that moved most, of those that moved
     seconds: FigureResult | None = None
+    crashed_during: str | None = None  # the phase in which the candidate crashes
 
     @property
     def is_bad(self) -> bool:
@@ -140,8 +141,8 @@ class CulpritResult:
 
     kind: str  # "single", "interaction", "several", "not separable", "cannot tell" or "none"
     sentence: str
-    packages: tuple[MovedPackage, ...]  # to blame, with their versions old → new
-    suspects: tuple[MovedPackage, ...] = ()  # where it cannot be told who of them
+    packages: tuple[Move, ...]  # to blame, with their versions old → new
+    suspects: tuple[Move, ...] = ()  # where it cannot be told who of them
     evidence: tuple[EvidenceResult, ...] = ()
     pin: tuple[str, ...] = ()  # `name==version`: with these the candidate was seen to be good
     environments: int = 0  # how many were tried beside the two
@@ -159,7 +160,7 @@ class GateResult:
     machine: Machine
     incumbent: dict[str, str]  # the whole stacks, package by package
     candidate: dict[str, str]
-    moves: tuple[MovedPackage, ...]
+    moves: tuple[Move, ...]
     tier: str
     command: str
     started: str  # UTC, ISO 8601

@@ -16,7 +16,7 @@ from fluxgate.cli.shared import NOTHING
 from fluxgate.files import write_plain
 from fluxgate.pictures import hash_of, read_png, write_png
 from fluxgate.refusal import USAGE
-from fluxgate.report.gate_result import CANDIDATE, CaseOutcome, MovedPackage, create_gate, place_of, write_gate_result
+from fluxgate.report.gate_result import CANDIDATE, CaseOutcome, Move, create_gate, place_of, write_gate_result
 from fluxgate.runs import run as runs
 from tests.report.html.made import looked_at, written
 from tests.report.test_gate_result import result as gate
@@ -88,7 +88,7 @@ def test_a_gate_moves_baselines_and_pins(
     home, pins = tmp_path / "home", tmp_path / "pins.txt"
     run = shutil.copytree(Path(command[1]), home / "stacks" / "0123" / Path(command[1]).name)
     folder = create_gate(home, "cpu", now=datetime.datetime.now(datetime.UTC))
-    move = MovedPackage("transformers", "4.56.2", "4.57.0")
+    move = Move("transformers", "4.56.2", "4.57.0")
     case = replace(gate().cases[0], outcome=CaseOutcome.IDENTICAL)
     found = gate(moves=(move,), cases=(case,), runs={CANDIDATE: place_of(runs.open_run(run), gate=folder)})
     write_gate_result(folder, found)

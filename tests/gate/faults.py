@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from fluxgate.gate.environments.building import Built, build, clone_of
-from fluxgate.gate.environments.pins import Move
 from fluxgate.gate.environments.pip import Pip
+from fluxgate.report.gate_result import Move
 from tests.gate.environments.wheels import wheel
 
 # Runs when Python starts; what it registers is done once a module was imported.

@@ -10,7 +10,7 @@ import pytest
 from fluxgate.gate.accepting import lines_of, moved_pins, refuse_left_out, refuse_partial
 from fluxgate.gate.environments.pins import read_pins
 from fluxgate.refusal import Refusal
-from fluxgate.report.gate_result import CANDIDATE, CaseOutcome, MovedPackage
+from fluxgate.report.gate_result import CANDIDATE, CaseOutcome, Move
 from tests.report.test_gate_result import result
 
 PINS = """\
@@ -21,10 +21,10 @@ transformers==4.56.2
 zipp==4.1.2
 """
 MOVES = (
-    MovedPackage("torch", "2.12.0+cpu", "2.13.0+cpu"),
-    MovedPackage("tqdm", None, "4.67"),
-    MovedPackage("transformers", "4.56.2", "4.57.0"),
-    MovedPackage("zipp", "4.1.2", None),
+    Move("torch", "2.12.0+cpu", "2.13.0+cpu"),
+    Move("tqdm", None, "4.67"),
+    Move("transformers", "4.56.2", "4.57.0"),
+    Move("zipp", "4.1.2", None),
 )
 UPGRADE = result(moves=MOVES, runs={CANDIDATE: "../../stacks/a/b"})
 

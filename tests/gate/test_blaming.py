@@ -10,12 +10,11 @@ from fluxgate.gate.blaming import NO_STAGE, SUSPECTS, before_any_stage, journal
 from fluxgate.gate.culprit.moves import by_suspicion, groups_of
 from fluxgate.gate.culprit.outcomes import BAD, FAILED, Result, trial
 from fluxgate.gate.decision import Decision
-from fluxgate.gate.environments.pins import Move
 from fluxgate.gate.gate import Gated
 from fluxgate.gate.probing import Evidence
 from fluxgate.gate.settings import Settings
 from fluxgate.rendering import STAGES
-from fluxgate.report.gate_result import Answer, EvidenceResult
+from fluxgate.report.gate_result import Answer, EvidenceResult, Move
 from tests.runs.building import MACHINE, STACK
 
 ALONE = trial([Move("transformers", "4.56.2", "4.57.0")])

@@ -7,25 +7,15 @@ from typing import Any
 
 import pytest
 
-from fluxgate.cases import Case
-from fluxgate.gate.decision import decide, not_made
+from fluxgate.cases import Case, matrix
+from fluxgate.gate.decision import _dtype, decide, not_made
 from fluxgate.gate.environments.stages import Cause, Stage, StageFailure
-from fluxgate.gate.outcome import (
-    BROKEN,
-    CANNOT_RUN,
-    CHANGED,
-    DRIFTED,
-    FIXED,
-    GAINED,
-    IDENTICAL,
-    LOST,
-    UNSTEADY,
-    Outcome,
-)
 from fluxgate.rendering import T5
-from fluxgate.report.gate_result import Answer, CaseOutcome
-from fluxgate.strategies.promise import Promise
-from tests.runs.building import SUBJECT, strategy
+from fluxgate.report.gate_result import Answer, CaseOutcome, CaseResult
+from fluxgate.strategies.available import strategies
+from fluxgate.strategies.effects import Stored
+from fluxgate.strategies.promise import Moves, Promise
+from tests.runs.building import MACHINE, STACK, SUBJECT, strategy
 
 
 def case(name: str, **promise: Any) -> Case:
@@ -33,32 +23,32 @@ def case(name: str, **promise: Any) -> Case:
     return Case(SUBJECT, made, "cpu")
 
 
-FULL, WIDE, OFFLOAD = case("full"), case("full-float32"), case("model-offload")
-NF4 = case("nf4", changes_weights=True)
+FULL, WIDE, OFFLOAD = case("plain"), case("wide", effects=(Stored("float32"),)), case("moving", moves=Moves())
+NF4 = case("four-bit", changes_weights=True)
 ALL = (FULL, WIDE, OFFLOAD, NF4)
 
 
-def one(case: Case, outcome: CaseOutcome, **more: Any) -> Outcome:
-    return Outcome(case.id, case.subject.name, case.strategy.name, outcome, "for some reason", **more)
+def one(case: Case, outcome: str, **more: Any) -> CaseResult:
+    return CaseResult(case.id, case.subject.name, case.strategy.name, CaseOutcome(outcome), "for some reason", **more)
 
 
 @pytest.mark.parametrize(
     ("outcomes", "answer", "code", "strict"),
     [
-        ((IDENTICAL, IDENTICAL), Answer.SAFE, 0, 0),
-        ((IDENTICAL, FIXED), Answer.SAFE, 0, 0),
-        ((IDENTICAL, GAINED), Answer.SAFE, 0, 0),
-        ((IDENTICAL, DRIFTED), Answer.DRIFT, 0, 1),
-        ((DRIFTED, CHANGED), Answer.NOT_SAFE, 1, 1),
-        ((IDENTICAL, BROKEN), Answer.NOT_SAFE, 1, 1),
-        ((IDENTICAL, LOST), Answer.NOT_SAFE, 1, 1),
-        ((IDENTICAL, UNSTEADY), Answer.CANNOT_TELL, 3, 3),
-        ((UNSTEADY, BROKEN), Answer.NOT_SAFE, 1, 1),
-        ((CANNOT_RUN, CANNOT_RUN), Answer.CANNOT_TELL, 3, 3),
+        (("identical", "identical"), Answer.SAFE, 0, 0),
+        (("identical", "fixed"), Answer.SAFE, 0, 0),
+        (("identical", "gained"), Answer.SAFE, 0, 0),
+        (("identical", "drifted"), Answer.DRIFT, 0, 1),
+        (("drifted", "changed"), Answer.NOT_SAFE, 1, 1),
+        (("identical", "broken"), Answer.NOT_SAFE, 1, 1),
+        (("identical", "lost"), Answer.NOT_SAFE, 1, 1),
+        (("identical", "unsteady"), Answer.CANNOT_TELL, 3, 3),
+        (("unsteady", "broken"), Answer.NOT_SAFE, 1, 1),
+        (("cannot run", "cannot run"), Answer.CANNOT_TELL, 3, 3),
         ((), Answer.CANNOT_TELL, 3, 3),
     ],
 )
-def test_the_worst_case_decides(outcomes: tuple[CaseOutcome, ...], answer: Answer, code: int, strict: int) -> None:
+def test_the_worst_case_decides(outcomes: tuple[str, ...], answer: Answer, code: int, strict: int) -> None:
     """A case that is lost is a finding, one that cannot run in either stack says nothing."""
     decision = decide([one(each, name) for each, name in zip(ALL, outcomes, strict=False)], ALL)
     assert (decision.answer, decision.exit_code(strict=False), decision.exit_code(strict=True)) == (
@@ -71,15 +61,19 @@ def test_the_worst_case_decides(outcomes: tuple[CaseOutcome, ...], answer: Answe
 
 def test_the_stage_is_named() -> None:
     """The one at which most cases left the incumbent."""
-    outcomes = [one(FULL, CHANGED, stage=T5), one(NF4, CHANGED, stage=T5), one(WIDE, IDENTICAL)]
+    outcomes = [
+        one(FULL, "changed", stage=T5),
+        one(NF4, "changed", stage=T5),
+        one(WIDE, "identical"),
+    ]
     assert T5 in decide(outcomes, ALL).sentence
 
 
 def test_one_cause_of_all_is_in_the_headline() -> None:
     """A load that fails is one verdict, not one for each case."""
-    crashed = [replace(one(each, BROKEN), reason="it crashes during load: no such argument") for each in (FULL, NF4)]
+    crashed = [replace(one(each, "broken"), reason="it crashes during load: no such argument") for each in (FULL, NF4)]
     assert "no such argument" in decide(crashed, ALL).sentence
-    other = replace(one(WIDE, BROKEN), reason="it crashes otherwise")
+    other = replace(one(WIDE, "broken"), reason="it crashes otherwise")
     assert "no such argument" not in decide([*crashed, other], ALL).sentence
 
 
@@ -92,10 +86,10 @@ def test_a_candidate_that_cannot_be_made_is_not_safe(stage: Stage) -> None:
 
 def test_what_stands_out_is_told() -> None:
     """Quantized cases alone; bfloat16 alone; shots with several pictures alone."""
-    quantized = decide([one(FULL, IDENTICAL), one(NF4, CHANGED, shots=("fox",))], ALL)
-    narrow = decide([one(FULL, CHANGED, shots=("fox", "pair")), one(WIDE, IDENTICAL)], ALL)
-    several = decide([one(FULL, CHANGED, shots=("pair",)), one(OFFLOAD, CHANGED, shots=("pair",))], ALL)
-    offloaded = decide([one(FULL, IDENTICAL), one(OFFLOAD, CHANGED, shots=("fox",))], ALL)
+    quantized = decide([one(FULL, "identical"), one(NF4, "changed", shots=("fox",))], ALL)
+    narrow = decide([one(FULL, "changed", shots=("fox", "pair")), one(WIDE, "identical")], ALL)
+    several = decide([one(FULL, "changed", shots=("pair",)), one(OFFLOAD, "changed", shots=("pair",))], ALL)
+    offloaded = decide([one(FULL, "identical"), one(OFFLOAD, "changed", shots=("fox",))], ALL)
     assert [decision.contrasts for decision in (quantized, narrow, several, offloaded)] == [
         ("Only quantized or cast cases moved.",),
         ("bfloat16 moved and float32 did not: a kernel or a layout, not the arithmetic.",),
@@ -104,13 +98,29 @@ def test_what_stands_out_is_told() -> None:
     ]
 
 
+def test_a_name_says_nothing_about_a_strategy() -> None:
+    """Contrasts go by what a strategy declares, which a stranger's does as well as ours."""
+    named = [case("our-float32"), case("offload-nothing"), case("nf4-of-old")]
+    outcomes = [one(FULL, "changed", shots=("fox",)), one(named[0], "identical")]
+    assert decide(outcomes, [FULL, *named]).contrasts == ()
+    for other in named[1:]:
+        outcomes = [one(other, "changed", shots=("fox",)), one(FULL, "identical")]
+        assert decide(outcomes, [FULL, *named]).contrasts == ()
+
+
+def test_of_what_ships_one_strategy_computes_in_float32() -> None:
+    """Whichever subject it is for."""
+    shipped = matrix([SUBJECT], strategies(), machine=MACHINE, stack=STACK)
+    assert [each.strategy.name for each in shipped if _dtype(each) == "float32"] == ["full-float32"]
+
+
 def test_a_kernel_is_not_suspected_where_memory_holds_something_else() -> None:
     """Weights in another dtype move bfloat16 alone, too, and that is no matter of kernels."""
-    moved = one(FULL, CHANGED, shots=("fox",), inventory=("text_encoder_2: bfloat16 3.8 MB → 2.5 MB",))
-    assert decide([moved, one(WIDE, IDENTICAL)], ALL).contrasts == ()
+    moved = one(FULL, "changed", shots=("fox",), inventory=("text_encoder_2: bfloat16 3.8 MB → 2.5 MB",))
+    assert decide([moved, one(WIDE, "identical")], ALL).contrasts == ()
 
 
 def test_nothing_stands_out_where_nothing_moved() -> None:
     """Nor where everything did."""
-    assert decide([one(each, IDENTICAL) for each in ALL], ALL).contrasts == ()
-    assert decide([one(each, CHANGED, shots=("fox",)) for each in ALL], ALL).contrasts == ()
+    assert decide([one(each, "identical") for each in ALL], ALL).contrasts == ()
+    assert decide([one(each, "changed", shots=("fox",)) for each in ALL], ALL).contrasts == ()

@@ -22,12 +22,12 @@ from fluxgate.gate.outcome import (
     IDENTICAL,
     LOST,
     UNSTEADY,
-    Outcome,
     Side,
     outcome_of,
 )
-from fluxgate.judge.verdict import FAILED, PASSED, TWICE, Verdict
+from fluxgate.judge.verdict import FAILED, PASSED, PROMISE, TWICE, Verdict
 from fluxgate.rendering import DENOISE, LAST, T5, Crash, GivenStage, GivenTake, PhaseWork, Work
+from fluxgate.report.gate_result import CaseResult
 from fluxgate.runs.rendered import Rendered
 from tests.judge.made import changed, left_at, made, nudge, scramble
 from tests.runs.building import CASES, STACK
@@ -38,7 +38,7 @@ CRASH = Crash("exception", "TypeError: unexpected keyword argument 'offload_stat
 LIKE_A_NEIGHBOUR = {SSIM: Band(floor=Limit(0.5, "between releases"))}
 
 
-def outcome(before: Rendered | None, after: Rendered | None, *, case: Case = CASE, **more: Any) -> Outcome:
+def outcome(before: Rendered | None, after: Rendered | None, *, case: Case = CASE, **more: Any) -> CaseResult:
     return outcome_of(Side(case, STACK, before), Side(case, NEWER, after), **more)
 
 
@@ -55,7 +55,12 @@ def after(tmp_path: Path) -> Rendered:
 def test_the_same_is_identical(before: Rendered, after: Rendered) -> None:
     """Every picture, stage and byte."""
     found = outcome(before, after)
-    assert (found.outcome, found.pictures.identical, found.is_bad) == (IDENTICAL, True, False)
+    assert (found.outcome, found.pictures_compared > 0, found.pictures_moved, found.is_bad) == (
+        IDENTICAL,
+        True,
+        0,
+        False,
+    )
 
 
 def test_a_little_is_drift_where_drift_was_measured(before: Rendered, after: Rendered) -> None:
@@ -106,7 +111,7 @@ def test_a_new_crash_is_broken(before: Rendered, after: Rendered) -> None:
     """Its last line is the reason; the other way round it is fixed, and in both it is the same."""
     crashed = replace(after, rendering=replace(after.rendering, crash=CRASH))
     found = outcome(before, crashed)
-    assert (found.outcome, "offload_state_dict" in found.reason, found.crash) == (BROKEN, True, CRASH)
+    assert (found.outcome, "offload_state_dict" in found.reason, found.crashed_during) == (BROKEN, True, "load")
     assert outcome(crashed, before).outcome == FIXED
     assert outcome(crashed, crashed).outcome == IDENTICAL
 
@@ -121,6 +126,41 @@ def test_a_check_that_fails_now_is_broken(before: Rendered, after: Rendered) -> 
     assert (outcome_of(good, bad).outcome, outcome_of(good, bad).checks) == (BROKEN, (TWICE,))
     assert outcome_of(bad, good).outcome == FIXED
     assert outcome_of(bad, bad).outcome == IDENTICAL
+
+
+def failing(*checks: str) -> dict[str, Verdict]:
+    return {check: Verdict("tiny", "full", check, FAILED, f"It did not pass {check}.") for check in checks}
+
+
+def test_a_case_is_fixed_only_if_all_of_it_passes(before: Rendered, after: Rendered) -> None:
+    """One check that turns green while another still fails is told, and fixes nothing."""
+    both, one = failing(TWICE, PROMISE), failing(PROMISE)
+    found = outcome_of(Side(CASE, STACK, before, both), Side(CASE, NEWER, after, one))
+    assert (found.outcome, found.checks, PROMISE in found.reason) == (IDENTICAL, (TWICE,), True)
+    moved = changed(after, scramble)
+    assert outcome_of(Side(CASE, STACK, before, both), Side(CASE, NEWER, moved, one)).outcome == CHANGED
+    fixed = outcome_of(Side(CASE, STACK, before, both), Side(CASE, NEWER, moved))
+    assert (fixed.outcome, fixed.checks) == (FIXED, (TWICE, PROMISE))
+
+
+def test_what_crashed_and_fails_now_is_not_fixed(before: Rendered, after: Rendered, tmp_path: Path) -> None:
+    """Nor what is not the same twice, now that it renders at all."""
+    crashed = replace(before, rendering=replace(before.rendering, crash=CRASH))
+    found = outcome_of(Side(CASE, STACK, crashed), Side(CASE, NEWER, after, failing(PROMISE)))
+    assert (found.outcome, found.checks, "crashed before" in found.reason) == (CHANGED, (PROMISE,), True)
+    again = changed(made(tmp_path / "again"), nudge)
+    assert outcome_of(Side(CASE, STACK, crashed), Side(CASE, NEWER, after, repeats=(again,))).outcome == CHANGED
+    assert outcome_of(Side(CASE, STACK, crashed), Side(CASE, NEWER, after)).outcome == FIXED
+    assert outcome_of(Side(CASE, STACK, crashed), Side(CASE, NEWER)).outcome == CANNOT_RUN
+
+
+def test_what_no_longer_fails_and_is_not_the_same_twice_is_broken(
+    before: Rendered, after: Rendered, tmp_path: Path
+) -> None:
+    """It does not pass by chance."""
+    again = changed(made(tmp_path / "again"), nudge)
+    side = Side(CASE, NEWER, after, repeats=(again,))
+    assert outcome_of(Side(CASE, STACK, before, failing(PROMISE)), side).outcome == BROKEN
 
 
 def test_what_can_no_longer_run_is_lost(before: Rendered) -> None:
@@ -207,7 +247,7 @@ def test_the_same_pictures_by_more_work_have_changed(before: Rendered, after: Re
     twice = Work("fox", 3, ((PhaseWork(DENOISE, {"aten.mm": 9, "aten.bmm": 9}, flops={"aten.mm": 1800}),),))
     one, other = with_work(before, work), with_work(after, twice)
     found = outcome(one, other)
-    assert (found.outcome, found.is_bad, found.pictures.identical) == (CHANGED, True, True)
+    assert (found.outcome, found.is_bad, found.pictures_moved) == (CHANGED, True, 0)
     assert any("aten.bmm" in change for change in found.work)
     assert outcome(other, with_work(after, work)).outcome == IDENTICAL
 

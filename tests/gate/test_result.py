@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,18 @@ import pytest
 from fluxgate.gate.culprit.bisection import Range, Unjudged
 from fluxgate.gate.culprit.finding import Culprit, Finding, Kind
 from fluxgate.gate.decision import Decision
-from fluxgate.gate.environments.pins import Move
 from fluxgate.gate.gate import Gated
 from fluxgate.gate.holding import Held
-from fluxgate.gate.outcome import Outcome, Pictures
 from fluxgate.gate.probing import Evidence
 from fluxgate.gate.result import About, as_plain
 from fluxgate.report.gate_result import (
     CANDIDATE,
     Answer,
     CaseOutcome,
+    CaseResult,
     EvidenceResult,
     GateResult,
+    Move,
     read_gate_result,
     write_gate_result,
 )
@@ -42,9 +43,8 @@ TURN: Range[Evidence] = Range(
 def plain(tmp_path: Path, answer: Answer = Answer.NOT_SAFE, **more: Any) -> GateResult:
     folder = tmp_path / "gates" / "20261126-120000-cpu"
     run = runs.create(tmp_path / "stacks" / "0123", MACHINE, STACK, "fluxgate gate")
-    outcome = Outcome(
-        "tiny-full", "tiny", "full", CaseOutcome.CHANGED, "it moved", "prompt embeddings", pictures=Pictures(5, 2, 0.9)
-    )
+    outcome = CaseResult("tiny-full", "tiny", "full", CaseOutcome.CHANGED, "it moved", "prompt embeddings")
+    outcome = replace(outcome, pictures_compared=5, pictures_moved=2, least_ssim=0.9)
     decision = Decision(answer, f"{answer.capitalize()}.", contrasts=("Only offloaded cases moved.",))
     gated = Gated(decision, MACHINE, dict(STACK), dict(STACK), MOVES, (outcome,), runs={CANDIDATE: run})
     held = Held(gated, seconds={"rendering": 3.0}, **more)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fluxgate.environment import ENGINE
+from fluxgate.gate import sides
 from fluxgate.gate.environments.building import Built
 from fluxgate.gate.environments.pins import Pins
 from fluxgate.gate.settings import Settings
-from fluxgate.gate.sides import Stack
+from fluxgate.gate.sides import MEASURING, Stack
 from fluxgate.locks import held, silent
 from fluxgate.rendering import Crash
 from fluxgate.runs.run import CASES
@@ -44,6 +47,42 @@ def test_each_attempt_has_a_run_that_is_found_again(stack: Stack) -> None:
 def test_a_later_gate_opens_the_same_stack(stack: Stack, tiny_subject: str, tmp_path: Path) -> None:
     """And finds its run, made by an earlier process."""
     assert opened(tiny_subject, tmp_path).run.folder == stack.run.folder
+
+
+def test_another_fluxgate_renders_again(
+    stack: Stack, tiny_subject: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What older code measured is not held against what this one measures."""
+    engine = tmp_path / "engine"
+    engine.mkdir()
+    for name in MEASURING:
+        (shutil.copytree if (ENGINE / name).is_dir() else shutil.copy2)(ENGINE / name, engine / name)
+    monkeypatch.setattr(sides, "ENGINE", engine)
+    assert opened(tiny_subject, tmp_path).run.folder == stack.run.folder
+    with (engine / "render" / "measure" / "meter.py").open("a") as file:
+        file.write("\n")
+    assert opened(tiny_subject, tmp_path).run.folder != stack.run.folder
+
+
+def test_an_edit_of_ones_own_strategy_renders_again(
+    stack: Stack, tiny_subject: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name is the same; its pictures need not be."""
+    own = tmp_path / "own.py"
+    folders = []
+    for text in ("one = 1\n", "one = 2\n"):
+        own.write_text(text)
+        monkeypatch.setattr(sides, "own_packages", lambda: (own,))
+        folders.append(opened(tiny_subject, tmp_path).run.folder)
+    assert len({stack.run.folder, *folders}) == 3
+
+
+def test_another_pipeline_in_the_same_folder_is_rendered_again(
+    stack: Stack, tiny_subject: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder has no commit that would name what lies in it."""
+    monkeypatch.setattr(sides, "contents", lambda folder: {"transformer": "another"})
+    assert opened(tiny_subject, tmp_path).run.folder != stack.run.folder
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from fluxgate.report.gate_result import (
     CulpritResult,
     FigureResult,
     GateResult,
-    MovedPackage,
+    Move,
     Trend,
     create_gate,
     place_of,
@@ -31,9 +31,9 @@ from tests.runs import building
 
 STARTED = datetime.datetime(2026, 11, 26, 12, 0, tzinfo=datetime.UTC)
 MOVES = (
-    MovedPackage("accelerate", "1.10.0", "1.10.1"),
-    MovedPackage("tokenizers", "0.21.0", "0.21.4"),
-    MovedPackage("transformers", "4.49.0", "4.50.0"),
+    Move("accelerate", "1.10.0", "1.10.1"),
+    Move("tokenizers", "0.21.0", "0.21.4"),
+    Move("transformers", "4.49.0", "4.50.0"),
 )
 STACK = {"accelerate": "1.10.0", "diffusers": "0.36.0", "tokenizers": "0.21.0", "transformers": "4.49.0"}
 CULPRIT = CulpritResult(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fluxgate.report.gate_markdown import gate_markdown
-from fluxgate.report.gate_result import MovedPackage
+from fluxgate.report.gate_result import Move
 from tests.report import gates
 
 RESULT = gates.result("20261126-gate", runs={})
@@ -25,7 +25,7 @@ def test_it_begins_with_the_decision_and_the_culprit() -> None:
 def test_hostile_text_stays_text() -> None:
     """No name ends the block of pins, opens a table or becomes HTML."""
     word = "```\n|x|\n<script>"
-    culprit = replace(gates.CULPRIT, sentence=word, pin=(word,), packages=(MovedPackage(word, None, word),))
+    culprit = replace(gates.CULPRIT, sentence=word, pin=(word,), packages=(Move(word, None, word),))
     hostile = replace(RESULT, sentence=word, culprit=culprit, moves=culprit.packages, next=word, contrasts=(word,))
     text = gate_markdown(hostile)
     assert text.count("```") == 2

@@ -22,7 +22,7 @@ from fluxgate.report.gate_result import (
     EvidenceResult,
     FigureResult,
     GateResult,
-    MovedPackage,
+    Move,
     Trend,
     create_gate,
     find_gate,
@@ -35,7 +35,7 @@ from fluxgate.runs import run as runs
 from tests.runs.building import MACHINE, STACK
 
 NOW = datetime.datetime(2026, 11, 26, 12, 0, tzinfo=datetime.UTC)
-MOVE = MovedPackage("transformers", "4.56.2", "4.57.0")
+MOVE = Move("transformers", "4.56.2", "4.57.0")
 
 
 def result(**more: Any) -> GateResult:

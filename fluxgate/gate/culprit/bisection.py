@@ -13,8 +13,8 @@ from fluxgate.gate.culprit.outcomes import BAD, GOOD, JUDGED, UNRESOLVABLE, Evid
 from fluxgate.gate.culprit.prober import Announcement, LimitReached, Prober, Results, silent
 from fluxgate.gate.culprit.releases import Release
 from fluxgate.gate.culprit.words import MOST_NAMED, VERBS
-from fluxgate.gate.environments.pins import Move
 from fluxgate.judge.sentences import listed
+from fluxgate.report.gate_result import Move
 
 
 @dataclass(frozen=True)

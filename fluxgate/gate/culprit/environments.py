@@ -11,7 +11,7 @@ from fluxgate.gate.culprit.moves import Chosen, Upgrade
 from fluxgate.gate.culprit.narrowing import Inferring
 from fluxgate.gate.culprit.outcomes import BAD, Evidence, Outcome, Result, trial
 from fluxgate.gate.culprit.prober import Prober
-from fluxgate.gate.environments.pins import Move
+from fluxgate.report.gate_result import Move
 
 
 def _outcome(result: Result[Evidence]) -> Outcome:

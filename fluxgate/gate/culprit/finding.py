@@ -9,7 +9,7 @@ from typing import Any, Generic
 
 from fluxgate.gate.culprit.outcomes import Evidence
 from fluxgate.gate.culprit.words import counted, moved, packages
-from fluxgate.gate.environments.pins import Move
+from fluxgate.report.gate_result import Move
 
 
 class Kind(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from fluxgate.gate.environments.pins import Move
+from fluxgate.report.gate_result import Move
 
 # The packages that must move when this one does, itself among them; None where the resolver cannot move it at all.
 Closure = Callable[[str], frozenset[str] | None]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from fluxgate.gate.environments.pins import Move
+from fluxgate.report.gate_result import Move
 
 Evidence = TypeVar("Evidence")
 

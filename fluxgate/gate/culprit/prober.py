@@ -19,7 +19,7 @@ from fluxgate.gate.culprit.outcomes import (
     settled,
     trial,
 )
-from fluxgate.gate.environments.pins import Move
+from fluxgate.report.gate_result import Move
 
 MOST_UNRESOLVABLE = 200  # a resolver's refusal takes a second and no environment, but there are 2**n sets to ask for
 

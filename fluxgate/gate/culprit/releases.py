@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from packaging.version import InvalidVersion, Version
 
-from fluxgate.gate.environments.pins import Move
+from fluxgate.report.gate_result import Move
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from fluxgate.gate.culprit.outcomes import BAD, FAILED, FLAKY, GOOD, UNRESOLVABLE, Evidence, Result
-from fluxgate.gate.environments.pins import Move
 from fluxgate.judge.sentences import listed
+from fluxgate.report.gate_result import Move
 
 MOST_NAMED = 8
 VERBS = {

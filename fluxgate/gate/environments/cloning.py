@@ -68,15 +68,23 @@ def contents(site_packages: Path) -> dict[str, str]:
     return {entry.name: _hash(entry, below=len(str(site_packages))) for entry in entries}
 
 
-def code(folder: Path) -> str:
-    """A hash of the sizes and times of all Python files in a checkout; hidden folders are no part of it."""
-    lines = []
+def code(place: Path) -> str:
+    """A hash of a module, or of all Python files below a folder; hidden folders and bytecode are no part of it.
+
+    Of what was compiled, which may be large, sizes and times stand for the content."""
+    digest = hashlib.sha256()
+    for path in [place] if place.is_file() else _modules(place):
+        name = "" if path == place else str(path.relative_to(place))
+        facts = path.stat()
+        digest.update(f"{name}\0".encode(errors="surrogateescape"))
+        digest.update(path.read_bytes() if path.suffix == ".py" else f"{facts.st_size} {facts.st_mtime_ns}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _modules(folder: Path) -> Iterator[Path]:
     for path, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(name for name in names if name.endswith((".py", ".so"))):
-            facts = os.stat(os.path.join(path, name))
-            lines.append(f"{os.path.relpath(os.path.join(path, name), folder)} {facts.st_size} {facts.st_mtime_ns}\n")
-    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]
+        yield from (Path(path) / name for name in sorted(names) if name.endswith((".py", ".so")))
 
 
 def _hash(entry: os.DirEntry[str], *, below: int) -> str:

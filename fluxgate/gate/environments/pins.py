@@ -15,25 +15,11 @@ from packaging.version import InvalidVersion, Version
 
 from fluxgate.files import read_limited
 from fluxgate.refusal import Refusal
+from fluxgate.report.gate_result import Move
 
 LARGEST_FILE = 10_000_000  # bytes; a lock file with the hashes of a thousand packages has a tenth
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _HASH = re.compile(r"\s--hash[=\s]\S+")
-
-
-@dataclass(frozen=True)
-class Move:
-    """One package that changes between two stacks. None is not installed."""
-
-    package: str
-    old: str | None
-    new: str | None
-    yanked: bool = False  # whether the index has taken the new release back
-
-    def __str__(self) -> str:
-        if self.old is None:
-            return f"{self.package} {self.new} (new)"
-        return f"{self.package} {self.old} " + (f"→ {self.new}" if self.new is not None else "(removed)")
 
 
 Moves = tuple[Move, ...]  # sorted by package, each package once

@@ -13,10 +13,11 @@ from fluxgate.gate.environments.building import Built
 from fluxgate.gate.environments.consistency import unmet
 from fluxgate.gate.environments.installers import Installer, Objection, Plan, Question
 from fluxgate.gate.environments.interpreters import ask
-from fluxgate.gate.environments.pins import Move, Moves, Pins, exact_version, fits
+from fluxgate.gate.environments.pins import Moves, Pins, exact_version, fits
 from fluxgate.gate.environments.stages import Stage, StageFailure
 from fluxgate.gate.environments.steps import Report, refusing_a_failing_disk, step
 from fluxgate.locks import silent
+from fluxgate.report.gate_result import Move
 
 # Seconds, roughly; a source distribution that must be built takes longer.
 RESOLVE = 5.0

@@ -10,9 +10,9 @@ from fluxgate.gate.culprit.finding import sentence
 from fluxgate.gate.environments.stages import Stage, StageFailure
 from fluxgate.gate.gate import Gated
 from fluxgate.gate.holding import Held
-from fluxgate.gate.outcome import Outcome
 from fluxgate.gate.replays.rows import Expected, Row
 from fluxgate.judge.sentences import listed
+from fluxgate.report.gate_result import CaseResult
 
 
 class Status(StrEnum):
@@ -114,9 +114,9 @@ def _stage(gated: Gated) -> str | None:
     return max(dict.fromkeys(places), key=places.count, default=None)
 
 
-def _place(outcome: Outcome) -> str | None:
+def _place(outcome: CaseResult) -> str | None:
     """The phase in which a case crashes, or the first stage that differs."""
-    return outcome.crash.phase if outcome.crash is not None and outcome.crash.phase else outcome.stage
+    return outcome.crashed_during or outcome.stage
 
 
 def _reasons(gated: Gated) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fluxgate.amounts import amount
 from fluxgate.compare.facts import WHOLE
 from fluxgate.judge.sentences import counted, listed, sentence_case
-from fluxgate.report.gate_result import Answer, CaseOutcome, CaseResult, GateResult, MovedPackage, Trend
+from fluxgate.report.gate_result import Answer, CaseOutcome, CaseResult, GateResult, Move, Trend
 from fluxgate.report.html.answers import Next, Outcome
 from fluxgate.report.html.approvals import FILE
 from fluxgate.report.report import ReportedGate
@@ -67,10 +67,10 @@ class MovedCase:
 class Blame:
     """Who did it, as far as a gate knows."""
 
-    packages: tuple[MovedPackage, ...]
+    packages: tuple[Move, ...]
     sentences: tuple[str, ...]
     pin: tuple[str, ...]
-    suspects: tuple[MovedPackage, ...] = ()
+    suspects: tuple[Move, ...] = ()
 
 
 def lead(result: GateResult) -> str:

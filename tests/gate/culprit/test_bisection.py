@@ -14,7 +14,7 @@ from fluxgate.gate.culprit.bisection import Range, Unjudged, bisect_releases, mo
 from fluxgate.gate.culprit.outcomes import BAD, FAILED, FLAKY, GOOD, UNRESOLVABLE, Outcome, Result, Trial
 from fluxgate.gate.culprit.prober import Announcement
 from fluxgate.gate.culprit.releases import Release
-from fluxgate.gate.environments.pins import Move
+from fluxgate.report.gate_result import Move
 
 MOVE = Move("diffusers", "0", "99")
 

@@ -14,7 +14,7 @@ from fluxgate.gate.culprit.finding import Finding, Kind
 from fluxgate.gate.culprit.moves import Group
 from fluxgate.gate.culprit.outcomes import BAD, FAILED, FLAKY, GOOD, UNRESOLVABLE, Outcome, Result, Trial
 from fluxgate.gate.culprit.prober import Announcement
-from fluxgate.gate.environments.pins import Move
+from fluxgate.report.gate_result import Move
 from tests.gate.culprit.worlds import (
     Names,
     Rule,

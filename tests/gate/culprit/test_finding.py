@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from fluxgate.gate.culprit.finding import Culprit, Finding, Kind, sentence
-from fluxgate.gate.environments.pins import Move
+from fluxgate.report.gate_result import Move
 
 TRANSFORMERS = Move("transformers", "4.56.2", "4.57.0")
 TOKENIZERS = Move("tokenizers", "0.22.0", "0.22.2")

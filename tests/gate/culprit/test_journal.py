@@ -14,8 +14,8 @@ import pytest
 from fluxgate.gate.culprit.find import find
 from fluxgate.gate.culprit.journal import ABOUT, Journal
 from fluxgate.gate.culprit.outcomes import BAD, FAILED, FLAKY, GOOD, UNRESOLVABLE, Result, Trial, trial
-from fluxgate.gate.environments.pins import Move
 from fluxgate.refusal import Refusal
+from fluxgate.report.gate_result import Move
 from tests.gate.culprit.worlds import World, groups, move
 from tests.outside import ROOT
 from tests.test_fuzz import hold

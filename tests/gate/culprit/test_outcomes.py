@@ -18,7 +18,7 @@ from fluxgate.gate.culprit.outcomes import (
     settled,
     trial,
 )
-from fluxgate.gate.environments.pins import Move
+from fluxgate.report.gate_result import Move
 
 
 def answers(*outcomes: Outcome) -> tuple[Callable[[int], Result[int]], list[int]]:

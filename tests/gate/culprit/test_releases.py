@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from fluxgate.gate.culprit.releases import Release, between
-from fluxgate.gate.environments.pins import Move
+from fluxgate.report.gate_result import Move
 
 
 def versions(given: list[str], old: str | None, new: str | None) -> list[str]:

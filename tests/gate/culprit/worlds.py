@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fluxgate.gate.culprit.finding import Finding
 from fluxgate.gate.culprit.moves import Group
 from fluxgate.gate.culprit.outcomes import BAD, FAILED, FLAKY, GOOD, UNRESOLVABLE, Outcome, Result, Trial
-from fluxgate.gate.environments.pins import Move
+from fluxgate.report.gate_result import Move
 
 Names = frozenset[str]
 

@@ -20,10 +20,11 @@ from fluxgate.gate.environments import building
 from fluxgate.gate.environments.building import UNFINISHED, Built, build, clone_of
 from fluxgate.gate.environments.installers import Installer
 from fluxgate.gate.environments.interpreters import ask
-from fluxgate.gate.environments.pins import Move, Pins
+from fluxgate.gate.environments.pins import Pins
 from fluxgate.gate.environments.pip import Pip
 from fluxgate.gate.environments.stages import Cause, Stage, StageFailure
 from fluxgate.refusal import Refusal
+from fluxgate.report.gate_result import Move
 from tests.gate.environments.conftest import INCUMBENT
 from tests.gate.environments.unzip import Unzip
 from tests.gate.environments.wheels import source_distribution, wheel

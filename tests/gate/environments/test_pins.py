@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.gate.environments.pins import Move, Pins, fits, parse_changes, read_pins
+from fluxgate.gate.environments.pins import Pins, fits, parse_changes, read_pins
 from fluxgate.refusal import Refusal
+from fluxgate.report.gate_result import Move
 
 ROOT = Path(__file__).parents[3]
 

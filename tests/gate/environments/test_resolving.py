@@ -10,11 +10,12 @@ import pytest
 
 from fluxgate.gate.environments.building import Built, build
 from fluxgate.gate.environments.installers import Installer, Objection, Planned
-from fluxgate.gate.environments.pins import Move, Moves, parse_changes
+from fluxgate.gate.environments.pins import Moves, parse_changes
 from fluxgate.gate.environments.pip import Pip
 from fluxgate.gate.environments.resolving import resolve
 from fluxgate.gate.environments.stages import Cause, Stage, StageFailure
 from fluxgate.refusal import Refusal
+from fluxgate.report.gate_result import Move
 from tests.gate.environments.conftest import INCUMBENT
 from tests.gate.environments.wheels import index, source_distribution, wheel
 

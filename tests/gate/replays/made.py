@@ -7,20 +7,18 @@ from typing import Any
 
 from fluxgate.gate.culprit.finding import Culprit, Finding, Kind
 from fluxgate.gate.decision import Decision
-from fluxgate.gate.environments.pins import Move, Pins
+from fluxgate.gate.environments.pins import Pins
 from fluxgate.gate.gate import Gated
 from fluxgate.gate.holding import Held
-from fluxgate.gate.outcome import Outcome
 from fluxgate.gate.replays.played import Played, Status
 from fluxgate.gate.replays.rows import Expected, Row
-from fluxgate.rendering import Crash
-from fluxgate.report.gate_result import Answer, CaseOutcome
+from fluxgate.report.gate_result import Answer, CaseOutcome, CaseResult, Move
 from tests.runs.building import MACHINE
 
 T5_UP = Move("transformers", "4.56.2", "4.57.0")
 PILLOW_UP = Move("pillow", "13.0.0", "12.2.0")
-CRASH = Crash("exception", "TypeError: unexpected keyword argument 'offload_state_dict'", "load", ())
-BROKEN = Outcome("tiny-full", "tiny", "full", CaseOutcome.BROKEN, f"it crashes: {CRASH.sentence}", crash=CRASH)
+REASON = "it crashes during load: TypeError: unexpected keyword argument 'offload_state_dict'"
+BROKEN = CaseResult("tiny-full", "tiny", "full", CaseOutcome.BROKEN, REASON, crashed_during="load")
 
 REGRESSION = Row(
     name="offload-state-dict",
@@ -34,7 +32,7 @@ NEIGHBOUR = replace(REGRESSION, name="neighbour", thread=None, expected=Expected
 ON_A_GPU = replace(REGRESSION, name="record-stream", device="cuda")
 
 
-def held(*outcomes: Outcome, answer: Answer = Answer.NOT_SAFE, culprit: tuple[Move, ...] = (T5_UP,)) -> Held:
+def held(*outcomes: CaseResult, answer: Answer = Answer.NOT_SAFE, culprit: tuple[Move, ...] = (T5_UP,)) -> Held:
     """What a gate has found."""
     finding: Finding[Any] | None = None
     if culprit:

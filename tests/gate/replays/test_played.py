@@ -79,7 +79,7 @@ def test_red_good_pins_are_wrong() -> None:
 
 def test_the_stage_is_that_of_most_cases() -> None:
     """A phase in which a case crashes counts as one."""
-    changed = replace(BROKEN, outcome=CaseOutcome.CHANGED, crash=None, stage="prompt embeddings")
+    changed = replace(BROKEN, outcome=CaseOutcome.CHANGED, crashed_during=None, stage="prompt embeddings")
     assert played(REGRESSION, held(BROKEN, changed, changed)).stage == "prompt embeddings"
 
 

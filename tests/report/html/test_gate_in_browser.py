@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fluxgate.report.gate_result import CaseOutcome, MovedPackage
+from fluxgate.report.gate_result import CaseOutcome, Move
 from fluxgate.report.html.approvals import approved_cases
 from fluxgate.runs.run import open_run
 from tests.report import gates
@@ -107,7 +107,7 @@ def test_without_javascript_it_is_complete(show: Show, file: Path) -> None:
 def test_hostile_text_stays_text(show: Show, tmp_path: Path) -> None:
     """In sentences, package names, versions, reasons and pins; nothing runs, and nothing grows wider."""
     word = " ".join(HOSTILE)[:200_000]
-    move = MovedPackage(word, word, word)
+    move = Move(word, word, word)
     culprit = replace(gates.CULPRIT, sentence=word, packages=(move,), pin=(word,), unresolved=(word,))
     plain = gates.result("gate", runs={})
     cases = tuple(
