@@ -36,6 +36,7 @@ from fluxgate.report.html.matrix import Matrix, matrix_of
 from fluxgate.report.html.pictures import id_of
 from fluxgate.report.html.section import Section, section_of
 from fluxgate.report.html.sides import Sides
+from fluxgate.report.html.steps import StepTable, step_tables
 from fluxgate.report.html.text import anchor, shown, slug
 from fluxgate.report.report import Report, ReportedGate
 
@@ -72,6 +73,7 @@ class Material:
     sides: Sides
     matrix: Matrix
     album: Album
+    steps: Mapping[str, StepTable]  # by case
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,10 @@ def _material(report: Report, sides: Sides, cases: Mapping[str, Case], *, self_c
     if report.gate:
         matrix = replace(matrix, lines=tuple(sorted(matrix.lines, key=lambda line: not line.failed)))
     shown = sides.of(line.row.case_id for line in matrix.lines)
-    return Material(report, cases, shown, matrix, album(shown, report.verdicts, whole=self_contained))
+    pictures = album(shown, report.verdicts, whole=self_contained)
+    steps, thumbnails = step_tables(shown, pictures.comparisons)
+    pictures = replace(pictures, printed={**pictures.printed, **dict(sorted(thumbnails.items()))})
+    return Material(report, cases, shown, matrix, pictures, steps)
 
 
 # What the template is given
@@ -229,7 +234,7 @@ def _sections(material: Material) -> Iterable[Section]:
         verdicts.setdefault(verdict.case_id, []).append(verdict)
     for line in material.matrix.lines:
         case_id = line.row.case_id
-        yield section_of(
+        section = section_of(
             line,
             material.cases.get(case_id),
             verdicts[case_id],
@@ -237,6 +242,7 @@ def _sections(material: Material) -> Iterable[Section]:
             ours=material.sides.rendered.get(case_id),
             held_against=material.sides.held_against.get(case_id),
         )
+        yield replace(section, steps=material.steps.get(case_id))
 
 
 def _data(material: Material, anchors: Mapping[str, str]) -> Markup:

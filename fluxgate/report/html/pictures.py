@@ -94,6 +94,14 @@ def printed(source: Source, pixels: Pixels, *, edge: int = EDGE, whole: bool = F
     return Printed(id_of(source), width, height, _address(_small(pixels, edge), "webp"), file_of(source))
 
 
+def printed_sheet(name: str, pixels: Pixels) -> Printed:
+    """Thumbnails side by side: there is no whole picture of them."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).convert("RGB").save(stream, format="WEBP", quality=QUALITY, method=2)
+    height, width = pixels.shape[:2]
+    return Printed(name, width, height, _address(stream.getvalue(), "webp"))
+
+
 def printed_difference(expected: Source, actual: Source, gap: Levels, *, edge: int = EDGE) -> tuple[Printed, int]:
     """How far each pixel is off, so many times as strong that it can be seen; a single pixel stays visible.
 

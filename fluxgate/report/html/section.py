@@ -14,6 +14,7 @@ from fluxgate.report.html.charts import Step, timeline
 from fluxgate.report.html.matrix import Line
 from fluxgate.report.html.pairs import PagePair
 from fluxgate.report.html.sides import HeldAgainst
+from fluxgate.report.html.steps import StepTable
 from fluxgate.report.html.work import WorkRow, work_rows
 from fluxgate.runs.rendered import Rendered
 from fluxgate.subjects.subject import Shot
@@ -33,6 +34,7 @@ class Section:
     shots: tuple[str, ...] = ()
     stages: tuple[facts.StageRow, ...] = ()
     left: tuple[tuple[str, str], ...] = ()
+    steps: StepTable | None = None
     traits: tuple[facts.Trait, ...] = ()
     figures: tuple[str, ...] = ()
     phases: tuple[facts.PhaseRow, ...] = ()
