@@ -8,13 +8,14 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fluxgate.render.measure.fixed_work import fixed_work
 from fluxgate.render.measure.leftover_files import LeftoverFiles
 from fluxgate.render.measure.meter import Meter
 from fluxgate.render.process.calling import call_arguments, pictures_of
@@ -33,7 +34,7 @@ from fluxgate.render.process.vram_cap import cap_vram
 from fluxgate.render.watch.counting import count_work, counted_shot
 from fluxgate.render.watch.probe import Probe
 from fluxgate.render.watch.step_latents import StepLatents
-from fluxgate.rendering import GIVEN, LOAD, Picture
+from fluxgate.rendering import DENOISE, GIVEN, LOAD, Duration, Picture
 from fluxgate.strategies.promise import Site
 from fluxgate.subjects.subject import Shot, Subject
 
@@ -220,13 +221,20 @@ def _call(pipeline: Any, subject: Subject, shot: Shot) -> Any:
     return pipeline(**call_arguments(subject, shot), generator=generator)
 
 
+def _beside(durations: Iterable[Duration], *fixed: tuple[float, float]) -> tuple[Duration, ...]:
+    """The durations of a take, that of denoising with how long fixed work took before and after it."""
+    return tuple(replace(one, fixed_work=fixed) if one.phase == DENOISE else one for one in durations)
+
+
 def _render_take(pipeline: Any, subject: Subject, number: int, take: int, probe: Probe, files: PictureFiles) -> Note:
     """Render one take of the shot of this number, and write its pictures."""
     shots = subject.shots
     shot = shots[number]
+    before = fixed_work(probe.meter.device)
     probe.begin(shot.name, take)
     images = pictures_of(_call(pipeline, subject, shot))
     fingerprints, durations = probe.end()
+    durations = _beside(durations, before, fixed_work(probe.meter.device))
     pictures = tuple(
         files.write(image, shot=shot.name, take=take, index=index, frames=frames)
         for index, (image, frames) in enumerate(images)
