@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from fluxgate.cases import Case
 from fluxgate.judge.verdict import Limit
 from fluxgate.rendering import Memory
+from fluxgate.repeating import pytest_command
 
 ACCEPT = 'fluxgate accept RUN --because "…"'
 IF_RIGHT = f"If that is right, run {ACCEPT}."
@@ -33,10 +34,10 @@ def origin(limit: Limit) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def again(case: Case, *, beside: str | None = None) -> str:
+def again(case: Case, *, beside: str | None = None, **options: str | int) -> str:
     """The command that renders and judges this case alone, or beside another strategy."""
     strategies = ",".join(name for name in (beside, case.strategy.name) if name)
-    return f"pytest --subject {case.subject.name} --strategy {strategies}"
+    return pytest_command(subject=case.subject.name, strategy=strategies, **options)
 
 
 def unmeasured(memory: Memory | None, figure: str, what: str) -> str:

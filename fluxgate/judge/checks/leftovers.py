@@ -138,7 +138,7 @@ def _without_second_take(evidence: Evidence) -> str | None:
     if any(picture.take for picture in evidence.rendering.pictures):
         return None
     sentence = "What a second take leaves behind was not measured: no shot was rendered a second time."
-    return f"{sentence} Run {again(evidence.case)} --takes 2."
+    return f"{sentence} Run {again(evidence.case, takes=2)}."
 
 
 def _allowance(evidence: Evidence) -> Limit:

@@ -38,7 +38,7 @@ def twice(evidence: Evidence) -> Verdict:
     first, second = evidence.facts, facts_of(evidence.rendered_here, take=1)
     pairs = pairs_of(first, second, only=[key for key in second.pictures if key in first.pictures])
     if not pairs:
-        sentence = f"No shot was rendered a second time. Run {again(evidence.case)} --takes 2."
+        sentence = f"No shot was rendered a second time. Run {again(evidence.case, takes=2)}."
         return no_data(evidence, TWICE, sentence)
     moved = [pair for pair in pairs if not pair.identical]
     shots = dict.fromkeys((pair.shot for pair in moved or pairs), bool(moved))

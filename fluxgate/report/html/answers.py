@@ -20,6 +20,7 @@ from fluxgate.judge.verdict import (
     Verdict,
 )
 from fluxgate.rendering import Rendering
+from fluxgate.repeating import pytest_command
 from fluxgate.report.gated import ANSWERED
 from fluxgate.report.html.case import command
 from fluxgate.report.report import Report
@@ -196,11 +197,11 @@ def _accept(folder: str, *only: str) -> str:
 def _render_all(cases: Iterable[Case]) -> str | None:
     """All that there is of their subjects."""
     subjects = ",".join(dict.fromkeys(case.subject.name for case in cases))
-    return shlex.join(["pytest", f"--subject={subjects}"]) if subjects else None
+    return pytest_command(subject=subjects) if subjects else None
 
 
 def _render(cases: Iterable[Case]) -> str | None:
     cases = tuple(cases)
     subjects = ",".join(dict.fromkeys(case.subject.name for case in cases))
     strategies = ",".join(dict.fromkeys(case.strategy.name for case in cases))
-    return shlex.join(["pytest", f"--subject={subjects}", f"--strategy={strategies}"]) if cases else None
+    return pytest_command(subject=subjects, strategy=strategies) if cases else None

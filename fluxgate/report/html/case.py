@@ -13,6 +13,7 @@ from fluxgate.cases import Case
 from fluxgate.compare.facts import FIGURES
 from fluxgate.judge.verdict import CRASHED, Limit, Verdict
 from fluxgate.rendering import PHASES, STAGES, Component, Fingerprint, Inventory, Memory, Rendering
+from fluxgate.repeating import pytest_command
 
 LOG = "log.txt"
 TAIL = 16_000  # bytes of a log that are looked at
@@ -70,7 +71,7 @@ def command(case_id: str, case: Case | None) -> str:
     """What repeats just this case; a name is quoted where a shell would take it for something else."""
     if case is None:
         return shlex.join(["pytest", "-k", case_id])
-    return shlex.join(["pytest", f"--subject={case.subject.name}", f"--strategy={case.strategy.name}"])
+    return pytest_command(subject=case.subject.name, strategy=case.strategy.name)
 
 
 def answers(verdicts: Iterable[Verdict]) -> tuple[Answer, ...]:

@@ -104,7 +104,7 @@ def test_what_failed_is_to_be_looked_at_and_repeated() -> None:
     """With the command for the first."""
     look, repeat, *_ = steps(report([*of_case("offload", CRASHED), *failing()]))
     assert (look.words, look.case_id) == ("Look at tiny-nf4, and at 1 more case.", "tiny-nf4")
-    assert repeat.command == "pytest --subject=tiny --strategy=nf4"
+    assert repeat.command == "pytest --subject tiny --strategy nf4"
 
 
 def test_what_changed_can_be_accepted() -> None:
@@ -129,4 +129,4 @@ def test_what_a_run_did_not_come_to_is_rendered_first() -> None:
     run = replace(RUN, cut_short=CutShort(1, 3, ("tiny-offload", "tiny-nf4")))
     verdicts = changed(of_case("full", PASSED), BASELINE, status=NO_DATA)
     (first,) = (step for step in steps(report(verdicts, run=run)) if step.command)
-    assert first.command == "pytest --subject=tiny --strategy=offload,nf4"
+    assert first.command == "pytest --subject tiny --strategy offload,nf4"

@@ -65,4 +65,4 @@ def test_a_case_that_was_not_rendered_has_its_answers(tmp_path: Path) -> None:
     """And the command that renders it."""
     found = section("nf4", None, None, run=tmp_path)
     assert (len(found.answers), found.stages, found.phases) == (len(CHECKS), (), ())
-    assert found.command == "pytest --subject=tiny --strategy=nf4"
+    assert found.command == "pytest --subject tiny --strategy nf4"
