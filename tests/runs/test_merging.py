@@ -121,8 +121,8 @@ def test_runs_that_were_made_otherwise_are_refused(
 
 def test_runs_of_other_machines_are_refused(parts: list[Run], tmp_path: Path) -> None:
     """Another GPU, and another driver of the same one."""
-    for field in ("id", "driver"):
-        other = replace(parts[1].machine, **{field: "another"})
+    machine = parts[1].machine
+    for other in (replace(machine, id="another"), replace(machine, driver="another")):
         with pytest.raises(Refusal, match="another"):
             merge([parts[0], changed(parts[1], machine=other)], tmp_path / "runs", command="x")
 
