@@ -17,6 +17,7 @@ from fluxgate.gate.environments.pins import Moves, Pins, exact_version, fits
 from fluxgate.gate.environments.stages import Stage, StageFailure
 from fluxgate.gate.environments.steps import Report, refusing_a_failing_disk, step
 from fluxgate.locks import silent
+from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import Move
 
 # Seconds, roughly; a source distribution that must be built takes longer.
@@ -29,7 +30,8 @@ def resolve(
     """What moves if these changes are made to the incumbent; all else stays as far as the changes admit it.
 
     Everything installed is asked for again, so that nothing moves away from what another package needs. Exempt is
-    what is at odds with the incumbent already: else its repair would be taken for a consequence of the changes."""
+    what is at odds with the incumbent already: else its repair would be taken for a consequence of the changes. Where
+    even the incumbent cannot be resolved for that, the changes are not to blame, and it is refused."""
     interpreter = ask(incumbent.python)
     changing = {canonicalize_name(change.name) for change in changes}
     odds = unmet(interpreter.pins, interpreter.requires)
@@ -45,6 +47,11 @@ def resolve(
     with step(f"Resolving {', '.join(map(str, changes))}", estimate=RESOLVE, report=report):
         plan = _planned(question, installer)
     if isinstance(plan, StageFailure):
+        if odds and isinstance(_planned(Question(incumbent.python, kept), installer), StageFailure):
+            raise Refusal(
+                f"{odds[0]}, which the incumbent does not have, and no installer can add: {plan.sentence.rstrip('.')}. "
+                f"Install it beside the incumbent first, or gate from a Python that lacks {odds[0].package}."
+            )
         return plan
     moves = (
         Move(package, incumbent.pins.versions.get(package), planned.version, planned.yanked)

@@ -90,6 +90,17 @@ def test_what_is_at_odds_with_the_incumbent_already_stays(wheelhouse: Path, pip:
     assert any(line.startswith("odd depends on core>=2") for line in lines)
 
 
+def test_an_incumbent_that_cannot_be_resolved_itself_is_refused(wheelhouse: Path, pip: Pip) -> None:
+    """What another package needs lacks what nobody has: no change is to blame for that."""
+    wheel(wheelhouse, "lacking", "1.0", requires=["nowhere>=1"])
+    wheel(wheelhouse, "needy", "1.0", requires=["lacking"])
+    moved = INCUMBENT.moved([Move("lacking", None, "1.0"), Move("needy", None, "1.0")])
+    built = build(moved, installer=pip)
+    assert isinstance(built, Built)
+    with pytest.raises(Refusal, match="lacking depends on nowhere>=1, which the incumbent does not have"):
+        resolve(built, parse_changes(["beta==1.1"]), installer=pip)
+
+
 def test_a_wheel_that_states_another_version_is_not_taken(wheelhouse: Path, incumbent: Built, pip: Pip) -> None:
     """Its file name is not believed."""
     wheel(wheelhouse, "liar", "2.0", stated="1.0")
