@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from fluxgate.prove.fault import Around, Edit, Fault, Fired, Patch
@@ -11,7 +12,11 @@ PIPELINE = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline"
 CALL = f"{PIPELINE}.__call__"
 STEP = "latents = self.scheduler.step(noise_pred, t, latents, return_dict=False)[0]"
 SCHEDULER = "diffusers.schedulers.scheduling_flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler"
+TRANSFORMER = "diffusers.models.transformers.transformer_flux"
+FORWARD = f"{TRANSFORMER}:FluxTransformer2DModel.forward"
+GROUPS = "diffusers.hooks.group_offloading"
 DIFFUSERS = ("diffusers",)
+FULL = ("full",)
 
 
 def _twice(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -31,16 +36,46 @@ def _copied(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str
     return original(*args, **kwargs)
 
 
+def _checked(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Each call of the transformer looks whether its weights are finite."""
+    fired([tensor.isfinite().all() for tensor in args[0].parameters()])
+    return original(*args, **kwargs)
+
+
+def _slower(share: float) -> Callable[..., Any]:
+    """A call that works on for so much of the time that it took, at nothing that torch sees."""
+
+    def change(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        started = time.perf_counter()
+        returned = original(*args, **kwargs)
+        until = time.perf_counter() + fired(share) * (time.perf_counter() - started)
+        while time.perf_counter() < until:
+            pass
+        return returned
+
+    return change
+
+
+def _moved_twice(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A group comes, goes back and comes again."""
+    original(*args, **kwargs)
+    for module in fired(args[0]).modules:
+        for tensor in (*module.parameters(), *module.buffers()):
+            tensor.data = tensor.data.cpu()
+    return original(*args, **kwargs)
+
+
 def _fault(
     name: str,
     about: str,
     patch: Patch,
     like: str,
     *,
-    packages: tuple[str, ...] = DIFFUSERS,
+    strategies: tuple[str, ...] = FULL,
     only_time: bool = False,
+    gpu: bool = False,
 ) -> Fault:
-    return Fault(name, about, packages, patch, like=like, only_time=only_time)
+    return Fault(name, about, DIFFUSERS, patch, like=like, strategies=strategies, only_time=only_time, gpu=gpu)
 
 
 FAULTS = (
@@ -63,19 +98,19 @@ FAULTS = (
     _fault(
         "denoiser-called-twice",
         "the transformer is called twice in each step",
-        Around("diffusers.models.transformers.transformer_flux:FluxTransformer2DModel.forward", _twice),
+        Around(FORWARD, _twice),
         "guidance that takes a call of its own",
     ),
     _fault(
         "block-computed-twice",
         "each single block is computed twice",
-        Around("diffusers.models.transformers.transformer_flux:FluxSingleTransformerBlock.forward", _twice),
+        Around(f"{TRANSFORMER}:FluxSingleTransformerBlock.forward", _twice),
         "checkpointing that is on by default",
     ),
     _fault(
         "positions-computed-twice",
         "positions are computed twice in each step",
-        Around("diffusers.models.transformers.transformer_flux:FluxPosEmbed.forward", _twice),
+        Around(f"{TRANSFORMER}:FluxPosEmbed.forward", _twice),
         "a cache of positions that is lost",
     ),
     _fault(
@@ -93,7 +128,7 @@ FAULTS = (
     _fault(
         "weights-copied",
         "the transformer's weights are copied in each step",
-        Around("diffusers.models.transformers.transformer_flux:FluxTransformer2DModel.forward", _copied),
+        Around(FORWARD, _copied),
         "weights cast anew in each call",
     ),
     _fault(
@@ -101,6 +136,61 @@ FAULTS = (
         "the decoder's output is converted twice",
         Around("diffusers.image_processor:VaeImageProcessor.denormalize", _twice),
         "a conversion for a preview",
+    ),
+    _fault(
+        "attention-computed-twice",
+        "attention is computed twice in each block",
+        Around(f"{TRANSFORMER}:FluxAttnProcessor.__call__", _twice),
+        "a second call for attention maps",
+    ),
+    _fault(
+        "modulation-computed-twice",
+        "each single block computes its modulation twice",
+        Around("diffusers.models.normalization:AdaLayerNormZeroSingle.forward", _twice),
+        "embeddings computed once for each use",
+    ),
+    _fault(
+        "weights-checked",
+        "each call of the transformer looks whether its weights are finite",
+        Around(FORWARD, _checked),
+        "a check against overflow that stays on",
+    ),
+    _fault(
+        "values-waited-for",
+        "a value of the latents is read in each step",
+        Edit(CALL, STEP, f"{STEP}\nFIRED(latents.sum().item())"),
+        "a progress bar that shows a norm",
+    ),
+    _fault(
+        "groups-moved-twice",
+        "the weights of each group are moved twice",
+        Around(f"{GROUPS}:ModuleGroup._onload_from_memory", _moved_twice),
+        "hooks that are registered a second time",
+        strategies=("group-offload-leaf",),
+    ),
+    _fault(
+        "prefetching-off",
+        "no group is fetched ahead of its use",
+        Around(
+            f"{GROUPS}:LazyPrefetchGroupOffloadingHook.post_forward", lambda original, fired, args, _: fired(args[2])
+        ),
+        "an order of execution that is not found",
+        strategies=("group-offload-leaf-stream",),
+        gpu=True,
+    ),
+    _fault(
+        "step-twice-as-long",
+        "the transformer takes twice as long and does nothing more",
+        Around(FORWARD, _slower(1.0)),
+        "a slower kernel",
+        only_time=True,
+    ),
+    _fault(
+        "step-quarter-longer",
+        "the transformer takes a quarter longer and does nothing more",
+        Around(FORWARD, _slower(0.25)),
+        "checks in Python around each call",
+        only_time=True,
     ),
     _fault(
         "step-sleeps",
