@@ -203,6 +203,8 @@ def write_gate_result(folder: Path, result: GateResult) -> Path:
 def read_gate_result(path: Path) -> GateResult:
     """The result in a gate's folder, or in its gate.json; one that is damaged or newer is refused."""
     facts = path / FACTS if path.is_dir() else path
+    if not path.exists():
+        raise Refusal(f"{path} does not exist.")
     if not facts.is_file():
         raise Refusal(f"{path} is not a gate: it has no {FACTS}.")
     refuse_newer(facts, SCHEMA)
@@ -249,6 +251,8 @@ def find_gate(text: str, *, root: Path) -> Path:
         return by_id
     path = Path(text)
     folder = path.parent if path.name == FACTS else path
+    if not folder.exists():
+        raise Refusal(f"{text} does not exist.")
     if not (folder / FACTS).is_file():
         raise Refusal(f"{text} is not a gate: it has no {FACTS}.")
     return folder

@@ -170,6 +170,8 @@ def _git(root: Path, *arguments: str) -> str | None:
 def open_run(path: Path) -> Run:
     """A run that exists, given its folder or its run.json."""
     folder = path.parent if path.name == FACTS else path
+    if not folder.exists():
+        raise Refusal(f"{folder} does not exist.")
     if not (folder / FACTS).is_file():
         raise Refusal(f"{path} is not a run: it has no {FACTS}.")
     refuse_newer(folder / FACTS, SCHEMA)

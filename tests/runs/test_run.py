@@ -107,8 +107,8 @@ def test_a_name_that_leads_elsewhere_is_no_case(run: Run, name: str) -> None:
 
 def test_what_is_not_a_run_is_refused(tmp_path: Path) -> None:
     """A folder without facts, and one that is not there."""
-    for path in (tmp_path, tmp_path / "nothing"):
-        with pytest.raises(Refusal, match="is not a run"):
+    for path, why in ((tmp_path, "is not a run"), (tmp_path / "nothing", "does not exist")):
+        with pytest.raises(Refusal, match=why):
             open_run(path)
 
 

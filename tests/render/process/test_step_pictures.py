@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,10 +37,10 @@ def packed(grid: np.ndarray) -> Latents:
 
 
 @pytest.mark.parametrize("layout", [planes, packed, lambda grid: planes(grid)[:, :, None]])
-def test_the_last_small_picture_is_the_picture(layout: object) -> None:
+def test_the_last_small_picture_is_the_picture(layout: Any) -> None:
     """Whatever linear map the VAE comes near to, it is found; earlier latents go through the same one."""
     noise = RANDOM.normal(size=CHANNELS.shape)
-    steps = [layout(grid) for grid in (noise, (noise + CHANNELS) / 2, CHANNELS)]  # type: ignore[operator]
+    steps = [layout(grid) for grid in (noise, (noise + CHANNELS) / 2, CHANNELS)]
     ((first, middle, last),) = small_pictures(steps, [PICTURE])
     errors = [float(np.abs(each.astype(int) - SMALL[0]).mean()) for each in (first, middle, last)]
     assert errors[2] < 3 < errors[1] < errors[0]
