@@ -29,6 +29,20 @@ TO_DECODE = "latents for the VAE"
 PICTURE = "picture"
 
 
+# The calls in which each stage is run from what is given, beside the first, whose stages have their names alone.
+SEVERAL, SEEDED = "several pictures", "several seeds"
+
+
+def of_call(stage: str, call: str) -> str:
+    """A stage of one of these calls."""
+    return f"{stage}, {call}" if call else stage
+
+
+def without_call(stage: str) -> str:
+    """The same stage of the first call."""
+    return stage.partition(", ")[0]
+
+
 def to_denoiser(argument: str, step: int) -> str:
     """The stage at which the pipeline hands an argument to the denoiser."""
     return f"{argument} for step {step}"
@@ -153,6 +167,11 @@ class GivenTake:
     stages: tuple[GivenStage, ...] = ()
     file: str | None = None  # safetensors, relative to the case's folder; None if nothing was seen
     error: str | None = None  # what ended the call early
+    tiled: bool = False  # whether the decoder was told to decode in tiles
+    layers: int = 0  # that the first call counts
+    miscounted: dict[str, tuple[int, int]] = field(
+        default_factory=dict
+    )  # layer -> calls that were due, and that it got
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,26 +11,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxgate.files import is_name
-from fluxgate.miniature.given import STEPS, format_of, given, widened
+from fluxgate.miniature import bfloat16
+from fluxgate.miniature.given import TILED, Stages, format_of, given, widened
+from fluxgate.miniature.given_calls import CALLS, GivenCall
+from fluxgate.miniature.oracle import vae
+from fluxgate.miniature.oracle.layers import Array
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import (
     CLIP_TOKENS,
+    DECODED,
     DRAWN,
     NOISE,
     PICTURE,
     T5,
     T5_TOKENS,
     GivenStage,
+    GivenTake,
     Inventory,
+    of_call,
     output_of,
     to_denoiser,
+    without_call,
 )
 from fluxgate.runs.rendered import Rendered
 from fluxgate.tensors import Tensor, read_tensors
 
 LARGEST = 32_000_000  # bytes of a file of stages; the twin's has under two million
 TOKENS = (CLIP_TOKENS, T5_TOKENS)
-OUTPUTS = tuple(output_of(step) for step in STEPS)
 STARTS = to_denoiser("hidden_states", 1)
 # What the pipeline hands on as it was given it: no dtype rounds it.
 HANDED = ("hidden_states", "encoder_hidden_states", "pooled_projections", "guidance", "img_ids", "txt_ids")
@@ -45,51 +52,103 @@ class StageDistance:
     rms: float = 0.0  # of the differences
     worst: float = 0.0  # the largest difference
     reshaped: bool = False  # it has another number of values, and no distance
-    padded: bool = False  # it has more tokens than were asked for
+    padded: bool = False  # it has another number of tokens than was asked for
 
     @property
     def exact(self) -> bool:
         """Whether nothing but the very same numbers will do."""
-        return self.stage in (*TOKENS, NOISE) or self.stage.startswith(HANDED)
+        return without_call(self.stage) in (*TOKENS, NOISE) or self.stage.startswith(HANDED)
 
 
 def distances(rendered: Rendered) -> list[StageDistance]:
-    """Every stage that the oracle knows, in the order of the pipeline."""
+    """Every stage that the oracle knows, in the order of the pipeline, call by call."""
     take = rendered.rendering.given
     if take is None:
         return []
     stages = {each.stage: each for each in take.stages}
     tensors = _tensors(rendered.folder, take.file)
-    expectations = dict(ordered())
-    if NOISE in stages:  # in older runs, latents were given from the start
-        expectations = {NOISE if name == STARTS else name: each for name, each in expectations.items()}
-        expectations[NOISE] = tensors[DRAWN].values if DRAWN in tensors else np.zeros(0, np.float32)
-    expectations |= _with_own_weights(rendered.rendering.inventory)
-    return [_distance(name, stages.get(name), tensors, expected) for name, expected in expectations.items()]
+    return [
+        _distance(name, stages.get(name), tensors, expected)
+        for call in _calls_of(stages)
+        for name, expected in _expected_of(call, rendered, stages, tensors).items()
+    ]
 
 
-def _with_own_weights(inventory: Inventory | None) -> dict[str, NDArray[np.float32]]:
-    """What is expected of the stages whose component's weights are in a format that the oracle knows."""
-    if inventory is None:
+def _calls_of(stages: Mapping[str, GivenStage]) -> list[GivenCall]:
+    """The first call, and those after it; older runs have none of these."""
+    later = any(name != without_call(name) for name in stages)
+    return [call for call in CALLS if later or not call.name]
+
+
+def _expected_of(
+    call: GivenCall, rendered: Rendered, stages: Mapping[str, GivenStage], tensors: Mapping[str, Tensor]
+) -> Stages:
+    """What is expected of each stage of a call, as this rendering's dtype, formats and tiles have it."""
+    expectations = {**ordered(call)}
+    drawn, starts = (of_call(name, call.name) for name in (NOISE, STARTS))
+    if drawn in stages or call.name:  # in older runs, latents were given from the start
+        expectations = {drawn if name == starts else name: each for name, each in expectations.items()}
+        packed = tensors.get(of_call(DRAWN, call.name))
+        expectations[drawn] = np.zeros(0, np.float32) if packed is None else packed.values
+    expectations |= _picture(call, stages, tensors)
+    return expectations | _variants(call, rendered.rendering.inventory, rendered.rendering.given)
+
+
+def _picture(call: GivenCall, stages: Mapping[str, GivenStage], tensors: Mapping[str, Tensor]) -> Stages:
+    """The levels of the decoded picture that is given, computed in its dtype or in a wider one: either is right."""
+    name, decoded = (of_call(stage, call.name) for stage in (PICTURE, DECODED))
+    seen, dtype = tensors.get(name), stages[decoded].dtype if decoded in stages else ""
+    if seen is None:
         return {}
-    forms = {name: format_of(component.settings) for name, component in inventory.components.items()}
-    of_stage = {stage: forms.get("text_encoder_2" if stage == T5 else "transformer") for stage in (T5, *OUTPUTS)}
-    known = {stage: given().formats.get(f"{form}/{stage}") for stage, form in of_stage.items()}
+    values = given().inputs[decoded].astype(np.float64)
+    ways = [
+        vae.picture(values, rounded).astype(np.float32) for rounded in (_ROUNDED.get(dtype, np.asarray), np.asarray)
+    ]
+    same_size = [each for each in ways if each.size == seen.values.size]
+    near = sorted(
+        same_size, key=lambda each: float(np.abs(each.ravel() - seen.values.ravel().astype(np.float32)).mean())
+    )
+    return {name: near[0]} if near else {}
+
+
+def _to_bfloat16(values: Array) -> Array:
+    return bfloat16.to_floats(bfloat16.to_bits(values.astype(np.float32))).astype(np.float64)
+
+
+_ROUNDED: dict[str, Callable[[Array], Array]] = {
+    "bfloat16": _to_bfloat16,
+    "float16": lambda values: values.astype(np.float16).astype(np.float64),
+}
+
+
+def _variants(call: GivenCall, inventory: Inventory | None, take: GivenTake | None) -> Stages:
+    """What is expected where weights are in a format that the oracle knows, and where a picture is decoded in tiles."""
+    components = inventory.components if inventory else {}
+    forms = {name: format_of(component.settings) for name, component in components.items()}
+    of_stage: dict[str, str | None] = {output_of(step): forms.get("transformer") for step in call.steps}
+    of_stage[T5] = forms.get("text_encoder_2")
+    of_stage[DECODED] = TILED if take is not None and take.tiled else None
+    named = {of_call(stage, call.name): form for stage, form in of_stage.items()}
+    known = {stage: given().variants.get(f"{form}/{stage}") for stage, form in named.items()}
     return {stage: expected for stage, expected in known.items() if expected is not None}
 
 
-def ordered() -> Mapping[str, NDArray[np.float32]]:
-    """What is expected of each stage, the first stage first."""
-    expected = given().expected
+def ordered(call: GivenCall) -> Stages:
+    """What is expected of each stage of a call, the first stage first."""
+    expected = {name: each for name, each in given().expected.items() if name == of_call(without_call(name), call.name)}
     handed = {name for name in expected if " for step " in name}
     order: list[str] = []
     for name in expected:
         if name in handed:
             continue
         if name.startswith("denoiser's output"):
-            order += [other for other in expected if other in handed and other[-1] == name[-1]]
+            order += [other for other in expected if other in handed and _step_of(other) == _step_of(name)]
         order.append(name)
     return {name: expected[name] for name in order}
+
+
+def _step_of(stage: str) -> str:
+    return without_call(stage).rpartition(" ")[2]
 
 
 def _tensors(folder: Path, file: str | None) -> dict[str, Tensor]:
@@ -111,9 +170,9 @@ def _distance(
         raise Refusal(f"the numbers of stage '{name[:120]}' are missing, or are not those that were recorded")
     numbers = tensor.values.astype(np.float64)
     wanted = widened(name, expected.astype(np.float64), numbers.shape[-1] if numbers.ndim else 1)
-    padded = name == T5_TOKENS and numbers.size > wanted.size  # a strategy may ask for more of them
+    padded = without_call(name) == T5_TOKENS and numbers.size != wanted.size  # a strategy may ask for another number
     if padded:
-        wanted = np.concatenate([wanted.ravel(), np.zeros(numbers.size - wanted.size)])
+        wanted = _padded(wanted, numbers.shape)
     if numbers.size != wanted.size:
         return StageDistance(name, actual, reshaped=True)
     apart, unit = np.abs(numbers.ravel() - wanted.ravel()), _unit(name, wanted)
@@ -123,9 +182,18 @@ def _distance(
     return StageDistance(name, actual, rms=rms, worst=float(apart.max()) / unit, padded=padded)
 
 
+def _padded(tokens: Array, shape: tuple[int, ...]) -> Array:
+    """Each prompt's tokens in another length."""
+    rows = tokens.reshape(-1, tokens.shape[-1])
+    padded = np.zeros((len(rows), shape[-1]))
+    most = min(shape[-1], rows.shape[-1])
+    padded[:, :most] = rows[:, :most]
+    return padded
+
+
 def _unit(name: str, wanted: NDArray[np.float64]) -> float:
     """What distances are told in: levels for a picture, else the size of the expected numbers."""
-    return 1.0 if name == PICTURE else float(np.sqrt((wanted**2).mean())) or 1.0
+    return 1.0 if without_call(name) == PICTURE else float(np.sqrt((wanted**2).mean())) or 1.0
 
 
 def _sha256(stage: GivenStage, tensor: Tensor) -> str:

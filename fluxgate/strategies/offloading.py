@@ -10,6 +10,7 @@ from fluxgate.rendering import AFTER, BEFORE, DURING
 from fluxgate.strategies.effects import (
     BLOCKS,
     DENOISER,
+    ENCODERS,
     FILES,
     STAYING,
     SUBJECT_DTYPE,
@@ -134,6 +135,7 @@ def offload_layers(pipe: Any, site: Site) -> Any:
             Hooked("CpuOffload", but=STAYING),
             Placed("cpu", but=STAYING),
             Placed("cuda", of=DENOISER, moments=(DURING,)),
+            Placed("cpu", of=ENCODERS, moments=(DURING,), but=STAYING),
         ),
     )
 )

@@ -284,7 +284,7 @@ def write_tensors(arguments: dict[str, Any], file: Path) -> dict[str, Any]:
     tensors = {name: value for name, value in arguments.items() if isinstance(value, torch.Tensor)}
     plain = {name: value for name, value in arguments.items() if name not in tensors}
     if "generator" in plain:
-        tensors["generator"] = plain.pop("generator").get_state()
+        tensors["generator"] = states_of(plain.pop("generator"))
     for name in [name for name, value in plain.items() if name in OUTPUTS or is_picture(value)]:
         tensors[PICTURE + name] = torch.from_numpy(pixels_of(plain.pop(name)))
     partial = file.with_name(file.name + ".partial")
@@ -303,17 +303,31 @@ def pixels_of(pictures: Any) -> Any:
 
 
 def as_results(tensors: dict[str, Any]) -> Results:
-    """What a file holds, with pictures and a generator made of what stands for them."""
-    import torch
-
+    """What a file holds, with pictures and generators made of what stands for them."""
     results = {name: value for name, value in tensors.items() if not name.startswith(PICTURE)}
     for name in tensors.keys() - results.keys():
         results[name.removeprefix(PICTURE)] = as_pictures(tensors[name].cpu().numpy())
     if "generator" in results:
-        generator = torch.Generator("cpu")
-        generator.set_state(results["generator"].cpu())
-        results["generator"] = generator
+        results["generator"] = generators_of(results["generator"].cpu())
     return results
+
+
+def states_of(generator: Any) -> Any:
+    """The state of a generator, or those of a list of them in rows."""
+    import torch
+
+    return torch.stack([one.get_state() for one in generator]) if isinstance(generator, list) else generator.get_state()
+
+
+def generators_of(states: Any) -> Any:
+    """The inverse of `states_of`."""
+    import torch
+
+    if states.dim() > 1:
+        return [generators_of(state.clone()) for state in states]
+    generator = torch.Generator("cpu")
+    generator.set_state(states)
+    return generator
 
 
 def as_pictures(pixels: Any) -> Any:

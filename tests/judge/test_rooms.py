@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from fluxgate.cases import Case
-from fluxgate.judge.rooms import BEYOND_LARGEST, ELSEWHERE, Measured, Room, Rooms, Seen, limits_of, root_of
+from fluxgate.judge.rooms import (
+    BEYOND_LARGEST,
+    ELSEWHERE,
+    OTHER_INPUTS,
+    Measured,
+    Room,
+    Rooms,
+    Seen,
+    limits_of,
+    root_of,
+)
 from fluxgate.miniature.given import given
 from fluxgate.rendering import T5, output_of
 from fluxgate.strategies import STRATEGIES
@@ -59,6 +69,24 @@ def test_what_nothing_like_was_measured_has_no_room(name: str, stage: str, dtype
     assert limits_of(case(name), stage, dtype, altered=altered, known=KNOWN) is None
 
 
+@pytest.mark.parametrize("stage", [f"{T5}, several pictures", f"{T5}, several seeds"])
+def test_a_later_call_that_was_not_measured_has_more_than_the_first_ones_room(stage: str) -> None:
+    """The same work, from other inputs."""
+    first, later = (limits_of(case(), name, "bfloat16", altered=False, known=KNOWN) for name in (T5, stage))
+    assert first is not None
+    assert later is not None
+    assert later.rms.value == OTHER_INPUTS * first.rms.value
+
+
+def test_a_later_step_has_the_largest_room_of_those_that_were_measured() -> None:
+    """What the denoiser gives in step 3 is as exact as in one of the others."""
+    steps = tuple(replace(PLAIN, stage=output_of(step), rms=seen, worst=seen) for step, seen in ((1, SEEN), (2, WIDE)))
+    known = Rooms((replace(KNOWN.measured[0], rooms=steps),))
+    limits = limits_of(case(), output_of(3), "bfloat16", altered=False, known=known)
+    assert limits is not None
+    assert limits.rms.value == OTHER_INPUTS * WIDE.ceiling()
+
+
 def test_strategies_that_reproduce_another_share_its_rooms() -> None:
     """Along the whole chain."""
     names = ("full", "model-offload", "nf4-model-offload", "int8-t5-reloaded", "vae-tiling")
@@ -74,7 +102,7 @@ def limit_of(name: str, stage: str, dtype: str, *, altered: bool = False) -> flo
 
 def apart(one: str, other: str, stage: str) -> float:
     """How far the oracle's numbers with weights of two formats lie apart; no name is the file's own weights."""
-    ours, theirs = (given().formats[f"{form}/{stage}"] if form else given().expected[stage] for form in (one, other))
+    ours, theirs = (given().variants[f"{form}/{stage}"] if form else given().expected[stage] for form in (one, other))
     return float(np.sqrt(((ours - theirs) ** 2).mean() / (theirs**2).mean()))
 
 

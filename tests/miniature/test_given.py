@@ -1,40 +1,13 @@
-"""What stages are given, and what is expected of them: it ships, and follows from the weights that ship."""
+"""What stages are given, and what is expected of them, as it ships."""
 
 from __future__ import annotations
-
-import hashlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fluxgate.miniature import given
-from fluxgate.miniature.oracle.flux import NETWORKS, Flux
-from fluxgate.rendering import DECODED, PICTURE, T5, output_of, to_denoiser
-from fluxgate.tensors import read_tensors
-
-
-@pytest.fixture(scope="module")
-def computed() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    return given.computed(Flux.read(given.PIPELINE))
-
-
-def test_what_ships_is_what_is_computed_today(computed: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]) -> None:
-    """Every number of the file follows again from the weights."""
-    inputs, expected = computed
-    shipped = given.given()
-    every = {**shipped.expected, **shipped.formats}
-    for name, values in expected.items():
-        assert np.allclose(every[name], values, rtol=1e-6, atol=1e-6), name
-    for name, values in inputs.items():
-        assert np.array_equal(shipped.inputs[name], values.astype(np.float32)), name
-
-
-def test_its_provenance_names_the_weights_that_ship() -> None:
-    """A file made of other weights than those beside it is noticed."""
-    names = {name: next((given.PIPELINE / name).glob("*.safetensors")) for name in NETWORKS}
-    hashes = {f"sha256 of {name}": hashlib.sha256(file.read_bytes()).hexdigest() for name, file in names.items()}
-    assert hashes.items() <= given.given().provenance.items()
+from fluxgate.miniature import bfloat16, given
+from fluxgate.miniature.given_calls import CALLS, FEW, GUIDANCE
+from fluxgate.rendering import DECODED, POOLED, SEVERAL, T5, of_call, output_of, to_denoiser
 
 
 def test_each_stage_is_given_what_the_one_before_makes_within_bfloat16() -> None:
@@ -47,17 +20,48 @@ def test_each_stage_is_given_what_the_one_before_makes_within_bfloat16() -> None
 
 def test_noise_levels_and_guidance_are_exact_in_bfloat16() -> None:
     """As shares and times 1000, so that no dtype rounds what the denoiser is given."""
-    from fluxgate.miniature import bfloat16
-
-    for share in (*given.STEPS.values(), given.CALL.guidance):
+    for share in (*(share for call in CALLS for share in call.steps.values()), GUIDANCE):
         for value in (share, 1000 * share):
             exact = np.array([value], np.float32)
             assert np.array_equal(bfloat16.to_floats(bfloat16.to_bits(exact)), exact)
 
 
-def test_the_file_can_be_written_again(tmp_path: Path) -> None:
-    """The command's own function gives the same tensors as ship."""
-    given.write(tmp_path / "given.safetensors")
-    ours, shipped = read_tensors(tmp_path / "given.safetensors"), read_tensors(given.FILE)
-    assert ours.keys() == shipped.keys()
-    assert np.array_equal(ours[PICTURE].values, shipped[PICTURE].values)
+def test_each_picture_of_a_batch_is_given_other_embeddings() -> None:
+    """So that pictures that are mixed up are not the same."""
+    inputs = given.given().inputs
+    for stage, size in ((T5, (FEW, 256)), (POOLED, (192,))):
+        several = inputs[of_call(stage, SEVERAL)]
+        assert several.shape == (4, *size)
+        assert len({each.tobytes() for each in several}) == 4
+
+
+def test_what_a_batch_gives_is_another_for_each_picture() -> None:
+    """In every stage that is held to it, two pictures of a batch differ."""
+    expected = given.given().expected
+    for name in (T5, POOLED, output_of(1), output_of(3), DECODED):
+        values = expected[of_call(name, SEVERAL)]
+        same = name in (T5, POOLED)  # two pictures of one prompt
+        assert len({each.tobytes() for each in values}) == (2 if same else 4), name
+
+
+def test_of_a_long_prompt_some_tokens_are_kept() -> None:
+    """Where each call has 512 tokens for two prompts, a file with all of them would be too large."""
+    long = np.zeros((4, 512, 8))
+    assert given.sampled(of_call(T5, SEVERAL), long).shape == (4, 512 // given.EVERY, 8)
+    assert given.sampled(T5, long[0]).shape == (512, 8)
+    assert given.sampled(of_call(POOLED, SEVERAL), long).shape == long.shape
+
+
+@pytest.mark.parametrize(
+    ("settings", "form"),
+    [
+        ({"quant_type": "nf4", "double_quant": "False"}, "nf4"),
+        ({"quant_type": "nf4", "double_quant": "True"}, "nf4, double"),
+        ({"storage_dtype": "float8_e4m3fn"}, "e4m3"),
+        ({"quant_type": "int3"}, None),
+        ({}, None),
+    ],
+)
+def test_a_components_settings_tell_its_format(settings: dict[str, str], form: str | None) -> None:
+    """Where it is one that the oracle knows."""
+    assert given.format_of(settings) == form

@@ -69,3 +69,12 @@ def test_stages_in_processes_need_a_worker(tmp_path: Path) -> None:
     site = Site(subject, folder=tmp_path, device="cpu", scratch=tmp_path, watch=lambda pipeline: None)
     with pytest.raises(Refusal, match="staged-processes needs a worker that starts processes"):
         strategy_named("staged-processes").load(site)
+
+
+def test_several_generators_go_on_where_they_were(tmp_path: Path) -> None:
+    """A list of them has one for each picture."""
+    generators = [torch.Generator("cpu").manual_seed(seed) for seed in (5, 6)]
+    torch.randn(7, generator=generators[1])
+    arrived = handed_on({"generator": generators}, tmp_path)["generator"]
+    for one, other in zip(arrived, generators, strict=True):
+        assert torch.equal(torch.randn(9, generator=one), torch.randn(9, generator=other))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fluxgate.compare.oracle import TOKENS as TOKEN_STAGES
@@ -13,8 +13,20 @@ from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.rooms import Limits, component_of, is_altered, limits_of
 from fluxgate.judge.sentences import again, counted, origin
 from fluxgate.judge.verdict import ORACLE, Limit, Verdict
-from fluxgate.rendering import DECODED, LEVELS, PICTURE, POOLED, T5, TO_DECODE, Component
+from fluxgate.rendering import (
+    DECODED,
+    LEVELS,
+    PICTURE,
+    POOLED,
+    T5,
+    TO_DECODE,
+    Component,
+    GivenTake,
+    output_of,
+    without_call,
+)
 from fluxgate.strategies.effects import TOKENS, Counted, Stored
+from fluxgate.subjects.subject import VAE, Subject
 
 FLOATS = ("bfloat16", "float16", "float32")
 COMPUTED = (T5, POOLED, TO_DECODE, DECODED)  # and what the denoiser gives: they have the pipeline's own dtype
@@ -38,6 +50,7 @@ def oracle(evidence: Evidence) -> Verdict:
     measured = distances(evidence.rendered_here)
     limits = {each.stage: _limits(evidence, each) for each in measured}
     wrong = [one for each in measured if (one := _wrong(evidence, each, limits[each.stage])) is not None]
+    wrong += _miscounted(take, evidence.case.subject)
     numbers = {"stages": float(len(measured)), "wrong": float(len(wrong)), **_largest(measured, limits)}
     if take.error is not None:
         return _ended_early(evidence, take.error, wrong, numbers)
@@ -50,6 +63,22 @@ def oracle(evidence: Evidence) -> Verdict:
         return no_data(evidence, ORACLE, sentence, numbers=numbers)
     nearest = f"the nearest to its limit takes {numbers['share of room']:.0%} of it"
     return passed(evidence, ORACLE, f"All {len(measured)} stages agree with the oracle; {nearest}.", numbers=numbers)
+
+
+def _miscounted(take: GivenTake, subject: Subject) -> Iterator[Wrong]:
+    """Layers that compute more often, or less often, than a call of their network needs."""
+    for network, stage in _networks(subject).items():
+        of_it = [(name, counts) for name, counts in take.miscounted.items() if name.partition(".")[0] == network]
+        for name, (due, calls) in of_it[:1]:
+            others = len(of_it) - 1
+            more = f", and so {'is' if others == 1 else 'are'} {others} more of its layers" if others else ""
+            yield Wrong(stage, f"is made with {name} called {counted(calls, 'time')}, not {due}{more}")
+
+
+def _networks(subject: Subject) -> dict[str, str]:
+    """Each network, and the stage at which its work shows."""
+    encoders = subject.encoders or ("",)
+    return {encoders[0]: POOLED, encoders[-1]: T5, subject.denoiser: output_of(1), VAE: DECODED}
 
 
 def _limits(evidence: Evidence, distance: StageDistance) -> Limits | None:
@@ -79,12 +108,12 @@ def _wrong(evidence: Evidence, distance: StageDistance, limits: Limits | None) -
     stage, actual = distance.stage, distance.actual
     if actual is None:
         return Wrong(stage, "was passed over")
-    if distance.reshaped or (distance.padded and not _asks_for_more(evidence)):
+    if distance.reshaped or (distance.padded and not _asks_for_others(evidence)):
         return Wrong(stage, f"has the shape {'×'.join(map(str, actual.shape))}, which is another one than the oracle's")
     if distance.exact:
         return None if distance.worst <= _handed_room(actual.dtype) else Wrong(stage, "is not what was given")
     dtype, flow = actual.dtype, flow_dtype(evidence)
-    if (stage in COMPUTED or stage.startswith(("denoiser's", "latents after"))) and dtype != flow:
+    if (without_call(stage) in COMPUTED or stage.startswith(("denoiser's", "latents after"))) and dtype != flow:
         return Wrong(stage, f"is {dtype}, not {flow}")
     if actual.gradients:
         return Wrong(stage, "carries gradients")
@@ -96,7 +125,7 @@ def _too_far(distance: StageDistance, limits: Limits | None) -> Wrong | None:
         return None
     for what, value, limit in (("", distance.rms, limits.rms), ("at worst ", distance.worst, limits.worst)):
         if not value <= limit.value:
-            unit = "levels" if distance.stage == PICTURE else "of its size"
+            unit = "levels" if without_call(distance.stage) == PICTURE else "of its size"
             figures = f"{what}{value:.2g} {unit} from the oracle; the limit is {limit.value:.2g}"
             return Wrong(distance.stage, f"lies {figures} ({origin(limit)})", limit)
     return None
@@ -107,7 +136,7 @@ def _handed_room(dtype: str) -> float:
     return 1e-4 if dtype == "float16" else 0.0
 
 
-def _asks_for_more(evidence: Evidence) -> bool:
+def _asks_for_others(evidence: Evidence) -> bool:
     """Whether the strategy has a number of tokens of its own."""
     return any(isinstance(one, Counted) and one.what == TOKENS for one in evidence.case.strategy.promise.effects)
 
@@ -150,6 +179,7 @@ def suspects(evidence: Evidence, stage: str) -> str:
 
 
 def _owners(stage: str) -> list[str]:
+    stage = without_call(stage)
     if stage in TOKEN_STAGES:
         return ["transformers", "tokenizers", "diffusers' call of them"]
     if stage in (T5, POOLED):

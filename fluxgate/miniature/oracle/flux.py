@@ -29,6 +29,7 @@ class Call:
     steps: int
     guidance: float
     tokens: int
+    sigmas: tuple[float, ...] | None = None  # the noise levels that are asked for, before they are shifted
 
     @property
     def size(self) -> tuple[int, int]:
@@ -62,7 +63,7 @@ class Flux:
 
     def levels(self, call: Call) -> Array:
         rows, columns = call.size
-        return schedule.levels(self.configs["scheduler"], call.steps, patches=rows * columns)
+        return schedule.levels(self.configs["scheduler"], call.steps, patches=rows * columns, sigmas=call.sigmas)
 
     def velocity(self, latents: Array, conditions: Conditions) -> Array:
         return transformer.velocity(self.weights["transformer"], self.configs["transformer"], latents, conditions)
@@ -73,6 +74,10 @@ class Flux:
 
     def decoded(self, latents: Array) -> Array:
         return vae.decode(self.weights["vae"], self.configs["vae"], latents)
+
+    def decoded_in_tiles(self, latents: Array, tile: int) -> Array:
+        """In tiles whose edge has so many pixels."""
+        return vae.decode_in_tiles(self.weights["vae"], self.configs["vae"], latents, tile=tile)
 
     def render(self, call: Call, latents: Array) -> NDArray[np.uint8]:
         """The picture, from the latents that are the noise at the start."""

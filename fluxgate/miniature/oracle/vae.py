@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from fluxgate.miniature.oracle.layers import Array, Weights, attention, convolution, group_norm, linear, silu
 
 EPS = 1e-6
+SCALE = 8  # pixels to a place of the latents, on each side
 
 
 def unpacked(latents: Array, size: tuple[int, int]) -> Array:
@@ -46,6 +48,32 @@ def decode(weights: Weights, config: dict[str, Any], latents: Array) -> Array:
     return convolution(silu(group_norm(x, decoder, "conv_norm_out", groups=groups, eps=EPS)), decoder, "conv_out")
 
 
+def decode_in_tiles(weights: Weights, config: dict[str, Any], latents: Array, *, tile: int) -> Array:
+    """In tiles with an edge of so many pixels, which overlap by a quarter, the left and the upper one fading out."""
+    edge = tile // SCALE
+    done: dict[tuple[int, int], Array] = {}
+    rows, columns = (range(0, size, edge * 3 // 4) for size in latents.shape[1:])
+    for row in rows:
+        for column in columns:
+            new = decode(weights, config, latents[:, row : row + edge, column : column + edge])
+            if row:
+                new = _faded_in(done[row - rows.step, column], new, tile // 4)
+            if column:
+                left = done[row, column - columns.step]
+                new = _faded_in(left.swapaxes(1, 2), new.swapaxes(1, 2), tile // 4).swapaxes(1, 2)
+            done[row, column] = new
+    kept = tile * 3 // 4
+    return np.concatenate([np.concatenate([done[r, c][:, :kept, :kept] for c in columns], axis=2) for r in rows], 1)
+
+
+def _faded_in(above: Array, below: Array, rows: int) -> Array:
+    """The lower of two tiles, with the last rows of the upper one fading out over its first."""
+    extent = min(rows, above.shape[1], below.shape[1])
+    share = (np.arange(extent) / extent)[:, None]
+    seam = above[:, -extent:] * (1 - share) + below[:, :extent] * share
+    return np.concatenate([seam, below[:, extent:]], axis=1)
+
+
 def _resnet(x: Array, weights: Weights, groups: int) -> Array:
     y = convolution(silu(group_norm(x, weights, "norm1", groups=groups, eps=EPS)), weights, "conv1")
     y = convolution(silu(group_norm(y, weights, "norm2", groups=groups, eps=EPS)), weights, "conv2")
@@ -61,7 +89,7 @@ def _attention(x: Array, weights: Weights, groups: int) -> Array:
     return x + linear(mixed, weights, "to_out.0").T.reshape(x.shape)
 
 
-def picture(decoded: Array) -> NDArray[np.uint8]:
-    """Levels as (row, column, colour); halves go to the even one."""
-    shares = np.clip(decoded / 2 + 0.5, 0, 1)
-    return np.round(shares * 255).astype(np.uint8).transpose(1, 2, 0)
+def picture(decoded: Array, rounded: Callable[[Array], Array] = np.asarray) -> NDArray[np.uint8]:
+    """Levels as (row, column, colour), of shares as a dtype rounds them; halves go to the even level."""
+    shares = np.clip(rounded(decoded / 2 + 0.5), 0, 1)
+    return np.round(shares * 255).astype(np.uint8).swapaxes(-3, -2).swapaxes(-2, -1)

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fluxgate.miniature.given_calls import CALLS, call_named
 from fluxgate.render.measure.fixed_work import fixed_work
 from fluxgate.render.measure.leftover_files import LeftoverFiles
 from fluxgate.render.measure.meter import Meter
@@ -34,7 +35,7 @@ from fluxgate.render.process.vram_cap import cap_vram
 from fluxgate.render.watch.counting import count_work, counted_shot
 from fluxgate.render.watch.probe import Probe
 from fluxgate.render.watch.step_latents import StepLatents
-from fluxgate.rendering import DENOISE, GIVEN, LOAD, Duration, Picture
+from fluxgate.rendering import DENOISE, GIVEN, LOAD, Duration, Picture, without_call
 from fluxgate.strategies.promise import Site
 from fluxgate.subjects.subject import Shot, Subject
 
@@ -104,8 +105,9 @@ def do_part(job: PartJob, note: AddNote) -> None:
     probe.inventory.source = job.source
     probe.continue_from(job.inventory)
     site = Site(job.subject, folder=job.source, device=job.device, scratch=job.scratch, watch=probe.watch)
-    if job.shot == GIVEN:
+    if without_call(job.shot) == GIVEN:
         recorder = probe.begin_given()
+        recorder.begin(call_named(job.shot.removeprefix(GIVEN).removeprefix(", ")))
         part(site, **job.arguments)
         meter.close()
         note(Note(given=recorder.finish(job.folder), finished=True))
@@ -194,10 +196,11 @@ def _render_takes(
 
 
 def _run_from_given(pipeline: Any, probe: Probe, folder: Path) -> Note:
-    """What each stage makes of what it is given, in a call that comes after all that is measured."""
+    """What each stage makes of what it is given, in calls that come after all that is measured."""
     recorder, error = probe.begin_given(), None
     try:
-        recorder.record_pictures(list(pipeline(**recorder.arguments()).images))
+        for call in CALLS:
+            recorder.record_pictures(list(pipeline(**recorder.begin(call)).images))
     except Exception as failure:  # a library may raise anything: that is what the oracle is asked about
         traceback.print_exc()
         error = f"{type(failure).__name__}: {(str(failure).strip().splitlines() or [''])[-1]}"

@@ -1,14 +1,17 @@
-"""The record of a call in which each stage is run from what is given, whatever the stage before it gave."""
+"""The record of calls in which each stage is run from what is given, whatever the stage before it gave."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fluxgate.miniature.given import CALL, Given, widened
+from fluxgate.miniature.given import Given, sampled, widened
+from fluxgate.miniature.given_calls import ONE, GivenCall
 from fluxgate.render.watch.fingerprints import tensor_sha256
 from fluxgate.rendering import (
     CLIP_TOKENS,
@@ -24,14 +27,15 @@ from fluxgate.rendering import (
     GivenStage,
     GivenTake,
     after_step,
+    of_call,
     output_of,
     to_denoiser,
 )
 from fluxgate.tensors import NAMES, Tensor, read_tensors, write_tensors
 
 FILE = "given.safetensors"
-SEED = 0
 CHANNELS = 16  # of the latents
+MOST_NAMES = 20  # of layers
 TOKENS = {"text_encoder": CLIP_TOKENS, "text_encoder_2": T5_TOKENS}
 EMBEDDINGS = {"prompt_embeds": T5, "pooled_prompt_embeds": POOLED}  # what encode_prompt returns -> stage
 
@@ -44,40 +48,50 @@ class GivenRecorder:
         self._stages: dict[str, GivenStage] = {}
         self._tensors: dict[str, Tensor] = {}
         self._step = 0
+        self._call = ONE
+        self._tiled = False
         self._dtype = dtype  # that the noise is drawn in, if that is not the pipeline's own
         self._handles: list[Any] = []
+        self._layers = LayerCalls()
 
-    def arguments(self) -> dict[str, Any]:
-        """Those of the call."""
-        return {
-            "prompt": CALL.prompt,
-            "height": CALL.height,
-            "width": CALL.width,
-            "num_inference_steps": CALL.steps,
-            "guidance_scale": CALL.guidance,
-            "max_sequence_length": CALL.tokens,
-            "generator": self._generator(),
-        }
+    def begin(self, call: GivenCall) -> dict[str, Any]:
+        """The pipeline is called next, with these arguments."""
+        self._call, self._step = call, 0
+        self._layers.counting = not call.name
+        drawn = self._generators()
+        return {**call.arguments(), "generator": drawn if len(drawn) > 1 else drawn[0]}
 
-    def _generator(self) -> Any:
-        """The call's. We draw from it, too: torch is not what is tested, what pipelines make of its numbers is."""
+    @property
+    def call(self) -> str:
+        """The name of the call that has begun."""
+        return self._call.name
+
+    def _generators(self) -> list[Any]:
+        """The call's. We draw from them, too: torch is not what is tested, what pipelines make of its numbers is."""
         import torch
 
-        return torch.Generator("cpu").manual_seed(SEED)
+        return [torch.Generator("cpu").manual_seed(seed) for seed in self._call.seeds]
 
     def _record_noise(self, latents: Any) -> None:
         """What the first step would start from, and what torch draws in the dtype that comes nearest to it."""
         import torch
 
-        shape = (1, CHANNELS, CALL.height // 8, CALL.width // 8)
         dtypes = dict.fromkeys((self._dtype, latents.dtype))
-        drawn = [torch.randn(shape, generator=self._generator(), dtype=dtype).to(latents.dtype) for dtype in dtypes]
-        packed = [each.view(CHANNELS, shape[2] // 2, 2, shape[3] // 2, 2).permute(1, 3, 0, 2, 4) for each in drawn]
-        near = [each.reshape(-1, 4 * CHANNELS) for each in packed]
+        near = [self._drawn(dtype).to(latents.dtype) for dtype in dtypes]
         host = latents.detach().to("cpu").reshape(-1, 4 * CHANNELS)
         same = [each for each in near if torch.equal(each, host)]
         self._record(NOISE, latents)
-        self._tensors[DRAWN] = as_stored((same or near)[0].contiguous())
+        self._tensors[self._of_call(DRAWN)] = as_stored((same or near)[0].contiguous())
+
+    def _drawn(self, dtype: Any) -> Any:
+        """What torch draws for all pictures, packed by our own hands."""
+        import torch
+
+        generators, edge = self._generators(), self._call.edge // 8
+        shape = (self._call.count // len(generators), CHANNELS, edge, edge)
+        drawn = torch.cat([torch.randn(shape, generator=each, dtype=dtype) for each in generators])
+        packed = drawn.view(-1, CHANNELS, edge // 2, 2, edge // 2, 2).permute(0, 2, 4, 1, 3, 5)
+        return packed.reshape(-1, 4 * CHANNELS)
 
     def watch(self, pipeline: Any, denoiser: str) -> None:
         """See what the pipeline's networks are called with, until `finish`."""
@@ -86,9 +100,14 @@ class GivenRecorder:
             if encoder is not None:
                 hook = self._before_encoder(stage)
                 self._handles.append(encoder.register_forward_pre_hook(hook, with_kwargs=True))
+                self._handles += self._layers.watch(name, encoder, due=1)
         network = getattr(pipeline, denoiser, None)
         if network is not None:
             self._handles.append(network.register_forward_pre_hook(self._before_denoiser, with_kwargs=True))
+            self._handles += self._layers.watch(denoiser, network, due=len(ONE.steps))
+        decoder = getattr(getattr(pipeline, "vae", None), "decoder", None)
+        if decoder is not None:
+            self._handles += self._layers.watch("vae.decoder", decoder, due=1)
 
     def finish(self, folder: Path, *, error: str | None = None) -> GivenTake:
         """All that was seen, with its numbers in a file of the folder; no hook stays behind."""
@@ -97,18 +116,23 @@ class GivenRecorder:
         if not self._stages:
             return GivenTake(error=error)
         write_tensors(folder / FILE, self._tensors)
-        return GivenTake(tuple(self._stages.values()), FILE, error)
+        layers, miscounted = self._layers.result()
+        stages = tuple(self._stages.values())
+        return GivenTake(stages, FILE, error, tiled=self._tiled, layers=layers, miscounted=miscounted)
 
     def add_from_process(self, take: GivenTake, folder: Path) -> None:
         """Add what another process has recorded."""
         self._stages |= {each.stage: each for each in take.stages}
+        self._tiled |= take.tiled
+        self._layers.add_from_process(take)
         if take.file is not None:
             self._tensors |= read_tensors(folder / FILE)
 
     def record_pictures(self, images: list[Any]) -> None:
         import torch
 
-        self._record(PICTURE, torch.from_numpy(np.array(images[0])))
+        pixels = np.stack([np.array(image) for image in images])
+        self._record(PICTURE, torch.from_numpy(pixels if self._call.name else pixels[0]))
 
     # The wrapped calls
 
@@ -132,10 +156,29 @@ class GivenRecorder:
         args, kwargs = rest(self._like(after_step(step - 1), latents))
         return self._exchanged_first(after_step(step), inner(*args, **kwargs), "prev_sample")
 
-    def decode(self, inner: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    def decode(self, inner: Callable[..., Any], decoder: Any, args: Any, kwargs: Any) -> Any:
         latents, rest = _argument(args, kwargs, 0, "z")
         args, kwargs = rest(self._exchanged(TO_DECODE, latents))
-        return self._exchanged_first(DECODED, inner(*args, **kwargs), "sample")
+        with self._tiles_as_given(decoder):
+            returned = inner(*args, **kwargs)
+        return self._exchanged_first(DECODED, returned, "sample")
+
+    @contextmanager
+    def _tiles_as_given(self, decoder: Any) -> Iterator[None]:
+        """A decoder that is told to decode in tiles has those of the call, whatever the strategy's own are."""
+        sizes = {"tile_sample_min_size": self._call.tile_edge, "tile_latent_min_size": self._call.tile_edge // 8}
+        before = {name: getattr(decoder, name) for name in sizes if hasattr(decoder, name)}
+        if not getattr(decoder, "use_tiling", False) or len(before) < len(sizes):
+            yield
+            return
+        self._tiled = True
+        try:
+            for name, size in sizes.items():
+                setattr(decoder, name, size)
+            yield
+        finally:
+            for name, size in before.items():
+                setattr(decoder, name, size)
 
     def _before_encoder(self, stage: str) -> Callable[..., Any]:
         def before(_: Any, args: Any, kwargs: Any) -> Any:
@@ -151,7 +194,7 @@ class GivenRecorder:
             if name == "hidden_states" and self._step == 1:
                 self._record_noise(value)
                 kwargs[name] = self._like(stage, value)
-            elif stage in self._given.inputs and value is not None:
+            elif self._of_call(stage) in self._given.inputs and value is not None:
                 kwargs[name] = self._exchanged(stage, value)
         return args, kwargs
 
@@ -168,13 +211,17 @@ class GivenRecorder:
         self._record(stage, tensor)
         return self._like(stage, tensor)
 
+    def _of_call(self, stage: str) -> str:
+        return of_call(stage, self._call.name)
+
     def _record(self, stage: str, tensor: Any) -> None:
-        host = tensor.detach().to("cpu", copy=True).contiguous()
-        self._tensors[stage] = as_stored(host)
-        self._stages[stage] = GivenStage(
-            stage,
+        name = self._of_call(stage)
+        host = sampled(name, tensor.detach()).to("cpu", copy=True).contiguous()
+        self._tensors[name] = as_stored(host)
+        self._stages[name] = GivenStage(
+            name,
             sha256=tensor_sha256(host),
-            shape=tuple(tensor.shape),
+            shape=tuple(host.shape),
             dtype=str(tensor.dtype).removeprefix("torch."),
             device=str(tensor.device.type),
             gradients=bool(tensor.requires_grad),
@@ -184,13 +231,52 @@ class GivenRecorder:
         """What is given, in the tensor's dtype, on its device, and in its shape if it has as many numbers."""
         import torch
 
-        values = torch.from_numpy(
-            np.array(widened(stage, self._given.inputs[stage], tensor.shape[-1] if tensor.dim() else 1))
-        )
+        name = self._of_call(stage)
+        wide = widened(name, self._given.inputs[name], tensor.shape[-1] if tensor.dim() else 1)
+        values = torch.from_numpy(np.array(wide))
         values = values.to(dtype=tensor.dtype, device=tensor.device)
         if values.numel() == tensor.numel():
             return values.reshape(tensor.shape)
         return values.reshape((1,) * (tensor.dim() - values.dim()) + values.shape)
+
+
+class LayerCalls:
+    """Counts the calls of each layer that has weights of its own: each computes once for each call of its network."""
+
+    def __init__(self) -> None:
+        self.counting = False
+        self._due: dict[str, int] = {}
+        self._calls: Counter[str] = Counter()
+        self._elsewhere: list[GivenTake] = []
+
+    def watch(self, name: str, network: Any, *, due: int) -> list[Any]:
+        """Count the layers of a network; the hooks that do so."""
+        return [
+            layer.register_forward_pre_hook(self._count(f"{name}.{path}" if path else name, due))
+            for path, layer in network.named_modules()
+            if layer._parameters
+        ]
+
+    def _count(self, layer: str, due: int) -> Callable[..., None]:
+        self._due[layer] = due
+
+        def before_forward(*_: Any) -> None:
+            self._calls[layer] += self.counting
+
+        return before_forward
+
+    def add_from_process(self, take: GivenTake) -> None:
+        """Add what another process has counted."""
+        self._elsewhere.append(take)
+
+    def result(self) -> tuple[int, dict[str, tuple[int, int]]]:
+        """How many were counted, and those that were not called as often as was due."""
+        called = {name: due for name, due in self._due.items() if self._calls[name]}
+        wrong = {name: (due, self._calls[name]) for name, due in called.items() if self._calls[name] != due}
+        for take in self._elsewhere:
+            wrong |= take.miscounted
+        first = dict(sorted(wrong.items())[:MOST_NAMES])
+        return len(called) + sum(take.layers for take in self._elsewhere), first
 
 
 def as_stored(tensor: Any) -> Tensor:

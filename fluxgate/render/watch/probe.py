@@ -35,6 +35,7 @@ from fluxgate.rendering import (
     Fingerprint,
     Inventory,
     Memory,
+    of_call,
 )
 from fluxgate.subjects.subject import Subject
 
@@ -117,7 +118,7 @@ class Probe:
     # A call in which each stage is run from what is given
 
     def begin_given(self) -> GivenRecorder:
-        """The pipeline is called next; nothing of the call is measured."""
+        """The pipeline is called in the recorder's way from now on; nothing of that is measured."""
         import torch
 
         self.given = GivenRecorder(given(), dtype=getattr(torch, self.subject.dtype))
@@ -136,7 +137,7 @@ class Probe:
     def current(self) -> tuple[str, int]:
         """The shot and the number of the take that has begun; no shot while the pipeline is loaded."""
         if self.given is not None:
-            return GIVEN, 0
+            return of_call(GIVEN, self.given.call), 0
         return (self._take.shot, self._take.take) if self._take is not None else ("", 0)
 
     @contextmanager
@@ -244,7 +245,7 @@ class Probe:
 
     def _decode(self, inner: Callable[..., Any], pipeline: Any, args: Any, kwargs: Any) -> Any:
         if self.given is not None:
-            return self.given.decode(inner, args, kwargs)
+            return self.given.decode(inner, getattr(pipeline, self.subject.decoder), args, kwargs)
         take = self._take
         if take is None:
             return inner(*args, **kwargs)

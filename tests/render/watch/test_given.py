@@ -23,13 +23,17 @@ from fluxgate.rendering import (  # noqa: E402
     NOISE,
     PICTURE,
     POOLED,
+    SEEDED,
+    SEVERAL,
     T5,
     T5_TOKENS,
     TO_DECODE,
     GivenTake,
     after_step,
+    of_call,
     output_of,
     to_denoiser,
+    without_call,
 )
 from fluxgate.strategies.promise import dtype_setting  # noqa: E402
 from tests.judge.checks.stages import rendered_of  # noqa: E402
@@ -56,10 +60,18 @@ def take_of(pipeline: Any, folder: Path) -> GivenTake:
 
 
 def wrong(pipeline: Any, folder: Path) -> list[str]:
-    """The stages that lie far from the oracle."""
+    """The stages that lie far from the oracle, in the first call; a later one's must be among them."""
     take = take_of(pipeline, folder)
     assert take.error is None
-    return [each.stage for each in distances(rendered_of(take, folder)) if each.rms > FAR or each.reshaped]
+    names = far(take, folder)
+    first = [name for name in names if name == without_call(name)]
+    assert {without_call(name).rstrip("0123") for name in names} == {name.rstrip("0123") for name in first}
+    return first
+
+
+def far(take: GivenTake, folder: Path) -> list[str]:
+    found = distances(rendered_of(take, folder))
+    return [each.stage for each in found if each.rms > FAR or each.reshaped or each.padded]
 
 
 @contextmanager
@@ -90,7 +102,8 @@ def test_a_sound_stack_agrees_in_every_stage(pipeline: Any, tmp_path: Path) -> N
     """In float32, every stage lies within a hundred thousandth of the oracle."""
     take = take_of(fresh(pipeline), tmp_path)
     found = distances(rendered_of(take, tmp_path))
-    assert (len(found), take.error) == (26, None)
+    assert (len(found), take.error) == (74, None)
+    assert (take.layers, take.miscounted) == (200, {})
     assert all(each.rms < 1e-5 for each in found)
 
 
@@ -113,6 +126,97 @@ def test_noise_that_is_not_what_torch_draws_is_the_pipelines_fault(
     """And the first step starts from what is given all the same."""
     with replaced(type(pipeline), "prepare_latents", change):
         assert wrong(fresh(pipeline), tmp_path) == [NOISE]
+
+
+def batch_of(pipeline: Any, folder: Path) -> list[str]:
+    """The stages that lie far from the oracle."""
+    return far(take_of(fresh(pipeline), folder), folder)
+
+
+def test_noise_that_is_shared_by_a_batch_is_noticed(pipeline: Any, tmp_path: Path) -> None:
+    """Though one picture has the right one, and pictures with seeds of their own have theirs."""
+
+    def shared(drawn: Any) -> Any:
+        return (drawn[0][:1].expand(drawn[0].shape).clone(), *drawn[1:]) if len(drawn[0]) == 4 else drawn
+
+    with replaced(type(pipeline), "prepare_latents", shared):
+        assert batch_of(pipeline, tmp_path) == [of_call(NOISE, SEVERAL)]
+
+
+def test_seeds_that_are_exchanged_are_noticed(pipeline: Any, tmp_path: Path) -> None:
+    """In the call that has one for each picture."""
+
+    def exchanged(drawn: Any) -> Any:
+        return (drawn[0].flip(0), *drawn[1:]) if len(drawn[0]) == 2 else drawn
+
+    with replaced(type(pipeline), "prepare_latents", exchanged):
+        assert batch_of(pipeline, tmp_path) == [of_call(NOISE, SEEDED)]
+
+
+def test_embeddings_that_are_repeated_in_the_wrong_order_are_noticed(pipeline: Any, tmp_path: Path) -> None:
+    """Prompt 1, 2, 1, 2 where 1, 1, 2, 2 is due."""
+
+    def mixed(returned: Any) -> Any:
+        return (returned[0][[0, 2, 1, 3]], *returned[1:]) if len(returned[0]) == 4 else returned
+
+    with replaced(type(pipeline), "encode_prompt", mixed):
+        assert batch_of(pipeline, tmp_path) == [of_call(T5, SEVERAL)]
+
+
+def test_other_defaults_are_noticed(pipeline: Any, tmp_path: Path) -> None:
+    """Of guidance, and of the prompt's length."""
+    signature: Any = inspect.unwrap(type(pipeline).__call__)  # behind torch.no_grad
+    with pytest.MonkeyPatch.context() as patch:
+        names = inspect.signature(signature).parameters
+        defaults = dict(zip(list(names)[-len(signature.__defaults__) :], signature.__defaults__, strict=True))
+        changed = {**defaults, "guidance_scale": 7.0, "max_sequence_length": 256}
+        patch.setattr(signature, "__defaults__", tuple(changed.values()))
+        stages = batch_of(pipeline, tmp_path)
+    assert stages == [of_call(T5_TOKENS, SEVERAL), *(of_call(to_denoiser("guidance", n), SEVERAL) for n in (1, 2, 3))]
+
+
+def test_levels_that_are_given_and_ignored_are_noticed(pipeline: Any, tmp_path: Path) -> None:
+    """In the call that gives some."""
+    inner = type(pipeline.scheduler).set_timesteps
+
+    def even(scheduler: Any, *args: Any, sigmas: Any = None, **kwargs: Any) -> Any:
+        own = None if sigmas is None else [1 - number / len(sigmas) for number in range(len(sigmas))]
+        return inner(scheduler, *args, sigmas=own, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(pipeline.scheduler), "set_timesteps", even)
+        assert of_call(LEVELS, SEVERAL) in batch_of(pipeline, tmp_path)
+
+
+def test_seams_of_tiles_are_held_to_our_own(pipeline: Any, tmp_path: Path) -> None:
+    """A decoder that was told to decode in tiles does, with small ones; those that are not blended are noticed."""
+    own = fresh(pipeline)
+    own.vae.enable_tiling()
+    size = own.vae.tile_sample_min_size
+    try:
+        take = take_of(own, tmp_path)
+        assert (take.tiled, far(take, tmp_path), own.vae.tile_sample_min_size) == (True, [], size)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(own.vae), "blend_v", lambda self, above, below, extent: below)
+            assert batch_of(own, tmp_path) == [of_call(DECODED, SEVERAL)]
+    finally:
+        own.vae.disable_tiling()
+
+
+def test_a_layer_that_computes_twice_is_counted(pipeline: Any, tmp_path: Path) -> None:
+    """Its numbers are right."""
+    block = type(pipeline.transformer.single_transformer_blocks[0])
+    inner = block.forward
+
+    def twice(*args: Any, **kwargs: Any) -> Any:
+        inner(*args, **kwargs)
+        return inner(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(block, "forward", twice)
+        take = take_of(fresh(pipeline), tmp_path)
+    assert take.miscounted["transformer.single_transformer_blocks.0.proj_out"] == (2, 4)
+    assert all(name.startswith("transformer.single_transformer_blocks.") for name in take.miscounted)
 
 
 def test_a_wrong_encoder_is_the_only_stage_that_is_wrong(pipeline: Any, tmp_path: Path) -> None:

@@ -1,0 +1,197 @@
+"""Computing anew, by our own implementation, what stages are given and what is expected of them.
+
+`python -m fluxgate.miniature.given_computing` writes the file that ships."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+import hashlib
+import sys
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from fluxgate import quantizers
+from fluxgate.miniature import bfloat16
+from fluxgate.miniature.given import FILE, FORMATS, FP8, PREFIX, TILED, Stages, embeddings, noise, sampled
+from fluxgate.miniature.given_calls import CALLS, GUIDANCE, ONE, GivenCall
+from fluxgate.miniature.oracle import schedule, vae
+from fluxgate.miniature.oracle.flux import NETWORKS, Flux
+from fluxgate.miniature.oracle.layers import Array
+from fluxgate.miniature.oracle.transformer import Conditions
+from fluxgate.rendering import (
+    CLIP_TOKENS,
+    DECODED,
+    LEVELS,
+    PICTURE,
+    POOLED,
+    T5,
+    T5_TOKENS,
+    TO_DECODE,
+    after_step,
+    of_call,
+    output_of,
+    to_denoiser,
+)
+from fluxgate.tensors import Tensor, stored, write_tensors
+
+PIPELINE = Path(__file__).parent / "pipeline"
+NORMS = ("norm_q", "norm_k", "norm_added_q", "norm_added_k")
+
+
+def computed(flux: Flux) -> tuple[Stages, Stages]:
+    """What is given, and what is expected."""
+    inputs, expected = _start(flux), Stages()
+    altered = {form: _altered(flux, form) for form in FORMATS}
+    for call in CALLS:
+        known = embeddings(inputs, call)
+        rows = [_row(known, call, number) for number in range(call.count)]
+        pictures = [_picture(flux, call, number, row) for number, row in enumerate(rows)]
+        inputs |= _joined([own for own, _ in pictures], call)
+        expected |= _encoded(flux, call) | _levels(flux, call) | _joined([wanted for _, wanted in pictures], call)
+        for form, other in altered.items():
+            wanted = [_velocities(other, call, own | row) for (own, _), row in zip(pictures, rows, strict=True)]
+            expected |= {f"{form}/{name}": each for name, each in _joined(wanted, call).items()}
+            if form != FP8:
+                expected |= {f"{form}/{name}": each for name, each in _prompts(other, call).items()}
+    return inputs, expected
+
+
+def _start(flux: Flux) -> Stages:
+    """The embeddings that all others are made of."""
+    clip_ids, t5_ids = flux.ids(ONE.asked[0])
+    return {POOLED: _rounded(flux.pooled(clip_ids)), T5: _rounded(flux.embeddings(t5_ids))}
+
+
+def _row(known: Stages, call: GivenCall, number: int) -> Stages:
+    """The embeddings of one picture."""
+    return {name: known[of_call(name, call.name)][number] if call.name else known[name] for name in (T5, POOLED)}
+
+
+def _joined(rows: Sequence[Stages], call: GivenCall) -> Stages:
+    """The stages of all pictures of a call, by the names that they have there."""
+    if not call.name:
+        return dict(rows[0])
+    return {of_call(name, call.name): np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def _encoded(flux: Flux, call: GivenCall) -> Stages:
+    """Tokens and embeddings."""
+    ids = [flux.ids(asked) for asked in call.asked[:: call.pictures]]
+    tokens = [{CLIP_TOKENS: clip.astype(np.float64), T5_TOKENS: t5.astype(np.float64)} for clip, t5 in ids]
+    pooled = [{POOLED: flux.pooled(clip)} for clip, _ in ids for _ in range(call.pictures)]
+    return _joined(tokens, call) | _joined(pooled, call) | _prompts(flux, call)
+
+
+def _prompts(flux: Flux, call: GivenCall) -> Stages:
+    """T5's embeddings, repeated for each picture of a prompt."""
+    found = [flux.embeddings(flux.ids(asked)[1]) for asked in call.asked[:: call.pictures]]
+    stages = _joined([{T5: each} for each in found for _ in range(call.pictures)], call)
+    return {name: sampled(name, each) for name, each in stages.items()}
+
+
+def _levels(flux: Flux, call: GivenCall) -> Stages:
+    """The noise levels, and what the denoiser is told of them and of guidance."""
+    levels, asked = flux.levels(call.asked[0]), call.asked[0]
+    stages: Stages = {LEVELS: levels}
+    for step in call.steps:
+        stages[to_denoiser("timestep", step)] = np.full(call.count, levels[step - 1])
+        stages[to_denoiser("guidance", step)] = np.full(call.count, asked.guidance)
+    return {of_call(name, call.name): each for name, each in stages.items()}
+
+
+def _picture(flux: Flux, call: GivenCall, number: int, row: Stages) -> tuple[Stages, Stages]:
+    """What the stages of one picture are given, and what is expected of them."""
+    asked, levels = call.asked[number], flux.levels(call.asked[number])
+    label = f"latents given, {call.name} {number}" if call.name else "latents given"
+    inputs: Stages = {after_step(0): _rounded(noise(asked.size[0] * asked.size[1] * 64, label).reshape(-1, 64))}
+    expected: Stages = {}
+    for step, (level, following) in enumerate(pairwise(levels), start=1):
+        expected |= _velocities(flux, call, inputs | row, steps=(step,))
+        inputs[output_of(step)] = _rounded(expected[output_of(step)])
+        expected[after_step(step)] = schedule.step(
+            inputs[after_step(step - 1)], inputs[output_of(step)], level, following
+        )
+        inputs[after_step(step)] = _rounded(expected[after_step(step)])
+    expected[TO_DECODE] = flux.to_decode(inputs[after_step(asked.steps)], asked)
+    inputs[TO_DECODE] = _rounded(expected[TO_DECODE])
+    expected[DECODED] = flux.decoded(inputs[TO_DECODE])
+    inputs[DECODED] = _rounded(expected[DECODED])
+    expected[PICTURE] = vae.picture(inputs[DECODED])
+    if call.tile:
+        expected[f"{TILED}/{DECODED}"] = flux.decoded_in_tiles(inputs[TO_DECODE], call.tile)
+    return inputs, expected
+
+
+def _velocities(flux: Flux, call: GivenCall, inputs: Stages, steps: Sequence[int] = ()) -> Stages:
+    """What the denoiser makes of what it is given, in these steps or all."""
+    found: Stages = {}
+    for step in steps or call.steps:
+        level, guidance = 1000 * call.steps[step], 1000 * GUIDANCE
+        conditions = Conditions(inputs[T5], inputs[POOLED], level, guidance, call.asked[0].size)
+        found[output_of(step)] = flux.velocity(inputs[after_step(step - 1)], conditions)
+    return found
+
+
+def _altered(flux: Flux, form: str) -> Flux:
+    """The same with weights of a format."""
+    kinds = {"transformer": _in_transformer, "text_encoder_2": _in_t5}
+    weights = {name: flux.weights[name].changed(functools.partial(_stored, form, kinds[name])) for name in kinds}
+    return dataclasses.replace(flux, weights={**flux.weights, **weights})
+
+
+def _stored(form: str, is_linear: Callable[[str], bool], name: str, values: Array) -> Array:
+    """A tensor as the format stands for it, in bfloat16."""
+    layer = name.rpartition(".")[0]
+    if form == FP8:  # a layer is cast as a whole, and those that diffusers spares are norms and the last one
+        cast = is_linear(f"{layer}.weight") and "norm" not in layer and layer != "proj_out"
+        return quantizers.e4m3_values(quantizers.e4m3(values.astype(np.float32))).astype(np.float64) if cast else values
+    if not is_linear(name) or values.ndim != 2:
+        return values
+    kind, _, double = form.partition(", ")
+    narrow = quantizers.through_four_bits(values.astype(np.float32), kind, double=bool(double))
+    return _rounded(narrow.astype(np.float64))
+
+
+def _in_transformer(name: str) -> bool:
+    return name.endswith(".weight") and not name.rpartition(".")[0].endswith(NORMS)
+
+
+def _in_t5(name: str) -> bool:
+    return name.endswith((".q.weight", ".k.weight", ".v.weight", ".o.weight", ".wi_0.weight", ".wi_1.weight"))
+
+
+def _rounded(values: Array) -> Array:
+    """To numbers of bfloat16."""
+    return bfloat16.to_floats(bfloat16.to_bits(values.astype(np.float32))).astype(np.float64)
+
+
+def write(path: Path, inputs: Stages, expected: Stages) -> None:
+    """Write what was computed, with what it was computed from."""
+    tensors = {
+        PREFIX + name: Tensor("BF16", bfloat16.to_bits(each.astype(np.float32))) for name, each in inputs.items()
+    }
+    tensors |= {
+        name: stored(each if each.dtype == np.uint8 else each.astype(np.float32)) for name, each in expected.items()
+    }
+    write_tensors(path, tensors, metadata=_provenance())
+
+
+def _provenance() -> dict[str, str]:
+    weights = {name: next((PIPELINE / name).glob("*.safetensors")) for name in NETWORKS}
+    return {
+        "about": f"{len(CALLS)} calls, the first for {ONE.prompts[0]!r}; each stage from what is given",
+        "command": "python -m fluxgate.miniature.given_computing",
+        "numpy": np.__version__,
+        "python": sys.version.split()[0],
+        "date": datetime.date.today().isoformat(),
+        **{f"sha256 of {name}": hashlib.sha256(file.read_bytes()).hexdigest() for name, file in weights.items()},
+    }
+
+
+if __name__ == "__main__":
+    write(FILE, *computed(Flux.read(PIPELINE)))
