@@ -296,7 +296,7 @@ def open_session(choice: Choice, run: Run, *, lane: int | None = None, report: R
     folders = {case.subject.name: sources.locate(case.subject) for case in choice.renderable}
     pipelines = tuple(dict.fromkeys(case.subject.pipeline for case in choice.renderable))
     with (
-        _sigterm_interrupts(),
+        interrupted_by_sigterm(),
         Workers(
             environment=choice.environment,
             takes=choice.takes,
@@ -367,7 +367,7 @@ def _complaints(store: Store, *, machine: Machine, stack: Stack, subjects: Mappi
 
 
 @contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
+def interrupted_by_sigterm() -> Iterator[None]:
     """Let SIGTERM, by which CI systems and schedulers end a job, do what Ctrl-C does."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:

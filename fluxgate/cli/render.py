@@ -6,10 +6,23 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 
 from fluxgate.cases import Case
-from fluxgate.cli.shared import NOTHING, RED, add_choosing_options, command, request_of, say, say_unsupported
+from fluxgate.cli.shared import (
+    INTERRUPTED,
+    NOTHING,
+    RED,
+    add_choosing_options,
+    command,
+    request_of,
+    say,
+    say_unsupported,
+)
+from fluxgate.fleet import on_cluster
+from fluxgate.fleet.cluster import Cluster
+from fluxgate.fleet.ray_cluster import connected
+from fluxgate.refusal import Refusal
 from fluxgate.rendering import id_of_case
 from fluxgate.runs import run as runs
-from fluxgate.session import choose, create_run, open_session, refuse_unready
+from fluxgate.session import choose, create_run, interrupted_by_sigterm, open_session, refuse_unready
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -19,10 +32,18 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--shard", metavar="PART/PARTS", help=part)
     vram = "the most memory of each GPU, for every case, like 12GB; default: all of it"
     parser.add_argument("--vram-limit", metavar="AMOUNT", help=vram)
+    on = "a cluster of Ray's: ray for the one of this host, or like ray://HEAD:10001; default: this machine alone"
+    parser.add_argument("--on", metavar="CLUSTER", help=on)
+    each = "with --on: render on each of these accelerators, like H100,L4; without names, on each that there is"
+    parser.add_argument("--each", metavar="NAME[,NAME]", nargs="?", const="", help=each)
 
 
 def act(arguments: Namespace) -> int:
     """Render cases into a new run, without judging them."""
+    if arguments.on is not None:
+        return _act_on_cluster(arguments)
+    if arguments.each is not None:
+        raise Refusal("--each names accelerators of a cluster; it needs --on.")
     choice = choose(request_of(arguments))
     say_unsupported(choice.asked)
     if not choice.renderable:
@@ -39,6 +60,29 @@ def act(arguments: Namespace) -> int:
     runs.finish(run)
     say(f"The run is in {run.folder}")
     return RED if any(one is not None and one.rendering.crash for one in rendered) else 0
+
+
+def _act_on_cluster(arguments: Namespace) -> int:
+    """The same on the nodes of a cluster: a run for each kind of machine."""
+    each = None if arguments.each is None else [arguments.each]
+    with interrupted_by_sigterm(), connected(arguments.on) as cluster:
+        kinds = on_cluster.plan(cluster, request_of(arguments), each=each, say=say)
+        return max(_render_kind(cluster, kind) for kind in kinds)
+
+
+def _render_kind(cluster: Cluster, kind: on_cluster.Kind) -> int:
+    say_unsupported(kind.choice.asked)
+    if not kind.choice.renderable:
+        return NOTHING
+    run = create_run(kind.choice, command=command())
+    say(f"On {kind.accelerator} ({len(kind.nodes)} nodes) the run is in {run.folder}")
+    outcome = on_cluster.render(cluster, kind, run, say=say)
+    if outcome.unplaced:
+        say(f"No node is left: {', '.join(outcome.unplaced)} were not rendered. The run is in {run.folder}")
+        return INTERRUPTED
+    runs.finish(run)
+    say(f"The run is in {run.folder}")
+    return RED if any(rendering.crash for rendering in run.renderings().values()) else 0
 
 
 def _with_references(cases: Iterable[Case]) -> list[str]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from fluxgate.cli.main import main
 from fluxgate.cli.shared import NOTHING, RED
+from fluxgate.refusal import USAGE
 from fluxgate.runs import run as runs
 from tests.devices import on_a_cpu
 from tests.outside import BROKEN, CARD, call
@@ -44,3 +48,27 @@ def test_a_crash_makes_render_red(tmp_path: Path, environment: dict[str, str]) -
     ended = call("-c", code, "render", "--subject=tiny", "--strategy=killed", within=tmp_path, **environment)
     assert ended.code == RED, ended.out + ended.err
     assert "tiny-full: finished" in ended.out
+
+
+def test_a_cluster_needs_ray(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Without it, the sentence says what to install; nothing is rendered."""
+    (tmp_path / "ray.py").write_text("raise ImportError('as where it is not installed')")
+    ended = call("-m", "fluxgate", "render", "--on=ray", "--subject=tiny", within=tmp_path, **environment)
+    assert ended.code == USAGE
+    assert 'pip install "fluxgate[ray]"' in ended.err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("arguments", [("--on=H100",), ("--on=ray://",), ("--each",), ("--each=L4",)])
+def test_what_is_no_cluster_is_refused(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything of Ray is looked for, and anything is rendered."""
+    assert main(["render", *arguments]) == USAGE
+    assert "--on" in capsys.readouterr().err
+
+
+def test_nothing_of_ray_is_imported_without_a_cluster(tmp_path: Path, environment: dict[str, str]) -> None:
+    """By no verb: the whole command is imported, and this one acts as far as its choice."""
+    code = (
+        "import sys, fluxgate.cli.main as m; code = m.main(['render', '--shard=0/2']); sys.exit('ray' in sys.modules)"
+    )
+    assert call("-c", code, within=tmp_path, **environment).code == 0

@@ -36,7 +36,7 @@ def parts(tmp_path: Path) -> list[Run]:
 
 def changed(part: Run, **fields: object) -> Run:
     """The run with other facts."""
-    write_plain(part.folder / FACTS, replace(read_plain(part.folder / FACTS, Facts), **fields))  # type: ignore[arg-type]
+    write_plain(part.folder / FACTS, replace(read_plain(part.folder / FACTS, Facts), **fields))  # type: ignore[arg-type]  # they are its own
     return open_run(part.folder)
 
 

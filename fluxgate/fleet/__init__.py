@@ -1,0 +1,1 @@
+"""The fleet: a session's cases rendered on the nodes of a cluster, one run for each kind of machine."""

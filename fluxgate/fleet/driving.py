@@ -1,0 +1,211 @@
+"""The driver: places cases on the seats of a cluster, follows them, and goes on whatever happens to a node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from fluxgate.fleet.cluster import Cluster, Lost
+from fluxgate.fleet.job import News
+from fluxgate.fleet.nodes import Node
+from fluxgate.fleet.scheduling import Placement, Schedule, Task, after_loss, after_refusal, place, schedule_of
+from fluxgate.refusal import Refusal
+
+MOST_IN_A_ROW = 3  # cases that a node may lose without rendering one in between
+PATIENCE = 1.0  # seconds that a seat, and the driver, wait for news
+LONGEST_LINE = 400  # characters of a node's line that are shown
+ORDINALS = ("", "first", "second", "third")
+START, NEWS, RESULT = "start", "news", "result"  # the methods of a seat
+
+
+@dataclass
+class Sitting:
+    """A case that is being rendered on a seat, and what the seat was asked last."""
+
+    placement: Placement
+    seat: Any
+    asked: str
+    request: Any
+
+
+@dataclass
+class Outcome:
+    """What became of the cases."""
+
+    rendered_on: dict[str, str] = field(default_factory=dict)  # case -> the node's name
+    losses: dict[str, tuple[str, ...]] = field(default_factory=dict)  # case -> the names of nodes that lost it
+    given_up: tuple[str, ...] = ()  # lost too often
+    unplaced: tuple[str, ...] = ()  # no node was left for them
+    said: list[str] = field(default_factory=list)  # of nodes and cases that were lost, in sentences
+
+
+class Driver:
+    """Renders tasks on nodes. `keep` is called with each case, its bytes, and the node's name; it may refuse them."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        nodes: Iterable[Node],
+        *,
+        job_of: Callable[[str], bytes],
+        keep: Callable[[str, bytes, str], None],
+        report: Callable[[str], None],
+    ) -> None:
+        self._cluster = cluster
+        self._nodes = {node.id: node for node in nodes}  # those that cases are still placed on
+        self._names = {node.id: node.name for node in self._nodes.values()}
+        self._job_of = job_of
+        self._keep = keep
+        self._report = report
+        self._sittings: list[Sitting] = []
+        self._idle: dict[str, list[tuple[int, Any]]] = {}  # node -> its seats without a case, with their GPUs
+        self._in_a_row = dict.fromkeys(self._nodes, 0)  # node -> cases that it lost since it rendered one
+        self._schedule = Schedule(())
+        self._outcome = Outcome()
+
+    def drive(self, tasks: Iterable[Task]) -> Outcome:
+        """Render them all, as far as nodes are left. No seat is left open, whatever happens."""
+        self._schedule = schedule_of(tasks)
+        try:
+            while True:
+                self._place()
+                if not self._sittings:
+                    break
+                self._listen()
+        finally:
+            self._close_all()
+        losses = {case: tuple(self._names[node] for node in lost) for case, lost in self._schedule.losses.items()}
+        self._outcome.losses, self._outcome.given_up = losses, self._schedule.given_up
+        self._outcome.unplaced = tuple(task.case_id for task in self._schedule.waiting)
+        return self._outcome
+
+    # Placing
+
+    def _place(self) -> None:
+        sizes = {node.id: node.slots for node in self._nodes.values()}
+        self._schedule, placements = place(self._schedule, self._free(), sizes)
+        for placement in placements:
+            case_id = placement.task.case_id
+            seat = self._seat(self._nodes[placement.node], placement.task.gpus)
+            request = self._cluster.ask(seat, START, self._job_of(case_id))
+            self._sittings.append(Sitting(placement, seat, START, request))
+            self._report(f"{case_id}: on {self._names[placement.node]}")
+
+    def _free(self) -> dict[str, int]:
+        free = {node.id: node.slots for node in self._nodes.values()}
+        for sitting in self._sittings:
+            if sitting.placement.node in free:
+                free[sitting.placement.node] -= sitting.placement.task.gpus
+        return free
+
+    def _seat(self, node: Node, gpus: int) -> Any:
+        """A seat that is idle, or a new one; idle ones of another size make room for it."""
+        idle = self._idle.setdefault(node.id, [])
+        for each in idle:
+            if each[0] == gpus:
+                idle.remove(each)
+                return each[1]
+        taken = sum(each.placement.task.gpus for each in self._sittings if each.placement.node == node.id)
+        while idle and node.slots - taken - sum(size for size, _ in idle) < gpus:
+            self._cluster.close(idle.pop()[1])
+        return self._cluster.open(node, gpus)
+
+    # Following
+
+    def _listen(self) -> None:
+        """Hear whoever has something to say."""
+        ready = self._cluster.ready([sitting.request for sitting in self._sittings], PATIENCE)
+        for sitting in [each for each in self._sittings if any(each.request is one for one in ready)]:
+            try:
+                self._hear(sitting, self._cluster.answer(sitting.request))
+            except Lost as lost:
+                self._lose(sitting, str(lost))
+
+    def _hear(self, sitting: Sitting, answer: bytes) -> None:
+        if sitting.asked == RESULT:
+            self._take(sitting, answer)
+            return
+        case_id, node = sitting.placement.task.case_id, self._names[sitting.placement.node]
+        news = parse_news(answer) if sitting.asked == NEWS else []
+        for each in news:
+            if each.says is not None:
+                self._report(f"{node}: {shown(each.says)}")
+            elif each.refused is not None:
+                self._leave_out(sitting, f"{node} cannot render {case_id}: {shown(each.refused)}")
+                return
+            elif each.died is not None:
+                raise Lost(shown(each.died))
+        ended = any(each.ended for each in news)
+        sitting.asked = RESULT if ended else NEWS
+        arguments = () if ended else (PATIENCE,)
+        sitting.request = self._cluster.ask(sitting.seat, sitting.asked, *arguments)
+
+    def _take(self, sitting: Sitting, data: bytes) -> None:
+        case_id, node = sitting.placement.task.case_id, sitting.placement.node
+        try:
+            self._keep(case_id, data, self._names[node])
+        except Refusal as refusal:
+            self._leave_out(sitting, f"What {self._names[node]} sent of {case_id} is not taken: {refusal}")
+            return
+        self._outcome.rendered_on[case_id] = self._names[node]
+        self._in_a_row[node] = 0
+        self._sittings.remove(sitting)
+        self._idle.setdefault(node, []).append((sitting.placement.task.gpus, sitting.seat))
+
+    def _lose(self, sitting: Sitting, how: str) -> None:
+        """A seat is gone, and perhaps its node with it; the case is placed again."""
+        placement, case_id = sitting.placement, sitting.placement.task.case_id
+        self._sittings.remove(sitting)
+        self._cluster.close(sitting.seat)
+        self._schedule = after_loss(self._schedule, placement)
+        node = self._names[placement.node]
+        often = len(self._schedule.lost_on(case_id))
+        then = "it is given up" if case_id in self._schedule.given_up else "it is placed again"
+        self._say(f"{case_id} was lost on {node} ({how}), for the {ORDINALS[often]} time; {then}.")
+        self._in_a_row[placement.node] += 1
+        if placement.node not in {each.id for each in self._cluster.nodes()}:
+            self._gone(placement.node, f"{node} is gone; no further case is placed on it.")
+        elif self._in_a_row[placement.node] >= MOST_IN_A_ROW:
+            self._gone(placement.node, f"{node} lost {MOST_IN_A_ROW} cases in a row; no further one is placed on it.")
+
+    def _leave_out(self, sitting: Sitting, sentence: str) -> None:
+        """A node turned out to be unfit: the case waits for another one."""
+        self._sittings.remove(sitting)
+        self._cluster.close(sitting.seat)
+        self._schedule = after_refusal(self._schedule, sitting.placement)
+        node = self._names[sitting.placement.node]
+        self._gone(sitting.placement.node, f"{sentence} No further case is placed on {node}.")
+
+    def _gone(self, node: str, sentence: str) -> None:
+        if node not in self._nodes:  # another of its seats has told it
+            return
+        self._say(sentence)
+        for _, seat in self._idle.pop(node, []):
+            self._cluster.close(seat)
+        self._nodes.pop(node, None)
+
+    def _say(self, sentence: str) -> None:
+        self._outcome.said.append(sentence)
+        self._report(sentence)
+
+    def _close_all(self) -> None:
+        seats = [sitting.seat for sitting in self._sittings]
+        for seat in (*seats, *(seat for idle in self._idle.values() for _, seat in idle)):
+            self._cluster.close(seat)
+        self._sittings, self._idle = [], {}
+
+
+def parse_news(data: bytes) -> list[News]:
+    """What a seat told, as a stranger's."""
+    try:
+        return msgspec.json.decode(data, type=list[News])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Lost(f"what it told is damaged: {error}") from error
+
+
+def shown(text: str) -> str:
+    """A line that a node wrote, fit for a terminal."""
+    return "".join(letter for letter in text if letter.isprintable())[:LONGEST_LINE]

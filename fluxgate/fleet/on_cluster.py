@@ -1,0 +1,186 @@
+"""A request rendered on a cluster: one run for each kind of machine, every case of it whole or not there."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from fluxgate import configuration
+from fluxgate.baselines.durations import accepted_seconds
+from fluxgate.cases import Case
+from fluxgate.environment import Environment
+from fluxgate.files import write_plain
+from fluxgate.fleet.cluster import Cluster
+from fluxgate.fleet.describing import engine_hash
+from fluxgate.fleet.driving import Driver, Outcome
+from fluxgate.fleet.job import Job
+from fluxgate.fleet.nodes import (
+    DescribedNode,
+    Node,
+    chosen_kinds,
+    fitting,
+    machine_of,
+    parse_description,
+)
+from fluxgate.fleet.packing import sound_rendering, unpack
+from fluxgate.fleet.scheduling import Task
+from fluxgate.options import chosen
+from fluxgate.refusal import Refusal
+from fluxgate.render.pool.workers import refusing_full_disk
+from fluxgate.render.process.notes import CaseHeader, Note, compose
+from fluxgate.rendering import Crash, id_of_case
+from fluxgate.runs import run as runs
+from fluxgate.runs.run import Run
+from fluxgate.session import Choice, Request, choose
+from fluxgate.strategies.record import record_of
+from fluxgate.subjects.catalogue import subjects
+from fluxgate.subjects.subject import Subject
+
+FILE = "fleet.json"  # in a run: where its cases were rendered
+LOST = "node lost"  # the kind of crash
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is rendered on the nodes of one accelerator."""
+
+    accelerator: str
+    nodes: tuple[Node, ...]
+    choice: Choice
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """What fleet.json holds."""
+
+    accelerator: str
+    rendered_on: dict[str, str]  # case -> node
+    losses: dict[str, tuple[str, ...]]  # case -> the nodes that lost it
+    said: tuple[str, ...]  # in the order in which it happened
+
+
+def plan(cluster: Cluster, request: Request, *, each: Sequence[str] | None, say: Say) -> tuple[Kind, ...]:
+    """What is going to be rendered where; refused unless some node fits. Nothing is rendered yet."""
+    asked = _subjects(request)
+    described = _described(cluster, asked, say)
+    groups, left_out = fitting(described, engine_hash(), [subject.name for subject in asked])
+    for sentence in left_out:
+        say(sentence)
+    if not groups:
+        raise Refusal(" ".join(("No node of the cluster can render.", *left_out)))
+    return tuple(
+        Kind(accelerator, tuple(one.node for one in group), choose(request, environment=_environment(group)))
+        for accelerator, group in chosen_kinds(groups, each).items()
+    )
+
+
+def _subjects(request: Request) -> tuple[Subject, ...]:
+    catalogue = subjects(request.catalogue)
+    names = request.subjects or configuration.current().subject or ["miniature"]
+    return tuple(catalogue[name] for name in chosen(names, among=catalogue, option="--subject"))
+
+
+def _described(cluster: Cluster, asked: Sequence[Subject], say: Say) -> list[DescribedNode]:
+    nodes = cluster.nodes()
+    if not nodes:
+        raise Refusal("The cluster has no node with a GPU or a CPU to render on.")
+    described = list[DescribedNode]()
+    for node, answer in zip(nodes, cluster.describe(nodes, msgspec.json.encode(asked)), strict=True):
+        try:
+            if isinstance(answer, str):
+                raise Refusal(answer)
+            described.append(DescribedNode(node, parse_description(answer, node)))
+        except Refusal as refusal:
+            say(f"{node.name} is left out: {refusal}")
+    if not described:
+        raise Refusal("No node of the cluster could say what it is.")
+    return described
+
+
+def _environment(group: Sequence[DescribedNode]) -> Environment:
+    """The environment of the nodes; nothing is started in it from here."""
+    return Environment(Path(sys.executable), machine_of(group), group[0].said.stack)
+
+
+def render(cluster: Cluster, kind: Kind, run: Run, *, say: Say) -> Outcome:
+    """Render the cases of a kind, and what they are compared with, into a run."""
+    cases = {case.id: case for case in _with_references(kind.choice)}
+    driver = Driver(
+        cluster,
+        kind.nodes,
+        job_of=lambda case_id: job_of(kind.choice, cases[case_id]),
+        keep=lambda case_id, data, node: keep(run, cases[case_id], data, node),
+        report=say,
+    )
+    outcome = driver.drive(_tasks(kind.choice, cases.values()))
+    for case_id in outcome.given_up:
+        _write_crash(run, cases[case_id], outcome.losses[case_id])
+    said = tuple(outcome.said)
+    run.write_json(FILE, Whereabouts(kind.accelerator, outcome.rendered_on, outcome.losses, said))
+    return outcome
+
+
+def _with_references(choice: Choice) -> tuple[Case, ...]:
+    by_id = {case.id: case for case in choice.cases if case.unsupported is None}
+    ids = [
+        id_of_case(case.subject.name, name)
+        for case in choice.renderable
+        for name in (*case.strategy.promise.compared_with, case.strategy.name)
+    ]
+    return tuple(by_id[each] for each in dict.fromkeys(ids) if each in by_id)
+
+
+def _tasks(choice: Choice, cases: Iterable[Case]) -> list[Task]:
+    listed = tuple(cases)
+    seconds = accepted_seconds(choice.baselines, choice.machine.id, listed)
+    typical = sorted(seconds.values())[len(seconds) // 2] if seconds else 1.0
+    gpus = choice.machine.device == "cuda"
+    return [Task(case.id, seconds.get(case.id, typical), case.strategy.gpus if gpus else 1) for case in listed]
+
+
+def job_of(choice: Choice, case: Case) -> bytes:
+    """What a node is told of a case."""
+    return msgspec.json.encode(
+        Job(
+            subject=case.subject,
+            strategy=record_of(case.strategy),
+            machine=choice.machine,
+            stack=choice.stack,
+            timeout=choice.timeout,
+            pipelines=tuple(dict.fromkeys(each.subject.pipeline for each in choice.renderable)),
+            takes=choice.takes,
+            vram_limit=choice.vram_limit,
+        )
+    )
+
+
+def keep(run: Run, case: Case, data: bytes, node: str) -> None:
+    """Put a case into the run, once all that was sent is seen to be whole; refused, nothing of it stays."""
+    folder = run.case_folder(case.id)
+    incoming = folder.with_name(f".{case.id}.incoming")
+    with refusing_full_disk(run.folder):
+        shutil.rmtree(incoming, ignore_errors=True)
+        try:
+            unpack(data, incoming, whence=node)
+            recipes = {shot.name: shot.recipe for shot in case.shots}
+            sound_rendering(incoming, case.id, recipes=recipes, device=case.device)
+            incoming.replace(folder)
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
+
+
+def _write_crash(run: Run, case: Case, nodes: Sequence[str]) -> None:
+    """The rendering of a case whose node or worker was lost each time."""
+    sentence = f"the node or the process that rendered it was lost {len(nodes)} times, on {', '.join(nodes)}"
+    header = CaseHeader(
+        case.subject.name, case.strategy.name, case.device, {shot.name: shot.recipe for shot in case.shots}
+    )
+    rendering = compose([Note(of=header)], wall_seconds=0.0, crash=Crash(LOST, sentence, None, ()))
+    write_plain(run.case_folder(case.id) / runs.RENDERING, rendering)

@@ -1,0 +1,147 @@
+"""A seat: the GPUs of a node that one case at a time has to itself, and the process that renders there.
+
+Its methods take and give bytes and plain numbers alone. Whatever holds it, a process of Ray's or a test, its rendering
+process ends when that ends: it reads from a pipe that nobody else holds open."""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from fluxgate.environment import ENGINE
+from fluxgate.fleet.job import Job, News
+from fluxgate.fleet.packing import packed
+from fluxgate.refusal import Refusal
+from fluxgate.render.process.endings import last_lines, way_of_ending
+from fluxgate.render.process.forkserver import end_group
+from fluxgate.rendering import id_of_case
+
+LEAVE = 5.0  # seconds that the process gets to end its worker itself
+DESCRIBES = 300.0  # seconds for a node to describe itself
+SET_BY_RAY = ("CUDA_VISIBLE_DEVICES",)  # which of a node's GPUs the seat has
+PROCESS, DESCRIBING = "fluxgate.fleet.case_process", "fluxgate.fleet.describing"
+
+
+class Seat:
+    """Starts the process with the first job, and again if it died."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
+        self._folder = Path(tempfile.mkdtemp(prefix="fluxgate-fleet-"))
+        self._case = self._folder
+
+    def start(self, job: bytes) -> bytes:
+        """Begin to render a case."""
+        asked = msgspec.json.decode(job, type=Job)
+        self._case = self._folder / id_of_case(asked.subject.name, asked.strategy.name)
+        if self._process is None or self._process.poll() is not None:
+            self._end_input()
+            self._process = self._started()
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # how it ended is told as news
+            self._process.stdin.write(job + b"\n")
+            self._process.stdin.flush()
+        return b""
+
+    def news(self, patience: float) -> bytes:
+        """All that there is to tell, as a list; waits so many seconds for the first of it."""
+        told = []
+        with suppress(queue.Empty):
+            told.append(self._news.get(timeout=patience))
+            while not told[-1].last:
+                told.append(self._news.get_nowait())
+        return msgspec.json.encode(told)
+
+    def result(self) -> bytes:
+        """The folder of the case that has ended, as a tar; it is removed here."""
+        data = packed(self._case)
+        shutil.rmtree(self._case, ignore_errors=True)
+        return data
+
+    def process(self) -> int:
+        """The number of this process."""
+        return os.getpid()
+
+    def close(self) -> None:
+        """End the process, its worker, and all that they have written."""
+        if self._process is not None:
+            self._end_input()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(LEAVE)
+            end_group(self._process.pid)
+            self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _end_input(self) -> None:
+        """By which the process learns that it is not needed any more."""
+        if self._process is not None and self._process.stdin is not None:
+            with suppress(OSError):
+                self._process.stdin.close()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        log = self._folder / "log.txt"
+        with log.open("wb") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", PROCESS, self._folder],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=variables(seat=True),
+                start_new_session=True,
+            )
+        threading.Thread(target=self._listen, args=(process, log), daemon=True).start()
+        return process
+
+    def _listen(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                self._news.put(msgspec.json.decode(line, type=News))
+        code = process.wait()
+        last = "".join(f" ({line.strip()})" for line in last_lines(log)[-1:])
+        self._news.put(News(died=f"the process that renders there {way_of_ending(code)}{last}"))
+
+
+def describe(subjects: bytes) -> bytes:
+    """What this node says of itself, and of these subjects; run where Ray, or a test, has a process on it."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", DESCRIBING],
+        input=subjects,
+        capture_output=True,
+        env=variables(seat=False),
+        timeout=DESCRIBES,
+    )
+    if done.returncode != 0:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise Refusal(lines[-1] if lines else f"it {way_of_ending(done.returncode)}")
+    return done.stdout
+
+
+def variables(*, seat: bool) -> dict[str, str]:
+    """The node's own environment variables, for a process that finds this Fluxgate.
+
+    Those that this process was started with: Ray adds some of its own later, of which OMP_NUM_THREADS would change
+    seconds, and on a CPU pixels. Of a seat's, the GPUs that it was given are kept."""
+    own = _at_start() or dict(os.environ)
+    given = {name: os.environ[name] for name in SET_BY_RAY if seat and name in os.environ}
+    path = os.pathsep.join([str(ENGINE.parent), *filter(None, [own.get("PYTHONPATH")])])
+    return {**own, **given, "PYTHONPATH": path}
+
+
+def _at_start() -> dict[str, str]:
+    try:
+        entries = Path("/proc/self/environ").read_bytes().split(b"\0")
+    except OSError:
+        return {}
+    pairs = (os.fsdecode(entry).partition("=") for entry in entries if b"=" in entry)
+    return {name: value for name, _, value in pairs}

@@ -1,0 +1,216 @@
+"""Tests of the driver: what it does with cases whose nodes refuse, die or lie. The cluster is one of our own here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import pytest
+
+from fluxgate.fleet.cluster import Lost
+from fluxgate.fleet.driving import Driver, Outcome, parse_news, shown
+from fluxgate.fleet.job import News
+from fluxgate.fleet.nodes import Node
+from fluxgate.fleet.scheduling import Task
+from fluxgate.refusal import Refusal
+
+ENDED = News(ended=True)
+Answer = Callable[[str, str], News | Exception]  # of a node about a case
+
+
+@dataclass
+class OwnSeat:
+    node: str
+    gpus: int
+    case: str = ""
+    open: bool = True
+
+
+@dataclass
+class OwnCluster:
+    """Nodes that answer at once, as the test says."""
+
+    answer_of: Answer
+    sizes: dict[str, int]
+    seats: list[OwnSeat] = field(default_factory=list)
+
+    def nodes(self) -> tuple[Node, ...]:
+        return tuple(Node(name, name, "H100", slots) for name, slots in self.sizes.items())
+
+    def describe(self, nodes: Sequence[Node], subjects: bytes) -> list[bytes | str]:
+        raise NotImplementedError
+
+    def open(self, node: Node, gpus: int) -> OwnSeat:
+        self.seats.append(OwnSeat(node.id, gpus))
+        assert sum(seat.gpus for seat in self.seats if seat.open and seat.node == node.id) <= node.slots
+        return self.seats[-1]
+
+    def close(self, seat: OwnSeat) -> None:
+        seat.open = False
+
+    def ask(self, seat: OwnSeat, method: str, *arguments: bytes | float) -> Any:
+        if method == "start":
+            (job,) = arguments
+            assert isinstance(job, bytes)
+            seat.case = job.decode()
+        return seat, method
+
+    def ready(self, requests: Sequence[Any], patience: float) -> list[Any]:
+        return list(requests[:1])
+
+    def answer(self, request: Any) -> bytes:
+        seat, method = request
+        if method == "result":
+            return f"{seat.case} by {seat.node}".encode()
+        if method == "start":
+            return b""
+        said = self.answer_of(seat.node, seat.case)
+        if isinstance(said, Exception):
+            raise said
+        return msgspec.json.encode([said])
+
+
+def drive(
+    answer: Answer, *tasks: Task, refused: str = "", **sizes: int
+) -> tuple[Outcome, dict[str, bytes], OwnCluster, list[str]]:
+    """What becomes of the cases, what was kept, the cluster, and what was reported."""
+    cluster, kept, lines = OwnCluster(answer, sizes), dict[str, bytes](), list[str]()
+
+    def keep(case_id: str, data: bytes, node: str) -> None:
+        if node == refused:
+            raise Refusal("fox-0.png is not the picture that was rendered.")
+        assert case_id not in kept, "rendered twice"
+        kept[case_id] = data
+
+    driver = Driver(cluster, cluster.nodes(), job_of=str.encode, keep=keep, report=lines.append)
+    outcome = driver.drive(tasks)
+    assert not any(seat.open for seat in cluster.seats)
+    return outcome, kept, cluster, lines
+
+
+def cases(count: int) -> list[Task]:
+    return [Task(f"case-{number}", float(number)) for number in range(count)]
+
+
+def test_every_case_is_kept_once() -> None:
+    """Each node opens one seat for each GPU, and keeps it."""
+    outcome, kept, cluster, _ = drive(lambda node, case: ENDED, *cases(9), a=2, b=1)
+    assert set(kept) == set(outcome.rendered_on) == {task.case_id for task in cases(9)}
+    assert sorted(seat.node for seat in cluster.seats) == ["a", "a", "b"]
+    assert outcome.said == []
+
+
+def test_a_case_that_kills_every_node_is_given_up() -> None:
+    """After it was placed three times, on three nodes; all others are rendered."""
+    outcome, kept, _, _ = drive(
+        lambda node, case: Lost("it died") if case == "case-3" else ENDED, *cases(6), a=1, b=1, c=1, d=1
+    )
+    assert outcome.given_up == ("case-3",)
+    assert len(set(outcome.losses["case-3"])) == 3
+    assert set(kept) == {task.case_id for task in cases(6)} - {"case-3"}
+    assert len([sentence for sentence in outcome.said if sentence.startswith("case-3 was lost on")]) == 3
+
+
+def test_a_process_that_dies_is_a_loss() -> None:
+    """Its seat says so itself; the next one on the node renders the case."""
+    died = iter([News(died="the process was ended by SIGKILL")])
+    outcome, kept, cluster, _ = drive(lambda node, case: next(died, ENDED), *cases(1), a=1)
+    assert set(kept) == {"case-0"}
+    assert outcome.losses == {"case-0": ("a",)}
+    assert len(cluster.seats) == 2
+    assert "SIGKILL" in outcome.said[0]
+
+
+def test_a_node_that_is_gone_gets_no_further_case() -> None:
+    """What it had is rendered by the others."""
+
+    def answer(node: str, case: str) -> News | Exception:
+        if node == "a":
+            cluster_of["a"].sizes.pop("a", None)
+            return Lost("the node died")
+        return ENDED
+
+    cluster_of: dict[str, OwnCluster] = {}
+    cluster = cluster_of["a"] = OwnCluster(answer, {"a": 2, "b": 1})
+    kept: dict[str, bytes] = {}
+    driver = Driver(
+        cluster, cluster.nodes(), job_of=str.encode, keep=lambda case, data, _: kept.update({case: data}), report=print
+    )
+    outcome = driver.drive(cases(5))
+    assert set(outcome.rendered_on.values()) == {"b"}
+    assert len(kept) == 5
+    assert len([sentence for sentence in outcome.said if "a is gone" in sentence]) == 1
+
+
+def test_a_node_that_cannot_render_is_left_out() -> None:
+    """It is told why; its cases do not count as lost."""
+    outcome, kept, _, _ = drive(
+        lambda node, case: News(refused="The disk is full.") if node == "a" else ENDED, *cases(4), a=1, b=1
+    )
+    assert set(outcome.rendered_on.values()) == {"b"}
+    assert len(kept) == 4
+    assert outcome.losses == {}
+    (sentence,) = outcome.said
+    assert "The disk is full." in sentence
+
+
+def test_a_node_that_sends_something_else_is_left_out() -> None:
+    """Nothing of it is kept."""
+    outcome, kept, _, _ = drive(lambda node, case: ENDED, *cases(4), refused="a", a=1, b=1)
+    assert all(data.endswith(b"by b") for data in kept.values())
+    assert len(kept) == 4
+    assert "is not taken" in outcome.said[0]
+
+
+def test_a_node_that_loses_case_after_case_is_left_out() -> None:
+    """Each of them is rendered elsewhere."""
+    outcome, kept, _, _ = drive(
+        lambda node, case: Lost("its process died") if node == "a" else ENDED, *cases(12), a=1, b=1
+    )
+    assert len(kept) == 12
+    assert sum(len(nodes) for nodes in outcome.losses.values()) == 3
+    assert any("in a row" in sentence for sentence in outcome.said)
+
+
+def test_without_nodes_the_rest_is_told() -> None:
+    """It ends, and says what was not rendered."""
+    outcome, kept, _, _ = drive(lambda node, case: News(refused="No."), *cases(3), a=1)
+    assert (kept, set(outcome.unplaced)) == ({}, {"case-0", "case-1", "case-2"})
+
+
+def test_seats_make_room_for_a_case_with_two_gpus() -> None:
+    """A seat of one GPU that is idle would keep it from ever beginning."""
+    lost = iter([Lost("it died")])
+    tasks = [Task("large", 9.0, gpus=2), *cases(4)]
+    outcome, kept, cluster, _ = drive(lambda node, case: next(lost, ENDED) if case == "large" else ENDED, *tasks, a=2)
+    assert len(kept) == 5
+    assert {seat.gpus for seat in cluster.seats} == {1, 2}
+    assert outcome.losses == {"large": ("a",)}
+
+
+def test_ctrl_c_closes_every_seat() -> None:
+    """And goes on to whoever has called."""
+    cluster = OwnCluster(lambda node, case: ENDED, {"a": 2})
+
+    def answer(request: Any) -> bytes:
+        raise KeyboardInterrupt
+
+    cluster.answer = answer  # type: ignore[method-assign]  # as if it came while the driver waits
+    driver = Driver(cluster, cluster.nodes(), job_of=str.encode, keep=lambda *_: None, report=print)
+    with pytest.raises(KeyboardInterrupt):
+        driver.drive(cases(2))
+    assert [seat.open for seat in cluster.seats] == [False, False]
+
+
+def test_damaged_news_are_a_loss() -> None:
+    """Whatever a node sends."""
+    for data in (b"", b"[1]", b'{"says": 1}', b"\xff"):
+        with pytest.raises(Lost, match="damaged"):
+            parse_news(data)
+
+
+def test_a_nodes_line_is_fit_for_a_terminal() -> None:
+    """No escapes, no line breaks, and an end."""
+    assert shown("fine\x1b[2J\n" + "x" * 1000) == "fine[2J" + "x" * 393

@@ -1,0 +1,312 @@
+"""Tests of the fleet on Ray: three nodes of one host, of which one is killed, one has a full disk, and all are left.
+
+Without Ray they are skipped: `tox run -e ray` has it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fluxgate.cli.main import main
+from fluxgate.cli.shared import INTERRUPTED
+from fluxgate.files import read_plain
+from fluxgate.fleet.on_cluster import FILE, Whereabouts
+from fluxgate.judge.verdict import Verdict
+from fluxgate.runs import run as runs
+from fluxgate.runs.run import Run
+from tests.devices import on_a_cpu
+from tests.outside import LONGEST, ROOT, call, tiny
+
+ray = pytest.importorskip("ray", reason='Ray is not installed; pip install "fluxgate[ray]"')
+pytestmark = [
+    on_a_cpu,
+    pytest.mark.filterwarnings("default"),  # Ray's own
+]
+
+STORE = 80 << 20  # bytes for each node's objects
+STRATEGIES = "--strategy=full,model-offload,full-float32,vae-tiling"
+CASES = {"tiny-full", "tiny-model-offload", "tiny-full-float32", "tiny-vae-tiling"}
+
+
+class Nodes:
+    """A cluster of Ray's on this host, whose nodes come and go with the tests."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        from ray.cluster_utils import Cluster
+
+        self.folder = folder
+        self._environment = environment
+        arguments = {"num_cpus": 0, "object_store_memory": STORE, "include_dashboard": False}
+        self._cluster = Cluster(initialize_head=True, head_node_args=arguments)
+        self._nodes: dict[str, Any] = {}
+        self._round = 0
+
+    def called(self, name: str) -> str:
+        """What Ray calls a node: never as one of an earlier test, which it may not have given up yet."""
+        return f"{name}-{self._round}"
+
+    @property
+    def address(self) -> str:
+        return str(self._cluster.address)
+
+    def add(self, name: str, **variables: str) -> None:
+        """A node with one CPU, and with a device queue of its own, as if it were another machine."""
+        own = {"FLUXGATE_QUEUE": str(self.folder / f"queue-{name}"), "PYTHONPATH": str(ROOT)}
+        (self.folder / f"queue-{name}").mkdir(exist_ok=True)
+        self._nodes[name] = self._cluster.add_node(
+            num_cpus=1,
+            object_store_memory=STORE,
+            node_name=self.called(name),
+            env_vars={**self._environment, **own, **variables},
+        )
+
+    def kill(self, name: str) -> None:
+        """SIGKILL for all that the node is."""
+        self._cluster.remove_node(self._nodes.pop(name), allow_graceful=False)
+
+    def clear(self) -> None:
+        for name in list(self._nodes):
+            self.kill(name)
+        self._round += 1
+
+    def close(self) -> None:
+        self._cluster.shutdown()
+
+    def processes(self) -> list[str]:
+        """What still renders on these nodes, or could: the command of each such process."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                ours = str(self.folder).encode() in (folder / "environ").read_bytes()
+            except OSError:
+                continue
+            if ours and ("fluxgate.fleet" in command or "fluxgate.render" in command):
+                found.append(command)
+        return found
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory, miniature_folder: Path) -> dict[str, str]:
+    return tiny(tmp_path_factory.mktemp("catalogue"), pipeline=miniature_folder)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[Nodes]:
+    """A head that renders nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_memory_monitor_refresh_ms", "0")  # others may fill this machine's memory
+        nodes = Nodes(tmp_path_factory.mktemp("nodes"), environment)
+        try:
+            yield nodes
+        finally:
+            nodes.close()
+
+
+@pytest.fixture
+def nodes(cluster: Nodes) -> Iterator[Nodes]:
+    """The same with three nodes."""
+    for name in ("ann", "ben", "cat"):
+        cluster.add(name)
+    yield cluster
+    cluster.clear()
+
+
+@pytest.fixture
+def tiny_exists(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+
+class Driver:
+    """`fluxgate render --on ray`, while it runs."""
+
+    def __init__(self, nodes: Nodes, folder: Path, environment: dict[str, str]) -> None:
+        self.runs = folder / "runs"
+        self.lines: list[str] = []
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "fluxgate", "render", "--on=ray", "--subject=tiny", STRATEGIES],
+            cwd=folder,
+            env={**inherited, **environment, "PYTHONPATH": str(ROOT), "RAY_ADDRESS": nodes.address},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def until(self, said: Callable[[str], bool]) -> str:
+        """Follow it until it says a certain line."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+            if said(self.lines[-1]):
+                return self.lines[-1]
+        raise AssertionError("\n".join(self.lines))
+
+    def end(self) -> tuple[int, str]:
+        """Its exit code and all that it has said."""
+        rest, _ = self.process.communicate(timeout=LONGEST)
+        return self.process.returncode, "\n".join([*self.lines, rest])
+
+
+@pytest.fixture
+def driver(nodes: Nodes, tmp_path: Path, environment: dict[str, str]) -> Iterator[Driver]:
+    made = Driver(nodes, tmp_path, environment)
+    yield made
+    made.process.kill()
+    made.process.communicate()
+
+
+def hashes(run: Run) -> set[tuple[str, str, int, int, str]]:
+    """Every picture of every take."""
+    return {
+        (case_id, picture.shot, picture.index, picture.take, picture.sha256)
+        for case_id, rendering in run.renderings().items()
+        for picture in rendering.pictures
+    }
+
+
+def cells(run: Run) -> dict[tuple[str, str], str]:
+    """The status of every cell."""
+    verdicts = read_plain(run.folder / runs.VERDICTS, tuple[Verdict, ...])
+    return {(verdict.case_id, verdict.check): verdict.status for verdict in verdicts}
+
+
+def whereabouts(run: Run) -> Whereabouts:
+    return run.read_json(FILE, Whereabouts)
+
+
+def test_three_nodes_give_the_run_of_one_machine(
+    driver: Driver, nodes: Nodes, tmp_path: Path, environment: dict[str, str], tiny_exists: None
+) -> None:
+    """Cell for cell, and picture for picture; more than one node has rendered, and nothing is left on them."""
+    code, said = driver.end()
+    assert code == 0, said
+    ours = runs.latest(driver.runs)
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    ended = call("-m", "fluxgate", "render", "--subject=tiny", STRATEGIES, within=alone, **environment)
+    assert ended.code == 0, ended.out + ended.err
+    theirs = runs.latest(alone / "runs")
+    assert hashes(ours) == hashes(theirs)
+    assert set(ours.renderings()) == CASES
+    for run in (ours, theirs):
+        main(["judge", str(run.folder), "--no-baseline"])
+    assert cells(ours) == cells(theirs)
+    assert set(whereabouts(ours).rendered_on) == CASES
+    assert len(set(whereabouts(ours).rendered_on.values())) > 1
+    assert _soon(lambda: nodes.processes() == [])
+
+
+def test_a_node_that_is_killed_loses_nothing(driver: Driver, nodes: Nodes) -> None:
+    """Its case is placed again on another one, once, and both are told in a sentence."""
+    ben = nodes.called("ben")
+    line = driver.until(lambda line: line.startswith(f"{ben}: ") and line.endswith(": started"))
+    nodes.kill("ben")
+    code, said = driver.end()
+    assert code == 0, said
+    run = runs.latest(driver.runs)
+    lost = line.split(": ")[1]
+    assert set(run.renderings()) == CASES
+    assert run.finished is not None
+    assert whereabouts(run).losses == {lost: (ben,)}
+    assert whereabouts(run).rendered_on[lost] != ben
+    assert any(sentence.startswith(f"{lost} was lost on {ben}") for sentence in whereabouts(run).said)
+    assert any(f"{ben} is gone" in sentence for sentence in whereabouts(run).said)
+
+
+def test_ctrl_c_leaves_no_process(driver: Driver, nodes: Nodes) -> None:
+    """Not on the nodes either; what was rendered until then can be read."""
+    driver.until(lambda line: line.endswith(": started"))
+    assert nodes.processes() != []
+    driver.process.send_signal(signal.SIGINT)
+    code, said = driver.end()
+    assert code == INTERRUPTED, said
+    assert _soon(lambda: nodes.processes() == [])
+    assert runs.latest(driver.runs).finished is None
+
+
+def test_a_driver_that_is_killed_leaves_no_process(driver: Driver, nodes: Nodes) -> None:
+    """Ray ends what its job has started, and what that has started ends itself."""
+    driver.until(lambda line: line.endswith(": started"))
+    driver.process.kill()
+    assert _soon(lambda: nodes.processes() == [])
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder that takes 64 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.system(f"mount -t tmpfs -o size=64k tmpfs '{disk}' 2>/dev/null"):
+        pytest.skip("no file system can be mounted here")
+    yield disk
+    for _ in range(100):
+        if os.system(f"umount '{disk}' 2>/dev/null") == 0:
+            return
+        time.sleep(0.1)
+
+
+def test_a_node_with_a_full_disk_is_left_out(
+    cluster: Nodes, full_disk: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """Its cases are rendered elsewhere, and do not count as lost."""
+    cluster.add("ann")
+    cluster.add("full", TMPDIR=str(full_disk))
+    try:
+        ann = cluster.called("ann")
+        code, said = Driver(cluster, tmp_path, environment).end()
+    finally:
+        cluster.clear()
+    assert code == 0, said
+    run = runs.latest(tmp_path / "runs")
+    assert set(run.renderings()) == CASES
+    assert set(whereabouts(run).rendered_on.values()) == {ann}
+    assert whereabouts(run).losses == {}
+    assert any("full" in sentence and "disk" in sentence for sentence in whereabouts(run).said)
+
+
+def test_nodes_with_another_fluxgate_are_refused(cluster: Nodes, tmp_path: Path, environment: dict[str, str]) -> None:
+    """All of them: there is nobody to render, and the sentence says what to do."""
+    other = tmp_path / "other"
+    shutil.copytree(ROOT / "fluxgate", other / "fluxgate", ignore=shutil.ignore_patterns("__pycache__"))
+    with (other / "fluxgate" / "amounts.py").open("a") as module:
+        module.write("\n# another release\n")
+    cluster.add("old", PYTHONPATH=str(other))
+    try:
+        old = cluster.called("old")
+        code, said = Driver(cluster, tmp_path, environment).end()
+    finally:
+        cluster.clear()
+    assert code == 4
+    assert f"{old} is left out: its Fluxgate" in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_cluster_that_is_not_there_is_refused(tmp_path: Path, environment: dict[str, str]) -> None:
+    """In a sentence, not with what Ray says over many lines."""
+    arguments = ("render", "--on=ray://127.0.0.1:9", "--subject=tiny", "--strategy=full")
+    ended = call("-m", "fluxgate", *arguments, within=tmp_path, **environment, RAY_CLIENT_RECONNECT_GRACE_PERIOD="1")
+    assert ended.code == 4
+    assert "There is no cluster at ray://127.0.0.1:9" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def _soon(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
+    """Whether it holds before these seconds are over."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.2)
+    return holds()

@@ -1,0 +1,103 @@
+"""Tests of a seat: it renders one case after the other in a process that ends with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fluxgate.environment import Environment
+from fluxgate.fleet.describing import engine_hash
+from fluxgate.fleet.job import Description, Job, News
+from fluxgate.fleet.on_cluster import job_of
+from fluxgate.fleet.packing import sound_rendering, unpack
+from fluxgate.fleet.seat import Seat, describe
+from fluxgate.session import Choice, Request, choose
+from fluxgate.subjects.catalogue import subjects
+from tests.devices import on_a_cpu
+from tests.outside import tiny
+
+LONGEST = 240.0  # seconds that a case may take on a busy machine
+
+
+@pytest.fixture
+def choice(tmp_path: Path, miniature_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Choice:
+    """The tiny subject, under one strategy."""
+    for name, value in tiny(tmp_path, pipeline=miniature_folder).items():
+        monkeypatch.setenv(name, value)
+    return choose(Request(subjects=["tiny"], strategies=["full"], takes="1"), environment=Environment.current())
+
+
+@pytest.fixture
+def seat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Seat]:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    made = Seat()
+    yield made
+    made.close()
+
+
+def followed(seat: Seat) -> list[News]:
+    """All that it tells until the last."""
+    told, end = list[News](), time.monotonic() + LONGEST
+    while not (told and told[-1].last):
+        told += msgspec.json.decode(seat.news(1.0), type=list[News])
+        assert time.monotonic() < end
+    return told
+
+
+@on_a_cpu
+def test_a_seat_renders_a_case_and_can_be_killed(seat: Seat, choice: Choice, tmp_path: Path) -> None:
+    """The case comes back whole. A process that was killed is told, and the next case has a new one; a job of another
+    machine is refused by it, and where the seat is closed nothing is left."""
+    case = next(case for case in choice.cases if case.id == "tiny-full")
+    job = job_of(choice, case)
+    seat.start(job)
+    told = followed(seat)
+    assert told[-1] == News(ended=True)
+    assert any("started" in (each.says or "") for each in told)
+    unpack(seat.result(), tmp_path / "here", whence="the seat")
+    recipes = {shot.name: shot.recipe for shot in case.shots}
+    assert sound_rendering(tmp_path / "here", case.id, recipes=recipes, device="cpu").crash is None
+
+    assert seat._process is not None
+    first = seat._process.pid
+    os.kill(first, signal.SIGKILL)
+    assert followed(seat)[-1].died == "the process that renders there was ended by SIGKILL"
+
+    planned = msgspec.json.decode(job, type=Job)
+    seat.start(msgspec.json.encode(replace(planned, machine=replace(planned.machine, id="another-machine"))))
+    assert "another-machine" in (followed(seat)[-1].refused or "")
+    second = seat._process.pid
+    assert second != first
+    seat.close()
+    assert not Path(f"/proc/{second}").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("fluxgate-fleet-")] == []
+
+
+def test_a_node_describes_itself(choice: Choice) -> None:
+    """As this process sees it; what is not ready is told by its subject."""
+    here = subjects()["tiny"]
+    asked = (here, replace(here, name="elsewhere", source="folder:/nowhere"))
+    said = msgspec.json.decode(describe(msgspec.json.encode(asked)), type=Description)
+    assert (said.machine, said.stack) == (choice.machine, choice.stack)
+    assert said.engine == engine_hash()
+    assert set(said.pipelines) == {"tiny"}
+    assert "/nowhere" in said.unready["elsewhere"]
+
+
+def test_a_process_ends_with_whoever_has_started_it(tmp_path: Path) -> None:
+    """Although nobody has said so: its input has ended."""
+    command = [sys.executable, "-m", "fluxgate.fleet.case_process", str(tmp_path / "cases")]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(60) == 1
