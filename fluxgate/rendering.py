@@ -84,6 +84,8 @@ GIVEN = "given inputs"  # in place of a shot's name: the call in which each stag
 GRADIENTS = "calls with gradients"  # which keep what a backward pass would need
 BESIDE = "bytes beside the components"  # of tensors in host memory, once all is loaded
 OTHER_PROCESSES = "other processes"  # an event of work that is not counted here
+HOOKS_CHANGED = "components whose hooks another call changed"
+HOOKS_LEFT = "hooks left by remove_all_hooks"  # of accelerate's; not there where a pipeline has none, or no such call
 LEFTOVER_FILES = "files left behind"  # by second takes; not there if there was no second take
 
 

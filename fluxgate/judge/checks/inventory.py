@@ -15,7 +15,7 @@ from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed
 from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, loader_of, most_likely
 from fluxgate.judge.verdict import INVENTORY, Verdict
-from fluxgate.rendering import AFTER, BEFORE, BESIDE, GRADIENTS, Component, Inventory
+from fluxgate.rendering import AFTER, BEFORE, BESIDE, GRADIENTS, HOOKS_CHANGED, HOOKS_LEFT, Component, Inventory
 
 ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 WIDTHS = ("float64", "float32", "float16", "bfloat16")  # dtypes that weights are cast to as a whole
@@ -32,7 +32,13 @@ def inventory(evidence: Evidence) -> Verdict:
     parts = evidence.rendering.inventory
     if parts is None:
         return failed(evidence, INVENTORY, f"The worker left no inventory. Run {again(evidence.case)}.")
-    for complaint in (*_made_up(evidence), *_strays(evidence, parts), *_resized(parts), *_burdens(parts)):
+    for complaint in (
+        *_made_up(evidence),
+        *_strays(evidence, parts),
+        *_resized(parts),
+        *_burdens(parts),
+        *_hooks(parts),
+    ):
         return failed(evidence, INVENTORY, f"{complaint}. {_who(evidence, complaint)} Run {again(evidence.case)}.")
     against = ["the subject's dtype"]
     for name, expected, then in _expected(evidence):
@@ -86,6 +92,15 @@ def _burdens(parts: Inventory) -> Iterator[str]:
     calls = parts.counts.get(GRADIENTS, 0)
     if calls:
         yield f"{counted(calls, 'call')} of its components recorded gradients, which nobody asked for"
+
+
+def _hooks(parts: Inventory) -> Iterator[str]:
+    """What hangs in the components from call to call, and what is left of it once it is to be removed."""
+    if parts.counts.get(HOOKS_CHANGED):
+        yield "A later call left other hooks on its components than the first one"
+    left = parts.counts.get(HOOKS_LEFT, 0)
+    if left:
+        yield f"remove_all_hooks leaves accelerate's hooks on {counted(left, 'module')}"
 
 
 def _strays(evidence: Evidence, parts: Inventory) -> Iterator[str]:

@@ -39,6 +39,7 @@ class Wrong:
     stage: str
     sentence: str
     limit: Limit | None = None
+    moves: bool = True  # its numbers; False: they are right, and come of too much work, or too little
 
 
 def oracle(evidence: Evidence) -> Verdict:
@@ -72,7 +73,7 @@ def _miscounted(take: GivenTake, subject: Subject) -> Iterator[Wrong]:
         for name, (due, calls) in of_it[:1]:
             others = len(of_it) - 1
             more = f", and so {'is' if others == 1 else 'are'} {others} more of its layers" if others else ""
-            yield Wrong(stage, f"is made with {name} called {counted(calls, 'time')}, not {due}{more}")
+            yield Wrong(stage, f"is made with {name} called {counted(calls, 'time')}, not {due}{more}", moves=False)
 
 
 def _networks(subject: Subject) -> dict[str, str]:
@@ -154,7 +155,8 @@ def _failed(evidence: Evidence, wrong: Sequence[Wrong], numbers: dict[str, float
     rest = f"{each}; {counted(len(others), 'later stage')} wrong, too: {_named(others)}." if others else f"{each}."
     who = f"Most likely {suspects(evidence, first.stage)}."
     sentence = f"{lead} {who} {rest} Run {again(evidence.case)}."
-    return failed(evidence, ORACLE, sentence, numbers=numbers, limit=first.limit, stage=first.stage)
+    stage = first.stage if first.moves else None
+    return failed(evidence, ORACLE, sentence, numbers=numbers, limit=first.limit, stage=stage)
 
 
 def _ended_early(evidence: Evidence, error: str, wrong: Sequence[Wrong], numbers: dict[str, float]) -> Verdict:

@@ -57,16 +57,12 @@ def _first_embeddings(original: Any, fired: Fired, args: tuple[Any, ...], kwargs
 
 
 def _residual_kept(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The condition of the very first step is used again in the first step of later calls."""
-    block = args[0]
-    if not hasattr(block, "_kept"):
-        block._kept, block._calls = original(*args, **kwargs), 0
-        return block._kept
-    block._calls += 1
-    text, hidden = original(*args, **kwargs)
-    if block._calls % 16 == 0 and hidden.shape == block._kept[1].shape:
-        return fired(block._kept)
-    return text, hidden
+    """What the very first step gave is the answer of the first step of later calls of that size, too."""
+    network, output = args[0], original(*args, **kwargs)
+    if float(kwargs["timestep"].max()) < 1.0:
+        return output
+    kept = network.__dict__.setdefault("_kept", output)
+    return output if kept is output or kept[0].shape != output[0].shape else fired(kept)
 
 
 def _shift_grows(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -109,7 +105,7 @@ FAULTS = (
     _fault(
         "residual-kept",
         "a cache of the transformer is kept from call to call",
-        Around("diffusers.models.transformers.transformer_flux:FluxTransformerBlock.forward", _residual_kept),
+        Around("diffusers.models.transformers.transformer_flux:FluxTransformer2DModel.forward", _residual_kept),
         "first-block caches that are not reset",
         stage=FIRST,
         later=True,

@@ -102,6 +102,14 @@ FAULTS = (
         gpu=True,
     ),
     _fault(
+        "hooks-stay",
+        "hooks are not removed when they are to be",
+        Around("diffusers.pipelines.pipeline_utils:DiffusionPipeline.remove_all_hooks", _not_once),
+        "accelerate: hooks that wrap a forward which is wrapped again",
+        packages=("diffusers", "accelerate"),
+        strategies=MODEL,
+    ),
+    _fault(
         "layer-hooks-missing",
         "sequential offloading adds no hooks to layers",
         Around("accelerate.big_modeling:attach_align_device_hook", _not_once),

@@ -179,6 +179,7 @@ def _render_takes(
                 measured.enter_context(probe.meter.growth_measured())  # ends first: collects what removes its files
             for number in numbers:
                 note(_render_take(pipeline, job.subject, number, take, probe, files))
+                probe.inventory.compare_hooks()
                 recorded = probe.inventory.recorded()
                 note(Note(inventory=recorded, memory=probe.meter.memory(), warnings=warnings.new()))
     probe.inventory.describe_after()
@@ -192,7 +193,17 @@ def _render_takes(
     if job.subject.oracle is not None:
         note(_run_from_given(pipeline, probe, job.folder))
         warnings.new()  # of a call that is no shot
+    _remove_hooks(pipeline, probe, note)
     return files.first
+
+
+def _remove_hooks(pipeline: Any, probe: Probe, note: AddNote) -> None:
+    """Done last: whether the pipeline gets rid of what offloading has hung into it."""
+    try:
+        probe.inventory.count_left_hooks(pipeline)
+    except Exception:  # it may not be able to bring the weights back; that is no part of any strategy
+        traceback.print_exc()
+    note(Note(inventory=probe.inventory.recorded()))
 
 
 def _run_from_given(pipeline: Any, probe: Probe, folder: Path) -> Note:

@@ -9,10 +9,28 @@ from typing import Any
 
 from fluxgate.render.measure.live_tensors import live_tensor_bytes
 from fluxgate.render.measure.meter import Meter
-from fluxgate.render.watch.component import describe, modules_of, placement_of, plain_tensors, state_sha256
+from fluxgate.render.watch.component import (
+    describe,
+    hooks_of,
+    modules_of,
+    placement_of,
+    plain_tensors,
+    state_sha256,
+)
 from fluxgate.render.watch.stored import stored_weights
 from fluxgate.render.watch.weights_in_use import Placements, WeightsInUse
-from fluxgate.rendering import AFTER, BEFORE, BESIDE, DURING, LEFTOVER_FILES, Component, Inventory, StoredWeights
+from fluxgate.rendering import (
+    AFTER,
+    BEFORE,
+    BESIDE,
+    DURING,
+    HOOKS_CHANGED,
+    HOOKS_LEFT,
+    LEFTOVER_FILES,
+    Component,
+    Inventory,
+    StoredWeights,
+)
 
 
 class InventoryRecorder:
@@ -27,6 +45,7 @@ class InventoryRecorder:
         self.source: Path | None = None  # the pipeline on disk, where weights are to be compared with it
         self.variant: str | None = None  # of its files
         self.weights: dict[str, StoredWeights] = {}  # by component
+        self._hooks: dict[str, dict[str, int]] = {}  # by component, after the first call
 
     def recorded(self) -> Inventory:
         """The inventory so far."""
@@ -55,6 +74,23 @@ class InventoryRecorder:
         """Count the files that second takes have left, wherever they lie; None if there was no second take."""
         if number is not None:
             self.count(LEFTOVER_FILES, number)
+
+    def compare_hooks(self) -> None:
+        """Count components whose hooks are others than after the first call; the first may exchange some for good."""
+        for name, ref in self._modules.items():
+            module = ref()
+            if module is not None:
+                hooks = hooks_of(module)
+                if self._hooks.setdefault(name, hooks) != hooks:
+                    self.count(HOOKS_CHANGED, 1)
+
+    def count_left_hooks(self, pipeline: Any) -> None:
+        """Have the pipeline remove its hooks, and count those of accelerate's that stay; it is not called again."""
+        remove = getattr(pipeline, "remove_all_hooks", None)
+        if remove is None or not _accelerates(pipeline):
+            return
+        remove()
+        self.count(HOOKS_LEFT, _accelerates(pipeline))
 
     # Components
 
@@ -127,6 +163,12 @@ class InventoryRecorder:
         self._components |= inventory.components
         for name, number in inventory.counts.items():
             self.count(name, number)
+
+
+def _accelerates(pipeline: Any) -> int:
+    """How many modules of the pipeline have a hook of accelerate's."""
+    parts = (part for module in modules_of(pipeline).values() for part in module.modules())
+    return sum(hasattr(part, "_hf_hook") for part in parts)
 
 
 def _freed() -> None:

@@ -8,7 +8,7 @@ import pytest
 from fluxgate.judge.checks.inventory import SPARE
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, INVENTORY, PASSED
-from fluxgate.rendering import BESIDE, GRADIENTS, Component, Inventory
+from fluxgate.rendering import BESIDE, GRADIENTS, HOOKS_CHANGED, HOOKS_LEFT, Component, Inventory
 from tests.judge.made import FULL, accepted, evidence, made, promising, verdict, with_rendering
 from tests.runs.building import inventory as tiny
 
@@ -59,6 +59,21 @@ def test_gradients_are_noticed(tmp_path: Path) -> None:
     whole = evidence(tmp_path, FULL)
     found = with_rendering(whole, inventory=replace(tiny(), counts={GRADIENTS: 20}))
     assert verdict(found, INVENTORY).sentence.startswith("20 calls of its components recorded gradients")
+
+
+@pytest.mark.parametrize(
+    ("count", "sentence"),
+    [
+        (HOOKS_CHANGED, "A later call left other hooks on its components than the first one."),
+        (HOOKS_LEFT, "remove_all_hooks leaves accelerate's hooks on 1 module."),
+    ],
+)
+def test_hooks_that_change_or_stay_are_noticed(tmp_path: Path, count: str, sentence: str) -> None:
+    """None of either is right."""
+    whole = evidence(tmp_path, FULL)
+    for number, status in ((0, PASSED), (1, FAILED)):
+        found = verdict(with_rendering(whole, inventory=replace(tiny(), counts={count: number})), INVENTORY)
+        assert (found.status, found.sentence.startswith(sentence)) == (status, status == FAILED)
 
 
 def test_a_case_without_an_inventory_fails(tmp_path: Path) -> None:

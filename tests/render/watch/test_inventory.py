@@ -14,7 +14,16 @@ torch = pytest.importorskip("torch")
 from fluxgate.render.measure.meter import Meter  # noqa: E402
 from fluxgate.render.watch.inventory import InventoryRecorder  # noqa: E402
 from fluxgate.render.watch.weights_in_use import WeightsInUse  # noqa: E402
-from fluxgate.rendering import AFTER, BEFORE, BESIDE, DURING, LEFTOVER_FILES, Inventory  # noqa: E402
+from fluxgate.rendering import (  # noqa: E402
+    AFTER,
+    BEFORE,
+    BESIDE,
+    DURING,
+    HOOKS_CHANGED,
+    HOOKS_LEFT,
+    LEFTOVER_FILES,
+    Inventory,
+)
 
 SIZE = 8 * 8 * 4
 
@@ -71,6 +80,46 @@ def test_copies_are_what_belongs_to_no_component(recorder: InventoryRecorder) ->
     copy = kept.components["vae"].weight.detach().clone()
     recorder.count_copies()
     assert recorder.counts[BESIDE] == before + copy.nbytes
+
+
+def hooked(**components: Any) -> Any:
+    """A pipeline whose one component has a hook of accelerate's, as offloading adds it."""
+    from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_module
+
+    kept = pipeline(**components)
+    module = kept.components["vae"]
+    add_hook_to_module(module, ModelHook())
+    kept.remove_all_hooks = lambda: remove_hook_from_module(module)
+    return kept
+
+
+def test_hooks_that_a_later_call_changes_are_noticed(recorder: InventoryRecorder) -> None:
+    """What the first call exchanges for good is not: prefetching learns the order of layers there."""
+    from accelerate.hooks import ModelHook, add_hook_to_module
+
+    kept = hooked()
+    recorder.describe(kept)
+    for hooks, changed in ((1, None), (1, None), (2, 1)):
+        if hooks == 2:
+            add_hook_to_module(kept.components["vae"], ModelHook(), append=True)
+        recorder.compare_hooks()
+        assert recorder.counts.get(HOOKS_CHANGED) == changed
+
+
+def test_hooks_that_cannot_be_removed_are_counted(recorder: InventoryRecorder) -> None:
+    """And none are left by a call that works."""
+    recorder.count_left_hooks(hooked())
+    assert recorder.counts[HOOKS_LEFT] == 0
+    kept = hooked()
+    kept.remove_all_hooks = lambda: None
+    recorder.count_left_hooks(kept)
+    assert recorder.counts[HOOKS_LEFT] == 1
+
+
+def test_a_pipeline_without_hooks_has_none_to_be_left(recorder: InventoryRecorder) -> None:
+    """Nothing is counted there, and nothing is called."""
+    recorder.count_left_hooks(pipeline())
+    assert HOOKS_LEFT not in recorder.counts
 
 
 def test_a_component_is_described_where_it_lies(recorder: InventoryRecorder) -> None:
