@@ -12,6 +12,7 @@ from fluxgate.cli.shared import add_names_option, add_runs_option, add_subject_o
 from fluxgate.files import write_plain
 from fluxgate.gate.environments.choice import INSTALLERS, choose_installer
 from fluxgate.gate.environments.clearing import OLD, clear
+from fluxgate.gate.environments.commits import parse_checkout
 from fluxgate.gate.environments.steps import refusing_a_failing_disk
 from fluxgate.gate.holding import Held, hold
 from fluxgate.gate.result import About, as_plain
@@ -50,6 +51,8 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--no-culprit", action="store_true", help="do not look for the package that is to blame")
     about = "then find the release of that package with which it began"
     parser.add_argument("--bisect", action="store_true", help=about)
+    about = "then bisect the commits of this git repository, too; PACKAGE=PATH@GOOD..BAD names where"
+    parser.add_argument("--checkout", action="append", default=[], metavar="PACKAGE=PATH", help=about)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the result as JSON there, too")
     about = f"remove the environments not used for so many days, and gate nothing; without a number, {OLD}"
     parser.add_argument("--clear-cache", nargs="?", const=str(OLD), metavar="DAYS", help=about)
@@ -100,7 +103,8 @@ def _settings(arguments: Namespace) -> Settings:
         case_timeout=arguments.case_timeout,
         repeats=whole_number(arguments.repeats, option="--repeats", most=MOST_REPEATS),
         culprit=not arguments.no_culprit,
-        bisect=arguments.bisect,
+        bisect=arguments.bisect or bool(arguments.checkout),
+        checkouts=tuple(map(parse_checkout, arguments.checkout)),
         runs=arguments.runs,
         command=command(),
     )

@@ -20,6 +20,7 @@ from fluxgate.gate.environments.pins import Moves
 from fluxgate.gate.gate import Gated
 from fluxgate.gate.probing import Evidence, Probing
 from fluxgate.gate.settings import JOURNAL, STACKS, Report, Settings
+from fluxgate.gate.sides import measuring
 from fluxgate.gate.stacks import Stacks
 from fluxgate.judge.sentences import listed
 from fluxgate.locks import silent
@@ -115,7 +116,12 @@ def mentioned(moves: Moves, text: str) -> tuple[str, ...]:
 
 def journal(gated: Gated, settings: Settings, *, cases: Sequence[str], candidate: object) -> Journal[Evidence]:
     """What was tried before, but for what could not be made: that may have been the day's fault."""
-    about = {"stacks": (gated.incumbent, candidate), "machine": gated.machine.id, "cases": cases}
+    about = {
+        "stacks": (gated.incumbent, candidate),
+        "machine": gated.machine.id,
+        "cases": cases,
+        "measured by": measuring(),
+    }
     kept = Journal(settings.runs / STACKS / JOURNAL, about=about, kind=Result[Evidence])
     kept.forget(FAILED)
     return kept

@@ -23,10 +23,6 @@ from fluxgate.report.gate_result import CaseResult, EvidenceResult
 Evidence = tuple[EvidenceResult, ...]  # the cases that are bad
 
 
-def _as_asked(moves: Moves) -> Moves | StageFailure:
-    return moves
-
-
 @dataclass(frozen=True)
 class Probing:
     """Says whether the incumbent with some moves is bad: what was bad in the candidate is rendered with them."""
@@ -36,7 +32,7 @@ class Probing:
     cases: Sequence[str]
     installer: Installer
     report: Report = silent
-    completed: Callable[[Moves], Moves | StageFailure] = _as_asked  # the moves with what they drag along
+    make: Callable[[Moves], Built | StageFailure] | None = None  # None: the incumbent with exactly these moves
 
     def __call__(self, trial: Trial) -> Result[Evidence]:
         started = time.monotonic()
@@ -44,11 +40,11 @@ class Probing:
         return replace(result, seconds=time.monotonic() - started)
 
     def _result(self, trial: Trial) -> Result[Evidence]:
-        moves = self.completed(trial.moves)
-        if isinstance(moves, StageFailure):
-            return _unmade(moves)
-        built = build_with(moves, self.incumbent, installer=self.installer, report=self.report)
+        built = (self.make or self._with)(trial.moves)
         return _unmade(built) if isinstance(built, StageFailure) else self._rendered(built, attempt=trial.attempt)
+
+    def _with(self, moves: Moves) -> Built | StageFailure:
+        return build_with(moves, self.incumbent, installer=self.installer, report=self.report)
 
     def _rendered(self, built: Built, *, attempt: int) -> Result[Evidence]:
         if not self.cases:

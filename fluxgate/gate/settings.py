@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fluxgate.gate.environments.commits import Checkout
 from fluxgate.gate.tiers import Tier
 
 STACKS, JOURNAL = "stacks", "journal"  # in the folder of runs: renderings by stack; in that, what was tried
@@ -26,6 +27,7 @@ class Settings:
     repeats: int = 1  # how often each case is rendered in each stack
     culprit: bool = True
     bisect: bool = False
+    checkouts: tuple[Checkout, ...] = ()  # whose commits are bisected once the releases are
     runs: Path = Path("runs")
     command: str = "fluxgate gate"
     catalogue: Path | None = None  # a file of subjects; None: the user's own, if there is one

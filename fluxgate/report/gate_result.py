@@ -125,7 +125,7 @@ class EvidenceResult:
 
 @dataclass(frozen=True)
 class ReleasesResult:
-    """At which release a package turned bad."""
+    """At which release, or commit of a checkout, a package turned bad."""
 
     package: str
     sentence: str

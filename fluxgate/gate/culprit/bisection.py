@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Generic
 
@@ -36,7 +36,8 @@ class Range(Generic[Evidence]):
     good_again: tuple[str, ...] = ()  # releases that are good though an earlier one is bad
     evidence: Evidence | None = None  # of the first bad one
     environments: int = 0  # how many were tried beside the two ends
-    unresolved: tuple[str, ...] = ()  # whole sentences: which end is not what it must be
+    unresolved: tuple[str, ...] = ()  # whole sentences: which end is not what it must be, and what was not looked at
+    commits: Mapping[str, str] = field(default_factory=dict)  # of a checkout, with their titles
 
     @property
     def first_bad(self) -> str | None:
@@ -177,13 +178,21 @@ class _Row(Generic[Evidence]):
 
 
 def sentence(turn: Range[Any]) -> str:
-    """Which release did it, as one engineer says it to another."""
+    """Which release or commit did it, as one engineer says it to another."""
     if turn.good is None or turn.bad is None:
         return " ".join([f"{turn.package} cannot be bisected.", *turn.unresolved])
+    good, bad = (_named(turn, version) for version in (turn.good, turn.bad))
     if turn.between:
-        unjudged = listed((f"{each.version} {each.why}" for each in turn.between), MOST_NAMED)
-        first = f"{turn.package} passes with {turn.good} and fails with {turn.bad}; between them, {unjudged}."
+        unjudged = listed((f"{_named(turn, each.version)} {each.why}" for each in turn.between), MOST_NAMED)
+        first = f"{turn.package} passes with {good} and fails with {bad}; between them, {unjudged}."
+    elif turn.bad in turn.commits:
+        first = f"{turn.package} fails from {bad} on; {good} passes."
     else:
-        first = f"{turn.package} {turn.bad} is the first version that fails; {turn.good} passes."
-    earlier = f" An earlier one failed, too, before {turn.good_again[-1]} passed again." if turn.good_again else ""
-    return first + earlier
+        first = f"{turn.package} {turn.bad} is the first version that fails; {good} passes."
+    again = [f"An earlier one failed, too, before {_named(turn, each)} passed again." for each in turn.good_again[-1:]]
+    return " ".join([first, *again, *turn.unresolved])
+
+
+def _named(turn: Range[Any], version: str) -> str:
+    """`4.57.0`, or `commit 1a2b3c4d5e6f (Move the scale)`."""
+    return f"commit {version} ({turn.commits[version]})" if version in turn.commits else version

@@ -74,6 +74,14 @@ class Installer(Protocol):
         """Take packages away."""
         ...
 
+    def wheel(self, python: Path, source: Path, *, into: Path) -> Objection | None:
+        """Build a wheel of a source tree, without what it depends on."""
+        ...
+
+    def within(self, wheelhouse: Path) -> Installer:
+        """The same installer, with packages from this folder alone."""
+        ...
+
 
 def wheels(wheelhouse: Path, pins: Pins) -> list[str]:
     """The files of a wheelhouse that these pins stand for, with sizes and times: a file that is replaced is another."""

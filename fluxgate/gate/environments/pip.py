@@ -8,7 +8,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -109,6 +109,13 @@ class Pip:
 
     def uninstall(self, python: Path, packages: Sequence[str]) -> Objection | None:
         return self._done(python, "uninstall", "--yes", *packages)
+
+    def wheel(self, python: Path, source: Path, *, into: Path) -> Objection | None:
+        """With a wheelhouse, a build finds what it needs in that folder, as everything else does."""
+        return self._done(python, "wheel", "--no-deps", f"--wheel-dir={into}", *self._places(), str(source))
+
+    def within(self, wheelhouse: Path) -> Pip:
+        return replace(self, wheelhouse=wheelhouse)
 
     def releases(self, python: Path, package: str) -> tuple[Planned, ...] | Objection:
         """Read from what pip says when it is asked for a release that nobody has, and from its list of the others."""

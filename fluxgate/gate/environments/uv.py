@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -83,13 +83,22 @@ class Uv:
     def uninstall(self, python: Path, packages: Sequence[str]) -> Objection | None:
         return _unless_done(self._pip("uninstall", python, *packages))
 
+    def wheel(self, python: Path, source: Path, *, into: Path) -> Objection | None:
+        return _unless_done(self._run("build", python, "--wheel", f"--out-dir={into}", *self._places(), str(source)))
+
+    def within(self, wheelhouse: Path) -> Uv:
+        return replace(self, wheelhouse=wheelhouse)
+
     def _places(self) -> tuple[str, ...]:
         return ("--no-config", "--no-index", "--offline", f"--find-links={self.wheelhouse}") if self.wheelhouse else ()
 
     def _pip(self, verb: str, python: Path, *arguments: str) -> Finished:
+        return self._run("pip", python, verb, *arguments)
+
+    def _run(self, command: str, python: Path, *arguments: str) -> Finished:
         quiet = ("--no-progress", "--color=never")
         aside: dict[str, str | None] = dict.fromkeys(filter(_decides, os.environ)) if self.wheelhouse else {}
-        finished = run((str(self.program), *quiet, "pip", verb, f"--python={python}", *arguments), variables=aside)
+        finished = run((str(self.program), *quiet, command, *arguments, f"--python={python}"), variables=aside)
         refuse_killed(self.name, finished)
         return finished
 

@@ -42,3 +42,9 @@ class Unzip:
 
     def uninstall(self, python: Path, packages: Sequence[str]) -> None:
         return None
+
+    def wheel(self, python: Path, source: Path, *, into: Path) -> None:
+        raise NotImplementedError("it builds nothing")
+
+    def within(self, wheelhouse: Path) -> Unzip:
+        return Unzip(wheelhouse)
