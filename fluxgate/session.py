@@ -194,9 +194,9 @@ class Session:
         self._cases = {case.id: case for case in choice.cases}
         self._done: dict[str, Rendering] = {}
 
-    def into(self, run: Run) -> Session:
-        """A session with the same workers, which renders into another run."""
-        return Session(self.choice, run, self._workers, folders=self._folders, report=self._report)
+    def into(self, run: Run, *, choice: Choice | None = None) -> Session:
+        """A session with the same workers, which renders into another run, the same cases unless others are given."""
+        return Session(choice or self.choice, run, self._workers, folders=self._folders, report=self._report)
 
     # Rendering
 

@@ -17,7 +17,7 @@ from fluxgate.gate.settings import Report, Settings
 from fluxgate.gate.sides import OpenStack, Stack
 from fluxgate.gate.stacks import Stacks, Unmade
 from fluxgate.gate.tiers import cases_of
-from fluxgate.gate.trends import Spreads, spreads_of
+from fluxgate.gate.trends import Spreads, spreads_of, spreads_of_loading
 from fluxgate.locks import silent
 from fluxgate.machine import Machine
 from fluxgate.options import chosen
@@ -86,17 +86,25 @@ def _cases(settings: Settings, choice: Choice) -> tuple[Case, ...]:
 def _outcomes(
     before: OpenStack, after: OpenStack, cases: Sequence[Case], repeats: int, report: Report
 ) -> Iterator[CaseResult]:
-    """The incumbent's first case is its control, rendered twice in any case: how much its memory varies is noise."""
+    """The incumbent's first case is its control: all of it is repeated where that is asked for, else its first shot.
+
+    A part will do, for it tells whether a second process gives the same, and how much what is loaded varies."""
     control = next((case.id for case in cases if case.unsupported is None), None)
     spreads: Spreads = {}
     for number, case in enumerate(cases, start=1):
         report(f"case {number} of {len(cases)}: {case.id}")
-        attempts = (max(repeats, 2) if case.id == control else repeats, repeats)
-        sides = _sides(before, after, case, attempts)
-        drift = _drift(before.stack.choice, case)
-        yield outcome_of(*sides, drift=drift, spreads=spreads)
-        if case.id == control:
-            spreads = spreads_of(sides[0].renderings)
+        is_control = case.id == control
+        mine, theirs = _sides(before, after, case, repeats=repeats, control=is_control and repeats < 2)
+        yield outcome_of(mine, theirs, drift=_drift(before.stack.choice, case), spreads=spreads)
+        if is_control:
+            spreads = _spreads(mine)
+
+
+def _spreads(side: Side) -> Spreads:
+    """How much memory varies by itself, as far as what was rendered again tells."""
+    if side.control is None or side.rendered is None:
+        return spreads_of(side.renderings)
+    return spreads_of_loading((side.rendered.rendering, side.control.rendering))
 
 
 def compared(before: OpenStack, after: OpenStack, case: Case) -> CaseResult:
@@ -104,10 +112,12 @@ def compared(before: OpenStack, after: OpenStack, case: Case) -> CaseResult:
     return outcome_of(*_sides(before, after, case), drift=_drift(before.stack.choice, case))
 
 
-def _sides(before: OpenStack, after: OpenStack, case: Case, attempts: tuple[int, int] = (1, 1)) -> tuple[Side, Side]:
+def _sides(
+    before: OpenStack, after: OpenStack, case: Case, *, repeats: int = 1, control: bool = False
+) -> tuple[Side, Side]:
     """What both stacks give of a case, rendered so often in each."""
-    mine = before.side(case, attempts=attempts[0])
-    theirs = after.side(case, attempts=attempts[1], like=mine.rendered.rendering if mine.rendered else None)
+    mine = before.side(case, attempts=repeats, control=control)
+    theirs = after.side(case, attempts=repeats, like=mine.rendered.rendering if mine.rendered else None)
     if theirs.crash is not None and theirs.crash.kind in SEEN_TWICE and mine.crash is None and not theirs.repeats:
         theirs = after.side(case, attempts=2)
     return mine, theirs

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from fluxgate.baselines.limits import Band
 from fluxgate.cases import Case
 from fluxgate.compare import words
 from fluxgate.compare.difference import Difference, compare
-from fluxgate.compare.facts import facts_of
+from fluxgate.compare.facts import Facts, facts_of
 from fluxgate.compare.noise import draws_differ, dtype_of
 from fluxgate.compare.pairs import Pair
 from fluxgate.compare.work import held_changes
@@ -36,6 +36,7 @@ class Side:
     rendered: Rendered | None = None
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)  # by check, within its own run
     repeats: tuple[Rendered, ...] = ()  # the same once more, each in a process of its own
+    control: Rendered | None = None  # only its first shot once more, in a process of its own
 
     @property
     def crash(self) -> Crash | None:
@@ -50,7 +51,12 @@ class Side:
     @property
     def is_steady(self) -> bool:
         """Whether it gave the same each time."""
-        return self.rendered is None or not any(_others(self.rendered, again) for again in self.repeats)
+        return self.rendered is None or not any(_others(self.rendered, again) for again in self.again)
+
+    @property
+    def again(self) -> tuple[Rendered, ...]:
+        """All that was rendered after the first, whole or in part."""
+        return self.repeats if self.control is None else (*self.repeats, self.control)
 
     @property
     def failing(self) -> dict[str, Verdict]:
@@ -124,7 +130,8 @@ def _of_support(before: Side, after: Side) -> Iterator[CaseResult]:
 def _of_unsteady_crashes(before: Side, after: Side) -> Iterator[CaseResult]:
     """One that crashes only now and then says nothing, whichever side it is."""
     for name, side in (("incumbent", before), ("candidate", after)):
-        crashes = [rendering.crash for rendering in side.renderings]
+        first = (side.rendered,) if side.rendered else ()
+        crashes = [one.rendering.crash for one in (*first, *side.again)]
         if any(crashes) and not all(crashes):
             first = next(filter(None, crashes))
             yield _outcome(after, UNSTEADY, f"the {name} crashes only now and then: {first.sentence}".rstrip("."))
@@ -205,7 +212,18 @@ def _others(one: Rendered, other: Rendered) -> bool:
     return (
         one.rendering.crash is None
         and other.rendering.crash is None
-        and _differs(compare(facts_of(one), facts_of(other)))
+        and _differs(compare(_of_shots(facts_of(one), other.rendering.recipes), facts_of(other)))
+    )
+
+
+def _of_shots(facts: Facts, shots: Collection[str]) -> Facts:
+    """The facts of these shots alone, where another rendering has no others."""
+    return replace(
+        facts,
+        pictures={key: pictures for key, pictures in facts.pictures.items() if key[0] in shots},
+        fingerprints={shot: stages for shot, stages in facts.fingerprints.items() if shot in shots},
+        recipes={shot: recipe for shot, recipe in facts.recipes.items() if shot in shots},
+        noise_levels={shot: levels for shot, levels in facts.noise_levels.items() if shot in shots},
     )
 
 

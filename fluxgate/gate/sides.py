@@ -50,13 +50,16 @@ class Stack:
         self.run = self.run_of(attempt)
         self._report = lambda line: report(f"{name}: {line}")
 
-    def run_of(self, attempt: int) -> Run:
-        """The run of the first, second, … rendering of this stack, without what this day has spoilt in it."""
-        folder = self._settings.runs / STACKS / _key(self.built, self.choice, attempt)
+    def run_of(self, attempt: int, *, choice: Choice | None = None) -> Run:
+        """The run of the first, second, … rendering of this stack, without what this day has spoilt in it.
+
+        choice: other cases than this stack's own."""
+        choice = choice or self.choice
+        folder = self._settings.runs / STACKS / _key(self.built, choice, attempt)
         folder.mkdir(parents=True, exist_ok=True)
         with held(folder / ".lock", waiting="waiting for another gate"):
             if not any(folder.glob(f"*/{runs.FACTS}")):
-                return create_run(replace(self.choice, runs=folder), command=self._settings.command)
+                return create_run(replace(choice, runs=folder), command=self._settings.command)
             run = runs.latest(folder)
             for case_id in self.cases:
                 _remove_spoilt(run, case_id)
@@ -100,10 +103,11 @@ class OpenStack:
     stack: Stack
     session: Session
 
-    def side(self, case: Case, *, attempts: int = 1, like: Rendering | None = None) -> Side:
+    def side(self, case: Case, *, attempts: int = 1, control: bool = False, like: Rendering | None = None) -> Side:
         """What this stack gives of a case, how often it is asked for: its renderings, and the verdicts on the first.
 
-        like: what the incumbent gave; a worker that takes many times as long hangs."""
+        control: its first shot once more. like: what the incumbent gave; a worker that takes many times as long
+        hangs."""
         own, libraries = self.stack.cases[case.id], self.stack.environment.stack
         if own.unsupported is not None:
             return Side(own, libraries)
@@ -113,16 +117,27 @@ class OpenStack:
         _refuse_spoilt(renderings.values())
         verdicts = {one.check: one for one in self.session.judge(own, renderings)}
         repeats = (self.again(case, attempt) for attempt in range(2, attempts + 1))
-        return Side(own, libraries, renderings.get(case.id), verdicts, repeats=tuple(filter(None, repeats)))
+        part = self.again(case, 2, choice=first_shots(self.session.choice)) if control else None
+        whole = tuple(filter(None, repeats))
+        return Side(own, libraries, renderings.get(case.id), verdicts, repeats=whole, control=part)
 
-    def again(self, case: Case, attempt: int) -> Rendered | None:
-        """The same case once more, in another run of the same stack."""
-        rendered = self.session.into(self.stack.run_of(attempt)).rendered(case.id)
+    def again(self, case: Case, attempt: int, *, choice: Choice | None = None) -> Rendered | None:
+        """The same case, or what another choice has under its name, once more in another run of the same stack."""
+        rendered = self.session.into(self.stack.run_of(attempt, choice=choice), choice=choice).rendered(case.id)
         _refuse_spoilt([rendered] if rendered else [])
         return rendered
 
     def _hold_to(self, seconds: float) -> None:
         self.session.choice = replace(self.session.choice, timeout=min(seconds, session.CASE_TIMEOUT))
+
+
+def first_shots(choice: Choice) -> Choice:
+    """The same cases, each with its first shot alone."""
+    return replace(choice, cases=tuple(map(_first_shot, choice.cases)))
+
+
+def _first_shot(case: Case) -> Case:
+    return replace(case, subject=replace(case.subject, shots=case.shots[:1]))
 
 
 def _refuse_spoilt(renderings: Iterable[Rendered]) -> None:

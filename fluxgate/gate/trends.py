@@ -22,6 +22,7 @@ GRAIN = 0.001  # share of a figure within which it counts as the same, however l
 SPREADS = 3.0  # times what the difference of two noisy figures varies
 HEAVIER, HEAVY = 0.1, 64 << 20  # share and bytes beyond which more memory is a reason against an upgrade
 LOADED = "loaded"  # stands for a phase: once the pipeline is loaded
+WHEN_LOADED = ((ALLOCATED, LOAD), (HOST, LOADED))
 SIGNIFICANT = 0.05
 SLOWER = 0.02  # share of the seconds within which nobody minds
 
@@ -48,6 +49,11 @@ def spreads_of(renderings: Sequence[Rendering]) -> dict[Key, float]:
     """By how much of its mean each figure varies among renderings of the same."""
     samples = samples_of(renderings)
     return {key: (max(values) - min(values)) / fmean(values) for key, values in samples.items() if fmean(values)}
+
+
+def spreads_of_loading(renderings: Sequence[Rendering]) -> dict[Key, float]:
+    """The same of those figures that loading decides, whatever is rendered then."""
+    return {key: spread for key, spread in spreads_of(renderings).items() if key in WHEN_LOADED}
 
 
 def samples_of(renderings: Sequence[Rendering]) -> dict[Key, tuple[float, ...]]:

@@ -183,6 +183,33 @@ def test_what_is_not_the_same_twice_says_nothing(before: Rendered, after: Render
     assert found.outcome == CHANGED
 
 
+def only(rendered: Rendered, shot: str) -> Rendered:
+    """What is left of a rendering if only one of its shots was asked for."""
+    one = rendered.rendering
+    return replace(
+        rendered,
+        rendering=replace(
+            one,
+            recipes={shot: one.recipes[shot]},
+            pictures=tuple(each for each in one.pictures if each.shot == shot),
+            fingerprints=tuple(each for each in one.fingerprints if each.shot == shot),
+            durations=tuple(each for each in one.durations if each.shot in (None, shot)),
+        ),
+    )
+
+
+def test_a_control_of_one_shot_is_held_against_that_shot(before: Rendered, after: Rendered, tmp_path: Path) -> None:
+    """What it left out is no difference; what it gave otherwise says that the incumbent is not the same twice."""
+    shot = next(iter(before.rendering.recipes))
+    same, other = only(made(tmp_path / "same"), shot), only(changed(made(tmp_path / "other"), nudge), shot)
+    assert Side(CASE, STACK, before, repeats=(before,), control=same).is_steady
+    side = Side(CASE, STACK, before, control=other)
+    assert (side.is_steady, side.renderings) == (False, (before.rendering,))
+    assert outcome_of(side, Side(CASE, NEWER, changed(after, scramble))).outcome == UNSTEADY
+    crashed = replace(same, rendering=replace(same.rendering, crash=CRASH))
+    assert outcome_of(replace(side, control=crashed), Side(CASE, NEWER, after)).outcome == UNSTEADY
+
+
 def test_a_candidate_that_is_not_the_same_twice_is_broken(before: Rendered, after: Rendered, tmp_path: Path) -> None:
     """Where the incumbent is."""
     again = changed(made(tmp_path / "again"), nudge)

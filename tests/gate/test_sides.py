@@ -14,7 +14,7 @@ from fluxgate.gate import sides
 from fluxgate.gate.environments.building import Built
 from fluxgate.gate.environments.pins import Pins
 from fluxgate.gate.settings import Settings
-from fluxgate.gate.sides import MEASURING, Stack
+from fluxgate.gate.sides import MEASURING, Stack, first_shots
 from fluxgate.locks import held, silent
 from fluxgate.rendering import Crash
 from fluxgate.runs.run import CASES
@@ -42,6 +42,16 @@ def test_each_attempt_has_a_run_that_is_found_again(stack: Stack) -> None:
     """By later gates of the same stack, too."""
     assert stack.run_of(1).folder == stack.run.folder
     assert stack.run_of(2).folder == stack.run_of(2).folder != stack.run.folder
+
+
+def test_a_part_of_a_stack_has_a_run_of_its_own(stack: Stack) -> None:
+    """With one shot a case: a gate that repeats all of it must not take that for the whole."""
+    part = first_shots(stack.choice)
+    assert {len(case.shots) for case in part.cases} == {1}
+    run = stack.run_of(2, choice=part)
+    assert run.folder == stack.run_of(2, choice=part).folder
+    if any(len(case.shots) > 1 for case in stack.choice.cases):
+        assert run.folder != stack.run_of(2).folder
 
 
 def test_a_later_gate_opens_the_same_stack(stack: Stack, tiny_subject: str, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from fluxgate.gate.trends import LOADED, memory_trend, seconds_trend, spreads_of, too_heavy
+from fluxgate.gate.trends import LOADED, memory_trend, seconds_trend, spreads_of, spreads_of_loading, too_heavy
 from fluxgate.rendering import Duration, Memory, PhaseMemory, Rendering
 from fluxgate.report.gate_result import Trend
 from tests.judge.made import made
@@ -58,6 +58,16 @@ def test_what_varies_by_itself_is_not_worse(rendering: Rendering) -> None:
     known = memory_trend([one], [more], spreads=spreads_of([one, again]))
     assert known is not None
     assert known.trend is Trend.SAME
+
+
+def test_a_part_tells_only_how_loading_varies(rendering: Rendering) -> None:
+    """What fewer shots take at the most says nothing about the others."""
+    phases = (PhaseMemory("load", 100, None, None, None), PhaseMemory("decode", 100, None, None, None))
+    one = replace(rendering, memory=Memory(phases, None, 300, None, None, host_loaded=200))
+    low = (PhaseMemory("load", 110, None, None, None), PhaseMemory("decode", 50, None, None, None))
+    part = replace(rendering, memory=Memory(low, None, 250, None, None, host_loaded=210))
+    assert {phase for _, phase in spreads_of_loading([one, part])} == {"load", LOADED}
+    assert len(spreads_of([one, part])) == 4
 
 
 def test_a_peak_of_the_host_is_noise_unless_it_is_large(rendering: Rendering) -> None:
