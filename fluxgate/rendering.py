@@ -279,6 +279,7 @@ class Duration:
     gpu: float | None = None  # seconds between the GPU's own marks at both ends; None where there is no GPU
     waited: float | None = None  # of `seconds`, those for which all was asked for and the GPU was not done
     steps_clock: tuple[float, ...] = ()  # for denoise: seconds by the clock until all of each step was asked for
+    delayed: float | None = None  # for which its threads could have worked and others had the processor, all together
     # For denoise: seconds of fixed work before and after the take, by the clock and of the processor.
     fixed_work: tuple[tuple[float, float], ...] = ()
 

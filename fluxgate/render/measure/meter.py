@@ -20,6 +20,7 @@ from fluxgate.render.measure.gauges import (
 )
 from fluxgate.render.measure.gpu_marks import Mark, NewMark, new_mark_of, seconds_between, set_mark
 from fluxgate.render.measure.live_tensors import live_tensor_bytes
+from fluxgate.render.measure.run_queue import seconds_waited_for_processor
 from fluxgate.rendering import PHASES, Duration, Memory, PhaseMemory
 
 FIGURES = ("allocated", "reserved", "driver", "host")
@@ -41,19 +42,38 @@ class Spent:
     processor: float = 0.0
     gpu: float | None = None  # between its marks at both ends; None where there is none
     waited: float | None = None  # for it, once all was asked for: next to none where asking takes longer than computing
+    delayed: float | None = None  # for a processor that others had
 
     @classmethod
     def until_now(cls) -> Self:
-        return cls(time.perf_counter(), time.process_time())
+        return cls(time.perf_counter(), time.process_time(), delayed=seconds_waited_for_processor())
 
-    def add(self, seconds: float, processor: float, *, gpu: float | None = None, waited: float | None = None) -> None:
-        self.seconds += seconds
-        self.processor += processor
-        self.gpu = self.gpu if gpu is None else (self.gpu or 0.0) + gpu
-        self.waited = self.waited if waited is None else (self.waited or 0.0) + waited
+    def add(self, other: Duration | Spent) -> None:
+        self.seconds += other.seconds
+        self.processor += other.processor or 0.0
+        self.gpu = _sum(self.gpu, other.gpu)
+        self.waited = _sum(self.waited, other.waited)
+        self.delayed = _sum(self.delayed, other.delayed)
+
+    def since(self, start: Spent) -> Spent:
+        """What was spent from one moment to this one, whose marks say what the GPU did meanwhile."""
+        delayed = None if self.delayed is None or start.delayed is None else max(0.0, self.delayed - start.delayed)
+        worked = self.processor - start.processor
+        return Spent(self.seconds - start.seconds, worked, self.gpu, self.waited, delayed)
 
     def duration(self, phase: str) -> Duration:
-        return Duration(phase, self.seconds, processor=self.processor, gpu=self.gpu, waited=self.waited)
+        return Duration(
+            phase,
+            self.seconds,
+            processor=self.processor,
+            gpu=self.gpu,
+            waited=self.waited,
+            delayed=self.delayed,
+        )
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return one if other is None else (one or 0.0) + other
 
 
 class Meter:
@@ -116,7 +136,7 @@ class Meter:
 
     def leave_out(self, seconds: float) -> None:
         """Leave out of the running phase what was spent on watching it, where a pause would disturb the GPU."""
-        self._since.add(seconds, seconds)
+        self._since.add(Spent(seconds, seconds))
 
     def absorb(self, memory: Memory, durations: Iterable[Duration]) -> None:
         """Add what another process has measured, as if it had happened here."""
@@ -127,8 +147,7 @@ class Meter:
                 if value is not None:
                     peaks[figure] = max(peaks.get(figure, 0), value)
         for duration in durations:
-            spent = self._spent.setdefault(duration.phase, Spent())
-            spent.add(duration.seconds, duration.processor or 0.0, gpu=duration.gpu, waited=duration.waited)
+            self._spent.setdefault(duration.phase, Spent()).add(duration)
 
     def take_spent(self) -> dict[str, Spent]:
         """The seconds of each phase since the last call."""
@@ -138,10 +157,7 @@ class Meter:
     def _charge(self, now: Spent) -> None:
         if self._phase is None:
             return
-        since = self._since
-        spent = self._spent.setdefault(self._phase, Spent())
-        worked = now.processor - since.processor
-        spent.add(now.seconds - since.seconds, worked, gpu=now.gpu, waited=now.waited)
+        self._spent.setdefault(self._phase, Spent()).add(now.since(self._since))
         peaks = self._peaks.setdefault(self._phase, {})
         for figure, gauge in self._gauges.items():
             value = gauge.peak()
