@@ -71,7 +71,7 @@ class AcceptedCase:
     levels: dict[str, tuple[float, ...]] = field(default_factory=dict)  # shot -> the noise levels it went through
     draws: dict[str, tuple[float, ...]] = field(default_factory=dict)  # dtype -> noise that torch draws in it
     work: Work | None = None  # of one call
-    step_paces: dict[str, tuple[float, ...]] = field(default_factory=dict)  # shot -> pace of a step, by take
+    step_paces: dict[str, tuple[float, ...]] = field(default_factory=dict)  # shot (and beside what) -> of a step
     schema: int = SCHEMA
 
     def shot_of(self, shot: str, index: int) -> AcceptedShot | None:

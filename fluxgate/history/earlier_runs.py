@@ -6,8 +6,9 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 
-from fluxgate.compare.pace import WINDOW, pace
+from fluxgate.compare.pace import STEP, WINDOW, pace, step_paces
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Rendering
 from fluxgate.runs import run as runs
@@ -22,7 +23,7 @@ class EarlierRuns:
     _read: dict[tuple[str, str], Rendering | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def paces(self, rendering: Rendering, reference: str | None) -> dict[str, tuple[float, ...]]:
-        """Phase -> how fast each of these runs was in it, where it rendered the same shots as often."""
+        """Phase -> how fast each of these runs was in it, where it rendered the same shots as often; so of steps."""
         by_phase: defaultdict[str, tuple[float, ...]] = defaultdict(tuple)
         for run in self.runs:
             earlier = self._rendered(run, rendering.case_id)
@@ -30,6 +31,8 @@ class EarlierRuns:
                 beside = self._rendered(run, f"{rendering.subject}-{reference}") if reference else None
                 for phase, value in pace(earlier, beside).items():
                     by_phase[phase] += (value,)
+                for shot, takes in step_paces(earlier, beside).items() if beside or not reference else ():
+                    by_phase[STEP + shot] += (median(takes),)
         return dict(by_phase)
 
     def _rendered(self, run: Run, case_id: str) -> Rendering | None:

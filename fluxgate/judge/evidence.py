@@ -33,7 +33,8 @@ class Evidence:
     known_failures: Mapping[str, KnownFailure] = field(default_factory=dict)  # check -> the entry in force for it
     baseline_use: BaselineUse = BaselineUse.IF_ANY
     numbers_on_disk: Mapping[str, int] = field(default_factory=dict)  # component -> how many its weight files hold
-    paces: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # phase -> its pace in earlier runs
+    # The pace of each phase in earlier runs, and that of a shot's steps under STEP and the shot.
+    paces: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     run: Path | None = None  # the run's folder, as the user would write it
 
     @property

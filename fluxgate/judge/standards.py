@@ -15,7 +15,7 @@ from fluxgate.rendering import Rendering
 from fluxgate.strategies.available import strategies
 from fluxgate.subjects.subject import Subject
 
-# A rendering and the name of its reference -> phase -> the pace of the same case in earlier runs, oldest first.
+# A rendering and the name of its reference -> phase, or a shot's step -> the pace in earlier runs, oldest first.
 Paces = Callable[[Rendering, str | None], Mapping[str, tuple[float, ...]]]
 
 

@@ -48,9 +48,33 @@ def test_a_steps_pace_is_a_multiple_of_the_references_middle_step(tmp_path: Path
         assert found == {"fox": (2.0, 2.5)}
 
 
-def test_the_reference_of_all_has_its_own_seconds_on_a_gpu_only(tmp_path: Path) -> None:
-    """On a CPU other programs stretch them, and nothing stands beside it."""
+def test_a_reference_that_crashed_gives_no_pace(tmp_path: Path) -> None:
+    """Nothing stands beside the step."""
     one = stepped(replace(rendering("full", tmp_path), durations=()), 2.0)
-    assert step_paces(replace(one, device="cuda"), None) == {"fox": (20.0,)}
-    assert step_paces(replace(one, device="cpu"), None) == {}
     assert step_paces(one, replace(one, crash=Crash("signal", "gone", None, ()))) == {}
+
+
+def alone(tmp_path: Path, device: str, **changes: Any) -> dict[str, tuple[float, ...]]:
+    """The paces of what has no reference: steps of two seconds, for each of which the processor worked for one."""
+    take = Duration("denoise", 10.0, "fox", 0, steps=(9.0, 2.0, 2.0), steps_processor=(9.0, 1.0, 1.0))
+    one = replace(rendering("full", tmp_path), device=device, durations=(replace(take, **changes),))
+    return step_paces(one, None)
+
+
+FIXED = ((0.4, 0.25), (0.6, 0.25))  # by the clock, and worked
+
+
+def test_without_a_reference_a_cpus_step_is_set_against_fixed_work(tmp_path: Path) -> None:
+    """By what was worked, whatever others did; by the clock too, where they did nothing."""
+    assert alone(tmp_path, "cpu") == {}
+    assert alone(tmp_path, "cpu", fixed_work=FIXED) == {"fox beside fixed work": (4.0,)}
+    assert alone(tmp_path, "cpu", fixed_work=FIXED, delayed=1.1) == {"fox beside fixed work": (4.0,)}
+    quiet = alone(tmp_path, "cpu", fixed_work=FIXED, delayed=1.0)
+    assert quiet == {"fox beside fixed work": (4.0,), "fox by the clock": (8.0,)}
+
+
+def test_without_a_reference_a_gpus_step_says_whose_seconds_they_are(tmp_path: Path) -> None:
+    """Its own, if it was waited for; else they are Python's, as a multiple of what Python takes for fixed work."""
+    assert alone(tmp_path, "cuda", fixed_work=FIXED, waited=0.1) == {"fox beside fixed work": (4.0,)}
+    assert alone(tmp_path, "cuda", fixed_work=FIXED, waited=1.1) == {"fox": (2.0,)}
+    assert alone(tmp_path, "cuda", waited=0.1) == {}

@@ -20,7 +20,7 @@ from tests.runs.building import MACHINE, STACK, rendering
 def took(name: str, folder: Path, seconds: float, **changes: Any) -> Rendering:
     """A rendering that spent this long denoising."""
     durations = (Duration("load", 0.2), Duration("denoise", seconds, "fox", 0))
-    return replace(rendering(name, folder), durations=durations, **changes)
+    return replace(rendering(name, folder), **{"durations": durations, **changes})
 
 
 def run_with(root: Path, *found: tuple[str, float], finished: bool = True, **changes: Any) -> Run:
@@ -97,3 +97,12 @@ def test_each_rendering_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
         now = took(name, tmp_path / "now" / name, 1.0)
         assert past.paces(now, "full") == {"load": (0.2,), "denoise": (2.0,)}
     assert len(reads) == len(set(reads)) == 5
+
+
+def test_the_paces_of_steps_are_there_too(tmp_path: Path) -> None:
+    """One for each shot and run, the middle of its takes; a case whose reference is missing has none."""
+    steps = Duration("denoise", 9.0, "fox", 0, steps=(2.0,) * 3, steps_processor=(3.0,) * 3)
+    past = [run_with(tmp_path, ("full", 1.0), ("nf4", 1.0), durations=(steps, steps)) for _ in range(2)]
+    now = took("nf4", tmp_path / "now", 1.0)
+    assert EarlierRuns(tuple(past)).paces(now, "full")["step of fox"] == (1.0, 1.0)
+    assert "step of fox" not in EarlierRuns(tuple(past)).paces(now, "gone")

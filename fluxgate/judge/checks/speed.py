@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from statistics import median
 
 from fluxgate import figures
-from fluxgate.compare.pace import LONG_ENOUGH, WINDOW, pace, processor_share, step_paces
+from fluxgate.compare.pace import (
+    BESIDE_FIXED_WORK,
+    BY_THE_CLOCK,
+    LONG_ENOUGH,
+    STEP,
+    WINDOW,
+    kind_of,
+    pace,
+    processor_share,
+    step_paces,
+)
 from fluxgate.compare.work import work_changes
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
@@ -19,8 +30,12 @@ SLOWER = 0.25  # a phase on a GPU fails when it is slower by this share
 SECONDS = 0.5  # and by this much, since short phases vary
 SLOWER_ON_A_CPU = 1.0  # twice the usual multiple: who shares its caches and its cores makes a processor slower too
 STEP_SLOWER = 0.5  # share by which a step is slower than accepted, beside the reference of the same run
-# The reference of all has nothing beside it, and a machine's id does not tell its CPU: 1.7 times were seen between two.
-STEP_SLOWER_ALONE = 0.9
+KINDS = ("", BESIDE_FIXED_WORK, BY_THE_CLOCK)  # of a step's paces
+SLOWER_ALONE = {"": 0.5, BESIDE_FIXED_WORK: 0.5, BY_THE_CLOCK: 0.9}  # the same, of what has no reference beside it
+ALONE = {"": "", BESIDE_FIXED_WORK: " beside fixed work in the same run", BY_THE_CLOCK: " by the clock, undisturbed"}
+LASTING_RUNS = 5  # in a row, this one among them, show less than one can
+LASTING = 0.15  # share by which the middle one of them is slower,
+LASTING_LEAST = 0.08  # and by which each is
 # Below this share of its steps' time on the processor others had it: what shares caches and cores with twenty others
 # was seen to work twice as long for the same step.
 HAD_THE_PROCESSOR = 0.8
@@ -38,31 +53,75 @@ def speed(evidence: Evidence) -> Verdict:
 
 
 def _steps(evidence: Evidence, numbers: dict[str, float]) -> Verdict | None:
-    """A step against the accepted one: judged from the first run after it was accepted, by that run's own repeats."""
+    """A step against the accepted one: judged from the first run after it was accepted, by that run's own repeats; the
+    first that is not well, or all that were asked."""
     baseline, reference = evidence.baseline, evidence.reference
     if baseline is None or baseline.portable:
         return None
-    named = evidence.case.strategy.promise.reference
-    if named and reference is None:
+    if evidence.case.strategy.promise.reference and reference is None:
         return None
     now, accepted = step_paces(evidence.rendering, reference.rendering if reference else None), baseline.case.step_paces
-    shots = [shot for shot in now if accepted.get(shot)]
-    if not shots:
-        return None
-    times = median(median(now[shot]) / median(accepted[shot]) for shot in shots)
-    limit = _slowest_step({shot: accepted[shot] for shot in shots}, alone=not named)
-    numbers["step, times the accepted"] = times
-    beside = f" beside {named}'s in the same run" if named else ""
-    taken = f"A denoising step takes {times:.2f} times as long as accepted{beside}; at most {limit.value:.2f}"
+    asked = [_question(kind, now, accepted) for kind in KINDS]
+    verdicts = [_answer(evidence, one, numbers) for one in asked if one.now]
+    return next((one for one in verdicts if one.status != PASSED), verdicts[0] if verdicts else None)
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whether a step takes as long as accepted, in one kind of seconds."""
+
+    kind: str  # what follows a shot's name in its paces
+    now: dict[str, tuple[float, ...]]  # of what was accepted too
+    accepted: dict[str, tuple[float, ...]]
+
+    @property
+    def times(self) -> float:
+        return median(median(self.now[shot]) / median(self.accepted[shot]) for shot in self.now)
+
+    def lasting(self, earlier: Mapping[str, tuple[float, ...]]) -> tuple[float, float] | None:
+        """The middle and the least of the times that a step took in this run and in those right before it."""
+        rows = []
+        for shot, paces in self.now.items():
+            latest = (*earlier.get(STEP + shot, ())[1 - LASTING_RUNS :], median(paces))
+            if len(latest) == LASTING_RUNS:
+                rows.append([pace / median(self.accepted[shot]) for pace in latest])
+        if not rows:
+            return None
+        return median(median(row) for row in rows), median(min(row) for row in rows)
+
+
+def _question(kind: str, now: Mapping[str, tuple[float, ...]], accepted: Mapping[str, tuple[float, ...]]) -> Question:
+    shots = [shot for shot in now if kind_of(shot) == kind and accepted.get(shot)]
+    return Question(kind, {shot: now[shot] for shot in shots}, {shot: accepted[shot] for shot in shots})
+
+
+def _answer(evidence: Evidence, question: Question, numbers: dict[str, float]) -> Verdict:
+    named, times = evidence.case.strategy.promise.reference, question.times
+    limit = _slowest_step(question.accepted, least=STEP_SLOWER if named else SLOWER_ALONE[question.kind])
+    numbers[f"step{question.kind}, times the accepted"] = times
+    than = f" beside {named}'s in the same run" if named else ALONE[question.kind]
+    taken = f"A denoising step takes {times:.2f} times as long as accepted{than}; at most {limit.value:.2f}"
     if times > limit.value:
-        same = _does_the_same_work(evidence)
-        then = f"Run {again(evidence.case, beside=named)} with nothing else on the machine."
-        busy = _busy(evidence)
-        if busy is not None:
-            return no_data(evidence, SPEED, f"{taken}. But {busy}, so that tells nothing. {then}", numbers=numbers)
-        sentence = f"{'The same work, slower: ' if same else ''}{taken} are within what it varies."
-        return failed(evidence, SPEED, f"{sentence} {then}", numbers=numbers, limit=limit)
+        return _too_slow(evidence, f"{taken} are within what it varies.", numbers, limit)
+    lasting = question.lasting(evidence.paces)
+    if lasting is not None and question.kind != BY_THE_CLOCK:
+        middle, least = lasting
+        numbers["step, times the accepted, in the latest runs"] = middle
+        slow = Limit(1 + LASTING, "what steps were seen to vary from run to run", n=LASTING_RUNS)
+        if middle > slow.value and least > 1 + LASTING_LEAST:
+            row = f"In {LASTING_RUNS} runs in a row a denoising step took {middle:.2f} times as long as accepted{than}"
+            return _too_slow(evidence, f"{row}, and never less than {least:.2f}.", numbers, slow)
     return passed(evidence, SPEED, f"{taken} times may be.", numbers=numbers, limit=limit)
+
+
+def _too_slow(evidence: Evidence, taken: str, numbers: dict[str, float], limit: Limit) -> Verdict:
+    """Red, unless others had the processor."""
+    named, busy = evidence.case.strategy.promise.reference, _busy(evidence)
+    then = f"Run {again(evidence.case, beside=named)} with nothing else on the machine."
+    if busy is not None:
+        return no_data(evidence, SPEED, f"{taken} But {busy}, so that tells nothing. {then}", numbers=numbers)
+    same = "The same work, slower: " if _does_the_same_work(evidence) else ""
+    return failed(evidence, SPEED, f"{same}{taken} {then}", numbers=numbers, limit=limit)
 
 
 def _busy(evidence: Evidence) -> str | None:
@@ -77,11 +136,10 @@ def _busy(evidence: Evidence) -> str | None:
     return f"other programs left the processor to its steps for {figures.percent(min(shares))} of their time"
 
 
-def _slowest_step(accepted: Mapping[str, tuple[float, ...]], *, alone: bool) -> Limit:
+def _slowest_step(accepted: Mapping[str, tuple[float, ...]], *, least: float) -> Limit:
     """How many times the accepted pace a step may take: a share, and what the accepted repeats themselves vary."""
     around = [pace / median(paces) - 1 for paces in accepted.values() for pace in paces]
     spread = median(map(abs, around))
-    least = STEP_SLOWER_ALONE if alone else STEP_SLOWER
     return Limit(1 + max(least, SPREADS * spread), "the accepted run's own repeats", 1.0, spread, n=len(around))
 
 

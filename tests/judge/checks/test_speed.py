@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from fluxgate.compare.pace import BESIDE_FIXED_WORK, BY_THE_CLOCK, STEP, step_paces
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED, SPEED, Verdict
 from fluxgate.rendering import Duration, PhaseWork, Work
-from tests.judge.made import OFFLOAD, accepted, evidence, made, verdict, with_rendering
+from tests.judge.made import FULL, OFFLOAD, accepted, evidence, made, verdict, with_rendering
 
 
 def took(tmp_path: Path, seconds: float, past: tuple[float, ...]) -> Verdict:
@@ -138,3 +139,67 @@ def test_equal_counters_with_other_seconds_are_the_same_work_slower(tmp_path: Pa
     found = replace(found, baseline=replace(found.baseline, case=replace(found.baseline.case, work=work)))
     assert verdict(with_rendering(found, work=work), SPEED).sentence.startswith("The same work, slower: ")
     assert not verdict(with_rendering(found, work=more), SPEED).sentence.startswith("The same work")
+
+
+# --- steps with nothing beside them
+
+
+def alone(tmp_path: Path, times: float, *, kind: str, earlier: tuple[float, ...] = (), device: str = "cpu") -> Evidence:
+    """The reference of all, whose step takes so many times as long as accepted, in one kind of seconds."""
+    found = evidence(tmp_path, FULL)
+    take = Duration("denoise", 9.0, "fox", 0, steps=(1.0,) * 3, steps_processor=(1.0,) * 3, delayed=0.0)
+    fixed = replace(take, fixed_work=((1.0, 1.0), (1.0, 1.0)))
+    if kind == BESIDE_FIXED_WORK:
+        slow = replace(fixed, steps=(times,) * 3, steps_processor=(times,) * 3)
+    else:  # it sleeps
+        slow = replace(fixed, steps=(times,) * 3)
+    baseline = accepted(made(tmp_path / "before", "full"), tmp_path / "accepted")
+    before = step_paces(replace(found.rendering, device=device, durations=(fixed, fixed)), None)
+    held = replace(
+        found,
+        baseline=replace(baseline, case=replace(baseline.case, step_paces=before)),
+        paces={f"{STEP}fox{kind}": earlier},
+    )
+    return with_rendering(held, device=device, durations=(slow,))
+
+
+def test_the_reference_of_all_is_set_against_fixed_work(tmp_path: Path) -> None:
+    """A step that works twice as long fails on the first run, where there is nothing of the same run beside it."""
+    found = verdict(alone(tmp_path, 2.0, kind=BESIDE_FIXED_WORK), SPEED)
+    assert (found.status, found.numbers["step beside fixed work, times the accepted"]) == (FAILED, 2.0)
+    assert verdict(alone(tmp_path / "less", 1.5, kind=BESIDE_FIXED_WORK), SPEED).status == PASSED
+
+
+def test_a_step_that_sleeps_is_seen_by_the_clock(tmp_path: Path) -> None:
+    """It works no longer than before; where others had the processor, the clock says nothing."""
+    slept = alone(tmp_path, 2.0, kind=BY_THE_CLOCK)
+    found = verdict(slept, SPEED)
+    assert (found.status, found.numbers["step by the clock, times the accepted"]) == (FAILED, 2.0)
+    disturbed = replace(slept.rendering.durations[0], delayed=5.0)
+    found = verdict(with_rendering(slept, device="cpu", durations=(disturbed,)), SPEED)
+    assert (found.status, "step by the clock, times the accepted" in found.numbers) == (PASSED, False)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "times", "status"),
+    [
+        ((1.25,) * 4, 1.25, FAILED),  # the fifth run
+        ((1.25,) * 3, 1.25, PASSED),  # the fourth
+        ((1.25,) * 4, 1.05, PASSED),  # it is over
+        ((1.25, 1.05, 1.25, 1.25), 1.25, PASSED),  # it was not there all the time
+        ((1.1,) * 4, 1.1, PASSED),  # as much as steps vary
+        ((9.0, 1.0) + (1.0,) * 4, 1.25, PASSED),
+    ],
+)
+def test_a_quarter_more_fails_by_the_fifth_run(
+    tmp_path: Path, earlier: tuple[float, ...], times: float, status: str
+) -> None:
+    """What one run cannot tell from chance, five in a row can."""
+    assert verdict(alone(tmp_path, times, kind=BESIDE_FIXED_WORK, earlier=earlier), SPEED).status == status
+
+
+def test_five_runs_beside_a_reference_tell_as_much(tmp_path: Path) -> None:
+    """The paces of its earlier runs are multiples of the reference's, as this one's is."""
+    found = replace(stepping(tmp_path, 1.25), paces={f"{STEP}fox": (1.25, 1.2, 1.3, 1.25)})
+    told = verdict(found, SPEED)
+    assert (told.status, told.numbers["step, times the accepted, in the latest runs"]) == (FAILED, 1.25)
