@@ -50,6 +50,7 @@ GATED = (
     "torchao",
     "optimum-quanto",
     "gguf",
+    "peft",
     "sentencepiece",
     "numpy",
     "pillow",

@@ -191,6 +191,7 @@ class StoredWeights:
     spared: tuple[str, ...] = ()  # last parts of names that the component's class keeps in float32
     codes: dict[str, float] = field(default_factory=dict)  # quantized layer -> the share of wrong codes, if any
     scales: dict[str, float] = field(default_factory=dict)  # quantized layer -> the error of its scales, if any
+    adapters: int = 0  # tensors of LoRAs in memory, which are in files of their own
     whole: bool = True  # False: of a large component, only the first numbers of each tensor were looked at
 
 

@@ -132,13 +132,15 @@ def test_the_supported_range_is_told_alike_everywhere(package: str) -> None:
     assert f"| {package} | {OLDEST[package]} and newer" in README
 
 
-@pytest.mark.parametrize("name, package", [("torchao", "torchao"), ("quanto", "optimum-quanto"), ("gguf", "gguf")])
+@pytest.mark.parametrize(
+    "name, package", [("torchao", "torchao"), ("quanto", "optimum-quanto"), ("gguf", "gguf"), ("peft", "peft")]
+)
 def test_the_extras_are_told_alike_everywhere(name: str, package: str) -> None:
     """Strategy, requirements, extras and README name the same oldest release, and the newest set holds a newer one."""
-    needs = [strategy.unsupported for strategy in STRATEGIES if strategy.family == "optional"]
+    needs = [strategy.unsupported for strategy in STRATEGIES if strategy.family in ("optional", "adapters")]
     assert all(isinstance(need, Requirements) for need in needs)
     releases = [one for need in needs for one in getattr(need, "needs", ()) if isinstance(one, Release)]
-    (oldest,) = [release.at_least for release in releases if release.package == package]
+    (oldest,) = {release.at_least for release in releases if release.package == package}
     assert str(requirements(f"{name}.txt")[package].specifier) == f">={oldest}"
     assert f'{name} = ["requirements/{name}.txt"]' in (ROOT / "pyproject.toml").read_text()
     assert f"-r requirements/{name}.txt" in (ROOT / "tox.ini").read_text()

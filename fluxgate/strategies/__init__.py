@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from fluxgate.strategies import casting, decoding, offloading, optional, quantization, staging
+from fluxgate.strategies import (
+    adapters,
+    caching,
+    casting,
+    compiling,
+    decoding,
+    offloading,
+    optional,
+    quantization,
+    staging,
+)
 from fluxgate.strategies.promise import Strategy
 
 STRATEGIES: tuple[Strategy, ...] = (
@@ -52,4 +62,10 @@ STRATEGIES: tuple[Strategy, ...] = (
     optional.torchao_int8wo,
     optional.quanto_int8,
     optional.gguf_q8,
+    adapters.lora,
+    adapters.lora_unloaded,
+    caching.first_block_cache,
+    caching.taylorseer_cache,
+    caching.pyramid_attention_broadcast,
+    compiling.compiled,
 )

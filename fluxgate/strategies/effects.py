@@ -30,6 +30,9 @@ SLICES = "slices decoded"
 TILES = "tiles decoded"
 TOKENS = "prompt tokens"
 PROCESSES = "processes"
+ALTERED = "layers that a fused adapter altered"
+REUSED = "calls of the denoiser answered from a cache"
+GRAPHS = "graphs compiled"
 
 AnyEffect = TypeVar("AnyEffect")
 

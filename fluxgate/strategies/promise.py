@@ -64,6 +64,7 @@ class Promise:
     stays: bool = False  # its weights never move while it works
     moves: Moves | None = None  # how its weights do; neither: nothing is said of them
     other_work: tuple[OtherWork, ...] = ()  # beside its reference's, which it does but for transfers
+    adapts: bool = False  # it leaves the weights of an adapter in memory, beside those of the files
     control: str | None = None  # the strategy of `coarse` that keeps half as many levels: no limit may let it through
 
     @property
@@ -87,6 +88,10 @@ class PartRunner(Protocol):
         a process that dies is an error that names the phase."""
 
 
+def uncounted(what: str, number: int) -> None:
+    """Where nobody asks what a strategy counts."""
+
+
 @dataclass(frozen=True)
 class Site:
     """Where a strategy builds: the subject's files, the device, a folder to write in, and the probe that watches."""
@@ -97,6 +102,7 @@ class Site:
     scratch: Path
     watch: Callable[[Any], None]  # a staged strategy hands each of its pipelines to the probe as soon as it is built
     part_runner: PartRunner | None = None
+    count: Callable[[str, int], None] = uncounted  # notes a number that a strategy saw, for its effects
 
     @property
     def dtype(self) -> Any:

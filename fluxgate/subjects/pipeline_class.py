@@ -33,6 +33,8 @@ class PipelineClass:
     encoding_takes: tuple[str, ...] = ()  # the parameters of its encode_prompt
     numbers: dict[str, int] = field(default_factory=dict)  # parameters of its call -> defaults that are whole numbers
     call_takes_more: bool = False  # its call has a `**kwargs`
+    bases: tuple[str, ...] = ()  # the classes that it names as its own bases
+    mentions: frozenset[str] = frozenset()  # attributes of whatever, by name, that its call reads or sets
 
     @property
     def embeddings(self) -> tuple[str, ...]:
@@ -96,6 +98,10 @@ def _read(root: Path, name: str) -> PipelineClass | None:
         encoding_takes=_parameters(methods.get("encode_prompt")),
         numbers=_whole_defaults(call),
         call_takes_more=call is not None and call.args.kwarg is not None,
+        bases=tuple(ast.unparse(base) for base in definition.bases),
+        mentions=frozenset(node.attr for node in ast.walk(call) if isinstance(node, ast.Attribute))
+        if call
+        else frozenset(),
     )
 
 

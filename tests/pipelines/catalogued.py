@@ -24,7 +24,7 @@ prompt = "a red circle"
 seed = 1
 height = {height}
 width = {width}
-steps = 2
+steps = 4
 pictures_per_prompt = {pictures}
 {more}
 """

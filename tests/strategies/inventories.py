@@ -157,6 +157,8 @@ T5_IN_NF4 = (
 )
 T5_IN_INT8 = (stored("int8", 0.45, "text_encoder_2", quantized=True), exchanged("Linear8bitLt", "text_encoder_2"))
 
+REUSED = counted(calls_of_the_denoiser_answered_from_a_cache=3)
+
 # What a GPU shows of each strategy that worked.
 SOUND: dict[str, Inventory] = {
     "full": plain(),
@@ -209,6 +211,12 @@ SOUND: dict[str, Inventory] = {
     "torchao-int8wo": changed(DENOISER_ONLY),
     "quanto-int8": changed(DENOISER_ONLY, exchanged("QLinear", "transformer")),
     "gguf-q8": changed(stored("uint8", 0.99, "transformer", quantized=True), exchanged("GGUFLinear", "transformer")),
+    "lora": changed(with_settings("transformer", adapter="doubling", adapter_place="beside the weights")),
+    "lora-unloaded": changed(counted(layers_that_a_fused_adapter_altered=18)),
+    "first-block-cache": changed(hooked("FBCHeadBlockHook"), REUSED),
+    "taylorseer-cache": changed(hooked("TaylorSeerCacheHook"), REUSED),
+    "pyramid-attention-broadcast": changed(hooked("PyramidAttentionBroadcastHook"), REUSED),
+    "compiled": changed(with_settings("transformer", compiled="on"), counted(graphs_compiled=2)),
 }
 
 # Strategy, what a GPU shows when its effect is gone, and what is missed.
@@ -359,4 +367,33 @@ GONE: list[tuple[str, Inventory, str]] = [
     ("torchao-int8wo", plain(), "transformer: 0.0% of its bytes are quantized, expected at least 75%"),
     ("quanto-int8", plain(), "transformer: 0 of its 62 linear layers are QLinear, expected at least 80%"),
     ("gguf-q8", plain(), "transformer: 0 of its 62 linear layers are GGUFLinear, expected at least 80%"),
+    (
+        "lora",
+        changed(with_settings("transformer", adapter="doubling", adapter_place="in the weights")),
+        "transformer: its adapter_place is in the weights, expected beside the weights",
+    ),
+    (
+        "lora-unloaded",
+        changed(
+            counted(layers_that_a_fused_adapter_altered=18),
+            with_settings("transformer", adapter="doubling", adapter_place="beside the weights"),
+        ),
+        "transformer: its adapter is doubling, expected not set",
+    ),
+    (
+        "lora-unloaded",
+        changed(counted(layers_that_a_fused_adapter_altered=0)),
+        "layers that a fused adapter altered: 0, expected at least 1",
+    ),
+    (
+        "first-block-cache",
+        changed(hooked("FBCHeadBlockHook"), counted(calls_of_the_denoiser_answered_from_a_cache=0)),
+        "calls of the denoiser answered from a cache: 0, expected at least 1",
+    ),
+    ("taylorseer-cache", changed(REUSED), "transformer: has 0 TaylorSeerCacheHook hooks, expected at least 1"),
+    (
+        "compiled",
+        changed(with_settings("transformer", compiled="on"), counted(graphs_compiled=0)),
+        "graphs compiled: 0, expected at least 1",
+    ),
 ]

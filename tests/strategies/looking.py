@@ -77,7 +77,7 @@ def look(
     site = Site(subject, folder=folder, device=device, scratch=scratch, watch=probe.watch)
     with closing(EnvironmentLauncher()) as launcher:
         runner = PartRunner(site, probe=probe, launcher=launcher)
-        pipeline = (load or strategy.load)(replace(site, part_runner=runner))
+        pipeline = (load or strategy.load)(replace(site, part_runner=runner, count=probe.inventory.count))
         probe.watch(pipeline)
         probe.describe()
         (shot,) = subject.shots

@@ -30,5 +30,6 @@ NEW: Stack = {
     "torchao": "0.17.0",
     "optimum-quanto": "0.2.7",
     "gguf": "0.19.0",
+    "peft": "0.21.2",
 }
 OLD: Stack = {"diffusers": "0.33.1", "transformers": "4.48.0", "accelerate": "1.2.0", "bitsandbytes": "0.46.0"}

@@ -61,6 +61,12 @@ def test_a_cpu_runs_these() -> None:
         "torchao-int8wo",
         "quanto-int8",
         "gguf-q8",
+        "lora",
+        "lora-unloaded",
+        "first-block-cache",
+        "taylorseer-cache",
+        "pyramid-attention-broadcast",
+        "compiled",
     ]
 
 
@@ -100,6 +106,13 @@ def test_a_cpu_runs_these() -> None:
             H100,
             OLD,
             "diffusers 0.40.0 or newer is needed to offload 8-bit components; 0.33.1 is installed",
+        ),
+        ("lora", H100, OLD, "peft is needed to load a LoRA; it is not installed"),
+        (
+            "taylorseer-cache",
+            H100,
+            {**NEW, "diffusers": "0.35.1"},
+            "diffusers 0.36.0 or newer is needed to foretell what an attention gives; 0.35.1 is installed",
         ),
         ("gguf-q8", H100, OLD, "gguf is needed to write and read GGUF files; it is not installed"),
     ],

@@ -73,6 +73,8 @@ def _complaints(evidence: Evidence, name: str, stored: StoredWeights) -> Iterato
     if stored.differing:
         differ = f"{_counted(stored.differing)} of {stored.tensors} are not the file's bytes"
         yield f"{differ}: {_named(stored.differing)}"
+    if stored.adapters and not evidence.case.strategy.promise.adapts:
+        yield f"{counted(stored.adapters, 'tensor')} of an adapter lie in memory, which should be gone"
     yield from _of_layers(evidence, name, stored)
     codes = [layer for layer, share in stored.codes.items() if share > WRONG_CODES]
     if codes and not _are_codes_left_alone(evidence, name):

@@ -143,6 +143,7 @@ def render_case(job: CaseJob, note: AddNote) -> None:
     probe = Probe(job.subject, meter=meter, announce=lambda phase: note(Note(phase=phase or "")))
     probe.inventory.source = job.source
     site = Site(job.subject, folder=job.source, device=job.device, scratch=job.scratch, watch=probe.watch)
+    site = replace(site, count=probe.inventory.count)
     runner = PartRunner(site, probe=probe, launcher=launcher, vram_limit=job.vram_limit)
     probe.latents = StepLatents(job.folder)
     pictures = _render_takes(job, partial(load, replace(site, part_runner=runner)), probe, warnings, note)

@@ -225,6 +225,10 @@ def _settings(part: Any) -> Iterator[tuple[str, Any]]:
         yield "threshold", getattr(getattr(part, "state", None), "threshold", None)
     elif kind == "GGUFParameter":
         yield "quant_type", getattr(weight, "quant_type", None)
+    if getattr(part, "_compiled_call_impl", None) is not None:
+        yield "compiled", "on"
+    if hasattr(part, "lora_A"):
+        yield from _adapter(part)
     for hook in getattr(getattr(part, "_diffusers_hook", None), "hooks", {}).values():
         if type(hook).__name__ == "LayerwiseCastingHook":
             yield "storage_dtype", hook.storage_dtype
@@ -233,6 +237,13 @@ def _settings(part: Any) -> Iterator[tuple[str, Any]]:
         for name in ("stream", "record_stream", "low_cpu_mem_usage", "offload_to_disk_path"):
             if getattr(group, name, None):
                 yield f"group_{name}", "on"
+
+
+def _adapter(layer: Any) -> Iterator[tuple[str, Any]]:
+    """Which LoRAs a layer of peft's uses, and where their numbers are."""
+    for name in () if layer.disable_adapters else layer.active_adapters:
+        yield "adapter", name
+        yield "adapter_place", "in the weights" if name in layer.merged_adapters else "beside the weights"
 
 
 def state_sha256(module: Any) -> str | None:

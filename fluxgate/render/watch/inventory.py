@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fluxgate.render.measure.compiled import compiled_graphs
 from fluxgate.render.measure.live_tensors import live_tensor_bytes
 from fluxgate.render.measure.meter import Meter
 from fluxgate.render.watch.component import (
@@ -130,7 +131,8 @@ class InventoryRecorder:
         self._place(DURING, weights.placements)
 
     def describe_after(self) -> None:
-        """Note where everything is after the calls; what is freed is nowhere."""
+        """Note where everything is after the calls, and what was compiled; what is freed is nowhere."""
+        self.count("graphs compiled", compiled_graphs())
         self._place(AFTER, self.placements())
 
     def _place(self, moment: str, placements: Placements) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ LARGE = 1_000_000_000  # bytes of a component's files; of each tensor of a large
 FIRST = 1 << 16  # numbers, whole rows of every width that there is
 CHECKED = 1 << 15  # codes of each quantized layer, in blocks spread over it
 LINEAR = ("Linear", "Linear4bit", "Linear8bitLt", "QLinear", "GGUFLinear")
+ADAPTER = re.compile(r"\.lora_[A-Za-z_]+\.")  # names that peft gives to the weights of a LoRA
+WRAPPED = ".base_layer"  # what it puts between the name of a layer and those of its own weights
 SCALE_NOISE = 1e-5  # relative: an error of a scale that rounding explains
 MOST_NAMES = 20
 Q8_0 = 8  # among GGUF's formats
@@ -58,13 +61,15 @@ class _Comparison:
     matched: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.parameters = {name: tensor for name, tensor, _ in tensors_of(self.module)}
+        tensors = [(name, tensor) for name, tensor, _ in tensors_of(self.module)]
+        self.adapters = {name for name, _ in tensors if ADAPTER.search(name)}
+        self.parameters = {name: tensor for name, tensor in tensors if name not in self.adapters}
         self.quantized = dict(_quantized_layers(self.module))
         self.all_names = dict.fromkeys([*self.parameters, *(f"{layer}.weight" for layer in self.quantized)])
 
     def add(self, name: str, tensor: Tensor) -> None:
         self.names["tensors"] += 1
-        own = _matching(name, self.all_names)
+        own = _matching(name, self.all_names) or _wrapped(name, self.all_names)
         if own is not None and own.removesuffix(".weight") in self.quantized:
             self._add_quantized(own.removesuffix(".weight"), tensor)
         elif own is not None:
@@ -124,6 +129,7 @@ class _Comparison:
             spared=tuple(sorted(getattr(self.module, "_keep_in_fp32_modules", None) or ())),
             codes=codes,
             scales=scales,
+            adapters=len(self.adapters),
             whole=self.most is None,
         )
 
@@ -158,8 +164,6 @@ def _tied(module: Any) -> tuple[str, ...]:
 
 def _ignored(module: Any, name: str) -> bool:
     """Whether the class says that it has no use for a tensor of that name, or computes it anew as a buffer."""
-    import re
-
     patterns = getattr(module, "_keys_to_ignore_on_load_unexpected", None) or ()
     buffers = [own for own, _ in module.named_buffers()]
     return any(re.search(pattern, name) for pattern in patterns) or _matching(name, buffers) is not None
@@ -175,6 +179,13 @@ def _matching(name: str, names: Any) -> str | None:
     near = [own for own in names if own.endswith(f".{name}") or name.endswith(f".{own}")]
     near = near or [own for own in names if within.count(".") > 1 and own.endswith(f".{within}")]
     return str(near[0]) if len(near) == 1 else None
+
+
+def _wrapped(name: str, names: Any) -> str | None:
+    """The same name in a layer that peft has put into one of its own."""
+    layer, _, leaf = name.rpartition(".")
+    own = f"{layer}{WRAPPED}.{leaf}"
+    return own if own in names else None
 
 
 def _same(expected: Tensor, actual: Any, most: int | None) -> bool | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,14 +44,18 @@ def watch_weights(
     """Look at every use of a weight in the forward that is about to begin, and pass on at its end what was seen.
 
     Hooks that move single layers do so around the layer's own forward, within all hooks of torch: only a look at the
-    moment at which a weight is used shows what is there."""
+    moment at which a weight is used shows what is there. What is compiled would be compiled anew with that look in it:
+    there, where nothing moves, one look at the end must do."""
     holders = _holders(denoiser)
     weights = WeightsInUse(blocks=len({block for block, _ in holders if block is not None}))
-    mode = _mode(lambda: weights.update(holders, device, placements))
+    compiled = any(part._compiled_call_impl is not None for part in denoiser.modules())
+    mode = nullcontext() if compiled else _mode(lambda: weights.update(holders, device, placements))
 
     def after_forward(*_: Any) -> None:
         handle.remove()
         mode.__exit__(None, None, None)
+        if compiled:
+            weights.update(holders, device, placements)
         done(weights)
 
     handle = denoiser.register_forward_hook(after_forward, always_call=True)

@@ -134,3 +134,11 @@ def test_layers_are_compared_with_their_like_in_other_blocks() -> None:
     """Not with other kinds of layers."""
     layers = {"b.0.q": "float8_e4m3fn", "b.1.q": "bfloat16", "b.2.q": "float8_e4m3fn", "b.0.norm": "bfloat16"}
     assert odd_layers(layers) == {"b.1.q": "bfloat16"}
+
+
+@pytest.mark.parametrize(("adapts", "status"), [(True, PASSED), (False, FAILED)])
+def test_an_adapter_lies_in_memory_where_it_was_promised(tmp_path: Path, adapts: bool, status: str) -> None:
+    """One that should have been unloaded is named."""
+    answer = judged(tmp_path, replace(SOUND, adapters=36), Promise(adapts=adapts))
+    assert answer.status == status
+    assert ("36 tensors of an adapter lie in memory" in answer.sentence) is not adapts

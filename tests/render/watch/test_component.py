@@ -328,3 +328,23 @@ def test_what_can_be_quantized_is_the_weights_of_linear_layers() -> None:
     assert castable_bytes(model) == 4 * (7 * 4 + 4 * 4 * 3 * 3 + 4)  # the head shares the embedding's weights
     assert exempt_bytes(model) == {"float32": 4 * (4 * 4 + 4 + 3)}
     assert castable_bytes(model.conv) is None
+
+
+def test_a_compiled_part_tells_that_it_is() -> None:
+    """Whether it was compiled, not whether that was asked for."""
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    assert settings_of(module) == {}
+    module[0].compile()
+    assert settings_of(module) == {"compiled": "on"}
+
+
+def test_a_lora_tells_where_its_numbers_are() -> None:
+    """Beside the weights or within them; one that is switched off is not told of."""
+    layer = torch.nn.Linear(2, 2)
+    layer.lora_A, layer.active_adapters, layer.merged_adapters = torch.nn.ModuleDict(), ["ours"], []
+    layer.disable_adapters = False
+    assert settings_of(layer) == {"adapter": "ours", "adapter_place": "beside the weights"}
+    layer.merged_adapters = ["ours"]
+    assert settings_of(layer)["adapter_place"] == "in the weights"
+    layer.disable_adapters = True
+    assert settings_of(layer) == {}

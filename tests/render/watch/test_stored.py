@@ -216,3 +216,21 @@ def test_a_name_is_found_behind_another_beginning(name: str, own: str | None) ->
     names = ["model.language_model.layers.0.q.weight", "visual.blocks.0.q.weight", "model.visual.q.weight"]
     names += ["layers.0.q.weight"] if name.startswith("text_model") else []
     assert stored._matching(name, names) == own
+
+
+class Adapted(torch.nn.Module):
+    """A layer as peft makes one of a linear layer: that layer, and a LoRA beside it."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        self.base_layer = layer
+        self.lora_A = torch.nn.ModuleDict({"name": torch.nn.Linear(128, 4, bias=False)})
+        self.lora_B = torch.nn.ModuleDict({"name": torch.nn.Linear(4, 64, bias=False)})
+
+
+def test_a_lora_is_counted_apart(model: Any, folder: Path) -> None:
+    """The layer that it stands beside holds the file's bytes, and its own tensors are neither made up nor missing."""
+    model.blocks[0].first = Adapted(model.blocks[0].first)
+    result = found(model, folder)
+    assert (result.tensors, result.same, result.missing, result.made_up) == (6, 6, (), ())
+    assert result.adapters == 2

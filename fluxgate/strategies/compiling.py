@@ -1,0 +1,61 @@
+"""The denoiser's blocks compiled by torch."""
+
+from __future__ import annotations
+
+import shutil
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+from fluxgate.machine import Machine, Stack
+from fluxgate.rendering import DENOISE
+from fluxgate.strategies.effects import DENOISER, GRAPHS, SUBJECT_DTYPE, Counted, Setting, Stored, Unhooked
+from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
+from fluxgate.strategies.requirements import Release
+from fluxgate.subjects.denoiser_class import denoiser_class
+from fluxgate.subjects.subject import Subject
+
+COMPILERS = {"cpu": ("g++", "clang++"), "cuda": ("gcc", "clang", "cc")}  # torch writes C++; for a GPU, Triton writes C
+AT_ONCE = OtherWork(
+    "a compiled block is one call, whose operators are not seen one by one", (DENOISE,), operators=("",), flops=None
+)
+
+
+def compiler(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need: a compiler, and Python's headers, for what torch writes."""
+    names = COMPILERS[machine.device]
+    if not any(map(shutil.which, names)):
+        return f"a C compiler is needed for what torch.compile writes; none of {', '.join(names)} is installed"
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        return "Python's headers are needed for what torch.compile writes; Python.h is not installed"
+    return None
+
+
+def has_blocks(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need: a denoiser whose class names the blocks that are worth compiling by themselves."""
+    known = denoiser_class(subject)
+    if known is None or "_repeated_blocks" in known.attributes:
+        return None
+    return f"{known.name} does not say which of its blocks are compiled"
+
+
+@strategy(
+    Promise(
+        stays=True,
+        approximates="full",
+        other_work=(AT_ONCE,),
+        effects=(
+            Setting("compiled", "on", of=DENOISER),
+            Counted(GRAPHS, at_least=1),
+            Unhooked(),
+            Stored(SUBJECT_DTYPE, spared=True),
+        ),
+    ),
+    needs=(Release("diffusers", "0.35.0", to="compile a denoiser's blocks"), compiler, has_blocks),
+    slow=True,
+)
+def compiled(site: Site) -> Any:
+    """The denoiser's blocks compiled by torch, once for pictures of every size."""
+    pipe = site.pipeline().to(site.device)
+    getattr(pipe, site.subject.denoiser).compile_repeated_blocks(fullgraph=True, dynamic=True)
+    return pipe

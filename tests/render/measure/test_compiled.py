@@ -1,0 +1,30 @@
+"""Tests of the number of graphs that torch has compiled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fluxgate.render.measure.compiled import compiled_graphs
+
+torch: Any = pytest.importorskip("torch")
+
+
+def test_a_graph_is_counted_once_it_is_compiled() -> None:
+    """Not when that is asked for, and not at a second call."""
+    import torch._dynamo
+
+    twice = torch.compile(lambda number: number * 2, backend="eager")
+    before = compiled_graphs()
+    for _ in range(2):
+        twice(torch.ones(3))
+    assert compiled_graphs() == before + 1
+
+
+def test_a_process_that_compiled_nothing_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without torch's compiler having been imported, too."""
+    import sys
+
+    monkeypatch.delitem(sys.modules, "torch._dynamo.utils", raising=False)
+    assert compiled_graphs() == 0
