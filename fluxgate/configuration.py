@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fluxgate.files import read_limited
+from fluxgate.options import within
 from fluxgate.refusal import Refusal
 from fluxgate.toml import LARGEST, Place, Text, convert, parse_toml
 
@@ -90,7 +91,7 @@ def _with_lists(table: object) -> object:
 
 
 def _within(folder: Path, name: str | None) -> Path | None:
-    return None if name is None else folder / Path(name).expanduser()
+    return None if name is None else within(folder, Path(name).expanduser())
 
 
 def _table(path: Path) -> Any:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from fluxgate.amounts import parse_amount
 from fluxgate.refusal import Refusal
+
+_ADDRESS = re.compile(r"(s3|gs|hf|file):/+([^/].*)")
 
 
 def chosen(given: Iterable[str], *, among: Iterable[str], option: str) -> tuple[str, ...]:
@@ -32,6 +36,22 @@ def whole_number(text: str, *, option: str, most: int) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= most:
         raise Refusal(f"{option} is {text!r}; it must be a whole number from 1 to {most}.")
     return int(text)
+
+
+def address_of(path: Path) -> str | None:
+    """The address of a store elsewhere that was typed where a folder may stand; None for a folder.
+
+    A path has only one of the two slashes left."""
+    found = _ADDRESS.fullmatch(str(path))
+    if found is None:
+        return None
+    scheme, rest = found.groups()
+    return f"file:///{rest}" if scheme == "file" else f"{scheme}://{rest}"
+
+
+def within(folder: Path, path: Path) -> Path:
+    """A path as it is meant from a folder; an address stays what it is."""
+    return path if address_of(path) else folder / path
 
 
 def seconds(text: str, *, option: str) -> float:

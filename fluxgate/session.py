@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from fluxgate import configuration
-from fluxgate.baselines import integrity, known_failures
+from fluxgate.baselines import integrity, known_failures, remote
 from fluxgate.baselines.durations import accepted_seconds
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.store import OWN, Store
@@ -145,7 +145,7 @@ def choose(request: Request, *, environment: Environment | None = None) -> Choic
         vram_limit=memory_limit(limit, of=machine, option="--vram-limit") if limit is not None else None,
         timeout=seconds(request.case_timeout, option="--case-timeout"),
         runs=request.runs,
-        baselines=Store.at(request.baselines),
+        baselines=remote.store_at(request.baselines, machine=machine.id, subjects=names),
         baseline_use=baseline_use(required=request.require_baseline, ignored=request.no_baseline),
         shard=parse_shard(request.shard, option="--shard") if request.shard is not None else None,
     )
@@ -354,7 +354,8 @@ def complaints(choice: Choice) -> tuple[str, ...]:
 def complaints_beside(run: Run, *, baselines: Path) -> tuple[str, ...]:
     """The same, where a run is judged that may have other subjects than today's."""
     every = {**{case.subject.name: case.subject for case in cases_of(run)}, **subjects()}
-    return _complaints(Store.at(baselines), machine=run.machine, stack=run.stack, subjects=every)
+    store = remote.store_at(baselines, machine=run.machine.id, subjects={case.subject.name for case in cases_of(run)})
+    return _complaints(store, machine=run.machine, stack=run.stack, subjects=every)
 
 
 def _complaints(store: Store, *, machine: Machine, stack: Stack, subjects: Mapping[str, Subject]) -> tuple[str, ...]:
@@ -387,7 +388,7 @@ def judge_run(run: Run, *, baselines: Path, baseline_use: BaselineUse = Baseline
     """The verdicts on a whole run, long after its pipelines are gone: no torch, no GPU, only what the folder holds."""
     renderings = run.rendered_cases()
     names = {one.rendering.subject for one in renderings.values()}
-    store = Store.at(baselines)
+    store = remote.store_at(baselines, machine=run.machine.id, subjects=names)
     accepted = baseline_use is not BaselineUse.IGNORED
     integrity.refuse_damaged(store, machine=run.machine.id, subjects=names, accepted=accepted)
     cases, plan = cases_of(run), read_plan(run)

@@ -6,17 +6,20 @@ import datetime
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fluxgate.baselines import accepting, integrity
 from fluxgate.baselines.beside import Beside
 from fluxgate.baselines.changes import Plan
 from fluxgate.baselines.planning import Request, plan
-from fluxgate.baselines.store import Store
+from fluxgate.baselines.remote import Remote
+from fluxgate.baselines.store import PORTABLE, Store
 from fluxgate.cases import matrix
-from fluxgate.cli.shared import NOTHING, add_baselines_option, say
+from fluxgate.cli.shared import NOTHING, add_baselines_option, refuse_address, say
 from fluxgate.gate.accepting import lines_of, moved_pins, refuse_left_out, refuse_partial
 from fluxgate.judge.standards import known_failures_of
 from fluxgate.machine import detect, stack
+from fluxgate.options import address_of
 from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import CANDIDATE, GateResult, is_gate, read_gate_result, run_of
 from fluxgate.report.html.approvals import approved_cases
@@ -57,6 +60,27 @@ def act(arguments: Namespace) -> int:
     if arguments.run is None:
         raise Refusal("Name the run to accept: fluxgate accept RUN.")
     _refuse_without_reason(arguments, explained=arguments.approved is not None)
+    address = address_of(arguments.baselines)
+    return _accept(arguments) if address is None else _accept_elsewhere(arguments, address)
+
+
+def _accept_elsewhere(arguments: Namespace, address: str) -> int:
+    """Accept into a copy of what a store elsewhere has of the machine, and then put all of that in its place."""
+    if is_gate(arguments.run):
+        raise Refusal(f"A gate moves pins and baselines together, which {address} cannot; accept the candidate's run.")
+    machine = PORTABLE if arguments.portable else runs.open_run(arguments.run).machine.id
+    with TemporaryDirectory(prefix="fluxgate-accept-") as scratch:
+        remote, pointer = Remote(address), Remote(address).pointer()
+        arguments.baselines = Path(scratch)
+        for place in dict.fromkeys((machine, PORTABLE)):
+            remote.fetch(remote.listing(pointer, place).files, Path(scratch) / place)
+        code = _accept(arguments)
+        if remote.publish(machine, Path(scratch) / machine, over=pointer) != pointer:
+            say(f"It holds in {address} now.")
+    return code
+
+
+def _accept(arguments: Namespace) -> int:
     gate = read_gate_result(arguments.run) if is_gate(arguments.run) else None
     pins = _pins_of_gate(gate, arguments) if gate else None
     changes = _plan(arguments)
@@ -113,6 +137,7 @@ def _plan(arguments: Namespace) -> Plan:
 
 def _prune(arguments: Namespace) -> int:
     """Remove the baselines that no case uses and those of another recipe."""
+    refuse_address(arguments.baselines)
     catalogue, root = subjects(), arguments.baselines
     cases = {case.id for case in matrix(catalogue.values(), strategies(), machine=detect(), stack=stack())}
     unused = integrity.unused(root, cases=cases, subjects=catalogue)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fluxgate.baselines.store import Store
+from fluxgate.baselines.remote import store_at
 from fluxgate.cases import Case
 from fluxgate.cli.shared import add_baselines_option, add_runs_option, columns, say
 from fluxgate.files import is_name, write_whole
@@ -146,7 +146,9 @@ def _of_run(folder: Path, baselines: Path) -> _Shown:
     if verdicts is None:
         raise Refusal(f"{run.folder} has not been judged; run fluxgate judge {run.folder}.")
     cases = cases_of(run)
-    accepted = partial(accepted_stack, Store.at(baselines), run.machine.id, cases)
+    names = {case.subject.name for case in cases}
+    store = store_at(baselines, machine=run.machine.id, subjects=names)
+    accepted = partial(accepted_stack, store, run.machine.id, cases)
     return _Shown(report_on(run, verdicts, cases), cases, partial(sides_of_run, run, cases), accepted)
 
 

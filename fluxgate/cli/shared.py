@@ -12,6 +12,8 @@ from pathlib import Path
 from fluxgate import configuration
 from fluxgate.baselines.store import OWN
 from fluxgate.cases import Case
+from fluxgate.options import address_of
+from fluxgate.refusal import Refusal
 from fluxgate.session import CASE_TIMEOUT, Request
 
 RED, INTERRUPTED, NOTHING = 1, 2, 5  # exit codes, beside 0 and a refusal's own; pytest's own are the same
@@ -59,7 +61,11 @@ def add_baselines_option(parser: ArgumentParser) -> None:
     """The folder of baselines."""
     default = configuration.current().baselines or OWN
     parser.add_argument(
-        "--baselines", type=Path, default=default, metavar="FOLDER", help="accepted pictures; default: %(default)s"
+        "--baselines",
+        type=Path,
+        default=default,
+        metavar="FOLDER",
+        help="accepted pictures, or an address like s3://…; default: %(default)s",
     )
 
 
@@ -77,6 +83,13 @@ def request_of(arguments: Namespace) -> Request:
         case_timeout=arguments.case_timeout,
         runs=arguments.runs,
     )
+
+
+def refuse_address(baselines: Path) -> None:
+    """Refuse a store elsewhere where a verb writes into a folder, or reads all of it."""
+    address = address_of(baselines)
+    if address is not None:
+        raise Refusal(f"This works on a folder of baselines, not on {address}.")
 
 
 def command() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from fluxgate.fleet.scheduling import Placement, Schedule, Task, after_loss, aft
 from fluxgate.refusal import Refusal
 
 MOST_IN_A_ROW = 3  # cases that a node may lose without rendering one in between
+REST = 20.0  # seconds without a new case after a seat was lost: by then a cluster knows whether the node is gone
 PATIENCE = 1.0  # seconds that a seat, and the driver, wait for news
 LONGEST_LINE = 400  # characters of a node's line that are shown
 ORDINALS = ("", "first", "second", "third")
@@ -63,6 +65,7 @@ class Driver:
         self._sittings: list[Sitting] = []
         self._idle: dict[str, list[tuple[int, Any]]] = {}  # node -> its seats without a case, with their GPUs
         self._in_a_row = dict.fromkeys(self._nodes, 0)  # node -> cases that it lost since it rendered one
+        self._rests = dict[str, float]()  # node -> when it may have cases again
         self._schedule = Schedule(())
         self._outcome = Outcome()
 
@@ -70,10 +73,7 @@ class Driver:
         """Render them all, as far as nodes are left. No seat is left open, whatever happens."""
         self._schedule = schedule_of(tasks)
         try:
-            while True:
-                self._place()
-                if not self._sittings:
-                    break
+            while self._place() or self._sittings or (self._schedule.waiting and self._rests):
                 self._listen()
         finally:
             self._close_all()
@@ -84,7 +84,9 @@ class Driver:
 
     # Placing
 
-    def _place(self) -> None:
+    def _place(self) -> bool:
+        """Begin what can begin, and say whether that is anything."""
+        self._wake()
         sizes = {node.id: node.slots for node in self._nodes.values()}
         self._schedule, placements = place(self._schedule, self._free(), sizes)
         for placement in placements:
@@ -93,9 +95,19 @@ class Driver:
             request = self._cluster.ask(seat, START, self._job_of(case_id))
             self._sittings.append(Sitting(placement, seat, START, request))
             self._report(f"{case_id}: on {self._names[placement.node]}")
+        return bool(placements)
+
+    def _wake(self) -> None:
+        """End the rest of nodes that have had it, if they are still there."""
+        over = [node for node, end in self._rests.items() if time.monotonic() >= end]
+        alive = {each.id for each in self._cluster.nodes()} if over else set()
+        for node in over:
+            del self._rests[node]
+            if node not in alive:
+                self._gone(node, f"{self._names[node]} is gone; no further case is placed on it.")
 
     def _free(self) -> dict[str, int]:
-        free = {node.id: node.slots for node in self._nodes.values()}
+        free = {node.id: 0 if node.id in self._rests else node.slots for node in self._nodes.values()}
         for sitting in self._sittings:
             if sitting.placement.node in free:
                 free[sitting.placement.node] -= sitting.placement.task.gpus
@@ -117,10 +129,19 @@ class Driver:
 
     def _listen(self) -> None:
         """Hear whoever has something to say."""
+        if not self._sittings:
+            time.sleep(min(PATIENCE, REST))
+            return
         ready = self._cluster.ready([sitting.request for sitting in self._sittings], PATIENCE)
         for sitting in [each for each in self._sittings if any(each.request is one for one in ready)]:
             try:
-                self._hear(sitting, self._cluster.answer(sitting.request))
+                answer = self._cluster.answer(sitting.request)
+            except Lost as lost:
+                self._rests[sitting.placement.node] = time.monotonic() + REST
+                self._lose(sitting, str(lost))
+                continue
+            try:
+                self._hear(sitting, answer)
             except Lost as lost:
                 self._lose(sitting, str(lost))
 
@@ -166,9 +187,7 @@ class Driver:
         then = "it is given up" if case_id in self._schedule.given_up else "it is placed again"
         self._say(f"{case_id} was lost on {node} ({how}), for the {ORDINALS[often]} time; {then}.")
         self._in_a_row[placement.node] += 1
-        if placement.node not in {each.id for each in self._cluster.nodes()}:
-            self._gone(placement.node, f"{node} is gone; no further case is placed on it.")
-        elif self._in_a_row[placement.node] >= MOST_IN_A_ROW:
+        if self._in_a_row[placement.node] >= MOST_IN_A_ROW:
             self._gone(placement.node, f"{node} lost {MOST_IN_A_ROW} cases in a row; no further one is placed on it.")
 
     def _leave_out(self, sitting: Sitting, sentence: str) -> None:
@@ -186,6 +205,7 @@ class Driver:
         for _, seat in self._idle.pop(node, []):
             self._cluster.close(seat)
         self._nodes.pop(node, None)
+        self._rests.pop(node, None)
 
     def _say(self, sentence: str) -> None:
         self._outcome.said.append(sentence)

@@ -9,6 +9,7 @@ import pytest
 
 from fluxgate import configuration
 from fluxgate.baselines.store import OWN
+from fluxgate.options import within
 from fluxgate.session import CASE_TIMEOUT, Request
 from fluxgate.strategies import STRATEGIES
 
@@ -96,4 +97,4 @@ def request_of(config: pytest.Config) -> Request:
 def _baselines(config: pytest.Config, here: Path) -> Path:
     """The folder that was asked for, else the one that the configuration names, else the project's own."""
     asked = config.getoption("fluxgate_baselines")
-    return here / asked if asked else configuration.current().baselines or config.rootpath / OWN
+    return within(here, Path(asked)) if asked else configuration.current().baselines or config.rootpath / OWN

@@ -234,3 +234,29 @@ def _turn_upside_down(folder: Path) -> None:
             write_png(place / file, pixels)
         pictures = tuple(replace(one, sha256=hash_of(turned[one.file])) for one in rendering.pictures)
         write_plain(place / runs.RENDERING, replace(rendering, pictures=pictures))
+
+
+def test_a_store_elsewhere_is_accepted_into_and_judged_by(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a folder is: a dry run writes nothing, and what was accepted is found by the next judgement."""
+    monkeypatch.setenv("FLUXGATE_CACHE", str(tmp_path / "cache"))
+    address = f"file://{tmp_path / 'elsewhere'}"
+    assert main([*command[:3], address, "--dry-run"]) == 0
+    assert not (tmp_path / "elsewhere").exists()
+    assert main([*command[:3], address, "--yes", "--because=first light"]) == 0
+    assert f"It holds in {address} now." in capsys.readouterr().out
+    assert main(["judge", command[1], "--baselines", address, "--require-baseline"]) == 0
+    (rest,) = (tmp_path / "elsewhere").glob("baselines.json")
+    before = rest.read_bytes()
+    assert main([*command[:3], address, "--yes", "--because=again"]) == 0
+    assert rest.read_bytes() == before
+
+
+def test_a_gate_is_not_accepted_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its pins could not move together with the baselines; and nothing is pruned there."""
+    folder = create_gate(tmp_path, "cpu", now=datetime.datetime.now(datetime.UTC))
+    write_gate_result(folder, gate())
+    assert main(["accept", str(folder), "--baselines", "s3://bucket/ours", "--because=x"]) == USAGE
+    assert "the candidate's run" in capsys.readouterr().err
+    assert main(["accept", "--prune", "--baselines", "s3://bucket/ours"]) == USAGE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from fluxgate.fleet import driving
 from fluxgate.fleet.cluster import Lost
 from fluxgate.fleet.driving import Driver, Outcome, parse_news, shown
 from fluxgate.fleet.job import News
@@ -17,7 +19,13 @@ from fluxgate.fleet.scheduling import Task
 from fluxgate.refusal import Refusal
 
 ENDED = News(ended=True)
+pytestmark = pytest.mark.usefixtures("_nodes_rest_shortly")
 Answer = Callable[[str, str], News | Exception]  # of a node about a case
+
+
+@pytest.fixture
+def _nodes_rest_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driving, "REST", 0.0)
 
 
 @dataclass
@@ -142,6 +150,19 @@ def test_a_node_that_is_gone_gets_no_further_case() -> None:
     assert set(outcome.rendered_on.values()) == {"b"}
     assert len(kept) == 5
     assert len([sentence for sentence in outcome.said if "a is gone" in sentence]) == 1
+
+
+def test_a_node_rests_after_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the cluster knows whether it is gone: here it is, and no second case was lost on it."""
+    monkeypatch.setattr(driving, "REST", 0.2)
+    begun = time.monotonic()
+    cluster = OwnCluster(lambda node, case: Lost("the node died"), {"a": 1})
+    driver = Driver(cluster, cluster.nodes(), job_of=str.encode, keep=lambda *_: None, report=print)
+    monkeypatch.setattr(cluster, "nodes", tuple)
+    outcome = driver.drive(cases(2))
+    assert time.monotonic() - begun >= 0.2
+    assert outcome.losses == {"case-1": ("a",)}
+    assert set(outcome.unplaced) == {"case-0", "case-1"}
 
 
 def test_a_node_that_cannot_render_is_left_out() -> None:
