@@ -22,6 +22,7 @@ from fluxgate.report.gate_report import report_on_gate
 from fluxgate.report.gate_terminal import gate_lines
 from fluxgate.report.html.accepted import accepted_stack
 from fluxgate.report.html.page import write_page
+from fluxgate.report.html.pictures import Whole
 from fluxgate.report.html.published import published_pictures
 from fluxgate.report.html.sides import Sides, sides_of_gate, sides_of_run
 from fluxgate.report.json import as_json
@@ -71,7 +72,9 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output; a page needs one")
     parser.add_argument("--page", default="", metavar="URL", help="where the page is published, for --format github")
     parser.add_argument("--comment", type=Path, metavar="FILE", help="with --format github: a pull request's comment")
-    parser.add_argument("--self-contained", action="store_true", help="put whole pictures into the page, not beside it")
+    whole = parser.add_mutually_exclusive_group()
+    whole.add_argument("--self-contained", action="store_true", help="put whole pictures into the page, not beside it")
+    whole.add_argument("--small", action="store_true", help="leave whole pictures out of a page and its folder")
 
 
 def _refuse_odd_options(arguments: Namespace) -> None:
@@ -81,8 +84,9 @@ def _refuse_odd_options(arguments: Namespace) -> None:
         raise Refusal(f"--page and --comment are about --format {GITHUB}.")
     if arguments.page and not arguments.page.startswith(("https://", "http://")):
         raise Refusal(f"--page takes the address of a page, https://…; this is {arguments.page[:120]!r}.")
-    if arguments.format != HTML and arguments.self_contained:
-        raise Refusal(f"--self-contained is about pages; --format {arguments.format} has no pictures.")
+    if arguments.format != HTML and (arguments.self_contained or arguments.small):
+        option = "--small" if arguments.small else "--self-contained"
+        raise Refusal(f"{option} is about pages; --format {arguments.format} has no pictures.")
 
 
 def act(arguments: Namespace) -> int:
@@ -159,7 +163,7 @@ def _write_page(shown: _Shown, arguments: Namespace) -> None:
         shown.sides(),
         shown.cases,
         accepted=shown.accepted(),
-        self_contained=arguments.self_contained,
+        whole=Whole.WITHIN if arguments.self_contained else Whole.NOWHERE if arguments.small else Whole.BESIDE,
     )
 
 

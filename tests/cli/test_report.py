@@ -48,14 +48,16 @@ def test_report_has_three_forms(
 def test_report_writes_a_page(
     rendered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_exists: None
 ) -> None:
-    """With the whole pictures beside it, or within it; it says where the page is."""
+    """With the whole pictures beside it, within it, or nowhere; it says where the page is."""
     main(["judge", str(rendered)])
     capsys.readouterr()
     page = ["report", str(rendered), "--format=html"]
     assert main([*page, f"--output={tmp_path / 'a.html'}"]) == 0
     assert capsys.readouterr().out == f"The page is {tmp_path / 'a.html'}.\n"
     assert main([*page, f"--output={tmp_path / 'b.html'}", "--self-contained"]) == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"a.html", "a-pictures", "b.html"}
+    assert main([*page, f"--output={tmp_path / 'c.html'}", "--small"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"a.html", "a-pictures", "b.html", "c.html"}
+    assert "the run has the whole ones" in (tmp_path / "c.html").read_text()
     assert "<bdi>tiny-model-offload</bdi>" in (tmp_path / "a.html").read_text()
 
 
@@ -122,6 +124,7 @@ def test_report_says_that_there_is_nothing_yet(tmp_path: Path, capsys: pytest.Ca
             ["--format=github", "--page=javascript:x"],
             "--page takes the address of a page, https://…; this is 'javascript:x'.\n",
         ),
+        (["--format=junit", "--small"], "--small is about pages; --format junit has no pictures.\n"),
         (["--format=json", "--self-contained"], "--self-contained is about pages; --format json has no pictures.\n"),
     ],
 )

@@ -19,6 +19,7 @@ from fluxgate.report.html.pictures import (
     EDGE,
     Apart,
     Printed,
+    Whole,
     apart,
     file_of,
     gap_of,
@@ -81,14 +82,13 @@ def album(
     sides: Sides,
     verdicts: Iterable[Verdict],
     *,
-    whole: bool = False,
+    whole: Whole = Whole.BESIDE,
 ) -> Album:
-    """Every picture of every case.
-
-    whole: nothing may lie beside the page, so the pictures within it are the whole ones."""
+    """Every picture of every case."""
     pairs = pairs_by_case(sides, verdicts)
     sources = {source for of_case in pairs.values() for pair in of_case for source in pair.sources}
-    reader = _Reader(EDGE if len(sources) <= MANY else SMALLER, whole=whole)
+    edge = SMALLER if whole is Whole.NOWHERE or len(sources) > MANY else EDGE
+    reader = _Reader(edge, whole=whole)
     with ThreadPoolExecutor(THREADS) as pool:
         compared = dict(zip(pairs, pool.map(reader.compare, pairs.values()), strict=True))
         far = _worth_a_map(compared.values())
@@ -100,7 +100,7 @@ def album(
             for case_id, of_case in compared.items()
         },
         printed=dict(sorted(prints.items())),  # whichever thread came first
-        whole={} if whole else {file_of(source): source.path for source in sources if id_of(source) in prints},
+        whole={file_of(source): source.path for source in sources if whole is Whole.BESIDE and id_of(source) in prints},
     )
 
 
@@ -114,7 +114,7 @@ def _worth_a_map(compared: Iterable[list[Comparison]]) -> list[Comparison]:
 class _Reader:
     """Reads pictures, prints each once, and compares them; several threads share it."""
 
-    def __init__(self, edge: int, *, whole: bool) -> None:
+    def __init__(self, edge: int, *, whole: Whole) -> None:
         self.prints: dict[str, Printed] = {}
         self._edge = edge
         self._whole = whole

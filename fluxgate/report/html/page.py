@@ -33,7 +33,7 @@ from fluxgate.report.html.album import Album, Comparison, album
 from fluxgate.report.html.approvals import FILE, SCHEMA
 from fluxgate.report.html.charts import SHAPES, memory_chart, trade_chart
 from fluxgate.report.html.matrix import Matrix, matrix_of
-from fluxgate.report.html.pictures import id_of
+from fluxgate.report.html.pictures import Whole, id_of
 from fluxgate.report.html.section import Section, section_of
 from fluxgate.report.html.sides import Sides
 from fluxgate.report.html.steps import StepTable, step_tables
@@ -74,6 +74,7 @@ class Material:
     matrix: Matrix
     album: Album
     steps: Mapping[str, StepTable]  # by case
+    whole: Whole
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,14 @@ def write_page(
     cases: Iterable[Case],
     *,
     accepted: Stack | None = None,
-    self_contained: bool = False,
+    whole: Whole = Whole.BESIDE,
 ) -> None:
-    """Write the page, and its whole pictures into a folder beside it unless they are within. What an older page left
+    """Write the page, and its whole pictures into a folder beside it if they are to be there. What an older page left
     in that folder goes.
 
     accepted: the stack that its baselines were accepted with."""
     beside = file.with_name(file.stem + BESIDE)
-    page = page_of(report, sides, cases, beside=beside.name, accepted=accepted, self_contained=self_contained)
+    page = page_of(report, sides, cases, beside=beside.name, accepted=accepted, whole=whole)
     try:
         for name, place in page.whole.items():
             _put(place, beside / name)
@@ -128,24 +129,24 @@ def page_of(
     *,
     beside: str,
     accepted: Stack | None = None,
-    self_contained: bool = False,
+    whole: Whole = Whole.BESIDE,
 ) -> Page:
     """The page; `beside` is the name of the folder that will have its whole pictures."""
-    material = _material(report, sides, {case.id: case for case in cases}, self_contained=self_contained)
+    material = _material(report, sides, {case.id: case for case in cases}, whole=whole)
     own = _of_gate(report, report.gate) if report.gate else _of_run(material, accepted)
     template = _template("gate.html.j2" if report.gate else "run.html.j2")
     return Page(template.render({**_given(material, beside), **own}).encode(), material.album.whole)
 
 
-def _material(report: Report, sides: Sides, cases: Mapping[str, Case], *, self_contained: bool) -> Material:
+def _material(report: Report, sides: Sides, cases: Mapping[str, Case], *, whole: Whole) -> Material:
     matrix = matrix_of(report, cases)
     if report.gate:
         matrix = replace(matrix, lines=tuple(sorted(matrix.lines, key=lambda line: not line.failed)))
     shown = sides.of(line.row.case_id for line in matrix.lines)
-    pictures = album(shown, report.verdicts, whole=self_contained)
+    pictures = album(shown, report.verdicts, whole=whole)
     steps, thumbnails = step_tables(shown, pictures.comparisons)
     pictures = replace(pictures, printed={**pictures.printed, **dict(sorted(thumbnails.items()))})
-    return Material(report, cases, shown, matrix, pictures, steps)
+    return Material(report, cases, shown, matrix, pictures, steps, whole)
 
 
 # What the template is given
@@ -167,6 +168,7 @@ def _given(material: Material, beside: str) -> dict[str, Any]:
         "sections": tuple(_sections(material)),
         "printed": material.album.printed,
         "beside": beside if material.album.whole else "",
+        "small_only": material.whole is Whole.NOWHERE,
         "data": _data(material, anchors),
     }
 

@@ -6,6 +6,7 @@ import base64
 import io
 import math
 from dataclasses import dataclass
+from enum import Enum
 from functools import reduce
 
 import numpy as np
@@ -24,6 +25,14 @@ STRONGEST = 64  # times that a difference is amplified at most
 TINY = 64 * 64  # pixels: up to so many are kept without loss
 # From dark to light, so that it can be read without colour: what matplotlib calls magma, at five places.
 HEAT = np.array([(0, 0, 4), (81, 18, 124), (183, 55, 121), (252, 137, 97), (252, 253, 191)], dtype=np.float32)
+
+
+class Whole(Enum):
+    """Where the whole pictures of a page are; those within it are small ones otherwise."""
+
+    BESIDE = "in a folder beside it"
+    WITHIN = "within it"
+    NOWHERE = "left out"
 
 
 @dataclass(frozen=True)
@@ -86,12 +95,13 @@ def file_of(source: Source) -> str:
     return f"{source.sha256[:20]}.png"
 
 
-def printed(source: Source, pixels: Pixels, *, edge: int = EDGE, whole: bool = False) -> Printed:
-    """A picture for the page: small, or the whole file where nothing is to lie beside it."""
+def printed(source: Source, pixels: Pixels, *, edge: int = EDGE, whole: Whole = Whole.BESIDE) -> Printed:
+    """A picture for the page: small, or the whole file where that is to be within."""
     height, width = pixels.shape[:2]
-    if whole:
+    if whole is Whole.WITHIN:
         return Printed(id_of(source), width, height, _address(source.path.read_bytes(), "png"))
-    return Printed(id_of(source), width, height, _address(_small(pixels, edge), "webp"), file_of(source))
+    file = file_of(source) if whole is Whole.BESIDE else None
+    return Printed(id_of(source), width, height, _address(_small(pixels, edge), "webp"), file)
 
 
 def printed_sheet(name: str, pixels: Pixels) -> Printed:

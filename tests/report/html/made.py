@@ -13,6 +13,7 @@ from fluxgate.rendering import Crash
 from fluxgate.report.gate_report import report_on_gate
 from fluxgate.report.gate_result import CANDIDATE, read_gate_result, run_of
 from fluxgate.report.html.page import write_page
+from fluxgate.report.html.pictures import Whole
 from fluxgate.report.html.sides import HeldAgainst, Sides, sides_of_gate, sides_of_run
 from fluxgate.report.report import ReportedRun, report_on, verdicts_of
 from fluxgate.runs import run as runs
@@ -72,12 +73,12 @@ def reported(run: Run, **changes: Any) -> ReportedRun:
     return replace(told, **changes)
 
 
-def page(run: Run, file: Path, *, self_contained: bool = False) -> str:
+def page(run: Run, file: Path, *, whole: Whole = Whole.BESIDE) -> str:
     """The page of a judged run, written into a file."""
     run = runs.open_run(run.folder)
     verdicts, cases = verdicts_of(run), cases_of(run)
     assert verdicts is not None
-    write_page(file, report_on(run, verdicts, cases), sides_of_run(run, cases), cases, self_contained=self_contained)
+    write_page(file, report_on(run, verdicts, cases), sides_of_run(run, cases), cases, whole=whole)
     return file.read_text()
 
 

@@ -10,7 +10,7 @@ import pytest
 from fluxgate.pictures import hash_of, write_png
 from fluxgate.report.html import album as albums
 from fluxgate.report.html.album import Album, album
-from fluxgate.report.html.pictures import id_of
+from fluxgate.report.html.pictures import Whole, id_of
 from fluxgate.runs.rendered import Rendered
 from tests.report.html.made import rendered, sides
 from tests.runs import building
@@ -18,7 +18,7 @@ from tests.runs import building
 REFERENCES = {"tiny-offload": "tiny-full", "tiny-staged": "tiny-full"}
 
 
-def album_of(root: Path, *, whole: bool = False, **seeds: int) -> Album:
+def album_of(root: Path, *, whole: Whole = Whole.BESIDE, **seeds: int) -> Album:
     """Of cases whose pictures come of these seeds."""
     cases: dict[str, Rendered] = {f"tiny-{name}": rendered(root, name, seed=seed) for name, seed in seeds.items()}
     return album(sides(cases, REFERENCES, root), (), whole=whole)
@@ -84,6 +84,13 @@ def test_pictures_of_another_size_are_not_compared(tmp_path: Path) -> None:
 
 def test_nothing_lies_beside_a_page_that_holds_whole_pictures(tmp_path: Path) -> None:
     """Each is within."""
-    found = album_of(tmp_path, whole=True, full=0)
+    found = album_of(tmp_path, whole=Whole.WITHIN, full=0)
     assert found.whole == {}
     assert all(one.address.startswith("data:image/png") for one in found.printed.values())
+
+
+def test_a_page_of_small_pictures_has_no_whole_ones(tmp_path: Path) -> None:
+    """Neither within nor beside, and no link to one."""
+    found = album_of(tmp_path, whole=Whole.NOWHERE, full=0)
+    assert found.whole == {}
+    assert all(one.address.startswith("data:image/webp") and one.file is None for one in found.printed.values())

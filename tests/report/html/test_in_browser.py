@@ -17,6 +17,7 @@ from fluxgate.cli.shared import RED
 from fluxgate.judge.verdict import PASSED
 from fluxgate.report.html.approvals import read_approvals
 from fluxgate.report.html.page import page_of
+from fluxgate.report.html.pictures import Whole
 from fluxgate.report.html.sides import Sides
 from fluxgate.runs.run import Run
 from tests.baselines.acceptance import accepted_case
@@ -226,7 +227,7 @@ def test_without_the_folder_beside_it_smaller_pictures_are_shown(show: Show, fil
 def test_a_self_contained_page_needs_nothing_beside_it(show: Show, run: Run, tmp_path: Path) -> None:
     """Its pictures are the whole ones."""
     file = tmp_path / "alone.html"
-    made.page(run, file, self_contained=True)
+    made.page(run, file, whole=Whole.WITHIN)
     shown = show(file, anchor=OFFLOAD)
     until(shown.page, f"document.querySelector('{OFFLOAD} .viewer img.actual')?.naturalWidth === 16")
     assert [path.name for path in tmp_path.iterdir()] == ["alone.html"]

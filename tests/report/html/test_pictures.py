@@ -11,7 +11,7 @@ from PIL import Image
 
 from fluxgate.compare.facts import Source
 from fluxgate.pictures import Pixels, hash_of, write_png
-from fluxgate.report.html.pictures import EDGE, Printed, apart, gap_of, printed, printed_difference, printed_map
+from fluxgate.report.html.pictures import EDGE, Printed, Whole, apart, gap_of, printed, printed_difference, printed_map
 
 GREY = np.full((40, 60, 3), 128, dtype=np.uint8)
 
@@ -47,7 +47,7 @@ def test_the_worst_spot_is_where_most_differs() -> None:
 def test_a_large_picture_is_small_within_the_page() -> None:
     """Its longer edge has 256 pixels there, and the page knows how large it is."""
     large = np.zeros((600, 1200, 3), dtype=np.uint8)
-    print_ = printed(source(large), large, whole=False)
+    print_ = printed(source(large), large)
     assert shown(print_).shape == (128, EDGE, 3)
     assert (print_.width, print_.height) == (1200, 600)
     assert print_.file is not None
@@ -56,7 +56,7 @@ def test_a_large_picture_is_small_within_the_page() -> None:
 def test_a_whole_picture_is_the_file_itself(tmp_path: Path) -> None:
     """To the byte."""
     write_png(tmp_path / "a.png", GREY)
-    print_ = printed(source(GREY, tmp_path / "a.png"), GREY, whole=True)
+    print_ = printed(source(GREY, tmp_path / "a.png"), GREY, whole=Whole.WITHIN)
     assert base64.b64decode(print_.address.partition(",")[2]) == (tmp_path / "a.png").read_bytes()
     assert print_.file is None
 
@@ -64,13 +64,13 @@ def test_a_whole_picture_is_the_file_itself(tmp_path: Path) -> None:
 def test_a_tiny_picture_loses_nothing() -> None:
     """Sixteen pixels are shown as they are."""
     noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    assert np.array_equal(shown(printed(source(noise), noise, whole=False)), noise)
+    assert np.array_equal(shown(printed(source(noise), noise)), noise)
 
 
 def test_a_grey_picture_and_a_transparent_one_are_shown() -> None:
     """All modes that a run may have."""
     for pixels in (GREY[..., 0], np.dstack([GREY, GREY[..., 0]])):
-        assert shown(printed(source(pixels), pixels, whole=False)).shape[:2] == (40, 60)
+        assert shown(printed(source(pixels), pixels)).shape[:2] == (40, 60)
 
 
 def test_a_faint_difference_is_amplified_until_it_is_seen() -> None:
