@@ -25,19 +25,15 @@ def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         yield on
 
 
-@pytest.mark.parametrize(
-    "name, named", [("t5-masked", True), ("tensor-made-up", True), ("denoiser-called-twice", False)]
-)
-def test_a_fault_is_caught(workbench: Bench, name: str, named: bool) -> None:
-    """An edit, a pipeline loaded wrongly and a call that is surrounded: each did something and was seen.
-
-    Counters of work tell what is done more often, and not whose doing it is."""
+@pytest.mark.parametrize("name", ["t5-masked", "tensor-made-up", "denoiser-called-twice"])
+def test_a_fault_is_caught(workbench: Bench, name: str) -> None:
+    """An edit, a pipeline loaded wrongly and a call that is surrounded: each did something and was seen."""
     fault = fault_named(name)
     outcome = prove(fault, workbench)
     assert outcome.did_something
     assert outcome.caught(With.BASELINE)
     assert outcome.stage(With.BASELINE) == fault.stage
-    assert outcome.names(fault.packages, With.BASELINE) == named
+    assert outcome.names(fault.packages, With.BASELINE)
 
 
 def test_an_equivalent_fault_is_not_caught(workbench: Bench) -> None:
