@@ -45,12 +45,12 @@ class Fault:
 
     name: str
     about: str  # what the library does wrong, in words
-    packages: tuple[str, ...]  # any of them named is the right one named
     patch: Patch
+    like: str = ""  # what upgrade brought something of this kind
+    packages: tuple[str, ...] = ()  # any of them named is the right one named
     stage: str | None = None  # where pictures first differ; None: no picture moves, or the case crashes
     strategies: tuple[str, ...] = ("full",)  # that can show it, beside their references
     shots: tuple[str, ...] = SHORT
-    like: str = ""  # what upgrade brought something of this kind
     equivalent: str | None = None  # the proof that it changes nothing that anybody could see
     only_time: bool = False  # all that it takes is time
     gpu: bool = False  # shows on a GPU only

@@ -13,7 +13,9 @@ SENTENCE = "It first differs at prompt embeddings: most likely transformers."
 def fault(
     name: str = "one", *, stage: str | None = T5, equivalent: str | None = None, only_time: bool = False
 ) -> Fault:
-    return Fault(name, "about", ("transformers",), PATCH, stage, equivalent=equivalent, only_time=only_time)
+    return Fault(
+        name, "about", PATCH, packages=("transformers",), stage=stage, equivalent=equivalent, only_time=only_time
+    )
 
 
 def caught(name: str = "one", *held_to: With, stage: str | None = T5, sentence: str = SENTENCE) -> Outcome:

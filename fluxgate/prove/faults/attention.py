@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from fluxgate.prove.fault import Around, Edit, Fault, Fired, Loaded, Patch
+from fluxgate.prove.fault import Around, Edit, Fault, Fired, Loaded
 from fluxgate.rendering import FIRST
 
 MODEL = "diffusers.models.transformers.transformer_flux"
@@ -46,9 +47,7 @@ def _other_norms(pipe: Any, fired: Fired) -> None:
                 setattr(part, name, Rounding(getattr(part, name)))
 
 
-def _fault(name: str, about: str, patch: Patch, like: str) -> Fault:
-    return Fault(name, about, DIFFUSERS, patch, FIRST, like=like)
-
+_fault = partial(Fault, packages=DIFFUSERS, stage=FIRST)
 
 FAULTS = (
     _fault(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from fluxgate.prove.fault import BATCH, SHORT, TILES, WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded, Patch
+from fluxgate.prove.fault import BATCH, TILES, WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded
 from fluxgate.rendering import DECODED
 
 CALL = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline.__call__"
@@ -35,18 +36,7 @@ def _widened(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[st
     return original(decoder, fired(sample).float(), *rest, **kwargs).to(sample.dtype)
 
 
-def _fault(  # a fault has as many sides
-    name: str,
-    about: str,
-    patch: Patch,
-    like: str,
-    *,
-    stage: str | None = DECODED,
-    strategies: tuple[str, ...] = ("full",),
-    shots: tuple[str, ...] = SHORT,
-) -> Fault:
-    return Fault(name, about, DIFFUSERS, patch, stage, strategies, shots, like)
-
+_fault = partial(Fault, packages=DIFFUSERS, stage=DECODED)
 
 FAULTS = (
     _fault(

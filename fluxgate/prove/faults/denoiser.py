@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from fluxgate.prove.fault import WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded, Patch
+from fluxgate.prove.fault import WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded
 from fluxgate.rendering import FIRST, MIDDLE
 
 MODEL = "diffusers.models.transformers.transformer_flux"
@@ -46,17 +47,7 @@ def _block_skipped(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: d
     return fired((kwargs["encoder_hidden_states"], kwargs["hidden_states"]))
 
 
-def _fault(
-    name: str,
-    about: str,
-    patch: Patch,
-    like: str,
-    *,
-    stage: str | None = FIRST,
-    strategies: tuple[str, ...] = ("full",),
-) -> Fault:
-    return Fault(name, about, DIFFUSERS, patch, stage, like=like, strategies=strategies)
-
+_fault = partial(Fault, packages=DIFFUSERS, stage=FIRST)
 
 FAULTS = (
     _fault(

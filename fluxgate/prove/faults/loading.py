@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from fluxgate.prove.fault import WITH_FLOAT32, Around, Fault, Fired, Loaded, Patch
+from fluxgate.prove.fault import WITH_FLOAT32, Around, Fault, Fired, Loaded
 from fluxgate.rendering import DECODED, FIRST, POOLED, T5
 
 DIFFUSERS, TRANSFORMERS = ("diffusers",), ("transformers",)
@@ -65,18 +66,7 @@ def _guidance_ignored(pipe: Any, fired: Fired) -> None:
         tensor.data = fired(tensor.data) * 0
 
 
-def _fault(
-    name: str,
-    about: str,
-    patch: Patch,
-    like: str,
-    *,
-    stage: str,
-    packages: tuple[str, ...] = DIFFUSERS,
-    strategies: tuple[str, ...] = ("full",),
-) -> Fault:
-    return Fault(name, about, packages, patch, stage, like=like, strategies=strategies)
-
+_fault = partial(Fault, packages=DIFFUSERS)
 
 FIRST_BLOCK = "transformer_blocks.0.attn.to_q.weight"
 

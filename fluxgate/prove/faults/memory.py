@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from functools import partial
 from typing import Any
 
-from fluxgate.prove.fault import SHORT, Around, Edit, Fault, Fired, Loaded, Patch
+from fluxgate.prove.fault import Around, Edit, Fault, Fired, Loaded
 from fluxgate.rendering import FIRST, T5
 
 PIPELINE = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline"
@@ -79,19 +80,7 @@ def _wide_after_the_first(original: Any, fired: Fired, args: tuple[Any, ...], kw
     return returned
 
 
-def _fault(  # a fault has as many sides
-    name: str,
-    about: str,
-    patch: Patch,
-    like: str,
-    *,
-    stage: str | None = None,
-    packages: tuple[str, ...] = DIFFUSERS,
-    shots: tuple[str, ...] = SHORT,
-    later: bool = False,
-) -> Fault:
-    return Fault(name, about, packages, patch, stage, shots=shots, like=like, later=later)
-
+_fault = partial(Fault, packages=DIFFUSERS)
 
 FAULTS = (
     _fault(

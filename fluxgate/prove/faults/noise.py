@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fluxgate.prove.fault import BATCH, SHORT, Edit, Fault
+from functools import partial
+
+from fluxgate.prove.fault import BATCH, Edit, Fault
 from fluxgate.rendering import FIRST
 
 RANDOM = "diffusers.pipelines.flux.pipeline_flux:randn_tensor"
@@ -12,11 +14,7 @@ DRAWN = "latents = randn_tensor(shape, generator=generator, device=device, dtype
 DIFFUSERS = ("diffusers",)
 
 
-def _fault(
-    name: str, about: str, edit: Edit, like: str, *, shots: tuple[str, ...] = SHORT, later: bool = False
-) -> Fault:
-    return Fault(name, about, DIFFUSERS, edit, FIRST, shots=shots, like=like, later=later)
-
+_fault = partial(Fault, packages=DIFFUSERS, stage=FIRST)
 
 FAULTS = (
     _fault(

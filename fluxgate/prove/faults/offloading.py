@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fluxgate.prove.fault import Around, Edit, Fault, Fired, Patch
+from fluxgate.prove.fault import Around, Edit, Fault, Fired
 from fluxgate.rendering import T5
 
 GROUPS = "diffusers.hooks.group_offloading"
@@ -65,22 +65,8 @@ def _doubled(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[st
     return {name: fired(tensor) * 1.01 if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
-def _fault(  # a fault has as many sides
-    name: str,
-    about: str,
-    patch: Patch,
-    like: str,
-    *,
-    packages: tuple[str, ...],
-    strategies: tuple[str, ...],
-    stage: str | None = None,
-    gpu: bool = False,
-) -> Fault:
-    return Fault(name, about, packages, patch, stage, strategies, like=like, gpu=gpu)
-
-
 FAULTS = (
-    _fault(
+    Fault(
         "model-hooks-missing",
         "model offloading adds no hooks",
         Around(f"{PIPELINE}.enable_model_cpu_offload", _nothing),
@@ -88,7 +74,7 @@ FAULTS = (
         packages=("diffusers", "accelerate"),
         strategies=MODEL,
     ),
-    _fault(
+    Fault(
         "model-encoder-left-out",
         "model offloading leaves T5 where it is",
         Edit(
@@ -101,7 +87,7 @@ FAULTS = (
         strategies=MODEL,
         gpu=True,
     ),
-    _fault(
+    Fault(
         "hooks-stay",
         "hooks are not removed when they are to be",
         Around("diffusers.pipelines.pipeline_utils:DiffusionPipeline.remove_all_hooks", _not_once),
@@ -109,7 +95,7 @@ FAULTS = (
         packages=("diffusers", "accelerate"),
         strategies=MODEL,
     ),
-    _fault(
+    Fault(
         "layer-hooks-missing",
         "sequential offloading adds no hooks to layers",
         Around("accelerate.big_modeling:attach_align_device_hook", _not_once),
@@ -117,7 +103,7 @@ FAULTS = (
         packages=ACCELERATE,
         strategies=SEQUENTIAL,
     ),
-    _fault(
+    Fault(
         "layers-kept",
         "layers stay in memory after their forward",
         Edit(f"{ALIGN}.post_forward", "if self.offload:", "if FIRED(False):"),
@@ -125,7 +111,7 @@ FAULTS = (
         packages=ACCELERATE,
         strategies=SEQUENTIAL,
     ),
-    _fault(
+    Fault(
         "layers-of-the-neighbour",
         "queries are given the weights of keys",
         Around("accelerate.utils.offload:PrefixedDataset.__getitem__", _of_the_neighbour),
@@ -134,7 +120,7 @@ FAULTS = (
         strategies=SEQUENTIAL,
         stage=T5,
     ),
-    _fault(
+    Fault(
         "group-hooks-missing",
         "group offloading adds no hooks",
         Around(f"{GROUPS}:_apply_group_offloading", _not_once),
@@ -142,7 +128,7 @@ FAULTS = (
         packages=DIFFUSERS,
         strategies=BLOCKS,
     ),
-    _fault(
+    Fault(
         "groups-too-large",
         "all blocks are one group",
         _config(num_blocks_per_group=1000),
@@ -150,7 +136,7 @@ FAULTS = (
         packages=DIFFUSERS,
         strategies=BLOCKS,
     ),
-    _fault(
+    Fault(
         "groups-of-blocks",
         "blocks are groups where single layers should be",
         Around(f"{GROUPS}:_apply_group_offloading", _by_blocks),
@@ -158,7 +144,7 @@ FAULTS = (
         packages=DIFFUSERS,
         strategies=LEAVES,
     ),
-    _fault(
+    Fault(
         "disk-not-used",
         "groups wait in memory although a folder was given",
         _config(offload_to_disk_path=None),
@@ -166,7 +152,7 @@ FAULTS = (
         packages=DIFFUSERS,
         strategies=DISK,
     ),
-    _fault(
+    Fault(
         "disk-other-numbers",
         "what is read from a group's file is not what was written",
         Around("safetensors.torch:load_file", _doubled),
@@ -175,7 +161,7 @@ FAULTS = (
         strategies=DISK,
         stage=T5,
     ),
-    _fault(
+    Fault(
         "stream-not-used",
         "groups are copied on the stream that computes",
         _config(stream=None),
@@ -184,7 +170,7 @@ FAULTS = (
         strategies=STREAMS,
         gpu=True,
     ),
-    _fault(
+    Fault(
         "stream-not-waited-for",
         "a group computes before its weights have arrived",
         Edit(
@@ -198,7 +184,7 @@ FAULTS = (
         stage=T5,
         gpu=True,
     ),
-    _fault(
+    Fault(
         "record-stream-ignored",
         "memory is not kept until the copying stream is done",
         _config(record_stream=False),
@@ -207,7 +193,7 @@ FAULTS = (
         strategies=("group-offload-leaf-record-stream",),
         gpu=True,
     ),
-    _fault(
+    Fault(
         "groups-kept",
         "groups stay on the GPU after their forward",
         Around(f"{GROUPS}:GroupOffloadingHook.post_forward", lambda original, fired, args, kwargs: fired(args[2])),
@@ -216,7 +202,7 @@ FAULTS = (
         strategies=BLOCKS,
         gpu=True,
     ),
-    _fault(
+    Fault(
         "model-kept",
         "components stay on the GPU when the next one comes",
         Around("accelerate.hooks:UserCpuOffloadHook.offload", _not_once),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fluxgate.compare.stages import FINISHED
-from fluxgate.prove.fault import BATCH, SHORT, Edit, Fault
+from fluxgate.prove.fault import BATCH, Edit, Fault
 
 PROCESSOR = "diffusers.image_processor:VaeImageProcessor"
 TO_PIL, RANGE = f"{PROCESSOR}.numpy_to_pil", f"{PROCESSOR}.denormalize"
@@ -11,17 +13,15 @@ BYTES = 'images = (images * 255).round().astype("uint8")'
 DIFFUSERS = ("diffusers",)
 
 
-def _fault(name: str, about: str, edit: Edit, like: str, *, shots: tuple[str, ...] = SHORT) -> Fault:
-    return Fault(name, about, DIFFUSERS, edit, FINISHED, shots=shots, like=like)
-
+_fault = partial(Fault, packages=DIFFUSERS, stage=FINISHED)
 
 FAULTS = (
     Fault(
         "pixels-rint",
         "pixels are rounded by another function",
-        DIFFUSERS,
         Edit(TO_PIL, BYTES, 'images = np.rint(FIRED(images) * 255).astype("uint8")'),
-        like="round() in numpy_to_pil",
+        "round() in numpy_to_pil",
+        packages=DIFFUSERS,
         equivalent="numpy's round to whole numbers is its rint, and both round halves to the even number.",
     ),
     _fault(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from fluxgate.prove.fault import Around, Fault, Fired, Loaded, Patch
+from fluxgate.prove.fault import Around, Fault, Fired, Loaded
 from fluxgate.rendering import FIRST, T5
 
 QUANTIZE = "bitsandbytes.functional:quantize_4bit"
@@ -132,18 +133,7 @@ def _norms_cast(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict
 CASTING = "diffusers.models.modeling_utils:ModelMixin.enable_layerwise_casting"
 
 
-def _fault(  # a fault has as many sides
-    name: str,
-    about: str,
-    patch: Patch,
-    like: str,
-    *,
-    strategies: tuple[str, ...] = NF4,
-    stage: str | None = T5,
-    packages: tuple[str, ...] = BITSANDBYTES,
-) -> Fault:
-    return Fault(name, about, packages, patch, stage, strategies, like=like)
-
+_fault = partial(Fault, packages=BITSANDBYTES, stage=T5, strategies=NF4)
 
 FAULTS = (
     _fault(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from fluxgate.prove.fault import GIVEN, SHORT, WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded, Patch
+from fluxgate.prove.fault import GIVEN, WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded
 from fluxgate.rendering import FIRST, LAST, MIDDLE
 
 PIPELINE = "diffusers.pipelines.flux.pipeline_flux"
@@ -22,29 +23,7 @@ def _settings_lost(pipe: Any, fired: Fired) -> None:
     pipe.scheduler.register_to_config(use_dynamic_shifting=fired(False), shift=3.0)
 
 
-def _fault(
-    name: str,
-    about: str,
-    patch: Patch,
-    like: str,
-    *,
-    stage: str | None = FIRST,
-    shots: tuple[str, ...] = SHORT,
-    later: bool = False,
-    strategies: tuple[str, ...] = ("full",),
-) -> Fault:
-    return Fault(
-        name,
-        about,
-        DIFFUSERS,
-        patch,
-        stage,
-        shots=shots,
-        like=like,
-        later=later,
-        strategies=strategies,
-    )
-
+_fault = partial(Fault, packages=DIFFUSERS, stage=FIRST)
 
 FAULTS = (
     _fault(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from fluxgate.prove.fault import Around, Edit, Fault, Fired, Patch
+from fluxgate.prove.fault import Around, Edit, Fault, Fired
 
 PIPELINE = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline"
 CALL = f"{PIPELINE}.__call__"
@@ -65,18 +66,7 @@ def _moved_twice(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dic
     return original(*args, **kwargs)
 
 
-def _fault(
-    name: str,
-    about: str,
-    patch: Patch,
-    like: str,
-    *,
-    strategies: tuple[str, ...] = FULL,
-    only_time: bool = False,
-    gpu: bool = False,
-) -> Fault:
-    return Fault(name, about, DIFFUSERS, patch, like=like, strategies=strategies, only_time=only_time, gpu=gpu)
-
+_fault = partial(Fault, packages=DIFFUSERS)
 
 FAULTS = (
     _fault(
