@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,15 +15,11 @@ from fluxgate.baselines.changes import Plan
 from fluxgate.refusal import Refusal
 from fluxgate.runs.run import Run
 from tests.baselines.acceptance import accept, accepted_case, planned
+from tests.baselines.killing import killed_at
 from tests.runs.building import NOW, put, rendering, run_of
 
 OLD, NEW = "diffusers==0.42.1\n", "diffusers==0.43.0\n"
 DRAWS: dict[str, tuple[float, ...]] = {"float32": (0.25, -1.5)}
-STEPS = ("rename", "replace", "fsync", "rmdir", "unlink")
-
-
-class Killed(BaseException):
-    """Stands for a process that ends at this very step."""
 
 
 @pytest.fixture
@@ -51,30 +45,6 @@ def write(plan: Plan, pins: Path) -> None:
 def moved(root: Path, pins: Path) -> tuple[bool, bool]:
     """Whether the baselines are the new ones, and the pins."""
     return accepted_case(root, "full").draws == DRAWS, pins.read_text() == NEW
-
-
-def killed_at(number: int, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]) -> bool:
-    """Do the work, and end it for good at its n-th step on the disk; whether it came so far."""
-    count, dead = iter(range(10_000)), False
-
-    def watched(real: Callable[..., object]) -> Callable[..., object]:
-        def step(*args: object, **kwargs: object) -> object:
-            nonlocal dead
-            dead = dead or next(count) == number
-            if dead:
-                raise Killed
-            return real(*args, **kwargs)
-
-        return step
-
-    with monkeypatch.context() as patched:
-        for name in STEPS:
-            patched.setattr(os, name, watched(getattr(os, name)))
-        try:
-            work()
-        except Killed:
-            return True
-    return False
 
 
 def test_both_change(own: Path, newer: Run, pins: Path) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fluxgate.baselines import replacement
 from fluxgate.refusal import Refusal
+from tests.baselines.killing import killed_at
 from tests.runs.building import contents
 
 OLD = {"a.txt": b"old a", "kept.txt": b"kept", "deep/b.txt": b"old b"}
@@ -94,38 +93,6 @@ def test_what_cannot_be_written_is_told_in_a_sentence(store: Path) -> None:
         replacement.replace(store / "gpu", full)
     assert contents(store / "gpu") == OLD
     assert left_over(store) == []
-
-
-class Killed(BaseException):
-    """Stands for a process that ends at this very step."""
-
-
-STEPS = ("rename", "fsync", "rmdir", "unlink")
-
-
-def killed_at(number: int, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]) -> bool:
-    """Do the work, and end it for good at its n-th step on the disk; whether it came so far."""
-    count = iter(range(10_000))
-    dead = False
-
-    def watched(real: Callable[..., object]) -> Callable[..., object]:
-        def step(*args: object, **kwargs: object) -> object:
-            nonlocal dead
-            dead = dead or next(count) == number
-            if dead:
-                raise Killed
-            return real(*args, **kwargs)
-
-        return step
-
-    with monkeypatch.context() as patched:
-        for name in STEPS:
-            patched.setattr(os, name, watched(getattr(os, name)))
-        try:
-            work()
-        except Killed:
-            return True
-    return False
 
 
 def test_every_step_may_be_the_last(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
