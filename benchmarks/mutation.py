@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,9 @@ mutators.mutation_operators[:] = [one for one in mutators.mutation_operators if 
 from mutmut.__main__ import cli
 cli()
 """
+NOT_COPIED = (".*", "__pycache__", "runs", "mutants", "site", "dist", "build")
 LINE = re.compile(r"^\s*(?P<module>\S+?)\.x\S*?__mutmut_\d+: (?P<status>.+)$", re.MULTILINE)
+UNTRIED = "not checked"  # where the time was over
 NOTICED = ("killed", "timeout", "suspicious", "segfault", "caught by type check")
 
 
@@ -69,7 +72,8 @@ def outcomes(text: str) -> dict[str, Counter[str]]:
     """By module, how many changes ended how, as `mutmut results --all true` tells it."""
     counts: dict[str, Counter[str]] = {}
     for match in LINE.finditer(text):
-        counts.setdefault(match["module"], Counter())[match["status"].strip()] += 1
+        if match["status"].strip() != UNTRIED:
+            counts.setdefault(match["module"], Counter())[match["status"].strip()] += 1
     return counts
 
 
@@ -85,11 +89,18 @@ def table(counts: dict[str, Counter[str]]) -> str:
     return "\n".join(lines)
 
 
-def mutmut(folder: Path, *arguments: str) -> str:
-    """What the command prints; its exit code tells nothing that the results do not."""
+def mutmut(folder: Path, *arguments: str, limit: float | None = None) -> str:
+    """What the command prints, for so many seconds at most; its exit code tells nothing that the results do not."""
+    command = [
+        *(["timeout", "-s", "INT", "-k", "10", f"{limit}"] if limit else []),
+        sys.executable,
+        "-c",
+        WITHOUT_TEXTS,
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", WITHOUT_TEXTS, *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     return done.stdout + done.stderr
 
 
@@ -98,17 +109,15 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("module", nargs="*", help="default: every one of judge, compare and baselines")
     parser.add_argument("--tests", action="append", help="that may notice; default: the modules' own")
     parser.add_argument("--processes", default="1")
+    parser.add_argument("--limit", type=float, help="seconds, after which the changes tried so far count")
     options = parser.parse_args(arguments)
     modules = options.module or modules_of(ROOMS)
     with tempfile.TemporaryDirectory(prefix="mutation-") as name:
         folder = Path(name)
-        files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        subprocess.run(["tar", "cf", f"{folder}.tar", "-T", "-"], cwd=ROOT, input=files, text=True, check=True)
-        subprocess.run(["tar", "xf", f"{folder}.tar", "-C", name], check=True)
-        Path(f"{folder}.tar").unlink()
+        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED), dirs_exist_ok=True)
         pyproject = folder / "pyproject.toml"
         pyproject.write_text(pyproject.read_text() + settings(modules, options.tests or tests_of(modules)))
-        said = mutmut(folder, "run", "--max-children", options.processes)
+        said = mutmut(folder, "run", "--max-children", options.processes, limit=options.limit)
         results = mutmut(folder, "results", "--all", "true")
         counts = outcomes(results)
         if not counts:
