@@ -25,7 +25,15 @@ mutators.mutation_operators[:] = [one for one in mutators.mutation_operators if 
 from mutmut.__main__ import cli
 cli()
 """
-NOT_COPIED = (".*", "__pycache__", "runs", "mutants", "site", "dist", "build")
+COPIED = (
+    "fluxgate",
+    "tests",
+    "baselines",
+    "benchmarks",
+    "docs",
+    "requirements",
+    "suite",
+)  # folders, and all files beside them
 LINE = re.compile(r"^\s*(?P<module>\S+?)\.x\S*?__mutmut_\d+: (?P<status>.+)$", re.MULTILINE)
 UNTRIED = "not checked"  # where the time was over
 NOTICED = ("killed", "timeout", "suspicious", "segfault", "caught by type check")
@@ -37,7 +45,7 @@ def modules_of(rooms: Iterable[str]) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in paths if path.stat().st_size]
 
 
-def tests_of(modules: Iterable[str]) -> list[str]:
+def mirrors_of(modules: Iterable[str]) -> list[str]:
     """The tests that mirror them, where there are any of their own, else those of their room."""
     found = []
     for module in map(Path, modules):
@@ -114,9 +122,13 @@ def main(arguments: Sequence[str]) -> None:
     modules = options.module or modules_of(ROOMS)
     with tempfile.TemporaryDirectory(prefix="mutation-") as name:
         folder = Path(name)
-        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED), dirs_exist_ok=True)
+        for path in ROOT.iterdir():
+            if path.is_file():
+                shutil.copy2(path, folder)
+            elif path.name in COPIED:
+                shutil.copytree(path, folder / path.name, ignore=shutil.ignore_patterns("__pycache__"))
         pyproject = folder / "pyproject.toml"
-        pyproject.write_text(pyproject.read_text() + settings(modules, options.tests or tests_of(modules)))
+        pyproject.write_text(pyproject.read_text() + settings(modules, options.tests or mirrors_of(modules)))
         said = mutmut(folder, "run", "--max-children", options.processes, limit=options.limit)
         results = mutmut(folder, "results", "--all", "true")
         counts = outcomes(results)
