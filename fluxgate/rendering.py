@@ -255,6 +255,13 @@ class Memory:
     host_loaded: int | None = None  # resident bytes once the pipeline was loaded
     host_held: int | None = None  # bytes of tensors in host memory that are alive once the pipeline is freed
     host_grown: int | None = None  # by how much host memory grew while shots were rendered a second time
+    host_before: int | None = None  # resident bytes before anything was loaded
+
+    @property
+    def host_own(self) -> int | None:
+        """What loading added to the worker's memory at its peak: also what was held only meanwhile."""
+        peak = self.peak("host", (LOAD,))
+        return None if peak is None or self.host_before is None else max(0, peak - self.host_before)
 
     def peak(self, figure: str = "allocated", phases: tuple[str, ...] = PHASES) -> int | None:
         """The largest value of a figure over some phases, or None if none of them could be measured."""

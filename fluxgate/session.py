@@ -23,7 +23,7 @@ from fluxgate.history.earlier_runs import earlier_runs
 from fluxgate.judge import libraries, nf4
 from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.damage import FLOAT32
-from fluxgate.judge.gathering import judge_cases, needs_float32
+from fluxgate.judge.gathering import judge_cases, needs_confirmation, needs_float32
 from fluxgate.judge.prefetch import compare_early
 from fluxgate.judge.readers import reader_named
 from fluxgate.judge.sentences import again
@@ -237,14 +237,17 @@ class Session:
             rendering = self.run.rendered(case.id)
             if rendering is not None:
                 return rendering
-            return self._workers.render(
-                case,
-                folder,
-                source=self._folders[case.subject.name],
-                timeout=self.choice.timeout,
-                report=self._report,
-                glance=partial(self._compare_early, case),
-            )
+            rendering = self._render(case, folder, glance=partial(self._compare_early, case))
+            if needs_confirmation(case, Rendered(rendering, folder), self._standards):
+                self._report(
+                    f"{case.id}: its memory is not what was accepted; rendering it once more before that is told"
+                )
+                self._render(case, self.run.once_more_folder(case.id))
+            return rendering
+
+    def _render(self, case: Case, folder: Path, **options: Callable[[tuple[Picture, ...]], None]) -> Rendering:
+        source, timeout = self._folders[case.subject.name], self.choice.timeout
+        return self._workers.render(case, folder, source=source, timeout=timeout, report=self._report, **options)
 
     def _compare_early(self, case: Case, pictures: tuple[Picture, ...]) -> None:
         """Judge while the GPU works. A CPU that renders must not be asked for anything else meanwhile."""

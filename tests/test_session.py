@@ -17,14 +17,15 @@ from fluxgate.cases import Case
 from fluxgate.environment import Environment
 from fluxgate.files import write_plain
 from fluxgate.judge.standards import BaselineUse
-from fluxgate.judge.verdict import NO_DATA, NOT_SELECTED, PASSED, UNSUPPORTED, Verdict
+from fluxgate.judge.verdict import CEILING, FAILED, NO_DATA, NOT_SELECTED, PASSED, UNSUPPORTED, Verdict
 from fluxgate.machine import detect
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Crash, Rendering
 from fluxgate.runs.plan import read_plan
 from fluxgate.runs.run import Run, create
 from fluxgate.session import Choice, Request, Session, choose, create_run, every_verdict, open_session
-from tests.runs.building import CASES, MACHINE, STACK, put, rendering
+from tests.baselines.acceptance import accept
+from tests.runs.building import CASES, MACHINE, STACK, put, rendering, run_of
 
 FULL = CASES["tiny-full"]
 
@@ -34,11 +35,14 @@ class Workers:
 
     def __init__(self) -> None:
         self.asked: list[Any] = []
+        self.allocated: list[int] = []  # by what it renders next
 
-    def render(self, case: Case, folder: Path, *, source: Path, timeout: float, report: Any, glance: Any) -> Rendering:
+    def render(
+        self, case: Case, folder: Path, *, source: Path, timeout: float, report: Any, **options: Any
+    ) -> Rendering:
         self.asked.append((case.id, source, timeout))
-        made = rendering(case.strategy.name, folder)
-        glance(made.pictures)
+        made = rendering(case.strategy.name, folder, allocated=self.allocated.pop(0) if self.allocated else 10**9)
+        options.get("glance", lambda pictures: None)(made.pictures)
         write_plain(folder / "rendering.json", made)
         return made
 
@@ -77,6 +81,21 @@ def test_a_case_is_rendered_once(run: Run) -> None:
     one = session(run, workers)
     assert one.rendered("tiny-full") == one.rendered("tiny-full")
     assert workers.asked == [("tiny-full", Path("/there/tiny"), 5.0)]
+
+
+def test_a_case_whose_memory_is_not_what_was_accepted_is_rendered_once_more(run: Run, tmp_path: Path) -> None:
+    """The second rendering decides: what was chance is not red, and what is there again is."""
+    accept(run_of(tmp_path / "before", "full", allocated=10**9), run.folder / "baselines")
+    for second, status in ((10**9, PASSED), (2 * 10**9, FAILED)):
+        once = create(tmp_path, MACHINE, STACK, "x")
+        workers = Workers()
+        workers.allocated = [2 * 10**9, second]
+        made = Session(choice([FULL], run.folder), once, workers, folders={"tiny": Path("/there/tiny")})
+        found = {verdict.check: verdict for verdict in made.judge(FULL, made.render(FULL))}
+        assert len(workers.asked) == 2
+        assert (found[CEILING].status, "once more" in found[CEILING].sentence) == (status, True)
+        assert once.once_more_folder(FULL.id).is_dir()
+        assert list(once.renderings()) == [FULL.id]  # it is no case of its own
 
 
 def test_a_case_that_the_run_has_already_is_read(run: Run) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from fluxgate.baselines import baseline as baselines
 from fluxgate.baselines import manifest
 from fluxgate.baselines.store import PORTABLE, Store
-from fluxgate.compare.facts import ALLOCATED, HOST, WHOLE
+from fluxgate.compare.facts import ALLOCATED, DRIVER, HOST, OWN_HOST, RESERVED, WHOLE
 from fluxgate.compare.measures import SSIM
 from fluxgate.files import parse_plain
 from fluxgate.machine import device_of
@@ -22,11 +22,16 @@ FILE = "limits.json"
 LARGEST = 4_000_000  # bytes
 SPREADS = 7  # how many spreads above the mean a ceiling stands; bitsandbytes sets its own limits so
 ALLOCATOR = 2 * 1024**2  # bytes: torch takes memory from the driver in blocks of 2 MiB
+LEAST_SHARE = 0.001  # of an accepted peak: large ones move by more than a block without anybody's doing
+STABLE_AFTER = 3  # accepted runs that agree, before what torch reserves or a driver sees is held to anything
+FRAGMENTATION = "fragmentation"  # what is reserved and not allocated, beside the figures that are measured
 HOST_GRAIN = 64 * 1024**2  # bytes: malloc's arenas come and go in such pieces
+OWN_HOST_GRAIN = 16 * 1024**2  # bytes: what loading adds varied by up to 4 MB from run to run
 HOST_SPREAD = 0.055  # of the mean: 20 cases of three runs on a CPU, taken together; three samples alone may lie close
 ROOM_ELSEWHERE = 1.25  # how much farther from equality a likeness may lie where it was not measured
 FEWEST_FOR_HOST = 3  # a host peak is noisy: with fewer samples its spread says nothing
 
+NOISY = (HOST, OWN_HOST)
 FULL = "full"  # the reference of all
 
 
@@ -85,6 +90,8 @@ class CaseLimits:
     overall: dict[str, Band] = field(default_factory=dict)  # measure -> band of the mean over all pictures of the case
     drift: dict[str, Band] = field(default_factory=dict)  # measure -> what legal changes of machine or release did
     memory: dict[str, Band] = field(default_factory=dict)  # phase or "whole" -> allocated bytes on the GPU
+    stable: dict[str, Band] = field(default_factory=dict)  # "reserved", … -> its peak over all, where it is stable
+    host_load: Band | None = None  # what loading adds to the worker's own memory at most
     host: Band | None = None  # the worker's own peak, bytes
     gives_back: Band | None = None  # bytes that may stay on its device once the pipeline is freed
     published: Limit | None = None  # bytes that somebody else reported, as the driver saw them
@@ -132,7 +139,9 @@ def for_case(store: Store, machine: str, subject: Subject, strategy: str, *, acc
         overall=measured.overall,
         drift=next((bands for file in files if _same_device(bands := file.drift_of(strategy), machine)), {}),
         memory=memory_bands(own.case, subject) if own else {},
-        host=_host_band(own.case) if own else None,
+        stable=stable_bands(own.case) if own else {},
+        host=_host_band(own.case, WHOLE, HOST) if own else None,
+        host_load=_host_band(own.case, LOAD, OWN_HOST) if own else None,
         gives_back=_held_band(own.case) if own else None,
         published=published(subject, strategy),
     )
@@ -187,13 +196,31 @@ def published(subject: Subject, strategy: str) -> Limit | None:
 
 
 def memory_bands(case: baselines.AcceptedCase, subject: Subject) -> dict[str, Band]:
-    """Ceilings of the allocated peaks, as measured, with floors from what lay on the GPU."""
+    """The allocated peaks as accepted, with the room that they need both ways; what lay on the GPU is the least."""
     peaks = {phase: figures[ALLOCATED] for phase, figures in case.peaks.items() if figures.get(ALLOCATED)}
     lowest = {phase: min(samples) for phase, samples in peaks.items()}
     floors = memory_floors(case.inventory, subject, lowest=lowest) if case.inventory else {}
+    bands = {phase: band(samples, figure=ALLOCATED, case=case) for phase, samples in peaks.items()}
     return {
-        phase: Band(floors.get(phase), ceiling(samples, figure=ALLOCATED, case=case))
-        for phase, samples in peaks.items()
+        phase: replace(one, floor=max(filter(None, (one.floor, floors.get(phase))), key=_value, default=None))
+        for phase, one in bands.items()
+    }
+
+
+def _value(limit: Limit) -> float:
+    return limit.value
+
+
+def stable_bands(case: baselines.AcceptedCase) -> dict[str, Band]:
+    """What torch reserves, what of it is not allocated and what the driver sees, each where accepted runs agree."""
+    whole = dict(case.peaks.get(WHOLE, {}))
+    reserved, allocated = whole.get(RESERVED, ()), whole.get(ALLOCATED, ())
+    if len(reserved) == len(allocated):
+        whole[FRAGMENTATION] = tuple(one - other for one, other in zip(reserved, allocated, strict=True))
+    return {
+        figure: band(samples, figure=figure, case=case)
+        for figure in (RESERVED, FRAGMENTATION, DRIVER)
+        if len(samples := whole.get(figure, ())) >= STABLE_AFTER and margin(samples, figure=figure) <= _grain(samples)
     }
 
 
@@ -211,14 +238,20 @@ def memory_floors(inventory: Inventory, subject: Subject, *, lowest: Mapping[str
     return {phase: Limit(size, source="inventory: weights on the GPU") for phase, size in held.items()}
 
 
+def band(samples: tuple[int, ...], *, figure: str, case: baselines.AcceptedCase) -> Band:
+    """The accepted value and its room both ways."""
+    most = ceiling(samples, figure=figure, case=case)
+    least = 2 * (most.mean or 0.0) - most.value
+    return Band(replace(most, value=least) if least > 0 else None, most)
+
+
 def ceiling(samples: tuple[int, ...], *, figure: str, case: baselines.AcceptedCase) -> Limit:
-    """Mean + 7 spreads + the grain of what is measured; one sample has no spread, and it counts as none."""
-    mean = statistics.fmean(samples)
+    """The accepted value and its room; one sample has no spread, and it counts as none."""
     spread = statistics.stdev(samples) if len(samples) > 1 else None
     return Limit(
-        value=mean + margin(samples, figure=figure),
+        value=accepted_value(samples, figure=figure) + margin(samples, figure=figure),
         source="measured",
-        mean=mean,
+        mean=accepted_value(samples, figure=figure),
         spread=spread,
         n=len(samples),
         machine=case.machine,
@@ -227,19 +260,32 @@ def ceiling(samples: tuple[int, ...], *, figure: str, case: baselines.AcceptedCa
     )
 
 
+def accepted_value(samples: tuple[int, ...], *, figure: str) -> float:
+    """What was accepted first, which no later sample moves: a mean over all of them would follow a slow creep. The
+    host's memory is noisy, so that it takes three."""
+    return statistics.fmean(samples[: FEWEST_FOR_HOST if figure in NOISY else 1])
+
+
 def margin(samples: tuple[int, ...], *, figure: str) -> float:
-    """How far a value of this figure may lie from the samples' mean."""
+    """How far a value of this figure may lie from the accepted one: as far as accepted runs did, or by its grain."""
+    accepted = accepted_value(samples, figure=figure)
+    if figure not in NOISY:
+        return max(*(abs(sample - accepted) for sample in samples), _grain(samples))
     spread = statistics.stdev(samples) if len(samples) > 1 else 0.0
-    if figure != HOST:
-        return SPREADS * spread + ALLOCATOR
-    return SPREADS * max(spread, HOST_SPREAD * statistics.fmean(samples)) + HOST_GRAIN
+    if figure == OWN_HOST:
+        return SPREADS * spread + OWN_HOST_GRAIN
+    return SPREADS * max(spread, HOST_SPREAD * accepted) + HOST_GRAIN
 
 
-def _host_band(case: baselines.AcceptedCase) -> Band | None:
-    samples = case.peaks.get(WHOLE, {}).get(HOST, ())
+def _grain(samples: tuple[int, ...]) -> float:
+    return max(ALLOCATOR, LEAST_SHARE * samples[0])
+
+
+def _host_band(case: baselines.AcceptedCase, phase: str, figure: str) -> Band | None:
+    samples = case.peaks.get(phase, {}).get(figure, ())
     if len(samples) < FEWEST_FOR_HOST:
         return None
-    return Band(ceiling=ceiling(samples, figure=HOST, case=case))
+    return Band(ceiling=ceiling(samples, figure=figure, case=case))
 
 
 def _held_band(case: baselines.AcceptedCase) -> Band | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TypeVar
 
 from fluxgate.amounts import amount
 from fluxgate.baselines.baseline import AcceptedCase
-from fluxgate.baselines.limits import margin
+from fluxgate.baselines.limits import FEWEST_FOR_HOST, NOISY, accepted_value, margin
 from fluxgate.compare.facts import peaks_of, seconds_of
 from fluxgate.rendering import Rendering
 
@@ -52,15 +51,15 @@ def accepted(case: AcceptedCase) -> Samples:
 def join(before: Samples, run: Samples, *, again: bool, tighten: bool) -> Joined:
     """The samples with a run's among them; a run that is accepted `again` has given its own already.
 
-    A peak above its ceiling starts anew. One that lies as far below does so only to `tighten` the ceiling."""
+    A peak that is another one starts anew. The host's, which has no floor, falls only to `tighten` its ceiling."""
     steps = {
         (phase, figure): _peak(
             f"{figure} peak of {phase}",
             before.peaks.get(phase, {}).get(figure, ()),
             value,
-            margin=partial(margin, figure=figure),
+            figure=figure,
             again=again,
-            tighten=tighten,
+            tighten=tighten or figure not in NOISY,
         )
         for phase, figures in run.peaks.items()
         for figure, (value,) in figures.items()
@@ -106,15 +105,15 @@ def _peak(
     earlier: tuple[int, ...],
     value: int,
     *,
-    margin: Callable[[tuple[int, ...]], float],  # how far a value may lie from the samples' mean
+    figure: str,
     again: bool,
     tighten: bool,
 ) -> _Step:
     """One peak beside its earlier samples."""
     if not earlier:
         return _Step((value,))
-    distance = value - statistics.fmean(earlier)
-    if abs(distance) <= margin(earlier):
+    distance = value - accepted_value(earlier, figure=figure)
+    if abs(distance) <= margin(earlier, figure=figure):
         return _Step(earlier if again else _longer(earlier, (value,)))
     if distance > 0:
         return _Step((value,), f"{name} rises by {amount(distance)} to {amount(value)}")
@@ -125,7 +124,9 @@ def _peak(
 
 
 def _longer(earlier: tuple[Number, ...], new: tuple[Number, ...]) -> tuple[Number, ...]:
-    return (*earlier, *new)[-MOST:]
+    """The samples and those of one more run; the first, which the others are held to, stay."""
+    latest = (*earlier[FEWEST_FOR_HOST:], *new)
+    return (*earlier[:FEWEST_FOR_HOST], *latest[-(MOST - FEWEST_FOR_HOST) :])
 
 
 def _most(samples: Samples) -> int:

@@ -10,13 +10,14 @@ from pathlib import Path
 from fluxgate.files import is_name
 from fluxgate.pictures import Pixels
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import PHASES, Fingerprint, Inventory, Memory, Picture, Rendering, Work
+from fluxgate.rendering import LOAD, PHASES, Fingerprint, Inventory, Memory, Picture, Rendering, Work
 from fluxgate.runs.pictures import sound_pixels
 from fluxgate.runs.rendered import Rendered
 
 Key = tuple[str, int]  # a picture: its shot, and its index within the shot
 
 ALLOCATED, RESERVED, DRIVER, HOST = FIGURES = ("allocated", "reserved", "driver", "host")  # of memory, in bytes
+OWN_HOST = "host, own"  # what loading adds to the worker's memory at its peak
 WHOLE = "whole"  # stands beside the phases: the largest peak of them all
 
 
@@ -81,6 +82,8 @@ def peaks_of(memory: Memory | None) -> dict[str, dict[str, tuple[int, ...]]]:
 def _measured(memory: Memory) -> Iterator[tuple[str, str, int]]:
     for entry in memory.phases:
         yield from ((entry.phase, figure, value) for figure in FIGURES if (value := getattr(entry, figure)) is not None)
+    if (own := memory.host_own) is not None:
+        yield LOAD, OWN_HOST, own
     whole = {figure: memory.peak(figure) for figure in FIGURES} | {HOST: memory.host_peak}
     yield from ((WHOLE, figure, value) for figure, value in whole.items() if value is not None)
 

@@ -12,6 +12,7 @@ from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.cases import Case
 from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.case import judge_case
+from fluxgate.judge.checks import ceilings
 from fluxgate.judge.damage import FLOAT32
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.standards import BaselineUse, Standards
@@ -19,6 +20,7 @@ from fluxgate.judge.verdict import Verdict
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Rendering, id_of_case
 from fluxgate.runs.rendered import Rendered
+from fluxgate.runs.run import rendered_once_more
 
 RenderedBy = Callable[[str], Rendered | None]  # case id -> what it gave in this run, if it is there
 
@@ -42,6 +44,7 @@ def gather(case: Case, rendered: RenderedBy, standards: Standards, *, run: Path 
     return Evidence(
         case,
         ours,
+        once_more=rendered_once_more(ours),
         reference=of(promise.reference),
         memory_reference=of(promise.less_memory_than),
         baseline=_accepted(case, case.strategy.name, standards),
@@ -69,6 +72,16 @@ def needs_float32(case: Case, rendering: Rendering, standards: Standards) -> boo
         return False
     known = {(one.shot, one.index): one for one in accepted.case.shots}
     return any(key in known and not known[key].holds(one.sha256) for key, one in rendering.pictures_of().items())
+
+
+def needs_confirmation(case: Case, rendered: Rendered, standards: Standards) -> bool:
+    """Whether its memory is not what was accepted: another rendering must tell whether that was chance."""
+    if rendered.rendering.crash is not None:
+        return False
+    try:
+        return ceilings.is_beyond(Evidence(case, rendered, limits=_limits(case, standards)))
+    except Refusal:  # whoever judges the case says what is wrong with its baseline
+        return False
 
 
 def _whole(rendered: Rendered | None) -> Rendered | None:

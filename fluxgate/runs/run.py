@@ -26,6 +26,7 @@ FACTS = "run.json"
 CASES = "cases"
 RENDERING = "rendering.json"
 VERDICTS = "verdicts.json"
+ONCE_MORE = "once-more"  # in a case's folder
 
 Plain = TypeVar("Plain")
 
@@ -85,6 +86,10 @@ class Run:
         if not is_name(case_id):
             raise Refusal(f"{case_id[:120]!r} is not the name of a case.")
         return self.folder / CASES / case_id
+
+    def once_more_folder(self, case_id: str) -> Path:
+        """Where the case lies that was rendered once more, since something of it had to be confirmed."""
+        return once_more_folder(self.case_folder(case_id))
 
     def rendered(self, case_id: str) -> Rendering | None:
         """One case's whole rendering; None if there is none yet."""
@@ -221,6 +226,17 @@ def refuse_newer(path: Path, schema: int) -> None:
     found = read_plain(path, _Versioned).schema
     if found > schema:
         raise Refusal(f"{path} was written by a newer Fluxgate: its schema is {found}, this one reads up to {schema}.")
+
+
+def once_more_folder(folder: Path) -> Path:
+    """Where beside a case's own rendering another one lies: it goes where the case goes."""
+    return folder / ONCE_MORE / folder.name
+
+
+def rendered_once_more(rendered: Rendered) -> Rendered | None:
+    """The case that was rendered once more; None if it was not."""
+    folder = once_more_folder(rendered.folder)
+    return Rendered(_read(folder), folder) if (folder / RENDERING).is_file() else None
 
 
 def _read(folder: Path) -> Rendering:

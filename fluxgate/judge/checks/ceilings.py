@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
+from fluxgate import figures
 from fluxgate.amounts import amount, distinct
-from fluxgate.baselines.limits import FEWEST_FOR_HOST, Band
+from fluxgate.baselines.limits import FEWEST_FOR_HOST, FRAGMENTATION, Band
 from fluxgate.compare import facts
 from fluxgate.compare.facts import ALLOCATED, DRIVER, RESERVED, WHOLE
 from fluxgate.judge.answers import failed, no_data, not_selected, passed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import ACCEPT, NO_BASELINE, again, counted, listed, origin, sentence_case, unmeasured
 from fluxgate.judge.standards import BaselineUse
-from fluxgate.judge.verdict import CEILING, HOST, Limit, Verdict
+from fluxgate.judge.verdict import CEILING, FAILED, HOST, Limit, Verdict
 from fluxgate.rendering import PHASES, Memory
 
 LOADED_LESS = " Something may not have been loaded."
+SUBJECTS = {
+    WHOLE: "the case peaks at",
+    facts.HOST: "host memory peaks at",
+    facts.OWN_HOST: "loading adds to host memory",
+    RESERVED: "torch reserves",
+    FRAGMENTATION: "of what torch reserves it does not use",
+    DRIVER: "the driver sees",
+}
 LOOSE = 1.1  # a ceiling this many times above what is used has become too loose to notice anything
 
 
@@ -30,21 +39,63 @@ class Peak:
 
 
 def ceiling(evidence: Evidence) -> Verdict:
-    """Each phase's allocated peak, and the largest of them, within what was measured."""
+    """Each phase's allocated peak, the largest of them and what is stable beside it, as accepted, both ways."""
+    return _confirmed(evidence, _ceiling)
+
+
+def host(evidence: Evidence) -> Verdict:
+    """The worker's own peak of resident memory, and what loading adds to it."""
+    return _confirmed(evidence, _host)
+
+
+def is_beyond(evidence: Evidence) -> bool:
+    """Whether a peak is not what was accepted, so that the case is worth another rendering before that is told."""
+    return any(judge(evidence).status == FAILED for judge in (_ceiling, _host))
+
+
+def _confirmed(evidence: Evidence, judge: Callable[[Evidence], Verdict]) -> Verdict:
+    """The check's answer; where it is red and the case was rendered once more, the answer to that."""
+    first, more = judge(evidence), evidence.once_more
+    if first.status != FAILED or more is None:
+        return first
+    took = f"It was rendered once more, in {figures.seconds(more.rendering.wall_seconds)}"
+    if more.rendering.crash is not None:
+        return replace(first, sentence=f"{first.sentence} {took}, which crashed: {more.rendering.crash.sentence}")
+    second = judge(replace(evidence, rendered=more))
+    if second.status == FAILED:
+        return replace(second, sentence=f"{second.sentence} {took}, and it is so both times.")
+    return replace(second, sentence=f"{second.sentence} {took}; the first time it was not so: {first.sentence}")
+
+
+def _ceiling(evidence: Evidence) -> Verdict:
     memory = evidence.rendering.memory
     values = dict(_allocated(memory)) if memory else {}
     if memory is None or not values:
         return no_data(evidence, CEILING, unmeasured(memory, ALLOCATED, "GPU memory"))
+    stable = dict(_stable(memory))
     numbers = {f"{ALLOCATED} {phase}": float(value) for phase, value in values.items()}
-    bands, published = evidence.limits.memory, _published(evidence, memory)
-    peaks = [Peak(phase, value, bands[phase]) for phase, value in values.items() if phase in bands]
-    for peak in peaks:
+    numbers |= {figure: float(value) for figure, value in stable.items()}
+    limits, published = evidence.limits, _published(evidence, memory)
+    peaks = [Peak(phase, value, limits.memory[phase]) for phase, value in values.items() if phase in limits.memory]
+    beside = [Peak(figure, value, limits.stable[figure]) for figure, value in stable.items() if figure in limits.stable]
+    for peak in (*peaks, *beside):
         limit = peak.band.broken(peak.value)
         if limit:
             return failed(evidence, CEILING, _beyond(evidence, peak, limit) + published, numbers=numbers, limit=limit)
     if not peaks:
         return _without_ceiling(evidence, CEILING, f"It peaks at {amount(values[WHOLE])}.{published}", numbers)
     return _within(evidence, peaks, published, numbers)
+
+
+def _stable(memory: Memory) -> Iterator[tuple[str, int]]:
+    """What torch reserves, what of it is not allocated, and what the driver counts for this process alone."""
+    reserved, allocated, driver = (memory.peak(figure) for figure in (RESERVED, ALLOCATED, DRIVER))
+    if reserved is not None:
+        yield RESERVED, reserved
+    if reserved is not None and allocated is not None:
+        yield FRAGMENTATION, reserved - allocated
+    if driver is not None and memory.driver_scope == "process":  # else others' memory is among it
+        yield DRIVER, driver
 
 
 def _allocated(memory: Memory) -> Iterator[tuple[str, int]]:
@@ -80,20 +131,24 @@ def _published(evidence: Evidence, memory: Memory) -> str:
     return f" The published {amount(published.value)} is missed by {missed} ({figure}: {amount(peak)})."
 
 
-def host(evidence: Evidence) -> Verdict:
-    """The worker's own peak of resident memory."""
+def _host(evidence: Evidence) -> Verdict:
     memory = evidence.rendering.memory
     if memory is None or memory.host_peak is None:
         return no_data(evidence, HOST, unmeasured(memory, "host", "Host memory"))
-    band, numbers = evidence.limits.host or Band(), {"host peak": float(memory.host_peak)}
-    peak, limit = Peak(facts.HOST, memory.host_peak, band), band.ceiling or band.floor
+    numbers = {"host peak": float(memory.host_peak)}
+    peaks = [Peak(facts.HOST, memory.host_peak, evidence.limits.host or Band())]
+    if memory.host_own is not None:
+        numbers["host, own, load"] = float(memory.host_own)
+        peaks.append(Peak(facts.OWN_HOST, memory.host_own, evidence.limits.host_load or Band()))
+    whole, limit = peaks[0], peaks[0].band.ceiling or peaks[0].band.floor
+    for peak in peaks:
+        broken = peak.band.broken(peak.value)
+        if broken:
+            return failed(evidence, HOST, _beyond(evidence, peak, broken), numbers=numbers, limit=broken)
     if limit is None:
-        return _without_ceiling(evidence, HOST, f"It peaks at {amount(peak.value)}.", numbers, runs=FEWEST_FOR_HOST)
-    broken = band.broken(peak.value)
-    if broken:
-        return failed(evidence, HOST, _beyond(evidence, peak, broken), numbers=numbers, limit=broken)
-    value, bound = distinct(peak.value, limit.value)
-    word = "at most" if band.ceiling else "at least"
+        return _without_ceiling(evidence, HOST, f"It peaks at {amount(whole.value)}.", numbers, runs=FEWEST_FOR_HOST)
+    value, bound = distinct(whole.value, limit.value)
+    word = "at most" if whole.band.ceiling else "at least"
     sentence = f"It peaks at {value}, {word} {bound} ({origin(limit)})."
     return passed(evidence, HOST, sentence, numbers=numbers, limit=limit)
 
@@ -119,4 +174,4 @@ def _without_ceiling(
 
 
 def _subject(phase: str) -> str:
-    return {WHOLE: "the case peaks at", facts.HOST: "host memory peaks at"}.get(phase, f"{phase} peaks at")
+    return SUBJECTS.get(phase, f"{phase} peaks at")

@@ -90,9 +90,14 @@ class Meter:
         self._phase: str | None = None
         self._since = Spent()
         self._spent: dict[str, Spent] = {}
+        self._host_before: int | None = None
         self._host_loaded: int | None = None
         self._host_grown: int | None = None
         self._rendered_again = False
+
+    def measure_before(self) -> None:
+        """Measure the host memory of a process that has imported everything and loaded nothing."""
+        self._host_before = without_garbage(resident)
 
     def measure_loaded(self) -> None:
         """Measure the host memory of a pipeline that was read as a whole and has rendered nothing."""
@@ -189,6 +194,7 @@ class Meter:
             host_peak=max(hosts) if hosts else None,
             host_after=host_after,
             host_loaded=self._host_loaded,
+            host_before=self._host_before,
             host_held=host_held,
             host_grown=self._host_grown,
             driver_scope=self.driver_scope,

@@ -221,6 +221,7 @@ def _run_from_given(pipeline: Any, probe: Probe, folder: Path) -> Note:
 
 def _load(load: Callable[[], Any], meter: Meter, note: AddNote) -> Any:
     note(Note(phase=LOAD))
+    meter.measure_before()
     meter.switch(LOAD)
     pipeline = load()
     meter.switch(None)

@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fluxgate.baselines.limits import Band, CaseLimits, Limit
-from fluxgate.compare.facts import WHOLE
+from fluxgate.baselines.limits import FRAGMENTATION, Band, CaseLimits, Limit
+from fluxgate.compare.facts import DRIVER, RESERVED, WHOLE
+from fluxgate.judge.checks.ceilings import is_beyond
+from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.standards import BaselineUse
 from fluxgate.judge.verdict import CEILING, FAILED, HOST, NO_DATA, NOT_SELECTED, PASSED
-from fluxgate.rendering import DENOISE, PHASES
+from fluxgate.rendering import DENOISE, PHASES, Memory
 from tests.judge.checks.memories import GB, memory, using
-from tests.judge.made import verdict
+from tests.judge.made import CRASH, verdict
 
 
 def ceiling(value: float, phase: str = WHOLE) -> CaseLimits:
@@ -91,7 +94,79 @@ def test_ceilings_that_were_left_out_were_not_selected(tmp_path: Path, check: st
     assert " It peaks at " in found.sentence
 
 
+# What is stable beside it
+
+
+@pytest.mark.parametrize(("figure", "value"), [(RESERVED, 9 * GB), (FRAGMENTATION, 4 * GB), (DRIVER, 6 * GB)])
+@pytest.mark.parametrize(("away", "status"), [(0, PASSED), (1, FAILED), (-1, FAILED)])
+def test_what_is_stable_is_held_both_ways(tmp_path: Path, figure: str, value: int, away: int, status: str) -> None:
+    """What torch reserves, what of it is not allocated, and what the driver counts for this process."""
+    held = Limit(value - away, "measured")
+    limits = replace(ceiling(5 * GB), stable={figure: Band(held, held)})
+    found = memory()
+    phases = tuple(replace(one, reserved=9 * GB) for one in found.phases)
+    using_it = using(tmp_path, replace(found, phases=phases, driver_scope="process"), limits=limits)
+    assert verdict(using_it, CEILING).status == status
+    assert verdict(using_it, CEILING).numbers[figure] == value
+
+
+def test_what_the_driver_sees_of_others_is_not_judged(tmp_path: Path) -> None:
+    """Where it counts the whole device, other processes are among it."""
+    limits = replace(ceiling(5 * GB), stable={DRIVER: Band(ceiling=Limit(1.0, "measured"))})
+    found = verdict(using(tmp_path, replace(memory(), driver_scope="device"), limits=limits), CEILING)
+    assert (found.status, DRIVER in found.numbers) == (PASSED, False)
+
+
+# Once more
+
+
+def rendered_again(found: Evidence, more: Memory | None, **changes: Any) -> Evidence:
+    """The same, and what another rendering of the case gave."""
+    assert found.rendered is not None
+    again = replace(found.rendered.rendering, memory=more, wall_seconds=12.0, **changes)
+    return replace(found, once_more=replace(found.rendered, rendering=again))
+
+
+def test_a_peak_is_red_when_another_rendering_confirms_it(tmp_path: Path) -> None:
+    """The second decides, and what it cost is told; a peak that is well is not asked about."""
+    beyond = using(tmp_path, memory(6 * GB), limits=ceiling(5 * GB))
+    assert is_beyond(beyond)
+    assert not is_beyond(using(tmp_path, memory(5 * GB), limits=ceiling(5 * GB)))
+    confirmed = verdict(rendered_again(beyond, memory(7 * GB)), CEILING)
+    assert (confirmed.status, confirmed.numbers[f"allocated {WHOLE}"]) == (FAILED, 7 * GB)
+    assert confirmed.sentence.endswith("It was rendered once more, in 12.0 s, and it is so both times.")
+    chance = verdict(rendered_again(beyond, memory(5 * GB)), CEILING)
+    assert chance.status == PASSED
+    assert "in 12.0 s; the first time it was not so: The case peaks at 6.00 GB" in chance.sentence
+    well = using(tmp_path, memory(5 * GB), limits=ceiling(5 * GB))
+    assert verdict(rendered_again(well, memory(7 * GB)), CEILING).status == PASSED
+
+
+def test_a_second_rendering_that_crashed_confirms_nothing_else(tmp_path: Path) -> None:
+    """The first answer stays."""
+    beyond = using(tmp_path, memory(6 * GB), limits=ceiling(5 * GB))
+    found = verdict(rendered_again(beyond, None, crash=CRASH), CEILING)
+    assert (found.status, "which crashed: It was killed by SIGSEGV." in found.sentence) == (FAILED, True)
+
+
+def test_host_memory_is_confirmed_too(tmp_path: Path) -> None:
+    """On a CPU it is all there is."""
+    limits = CaseLimits(host=Band(ceiling=Limit(2 * GB, "measured")))
+    beyond = using(tmp_path, memory(host=3 * GB), limits=limits)
+    assert is_beyond(beyond)
+    assert verdict(rendered_again(beyond, memory(host=GB)), HOST).status == PASSED
+
+
 # Host memory
+
+
+def test_a_copy_held_only_while_loading_is_beyond(tmp_path: Path) -> None:
+    """What loading adds has its own ceiling, however large the process is otherwise."""
+    limits = CaseLimits(host=Band(ceiling=Limit(9 * GB, "measured")), host_load=Band(ceiling=Limit(GB, "measured")))
+    found = verdict(using(tmp_path, replace(memory(host=2 * GB), host_before=GB - 1), limits=limits), HOST)
+    assert (found.status, found.numbers["host, own, load"]) == (FAILED, GB + 1)
+    assert found.sentence.startswith("Loading adds to host memory 1,000,000,001 B, 1 B more than the ceiling")
+    assert verdict(using(tmp_path, replace(memory(host=2 * GB), host_before=GB), limits=limits), HOST).status == PASSED
 
 
 @pytest.mark.parametrize(("above", "status"), [(-1, PASSED), (0, PASSED), (1, FAILED)])
