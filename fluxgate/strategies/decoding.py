@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 from fluxgate.machine import Machine, Stack
-from fluxgate.rendering import DECODE
+from fluxgate.rendering import DECODE, DENOISE, ENCODE
 from fluxgate.strategies.effects import SLICES, TILES, Counted
 from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
 from fluxgate.subjects.decoder_class import decoder_attributes, tile_edge
@@ -79,7 +79,10 @@ def vae_slicing(site: Site) -> Any:
 @strategy(
     Promise(
         stays=True,
-        other_work=(OtherWork("its tiles overlap", phases=(DECODE,), operators=("",), flops=1.25),),
+        other_work=(
+            OtherWork("its tiles overlap", phases=(DECODE,), operators=("",), flops=1.25),
+            OtherWork("pictures are encoded in tiles, too", (ENCODE, DENOISE), ("",), flops=0.25, given_pictures=True),
+        ),
         approximates="full",
         less_memory_than="full",
         less_during=(DECODE,),

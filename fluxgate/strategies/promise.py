@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,7 @@ class OtherWork:
     phases: tuple[str, ...] = PHASES
     operators: tuple[str, ...] = ()  # the beginnings of their names; "" is any of them
     flops: float | None = 0.0  # by which share of the reference's its own may differ; None: by any
+    given_pictures: bool = False  # only where the call starts from pictures that it is given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,26 +163,29 @@ def strategy(
 
 def draw_noise_in(pipe: Any, dtype: Any) -> None:
     """Let a pipeline draw its noise in another dtype than its own: some releases of torch give each dtype other numbers
-    for the same seed, and the picture would be another one."""
-    import torch
-
+    for the same seed, and the picture would be another one. What it encodes beside it, as a picture, stays its own."""
     prepare_latents = pipe.prepare_latents
-
-    def with_noise_dtype(value: Any) -> Any:
-        return dtype if isinstance(value, torch.dtype) else value
+    module = sys.modules[type(pipe).prepare_latents.__module__]
 
     def prepare(*arguments: Any, **named: Any) -> Any:
-        dtypes = [value for value in (*arguments, *named.values()) if isinstance(value, torch.dtype)]
-
-        def with_own_dtype(value: Any) -> Any:
-            return value.to(dtypes[0]) if dtypes and isinstance(value, torch.Tensor) else value
-
-        drawn = prepare_latents(
-            *map(with_noise_dtype, arguments), **{name: with_noise_dtype(value) for name, value in named.items()}
-        )
-        return tuple(map(with_own_dtype, drawn)) if isinstance(drawn, tuple) else with_own_dtype(drawn)
+        draw = module.randn_tensor  # each of diffusers' pipelines imports it by that name
+        module.randn_tensor = _drawing_in(dtype, draw)  # type: ignore[attr-defined]  # a module is no class
+        try:
+            return prepare_latents(*arguments, **named)
+        finally:
+            module.randn_tensor = draw  # type: ignore[attr-defined]  # as above
 
     pipe.prepare_latents = prepare
+
+
+def _drawing_in(wanted: Any, draw: Callable[..., Any]) -> Callable[..., Any]:
+    """What draws in one dtype, and gives it in the dtype that it is asked for."""
+    import torch
+
+    def drawn(*arguments: Any, dtype: Any = None, **named: Any) -> Any:
+        return draw(*arguments, dtype=wanted, **named).to(dtype or torch.get_default_dtype())
+
+    return drawn
 
 
 def dtype_setting(library: Any, dtype: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from fluxgate.render.process.jobs import function_named, name_of
 from fluxgate.rendering import DECODE, PHASES
 from fluxgate.strategies import STRATEGIES
-from fluxgate.strategies.promise import Promise, Site, Strategy, dtype_setting, strategy
+from fluxgate.strategies.promise import Promise, Site, Strategy, draw_noise_in, dtype_setting, strategy
 from fluxgate.strategies.requirements import Release
 from fluxgate.subjects.subject import Subject
 from tests.strategies.machines import CPU
@@ -114,3 +114,25 @@ def test_a_pipeline_in_another_dtype_starts_from_the_subjects_noise(miniature_fo
 def test_float32_keeps_noise_of_its_own() -> None:
     """The one strategy that draws in another dtype than the subject says so, for those who compare its pictures."""
     assert {one.name: one.noise for one in STRATEGIES if one.noise} == {"full-float32": "float32"}
+
+
+def test_what_is_encoded_beside_the_noise_keeps_its_dtype() -> None:
+    """A call that starts from a picture encodes it in the pipeline's own dtype, whichever the noise is drawn in."""
+    import sys
+
+    import torch
+    from diffusers.utils.torch_utils import randn_tensor
+
+    class Pipe:
+        def prepare_latents(self, dtype: Any) -> tuple[Any, Any]:
+            draw = sys.modules[__name__].randn_tensor
+            return torch.ones(4).to(dtype), draw((4,), generator=torch.Generator().manual_seed(1), dtype=dtype)
+
+    sys.modules[__name__].randn_tensor = randn_tensor  # type: ignore[attr-defined]  # as a pipeline's module has it
+    pipe = Pipe()
+    draw_noise_in(pipe, torch.bfloat16)
+    picture, noise = pipe.prepare_latents(torch.float16)
+    drawn = torch.randn(4, generator=torch.Generator().manual_seed(1), dtype=torch.bfloat16)
+    assert (picture.dtype, noise.dtype) == (torch.float16, torch.float16)
+    assert torch.equal(noise, drawn.half())
+    assert sys.modules[__name__].randn_tensor is randn_tensor

@@ -12,6 +12,7 @@ from fluxgate.rendering import PHASES, Rendering
 from fluxgate.runs.rendered import Rendered
 
 SPARED = 0.25  # share of the weights that waits in files; 0.55 and 0.76 were seen
+FEW_ON_GPU = 8 << 20  # bytes of weights: what kernels and allocator take varies by more than a part of fewer
 FEW = 32 << 20  # bytes of weights: a quarter of fewer is less than what else comes and goes while a pipeline loads
 
 
@@ -60,6 +61,10 @@ def _less_at_peak(evidence: Evidence, ours: int, theirs: int, named: str) -> Ver
     if ours < theirs:
         sentence = f"It peaks at {one}{when}, {amount(theirs - ours)} less than {named}."
         return passed(evidence, LESS, sentence, numbers=numbers, limit=limit)
+    inventory = evidence.rendering.inventory
+    if inventory is not None and inventory.total_bytes < FEW_ON_GPU and ours - theirs < inventory.total_bytes:
+        sentence = f"{amount(inventory.total_bytes)} of weights are too few to be missed beside a peak of {other}"
+        return no_data(evidence, LESS, f"{sentence}; a larger subject would show it.", numbers=numbers, limit=limit)
     more = f"{amount(ours - theirs)} more than" if ours > theirs else "no less than"
     sentence = f"It peaks at {one}{when}, {more} {named}'s {other}, and promises to use less."
     return failed(evidence, LESS, f"{sentence} Run {again(evidence.case)}.", numbers=numbers, limit=limit)

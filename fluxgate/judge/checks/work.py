@@ -180,8 +180,9 @@ def _beside_reference(evidence: Evidence, done: Work) -> Iterator[str]:
     theirs, promise = _reference(evidence, done), evidence.case.strategy.promise
     if theirs is None:
         return
+    pictures = any(shot.inputs for shot in evidence.case.subject.shots if shot.name == done.shot)
     for phase in PHASES:
-        other = [one for one in promise.other_work if phase in one.phases]
+        other = [one for one in promise.other_work if phase in one.phases and (pictures or not one.given_pictures)]
         before, after = total_flops(theirs, phase), total_flops(done, phase)
         if not _may_differ(other, before, after):
             times = f", {after / before:.2f} times as much" if before else ""

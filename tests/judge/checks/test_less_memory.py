@@ -5,12 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.judge.checks.less_memory import FEW
+from fluxgate.judge.checks.less_memory import FEW, FEW_ON_GPU
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import CRASHED, FAILED, LESS, NO_DATA, PASSED
 from fluxgate.rendering import DENOISE, Component, Inventory, Memory
 from tests.judge.checks.memories import GB, memory, on_cpu, using
 from tests.judge.made import CRASH, crashed, evidence, made, promising, verdict, with_rendering
+
+
+def large(found: Evidence, weights: int = FEW_ON_GPU) -> Evidence:
+    """The same with so many bytes of weights."""
+    parts = Component("transformer", "T", {"bfloat16": weights}, 0, {}, {}, {}, {}, None)
+    return with_rendering(found, inventory=Inventory({"transformer": parts}))
+
 
 # On a GPU
 
@@ -19,7 +26,7 @@ from tests.judge.made import CRASH, crashed, evidence, made, promising, verdict,
 def test_less_means_less(tmp_path: Path, above: int, status: str) -> None:
     """As much as the other is not less."""
     other = made(tmp_path, "full", memory=memory(5 * GB))
-    found = verdict(using(tmp_path, memory(5 * GB + above), memory_reference=other), LESS)
+    found = verdict(large(using(tmp_path, memory(5 * GB + above), memory_reference=other)), LESS)
     assert found.status == status
     assert (found.numbers["allocated"], found.numbers["allocated by full"]) == (5 * GB + above, 5 * GB)
 
@@ -107,3 +114,12 @@ def test_what_cannot_be_seen_in_a_process_is_not_judged(tmp_path: Path) -> None:
     other = made(tmp_path, "full", memory=memory(5 * GB))
     gpu = with_rendering(evidence(tmp_path, SPARING, memory_reference=other), memory=memory(4 * GB))
     assert verdict(gpu, LESS).numbers["allocated"] == 4 * GB
+
+
+@pytest.mark.parametrize(("weights", "status"), [(FEW_ON_GPU - 1, NO_DATA), (FEW_ON_GPU, FAILED)])
+def test_a_tiny_pipeline_shows_nothing_on_a_gpu(tmp_path: Path, weights: int, status: str) -> None:
+    """What kernels take beside its weights varies by as much; a leak larger than all of them fails all the same."""
+    other = made(tmp_path, "full", memory=memory(5 * GB))
+    for more, expected in ((1000, status), (weights, FAILED)):
+        held = large(using(tmp_path, memory(5 * GB + more), memory_reference=other), weights)
+        assert verdict(held, LESS).status == expected
