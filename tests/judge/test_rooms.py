@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,15 +13,19 @@ from fluxgate.judge.rooms import (
     BEYOND_LARGEST,
     ELSEWHERE,
     OTHER_INPUTS,
+    ROUNDINGS,
+    WORST_BEYOND_LARGEST,
     Measured,
     Room,
     Rooms,
     Seen,
+    component_of,
+    is_altered,
     limits_of,
     root_of,
 )
 from fluxgate.miniature.given import given
-from fluxgate.rendering import T5, output_of
+from fluxgate.rendering import DECODED, LEVELS, POOLED, T5, Component, Inventory, output_of
 from fluxgate.strategies import STRATEGIES
 from fluxgate.strategies.promise import Promise
 from tests.judge.made import SUBJECT, strategy
@@ -119,3 +124,59 @@ def test_what_ships_rejects_weights_in_another_format(name: str, form: str) -> N
     own = limit_of(name, stage, "bfloat16", altered=True)
     assert 2 * own < min(apart(form, other, stage) for other in ("", "nf4", "fp4", "e4m3") if other != form)
     assert 2 * limit_of("full", stage, "bfloat16") < min(apart("", other, stage) for other in ("nf4", "fp4", "e4m3"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "component"),
+    [
+        (T5, "text_encoder_2"),
+        (f"{T5}, several pictures", "text_encoder_2"),
+        (POOLED, "text_encoder"),
+        (output_of(1), "transformer"),
+        (f"{output_of(3)}, several pictures", "transformer"),
+        (DECODED, "vae"),
+        (LEVELS, None),
+    ],
+)
+def test_a_stage_computes_with_one_components_weights(stage: str, component: str | None) -> None:
+    """Or with none."""
+    assert component_of(stage, SUBJECT) == component
+
+
+@pytest.mark.parametrize(
+    ("changes", "altered"),
+    [({}, False), ({"quantized_bytes": 1}, True), ({"bytes_by_dtype": {"bfloat16": 1, "float8_e4m3fn": 1}}, True)],
+)
+def test_weights_are_altered_where_they_are_quantized_or_cast(changes: dict[str, Any], altered: bool) -> None:
+    """Of the stage's own component; nobody knows without an inventory."""
+    plain = Component("", "Model", {"bfloat16": 1}, 0, {}, {}, {}, {}, None)
+    own = replace(plain, **changes)
+    for stage, name in ((T5, "text_encoder_2"), (output_of(1), "transformer")):
+        others = {"text_encoder_2": plain, "transformer": plain}
+        assert is_altered(stage, SUBJECT, Inventory({**others, name: own})) is altered
+        assert is_altered(DECODED, SUBJECT, Inventory({**others, name: own})) is False
+        assert is_altered(stage, SUBJECT, None) is False
+
+
+def test_a_limit_says_where_it_is_from() -> None:
+    """How often it was measured, how far that varied, on what, with what, and when."""
+    known = Rooms(
+        (Measured("cpu", ("one", "other"), {"diffusers": "0.42.1"}, "2026-11-26", (replace(PLAIN, rms=WIDE),)),)
+    )
+    here, there = (limits_of(case(device=kind), T5, "bfloat16", altered=False, known=known) for kind in ("cpu", "cuda"))
+    assert here is not None
+    assert there is not None
+    limit = here.rms
+    assert (limit.mean, limit.spread, limit.n) == (WIDE.mean, WIDE.spread, WIDE.n)
+    assert (limit.machine, limit.stack, limit.date) == ("one, other", {"diffusers": "0.42.1"}, "2026-11-26")
+    assert (limit.source, there.rms.source) == ("measured", "measured on a CPU, with 2 times the room")
+    assert here.worst.value == WORST_BEYOND_LARGEST * SEEN.most
+
+
+def test_no_room_is_narrower_than_a_rounding() -> None:
+    """However near a stage was seen to lie."""
+    nowhere = Seen(most=0.0, mean=0.0, spread=0.0, n=4)
+    known = Rooms((replace(KNOWN.measured[0], rooms=(replace(PLAIN, rms=nowhere, worst=nowhere),)),))
+    limits = limits_of(case(), T5, "bfloat16", altered=False, known=known)
+    assert limits is not None
+    assert (limits.rms.value, limits.worst.value) == ROUNDINGS["bfloat16"]
