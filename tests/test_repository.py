@@ -168,17 +168,17 @@ def test_the_pinned_sets_lie_within_the_ranges(name: str) -> None:
 
 
 def test_known_good_and_the_baselines_tell_of_one_stack() -> None:
-    """What a machine's baselines were rendered with is the known-good set, or the set's file says what it was."""
+    """What baselines were rendered with is the known-good set, or the set's file says what it was."""
     text = (ROOT / "requirements/known-good.txt").read_text()
-    told = {name: sorted(rest.split(", ")) for name, rest in re.findall(r"^# ([\w.-]+): (.*)$", text, re.MULTILINE)}
+    told = {name: sorted(rest.split(", ")) for name, rest in re.findall(r"^# ([\w./-]+): (.*)$", text, re.MULTILINE)}
     pins = {name: next(iter(pin.specifier)).version for name, pin in requirements("known-good.txt").items()}
     others: dict[str, set[str]] = {}
     for path in (ROOT / "baselines").glob("*/*/facts/*.json"):
         case = parse_facts(path.read_bytes(), name=path.name)
         for library, version in case.accepted.stack.items():
             if pins[library.replace("_", "-")] != version:
-                others.setdefault(case.machine, set()).add(f"{library} {version}")
-    assert told == {machine: sorted(libraries) for machine, libraries in others.items()}
+                others.setdefault(f"{case.machine}/{case.subject}", set()).add(f"{library} {version}")
+    assert told == {folder: sorted(libraries) for folder, libraries in others.items()}
 
 
 def test_continuous_integration_runs_what_the_readme_tells() -> None:
