@@ -88,7 +88,7 @@ def test_a_case_whose_memory_is_not_what_was_accepted_is_rendered_once_more(run:
     accept(run_of(tmp_path / "before", "full", allocated=10**9), run.folder / "baselines")
     for second, status in ((10**9, PASSED), (2 * 10**9, FAILED)):
         once = create(tmp_path, MACHINE, STACK, "x")
-        workers = Workers()
+        workers: Any = Workers()
         workers.allocated = [2 * 10**9, second]
         made = Session(choice([FULL], run.folder), once, workers, folders={"tiny": Path("/there/tiny")})
         found = {verdict.check: verdict for verdict in made.judge(FULL, made.render(FULL))}

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
 
+from fluxgate.baselines.baseline import read_case
+from fluxgate.cases import Case
 from fluxgate.locks import held, silent
 from fluxgate.machine import detect
-from fluxgate.plugin.asked import asks
+from fluxgate.plugin.asked import asks, choice_of
+from fluxgate.refusal import Refusal
+from fluxgate.rendering import id_of_case
 from fluxgate.runs.run import Run, open_run
+from fluxgate.session import Choice
 
 MEETING = "fluxgate meeting"  # the folder in which xdist's processes find their run
 
@@ -42,18 +50,58 @@ _FOLDER = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """What is asked of one case stays in one of xdist's processes.
+    """What is asked of one case stays in one of xdist's processes; they are dealt as `pytest_collection_modifyitems`
+    orders them, and not those with the most checks first.
 
     Its own marks for that, xdist_group, have no effect in pytest 9.2."""
     if config.option.dist != "load" or not asks(config):
         return None
     from xdist.scheduler import LoadScopeScheduling
 
+    config.option.loadscopereorder = False
+
     class ByCase(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
             return nodeid.partition("[")[2] or nodeid
 
     return ByCase(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where cases are dealt to several processes, the longest come first, so that all end at about the same time.
+
+    Each process comes to the same order, from what was accepted. Without xdist they keep theirs."""
+    if not hasattr(config, "workerinput") or not asks(config):
+        return
+    choice = choice_of(config)
+    places = {name: place for place, name in enumerate(dealt(choice.renderable, accepted_seconds(choice)))}
+    items.sort(key=lambda item: places.get(_case_of(item), -1))
+
+
+def _case_of(item: pytest.Item) -> str:
+    case = getattr(getattr(item, "callspec", None), "params", {}).get("case")
+    return case.id if isinstance(case, Case) else ""
+
+
+def dealt(cases: Collection[Case], seconds: Mapping[str, float]) -> list[str]:
+    """The ids of cases: first those that others are compared with, for which these would wait; then the longest. One
+    that nobody has timed may be long."""
+    waited_for = Counter(
+        id_of_case(case.subject.name, name) for case in cases for name in set(case.strategy.promise.compared_with)
+    )
+    unknown = max(seconds.values(), default=0.0)
+    return sorted((case.id for case in cases), key=lambda name: (-waited_for[name], -seconds.get(name, unknown)))
+
+
+def accepted_seconds(choice: Choice) -> dict[str, float]:
+    """By case, what was accepted of loading and rendering it on this machine; nothing of what cannot be read."""
+    seconds = {}
+    for case in choice.renderable:
+        with suppress(Refusal):
+            accepted = read_case(choice.baselines, choice.machine.id, case.subject.name, case.strategy.name)
+            if accepted is not None:
+                seconds[case.id] = sum(median(samples) for samples in accepted.case.seconds.values() if samples)
+    return seconds
 
 
 def lane_of(config: pytest.Config) -> int:

@@ -130,6 +130,7 @@ def test_no_sample_breaks_its_own_ceiling(samples: tuple[int, ...]) -> None:
 
 def test_what_torch_reserves_is_held_where_it_is_stable(facts: AcceptedCase) -> None:
     """Three accepted runs that agree; what is not allocated of it, and what the driver sees, likewise."""
+    whole: dict[str, tuple[int, ...]]
     whole = {ALLOCATED: (5,) * 3, RESERVED: (9 << 20, 10 << 20, 9 << 20), DRIVER: (10**9, 10**9, 2 * 10**9)}
     bands = limits.stable_bands(replace(facts, peaks={"whole": whole}))
     assert set(bands) == {RESERVED, limits.FRAGMENTATION}  # the driver saw other things each time
@@ -142,8 +143,8 @@ def test_what_torch_reserves_is_held_where_it_is_stable(facts: AcceptedCase) -> 
 
 def test_what_loading_adds_has_a_ceiling_of_its_own(facts: AcceptedCase) -> None:
     """A process that has imported more is no larger load; three accepted runs tell what it varies."""
-    held = replace(facts, peaks={"load": {OWN_HOST: (60 << 20,) * 3}})
-    bands = limits._host_band(held, "load", OWN_HOST)
+    samples: dict[str, tuple[int, ...]] = {OWN_HOST: (60 << 20,) * 3}
+    bands = limits._host_band(replace(facts, peaks={"load": samples}), "load", OWN_HOST)
     assert bands is not None
     assert bands.ceiling is not None
     assert bands.ceiling.value == (60 << 20) + limits.OWN_HOST_GRAIN
@@ -159,7 +160,8 @@ def test_each_phase_has_its_ceiling_and_floor(facts: AcceptedCase) -> None:
     assert {phase: band.floor.value for phase, band in bands.items() if band.floor} == dict.fromkeys(
         (*PHASES, "whole"), 10**9 - ALLOCATOR
     )
-    less = {phase: {ALLOCATED: (2000,)} for phase in (*PHASES, "whole")}
+    few: dict[str, tuple[int, ...]] = {ALLOCATED: (2000,)}
+    less = dict.fromkeys((*PHASES, "whole"), few)
     bands = limits.memory_bands(replace(facts, peaks=less), SUBJECT)
     assert {phase: band.floor.value for phase, band in bands.items() if band.floor} == {
         "load": 1000,
