@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from fluxgate.machine import Machine, Stack
-from fluxgate.rendering import DENOISE
 from fluxgate.strategies.effects import DENOISER, GRAPHS, SUBJECT_DTYPE, Counted, Setting, Stored, Unhooked
-from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
+from fluxgate.strategies.promise import Promise, Site, strategy
 from fluxgate.strategies.requirements import Release
 from fluxgate.subjects.denoiser_class import denoiser_class
 from fluxgate.subjects.subject import Subject
 
 COMPILERS = {"cpu": ("g++", "clang++"), "cuda": ("gcc", "clang", "cc")}  # torch writes C++; for a GPU, Triton writes C
-AT_ONCE = OtherWork(
-    "a compiled block is one call, whose operators are not seen one by one", (DENOISE,), operators=("",), flops=None
-)
 
 
 def compiler(subject: Subject, machine: Machine, stack: Stack) -> str | None:
@@ -43,7 +39,6 @@ def has_blocks(subject: Subject, machine: Machine, stack: Stack) -> str | None:
     Promise(
         stays=True,
         approximates="full",
-        other_work=(AT_ONCE,),
         effects=(
             Setting("compiled", "on", of=DENOISER),
             Counted(GRAPHS, at_least=1),

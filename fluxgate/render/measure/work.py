@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from fluxgate.render.measure.compiled import uncompiled
 from fluxgate.render.measure.work_calls import calls_counted
 from fluxgate.render.measure.work_files import weight_files_counted
 from fluxgate.render.measure.work_hooks import hooks_counted
@@ -22,8 +23,7 @@ Add = Callable[[str, str, int], None]  # section, what, how often or how much
 class WorkCounter:
     """Counts what this thread does between `counted` and its end, by phase.
 
-    Other threads are not seen, and what a compiled graph does inside is one call: torch's modes belong to a thread and
-    to what is dispatched one by one."""
+    Other threads are not seen: torch's modes belong to a thread. What is compiled is counted as it is written."""
 
     def __init__(self) -> None:
         self._phase: str | None = None
@@ -56,6 +56,7 @@ class WorkCounter:
     def counted(self, pipelines: Iterable[Any], weights: Iterable[Any]) -> Iterator[None]:
         """Count one call of some pipelines, whose weights are named so that their moves are told from others'."""
         with ExitStack() as counting:
+            counting.enter_context(uncompiled())
             counting.enter_context(hooks_counted(pipelines, self.add))
             counting.enter_context(weight_files_counted(self.add))
             counting.enter_context(calls_counted(self))

@@ -6,17 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fluxgate.render.measure.compiled import compiled_graphs
 from fluxgate.render.measure.work_operators import Counting
 
 
 @contextmanager
 def calls_counted(counter: Counting) -> Iterator[None]:
-    """Count each module that is called meanwhile, whatever pipeline it belongs to; none where some are compiled, which
-    would be compiled anew with what counts in them."""
-    if compiled_graphs():
-        yield
-        return
+    """Count each module that is called meanwhile, whatever pipeline it belongs to."""
     from torch.nn.modules.module import register_module_forward_pre_hook
 
     def before_forward(module: Any, _: Any) -> None:
