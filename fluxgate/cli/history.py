@@ -8,7 +8,7 @@ from pathlib import Path
 from fluxgate.cli.shared import NOTHING, RED, add_names_option, say
 from fluxgate.files import write_whole
 from fluxgate.history.page import page
-from fluxgate.history.series import Series, all_series, in_words, sentence
+from fluxgate.history.series import Series, all_series, creep_sentence, in_words, sentence
 from fluxgate.history.store import STORE, sessions
 from fluxgate.options import chosen
 
@@ -43,11 +43,15 @@ def act(arguments: Namespace) -> int:
 
 
 def _told(series: tuple[Series, ...]) -> int:
-    """Tell every change, the latest last; how many recent ones are for the worse."""
+    """Tell every change, the latest last, and what creeps; how many recent ones are for the worse."""
     changes = [(change.at, one, change) for one in series for change in one.changes]
     for _, one, change in sorted(changes, key=lambda entry: entry[0]):
         say(f"{'Worse' if change.is_worse else 'Better'}: {sentence(one, change)}")
-    return sum(change.is_worse and change.is_recent for _, _, change in changes)
+    grown = [(one, one.creep) for one in series if one.creep is not None]
+    for one, creep in grown:
+        say(f"{'Worse' if one.creeps_worse else 'Better'}: {creep_sentence(one, creep)}")
+    recent = sum(change.is_worse and change.is_recent for _, _, change in changes)
+    return recent + sum(one.creeps_worse for one, _ in grown)
 
 
 def _line(series: Series) -> str:

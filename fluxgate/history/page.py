@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from fluxgate.history.series import Change, Series, in_words, sentence
+from fluxgate.history.series import Change, Series, creep_sentence, in_words, sentence
 
 WIDTH, HEIGHT, EDGE = 240, 64, 6
 STYLE = """body{font:15px/1.45 system-ui,sans-serif;margin:2rem;color:#222;background:#fff}h2{margin-top:2rem}
@@ -28,6 +28,9 @@ def _lines(series: Sequence[Series]) -> Iterator[str]:
     yield f"<p>{len(series)} series, {len(changes)} change points. A dashed line: the stack moved there.</p><ul>"
     for one, change in sorted(changes, key=lambda pair: pair[1].at, reverse=True):
         yield f"<li>{'Worse' if change.is_worse else 'Better'}: {escape(sentence(one, change))}</li>"
+    for one in series:
+        if one.creep is not None:
+            yield f"<li>{'Worse' if one.creeps_worse else 'Better'}: {escape(creep_sentence(one, one.creep))}</li>"
     yield "</ul>"
     for title in dict.fromkeys((one.machine, one.case) for one in series):
         yield f"<h2>{escape(title[1])}</h2><p>{escape(title[0])}</p><div class=charts>"

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from fluxgate.amounts import amount
 from fluxgate.compare.work import flops
 from fluxgate.history.change_points import ChangePoint, change_points
+from fluxgate.history.creep import Creep, creep
 from fluxgate.history.store import Session, series_keys
 
 HIGHER_IS_BETTER = ("likeness",)
+STEADY = ("bytes", "FLOPs")  # units of figures that vary so little that a creep is somebody's doing
 RECENT = 8  # sessions: a change that is older has been seen
 
 
@@ -45,6 +47,11 @@ class Series:
     figure: str
     points: tuple[Point, ...]
     changes: tuple[Change, ...]
+    creep: Creep | None = None  # of what varies little: bytes and counts
+
+    @property
+    def creeps_worse(self) -> bool:
+        return self.creep is not None and (self.creep.share > 0) != self.figure.startswith(HIGHER_IS_BETTER)
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -66,7 +73,13 @@ def all_series(sessions: Sequence[Session], *, wanted: Callable[[str, str], bool
 def _series(key: tuple[str, ...], figure: str, points: list[Point]) -> Series:
     changes = tuple(_changes(figure, points))
     machine, processor, case, *_ = key
-    return Series(f"{machine} ({processor})" if processor else machine, case, figure, tuple(points), changes)
+    since = changes[-1].point.at if changes else 0  # what has changed at once does not creep
+    grown = _creep(points[since:]) if any(unit in figure for unit in STEADY) else None
+    return Series(f"{machine} ({processor})" if processor else machine, case, figure, tuple(points), changes, grown)
+
+
+def _creep(points: list[Point]) -> Creep | None:
+    return creep([point.at for point in points], [point.value for point in points])
 
 
 def _changes(figure: str, points: list[Point]) -> Iterator[Change]:
@@ -96,6 +109,13 @@ def in_words(figure: str, value: float) -> str:
     if "bytes" in figure:
         return amount(value)
     return flops(value) if figure.endswith("FLOPs") else f"{value:.4g}"
+
+
+def creep_sentence(series: Series, grown: Creep) -> str:
+    """How much grew, within how long, and how fast that is."""
+    before, after = in_words(series.figure, grown.before), in_words(series.figure, grown.after)
+    within = f"within {grown.days:.0f} days, {grown.a_week:+.2%} a week"
+    return f"{series.case}, {series.figure}: {before} → {after} ({grown.share:+.1%}) {within}; no single step tells."
 
 
 def sentence(series: Series, change: Change) -> str:
