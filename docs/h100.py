@@ -4,6 +4,7 @@ It has small pictures only, and none of the paths of the machine that rendered i
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -30,10 +31,16 @@ def publish(folder: Path, file: Path = FILE) -> None:
     if verdicts is None:
         sys.exit(f"{folder} has not been judged: fluxgate judge {folder}")
     accepted = accepted_stack(Store.at(ROOT / "baselines"), run.machine.id, cases)
-    report = without_paths(report_on(run, verdicts, cases))
+    told = [replace(one, sentence=without_path(one.sentence, run.id)) for one in verdicts]
+    report = without_paths(report_on(run, told, cases))
     write_page(file, report, sides_of_run(run, cases), cases, accepted=accepted, whole=Whole.NOWHERE)
     if file.stat().st_size > LARGEST:
         sys.exit(f"{file} has {file.stat().st_size:,} bytes; {LARGEST:,} is the most that the repository holds.")
+
+
+def without_path(text: str, run_id: str) -> str:
+    """A sentence with the run where a reader's own would lie."""
+    return re.sub(rf"[^\s'\"]*/{re.escape(run_id)}/", f"runs/{run_id}/", text)
 
 
 def without_paths(report: Report) -> Report:

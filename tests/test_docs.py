@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from docs.h100 import FILE as H100
+from docs.h100 import LARGEST, publish
 from fluxgate.judge.verdict import CHECKS
+from tests.report.html.made import judged_run
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -75,3 +78,24 @@ def test_the_site_can_be_built(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "tutorial" / "index.html").is_file()
+    assert (tmp_path / "h100" / "index.html").read_bytes() == H100.read_bytes()
+
+
+def test_the_page_of_the_latest_run_on_an_h100_is_published() -> None:
+    """The README leads to it, the nightly workflow builds the site that it is part of, and it is small."""
+    text = H100.read_text()
+    assert H100.relative_to(ROOT).as_posix() in links(ROOT / "README.md")
+    assert re.search(r"<bdi>\d{8}-\d{6}-h100-[\w.-]+</bdi>", text)
+    assert text.count('<details class="case ') > 10
+    assert 100_000 < H100.stat().st_size <= LARGEST
+    assert 'href="/' not in text
+    assert "mkdocs build" in (ROOT / ".github/workflows/nightly.yml").read_text()
+
+
+def test_the_published_page_tells_no_path_of_a_machine(tmp_path: Path) -> None:
+    """Whatever folder a run was rendered into, and however pytest was called there."""
+    run = judged_run(tmp_path / "runs")
+    publish(run.folder, tmp_path / "index.html")
+    text = (tmp_path / "index.html").read_text()
+    assert str(tmp_path) not in text
+    assert f"runs/{run.id}" in text

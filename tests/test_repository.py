@@ -31,6 +31,7 @@ HEAVY = {"torch", "diffusers", "transformers", "accelerate", "bitsandbytes"}
 WITHOUT_NAMESAKE = {
     "report/html/test_in_browser.py": "the whole page, in a browser",
     "report/html/test_gate_in_browser.py": "the whole page of a gate, in a browser",
+    "report/html/test_kinds_in_browser.py": "a page of each kind, in a browser",
     "gate/test_injected_faults.py": "the whole gate, on faults of our own",
     "test_repository.py": "the rules of the repository as a whole",
     "test_docs.py": "the pages",

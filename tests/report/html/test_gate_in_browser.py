@@ -13,7 +13,7 @@ from fluxgate.report.html.approvals import approved_cases
 from fluxgate.runs.run import open_run
 from tests.report import gates
 from tests.report.html import made
-from tests.report.html.conftest import NARROW, WIDE, Show
+from tests.report.html.conftest import WIDE, Show
 from tests.report.html.test_in_browser import OFFLOAD, names, until, viewer
 from tests.report.html.test_page import HOSTILE
 
@@ -44,18 +44,6 @@ def test_the_first_screen_answers_the_five_questions(show: Show, file: Path) -> 
     assert "transformers==4.49.0" in who
     assert "--approved approvals.json" in following
     assert "4 of 4 cases, 15 pictures" in checked
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, NARROW])
-def test_axe_finds_nothing(show: Show, file: Path, scheme: str, size: tuple[int, int]) -> None:
-    """Wide and narrow, light and dark; and nothing complains."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
-    shown = show(file, size=size, anchor=OFFLOAD, color_scheme=scheme, bypass_csp=True)
-    found = axe.Axe().run(shown.page)
-    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found.response["violations"]] == []
-    assert shown.complaints == []
-    assert shown.page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
 
 def test_its_cases_are_compared_with_the_incumbent(show: Show, file: Path) -> None:

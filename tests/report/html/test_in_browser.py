@@ -22,7 +22,7 @@ from fluxgate.report.html.sides import Sides
 from fluxgate.runs.run import Run
 from tests.baselines.acceptance import accepted_case
 from tests.report.html import made
-from tests.report.html.conftest import NARROW, WIDE, Show
+from tests.report.html.conftest import WIDE, Show
 from tests.report.made import of_case, report
 from tests.runs import building
 
@@ -60,22 +60,6 @@ def test_it_opens_without_a_complaint_and_asks_for_its_own_pictures_only(show: S
     assert shown.complaints == []
     beside = file.parent.as_uri()
     assert [url for url in shown.requests if not url.startswith(("data:", f"{beside}/report"))] == []
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, NARROW])
-def test_axe_finds_nothing(show: Show, file: Path, scheme: str, size: tuple[int, int]) -> None:
-    """The page keeps the rules of accessibility that a machine can check, wide and narrow, light and dark."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
-    shown = show(file, size=size, anchor=OFFLOAD, color_scheme=scheme, bypass_csp=True)
-    found = axe.Axe().run(shown.page)
-    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found.response["violations"]] == []
-
-
-@pytest.mark.parametrize("size", [WIDE, NARROW])
-def test_nothing_is_wider_than_the_window(show: Show, file: Path, size: tuple[int, int]) -> None:
-    """Only tables and charts scroll sideways, each by itself."""
-    assert show(file, size=size).page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
 
 def test_the_first_screen_has_the_five_answers(show: Show, file: Path) -> None:
