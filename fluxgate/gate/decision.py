@@ -71,15 +71,28 @@ def _sentence(answer: Answer, outcomes: Sequence[CaseResult]) -> str:
     if answer is Answer.NOT_SAFE:
         return f"Not safe: {_how_many(bad, judged)}{_why(bad)}."
     if answer is Answer.DRIFT:
-        drifted = [one for one in judged if one.outcome == DRIFTED]
-        said = f"{counted(len(drifted), 'case')} of {len(judged)} drifted, within what was measured"
-        return f"Safe with drift: {said}{_where(drifted)}; inventory and noise levels are the same."
+        return f"Safe with drift: {_drift([one for one in judged if one.outcome == DRIFTED], judged)}."
     if answer is Answer.CANNOT_TELL and judged:
-        unsteady = listed(one.case_id for one in judged if one.outcome == UNSTEADY)
-        return f"Cannot tell: the incumbent does not give the same twice in {unsteady}."
+        return f"Cannot tell: {_unsteady([one for one in judged if one.outcome == UNSTEADY])}."
     if answer is Answer.CANNOT_TELL:
         return "Cannot tell: no case can run in either stack."
     return f"Safe: {_all_the_same(judged)}."
+
+
+def _drift(drifted: Sequence[CaseResult], judged: Sequence[CaseResult]) -> str:
+    """How many drifted, where, and what they were held to; pictures of other noise are within nothing measured."""
+    how_many = f"{counted(len(drifted), 'case')} of {len(judged)} drifted"
+    same = "inventory and noise levels are the same"
+    if all(one.other_noise for one in drifted):
+        return f"{how_many}, as torch draws other noise; what their own stack holds them to, they pass, and {same}"
+    return f"{how_many}, within what was measured{_where(drifted)}; {same}"
+
+
+def _unsteady(unsteady: Sequence[CaseResult]) -> str:
+    """The reasons, each with its cases."""
+    reasons = dict.fromkeys(one.reason for one in unsteady)
+    cases = {reason: listed(one.case_id for one in unsteady if one.reason == reason) for reason in reasons}
+    return "; ".join(f"{reason} ({names})" for reason, names in cases.items())
 
 
 def _all_the_same(judged: Sequence[CaseResult]) -> str:
@@ -147,8 +160,8 @@ def _of_shots(moved: Sequence[CaseResult], cases: Mapping[str, Case]) -> Iterato
 def _of_dtypes(moved: Sequence[CaseResult], still: Sequence[CaseResult], cases: Mapping[str, Case]) -> Iterator[str]:
     """float32 that stands still says that arithmetic is the same and a kernel or a layout is not.
 
-    Where other numbers lie in memory than before, they are the reason, and nothing is said of kernels."""
-    if any(one.inventory for one in moved):
+    Where other numbers lie in memory than before, or other noise is drawn, that is the reason, and not a kernel."""
+    if any(one.inventory or one.other_noise for one in moved):
         return
     narrow = sorted({_dtype(cases[one.case_id]) for one in moved})
     if WIDE not in narrow and any(_dtype(cases[one.case_id]) == WIDE for one in still):

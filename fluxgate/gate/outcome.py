@@ -16,7 +16,7 @@ from fluxgate.compare.work import held_changes
 from fluxgate.gate.trends import Spreads, memory_trend, seconds_trend, too_heavy
 from fluxgate.judge.picture_failures import first_breach
 from fluxgate.judge.sentences import listed
-from fluxgate.judge.verdict import CRASHED, FAILED, Verdict
+from fluxgate.judge.verdict import CRASHED, FAILED, ORACLE, PASSED, PROMISE, SCENE, Verdict
 from fluxgate.rendering import STAGES, Crash, Rendering
 from fluxgate.report.gate_result import CaseOutcome, CaseResult, FigureResult
 from fluxgate.runs.rendered import Rendered
@@ -25,6 +25,7 @@ IDENTICAL, DRIFTED, CHANGED, BROKEN, FIXED, LOST, GAINED, UNSTEADY, CANNOT_RUN =
 
 
 MOST_WORK = 20  # counters of work that are told
+OWN_CHECKS = (ORACLE, SCENE, PROMISE)  # that judge pictures without those of another stack
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ def _moved(before: Rendered, after: Side, difference: Difference, drift: Mapping
         mismatch = difference.noise_levels[0].sentence(whose="the incumbent's")
         return _compared(after, CHANGED, mismatch, difference)
     if draws_differ(ours, dtype, theirs, dtype):
-        return _compared(after, DRIFTED, f"torch draws other {dtype} noise, so its pictures are others", difference)
+        return _of_other_noise(after, dtype, difference)
     if any(stage.reshaped for stage in difference.stages):
         return _compared(after, CHANGED, "a stage has another size", difference)
     comparable = [pair for pair in difference.pictures if pair.likeness is not None]
@@ -205,6 +206,17 @@ def _moved(before: Rendered, after: Side, difference: Difference, drift: Mapping
         return _compared(after, DRIFTED, "it stays within what legal changes were seen to do", difference)
     reason = f"it moves further than legal changes were seen to: {breach.sentence}" if breach else _how_far(comparable)
     return _compared(after, CHANGED, reason, difference)
+
+
+def _of_other_noise(after: Side, dtype: str, difference: Difference) -> CaseResult:
+    """Pictures that start from other numbers cannot be held to the incumbent's. What holds them is within their own
+    stack: each stage from given inputs, the scene, the reference. Without any of these, what else moved is unseen."""
+    reason = f"torch draws other {dtype} noise, so its pictures are others"
+    if any(verdict.status == PASSED for check, verdict in after.verdicts.items() if check in OWN_CHECKS):
+        outcome, reason = DRIFTED, f"{reason}; what its own stack holds it to, it passes"
+    else:
+        outcome, reason = UNSTEADY, f"{reason}, and it has no oracle, no scenes and no reference to be held to"
+    return replace(_compared(after, outcome, reason, difference), other_noise=True)
 
 
 def _others(one: Rendered, other: Rendered) -> bool:

@@ -40,7 +40,7 @@ class CaseOutcome(StrEnum):
     FIXED = "fixed"  # the other way round
     LOST = "lost"  # the incumbent can run it, the candidate cannot
     GAINED = "gained"
-    UNSTEADY = "unsteady"  # the incumbent does not give the same twice: what differs says nothing
+    UNSTEADY = "unsteady"  # what differs says nothing: it is not the same twice, or starts from other noise
     CANNOT_RUN = "cannot run"  # in neither
 
 
@@ -106,6 +106,7 @@ class CaseResult:
     memory: FigureResult | None = None  # the figure that moved most, of those that moved
     seconds: FigureResult | None = None
     crashed_during: str | None = None  # the phase in which the candidate crashes
+    other_noise: bool = False  # torch draws other numbers: the pictures cannot be held to each other
 
     @property
     def is_bad(self) -> bool:

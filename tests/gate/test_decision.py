@@ -120,6 +120,17 @@ def test_a_kernel_is_not_suspected_where_memory_holds_something_else() -> None:
     assert decide([moved, one(WIDE, "identical")], ALL).contrasts == ()
 
 
+def test_other_noise_is_not_within_what_was_measured() -> None:
+    """It is told as what it is, and is no matter of kernels; nothing is known of a case that nothing else holds."""
+    moved = one(FULL, "drifted", shots=("fox",), other_noise=True)
+    decision = decide([moved, one(WIDE, "identical")], ALL)
+    assert (decision.answer, decision.contrasts) == (Answer.DRIFT, ())
+    assert "other noise" in decision.sentence
+    assert "measured" not in decision.sentence
+    unheld = decide([replace(moved, outcome=CaseOutcome.UNSTEADY, reason="nothing holds it")], ALL)
+    assert (unheld.answer, f"nothing holds it ({FULL.id})" in unheld.sentence) == (Answer.CANNOT_TELL, True)
+
+
 def test_nothing_stands_out_where_nothing_moved() -> None:
     """Nor where everything did."""
     assert decide([one(each, "identical") for each in ALL], ALL).contrasts == ()

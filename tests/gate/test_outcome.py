@@ -25,7 +25,7 @@ from fluxgate.gate.outcome import (
     Side,
     outcome_of,
 )
-from fluxgate.judge.verdict import FAILED, PASSED, PROMISE, TWICE, Verdict
+from fluxgate.judge.verdict import FAILED, ORACLE, PASSED, PROMISE, TWICE, Verdict
 from fluxgate.rendering import DENOISE, LAST, T5, Crash, GivenStage, GivenTake, PhaseWork, Work
 from fluxgate.report.gate_result import CaseResult
 from fluxgate.runs.rendered import Rendered
@@ -241,15 +241,19 @@ def test_no_stage_hides_another_where_inputs_are_given(before: Rendered, after: 
 
 
 def test_other_noise_of_another_torch_is_drift(before: Rendered, after: Rendered) -> None:
-    """Its pictures are others and cannot be compared; a check that fails within the stack is broken all the same."""
+    """Its pictures are others and cannot be compared; what holds them is within its own stack. A check that fails
+    there is broken all the same, and where no check can fail, nothing is known."""
     draws = dtype_of(CASE)
     mine, theirs = (
         replace(each, rendering=replace(each.rendering, draws={draws: numbers}))
         for each, numbers in ((before, (0.5, 1.0)), (left_at(changed(after, scramble), LAST), (0.25, 2.0)))
     )
-    assert outcome(mine, theirs).outcome == DRIFTED
-    failed = {TWICE: Verdict("tiny", "full", TWICE, FAILED, "It did not.")}
-    assert outcome_of(Side(CASE, STACK, mine), Side(CASE, NEWER, theirs, failed)).outcome == BROKEN
+    passed = {ORACLE: Verdict("tiny", "full", ORACLE, PASSED, "It does.")}
+    found = outcome_of(Side(CASE, STACK, mine), Side(CASE, NEWER, theirs, passed))
+    assert (found.outcome, found.other_noise, found.is_bad) == (DRIFTED, True, False)
+    unheld = outcome(mine, theirs)
+    assert (unheld.outcome, unheld.other_noise, unheld.is_bad) == (UNSTEADY, True, False)
+    assert outcome_of(Side(CASE, STACK, mine), Side(CASE, NEWER, theirs, failing(TWICE))).outcome == BROKEN
 
 
 def with_memory(rendered: Rendered, loaded: int) -> Rendered:
