@@ -33,6 +33,7 @@ WITHOUT_NAMESAKE = {
     "report/html/test_gate_in_browser.py": "the whole page of a gate, in a browser",
     "report/html/test_kinds_in_browser.py": "a page of each kind, in a browser",
     "gate/test_injected_faults.py": "the whole gate, on faults of our own",
+    "gate/test_torch_as_candidate.py": "the whole gate, with another torch",
     "test_repository.py": "the rules of the repository as a whole",
     "test_docs.py": "the pages",
     "test_wheel.py": "what is built from it",
