@@ -34,8 +34,9 @@ KINDS = ("", BESIDE_FIXED_WORK, BY_THE_CLOCK)  # of a step's paces
 SLOWER_ALONE = {"": 0.5, BESIDE_FIXED_WORK: 0.5, BY_THE_CLOCK: 0.9}  # the same, of what has no reference beside it
 ALONE = {"": "", BESIDE_FIXED_WORK: " beside fixed work in the same run", BY_THE_CLOCK: " by the clock, undisturbed"}
 LASTING_RUNS = 5  # in a row, this one among them, show less than one can
-LASTING = 0.15  # share by which the middle one of them is slower,
-LASTING_LEAST = 0.08  # and by which each is
+LASTING = 0.2  # share by which the middle one of them is slower,
+LASTING_LEAST = 0.1  # and by which each is
+LASTING_TAKES = 5  # accepted ones that it takes: two alone may both have been quick
 # Below this share of its steps' time on the processor others had it: what shares caches and cores with twenty others
 # was seen to work twice as long for the same step.
 HAD_THE_PROCESSOR = 0.8
@@ -80,6 +81,8 @@ class Question:
 
     def lasting(self, earlier: Mapping[str, tuple[float, ...]]) -> tuple[float, float] | None:
         """The middle and the least of the times that a step took in this run and in those right before it."""
+        if sum(map(len, self.accepted.values())) < LASTING_TAKES:
+            return None
         rows = []
         for shot, paces in self.now.items():
             latest = (*earlier.get(STEP + shot, ())[1 - LASTING_RUNS :], median(paces))
