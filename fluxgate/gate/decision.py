@@ -10,7 +10,7 @@ from typing import Any
 from fluxgate.cases import Case
 from fluxgate.gate.culprit.finding import Finding
 from fluxgate.gate.environments.stages import StageFailure
-from fluxgate.gate.outcome import BROKEN, CANNOT_RUN, DRIFTED, IDENTICAL, LOST, OUTCOMES, UNSTEADY
+from fluxgate.gate.outcome import CANNOT_RUN, CHANGED, DRIFTED, IDENTICAL, OUTCOMES, UNSTEADY
 from fluxgate.judge.sentences import counted, listed
 from fluxgate.report.gate_result import BAD, Answer, CaseOutcome, CaseResult
 from fluxgate.strategies.effects import EVERY, Stored
@@ -59,8 +59,8 @@ def _answer(outcomes: Sequence[CaseResult]) -> Answer:
     names = Counter(outcome.outcome for outcome in outcomes)
     if any(names[bad] for bad in BAD):
         return Answer.NOT_SAFE
-    judged = len(outcomes) - names[CANNOT_RUN]
-    if not judged or names[UNSTEADY]:
+    judged = [one for one in outcomes if one.outcome != CANNOT_RUN]
+    if all(map(_crashes_in_both, judged)) or names[UNSTEADY]:
         return Answer.CANNOT_TELL
     return Answer.DRIFT if names[DRIFTED] else Answer.SAFE
 
@@ -72,6 +72,8 @@ def _sentence(answer: Answer, outcomes: Sequence[CaseResult]) -> str:
         return f"Not safe: {_how_many(bad, judged)}{_why(bad)}."
     if answer is Answer.DRIFT:
         return f"Safe with drift: {_drift([one for one in judged if one.outcome == DRIFTED], judged)}."
+    if answer is Answer.CANNOT_TELL and judged and all(map(_crashes_in_both, judged)):
+        return f"Cannot tell: no case renders in either stack: {judged[0].reason}."
     if answer is Answer.CANNOT_TELL and judged:
         return f"Cannot tell: {_unsteady([one for one in judged if one.outcome == UNSTEADY])}."
     if answer is Answer.CANNOT_TELL:
@@ -79,13 +81,23 @@ def _sentence(answer: Answer, outcomes: Sequence[CaseResult]) -> str:
     return f"Safe: {_all_the_same(judged)}."
 
 
+def _crashes_in_both(outcome: CaseResult) -> bool:
+    """What is the same because there is nothing that could differ."""
+    return outcome.outcome == IDENTICAL and not outcome.pictures_compared
+
+
 def _drift(drifted: Sequence[CaseResult], judged: Sequence[CaseResult]) -> str:
     """How many drifted, where, and what they were held to; pictures of other noise are within nothing measured."""
-    how_many = f"{counted(len(drifted), 'case')} of {len(judged)} drifted"
+    verb = "has" if len(drifted) == 1 else "have"
+    how_many = f"{len(drifted)} of {counted(len(judged), 'case')} {verb} drifted"
     same = "inventory and noise levels are the same"
-    if all(one.other_noise for one in drifted):
-        return f"{how_many}, as torch draws other noise; what their own stack holds them to, they pass, and {same}"
-    return f"{how_many}, within what was measured{_where(drifted)}; {same}"
+    measured = [one for one in drifted if not one.other_noise]
+    if measured == drifted:
+        return f"{how_many}, within what was measured{_where(drifted)}; {same}"
+    rest = f", the other {len(measured)} within what was measured" if measured else ""
+    return (
+        f"{how_many}, because torch draws other noise{rest}; what their own stack holds them to, they pass, and {same}"
+    )
 
 
 def _unsteady(unsteady: Sequence[CaseResult]) -> str:
@@ -96,24 +108,32 @@ def _unsteady(unsteady: Sequence[CaseResult]) -> str:
 
 
 def _all_the_same(judged: Sequence[CaseResult]) -> str:
-    """`all 6 cases are the same to the pixel and the byte`, or what is better beside them."""
-    better = Counter(one.outcome.value for one in judged if one.outcome is not IDENTICAL)
-    same, all_of_them = len(judged) - better.total(), counted(len(judged), "case")
-    verb = "is" if same == 1 else "are"
-    if not better:
+    """`all 6 cases are the same to the pixel and the byte`, or what else there is beside them."""
+    crashing = sum(map(_crashes_in_both, judged))
+    others = Counter(one.outcome.value for one in judged if one.outcome is not IDENTICAL)
+    same, all_of_them = len(judged) - others.total() - crashing, counted(len(judged), "case")
+    if same == len(judged):
         return f"{'the case is' if same == 1 else f'all {all_of_them} are'} the same to the pixel and the byte"
-    return f"of {all_of_them}, {same} {verb} the same to the pixel and the byte, and {_listed_counts(better)}"
-
-
-def _listed_counts(counts: Mapping[str, int]) -> str:
-    return listed(f"{number} {name}" for name, number in counts.items())
+    parts = [f"{same} {'is' if same == 1 else 'are'} the same to the pixel and the byte"] if same else []
+    parts += [f"{number} {'is' if number == 1 else 'are'} {name}" for name, number in others.items()]
+    parts += [f"{crashing} {'crashes' if crashing == 1 else 'crash'} in both stacks"] if crashing else []
+    return f"of {all_of_them}, {listed(parts)}"
 
 
 def _how_many(bad: Sequence[CaseResult], judged: Sequence[CaseResult]) -> str:
-    by_outcome = Counter(one.outcome for one in bad)
-    words = {BROKEN: "broken", LOST: "lost"}
-    parts = [f"{number} {words.get(name, name)}" for name, number in by_outcome.items()]
-    return f"of {counted(len(judged), 'case')}, {listed(parts)}"
+    """`2 of 6 cases are broken`, or `of 6 cases, 1 has changed and 2 are broken`."""
+    counts = Counter(one.outcome for one in bad)
+    parts = {name: (number, _verb(name, number)) for name, number in counts.items()}
+    if len(parts) == 1:
+        ((number, verb),) = parts.values()
+        return f"{number} of {counted(len(judged), 'case')} {verb}"
+    return f"of {counted(len(judged), 'case')}, {listed(f'{number} {verb}' for number, verb in parts.values())}"
+
+
+def _verb(outcome: CaseOutcome, number: int) -> str:
+    if outcome == CHANGED:
+        return "has changed" if number == 1 else "have changed"
+    return f"{'is' if number == 1 else 'are'} {outcome}"
 
 
 def _why(bad: Sequence[CaseResult]) -> str:

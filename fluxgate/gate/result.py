@@ -90,6 +90,11 @@ def _next(gated: Gated, culprit: CulpritResult | None, about: About) -> str:
         return f"Without that it passes: fluxgate gate {' '.join(rest)}"
     if gated.decision.answer is Answer.NOT_SAFE:
         return "Keep the incumbent."
+    rendered = any(one.pictures_compared for one in gated.outcomes)
+    if gated.decision.answer is Answer.CANNOT_TELL and gated.outcomes and not rendered:
+        return "Begin with an incumbent that renders: --python PATH, or --incumbent PACKAGE==VERSION."
+    if gated.decision.answer is Answer.CANNOT_TELL and any(one.other_noise for one in gated.outcomes):
+        return f"Look at the pictures of both: fluxgate report {about.folder} --format html --output gate.html"
     if gated.decision.answer is Answer.CANNOT_TELL:
         return "Run it again on a quiet machine, or with --tier all."
     return f"Upgrade, then accept it: fluxgate accept {about.folder} --because '…'"

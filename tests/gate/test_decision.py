@@ -29,7 +29,8 @@ ALL = (FULL, WIDE, OFFLOAD, NF4)
 
 
 def one(case: Case, outcome: str, **more: Any) -> CaseResult:
-    return CaseResult(case.id, case.subject.name, case.strategy.name, CaseOutcome(outcome), "for some reason", **more)
+    made = CaseResult(case.id, case.subject.name, case.strategy.name, CaseOutcome(outcome), "for some reason")
+    return replace(made, **{"pictures_compared": 2, **more})
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,27 @@ def test_the_worst_case_decides(outcomes: tuple[str, ...], answer: Answer, code:
         strict,
     )
     assert decision.sentence.lower().startswith(answer.value)
+
+
+def test_what_crashes_in_both_stacks_is_not_the_same_to_the_pixel() -> None:
+    """It says nothing of an upgrade, and of a stack in which nothing renders nothing can be told."""
+    crashing = replace(one(FULL, "identical", pictures_compared=0), reason="it crashes in both: no such file")
+    decision = decide([crashing, one(WIDE, "identical")], ALL)
+    assert (decision.answer, "1 crashes in both stacks" in decision.sentence) == (Answer.SAFE, True)
+    nothing = decide([crashing], ALL)
+    assert (nothing.answer, "no such file" in nothing.sentence) == (Answer.CANNOT_TELL, True)
+
+
+def test_cases_are_counted_in_plain_words() -> None:
+    """One kind in one clause, several after the number of cases."""
+    changed, broken, same = one(FULL, "changed"), one(NF4, "broken"), one(WIDE, "identical")
+    assert decide([changed, same], ALL).sentence.startswith("Not safe: 1 of 2 cases has changed")
+    assert decide([changed, broken, same], ALL).sentence.startswith(
+        "Not safe: of 3 cases, 1 has changed and 1 is broken"
+    )
+    assert decide([one(FULL, "fixed"), same], ALL).sentence == (
+        "Safe: of 2 cases, 1 is the same to the pixel and the byte and 1 is fixed."
+    )
 
 
 def test_the_stage_is_named() -> None:

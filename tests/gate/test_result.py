@@ -88,3 +88,16 @@ def test_it_says_what_to_run_next(
 ) -> None:
     """What is left of the upgrade where the culprit is known."""
     assert words in plain(tmp_path, answer, finding=finding).next
+
+
+def test_where_nothing_renders_another_incumbent_is_asked_for(tmp_path: Path) -> None:
+    """To run the same once more would say the same."""
+    nothing = CaseResult("tiny-full", "tiny", "full", CaseOutcome.IDENTICAL, "it crashes in both: no such file")
+    other_noise = replace(nothing, outcome=CaseOutcome.UNSTEADY, pictures_compared=2, other_noise=True)
+    decision = Decision(Answer.CANNOT_TELL, "Cannot tell.")
+    started = datetime.datetime(2026, 11, 26, 12, tzinfo=datetime.UTC)
+    about = About(tmp_path / "gates" / "20261126-120000-cpu", tier="short", command="fluxgate gate", started=started)
+    told = [
+        as_plain(Held(Gated(decision, MACHINE, {}, {}, MOVES, (case,))), about).next for case in (nothing, other_noise)
+    ]
+    assert ["--incumbent" in told[0], "fluxgate report" in told[1]] == [True, True]
