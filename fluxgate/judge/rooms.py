@@ -10,6 +10,7 @@ from pathlib import Path
 from fluxgate.baselines.limits import SPREADS, Limit
 from fluxgate.cases import Case
 from fluxgate.files import read_plain
+from fluxgate.machine import Stack
 from fluxgate.rendering import DECODED, POOLED, T5, Inventory, output_of, without_call
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.subject import VAE, Subject
@@ -21,6 +22,11 @@ BEYOND_LARGEST = 1.5
 WORST_BEYOND_LARGEST = 2.0  # a single number differs more from device to device than the mean square of all
 ELSEWHERE = 2.0  # times that, on a kind of device on which the stage was not measured
 OTHER_INPUTS = 4.0  # times that, where the same work was measured with other inputs only: up to 3.9 times were seen
+# Times that, with other releases of what computes the stage than those that were measured: they round in another order.
+# Seen on GPUs: T5 of transformers 4.57.6 lies 1.6 times as far as 5.17.0's in bfloat16, 5.23.0's 3.6 times in float32.
+OTHER_RELEASES = {"float32": 4.0}
+OTHER_RELEASE = 2.0  # in every other dtype
+COMPUTING = ("transformers", "diffusers", "bitsandbytes")
 
 
 # However near a stage was seen to lie, it may lie as far as a rounding of its dtype: a picture a level in 400.
@@ -109,8 +115,12 @@ class Limits:
     worst: Limit
 
 
-def limits_of(case: Case, stage: str, dtype: str, *, altered: bool, known: Rooms | None = None) -> Limits | None:
+def limits_of(
+    case: Case, stage: str, dtype: str, *, altered: bool, stack: Stack | None = None, known: Rooms | None = None
+) -> Limits | None:
     """As measured on such a device, else on another with twice the room; None where nothing like it was measured.
+
+    A stack with other releases than the measured one has more room, too.
 
     A stage of a later call or step that was measured nowhere has four times the room of the same work elsewhere."""
     sets = sorted((known or rooms()).measured, key=lambda each: each.device != case.device)
@@ -119,10 +129,18 @@ def limits_of(case: Case, stage: str, dtype: str, *, altered: bool, known: Rooms
             alike = [one for one in group.rooms if (one.dtype, one.altered) == (dtype, altered) and like(one, stage)]
             room = _room(case, alike, altered=altered)
             if room is not None:
-                factor = wider * (1.0 if group.device == case.device else ELSEWHERE)
+                factor = (
+                    wider * (1.0 if group.device == case.device else ELSEWHERE) * _beside(group, stack or {}, dtype)
+                )
                 rms, worst = (_Bounds(least, group, factor) for least in ROUNDINGS.get(dtype, (0.0, 0.0)))
                 return Limits(rms.limit(room.rms, BEYOND_LARGEST), worst.limit(room.worst, WORST_BEYOND_LARGEST))
     return None
+
+
+def _beside(group: Measured, stack: Stack, dtype: str) -> float:
+    """How much more room a stack has than the one that was measured."""
+    others = [name for name in COMPUTING if name in stack and stack[name] != group.stack.get(name)]
+    return OTHER_RELEASES.get(dtype, OTHER_RELEASE) if others else 1.0
 
 
 def _room(case: Case, fitting: Sequence[Room], *, altered: bool) -> Room | None:

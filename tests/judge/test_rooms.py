@@ -13,6 +13,7 @@ from fluxgate.judge.rooms import (
     BEYOND_LARGEST,
     ELSEWHERE,
     OTHER_INPUTS,
+    OTHER_RELEASE,
     ROUNDINGS,
     WORST_BEYOND_LARGEST,
     Measured,
@@ -54,6 +55,31 @@ def test_a_device_that_was_not_measured_has_twice_the_room() -> None:
     assert there is not None
     assert there.rms.value == ELSEWHERE * here.rms.value
     assert (here.rms.source, "CPU" in there.rms.source, there.rms.n) == ("measured", True, 4)
+
+
+@pytest.mark.parametrize(("version", "times"), [("0.42.1", 1.0), ("0.36.0", OTHER_RELEASE)])
+def test_other_releases_have_more_room(version: str, times: float) -> None:
+    """They round in another order, and are as sound as those that were measured."""
+    limits = limits_of(case(), T5, "bfloat16", altered=False, stack={"diffusers": version, "numpy": "1"}, known=KNOWN)
+    assert limits is not None
+    assert limits.rms.value == times * SEEN.ceiling()
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "seen", "stack"),
+    [
+        ("full", "bfloat16", 0.0073, {"transformers": "4.57.6", "diffusers": "0.36.0"}),
+        ("full-float32", "float32", 1.3e-06, {"transformers": "5.23.0", "diffusers": "0.42.1"}),
+    ],
+)
+def test_sound_stacks_that_were_seen_on_gpus_have_room(
+    name: str, dtype: str, seen: float, stack: dict[str, str]
+) -> None:
+    """Neither is in the measured rooms: what they gave on an H100 and an H200 must not be called wrong."""
+    by_name = {one.name: one for one in STRATEGIES}
+    limits = limits_of(Case(SUBJECT, by_name[name], "cuda"), T5, dtype, altered=False, stack=stack)
+    assert limits is not None
+    assert 1.3 * seen < limits.rms.value
 
 
 def test_altered_weights_have_the_room_of_those_with_their_control() -> None:

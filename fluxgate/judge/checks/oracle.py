@@ -86,7 +86,8 @@ def _limits(evidence: Evidence, distance: StageDistance) -> Limits | None:
     if distance.actual is None or distance.exact:
         return None
     altered = is_altered(distance.stage, evidence.case.subject, evidence.rendering.inventory)
-    return limits_of(evidence.case, distance.stage, distance.actual.dtype, altered=altered)
+    stack = evidence.rendering.libraries
+    return limits_of(evidence.case, distance.stage, distance.actual.dtype, altered=altered, stack=stack)
 
 
 def _largest(measured: Sequence[StageDistance], limits: dict[str, Limits | None]) -> dict[str, float]:
