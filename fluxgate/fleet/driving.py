@@ -133,7 +133,7 @@ class Driver:
             time.sleep(min(PATIENCE, REST))
             return
         ready = self._cluster.ready([sitting.request for sitting in self._sittings], PATIENCE)
-        for sitting in [each for each in self._sittings if any(each.request is one for one in ready)]:
+        for sitting in [each for each in self._sittings if each.request in ready]:
             try:
                 answer = self._cluster.answer(sitting.request)
             except Lost as lost:

@@ -66,7 +66,8 @@ class OwnCluster:
         return seat, method
 
     def ready(self, requests: Sequence[Any], patience: float) -> list[Any]:
-        return list(requests[:1])
+        seat, method = requests[0]
+        return [(seat, method)]  # an equal one, and not the same: Ray's client gives no others
 
     def answer(self, request: Any) -> bytes:
         seat, method = request

@@ -7,10 +7,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +48,9 @@ class Nodes:
 
         self.folder = folder
         self._environment = environment
+        self.port = _free_port()
         arguments = {"num_cpus": 0, "object_store_memory": STORE, "include_dashboard": False}
+        arguments["ray_client_server_port"] = self.port
         self._cluster = Cluster(initialize_head=True, head_node_args=arguments)
         self._nodes: dict[str, Any] = {}
         self._round = 0
@@ -131,12 +136,12 @@ def tiny_exists(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) ->
 class Driver:
     """`fluxgate render --on ray`, while it runs."""
 
-    def __init__(self, nodes: Nodes, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, nodes: Nodes, folder: Path, environment: dict[str, str], on: str = "ray") -> None:
         self.runs = folder / "runs"
         self.lines: list[str] = []
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "fluxgate", "render", "--on=ray", "--subject=tiny", STRATEGIES],
+            [sys.executable, "-m", "fluxgate", "render", f"--on={on}", "--subject=tiny", STRATEGIES],
             cwd=folder,
             env={**inherited, **environment, "PYTHONPATH": str(ROOT), "RAY_ADDRESS": nodes.address},
             stdout=subprocess.PIPE,
@@ -299,6 +304,78 @@ def test_a_cluster_that_is_not_there_is_refused(tmp_path: Path, environment: dic
     assert ended.code == 4
     assert "There is no cluster at ray://127.0.0.1:9" in ended.err
     assert "Traceback" not in ended.err
+
+
+class Wire:
+    """A connection to the head's client server, which can be cut."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self._ends: list[socket.socket] = []
+        self._whole = True
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._server.accept()
+            except OSError:
+                return
+            if not self._whole:
+                near.close()
+                continue
+            far = socket.create_connection(("127.0.0.1", self._to))
+            self._ends += [near, far]
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+
+    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while data := one.recv(1 << 16):
+                other.sendall(data)
+        for end in (one, other):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def cut(self, seconds: float) -> None:
+        """Nothing passes for so long, and whoever tries is turned away."""
+        self._whole = False
+        for end in self._ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        time.sleep(seconds)
+        self._whole = True
+
+    def close(self) -> None:
+        self._server.close()
+        for end in self._ends:
+            end.close()
+
+
+def test_a_connection_that_is_cut_is_restored(nodes: Nodes, tmp_path: Path, environment: dict[str, str]) -> None:
+    """For three seconds in the middle: what was begun goes on, and nothing is rendered twice."""
+    wire = Wire(nodes.port)
+    driver = Driver(nodes, tmp_path, environment, on=f"ray://127.0.0.1:{wire.port}")
+    try:
+        driver.until(lambda line: line.endswith(": started"))
+        wire.cut(3.0)
+        code, said = driver.end()
+    finally:
+        driver.process.kill()
+        driver.process.communicate()
+        wire.close()
+    assert code == 0, said
+    run = runs.latest(driver.runs)
+    assert set(run.renderings()) == CASES
+    assert whereabouts(run).losses == {}
+    assert _soon(lambda: nodes.processes() == [])
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def _soon(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
