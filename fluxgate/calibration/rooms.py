@@ -1,6 +1,7 @@
 """Measuring rooms: how far the stages of runs with sound stacks lie from the oracle.
 
-`python -m fluxgate.calibration.rooms FILE RUN…` puts them into the file, in place of what it had of the device."""
+`python -m fluxgate.calibration.rooms FILE RUN…` puts them into the file, in place of what it had of the device;
+with --add, beside that: another stack rounds otherwise, and is sound, too."""
 
 from __future__ import annotations
 
@@ -9,10 +10,12 @@ import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fluxgate.compare.oracle import StageDistance, distances
 from fluxgate.files import read_plain, write_plain
+from fluxgate.judge.applicable import computes_alike
 from fluxgate.judge.rooms import Measured, Room, Rooms, Seen, is_altered, root_of
 from fluxgate.refusal import Refusal
 from fluxgate.runs.rendered import Rendered
@@ -47,6 +50,9 @@ def measured(runs: Sequence[Run]) -> Measured:
 def _observed(rendered: Rendered) -> Iterator[tuple[Key, StageDistance]]:
     """Every stage that has a distance and need not be exact."""
     rendering = rendered.rendering
+    promise = {one.name: one.promise for one in STRATEGIES}.get(rendering.strategy)
+    if promise is not None and not computes_alike(promise):
+        return
     if rendering.crash is not None or rendering.given is None or rendering.given.error is not None:
         return
     shapes = Subject(rendering.subject, "", "", ())
@@ -68,11 +74,35 @@ def _seen(values: Iterable[float]) -> Seen:
     return Seen(max(numbers), statistics.fmean(numbers), statistics.pstdev(numbers), len(numbers))
 
 
+def together(one: Measured, other: Measured) -> Measured:
+    """What was measured on one kind of device with two stacks; the newer one's is told."""
+    rooms: dict[Key, Room] = {}
+    for room in (*one.rooms, *other.rooms):
+        key = (room.strategy, room.stage, room.dtype, room.altered)
+        known = rooms.get(key)
+        rooms[key] = (
+            replace(room, rms=_both(known.rms, room.rms), worst=_both(known.worst, room.worst)) if known else room
+        )
+    machines = tuple(sorted({*one.machines, *other.machines}))
+    return replace(one, machines=machines, rooms=tuple(rooms[key] for key in sorted(rooms)))
+
+
+def _both(one: Seen, other: Seen) -> Seen:
+    """As if all had been seen at once."""
+    count = one.n + other.n
+    mean = (one.n * one.mean + other.n * other.mean) / count
+    squares = sum(each.n * (each.spread**2 + (each.mean - mean) ** 2) for each in (one, other))
+    return Seen(max(one.most, other.most), mean, (squares / count) ** 0.5, count)
+
+
 def main(arguments: Sequence[str]) -> None:
-    file, *folders = map(Path, arguments)
+    add = "--add" in arguments
+    file, *folders = (Path(argument) for argument in arguments if argument != "--add")
     now = measured([open_run(folder) for folder in folders])
     before = read_plain(file, Rooms).measured if file.exists() else ()
-    write_plain(file, Rooms((*(each for each in before if each.device != now.device), now)))
+    same = next((each for each in before if each.device == now.device), None)
+    kept = together(same, now) if add and same is not None else now
+    write_plain(file, Rooms((*(each for each in before if each.device != now.device), kept)))
 
 
 if __name__ == "__main__":

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from fluxgate.cases import Case
 from fluxgate.judge.verdict import CEILING, CHECKS, EFFECT, LESS, ORACLE, SCENE, SPEED, WEIGHTS
-from fluxgate.strategies.effects import FILES, Counted
+from fluxgate.strategies.effects import FILES, REUSED, Counted
+from fluxgate.strategies.promise import Promise
 
 
 def checks_of(case: Case) -> tuple[str, ...]:
     """The checks that can be asked of a case, in their order, whatever data there is to answer them."""
     gpu, promise = case.device == "cuda", case.strategy.promise
     applies = {
-        ORACLE: case.subject.oracle is not None,
+        ORACLE: case.subject.oracle is not None and computes_alike(case.strategy.promise),
         WEIGHTS: not _in_own_files(case),
         SCENE: case.subject.reader is not None and any(shot.readable for shot in case.shots),
         CEILING: gpu,  # torch does not count what it allocates on a CPU
@@ -20,6 +21,14 @@ def checks_of(case: Case) -> tuple[str, ...]:
         SPEED: gpu or promise.reference is not None,  # on a CPU, seconds are multiples of the reference's
     }
     return tuple(check for check in CHECKS if applies.get(check, True))
+
+
+def computes_alike(promise: Promise) -> bool:
+    """Whether it computes all that the subject computes, with the subject's weights in some format.
+
+    An adapter brings others, and a cache leaves out blocks: the oracle knows neither."""
+    reuses = any(isinstance(one, Counted) and one.what == REUSED for one in promise.effects)
+    return not promise.adapts and not reuses
 
 
 def _in_own_files(case: Case) -> bool:

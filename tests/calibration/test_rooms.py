@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 
 import pytest
 
-from fluxgate.calibration.rooms import main, measured
+from fluxgate.calibration.rooms import main, measured, together
 from fluxgate.files import read_plain, write_plain
-from fluxgate.judge.rooms import Measured, Rooms
+from fluxgate.judge.rooms import Measured, Room, Rooms, Seen
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import T5, T5_TOKENS, output_of
 from fluxgate.runs.run import Run
@@ -16,12 +17,12 @@ from tests.judge.checks.stages import rendered_of, take_of
 from tests.runs.building import run_of
 
 
-def run_with(folder: Path, *, error: str | None = None) -> Run:
+def run_with(folder: Path, *, strategy: str = "full") -> Run:
     """A run of one case whose embeddings are off by 2%."""
     run = run_of(folder)
-    place = run.case_folder("tiny-full")
+    place = run.case_folder(f"tiny-{strategy}")
     take = take_of(place, bent={T5: lambda values: values * 1.02})
-    rendering = rendered_of(take, place).rendering
+    rendering = rendered_of(take, place, strategy=strategy).rendering
     write_plain(place / "rendering.json", rendering)
     return run
 
@@ -42,6 +43,30 @@ def test_measuring_one_device_keeps_what_was_measured_on_others(tmp_path: Path) 
     main([str(file), str(run.folder)])
     groups = {each.device: each.machines for each in read_plain(file, Rooms).measured}
     assert groups == {"cuda": ("old",), "cpu": (run.machine.id,)}
+
+
+def test_another_stack_can_be_added(tmp_path: Path) -> None:
+    """The largest of both counts, and the mean and spread of all."""
+    one, other = Seen(0.02, 0.02, 0.0, 1), Seen(0.04, 0.03, 0.01, 2)
+    rooms = [Room("full", T5, "bfloat16", seen, seen) for seen in (one, other)]
+    sets = [Measured("cpu", (name,), {"name": name}, "", (room,)) for name, room in zip("ab", rooms, strict=True)]
+    both = together(*sets)
+    assert (both.machines, both.stack) == (("a", "b"), {"name": "a"})
+    seen = both.rooms[0].rms
+    assert (seen.most, seen.n) == (0.04, 3)
+    assert seen.mean == pytest.approx(0.08 / 3)
+    assert seen.spread == pytest.approx(statistics.pstdev([0.02, 0.02, 0.04]))
+    file, run = tmp_path / "rooms.json", run_with(tmp_path / "run")
+    main([str(file), str(run.folder)])
+    main(["--add", str(file), str(run.folder)])
+    counts = {room.rms.n for each in read_plain(file, Rooms).measured for room in each.rooms}
+    assert counts == {2}
+
+
+def test_what_computes_otherwise_is_not_measured(tmp_path: Path) -> None:
+    """An adapter's weights are not the file's: what it gives would hide any fault."""
+    run = run_with(tmp_path, strategy="lora")
+    assert measured([run]).rooms == ()
 
 
 def test_a_run_without_renderings_is_refused(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from fluxgate.judge.applicable import checks_of
-from fluxgate.judge.verdict import BASELINE, CEILING, CHECKS, EFFECT, GIVES_BACK, LESS, PROMISE, SCENE, SPEED
-from fluxgate.strategies.effects import Hooked
+from fluxgate.judge.verdict import BASELINE, CEILING, CHECKS, EFFECT, GIVES_BACK, LESS, ORACLE, PROMISE, SCENE, SPEED
+from fluxgate.strategies.effects import REUSED, Counted, Hooked
 from fluxgate.strategies.promise import Promise
 from tests.runs.building import CASES
 
@@ -44,3 +44,19 @@ def test_seconds_of_a_cpu_need_a_reference() -> None:
     """They are judged as multiples of its own."""
     assert SPEED in checks_of(replace(OFFLOAD, device="cpu"))
     assert SPEED not in checks_of(replace(FULL, device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("promise", "applies"),
+    [
+        (Promise(), True),
+        (Promise(approximates="full", changes_weights=True), True),
+        (Promise(approximates="full", changes_weights=True, adapts=True), False),
+        (Promise(approximates="full", effects=(Counted(REUSED, at_least=1),)), False),
+    ],
+)
+def test_the_oracle_knows_no_adapters_and_no_caches(promise: Promise, applies: bool) -> None:
+    """What an adapter adds or a cache leaves out is nowhere in it; quantized weights are."""
+    subject = replace(FULL.subject, oracle="miniature")
+    case = replace(FULL, subject=subject, strategy=replace(FULL.strategy, promise=promise))
+    assert (ORACLE in checks_of(case)) is applies

@@ -245,7 +245,7 @@ class _FourBit:
         found = quantizers.four_bit(*blocks, scales[chosen], table=table, block=block)
         if not getattr(state, "nested", False):
             return found
-        grain = 0.01 * float(host(state.state2.absmax).max()) / max(float(np.abs(weight).max()), 1e-30)
+        grain = 0.01 * float(host(state.state2.absmax).max()) / max(float(np.abs(blocks[0]).max()), 1e-30)
         return Deviation(found.codes, 0.0 if found.scales <= grain else found.scales)
 
 

@@ -110,14 +110,6 @@ def test_wrong_codes_are_told(tmp_path: Path, share: float, status: str) -> None
     assert judged(tmp_path, stored, promises()).status == status
 
 
-def test_fp4_codes_of_a_gpu_are_not_held_to_ours(tmp_path: Path) -> None:
-    """Its kernel was not compared with our quantizer; the scales that go with them are held."""
-    layers = {name: FP4 if kind == NF4 else kind for name, kind in BLOCKS.items()}
-    stored = replace(QUANTIZED, layers=layers, kinds={FP4: 4, "float32": 1}, codes={"encoder.block.1.q": 0.1})
-    assert judged(tmp_path, stored, promises("fp4")).status == PASSED
-    assert judged(tmp_path, replace(stored, scales={"encoder.block.1.q": 0.1}), promises("fp4")).status == FAILED
-
-
 def test_wrong_scales_are_told(tmp_path: Path) -> None:
     """Of one layer, by its name."""
     answer = judged(tmp_path, replace(QUANTIZED, scales={"encoder.block.1.q": 0.05}), promises())
