@@ -66,6 +66,9 @@ def act(arguments: Namespace) -> int:
             return _clear(arguments.clear_cache) if arguments.clear_cache is not None else _gate(arguments)
     except Refusal as refusal:  # 1 and 3 are answers
         raise Refusal(str(refusal), exit_code=REFUSED) from refusal
+    except KeyboardInterrupt as interrupt:
+        kept = "Interrupted; nothing is decided, what was rendered is kept, and the next call goes on from there."
+        raise Refusal(kept, exit_code=REFUSED) from interrupt
 
 
 def _clear(days: str) -> int:

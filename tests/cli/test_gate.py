@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from fluxgate.cli.main import main
 from fluxgate.subjects import sources
+from tests.outside import ROOT
 
 
 @pytest.mark.parametrize(
@@ -25,6 +30,8 @@ from fluxgate.subjects import sources
         (["diffusers==0.43", "--subject", "nobody"], "nobody"),
         (["diffusers==0.43", "--case-timeout", "never"], "--case-timeout"),
         (["--clear-cache", "soon"], "--clear-cache"),
+        (["diffusers==0.43", "--checkout", "diffusers"], "--checkout"),
+        (["diffusers==0.43", "--checkout", "diffusers=nowhere"], "nowhere"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(
@@ -49,3 +56,22 @@ def test_the_cache_can_be_cleared(
     monkeypatch.setenv(sources.CACHE, str(tmp_path))
     assert main(["gate", "--clear-cache"]) == 0
     assert capsys.readouterr().out.startswith("0 environments removed")
+
+
+def test_ctrl_c_says_in_one_line_that_the_next_call_goes_on(tmp_path: Path) -> None:
+    """With the exit code of what decided nothing; no environment is left half-built."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "fluxgate", "gate", "no-such-package==1.0"],
+        cwd=tmp_path,
+        env={**os.environ, sources.CACHE: str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    next(line for line in process.stdout if "Building environment" in line)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=120)
+    assert (process.returncode, told.count("\n")) == (2, 1)
+    assert "the next call goes on" in told
+    assert [path for path in (tmp_path / "cache" / "environments").iterdir() if path.is_dir()] == []

@@ -112,7 +112,7 @@ def refuse_full_disk(output: str) -> None:
 def refuse_unreachable(place: str) -> NoReturn:
     """Refuse because packages cannot be fetched now."""
     place = re.sub(r"//[^/@]*@", "//", place)  # a user's name and password
-    raise Refusal(f"{place} cannot be reached; check the network, or name a folder of wheels. The next call goes on.")
+    raise Refusal(f"{place} cannot be reached; check the network, or name a folder of wheels: --wheelhouse FOLDER.")
 
 
 def refuse_killed(name: str, finished: Finished) -> None:
