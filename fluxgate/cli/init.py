@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import json
 import keyword
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -21,6 +23,10 @@ PLACES = {  # template -> where it is written
     "test_pictures.py": "tests/test_pictures.py",
     "fluxgate.yml": ".github/workflows/fluxgate.yml",
 }
+UNKNOWN = (
+    "Fluxgate is on no index, and this one was not installed from git: the workflow fails until FLUXGATE in it says "
+    "where it is installed from. Give init --install, or write it there: git+https://…@COMMIT, or a wheel's path."
+)
 NAMED = ("strategies.py",)  # what the table names: a table that is there already names others
 
 
@@ -39,6 +45,11 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="FOLDER", help=about)
     about = "the package that own strategies are to be in; default: %(default)s"
     parser.add_argument("--package", default=PACKAGE, metavar="NAME", help=about)
+    about = (
+        "where the workflow installs Fluxgate from, as pip takes it: git+https://…@COMMIT, or a wheel in the repository"
+    )
+    about += "; default: the git commit that this Fluxgate was installed from, if it was"
+    parser.add_argument("--install", metavar="WHAT", help=about)
     parser.add_argument("--dry-run", action="store_true", help="show what would be written, and write nothing")
 
 
@@ -48,21 +59,37 @@ def act(arguments: Namespace) -> int:
         raise Refusal(f"{arguments.folder} is not a folder.")
     if not arguments.package.isidentifier() or keyword.iskeyword(arguments.package):
         raise Refusal(f"--package is {arguments.package!r}; it must be the name of a Python package.")
-    steps = plan(arguments.folder, package=arguments.package)
+    install = installed_from() if arguments.install is None else arguments.install
+    if any(not letter.isprintable() for letter in install):
+        raise Refusal(f"--install is {install!r}; it must be one line, as pip takes it.")
+    steps = plan(arguments.folder, package=arguments.package, install=install)
     for step in steps:
         if not step.is_there and not arguments.dry_run:
             _write(step)
         _show(step, dry=arguments.dry_run)
     say(_next(steps, dry=arguments.dry_run))
+    if not install and any(step.path.suffix == ".yml" and not step.is_there for step in steps):
+        say(UNKNOWN)
     return 0
 
 
-def plan(folder: Path, *, package: str = PACKAGE) -> tuple[Step, ...]:
+def plan(folder: Path, *, package: str = PACKAGE, install: str = "") -> tuple[Step, ...]:
     """What a repository needs, and what of it is there."""
     table = _table(folder, package)
     names = [name for name in PLACES if not (table.is_there and name in NAMED)]
     paths = {name: folder / PLACES[name].format(package=package) for name in names}
-    return (table, *(Step(path, _text(name, package), path.exists()) for name, path in paths.items()))
+    texts = {name: _text(name, package).replace("{install}", json.dumps(install)) for name in names}
+    return (table, *(Step(path, texts[name], path.exists()) for name, path in paths.items()))
+
+
+def installed_from() -> str:
+    """The git commit that this Fluxgate was installed from, as pip takes it; empty where it came from elsewhere."""
+    try:
+        written = importlib.metadata.distribution("fluxgate").read_text("direct_url.json")
+        origin = json.loads(written or "{}")
+        return f"git+{origin['url']}@{origin['vcs_info']['commit_id']}"
+    except (importlib.metadata.PackageNotFoundError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _table(folder: Path, package: str) -> Step:

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import yaml
 
-from fluxgate.cli.init import plan
+from fluxgate.cli.init import installed_from, plan
 from fluxgate.cli.main import main
 from fluxgate.configuration import configuration_at
 from fluxgate.refusal import USAGE
@@ -123,3 +125,51 @@ def test_its_workflow_is_as_safe_as_ours(tmp_path: Path) -> None:
     workflow.path.write_text(workflow.text)
     done = subprocess.run([zizmor, "--offline", "--no-progress", workflow.path], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_workflow_installs_from_what_one_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As it stands, quoted for YAML; then nothing is left to be filled in."""
+    what = "git+https://example.org/fluxgate.git@0123#egg=x: y"
+    assert main(["init", str(tmp_path), f"--install={what}"]) == 0
+    workflow = yaml.safe_load((tmp_path / FILES[-1]).read_text())
+    assert workflow["env"]["FLUXGATE"] == what
+    assert "on no index" not in capsys.readouterr().out.partition("Next:")[2]
+
+
+def test_where_it_comes_from_must_be_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody knows, init says so, and the workflow's step ends with a sentence instead of another package."""
+    monkeypatch.setattr("fluxgate.cli.init.installed_from", lambda: "")
+    assert main(["init", str(tmp_path)]) == 0
+    assert "Fluxgate is on no index" in capsys.readouterr().out.partition("Next:")[2]
+    workflow = yaml.safe_load((tmp_path / FILES[-1]).read_text())
+    assert workflow["env"]["FLUXGATE"] == ""
+    runs = [
+        step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "FLUXGATE" in step.get("run", "")
+    ]
+    assert len(runs) == 2
+    for run in runs:
+        done = subprocess.run(
+            ["/bin/bash", "-c", run], env={"FLUXGATE": "", "PATH": ""}, capture_output=True, text=True
+        )
+        assert (done.returncode != 0, "say above where Fluxgate is installed from" in done.stderr) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (
+            '{"url": "https://e.org/f.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}}',
+            "git+https://e.org/f.git@abc",
+        ),
+        ('{"url": "file:///tmp/f.whl", "archive_info": {}}', ""),
+        (None, ""),
+    ],
+)
+def test_an_installation_from_git_is_recognised(
+    written: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file on this machine means nothing on a runner."""
+    monkeypatch.setattr("importlib.metadata.distribution", lambda name: SimpleNamespace(read_text=lambda file: written))
+    assert installed_from() == expected
