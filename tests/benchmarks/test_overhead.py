@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.overhead import is_within, processes, ratio
 from fluxgate.refusal import USAGE
+from fluxgate.runs.run import open_run
 from tests.outside import ROOT, call
+from tests.runs.building import run_of
 
 
 @pytest.mark.parametrize("options", [["--runs=mine"], ["--runs", "mine"]])
@@ -21,3 +24,20 @@ def test_a_session_that_renders_nothing_is_no_measurement(tmp_path: Path) -> Non
     """pytest says why, and its exit code is handed on."""
     ended = call(str(ROOT / "benchmarks" / "overhead.py"), "--strategy=nf5", within=tmp_path)
     assert (ended.code, "Traceback" in ended.err) == (USAGE, False)
+
+
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [(["-n", "4"], 4), (["-n2"], 2), (["--numprocesses=3"], 3), (["-k", "4"], 1), (["-n", "auto"], 1), ([], 1)],
+)
+def test_the_number_of_processes_is_read_from_pytests_options(options: list[str], number: int) -> None:
+    """Whichever way it is written; what pytest decides itself is not guessed."""
+    assert processes(options) == number
+
+
+def test_a_session_is_set_against_its_work(tmp_path: Path) -> None:
+    """Three seconds for each of two cases: alone six, side by side three."""
+    run = open_run(run_of(tmp_path, "full", "nf4").folder)
+    assert [is_within(wall, run, beside=1) for wall in (6.5, 7.0)] == [True, False]
+    assert [is_within(wall, run, beside=2) for wall in (3.3, 3.4)] == [True, False]
+    assert "0.88 of what 2 processes could do; at least 0.9" in ratio(3.4, run, beside=2)

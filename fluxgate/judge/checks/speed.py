@@ -119,7 +119,8 @@ def _answer(evidence: Evidence, question: Question, numbers: dict[str, float]) -
 
 def _too_slow(evidence: Evidence, taken: str, numbers: dict[str, float], limit: Limit) -> Verdict:
     """Red, unless others had the processor."""
-    named, busy = evidence.case.strategy.promise.reference, _busy(evidence)
+    named = evidence.case.strategy.promise.reference
+    busy = _busy(evidence) if named else None  # fixed work beside a step has the same share of the processor
     then = f"Run {again(evidence.case, beside=named)} with nothing else on the machine."
     if busy is not None:
         return no_data(evidence, SPEED, f"{taken} But {busy}, so that tells nothing. {then}", numbers=numbers)

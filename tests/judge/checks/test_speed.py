@@ -171,6 +171,13 @@ def test_the_reference_of_all_is_set_against_fixed_work(tmp_path: Path) -> None:
     assert verdict(alone(tmp_path / "less", 1.5, kind=BESIDE_FIXED_WORK), SPEED).status == PASSED
 
 
+def test_fixed_work_shares_its_processor_with_a_step(tmp_path: Path) -> None:
+    """Where others had it for most of the time, both worked longer, and what is slow is slow all the same."""
+    twice = alone(tmp_path, 2.0, kind=BESIDE_FIXED_WORK)
+    shared = replace(twice.rendering.durations[0], steps=(9.0,) * 3, delayed=50.0)
+    assert verdict(with_rendering(twice, device="cpu", durations=(shared,)), SPEED).status == FAILED
+
+
 def test_a_step_that_sleeps_is_seen_by_the_clock(tmp_path: Path) -> None:
     """It works no longer than before; where others had the processor, the clock says nothing."""
     slept = alone(tmp_path, 2.0, kind=BY_THE_CLOCK)
