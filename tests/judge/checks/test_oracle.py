@@ -239,3 +239,38 @@ def test_the_quantizing_library_is_a_suspect_where_weights_are_quantized(tmp_pat
     take = take_of(tmp_path, bent={output_of(1): lambda values: -values})
     assert "bitsandbytes" in judged(tmp_path, take, "nf4", quantized("transformer")).sentence
     assert "bitsandbytes" not in judged(tmp_path, take).sentence
+
+
+@pytest.mark.parametrize(
+    ("bent", "sentence"),
+    [
+        ((T5,), "Each stage starts from what is given, so none inherits it. Run"),
+        ((T5, LEVELS), "so none inherits it; 1 later stage wrong, too: 'noise levels'. Run"),
+        (
+            (T5, LEVELS, output_of(1), DECODED),
+            "; 3 later stages wrong, too: 'noise levels', 'denoiser's output in step 1', 'decoded picture'. Run",
+        ),
+        ((T5, LEVELS, output_of(1), output_of(2), DECODED), "; 4 later stages wrong, too: 'noise levels', "),
+    ],
+)
+def test_later_stages_that_are_wrong_are_named(tmp_path: Path, bent: tuple[str, ...], sentence: str) -> None:
+    """Three of them at the most."""
+    answer = judged(tmp_path, take_of(tmp_path, bent=dict.fromkeys(bent, lambda values: values * -1.5)))
+    assert sentence in answer.sentence
+    assert (", …." in answer.sentence) is (len(bent) > 4)
+
+
+def test_a_call_that_ended_early_fails_at_a_stage_that_was_wrong_before(tmp_path: Path) -> None:
+    """It may be what ended it; else the first stage that was passed over."""
+    early = {DECODED, PICTURE}
+    whole = take_of(tmp_path, bent={output_of(1): louder})
+    take = replace(whole, error="ValueError: no.", stages=tuple(one for one in whole.stages if one.stage not in early))
+    answer = judged(tmp_path, take)
+    assert (answer.stage, "ended early, at 'denoiser's output in step 1': ValueError: no. " in answer.sentence) == (
+        output_of(1),
+        True,
+    )
+    whole = take_of(tmp_path)
+    take = replace(whole, error="ValueError: no", stages=tuple(one for one in whole.stages if one.stage not in early))
+    assert judged(tmp_path, take).stage == DECODED
+    assert judged(tmp_path, replace(whole, error="ValueError: no")).stage == PICTURE
