@@ -11,8 +11,8 @@ from fluxgate import configuration
 from fluxgate.cli.shared import add_names_option, add_runs_option, add_subject_option, columns, command, say
 from fluxgate.files import write_plain
 from fluxgate.gate.environments.choice import INSTALLERS, choose_installer
-from fluxgate.gate.environments.clearing import OLD, clear
-from fluxgate.gate.environments.commits import parse_checkout
+from fluxgate.gate.environments.clearing import OLD, clear, clear_wheels
+from fluxgate.gate.environments.commits import WHEELS, parse_checkout
 from fluxgate.gate.environments.steps import refusing_a_failing_disk
 from fluxgate.gate.holding import Held, hold
 from fluxgate.gate.result import About, as_plain
@@ -72,10 +72,9 @@ def act(arguments: Namespace) -> int:
 
 
 def _clear(days: str) -> int:
-    removed = clear(
-        cache_folder() / "environments",
-        days=0 if days == "0" else whole_number(days, option="--clear-cache", most=MOST_DAYS),
-    )
+    age = 0 if days == "0" else whole_number(days, option="--clear-cache", most=MOST_DAYS)
+    removed = clear(cache_folder() / "environments", days=age)
+    clear_wheels(cache_folder() / WHEELS, days=age)
     say(f"{counted(removed, 'environment')} removed from {cache_folder()}.")
     return 0
 

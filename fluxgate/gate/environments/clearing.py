@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from fluxgate.gate.environments.building import RECORD, lock_of
+from fluxgate.gate.environments.commits import LOCK
 from fluxgate.gate.environments.steps import refusing_a_failing_disk
 from fluxgate.locks import held
 
@@ -22,6 +23,21 @@ def clear(environments: Path, *, days: float) -> int:
     with refusing_a_failing_disk(environments):
         folders = [path for path in sorted(environments.iterdir()) if path.is_dir()]
         return sum(_cleared(folder, before=time.time() - days * DAY) for folder in folders)
+
+
+def clear_wheels(wheels: Path, *, days: float) -> int:
+    """Remove the wheels of commits that were built so many days ago, unless one is being built; how many these were."""
+    before = time.time() - days * DAY
+    with refusing_a_failing_disk(wheels):
+        old = [path for path in sorted(wheels.glob("*/*.whl")) if path.stat().st_mtime <= before]
+        return sum(map(_removed, old))
+
+
+def _removed(wheel: Path) -> bool:
+    with suppress(TimeoutError), held(wheel.parent / LOCK, waiting="", timeout=0):
+        shutil.rmtree(wheel.parent)
+        return True
+    return False
 
 
 def _cleared(folder: Path, *, before: float) -> bool:

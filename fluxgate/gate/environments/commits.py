@@ -23,6 +23,8 @@ from fluxgate.locks import held
 from fluxgate.refusal import Refusal
 from fluxgate.subjects.sources import cache_folder
 
+WHEELS = "wheels"  # in the user's cache: a folder for each commit, with its wheel
+LOCK = ".lock"  # in that folder
 SHORT = 12  # characters of a commit's hash, in reports and labels
 BUILD = 20.0  # seconds, roughly, of a wheel in pure Python
 HOW = "write --checkout transformers=PATH, or PATH@GOOD..BAD with two commits"
@@ -90,10 +92,10 @@ def wheel_of(
     touched."""
     interpreter = ask(python)
     about = hashlib.sha256(f"{interpreter.version} {interpreter.platform}".encode()).hexdigest()[:8]
-    folder = cache_folder() / "wheels" / f"{checkout.package}-{_hash_of(checkout, commit)}-{about}"
+    folder = cache_folder() / WHEELS / f"{checkout.package}-{_hash_of(checkout, commit)}-{about}"
     with refusing_a_failing_disk(folder.parent):
         folder.mkdir(parents=True, exist_ok=True)
-        with held(folder / ".lock", waiting=f"Waiting for a wheel of {commit}, built by another", report=report):
+        with held(folder / LOCK, waiting=f"Waiting for a wheel of {commit}, built by another", report=report):
             built = sorted(folder.glob("*.whl"))
             if built:
                 return built[0]

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from fluxgate.gate.environments.building import RECORD, Built, build, lock_of
-from fluxgate.gate.environments.clearing import DAY, clear
+from fluxgate.gate.environments.clearing import DAY, clear, clear_wheels
+from fluxgate.gate.environments.commits import LOCK
 from fluxgate.gate.environments.pins import Pins
 from fluxgate.locks import held
 from tests.gate.environments.unzip import Unzip
@@ -51,3 +52,17 @@ def test_what_somebody_holds_stays(empty_cache: Path, unzip: Unzip) -> None:
 def test_where_nothing_was_built_there_is_nothing_to_clear(tmp_path: Path) -> None:
     """A first call."""
     assert clear(tmp_path / "nowhere", days=0) == 0
+
+
+def test_old_wheels_of_commits_are_removed(tmp_path: Path) -> None:
+    """One that is being built is left alone, and so is one of today's."""
+    places = [tmp_path / name / "alpha-1.0-py3-none-any.whl" for name in ("new", "old", "building")]
+    for path in places:
+        path.parent.mkdir()
+        path.touch()
+    for path in places[1:]:
+        os.utime(path, (0, 0))
+    with held(tmp_path / "building" / LOCK, waiting=""):
+        assert clear_wheels(tmp_path, days=60) == 1
+    assert [path.exists() for path in places] == [True, False, True]
+    assert clear_wheels(tmp_path / "nothing", days=60) == 0
