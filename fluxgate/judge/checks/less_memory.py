@@ -12,7 +12,7 @@ from fluxgate.rendering import PHASES, Rendering
 from fluxgate.runs.rendered import Rendered
 
 SPARED = 0.25  # share of the weights that waits in files; 0.55 and 0.76 were seen
-FEW_ON_GPU = 8 << 20  # bytes of weights: what kernels and allocator take varies by more than a part of fewer
+FEW_ON_GPU = 16 << 20  # bytes of weights: what kernels and allocator take varies by more than a part of fewer
 FEW = 32 << 20  # bytes of weights: a quarter of fewer is less than what else comes and goes while a pipeline loads
 
 
