@@ -9,7 +9,7 @@ from typing import Any
 
 from fluxgate.cases import Case
 from fluxgate.gate.culprit.finding import Finding
-from fluxgate.gate.environments.stages import StageFailure
+from fluxgate.gate.environments.stages import Stage, StageFailure
 from fluxgate.gate.outcome import CANNOT_RUN, CHANGED, DRIFTED, IDENTICAL, OUTCOMES, UNSTEADY
 from fluxgate.judge.sentences import counted, listed
 from fluxgate.report.gate_result import BAD, Answer, CaseOutcome, CaseResult
@@ -50,8 +50,9 @@ def unconfirmed(decision: Decision, finding: Finding[Any]) -> Decision:
 
 def not_made(failure: StageFailure) -> Decision:
     """The decision where the candidate did not come to be rendered: it cannot be resolved, installed or imported."""
-    doing = {"resolve": "be resolved", "install": "be installed", "import": "be imported"}[failure.stage]
-    sentence = f"Not safe: the candidate cannot {doing}: {failure.sentence.rstrip('.')}."
+    reason = failure.sentence.rstrip(".")
+    doing = {Stage.RESOLVE: "the candidate cannot be resolved:", Stage.INSTALL: "the candidate cannot be installed:"}
+    sentence = f"Not safe: {doing.get(failure.stage, 'in the candidate,')} {reason}."
     return Decision(Answer.NOT_SAFE, sentence)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from fluxgate.files import is_name
 from fluxgate.gate.environments.installers import Installer, Objection
 from fluxgate.gate.environments.interpreters import ask
 from fluxgate.gate.environments.labels import labelled
@@ -25,6 +26,7 @@ from fluxgate.subjects.sources import cache_folder
 
 WHEELS = "wheels"  # in the user's cache: a folder for each commit, with its wheel
 LOCK = ".lock"  # in that folder
+HASH = re.compile(r"[0-9a-f]{40,64}\b")
 SHORT = 12  # characters of a commit's hash, in reports and labels
 BUILD = 20.0  # seconds, roughly, of a wheel in pure Python
 HOW = "write --checkout transformers=PATH, or PATH@GOOD..BAD with two commits"
@@ -57,7 +59,7 @@ def parse_checkout(text: str) -> Checkout:
     package, _, place = text.partition("=")
     path, _, ends = place.rpartition("@") if ".." in place.rpartition("@")[2] and "@" in place else (place, "", "")
     good, _, bad = ends.partition("..")
-    if not package or not path or (ends and not (good and bad)):
+    if not is_name(package) or not path or (ends and not (good and bad)):
         raise Refusal(f"{text[:120]!r} names no checkout; {HOW}.")
     if good.startswith("-") or bad.startswith("-"):
         raise Refusal(f"{text[:120]!r} names no commits; {HOW}.")
@@ -75,12 +77,12 @@ def commits_between(checkout: Checkout, good: str, bad: str) -> Commits:
     The commits that the user has named stand in place of the releases' tags."""
     first = _hash_of(checkout, checkout.good) if checkout.good else _tagged(checkout, good)
     last = _hash_of(checkout, checkout.bad) if checkout.bad else _tagged(checkout, bad)
-    base = _said(checkout, "merge-base", first, last)
+    base = _first_hash(_said(checkout, "merge-base", first, last))
     span = [f"{base}..{last}", "--first-parent", "--reverse"]
-    lines = _said(checkout, "log", "--format=%H %s", *span).splitlines()
+    lines = _log(checkout, *span)
     if not lines:
         raise Refusal(f"{checkout.path} has no commits between {good} and {bad}; {HOW}.")
-    begins = [_said(checkout, "log", "-1", "--format=%H %s", base)] if base != first or checkout.good else []
+    begins = _log(checkout, "-1", base) if base != first or checkout.good else []
     titles = {line[:SHORT]: line.partition(" ")[2][:100] for line in [*begins, *lines]}
     return Commits(titles, fork=base[:SHORT] if base != first else None)
 
@@ -167,7 +169,18 @@ def _hash_of(checkout: Checkout, name: str) -> str:
     finished = _git(checkout, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     if finished.code != 0:
         raise Refusal(f"{checkout.path} has no commit {name[:80]!r}; {HOW}.")
-    return finished.output.strip()
+    return _first_hash(finished.output)
+
+
+def _log(checkout: Checkout, *arguments: str) -> list[str]:
+    """A line for each commit: its hash and the first line of its message. Warnings of git's are none."""
+    lines = _said(checkout, "log", "--no-show-signature", "--format=%H %s", *arguments).splitlines()
+    return [line for line in lines if HASH.match(line)]
+
+
+def _first_hash(output: str) -> str:
+    """The hash in what git printed, which may have warned of something before."""
+    return next(match[0] for line in output.splitlines() if (match := HASH.match(line)))
 
 
 def _said(checkout: Checkout, *arguments: str) -> str:

@@ -97,7 +97,9 @@ def test_a_commit_that_cannot_be_built_says_why(repository: Repository, pip: Pip
     assert (failure.cause, "no compiler" in failure.sentence) == (Cause.NOT_BUILT, True)
 
 
-@pytest.mark.parametrize("text", ["alpha", "=x", "alpha=", "alpha={}@..main", "alpha={}@main..", "alpha={}@-x..main"])
+@pytest.mark.parametrize(
+    "text", ["alpha", "=x", "../alpha={}", "alpha=", "alpha={}@..main", "alpha={}@main..", "alpha={}@-x..main"]
+)
 def test_what_names_no_checkout_is_refused(repository: Repository, text: str) -> None:
     """With what to write."""
     repository.commit("First")
