@@ -14,7 +14,7 @@ from fluxgate.machine import detect, stack
 
 PAGE = Path(__file__).with_name("gate.md")
 BEGIN, END = "<!-- made by docs/injected_faults.py -->", "<!-- end -->"
-COMMAND = "FLUXGATE_NIGHTLY=1 pytest tests/gate/test_injected_faults.py tests/gate/test_torch_as_candidate.py"
+COMMAND = "FLUXGATE_NIGHTLY=1 pytest tests/gate/test_injected_faults.py"
 
 
 def lines(paths: Iterable[Path]) -> Iterator[str]:
