@@ -195,7 +195,9 @@ class Probe:
                 self._record_embeddings(take, returned)
                 if not passes_through and isinstance(take, TakeRecorder):
                     self._record_tokenized(take, pipeline)
-        if not passes_through:
+        if passes_through:
+            take.begin_step()  # what was watched until here is no part of the first one
+        else:
             take.enter(DENOISE)
         return returned
 

@@ -415,6 +415,19 @@ def test_embeddings_that_change_on_their_way_are_seen(pipeline: Any) -> None:
     assert stages[T5].mean == pytest.approx(float(embeds.detach().float().mean()) + 1, abs=0.01)
 
 
+def test_steps_are_no_longer_than_their_phase(pipeline: Any) -> None:
+    """What is watched of a pipeline that only denoises, before its first step, is no part of that."""
+    embeds, pooled, _ = pipeline.encode_prompt(making.ONE.prompts[0], None, max_sequence_length=64)
+    probe = probe_of()
+    probe.watch(pipeline)
+    shot = making.ONE.arguments()
+    del shot["prompt"]
+    probe.begin("one", 0, phase=DENOISE)
+    pipeline(prompt_embeds=embeds, pooled_prompt_embeds=pooled, **shot, generator=torch.Generator().manual_seed(1))
+    (denoise,) = (each for each in probe.end()[1] if each.phase == DENOISE)
+    assert sum(denoise.steps) <= denoise.seconds
+
+
 def test_a_negative_prompt_does_not_hide_the_prompt(pipeline: Any) -> None:
     """The first encoding of a pipeline in a take is that of the prompt."""
     probe = probe_of()
