@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
+import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fluxgate.history.series import all_series
 from fluxgate.history.store import sessions
 from fluxgate.refusal import Refusal
 from tests.history.saved import save
@@ -67,3 +72,51 @@ def test_a_thousand_sessions_are_read_in_two_seconds_of_the_processor(tmp_path: 
     started = time.process_time()
     assert len(sessions(tmp_path)) == 1001
     assert time.process_time() - started < 2.0
+
+
+# The repository's own history, as others read it
+
+OWN = Path(__file__).parents[2] / "benchmarks" / "history"
+
+
+def own_files() -> list[dict[str, Any]]:
+    return [json.loads(path.read_bytes()) for path in sorted(OWN.rglob("*.json"))]
+
+
+def test_the_repositorys_own_history_is_read_and_small() -> None:
+    """Several sessions of one machine, each with figures of every kind that a CPU has."""
+    found = sessions(OWN)
+    assert len(found) >= 2
+    assert all(session.file.stat().st_size < 1 << 16 for session in found)
+    figures = {figure for session in found for case in session.cases for figure in case.figures}
+    assert {"step, seconds", "load, seconds", "host whole, bytes", "weights, bytes", "work, FLOPs"} <= figures
+    assert {len(one.points) for one in all_series(found, wanted=lambda strategy, figure: True)} == {len(found)}
+
+
+def test_pytest_benchmark_compares_the_repositorys_own_history() -> None:
+    """Its command reads the files as they are, and has a row for each case and session."""
+    command = [sys.executable, "-m", "pytest_benchmark", "--storage", str(OWN), "compare", "--columns=min,mean,rounds"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    rows = [line for line in (ended.stdout + ended.stderr).splitlines() if "miniature-full" in line]
+    assert len(rows) == len(own_files())
+
+
+def test_github_action_benchmark_finds_what_it_reads() -> None:
+    """For `tool: pytest` it takes fullname, and of stats ops, stddev, mean and rounds (extractPytestResult)."""
+    for file in own_files():
+        for benchmark in file["benchmarks"]:
+            assert benchmark["fullname"].startswith("suite/test_speed.py::")
+            stats = benchmark["stats"]
+            assert min(stats["ops"], stats["stddev"], stats["mean"]) > 0
+            assert isinstance(stats["rounds"], int)
+
+
+def test_bencher_finds_what_it_reads() -> None:
+    """Its adapter python_pytest wants two objects, a name of at most 1,024 characters, and four numbers each."""
+    for file in own_files():
+        assert isinstance(file["machine_info"], dict)
+        assert isinstance(file["commit_info"], dict)
+        for benchmark in file["benchmarks"]:
+            assert 0 < len(benchmark["fullname"]) <= 1024
+            assert all(math.isfinite(benchmark["stats"][name]) for name in ("mean", "stddev", "median", "iqr"))
