@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fluxgate.cases import Case
-from fluxgate.judge.verdict import CEILING, CHECKS, EFFECT, LESS, ORACLE, SCENE, SPEED, WEIGHTS
+from fluxgate.judge.verdict import CEILING, CHECKS, EFFECT, LESS, ORACLE, SCENE, WEIGHTS
 from fluxgate.strategies.effects import FILES, REUSED, Counted
 from fluxgate.strategies.promise import Promise
 
@@ -18,7 +18,6 @@ def checks_of(case: Case) -> tuple[str, ...]:
         CEILING: gpu,  # torch does not count what it allocates on a CPU
         LESS: promise.less_memory_than is not None and (gpu or promise.spares_host),
         EFFECT: bool(promise.effects),
-        SPEED: gpu or promise.reference is not None,  # on a CPU, seconds are multiples of the reference's
     }
     return tuple(check for check in CHECKS if applies.get(check, True))
 

@@ -21,7 +21,7 @@ from fluxgate.compare.pace import (
 from fluxgate.compare.work import work_changes
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
-from fluxgate.judge.sentences import again, counted
+from fluxgate.judge.sentences import ACCEPT, again, counted
 from fluxgate.judge.verdict import PASSED, SPEED, Limit, Verdict
 from fluxgate.rendering import PHASES
 
@@ -181,6 +181,8 @@ def _without_pace(evidence: Evidence) -> str:
     if evidence.gpu:
         return f"No phase came to its end. Run {again(evidence.case)}."
     named, reference = evidence.case.strategy.promise.reference, evidence.reference
+    if named is None:
+        return f"A step is held to the accepted one beside fixed work; none was accepted of this machine: {ACCEPT}."
     sentence = f"On a CPU, seconds are judged as multiples of {named}'s in the same run"
     if reference is None or reference.rendering.crash is not None:
         return f"{sentence}, which gave none. Run {again(evidence.case, beside=named)}."

@@ -158,6 +158,7 @@ def alone(tmp_path: Path, times: float, *, kind: str, earlier: tuple[float, ...]
     before = step_paces(replace(found.rendering, device=device, durations=(fixed,) * LASTING_TAKES), None)
     held = replace(
         found,
+        case=replace(found.case, device=device),
         baseline=replace(baseline, case=replace(baseline.case, step_paces=before)),
         paces={f"{STEP}fox{kind}": earlier},
     )
@@ -169,6 +170,13 @@ def test_the_reference_of_all_is_set_against_fixed_work(tmp_path: Path) -> None:
     found = verdict(alone(tmp_path, 2.0, kind=BESIDE_FIXED_WORK), SPEED)
     assert (found.status, found.numbers["step beside fixed work, times the accepted"]) == (FAILED, 2.0)
     assert verdict(alone(tmp_path / "less", 1.5, kind=BESIDE_FIXED_WORK), SPEED).status == PASSED
+
+
+def test_a_cpus_reference_without_an_accepted_step_says_what_would_give_one(tmp_path: Path) -> None:
+    """Nothing stands beside it, so that earlier runs tell nothing."""
+    bare = replace(alone(tmp_path, 1.0, kind=BESIDE_FIXED_WORK), baseline=None)
+    found = verdict(bare, SPEED)
+    assert (found.status, "fluxgate accept" in found.sentence, "None" in found.sentence) == (NO_DATA, True, False)
 
 
 def test_fixed_work_shares_its_processor_with_a_step(tmp_path: Path) -> None:
