@@ -150,6 +150,11 @@ class CulpritResult:
     unresolved: tuple[str, ...] = ()  # whole sentences: what could not be told, and why
     releases: tuple[ReleasesResult, ...] = ()
 
+    @property
+    def unresolved_beside(self) -> tuple[str, ...]:
+        """What is unresolved and not in the sentence already."""
+        return tuple(one for one in self.unresolved if one not in self.sentence)
+
 
 @dataclass(frozen=True)
 class GateResult:

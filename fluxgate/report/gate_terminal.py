@@ -40,6 +40,8 @@ def _culprit(result: GateResult, width: int) -> Iterator[str]:
     yield from wrapped(result.culprit.sentence, width)
     for releases in result.culprit.releases:
         yield from wrapped(releases.sentence, width)
+    for unresolved in result.culprit.unresolved_beside:
+        yield from wrapped(unresolved, width)
     if result.pin:
         yield from wrapped(f"Pin {', '.join(result.pin)}.", width)
 

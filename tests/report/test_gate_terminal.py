@@ -38,3 +38,12 @@ def test_nothing_from_a_file_moves_the_cursor() -> None:
 def test_where_nothing_moved_no_list_of_it_is_told() -> None:
     """An upgrade that cannot be resolved has no packages that moved."""
     assert not [line for line in text(moves=()) if "packages moved" in line or "package moved" in line]
+
+
+def test_what_is_unresolved_is_told_once() -> None:
+    """Beside the culprit, unless the culprit's sentence says it already."""
+    culprit = result().culprit
+    assert culprit is not None
+    culprit = replace(culprit, sentence="It did. One is flaky.")
+    lines = text(culprit=replace(culprit, unresolved=("One is flaky.", "One is gone.")))
+    assert lines[1:3] == ["It did. One is flaky.", "One is gone."]

@@ -94,7 +94,8 @@ def blame(result: GateResult) -> Blame:
     if culprit is None:
         return Blame((), (_why_nobody(result),), ())
     releases = (one.sentence for one in culprit.releases)
-    return Blame(culprit.packages, (culprit.sentence, *releases, *culprit.unresolved), culprit.pin, culprit.suspects)
+    told = (culprit.sentence, *releases, *culprit.unresolved_beside)
+    return Blame(culprit.packages, told, culprit.pin, culprit.suspects)
 
 
 def _why_nobody(result: GateResult) -> str:
@@ -103,8 +104,8 @@ def _why_nobody(result: GateResult) -> str:
     if result.answer is Answer.NOT_SAFE:
         return "Nobody looked for the package: the gate ran with --no-culprit."
     if result.answer is Answer.CANNOT_TELL:
-        return "Nobody can tell."
-    return "Nobody: nothing moved." if result.answer is Answer.SAFE else "Nothing moved further than it may."
+        return "No package is blamed: what was seen does not decide."
+    return "Nobody: no case moved." if result.answer is Answer.SAFE else "Nothing moved further than it may."
 
 
 def tally(result: GateResult) -> tuple[tuple[str, int], ...]:

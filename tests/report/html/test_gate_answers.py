@@ -52,14 +52,14 @@ def test_the_culprit_has_its_versions_and_the_pin() -> None:
     ("changes", "words"),
     [
         ({"answer": Answer.NOT_SAFE}, "--no-culprit"),
-        ({"answer": Answer.SAFE}, "nothing moved"),
+        ({"answer": Answer.SAFE}, "no case moved"),
         ({"answer": Answer.DRIFT}, "further than it may"),
-        ({"answer": Answer.CANNOT_TELL}, "can tell"),
+        ({"answer": Answer.CANNOT_TELL}, "does not decide"),
         ({"answer": Answer.NOT_SAFE, "failed_stage": "import"}, "'import'"),
     ],
 )
 def test_where_there_is_no_culprit_it_says_why(changes: dict[str, Any], words: str) -> None:
-    """Nobody looked, nothing moved, or nobody can tell."""
+    """Nobody looked, no case moved, or what was seen does not decide."""
     (sentence,) = gate_answers.blame(replace(RESULT, culprit=None, **changes)).sentences
     assert words in sentence
 
