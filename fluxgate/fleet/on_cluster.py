@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,7 @@ from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.subject import Subject
 
 FILE = "fleet.json"  # in a run: where its cases were rendered
+MOST_EARLIER = 3  # runs that are asked how long cases take
 LOST = "node lost"  # the kind of crash
 
 Say = Callable[[str], None]
@@ -139,10 +141,25 @@ def _with_references(choice: Choice) -> tuple[Case, ...]:
 
 def _tasks(choice: Choice, cases: Iterable[Case]) -> list[Task]:
     listed = tuple(cases)
-    seconds = accepted_seconds(choice.baselines, choice.machine.id, listed)
+    accepted = accepted_seconds(choice.baselines, choice.machine.id, listed)
+    seconds = {**accepted, **earlier_seconds(choice.runs, choice.machine.id, listed)}
     typical = sorted(seconds.values())[len(seconds) // 2] if seconds else 1.0
     gpus = choice.machine.device == "cuda"
     return [Task(case.id, seconds.get(case.id, typical), case.strategy.gpus if gpus else 1) for case in listed]
+
+
+def earlier_seconds(root: Path, machine: str, cases: Iterable[Case]) -> dict[str, float]:
+    """Case -> how long its worker took in the last run of this machine that rendered it."""
+    found: dict[str, float] = {}
+    own = [run for run in runs.readable(root) if run.machine.id == machine][-MOST_EARLIER:]
+    listed = tuple(cases)
+    for run in own:
+        for case in listed:
+            with suppress(Refusal):  # a damaged one says nothing
+                rendering = run.rendered(case.id)
+                if rendering is not None and rendering.crash is None:
+                    found[case.id] = rendering.wall_seconds
+    return found
 
 
 def job_of(choice: Choice, case: Case) -> bytes:
