@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import sqrt
 from statistics import median
 
 from fluxgate import figures
@@ -40,6 +41,7 @@ LASTING_TAKES = 5  # accepted ones that it takes: two alone may both have been q
 # Below this share of its steps' time on the processor others had it: what shares caches and cores with twenty others
 # was seen to work twice as long for the same step.
 HAD_THE_PROCESSOR = 0.8
+PAIR = 2  # takes, whose middle varies about as a single one does
 SPREADS = 6.0  # and by this many times what the latest runs themselves vary
 
 
@@ -144,7 +146,8 @@ def _slowest_step(accepted: Mapping[str, tuple[float, ...]], *, least: float) ->
     """How many times the accepted pace a step may take: a share, and what the accepted repeats themselves vary."""
     around = [pace / median(paces) - 1 for paces in accepted.values() for pace in paces]
     spread = median(map(abs, around))
-    return Limit(1 + max(least, SPREADS * spread), "the accepted run's own repeats", 1.0, spread, n=len(around))
+    of_the_middle = spread / sqrt(max(1, len(around) / PAIR))  # what the middle of many takes varies is less
+    return Limit(1 + max(least, SPREADS * of_the_middle), "the accepted run's own repeats", 1.0, spread, n=len(around))
 
 
 def _does_the_same_work(evidence: Evidence) -> bool:

@@ -125,10 +125,12 @@ def test_a_step_that_shared_its_processor_tells_nothing(tmp_path: Path) -> None:
 
 
 def test_what_the_accepted_run_varied_may_be(tmp_path: Path) -> None:
-    """Six times the spread of its own repeats."""
-    paces = (0.8, 0.8, 1.0, 1.2, 1.2)
-    assert verdict(stepping(tmp_path, 2.1, paces=paces), SPEED).status == PASSED
-    assert verdict(stepping(tmp_path / "more", 2.3, paces=paces), SPEED).status == FAILED
+    """Six times the spread of its own repeats, of whose middle more of them are surer."""
+    pair, many = (0.8, 1.2), (0.8, 0.8, 0.8, 0.8, 1.2, 1.2, 1.2, 1.2)
+    for paces, most in ((pair, 2.2), (many, 1.6)):
+        folder = tmp_path / str(len(paces))
+        assert verdict(stepping(folder / "at", most - 0.01, paces=paces), SPEED).status == PASSED
+        assert verdict(stepping(folder / "more", most + 0.01, paces=paces), SPEED).status == FAILED
 
 
 def test_equal_counters_with_other_seconds_are_the_same_work_slower(tmp_path: Path) -> None:
