@@ -24,13 +24,13 @@ def vae(*, channels: int, shift_factor: float | None = None, **more: Any) -> Any
         latent_channels=channels,
         shift_factor=shift_factor,
         **more,
-    ).eval()
+    )
 
 
 def flux2_vae() -> Any:
     return diffusers.AutoencoderKLFlux2(
         block_out_channels=(8, 8, 8, 8), layers_per_block=1, latent_channels=16, norm_num_groups=4, sample_size=64
-    ).eval()
+    )
 
 
 def sana_vae() -> Any:
@@ -42,15 +42,15 @@ def sana_vae() -> Any:
         "qkv_multiscales": ((), (), (), (), (5,), (5,)),
     }
     sides = {f"{side}_{name}": value for side in ("encoder", "decoder") for name, value in blocks.items()}
-    return diffusers.AutoencoderDC(latent_channels=4, attention_head_dim=2, scaling_factor=0.41407, **sides).eval()
+    return diffusers.AutoencoderDC(latent_channels=4, attention_head_dim=2, scaling_factor=0.41407, **sides)
 
 
 def qwen_vae() -> Any:
-    return diffusers.AutoencoderKLQwenImage(**_frames_vae()).eval()
+    return diffusers.AutoencoderKLQwenImage(**_frames_vae())
 
 
 def wan_vae() -> Any:
-    return diffusers.AutoencoderKLWan(**_frames_vae()).eval()
+    return diffusers.AutoencoderKLWan(**_frames_vae())
 
 
 def _frames_vae() -> dict[str, Any]:
@@ -66,7 +66,7 @@ def ltx_vae() -> Any:
         decoder_layers_per_block=(1, 1, 1, 1, 1),
         spatio_temporal_scaling=(True, True, True, False),
         decoder_spatio_temporal_scaling=(True, True, True, False),
-    ).eval()
+    )
 
 
 # What denoises
@@ -84,7 +84,7 @@ def unet(*, channels: int = 4, **more: Any) -> Any:
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         **more,
-    ).eval()
+    )
 
 
 def sd3() -> Any:
@@ -99,7 +99,7 @@ def sd3() -> Any:
         pooled_projection_dim=TWICE,
         pos_embed_max_size=32,
         **HEADS,
-    ).eval()
+    )
 
 
 def flux(*, channels: int = 64, guidance: bool = True) -> Any:
@@ -113,7 +113,7 @@ def flux(*, channels: int = 64, guidance: bool = True) -> Any:
         guidance_embeds=guidance,
         axes_dims_rope=(4, 4, 8),
         **HEADS,
-    ).eval()
+    )
 
 
 def flux2() -> Any:
@@ -125,7 +125,7 @@ def flux2() -> Any:
         guidance_embeds=False,
         axes_dims_rope=(4, 4, 4, 4),
         **HEADS,
-    ).eval()
+    )
 
 
 def pixart() -> Any:
@@ -137,7 +137,7 @@ def pixart() -> Any:
         use_additional_conditions=False,
         norm_num_groups=8,
         **HEADS,
-    ).eval()
+    )
 
 
 def sana() -> Any:
@@ -151,21 +151,21 @@ def sana() -> Any:
         caption_channels=WIDTH,
         sample_size=32,
         **HEADS,
-    ).eval()
+    )
 
 
 def qwen() -> Any:
     return diffusers.QwenImageTransformer2DModel(
         in_channels=64, num_layers=2, joint_attention_dim=WIDTH, axes_dims_rope=(4, 6, 6), **HEADS
-    ).eval()
+    )
 
 
 def wan() -> Any:
     sizes = {"text_dim": TWICE, "freq_dim": 256, "ffn_dim": TWICE, "num_layers": 2, "rope_max_seq_len": 32}
-    return diffusers.WanTransformer3DModel(**sizes, **HEADS).eval()
+    return diffusers.WanTransformer3DModel(**sizes, **HEADS)
 
 
 def ltx() -> Any:
     return diffusers.LTXVideoTransformer3DModel(
         in_channels=WIDTH, out_channels=WIDTH, num_layers=2, cross_attention_dim=WIDTH, caption_channels=TWICE, **HEADS
-    ).eval()
+    )

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from fluxgate.cli.main import main
+from fluxgate.miniature.architecture import MODEL_INDEX
 from fluxgate.refusal import Refusal
 from fluxgate.subjects.catalogue import read_catalogue, subjects
 from fluxgate.subjects.sources import locate, why_not_ready
@@ -20,17 +21,7 @@ from tests.subjects.hub import LARGE, TOKEN, Hub, serving
 pytest.importorskip("diffusers")
 
 REPOSITORY = "black-forest-labs/FLUX.1-dev"
-INDEX = {
-    "_class_name": "FluxPipeline",
-    "_diffusers_version": "0.30.0.dev0",
-    "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
-    "text_encoder": ["transformers", "CLIPTextModel"],
-    "text_encoder_2": ["transformers", "T5EncoderModel"],
-    "tokenizer": ["transformers", "CLIPTokenizer"],
-    "tokenizer_2": ["transformers", "T5TokenizerFast"],
-    "transformer": ["diffusers", "FluxTransformer2DModel"],
-    "vae": ["diffusers", "AutoencoderKL"],
-}
+INDEX = {**MODEL_INDEX, "_diffusers_version": "0.30.0.dev0"}
 # Bytes of each file of weights: what a pipeline loads, and the second copies at the root that it does not.
 WEIGHTS = {
     "transformer/diffusion_pytorch_model-00001-of-00003.safetensors": 9_983_040_304,

@@ -16,7 +16,8 @@ from diffusers.hooks import group_offloading  # noqa: E402
 
 from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED  # noqa: E402
 from fluxgate.rendering import DECODE, DENOISE, ENCODE, PhaseWork, Work  # noqa: E402
-from tests.judge.checks.working import SHOT, Fault, clean, judged, work_of  # noqa: E402
+from fluxgate.subjects.subject import InputPicture  # noqa: E402
+from tests.judge.checks.working import SHOT, SUBJECT, Fault, clean, judged, work_of  # noqa: E402
 from tests.strategies.looking import unsupported  # noqa: E402
 from tests.strategies.named import strategy_named  # noqa: E402
 
@@ -337,3 +338,15 @@ def test_a_pipeline_is_left_as_it_was(tmp_path: Path) -> None:
     assert not modules._global_forward_pre_hooks
     assert not pipelines[0].transformer._forward_pre_hooks_with_kwargs
     assert SHOT.steps == 3
+
+
+@pytest.mark.parametrize("inputs, status", [((InputPicture("image", "a.png", "0"),), PASSED), ((), FAILED)])
+def test_a_picture_to_start_from_is_encoded_in_tiles(
+    inputs: tuple[InputPicture, ...], status: str, tmp_path: Path
+) -> None:
+    """A little more work before it is decoded is right of a tiling VAE that encodes, and of no other."""
+    phases = [PhaseWork(DENOISE, flops={"aten.mm": number}, operators={"aten.mm": 1}) for number in (1000, 1010)]
+    theirs, ours = (Work("small", 3, ((phase,),), 1) for phase in phases)
+    subject = replace(SUBJECT, shots=(replace(SHOT, inputs=inputs),))
+    answer = judged(tmp_path, "vae-tiling", ours, reference=theirs, subject=subject)
+    assert answer.status == status, answer.sentence
