@@ -17,7 +17,7 @@ from fluxgate.gate.trends import Spreads, memory_trend, seconds_trend, too_heavy
 from fluxgate.judge.picture_failures import first_breach
 from fluxgate.judge.sentences import listed
 from fluxgate.judge.verdict import CRASHED, FAILED, ORACLE, PASSED, PROMISE, SCENE, Verdict
-from fluxgate.rendering import STAGES, Crash, Rendering
+from fluxgate.rendering import NOISE, STAGES, Crash, Rendering, without_call
 from fluxgate.report.gate_result import CaseOutcome, CaseResult, FigureResult
 from fluxgate.runs.rendered import Rendered
 
@@ -81,10 +81,14 @@ def outcome_of(
 
 
 def given_stages(before: Rendered | None, after: Rendered | None) -> tuple[str, ...]:
-    """The stages that differ although both were run from the same given inputs, in the order of the pipeline."""
+    """The stages that differ although both were run from the same given inputs, in the order of the pipeline.
+
+    The noise is drawn, not given: where torch draws other numbers, it differs, and is right."""
     takes = [one.rendering.given if one else None for one in (before, after)]
     ours, theirs = ({} if take is None else {stage.stage: stage.sha256 for stage in take.stages} for take in takes)
-    return tuple(stage for stage, sha256 in ours.items() if theirs.get(stage, sha256) != sha256)
+    drawn = [one.rendering.draws if one else {} for one in (before, after)]
+    moved = (stage for stage, sha256 in ours.items() if theirs.get(stage, sha256) != sha256)
+    return tuple(stage for stage in moved if drawn[0] == drawn[1] or without_call(stage) != NOISE)
 
 
 def _outcomes(

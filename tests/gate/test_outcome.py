@@ -26,7 +26,19 @@ from fluxgate.gate.outcome import (
     outcome_of,
 )
 from fluxgate.judge.verdict import FAILED, ORACLE, PASSED, PROMISE, TWICE, Verdict
-from fluxgate.rendering import DENOISE, LAST, T5, Crash, GivenStage, GivenTake, PhaseWork, Work
+from fluxgate.rendering import (
+    DENOISE,
+    LAST,
+    NOISE,
+    SEVERAL,
+    T5,
+    Crash,
+    GivenStage,
+    GivenTake,
+    PhaseWork,
+    Work,
+    of_call,
+)
 from fluxgate.report.gate_result import CaseResult
 from fluxgate.runs.rendered import Rendered
 from tests.judge.made import changed, left_at, made, nudge, scramble
@@ -238,6 +250,18 @@ def test_no_stage_hides_another_where_inputs_are_given(before: Rendered, after: 
     found = outcome(mine, theirs)
     assert (found.stage, found.given) == (T5, ("encode", "decode"))
     assert outcome(before, theirs).given == ()
+
+
+def test_noise_is_drawn_and_not_given(before: Rendered, after: Rendered) -> None:
+    """Where torch draws other numbers, it is another noise, and nothing has moved; else somebody made it another."""
+    names = (NOISE, of_call(NOISE, SEVERAL))
+    mine, theirs = (
+        with_given(one, **dict.fromkeys(names, sha256))
+        for one, sha256 in ((before, "a"), (changed(after, scramble), "b"))
+    )
+    assert outcome(mine, theirs).given == names
+    drawn = replace(theirs, rendering=replace(theirs.rendering, draws={"float32": (0.5,)}))
+    assert outcome(mine, drawn).given == ()
 
 
 def test_other_noise_of_another_torch_is_drift(before: Rendered, after: Rendered) -> None:
