@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fluxgate import figures
 from fluxgate.amounts import amount
 from fluxgate.compare.facts import WHOLE
-from fluxgate.judge.verdict import CRASHED, FAILED
+from fluxgate.judge.verdict import CRASHED, FAILED, NO_DATA, PROMISE
 from fluxgate.rendering import DECODE, DENOISE, ENCODE, LOAD, PHASES, Rendering
 from fluxgate.report.cards import STANDARD
 from fluxgate.report.columns import MEMORY
@@ -162,10 +162,11 @@ def ticks(most: float) -> list[float]:
 
 
 def _unbeaten(rows: Sequence[Row]) -> list[Row]:
-    """Those that no other row beats in memory and in seconds, the smallest first; what failed does not count."""
+    """Those that no other row beats in memory and in seconds, the smallest first; what failed, or was not compared,
+    does not count."""
     best: list[Row] = []
     for row in sorted(rows, key=lambda row: (row.peaks[WHOLE] or 0, row.seconds or 0)):
-        if not _wrong(row) and (not best or (row.seconds or 0) < (best[-1].seconds or 0)):
+        if not (_wrong(row) or _unknown(row)) and (not best or (row.seconds or 0) < (best[-1].seconds or 0)):
             best.append(row)
     return best
 
@@ -194,7 +195,14 @@ def _touch(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 def _shape(row: Row) -> str:
     if _wrong(row):
         return "cross"
+    if _unknown(row):
+        return "diamond"
     return "circle" if row.likeness in (None, 1) else "ring"
+
+
+def _unknown(row: Row) -> bool:
+    """Whether it should be like its reference, and was not compared: a run that was cut short has such cases."""
+    return row.likeness is None and row.statuses.get(PROMISE) == NO_DATA
 
 
 def _wrong(row: Row) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxgate.judge.verdict import FAILED, PASSED, PROMISE
+from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED, PROMISE
 from fluxgate.rendering import PHASES
 from fluxgate.report.html.charts import LABEL, LETTER, TOP, memory_chart, ticks, timeline, trade_chart
 from fluxgate.report.rows import Row
@@ -20,7 +20,7 @@ from tests.runs import building
 def row(name: str, gigabytes: float | None, seconds: float | None, **settings: Any) -> Row:
     peak = None if gigabytes is None else round(gigabytes * 1e9)
     peaks: dict[str, int | None] = dict.fromkeys((*PHASES, "whole"), peak)
-    status = FAILED if settings.pop("failed", False) else PASSED
+    status = FAILED if settings.pop("failed", False) else settings.pop("status", PASSED)
     return Row("tiny", name, {PROMISE: status}, "allocated", peaks, seconds, settings.pop("likeness", None))
 
 
@@ -49,17 +49,20 @@ def test_there_is_no_chart_of_nothing() -> None:
 
 
 def test_shapes_tell_what_came_out() -> None:
-    """To the pixel, alike, failed: without colour."""
+    """To the pixel, alike, failed, not compared: without colour. What was not compared is no best."""
     chart = trade_chart(
         [
             row("full", 30, 10),
             row("same", 20, 12, likeness=1),
             row("alike", 10, 9, likeness=0.9),
             row("bad", 5, 5, failed=True),
+            row("cut short", 1, 1, status=NO_DATA),
         ]
     )
     assert chart is not None
-    assert [point.shape for point in chart.points] == ["circle", "circle", "ring", "cross"]
+    assert [point.shape for point in chart.points] == ["circle", "circle", "ring", "cross", "diamond"]
+    alike = next(point for point in chart.points if point.label == "alike")
+    assert chart.best == f"{alike.x:.1f},{alike.y:.1f}"
 
 
 def test_the_line_joins_what_nothing_beats() -> None:
