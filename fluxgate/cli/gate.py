@@ -67,7 +67,7 @@ def act(arguments: Namespace) -> int:
     except Refusal as refusal:  # 1 and 3 are answers
         raise Refusal(str(refusal), exit_code=REFUSED) from refusal
     except KeyboardInterrupt as interrupt:
-        kept = "Interrupted; nothing is decided, what was rendered is kept, and the next call goes on from there."
+        kept = "Interrupted; what was rendered is kept, and the next call goes on from there."
         raise Refusal(kept, exit_code=REFUSED) from interrupt
 
 
