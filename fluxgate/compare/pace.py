@@ -40,7 +40,7 @@ def step_paces(rendering: Rendering, reference: Rendering | None) -> dict[str, t
     Both ran on one machine within minutes, so that its CPU, which decides how fast a small denoiser is asked of a GPU,
     counts for nothing. The reference of all is set against fixed work, see `_alone`."""
     if reference is None:
-        return dict(_alone(rendering))
+        return _alone(rendering)
     ours = _steps(rendering)
     theirs = {shot: median(takes) for shot, takes in _steps(reference).items()} if reference.crash is None else {}
     return {
@@ -53,7 +53,7 @@ def kind_of(shot: str) -> str:
     return next((kind for kind in (BESIDE_FIXED_WORK, BY_THE_CLOCK) if shot.endswith(kind)), "")
 
 
-def _alone(rendering: Rendering) -> Iterator[tuple[str, tuple[float, ...]]]:
+def _alone(rendering: Rendering) -> dict[str, tuple[float, ...]]:
     """The paces of what has no reference beside it, by shot and by what they say.
 
     A GPU that computes longer than it is asked has seconds of its own, which are the same on every such machine; else
@@ -64,7 +64,7 @@ def _alone(rendering: Rendering) -> Iterator[tuple[str, tuple[float, ...]]]:
         for what, value in _paces_of(take, gpu=rendering.device == "cuda"):
             key = f"{take.shot}{what}"
             paces[key] = (*paces.get(key, ()), value)
-    yield from paces.items()
+    return paces
 
 
 def _paces_of(take: Duration, *, gpu: bool) -> Iterator[tuple[str, float]]:
@@ -75,6 +75,8 @@ def _paces_of(take: Duration, *, gpu: bool) -> Iterator[tuple[str, float]]:
     if not take.fixed_work:
         return
     clock, worked = (median(values) for values in zip(*take.fixed_work, strict=True))
+    if clock <= 0 or worked <= 0:  # a clock too coarse for it
+        return
     if gpu and not is_bound_by_gpu(take):
         yield BESIDE_FIXED_WORK, median(take.steps) / clock
     if gpu or not take.steps_processor:

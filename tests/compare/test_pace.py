@@ -67,6 +67,7 @@ FIXED = ((0.4, 0.25), (0.6, 0.25))  # by the clock, and worked
 def test_without_a_reference_a_cpus_step_is_set_against_fixed_work(tmp_path: Path) -> None:
     """By what was worked, whatever others did; by the clock too, where they did nothing."""
     assert alone(tmp_path, "cpu") == {}
+    assert alone(tmp_path, "cpu", fixed_work=((0.0, 0.0),)) == {}
     assert alone(tmp_path, "cpu", fixed_work=FIXED) == {"fox beside fixed work": (4.0,)}
     assert alone(tmp_path, "cpu", fixed_work=FIXED, delayed=1.1) == {"fox beside fixed work": (4.0,)}
     quiet = alone(tmp_path, "cpu", fixed_work=FIXED, delayed=1.0)

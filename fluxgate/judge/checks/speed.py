@@ -1,4 +1,4 @@
-"""Check of a case's seconds against the latest runs of the same machine."""
+"""Check of a case's seconds: a step against the accepted one, a phase against the latest runs of the machine."""
 
 from __future__ import annotations
 
