@@ -185,7 +185,7 @@ def _to_accept(report: Report) -> Iterator[Next]:
         yield Next("Look at the pictures; if they are right, accept them.", command=_accept(folder))
     elif changed:
         yield Next("If what changed is right, accept it.", command=_accept(folder, *changed[:1]))
-    elif not report.failures and report.measured:
+    elif not report.failures and report.measured and not report.cut_short:
         yield Next("Nothing, for what was checked.")
 
 

@@ -130,3 +130,4 @@ def test_what_a_run_did_not_come_to_is_rendered_first() -> None:
     verdicts = changed(of_case("full", PASSED), BASELINE, status=NO_DATA)
     (first,) = (step for step in steps(report(verdicts, run=run)) if step.command)
     assert first.command == "pytest --subject tiny --strategy offload,nf4"
+    assert [step.command for step in steps(report(of_case("full", PASSED), run=run))] == [first.command]
