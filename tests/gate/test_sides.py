@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,6 +53,19 @@ def test_a_part_of_a_stack_has_a_run_of_its_own(stack: Stack) -> None:
     assert run.folder == stack.run_of(2, choice=part).folder
     if any(len(case.shots) > 1 for case in stack.choice.cases):
         assert run.folder != stack.run_of(2).folder
+
+
+def test_a_control_is_the_first_shot_in_another_process(stack: Stack) -> None:
+    """It gives the same as the whole case did, and lies in a run of its own."""
+    case = stack.cases["tiny-full"]
+    with ExitStack() as exits:
+        side = stack.open(exits).side(case, control=True)
+    assert side.rendered is not None
+    assert side.control is not None
+    assert list(side.control.rendering.recipes) == [case.shots[0].name]
+    assert set(side.rendered.rendering.recipes) == {shot.name for shot in case.shots}
+    assert (side.is_steady, side.repeats) == (True, ())
+    assert stack.run.folder not in side.control.folder.parents
 
 
 def test_a_later_gate_opens_the_same_stack(stack: Stack, tiny_subject: str, tmp_path: Path) -> None:
