@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from docs.h100 import FILE as H100
-from docs.h100 import LARGEST, publish
+from docs.h100_page import FILE as H100
+from docs.h100_page import LARGEST, publish
 from fluxgate.judge.verdict import CHECKS
 from tests.report.html.made import judged_run
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.h100 import FILE as H100
+from docs.h100_page import FILE as H100
 from tests.report import gates
 from tests.report.html import made
 from tests.report.html.conftest import NARROW, WIDE, Opened, Show

@@ -1,4 +1,4 @@
-"""Writes the page of the latest run on an H100 that the repository publishes: `python -m docs.h100 RUN`.
+"""Writes the page of the latest run on an H100 that the repository publishes: `python -m docs.h100_page RUN`.
 
 It has small pictures only, and none of the paths of the machine that rendered it."""
 
