@@ -14,6 +14,7 @@ from fluxgate.refusal import USAGE
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import FILE as PLAN
 from fluxgate.runs.plan import plan_of
+from fluxgate.strategies import STRATEGIES
 from tests.report import gates
 from tests.runs.building import CASES, run_of
 
@@ -28,7 +29,8 @@ def test_report_wants_a_judged_run(rendered: Path, tmp_path: Path, capsys: pytes
 
 
 @pytest.mark.parametrize(
-    ("form", "opening"), [("terminal", "2 of 46 strategies and "), ("markdown", "# Fluxgate on "), ("json", "{")]
+    ("form", "opening"),
+    [("terminal", f"2 of {len(STRATEGIES)} strategies and "), ("markdown", "# Fluxgate on "), ("json", "{")],
 )
 def test_report_has_three_forms(
     form: str, opening: str, rendered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_exists: None
@@ -40,7 +42,7 @@ def test_report_has_three_forms(
     told = capsys.readouterr().out
     assert told.startswith(opening)
     assert ("reproduces full" in told) is (form != "terminal")
-    assert re.search(r"2 of 46 strategies and \d+ of \d+ checks gated: no failures\.", told)
+    assert re.search(rf"2 of {len(STRATEGIES)} strategies and \d+ of \d+ checks gated: no failures\.", told)
     assert main(["report", str(rendered), "--format", form, "--output", str(tmp_path / "told")]) == 0
     assert (tmp_path / "told").read_text() == told
 
