@@ -216,7 +216,8 @@ def _of_other_noise(after: Side, dtype: str, difference: Difference) -> CaseResu
     """Pictures that start from other numbers cannot be held to the incumbent's. What holds them is within their own
     stack: each stage from given inputs, the scene, the reference. Without any of these, what else moved is unseen."""
     reason = f"torch draws other {dtype} noise, so its pictures are others"
-    if any(verdict.status == PASSED for check, verdict in after.verdicts.items() if check in OWN_CHECKS):
+    own = [check for check in OWN_CHECKS if check != PROMISE or after.case.strategy.promise.reference is not None]
+    if any(verdict.status == PASSED for check, verdict in after.verdicts.items() if check in own):
         outcome, reason = DRIFTED, f"{reason}; what its own stack holds it to, it passes"
     else:
         outcome, reason = UNSTEADY, f"{reason}, and it has no oracle, no scenes and no reference to be held to"

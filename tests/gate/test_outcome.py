@@ -275,6 +275,8 @@ def test_other_noise_of_another_torch_is_drift(before: Rendered, after: Rendered
     passed = {ORACLE: Verdict("tiny", "full", ORACLE, PASSED, "It does.")}
     found = outcome_of(Side(CASE, STACK, mine), Side(CASE, NEWER, theirs, passed))
     assert (found.outcome, found.other_noise, found.is_bad) == (DRIFTED, True, False)
+    alone = {PROMISE: Verdict("tiny", "full", PROMISE, PASSED, "It is the reference.")}
+    assert outcome_of(Side(CASE, STACK, mine), Side(CASE, NEWER, theirs, alone)).outcome == UNSTEADY
     unheld = outcome(mine, theirs)
     assert (unheld.outcome, unheld.other_noise, unheld.is_bad) == (UNSTEADY, True, False)
     assert outcome_of(Side(CASE, STACK, mine), Side(CASE, NEWER, theirs, failing(TWICE))).outcome == BROKEN
