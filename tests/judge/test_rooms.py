@@ -206,3 +206,18 @@ def test_no_room_is_narrower_than_a_rounding() -> None:
     limits = limits_of(case(), T5, "bfloat16", altered=False, known=known)
     assert limits is not None
     assert (limits.rms.value, limits.worst.value) == ROUNDINGS["bfloat16"]
+
+
+def test_a_strategys_own_room_comes_before_wider_ones() -> None:
+    """And where it has none, those with its control, and no others, stand in."""
+    wider = replace(PLAIN, strategy="other", rms=WIDE, worst=WIDE)
+    known = Rooms((replace(KNOWN.measured[0], rooms=(PLAIN, wider)),))
+    own = limits_of(case("full"), T5, "bfloat16", altered=False, known=known)
+    assert own is not None
+    assert own.rms.value == SEEN.ceiling()
+    foreign = replace(NF4, strategy="another", control="coarse-float8", rms=replace(WIDE, most=9.0, mean=9.0))
+    known = Rooms((replace(KNOWN.measured[0], rooms=(NF4, foreign)),))
+    mine = case("mine", approximates="full", control="coarse-four-bit")
+    limits = limits_of(mine, T5, "bfloat16", altered=True, known=known)
+    assert limits is not None
+    assert limits.rms.value == WIDE.ceiling()
