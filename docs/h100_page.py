@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fluxgate.baselines.store import Store
+from fluxgate.files import write_whole
 from fluxgate.report.html.accepted import accepted_stack
 from fluxgate.report.html.page import write_page
 from fluxgate.report.html.pictures import Whole
@@ -34,6 +35,7 @@ def publish(folder: Path, file: Path = FILE) -> None:
     told = [replace(one, sentence=without_path(one.sentence, run.id)) for one in verdicts]
     report = without_paths(report_on(run, told, cases))
     write_page(file, report, sides_of_run(run, cases), cases, accepted=accepted, whole=Whole.NOWHERE)
+    write_whole(file, without_environment(file.read_text()).encode())
     if file.stat().st_size > LARGEST:
         sys.exit(f"{file} has {file.stat().st_size:,} bytes; {LARGEST:,} is the most that the repository holds.")
 
@@ -41,6 +43,11 @@ def publish(folder: Path, file: Path = FILE) -> None:
 def without_path(text: str, run_id: str) -> str:
     """A sentence with the run where a reader's own would lie."""
     return re.sub(rf"[^\s'\"]*/{re.escape(run_id)}/", f"runs/{run_id}/", text)
+
+
+def without_environment(page: str) -> str:
+    """A page whose logs say where in a package a line is, and not where that was installed."""
+    return re.sub(r"/[\w./-]*/(?=site-packages/)", "", page)
 
 
 def without_paths(report: Report) -> Report:
