@@ -19,6 +19,7 @@ from fluxgate.cli.shared import (
 from fluxgate.fleet import on_cluster
 from fluxgate.fleet.cluster import Cluster
 from fluxgate.fleet.ray_cluster import connected
+from fluxgate.judge.sentences import counted
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import id_of_case
 from fluxgate.runs import run as runs
@@ -47,6 +48,7 @@ def act(arguments: Namespace) -> int:
     choice = choose(request_of(arguments))
     say_unsupported(choice.asked)
     if not choice.renderable:
+        say(f"Nothing can be rendered here{f' of shard {choice.shard}' if choice.shard else ''}.")
         return NOTHING
     refuse_unready(choice)
     run = create_run(choice, command=command())
@@ -75,7 +77,7 @@ def _render_kind(cluster: Cluster, kind: on_cluster.Kind) -> int:
     if not kind.choice.renderable:
         return NOTHING
     run = create_run(kind.choice, command=command())
-    say(f"On {kind.accelerator} ({len(kind.nodes)} nodes) the run is in {run.folder}")
+    say(f"On {kind.accelerator} ({counted(len(kind.nodes), 'node')}) the run is in {run.folder}")
     outcome = on_cluster.render(cluster, kind, run, say=say)
     if outcome.unplaced:
         say(f"No node is left: {', '.join(outcome.unplaced)} were not rendered. The run is in {run.folder}")

@@ -5,22 +5,18 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pytest
 
-from fluxgate.baselines.baseline import read_case
+from fluxgate.baselines.durations import accepted_seconds
 from fluxgate.cases import Case
 from fluxgate.locks import held, silent
 from fluxgate.machine import detect
 from fluxgate.plugin.asked import asks, choice_of
-from fluxgate.refusal import Refusal
 from fluxgate.rendering import id_of_case
 from fluxgate.runs.run import Run, open_run
-from fluxgate.session import Choice
 
 MEETING = "fluxgate meeting"  # the folder in which xdist's processes find their run
 
@@ -74,7 +70,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not hasattr(config, "workerinput") or not asks(config):
         return
     choice = choice_of(config)
-    places = {name: place for place, name in enumerate(dealt(choice.renderable, accepted_seconds(choice)))}
+    seconds = accepted_seconds(choice.baselines, choice.machine.id, choice.renderable)
+    places = {name: place for place, name in enumerate(dealt(choice.renderable, seconds))}
     items.sort(key=lambda item: places.get(_case_of(item), -1))
 
 
@@ -91,17 +88,6 @@ def dealt(cases: Collection[Case], seconds: Mapping[str, float]) -> list[str]:
     )
     unknown = max(seconds.values(), default=0.0)
     return sorted((case.id for case in cases), key=lambda name: (-waited_for[name], -seconds.get(name, unknown)))
-
-
-def accepted_seconds(choice: Choice) -> dict[str, float]:
-    """By case, what was accepted of loading and rendering it on this machine; nothing of what cannot be read."""
-    seconds = {}
-    for case in choice.renderable:
-        with suppress(Refusal):
-            accepted = read_case(choice.baselines, choice.machine.id, case.subject.name, case.strategy.name)
-            if accepted is not None:
-                seconds[case.id] = sum(median(samples) for samples in accepted.case.seconds.values() if samples)
-    return seconds
 
 
 def lane_of(config: pytest.Config) -> int:

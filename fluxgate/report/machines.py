@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from fluxgate.judge.sentences import counted, listed
 from fluxgate.judge.verdict import CRASHED, FAILED, NOT_SELECTED, STATUSES, Verdict
 from fluxgate.machine import Machine
 from fluxgate.refusal import Refusal
@@ -51,7 +52,7 @@ def column_of_run(machine: Machine, verdicts: Iterable[Verdict], *, cut_short: b
     cells = {case_id: _words(those) for case_id, those in by_case.items()}
     red = [verdict for those in by_case.values() for verdict in those if verdict.status in RED]
     cases = len({verdict.case_id for verdict in red})
-    answer = f"failures in {cases} case{'s' * (cases > 1)}" if cases else GOOD
+    answer = f"failures in {counted(cases, 'case')}" if cases else GOOD
     details = dict.fromkeys(verdict.line.partition("\n")[0] for verdict in red)
     told = f"{answer}, cut short" if cut_short else answer
     return MachineColumn(
@@ -86,7 +87,7 @@ def headline(columns: Sequence[MachineColumn]) -> str:
     by_answer: dict[str, list[str]] = {}
     for column in columns:
         by_answer.setdefault(column.answer, []).append(column.name)
-    sentence = ", ".join(f"{answer} on {_listed(names)}" for answer, names in by_answer.items())
+    sentence = ", ".join(f"{answer} on {listed(names)}" for answer, names in by_answer.items())
     return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
@@ -117,7 +118,7 @@ def _culprits(columns: Sequence[MachineColumn]) -> Iterator[str]:
     """Who is to blame on which machine; in one line, where it is the same everywhere that anything is."""
     blamed = [column for column in columns if column.culprit]
     if len({column.packages for column in blamed}) == 1 and len(blamed) > 1:
-        yield escaping.markdown(f"{_listed([column.name for column in blamed])}: {blamed[0].culprit}")
+        yield escaping.markdown(f"{listed([column.name for column in blamed])}: {blamed[0].culprit}")
         return
     yield from (escaping.markdown(f"{column.name}: {column.culprit}") for column in blamed)
 
@@ -126,7 +127,3 @@ def _told_apart(columns: Sequence[MachineColumn]) -> list[MachineColumn]:
     """Two of one GPU, with another torch or another driver below, have their ids for names."""
     names = [column.name for column in columns]
     return [replace(each, name=each.machine_id) if names.count(each.name) > 1 else each for each in columns]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -36,6 +36,8 @@ def merge(parts: Sequence[Run], root: Path, *, command: str) -> Run:
     try:
         for case_id, part in sources.items():
             _copy(part.case_folder(case_id), folder / CASES / case_id)
+            if part.once_more_folder(case_id).is_dir():  # by which the case's memory is judged
+                _copy(part.once_more_folder(case_id), runs.once_more_folder(folder / CASES / case_id))
         for name, path in _beside(parts).items():
             shutil.copyfile(path, folder / name)
         write_plain(folder / PLAN, whole)
@@ -164,8 +166,10 @@ def _beside(parts: Sequence[Run]) -> dict[str, Path]:
 
 def _copy(source: Path, target: Path) -> None:
     """Copy a case's files; a link, or whatever else is no plain file, does not come from a run."""
-    target.mkdir()
+    target.mkdir(parents=True)
     for path in sorted(source.iterdir()):
+        if path.name == runs.ONCE_MORE:  # it has a rendering of its own, which is copied as one
+            continue
         if not is_name(path.name) or not stat.S_ISREG(path.lstat().st_mode):
             raise Refusal(f"{path} does not belong into a run: it is no plain file with a plain name.")
         shutil.copyfile(path, target / path.name)

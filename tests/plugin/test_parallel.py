@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from fluxgate.baselines.store import Store
 from fluxgate.cases import Case
 from fluxgate.plugin import parallel
-from fluxgate.plugin.parallel import accepted_seconds, dealt, pytest_collection_modifyitems
-from tests.baselines.acceptance import accept
+from fluxgate.plugin.parallel import dealt, pytest_collection_modifyitems
 from tests.judge.made import promising
-from tests.runs.building import CASES, MACHINE, SUBJECT, run_of
+from tests.runs.building import MACHINE, SUBJECT
 
 FULL, LONG, SHORT, NEW = (
     Case(SUBJECT, one, "cpu")
@@ -50,23 +47,13 @@ def test_processes_end_at_about_the_same_time() -> None:
     assert ends(dealt(cases, seconds), seconds, processes=4) < 1.1 * ideal < ends(list(seconds), seconds, processes=4)
 
 
-def test_seconds_are_what_was_accepted(tmp_path: Path) -> None:
-    """A case without any has none, and neither has one whose baseline cannot be read."""
-    accept(run_of(tmp_path / "runs", "full", "nf4"), tmp_path / "baselines")
-    cases = [CASES[f"tiny-{name}"] for name in ("full", "nf4", "offload")]
-    choice: Any = SimpleNamespace(renderable=cases, machine=MACHINE, baselines=Store(tmp_path / "baselines"))
-    assert accepted_seconds(choice) == {"tiny-full": 3.0, "tiny-nf4": 3.0}
-    (facts,) = (tmp_path / "baselines").rglob("nf4.json")
-    facts.write_text("{")
-    assert accepted_seconds(choice) == {"tiny-full": 3.0}
-
-
 @pytest.mark.parametrize("beside", [True, False])
 def test_without_xdist_cases_keep_their_order(monkeypatch: pytest.MonkeyPatch, beside: bool) -> None:
     """What is judged in which order is the file's; tests that are of no case stay before the others."""
+    choice = SimpleNamespace(renderable=(SHORT, LONG), machine=MACHINE, baselines=None)
     monkeypatch.setattr(parallel, "asks", lambda config: True)
-    monkeypatch.setattr(parallel, "choice_of", lambda config: SimpleNamespace(renderable=(SHORT, LONG)))
-    monkeypatch.setattr(parallel, "accepted_seconds", lambda choice: SECONDS)
+    monkeypatch.setattr(parallel, "choice_of", lambda config: choice)
+    monkeypatch.setattr(parallel, "accepted_seconds", lambda *_: SECONDS)
     items: list[Any] = [SimpleNamespace(callspec=SimpleNamespace(params={"case": one})) for one in (SHORT, LONG, SHORT)]
     items.append(SimpleNamespace())
     config: Any = SimpleNamespace(**({"workerinput": {}} if beside else {}))

@@ -11,7 +11,7 @@ from fluxgate.files import read_plain, write_plain
 from fluxgate.refusal import Refusal
 from fluxgate.runs.merging import merge, missing_shards
 from fluxgate.runs.plan import FILE, plan_of, read_plan
-from fluxgate.runs.run import FACTS, Facts, Run, open_run
+from fluxgate.runs.run import FACTS, RENDERING, Facts, Run, open_run, rendered_once_more
 from fluxgate.shards import Shard
 from tests.runs.building import CASES, contents, put, rendering, run_of
 
@@ -46,6 +46,15 @@ def test_the_merged_run_has_every_case(parts: list[Run], tmp_path: Path) -> None
     assert set(merged.renderings()) == set(OWNERS)
     for case_id, owner in OWNERS.items():
         assert contents(merged.case_folder(case_id)) == contents(parts[owner - 1].case_folder(case_id))
+
+
+def test_a_case_that_was_rendered_once_more_keeps_both(parts: list[Run], tmp_path: Path) -> None:
+    """Its memory is judged by the second one."""
+    again = parts[1].once_more_folder("tiny-offload")
+    write_plain(again / RENDERING, rendering("offload", again))
+    merged = merge(parts, tmp_path / "runs", command="fluxgate merge")
+    assert contents(merged.case_folder("tiny-offload")) == contents(parts[1].case_folder("tiny-offload"))
+    assert rendered_once_more(merged.rendered_cases()["tiny-offload"]) is not None
 
 
 def test_the_merged_run_asked_about_all(parts: list[Run], tmp_path: Path) -> None:
