@@ -8,7 +8,7 @@ import importlib.util
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ class Machine:
     python: str
     system: str
 
+
+HELD_TOGETHER = ("id", "name", "driver", "python", "system")  # of machines whose renderings stand beside each other
 
 Stack = dict[str, str]  # package -> version; a package that is not installed is absent
 
@@ -91,6 +93,17 @@ def detect() -> Machine:
 def stack() -> Stack:
     """The versions of the gated libraries that are installed."""
     return {package: version for package in GATED if (version := _version(package)) is not None}
+
+
+def unlike(one: tuple[Machine, Stack], other: tuple[Machine, Stack]) -> Iterator[tuple[str, str | None, str | None]]:
+    """What decides pixels, bytes or seconds and is not the same on both: what it is, and what it is on each."""
+    for field in HELD_TOGETHER:
+        mine, theirs = getattr(one[0], field), getattr(other[0], field)
+        if mine != theirs:
+            yield f"machine's {field}", mine, theirs
+    for package in sorted({*one[1], *other[1]}):
+        if one[1].get(package) != other[1].get(package):
+            yield package, one[1].get(package), other[1].get(package)
 
 
 def memory_limit(text: str, *, of: Machine, option: str) -> int:

@@ -119,6 +119,17 @@ class Choice:
         """Those of them that can run here."""
         return tuple(case for case in self.asked if case.unsupported is None)
 
+    @property
+    def needed(self) -> tuple[Case, ...]:
+        """The same, each after those that it is compared with and that can run here."""
+        by_id = {case.id: case for case in self.cases if case.unsupported is None}
+        ids = (
+            id_of_case(case.subject.name, name)
+            for case in self.renderable
+            for name in (*case.strategy.promise.compared_with, case.strategy.name)
+        )
+        return tuple(by_id[each] for each in dict.fromkeys(ids) if each in by_id)
+
     @cached_property
     def known_failures(self) -> tuple[KnownFailure, ...]:
         return known_failures_of(self.baselines, subjects=subjects())

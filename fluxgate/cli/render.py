@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable
 
-from fluxgate.cases import Case
 from fluxgate.cli.shared import (
     INTERRUPTED,
     NOTHING,
@@ -21,7 +19,6 @@ from fluxgate.fleet.cluster import Cluster
 from fluxgate.fleet.ray_cluster import connected
 from fluxgate.judge.sentences import counted
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import id_of_case
 from fluxgate.runs import run as runs
 from fluxgate.session import choose, create_run, interrupted_by_sigterm, open_session, refuse_unready
 
@@ -58,7 +55,7 @@ def act(arguments: Namespace) -> int:
         if failed is not None:
             say(failed.sentence)
             return RED
-        rendered = [session.rendered(case_id) for case_id in _with_references(choice.renderable)]
+        rendered = [session.rendered(case.id) for case in choice.needed]
     runs.finish(run)
     say(f"The run is in {run.folder}")
     return RED if any(one is not None and one.rendering.crash for one in rendered) else 0
@@ -85,13 +82,3 @@ def _render_kind(cluster: Cluster, kind: on_cluster.Kind) -> int:
     runs.finish(run)
     say(f"The run is in {run.folder}")
     return RED if any(rendering.crash for rendering in run.renderings().values()) else 0
-
-
-def _with_references(cases: Iterable[Case]) -> list[str]:
-    """The ids of the cases, each after those that it will be compared with."""
-    ids = [
-        id_of_case(case.subject.name, name)
-        for case in cases
-        for name in (*case.strategy.promise.compared_with, case.strategy.name)
-    ]
-    return list(dict.fromkeys(ids))

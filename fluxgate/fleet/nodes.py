@@ -10,10 +10,8 @@ from packaging.version import InvalidVersion, Version
 
 from fluxgate.files import is_name, parse_plain
 from fluxgate.fleet.job import Description
-from fluxgate.machine import Machine, Stack
+from fluxgate.machine import HELD_TOGETHER, Machine, Stack, unlike
 from fluxgate.refusal import Refusal
-
-HELD_TOGETHER = ("id", "name", "driver", "python", "system")  # of machines whose renderings stand beside each other
 
 
 @dataclass(frozen=True)
@@ -106,15 +104,11 @@ def _differs(said: Description, other: Description) -> str | None:
 
 def kind_differs(one: tuple[Machine, Stack], other: tuple[Machine, Stack]) -> str | None:
     """The first thing that decides pixels, bytes or seconds and is not the same; None if all is."""
-    for field in HELD_TOGETHER:
-        mine, theirs = getattr(one[0], field), getattr(other[0], field)
-        if mine != theirs:
-            return f"the {field} of its machine is {mine}, and {theirs}"
-    for package in sorted({*one[1], *other[1]}):
-        mine, theirs = one[1].get(package), other[1].get(package)
-        if mine != theirs:
-            return f"its {package} is {mine or 'not there'}, and {theirs or 'not there'}"
-    return None
+    found = next(unlike(one, other), None)
+    if found is None:
+        return None
+    what, mine, theirs = found
+    return f"its {what} is {mine or 'not there'}, and {theirs or 'not there'}"
 
 
 def machine_of(nodes: Sequence[DescribedNode]) -> Machine:

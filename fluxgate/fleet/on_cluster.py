@@ -34,7 +34,7 @@ from fluxgate.options import chosen
 from fluxgate.refusal import Refusal
 from fluxgate.render.pool.workers import refusing_full_disk
 from fluxgate.render.process.notes import CaseHeader, Note, compose
-from fluxgate.rendering import Crash, id_of_case
+from fluxgate.rendering import Crash
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
 from fluxgate.session import Choice, Request, choose
@@ -113,7 +113,7 @@ def _environment(group: Sequence[DescribedNode]) -> Environment:
 
 def render(cluster: Cluster, kind: Kind, run: Run, *, say: Say) -> Outcome:
     """Render the cases of a kind, and what they are compared with, into a run."""
-    cases = {case.id: case for case in _with_references(kind.choice)}
+    cases = {case.id: case for case in kind.choice.needed}
     driver = Driver(
         cluster,
         kind.nodes,
@@ -127,16 +127,6 @@ def render(cluster: Cluster, kind: Kind, run: Run, *, say: Say) -> Outcome:
     said = tuple(outcome.said)
     run.write_json(FILE, Whereabouts(kind.accelerator, outcome.rendered_on, outcome.losses, said))
     return outcome
-
-
-def _with_references(choice: Choice) -> tuple[Case, ...]:
-    by_id = {case.id: case for case in choice.cases if case.unsupported is None}
-    ids = [
-        id_of_case(case.subject.name, name)
-        for case in choice.renderable
-        for name in (*case.strategy.promise.compared_with, case.strategy.name)
-    ]
-    return tuple(by_id[each] for each in dict.fromkeys(ids) if each in by_id)
 
 
 def _tasks(choice: Choice, cases: Iterable[Case]) -> list[Task]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from fluxgate.amounts import amount
 from fluxgate.files import is_name, write_plain
+from fluxgate.machine import unlike
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Rendering
 from fluxgate.runs import run as runs
@@ -75,9 +77,8 @@ def _refuse_unlike(parts: Sequence[Run], plans: Sequence[Plan]) -> None:
         raise Refusal("It takes two runs or more to merge.")
     first, first_plan = parts[0], plans[0]
     for part, plan in zip(parts[1:], plans[1:], strict=True):
-        for what, one, other in _held_together(first, part):
-            if one != other:
-                raise Refusal(f"{first.folder} and {part.folder} cannot be merged: {what} {one} and {other}.")
+        for difference in _differences(first, part):
+            raise Refusal(f"{first.folder} and {part.folder} cannot be merged: {difference}.")
         both = {subject.name for subject in first_plan.subjects} & {subject.name for subject in plan.subjects}
         known = {subject.name: subject for subject in first_plan.subjects}
         changed = [subject.name for subject in plan.subjects if subject.name in both and subject != known[subject.name]]
@@ -87,15 +88,15 @@ def _refuse_unlike(parts: Sequence[Run], plans: Sequence[Plan]) -> None:
             raise Refusal(f"{first.folder} and {part.folder} cannot be merged: they are not shards of one session.")
 
 
-def _held_together(one: Run, other: Run) -> Iterable[tuple[str, object, object]]:
-    """What decides pixels, bytes and seconds, of both."""
-    yield "they are of the machines", one.machine.id, other.machine.id
-    for what in ("name", "driver", "python", "system"):
-        yield f"the {what} of their machines is", getattr(one.machine, what), getattr(other.machine, what)
-    for package in sorted({*one.stack, *other.stack}):
-        yield f"{package} is", one.stack.get(package), other.stack.get(package)
-    yield "each GPU was held to", one.vram_limit, other.vram_limit
-    yield "they are of the commits", one.commit, other.commit
+def _differences(one: Run, other: Run) -> Iterator[str]:
+    """What decides pixels, bytes and seconds, and is not the same in both."""
+    for what, mine, theirs in unlike((one.machine, one.stack), (other.machine, other.stack)):
+        yield f"their {what} is {mine or 'not there'} and {theirs or 'not there'}"
+    if one.vram_limit != other.vram_limit:
+        limits = (amount(each.vram_limit) if each.vram_limit else "all of it" for each in (one, other))
+        yield f"each GPU was held to {' and '.join(limits)}"
+    if one.commit != other.commit:
+        yield f"they are of the commits {one.commit} and {other.commit}"
 
 
 def _owners(parts: Sequence[Run], plans: Sequence[Plan]) -> dict[str, Run]:
