@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ast
-import re
 from functools import cache
 from pathlib import Path
 
 from fluxgate.pipeline_folder import MODEL_CONFIG, read_index, read_json
 from fluxgate.refusal import Refusal
+from fluxgate.subjects.definitions import definition_of
 from fluxgate.subjects.pipeline_class import package_folder, pipeline_class
 from fluxgate.subjects.subject import Subject
 
-_CLASS = re.compile(r"^class (\w+)\(", re.MULTILINE)
 BLOCK_NAMES = "_group_offload_block_modules"
 WEIGHTS = "weights of "  # begins the names of attributes that are tensors, or hold some
 EDGES = ("tile_sample_min_height", "tile_sample_min_width", "tile_sample_min_size")
@@ -87,18 +86,10 @@ def _configured(subject: Subject) -> int | None:
 
 
 @cache
-def _files(root: Path) -> dict[str, Path]:
-    texts = ((path, path.read_text(encoding="utf-8")) for path in sorted((root / "autoencoders").rglob("*.py")))
-    return {name: path for path, text in texts for name in _CLASS.findall(text)}
-
-
-@cache
 def _attributes(root: Path, name: str) -> Attributes | None:
-    path = _files(root).get(name)
-    if path is None:
+    definition = definition_of(name, root / "autoencoders")
+    if definition is None:
         return None
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    definition = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
     values: Attributes = {}
     for node in ast.walk(definition):
         values |= {name: value for name, value in _assigned(node).items() if name not in values}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from fluxgate.subjects.definitions import definition_of
 from fluxgate.subjects.pipeline_class import package_folder, pipeline_class
 from fluxgate.subjects.sources import readable_index
 from fluxgate.subjects.subject import Subject
 
-_CLASS = re.compile(r"^class (\w+)\(", re.MULTILINE)
 KINDS = ("transformers", "unets")  # folders of diffusers' models
 
 
@@ -39,17 +38,9 @@ def _annotated(subject: Subject) -> str | None:
 
 
 @cache
-def _files(root: Path) -> dict[str, Path]:
-    paths = [path for kind in KINDS for path in sorted((root / kind).rglob("*.py"))]
-    return {name: path for path in paths for name in _CLASS.findall(path.read_text(encoding="utf-8"))}
-
-
-@cache
 def _read(root: Path, name: str) -> DenoiserClass | None:
-    path = _files(root).get(name)
-    if path is None:
+    definition = definition_of(name, *(root / kind for kind in KINDS))
+    if definition is None:
         return None
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    definition = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
     attributes = (ast.unparse(node.targets[0]) for node in definition.body if isinstance(node, ast.Assign))
     return DenoiserClass(name, tuple(ast.unparse(base) for base in definition.bases), tuple(attributes))

@@ -1,0 +1,23 @@
+"""Tests of how classes are found in a library's source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fluxgate.subjects.definitions import definition_of
+
+
+def test_a_class_is_found_by_its_name(tmp_path: Path) -> None:
+    """In whichever folder it is; nothing of the file is run."""
+    for folder, name in (("one", "First"), ("two", "Second")):
+        (tmp_path / folder / "deep").mkdir(parents=True)
+        text = f"raise SystemExit\nclass {name}(object):\n    kind = 1\n"
+        (tmp_path / folder / "deep" / "file.py").write_text(text)
+    found = definition_of("Second", tmp_path / "one", tmp_path / "two")
+    assert found is not None
+    assert (found.name, len(found.body)) == ("Second", 1)
+
+
+def test_a_class_that_is_not_there_has_no_definition(tmp_path: Path) -> None:
+    """Nor has one in another folder."""
+    assert definition_of("Missing", tmp_path) is None
