@@ -258,6 +258,7 @@ class Session:
 
     def _render(self, case: Case, folder: Path, **options: Callable[[tuple[Picture, ...]], None]) -> Rendering:
         source, timeout = self._folders[case.subject.name], self.choice.timeout
+        self._workers.takes = self.choice.takes  # sessions that share them may ask for others
         return self._workers.render(case, folder, source=source, timeout=timeout, report=self._report, **options)
 
     def _compare_early(self, case: Case, pictures: tuple[Picture, ...]) -> None:

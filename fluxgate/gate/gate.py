@@ -120,7 +120,28 @@ def _sides(
     theirs = after.side(case, attempts=repeats, like=mine.rendered.rendering if mine.rendered else None)
     if theirs.crash is not None and theirs.crash.kind in SEEN_TWICE and mine.crash is None and not theirs.repeats:
         theirs = after.side(case, attempts=2)
+    return _judged((before, mine), (after, theirs))
+
+
+def _judged(*sides: tuple[OpenStack, Side]) -> tuple[Side, Side]:
+    """Both sides with the verdicts on them.
+
+    What the pictures show takes longest to tell, and is the same where all of them are: it is asked of others alone,
+    or where something fails, for then it matters whether this does, too."""
+    if _same_pictures(*sides):
+        mine, theirs = (stack.judged(side, read=False) for stack, side in sides)
+        if not mine.failing and not theirs.failing:
+            return mine, theirs
+    mine, theirs = (stack.judged(side) for stack, side in sides)
     return mine, theirs
+
+
+def _same_pictures(*sides: tuple[OpenStack, Side]) -> bool:
+    """Whether both stacks give the same pictures of a case, and of those that it is compared with."""
+    if any(side.rendered is None or side.crash is not None for _, side in sides):
+        return False
+    ours, theirs = (stack.pictures(side) for stack, side in sides)
+    return ours == theirs
 
 
 def _drift(choice: Choice, case: Case) -> dict[str, limits.Band]:

@@ -104,7 +104,7 @@ class OpenStack:
     session: Session
 
     def side(self, case: Case, *, attempts: int = 1, control: bool = False, like: Rendering | None = None) -> Side:
-        """What this stack gives of a case, how often it is asked for: its renderings, and the verdicts on the first.
+        """What this stack gives of a case, how often it is asked for, without verdicts on it.
 
         control: its first shot once more. like: what the incumbent gave; a worker that takes many times as long
         hangs."""
@@ -115,11 +115,28 @@ class OpenStack:
             self._hold_to(max(HANGS_AFTER * like.wall_seconds, SHORTEST_HANG))
         renderings = self.session.render(own)
         _refuse_spoilt(renderings.values())
-        verdicts = {one.check: one for one in self.session.judge(own, renderings)}
         repeats = (self.again(case, attempt) for attempt in range(2, attempts + 1))
         part = self.again(case, 2, choice=first_shots(self.session.choice)) if control else None
         whole = tuple(filter(None, repeats))
-        return Side(own, libraries, renderings.get(case.id), verdicts, repeats=whole, control=part)
+        return Side(own, libraries, renderings.get(case.id), repeats=whole, control=part)
+
+    def judged(self, side: Side, *, read: bool = True) -> Side:
+        """The same with the verdicts on its first rendering.
+
+        read: what the pictures show is asked, too, which takes a processor half a second a picture."""
+        if side.rendered is None:
+            return side
+        asked = side.case if read else replace(side.case, subject=replace(side.case.subject, reader=None))
+        verdicts = self.session.judge(asked, self.session.render(side.case))
+        return replace(side, verdicts={one.check: one for one in verdicts})
+
+    def pictures(self, side: Side) -> dict[tuple[str, str, int], str]:
+        """The hash of each picture that the verdicts on a side look at, those of its references among them."""
+        return {
+            (case_id, *key): picture.sha256
+            for case_id, rendered in self.session.render(side.case).items()
+            for key, picture in rendered.rendering.pictures_of().items()
+        }
 
     def again(self, case: Case, attempt: int, *, choice: Choice | None = None) -> Rendered | None:
         """The same case, or what another choice has under its name, once more in another run of the same stack."""
@@ -132,8 +149,8 @@ class OpenStack:
 
 
 def first_shots(choice: Choice) -> Choice:
-    """The same cases, each with its first shot alone."""
-    return replace(choice, cases=tuple(map(_first_shot, choice.cases)))
+    """The same cases, each with its first shot alone, which is rendered once: what it is held to is another process."""
+    return replace(choice, cases=tuple(map(_first_shot, choice.cases)), takes=1)
 
 
 def _first_shot(case: Case) -> Case:

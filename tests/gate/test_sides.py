@@ -64,6 +64,8 @@ def test_a_control_is_the_first_shot_in_another_process(stack: Stack) -> None:
     assert side.control is not None
     assert list(side.control.rendering.recipes) == [case.shots[0].name]
     assert set(side.rendered.rendering.recipes) == {shot.name for shot in case.shots}
+    assert {picture.take for picture in side.control.rendering.pictures} == {0}
+    assert {picture.take for picture in side.rendered.rendering.pictures} == {0, 1}
     assert (side.is_steady, side.repeats) == (True, ())
     assert stack.run.folder not in side.control.folder.parents
 

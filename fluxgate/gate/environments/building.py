@@ -267,7 +267,8 @@ def _site_packages(folder: Path) -> Path:
 
 
 def _doing(folder: Path, recipe: _Recipe) -> str:
-    moves = _listed([str(move) for move in recipe.moves], between=", ")
+    first = sorted(recipe.moves, key=lambda move: move.old is None)  # what is new was seldom asked for
+    moves = _listed([str(move) for move in first], between=", ")
     content = moves if recipe.cloned and recipe.moves else f"{len(recipe.pins.versions)} packages"
     return f"Building environment {folder.name[:8]} ({content})"
 

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
+from fluxgate.machine import visible_gpus
 from fluxgate.render.process.messages import receive, send
 
 POLL = 0.02  # seconds between two looks at a worker and at the parent
@@ -22,6 +23,8 @@ def reason_not_to_fork() -> str | None:
 
     if torch.cuda.is_initialized():
         return "importing the libraries has initialised CUDA"
+    if not visible_gpus():  # a build for CUDA that has counted none says the same as one that has used one
+        return None
     pid = os.fork()
     if pid == 0:  # only a child's torch says what the driver knows, too
         bad = getattr(torch._C, "_cuda_isInBadFork", lambda: False)

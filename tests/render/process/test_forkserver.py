@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from fluxgate.render.process import forkserver
 from fluxgate.render.process.forkserver import end_group, forked_server, reason_not_to_fork
 from fluxgate.render.process.libraries import Imported
 from fluxgate.render.process.messages import receive
@@ -37,11 +38,19 @@ def test_a_process_that_has_touched_the_gpu_is_not_forked(
 ) -> None:
     """A fork of it could not use the GPU; torch knows it by either sign."""
     monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setattr(forkserver, "visible_gpus", lambda: ("a GPU",))
     assert reason_not_to_fork() == reason
     link = forked_server(lambda job: 0)
     assert (link is None) == (reason is not None)
     if link is not None:
         link.close()
+
+
+def test_where_there_is_no_gpu_none_can_be_lost_by_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A torch that is built for CUDA, and has looked for GPUs in vain, gives the sign of one that has used them."""
+    monkeypatch.setitem(sys.modules, "torch", torch_that(poisoned=True))
+    monkeypatch.setattr(forkserver, "visible_gpus", lambda: ())
+    assert reason_not_to_fork() is None
 
 
 def test_a_server_says_that_it_is_ready_and_ends_with_its_parent() -> None:
