@@ -21,6 +21,7 @@ LARGEST_INDEX = 32_000_000
 MODEL_CONFIG = "config.json"
 SETTINGS = ("scheduler_config.json", "tokenizer_config.json", "preprocessor_config.json")
 STEMS = ("diffusion_pytorch_model", "model")
+ANY = "*"  # among the names of components whose weights lie elsewhere: each of them may
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -57,24 +58,27 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def why_not_loadable(folder: Path, variant: str | None = None) -> str | None:
-    """Why the pipeline in the folder cannot be loaded, or None; from files of a variant, where there are any."""
+def why_not_loadable(folder: Path, variant: str | None = None, elsewhere: tuple[str, ...] = ()) -> str | None:
+    """Why the pipeline in the folder cannot be loaded, or None; from files of a variant, where there are any.
+
+    `elsewhere` are the components whose weights come from other files, and of which it needs configurations alone."""
     if not folder.is_dir():
         return f"there is no folder {folder}"
     try:
         index = read_index(folder)
     except Refusal as refusal:
         return f"{folder} holds no pipeline: {str(refusal).rstrip('.')}"
-    return next(_faults(folder, index, variant), None)
+    return next(_faults(folder, index, variant, elsewhere), None)
 
 
-def _faults(folder: Path, index: Index, variant: str | None) -> Iterator[str]:
+def _faults(folder: Path, index: Index, variant: str | None, elsewhere: tuple[str, ...]) -> Iterator[str]:
     for name, (library, _) in index.components.items():
         if library not in LIBRARIES:
             yield f"component {name} in {folder} is {library}'s; only classes of diffusers and transformers are loaded"
         if not is_name(name) or not (folder / name).is_dir():
             yield f"{folder} has no folder for its component {name}"
-        yield from _component_faults(folder / name, variant)
+        if not ({ANY, name} & {*elsewhere} and (folder / name / MODEL_CONFIG).is_file()):
+            yield from _component_faults(folder / name, variant)
     yield from _links_that_lead_out(folder, index)
 
 

@@ -53,10 +53,15 @@ def engine_hash() -> str:
 
 def _pipeline_hash(subject: Subject) -> str:
     """What tells one pipeline from another: a commit of the hub, or the names, sizes and beginnings of its files."""
+    own = [f"{file.stat().st_size} {_file_hash(file)}\n" for file in map(Path, subject.single_files)]
     if subject.source.startswith("hub:"):
-        return str(subject.revision)
+        return (
+            hashlib.sha256("".join([str(subject.revision), *own]).encode()).hexdigest()
+            if own
+            else str(subject.revision)
+        )
     folder = sources.locate(subject)
-    lines = [
+    lines = own + [
         f"{path.relative_to(folder)} {path.stat().st_size} {_file_hash(path)}\n"
         for path in sorted(folder.rglob("*"))
         if path.is_file()

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import msgspec
 
@@ -177,7 +178,8 @@ def _key(built: Built, choice: Choice, attempt: int) -> str:
 
 def _subject(subject: Subject) -> list[str]:
     """All that the catalogue says of a subject, and the state of its files where no commit of the hub names them."""
-    files = [] if subject.source.startswith("hub:") else [json.dumps(contents(locate(subject)))]
+    folder = [] if subject.source.startswith("hub:") else [json.dumps(contents(locate(subject)))]
+    files = [*folder, *(code(Path(file)) for file in subject.single_files)]
     return [msgspec.json.encode(subject, order="sorted").decode(), *files]
 
 

@@ -13,7 +13,7 @@ def checks_of(case: Case) -> tuple[str, ...]:
     gpu, promise = case.device == "cuda", case.strategy.promise
     applies = {
         ORACLE: case.subject.oracle is not None and computes_alike(case.strategy.promise),
-        WEIGHTS: not _in_own_files(case),
+        WEIGHTS: not _in_own_files(case) and case.subject.checkpoint is None,  # whose names are others'
         SCENE: case.subject.reader is not None and any(shot.readable for shot in case.shots),
         CEILING: gpu,  # torch does not count what it allocates on a CPU
         LESS: promise.less_memory_than is not None and (gpu or promise.spares_host),

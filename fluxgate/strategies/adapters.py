@@ -9,7 +9,7 @@ from fluxgate.machine import Machine, Stack
 from fluxgate.rendering import DENOISE
 from fluxgate.strategies.effects import ALTERED, DENOISER, SUBJECT_DTYPE, Counted, Setting, Stored, Unhooked
 from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
-from fluxgate.strategies.requirements import Release
+from fluxgate.strategies.requirements import Release, unquantized
 from fluxgate.subjects.pipeline_class import pipeline_class
 from fluxgate.subjects.subject import Subject
 
@@ -38,7 +38,7 @@ def loads_lora(subject: Subject, machine: Machine, stack: Stack) -> str | None:
         other_work=(BESIDE,),
         effects=(Setting("adapter", NAME, of=DENOISER), Setting("adapter_place", "beside the weights", of=DENOISER)),
     ),
-    needs=(PEFT, loads_lora),
+    needs=(PEFT, loads_lora, unquantized),
 )
 def lora(site: Site) -> Any:
     """A LoRA that doubles a few rows of each attention's projections, computed beside them."""
@@ -56,7 +56,7 @@ def lora(site: Site) -> Any:
             Stored(SUBJECT_DTYPE, spared=True),
         ),
     ),
-    needs=(PEFT, loads_lora),
+    needs=(PEFT, loads_lora, unquantized),
 )
 def lora_unloaded(site: Site) -> Any:
     """The same LoRA fused into the weights, taken out of them and unloaded: bit for bit what there was before."""

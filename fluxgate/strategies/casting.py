@@ -9,7 +9,7 @@ from fluxgate.strategies.coarse import coarse_float8
 from fluxgate.strategies.effects import DENOISER, STAYING, SUBJECT_DTYPE, Cast, Hooked, Placed, Setting, Stored
 from fluxgate.strategies.offloading import ONCE
 from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
-from fluxgate.strategies.requirements import OtherDtype, Twice
+from fluxgate.strategies.requirements import OtherDtype, Twice, unquantized
 
 CAST = (
     Hooked("LayerwiseCastingHook", of=DENOISER, at_least=2),
@@ -29,7 +29,7 @@ float8_promise = partial(Promise, changes_weights=True, control=coarse_float8.na
         effects=(Stored("float32"),),
         changes_weights=True,
     ),
-    needs=(OtherDtype("float32", like="full"), Twice("float32 takes twice the memory")),
+    needs=(OtherDtype("float32", like="full"), Twice("float32 takes twice the memory"), unquantized),
     noise="float32",
     slow=True,
 )
@@ -40,7 +40,7 @@ def full_float32(site: Site) -> Any:
     return site.pipeline(dtype=torch.float32, noise=torch.float32).to(site.device)
 
 
-@strategy(float8_promise(stays=True, approximates="full", less_memory_than="full", effects=CAST))
+@strategy(float8_promise(stays=True, approximates="full", less_memory_than="full", effects=CAST), needs=(unquantized,))
 def fp8_layerwise(site: Site) -> Any:
     """The denoiser's layers are stored in float8 and widened for their own forward."""
     return cast(site).to(site.device)
@@ -52,7 +52,8 @@ def fp8_layerwise(site: Site) -> Any:
         reproduces="fp8-layerwise",
         less_memory_than="fp8-layerwise",
         effects=(*CAST, Hooked("CpuOffload", but=STAYING), Placed("cpu", but=STAYING)),
-    )
+    ),
+    needs=(unquantized,),
 )
 def fp8_layerwise_model_offload(site: Site) -> Any:
     """As fp8-layerwise, with whole components waiting on the CPU."""

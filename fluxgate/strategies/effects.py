@@ -19,6 +19,7 @@ DENOISER: Names = ("<denoiser>",)
 ENCODERS: Names = ("<encoders>",)
 LARGE_ENCODERS: Names = ("<large encoders>",)
 VAE: Names = ("<decoder>",)
+IN_GGUF: Names = ("<components that their files hold quantized>",)
 STAYING: Names = ("<components that whole offloading leaves on the GPU>",)
 SUBJECT_DTYPE = "<the subject's dtype>"
 
@@ -46,6 +47,7 @@ def for_subject(effect: AnyEffect, subject: Subject) -> AnyEffect:
         LARGE_ENCODERS: tuple(name for name in subject.large if name in subject.encoders),
         VAE: (subject.decoder,),
         STAYING: staying(subject),
+        IN_GGUF: subject.in_gguf,
     }
     changes: dict[str, Any] = {}
     for entry in fields(effect):  # type: ignore[arg-type]  # each effect is a dataclass
@@ -148,9 +150,10 @@ class Stored:
     of: Names = EVERY
     at_least: float = 0.99
     spared: bool = False  # beside float16, float32 counts too: transformers keeps some of T5's layers in it
+    but: Names = IN_GGUF
 
     def missing(self, inventory: Inventory, *, device: str) -> str | None:
-        return _first(inventory, self.of, self._missing_of)
+        return _first(inventory, self.of, self._missing_of, but=self.but)
 
     def _missing_of(self, component: Component) -> str | None:
         dtypes = (self.dtype, "float32") if self.spared and self.dtype == "float16" else (self.dtype,)

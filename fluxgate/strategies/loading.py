@@ -31,6 +31,9 @@ def component(site: Site, name: str, *, config: str, settings: dict[str, Any], d
             f"{site.folder}: component {name} belongs to {library}; only {' and '.join(LIBRARIES)} are loaded"
         )
     package = importlib.import_module(library)
+    quantization = getattr(package, config)(**settings)
+    if library == "diffusers" and site.subject.single_file(name):
+        return site.from_file(name, dtype=dtype, quantization_config=quantization)
     variant = site.subject.variant
     files = {"variant": variant} if variant and has_variant(site.folder / name, variant) else {}
     return getattr(package, kind).from_pretrained(
@@ -38,7 +41,7 @@ def component(site: Site, name: str, *, config: str, settings: dict[str, Any], d
         subfolder=name,
         use_safetensors=True,
         **files,
-        quantization_config=getattr(package, config)(**settings),
+        quantization_config=quantization,
         **dtype_setting(package, dtype or site.dtype),
     )
 

@@ -24,7 +24,7 @@ from fluxgate.strategies.effects import (
 )
 from fluxgate.strategies.loading import modules_of
 from fluxgate.strategies.promise import Effect, Moves, Promise, Site, strategy
-from fluxgate.strategies.requirements import Gpu, Release
+from fluxgate.strategies.requirements import Gpu, Release, folder_of_weights
 from fluxgate.subjects.decoder_class import BLOCK_NAMES, weights_read
 from fluxgate.subjects.sources import readable_index
 from fluxgate.subjects.subject import Subject
@@ -292,7 +292,7 @@ def offload_to_files(pipe: Any, site: Site, **settings: Any) -> Any:
 
 @strategy(
     Promise(reproduces="full", effects=(Spread(at_least=2),)),
-    needs=(Gpu("components are spread over several", count=2),),
+    needs=(Gpu("components are spread over several", count=2), folder_of_weights),
     gpus=2,
 )
 def device_map_balanced(site: Site) -> Any:

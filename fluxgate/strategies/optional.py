@@ -8,13 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fluxgate.machine import Machine, Stack
 from fluxgate.pipeline_folder import read_index
 from fluxgate.rendering import DECODE, ENCODE, LOAD
 from fluxgate.strategies.coarse import coarse_eight_bit
 from fluxgate.strategies.effects import DENOISER, Layers, Quantized, Stored
 from fluxgate.strategies.loading import component
 from fluxgate.strategies.promise import Effect, OtherWork, Promise, Site, dtype_setting, strategy
-from fluxgate.strategies.requirements import Release
+from fluxgate.strategies.requirements import Release, unquantized
+from fluxgate.subjects.subject import Subject
 
 AT_ONCE = 16  # tensors in float32 at a time: all of a large denoiser would not fit into memory
 LESS = (LOAD, ENCODE, DECODE)  # products with widened weights need room that a small denoiser's weights may not make
@@ -33,11 +35,19 @@ eight_bit_promise = partial(
 )
 
 
+def denoiser_in_folder(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need: weights of the denoiser under the names that the GGUF file is to have."""
+    if subject.single_file(subject.denoiser) is None:
+        return None
+    return f"{subject.denoiser} comes from a single file already, and its GGUF file is written from a folder's weights"
+
+
 @strategy(
     eight_bit_promise(other_work=(OTHER_KERNELS,), effects=(*MOSTLY, Stored("int8", of=DENOISER, at_least=0.75))),
     needs=(
         Release("torchao", "0.15.0", to="quantize with it"),
         Release("diffusers", "0.36.0", to="take torchao's configurations"),
+        unquantized,
     ),
 )
 def torchao_int8wo(site: Site) -> Any:
@@ -50,7 +60,7 @@ def torchao_int8wo(site: Site) -> Any:
 
 @strategy(
     eight_bit_promise(other_work=(OTHER_KERNELS,), effects=(*MOSTLY, Layers("QLinear", of=DENOISER))),
-    needs=(Release("optimum-quanto", "0.2.6", to="quantize with it"),),
+    needs=(Release("optimum-quanto", "0.2.6", to="quantize with it"), unquantized),
 )
 def quanto_int8(site: Site) -> Any:
     """The denoiser's weights in eight bits by optimum-quanto."""
@@ -63,6 +73,7 @@ def quanto_int8(site: Site) -> Any:
     needs=(
         Release("gguf", "0.13.0", to="write and read GGUF files"),
         Release("diffusers", "0.35.0", to="load a GGUF file with diffusers' own names"),
+        denoiser_in_folder,
     ),
 )
 def gguf_q8(site: Site) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from fluxgate.pipeline_folder import read_index
 from fluxgate.rendering import PHASES, Inventory
 from fluxgate.strategies.requirements import Need, Requirements, release
 from fluxgate.subjects.subject import Subject
@@ -121,15 +122,52 @@ class Site:
     def pipeline(self, *, folder: Path | None = None, dtype: Any = None, noise: Any = None, **components: Any) -> Any:
         """The subject's pipeline, with some components or settings replaced, still on the CPU; whatever its dtype, it
         starts from the noise that the subject's dtype draws, if not from another's."""
-        import diffusers
-
-        settings = {**dtype_setting(diffusers, dtype or self.dtype), "use_safetensors": True, **components}
-        if self.subject.variant and folder is None:
-            settings["variant"] = self.subject.variant
-        pipe = self.pipeline_class.from_pretrained(folder or self.folder, **settings)
+        pipe = (
+            self._built(dtype or self.dtype, components)
+            if folder is None
+            else self._from_folder(folder, dtype or self.dtype, components)
+        )
         if (noise or self.dtype) != (dtype or self.dtype):
             draw_noise_in(pipe, noise or self.dtype)
         return pipe
+
+    def _built(self, dtype: Any, components: dict[str, Any]) -> Any:
+        """From the subject's folder, or its one file, with the components that have a file of their own out of that."""
+        import diffusers
+
+        own = [name for name in self.subject.files if name not in components]
+        components = components | {name: self.from_file(name, dtype=dtype) for name in own}
+        if self.subject.checkpoint is None:
+            variant = {"variant": self.subject.variant} if self.subject.variant else {}
+            return self._from_folder(self.folder, dtype, components | variant)
+        return self.pipeline_class.from_single_file(
+            self.subject.checkpoint,
+            config=str(self.folder),
+            local_files_only=True,
+            **dtype_setting(diffusers, dtype),
+            **components,
+        )
+
+    def _from_folder(self, folder: Path, dtype: Any, settings: dict[str, Any]) -> Any:
+        import diffusers
+
+        precision = dtype_setting(diffusers, dtype)
+        return self.pipeline_class.from_pretrained(folder, **precision, **{"use_safetensors": True, **settings})
+
+    def from_file(self, name: str, *, dtype: Any = None, **settings: Any) -> Any:
+        """A component from the one file that its weights lie in, with the configuration of the subject's folder."""
+        import diffusers
+
+        if name in self.subject.in_gguf:
+            settings["quantization_config"] = diffusers.GGUFQuantizationConfig(compute_dtype=dtype or self.dtype)
+        return getattr(diffusers, read_index(self.folder).components[name][1]).from_single_file(
+            self.subject.single_file(name),
+            config=str(self.folder),
+            subfolder=name,
+            local_files_only=True,
+            **dtype_setting(diffusers, dtype or self.dtype),
+            **settings,
+        )
 
 
 @dataclass(frozen=True)

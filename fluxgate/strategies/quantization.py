@@ -40,13 +40,14 @@ from fluxgate.strategies.offloading import (
     offload_layers,
 )
 from fluxgate.strategies.promise import Effect, LibraryCache, OtherWork, Promise, Site, strategy
-from fluxgate.strategies.requirements import Gpu, Release
+from fluxgate.strategies.requirements import Gpu, Release, encoders_in_folder, folder_of_weights, unquantized
 from fluxgate.subjects.subject import Subject
 from fluxgate.subjects.weights import folder_at_hand, matrices_on_disk
 
 BITSANDBYTES = Release("bitsandbytes", "0.46.0", to="quantize")
 LOADER = Gpu("diffusers' loader for bitsandbytes refuses a CPU")
 T5_ON_CPU = Release("transformers", "4.56.0", to="quantize where there is no GPU", on="cpu")
+PLAIN = (unquantized, encoders_in_folder)
 MAPPED = Release("diffusers", "0.34.0", to="quantize a whole pipeline by one configuration")
 INT8_MOVES = (
     Release("diffusers", "0.40.0", to="offload 8-bit components"),
@@ -156,7 +157,7 @@ CODEBOOK = LibraryCache(
     four_bit_promise(
         stays=True, other_work=(OWN_KERNELS,), approximates="full", less_memory_than="full", effects=four_bits()
     ),
-    needs=(BITSANDBYTES, LOADER),
+    needs=(BITSANDBYTES, LOADER, *PLAIN),
 )
 def nf4(site: Site) -> Any:
     """The large components in NF4, each loaded by its own library."""
@@ -165,7 +166,7 @@ def nf4(site: Site) -> Any:
 
 @strategy(
     four_bit_promise(stays=True, reproduces="nf4", less_memory_than="full", effects=four_bits()),
-    needs=(BITSANDBYTES, LOADER, MAPPED),
+    needs=(BITSANDBYTES, LOADER, MAPPED, folder_of_weights),
 )
 def nf4_pipeline(site: Site) -> Any:
     """As nf4, by one configuration given to the pipeline."""
@@ -180,7 +181,7 @@ def nf4_pipeline(site: Site) -> Any:
 
 @strategy(
     four_bit_promise(stays=True, reproduces="nf4", less_memory_than="full", effects=four_bits()),
-    needs=(BITSANDBYTES, WholeBlocks()),
+    needs=(BITSANDBYTES, WholeBlocks(), unquantized),
 )
 def nf4_linear(site: Site) -> Any:
     """Linear layers exchanged by hand for bitsandbytes' own, which runs on a CPU too."""
@@ -192,7 +193,7 @@ def nf4_linear(site: Site) -> Any:
 
 @strategy(
     four_bit_promise(stays=True, reproduces="nf4", less_memory_than="full", effects=four_bits()),
-    needs=(BITSANDBYTES, LOADER),
+    needs=(BITSANDBYTES, LOADER, *PLAIN),
 )
 def nf4_reloaded(site: Site) -> Any:
     """The large components in NF4, saved and loaded again."""
@@ -203,7 +204,7 @@ def nf4_reloaded(site: Site) -> Any:
     four_bit_promise(
         moves=ONCE, reproduces="nf4", less_memory_than="nf4", less_during=AT_WORK, effects=(*four_bits(), *OFFLOADED)
     ),
-    needs=(BITSANDBYTES, LOADER),
+    needs=(BITSANDBYTES, LOADER, *PLAIN),
 )
 def nf4_model_offload(site: Site) -> Any:
     """As nf4, with whole components waiting on the CPU."""
@@ -220,7 +221,7 @@ def nf4_model_offload(site: Site) -> Any:
         less_during=AT_WORK,
         effects=(*four_bits(), *grouped(leaves=True, on_cpu=ALL_BUT_SCALES, stream=True)),
     ),
-    needs=(BITSANDBYTES, LOADER, STREAMS),
+    needs=(BITSANDBYTES, LOADER, *PLAIN, STREAMS),
 )
 def nf4_group_offload_stream(site: Site) -> Any:
     """As nf4, with single layers waiting on the CPU and copied on a stream of their own."""
@@ -235,7 +236,7 @@ def nf4_group_offload_stream(site: Site) -> Any:
         less_during=AT_WORK,
         effects=(*four_bits(), *grouped(leaves=True)),
     ),
-    needs=(BITSANDBYTES, LOADER),
+    needs=(BITSANDBYTES, LOADER, *PLAIN),
     slow=True,
 )
 def nf4_group_offload(site: Site) -> Any:
@@ -251,7 +252,7 @@ def nf4_group_offload(site: Site) -> Any:
         less_during=AT_WORK,
         effects=(*four_bits(), Hooked("AlignDevicesHook", each_linear=True, but=STAYING)),
     ),
-    needs=(BITSANDBYTES, LOADER),
+    needs=(BITSANDBYTES, LOADER, *PLAIN),
     slow=True,
 )
 def nf4_sequential_offload(site: Site) -> Any:
@@ -269,7 +270,7 @@ def nf4_sequential_offload(site: Site) -> Any:
         library_cache=CODEBOOK,
         effects=four_bits(double=True),
     ),
-    needs=(BITSANDBYTES, LOADER),
+    needs=(BITSANDBYTES, LOADER, *PLAIN),
 )
 def nf4_double_quant(site: Site) -> Any:
     """As nf4, with the scales of its blocks quantized too."""
@@ -284,7 +285,7 @@ def nf4_double_quant(site: Site) -> Any:
         less_memory_than="full",
         effects=(*four_bits(compute="float16"), Stored("float16", of=VAE)),
     ),
-    needs=(BITSANDBYTES, LOADER),
+    needs=(BITSANDBYTES, LOADER, *PLAIN),
 )
 def nf4_as_published(site: Site) -> Any:
     """NF4 computing in float16, with everything else in float16: the lines of the published guide."""
@@ -298,7 +299,7 @@ def nf4_as_published(site: Site) -> Any:
     four_bit_promise(
         stays=True, other_work=(OWN_KERNELS,), approximates="full", less_memory_than="full", effects=four_bits("fp4")
     ),
-    needs=(BITSANDBYTES, LOADER),
+    needs=(BITSANDBYTES, LOADER, *PLAIN),
 )
 def fp4(site: Site) -> Any:
     """The large components in four bits of floating point."""
@@ -314,7 +315,7 @@ def fp4(site: Site) -> Any:
         less_during=INT8_LESS,
         effects=EIGHT_BITS,
     ),
-    needs=(BITSANDBYTES, LOADER),
+    needs=(BITSANDBYTES, LOADER, *PLAIN),
 )
 def int8(site: Site) -> Any:
     """The large components in eight bits, outliers in float16."""
@@ -325,7 +326,7 @@ def int8(site: Site) -> Any:
     eight_bit_promise(
         moves=ONCE, reproduces="int8", less_memory_than="int8", less_during=AT_WORK, effects=(*EIGHT_BITS, *OFFLOADED)
     ),
-    needs=(BITSANDBYTES, LOADER, *INT8_MOVES),
+    needs=(BITSANDBYTES, LOADER, *PLAIN, *INT8_MOVES),
 )
 def int8_model_offload(site: Site) -> Any:
     """As int8, with whole components waiting on the CPU."""
@@ -338,7 +339,7 @@ def int8_model_offload(site: Site) -> Any:
     eight_bit_promise(
         stays=True, reproduces="int8", less_memory_than="full", less_during=INT8_LESS, effects=EIGHT_BITS
     ),
-    needs=(BITSANDBYTES, LOADER),
+    needs=(BITSANDBYTES, LOADER, *PLAIN),
 )
 def int8_reloaded(site: Site) -> Any:
     """The large components in eight bits, saved and loaded again."""
@@ -357,7 +358,7 @@ def int8_reloaded(site: Site) -> Any:
         less_during=AT_WORK,
         effects=four_bits(of=LARGE_ENCODERS),
     ),
-    needs=(BITSANDBYTES, large_encoder, T5_ON_CPU, WholeBlocks(encoders_only=True)),
+    needs=(BITSANDBYTES, large_encoder, encoders_in_folder, T5_ON_CPU, WholeBlocks(encoders_only=True)),
 )
 def nf4_t5(site: Site) -> Any:
     """Only T5 in NF4, by transformers' loader, which serves a CPU too."""
@@ -372,7 +373,7 @@ def nf4_t5(site: Site) -> Any:
         less_during=AT_WORK,
         effects=(*four_bits(of=LARGE_ENCODERS), Hooked("AlignDevicesHook", each_linear=True, but=STAYING)),
     ),
-    needs=(BITSANDBYTES, large_encoder, T5_ON_CPU, WholeBlocks(encoders_only=True)),
+    needs=(BITSANDBYTES, large_encoder, encoders_in_folder, T5_ON_CPU, WholeBlocks(encoders_only=True)),
     slow=True,
 )
 def nf4_t5_sequential_offload(site: Site) -> Any:
@@ -389,7 +390,7 @@ def nf4_t5_sequential_offload(site: Site) -> Any:
         less_during=AT_WORK,
         effects=narrow("Linear8bitLt", LARGE_ENCODERS),
     ),
-    needs=(BITSANDBYTES, large_encoder, T5_ON_CPU),
+    needs=(BITSANDBYTES, large_encoder, encoders_in_folder, T5_ON_CPU),
 )
 def int8_t5(site: Site) -> Any:
     """Only T5 in eight bits."""
@@ -404,7 +405,7 @@ def int8_t5(site: Site) -> Any:
         less_during=AT_WORK,
         effects=narrow("Linear8bitLt", LARGE_ENCODERS),
     ),
-    needs=(BITSANDBYTES, large_encoder, T5_ON_CPU),
+    needs=(BITSANDBYTES, large_encoder, encoders_in_folder, T5_ON_CPU),
 )
 def int8_t5_reloaded(site: Site) -> Any:
     """Only T5 in eight bits, saved and loaded again."""
@@ -423,7 +424,7 @@ def int8_t5_reloaded(site: Site) -> Any:
             Placed("meta", but=STAYING),
         ),
     ),
-    needs=(BITSANDBYTES, large_encoder, T5_ON_CPU, *INT8_LAYERS_MOVE),
+    needs=(BITSANDBYTES, large_encoder, encoders_in_folder, T5_ON_CPU, *INT8_LAYERS_MOVE),
     slow=True,
 )
 def int8_t5_sequential_offload(site: Site) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from packaging.version import Version
 
@@ -85,6 +86,28 @@ class Pipelines:
             return None
         needed = self.names[0] if len(self.names) == 1 else f"one of {', '.join(self.names)}"
         return f"{needed} is needed: {self.because}; {subject.name} is a {subject.pipeline}"
+
+
+def unquantized(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need: weights that no file holds in quantized formats already."""
+    name = next(iter(subject.in_gguf), None)
+    return f"{name} is quantized already, by its file {Path(subject.files[name]).name}" if name else None
+
+
+def folder_of_weights(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need: a pipeline all of which diffusers loads from one folder."""
+    if subject.checkpoint:
+        return "diffusers does this while it loads a folder of components; the pipeline comes from a single file"
+    name = next(iter(subject.files), None)
+    return f"diffusers does this to what it loads itself; {name} comes from a file of its own" if name else None
+
+
+def encoders_in_folder(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need: large text encoders in folders: transformers quantizes them while it loads them from there."""
+    name = next((name for name in subject.large if name in subject.encoders), None)
+    if not subject.checkpoint or name is None:
+        return None
+    return f"{name} comes from a single file of the whole pipeline, which transformers does not read"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from fluxgate.rendering import DENOISE, ENCODE
 from fluxgate.strategies.effects import DENOISER, PROCESSES, SUBJECT_DTYPE, TOKENS, Counted, OneStageAtATime, Stored
 from fluxgate.strategies.loading import weighty
 from fluxgate.strategies.promise import OtherWork, Promise, Site, Strategy, strategy
-from fluxgate.strategies.requirements import Gpu, OtherDtype, Pipelines
+from fluxgate.strategies.requirements import Gpu, OtherDtype, Pipelines, unquantized
 from fluxgate.strategies.stages import OUTPUTS, decoded_by, encoded_by, pictures_by, stages_known, without_prompt
 from fluxgate.subjects.decoder_class import weights_read
 from fluxgate.subjects.pipeline_class import pipeline_class
@@ -64,7 +64,7 @@ def staged(site: Site) -> Any:
         effects=(OneStageAtATime(), HALF, SHORT),
         changes_weights=True,
     ),
-    needs=(FLUX, FLOAT16, OtherDtype("float16", like="staged-256-tokens")),
+    needs=(FLUX, FLOAT16, OtherDtype("float16", like="staged-256-tokens"), unquantized),
 )
 def staged_as_published(site: Site) -> Any:
     """Encoders first, then the rest, in float16 and with 256 tokens: the lines of the published guide."""
@@ -79,7 +79,7 @@ def staged_as_published(site: Site) -> Any:
         effects=(OneStageAtATime(), HALF),
         changes_weights=True,
     ),
-    needs=(stages_known, FLOAT16, OtherDtype("float16", like="staged")),
+    needs=(stages_known, FLOAT16, OtherDtype("float16", like="staged"), unquantized),
 )
 def staged_float16(site: Site) -> Any:
     """As staged, in float16: one of the two settings of the published guide."""

@@ -18,6 +18,7 @@ from fluxgate.pipeline_folder import Index, read_index
 from fluxgate.refusal import Refusal
 from fluxgate.subjects.parts import Parts, parts_in_index, parts_of_class
 from fluxgate.subjects.pipeline_class import pipeline_class
+from fluxgate.subjects.single_files import check_files, placed
 from fluxgate.subjects.subject import InputPicture, Needs, Shot, Subject
 from fluxgate.toml import MUST, Text
 
@@ -165,6 +166,8 @@ class SubjectEntry:
     encodes: tuple[Identifier, ...] | None = None
     embeddings: tuple[Identifier, ...] | None = None
     variant: Name | None = None
+    files: dict[Identifier, Text] = field(default_factory=dict)
+    checkpoint: Text | None = None
     reader: Name | None = None
     readable: bool | None = None  # what files said before there were readers to choose from
     oracle: Literal["miniature"] | None = None
@@ -178,6 +181,7 @@ class SubjectEntry:
         check_names("shot", self.shots)
         check_names("strategy", self.published)
         _check_source(self.source, self.revision)
+        check_files(self.files, self.checkpoint)
         if self.readable is not None and self.reader is not None:
             raise ValueError("give reader alone; readable is its older form")
         for name in self.embeddings or ():
@@ -201,6 +205,8 @@ class SubjectEntry:
             "embeddings": embeddings,
             "reader": STORYBOOK if self.readable else self.reader,
             "needs": self.needs.needs(),
+            "files": {name: placed(file, folder) for name, file in self.files.items()},
+            "checkpoint": placed(self.checkpoint, folder) if self.checkpoint else None,
         }
         given = {key: value for key, value in vars(self).items() if key != "readable"}
         return Subject(name, **(given | changed))

@@ -30,30 +30,39 @@ def download(
     needed: int = 0,
     mismatch: Callable[[Index], str | None] = lambda index: None,
     variant: str | None = None,
+    elsewhere: tuple[str, ...] = (),
 ) -> Path:
     """The folder of one commit's pipeline, from the cache or over the network.
 
-    `mismatch` says what is wrong with an index; it is called before the gigabytes that the index lists are fetched."""
+    `mismatch` says what is wrong with an index; it is called before the gigabytes that the index lists are fetched.
+    Of the components that lie `elsewhere` the weights are not fetched."""
     folder = snapshot_folder(repository, revision)
-    if why_not_loadable(folder, variant) is None:
+    if why_not_loadable(folder, variant, elsewhere) is None:
         return folder
     if offline():
         raise Refusal(f"{repository} is not in the cache and {offline()} forbids a download; unset it, {INSTEAD}.")
     _refuse_full_disk(repository, needed)
     index = read_index(_snapshot(repository, revision, files=(MODEL_INDEX,)))
-    reason = mismatch(index) or why_not_loadable(_snapshot(repository, revision, variant=variant), variant)
+    ignored = (*(() if variant else (VARIANTS,)), *(f"{name}/*.safetensors" for name in elsewhere))
+    reason = mismatch(index) or why_not_loadable(_snapshot(repository, revision, ignored=ignored), variant, elsewhere)
     if reason:
         raise Refusal(full_stop(f"{repository} at {revision[:12]} cannot be used: {reason}"))
     return folder
 
 
 def why_not_ready(
-    repository: str, revision: str, *, needed: int, token: bool, variant: str | None = None
+    repository: str,
+    revision: str,
+    *,
+    needed: int,
+    token: bool,
+    variant: str | None = None,
+    elsewhere: tuple[str, ...] = (),
 ) -> str | None:
     """Why the pipeline is not ready in the cache, or None; asks no network."""
     folder = snapshot_folder(repository, revision)
     if (folder / MODEL_INDEX).exists():
-        return why_not_loadable(folder, variant)
+        return why_not_loadable(folder, variant, elsewhere)
     if offline():
         return f"it is not in the cache and {offline()} forbids a download"
     size = f"{amount(needed)} will be downloaded" if needed else "it will be downloaded"
@@ -110,7 +119,9 @@ def configurations(repository: str, revision: str) -> Path:
     return _snapshot(repository, revision, files=(MODEL_INDEX, "*/config.json"))
 
 
-def _snapshot(repository: str, revision: str, *, files: tuple[str, ...] = WANTED, variant: str | None = None) -> Path:
+def _snapshot(
+    repository: str, revision: str, *, files: tuple[str, ...] = WANTED, ignored: tuple[str, ...] = (VARIANTS,)
+) -> Path:
     """Download a commit; what breaks off is taken up where it stopped, a few times."""
     from huggingface_hub import snapshot_download
 
@@ -121,7 +132,7 @@ def _snapshot(repository: str, revision: str, *, files: tuple[str, ...] = WANTED
                     repository,
                     revision=revision,
                     allow_patterns=list(files),
-                    ignore_patterns=None if variant else [VARIANTS],
+                    ignore_patterns=list(ignored),
                     endpoint=endpoint(),
                     token=_token(),
                     cache_dir=_cache(),

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from fluxgate.options import suggestion
 from fluxgate.pipeline_folder import MODEL_INDEX, Index
 from fluxgate.subjects.pipeline_class import PipelineClass, pipeline_class, pipeline_names
+from fluxgate.subjects.single_files import cannot_come_from_a_file
 from fluxgate.subjects.subject import Subject
 
 
@@ -20,10 +21,14 @@ def _mismatches(subject: Subject, index: Index) -> Iterator[str]:
     decoder = "its VAE" if subject.decoder == Subject.decoder else "decoder"
     named = {"denoiser": (subject.denoiser,), "large": subject.large, "encoders": subject.encoders}
     named[decoder] = (subject.decoder,)
+    named["files"] = tuple(subject.files)
     for key, names in named.items():
         for name in names:
             if name not in index.components:
                 yield f"{key} is {name!r}, which {MODEL_INDEX} does not list; {suggestion(name, index.components)}"
+    fault = cannot_come_from_a_file(subject, index)
+    if fault:
+        yield fault
     installed = pipeline_class(subject.pipeline)
     if installed is not None:
         yield from _class_mismatches(subject, index, installed)

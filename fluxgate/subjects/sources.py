@@ -10,6 +10,7 @@ from fluxgate.pipeline_folder import Index, read_index, why_not_loadable
 from fluxgate.refusal import Refusal, full_stop
 from fluxgate.subjects import hub
 from fluxgate.subjects.matching import mismatch
+from fluxgate.subjects.single_files import why_not_readable
 from fluxgate.subjects.subject import Subject
 
 PACKAGE = Path(__file__).parents[1]
@@ -42,6 +43,7 @@ def locate(subject: Subject) -> Path:
             needed=subject.needs.disk,
             mismatch=lambda index: mismatch(subject, index),
             variant=subject.variant,
+            elsewhere=subject.elsewhere,
         )
     return _folder(subject)
 
@@ -49,7 +51,7 @@ def locate(subject: Subject) -> Path:
 def refuse_unready(subject: Subject) -> None:
     """Refuse what must be made, found or corrected first; what the hub has is fetched when it is needed."""
     on_hub = subject.source.startswith("hub:")
-    reason = _mismatch(subject) if on_hub else why_not_ready(subject)
+    reason = why_not_readable(subject) or _mismatch(subject) if on_hub else why_not_ready(subject)
     if reason is not None:
         raise Refusal(full_stop(f"{subject.name} is not ready: {reason}"))
 
@@ -60,14 +62,19 @@ def why_not_ready(subject: Subject) -> str | None:
     if scheme == "hub":
         needs = subject.needs
         reason = hub.why_not_ready(
-            rest, _revision(subject), needed=needs.disk, token=needs.token, variant=subject.variant
+            rest,
+            _revision(subject),
+            needed=needs.disk,
+            token=needs.token,
+            variant=subject.variant,
+            elsewhere=subject.elsewhere,
         )
     elif scheme == "cache":
         ungrown = growth.why_not_usable(_folder(subject), source=MINIATURE)
         reason = f"{ungrown}; run fluxgate grow" if ungrown else None
     else:
-        reason = why_not_loadable(_folder(subject), subject.variant)
-    return reason or _mismatch(subject)
+        reason = why_not_loadable(_folder(subject), subject.variant, subject.elsewhere)
+    return reason or why_not_readable(subject) or _mismatch(subject)
 
 
 def _mismatch(subject: Subject) -> str | None:

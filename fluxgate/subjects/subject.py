@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from fluxgate.pipeline_folder import ANY
+
 
 @dataclass(frozen=True)
 class InputPicture:
@@ -76,6 +78,7 @@ class Shot:
         return hashlib.sha256(msgspec.json.encode(decisive, order="sorted")).hexdigest()
 
 
+GGUF = ".gguf"
 VAE = "vae"  # what decodes is called so by nearly every pipeline
 
 
@@ -110,6 +113,8 @@ class Subject:
     reader: str | None = None  # the name of what reads scenes out of its pictures, as "storybook"
     decoder: str = VAE
     variant: str | None = None  # of the files of weights, as "fp16"; a component without it has its plain ones loaded
+    files: dict[str, str] = field(default_factory=dict)  # component -> the one file that its weights are loaded from
+    checkpoint: str | None = None  # one file with the weights of the whole pipeline; the source has its configurations
     oracle: str | None = None  # "miniature": our own implementation knows what its stages must make
     vae_tile: int | None = None  # edge of a tile in pixels, where the VAE's own is too large for the shots
     needs: Needs = field(default_factory=Needs)
@@ -118,6 +123,25 @@ class Subject:
     def shots_for(self, device: str, *, slow: bool = False) -> tuple[Shot, ...]:
         """The shots that a strategy renders on a device; a slow strategy leaves the long ones out."""
         return tuple(shot for shot in self.shots if shot.only_on in (None, device) and not (slow and shot.long))
+
+    @property
+    def in_gguf(self) -> tuple[str, ...]:
+        """The components that their files hold in quantized formats already."""
+        return tuple(name for name, file in self.files.items() if file.endswith(GGUF))
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """The components that need no weights in the pipeline's folder; with a checkpoint, any may do without."""
+        return (ANY,) if self.checkpoint else tuple(self.files)
+
+    @property
+    def single_files(self) -> tuple[str, ...]:
+        """All files that weights are loaded from and that do not lie in the pipeline's folder."""
+        return (*self.files.values(), *([self.checkpoint] if self.checkpoint else ()))
+
+    def single_file(self, name: str) -> str | None:
+        """The file that a component's weights are loaded from, its own or the whole pipeline's, and not its folder."""
+        return self.files.get(name, self.checkpoint)
 
     def shot(self, name: str) -> Shot:
         return next(shot for shot in self.shots if shot.name == name)

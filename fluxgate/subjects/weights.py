@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import re
-import struct
 from collections import Counter
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 
-import msgspec
-
 from fluxgate.pipeline_folder import has_variant
+from fluxgate.subjects.headers import UNREADABLE, tensor_headers
 from fluxgate.subjects.sources import locate, why_not_ready
 from fluxgate.subjects.subject import Subject
 
-LARGEST_HEADER = 50_000_000  # bytes; those of FLUX.1-dev have some tens of thousands
 WIDTHS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1}  # bytes
 FLOATING = frozenset({"F64", "F32", "F16", "BF16"})
 _VARIANT = r"(model|diffusion_pytorch_model)(-\d{{5}}-of-\d{{5}})?\.{variant}(-\d{{5}}-of-\d{{5}})?\.safetensors"
 _WEIGHTS = re.compile(r"(model|diffusion_pytorch_model)(-\d{5}-of-\d{5})?\.safetensors")  # not a variant such as .fp16
-
-
-class _Tensor(msgspec.Struct):
-    dtype: str
-    shape: list[int]
 
 
 def weight_files(component: Path, variant: str | None = None) -> list[Path]:
@@ -43,7 +35,7 @@ def numbers_on_disk(folder: Path, variant: str | None = None) -> dict[str, int]:
     for component in sorted(path for path in folder.glob("*/") if path.is_dir()):
         try:
             count = sum(number for path in weight_files(component, variant) for number in _numbers(path))
-        except (OSError, ValueError, struct.error, msgspec.MsgspecError):
+        except UNREADABLE:
             continue
         if count:
             counts[component.name] = count
@@ -66,9 +58,9 @@ def bytes_on_disk(folder: Path) -> tuple[dict[str, int], Counter[str]]:
 def _bytes_by_dtype(path: Path) -> Counter[str]:
     sizes: Counter[str] = Counter()
     try:
-        for _, tensor in _tensors(path):
+        for _, tensor in tensor_headers(path):
             sizes[tensor.dtype] += prod(tensor.shape) * WIDTHS.get(tensor.dtype, 0)
-    except (OSError, ValueError, struct.error, msgspec.MsgspecError):
+    except UNREADABLE:
         return Counter()
     return sizes
 
@@ -83,29 +75,22 @@ def folder_at_hand(subject: Subject) -> Path | None:
 def numbers_at_hand(subject: Subject) -> dict[str, int]:
     """The same for a subject, where its files can be read without a download."""
     folder = folder_at_hand(subject)
-    return numbers_on_disk(folder, subject.variant) if folder else {}
+    if folder is None or subject.checkpoint:
+        return {}
+    return {
+        name: count for name, count in numbers_on_disk(folder, subject.variant).items() if name not in subject.files
+    }
 
 
 def matrices_on_disk(component: Path) -> dict[str, tuple[int, int]]:
     """Rows and columns of each matrix in a component's files, by its name; none where they cannot be read."""
     files = [path for path in sorted(component.glob("*.safetensors")) if _WEIGHTS.fullmatch(path.name)]
     try:
-        tensors = {name: tensor.shape for path in files for name, tensor in _tensors(path)}
-    except (OSError, ValueError, struct.error, msgspec.MsgspecError):
+        tensors = {name: tensor.shape for path in files for name, tensor in tensor_headers(path)}
+    except UNREADABLE:
         return {}
     return {name: (shape[0], shape[1]) for name, shape in tensors.items() if len(shape) == 2}
 
 
 def _numbers(path: Path) -> Iterator[int]:
-    yield from (prod(tensor.shape) for _, tensor in _tensors(path) if tensor.dtype in FLOATING)
-
-
-def _tensors(path: Path) -> Iterator[tuple[str, _Tensor]]:
-    with path.open("rb") as stream:
-        (length,) = struct.unpack("<Q", stream.read(8))
-        if length > LARGEST_HEADER:
-            raise ValueError(f"{path} claims a header of {length:,} bytes")
-        header = msgspec.json.decode(stream.read(length), type=dict[str, msgspec.Raw])
-    for name, raw in header.items():
-        if name != "__metadata__":
-            yield name, msgspec.json.decode(raw, type=_Tensor)
+    yield from (prod(tensor.shape) for _, tensor in tensor_headers(path) if tensor.dtype in FLOATING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class InventoryRecorder:
         self._met: weakref.WeakSet[Any] = weakref.WeakSet()
         self.source: Path | None = None  # the pipeline on disk, where weights are to be compared with it
         self.variant: str | None = None  # of its files
+        self.files: Mapping[str, str] = {}  # component -> its weights, where they do not lie in the pipeline's folder
         self.weights: dict[str, StoredWeights] = {}  # by component
         self._hooks: dict[str, dict[str, int]] = {}  # by component, after the first call
 
@@ -149,7 +151,9 @@ class InventoryRecorder:
 
     def _hashed(self, name: str, module: Any) -> str | None:
         """The hash of all weights, and beside it how they compare with the files."""
-        weights = stored_weights(module, self.source / name, self.variant) if self.source is not None else None
+        weights = None
+        if self.source is not None:
+            weights = stored_weights(module, self.source / name, self.variant, file=self.files.get(name))
         if weights is not None:
             self.weights[name] = weights
         return state_sha256(module)

@@ -19,6 +19,8 @@ from fluxgate.quantizers import Deviation
 from fluxgate.refusal import Refusal
 from fluxgate.render.watch.component import tensors_of, values_of
 from fluxgate.rendering import StoredWeights
+from fluxgate.subjects.headers import tensor_headers
+from fluxgate.subjects.subject import GGUF
 from fluxgate.subjects.weights import weight_files
 from fluxgate.tensors import Tensor, tensors_in
 
@@ -35,17 +37,28 @@ Q8_0 = 8  # among GGUF's formats
 Floats = NDArray[np.float32]
 
 
-def stored_weights(module: Any, folder: Path, variant: str | None = None) -> StoredWeights | None:
-    """The component in memory beside its files; None where there is none to compare it with."""
-    files = weight_files(folder, variant)
+def stored_weights(
+    module: Any, folder: Path, variant: str | None = None, *, file: str | None = None
+) -> StoredWeights | None:
+    """The component in memory beside its files, or the single one that it was loaded from; None where there is none to
+    compare it with, or one of other names."""
+    files = weight_files(folder, variant) if file is None else _in_own_names(module, Path(file))
     if not files:
         return None
-    whole = sum(file.stat().st_size for file in files) <= LARGE
+    whole = sum(part.stat().st_size for part in files) <= LARGE
     comparison = _Comparison(module, most=None if whole else FIRST)
-    for file in files:
-        for name, tensor in tensors_in(file, most=comparison.most):
+    for part in files:
+        for name, tensor in tensors_in(part, most=comparison.most):
             comparison.add(name, tensor)
     return comparison.result()
+
+
+def _in_own_names(module: Any, file: Path) -> list[Path]:
+    """The file, if it calls most of its tensors as the component does; others' files have names of their own."""
+    if file.suffix == GGUF:
+        return []
+    names, own = {name for name, _ in tensor_headers(file)}, set(module.state_dict())
+    return [file] if 2 * len(names & own) > len(names) else []
 
 
 @dataclass
