@@ -31,7 +31,7 @@ from fluxgate.machine import detect, stack
 from fluxgate.session import Request, choose, create_run, open_session
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.catalogue import VARIABLE
-from tests.pipelines.catalogued import catalogue
+from tests.pipelines.catalogued import FORMS, catalogue
 from tests.pipelines.made import PIPELINES
 
 WORST = (CRASHED, FAILED, KNOWN_FAILURE, NO_DATA, PASSED, UNSUPPORTED)
@@ -110,7 +110,7 @@ def write_page(page: Path, files: Sequence[Path]) -> int:
 def table(cells: Sequence[Cell]) -> str:
     """Strategies down, pipelines across, and under it why there is no mark."""
     by_name = {(cell.subject, cell.strategy): cell for cell in cells}
-    subjects = [name for name in PIPELINES if any(cell.subject == name for cell in cells)]
+    subjects = [name for name in (*PIPELINES, *FORMS) if any(cell.subject == name for cell in cells)]
     strategies = [each.name for each in STRATEGIES if any(cell.strategy == each.name for cell in cells)]
     nowhere = {name: says for name in strategies if (says := why_nowhere(cells, name))}
     notes: dict[str, int] = {}
@@ -146,7 +146,7 @@ def reproduces_full(name: str) -> bool:
 def said(cell: Cell) -> str:
     """A sentence that is the same for all pipelines that it is true of."""
     first = cell.says.partition("\n")[0].partition("; ")[0] if cell.status != UNSUPPORTED else cell.says
-    kind = PIPELINES[cell.subject][0]
+    kind = PIPELINES[FORMS.get(cell.subject, cell.subject)][0]
     return first.replace(f"a {kind}", "another").replace(kind, "the pipeline").replace(cell.subject, "it")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +10,15 @@ import numpy as np
 
 from fluxgate.pictures import write_png
 from tests.pipelines.made import FLOAT32, PIPELINES, write
+from tests.pipelines.single_files import (
+    KINDS,
+    WAN,
+    renamed,
+    without_weights,
+    write_gguf,
+    write_plain,
+    write_stable_diffusion,
+)
 
 WIDTH, HEIGHT = 128, 64  # of every picture: two of a VAE's tiles
 IMAGE, MASK = "image.png", "mask.png"
@@ -18,6 +28,7 @@ about = "a tiny {pipeline} with random weights"
 source = "folder:{name}"
 dtype = "{dtype}"
 vae_tile = {tile}
+{lines}
 
 [{name}.shots.small]
 prompt = "a red circle"
@@ -46,24 +57,57 @@ def catalogue(folder: Path, names: Iterable[str] = tuple(PIPELINES)) -> Path:
     """The TOML file, beside the pipelines and the pictures that they are given."""
     folder.mkdir(parents=True, exist_ok=True)
     write_inputs(folder)
+    lines = {}
     for name in names:
-        write(name, folder / name)
+        made = FORMS.get(name, name)
+        write(made, folder / name)
+        lines[name] = LAID_OUT[name](folder, name) if name in FORMS else ""
     path = folder / "subjects.toml"
-    path.write_text("".join(map(entry, names)))
+    path.write_text("".join(entry(name, lines[name]) for name in names))
     return path
 
 
-def entry(name: str) -> str:
+def as_checkpoint(folder: Path, name: str) -> str:
+    """Stable Diffusion in one file; the folder keeps configurations."""
+    write_stable_diffusion(folder / name, folder / f"{name}.safetensors")
+    without_weights(folder / name, ("unet", "vae", "text_encoder", "safety_checker"))
+    return f'checkpoint = "{name}.safetensors"'
+
+
+def as_file(folder: Path, name: str) -> str:
+    """FLUX with its denoiser in one file."""
+    write_plain(folder / name / "transformer", folder / f"{name}.safetensors")
+    without_weights(folder / name, ("transformer",))
+    return f'files = {{ transformer = "{name}.safetensors" }}'
+
+
+def as_gguf(folder: Path, name: str) -> str:
+    """Wan with its denoiser in a GGUF file, under Wan's own names and with a kind for each matrix by turns."""
+    turns = itertools.cycle(KINDS)
+    component, file = folder / name / "transformer", folder / f"{name}.gguf"
+    write_gguf(component, file, kinds=lambda _: next(turns), called=lambda key: renamed(key, WAN))
+    without_weights(folder / name, ("transformer",))
+    return f'files = {{ transformer = "{name}.gguf" }}'
+
+
+# The same pipelines in files of another form.
+FORMS = {"sd15-checkpoint": "sd15", "flux-file": "flux", "wan-gguf": "wan"}
+LAID_OUT = {"sd15-checkpoint": as_checkpoint, "flux-file": as_file, "wan-gguf": as_gguf}
+
+
+def entry(name: str, lines: str = "") -> str:
     """The tables of one subject."""
+    made = FORMS.get(name, name)
     return ENTRY.format(
         name=name,
-        pipeline=PIPELINES[name][0],
-        dtype="float32" if name in FLOAT32 else "bfloat16",
-        tile=TILES.get(name, 64),
+        pipeline=PIPELINES[made][0],
+        dtype="float32" if made in FLOAT32 else "bfloat16",
+        tile=TILES.get(made, 64),
+        lines=lines,
         height=HEIGHT,
         width=WIDTH,
-        pictures=1 if name in ("wan", "ltx", "sd15-inpaint") else 2,
-        more=MORE.get(name, ""),
+        pictures=1 if made in ("wan", "ltx", "sd15-inpaint") else 2,
+        more=MORE.get(made, ""),
     )
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 Tensors = dict[str, Any]
 Renames = tuple[tuple[str, str], ...]  # patterns of diffusers' names, each with the name in its place
 
+KINDS = ("Q8_0", "Q5_1", "Q4_0", "Q5_0", "BF16", "F16")  # of one GGUF file's matrices, by turns
 PREFIX = "model.diffusion_model."  # of what denoises, in files of a whole pipeline
 RESNET: Renames = (
     (r"norm1\.", "in_layers.0."),

@@ -19,6 +19,7 @@ from fluxgate.subjects.sources import why_not_ready
 from fluxgate.subjects.subject import Subject
 from tests.pipelines.catalogued import catalogue
 from tests.pipelines.single_files import (
+    KINDS,
     WAN,
     renamed,
     saved,
@@ -31,7 +32,6 @@ from tests.pipelines.single_files import (
 from tests.strategies.looking import Seen, look
 from tests.strategies.named import strategy_named
 
-KINDS = ("Q8_0", "Q5_1", "Q4_0", "Q5_0", "BF16", "F16")  # of one file's matrices, by turns
 Look = Callable[[Subject, str], Seen]
 
 
