@@ -256,6 +256,14 @@ class Memory:
     host_held: int | None = None  # bytes of tensors in host memory that are alive once the pipeline is freed
     host_grown: int | None = None  # by how much host memory grew while shots were rendered a second time
     host_before: int | None = None  # resident bytes before anything was loaded
+    held_by_caches: int = (
+        0  # of what is held after freeing, what was gone once libraries' caches of functions were empty
+    )
+
+    @property
+    def held_by_pipeline(self) -> int | None:
+        """What stayed after freeing, but for what a library keeps by itself."""
+        return None if self.held_after is None else max(0, self.held_after - self.held_by_caches)
 
     @property
     def host_own(self) -> int | None:

@@ -50,6 +50,7 @@ class OtherWork:
     operators: tuple[str, ...] = ()  # the beginnings of their names; "" is any of them
     flops: float | None = 0.0  # by which share of the reference's its own may differ; None: by any
     given_pictures: bool = False  # only where the call starts from pictures that it is given
+    most: int | None = None  # how many more calls of an operator there may be; None: any number, or fewer
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import DENOISE, ENCODE
+from fluxgate.rendering import DECODE, DENOISE, ENCODE
 from fluxgate.strategies.effects import DENOISER, PROCESSES, SUBJECT_DTYPE, TOKENS, Counted, OneStageAtATime, Stored
 from fluxgate.strategies.loading import weighty
 from fluxgate.strategies.promise import OtherWork, Promise, Site, Strategy, strategy
@@ -34,6 +34,13 @@ SAFETY_CHECKER = "safety_checker"  # of Stable Diffusion: it looks at what was d
 HALF = Stored("float16", of=DENOISER)
 SHORT = Counted(TOKENS, at_least=256, at_most=256)
 LOADS = OtherWork("its components are loaded within the call", phases=(ENCODE, DENOISE), operators=("",))
+# With torchvision, transformers keeps what _fuse_mean_std_and_rescale_factor gives for as long as the processor lives.
+PROCESSOR = OtherWork(
+    "the image processor of a safety checker is loaded within the call, and works out mean and deviation anew",
+    phases=(DECODE,),
+    operators=("aten.mul",),
+    most=2,
+)
 OTHER_TOKENS = OtherWork("it has another number of tokens", phases=(ENCODE, DENOISE), operators=("",), flops=None)
 HALF_PRECISION = OtherWork(
     "float16 is clamped where it could overflow, and has kernels of its own", operators=("",), flops=0.05
@@ -44,7 +51,7 @@ FLUX = Pipelines(("FluxPipeline",), because="256 tokens are a setting of the pub
 
 @strategy(
     Promise(
-        other_work=(LOADS,),
+        other_work=(LOADS, PROCESSOR),
         reproduces="full",
         less_memory_than="full",
         effects=(OneStageAtATime(), Stored(SUBJECT_DTYPE, spared=True)),
@@ -73,7 +80,7 @@ def staged_as_published(site: Site) -> Any:
 
 @strategy(
     Promise(
-        other_work=(LOADS, HALF_PRECISION),
+        other_work=(LOADS, PROCESSOR, HALF_PRECISION),
         approximates="full",
         less_memory_than="full",
         effects=(OneStageAtATime(), HALF),

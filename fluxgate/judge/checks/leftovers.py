@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fluxgate.amounts import distinct
+from fluxgate.amounts import amount, distinct
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, origin, unmeasured
@@ -66,6 +66,9 @@ def gives_back(evidence: Evidence) -> Verdict:
         return no_data(evidence, GIVES_BACK, " ".join(missing), numbers=numbers)
     device, *_ = leftovers
     sentence = f"{device.sentence}." if device.value else "Everything is given back."
+    if memory.held_by_caches:
+        numbers |= {"held by caches": float(memory.held_by_caches)}
+        sentence += f" Libraries keep {amount(memory.held_by_caches)} of their own in caches of their functions."
     return passed(evidence, GIVES_BACK, sentence, numbers=numbers, limit=device.limit)
 
 
@@ -75,7 +78,7 @@ def _leftovers(evidence: Evidence, memory: Memory) -> Iterator[Leftover]:
     where = "on the GPU" if evidence.gpu else "in memory"
     yield Leftover(
         "held after",
-        memory.held_after,
+        memory.held_by_pipeline,
         _allowance(evidence),
         f"stay {where} once the pipeline is freed",
         refers,
@@ -148,7 +151,7 @@ def _allowance(evidence: Evidence) -> Limit:
     if band is not None and band.ceiling is not None:
         return band.ceiling
     reference = evidence.reference.rendering if evidence.reference else None
-    held = reference.memory.held_after if reference and reference.memory else None
+    held = reference.memory.held_by_pipeline if reference and reference.memory else None
     declared = evidence.case.strategy.promise.library_cache
     parts = [(held, f"as much as {reference.strategy} holds in the same run")] if reference and held else []
     parts += [(declared.size, declared.because)] if declared else []

@@ -198,11 +198,14 @@ def _may_differ(other: list[OtherWork], before: int, after: int) -> bool:
 
 def _other_operators(theirs: Work, done: Work, phase: str, other: list[OtherWork], named: str) -> Iterator[str]:
     expected, actual = _computing(theirs, phase), _computing(done, phase)
-    allowed = tuple(beginning for one in other for beginning in one.operators)
     for name in sorted(expected.keys() | actual.keys()):
         before, after = expected.get(name, 0), actual.get(name, 0)
-        if before != after and not name.startswith(allowed):
+        if before != after and not any(_allows(one, name, after - before) for one in other):
             yield f"{WorkChange(phase, OPERATORS, name, before, after).sentence.capitalize()}, unlike {named}"
+
+
+def _allows(one: OtherWork, name: str, more: int) -> bool:
+    return name.startswith(one.operators) and (one.most is None or 0 < more <= one.most)
 
 
 def _computing(done: Work, phase: str) -> Mapping[str, int]:

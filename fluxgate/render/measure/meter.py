@@ -6,7 +6,7 @@ import gc
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from fluxgate.render.measure.gauges import (
@@ -19,6 +19,7 @@ from fluxgate.render.measure.gauges import (
     unbacked,
 )
 from fluxgate.render.measure.gpu_marks import Mark, NewMark, new_mark_of, seconds_between, set_mark
+from fluxgate.render.measure.library_caches import empty_library_caches
 from fluxgate.render.measure.live_tensors import live_tensor_bytes
 from fluxgate.render.measure.run_queue import seconds_waited_for_processor
 from fluxgate.rendering import PHASES, Duration, Memory, PhaseMemory
@@ -205,7 +206,8 @@ class Meter:
         """The same, and what is still held once the pipeline is freed."""
         on_host = live_tensor_bytes()
         held_after = allocated_on_gpu() if self.device == "cuda" else on_host
-        return self.memory(held_after=held_after, host_held=on_host, host_after=without_garbage(resident))
+        found = self.memory(held_after=held_after, host_held=on_host, host_after=without_garbage(resident))
+        return replace(found, held_by_caches=held_after - _without_caches(self.device)) if held_after else found
 
     def _unavailable(self, held_after: int | None, host_after: int | None) -> dict[str, str]:
         reasons = {figure: gauge.reason for figure, gauge in self._gauges.items() if isinstance(gauge, Missing)}
@@ -219,6 +221,12 @@ class Meter:
             reasons["host_peak"] = reasons["host"]
             reasons.setdefault("host_grown", reasons["host"])
         return reasons
+
+
+def _without_caches(device: str) -> int:
+    """What is held once libraries' caches of functions are empty."""
+    empty_library_caches()
+    return held_now(device)
 
 
 def held_now(device: str) -> int:

@@ -40,6 +40,16 @@ def test_as_much_may_stay_as_was_measured(tmp_path: Path, held: int, status: str
     assert (found.status, "as much as full holds in the same run" in found.sentence) == (status, True)
 
 
+@pytest.mark.parametrize(("held", "status"), [(1000, PASSED), (1001, FAILED)])
+def test_what_caches_of_a_library_kept_is_told_and_is_no_leak(tmp_path: Path, held: int, status: str) -> None:
+    """Neither of the strategy nor of the reference that it is held to."""
+    found = verdict(using(tmp_path, replace(memory(held=held), held_by_caches=1000)), GIVES_BACK)
+    assert (found.status, found.numbers["held after"]) == (status, held - 1000)
+    assert ("Libraries keep 1.0 KB of their own" in found.sentence) is (status == PASSED)
+    other = made(tmp_path, "full", memory=replace(memory(held=1000), held_by_caches=1000))
+    assert verdict(using(tmp_path, memory(held=1), reference=other), GIVES_BACK).status == FAILED
+
+
 KEEPING = promising("nf4", approximates="full", library_cache=LibraryCache(1024, "bitsandbytes keeps a codebook"))
 
 

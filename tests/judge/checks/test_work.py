@@ -290,6 +290,17 @@ def test_more_than_the_weights_need_is_caught_on_a_gpu(moved: int, status: str, 
 # --- what is not held, and what is not known
 
 
+@pytest.mark.parametrize(("more", "status"), [(0, PASSED), (2, PASSED), (3, FAILED), (-1, FAILED)])
+def test_so_many_more_calls_of_an_operator_and_none_beyond(more: int, status: str, tmp_path: Path) -> None:
+    """An image processor that is loaded in each call works out two tensors anew, and no third one."""
+    work = clean("staged")
+    *others, decode = work.first
+    operators = {**decode.operators, "aten.mul": decode.operators.get("aten.mul", 0) + more}
+    changed = replace(work, calls=((*others, replace(decode, operators=operators)), *work.calls[1:]))
+    assert decode.phase == "decode"
+    assert judged(tmp_path, "staged", changed, reference=clean("full")).status == status
+
+
 def test_other_releases_are_held_to_what_no_release_changes(tmp_path: Path) -> None:
     """An operator of another name says nothing there; more floating-point operations do."""
     work = clean("full")
