@@ -52,6 +52,7 @@ from fluxgate.subjects.weights import numbers_at_hand
 
 CASE_TIMEOUT = 3600.0  # seconds; a guard against a hang, not a limit of speed
 MOST_TAKES = 100
+ONCE_MORE = "its memory is not what was accepted; rendering it once more before that is told"
 
 Report = Callable[[str], None]
 
@@ -250,9 +251,7 @@ class Session:
                 return rendering
             rendering = self._render(case, folder, glance=partial(self._compare_early, case))
             if needs_confirmation(case, Rendered(rendering, folder), self._standards):
-                self._report(
-                    f"{case.id}: its memory is not what was accepted; rendering it once more before that is told"
-                )
+                self._report(f"{case.id}: {ONCE_MORE}")
                 self._render(case, self.run.once_more_folder(case.id))
             return rendering
 
@@ -291,16 +290,20 @@ class Session:
 
     @cached_property
     def _standards(self) -> Standards:
-        choice = self.choice
-        return Standards(
-            choice.machine,
-            choice.stack,
-            store=choice.baselines,
-            known_failures=choice.known_failures,
-            baseline_use=choice.baseline_use,
-            numbers_on_disk=numbers_at_hand,
-            paces=earlier_runs(choice.runs, choice.machine.id, vram_limit=choice.vram_limit).paces,
-        )
+        return standards_of(self.choice)
+
+
+def standards_of(choice: Choice) -> Standards:
+    """What the renderings of a session are held to."""
+    return Standards(
+        choice.machine,
+        choice.stack,
+        store=choice.baselines,
+        known_failures=choice.known_failures,
+        baseline_use=choice.baseline_use,
+        numbers_on_disk=numbers_at_hand,
+        paces=earlier_runs(choice.runs, choice.machine.id, vram_limit=choice.vram_limit).paces,
+    )
 
 
 @contextmanager

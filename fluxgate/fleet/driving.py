@@ -12,7 +12,16 @@ import msgspec
 from fluxgate.fleet.cluster import Cluster, Lost
 from fluxgate.fleet.job import News
 from fluxgate.fleet.nodes import Node
-from fluxgate.fleet.scheduling import Placement, Schedule, Task, after_loss, after_refusal, place, schedule_of
+from fluxgate.fleet.scheduling import (
+    Placement,
+    Schedule,
+    Task,
+    after_loss,
+    after_refusal,
+    place,
+    schedule_of,
+    with_more,
+)
 from fluxgate.refusal import Refusal
 
 MOST_IN_A_ROW = 3  # cases that a node may lose without rendering one in between
@@ -45,15 +54,16 @@ class Outcome:
 
 
 class Driver:
-    """Renders tasks on nodes. `keep` is called with each case, its bytes, and the node's name; it may refuse them."""
+    """Renders tasks on nodes. `keep` is called with each case, its bytes, and the node's name; it may refuse them, and
+    says what is to be done then. `job_of` gives what a seat is started with: the job, and what is sent along."""
 
     def __init__(
         self,
         cluster: Cluster,
         nodes: Iterable[Node],
         *,
-        job_of: Callable[[str], bytes],
-        keep: Callable[[str, bytes, str], None],
+        job_of: Callable[[str], tuple[bytes, ...]],
+        keep: Callable[[str, bytes, str], Iterable[Task]],
         report: Callable[[str], None],
     ) -> None:
         self._cluster = cluster
@@ -92,7 +102,7 @@ class Driver:
         for placement in placements:
             case_id = placement.task.case_id
             seat = self._seat(self._nodes[placement.node], placement.task.gpus)
-            request = self._cluster.ask(seat, START, self._job_of(case_id))
+            request = self._cluster.ask(seat, START, *self._job_of(case_id))
             self._sittings.append(Sitting(placement, seat, START, request))
             self._report(f"{case_id}: on {self._names[placement.node]}")
         return bool(placements)
@@ -167,7 +177,7 @@ class Driver:
     def _take(self, sitting: Sitting, data: bytes) -> None:
         case_id, node = sitting.placement.task.case_id, sitting.placement.node
         try:
-            self._keep(case_id, data, self._names[node])
+            more = self._keep(case_id, data, self._names[node])
         except Refusal as refusal:
             self._leave_out(sitting, f"What {self._names[node]} sent of {case_id} is not taken: {refusal}")
             return
@@ -175,6 +185,7 @@ class Driver:
         self._in_a_row[node] = 0
         self._sittings.remove(sitting)
         self._idle.setdefault(node, []).append((sitting.placement.task.gpus, sitting.seat))
+        self._schedule = with_more(self._schedule, more)
 
     def _lose(self, sitting: Sitting, how: str) -> None:
         """A seat is gone, and perhaps its node with it; the case is placed again."""

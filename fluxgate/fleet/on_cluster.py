@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -30,14 +30,16 @@ from fluxgate.fleet.nodes import (
 )
 from fluxgate.fleet.packing import sound_rendering, unpack
 from fluxgate.fleet.scheduling import Task
+from fluxgate.judge.gathering import needs_confirmation
 from fluxgate.options import chosen
 from fluxgate.refusal import Refusal
 from fluxgate.render.pool.workers import refusing_full_disk
 from fluxgate.render.process.notes import CaseHeader, Note, compose
-from fluxgate.rendering import Crash
+from fluxgate.rendering import Crash, Rendering
 from fluxgate.runs import run as runs
+from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
-from fluxgate.session import Choice, Request, choose
+from fluxgate.session import ONCE_MORE, Choice, Request, choose, standards_of
 from fluxgate.strategies.record import record_of
 from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.subject import Subject
@@ -113,20 +115,43 @@ def _environment(group: Sequence[DescribedNode]) -> Environment:
 
 def render(cluster: Cluster, kind: Kind, run: Run, *, say: Say) -> Outcome:
     """Render the cases of a kind, and what they are compared with, into a run."""
-    cases = {case.id: case for case in kind.choice.needed}
-    driver = Driver(
-        cluster,
-        kind.nodes,
-        job_of=lambda case_id: job_of(kind.choice, cases[case_id]),
-        keep=lambda case_id, data, node: keep(run, cases[case_id], data, node),
-        report=say,
-    )
-    outcome = driver.drive(_tasks(kind.choice, cases.values()))
+    rendering = _Rendering(kind.choice, run, say)
+    driver = Driver(cluster, kind.nodes, job_of=rendering.job_of, keep=rendering.keep, report=say)
+    outcome = driver.drive(rendering.tasks.values())
     for case_id in outcome.given_up:
-        _write_crash(run, cases[case_id], outcome.losses[case_id])
+        if case_id in rendering.cases:  # and not one that was only to be confirmed
+            _write_crash(run, rendering.cases[case_id], outcome.losses[case_id])
     said = tuple(outcome.said)
     run.write_json(FILE, Whereabouts(kind.accelerator, outcome.rendered_on, outcome.losses, said))
     return outcome
+
+
+class _Rendering:
+    """What is rendered into a run: its cases, and once more each whose memory is not what was accepted."""
+
+    def __init__(self, choice: Choice, run: Run, say: Say) -> None:
+        self._choice, self._run, self._say = choice, run, say
+        self._standards = standards_of(choice)
+        self.cases = {case.id: case for case in choice.needed}
+        self.tasks = {task.case_id: task for task in _tasks(choice, self.cases.values())}
+        self._again = dict[str, Case]()  # by the names of further tasks
+
+    def job_of(self, name: str) -> tuple[bytes, ...]:
+        return (job_of(self._choice, self._again.get(name) or self.cases[name]),)
+
+    def keep(self, name: str, data: bytes, node: str) -> tuple[Task, ...]:
+        """Put what was sent into the run; what is still to be rendered then."""
+        if name in self._again:
+            keep(self._run.once_more_folder(self._again[name].id), self._again[name], data, node)
+            return ()
+        case, folder = self.cases[name], self._run.case_folder(name)
+        rendering = keep(folder, case, data, node)
+        if not needs_confirmation(case, Rendered(rendering, folder), self._standards):
+            return ()
+        self._say(f"{name}: {ONCE_MORE}")
+        again = f"{name}/{runs.ONCE_MORE}"
+        self._again[again] = case
+        return (replace(self.tasks[name], case_id=again),)
 
 
 def _tasks(choice: Choice, cases: Iterable[Case]) -> list[Task]:
@@ -168,17 +193,17 @@ def job_of(choice: Choice, case: Case) -> bytes:
     )
 
 
-def keep(run: Run, case: Case, data: bytes, node: str) -> None:
-    """Put a case into the run, once all that was sent is seen to be whole; refused, nothing of it stays."""
-    folder = run.case_folder(case.id)
-    incoming = folder.with_name(f".{case.id}.incoming")
-    with refusing_full_disk(run.folder):
+def keep(folder: Path, case: Case, data: bytes, node: str) -> Rendering:
+    """Make what a node sent the folder of a case, once all of it is seen to be whole; refused, nothing of it stays."""
+    incoming = folder.with_name(f".{folder.name}.incoming")
+    with refusing_full_disk(folder.parent):
         shutil.rmtree(incoming, ignore_errors=True)
         try:
             unpack(data, incoming, whence=node)
             recipes = {shot.name: shot.recipe for shot in case.shots}
-            sound_rendering(incoming, case.id, recipes=recipes, device=case.device)
+            rendering = sound_rendering(incoming, case.id, recipes=recipes, device=case.device)
             incoming.replace(folder)
+            return rendering
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
 

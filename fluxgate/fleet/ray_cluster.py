@@ -10,7 +10,7 @@ from typing import Any
 
 from fluxgate.fleet.cluster import Lost
 from fluxgate.fleet.nodes import Node
-from fluxgate.fleet.seat import Seat, describe
+from fluxgate.fleet.seat import CASES, Seat, describe
 from fluxgate.refusal import Refusal
 
 LOCAL = "ray"
@@ -21,8 +21,10 @@ QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "
 
 
 @contextmanager
-def connected(on: str) -> Iterator[RayCluster]:
-    """The cluster at an address as it is typed: `ray` for the one of this host, made if there is none."""
+def connected(on: str, *, process: str = CASES, deep: int = 1) -> Iterator[RayCluster]:
+    """The cluster at an address as it is typed: `ray` for the one of this host, made if there is none.
+
+    process, deep: what its seats run; see Seat."""
     if on != LOCAL and not ADDRESS.fullmatch(on):
         raise Refusal(f"--on is {on!r}; it must be {LOCAL}, for a cluster on this host, or like ray://HEAD:10001.")
     ray = _imported()
@@ -33,7 +35,7 @@ def connected(on: str) -> Iterator[RayCluster]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise Refusal(f"There is no cluster at {on}: {_first_line(error)}") from error
     try:
-        yield RayCluster(ray)
+        yield RayCluster(ray, process, deep)
     except ConnectionError as error:
         raise Refusal(f"The connection to {on} was lost: {_first_line(error)}") from error
     finally:
@@ -53,8 +55,9 @@ def _imported() -> Any:
 class RayCluster:
     """A cluster of Ray's; see `Cluster`."""
 
-    def __init__(self, ray: Any) -> None:
+    def __init__(self, ray: Any, process: str, deep: int) -> None:
         self._ray = ray
+        self._process, self._deep = process, deep
         self._seat = ray.remote(Seat)
         self._describe = ray.remote(describe)
 
@@ -83,7 +86,7 @@ class RayCluster:
             max_restarts=0,
             max_task_retries=0,
             scheduling_strategy=self._on(node),
-        ).remote()
+        ).remote(self._process, self._deep)
 
     def close(self, seat: Any) -> None:
         with suppress(self._ray.exceptions.RayError, ValueError):

@@ -15,6 +15,7 @@ class Task:
     case_id: str
     seconds: float  # what it will take, as far as that is known
     gpus: int = 1
+    nodes: frozenset[str] = frozenset()  # that it may be placed on; none named: any
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,23 @@ def place(
     what it waits for. A case that was lost waits for another node, if there is one that is large enough."""
     left, placed, waiting = dict(free), list[Placement](), list[Task]()
     for task in schedule.waiting:
-        others = {node for node, size in sizes.items() if size >= task.gpus} - {*schedule.lost_on(task.case_id)}
-        node = _node_for(task, {each: gpus for each, gpus in left.items() if each in (others or sizes)})
+        own = {node for node in sizes if node in task.nodes or not task.nodes}
+        others = {node for node in own if sizes[node] >= task.gpus} - {*schedule.lost_on(task.case_id)}
+        fit = {node: gpus for node, gpus in left.items() if node in (others or own)}
+        node = _node_for(task, fit)
         if node is None:
             waiting.append(task)
-            if task.gpus > 1 and left:
-                del left[max(left, key=lambda each: (left[each], each))]
+            if task.gpus > 1 and fit:
+                del left[max(fit, key=lambda each: (left[each], each))]
             continue
         left[node] -= task.gpus
         placed.append(Placement(task, node))
     return replace(schedule, waiting=tuple(waiting)), tuple(placed)
+
+
+def with_more(schedule: Schedule, tasks: Iterable[Task]) -> Schedule:
+    """Tasks that there are only now."""
+    return replace(schedule, waiting=tuple(sorted((*schedule.waiting, *tasks), key=_rank)))
 
 
 def after_loss(schedule: Schedule, placement: Placement) -> Schedule:
@@ -69,22 +77,18 @@ def after_loss(schedule: Schedule, placement: Placement) -> Schedule:
     losses = {**schedule.losses, case_id: (*schedule.lost_on(case_id), placement.node)}
     if len(losses[case_id]) >= MOST_LOSSES:
         return replace(schedule, losses=losses, given_up=(*schedule.given_up, case_id))
-    return replace(_again(schedule, placement.task), losses=losses)
+    return replace(with_more(schedule, [placement.task]), losses=losses)
 
 
 def after_refusal(schedule: Schedule, placement: Placement) -> Schedule:
     """A case whose node turned out to be unfit waits again; that was not the case's doing."""
-    return _again(schedule, placement.task)
+    return with_more(schedule, [placement.task])
 
 
 def lower_bound(tasks: Iterable[Task], workers: int) -> float:
     """No order of the cases, each on one GPU, ends earlier than this."""
     seconds = [task.seconds for task in tasks]
     return max(sum(seconds) / workers, *seconds)
-
-
-def _again(schedule: Schedule, task: Task) -> Schedule:
-    return replace(schedule, waiting=tuple(sorted((*schedule.waiting, task), key=_rank)))
 
 
 def _rank(task: Task) -> tuple[int, float, str]:

@@ -18,32 +18,33 @@ from pathlib import Path
 import msgspec
 
 from fluxgate.environment import ENGINE
-from fluxgate.fleet.job import Job, News
+from fluxgate.fleet.job import News
 from fluxgate.fleet.packing import packed
+from fluxgate.fleet.serving import GIVEN, RESULT
 from fluxgate.refusal import Refusal
 from fluxgate.render.process.endings import last_lines, way_of_ending
 from fluxgate.render.process.forkserver import end_group
-from fluxgate.rendering import id_of_case
 
 LEAVE = 5.0  # seconds that the process gets to end its worker itself
 DESCRIBES = 300.0  # seconds for a node to describe itself
 SET_BY_RAY = ("CUDA_VISIBLE_DEVICES",)  # which of a node's GPUs the seat has
-PROCESS, DESCRIBING = "fluxgate.fleet.case_process", "fluxgate.fleet.describing"
+CASES, DESCRIBING = "fluxgate.fleet.case_process", "fluxgate.fleet.describing"  # what is run on a node
 
 
 class Seat:
-    """Starts the process with the first job, and again if it died."""
+    """Starts the process with the first job, and again if it died.
 
-    def __init__(self) -> None:
+    process: the module that does the jobs. deep: how many folders deep what they leave may lie."""
+
+    def __init__(self, process: str = CASES, deep: int = 1) -> None:
+        self._module, self._deep = process, deep
         self._process: subprocess.Popen[bytes] | None = None
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
         self._folder = Path(tempfile.mkdtemp(prefix="fluxgate-fleet-"))
-        self._case = self._folder
 
-    def start(self, job: bytes) -> bytes:
-        """Begin to render a case."""
-        asked = msgspec.json.decode(job, type=Job)
-        self._case = self._folder / id_of_case(asked.subject.name, asked.strategy.name)
+    def start(self, job: bytes, given: bytes = b"") -> bytes:
+        """Begin a job, with what is given along as a file."""
+        (self._folder / GIVEN).write_bytes(given)
         if self._process is None or self._process.poll() is not None:
             self._end_input()
             self._process = self._started()
@@ -63,9 +64,9 @@ class Seat:
         return msgspec.json.encode(told)
 
     def result(self) -> bytes:
-        """The folder of the case that has ended, as a tar; it is removed here."""
-        data = packed(self._case)
-        shutil.rmtree(self._case, ignore_errors=True)
+        """The folder that the job has left, as a tar; it is removed here."""
+        data = packed(self._folder / RESULT, deep=self._deep)
+        shutil.rmtree(self._folder / RESULT, ignore_errors=True)
         return data
 
     def process(self) -> int:
@@ -92,7 +93,7 @@ class Seat:
         log = self._folder / "log.txt"
         with log.open("wb") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", PROCESS, self._folder],
+                [sys.executable, "-P", "-m", self._module, self._folder],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

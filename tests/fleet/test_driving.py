@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -21,6 +21,13 @@ from fluxgate.refusal import Refusal
 ENDED = News(ended=True)
 pytestmark = pytest.mark.usefixtures("_nodes_rest_shortly")
 Answer = Callable[[str, str], News | Exception]  # of a node about a case
+
+
+NOTHING_MORE: Mapping[str, list[Task]] = {}
+
+
+def job_of(case_id: str) -> tuple[bytes]:
+    return (case_id.encode(),)
 
 
 @pytest.fixture
@@ -82,18 +89,19 @@ class OwnCluster:
 
 
 def drive(
-    answer: Answer, *tasks: Task, refused: str = "", **sizes: int
+    answer: Answer, *tasks: Task, refused: str = "", then: Mapping[str, list[Task]] = NOTHING_MORE, **sizes: int
 ) -> tuple[Outcome, dict[str, bytes], OwnCluster, list[str]]:
     """What becomes of the cases, what was kept, the cluster, and what was reported."""
     cluster, kept, lines = OwnCluster(answer, sizes), dict[str, bytes](), list[str]()
 
-    def keep(case_id: str, data: bytes, node: str) -> None:
+    def keep(case_id: str, data: bytes, node: str) -> list[Task]:
         if node == refused:
             raise Refusal("fox-0.png is not the picture that was rendered.")
         assert case_id not in kept, "rendered twice"
         kept[case_id] = data
+        return then.get(case_id, [])
 
-    driver = Driver(cluster, cluster.nodes(), job_of=str.encode, keep=keep, report=lines.append)
+    driver = Driver(cluster, cluster.nodes(), job_of=job_of, keep=keep, report=lines.append)
     outcome = driver.drive(tasks)
     assert not any(seat.open for seat in cluster.seats)
     return outcome, kept, cluster, lines
@@ -109,6 +117,26 @@ def test_every_case_is_kept_once() -> None:
     assert set(kept) == set(outcome.rendered_on) == {task.case_id for task in cases(9)}
     assert sorted(seat.node for seat in cluster.seats) == ["a", "a", "b"]
     assert outcome.said == []
+
+
+def test_what_follows_from_a_case_is_rendered_too() -> None:
+    """Once that is there; and on the nodes alone that it may be placed on."""
+    then = {"case-0": [Task("more", 1.0, nodes=frozenset("b"))], "more": [Task("most", 1.0, nodes=frozenset("a"))]}
+    outcome, kept, _, _ = drive(lambda node, case: ENDED, *cases(3), then=then, a=1, b=1)
+    assert {case: outcome.rendered_on[case] for case in ("more", "most")} == {"more": "b", "most": "a"}
+    assert list(kept).index("case-0") < list(kept).index("more") < list(kept).index("most")
+
+
+def test_a_task_whose_nodes_are_gone_is_not_placed() -> None:
+    """Although others are left."""
+    outcome, kept, _, _ = drive(
+        lambda node, case: News(refused="No.") if node == "a" else ENDED,
+        *[replace(task, nodes=frozenset("a")) for task in cases(2)],
+        Task("other", 1.0),
+        a=1,
+        b=1,
+    )
+    assert (set(kept), set(outcome.unplaced)) == ({"other"}, {"case-0", "case-1"})
 
 
 def test_a_case_that_kills_every_node_is_given_up() -> None:
@@ -144,9 +172,12 @@ def test_a_node_that_is_gone_gets_no_further_case() -> None:
     cluster_of: dict[str, OwnCluster] = {}
     cluster = cluster_of["a"] = OwnCluster(answer, {"a": 2, "b": 1})
     kept: dict[str, bytes] = {}
-    driver = Driver(
-        cluster, cluster.nodes(), job_of=str.encode, keep=lambda case, data, _: kept.update({case: data}), report=print
-    )
+
+    def keep(case: str, data: bytes, node: str) -> tuple[Task, ...]:
+        kept[case] = data
+        return ()
+
+    driver = Driver(cluster, cluster.nodes(), job_of=job_of, keep=keep, report=print)
     outcome = driver.drive(cases(5))
     assert set(outcome.rendered_on.values()) == {"b"}
     assert len(kept) == 5
@@ -158,7 +189,7 @@ def test_a_node_rests_after_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driving, "REST", 0.2)
     begun = time.monotonic()
     cluster = OwnCluster(lambda node, case: Lost("the node died"), {"a": 1})
-    driver = Driver(cluster, cluster.nodes(), job_of=str.encode, keep=lambda *_: None, report=print)
+    driver = Driver(cluster, cluster.nodes(), job_of=job_of, keep=lambda *_: (), report=print)
     monkeypatch.setattr(cluster, "nodes", tuple)
     outcome = driver.drive(cases(2))
     assert time.monotonic() - begun >= 0.2
@@ -220,7 +251,7 @@ def test_ctrl_c_closes_every_seat() -> None:
         raise KeyboardInterrupt
 
     cluster.answer = answer  # type: ignore[method-assign]  # as if it came while the driver waits
-    driver = Driver(cluster, cluster.nodes(), job_of=str.encode, keep=lambda *_: None, report=print)
+    driver = Driver(cluster, cluster.nodes(), job_of=job_of, keep=lambda *_: (), report=print)
     with pytest.raises(KeyboardInterrupt):
         driver.drive(cases(2))
     assert [seat.open for seat in cluster.seats] == [False, False]

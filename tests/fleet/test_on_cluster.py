@@ -10,19 +10,22 @@ from typing import Any
 import msgspec
 import pytest
 
+from fluxgate.baselines.store import Store
 from fluxgate.environment import Environment
 from fluxgate.files import write_plain
 from fluxgate.fleet.describing import engine_hash
-from fluxgate.fleet.job import Description
+from fluxgate.fleet.job import Description, News
 from fluxgate.fleet.nodes import Node
-from fluxgate.fleet.on_cluster import LOST, earlier_seconds, keep, plan
+from fluxgate.fleet.on_cluster import LOST, Kind, earlier_seconds, keep, plan, render
 from fluxgate.fleet.on_cluster import _write_crash as write_crash
 from fluxgate.fleet.packing import packed
+from fluxgate.judge.standards import BaselineUse
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Crash
 from fluxgate.runs import run as runs
-from fluxgate.session import Request
-from tests.runs.building import CASES, MACHINE, STACK, contents, put, rendering, run_of
+from fluxgate.session import Choice, Request
+from tests.baselines.acceptance import accept
+from tests.runs.building import CASES, MACHINE, STACK, contents, memory, put, rendering, run_of
 
 FULL = CASES["tiny-full"]
 
@@ -78,11 +81,68 @@ def test_a_case_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
     sound = packed(folder)
     (folder / "fox-0.png").write_bytes((folder / "pair-0.png").read_bytes())
     with pytest.raises(Refusal, match="another hash"):
-        keep(run, FULL, packed(folder), "a node")
+        keep(run.case_folder(FULL.id), FULL, packed(folder), "a node")
     assert list((run.folder / runs.CASES).iterdir()) == []
-    keep(run, FULL, sound, "a node")
+    keep(run.case_folder(FULL.id), FULL, sound, "a node")
     assert set(run.renderings()) == {"tiny-full"}
     assert "fox-0.png" in contents(run.case_folder("tiny-full"))
+
+
+class SendingCluster:
+    """One node, which has each case rendered at once: with so much memory as comes next."""
+
+    def __init__(self, folder: Path, *allocated: int) -> None:
+        self.node = Node("a", "a", "H100", 1)
+        self._folder, self._allocated = folder, iter(allocated)
+
+    def open(self, node: Node, gpus: int) -> str:
+        return "seat"
+
+    def ask(self, seat: str, method: str, *arguments: bytes | float) -> str:
+        return method
+
+    def ready(self, requests: Sequence[str], patience: float) -> list[str]:
+        return list(requests)
+
+    def answer(self, request: str) -> bytes:
+        if request == "start":
+            return b""
+        if request == "news":
+            return msgspec.json.encode([News(ended=True)])
+        run = run_of(self._folder, "full", allocated=next(self._allocated))
+        return packed(run.case_folder("tiny-full"))
+
+    def close(self, seat: str) -> None:
+        pass
+
+    def nodes(self) -> tuple[Node, ...]:
+        return (self.node,)
+
+    def describe(self, nodes: Sequence[Node], subjects: bytes) -> list[bytes | str]:
+        raise AssertionError("it was described before")
+
+
+@pytest.mark.parametrize("allocated, again", [((10**9,), None), ((2 * 10**9, 10**9), 10**9)])
+def test_memory_is_confirmed_as_on_one_machine(tmp_path: Path, allocated: tuple[int, ...], again: int | None) -> None:
+    """A case whose memory is not the accepted one is rendered once more, beside the first; any other is not."""
+    accept(run_of(tmp_path / "before", "full"), tmp_path / "baselines")
+    choice = Choice(
+        environment=Environment(Path("python"), MACHINE, STACK),
+        cases=(FULL,),
+        strategies=("full",),
+        takes=None,
+        vram_limit=None,
+        timeout=1.0,
+        runs=tmp_path / "runs",
+        baselines=Store(tmp_path / "baselines"),
+        baseline_use=BaselineUse.IF_ANY,
+    )
+    run, cluster = runs.create(tmp_path / "runs", MACHINE, STACK, "x"), SendingCluster(tmp_path / "node", *allocated)
+    render(cluster, Kind("H100", (cluster.node,), choice), run, say=lambda line: None)
+    first = run.rendered_cases()["tiny-full"]
+    assert first.rendering.memory == memory(allocated[0])
+    more = runs.rendered_once_more(first)
+    assert (more.rendering.memory if more else None) == (None if again is None else memory(again))
 
 
 def test_a_case_that_was_lost_each_time_is_crashed(tmp_path: Path) -> None:

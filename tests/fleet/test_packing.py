@@ -81,6 +81,17 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
         unpack(tar(entry("a.png"), entry("a.png")), tmp_path / "here", whence="a node")
 
 
+def test_folders_arrive_as_deep_as_they_may(case: Path, tmp_path: Path) -> None:
+    """What lies deeper stays behind; of a stranger's it is refused."""
+    (case / "once-more" / "deeper").mkdir(parents=True)
+    (case / "once-more" / "a.png").write_bytes(b"1")
+    (case / "once-more" / "deeper" / "b.png").write_bytes(b"2")
+    unpack(packed(case, deep=2), tmp_path / "here", whence="a node", deep=2)
+    assert set(contents(tmp_path / "here")) == set(contents(case)) - {"once-more/deeper/b.png"}
+    with pytest.raises(Refusal, match="belong"):
+        unpack(packed(case, deep=3), tmp_path / "there", whence="a node", deep=2)
+
+
 @pytest.mark.parametrize("data", [b"", b"x", b"x" * 2000])
 def test_what_is_no_archive_is_refused(data: bytes, tmp_path: Path) -> None:
     """In a sentence that names who has sent it."""
