@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fluxgate import configuration
+from fluxgate.cli.gate_on import REFUSED, gate_on_cluster
 from fluxgate.cli.shared import add_names_option, add_runs_option, add_subject_option, columns, command, say
 from fluxgate.files import write_plain
 from fluxgate.gate.environments.choice import INSTALLERS, choose_installer
@@ -27,7 +28,6 @@ from fluxgate.report.gate_terminal import gate_lines
 from fluxgate.subjects.sources import cache_folder
 
 MOST_REPEATS, MOST_DAYS = 20, 3650
-REFUSED = 2  # the exit code where nothing was decided; Ctrl-C has the same
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -53,6 +53,10 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--bisect", action="store_true", help=about)
     about = "then bisect the commits of this git repository, too; PACKAGE=PATH@GOOD..BAD names where"
     parser.add_argument("--checkout", action="append", default=[], metavar="PACKAGE=PATH", help=about)
+    on = "on a cluster of Ray's: ray for the one of this host, or like ray://HEAD:10001; default: on this machine"
+    parser.add_argument("--on", metavar="CLUSTER", help=on)
+    each = "with --on: gate on each of these accelerators, like H100,L4; without names, on each that there is"
+    parser.add_argument("--each", metavar="NAME[,NAME]", nargs="?", const="", help=each)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the result as JSON there, too")
     about = f"remove the environments not used for so many days, and gate nothing; without a number, {OLD}"
     parser.add_argument("--clear-cache", nargs="?", const=str(OLD), metavar="DAYS", help=about)
@@ -83,6 +87,10 @@ def _gate(arguments: Namespace) -> int:
     if not arguments.upgrade:
         raise Refusal("Name the changes, like diffusers==0.43.0, or two files of pins: OLD.txt NEW.txt.")
     settings = _settings(arguments)
+    if arguments.on is not None:
+        return gate_on_cluster(arguments, settings)
+    if arguments.each is not None:
+        raise Refusal("--each names accelerators of a cluster; it needs --on.")
     results = _Results(settings, started=datetime.datetime.now(datetime.UTC), copy=arguments.output)
     installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse)
     asked = asked_of(tuple(arguments.upgrade), python=arguments.python, first=tuple(arguments.incumbent))

@@ -133,7 +133,7 @@ class _Rendering:
         self._choice, self._run, self._say = choice, run, say
         self._standards = standards_of(choice)
         self.cases = {case.id: case for case in choice.needed}
-        self.tasks = {task.case_id: task for task in _tasks(choice, self.cases.values())}
+        self.tasks = {task.case_id: task for task in tasks_of(choice, self.cases.values())}
         self._again = dict[str, Case]()  # by the names of further tasks
 
     def job_of(self, name: str) -> tuple[bytes, ...]:
@@ -154,7 +154,8 @@ class _Rendering:
         return (replace(self.tasks[name], case_id=again),)
 
 
-def _tasks(choice: Choice, cases: Iterable[Case]) -> list[Task]:
+def tasks_of(choice: Choice, cases: Iterable[Case]) -> list[Task]:
+    """The cases, each with how long it will take."""
     listed = tuple(cases)
     accepted = accepted_seconds(choice.baselines, choice.machine.id, listed)
     seconds = {**accepted, **earlier_seconds(choice.runs, choice.machine.id, listed)}

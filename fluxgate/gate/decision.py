@@ -30,8 +30,12 @@ class Decision:
     counts: Mapping[CaseOutcome, int] | None = None  # outcome -> cases
 
     def exit_code(self, *, strict: bool) -> int:
-        """0 for an upgrade that is safe; with `strict`, drift is not."""
-        return 1 if strict and self.answer is Answer.DRIFT else EXIT_CODES[self.answer]
+        return exit_code_of(self.answer, strict=strict)
+
+
+def exit_code_of(answer: Answer, *, strict: bool) -> int:
+    """0 for an upgrade that is safe; with `strict`, drift is not."""
+    return 1 if strict and answer is Answer.DRIFT else EXIT_CODES[answer]
 
 
 def decide(outcomes: Sequence[CaseResult], cases: Iterable[Case]) -> Decision:

@@ -57,7 +57,7 @@ def compare_stacks(made: Stacks, settings: Settings, *, report: Report = silent)
     before = Stack(made.incumbent, settings=settings, report=report, name="incumbent")
     after = Stack(made.candidate, settings=settings, report=report, name="candidate")
     session.refuse_unready(before.choice)
-    cases = _cases(settings, before.choice)
+    cases = asked_cases(settings, before.choice)
     with ExitStack() as stack:
         rendering = (before.open(stack), after.open(stack))
         outcomes = tuple(_outcomes(*rendering, cases, settings.repeats, report))
@@ -74,7 +74,7 @@ def compare_stacks(made: Stacks, settings: Settings, *, report: Report = silent)
     )
 
 
-def _cases(settings: Settings, choice: Choice) -> tuple[Case, ...]:
+def asked_cases(settings: Settings, choice: Choice) -> tuple[Case, ...]:
     """The cases of the strategies that were asked for, or of the tier."""
     if not settings.strategies:
         return cases_of(settings.tier, choice.cases)

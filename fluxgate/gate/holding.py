@@ -41,15 +41,19 @@ def hold(
     installer: Installer,
     report: Report = silent,
     decided: Callable[[Held], object] = lambda held: None,
+    made: Callable[[Stacks], object] = lambda stacks: None,
 ) -> Held:
     """Make both stacks, render and compare them, and look for what is to blame if that is not safe.
 
-    decided: called once the answer is there, before the search, which may take long."""
+    decided: called once the answer is there, before the search, which may take long.
+    made: called once both stacks are there, before anything is rendered."""
     refuse_unknown(settings)
     seconds: dict[str, float] = {}
     with timed(ENVIRONMENTS, seconds):
-        made = make_stacks(asked, installer=installer, report=report)
-    held = hold_on(made, settings, installer=installer, report=report, decided=decided)
+        stacks = make_stacks(asked, installer=installer, report=report)
+    if isinstance(stacks, Stacks):
+        made(stacks)
+    held = hold_on(stacks, settings, installer=installer, report=report, decided=decided)
     return replace(held, seconds={**seconds, **held.seconds})
 
 

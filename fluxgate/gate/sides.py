@@ -45,7 +45,7 @@ class Stack:
     def __init__(self, built: Built, *, settings: Settings, report: Report, name: str, attempt: int = 1) -> None:
         self.built = built
         self.environment = Environment.at(built.python)
-        self.choice = replace(choose(_request(settings), environment=self.environment), runs=settings.runs / STACKS)
+        self.choice = replace(choose(request_of(settings), environment=self.environment), runs=settings.runs / STACKS)
         self._settings = settings
         self.cases = {case.id: case for case in self.choice.cases}
         self.run = self.run_of(attempt)
@@ -87,7 +87,8 @@ def _remove_spoilt(run: Run, case_id: str) -> None:
         shutil.rmtree(run.case_folder(case_id))
 
 
-def _request(settings: Settings) -> session.Request:
+def request_of(settings: Settings) -> session.Request:
+    """What a session is asked for, for each of the two stacks."""
     return session.Request(
         subjects=settings.subjects,
         case_timeout=settings.case_timeout or f"{session.CASE_TIMEOUT:.0f}",
@@ -112,8 +113,7 @@ class OpenStack:
         own, libraries = self.stack.cases[case.id], self.stack.environment.stack
         if own.unsupported is not None:
             return Side(own, libraries)
-        if like is not None and self.stack.choice.timeout == session.CASE_TIMEOUT:
-            self._hold_to(max(HANGS_AFTER * like.wall_seconds, SHORTEST_HANG))
+        self._hold_to(like)
         renderings = self.session.render(own)
         _refuse_spoilt(renderings.values())
         repeats = (self.again(case, attempt) for attempt in range(2, attempts + 1))
@@ -145,8 +145,23 @@ class OpenStack:
         _refuse_spoilt([rendered] if rendered else [])
         return rendered
 
-    def _hold_to(self, seconds: float) -> None:
-        self.session.choice = replace(self.session.choice, timeout=min(seconds, session.CASE_TIMEOUT))
+    def once(self, case_id: str, attempt: int, *, like: Rendering | None = None) -> Rendered | None:
+        """One rendering of a case, without what it is compared with; None where it cannot run in this stack."""
+        case = self.stack.cases[case_id]
+        if case.unsupported is not None:
+            return None
+        self._hold_to(like)
+        if attempt > 1:
+            return self.again(case, attempt)
+        rendered = self.session.rendered(case_id)
+        _refuse_spoilt([rendered] if rendered else [])
+        return rendered
+
+    def _hold_to(self, like: Rendering | None) -> None:
+        """Give a worker no more than many times what the incumbent's took, unless the user has said how long."""
+        if like is not None and self.stack.choice.timeout == session.CASE_TIMEOUT:
+            timeout = min(max(HANGS_AFTER * like.wall_seconds, SHORTEST_HANG), session.CASE_TIMEOUT)
+            self.session.choice = replace(self.session.choice, timeout=timeout)
 
 
 def first_shots(choice: Choice) -> Choice:

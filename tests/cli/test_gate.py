@@ -32,6 +32,10 @@ from tests.outside import ROOT
         (["--clear-cache", "soon"], "--clear-cache"),
         (["diffusers==0.43", "--checkout", "diffusers"], "--checkout"),
         (["diffusers==0.43", "--checkout", "diffusers=nowhere"], "nowhere"),
+        (["diffusers==0.43", "--each"], "needs --on"),
+        (["diffusers==0.43", "--on", "nowhere"], "ray://HEAD:10001"),
+        (["diffusers=0.43", "--on", "ray"], "is no requirement"),
+        (["diffusers==0.43", "--on", "ray", "--each", "--output", "x.json"], "--output"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(

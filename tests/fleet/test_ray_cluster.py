@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,6 +26,7 @@ from fluxgate.judge.verdict import Verdict
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
 from tests.devices import on_a_cpu
+from tests.fleet.ray_nodes import Nodes, soon
 from tests.outside import LONGEST, ROOT, call, tiny
 
 ray = pytest.importorskip("ray", reason='Ray is not installed; pip install "fluxgate[ray]"')
@@ -35,69 +35,8 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),  # Ray's own
 ]
 
-STORE = 80 << 20  # bytes for each node's objects
 STRATEGIES = "--strategy=full,model-offload,full-float32,vae-tiling"
 CASES = {"tiny-full", "tiny-model-offload", "tiny-full-float32", "tiny-vae-tiling"}
-
-
-class Nodes:
-    """A cluster of Ray's on this host, whose nodes come and go with the tests."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        from ray.cluster_utils import Cluster
-
-        self.folder = folder
-        self._environment = environment
-        self.port = _free_port()
-        arguments = {"num_cpus": 0, "object_store_memory": STORE, "include_dashboard": False}
-        arguments["ray_client_server_port"] = self.port
-        self._cluster = Cluster(initialize_head=True, head_node_args=arguments)
-        self._nodes: dict[str, Any] = {}
-        self._round = 0
-
-    def called(self, name: str) -> str:
-        """What Ray calls a node: never as one of an earlier test, which it may not have given up yet."""
-        return f"{name}-{self._round}"
-
-    @property
-    def address(self) -> str:
-        return str(self._cluster.address)
-
-    def add(self, name: str, **variables: str) -> None:
-        """A node with one CPU, and with a device queue of its own, as if it were another machine."""
-        own = {"FLUXGATE_QUEUE": str(self.folder / f"queue-{name}"), "PYTHONPATH": str(ROOT)}
-        (self.folder / f"queue-{name}").mkdir(exist_ok=True)
-        self._nodes[name] = self._cluster.add_node(
-            num_cpus=1,
-            object_store_memory=STORE,
-            node_name=self.called(name),
-            env_vars={**self._environment, **own, **variables},
-        )
-
-    def kill(self, name: str) -> None:
-        """SIGKILL for all that the node is."""
-        self._cluster.remove_node(self._nodes.pop(name), allow_graceful=False)
-
-    def clear(self) -> None:
-        for name in list(self._nodes):
-            self.kill(name)
-        self._round += 1
-
-    def close(self) -> None:
-        self._cluster.shutdown()
-
-    def processes(self) -> list[str]:
-        """What still renders on these nodes, or could: the command of each such process."""
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                ours = str(self.folder).encode() in (folder / "environ").read_bytes()
-            except OSError:
-                continue
-            if ours and ("fluxgate.fleet" in command or "fluxgate.render" in command):
-                found.append(command)
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +149,7 @@ def test_three_nodes_give_the_run_of_one_machine(
     assert cells(ours) == cells(theirs)
     assert set(whereabouts(ours).rendered_on) == CASES
     assert len(set(whereabouts(ours).rendered_on.values())) > 1
-    assert _soon(lambda: nodes.processes() == [])
+    assert soon(lambda: nodes.processes() == [])
 
 
 def test_a_node_that_is_killed_loses_nothing(driver: Driver, nodes: Nodes) -> None:
@@ -236,7 +175,7 @@ def test_ctrl_c_leaves_no_process(driver: Driver, nodes: Nodes) -> None:
     driver.process.send_signal(signal.SIGINT)
     code, said = driver.end()
     assert code == INTERRUPTED, said
-    assert _soon(lambda: nodes.processes() == [])
+    assert soon(lambda: nodes.processes() == [])
     assert runs.latest(driver.runs).finished is None
 
 
@@ -244,7 +183,7 @@ def test_a_driver_that_is_killed_leaves_no_process(driver: Driver, nodes: Nodes)
     """Ray ends what its job has started, and what that has started ends itself."""
     driver.until(lambda line: line.endswith(": started"))
     driver.process.kill()
-    assert _soon(lambda: nodes.processes() == [])
+    assert soon(lambda: nodes.processes() == [])
 
 
 @pytest.fixture
@@ -370,19 +309,4 @@ def test_a_connection_that_is_cut_is_restored(nodes: Nodes, tmp_path: Path, envi
     run = runs.latest(driver.runs)
     assert set(run.renderings()) == CASES
     assert whereabouts(run).losses == {}
-    assert _soon(lambda: nodes.processes() == [])
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def _soon(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
-    """Whether it holds before these seconds are over."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if holds():
-            return True
-        time.sleep(0.2)
-    return holds()
+    assert soon(lambda: nodes.processes() == [])

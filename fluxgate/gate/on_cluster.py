@@ -1,0 +1,138 @@
+"""A gate on a cluster: one for each kind of machine, held on a node of it, its cases rendered on all of them."""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fluxgate.cases import Case
+from fluxgate.files import write_plain
+from fluxgate.fleet.cluster import Cluster
+from fluxgate.fleet.driving import Driver, Outcome
+from fluxgate.fleet.on_cluster import FILE, Kind, Whereabouts, plan
+from fluxgate.gate.environments.pins import read_pins
+from fluxgate.gate.gate import asked_cases
+from fluxgate.gate.node_job import GateJob
+from fluxgate.gate.on_kind import INCOMING, GateOnKind
+from fluxgate.gate.settings import Settings
+from fluxgate.gate.sides import refuse_unknown, request_of
+from fluxgate.gate.stacks import asked_of
+from fluxgate.refusal import Refusal
+from fluxgate.rendering import id_of_case
+from fluxgate.report.gate_result import create_gate
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """What is to be gated, as it was typed."""
+
+    changes: tuple[str, ...]  # or two files of pins
+    python: Path | None = None  # on the nodes; None: the one that Ray runs in
+    first: tuple[str, ...] = ()
+    pins: tuple[str, ...] = ()  # what is in the files
+
+
+def upgrade_of(changes: tuple[str, ...], *, python: Path | None, first: tuple[str, ...]) -> Upgrade:
+    """The upgrade, once it is seen to be one."""
+    asked = asked_of(changes, python=python, first=first)
+    files = [path for path in (asked.incumbent, asked.candidate) if path is not None]
+    for path in files:
+        read_pins(path)
+    return Upgrade(changes, python, first, tuple(path.read_text() for path in files))
+
+
+def gate_on(
+    cluster: Cluster, upgrade: Upgrade, settings: Settings, *, each: Sequence[str] | None, say: Say
+) -> tuple[GateOnKind, ...]:
+    """The gates on all kinds of machines that are asked for. One that was not held has no result."""
+    refuse_unknown(settings)
+    if settings.checkouts:
+        raise Refusal("--checkout bisects commits in a folder of this machine; it does not go together with --on.")
+    kinds = plan(cluster, request_of(settings), each=each, say=say)
+    gates = [_gate_of(kind, upgrade, settings) for kind in kinds]
+    try:
+        outcome = _driven(cluster, gates, say)
+    finally:
+        for gate in gates:
+            _tidy(gate)
+    for gate in gates:
+        if gate.result is not None:
+            _write_whereabouts(gate, outcome)
+    return tuple(gates)
+
+
+def _gate_of(kind: Kind, upgrade: Upgrade, settings: Settings) -> GateOnKind:
+    started = datetime.datetime.now(datetime.UTC)
+    folder = create_gate(settings.runs, kind.choice.machine.id, now=started)
+    asked = asked_cases(settings, kind.choice)
+    job = GateJob(
+        id=folder.name,
+        folder=str(folder),
+        started=started.isoformat(),
+        command=settings.command,
+        machine=kind.choice.machine,
+        stack=kind.choice.stack,
+        subjects=tuple({case.subject.name: case.subject for case in kind.choice.cases}.values()),
+        upgrade=upgrade.changes,
+        pins=upgrade.pins,
+        first=upgrade.first,
+        python=str(upgrade.python) if upgrade.python else None,
+        tier=settings.tier,
+        strategies=settings.strategies,
+        installer=settings.installer,
+        wheelhouse=str(settings.wheelhouse.absolute()) if settings.wheelhouse else None,
+        case_timeout=settings.case_timeout,
+        repeats=settings.repeats,
+        culprit=settings.culprit,
+        bisect=settings.bisect,
+    )
+    cases = {case.id: case for case in kind.choice.cases}
+    return GateOnKind(kind, job, folder, settings.runs, cases, _with_references(asked, cases))
+
+
+def _with_references(asked: Iterable[Case], cases: dict[str, Case]) -> tuple[Case, ...]:
+    """The cases that can run, and those that they are compared with."""
+    ids = (
+        id_of_case(case.subject.name, name)
+        for case in asked
+        if case.unsupported is None
+        for name in (*case.strategy.promise.compared_with, case.strategy.name)
+    )
+    return tuple(cases[each] for each in dict.fromkeys(ids) if each in cases and cases[each].unsupported is None)
+
+
+def _driven(cluster: Cluster, gates: Sequence[GateOnKind], say: Say) -> Outcome:
+    by_name = {gate.name: gate for gate in gates}
+
+    def of(task: str) -> GateOnKind:
+        return by_name[task.partition("/")[0]]
+
+    driver = Driver(
+        cluster,
+        [node for gate in gates for node in gate.kind.nodes],
+        job_of=lambda task: of(task).job_of(task),
+        keep=lambda task, data, node: of(task).keep(task, data, node),
+        report=say,
+    )
+    return driver.drive([task for gate in gates for task in gate.tasks()])
+
+
+def _tidy(gate: GateOnKind) -> None:
+    """Remove what is not needed any more; of a gate that was not held, its folder."""
+    shutil.rmtree(gate.folder / INCOMING, ignore_errors=True)
+    with suppress(OSError):  # there is something in it
+        gate.folder.rmdir()
+
+
+def _write_whereabouts(gate: GateOnKind, outcome: Outcome) -> None:
+    """Leave in the gate's folder which node has done what, and which were lost."""
+    own = {name: node for name, node in outcome.rendered_on.items() if name.partition("/")[0] == gate.name}
+    losses = {name: nodes for name, nodes in outcome.losses.items() if name.partition("/")[0] == gate.name}
+    about = Whereabouts(gate.kind.accelerator, own, losses, tuple(outcome.said))
+    write_plain(gate.folder / FILE, about)
