@@ -116,10 +116,10 @@ def _sides(
     before: OpenStack, after: OpenStack, case: Case, *, repeats: int = 1, control: bool = False
 ) -> tuple[Side, Side]:
     """What both stacks give of a case, rendered so often in each."""
-    mine = before.side(case, attempts=repeats, control=control)
-    theirs = after.side(case, attempts=repeats, like=mine.rendered.rendering if mine.rendered else None)
+    mine = before.render(case, attempts=repeats, control=control)
+    theirs = after.render(case, attempts=repeats, like=mine.rendered.rendering if mine.rendered else None)
     if theirs.crash is not None and theirs.crash.kind in SEEN_TWICE and mine.crash is None and not theirs.repeats:
-        theirs = after.side(case, attempts=2)
+        theirs = after.render(case, attempts=2)
     return _judged((before, mine), (after, theirs))
 
 

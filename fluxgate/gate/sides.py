@@ -105,7 +105,11 @@ class OpenStack:
     stack: Stack
     session: Session
 
-    def side(self, case: Case, *, attempts: int = 1, control: bool = False, like: Rendering | None = None) -> Side:
+    def side(self, case: Case) -> Side:
+        """What this stack gives of a case, with all verdicts on it."""
+        return self.judged(self.render(case))
+
+    def render(self, case: Case, *, attempts: int = 1, control: bool = False, like: Rendering | None = None) -> Side:
         """What this stack gives of a case, how often it is asked for, without verdicts on it.
 
         control: its first shot once more. like: what the incumbent gave; a worker that takes many times as long

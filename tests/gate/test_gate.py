@@ -49,23 +49,24 @@ def another(opened: OpenStack, side: Side) -> OpenStack:
 
 def test_pictures_are_read_only_where_that_can_tell_something(opened: OpenStack) -> None:
     """What they show is the same where the pixels are; it is asked where they differ, and where something fails."""
-    side = opened.side(opened.stack.cases["tiny-full"])
+    side = opened.render(opened.stack.cases["tiny-full"])
     same, _ = _judged((opened, side), (opened, side))
     assert SCENE not in same.verdicts
     assert TWICE in same.verdicts
     other = another(opened, side)
-    sides = _judged((opened, side), (other, other.side(side.case)))
+    sides = _judged((opened, side), (other, other.render(side.case)))
     assert all(SCENE in one.verdicts for one in sides)
+    assert SCENE in opened.side(side.case).verdicts  # of one stack by itself, everything is asked
 
 
 def test_pictures_are_read_where_the_case_fails(opened: OpenStack) -> None:
     """A case is fixed if all that is asked of it passes, what its pictures show as well."""
-    side = opened.side(opened.stack.cases["tiny-full"])
+    side = opened.render(opened.stack.cases["tiny-full"])
     assert side.rendered is not None
     first = side.rendered.rendering.pictures[0]
     again = replace(first, take=1, sha256="0" * 64)
     put(opened.session.run, replace(side.rendered.rendering, pictures=(first, again)))
     unlike = OpenStack(opened.stack, opened.session.into(opened.session.run))
-    judged, _ = _judged((unlike, unlike.side(side.case)), (unlike, unlike.side(side.case)))
+    judged, _ = _judged((unlike, unlike.render(side.case)), (unlike, unlike.render(side.case)))
     assert TWICE in judged.failing
     assert SCENE in judged.verdicts

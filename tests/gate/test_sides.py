@@ -59,7 +59,7 @@ def test_a_control_is_the_first_shot_in_another_process(stack: Stack) -> None:
     """It gives the same as the whole case did, and lies in a run of its own."""
     case = stack.cases["tiny-full"]
     with ExitStack() as exits:
-        side = stack.open(exits).side(case, control=True)
+        side = stack.open(exits).render(case, control=True)
     assert side.rendered is not None
     assert side.control is not None
     assert list(side.control.rendering.recipes) == [case.shots[0].name]
