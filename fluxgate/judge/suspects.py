@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from fluxgate.compare.stages import StageDifference, suspects
@@ -17,6 +18,7 @@ HOOKS = {
     "GroupOffloadingHook": (DIFFUSERS,),
     "LayerwiseCastingHook": (DIFFUSERS,),
 }
+SUSPECTED = re.compile(r"[Mm]ost likely (.+?)\.(?:\s|$)")
 OF_QUANTIZED_LAYERS = ("compute_dtype", "quant_type", "double_quant", "threshold")  # settings
 
 
@@ -24,6 +26,12 @@ def most_likely(names: Iterable[str]) -> str:
     """`Most likely diffusers or accelerate.`; nothing where nobody is suspected."""
     each = dict.fromkeys(names)
     return f"Most likely {' or '.join(each)}." if each else ""
+
+
+def suspected_in(sentence: str) -> str | None:
+    """Whom a verdict's sentence says it most likely was; None where it names nobody."""
+    found = SUSPECTED.search(sentence)
+    return found[1] if found else None
 
 
 def loader_of(component: str, subject: Subject) -> str:

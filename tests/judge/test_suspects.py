@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fluxgate.judge.suspects import most_likely, of_effects
+from fluxgate.judge.suspects import most_likely, of_effects, suspected_in
 from fluxgate.strategies.effects import Counted, Hooked, Layers, Placed, Setting, Stored
 from fluxgate.strategies.promise import Effect
 from tests.judge.made import SUBJECT
@@ -33,3 +33,17 @@ def test_an_effect_that_is_missing_names_who_makes_it(effect: Effect, component:
 def test_each_suspect_is_named_once() -> None:
     """Several missing effects may have one maker."""
     assert most_likely(["diffusers", "accelerate", "diffusers"]) == "Most likely diffusers or accelerate."
+
+
+@pytest.mark.parametrize(
+    ("sentence", "who"),
+    [
+        (f"It is not there. {most_likely(['diffusers', 'accelerate'])} Run pytest.", "diffusers or accelerate"),
+        ("It first differs at the decoded picture: most likely diffusers' VAE or torch.", "diffusers' VAE or torch"),
+        ("It took 1.2 GB.", None),
+        ("", None),
+    ],
+)
+def test_a_sentence_tells_whom_it_suspects(sentence: str, who: str | None) -> None:
+    """Wherever it says so."""
+    assert suspected_in(sentence) == who

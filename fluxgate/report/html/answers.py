@@ -5,18 +5,23 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import starmap
 
 from fluxgate.cases import Case
 from fluxgate.compare.stages import StageDifference, suspects
 from fluxgate.judge.sentences import counted
+from fluxgate.judge.suspects import suspected_in
 from fluxgate.judge.verdict import (
     BASELINE,
     CHECKS,
     CRASHED,
-    FAILED,
     INVENTORY,
     NO_DATA,
+    ORACLE,
     PASSED,
+    PROMISE,
+    SCENE,
+    TWICE,
     Verdict,
 )
 from fluxgate.rendering import Rendering
@@ -44,6 +49,7 @@ ENDED_BY = {  # kind of crash -> what ended the worker
     "exit": "the worker itself",
     "interrupted": "an interruption",
 }
+OF_PICTURES = (TWICE, PROMISE, BASELINE, ORACLE, SCENE)
 ACCEPTED = (BASELINE, INVENTORY)  # the checks against what was accepted: accepting again answers them
 SAFE = Outcome("Safe, as far as it was checked", "good", "✓")
 NOT_SAFE = Outcome("Not safe", "bad", "✗")
@@ -53,12 +59,12 @@ NOTHING = Outcome("Nothing was measured", "warn", "?")
 
 @dataclass(frozen=True)
 class Moved:
-    """Something that is not as it should be."""
+    """A case that is not as it should be."""
 
     case_id: str
-    check: str  # empty for a crash, which is about them all
+    checks: tuple[str, ...]  # that failed; none for a crash, which is about them all
     status: str
-    sentence: str  # the first of the verdict's
+    sentence: str  # the first of the first check's verdict
 
 
 @dataclass(frozen=True)
@@ -99,17 +105,21 @@ def outcome(report: Report) -> Outcome:
 
 
 def moved(report: Report) -> tuple[Moved, ...]:
-    """What moved: failed checks, then crashes, once for each case."""
-    ordered = sorted(report.failures, key=lambda verdict: verdict.status == CRASHED)
-    return tuple(
-        Moved(
-            verdict.case_id,
-            "" if verdict.status == CRASHED else verdict.check,
-            verdict.status,
-            _first(verdict.sentence),
-        )
-        for verdict in ordered
-    )
+    """What moved, case by case: first those whose pictures did, then other failed checks, then crashes."""
+    by_case: dict[str, list[Verdict]] = {}
+    for verdict in report.failures:
+        by_case.setdefault(verdict.case_id, []).append(verdict)
+    return tuple(sorted(starmap(_moved, by_case.items()), key=_urgency))
+
+
+def _moved(case_id: str, failures: list[Verdict]) -> Moved:
+    first, *_ = failures
+    checks = () if first.status == CRASHED else tuple(verdict.check for verdict in failures)
+    return Moved(case_id, checks, first.status, _first(first.sentence))
+
+
+def _urgency(one: Moved) -> tuple[bool, bool]:
+    return one.status == CRASHED, not set(one.checks) & set(OF_PICTURES)
 
 
 def _first(sentence: str) -> str:
@@ -135,6 +145,8 @@ def _suspicion(verdict: Verdict, rendering: Rendering | None, case: Case | None)
     elif verdict.stage and rendering and case:
         gone = StageDifference("", verdict.stage, None, None)
         yield suspects(gone, subject=case.subject, inventory=rendering.inventory), f"at the {verdict.stage}"
+    elif who := suspected_in(verdict.sentence):
+        yield who, f"seen by '{verdict.check}'"
 
 
 def checked(verdicts: Iterable[Verdict]) -> tuple[Checked, ...]:
@@ -169,7 +181,7 @@ def next_steps(report: Report, cases: Mapping[str, Case]) -> Iterator[Next]:
 
 
 def _to_look_at(moved: Iterable[Moved], cases: Mapping[str, Case]) -> Iterator[Next]:
-    wrong = tuple(dict.fromkeys(one.case_id for one in moved))
+    wrong = [one.case_id for one in moved]
     if wrong:
         others = f", and at {counted(len(wrong) - 1, 'more case')}" if len(wrong) > 1 else ""
         yield Next(f"Look at {wrong[0]}{others}.", wrong[0])
@@ -179,7 +191,7 @@ def _to_look_at(moved: Iterable[Moved], cases: Mapping[str, Case]) -> Iterator[N
 def _to_accept(report: Report) -> Iterator[Next]:
     """What makes of the run, or of a case of it, that which later ones are held against; or that there is nothing."""
     folder = report.run.folder if report.run else "RUN"
-    changed = [one.case_id for one in report.failures if one.status == FAILED and one.check in ACCEPTED]
+    changed = [one.case_id for one in moved(report) if set(one.checks) & set(ACCEPTED)]
     rows = [row for table in report.tables.values() for row in table]
     if any(row.statuses.get(BASELINE) == NO_DATA for row in rows) and not report.cut_short:
         yield Next("Look at the pictures; if they are right, accept them.", command=_accept(folder))

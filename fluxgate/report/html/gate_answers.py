@@ -33,6 +33,7 @@ SYMBOLS = {
     CaseOutcome.UNSTEADY: "?",
     CaseOutcome.CANNOT_RUN: "·",
 }
+COMMAND = "fluxgate"
 UNINTERESTING = (CaseOutcome.IDENTICAL, CaseOutcome.CANNOT_RUN)
 TIERS = {
     "short": "The short tier: of each kind of strategy one. --tier all renders every strategy.",
@@ -121,14 +122,16 @@ def compared(result: GateResult) -> tuple[int, int]:
 
 def tier(result: GateResult) -> str:
     """What was chosen to be rendered."""
-    return TIERS.get(result.tier, f"The tier '{result.tier}'.")
+    named = result.tier.split(",")
+    were = "was" if len(named) == 1 else "were"
+    return TIERS.get(result.tier, f"Of the strategies only {listed(named)} {were} asked for.")
 
 
 def next_steps(result: GateResult, *, folder: str) -> Iterator[Next]:
     """What to do now, the most urgent first; folder: of the gate, as its reader would type it."""
-    words, _, command = result.next.partition(" Then run: ")
+    words, told, arguments = result.next.partition(f": {COMMAND} ")
     if words:
-        yield Next(words, command=command or None)
+        yield Next(f"{words}." if told else words, command=f"{COMMAND} {arguments}" if told else None)
     bad = [case.case_id for case in result.cases if case.is_bad]
     if bad:
         others = f", and at {counted(len(bad) - 1, 'more case')}" if len(bad) > 1 else ""

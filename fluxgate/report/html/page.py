@@ -83,6 +83,7 @@ class Spotlight:
 
     case_id: str
     comparison: Comparison
+    kept: bool  # its promise was judged, and is kept
 
 
 def write_page(
@@ -213,15 +214,16 @@ def _of_gate(report: Report, gate: ReportedGate) -> dict[str, Any]:
 
 
 def _spotlight(material: Material) -> Spotlight | None:
-    """The pair to look at first: one that a check failed by, else the one that is furthest apart within a promise."""
+    """The pair to look at first: one that a check failed by, else the one that is furthest apart within a promise, else
+    the one of which nobody has measured how far it may be."""
     kept = {one.case_id for one in material.report.verdicts if (one.check, one.status) == (PROMISE, PASSED)}
     every = (
-        Spotlight(case_id, one)
+        Spotlight(case_id, one, case_id in kept)
         for case_id, those in material.album.comparisons.items()
         for one in those
-        if one.apart and (one.pair.wrong or (case_id in kept and not material.report.failures))
+        if one.apart and (one.pair.wrong or not material.report.failures)
     )
-    return min(every, key=lambda spot: spot.comparison.rank, default=None)
+    return min(every, key=lambda spot: (not spot.kept, spot.comparison.rank), default=None)
 
 
 def _hashed(text: str) -> str:

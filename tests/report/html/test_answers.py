@@ -13,12 +13,14 @@ from fluxgate.judge.verdict import (
     BASELINE,
     CEILING,
     CRASHED,
+    EFFECT,
     FAILED,
     NO_DATA,
     PASSED,
     PROMISE,
     TWICE,
     UNSUPPORTED,
+    WORK,
     Verdict,
 )
 from fluxgate.rendering import DECODED, Crash
@@ -67,12 +69,15 @@ def test_safe_or_not(verdicts: Iterable[Verdict], cut_short: CutShort | None, ex
     assert outcome(report(verdicts, run=replace(RUN, cut_short=cut_short))) is expected
 
 
-def test_what_moved_is_told_once_for_each_failure() -> None:
-    """Failures come before crashes; a crash is of a case, not of a check."""
-    found = moved(report([*of_case("full", CRASHED, "It ended.\n  Why."), *failing()]))
-    assert [(one.case_id, one.check, one.sentence) for one in found] == [
-        ("tiny-nf4", PROMISE, "Shot 'fox' is 0.912 like full."),
-        ("tiny-full", "", "It ended."),
+def test_what_moved_is_told_case_by_case() -> None:
+    """Of each case once: those whose pictures moved first, crashes last; a crash is of a case, not of a check."""
+    effect = changed(of_case("offload", PASSED), EFFECT, status=FAILED, sentence="No hook.")
+    both = changed(failing(), WORK, status=FAILED, sentence="More work.")
+    found = moved(report([*of_case("full", CRASHED, "It ended.\n  Why."), *effect, *both]))
+    assert [(one.case_id, one.checks, one.sentence) for one in found] == [
+        ("tiny-nf4", (PROMISE, WORK), "Shot 'fox' is 0.912 like full."),
+        ("tiny-offload", (EFFECT,), "No hook."),
+        ("tiny-full", (), "It ended."),
     ]
 
 
@@ -88,7 +93,14 @@ def test_the_stage_points_to_the_libraries_at_work_there(tmp_path: Path) -> None
     )
 
 
-def test_a_failure_without_a_stage_points_to_nobody(tmp_path: Path) -> None:
+def test_a_sentence_points_to_whom_it_suspects(tmp_path: Path) -> None:
+    """Where no stage does."""
+    told = changed(of_case("nf4", PASSED), EFFECT, status=FAILED, sentence="No hook. Most likely accelerate. Run it.")
+    found = suspicions(report(told).failures, {"tiny-nf4": building.rendering("nf4", tmp_path)}, CASES)
+    assert found == (Suspicion("accelerate", f"seen by '{EFFECT}'", ("tiny-nf4",)),)
+
+
+def test_a_failure_that_suspects_nobody_points_to_nobody(tmp_path: Path) -> None:
     """Bytes do not tell who took them."""
     assert suspicions(failing(CEILING), {"tiny-nf4": building.rendering("nf4", tmp_path)}, CASES) == ()
 

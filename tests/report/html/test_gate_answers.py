@@ -81,9 +81,9 @@ def test_the_next_steps_of_a_bad_upgrade() -> None:
 
 def test_a_command_in_the_next_step_can_be_copied() -> None:
     """It is no part of the sentence."""
-    safe = replace(RESULT, cases=(), next="Upgrade. Then run: fluxgate accept runs/x --because '…'")
+    safe = replace(RESULT, cases=(), next="Upgrade, then accept it: fluxgate accept runs/x --because '…'")
     (step,) = gate_answers.next_steps(safe, folder="x")
-    assert (step.words, step.command) == ("Upgrade.", "fluxgate accept runs/x --because '…'")
+    assert (step.words, step.command) == ("Upgrade, then accept it.", "fluxgate accept runs/x --because '…'")
 
 
 def test_it_counts_what_was_compared() -> None:
@@ -91,6 +91,7 @@ def test_it_counts_what_was_compared() -> None:
     assert gate_answers.tally(RESULT) == (("identical", 1), ("drifted", 1), ("changed", 1), ("broken", 1))
     assert gate_answers.compared(RESULT) == (15, 5)
     assert "--tier all" in gate_answers.tier(RESULT)
+    assert gate_answers.tier(replace(RESULT, tier="full,nf4")) == "Of the strategies only full and nf4 were asked for."
 
 
 def test_what_turned_is_told_of_a_case() -> None:
