@@ -12,6 +12,7 @@ from fluxgate.gate.culprit.finding import Finding
 from fluxgate.gate.environments.stages import Stage, StageFailure
 from fluxgate.gate.outcome import CANNOT_RUN, CHANGED, DRIFTED, IDENTICAL, OUTCOMES, UNSTEADY
 from fluxgate.judge.sentences import counted, listed
+from fluxgate.rendering import NOISE, without_call
 from fluxgate.report.gate_result import BAD, Answer, CaseOutcome, CaseResult
 from fluxgate.strategies.effects import EVERY, Stored
 from fluxgate.strategies.promise import Promise
@@ -93,8 +94,7 @@ def _crashes_in_both(outcome: CaseResult) -> bool:
 
 def _drift(drifted: Sequence[CaseResult], judged: Sequence[CaseResult]) -> str:
     """How many drifted, where, and what they were held to; pictures of other noise are within nothing measured."""
-    verb = "has" if len(drifted) == 1 else "have"
-    how_many = f"{len(drifted)} of {counted(len(judged), 'case')} {verb} drifted"
+    how_many = f"{_of_all(len(drifted), len(judged))} {'has' if len(drifted) == 1 else 'have'} drifted"
     same = "inventory and noise levels are the same"
     measured = [one for one in drifted if not one.other_noise]
     if measured == drifted:
@@ -131,8 +131,13 @@ def _how_many(bad: Sequence[CaseResult], judged: Sequence[CaseResult]) -> str:
     parts = {name: (number, _verb(name, number)) for name, number in counts.items()}
     if len(parts) == 1:
         ((number, verb),) = parts.values()
-        return f"{number} of {counted(len(judged), 'case')} {verb}"
+        return f"{_of_all(number, len(judged))} {verb}"
     return f"of {counted(len(judged), 'case')}, {listed(f'{number} {verb}' for number, verb in parts.values())}"
+
+
+def _of_all(number: int, every: int) -> str:
+    """`2 of 6 cases`, or `the case` where there is no other."""
+    return "the case" if every == 1 else f"{number} of {every} cases"
 
 
 def _verb(outcome: CaseOutcome, number: int) -> str:
@@ -189,8 +194,12 @@ def _of_dtypes(moved: Sequence[CaseResult], still: Sequence[CaseResult], cases: 
     if any(one.inventory or one.other_noise for one in moved):
         return
     narrow = sorted({_dtype(cases[one.case_id]) for one in moved})
-    if WIDE not in narrow and any(_dtype(cases[one.case_id]) == WIDE for one in still):
-        yield f"{listed(narrow)} moved and {WIDE} did not: a kernel or a layout, not the arithmetic."
+    if WIDE in narrow or not any(_dtype(cases[one.case_id]) == WIDE for one in still):
+        return
+    reason = "a kernel or a layout, not the arithmetic"
+    if all(NOISE in map(without_call, one.given) for one in moved):
+        reason = f"torch rounds the noise that it draws in {listed(narrow)} otherwise"
+    yield f"{listed(narrow)} moved and {WIDE} did not: {reason}."
 
 
 def _dtype(case: Case) -> str:

@@ -207,7 +207,8 @@ def _moved(before: Rendered, after: Side, difference: Difference, drift: Mapping
         return _compared(after, CHANGED, "its pictures cannot be compared", difference)
     breach = first_breach(comparable, drift) if drift else None
     if drift and breach is None:
-        return _compared(after, DRIFTED, "it stays within what legal changes were seen to do", difference)
+        within = f"{_how_far(comparable)}: within what legal changes were seen to do"
+        return _compared(after, DRIFTED, within, difference)
     reason = f"it moves further than legal changes were seen to: {breach.sentence}" if breach else _how_far(comparable)
     return _compared(after, CHANGED, reason, difference)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from fluxgate.files import is_name, read_plain, write_plain
 from fluxgate.machine import Machine
 from fluxgate.refusal import Refusal
+from fluxgate.rendering import without_call
 from fluxgate.runs.run import Run, open_run, refuse_newer
 
 SCHEMA = 1
@@ -111,6 +112,12 @@ class CaseResult:
     @property
     def is_bad(self) -> bool:
         return self.outcome in BAD
+
+    @property
+    def moved_by_itself(self) -> tuple[str, ...]:
+        """The stages that moved though they were given the same, in whichever call; none where `stage` says as much."""
+        stages = tuple(dict.fromkeys(map(without_call, self.given)))
+        return () if stages == (self.stage,) else stages
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from fluxgate.amounts import amount
 from fluxgate.judge.sentences import counted, listed
 from fluxgate.report.escaping import plain, wrapped
 from fluxgate.report.gate_result import CaseOutcome, CaseResult, FigureResult, GateResult, Trend
 
 OUTCOME_WIDTH = 10
 MOST_STAGES = 3
+FEWEST_TOGETHER = 3  # cases whose memory moved in one way, which is then told once
 NARROWEST = 60  # columns, so that a reason beside a case has room
 
 
 MOST_WORK = 3  # counters that are told of each case; the result file has more
+
+Kind = tuple[str, str, Trend]  # of a figure: what, in which phase, and where it went
 
 
 def gate_lines(result: GateResult, *, width: int) -> Iterator[str]:
@@ -28,7 +32,8 @@ def gate_lines(result: GateResult, *, width: int) -> Iterator[str]:
     if result.moves:
         moved = f"{counted(len(result.moves), 'package')} moved: {', '.join(map(str, result.moves))}."
         yield from wrapped(moved, width)
-    yield f"On {plain(result.machine.name)}, torch {plain(result.machine.torch)} ({plain(result.machine.id)})."
+    torch = "" if any(move.package == "torch" for move in result.moves) else f", torch {plain(result.machine.torch)}"
+    yield f"On {plain(result.machine.name)}{torch} ({plain(result.machine.id)})."
     if result.cases:
         yield ""
         yield from _cases(result, width)
@@ -50,7 +55,7 @@ def _cases(result: GateResult, width: int) -> Iterator[str]:
     """A paragraph for each case, those that are the same last and without a reason."""
     several = len({case.subject for case in result.cases}) > 1
     names = {case.case_id: case.case_id if several else case.strategy for case in result.cases}
-    longest = max(map(len, names.values()))
+    longest, together = max(map(len, names.values())), _together(result.cases)
     for case in sorted(result.cases, key=lambda one: (not one.is_bad, one.outcome is CaseOutcome.IDENTICAL)):
         lead = f"{names[case.case_id]:<{longest}}  {case.outcome:<{OUTCOME_WIDTH}}"
         indent = " " * (len(lead) + 2)
@@ -59,12 +64,37 @@ def _cases(result: GateResult, width: int) -> Iterator[str]:
             yield from wrapped(change, width, indent=indent, further=indent)
         for change in case.work[:MOST_WORK]:
             yield from wrapped(f"work: {change}", width, indent=indent, further=indent)
-        if len(case.given) > 1:
-            stages = f"from given inputs, the {listed(case.given, MOST_STAGES)} moved"
+        if case.moved_by_itself:
+            stages = f"given the same inputs, only the {listed(case.moved_by_itself, MOST_STAGES)} moved"
             yield from wrapped(stages, width, indent=indent, further=indent)
-        for figure in (case.memory, case.seconds):
-            if figure is not None and figure.trend in (Trend.WORSE, Trend.BETTER):
+        for figure in _moved(case):
+            if _kind(figure) not in together:
                 yield from wrapped(f"{_named(figure)} {figure.trend}: {figure.reason}", width, indent=indent)
+    for moved in together.values():
+        least, most = sorted(abs((one.after or 0) - (one.before or 0)) for one in moved)[:: len(moved) - 1]
+        by = " to ".join(dict.fromkeys(map(amount, (least, most))))
+        yield from wrapped(f"In {len(moved)} cases, {_named(moved[0])} is {moved[0].trend} by {by}.", width)
+
+
+def _moved(case: CaseResult) -> Iterator[FigureResult]:
+    """What is better or worse, of memory and seconds."""
+    for figure in (case.memory, case.seconds):
+        if figure is not None and figure.trend in (Trend.WORSE, Trend.BETTER):
+            yield figure
+
+
+def _together(cases: Iterable[CaseResult]) -> dict[Kind, list[FigureResult]]:
+    """What several cases have in common of memory, which is told once."""
+    kinds: dict[Kind, list[FigureResult]] = {}
+    for case in cases:
+        for figure in _moved(case):
+            if figure is case.memory and figure.before is not None and figure.after is not None:
+                kinds.setdefault(_kind(figure), []).append(figure)
+    return {kind: figures for kind, figures in kinds.items() if len(figures) >= FEWEST_TOGETHER}
+
+
+def _kind(figure: FigureResult) -> Kind:
+    return figure.figure, figure.phase, figure.trend
 
 
 def _named(figure: FigureResult) -> str:

@@ -80,6 +80,7 @@ def test_a_little_is_drift_where_drift_was_measured(before: Rendered, after: Ren
     moved = left_at(changed(after, nudge), LAST)
     found = outcome(before, moved, drift=LIKE_A_NEIGHBOUR)
     assert (found.outcome, found.stage, found.is_bad) == (DRIFTED, LAST, False)
+    assert found.reason.startswith(f"{found.pictures_moved} of {found.pictures_compared} pictures moved")
     assert outcome(before, moved).outcome == CHANGED
 
 

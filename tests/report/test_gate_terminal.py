@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fluxgate.report.gate_result import CaseOutcome
+from fluxgate.report.gate_result import CaseOutcome, FigureResult, Move, Trend
 from fluxgate.report.gate_terminal import gate_lines
 from tests.report.test_gate_result import result
 
@@ -28,6 +28,35 @@ def test_a_case_is_told_with_its_stage_and_its_memory() -> None:
     assert "first at the prompt embeddings" in lines[place]
     assert lines[place + 1].strip() == "allocated memory in load worse: 50 B more"
     assert lines[place + 2].split() == ["staged", "identical"]
+
+
+def test_what_several_cases_say_of_memory_is_told_once() -> None:
+    """From the least to the most; one that says something else keeps it."""
+    (bad,) = result().cases
+    lighter = [
+        FigureResult(Trend.BETTER, "host", "loaded", 2e9, after, "it varies by less") for after in (1.9e9, 1.5e9, 1.7e9)
+    ]
+    cases = tuple(replace(bad, case_id=f"tiny-{number}", memory=one) for number, one in enumerate(lighter))
+    lines = text(cases=(*cases, bad))
+    assert lines[-1] == "In 3 cases, host memory once loaded is better by 0.10 GB to 0.50 GB."
+    assert [line.strip() for line in lines if "memory" in line][:-1] == ["allocated memory in load worse: 50 B more"]
+    assert not [line for line in text(cases=cases[:2]) if line.startswith("In ")]
+
+
+def test_what_moved_by_itself_is_told_in_few_words() -> None:
+    """A stage is named once, whichever calls it moved in, and not where it is the first that differs anyway."""
+    (bad,) = result().cases
+    given = replace(bad, given=("noise drawn", "noise drawn, several pictures"))
+    assert any(line.strip() == "given the same inputs, only the noise drawn moved" for line in text(cases=(given,)))
+    given = replace(bad, given=("prompt embeddings", "prompt embeddings, several pictures"))
+    assert not any("given the same inputs" in line for line in text(cases=(given,)))
+
+
+def test_the_torch_that_moves_is_told_once() -> None:
+    """Among what moved, and not as what both stacks have."""
+    assert any(line.startswith("On ") and ", torch 1.0 (" in line for line in text())
+    moved = text(moves=(Move("torch", "1.0", "1.1"),))
+    assert any(line.startswith("On ") and ", torch" not in line for line in moved)
 
 
 def test_nothing_from_a_file_moves_the_cursor() -> None:

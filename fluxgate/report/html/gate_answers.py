@@ -145,8 +145,8 @@ def turned(case: CaseResult) -> Iterator[str]:
     if case.checks:
         how = "Failing now, and not before" if case.is_bad else "Failing before, and not now"
         yield f"{how}: {', '.join(case.checks)}."
-    if len(case.given) > 1:
-        yield f"From given inputs, the {listed(case.given)} moved: each of them moved by itself."
+    if case.moved_by_itself:
+        yield f"Given the same inputs, only the {listed(case.moved_by_itself)} moved."
     for figure in (case.memory, case.seconds):
         if figure is not None and figure.trend is not Trend.SAME and figure.reason:
             where = "" if figure.phase == WHOLE else f" of {figure.phase}"

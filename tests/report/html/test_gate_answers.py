@@ -100,6 +100,6 @@ def test_what_turned_is_told_of_a_case() -> None:
     offload = replace(offload, given=("prompt embeddings", "decoded picture"))
     assert list(gate_answers.turned(offload)) == [
         "Failing now, and not before: keeps its promise to its reference.",
-        "From given inputs, the prompt embeddings and decoded picture moved: each of them moved by itself.",
+        "Given the same inputs, only the prompt embeddings and decoded picture moved.",
         "Allocated of denoise, worse: 1.00 GB more.",
     ]
