@@ -23,7 +23,20 @@ from fluxgate.baselines.remote import Pointer, Remote, store_at
 ACCEPTED = Path(__file__).parents[1] / "baselines" / "h100-80gb-hbm3-torch2.11.0-cu130"
 SUBJECT = "miniature"
 CHANGED = 6  # one file in so many changes with an upgrade
+POINTERS = 2  # requests by which the pointer that holds is found
 TAG = 16  # bytes that tell one file's content from another's
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What came into the cache for one run."""
+
+    bytes: int
+    requests: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{amount(self.bytes)} in {self.requests} requests and {self.seconds:.2f} s"
 
 
 @dataclass(frozen=True)
@@ -32,8 +45,8 @@ class Cost:
 
     machine: int  # of one machine's files
     store: int
-    fetched: int  # by a run that has nothing yet
-    fetched_again: int  # by its next run, after one more upgrade
+    first: Fetched  # by a run that has nothing yet
+    next: Fetched  # by its next run, after one more upgrade
     grown: tuple[int, ...]  # by each acceptance after the first of each machine
     seconds: float  # for an acceptance, typically
 
@@ -45,7 +58,7 @@ def simulate(folder: Path, files: Mapping[str, bytes], *, machines: int, upgrade
     pointer, grown, seconds, size = Pointer(), list[int](), list[float](), 0
     for upgrade in range(upgrades + 1):
         if upgrade == upgrades:
-            fetched = _fetched(folder, address, names[0], fresh=True)
+            first = _fetched(folder, address, names[0], fresh=True)
         for name in names:
             root = folder / "machine"
             _write(root, files, name, upgrade)
@@ -56,7 +69,7 @@ def simulate(folder: Path, files: Mapping[str, bytes], *, machines: int, upgrade
             if upgrade:
                 grown.append(size - before)
     again = _fetched(folder, address, names[0], fresh=False)
-    return Cost(sum(map(len, files.values())), size, fetched, again, tuple(grown), median(seconds))
+    return Cost(sum(map(len, files.values())), size, first, again, tuple(grown), median(seconds))
 
 
 def _write(root: Path, files: Mapping[str, bytes], machine: str, upgrade: int) -> None:
@@ -69,14 +82,21 @@ def _write(root: Path, files: Mapping[str, bytes], machine: str, upgrade: int) -
         (root / name).write_bytes(tag + data[TAG:])
 
 
-def _fetched(folder: Path, address: str, machine: str, *, fresh: bool) -> int:
-    """The bytes that come into the cache for one run."""
+def _fetched(folder: Path, address: str, machine: str, *, fresh: bool) -> Fetched:
+    """What a run needs: only its machine's, of its subject."""
+    cache = folder / "cache" / "baselines"
     if fresh:
-        shutil.rmtree(folder / "cache", ignore_errors=True)
+        shutil.rmtree(cache, ignore_errors=True)
     remote._pointer_of.cache_clear()
-    before = _size(folder / "cache" / "baselines", but="copies")
+    size, count, begun = _size(cache, but="copies"), _count(cache), time.perf_counter()
     store_at(Path(address), machine=machine, subjects=[SUBJECT])
-    return _size(folder / "cache" / "baselines", but="copies") - before
+    seconds = time.perf_counter() - begun
+    return Fetched(_size(cache, but="copies") - size, _count(cache) - count + POINTERS, seconds)
+
+
+def _count(cache: Path) -> int:
+    """The files in a cache, without the copies that are put together from them."""
+    return sum(path.is_file() and "copies" not in path.parts for path in cache.rglob("*"))
 
 
 def _size(folder: Path, *, but: str = "") -> int:
@@ -93,7 +113,8 @@ def main() -> None:
         cost = simulate(Path(folder), files, machines=10, upgrades=20)
     print(f"one machine: {amount(cost.machine)} in {len(files)} files")
     print(f"the store after 10 machines and 20 upgrades: {amount(cost.store)}")
-    print(f"a first run fetches {amount(cost.fetched)}; the run after the next upgrade {amount(cost.fetched_again)}")
+    print(f"a first run fetches {cost.first}")
+    print(f"the run after the next upgrade {cost.next}")
     print(f"an acceptance adds {amount(int(median(cost.grown)))}, in {cost.seconds:.2f} s")
 
 

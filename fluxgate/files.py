@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +27,19 @@ def is_name(text: str) -> bool:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Put all of the data at the path, or leave what was there: a reader never meets half a file."""
+    with _beside(path, data) as temporary:
+        os.replace(temporary, path)
+
+
+def make_whole(path: Path, data: bytes) -> None:
+    """The same for a file that is not there yet, or FileExistsError: of several processes one makes it."""
+    with _beside(path, data) as temporary:
+        os.link(temporary, path)
+
+
+@contextmanager
+def _beside(path: Path, data: bytes) -> Iterator[str]:
+    """A file with this data that stands beside the path, and not any more afterwards."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     try:
@@ -33,10 +48,9 @@ def write_whole(path: Path, data: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
+        yield temporary
+    finally:
         Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def write_plain(path: Path, value: object) -> None:

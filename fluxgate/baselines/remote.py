@@ -1,18 +1,19 @@
 """Baselines elsewhere: content-addressed, in an object store or a shared folder, of which each run fetches its part.
 
-    objects/ab/ab12…      the bytes of a file, under their sha256
+    objects/ab/ab12…         the bytes of a file, under their sha256
     machines/cd/cd34….json   all files of a machine, as names with hashes, under its own sha256
-    baselines.json        the pointer: machine -> the hash of its list
+    pointers/7.json          the seventh pointer: machine -> the hash of its list; the one with the highest number holds
+    baselines.json           a pointer that held, to begin at
 
-Whatever a reader meets is as its name says, or is refused. Only the pointer is ever replaced, as the last act of an
-acceptance: whenever that is killed, readers find all of the old or all of the new."""
+Whatever a reader meets is as its name says, or is refused. To accept is to make the next pointer, which only one can:
+whenever that is killed, readers find all of the old or all of the new, and of two at once the second is refused."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -22,7 +23,7 @@ import msgspec
 
 from fluxgate.baselines import limits, manifest
 from fluxgate.baselines.store import PORTABLE, Store, offered, shipped
-from fluxgate.files import is_name, parse_plain, read_limited, write_whole
+from fluxgate.files import is_name, make_whole, parse_plain, read_limited, write_whole
 from fluxgate.machine import device_of
 from fluxgate.options import address_of
 from fluxgate.refusal import Refusal, full_stop
@@ -31,6 +32,7 @@ from fluxgate.subjects.sources import cache_folder
 POINTER = "baselines.json"
 SCHEMA = 1
 MOST_AT_ONCE = 8  # requests
+PRECONDITION_FAILED = 412  # the status with which the hub refuses a commit on top of one that is not the last
 NEEDS = {"s3": 'pip install "fluxgate[remote]"', "gs": "pip install gcsfs"}  # beside fsspec, which diffusers brings
 
 
@@ -55,6 +57,7 @@ class Pointer:
 
     machines: dict[str, str] = field(default_factory=dict)  # machine -> the sha256 of its listing
     schema: int = SCHEMA
+    number: int = 0
 
 
 class Remote:
@@ -75,15 +78,23 @@ class Remote:
 
     def pointer(self) -> Pointer:
         """What holds now; nothing where nothing was accepted yet."""
-        data = self._read(POINTER)
+        pointer = self._pointer_at(POINTER) or Pointer()
+        while newer := self._pointer_at(_pointer_path(pointer.number + 1)):
+            if newer.number != pointer.number + 1:
+                raise Refusal(f"{self.address}/{_pointer_path(pointer.number + 1)} has the number {newer.number}.")
+            pointer = newer
+        return pointer
+
+    def _pointer_at(self, path: str) -> Pointer | None:
+        data = self._read(path)
         if data is None:
-            return Pointer()
-        pointer = parse_plain(data, Pointer, name=f"{self.address}/{POINTER}")
+            return None
+        pointer = parse_plain(data, Pointer, name=f"{self.address}/{path}")
         if pointer.schema > SCHEMA:
             raise Refusal(f"{self.address} was written by a newer Fluxgate: its schema is {pointer.schema}.")
         bad = [name for name in pointer.machines if not is_name(name)]
         if bad:
-            raise Refusal(f"{self.address}/{POINTER} names a machine {bad[0][:120]!r}, which is no name.")
+            raise Refusal(f"{self.address}/{path} names a machine {bad[0][:120]!r}, which is no name.")
         return pointer
 
     def listing(self, pointer: Pointer, machine: str) -> Listing:
@@ -116,23 +127,30 @@ class Remote:
         data = {name: read_limited(path, manifest.LARGEST_FILE) for name, path in files.items()}
         contents = {name: Content(_sha256(each), len(each)) for name, each in data.items()}
         new = {contents[name].sha256: each for name, each in data.items() if contents[name].sha256 not in before}
-
-        def send(sha256: str) -> None:
-            self._write(_object_path(sha256), new[sha256])
-
-        with ThreadPoolExecutor(MOST_AT_ONCE) as threads:
-            list(threads.map(send, new))
         listing = msgspec.json.encode(Listing(contents), order="sorted")
         if _sha256(listing) == over.machines.get(machine) or not (contents or machine in over.machines):
             return over
-        self._write(_listing_path(_sha256(listing)), listing)
-        if self.pointer() != over:
+        fresh = {_object_path(sha256): each for sha256, each in new.items()}
+        machines = {**over.machines, machine: _sha256(listing)}
+        pointer = replace(over, machines=machines, number=over.number + 1)
+        self._accept({**fresh, _listing_path(_sha256(listing)): listing}, pointer, over)
+        return pointer
+
+    def _accept(self, files: Mapping[str, bytes], pointer: Pointer, over: Pointer) -> None:
+        """Write files that have names of their own, and let the pointer hold if the one before it still does."""
+        path, encoded = _pointer_path(pointer.number), _encoded(pointer)
+        if self._scheme == "hf":
+            done = self._commit({**files, path: encoded, POINTER: encoded}, over)
+        else:
+            with ThreadPoolExecutor(MOST_AT_ONCE) as threads:
+                list(threads.map(lambda name: self._write(name, files[name]), files))
+            done = self.pointer() == over and self._make(path, encoded)
+        if not done:
             raise Refusal(
                 f"Somebody else has accepted into {self.address} meanwhile; nothing was changed. Accept again."
             )
-        pointer = replace(over, machines={**over.machines, machine: _sha256(listing)})
-        self._write(POINTER, msgspec.json.format(msgspec.json.encode(pointer, order="sorted"), indent=2) + b"\n")
-        return pointer
+        if self._scheme != "hf":
+            self._write(POINTER, encoded)
 
     # Bytes
 
@@ -156,6 +174,7 @@ class Remote:
     def _read(self, path: str) -> bytes | None:
         system, root = self._place
         with self._told("read"):
+            system.invalidate_cache()  # others write, too
             try:
                 data: bytes = system.cat_file(f"{root}/{path}")
             except FileNotFoundError:
@@ -170,6 +189,43 @@ class Remote:
                 write_whole(Path(root) / path, data)
             else:
                 system.pipe_file(f"{root}/{path}", data)
+
+    def _make(self, path: str, data: bytes) -> bool:
+        """The same for a file that is not there yet; whether this made it. Of several at once, one does.
+
+        What stands there afterwards decides: a request that was sent twice is refused the second time, and a service
+        that knows no conditions lets the last one win."""
+        system, root = self._place
+        with self._told("written"), suppress(FileExistsError):
+            if self._scheme == "file":
+                make_whole(Path(root) / path, data)
+            else:
+                system.pipe_file(f"{root}/{path}", data, mode="create")
+        return self._read(path) == data
+
+    def _commit(self, files: Mapping[str, bytes], over: Pointer) -> bool:
+        """All of it in one commit on top of that in which the pointer still holds; whether that could be made."""
+        from huggingface_hub import CommitOperationAdd
+        from huggingface_hub.errors import HfHubHTTPError
+
+        system, root = self._place
+        with self._told("written"):
+            place = system.resolve_path(root)
+            of = {"repo_id": place.repo_id, "repo_type": place.repo_type, "revision": place.revision}
+            head = system._api.repo_info(**of).sha
+            if self.pointer() != over:
+                return False
+            within = f"{place.path_in_repo}/" if place.path_in_repo else ""
+            operations = [CommitOperationAdd(f"{within}{path}", data) for path, data in files.items()]
+            try:
+                system._api.create_commit(
+                    operations=operations, commit_message="Accept baselines", parent_commit=head, **of
+                )
+            except HfHubHTTPError as error:
+                if error.response.status_code != PRECONDITION_FAILED:
+                    raise
+                return False
+        return True
 
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:
@@ -230,6 +286,14 @@ def _limits_in(listing: Listing, subjects: Collection[str]) -> dict[str, Content
 def _may_be_named(name: str) -> bool:
     subject, slash, within = name.partition("/")
     return bool(slash) and is_name(subject) and (within == manifest.NAME or manifest.may_be_listed(within))
+
+
+def _encoded(pointer: Pointer) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(pointer, order="sorted"), indent=2) + b"\n"
+
+
+def _pointer_path(number: int) -> str:
+    return f"pointers/{number}.json"
 
 
 def _object_path(sha256: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from fluxgate.fleet.cluster import Lost
 from fluxgate.fleet.nodes import Node
 from fluxgate.fleet.seat import CASES, Seat, describe
+from fluxgate.machine import visible_gpus
 from fluxgate.refusal import Refusal
 
 LOCAL = "ray"
@@ -29,9 +30,8 @@ def connected(on: str, *, process: str = CASES, deep: int = 1) -> Iterator[RayCl
         raise Refusal(f"--on is {on!r}; it must be {LOCAL}, for a cluster on this host, or like ray://HEAD:10001.")
     ray = _imported()
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
-    address = None if on == LOCAL else on
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", namespace="fluxgate")
+        _init(ray, None if on == LOCAL else on)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise Refusal(f"There is no cluster at {on}: {_first_line(error)}") from error
     try:
@@ -40,6 +40,21 @@ def connected(on: str, *, process: str = CASES, deep: int = 1) -> Iterator[RayCl
         raise Refusal(f"The connection to {on} was lost: {_first_line(error)}") from error
     finally:
         ray.shutdown()
+
+
+def _init(ray: Any, address: str | None) -> None:
+    """Connect to an address, or to the cluster of this host; where there is none, start one.
+
+    That would begin with a process for each CPU; but a seat with a GPU takes no CPU of Ray's."""
+    quiet = {"log_to_driver": False, "logging_level": "ERROR", "namespace": "fluxgate"}
+    gpus = len(visible_gpus()) if address is None else 0
+    own = {"num_cpus": gpus + 1, "include_dashboard": False} if gpus else {}
+    try:
+        ray.init(address=address, **quiet, **own)
+    except ValueError:
+        if not own:
+            raise
+        ray.init(address=address, **quiet)  # there is one, which has said itself what it has
 
 
 def _imported() -> Any:

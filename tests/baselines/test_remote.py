@@ -10,10 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,6 +26,7 @@ from fluxgate.baselines.remote import POINTER, Pointer, Remote, store_at
 from fluxgate.options import address_of
 from fluxgate.refusal import Refusal
 from tests.baselines.acceptance import accept
+from tests.baselines.services import Bucket, Hub, served
 from tests.runs.building import MACHINE, contents, run_of
 
 ROOT = Path(__file__).parents[2]
@@ -174,6 +178,72 @@ def test_the_second_of_two_acceptances_is_refused(
     assert Remote(address).pointer() == first
 
 
+class Waiting(Remote):
+    """Has read the pointer when another one has, too."""
+
+    def __init__(self, address: str, barrier: Barrier) -> None:
+        super().__init__(address)
+        self._barrier = barrier
+
+    def pointer(self) -> Pointer:
+        found = super().pointer()
+        self._barrier.wait(60)
+        return found
+
+
+def published_at_once(address: str, folder: Path, over: Pointer, rounds: int = 5) -> Pointer:
+    """Two acceptances that have both seen the same pointer, again and again: each time one of them holds."""
+    refused: list[str] = []
+
+    def publish(machine: str) -> Pointer | None:
+        try:
+            return Waiting(address, barrier).publish(machine, folder, over=over)
+        except Refusal as refusal:
+            refused.append(str(refusal))
+            return None
+
+    for turn in range(rounds):
+        barrier = Barrier(2)
+        with ThreadPoolExecutor(2) as threads:
+            both = list(threads.map(publish, (f"gpu-a-{turn}", f"gpu-b-{turn}")))
+        (held,) = filter(None, both)
+        assert Remote(address).pointer() == held
+        over = held
+    assert len(refused) == rounds
+    assert all("meanwhile" in sentence for sentence in refused)
+    return over
+
+
+def test_two_acceptances_at_once_lose_nothing(published: Pointer, address: str, accepted: Path) -> None:
+    """One of them is refused, and what the other has written stays."""
+    last = published_at_once(address, accepted / MACHINE.id, published)
+    assert len(last.machines) == 6
+
+
+def test_a_pointer_that_was_written_before_they_had_numbers_is_read(
+    published: Pointer, address: str, tmp_path: Path, accepted: Path
+) -> None:
+    """And accepted over."""
+    store = tmp_path / "elsewhere"
+    shutil.rmtree(store / "pointers")
+    (store / POINTER).write_text(json.dumps({"machines": published.machines, "schema": 1}))
+    before = Remote(address).pointer()
+    assert (before.machines, before.number) == (published.machines, 0)
+    after = Remote(address).publish("another-gpu", accepted / MACHINE.id, over=before)
+    assert Remote(address).pointer() == after
+    assert set(after.machines) == {MACHINE.id, "another-gpu"}
+
+
+def test_a_pointer_that_was_made_holds_although_nobody_was_told(
+    published: Pointer, address: str, tmp_path: Path, accepted: Path
+) -> None:
+    """Whoever made it was killed before the file where readers begin was written."""
+    first = (tmp_path / "elsewhere" / POINTER).read_bytes()
+    after = Remote(address).publish("another-gpu", accepted / MACHINE.id, over=published)
+    (tmp_path / "elsewhere" / POINTER).write_bytes(first)
+    assert Remote(address).pointer() == after
+
+
 def test_nothing_is_written_where_nothing_changes(published: Pointer, address: str, accepted: Path) -> None:
     """Neither for a machine that has the same, nor for one that has nothing."""
     place = Path(address.removeprefix("file://"))
@@ -235,24 +305,35 @@ def test_an_acceptance_killed_at_any_moment_holds_or_does_not(changing: Store, t
 
 def _begin_with(address: str, pointer: Pointer) -> None:
     """Let this hold, whatever held before."""
-    Remote(address)._write(POINTER, msgspec.json.encode(pointer))
+    remote = Remote(address)
+    system, root = remote._place
+    system.invalidate_cache()
+    for path in system.find(f"{root}/pointers"):
+        if int(Path(path).stem) > pointer.number:
+            system.rm_file(path)
+    remote._write(POINTER, msgspec.json.encode(pointer))
 
 
 def _killed(moment: int, act: Callable[[], object]) -> bool:
     """Whether a child that does this was killed at its moment: half of them before a write, half after one."""
     pid = os.fork()
     if pid == 0:
-        write, count = Remote._write, iter(range(1000))
+        count = iter(range(1000))
 
-        def counted(self: Remote, path: str, data: bytes) -> None:
-            number = next(count)
-            if number == moment // 2 and moment % 2 == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            write(self, path, data)
-            if number == moment // 2:
-                os.kill(os.getpid(), signal.SIGKILL)
+        def killing(write: Callable[..., Any]) -> Callable[..., Any]:
+            def counted(*arguments: Any) -> Any:
+                number = next(count)
+                if number == moment // 2 and moment % 2 == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                done = write(*arguments)
+                if number == moment // 2:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return done
 
-        remote.Remote._write = counted  # type: ignore[method-assign]  # in this child alone
+            return counted
+
+        for name in ("_write", "_make"):  # in this child alone
+            setattr(Remote, name, killing(getattr(Remote, name)))
         try:
             act()
         finally:
@@ -261,7 +342,7 @@ def _killed(moment: int, act: Callable[[], object]) -> bool:
     return os.WIFSIGNALED(status)
 
 
-# On S3
+# On services
 
 
 @pytest.fixture
@@ -285,6 +366,49 @@ def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     s3fs.S3FileSystem().mkdir("baselines")
     yield "s3://baselines/ours"
     threaded.stop()
+
+
+@pytest.fixture
+def gs(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket as Google's storage has it, on this machine."""
+    gcsfs = pytest.importorskip("gcsfs", reason="gcsfs is not installed; tox run -e remote has it")
+    with served(Bucket) as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        gcsfs.GCSFileSystem.clear_instance_cache()
+        yield "gs://bucket/ours"
+
+
+@pytest.fixture
+def hf(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A dataset as the hub has it, on this machine."""
+    with served(Hub) as url:
+        from fsspec.config import conf
+        from huggingface_hub import constants
+
+        monkeypatch.setitem(conf, "hf", {"endpoint": url, "token": "x"})
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        yield "hf://datasets/ours/store/baselines"
+
+
+@pytest.mark.filterwarnings("default")  # of the servers, and of what talks to them
+@pytest.mark.parametrize("service", ["s3", "gs", "hf"])
+def test_services_keep_baselines(service: str, accepted: Path, request: pytest.FixtureRequest) -> None:
+    """What was published comes back; a second acceptance over the same is refused, also where both are at it at once;
+    and what somebody has exchanged is refused."""
+    address = request.getfixturevalue(service)
+    pointer = Remote(address).publish(MACHINE.id, accepted / MACHINE.id, over=Pointer())
+    assert contents(at_hand(address) / MACHINE.id) == contents(accepted / MACHINE.id)
+    with pytest.raises(Refusal, match="meanwhile"):
+        Remote(address).publish("another-gpu", accepted / MACHINE.id, over=Pointer())
+    assert Remote(address).pointer() == pointer
+    last = published_at_once(address, accepted / MACHINE.id, pointer, rounds=3)
+    assert len(last.machines) == 4
+    listing = Remote(address).listing(last, MACHINE.id)
+    content = next(iter(listing.files.values()))
+    with pytest.raises(Refusal, match="is missing"):
+        Remote(address)._content(f"objects/00/{'0' * 64}", "0" * 64)
+    with pytest.raises(Refusal, match="another hash"):
+        Remote(address)._content(f"objects/{content.sha256[:2]}/{content.sha256}", "1" * 64)
 
 
 # Forks for each line that it reads, so that nothing need be imported at each of many moments.

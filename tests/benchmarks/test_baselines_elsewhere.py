@@ -27,5 +27,6 @@ def test_a_run_fetches_its_own_machine(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("FLUXGATE_CACHE", "set by the simulation")
     cost = simulate(tmp_path, FILES, machines=3, upgrades=2)
     remote._pointer_of.cache_clear()
-    assert cost.machine <= cost.fetched < cost.machine + 3 * 24 * 140 + 100
-    assert cost.fetched_again < cost.machine / 6 + 4 * 24 * 140
+    assert cost.machine <= cost.first.bytes < cost.machine + 3 * 24 * 140 + 100
+    assert (cost.first.requests, cost.next.requests) == (24 + 3 + 2, 4 + 3 + 2)
+    assert cost.next.bytes < cost.machine / 6 + 4 * 24 * 140
