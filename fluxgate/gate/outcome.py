@@ -209,7 +209,9 @@ def _moved(before: Rendered, after: Side, difference: Difference, drift: Mapping
     if drift and breach is None:
         within = f"{_how_far(comparable)}: within what legal changes were seen to do"
         return _compared(after, DRIFTED, within, difference)
-    reason = f"it moves further than legal changes were seen to: {breach.sentence}" if breach else _how_far(comparable)
+    reason = f"{_how_far(comparable)}; how far legal changes move them was not measured on such a machine"
+    if breach:
+        reason = f"it moves further than legal changes were seen to: {breach.sentence}"
     return _compared(after, CHANGED, reason, difference)
 
 

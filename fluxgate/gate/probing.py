@@ -44,14 +44,17 @@ class Probing:
         return _unmade(built) if isinstance(built, StageFailure) else self._rendered(built, attempt=trial.attempt)
 
     def _with(self, moves: Moves) -> Built | StageFailure:
+        if not moves:
+            return self.incumbent
         return build_with(moves, self.incumbent, installer=self.installer, report=self.report)
 
     def _rendered(self, built: Built, *, attempt: int) -> Result[Evidence]:
         if not self.cases:
             return Result(GOOD)
         incumbent = Stack(self.incumbent, settings=self.settings, report=self.report, name="incumbent")
-        name = f"environment {built.name}"
-        other = Stack(built, settings=self.settings, report=self.report, name=name, attempt=attempt)
+        again = built.folder == self.incumbent.folder  # held to its first rendering: what is asked first is the second
+        name = "incumbent again" if again else f"environment {built.name}"
+        other = Stack(built, settings=self.settings, report=self.report, name=name, attempt=attempt + again)
         with ExitStack() as stack:
             before, after = incumbent.open(stack), other.open(stack)
             outcomes = [compared(before, after, incumbent.cases[case]) for case in self.cases]

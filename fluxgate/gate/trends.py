@@ -7,7 +7,7 @@ from math import sqrt
 from statistics import fmean
 
 from fluxgate import figures
-from fluxgate.amounts import amount, distinct
+from fluxgate.amounts import amount
 from fluxgate.baselines.limits import ALLOCATOR, FEWEST_FOR_HOST, HOST_GRAIN, HOST_SPREAD
 from fluxgate.compare.facts import ALLOCATED, HOST, WHOLE
 from fluxgate.compare.rank_sums import least_p_value, p_value
@@ -89,8 +89,15 @@ def _memory(key: Key, before: Sequence[float], after: Sequence[float], spread: f
     trend = Trend.WORSE if other > one + limit else Trend.BETTER if other < one - limit else Trend.SAME
     if noisy and trend is Trend.SAME:
         trend = Trend.UNDECIDED
-    then, now = distinct(one, other)
-    return FigureResult(trend, *key, one, other, f"{then} → {now}; up to {amount(limit)} is what it varies")
+    return FigureResult(trend, *key, one, other, f"{_change(one, other)}; it varies by up to {amount(limit)}")
+
+
+def _change(one: float, other: float) -> str:
+    """`0.45 GB → 0.46 GB`, or `3.5 MB more than 0.68 GB` where both look the same."""
+    then, now = amount(one), amount(other)
+    if then != now or one == other:
+        return f"{then} → {now}"
+    return f"{amount(abs(other - one))} {'more' if other > one else 'less'} than {then}"
 
 
 def _share(figure: FigureResult) -> float:

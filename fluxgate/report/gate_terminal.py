@@ -108,4 +108,6 @@ def _named(figure: FigureResult) -> str:
 def _reason(case: CaseResult) -> str:
     if case.outcome is CaseOutcome.IDENTICAL and "crashes" not in case.reason:
         return ""
-    return f"{case.reason}; first at the {case.stage}" if case.stage else case.reason
+    if case.outcome is CaseOutcome.FIXED or case.stage is None:  # of what was wrong before, the checks tell
+        return case.reason
+    return f"{case.reason}; first at the {case.stage}"
