@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 SCHEMA = 1
 
@@ -86,6 +87,13 @@ BESIDE = "bytes beside the components"  # of tensors in host memory, once all is
 OTHER_PROCESSES = "other processes"  # an event of work that is not counted here
 HOOKS_CHANGED = "components whose hooks another call changed"
 HOOKS_LEFT = "hooks left by remove_all_hooks"  # of accelerate's; not there where a pipeline has none, or no such call
+# What a process holds outside of tensors.
+MALLOC = "bytes of the C library"
+BLOCKS = "blocks of Python"  # each of at most 512 bytes
+MAPPED = "bytes of mapped files"  # shared memory is one
+FILES_OPEN = "open files"
+THREADS = "threads"
+GPU_OTHERWISE = "bytes of the GPU outside of torch"  # other processes' are among them
 LEFTOVER_FILES = "files left behind"  # by second takes; not there if there was no second take
 
 
@@ -334,6 +342,22 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Repeated:
+    """What the process held outside of tensors before and after each of several equal calls, which nothing measures."""
+
+    readings: dict[str, tuple[int, ...]] = field(default_factory=dict)  # counter -> the first is before all calls
+    idle: tuple[int, ...] = ()  # of the GPU outside of torch, just before each call: what has changed since is others'
+    types: dict[str, int] = field(default_factory=dict)  # of Python objects -> how many more there are after all calls
+    seconds: float = 0.0  # that it took
+    unavailable: str | None = None  # why nothing was read
+
+    def least(self, counter: str) -> int | None:
+        """What every one of the calls has added at least; caches that fill now and then are no part of it."""
+        readings = self.readings.get(counter, ())
+        return min((after - before for before, after in pairwise(readings)), default=None)
+
+
+@dataclass(frozen=True)
 class Crash:
     """How a worker ended when it did not end well."""
 
@@ -369,6 +393,8 @@ class Rendering:
     given: GivenTake | None = None  # where the subject has an oracle
     weights: dict[str, StoredWeights] = field(default_factory=dict)  # by component
     steps: tuple[StepPictures, ...] = ()  # of the first takes; older renderings have none
+    repeated: Repeated | None = None
+    beside: dict[str, float] = field(default_factory=dict)  # seconds of the worker beside its durations, by what for
 
     @property
     def case_id(self) -> str:

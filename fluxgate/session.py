@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import math
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -34,6 +37,7 @@ from fluxgate.machine import Machine, Stack, memory_limit, outside_support
 from fluxgate.options import chosen, seconds, whole_number
 from fluxgate.refusal import Refusal
 from fluxgate.render.nf4 import Nf4Facts, measured
+from fluxgate.render.pool.ahead import Ahead
 from fluxgate.render.pool.workers import Workers
 from fluxgate.render.process.libraries import ImportFailed
 from fluxgate.rendering import Picture, Rendering, id_of_case
@@ -55,6 +59,11 @@ MOST_TAKES = 100
 ONCE_MORE = "its memory is not what was accepted; rendering it once more before that is told"
 
 Report = Callable[[str], None]
+Glance = Callable[[tuple[Picture, ...]], None]
+
+
+class Taken(Exception):
+    """Another process renders the case."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +214,10 @@ class Session:
         self._report = report
         self._cases = {case.id: case for case in choice.cases}
         self._done: dict[str, Rendering] = {}
+        self._ahead: Ahead | None = None
+        self._lines: deque[str] = deque()  # what the thread that renders ahead has to report
+        self._comparing = ThreadPoolExecutor(1)  # beside the worker, which is waited for meanwhile
+        self._compared: dict[str, list[Future[None]]] = {}  # by case
 
     def into(self, run: Run, *, choice: Choice | None = None) -> Session:
         """A session with the same workers, which renders into another run, the same cases unless others are given."""
@@ -239,34 +252,92 @@ class Session:
         if case is None or case.unsupported is not None:
             return None
         if case_id not in self._done:
-            self._done[case_id] = self._get_or_render(case)
+            if self._ahead is not None:
+                self._ahead.wait_for(case_id, look=self._report_lines)
+                self._report_lines()
+            self._done[case_id] = self._get_or_render(case, report=self._report)
+            for comparison in self._compared.pop(case_id, ()):
+                comparison.exception()  # whoever judges the case meets it again
         return Rendered(self._done[case_id], self.run.case_folder(case_id))
 
-    def _get_or_render(self, case: Case) -> Rendering:
+    @contextmanager
+    def rendering_ahead(self, case_ids: Iterable[str], *, whole: Callable[[], bool]) -> Iterator[None]:
+        """Meanwhile these cases are rendered in this order, whether or not they have been asked for.
+
+        whole: whether, at the end, what nobody has taken is still to be rendered, since other processes judge it."""
+        self._ahead = ahead = Ahead(case_ids, self)
+        try:
+            yield
+            if whole():
+                ahead.finish()
+        finally:
+            ahead.stop(self._workers.stop)
+
+    def is_rendered(self, case_id: str) -> bool:
+        return self.run.rendered(case_id) is not None
+
+    def render_unless_taken(self, case_id: str) -> bool:
+        """Render a case, unless another process does so just now."""
+        case = self._cases.get(case_id)
+        if case is None or case.unsupported is not None:
+            return False
+        try:
+            self._get_or_render(case, report=self._lines.append, timeout=0.0)
+        except Taken:
+            return False
+        return True
+
+    def _report_lines(self) -> None:
+        while self._lines:
+            self._report(self._lines.popleft())
+
+    @contextmanager
+    def _alone_with(self, case: Case, *, report: Report, timeout: float) -> Iterator[None]:
+        """Let no other process render the case; raises Taken where one does so for longer than the timeout."""
+        lock, waiting = self.run.case_folder(case.id).with_name(f".{case.id}.lock"), ExitStack()
+        try:
+            waiting.enter_context(
+                held(lock, waiting=f"waiting until {case.id} is rendered", report=report, timeout=timeout)
+            )
+        except TimeoutError:
+            raise Taken(case.id) from None
+        with waiting:
+            yield
+
+    def _get_or_render(self, case: Case, *, report: Report, timeout: float = math.inf) -> Rendering:
         folder = self.run.case_folder(case.id)
-        lock = folder.with_name(f".{case.id}.lock")
-        with held(lock, waiting=f"waiting for another process that renders {case.id}", report=self._report):
+        with self._alone_with(case, report=report, timeout=timeout):
             rendering = self.run.rendered(case.id)
             if rendering is not None:
                 return rendering
-            rendering = self._render(case, folder, glance=partial(self._compare_early, case))
+            rendering = self._render(case, folder, report=report, glance=partial(self._begin_comparing, case))
             if needs_confirmation(case, Rendered(rendering, folder), self._standards):
-                self._report(f"{case.id}: {ONCE_MORE}")
-                self._render(case, self.run.once_more_folder(case.id))
+                report(f"{case.id}: {ONCE_MORE}")
+                self._render(case, self.run.once_more_folder(case.id), report=report)
             return rendering
 
-    def _render(self, case: Case, folder: Path, **options: Callable[[tuple[Picture, ...]], None]) -> Rendering:
+    def _render(self, case: Case, folder: Path, *, report: Report, **options: Glance) -> Rendering:
         source, timeout = self._folders[case.subject.name], self.choice.timeout
         self._workers.takes = self.choice.takes  # sessions that share them may ask for others
-        return self._workers.render(case, folder, source=source, timeout=timeout, report=self._report, **options)
+        return self._workers.render(case, folder, source=source, timeout=timeout, report=report, **options)
 
-    def _compare_early(self, case: Case, pictures: tuple[Picture, ...]) -> None:
+    def _begin_comparing(self, case: Case, pictures: tuple[Picture, ...]) -> None:
         """Judge while the GPU works. A CPU that renders must not be asked for anything else meanwhile."""
         if case.device == "cuda":
-            reference = case.strategy.promise.reference
-            name = None if reference is None else id_of_case(case.subject.name, reference)
-            done = Rendered(self._done[name], self.run.case_folder(name)) if name in self._done else None
-            compare_early(case, pictures, self.run.case_folder(case.id), reference=done)
+            comparison = self._comparing.submit(self._compare_early, case, pictures)
+            self._compared.setdefault(case.id, []).append(comparison)
+
+    def _compare_early(self, case: Case, pictures: tuple[Picture, ...]) -> None:
+        if self._ahead is not None and not self._ahead.is_wanted(case.id):
+            return  # another process may be going to judge it
+        reference = case.strategy.promise.reference
+        name = None if reference is None else id_of_case(case.subject.name, reference)
+        done = Rendered(self._done[name], self.run.case_folder(name)) if name in self._done else None
+        compare_early(case, pictures, self.run.case_folder(case.id), reference=done)
+
+    def close(self) -> None:
+        """Compare nothing more."""
+        self._comparing.shutdown(wait=False, cancel_futures=True)
 
     # Judging
 
@@ -279,7 +350,9 @@ class Session:
         lock = self.run.folder / f".{name}.lock"
         with held(lock, waiting="waiting for another process that measures NF4", report=self._report):
             if not (self.run.folder / name).exists():
-                facts = measured(self.choice.environment, device, timeout=self.choice.timeout)
+                with self._workers.device_alone(device, what="NF4", report=self._report) as variables:
+                    timeout = self.choice.timeout
+                    facts = measured(self.choice.environment, device, timeout=timeout, variables=variables)
                 self.run.write_json(name, facts)
         return nf4.verdict_on(self.run.read_json(name, Nf4Facts))
 
@@ -323,7 +396,11 @@ def open_session(choice: Choice, run: Run, *, lane: int | None = None, report: R
             pipelines=pipelines,
         ) as workers,
     ):
-        yield Session(choice, run, workers, folders=folders, report=report)
+        session = Session(choice, run, workers, folders=folders, report=report)
+        try:
+            yield session
+        finally:
+            session.close()
 
 
 def create_run(choice: Choice, *, command: str) -> Run:

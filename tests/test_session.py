@@ -18,6 +18,7 @@ from fluxgate.environment import Environment
 from fluxgate.files import write_plain
 from fluxgate.judge.standards import BaselineUse
 from fluxgate.judge.verdict import CEILING, FAILED, NO_DATA, NOT_SELECTED, PASSED, UNSUPPORTED, Verdict
+from fluxgate.locks import held
 from fluxgate.machine import detect
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Crash, Rendering
@@ -36,15 +37,20 @@ class Workers:
     def __init__(self) -> None:
         self.asked: list[Any] = []
         self.allocated: list[int] = []  # by what it renders next
+        self.ended = False
 
     def render(
         self, case: Case, folder: Path, *, source: Path, timeout: float, report: Any, **options: Any
     ) -> Rendering:
         self.asked.append((case.id, source, timeout))
         made = rendering(case.strategy.name, folder, allocated=self.allocated.pop(0) if self.allocated else 10**9)
+        report(f"{case.id}: finished")
         options.get("glance", lambda pictures: None)(made.pictures)
         write_plain(folder / "rendering.json", made)
         return made
+
+    def stop(self) -> None:
+        self.ended = True
 
 
 def choice(cases: Sequence[Case], folder: Path, **changes: Any) -> Choice:
@@ -109,6 +115,30 @@ def test_a_case_that_the_run_has_already_is_read(run: Run) -> None:
 def test_a_case_comes_with_those_that_it_is_compared_with(run: Run) -> None:
     """Its reference is rendered too, and nothing else is."""
     assert set(session(run, Workers()).render(CASES["tiny-offload"])) == {"tiny-offload", "tiny-full"}
+
+
+def test_cases_are_rendered_while_others_are_judged(run: Run) -> None:
+    """Each once, also those that nobody has asked for here; what is told of them is told where one waits."""
+    workers: Any = Workers()
+    lines, chosen = list[str](), choice(tuple(CASES.values()), run.folder)
+    one = Session(chosen, run, workers, folders={"tiny": Path("/there")}, report=lines.append)
+    with one.rendering_ahead(["tiny-full", "tiny-offload"], whole=lambda: True):
+        assert set(one.render(CASES["tiny-offload"])) == {"tiny-offload", "tiny-full"}
+        assert "tiny-offload: finished" in lines
+    assert sorted(name for name, *_ in workers.asked) == ["tiny-full", "tiny-offload"]
+    assert sorted(run.renderings()) == ["tiny-full", "tiny-offload"]
+    assert workers.ended
+
+
+def test_a_case_that_another_process_renders_is_not_waited_for(run: Run) -> None:
+    """The thread goes on with the next one; whoever judges it waits."""
+    workers = Workers()
+    one = session(run, workers)
+    with held(run.case_folder("tiny-full").with_name(".tiny-full.lock"), waiting="x"):
+        assert not one.render_unless_taken("tiny-full")
+        assert one.render_unless_taken("tiny-offload")
+    assert one.render_unless_taken("tiny-full")
+    assert [name for name, *_ in workers.asked] == ["tiny-offload", "tiny-full"]
 
 
 def test_what_crashed_needs_no_reference(run: Run) -> None:

@@ -16,6 +16,7 @@ from fluxgate.history.figures import figures_of, recipe_of
 from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.verdict import Verdict
 from fluxgate.locks import silent
+from fluxgate.plugin.ahead import rendering_ahead
 from fluxgate.plugin.asked import choice_of
 from fluxgate.plugin.parallel import lane_of, shared_run
 from fluxgate.plugin.verdicts import LEDGER, VERDICT
@@ -56,7 +57,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 @pytest.fixture(scope="session")
-def fluxgate_session(pytestconfig: pytest.Config) -> Iterator[Session]:
+def fluxgate_session(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator[Session]:
     """Renders into this session's run, which is made when the first case is asked for."""
     choice = choice_of(pytestconfig)
     with ExitStack() as stack:
@@ -70,7 +71,8 @@ def fluxgate_session(pytestconfig: pytest.Config) -> Iterator[Session]:
         failed = session.import_libraries()
         if failed is not None:
             _end_without_libraries(pytestconfig, failed)
-        yield session
+        with rendering_ahead(session, request.session):
+            yield session
 
 
 def _end_without_libraries(config: pytest.Config, verdict: Verdict) -> None:

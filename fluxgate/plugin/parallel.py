@@ -72,10 +72,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     choice = choice_of(config)
     seconds = accepted_seconds(choice.baselines, choice.machine.id, choice.renderable)
     places = {name: place for place, name in enumerate(dealt(choice.renderable, seconds))}
-    items.sort(key=lambda item: places.get(_case_of(item), -1))
+    items.sort(key=lambda item: places.get(case_of(item), -1))
 
 
-def _case_of(item: pytest.Item) -> str:
+def case_of(item: pytest.Item) -> str:
+    """The id of the case that a test asks about; empty for one that is of no case."""
     case = getattr(getattr(item, "callspec", None), "params", {}).get("case")
     return case.id if isinstance(case, Case) else ""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,8 +42,11 @@ class Nf4Facts:
     double_scale_error: float | None = None  # between its scales and the plain ones, as a share of the largest
 
 
-def measured(environment: Environment, device: str, *, timeout: float) -> Nf4Facts:
-    """The facts in an environment, on a device. Whatever happens to the process, facts come out.
+def measured(
+    environment: Environment, device: str, *, timeout: float, variables: Mapping[str, str] = os.environ
+) -> Nf4Facts:
+    """The facts in an environment, on the device that the variables show. Whatever happens to the process, facts come
+    out.
 
     It takes seconds; a machine that has much else to do may take many times as long, and is not blamed for it."""
     with ExitStack() as stack:
@@ -50,7 +54,7 @@ def measured(environment: Environment, device: str, *, timeout: float) -> Nf4Fac
         try:
             done = subprocess.run(
                 [environment.python, "-m", "fluxgate.render.nf4", device],
-                env=variables_in(environment, path, os.environ),
+                env=variables_in(environment, path, variables),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=timeout,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks.overhead import is_within, processes, ratio
+from benchmarks.overhead import devices, is_within, judged, processes, ratio, table
 from fluxgate.refusal import USAGE
+from fluxgate.runs.plan import FILE as PLAN
+from fluxgate.runs.plan import plan_of
 from fluxgate.runs.run import open_run
 from tests.outside import ROOT, call
-from tests.runs.building import run_of
+from tests.runs.building import CASES, put, run_of
 
 
 @pytest.mark.parametrize("options", [["--runs=mine"], ["--runs", "mine"]])
@@ -41,3 +45,29 @@ def test_a_session_is_set_against_its_work(tmp_path: Path) -> None:
     assert [is_within(wall, run, beside=1) for wall in (6.5, 7.0)] == [True, False]
     assert [is_within(wall, run, beside=2) for wall in (3.3, 3.4)] == [True, False]
     assert "0.88 of what 2 processes could do; at least 0.9" in ratio(3.4, run, beside=2)
+
+
+def test_what_a_worker_does_beside_rendering_is_told(tmp_path: Path) -> None:
+    """By what for, in each case's line and in all; and for each device how long it waited between its cases."""
+    run = run_of(tmp_path, "full", "nf4")
+    for one in run.renderings().values():
+        put(run, replace(one, beside={"start": 0.25}, wall_seconds=5.0))
+    lines = list(table(run))
+    assert lines[0].endswith("of which start, the rest")
+    assert lines[1].endswith(" 0.25 1.75")
+    assert "  0.5 s for start" in lines
+    end = 1000.0
+    for case_id in run.renderings():
+        os.utime(run.case_folder(case_id) / "rendering.json", (end, end))
+        end += 6.0
+    (line,) = devices(run, 990.0, 1010.0)
+    assert "2 cases, the first begins after 5.0 s, 1.0 s between them" in line
+    assert line.endswith("the session ends 4.0 s after the last")
+
+
+def test_judging_is_timed_by_itself(tmp_path: Path) -> None:
+    """A number for each case that was rendered."""
+    run = run_of(tmp_path, "full", "nf4")
+    run.write_json(PLAN, plan_of(CASES.values(), asked=set(CASES)))
+    (line,) = judged(run)
+    assert "for 2 cases, alone: tiny-full 0." in line

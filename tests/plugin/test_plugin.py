@@ -39,6 +39,15 @@ def everyday(home: Path, environment: dict[str, str]) -> Ended:
     return pytest_on_the_suite(*arguments, "-k", "tiny", within=home, **environment)
 
 
+# On a CPU nothing is rendered while something is judged, unless this says so.
+EAGER = """
+def pytest_configure(config):
+    import fluxgate.plugin.ahead as ahead
+
+    ahead.renders_ahead = lambda config: True
+"""
+
+
 def run_of(ended: Ended, home: Path) -> runs.Run:
     """The run that a session names in its summary."""
     named = re.search(r"^The run is in (\S+)$", ended.out, re.MULTILINE)
@@ -321,6 +330,21 @@ def test_several_processes_share_one_run(troubled: tuple[Ended, Path]) -> None:
     ended, folder = troubled
     assert len(list((folder / "runs").iterdir())) == 1
     assert set(run_of(ended, folder).renderings()) == {"tiny-full", "tiny-raises", "tiny-killed", "tiny-redder"}
+
+
+def test_cases_are_rendered_ahead_of_their_judge(tmp_path: Path, environment: dict[str, str]) -> None:
+    """As on several GPUs: all are rendered once, by whichever process is free, and judged; one that dies does not
+    matter."""
+    (tmp_path / "broken.py").write_text(BROKEN)
+    (tmp_path / "eager.py").write_text(EAGER)
+    arguments = ("-p", "broken", "-p", "eager", "--subject=tiny", "--strategy=full,killed,model-offload", "-n2")
+    ended = pytest_on_the_suite(*arguments, "-k", "tiny", within=tmp_path, **environment)
+    assert ended.code == 1, ended.out + ended.err
+    run = run_of(ended, tmp_path)
+    assert set(run.renderings()) == {"tiny-full", "tiny-killed", "tiny-model-offload"}
+    found = {(v.strategy, v.check): v.status for v in verdicts_of(run)}
+    assert found["killed", CHECKS[0]] == "crashed"
+    assert found["model-offload", "keeps its promise to its reference"] == "passed"
 
 
 def test_only_what_failed_is_asked_again(troubled: tuple[Ended, Path], environment: dict[str, str]) -> None:

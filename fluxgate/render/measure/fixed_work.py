@@ -11,7 +11,7 @@ from statistics import median
 
 ROUNDS = 5  # of which the middle one counts: one that is interrupted says nothing
 TOKENS, WIDTH = 128, 384  # of the miniature's blocks
-ASKED = 20_000  # turns of a loop of Python's own
+ASKED = 5_000  # turns of a loop of Python's own: a take on a GPU must not wait for long
 
 
 def fixed_work(device: str) -> tuple[float, float]:

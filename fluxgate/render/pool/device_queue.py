@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -41,8 +42,12 @@ class Ticket:
 
 
 @contextmanager
-def turn(device: str, *, case: str, report: Callable[[str], None] = silent) -> Iterator[None]:
-    """Have a device, named by its GPU's uuid or "cpu", to oneself for a case."""
+def turn(
+    device: str, *, case: str, report: Callable[[str], None] = silent, look: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Have a device, named by its GPU's uuid or "cpu", to oneself for a case.
+
+    look is called again and again while it waits; what it raises ends the waiting."""
     try:
         folder = _shared_folder(re.sub(r"[^A-Za-z0-9-]", "-", device))
         ticket = Ticket(os.getpid(), _user(), case)
@@ -52,13 +57,18 @@ def turn(device: str, *, case: str, report: Callable[[str], None] = silent) -> I
         raise Refusal(f"{sentence} Set {VARIABLE} to a folder that everybody may write to.") from error
     try:
         place = _Place(folder, number, device)
-        wait_until(place.is_first, waiting=place.describe, report=report)
+        wait_until(partial(_reached, place, look), waiting=place.describe, report=report)
         with _alone_in(folder):
             _write(handle, replace(ticket, since=time.time()))
         yield
     finally:
         (folder / str(number)).unlink(missing_ok=True)
         os.close(handle)
+
+
+def _reached(place: _Place, look: Callable[[], None]) -> bool:
+    look()
+    return place.is_first()
 
 
 class _Place:

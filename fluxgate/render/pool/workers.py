@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -22,6 +23,7 @@ from fluxgate.machine import visible_gpus
 from fluxgate.refusal import Refusal
 from fluxgate.render.pool.device_queue import turn
 from fluxgate.render.process.crashes import DISK_FULL
+from fluxgate.render.process.determinism import OMP_THREADS
 from fluxgate.render.process.endings import Ending, kills_for_memory
 from fluxgate.render.process.jobs import CaseJob, name_of
 from fluxgate.render.process.launching import FORK, SPAWN, EnvironmentLauncher
@@ -65,6 +67,7 @@ class Workers:
         self._lane = lane
         self._launcher = EnvironmentLauncher(environment=self.environment, start=start, pipelines=pipelines)
         self._fallback_reported = False
+        self._stopped = threading.Event()
 
     def __enter__(self) -> Self:
         """Begin to import the libraries, without waiting for it."""
@@ -75,6 +78,14 @@ class Workers:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self._launcher.close()
+
+    def stop(self) -> None:
+        """End, from another thread, the worker that is at work or waits for its turn, as Ctrl-C would."""
+        self._stopped.set()
+
+    def _refuse_stopped(self) -> None:
+        if self._stopped.is_set():
+            raise KeyboardInterrupt("stopped")
 
     @property
     def fallback(self) -> str | None:
@@ -117,13 +128,22 @@ class Workers:
                 return _unrendered(case, folder, crash)
             with ExitStack() as held:
                 for device in sorted(devices):  # in one order everywhere, so that no two processes wait for each other
-                    held.enter_context(turn(device, case=case.id, report=report))
+                    held.enter_context(turn(device, case=case.id, report=report, look=self._refuse_stopped))
                 with _prepared(folder) as scratch:
                     launch = partial(self._launch, case, folder, source, scratch, variables)
                     rendering = self._follow(case, folder, launch, timeout=timeout, pass_on=pass_on)
             if rendering.crash is not None:
                 _try_disk(folder)
             return rendering
+
+    @contextmanager
+    def device_alone(
+        self, device: str, *, what: str, report: Callable[[str], None] = silent
+    ) -> Iterator[Mapping[str, str]]:
+        """Have this lane's device to oneself for something that is no case; the variables that show no other one."""
+        (first, *_), variables = self._devices(device, gpus=1)
+        with turn(first, case=what, report=report):
+            yield variables
 
     def _import_crash(self, case: Case, variables: Mapping[str, str]) -> Crash | None:
         """Why the libraries that the case needs cannot be imported; needs no turn, since nothing is measured."""
@@ -148,7 +168,8 @@ class Workers:
         uuids = tuple(gpu.uuid for gpu in (visible[first:] + visible[:first])[:gpus])
         if self._lane is None:
             return uuids, variables
-        return uuids, {**variables, "CUDA_VISIBLE_DEVICES": ",".join(uuids)}
+        threads = {} if OMP_THREADS in variables else {OMP_THREADS: str(_share_of_processors(len(visible)))}
+        return uuids, {**variables, **threads, "CUDA_VISIBLE_DEVICES": ",".join(uuids)}
 
     def _launch(self, case: Case, folder: Path, source: Path, scratch: Path, variables: Mapping[str, str]) -> Running:
         job = CaseJob(
@@ -179,6 +200,7 @@ class Workers:
         started = time.monotonic()
 
         def read() -> None:
+            self._refuse_stopped()
             new = reader.new()
             notes.extend(new)
             for note in new:
@@ -200,6 +222,12 @@ class Workers:
         if rendering.crash is not None or sentence is None:
             return rendering
         return replace(rendering, crash=Crash(IMPORT, sentence, None, ()))
+
+
+def _share_of_processors(gpus: int) -> int:
+    """How many of this process's processors each GPU's worker has to itself: threads beyond those wait for each other,
+    and torch starts one for each processor of the machine."""
+    return max(1, len(os.sched_getaffinity(0)) // gpus)
 
 
 def _run(launch: Callable[[], Running], ending: Ending, *, deadline: float, look: Callable[[], None]) -> None:

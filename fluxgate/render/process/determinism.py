@@ -23,6 +23,7 @@ VARIABLES = {
 # on every machine, whatever its cores are and OMP_NUM_THREADS says. docs/limits.md has what other numbers do.
 CPU_THREADS = 2
 MOST_THREADS = 1024
+OMP_THREADS = "OMP_NUM_THREADS"  # beside a GPU; torch reads it while it is imported, and a job may have another one
 THREADS = "FLUXGATE_CPU_THREADS"  # another number, to measure what it does
 
 # Noted because they can move a pixel, a byte or a second.
@@ -60,6 +61,8 @@ def settle(device: str) -> dict[str, str]:
         torch.set_num_threads(_cpu_threads())
         if not bfloat16.is_native():
             bfloat16.widen()
+    elif (threads := _threads_of(OMP_THREADS)) is not None:
+        torch.set_num_threads(threads)
     # Not torch.use_deterministic_algorithms: it forbids attention kernels that people run, and whose memory and speed
     # are to be measured. Every case is checked for whether it repeats itself.
     torch.manual_seed(0)  # for a strategy that draws a number of its own
@@ -80,8 +83,12 @@ def draws() -> dict[str, tuple[float, ...]]:
 
 
 def _cpu_threads() -> int:
-    threads = os.environ.get(THREADS, "")
-    return int(threads) if threads.isdecimal() and 0 < int(threads) <= MOST_THREADS else CPU_THREADS
+    return _threads_of(THREADS) or CPU_THREADS
+
+
+def _threads_of(variable: str) -> int | None:
+    threads = os.environ.get(variable, "")
+    return int(threads) if threads.isdecimal() and 0 < int(threads) <= MOST_THREADS else None
 
 
 def _settings(torch: Any) -> dict[str, str]:

@@ -18,6 +18,7 @@ from fluxgate.rendering import (
     Memory,
     Picture,
     Rendering,
+    Repeated,
     StepPictures,
     StoredWeights,
     Work,
@@ -59,6 +60,8 @@ class Note:
     given: GivenTake | None = None
     weights: dict[str, StoredWeights] | None = None  # by component
     steps: tuple[StepPictures, ...] = ()
+    repeated: Repeated | None = None
+    beside: dict[str, float] | None = None  # seconds until now that were no load and no take, by what for
 
 
 class Notebook:
@@ -133,4 +136,6 @@ def compose(notes: Iterable[Note], *, wall_seconds: float, crash: Crash | None) 
         weights={name: one for note in notes for name, one in (note.weights or {}).items()},
         given=next((note.given for note in reversed(notes) if note.given), None),
         steps=tuple(pictures for note in notes for pictures in note.steps),
+        repeated=next((note.repeated for note in reversed(notes) if note.repeated), None),
+        beside=next((note.beside for note in reversed(notes) if note.beside), {}),
     )

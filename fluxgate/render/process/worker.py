@@ -17,6 +17,7 @@ from typing import Any
 
 from fluxgate.miniature.given_calls import CALLS, call_named
 from fluxgate.render.measure.fixed_work import fixed_work
+from fluxgate.render.measure.laps import Laps
 from fluxgate.render.measure.leftover_files import LeftoverFiles
 from fluxgate.render.measure.meter import Meter
 from fluxgate.render.process.calling import call_arguments, pictures_of
@@ -34,6 +35,7 @@ from fluxgate.render.process.step_pictures import write_step_pictures
 from fluxgate.render.process.vram_cap import cap_vram
 from fluxgate.render.watch.counting import count_work, counted_shot
 from fluxgate.render.watch.probe import Probe
+from fluxgate.render.watch.repeating import repeat
 from fluxgate.render.watch.step_latents import StepLatents
 from fluxgate.rendering import DENOISE, GIVEN, LOAD, Duration, Picture, without_call
 from fluxgate.strategies.promise import Site
@@ -132,7 +134,7 @@ def do_part(job: PartJob, note: AddNote) -> None:
 
 def render_case(job: CaseJob, note: AddNote) -> None:
     """Load, render every take, free, and measure what is still held."""
-    load = function_named(job.load)
+    laps, load = Laps(), function_named(job.load)
     note(Note(started=True, says="started", libraries=imported_versions()))
     launcher = _launcher_of_parts(job)  # now: a process with a GPU, or with the meter's threads, must not be forked
     warnings = LibraryWarnings()
@@ -146,12 +148,15 @@ def render_case(job: CaseJob, note: AddNote) -> None:
     site = replace(site, count=probe.inventory.count)
     runner = PartRunner(site, probe=probe, launcher=launcher, vram_limit=job.vram_limit)
     probe.latents = StepLatents(job.folder)
-    pictures = _render_takes(job, partial(load, replace(site, part_runner=runner)), probe, warnings, note)
+    laps.end("start")
+    pictures = _render_takes(job, partial(load, replace(site, part_runner=runner)), probe, warnings, laps, note)
     launcher.close()
     meter.close()
     note(Note(memory=meter.after(), warnings=warnings.new()))
+    laps.end("free")
     steps = write_step_pictures(job.folder, pictures, probe.latents)  # last: nothing is measured any more
-    note(Note(steps=steps, finished=True, says="finished"))
+    laps.end("pictures of steps")
+    note(Note(steps=steps, finished=True, says="finished", beside=laps.seconds))
 
 
 def _launcher_of_parts(job: CaseJob) -> Launcher:
@@ -163,39 +168,61 @@ def _launcher_of_parts(job: CaseJob) -> Launcher:
 
 
 def _render_takes(
-    job: CaseJob, load: Callable[[], Any], probe: Probe, warnings: LibraryWarnings, note: AddNote
+    job: CaseJob, load: Callable[[], Any], probe: Probe, warnings: LibraryWarnings, laps: Laps, note: AddNote
 ) -> tuple[Picture, ...]:
     """All that is done with the pipeline, which is freed at the end; the pictures of the first takes."""
     leftover = LeftoverFiles(job.scratch)
     files = PictureFiles(job.folder)
-    pipeline = _load(load, probe.meter, note)
+    pipeline = _load(load, probe.meter, laps, note)
     probe.watch(pipeline)
     probe.describe()
     probe.meter.measure_loaded()
     note(Note(inventory=probe.inventory.recorded(), memory=probe.meter.memory(), libraries=imported_versions()))
+    laps.end("inventory")
     for take, numbers in job.order():
         with ExitStack() as measured:
             if take:
                 measured.enter_context(leftover.counted())
                 measured.enter_context(probe.meter.growth_measured())  # ends first: collects what removes its files
             for number in numbers:
-                note(_render_take(pipeline, job.subject, number, take, probe, files))
+                rendered = _render_take(pipeline, job.subject, number, take, probe, files)
+                note(rendered)
                 probe.inventory.compare_hooks()
                 recorded = probe.inventory.recorded()
                 note(Note(inventory=recorded, memory=probe.meter.memory(), warnings=warnings.new()))
+                laps.end("between takes", without=sum(one.seconds for one in rendered.durations))
+    _describe_after(job, probe, leftover, note)
+    laps.end("inventory")
+    _call_unmeasured(pipeline, job, probe, warnings, laps, note)
+    _remove_hooks(pipeline, probe, note)
+    laps.end("hooks")
+    return files.first
+
+
+def _describe_after(job: CaseJob, probe: Probe, leftover: LeftoverFiles, note: AddNote) -> None:
+    """What the pipeline is once all takes are rendered; its weights are read, which takes memory."""
     probe.inventory.describe_after()
     probe.inventory.hash_states()
     probe.inventory.count_files(job.scratch)
     probe.inventory.count_leftover_files(leftover.count)
     recorded, weights = probe.inventory.recorded(), probe.inventory.weights
     note(Note(inventory=recorded, libraries=imported_versions(), weights=weights))
+
+
+def _call_unmeasured(
+    pipeline: Any, job: CaseJob, probe: Probe, warnings: LibraryWarnings, laps: Laps, note: AddNote
+) -> None:
+    """Calls that come after all that is measured: those whose work is counted, and those of what is given."""
     work = count_work(partial(_call, pipeline, job.subject), counted_shot(job.subject.shots), probe)
     note(Note(work=work, says=f"work counted in {work.seconds:.1f} s"))
+    laps.end("counting")
+    again = partial(_call, pipeline, job.subject)
+    note(Note(repeated=repeat(again, counted_shot(job.subject.shots), device=job.device)))
+    laps.end("calls again")
     if job.subject.oracle is not None:
         note(_run_from_given(pipeline, probe, job.folder))
         warnings.new()  # of a call that is no shot
-    _remove_hooks(pipeline, probe, note)
-    return files.first
+        laps.end("oracle")
 
 
 def _remove_hooks(pipeline: Any, probe: Probe, note: AddNote) -> None:
@@ -219,7 +246,7 @@ def _run_from_given(pipeline: Any, probe: Probe, folder: Path) -> Note:
     return Note(given=recorder.finish(folder, error=error))
 
 
-def _load(load: Callable[[], Any], meter: Meter, note: AddNote) -> Any:
+def _load(load: Callable[[], Any], meter: Meter, laps: Laps, note: AddNote) -> Any:
     note(Note(phase=LOAD))
     meter.measure_before()
     meter.switch(LOAD)
@@ -227,6 +254,7 @@ def _load(load: Callable[[], Any], meter: Meter, note: AddNote) -> Any:
     meter.switch(None)
     duration = meter.take_spent()[LOAD].duration(LOAD)
     note(Note(phase="", says=f"loaded in {duration.seconds:.1f} s", durations=(duration,)))
+    laps.end("start", without=duration.seconds)
     return pipeline
 
 

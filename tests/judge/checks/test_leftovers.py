@@ -7,9 +7,21 @@ from typing import Any
 import pytest
 
 from fluxgate.baselines.limits import Band, CaseLimits, Limit
-from fluxgate.judge.checks.leftovers import COMES_AND_GOES, GROWTH, GROWTH_BY_GPU, LIBRARIES, TABLES
+from fluxgate.judge.checks.leftovers import COMES_AND_GOES, COUNTERS, GROWTH, GROWTH_BY_GPU, LIBRARIES, TABLES
 from fluxgate.judge.verdict import FAILED, GIVES_BACK, NO_DATA, PASSED
-from fluxgate.rendering import LEFTOVER_FILES, Component, Inventory, Work
+from fluxgate.rendering import (
+    BLOCKS,
+    FILES_OPEN,
+    GPU_OTHERWISE,
+    LEFTOVER_FILES,
+    MALLOC,
+    MAPPED,
+    THREADS,
+    Component,
+    Inventory,
+    Repeated,
+    Work,
+)
 from fluxgate.strategies.promise import LibraryCache
 from tests.judge.checks.memories import memory, on_cpu, using
 from tests.judge.made import FULL, evidence, made, promising, verdict, with_rendering
@@ -169,3 +181,73 @@ def test_what_each_call_leaves_behind_is_judged(tmp_path: Path, left: int, statu
     work = Work("fox", 3, ((),), count=2, held=(10**9, 10**9 + left))
     found = verdict(with_rendering(evidence(tmp_path), work=work), GIVES_BACK)
     assert (found.status, found.numbers["held by a call"]) == (status, float(left))
+
+
+def repeating(**changes: tuple[int, ...]) -> Repeated:
+    """Four equal calls that leave nothing, but for what is said of a counter."""
+    steady = dict.fromkeys(COUNTERS, (100,) * 5)
+    return Repeated(readings={**steady, **{NAMED[name]: readings for name, readings in changes.items()}})
+
+
+NAMED = {"malloc": MALLOC, "blocks": BLOCKS, "mapped": MAPPED, "files": FILES_OPEN, "threads": THREADS}
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "words"),
+    [
+        ("malloc", 512 << 10, "of the C library's memory"),
+        ("blocks", 1000, "small objects"),
+        ("mapped", 64 << 10, "of files are mapped"),
+        ("files", 0, "file"),
+        ("threads", 0, "thread"),
+    ],
+)
+def test_what_every_call_leaves_outside_of_tensors_is_told(tmp_path: Path, name: str, most: int, words: str) -> None:
+    """At the limit of each counter, and one beyond it; a call that leaves nothing makes it no leak."""
+    one = with_rendering(evidence(tmp_path, FULL), memory=memory())
+    for by, status in ((most, PASSED), (most + 1, FAILED)):
+        leaking = repeating(**{name: tuple(100 + by * call for call in range(5))})
+        found = verdict(with_rendering(one, repeated=leaking), GIVES_BACK)
+        assert (found.status, found.numbers[f"{NAMED[name]} by a call"]) == (status, by)
+        assert (words in found.sentence and "after each call" in found.sentence) == (status == FAILED)
+    by = 10 * (most + 1)
+    rests = repeating(**{name: (0, by, by, 2 * by, 3 * by)})
+    assert verdict(with_rendering(one, repeated=rests), GIVES_BACK).status == PASSED
+
+
+def test_the_types_of_what_stays_are_named(tmp_path: Path) -> None:
+    """Where objects stay, they say whose they are."""
+    leaking = replace(repeating(blocks=(0, 2000, 4000, 6000, 8000)), types={"Kept": 7000, "dict": 900})
+    one = with_rendering(evidence(tmp_path, FULL), memory=memory(), repeated=leaking)
+    assert "(most are Kept and dict)" in verdict(one, GIVES_BACK).sentence
+
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("after", "idle", "status"),
+    [
+        ((0, 2, 2, 4, 4), (0, 2, 2, 4), FAILED),  # a megabyte a call, in pieces of two
+        ((0, 2, 2, 2, 2), (0, 2, 2, 2), PASSED),  # once
+        ((0, 2, 4, 2, 4), (0, 2, 4, 2), PASSED),  # it comes and goes
+        ((0, 2, 4, 6, 8), (0, 2, 5, 6), PASSED),  # another process took some between two calls
+        ((0, 0, 0, 0, 0), (0, 0, 0, 0), PASSED),
+    ],
+)
+def test_memory_of_the_gpu_that_is_not_torchs_is_told_if_it_is_the_calls(
+    tmp_path: Path, after: tuple[int, ...], idle: tuple[int, ...], status: str
+) -> None:
+    """Two growths and no fall; nothing is said where others use the GPU."""
+    readings = {GPU_OTHERWISE: tuple(each * MIB for each in after)}
+    repeated = Repeated(readings=readings, idle=tuple(each * MIB for each in idle))
+    one = with_rendering(evidence(tmp_path, FULL), memory=memory(), repeated=repeated)
+    found = verdict(one, GIVES_BACK)
+    assert found.status == status
+    assert (f"{GPU_OTHERWISE} by a call" in found.numbers) == (after[:-1] == idle)
+
+
+def test_without_equal_calls_nothing_is_said_of_them(tmp_path: Path) -> None:
+    """Older renderings have none, and some calls cannot be repeated."""
+    one = with_rendering(evidence(tmp_path, FULL), memory=memory(), repeated=Repeated(unavailable="x"))
+    assert verdict(one, GIVES_BACK).status == PASSED

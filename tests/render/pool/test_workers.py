@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +15,10 @@ from typing import Any
 import pytest
 
 from fluxgate.files import read_plain
+from fluxgate.machine import Gpu
 from fluxgate.pictures import hash_of, read_png
+from fluxgate.render.pool import workers as module
+from fluxgate.render.pool.device_queue import turn
 from fluxgate.render.pool.workers import FORK, SPAWN, Workers
 from fluxgate.render.process.determinism import VARIABLES
 from fluxgate.rendering import BESIDE, DENOISE, LEFTOVER_FILES, LOAD, PHASES, STAGES, Picture, Rendering
@@ -367,3 +371,49 @@ def test_a_case_runs_under_the_settings_that_determinism_needs(render: Any, monk
     name = "CUBLAS_WORKSPACE_CONFIG"
     monkeypatch.delenv(name, raising=False)
     assert render(making.full, source=tmp_path / "nowhere").determinism[name] == VARIABLES[name]
+
+
+def test_each_lane_has_a_gpu_and_its_share_of_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads beyond those would wait for each other. Whoever has set a number has it; alone, torch has its own."""
+    gpus = tuple(Gpu("a GPU", f"GPU-{number}", 10**9, "9.0", "500") for number in range(3))
+    monkeypatch.setattr(module, "visible_gpus", lambda: gpus)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    devices, variables = Workers(lane=4)._devices("cuda", gpus=1)
+    assert (devices, variables["CUDA_VISIBLE_DEVICES"], variables["OMP_NUM_THREADS"]) == (("GPU-1",), "GPU-1", "21")
+    assert "OMP_NUM_THREADS" not in Workers()._devices("cuda", gpus=1)[1]
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert Workers(lane=0)._devices("cuda", gpus=1)[1]["OMP_NUM_THREADS"] == "2"
+
+
+def test_a_worker_is_ended_from_another_thread(workers: Workers, tmp_path: Path) -> None:
+    """As Ctrl-C would: the rendering says so, and no process is left; nor does one wait for its turn any longer."""
+    with Workers() as own:
+        own.ready()
+        threading.Timer(1.0, own.stop).start()
+        with pytest.raises(KeyboardInterrupt):
+            own.render(making.case(making.hangs), tmp_path / "case", source=tmp_path, timeout=120)
+        crash = read_plain(tmp_path / "case" / "rendering.json", Rendering).crash
+        assert crash is not None
+        assert crash.kind == "interrupted"
+        with turn("cpu", case="another"), pytest.raises(KeyboardInterrupt):
+            own.render(making.case(making.hangs), tmp_path / "next", source=tmp_path, timeout=120)
+
+
+def test_what_is_no_case_has_the_device_to_itself(
+    workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for its turn as a case does."""
+    monkeypatch.setenv("FLUXGATE_QUEUE", str(tmp_path))
+    with workers.device_alone("cpu", what="NF4") as variables:
+        assert "PATH" in variables
+        (ticket,) = (tmp_path / "cpu").iterdir()
+        assert "NF4" in ticket.read_text()
+
+
+def test_a_worker_tells_what_it_does_beside_rendering(rendered: Any) -> None:
+    """By what for; with loading and rendering that is all it lived but for its beginning and end as a process."""
+    rendering, _, _ = rendered
+    assert set(rendering.beside) >= {"start", "between takes", "inventory", "counting", "hooks", "free"}
+    told = sum(rendering.beside.values()) + sum(duration.seconds for duration in rendering.durations)
+    assert 0.8 * rendering.wall_seconds - 1 < told < rendering.wall_seconds

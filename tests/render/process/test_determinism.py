@@ -83,3 +83,11 @@ def test_draws_are_what_a_generator_gives_in_each_dtype() -> None:
         seeded = torch.Generator("cpu").manual_seed(0)
         drawn = torch.randn(1, DRAWS, generator=seeded, dtype=getattr(torch, dtype))
         assert numbers == pytest.approx(drawn[0].tolist(), abs=0.0051)
+
+
+def test_beside_a_gpu_a_worker_takes_no_more_threads_than_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch was imported with as many as there are processors; a job's own number holds, and nonsense does not."""
+    torch.set_num_threads(4)
+    for given, threads in (("3", 3), ("none", 3), ("0", 3), ("2", 2)):
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+        assert settle("cuda")["threads"] == str(threads)

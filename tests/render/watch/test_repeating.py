@@ -1,0 +1,136 @@
+"""Tests of equal calls and what they leave in the process: with calls that leave something."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from fluxgate.judge.checks.leftovers import COUNTERS
+from fluxgate.render.watch.repeating import CALLS, repeat
+from fluxgate.rendering import BLOCKS, FILES_OPEN, MALLOC, MAPPED, THREADS
+from fluxgate.subjects.subject import Shot
+
+SHOT = Shot("one", ("a fox",), seed=1, steps=4)
+MEGABYTE = 1 << 20
+
+
+class Kept:
+    """An object whose type a sentence can name."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+@pytest.fixture
+def kept() -> Iterator[list[Any]]:
+    """What calls keep; threads among it end with the test, and files are closed."""
+    things: list[Any] = []
+    yield things
+    for each in things:
+        for end in ("set", "close"):
+            getattr(each, end, lambda: None)()
+
+
+def _memory(kept: list[Any]) -> None:
+    kept.append(bytearray(MEGABYTE))
+
+
+def _objects(kept: list[Any]) -> None:
+    kept.append([Kept(number) for number in range(8000)])
+
+
+def _mapped(kept: list[Any]) -> None:
+    kept.append(mmap.mmap(-1, MEGABYTE))
+
+
+def _file(kept: list[Any]) -> None:
+    kept.append(os.fdopen(os.open(os.devnull, os.O_RDONLY)))
+
+
+def _thread(kept: list[Any]) -> None:
+    over = threading.Event()
+    threading.Thread(target=over.wait, daemon=True).start()
+    kept.append(over)
+
+
+@pytest.mark.parametrize(
+    ("leak", "counter", "least"),
+    [
+        (_memory, MALLOC, MEGABYTE),
+        (_objects, BLOCKS, 8000),
+        (_mapped, MAPPED, MEGABYTE),
+        (_file, FILES_OPEN, 1),
+        (_thread, THREADS, 1),
+    ],
+)
+def test_what_each_call_leaves_is_counted(
+    leak: Callable[[list[Any]], None], counter: str, least: int, kept: list[Any]
+) -> None:
+    """A megabyte, some objects, a mapping, a file or a thread: to the one, beyond what any call may leave."""
+    found = repeat(lambda shot: leak(kept), SHOT, device="cpu").least(counter)
+    assert found is not None
+    assert least <= found <= 4 * least
+    assert found > COUNTERS[counter][0]
+
+
+def test_what_is_freed_is_not_counted() -> None:
+    """Whatever a call takes meanwhile: memory, objects in a circle, files, a thread that ends."""
+
+    def call(shot: Shot) -> None:
+        circle: list[Any] = [bytearray(8 * MEGABYTE), [Kept(number) for number in range(5000)]]
+        circle.append(circle)
+        with tempfile.TemporaryFile() as file, mmap.mmap(-1, MEGABYTE):
+            file.write(b"x")
+        thread = threading.Thread(target=len, args=("",))
+        thread.start()
+        thread.join()
+
+    repeated = repeat(call, SHOT, device="cpu")
+    for counter, (most, *_) in COUNTERS.items():
+        least = repeated.least(counter)
+        assert least is not None
+        assert least <= most, counter
+
+
+def test_a_cache_that_fills_now_and_then_is_no_leak(kept: list[Any]) -> None:
+    """Only what every call adds is."""
+    calls = iter(range(CALLS))
+
+    def call(shot: Shot) -> None:
+        if next(calls) % 2 == 0:
+            _memory(kept)
+            _objects(kept)
+
+    repeated = repeat(call, SHOT, device="cpu")
+    assert (repeated.least(MALLOC) or 0) < MEGABYTE / 10
+    assert (repeated.least(BLOCKS) or 0) < 100
+
+
+def test_what_stays_is_named_by_its_type(kept: list[Any]) -> None:
+    """So that a sentence can say where to look."""
+    assert repeat(lambda shot: _objects(kept), SHOT, device="cpu").types["Kept"] == 8000 * CALLS
+
+
+def test_a_call_is_one_step_of_the_shot() -> None:
+    """As short as can be; where a shot gives its levels, the first of them."""
+    asked: list[Shot] = []
+    repeat(asked.append, SHOT, device="cpu")
+    repeat(asked.append, Shot("given", ("a fox",), seed=1, sigmas=(1.0, 0.5)), device="cpu")
+    assert [(shot.steps, shot.sigmas) for shot in asked[:: len(asked) - 1]] == [(1, None), (None, (1.0,))]
+
+
+def test_a_call_that_fails_is_a_reason() -> None:
+    """The case goes on, and nothing is known of what stays."""
+
+    def call(shot: Shot) -> None:
+        raise ValueError("no such size")
+
+    repeated = repeat(call, SHOT, device="cpu")
+    assert repeated.readings == {}
+    assert repeated.unavailable == "a call that was only repeated failed: ValueError: no such size"
