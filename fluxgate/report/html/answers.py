@@ -17,11 +17,8 @@ from fluxgate.judge.verdict import (
     CRASHED,
     INVENTORY,
     NO_DATA,
-    ORACLE,
     PASSED,
-    PROMISE,
-    SCENE,
-    TWICE,
+    PICTURE_CHECKS,
     Verdict,
 )
 from fluxgate.rendering import Rendering
@@ -49,7 +46,6 @@ ENDED_BY = {  # kind of crash -> what ended the worker
     "exit": "the worker itself",
     "interrupted": "an interruption",
 }
-OF_PICTURES = (TWICE, PROMISE, BASELINE, ORACLE, SCENE)
 ACCEPTED = (BASELINE, INVENTORY)  # the checks against what was accepted: accepting again answers them
 SAFE = Outcome("Safe, as far as it was checked", "good", "✓")
 NOT_SAFE = Outcome("Not safe", "bad", "✗")
@@ -119,7 +115,7 @@ def _moved(case_id: str, failures: list[Verdict]) -> Moved:
 
 
 def _urgency(one: Moved) -> tuple[bool, bool]:
-    return one.status == CRASHED, not set(one.checks) & set(OF_PICTURES)
+    return one.status == CRASHED, not set(one.checks) & set(PICTURE_CHECKS)
 
 
 def _first(sentence: str) -> str:

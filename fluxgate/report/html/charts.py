@@ -124,8 +124,9 @@ def _bar(row: Row, y: float, scale: float) -> Bar:
 
 
 def trade_chart(rows: Iterable[Row]) -> TradeChart | None:
-    """Seconds against memory, of those rows that have both."""
-    measured = [row for row in rows if (row.peaks[WHOLE] or 0) > 0 and (row.seconds or 0) > 0]
+    """Seconds against memory, of those rows that have both and came to their end."""
+    ended = [row for row in rows if CRASHED not in row.statuses.values()]
+    measured = [row for row in ended if (row.peaks[WHOLE] or 0) > 0 and (row.seconds or 0) > 0]
     if len(measured) < 2:
         return None
     most, longest = max(row.peaks[WHOLE] or 0 for row in measured), max(row.seconds or 0 for row in measured)

@@ -63,6 +63,13 @@ class Line:
     def failed(self) -> bool:
         return self.status in (CRASHED, FAILED)
 
+    @property
+    def words(self) -> str:
+        """Its status; where all that was answered is well, how much that is."""
+        statuses = [cell.status for cell in self.cells if cell]
+        passed = statuses.count(PASSED)
+        return f"{passed} of {len(statuses)} passed" if self.status == NO_DATA and passed else self.status
+
 
 @dataclass(frozen=True)
 class Matrix:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED, PROMISE
+from fluxgate.judge.verdict import CRASHED, FAILED, NO_DATA, PASSED, PROMISE
 from fluxgate.rendering import PHASES
 from fluxgate.report.html.charts import LABEL, LETTER, TOP, memory_chart, ticks, timeline, trade_chart
 from fluxgate.report.rows import Row
@@ -63,6 +63,16 @@ def test_shapes_tell_what_came_out() -> None:
     assert [point.shape for point in chart.points] == ["circle", "circle", "ring", "cross", "diamond"]
     alike = next(point for point in chart.points if point.label == "alike")
     assert chart.best == f"{alike.x:.1f},{alike.y:.1f}"
+
+
+def test_what_crashed_has_no_seconds() -> None:
+    """It looks fast because it did not come to its end; its memory until then is told."""
+    rows = [row("a", 10, 20), row("b", 20, 10), row("crash", 5, 1, status=CRASHED)]
+    trade, memory = trade_chart(rows), memory_chart(rows)
+    assert trade is not None
+    assert memory is not None
+    assert {point.label for point in trade.points} == {"a", "b"}
+    assert {bar.label for bar in memory.bars} == {"a", "b", "crash"}
 
 
 def test_the_line_joins_what_nothing_beats() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fluxgate.judge.verdict import BASELINE, CHECKS, FAILED, LESS, PASSED, PROMISE, UNSUPPORTED
+from fluxgate.judge.verdict import BASELINE, CHECKS, FAILED, LESS, NO_DATA, PASSED, PROMISE, UNSUPPORTED
 from fluxgate.report.html.matrix import matrix_of
 from tests.report.made import changed, of_case, report
 from tests.runs import building
@@ -24,6 +24,13 @@ def test_a_case_has_the_gravest_of_its_statuses() -> None:
     """One failure among ten checks is a failed case."""
     (line,) = matrix_of(report(changed(of_case("nf4", PASSED), PROMISE, status=FAILED)), building.CASES).lines
     assert (line.status, line.failed, line.changed, line.family) == (FAILED, True, False, "test")
+
+
+def test_a_case_without_all_its_answers_says_how_many_are_well() -> None:
+    """A single check without data does not stand for the others."""
+    told = report(changed(of_case("nf4", PASSED), PROMISE, status=NO_DATA))
+    (line,) = matrix_of(told, building.CASES).lines
+    assert (line.status, line.words) == (NO_DATA, f"{len(CHECKS) - 1} of {len(CHECKS)} passed")
 
 
 def test_changed_is_what_is_not_as_it_was_accepted() -> None:
