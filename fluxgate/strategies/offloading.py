@@ -24,7 +24,7 @@ from fluxgate.strategies.effects import (
 )
 from fluxgate.strategies.loading import modules_of
 from fluxgate.strategies.promise import Effect, Moves, Promise, Site, strategy
-from fluxgate.strategies.requirements import Gpu, Release, folder_of_weights
+from fluxgate.strategies.requirements import Gpu, Release, carried_by_layers, folder_of_weights
 from fluxgate.subjects.decoder_class import BLOCK_NAMES, weights_read
 from fluxgate.subjects.sources import readable_index
 from fluxgate.subjects.subject import Subject
@@ -104,6 +104,7 @@ def full(site: Site) -> Any:
             Counted(BLOCKS, at_most=1, gpu_only=True),
         ),
     ),
+    needs=(carried_by_layers,),
     slow=True,
 )
 def sequential_offload(site: Site) -> Any:

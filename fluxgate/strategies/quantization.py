@@ -40,7 +40,15 @@ from fluxgate.strategies.offloading import (
     offload_layers,
 )
 from fluxgate.strategies.promise import Effect, LibraryCache, OtherWork, Promise, Site, strategy
-from fluxgate.strategies.requirements import Gpu, Release, encoders_in_folder, folder_of_weights, unquantized
+from fluxgate.strategies.requirements import (
+    Gpu,
+    Release,
+    carried_by_layers,
+    encoders_in_folder,
+    folder_of_weights,
+    saved_again,
+    unquantized,
+)
 from fluxgate.subjects.subject import Subject
 from fluxgate.subjects.weights import folder_at_hand, matrices_on_disk
 
@@ -373,7 +381,14 @@ def nf4_t5(site: Site) -> Any:
         less_during=AT_WORK,
         effects=(*four_bits(of=LARGE_ENCODERS), Hooked("AlignDevicesHook", each_linear=True, but=STAYING)),
     ),
-    needs=(BITSANDBYTES, large_encoder, encoders_in_folder, T5_ON_CPU, WholeBlocks(encoders_only=True)),
+    needs=(
+        BITSANDBYTES,
+        large_encoder,
+        encoders_in_folder,
+        T5_ON_CPU,
+        WholeBlocks(encoders_only=True),
+        carried_by_layers,
+    ),
     slow=True,
 )
 def nf4_t5_sequential_offload(site: Site) -> Any:
@@ -405,7 +420,7 @@ def int8_t5(site: Site) -> Any:
         less_during=AT_WORK,
         effects=narrow("Linear8bitLt", LARGE_ENCODERS),
     ),
-    needs=(BITSANDBYTES, large_encoder, encoders_in_folder, T5_ON_CPU),
+    needs=(BITSANDBYTES, large_encoder, encoders_in_folder, T5_ON_CPU, saved_again),
 )
 def int8_t5_reloaded(site: Site) -> Any:
     """Only T5 in eight bits, saved and loaded again."""
@@ -424,7 +439,7 @@ def int8_t5_reloaded(site: Site) -> Any:
             Placed("meta", but=STAYING),
         ),
     ),
-    needs=(BITSANDBYTES, large_encoder, encoders_in_folder, T5_ON_CPU, *INT8_LAYERS_MOVE),
+    needs=(BITSANDBYTES, large_encoder, encoders_in_folder, T5_ON_CPU, *INT8_LAYERS_MOVE, carried_by_layers),
     slow=True,
 )
 def int8_t5_sequential_offload(site: Site) -> Any:

@@ -94,6 +94,18 @@ def unquantized(subject: Subject, machine: Machine, stack: Stack) -> str | None:
     return f"{name} is quantized already, by its file {Path(subject.files[name]).name}" if name else None
 
 
+def carried_by_layers(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need of sequential offloading: weights that accelerate can make anew on the meta device."""
+    name = next(iter(subject.in_gguf), None)
+    return f"accelerate cannot put the weights of {name} aside, which a GGUF file holds quantized" if name else None
+
+
+def saved_again(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need of saving: weights that diffusers can write."""
+    name = next(iter(subject.in_gguf), None)
+    return f"diffusers does not save the weights of {name}, which a GGUF file holds quantized" if name else None
+
+
 def folder_of_weights(subject: Subject, machine: Machine, stack: Stack) -> str | None:
     """A need: a pipeline all of which diffusers loads from one folder."""
     if subject.checkpoint:

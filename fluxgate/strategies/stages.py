@@ -149,9 +149,10 @@ def encode_arguments(pipe: Any, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def decoded_by(pipe: Any, vae: Any, source: str, arguments: dict[str, Any]) -> tuple[Any, list[bool] | None]:
-    """What the VAE makes of latents, and whether each picture passes where the pipeline checks them."""
+    """What the VAE makes of latents, and whether each picture passes where the pipeline checks them, or has no checker
+    to do that: then it lets each one pass by itself."""
     latents = unscaled(widened(pipe, unpacked(pipe, source, arguments)), vae.config, source)
-    decoded, flagged = vae.decode(latents, return_dict=False)[0], None
+    decoded, passed = vae.decode(latents, return_dict=False)[0], None
     if "[:, :, 0]" in source:  # a video's VAE, of whose frames the pipeline takes the first
         decoded = decoded[:, :, 0]
     if "resize_and_crop_tensor" in source and chosen_or_default(pipe, arguments, "use_resolution_binning"):
@@ -159,9 +160,10 @@ def decoded_by(pipe: Any, vae: Any, source: str, arguments: dict[str, Any]) -> t
         decoded = pipe.image_processor.resize_and_crop_tensor(decoded, width, height)
     if hasattr(pipe, "run_safety_checker"):
         decoded, flagged = pipe.run_safety_checker(decoded, pipe._execution_device, arguments["latents"].dtype)
+        passed = [not each for each in flagged or [False] * len(decoded)]
     if getattr(pipe, "watermark", None) is not None:
         decoded = pipe.watermark.apply_watermark(decoded)
-    return decoded, None if flagged is None else [not each for each in flagged]
+    return decoded, passed
 
 
 def pictures_by(pipe: Any, source: str, decoded: Any, passed: list[bool] | None) -> dict[str, Any]:

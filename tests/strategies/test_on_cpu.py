@@ -191,6 +191,8 @@ def test_every_effect_of_a_running_strategy_is_taken_away_once() -> None:
         "first-block-cache",
         "taylorseer-cache",
         "pyramid-attention-broadcast",
+        "ip-adapter",
+        "ip-adapter-unloaded",
     }
     assert {name for name, *_ in TAKEN_AWAY} | reloaded | elsewhere | {"full"} >= set(RUNNING)
 

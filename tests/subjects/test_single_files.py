@@ -119,7 +119,11 @@ def test_what_is_quantized_already_is_not_quantized_again(hollow: Path) -> None:
         name for name, reason in reasons.items() if reason == f"transformer is quantized already, by its file {NAME}"
     }
     quantizing = {one.name for one in STRATEGIES if one.promise.changes_weights and "t5" not in one.name}
-    assert refused == quantizing - {"gguf-q8", "nf4-pipeline"} | {"lora-unloaded"}
+    assert refused == quantizing - {"gguf-q8", "nf4-pipeline"} | {
+        "lora-unloaded",
+        "ip-adapter-off",
+        "ip-adapter-unloaded",
+    }
     assert {"full", "staged", "model-offload", "nf4-t5", "vae-tiling"} <= {
         name for name, said in reasons.items() if not said
     }

@@ -28,7 +28,8 @@ LARGE = 1_000_000_000  # bytes of a component's files; of each tensor of a large
 FIRST = 1 << 16  # numbers, whole rows of every width that there is
 CHECKED = 1 << 15  # codes of each quantized layer, in blocks spread over it
 LINEAR = ("Linear", "Linear4bit", "Linear8bitLt", "QLinear", "GGUFLinear")
-ADAPTER = re.compile(r"\.lora_[A-Za-z_]+\.")  # names that peft gives to the weights of a LoRA
+# Names that peft gives to the weights of a LoRA, and diffusers to those of an IP-Adapter.
+ADAPTER = re.compile(r"\.lora_[A-Za-z_]+\.|\.processor\.to_[kv]_ip\.|^encoder_hid_proj\.image_projection_layers\.")
 WRAPPED = ".base_layer"  # what it puts between the name of a layer and those of its own weights
 SCALE_NOISE = 1e-5  # relative: an error of a scale that rounding explains
 MOST_NAMES = 20
