@@ -15,11 +15,12 @@ from fluxgate.cli.shared import (
     say_unsupported,
 )
 from fluxgate.fleet import on_cluster
-from fluxgate.fleet.cluster import Cluster
+from fluxgate.fleet.driving import Outcome
 from fluxgate.fleet.ray_cluster import connected
 from fluxgate.judge.sentences import counted
 from fluxgate.refusal import Refusal
 from fluxgate.runs import run as runs
+from fluxgate.runs.run import Run
 from fluxgate.session import choose, create_run, interrupted_by_sigterm, open_session, refuse_unready
 
 
@@ -66,16 +67,21 @@ def _act_on_cluster(arguments: Namespace) -> int:
     each = None if arguments.each is None else [arguments.each]
     with interrupted_by_sigterm(), connected(arguments.on) as cluster:
         kinds = on_cluster.plan(cluster, request_of(arguments), each=each, say=say)
-        return max(_render_kind(cluster, kind) for kind in kinds)
+        for kind in kinds:
+            say_unsupported(kind.choice.asked)
+        parts = [(kind, _run_of(kind)) for kind in kinds if kind.choice.renderable]
+        outcomes = on_cluster.render(cluster, parts, say=say)
+    codes = [_told(run, outcome) for (_, run), outcome in zip(parts, outcomes, strict=True)]
+    return max([*codes, NOTHING if len(parts) < len(kinds) else 0])
 
 
-def _render_kind(cluster: Cluster, kind: on_cluster.Kind) -> int:
-    say_unsupported(kind.choice.asked)
-    if not kind.choice.renderable:
-        return NOTHING
+def _run_of(kind: on_cluster.Kind) -> Run:
     run = create_run(kind.choice, command=command())
     say(f"On {kind.accelerator} ({counted(len(kind.nodes), 'node')}) the run is in {run.folder}")
-    outcome = on_cluster.render(cluster, kind, run, say=say)
+    return run
+
+
+def _told(run: Run, outcome: Outcome) -> int:
     if outcome.unplaced:
         say(f"No node is left: {', '.join(outcome.unplaced)} were not rendered. The run is in {run.folder}")
         return INTERRUPTED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,20 @@ class Outcome:
     given_up: tuple[str, ...] = ()  # lost too often
     unplaced: tuple[str, ...] = ()  # no node was left for them
     said: list[str] = field(default_factory=list)  # of nodes and cases that were lost, in sentences
+
+    def of(self, prefix: str) -> Outcome:
+        """What became of those whose names begin so, by the rest of their names; what was said is said of all."""
+
+        def rest(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+            return ((name, name.removeprefix(prefix)) for name in names if name.startswith(prefix))
+
+        return Outcome(
+            {own: self.rendered_on[name] for name, own in rest(self.rendered_on)},
+            {own: self.losses[name] for name, own in rest(self.losses)},
+            tuple(own for _, own in rest(self.given_up)),
+            tuple(own for _, own in rest(self.unplaced)),
+            self.said,
+        )
 
 
 class Driver:

@@ -113,38 +113,52 @@ def _environment(group: Sequence[DescribedNode]) -> Environment:
     return Environment(Path(sys.executable), machine_of(group), group[0].said.stack)
 
 
-def render(cluster: Cluster, kind: Kind, run: Run, *, say: Say) -> Outcome:
-    """Render the cases of a kind, and what they are compared with, into a run."""
-    rendering = _Rendering(kind.choice, run, say)
-    driver = Driver(cluster, kind.nodes, job_of=rendering.job_of, keep=rendering.keep, report=say)
-    outcome = driver.drive(rendering.tasks.values())
-    for case_id in outcome.given_up:
-        if case_id in rendering.cases:  # and not one that was only to be confirmed
-            _write_crash(run, rendering.cases[case_id], outcome.losses[case_id])
-    said = tuple(outcome.said)
-    run.write_json(FILE, Whereabouts(kind.accelerator, outcome.rendered_on, outcome.losses, said))
-    return outcome
+def render(cluster: Cluster, parts: Sequence[tuple[Kind, Run]], *, say: Say) -> tuple[Outcome, ...]:
+    """Render the cases of each kind, and what they are compared with, into its run; all kinds at once."""
+    several = len(parts) > 1
+    renderings = [_Rendering(kind, run, say, prefix=f"{kind.accelerator}/" if several else "") for kind, run in parts]
+    of = {task.case_id: rendering for rendering in renderings for task in rendering.tasks.values()}
+
+    def keep(name: str, data: bytes, node: str) -> tuple[Task, ...]:
+        more = of[name].keep(name, data, node)
+        of.update({task.case_id: of[name] for task in more})
+        return more
+
+    driver = Driver(
+        cluster,
+        [node for kind, _ in parts for node in kind.nodes],
+        job_of=lambda name: of[name].job_of(name),
+        keep=keep,
+        report=say,
+    )
+    outcome = driver.drive([task for rendering in renderings for task in rendering.tasks.values()])
+    return tuple(rendering.ended(outcome) for rendering in renderings)
 
 
 class _Rendering:
-    """What is rendered into a run: its cases, and once more each whose memory is not what was accepted."""
+    """What is rendered into a run: its cases, and once more each whose memory is not what was accepted.
 
-    def __init__(self, choice: Choice, run: Run, say: Say) -> None:
-        self._choice, self._run, self._say = choice, run, say
-        self._standards = standards_of(choice)
-        self.cases = {case.id: case for case in choice.needed}
-        self.tasks = {task.case_id: task for task in tasks_of(choice, self.cases.values())}
+    prefix: what begins the names of its tasks."""
+
+    def __init__(self, kind: Kind, run: Run, say: Say, *, prefix: str) -> None:
+        self._kind, self._run, self._say, self._prefix = kind, run, say, prefix
+        self._standards = standards_of(kind.choice)
+        self._cases = {f"{prefix}{case.id}": case for case in kind.choice.needed}
+        nodes = frozenset(node.id for node in kind.nodes)
+        tasks = (replace(task, nodes=nodes) for task in tasks_of(kind.choice, self._cases.values()))
+        self.tasks = {f"{prefix}{task.case_id}": replace(task, case_id=f"{prefix}{task.case_id}") for task in tasks}
         self._again = dict[str, Case]()  # by the names of further tasks
 
     def job_of(self, name: str) -> tuple[bytes, ...]:
-        return (job_of(self._choice, self._again.get(name) or self.cases[name]),)
+        return (job_of(self._kind.choice, self._again.get(name) or self._cases[name]),)
 
     def keep(self, name: str, data: bytes, node: str) -> tuple[Task, ...]:
         """Put what was sent into the run; what is still to be rendered then."""
         if name in self._again:
             keep(self._run.once_more_folder(self._again[name].id), self._again[name], data, node)
             return ()
-        case, folder = self.cases[name], self._run.case_folder(name)
+        case = self._cases[name]
+        folder = self._run.case_folder(case.id)
         rendering = keep(folder, case, data, node)
         if not needs_confirmation(case, Rendered(rendering, folder), self._standards):
             return ()
@@ -152,6 +166,15 @@ class _Rendering:
         again = f"{name}/{runs.ONCE_MORE}"
         self._again[again] = case
         return (replace(self.tasks[name], case_id=again),)
+
+    def ended(self, outcome: Outcome) -> Outcome:
+        """What became of these cases; it is left in the run, a crash with it for each that was lost too often."""
+        own = outcome.of(self._prefix)
+        for case_id in own.given_up:
+            if (case := self._cases.get(f"{self._prefix}{case_id}")) is not None:  # else it was only to be confirmed
+                _write_crash(self._run, case, own.losses[case_id])
+        self._run.write_json(FILE, Whereabouts(self._kind.accelerator, own.rendered_on, own.losses, tuple(own.said)))
+        return own
 
 
 def tasks_of(choice: Choice, cases: Iterable[Case]) -> list[Task]:

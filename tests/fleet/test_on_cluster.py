@@ -16,7 +16,7 @@ from fluxgate.files import write_plain
 from fluxgate.fleet.describing import engine_hash
 from fluxgate.fleet.job import Description, News
 from fluxgate.fleet.nodes import Node
-from fluxgate.fleet.on_cluster import LOST, Kind, earlier_seconds, keep, plan, render
+from fluxgate.fleet.on_cluster import FILE, LOST, Kind, Whereabouts, earlier_seconds, keep, plan, render
 from fluxgate.fleet.on_cluster import _write_crash as write_crash
 from fluxgate.fleet.packing import packed
 from fluxgate.judge.standards import BaselineUse
@@ -89,25 +89,25 @@ def test_a_case_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 class SendingCluster:
-    """One node, which has each case rendered at once: with so much memory as comes next."""
+    """Nodes that have each case rendered at once: with so much memory as comes next."""
 
-    def __init__(self, folder: Path, *allocated: int) -> None:
-        self.node = Node("a", "a", "H100", 1)
+    def __init__(self, folder: Path, *allocated: int, nodes: Sequence[Node] = (Node("a", "a", "H100", 1),)) -> None:
+        self._nodes = tuple(nodes)
         self._folder, self._allocated = folder, iter(allocated)
 
     def open(self, node: Node, gpus: int) -> str:
-        return "seat"
+        return node.id
 
-    def ask(self, seat: str, method: str, *arguments: bytes | float) -> str:
-        return method
+    def ask(self, seat: str, method: str, *arguments: bytes | float) -> tuple[str, str]:
+        return seat, method
 
-    def ready(self, requests: Sequence[str], patience: float) -> list[str]:
+    def ready(self, requests: Sequence[tuple[str, str]], patience: float) -> list[tuple[str, str]]:
         return list(requests)
 
-    def answer(self, request: str) -> bytes:
-        if request == "start":
+    def answer(self, request: tuple[str, str]) -> bytes:
+        if request[1] == "start":
             return b""
-        if request == "news":
+        if request[1] == "news":
             return msgspec.json.encode([News(ended=True)])
         run = run_of(self._folder, "full", allocated=next(self._allocated))
         return packed(run.case_folder("tiny-full"))
@@ -116,33 +116,56 @@ class SendingCluster:
         pass
 
     def nodes(self) -> tuple[Node, ...]:
-        return (self.node,)
+        return self._nodes
 
     def describe(self, nodes: Sequence[Node], subjects: bytes) -> list[bytes | str]:
-        raise AssertionError("it was described before")
+        raise AssertionError("they were described before")
 
 
-@pytest.mark.parametrize("allocated, again", [((10**9,), None), ((2 * 10**9, 10**9), 10**9)])
-def test_memory_is_confirmed_as_on_one_machine(tmp_path: Path, allocated: tuple[int, ...], again: int | None) -> None:
-    """A case whose memory is not the accepted one is rendered once more, beside the first; any other is not."""
-    accept(run_of(tmp_path / "before", "full"), tmp_path / "baselines")
-    choice = Choice(
+def choice_of_full(folder: Path) -> Choice:
+    """One case, on a machine that has what was accepted in this folder."""
+    return Choice(
         environment=Environment(Path("python"), MACHINE, STACK),
         cases=(FULL,),
         strategies=("full",),
         takes=None,
         vram_limit=None,
         timeout=1.0,
-        runs=tmp_path / "runs",
-        baselines=Store(tmp_path / "baselines"),
+        runs=folder / "runs",
+        baselines=Store(folder / "baselines"),
         baseline_use=BaselineUse.IF_ANY,
     )
+
+
+@pytest.mark.parametrize("allocated, again", [((10**9,), None), ((2 * 10**9, 10**9), 10**9)])
+def test_memory_is_confirmed_as_on_one_machine(tmp_path: Path, allocated: tuple[int, ...], again: int | None) -> None:
+    """A case whose memory is not the accepted one is rendered once more, beside the first; any other is not."""
+    accept(run_of(tmp_path / "before", "full"), tmp_path / "baselines")
     run, cluster = runs.create(tmp_path / "runs", MACHINE, STACK, "x"), SendingCluster(tmp_path / "node", *allocated)
-    render(cluster, Kind("H100", (cluster.node,), choice), run, say=lambda line: None)
+    kind = Kind("H100", cluster.nodes(), choice_of_full(tmp_path))
+    render(cluster, [(kind, run)], say=lambda line: None)
     first = run.rendered_cases()["tiny-full"]
     assert first.rendering.memory == memory(allocated[0])
     more = runs.rendered_once_more(first)
     assert (more.rendering.memory if more else None) == (None if again is None else memory(again))
+
+
+def test_all_kinds_render_at_once(tmp_path: Path) -> None:
+    """Each case on the nodes of its kind, into its run, which tells of its own cases alone."""
+    nodes = [Node(name, name, name.upper(), 1) for name in ("h100", "l4")]
+    cluster = SendingCluster(tmp_path / "node", 10**9, 10**9, nodes=nodes)
+    choice = choice_of_full(tmp_path)
+    parts = [
+        (Kind(node.accelerator, (node,), choice), runs.create(tmp_path / "runs", MACHINE, STACK, "x")) for node in nodes
+    ]
+    lines = list[str]()
+    outcomes = render(cluster, parts, say=lines.append)
+    assert [line for line in lines if ": on " in line] == ["H100/tiny-full: on h100", "L4/tiny-full: on l4"]
+    assert [outcome.rendered_on for outcome in outcomes] == [{"tiny-full": "h100"}, {"tiny-full": "l4"}]
+    for (kind, run), outcome in zip(parts, outcomes, strict=True):
+        assert set(run.renderings()) == {"tiny-full"}
+        about = run.read_json(FILE, Whereabouts)
+        assert (about.accelerator, about.rendered_on) == (kind.accelerator, outcome.rendered_on)
 
 
 def test_a_case_that_was_lost_each_time_is_crashed(tmp_path: Path) -> None:
