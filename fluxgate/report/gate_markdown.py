@@ -32,7 +32,7 @@ def _blocks(result: GateResult) -> Iterator[str]:
     if result.moves:
         yield "## What moved"
         yield moves_table(result)
-    yield f"On {safe(result.machine.name)}, torch {safe(result.machine.torch)}. {safe(result.command)} made it."
+    yield f"On {safe(result.held_on)}. {safe(result.command)} made it."
 
 
 def culprit_blocks(result: GateResult) -> Iterator[str]:

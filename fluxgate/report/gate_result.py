@@ -187,6 +187,12 @@ class GateResult:
     schema: int = SCHEMA
 
     @property
+    def held_on(self) -> str:
+        """`AMD EPYC, torch 2.13.0`; a torch that moves is told among what moves."""
+        moves = any(move.package == "torch" for move in self.moves)
+        return self.machine.name if moves else f"{self.machine.name}, torch {self.machine.torch}"
+
+    @property
     def pin(self) -> tuple[str, ...]:
         """What to pin, `name==version` each."""
         return self.culprit.pin if self.culprit else ()

@@ -32,8 +32,7 @@ def gate_lines(result: GateResult, *, width: int) -> Iterator[str]:
     if result.moves:
         moved = f"{counted(len(result.moves), 'package')} moved: {', '.join(map(str, result.moves))}."
         yield from wrapped(moved, width)
-    torch = "" if any(move.package == "torch" for move in result.moves) else f", torch {plain(result.machine.torch)}"
-    yield f"On {plain(result.machine.name)}{torch} ({plain(result.machine.id)})."
+    yield f"On {plain(result.held_on)} ({plain(result.machine.id)})."
     if result.cases:
         yield ""
         yield from _cases(result, width)
