@@ -9,18 +9,21 @@ from statistics import median
 from fluxgate.baselines.baseline import read_case
 from fluxgate.baselines.store import PORTABLE, Store
 from fluxgate.cases import Case
+from fluxgate.machine import device_of
 from fluxgate.refusal import Refusal
 
 
 def accepted_seconds(store: Store, machine: str, cases: Iterable[Case]) -> dict[str, float]:
-    """Case -> its seconds on this machine, else on the first other one that has it accepted; only what is known."""
+    """Case -> its seconds on this machine, else on another one that has it accepted, rather a GPU where this is one;
+    only what is known."""
     found = {case.id: _seconds(store, machine, case) for case in cases}
     return {case_id: seconds for case_id, seconds in found.items() if seconds is not None}
 
 
 def _seconds(store: Store, machine: str, case: Case) -> float | None:
     subject, strategy = case.subject.name, case.strategy.name
-    for place in dict.fromkeys((machine, *store.machines_of(subject))):
+    others = sorted(store.machines_of(subject), key=lambda other: device_of(other) != device_of(machine))
+    for place in dict.fromkeys((machine, *others)):
         if place == PORTABLE:
             continue
         with suppress(Refusal):  # a damaged one is told where it is judged
