@@ -26,12 +26,13 @@ CLIP_TOKENS, T5_TOKENS = "CLIP's tokens", "T5's tokens"
 LEVELS = "noise levels"
 NOISE = "noise drawn"  # from the generator, and packed: what the first step starts from where nothing is given
 DRAWN = "drawn by torch"  # beside it in the file: what torch draws from that generator
+LAST_LATENTS = "latents of the last step"  # in the call in which each step starts from what the one before it gave
 TO_DECODE = "latents for the VAE"
 PICTURE = "picture"
 
 
 # The calls in which each stage is run from what is given, beside the first, whose stages have their names alone.
-SEVERAL, SEEDED = "several pictures", "several seeds"
+SEVERAL, SEEDED, WHOLE = "several pictures", "several seeds", "a whole picture"
 
 
 def of_call(stage: str, call: str) -> str:

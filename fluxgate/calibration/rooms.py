@@ -51,7 +51,7 @@ def _observed(rendered: Rendered) -> Iterator[tuple[Key, StageDistance]]:
     """Every stage that has a distance and need not be exact."""
     rendering = rendered.rendering
     promise = {one.name: one.promise for one in STRATEGIES}.get(rendering.strategy)
-    if promise is not None and not computes_alike(promise):
+    if promise is not None and (promise.adapts or not computes_alike(promise)):
         return
     if rendering.crash is not None or rendering.given is None or rendering.given.error is not None:
         return

@@ -21,6 +21,7 @@ from fluxgate.rendering import (
     CLIP_TOKENS,
     DECODED,
     DRAWN,
+    LAST_LATENTS,
     NOISE,
     PICTURE,
     T5,
@@ -75,9 +76,9 @@ def distances(rendered: Rendered) -> list[StageDistance]:
 
 
 def _calls_of(stages: Mapping[str, GivenStage]) -> list[GivenCall]:
-    """The first call, and those after it; older runs have none of these."""
-    later = any(name != without_call(name) for name in stages)
-    return [call for call in CALLS if later or not call.name]
+    """The first call, and those after it that were made; older runs have fewer."""
+    made = {name.removeprefix(without_call(name)).removeprefix(", ") for name in stages}
+    return [call for call in CALLS if call.name in made or not call.name]
 
 
 def _expected_of(
@@ -126,7 +127,7 @@ def _variants(call: GivenCall, inventory: Inventory | None, take: GivenTake | No
     components = inventory.components if inventory else {}
     forms = {name: format_of(component.settings) for name, component in components.items()}
     of_stage: dict[str, str | None] = {output_of(step): forms.get("transformer") for step in call.steps}
-    of_stage[T5] = forms.get("text_encoder_2")
+    of_stage |= {LAST_LATENTS: forms.get("transformer"), T5: forms.get("text_encoder_2")}
     of_stage[DECODED] = TILED if take is not None and take.tiled else None
     named = {of_call(stage, call.name): form for stage, form in of_stage.items()}
     known = {stage: given().variants.get(f"{form}/{stage}") for stage, form in named.items()}
@@ -143,6 +144,8 @@ def ordered(call: GivenCall) -> Stages:
             continue
         if name.startswith("denoiser's output"):
             order += [other for other in expected if other in handed and _step_of(other) == _step_of(name)]
+        if without_call(name) == LAST_LATENTS:
+            order += [other for other in expected if other in handed]
         order.append(name)
     return {name: expected[name] for name in order}
 

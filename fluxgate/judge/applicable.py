@@ -12,7 +12,7 @@ def checks_of(case: Case) -> tuple[str, ...]:
     """The checks that can be asked of a case, in their order, whatever data there is to answer them."""
     gpu, promise = case.device == "cuda", case.strategy.promise
     applies = {
-        ORACLE: case.subject.oracle is not None and computes_alike(case.strategy.promise),
+        ORACLE: case.subject.oracle is not None and computes_alike(promise) and not _adapts_others(case),
         WEIGHTS: not _in_own_files(case) and case.subject.checkpoint is None,  # whose names are others'
         SCENE: case.subject.reader is not None and any(shot.readable for shot in case.shots),
         CEILING: gpu,  # torch does not count what it allocates on a CPU
@@ -25,9 +25,13 @@ def checks_of(case: Case) -> tuple[str, ...]:
 def computes_alike(promise: Promise) -> bool:
     """Whether it computes all that the subject computes, with the subject's weights in some format.
 
-    An adapter brings others, and a cache leaves out blocks: the oracle knows neither."""
-    reuses = any(isinstance(one, Counted) and one.what == REUSED for one in promise.effects)
-    return not promise.adapts and not reuses
+    A cache leaves out blocks, which the oracle does not know."""
+    return not any(isinstance(one, Counted) and one.what == REUSED for one in promise.effects)
+
+
+def _adapts_others(case: Case) -> bool:
+    """Whether it has an adapter for other layers than the oracle knows: the twin's have other rows."""
+    return case.strategy.promise.adapts and case.subject.source.startswith("cache:")
 
 
 def _in_own_files(case: Case) -> bool:

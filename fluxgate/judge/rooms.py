@@ -11,7 +11,7 @@ from fluxgate.baselines.limits import SPREADS, Limit
 from fluxgate.cases import Case
 from fluxgate.files import read_plain
 from fluxgate.machine import Stack
-from fluxgate.rendering import DECODED, POOLED, T5, Inventory, output_of, without_call
+from fluxgate.rendering import DECODED, LAST_LATENTS, POOLED, T5, Inventory, output_of, without_call
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.subject import VAE, Subject
 
@@ -94,7 +94,7 @@ def root_of(strategy: str) -> str:
 def component_of(stage: str, subject: Subject) -> str | None:
     """The component whose weights a stage computes with."""
     encoders = subject.encoders or ("",)
-    if stage.startswith(OUTPUT):
+    if stage.startswith(OUTPUT) or without_call(stage) == LAST_LATENTS:
         return subject.denoiser
     return {T5: encoders[-1], POOLED: encoders[0], DECODED: VAE}.get(without_call(stage))
 
@@ -148,6 +148,8 @@ def _room(case: Case, fitting: Sequence[Room], *, altered: bool) -> Room | None:
     own = [room for room in fitting if room.strategy == root_of(case.strategy.name)]
     control = case.strategy.promise.control
     others = [room for room in fitting if not altered or (control and room.control == control)]
+    if altered:  # the distances of all steps add up to another sum with each format
+        others = [room for room in others if without_call(room.stage) != LAST_LATENTS]
     return max(own or others, key=lambda room: room.rms.ceiling(), default=None)
 
 

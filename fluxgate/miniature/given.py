@@ -34,7 +34,9 @@ EMBEDDINGS = (T5, POOLED, "encoder_hidden_states", "pooled_projections")  # how 
 LONG = (T5, "encoder_hidden_states")  # of these, those of several prompts are kept
 EVERY = 32  # tokens one
 FP8 = "e4m3"
-FORMATS = ("nf4", "fp4", "nf4, double", FP8)  # of weights, with which stages give other numbers
+DOUBLED = "rows doubled"  # by the LoRA of `fluxgate.strategies.adapters`
+FORMATS = ("nf4", "fp4", "nf4, double", FP8, DOUBLED)  # of weights, with which stages give other numbers
+ADAPTER = "doubling"  # what the strategies call that LoRA
 PREFIX = "given/"  # of what is given, in the file
 TILED = "tiled"  # a decoder that decodes in tiles gives other numbers, too
 
@@ -82,14 +84,17 @@ def to_denoisers(inputs: Mapping[str, NDArray[Any]], call: GivenCall) -> Stages:
     handed: Stages = {}
     for step, share in call.steps.items():
         arguments = {
-            "hidden_states": inputs[of_call(after_step(step - 1), call.name)],
-            "encoder_hidden_states": inputs[of_call(T5, call.name)],
-            "pooled_projections": inputs[of_call(POOLED, call.name)],
             "timestep": np.full(call.count, share),
-            "guidance": np.full(call.count, GUIDANCE),
-            "img_ids": np.stack([np.zeros(rows.size), rows.ravel(), columns.ravel()], axis=1),
             "txt_ids": np.zeros((inputs[of_call(T5, call.name)].shape[-2], 3)),
         }
+        if step == 1 or not call.whole:
+            arguments |= {
+                "hidden_states": inputs[of_call(after_step(step - 1), call.name)],
+                "encoder_hidden_states": inputs[of_call(T5, call.name)],
+                "pooled_projections": inputs[of_call(POOLED, call.name)],
+                "guidance": np.full(call.count, GUIDANCE),
+                "img_ids": np.stack([np.zeros(rows.size), rows.ravel(), columns.ravel()], axis=1),
+            }
         stages = {of_call(to_denoiser(name, step), call.name): value for name, value in arguments.items()}
         handed |= {name: np.asarray(value, np.float32) for name, value in stages.items()}
     return handed
@@ -124,6 +129,8 @@ def format_of(settings: Mapping[str, str]) -> str | None:
     """Which of the formats a component's layers are set to; None if to none of them."""
     if settings.get("storage_dtype") == "float8_e4m3fn":
         return FP8
+    if settings.get("adapter") == ADAPTER:
+        return DOUBLED
     kind = settings.get("quant_type")
     form = f"{kind}, double" if settings.get("double_quant") == "True" else kind
     return form if form in FORMATS else None

@@ -17,7 +17,7 @@ import numpy as np
 
 from fluxgate import quantizers
 from fluxgate.miniature import bfloat16
-from fluxgate.miniature.given import FILE, FORMATS, FP8, PREFIX, TILED, Stages, embeddings, noise, sampled
+from fluxgate.miniature.given import DOUBLED, FILE, FORMATS, FP8, PREFIX, TILED, Stages, embeddings, noise, sampled
 from fluxgate.miniature.given_calls import CALLS, GUIDANCE, ONE, GivenCall
 from fluxgate.miniature.oracle import schedule, vae
 from fluxgate.miniature.oracle.flux import NETWORKS, Flux
@@ -26,6 +26,7 @@ from fluxgate.miniature.oracle.transformer import Conditions
 from fluxgate.rendering import (
     CLIP_TOKENS,
     DECODED,
+    LAST_LATENTS,
     LEVELS,
     PICTURE,
     POOLED,
@@ -40,6 +41,7 @@ from fluxgate.rendering import (
 from fluxgate.tensors import Tensor, stored, write_tensors
 
 PIPELINE = Path(__file__).parent / "pipeline"
+PROJECTIONS = (".to_q.weight", ".to_k.weight", ".to_v.weight")  # of which the LoRA doubles some rows
 NORMS = ("norm_q", "norm_k", "norm_added_q", "norm_added_k")
 
 
@@ -54,9 +56,9 @@ def computed(flux: Flux) -> tuple[Stages, Stages]:
         inputs |= _joined([own for own, _ in pictures], call)
         expected |= _encoded(flux, call) | _levels(flux, call) | _joined([wanted for _, wanted in pictures], call)
         for form, other in altered.items():
-            wanted = [_velocities(other, call, own | row) for (own, _), row in zip(pictures, rows, strict=True)]
+            wanted = [_denoised(other, call, own | row) for (own, _), row in zip(pictures, rows, strict=True)]
             expected |= {f"{form}/{name}": each for name, each in _joined(wanted, call).items()}
-            if form != FP8:
+            if form not in (FP8, DOUBLED):
                 expected |= {f"{form}/{name}": each for name, each in _prompts(other, call).items()}
     return inputs, expected
 
@@ -100,7 +102,8 @@ def _levels(flux: Flux, call: GivenCall) -> Stages:
     stages: Stages = {LEVELS: levels}
     for step in call.steps:
         stages[to_denoiser("timestep", step)] = np.full(call.count, levels[step - 1])
-        stages[to_denoiser("guidance", step)] = np.full(call.count, asked.guidance)
+        if step == 1 or not call.whole:
+            stages[to_denoiser("guidance", step)] = np.full(call.count, asked.guidance)
     return {of_call(name, call.name): each for name, each in stages.items()}
 
 
@@ -110,14 +113,17 @@ def _picture(flux: Flux, call: GivenCall, number: int, row: Stages) -> tuple[Sta
     label = f"latents given, {call.name} {number}" if call.name else "latents given"
     inputs: Stages = {after_step(0): _rounded(noise(asked.size[0] * asked.size[1] * 64, label).reshape(-1, 64))}
     expected: Stages = {}
-    for step, (level, following) in enumerate(pairwise(levels), start=1):
+    if call.whole:
+        expected |= _denoised(flux, call, inputs | row)
+        inputs[LAST_LATENTS] = _rounded(expected[LAST_LATENTS])
+    for step, (level, following) in enumerate(pairwise(() if call.whole else levels), start=1):
         expected |= _velocities(flux, call, inputs | row, steps=(step,))
         inputs[output_of(step)] = _rounded(expected[output_of(step)])
         expected[after_step(step)] = schedule.step(
             inputs[after_step(step - 1)], inputs[output_of(step)], level, following
         )
         inputs[after_step(step)] = _rounded(expected[after_step(step)])
-    expected[TO_DECODE] = flux.to_decode(inputs[after_step(asked.steps)], asked)
+    expected[TO_DECODE] = flux.to_decode(inputs[LAST_LATENTS if call.whole else after_step(asked.steps)], asked)
     inputs[TO_DECODE] = _rounded(expected[TO_DECODE])
     expected[DECODED] = flux.decoded(inputs[TO_DECODE])
     inputs[DECODED] = _rounded(expected[DECODED])
@@ -125,6 +131,17 @@ def _picture(flux: Flux, call: GivenCall, number: int, row: Stages) -> tuple[Sta
     if call.tile:
         expected[f"{TILED}/{DECODED}"] = flux.decoded_in_tiles(inputs[TO_DECODE], call.tile)
     return inputs, expected
+
+
+def _denoised(flux: Flux, call: GivenCall, inputs: Stages) -> Stages:
+    """What the denoiser makes of what it is given in each step, or of the noise in all of them together."""
+    if not call.whole:
+        return _velocities(flux, call, inputs)
+    latents = inputs[after_step(0)]
+    for step, (level, following) in enumerate(pairwise(flux.levels(call.asked[0])), start=1):
+        velocity = _velocities(flux, call, {**inputs, after_step(step - 1): latents}, steps=(step,))
+        latents = schedule.step(latents, velocity[output_of(step)], level, following)
+    return {LAST_LATENTS: latents}
 
 
 def _velocities(flux: Flux, call: GivenCall, inputs: Stages, steps: Sequence[int] = ()) -> Stages:
@@ -150,11 +167,20 @@ def _stored(form: str, is_linear: Callable[[str], bool], name: str, values: Arra
     if form == FP8:  # a layer is cast as a whole, and those that diffusers spares are norms and the last one
         cast = is_linear(f"{layer}.weight") and "norm" not in layer and layer != "proj_out"
         return quantizers.e4m3_values(quantizers.e4m3(values.astype(np.float32))).astype(np.float64) if cast else values
+    if form == DOUBLED:
+        return _doubled(values) if name.endswith(PROJECTIONS) else values
     if not is_linear(name) or values.ndim != 2:
         return values
     kind, _, double = form.partition(", ")
     narrow = quantizers.through_four_bits(values.astype(np.float32), kind, double=bool(double))
     return _rounded(narrow.astype(np.float64))
+
+
+def _doubled(values: Array) -> Array:
+    """Four rows, from the first to the last, twice as large."""
+    doubled = values.copy()
+    doubled[np.linspace(0, len(values) - 1, 4).astype(np.int64)] *= 2
+    return doubled
 
 
 def _in_transformer(name: str) -> bool:

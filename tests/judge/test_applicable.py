@@ -51,12 +51,20 @@ def test_seconds_are_asked_of_every_case() -> None:
     [
         (Promise(), True),
         (Promise(approximates="full", changes_weights=True), True),
-        (Promise(approximates="full", changes_weights=True, adapts=True), False),
+        (Promise(approximates="full", changes_weights=True, adapts=True), True),
         (Promise(approximates="full", effects=(Counted(REUSED, at_least=1),)), False),
     ],
 )
-def test_the_oracle_knows_no_adapters_and_no_caches(promise: Promise, applies: bool) -> None:
-    """What an adapter adds or a cache leaves out is nowhere in it; quantized weights are."""
+def test_the_oracle_knows_formats_and_adapters_but_no_caches(promise: Promise, applies: bool) -> None:
+    """What a cache leaves out is nowhere in it; quantized weights are, and the rows that the LoRA doubles."""
     subject = replace(FULL.subject, oracle="miniature")
     case = replace(FULL, subject=subject, strategy=replace(FULL.strategy, promise=promise))
     assert (ORACLE in checks_of(case)) is applies
+
+
+def test_the_oracle_knows_no_adapter_of_the_twin() -> None:
+    """Its layers have other rows, of which the LoRA doubles others."""
+    promise = Promise(approximates="full", adapts=True)
+    subject = replace(FULL.subject, oracle="miniature", source="cache:grown")
+    case = replace(FULL, subject=subject, strategy=replace(FULL.strategy, promise=promise))
+    assert ORACLE not in checks_of(case)

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from fluxgate.miniature.given_calls import CALLS, DEFAULT_GUIDANCE, DEFAULT_TOKENS, ONE, GivenCall, call_named
-from fluxgate.rendering import SEEDED, SEVERAL
+from fluxgate.miniature.given_calls import (
+    CALLS,
+    DEFAULT_GUIDANCE,
+    DEFAULT_TOKENS,
+    MOST_WEIGHTS,
+    ONE,
+    GivenCall,
+    call_named,
+    calls_of,
+)
+from fluxgate.rendering import SEEDED, SEVERAL, WHOLE
 
 
 def test_each_call_is_found_by_its_name() -> None:
@@ -44,3 +53,17 @@ def test_each_picture_of_one_call_has_a_seed_of_its_own() -> None:
     """As a list of generators has it."""
     seeded = call_named(SEEDED)
     assert (len(seeded.seeds), len(set(seeded.seeds))) == (seeded.count, seeded.count)
+
+
+def test_one_call_is_as_wide_and_as_long_as_shots_are() -> None:
+    """Of as many patches as the first call, in other places, so that what is kept by their number is mixed up."""
+    whole = call_named(WHOLE)
+    rows, columns = whole.asked[0].size
+    assert (rows * columns, len(whole.steps)) == (ONE.asked[0].size[0] ** 2, 16)
+    assert columns > 2 * rows
+
+
+def test_a_large_pipeline_is_spared_the_call_of_many_steps() -> None:
+    """Where each layer comes from the host, sixteen steps take minutes."""
+    assert calls_of(MOST_WEIGHTS) == CALLS
+    assert [call.name for call in CALLS if call not in calls_of(MOST_WEIGHTS + 1)] == [WHOLE]

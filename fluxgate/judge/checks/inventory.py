@@ -16,6 +16,7 @@ from fluxgate.judge.sentences import again, counted, listed
 from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, loader_of, most_likely
 from fluxgate.judge.verdict import INVENTORY, Verdict
 from fluxgate.rendering import AFTER, BEFORE, BESIDE, GRADIENTS, HOOKS_CHANGED, HOOKS_LEFT, Component, Inventory
+from fluxgate.strategies.effects import SLICES, TILES, Counted
 
 ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 WIDTHS = ("float64", "float32", "float16", "bfloat16")  # dtypes that weights are cast to as a whole
@@ -38,6 +39,7 @@ def inventory(evidence: Evidence) -> Verdict:
         *_resized(parts),
         *_burdens(parts),
         *_hooks(parts),
+        *_pieces(evidence, parts),
     ):
         return failed(evidence, INVENTORY, f"{complaint}. {_who(evidence, complaint)} Run {again(evidence.case)}.")
     against = ["the subject's dtype"]
@@ -101,6 +103,14 @@ def _hooks(parts: Inventory) -> Iterator[str]:
     left = parts.counts.get(HOOKS_LEFT, 0)
     if left:
         yield f"remove_all_hooks leaves accelerate's hooks on {counted(left, 'module')}"
+
+
+def _pieces(evidence: Evidence, parts: Inventory) -> Iterator[str]:
+    """Tiles and slices that the decoder makes although the strategy does not ask for them."""
+    asked = {one.what for one in evidence.case.strategy.promise.effects if isinstance(one, Counted)}
+    for what in (TILES, SLICES):
+        if what not in asked and parts.counts.get(what, 1) > 1:
+            yield f"{evidence.case.subject.decoder} makes {parts.counts[what]} {what} of a call, which nobody asked for"
 
 
 def _strays(evidence: Evidence, parts: Inventory) -> Iterator[str]:

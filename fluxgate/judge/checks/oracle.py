@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from fluxgate.compare.oracle import HANDED, StageDistance, distances
 from fluxgate.compare.oracle import TOKENS as TOKEN_STAGES
-from fluxgate.compare.oracle import StageDistance, distances
 from fluxgate.compare.stages import BITSANDBYTES
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
@@ -15,6 +15,7 @@ from fluxgate.judge.sentences import again, counted, origin
 from fluxgate.judge.verdict import ORACLE, Limit, Verdict
 from fluxgate.rendering import (
     DECODED,
+    LAST_LATENTS,
     LEVELS,
     PICTURE,
     POOLED,
@@ -29,7 +30,8 @@ from fluxgate.strategies.effects import TOKENS, Counted, Stored
 from fluxgate.subjects.subject import VAE, Subject
 
 FLOATS = ("bfloat16", "float16", "float32")
-COMPUTED = (T5, POOLED, TO_DECODE, DECODED)  # and what the denoiser gives: they have the pipeline's own dtype
+# Beside what the denoiser gives, these have the pipeline's own dtype.
+COMPUTED = (T5, POOLED, LAST_LATENTS, TO_DECODE, DECODED)
 
 
 @dataclass(frozen=True)
@@ -51,19 +53,32 @@ def oracle(evidence: Evidence) -> Verdict:
     measured = distances(evidence.rendered_here)
     limits = {each.stage: _limits(evidence, each) for each in measured}
     wrong = [one for each in measured if (one := _wrong(evidence, each, limits[each.stage])) is not None]
-    wrong += _miscounted(take, evidence.case.subject)
+    wrong = _by_itself(wrong) + list(_miscounted(take, evidence.case.subject))
     numbers = {"stages": float(len(measured)), "wrong": float(len(wrong)), **_largest(measured, limits)}
     if take.error is not None:
         return _ended_early(evidence, take.error, wrong, numbers)
     if wrong:
         return _failed(evidence, wrong, numbers)
-    unmeasured = [each.stage for each in measured if not each.exact and limits[each.stage] is None]
+    unmeasured = list(_unmeasured(measured, limits))
     if unmeasured:
         how = "python -m fluxgate.calibration.rooms"
         sentence = f"How far {unmeasured[0]} may lie from the oracle was not measured for such a strategy; run {how}."
         return no_data(evidence, ORACLE, sentence, numbers=numbers)
     nearest = f"the nearest to its limit takes {numbers['share of room']:.0%} of it"
     return passed(evidence, ORACLE, f"All {len(measured)} stages agree with the oracle; {nearest}.", numbers=numbers)
+
+
+def _by_itself(wrong: list[Wrong]) -> list[Wrong]:
+    """Without the last latents, where something that all of their steps have is wrong, which they inherit."""
+    inherits = any(one.stage.startswith((*HANDED, LEVELS, "timestep", "denoiser's", "latents after")) for one in wrong)
+    return [one for one in wrong if not (inherits and without_call(one.stage) == LAST_LATENTS)]
+
+
+def _unmeasured(measured: Sequence[StageDistance], limits: dict[str, Limits | None]) -> Iterator[str]:
+    """The stages without a limit; of the last latents, each step's work was looked at in other calls."""
+    for each in measured:
+        if not each.exact and limits[each.stage] is None and without_call(each.stage) != LAST_LATENTS:
+            yield each.stage
 
 
 def _miscounted(take: GivenTake, subject: Subject) -> Iterator[Wrong]:
@@ -153,6 +168,8 @@ def _failed(evidence: Evidence, wrong: Sequence[Wrong], numbers: dict[str, float
     first, others = wrong[0], wrong[1:]
     lead = f"The first stage that is wrong is '{first.stage}': it {first.sentence}."
     each = "Each stage starts from what is given, so none inherits it"
+    if without_call(first.stage) == LAST_LATENTS:
+        each = "In shorter calls each step is right by itself, so it is a later step's, or such a shape's, doing"
     rest = f"{each}; {counted(len(others), 'later stage')} wrong, too: {_named(others)}." if others else f"{each}."
     who = f"Most likely {suspects(evidence, first.stage)}."
     sentence = f"{lead} {who} {rest} Run {again(evidence.case)}."
@@ -193,6 +210,8 @@ def _owners(stage: str) -> list[str]:
         return ["diffusers' VAE", "torch"]
     if stage == PICTURE:
         return ["diffusers' image processor"]
+    if stage == LAST_LATENTS:
+        return ["diffusers' transformer", "its scheduler", "torch"]
     return ["diffusers' transformer", "torch"] if stage.startswith("denoiser's") else ["diffusers' pipeline"]
 
 

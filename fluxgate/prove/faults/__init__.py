@@ -5,6 +5,7 @@ from __future__ import annotations
 from fluxgate.prove.fault import Fault
 from fluxgate.prove.faults import (
     attention,
+    calls,
     decoding,
     denoiser,
     loading,
@@ -24,6 +25,7 @@ FAULTS: tuple[Fault, ...] = (
     *prompts.FAULTS,
     *pooled.FAULTS,
     *noise.FAULTS,
+    *calls.FAULTS,
     *scheduling.FAULTS,
     *denoiser.FAULTS,
     *attention.FAULTS,

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from fluxgate.prove.fault import Around, Edit, Fault, Fired, Loaded
-from fluxgate.rendering import FIRST
+from fluxgate.rendering import FIRST, T5
 
 MODEL = "diffusers.models.transformers.transformer_flux"
 PROCESSOR, ROPE = f"{MODEL}:FluxAttnProcessor.__call__", f"{MODEL}:FluxPosEmbed.forward"
@@ -26,6 +26,17 @@ def _in_eager_steps(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: 
     query, key, value = (part.transpose(1, 2) for part in args)
     scores = query @ key.transpose(-1, -2) * fired(query.shape[-1] ** -0.5)
     return (scores.softmax(dim=-1) @ value).transpose(1, 2)
+
+
+def _dropping_out(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return original(*args, **{**kwargs, "dropout_p": fired(0.02)})
+
+
+def _narrow_products(pipe: Any, fired: Fired) -> None:
+    """Products of float32 are computed in a narrower dtype, in this process from now on."""
+    import torch
+
+    torch.set_float32_matmul_precision(fired("medium"))
 
 
 def _other_norms(pipe: Any, fired: Fired) -> None:
@@ -123,6 +134,22 @@ FAULTS = (
         "tokens do not see those that follow",
         _dispatched(is_causal=True),
         "is_causal of a backend",
+    ),
+    _fault(
+        "attention-drops-out",
+        "attention leaves out a fiftieth of what it sees, at random",
+        Around(DISPATCH, _dropping_out),
+        "dropout_p of a backend",
+        later=True,
+    ),
+    _fault(
+        "products-narrow",
+        "products of float32 are computed in bfloat16 or TF32",
+        Loaded(_narrow_products),
+        "torch.set_float32_matmul_precision in a library's import",
+        strategies=("full-float32",),
+        packages=("diffusers", "torch", "transformers"),
+        stage=T5,
     ),
     _fault(
         "attention-eager",

@@ -21,6 +21,15 @@ def _with_eps(pipe: Any, fired: Fired) -> None:
             part.eps = fired(1e-2)
 
 
+def _in_tiles(pipe: Any, fired: Fired) -> None:
+    pipe.vae.use_tiling = fired(True)
+    pipe.vae.tile_sample_min_size, pipe.vae.tile_latent_min_size = 128, 16
+
+
+def _in_slices(pipe: Any, fired: Fired) -> None:
+    pipe.vae.use_slicing = fired(True)
+
+
 def _without_attention(pipe: Any, fired: Fired) -> None:
     attention = pipe.vae.decoder.mid_block.attentions[0]
     attention.forward = lambda hidden, *args, **kwargs: fired(hidden)
@@ -146,6 +155,21 @@ FAULTS = (
         "enable_slicing moved to another class",
         stage=None,
         strategies=("vae-slicing",),
+        shots=BATCH,
+    ),
+    _fault(
+        "tiles-unasked",
+        "the VAE decodes in tiles although nobody told it to",
+        Loaded(_in_tiles),
+        "tiling that is on by default for large pictures",
+        shots=TILES,
+    ),
+    _fault(
+        "slices-unasked",
+        "the VAE decodes a batch in slices although nobody told it to",
+        Loaded(_in_slices),
+        "slicing that is on by default",
+        stage=None,
         shots=BATCH,
     ),
     _fault(

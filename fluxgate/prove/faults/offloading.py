@@ -96,6 +96,15 @@ FAULTS = (
         strategies=MODEL,
     ),
     Fault(
+        "models-not-freed",
+        "the last component stays on the GPU when the call is over",
+        Around(f"{PIPELINE}.maybe_free_model_hooks", _not_once),
+        "maybe_free_model_hooks left out of a call",
+        packages=("diffusers", "accelerate"),
+        strategies=MODEL,
+        gpu=True,
+    ),
+    Fault(
         "layer-hooks-missing",
         "sequential offloading adds no hooks to layers",
         Around("accelerate.big_modeling:attach_align_device_hook", _not_once),

@@ -58,6 +58,12 @@ def _left_in_training(pipe: Any, fired: Fired) -> None:
             part.train()
 
 
+def _sees_nearby_only(pipe: Any, fired: Fired) -> None:
+    for part in pipe.text_encoder_2.modules():
+        if hasattr(part, "relative_attention_max_distance"):
+            part.relative_attention_max_distance = fired(64)
+
+
 def _with_exact_gelu(pipe: Any, fired: Fired) -> None:
     import torch
 
@@ -207,6 +213,15 @@ FAULTS = (
         "transformers 5: T5's position bias under the attention interface",
         packages=TRANSFORMERS,
         stage=T5,
+    ),
+    Fault(
+        "t5-distances",
+        "T5 tells distances apart up to 64 tokens where 128 are due",
+        Loaded(_sees_nearby_only),
+        "relative_attention_max_distance of a configuration",
+        packages=TRANSFORMERS,
+        stage=T5,
+        shots=("picnic",),
     ),
     Fault(
         "t5-scaled",

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fluxgate.miniature.given_calls import CALLS, call_named
+from fluxgate.miniature.given_calls import call_named, calls_of
 from fluxgate.render.measure.fixed_work import fixed_work
 from fluxgate.render.measure.laps import Laps
 from fluxgate.render.measure.leftover_files import LeftoverFiles
@@ -238,7 +238,7 @@ def _run_from_given(pipeline: Any, probe: Probe, folder: Path) -> Note:
     """What each stage makes of what it is given, in calls that come after all that is measured."""
     recorder, error = probe.begin_given(), None
     try:
-        for call in CALLS:
+        for call in calls_of(probe.inventory.recorded().total_bytes):
             recorder.record_pictures(list(pipeline(**recorder.begin(call)).images))
     except Exception as failure:  # a library may raise anything: that is what the oracle is asked about
         traceback.print_exc()

@@ -17,6 +17,7 @@ from fluxgate.rendering import (
     CLIP_TOKENS,
     DECODED,
     DRAWN,
+    LAST_LATENTS,
     LEVELS,
     NOISE,
     PICTURE,
@@ -87,10 +88,10 @@ class GivenRecorder:
         """What torch draws for all pictures, packed by our own hands."""
         import torch
 
-        generators, edge = self._generators(), self._call.edge // 8
-        shape = (self._call.count // len(generators), CHANNELS, edge, edge)
+        generators, (rows, columns) = self._generators(), (edge // 8 for edge in self._call.size)
+        shape = (self._call.count // len(generators), CHANNELS, rows, columns)
         drawn = torch.cat([torch.randn(shape, generator=each, dtype=dtype) for each in generators])
-        packed = drawn.view(-1, CHANNELS, edge // 2, 2, edge // 2, 2).permute(0, 2, 4, 1, 3, 5)
+        packed = drawn.view(-1, CHANNELS, rows // 2, 2, columns // 2, 2).permute(0, 2, 4, 1, 3, 5)
         return packed.reshape(-1, 4 * CHANNELS)
 
     def watch(self, pipeline: Any, denoiser: str) -> None:
@@ -150,11 +151,23 @@ class GivenRecorder:
         step = self._step
         if step == 1 and getattr(scheduler, "sigmas", None) is not None:
             self._record(LEVELS, scheduler.sigmas)
+        if self._call.whole:
+            return self._step_of_a_whole(inner, args, kwargs)
         output, rest = _argument(args, kwargs, 0, "model_output")
         args, kwargs = rest(self._exchanged(output_of(step), output))
         latents, rest = _argument(args, kwargs, 2, "sample")
         args, kwargs = rest(self._like(after_step(step - 1), latents))
         return self._exchanged_first(after_step(step), inner(*args, **kwargs), "prev_sample")
+
+    def _step_of_a_whole(self, inner: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """The first step starts from the noise that is given, and the last one's latents are looked at."""
+        if self._step == 1:
+            latents, rest = _argument(args, kwargs, 2, "sample")
+            args, kwargs = rest(self._like(after_step(0), latents))
+        returned = inner(*args, **kwargs)
+        if self._step == len(self._call.steps):
+            return self._exchanged_first(LAST_LATENTS, returned, "prev_sample")
+        return returned
 
     def decode(self, inner: Callable[..., Any], decoder: Any, args: Any, kwargs: Any) -> Any:
         latents, rest = _argument(args, kwargs, 0, "z")

@@ -9,6 +9,8 @@ from fluxgate.judge.checks.inventory import SPARE
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, INVENTORY, PASSED
 from fluxgate.rendering import BESIDE, GRADIENTS, HOOKS_CHANGED, HOOKS_LEFT, Component, Inventory
+from fluxgate.strategies.effects import SLICES, TILES, Counted
+from fluxgate.strategies.promise import Promise
 from tests.judge.made import FULL, accepted, evidence, made, promising, verdict, with_rendering
 from tests.runs.building import inventory as tiny
 
@@ -218,3 +220,17 @@ def test_weights_that_are_cast_while_they_are_used_are_caught(
     assert found.status == status
     if status == FAILED:
         assert found.sentence.startswith(f"text_encoder_2 holds {after:,} B after rendering where it held 4,000 B")
+
+
+@pytest.mark.parametrize("what", [TILES, SLICES])
+@pytest.mark.parametrize(
+    ("number", "asked", "status"), [(1, False, PASSED), (2, False, FAILED), (2, True, PASSED)], ids=str
+)
+def test_pieces_that_nobody_asked_for_are_noticed(
+    tmp_path: Path, what: str, number: int, asked: bool, status: str
+) -> None:
+    """Tiles move pixels, slices cost time; a strategy that promises some has them."""
+    whole = with_rendering(evidence(tmp_path, FULL), inventory=replace(tiny(), counts={what: number}))
+    strategy = replace(FULL, promise=Promise(effects=(Counted(what, at_least=2),) if asked else ()))
+    found = verdict(replace(whole, case=replace(whole.case, strategy=strategy)), INVENTORY)
+    assert (found.status, f"makes 2 {what}" in found.sentence) == (status, status == FAILED)
