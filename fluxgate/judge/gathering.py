@@ -16,6 +16,7 @@ from fluxgate.judge.checks import ceilings
 from fluxgate.judge.damage import FLOAT32
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.standards import BaselineUse, Standards
+from fluxgate.judge.usual_work import usual_of
 from fluxgate.judge.verdict import Verdict
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Rendering, id_of_case
@@ -56,6 +57,7 @@ def gather(case: Case, rendered: RenderedBy, standards: Standards, *, run: Path 
         baseline_use=standards.baseline_use,
         numbers_on_disk=standards.numbers_on_disk(case.subject),
         paces=standards.paces(ours.rendering, promise.reference),
+        usual_work=usual_of(case, ours.rendering, standards.machine),
         run=run,
     )
 

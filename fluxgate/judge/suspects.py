@@ -34,6 +34,12 @@ def suspected_in(sentence: str) -> str | None:
     return found[1] if found else None
 
 
+def movers(inventory: Inventory | None) -> list[str]:
+    """The libraries whose hooks move weights in this case, beside diffusers."""
+    hooks = {name for part in (inventory.components.values() if inventory else ()) for name in part.hooks}
+    return [ACCELERATE] if hooks & {"AlignDevicesHook", "CpuOffload", "UserCpuOffloadHook"} else []
+
+
 def loader_of(component: str, subject: Subject) -> str:
     """The library that loads a component."""
     return TRANSFORMERS if component in subject.encoders else DIFFUSERS

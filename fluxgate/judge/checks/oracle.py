@@ -171,7 +171,8 @@ def _failed(evidence: Evidence, wrong: Sequence[Wrong], numbers: dict[str, float
     if without_call(first.stage) == LAST_LATENTS:
         each = "In shorter calls each step is right by itself, so it is a later step's, or such a shape's, doing"
     rest = f"{each}; {counted(len(others), 'later stage')} wrong, too: {_named(others)}." if others else f"{each}."
-    who = f"Most likely {suspects(evidence, first.stage)}."
+    caller = "" if first.moves else "diffusers' call of it or "
+    who = f"Most likely {caller}{suspects(evidence, first.stage)}."
     sentence = f"{lead} {who} {rest} Run {again(evidence.case)}."
     stage = first.stage if first.moves else None
     return failed(evidence, ORACLE, sentence, numbers=numbers, limit=first.limit, stage=stage)

@@ -27,6 +27,7 @@ from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.damage import CAUSE
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed
+from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, most_likely, movers
 from fluxgate.judge.verdict import WORK, Verdict
 from fluxgate.rendering import DENOISE, OTHER_PROCESSES, PHASES, PhaseWork, Work
 from fluxgate.strategies.promise import OtherWork
@@ -71,9 +72,17 @@ def _complaints(evidence: Evidence, done: Work) -> Iterator[str]:
     if len(done.calls) > 1:
         yield f"A second call does not do what the first did: {_told(changes_between(*done.calls[:2]))}. {then}"
     for sentence in (*_repeats(evidence, done), *_moves(evidence, done), *_beside_reference(evidence, done)):
-        yield f"{sentence}. {then}"
+        yield f"{sentence}. {_who(evidence, sentence)} {then}"
     for sentence in _as_accepted(evidence, done):
-        yield f"{sentence}. {CAUSE}"
+        yield f"{sentence}. {_who(evidence, sentence)} {CAUSE}"
+    for sentence in _as_usual(evidence, done):
+        yield f"{sentence}. {_who(evidence, sentence)} {then}"
+
+
+def _who(evidence: Evidence, complaint: str) -> str:
+    """Whose work it is that a complaint is about: pipelines and denoisers are diffusers', encoders transformers'."""
+    encodes = "ncode " in complaint and "enoise " not in complaint
+    return most_likely([DIFFUSERS, *([TRANSFORMERS] if encodes else []), *movers(evidence.rendering.inventory)])
 
 
 def _compared_with(evidence: Evidence, done: Work) -> Iterator[str]:
@@ -82,6 +91,8 @@ def _compared_with(evidence: Evidence, done: Work) -> Iterator[str]:
         yield f"{evidence.case.strategy.promise.reference}'s"
     if _accepted(evidence, done) is not None:
         yield "accepted"
+    elif _usual(evidence, done) is not None:
+        yield "with these releases on another machine of this kind"
 
 
 def _told(changes: tuple[WorkChange, ...]) -> str:
@@ -236,6 +247,22 @@ def _as_accepted(evidence: Evidence, done: Work) -> Iterator[str]:
     if changes:
         such = f", whatever {listed(moved)} may do otherwise" if moved else ""
         yield f"It does not do the accepted work{such}: {_told(changes)}"
+
+
+def _usual(evidence: Evidence, done: Work) -> Work | None:
+    """What the same releases do elsewhere, where nothing was accepted here and the same call was counted."""
+    if evidence.usual_work is None or _accepted(evidence, done) is not None:
+        return None
+    theirs = evidence.usual_work[1]
+    return theirs if same_call(theirs, done) else None
+
+
+def _as_usual(evidence: Evidence, done: Work) -> Iterator[str]:
+    theirs = _usual(evidence, done)
+    changes = work_changes(theirs, done) if theirs else ()
+    if changes and evidence.usual_work:
+        machine = evidence.usual_work[0]
+        yield f"It does not do the work that the same releases do on {machine}: {_told(changes)}"
 
 
 def _other_releases(evidence: Evidence) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fluxgate.prove.fault import Fault
 from fluxgate.prove.faults import (
+    adapters,
     attention,
     calls,
     decoding,
@@ -34,6 +35,7 @@ FAULTS: tuple[Fault, ...] = (
     *loading.FAULTS,
     *offloading.FAULTS,
     *quantization.FAULTS,
+    *adapters.FAULTS,
     *work.FAULTS,
     *memory.FAULTS,
 )

@@ -135,7 +135,58 @@ CASTING = "diffusers.models.modeling_utils:ModelMixin.enable_layerwise_casting"
 
 _fault = partial(Fault, packages=BITSANDBYTES, stage=T5, strategies=NF4)
 
+
+def _blocks_scaled(pipe: Any, fired: Fired) -> None:
+    """Scales of GGUF's blocks, which are the first two bytes of each, that are a twentieth too large."""
+    import torch
+
+    for part in pipe.transformer.modules():
+        weight = getattr(part, "_parameters", {}).get("weight")
+        if type(weight).__name__ == "GGUFParameter" and weight.dtype == torch.uint8:
+            blocks = weight.data.as_subclass(torch.Tensor).view(-1, 34)
+            scales = blocks[:, :2].contiguous().view(torch.float16)
+            blocks[:, :2] = (scales.float() * fired(1.05)).to(torch.float16).view(torch.uint8)
+
+
+def _of_others_scaled(pipe: Any, fired: Fired) -> None:
+    """Scales of another package's eight-bit weights that are a twentieth too large."""
+    for part in pipe.transformer.modules():
+        weight = getattr(part, "_parameters", {}).get("weight")
+        for name in ("scale", "_scale"):
+            scale = getattr(weight, name, None)
+            if scale is not None and hasattr(weight, "__tensor_flatten__"):
+                scale.data.mul_(fired(1.05))
+                break
+
+
 FAULTS = (
+    _fault(
+        "torchao-scales-off",
+        "the scales of torchao's rows are a twentieth too large",
+        Loaded(_of_others_scaled),
+        "scales in another dtype",
+        strategies=("torchao-int8wo",),
+        packages=("torchao", "diffusers"),
+        stage=FIRST,
+    ),
+    _fault(
+        "quanto-scales-off",
+        "the scales of quanto's rows are a twentieth too large",
+        Loaded(_of_others_scaled),
+        "scales in another dtype",
+        strategies=("quanto-int8",),
+        packages=("quanto", "diffusers"),
+        stage=FIRST,
+    ),
+    _fault(
+        "gguf-scales-off",
+        "what GGUF's blocks stand for is a twentieth too large",
+        Loaded(_blocks_scaled),
+        "scales of GGUF's blocks read in another dtype",
+        strategies=("gguf-q8",),
+        packages=("gguf", "diffusers"),
+        stage=FIRST,
+    ),
     _fault(
         "nf4-is-fp4",
         "FP4 codes are stored where NF4 was asked for",

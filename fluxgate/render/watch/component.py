@@ -147,6 +147,11 @@ def tensors_of(module: Any) -> Iterator[tuple[str, Any, bool]]:
                     yield from _parts(f"{prefix}.{name}" if prefix else name, tensor, part)
 
 
+def tensors_of_weight(weight: Any) -> Iterator[tuple[str, Any, bool]]:
+    """The plain tensors that a quantized weight is made of."""
+    yield from _parts("weight", weight, None)
+
+
 def _parts(name: str, tensor: Any, owner: Any) -> Iterator[tuple[str, Any, bool]]:
     kind = type(tensor).__name__
     if kind == "Params4bit":

@@ -17,7 +17,7 @@ from fluxgate import quantizers
 from fluxgate.miniature import bfloat16
 from fluxgate.quantizers import Deviation
 from fluxgate.refusal import Refusal
-from fluxgate.render.watch.component import tensors_of, values_of
+from fluxgate.render.watch.component import tensors_of, tensors_of_weight, values_of
 from fluxgate.rendering import StoredWeights
 from fluxgate.subjects.headers import tensor_headers
 from fluxgate.subjects.subject import GGUF
@@ -31,6 +31,9 @@ LINEAR = ("Linear", "Linear4bit", "Linear8bitLt", "QLinear", "GGUFLinear")
 # Names that peft gives to the weights of a LoRA, and diffusers to those of an IP-Adapter.
 ADAPTER = re.compile(r"\.lora_[A-Za-z_]+\.|\.processor\.to_[kv]_ip\.|^encoder_hid_proj\.image_projection_layers\.")
 WRAPPED = ".base_layer"  # what it puts between the name of a layer and those of its own weights
+# Of a step: half of one is rounding; where scales and numbers are bfloat16, a quarter each is what that makes of the
+# largest number.
+OFF = 1.1
 SCALE_NOISE = 1e-5  # relative: an error of a scale that rounding explains
 MOST_NAMES = 20
 Q8_0 = 8  # among GGUF's formats
@@ -293,6 +296,20 @@ class _Q8:
         return Deviation(found.codes, 0.0 if found.scales < 2**-10 else found.scales)  # a scale is rounded to float16
 
 
+@dataclass(frozen=True)
+class _OthersEightBit:
+    """A layer of torchao's or quanto's with eight bits and a scale for each row: held by what it stands for."""
+
+    weight: Any
+
+    def deviation(self, tensor: Tensor) -> Deviation:
+        width = self.weight.shape[-1]
+        weight = floats(tensor).reshape(-1, width)[: max(1, CHECKED // width)]
+        stands_for = host(self.weight.dequantize().reshape(-1, width)[: len(weight)])
+        step = np.maximum(np.abs(weight).max(axis=1, keepdims=True), 1e-30) / 127
+        return Deviation(float((np.abs(weight - stands_for) > OFF * step).mean()), 0.0)
+
+
 def floats(tensor: Tensor) -> Floats:
     return np.asarray(tensor.values.astype(np.float32))
 
@@ -329,7 +346,12 @@ def _quantized_layers(module: Any) -> Iterator[tuple[str, Any]]:
         elif kind == "GGUFParameter" and _gguf_type(weight) == Q8_0:
             yield name, _Q8(weight)
         elif weight is not None and hasattr(weight, "__tensor_flatten__"):
-            yield name, _Unknown()
+            yield name, _OthersEightBit(weight) if _in_bytes(weight) else _Unknown()
+
+
+def _in_bytes(weight: Any) -> bool:
+    """Whether a tensor of another package holds its numbers in eight bits each."""
+    return any(str(inner.dtype) == "torch.int8" for _, inner, _ in tensors_of_weight(weight))
 
 
 def _count(state: Any) -> int:

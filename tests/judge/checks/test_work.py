@@ -361,3 +361,20 @@ def test_a_picture_to_start_from_is_encoded_in_tiles(
     subject = replace(SUBJECT, shots=(replace(SHOT, inputs=inputs),))
     answer = judged(tmp_path, "vae-tiling", ours, reference=theirs, subject=subject)
     assert answer.status == status, answer.sentence
+
+
+def test_work_is_held_to_what_the_same_releases_do_elsewhere(tmp_path: Path) -> None:
+    """Where nothing was accepted on this machine; what was accepted here comes first."""
+    sound, odd = clean("full"), replace(clean("full"), calls=(with_more(clean("full")),))
+    alone = judged(tmp_path / "alone", "full", odd, usual=("another", sound))
+    same = judged(tmp_path / "same", "full", sound, usual=("another", sound))
+    held = judged(tmp_path / "held", "full", odd, held=odd, usual=("another", sound))
+    assert (alone.status, same.status, held.status) == (FAILED, PASSED, PASSED)
+    assert "the same releases do on another: encode calls aten.mm" in alone.sentence
+    assert "Most likely diffusers or transformers." in alone.sentence
+
+
+def with_more(work: Work) -> tuple[PhaseWork, ...]:
+    """One product more while prompts are encoded."""
+    first, *others = work.first
+    return (replace(first, operators={**first.operators, "aten.mm": first.operators.get("aten.mm", 0) + 1}), *others)

@@ -61,12 +61,15 @@ def judged(
     *,
     reference: Work | None = None,
     held: Work | None = None,
+    usual: tuple[str, Work] | None = None,
     subject: Subject = SUBJECT,
     **changes: Any,
 ) -> Verdict:
     """The verdict on a strategy's work, beside its reference's and beside an accepted one."""
     one = strategy_named(name)
-    evidence = Evidence(Case(subject, one, "cpu"), made(folder, name, work=work, **changes), run=folder)
+    evidence = Evidence(
+        Case(subject, one, "cpu"), made(folder, name, work=work, **changes), run=folder, usual_work=usual
+    )
     if reference is not None:
         evidence = replace(evidence, reference=made(folder, one.promise.reference or "full", work=reference))
     if held is not None:

@@ -1,0 +1,76 @@
+"""Writing down the usual work of runs: what their cases did, for machines of the same kind with the same releases.
+
+`python -m fluxgate.calibration.usual_work FILE RUN…` puts it into the file, in place of what it had of such a machine
+and stack."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from fluxgate.files import read_plain, write_whole
+from fluxgate.judge.usual_work import SUBJECT, Usual, UsualWork, deciding
+from fluxgate.machine import Machine
+from fluxgate.refusal import Refusal
+from fluxgate.render.watch.counting import counted_shot
+from fluxgate.rendering import Rendering, Work
+from fluxgate.runs.run import open_run
+from fluxgate.subjects.catalogue import subjects
+
+
+def usual(runs: Sequence[Path]) -> tuple[Usual, ...]:
+    """What the runs' cases did, by machine and stack; cases whose work is not that of the miniature's shot are left
+    out."""
+    known: dict[tuple[str, str], Usual] = {}
+    for folder in runs:
+        run = open_run(folder)
+        for rendering in run.renderings().values():
+            for recipe, work in _counted(rendering):
+                new = _of(run.machine, rendering, recipe)
+                key = (run.machine.id, str(new.stack))
+                one = known.setdefault(key, new)
+                known[key] = replace(one, work={**one.work, rendering.strategy: work})
+    if not known:
+        raise Refusal("None of these runs has a case whose work was counted with the miniature's own shot.")
+    return tuple(known.values())
+
+
+def _counted(rendering: Rendering) -> Iterator[tuple[str, Work]]:
+    """The recipe and the work, where a case did the same in each call of a shot that the miniature has."""
+    work, smallest = rendering.work, counted_shot(subjects()[SUBJECT].shots).name
+    recipes = {shot.name: shot.recipe for shot in subjects()[SUBJECT].shots}
+    if rendering.crash is not None or work is None or len(work.calls) != 1 or work.shot != smallest:
+        return
+    if rendering.recipes.get(smallest) == recipes[smallest]:
+        yield recipes[smallest], Work(work.shot, work.steps, work.calls)
+
+
+def _of(machine: Machine, rendering: Rendering, recipe: str) -> Usual:
+    return Usual(
+        machine=machine.id,
+        device=machine.device,
+        capability=machine.capability,
+        cuda=machine.cuda,
+        stack=deciding(rendering.libraries),
+        recipe=recipe,
+        date=datetime.date.today().isoformat(),
+    )
+
+
+def main(arguments: Sequence[str]) -> None:
+    file, *runs = (Path(argument) for argument in arguments)
+    new = usual(runs)
+    before = read_plain(file, UsualWork).counted if file.exists() else ()
+    replaced = {(one.machine, str(one.stack)) for one in new}
+    kept = [one for one in before if (one.machine, str(one.stack)) not in replaced]
+    data = msgspec.json.encode(UsualWork((*kept, *new)), order="sorted")
+    write_whole(file, data.replace(b'},{"bytes"', b'},\n{"bytes"') + b"\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,77 @@
+"""Tests of the work that the same releases do elsewhere: when it is known, and that what ships can be read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fluxgate.cases import Case
+from fluxgate.judge.usual_work import SUBJECT, Usual, UsualWork, deciding, shipped, usual_of
+from fluxgate.rendering import DENOISE, PhaseWork, Work
+from fluxgate.strategies import STRATEGIES
+from fluxgate.subjects.catalogue import subjects
+from tests.runs.building import MACHINE, rendering
+
+LIBRARIES = {"torch": "2.11.0+cu130", "diffusers": "0.42.1", "pillow": "13.0.0"}
+WORK = Work("unsaid", 3, ((PhaseWork(DENOISE, operators={"aten.mm": 3}),),))
+KNOWN = Usual(
+    machine="another",
+    device=MACHINE.device,
+    capability=MACHINE.capability,
+    cuda=MACHINE.cuda,
+    stack={"torch": "2.11.0", "diffusers": "0.42.1"},
+    recipe="recipe",
+    date="2026-11-27",
+    work={"full": WORK},
+)
+CASE = Case(subjects()[SUBJECT], next(one for one in STRATEGIES if one.name == "full"), MACHINE.device)
+
+
+def found(folder: Path, known: Usual = KNOWN, *, case: Case = CASE, **changes: Any) -> tuple[str, Work] | None:
+    given = {"libraries": LIBRARIES, "work": WORK, "recipes": {"unsaid": "recipe"}, **changes}
+    one = replace(rendering("full", folder), **given)
+    return usual_of(case, one, MACHINE, UsualWork((replace(KNOWN, device="cpu"), known)))
+
+
+def test_the_same_releases_on_such_a_machine_do_the_same_work(tmp_path: Path) -> None:
+    """A local build of torch is that release, and what decides no operator may be any."""
+    assert found(tmp_path) == ("another", WORK)
+    assert found(tmp_path, libraries={**LIBRARIES, "pillow": "12.0.0"}) == ("another", WORK)
+    assert deciding(LIBRARIES) == {"torch": "2.11.0", "diffusers": "0.42.1"}
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        replace(KNOWN, device="cpu"),
+        replace(KNOWN, capability="8.0"),
+        replace(KNOWN, cuda=None),
+        replace(KNOWN, stack={**KNOWN.stack, "torch": "2.13.0"}),
+        replace(KNOWN, stack={**KNOWN.stack, "accelerate": "1.15.0"}),
+        replace(KNOWN, recipe="another"),
+        replace(KNOWN, work={}),
+    ],
+    ids=["device", "capability", "cuda", "torch", "library", "recipe", "strategy"],
+)
+def test_of_another_kind_nothing_is_known(tmp_path: Path, known: Usual) -> None:
+    """Other kernels, releases or shots do other work, and are no fault."""
+    assert found(tmp_path, known) is None
+
+
+def test_only_the_miniature_has_any(tmp_path: Path) -> None:
+    """Another subject may have a shot of that name; and what was not counted is not compared."""
+    assert found(tmp_path, case=replace(CASE, subject=replace(CASE.subject, name="mine"))) is None
+    assert found(tmp_path, work=None) is None
+
+
+def test_what_ships_is_of_the_miniature_as_it_is() -> None:
+    """Each set has the reference of all, of one call that each later one repeats, and today's recipe."""
+    recipes = {shot.name: shot.recipe for shot in subjects()[SUBJECT].shots}
+    assert {one.device for one in shipped().counted} == {"cpu", "cuda"}
+    for one in shipped().counted:
+        assert "full" in one.work
+        assert {recipes[work.shot] for work in one.work.values()} == {one.recipe}
+        assert all(len(work.calls) == 1 for work in one.work.values())
