@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from fluxgate.cli.shared import RED, say
@@ -17,6 +18,7 @@ from fluxgate.prove.proving import bench, known, prove
 from fluxgate.refusal import Refusal
 
 RESULT = "result.json"
+OUTPUT = Path("runs/prove")
 BEGIN, END = "<!-- made by fluxgate prove: begin -->", "<!-- made by fluxgate prove: end -->"
 
 
@@ -35,8 +37,14 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--known", action="store_true", help="prove nothing: tell what this folder has outcomes of")
     parser.add_argument("--keep", action="store_true", help="keep what was rendered")
     parser.add_argument("--table", type=Path, metavar="FILE", help="write the table between the marks of this document")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", default=OUTPUT, help="default: %(default)s")
     parser.add_argument(
-        "--output", type=Path, metavar="FOLDER", default=Path("runs/prove"), help="default: %(default)s"
+        "--beside",
+        type=Path,
+        metavar="FOLDER",
+        action="append",
+        default=[],
+        help="with --known: the output of another machine, or more faults of the same one",
     )
 
 
@@ -51,15 +59,30 @@ def act(arguments: Namespace) -> int:
             say(f"{fault.name}: {fault.about} ({', '.join(fault.packages)})")
         return 0
     held_to = tuple(one for one in With if arguments.held_to is None or one.value in arguments.held_to)
-    pairs = known(faults, arguments.output) if arguments.known else _proved(faults, arguments, held_to)
+    folders = (arguments.output, *arguments.beside)
+    pairs = _known(faults, folders) if arguments.known else _proved(faults, arguments, held_to)
     write_plain(arguments.output / RESULT, {"rates": rates(pairs), "outcomes": [outcome for _, outcome in pairs]})
     if arguments.table:
-        _write_table(arguments.table, pairs)
-    for line in words.summary(pairs):
-        say(line)
+        proved = {fault.name for fault, _ in pairs}
+        _write_table(arguments.table, pairs, unproved=[name for name in names if name not in proved])
+    for (machine, _), own in words.by_machine(pairs).items():
+        say(f"on {machine}:")
+        for line in words.summary(own):
+            say(line)
     told = rates(pairs)
     caught = told.caught[With.BASELINE.value]
     return RED if told.alarms or (With.BASELINE in held_to and caught.part < caught.whole) else 0
+
+
+def _known(faults: list[Fault], folders: Sequence[Path]) -> list[tuple[Fault, Outcome]]:
+    """What the folders have outcomes of; of one machine, what a later folder has of a fault counts."""
+    found = {
+        (outcome.machine, str(sorted(outcome.stack.items())), fault.name): (fault, outcome)
+        for folder in folders
+        for fault, outcome in known(faults, folder)
+    }
+    place = {fault.name: number for number, fault in enumerate(faults)}
+    return sorted(found.values(), key=lambda pair: place[pair[0].name])
 
 
 def _proved(faults: list[Fault], arguments: Namespace, held_to: tuple[With, ...]) -> list[tuple[Fault, Outcome]]:
@@ -80,12 +103,12 @@ def _part(text: str) -> tuple[int, int]:
     return int(match[1]) - 1, int(match[2])
 
 
-def _write_table(path: Path, pairs: words.Pairs) -> None:
+def _write_table(path: Path, pairs: words.Pairs, *, unproved: Sequence[str] = ()) -> None:
     """Put the table between the two marks of a document; the words around it stay."""
     text = path.read_text(encoding="utf-8") if path.exists() else f"{BEGIN}\n{END}\n"
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise Refusal(f"{path} has no place for the table: it needs the lines {BEGIN} and {END}.")
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
-    lines = "\n".join(words.table(pairs))
+    lines = "\n".join([*words.table(pairs), *words.not_proved(unproved)])
     write_whole(path, f"{before}{BEGIN}\n\n{lines}\n\n{END}{after}".encode())

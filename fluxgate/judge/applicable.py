@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fluxgate.cases import Case
 from fluxgate.judge.verdict import CEILING, CHECKS, EFFECT, LESS, ORACLE, SCENE, WEIGHTS
-from fluxgate.strategies.effects import FILES, REUSED, Counted
+from fluxgate.miniature.given import ADAPTER
+from fluxgate.strategies.effects import FILES, REUSED, Counted, Setting
 from fluxgate.strategies.promise import Promise
 
 
@@ -30,8 +31,10 @@ def computes_alike(promise: Promise) -> bool:
 
 
 def _adapts_others(case: Case) -> bool:
-    """Whether it has an adapter for other layers than the oracle knows: the twin's have other rows."""
-    return case.strategy.promise.adapts and case.subject.source.startswith("cache:")
+    """Whether it has another adapter than the LoRA that the oracle knows, or that one in the twin, with other rows."""
+    promise = case.strategy.promise
+    known = Setting("adapter", ADAPTER, of=(case.subject.denoiser,)) in promise.effects
+    return promise.adapts and (not known or case.subject.source.startswith("cache:"))
 
 
 def _in_own_files(case: Case) -> bool:

@@ -45,14 +45,32 @@ def _lists(told: Rates) -> Iterator[str]:
         yield f"did nothing: {', '.join(told.silent)}"
 
 
+def by_machine(pairs: Pairs) -> dict[tuple[str, str], Pairs]:
+    """What was proved on each machine with each stack, in the order in which they come."""
+    groups: dict[tuple[str, str], list[tuple[Fault, Outcome]]] = {}
+    for fault, outcome in pairs:
+        libraries = ", ".join(f"{name} {version}" for name, version in sorted(outcome.stack.items()))
+        groups.setdefault((outcome.machine, libraries), []).append((fault, outcome))
+    return dict(groups)
+
+
 def table(pairs: Pairs) -> Iterator[str]:
-    """The document's lines, made anew by each run of the command."""
-    judged = [outcome for _, outcome in pairs if outcome.status == JUDGED]
-    first = judged[0] if judged else None
-    if first is not None:
-        libraries = ", ".join(f"{name} {version}" for name, version in sorted(first.stack.items()))
-        yield f"On `{first.machine}` with {libraries}."
+    """The document's lines, made anew by each run of the command; a table for each machine and stack."""
+    for number, ((machine, libraries), own) in enumerate(by_machine(pairs).items()):
+        yield from ([""] if number else [])
+        yield from _table_of(own, f"On `{machine}` with {libraries}.")
+
+
+def not_proved(names: Sequence[str]) -> Iterator[str]:
+    """The faults of which nothing is known."""
+    if names:
         yield ""
+        yield f"Not proved yet: {', '.join(f'`{name}`' for name in names)}."
+
+
+def _table_of(pairs: Pairs, where: str) -> Iterator[str]:
+    yield where
+    yield ""
     yield from (f"- {entry}" for entry in summary(pairs))
     yield ""
     yield "| fault | what it does | kind | fired | baseline | what ships | nothing | stage | package |"

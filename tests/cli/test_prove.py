@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,12 +42,13 @@ def test_the_table_leaves_the_words_around_it(tmp_path: Path) -> None:
     """Only what stands between the marks is written anew."""
     path = tmp_path / "faults.md"
     path.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    _write_table(path, [(fault(), caught())])
+    _write_table(path, [(fault(), caught())], unproved=["two"])
     text = path.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "old" not in text
     assert "| `one` |" in text
+    assert "Not proved yet: `two`." in text
 
 
 def test_a_document_without_a_place_is_refused(tmp_path: Path) -> None:
@@ -66,3 +68,16 @@ def test_what_is_known_is_told_without_a_worker(tmp_path: Path, capsys: pytest.C
     write_plain(tmp_path / "faults" / "rope-axes.json", caught("rope-axes"))
     assert main(["prove", "--known", "--output", str(tmp_path)]) == 1
     assert (tmp_path / "result.json").exists()
+
+
+def test_what_other_machines_proved_is_told_beside_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each by itself; of one machine, the later folder counts."""
+    first, later, elsewhere = (tmp_path / name for name in ("first", "later", "elsewhere"))
+    write_plain(first / "faults" / "t5-masked.json", caught("t5-masked"))
+    write_plain(later / "faults" / "t5-masked.json", caught("t5-masked", *With))
+    write_plain(elsewhere / "faults" / "t5-masked.json", replace(caught("t5-masked", *With), machine="h200"))
+    beside = ["--beside", str(later), "--beside", str(elsewhere)]
+    assert main(["prove", "--known", "--output", str(first), *beside]) == 0
+    told = capsys.readouterr().out
+    assert told.count("caught with nothing: 1 of 1") == 2
+    assert "on h200:" in told

@@ -8,11 +8,12 @@ import pytest
 
 from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.verdict import BASELINE, CEILING, CHECKS, EFFECT, GIVES_BACK, LESS, ORACLE, PROMISE, SCENE, SPEED
-from fluxgate.strategies.effects import REUSED, Counted, Hooked
+from fluxgate.strategies.effects import REUSED, Counted, Hooked, Setting
 from fluxgate.strategies.promise import Promise
 from tests.runs.building import CASES
 
 FULL = CASES["tiny-full"]
+DOUBLING = Setting("adapter", "doubling", of=(FULL.subject.denoiser,))
 OFFLOAD = replace(
     FULL,
     strategy=replace(
@@ -51,7 +52,8 @@ def test_seconds_are_asked_of_every_case() -> None:
     [
         (Promise(), True),
         (Promise(approximates="full", changes_weights=True), True),
-        (Promise(approximates="full", changes_weights=True, adapts=True), True),
+        (Promise(approximates="full", changes_weights=True, adapts=True, effects=(DOUBLING,)), True),
+        (Promise(approximates="full", changes_weights=True, adapts=True), False),
         (Promise(approximates="full", effects=(Counted(REUSED, at_least=1),)), False),
     ],
 )
@@ -64,7 +66,7 @@ def test_the_oracle_knows_formats_and_adapters_but_no_caches(promise: Promise, a
 
 def test_the_oracle_knows_no_adapter_of_the_twin() -> None:
     """Its layers have other rows, of which the LoRA doubles others."""
-    promise = Promise(approximates="full", adapts=True)
+    promise = Promise(approximates="full", adapts=True, effects=(DOUBLING,))
     subject = replace(FULL.subject, oracle="miniature", source="cache:grown")
     case = replace(FULL, subject=subject, strategy=replace(FULL.strategy, promise=promise))
     assert ORACLE not in checks_of(case)

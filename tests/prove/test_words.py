@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fluxgate.prove.outcome import JUDGED, UNSUPPORTED, Outcome, With
 from fluxgate.prove.words import line, table
 from fluxgate.rendering import FIRST
@@ -30,3 +32,15 @@ def test_the_table_has_a_row_for_each_fault() -> None:
 def test_the_table_ends_with_the_proofs() -> None:
     """What is equivalent is listed with its reason."""
     assert list(table([(fault(equivalent="It is the same."), caught())]))[-1] == "- `one`: It is the same."
+
+
+def test_each_machine_has_a_table_of_its_own() -> None:
+    """With the rates of what was proved there, and its releases."""
+    one, other = (replace(caught("one", *With), machine=name, stack={"diffusers": "0.42.1"}) for name in ("gpu", "cpu"))
+    text = "\n".join(table([(fault(), one), (fault(), other), (fault("two"), replace(caught("two"), machine="gpu"))]))
+    assert [line for line in text.splitlines() if line.startswith("On ")] == [
+        "On `gpu` with diffusers 0.42.1.",
+        "On `cpu` with diffusers 0.42.1.",
+        "On `gpu` with .",
+    ]
+    assert text.count("| `one` |") == 2

@@ -141,7 +141,7 @@ def _blocks_scaled(pipe: Any, fired: Fired) -> None:
     import torch
 
     for part in pipe.transformer.modules():
-        weight = getattr(part, "_parameters", {}).get("weight")
+        weight: Any = getattr(part, "_parameters", {}).get("weight")
         if type(weight).__name__ == "GGUFParameter" and weight.dtype == torch.uint8:
             blocks = weight.data.as_subclass(torch.Tensor).view(-1, 34)
             scales = blocks[:, :2].contiguous().view(torch.float16)
@@ -151,7 +151,7 @@ def _blocks_scaled(pipe: Any, fired: Fired) -> None:
 def _of_others_scaled(pipe: Any, fired: Fired) -> None:
     """Scales of another package's eight-bit weights that are a twentieth too large."""
     for part in pipe.transformer.modules():
-        weight = getattr(part, "_parameters", {}).get("weight")
+        weight: Any = getattr(part, "_parameters", {}).get("weight")
         for name in ("scale", "_scale"):
             scale = getattr(weight, name, None)
             if scale is not None and hasattr(weight, "__tensor_flatten__"):
