@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,8 @@ from hypothesis import settings
 
 from fluxgate.render.pool import device_queue
 from fluxgate.render.process import bfloat16
+from tests.gate import held
+from tests.once import once
 
 SHIPPED = Path(__file__).parents[1] / "fluxgate/miniature/pipeline"
 
@@ -64,6 +67,12 @@ def other_python(tmp_path_factory: pytest.TempPathFactory, other_diffusers: str)
         reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
         pytest.skip(f"pip cannot install another diffusers here: {reason}")
     return folder / "bin" / "python"
+
+
+@pytest.fixture(scope="session")
+def real_gate(tmp_path_factory: pytest.TempPathFactory, miniature_folder: Path) -> Path:
+    """The folder of a gate that was held once, with its runs: not safe, and one release is to blame."""
+    return once(tmp_path_factory, "real-gate", partial(held.hold_gate, pipeline=miniature_folder))
 
 
 @pytest.fixture(scope="session", autouse=True)

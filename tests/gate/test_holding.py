@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fluxgate.gate.environments.pip import Pip
-from fluxgate.gate.holding import ENVIRONMENTS, RENDERING, hold
-from fluxgate.gate.settings import Settings
-from fluxgate.gate.stacks import asked_of
-from fluxgate.rendering import T5
-from fluxgate.report.gate_result import Answer
-from tests.gate.faults import louder, release, with_packages
+from fluxgate.gate.holding import CULPRIT, ENVIRONMENTS, RENDERING
+from fluxgate.rendering import DECODED
+from fluxgate.report.gate_result import Answer, CaseOutcome, read_gate_result
+from tests.gate.held import folder_of
 
 
-def test_a_fault_in_a_release_is_seen_where_it_shows(tiny_subject: str, tmp_path: Path) -> None:
-    """It multiplies the prompt's embeddings; nothing else differs between the two environments."""
-    release(tmp_path, "seeded_a", "1.0")
-    release(tmp_path, "seeded_a", "2.0", louder())
-    incumbent = with_packages(tmp_path, "seeded_a")
-    settings = Settings((tiny_subject,), strategies=("full",), culprit=False, runs=tmp_path / "runs")
-    asked = asked_of(("seeded_a==2.0",), python=incumbent.python)
-    held = hold(asked, settings, installer=Pip(wheelhouse=tmp_path))
-    (outcome,) = held.gated.outcomes
-    assert (held.gated.decision.answer, outcome.outcome, outcome.stage) == (Answer.NOT_SAFE, "changed", T5)
-    assert [str(move) for move in held.gated.moves] == ["seeded-a 1.0 → 2.0"]
-    assert set(held.seconds) == {ENVIRONMENTS, RENDERING}
+def test_a_fault_in_a_release_is_seen_where_it_shows(real_gate: Path) -> None:
+    """It dims what is decoded in tiles; nothing else differs between the two environments."""
+    result = read_gate_result(folder_of(real_gate))
+    outcomes = {case.strategy: (case.outcome, case.stage) for case in result.cases}
+    assert result.answer is Answer.NOT_SAFE
+    assert outcomes == {"full": (CaseOutcome.IDENTICAL, None), "vae-tiling": (CaseOutcome.CHANGED, DECODED)}
+    assert [(one.package, one.old, one.new) for one in result.moves] == [("seeded-a", "1.0", "2.0")]
+    assert set(result.seconds) == {ENVIRONMENTS, RENDERING, CULPRIT}
+
+
+def test_the_release_is_blamed_once_both_ends_were_made_anew(real_gate: Path) -> None:
+    """The incumbent fails with it alone, and the pin is that with which the candidate passes."""
+    culprit = read_gate_result(folder_of(real_gate)).culprit
+    assert culprit is not None
+    assert ([one.package for one in culprit.packages], culprit.pin) == (["seeded-a"], ("seeded-a==1.0",))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fluxgate.runs.run import Run
-from tests.report.html import made
+from tests.once import once
+from tests.report.html import made, rendered
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WIDE, NARROW = (1280, 800), (390, 844)
@@ -53,6 +55,12 @@ def file(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("page") / "report.html"
     made.page(run, place)
     return place
+
+
+@pytest.fixture(scope="session")
+def real_runs(browser: Any, tmp_path_factory: pytest.TempPathFactory, miniature_folder: Path) -> Path:
+    """Runs that workers have rendered, on a CPU: green, with faults in the libraries, and killed."""
+    return once(tmp_path_factory, "real-runs", partial(rendered.render, pipeline=miniature_folder))
 
 
 @pytest.fixture
