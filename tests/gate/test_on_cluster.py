@@ -33,13 +33,38 @@ ON_L4 = "__import__('os').environ.get('CARD') == 'L4'"
 
 
 @dataclass(frozen=True)
+class Fleet:
+    """Three nodes, and what it takes to call for a gate on them."""
+
+    nodes: Nodes
+    folder: Path
+    environment: dict[str, str]
+    python: Path
+
+    def call(self, runs: str, *options: str) -> subprocess.Popen[str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        where = (f"--python={self.python}", f"--wheelhouse={self.folder}", f"--runs={runs}", "--subject=tiny")
+        return subprocess.Popen(
+            [sys.executable, "-m", "fluxgate", "gate", "seeded_a==2.0", "--on=ray", *where, *options],
+            cwd=self.folder,
+            env={**inherited, **self.environment, "PYTHONPATH": str(ROOT), "RAY_ADDRESS": self.nodes.address},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def gates(self, runs: str, code: int, said: str) -> Gates:
+        found = sorted((self.folder / runs / "gates").glob(f"*/{FILE}"))
+        return Gates(code, said, {read_plain(path, Whereabouts).accelerator: path.parent for path in found})
+
+
+@dataclass(frozen=True)
 class Gates:
     """What a call left."""
 
     code: int
     said: str
     folders: dict[str, Path]  # accelerator -> the gate's
-    nodes: Nodes
 
     def result(self, card: str) -> GateResult:
         return read_gate_result(self.folders[card])
@@ -49,8 +74,8 @@ class Gates:
 
 
 @pytest.fixture(scope="module")
-def gates(tmp_path_factory: pytest.TempPathFactory, miniature_folder: Path) -> Iterator[Gates]:
-    """An upgrade that is bad on one kind of machine alone, gated on both: two nodes of the one, one of the other."""
+def fleet(tmp_path_factory: pytest.TempPathFactory, miniature_folder: Path) -> Iterator[Fleet]:
+    """Two nodes of one kind and one of another, on which alone an upgrade is bad."""
     pytest.importorskip("ray", reason='Ray is not installed; pip install "fluxgate[ray]"')
     folder = tmp_path_factory.mktemp("gates")
     environment = tiny(folder, pipeline=miniature_folder)
@@ -68,26 +93,17 @@ def gates(tmp_path_factory: pytest.TempPathFactory, miniature_folder: Path) -> I
             for name, card in {"ann": "H100", "ben": "H100", "cat": "L4"}.items():
                 own = {sources.CACHE: str(folder / f"cache-{name}"), "CARD": card}
                 nodes.add(name, card=card, **own)
-            yield _called(nodes, folder, environment, incumbent.python)
+            yield Fleet(nodes, folder, environment, incumbent.python)
         finally:
             nodes.close()
 
 
-def _called(nodes: Nodes, folder: Path, environment: dict[str, str], python: Path) -> Gates:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    options = (f"--python={python}", f"--wheelhouse={folder}", "--subject=tiny", "--strategy=full,model-offload")
-    done = subprocess.run(
-        [sys.executable, "-m", "fluxgate", "gate", "seeded_a==2.0", "--on=ray", "--each", *options],
-        cwd=folder,
-        env={**inherited, **environment, "PYTHONPATH": str(ROOT), "RAY_ADDRESS": nodes.address},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LONGEST,
-    )
-    found = sorted((folder / "runs" / "gates").glob(f"*/{FILE}"))
-    folders = {read_plain(path, Whereabouts).accelerator: path.parent for path in found}
-    return Gates(done.returncode, done.stdout, folders, nodes)
+@pytest.fixture(scope="module")
+def gates(fleet: Fleet) -> Gates:
+    """The upgrade, gated on both kinds."""
+    process = fleet.call("runs", "--each", "--strategy=full,model-offload")
+    said, _ = process.communicate(timeout=LONGEST)
+    return fleet.gates("runs", process.returncode, said)
 
 
 def test_each_kind_of_machine_has_its_answer(gates: Gates) -> None:
@@ -134,8 +150,29 @@ def test_both_runs_come_back(gates: Gates) -> None:
     assert set(moved) == CASES
 
 
-def test_nothing_is_left_on_the_nodes(gates: Gates) -> None:
+def test_nothing_is_left_on_the_nodes(gates: Gates, fleet: Fleet) -> None:
     """No process, and nothing incomplete in the gates' folders."""
-    assert soon(lambda: gates.nodes.processes() == [])
+    assert soon(lambda: fleet.nodes.processes() == [])
     for folder in gates.folders.values():
         assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_node_that_is_killed_costs_its_cases(fleet: Fleet, gates: Gates) -> None:
+    """While it renders one: that is rendered on the other node of its kind, which then holds the gate."""
+    ben = fleet.nodes.called("ben")
+    process = fleet.call("more", "--each=H100", "--strategy=full-float32,vae-tiling")
+    assert process.stdout is not None
+    lines = list[str]()
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith(f"{ben}: ") and line.endswith(": started\n"):
+            fleet.nodes.kill("ben")
+            break
+    rest, _ = process.communicate(timeout=LONGEST)
+    found = fleet.gates("more", process.returncode, "".join([*lines, rest]))
+    assert found.code == 0, found.said
+    assert found.result("H100").answer is Answer.SAFE
+    about = found.whereabouts("H100")
+    lost = f"gate-H100/{lines[-1].split(': ')[2]}"
+    assert about.losses == {lost: (ben,)}
+    assert about.rendered_on[lost] == about.rendered_on["gate-H100"] == fleet.nodes.called("ann")
