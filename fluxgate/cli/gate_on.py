@@ -45,7 +45,7 @@ def gate_on_cluster(arguments: Namespace, settings: Settings) -> int:
 def _show(gate: GateOnKind, *, strict: bool) -> int:
     say("")
     if gate.result is None:
-        say(f"On {gate.kind.accelerator} the gate could not be held: no node is left that can.")
+        say(" ".join((f"On {gate.kind.accelerator} the gate could not be held.", *gate.said[-1:])))
         return REFUSED
     say(f"On {gate.kind.accelerator}:")
     for line in gate_lines(gate.result, width=columns()):

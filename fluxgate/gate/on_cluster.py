@@ -62,6 +62,7 @@ def gate_on(
         for gate in gates:
             _tidy(gate)
     for gate in gates:
+        gate.said = tuple(outcome.said)
         if gate.result is not None:
             _write_whereabouts(gate, outcome)
     return tuple(gates)

@@ -41,6 +41,7 @@ class GateOnKind:
     made: StacksMade | None = None  # as the first node has made both stacks
     come: set[str] = field(default_factory=set)  # cases that were rendered ahead
     result: GateResult | None = None
+    said: tuple[str, ...] = ()  # of nodes and cases that were lost, once it has ended
 
     @property
     def name(self) -> str:
