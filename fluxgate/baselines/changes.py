@@ -53,7 +53,10 @@ class CaseChange:
     @property
     def changed(self) -> bool:
         """Whether anything but who accepted it, when and why would be written."""
-        return self.before is None or self.facts(self.before.case.accepted) != self.before.case
+        if self.before is None:
+            return True
+        accepted = self.before.case
+        return self.facts(accepted.accepted) != replace(accepted, warnings=accepted.warnings or ())
 
     def noted(self, acceptance: Acceptance) -> Acceptance:
         """The acceptance with this case's note in its reason."""
@@ -79,6 +82,7 @@ class CaseChange:
             draws=rendering.draws,
             work=self._work(),
             step_paces=dict(self.step_paces),
+            warnings=rendering.warnings,
             accepted=acceptance,
         )
 

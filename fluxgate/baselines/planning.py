@@ -21,12 +21,14 @@ from fluxgate.cases import Case
 from fluxgate.compare import words
 from fluxgate.compare.difference import compare, stage_differences
 from fluxgate.compare.facts import Facts, facts_of
+from fluxgate.compare.library_warnings import new_warnings
 from fluxgate.compare.pace import step_paces
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Rendering, id_of_case
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 
+SHOWN = 300  # characters of a warning
 MOST_LISTED = 12  # objections in one refusal
 
 
@@ -157,6 +159,13 @@ def _hashes(subject: str, strategy: str, inputs: _Inputs) -> dict[tuple[str, int
     return {(shot.shot, shot.index): shot.pictures[-1].sha256 for shot in shots}
 
 
+def _warnings(rendering: Rendering, before: Baseline | None) -> Iterator[str]:
+    """What libraries warn of and did not when the case was accepted."""
+    if before is not None and before.case.warnings is not None:
+        for line in new_warnings(before.case.warnings, rendering.warnings):
+            yield f"a new warning: {' '.join(line.split())[:SHOWN]}"
+
+
 def _case_change(rendering: Rendering, inputs: _Inputs) -> CaseChange:
     """What accepting a rendering changes, but for the words."""
     before = inputs.accepted(rendering.subject, rendering.strategy)
@@ -179,7 +188,7 @@ def _case_change(rendering: Rendering, inputs: _Inputs) -> CaseChange:
         keep_pictures=inputs.request.keep_pictures,
         note=(inputs.request.approved or {}).get(rendering.case_id, ""),
         pictures=picture_changes(accepted_facts(before) if before else Facts(), facts_of(rendered)),
-        lines=joined.changes,
+        lines=(*joined.changes, *_warnings(rendering, before)),
         notes=joined.notes,
     )
 

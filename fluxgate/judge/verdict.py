@@ -33,6 +33,8 @@ WEIGHTS = "holds the file's weights"
 WORK = "does the same work"
 SPEED = "as fast as before"
 
+NEW_WARNINGS = "new warnings"  # in the numbers of a check that passed: how many there are
+
 PICTURE_CHECKS = (TWICE, PROMISE, BASELINE, ORACLE, SCENE)
 MEMORY_CHECKS = (CEILING, LESS, GIVES_BACK, HOST)
 EFFECT_CHECKS = (EFFECT, INVENTORY, WEIGHTS)

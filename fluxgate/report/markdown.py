@@ -37,6 +37,7 @@ def _blocks(report: Report) -> Iterator[str]:
         yield from _settings(published)
     yield from _section("To look at", _verdicts(report.failures))
     yield from _section("Known failures", _verdicts(report.known_failures))
+    yield from _section("New warnings", _verdicts(report.warned))
     gated = report.gated
     cells = (f"{sentence_case(group.status)}: {gated.which(group)}. {group.reason}" for group in gated.unanswered_cells)
     yield from _section("Without an answer", map(safe, cells))

@@ -18,6 +18,7 @@ from fluxgate.judge.verdict import (
     IMPORTS,
     KNOWN_FAILURE,
     LIBRARY_CHECKS,
+    NEW_WARNINGS,
     PASSED,
     STATUSES,
     Verdict,
@@ -149,6 +150,11 @@ class Report:
             if verdict.status == KNOWN_FAILURE:
                 firsts.setdefault((verdict.case_id, verdict.sentence.partition("\n")[0]), verdict)
         return list(firsts.values())
+
+    @property
+    def warned(self) -> list[Verdict]:
+        """What passed, and told of warnings that are new."""
+        return [verdict for verdict in self.verdicts if verdict.status == PASSED and NEW_WARNINGS in verdict.numbers]
 
     @property
     def versions(self) -> dict[str, str]:

@@ -43,6 +43,7 @@ def terminal(report: Report, *, width: int = 80, unicode: bool = True) -> str:
         *(_settings(published, width) for published in report.settings),
         *(_verdict(verdict, lines(verdict.sentence)[:1], width) for verdict in report.known_failures),
         *(_verdict(verdict, lines(verdict.sentence), width) for verdict in report.failures),
+        *(_verdict(verdict, lines(verdict.sentence), width) for verdict in report.warned),
         *(wrapped(verdict.sentence, width) for verdict in report.libraries if verdict.status == PASSED),
         _closing(report, rows, width),
     )

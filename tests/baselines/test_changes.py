@@ -10,7 +10,7 @@ import pytest
 from fluxgate.baselines.baseline import Acceptance
 from fluxgate.baselines.changes import Plan
 from tests.baselines.acceptance import accept, accepted_case, planned
-from tests.runs.building import run_of
+from tests.runs.building import put, run_of
 
 LATER = Acceptance("somebody else", "2027-01-01T00:00:00+00:00", "later", "another run", None, {})
 
@@ -81,3 +81,16 @@ def test_a_picture_is_named_by_its_owner_and_its_pixels(plan: Plan) -> None:
         "nf4": "nf4-fox-0-0123456789ab.png",
         "offload": "full-fox-0-0123456789ab.png",
     }
+
+
+def test_warnings_are_kept_and_new_ones_are_told(folder: Path, root: Path) -> None:
+    """They are a change of what was accepted; that an older acceptance kept none is not."""
+    run = run_of(folder, "full")
+    accept(run, root)
+    assert accepted_case(root, "full").warnings == ()
+    rendered = run.rendered("tiny-full")
+    assert rendered is not None
+    put(run, replace(rendered, warnings=("it is slow",)))
+    (case,) = planned(run, root).cases
+    assert (case.changed, case.facts(LATER).warnings) == (True, ("it is slow",))
+    assert "a new warning: it is slow" in case.lines

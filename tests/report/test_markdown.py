@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.judge.verdict import CHECKS, FAILED, NO_DATA, PASSED, PROMISE, UNSUPPORTED
+from fluxgate.judge.verdict import CHECKS, FAILED, NEW_WARNINGS, NO_DATA, PASSED, PROMISE, UNSUPPORTED
 from fluxgate.rendering import PHASES, Memory, PhaseMemory
 from fluxgate.report.markdown import markdown
 from fluxgate.report.report import CutShort
@@ -126,3 +126,11 @@ def test_what_is_empty_is_left_out() -> None:
     for heading in ("To look at", "Known failures", "Without an answer", "Cannot run here", "Not gated", "peak, load"):
         assert heading not in told
     assert "|" not in markdown(report(of_case("full", UNSUPPORTED), run=None))
+
+
+def test_new_warnings_have_a_section_and_fail_nothing() -> None:
+    """What passed and tells of them is shown; what passed otherwise is not."""
+    warned = changed(of_case("full", PASSED, "It is slow now."), CHECKS[0], numbers={NEW_WARNINGS: 1.0})
+    told = markdown(report(warned))
+    assert section(told, "New warnings").startswith(f"- **tiny-full**, {CHECKS[0]} (passed): It is slow now.")
+    assert "## New warnings" not in markdown(report(of_case("full", PASSED)))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.judge.verdict import CHECKS, FAILED, NO_DATA, PASSED, PROMISE, SCENE, UNSUPPORTED
+from fluxgate.judge.verdict import CHECKS, FAILED, NEW_WARNINGS, NO_DATA, PASSED, PROMISE, SCENE, UNSUPPORTED
 from fluxgate.report.columns import WORDS
 from fluxgate.report.report import CutShort, Report
 from fluxgate.report.terminal import terminal
@@ -196,3 +196,10 @@ def test_text_from_logs_is_harmless() -> None:
     told = terminal(report(hostile, run=replace(RUN, folder="a\x1bb")))
     assert "\x1b" not in told
     assert "\x07" not in told
+
+
+def test_new_warnings_are_told_below_the_table() -> None:
+    """Though the check that tells of them has passed."""
+    warned = changed(of_case("full", PASSED, "It is slow now."), CHECKS[0], numbers={NEW_WARNINGS: 1.0})
+    told = terminal(report(warned)).splitlines()
+    assert told[told.index(f"PASSED tiny-full · {CHECKS[0]}") + 1] == "  It is slow now."

@@ -9,12 +9,13 @@ from fluxgate import figures
 from fluxgate.amounts import amount, distinct
 from fluxgate.compare import words
 from fluxgate.compare.inventory import component_changes
+from fluxgate.compare.library_warnings import new_warnings
 from fluxgate.judge.answers import failed, passed
 from fluxgate.judge.damage import CAUSE
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed
 from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, loader_of, most_likely
-from fluxgate.judge.verdict import INVENTORY, Verdict
+from fluxgate.judge.verdict import INVENTORY, NEW_WARNINGS, Verdict
 from fluxgate.rendering import AFTER, BEFORE, BESIDE, GRADIENTS, HOOKS_CHANGED, HOOKS_LEFT, Component, Inventory
 from fluxgate.strategies.effects import SLICES, TILES, Counted
 
@@ -25,6 +26,7 @@ MADE_UP = re.compile(r"newly initialized|LOAD REPORT.*\b(MISSING|MISMATCH)\b", r
 RULE = re.compile(r"[-+|]*-{3,}[-+|]*")  # a line in a table
 SPARE = 8 << 20  # bytes of tensors that are no weights: tables, noise levels; 26 kB were seen
 SPARE_SHARE = 0.001  # of the weights, added to that: 3.5 MB of scales were seen beside 34 GB
+SHOWN = 300  # characters of a warning
 STRAY = 0.001  # share of a component's bytes that buffers may have in another dtype, where its files are not at hand
 
 
@@ -48,7 +50,23 @@ def inventory(evidence: Evidence) -> Verdict:
         for complaint in _differences(expected, parts, name):
             return failed(evidence, INVENTORY, f"{complaint}. {_who(evidence, complaint)} {then}")
     sentence = f"{counted(len(parts.components), 'component')} match {listed(against)}."
-    return passed(evidence, INVENTORY, sentence, numbers={"bytes": float(parts.total_bytes)})
+    numbers, new = {"bytes": float(parts.total_bytes)}, _new_warnings(evidence)
+    if new:
+        numbers[NEW_WARNINGS] = float(len(new))
+        sentence = f"{sentence} {_warned(new)}"
+    return passed(evidence, INVENTORY, sentence, numbers=numbers)
+
+
+def _new_warnings(evidence: Evidence) -> tuple[str, ...]:
+    """What libraries warn of, and did not when this case was accepted; that is told, and fails nothing."""
+    accepted = evidence.baseline.case.warnings if evidence.baseline and not evidence.baseline.portable else None
+    return () if accepted is None else new_warnings(accepted, evidence.rendering.warnings)
+
+
+def _warned(new: tuple[str, ...]) -> str:
+    first = " ".join(new[0].split())[:SHOWN]
+    others = f" (and {counted(len(new) - 1, 'more warning')})" if len(new) > 1 else ""
+    return f"Libraries warn of what they did not when it was accepted: {first}{others}"
 
 
 def _who(evidence: Evidence, complaint: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from fluxgate.judge.checks.inventory import SPARE
 from fluxgate.judge.evidence import Evidence
-from fluxgate.judge.verdict import FAILED, INVENTORY, PASSED
+from fluxgate.judge.verdict import FAILED, INVENTORY, NEW_WARNINGS, PASSED
 from fluxgate.rendering import BESIDE, GRADIENTS, HOOKS_CHANGED, HOOKS_LEFT, Component, Inventory
 from fluxgate.strategies.effects import SLICES, TILES, Counted
 from fluxgate.strategies.promise import Promise
@@ -234,3 +234,18 @@ def test_pieces_that_nobody_asked_for_are_noticed(
     strategy = replace(FULL, promise=Promise(effects=(Counted(what, at_least=2),) if asked else ()))
     found = verdict(replace(whole, case=replace(whole.case, strategy=strategy)), INVENTORY)
     assert (found.status, f"makes 2 {what}" in found.sentence) == (status, status == FAILED)
+
+
+@pytest.mark.parametrize(
+    ("accepted_ones", "new"), [(None, 0), ((), 2), (("it is slow",), 1), (("it is slow", "it is old"), 0)]
+)
+def test_new_warnings_are_told_and_fail_nothing(
+    tmp_path: Path, accepted_ones: tuple[str, ...] | None, new: int
+) -> None:
+    """Those that were not there when the case was accepted; of an older acceptance nothing is known."""
+    whole = evidence(tmp_path, FULL)
+    baseline = accepted(whole.rendered_here, tmp_path / "store")
+    baseline = replace(baseline, case=replace(baseline.case, warnings=accepted_ones))
+    found = verdict(replace(with_rendering(whole, warnings=("it is slow", "it is old")), baseline=baseline), INVENTORY)
+    assert (found.status, found.numbers.get(NEW_WARNINGS, 0)) == (PASSED, new)
+    assert ("Libraries warn of what they did not when it was accepted: it is" in found.sentence) == bool(new)
