@@ -19,6 +19,8 @@ from fluxgate.judge.verdict import (
     NO_DATA,
     PASSED,
     PICTURE_CHECKS,
+    PROMISE,
+    TWICE,
     Verdict,
 )
 from fluxgate.rendering import Rendering
@@ -47,6 +49,7 @@ ENDED_BY = {  # kind of crash -> what ended the worker
     "interrupted": "an interruption",
 }
 ACCEPTED = (BASELINE, INVENTORY)  # the checks against what was accepted: accepting again answers them
+PROMISED = (TWICE, PROMISE)  # those without which nothing is accepted
 SAFE = Outcome("Safe, as far as it was checked", "good", "✓")
 NOT_SAFE = Outcome("Not safe", "bad", "✗")
 CUT_SHORT = Outcome("Cut short", "warn", "!")
@@ -187,7 +190,7 @@ def _to_look_at(moved: Iterable[Moved], cases: Mapping[str, Case]) -> Iterator[N
 def _to_accept(report: Report) -> Iterator[Next]:
     """What makes of the run, or of a case of it, that which later ones are held against; or that there is nothing."""
     folder = report.run.folder if report.run else "RUN"
-    changed = [one.case_id for one in moved(report) if set(one.checks) & set(ACCEPTED)]
+    changed = [one.case_id for one in moved(report) if _can_be_accepted(one)]
     rows = [row for table in report.tables.values() for row in table]
     if any(row.statuses.get(BASELINE) == NO_DATA for row in rows) and not report.cut_short:
         yield Next("Look at the pictures; if they are right, accept them.", command=_accept(folder))
@@ -195,6 +198,11 @@ def _to_accept(report: Report) -> Iterator[Next]:
         yield Next("If what changed is right, accept it.", command=_accept(folder, *changed[:1]))
     elif not report.failures and report.measured and not report.cut_short:
         yield Next("Nothing, for what was checked.")
+
+
+def _can_be_accepted(one: Moved) -> bool:
+    """Whether it is not as it was accepted, and keeps its promise all the same."""
+    return bool(set(one.checks) & set(ACCEPTED)) and not set(one.checks) & set(PROMISED)
 
 
 def _accept(folder: str, *only: str) -> str:

@@ -18,6 +18,7 @@ from fluxgate.repeating import pytest_command
 LOG = "log.txt"
 TAIL = 16_000  # bytes of a log that are looked at
 LINES = 30  # of them that are shown
+LARGE, LARGEST = 1e4, 1e15  # numbers that are written out, with commas
 SAME, DIFFERS, UNKNOWN = "same", "differs", "not noted"
 
 
@@ -82,16 +83,21 @@ def answers(verdicts: Iterable[Verdict]) -> tuple[Answer, ...]:
         lines = tuple(line for line in verdict.sentence.splitlines() if line.strip())
         again = verdict.status == CRASHED and bool(lines) and lines[0] in told
         told.update(lines[:1])
-        numbers = ", ".join(f"{name} {value:.6g}" for name, value in verdict.numbers.items())
+        numbers = ", ".join(f"{name} {_number(value)}" for name, value in verdict.numbers.items())
         limit = _limit(verdict.limit) if verdict.limit else ""
         found.append(Answer(verdict.check, verdict.status, ("as above",) if again else lines, numbers, limit))
     return tuple(found)
 
 
+def _number(value: float) -> str:
+    """`548,585,472`, `0.00123`: whole where it is large, and never as a power of ten that a reader must count."""
+    return f"{value:,.0f}" if LARGE <= abs(value) < LARGEST else f"{value:.6g}"
+
+
 def _limit(limit: Limit) -> str:
     """The limit and where it came from."""
     parts = [limit.source, f"n={limit.n}" if limit.n is not None else "", limit.machine or "", limit.date or ""]
-    return f"{limit.value:.6g} ({', '.join(part for part in parts if part)})"
+    return f"{_number(limit.value)} ({', '.join(part for part in parts if part)})"
 
 
 def stages(ours: Rendering, reference: Rendering | None) -> tuple[StageRow, ...]:

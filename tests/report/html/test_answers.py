@@ -125,6 +125,12 @@ def test_what_changed_can_be_accepted() -> None:
     assert accept.command == "fluxgate accept runs/20260301-tiny --only=tiny-nf4"
 
 
+def test_what_breaks_its_promise_is_not_offered_to_be_accepted() -> None:
+    """It would be refused."""
+    both = changed(failing(BASELINE), PROMISE, status=FAILED)
+    assert [step.command for step in steps(report(both))] == [None, "pytest --subject tiny --strategy nf4"]
+
+
 def test_where_nothing_was_accepted_the_whole_run_can_be() -> None:
     """Once its pictures were looked at."""
     (accept,) = steps(report(changed(of_case("full", PASSED), BASELINE, status=NO_DATA)))

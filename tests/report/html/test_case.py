@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from fluxgate.cases import Case
 from fluxgate.judge.verdict import CRASHED, PASSED, PROMISE, Limit, Verdict
@@ -39,6 +42,25 @@ def test_an_answer_has_its_numbers_and_its_limit() -> None:
     (found,) = answers([Verdict("tiny", "nf4", PROMISE, PASSED, "One.\n\n  Two.", {"ssim": 0.95}, limit)])
     assert found.lines == ("One.", "  Two.")
     assert (found.numbers, found.limit) == ("ssim 0.95", "0.94 (measured, n=40, h100, 2025-11-21)")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (548_585_472.0, "548,585,472"),
+        (10_000.0, "10,000"),
+        (9_999.5, "9999.5"),
+        (-49_152.0, "-49,152"),
+        (0.95, "0.95"),
+        (1e300, "1e+300"),
+        (math.inf, "inf"),
+        (math.nan, "nan"),
+    ],
+)
+def test_a_large_number_is_written_out(value: float, words: str) -> None:
+    """As far as anybody can read it."""
+    (found,) = answers([Verdict("tiny", "nf4", PROMISE, PASSED, "One.", {"bytes": value}, Limit(value, "measured"))])
+    assert (found.numbers, found.limit) == (f"bytes {words}", f"{words} (measured)")
 
 
 def test_a_crash_is_told_once() -> None:
