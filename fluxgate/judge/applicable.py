@@ -5,7 +5,7 @@ from __future__ import annotations
 from fluxgate.cases import Case
 from fluxgate.judge.verdict import CEILING, CHECKS, EFFECT, LESS, ORACLE, SCENE, WEIGHTS
 from fluxgate.miniature.given import ADAPTER
-from fluxgate.strategies.effects import FILES, REUSED, Counted, Setting
+from fluxgate.strategies.effects import FILES, RANKS, REUSED, SHARED_WEIGHTS, Counted, Setting
 from fluxgate.strategies.promise import Promise
 
 
@@ -14,7 +14,8 @@ def checks_of(case: Case) -> tuple[str, ...]:
     gpu, promise = case.device == "cuda", case.strategy.promise
     applies = {
         ORACLE: case.subject.oracle is not None and computes_alike(promise) and not _adapts_others(case),
-        WEIGHTS: not _in_own_files(case) and case.subject.checkpoint is None,  # whose names are others'
+        # A checkpoint of a whole pipeline has names of others.
+        WEIGHTS: not _counts(promise, FILES, SHARED_WEIGHTS) and case.subject.checkpoint is None,
         SCENE: case.subject.reader is not None and any(shot.readable for shot in case.shots),
         CEILING: gpu,  # torch does not count what it allocates on a CPU
         LESS: promise.less_memory_than is not None and (gpu or promise.spares_host),
@@ -26,8 +27,8 @@ def checks_of(case: Case) -> tuple[str, ...]:
 def computes_alike(promise: Promise) -> bool:
     """Whether it computes all that the subject computes, with the subject's weights in some format.
 
-    A cache leaves out blocks, which the oracle does not know."""
-    return not any(isinstance(one, Counted) and one.what == REUSED for one in promise.effects)
+    A cache leaves out blocks, which the oracle does not know, and of two processes that share a picture it sees one."""
+    return not _counts(promise, REUSED, RANKS)
 
 
 def _adapts_others(case: Case) -> bool:
@@ -37,6 +38,7 @@ def _adapts_others(case: Case) -> bool:
     return promise.adapts and (not known or case.subject.source.startswith("cache:"))
 
 
-def _in_own_files(case: Case) -> bool:
-    """Whether the strategy keeps weights in files that it writes itself: they are not in memory to be looked at."""
-    return any(isinstance(one, Counted) and one.what == FILES for one in case.strategy.promise.effects)
+def _counts(promise: Promise, *what: str) -> bool:
+    """Whether an effect counts one of these: weights in files of the strategy's own are not in memory to be looked at,
+    and of those that are shared there is a part."""
+    return any(isinstance(one, Counted) and one.what in what for one in promise.effects)

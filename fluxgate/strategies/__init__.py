@@ -11,6 +11,7 @@ from fluxgate.strategies import (
     image_prompts,
     offloading,
     optional,
+    parallel,
     quantization,
     staging,
 )
@@ -31,6 +32,8 @@ STRATEGIES: tuple[Strategy, ...] = (
     offloading.group_offload_leaf_disk,
     offloading.group_offload_leaf_disk_stream,
     offloading.device_map_balanced,
+    parallel.context_parallel,
+    parallel.tensor_parallel,
     staging.staged,
     staging.staged_processes,
     staging.staged_as_published,

@@ -45,7 +45,7 @@ def test_what_waits_in_files_must_not_be_in_memory_too() -> None:
     assert "group-offload-disk" in leave_files
 
 
-UNCHANGED = {"offloading", "decoding", "staging", "caching", "compiling"}
+UNCHANGED = {"offloading", "decoding", "staging", "caching", "compiling", "parallel"}
 
 
 def test_what_stores_weights_otherwise_promises_to_change_them() -> None:

@@ -159,6 +159,8 @@ def _parts(name: str, tensor: Any, owner: Any) -> Iterator[tuple[str, Any, bool]
         yield from _scales(name, getattr(tensor, "quant_state", None))
     elif kind == "Int8Params":
         yield from _int8(name, tensor, owner)
+    elif kind == "DTensor":  # of which this process has a share
+        yield name, tensor.to_local(), False
     elif hasattr(tensor, "__tensor_flatten__"):  # torchao, quanto
         for inner in tensor.__tensor_flatten__()[0]:
             for deeper, plain, _ in _parts(f"{name}.{inner}", getattr(tensor, inner), owner):
