@@ -99,10 +99,10 @@ def _drift(drifted: Sequence[CaseResult], judged: Sequence[CaseResult]) -> str:
     measured = [one for one in drifted if not one.other_noise]
     if measured == drifted:
         return f"{how_many}, within what was measured{_where(drifted)}; {same}"
-    rest = f", the other {len(measured)} within what was measured" if measured else ""
-    return (
-        f"{how_many}, because torch draws other noise{rest}; what their own stack holds them to, they pass, and {same}"
-    )
+    noise = "because torch draws other noise"
+    why = f": {len(drifted) - len(measured)} {noise}, {len(measured)} within what was measured"
+    why = why if measured else f", {noise}"
+    return f"{how_many}{why}; what their own stack holds them to, they pass, and {same}"
 
 
 def _unsteady(unsteady: Sequence[CaseResult]) -> str:

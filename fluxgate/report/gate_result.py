@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +20,7 @@ SCHEMA = 1
 FACTS = "gate.json"
 GATES = "gates"  # in the folder of runs: a folder for each gate
 LATEST = "latest"  # names the gate that was started last
+IN_A_STEP = re.compile(r" (in|for) step \d+$")  # ends the names of stages that there are several of
 INCUMBENT, CANDIDATE = STACKS = ("incumbent", "candidate")
 
 
@@ -115,8 +117,9 @@ class CaseResult:
 
     @property
     def moved_by_itself(self) -> tuple[str, ...]:
-        """The stages that moved though they were given the same, in whichever call; none where `stage` says as much."""
-        stages = tuple(dict.fromkeys(map(without_call, self.given)))
+        """The stages that moved though they were given the same, in whichever call and step; none where `stage` says as
+        much."""
+        stages = tuple(dict.fromkeys(IN_A_STEP.sub("", without_call(stage)) for stage in self.given))
         return () if stages == (self.stage,) else stages
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from fluxgate.amounts import amount
@@ -10,8 +11,8 @@ from fluxgate.report.escaping import plain, wrapped
 from fluxgate.report.gate_result import CaseOutcome, CaseResult, FigureResult, GateResult, Trend
 
 OUTCOME_WIDTH = 10
-MOST_STAGES = 3
-FEWEST_TOGETHER = 3  # cases whose memory moved in one way, which is then told once
+MOST_STAGES = 4
+FEWEST_TOGETHER = 3  # cases whose memory or work changed in one way, which is then told once
 NARROWEST = 60  # columns, so that a reason beside a case has room
 
 
@@ -54,21 +55,22 @@ def _cases(result: GateResult, width: int) -> Iterator[str]:
     """A paragraph for each case, those that are the same last and without a reason."""
     several = len({case.subject for case in result.cases}) > 1
     names = {case.case_id: case.case_id if several else case.strategy for case in result.cases}
-    longest, together = max(map(len, names.values())), _together(result.cases)
+    longest, together, work = max(map(len, names.values())), _together(result.cases), _same_work(result.cases)
     for case in sorted(result.cases, key=lambda one: (not one.is_bad, one.outcome is CaseOutcome.IDENTICAL)):
         lead = f"{names[case.case_id]:<{longest}}  {case.outcome:<{OUTCOME_WIDTH}}"
         indent = " " * (len(lead) + 2)
         yield from wrapped(f"{lead}  {_reason(case)}".rstrip(), width, further=indent)
         for change in case.inventory[1:]:
             yield from wrapped(change, width, indent=indent, further=indent)
-        for change in case.work[:MOST_WORK]:
+        for change in (one for one in case.work[:MOST_WORK] if one not in work):
             yield from wrapped(f"work: {change}", width, indent=indent, further=indent)
         if case.moved_by_itself:
             stages = f"given the same inputs, only the {listed(case.moved_by_itself, MOST_STAGES)} moved"
             yield from wrapped(stages, width, indent=indent, further=indent)
-        for figure in _moved(case):
-            if _kind(figure) not in together:
-                yield from wrapped(f"{_named(figure)} {figure.trend}: {figure.reason}", width, indent=indent)
+        for figure in (one for one in _moved(case) if _kind(one) not in together):
+            yield from wrapped(f"{_named(figure)} {figure.trend}: {figure.reason}", width, indent=indent)
+    for change, cases in work.items():
+        yield from wrapped(f"In {cases} cases, {change}.", width)
     for moved in together.values():
         least, most = sorted(abs((one.after or 0) - (one.before or 0)) for one in moved)[:: len(moved) - 1]
         by = " to ".join(dict.fromkeys(map(amount, (least, most))))
@@ -80,6 +82,12 @@ def _moved(case: CaseResult) -> Iterator[FigureResult]:
     for figure in (case.memory, case.seconds):
         if figure is not None and figure.trend in (Trend.WORSE, Trend.BETTER):
             yield figure
+
+
+def _same_work(cases: Iterable[CaseResult]) -> dict[str, int]:
+    """The changes of work that several cases have, and how many: these are told once."""
+    counts = Counter(change for case in cases for change in case.work[:MOST_WORK])
+    return {change: number for change, number in counts.items() if number >= FEWEST_TOGETHER}
 
 
 def _together(cases: Iterable[CaseResult]) -> dict[Kind, list[FigureResult]]:

@@ -163,6 +163,8 @@ def test_other_noise_is_not_within_what_was_measured() -> None:
     assert (decision.answer, decision.contrasts) == (Answer.DRIFT, ())
     assert "other noise" in decision.sentence
     assert "measured" not in decision.sentence
+    both = decide([moved, one(WIDE, "drifted", shots=("fox",))], ALL).sentence
+    assert "2 of 2 cases have drifted: 1 because torch draws other noise, 1 within what was measured" in both
     unheld = decide([replace(moved, outcome=CaseOutcome.UNSTEADY, reason="nothing holds it")], ALL)
     assert (unheld.answer, f"nothing holds it ({FULL.id})" in unheld.sentence) == (Answer.CANNOT_TELL, True)
 

@@ -43,11 +43,26 @@ def test_what_several_cases_say_of_memory_is_told_once() -> None:
     assert not [line for line in text(cases=cases[:2]) if line.startswith("In ")]
 
 
+def test_work_that_several_cases_do_otherwise_is_told_once() -> None:
+    """What one alone does otherwise stays with it."""
+    (bad,) = result().cases
+    cases = [
+        replace(bad, case_id=f"tiny-{number}", work=("denoise calls it twice",), memory=None) for number in (1, 2, 3)
+    ]
+    lines = text(cases=(*cases[:2], replace(cases[2], work=("denoise calls it twice", "load reads more"))))
+    assert lines[-1] == "In 3 cases, denoise calls it twice."
+    assert [line.strip() for line in lines if "work:" in line] == ["work: load reads more"]
+
+
 def test_what_moved_by_itself_is_told_in_few_words() -> None:
     """A stage is named once, whichever calls it moved in, and not where it is the first that differs anyway."""
     (bad,) = result().cases
     given = replace(bad, given=("noise drawn", "noise drawn, several pictures"))
     assert any(line.strip() == "given the same inputs, only the noise drawn moved" for line in text(cases=(given,)))
+    given = replace(bad, given=("denoiser's output in step 1", "denoiser's output in step 2, several pictures"))
+    assert any(
+        line.strip() == "given the same inputs, only the denoiser's output moved" for line in text(cases=(given,))
+    )
     given = replace(bad, given=("prompt embeddings", "prompt embeddings, several pictures"))
     assert not any("given the same inputs" in line for line in text(cases=(given,)))
 
