@@ -85,6 +85,7 @@ GIVEN = "given inputs"  # in place of a shot's name: the call in which each stag
 # Counts of the inventory that every case owes to be low, whatever its strategy.
 GRADIENTS = "calls with gradients"  # which keep what a backward pass would need
 BESIDE = "bytes beside the components"  # of tensors in host memory, once all is loaded
+SLEEPS = "sleeps"  # an event of work
 OTHER_PROCESSES = "other processes"  # an event of work that is not counted here
 HOOKS_CHANGED = "components whose hooks another call changed"
 HOOKS_LEFT = "hooks left by remove_all_hooks"  # of accelerate's; not there where a pipeline has none, or no such call
@@ -344,12 +345,11 @@ class Work:
 
 @dataclass(frozen=True)
 class Repeated:
-    """What the process held outside of tensors before and after each of several equal calls, which nothing measures."""
+    """What the process held outside of tensors before and after each of several calls whose seconds do not count."""
 
     readings: dict[str, tuple[int, ...]] = field(default_factory=dict)  # counter -> the first is before all calls
     idle: tuple[int, ...] = ()  # of the GPU outside of torch, just before each call: what has changed since is others'
     types: dict[str, int] = field(default_factory=dict)  # of Python objects -> how many more there are after all calls
-    seconds: float = 0.0  # that it took
     unavailable: str | None = None  # why nothing was read
 
     def least(self, counter: str) -> int | None:

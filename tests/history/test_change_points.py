@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fluxgate.history.change_points import FEWEST, change_points
+from fluxgate.history.change_points import FEWEST, are_apart, change_points
 
 
 def noise(seed: int, length: int, *, spread: float = 0.02) -> np.ndarray:
@@ -53,3 +53,28 @@ def test_a_short_series_says_nothing() -> None:
 def test_a_hundredth_is_not_worth_a_word() -> None:
     """However little a series varies."""
     assert change_points([100.0, 100.01] * 10 + [100.9] * 8) == ()
+
+
+def test_a_mode_that_was_there_before_is_no_change() -> None:
+    """One value in five is a tenth higher; five such in a row come now and then, and eight do not."""
+    random = np.random.default_rng(3)
+    before = 100 + random.standard_normal(60) + np.where(np.arange(60) % 5 == 0, 10.0, 0.0)
+    for latest, found in ((5, ()), (8, (60,))):
+        series = [*before, *(110 + random.standard_normal(latest))]
+        assert tuple(point.at for point in change_points(series)) == found
+    assert [point.at for point in change_points([*before, *[130.0] * 5])] == [60]  # a third level is a change
+
+
+def test_a_drift_is_no_change_and_a_step_out_of_it_is() -> None:
+    """By a twentieth within the window at most; what has come further is told, however slowly."""
+    random, places = np.random.default_rng(5), np.arange(68)
+    noise = 1 + 0.02 * random.standard_normal((2000, 68))
+
+    def told(line: np.ndarray) -> float:
+        series = 100 * line * noise
+        return float(are_apart(series[:, :60], series[:, 60:], 4.5).mean())
+
+    small = 1 + 0.045 * places / 60
+    assert told(small) < 0.01
+    assert told(small * np.where(places >= 60, 1.06, 1.0)) > 0.95
+    assert told(1 + 0.15 * places / 60) > 0.5

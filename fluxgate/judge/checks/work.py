@@ -29,7 +29,7 @@ from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed
 from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, most_likely, movers
 from fluxgate.judge.verdict import WORK, Verdict
-from fluxgate.rendering import DENOISE, OTHER_PROCESSES, PHASES, PhaseWork, Work
+from fluxgate.rendering import DENOISE, OTHER_PROCESSES, PHASES, SLEEPS, PhaseWork, Work
 from fluxgate.strategies.promise import OtherWork
 
 BUFFERS = 4096  # bytes that a model itself brings to where it computes, as Gemma its rotations
@@ -71,8 +71,8 @@ def _complaints(evidence: Evidence, done: Work) -> Iterator[str]:
     then = f"Run {again(evidence.case)}."
     if len(done.calls) > 1:
         yield f"A second call does not do what the first did: {_told(changes_between(*done.calls[:2]))}. {then}"
-    for sentence in (*_repeats(evidence, done), *_moves(evidence, done), *_beside_reference(evidence, done)):
-        yield f"{sentence}. {_who(evidence, sentence)} {then}"
+    for ask in (_repeats, _sleeps, _moves, _beside_reference):
+        yield from (f"{sentence}. {_who(evidence, sentence)} {then}" for sentence in ask(evidence, done))
     for sentence in _as_accepted(evidence, done):
         yield f"{sentence}. {_who(evidence, sentence)} {CAUSE}"
     for sentence in _as_usual(evidence, done):
@@ -114,6 +114,16 @@ def _repeats(evidence: Evidence, done: Work) -> Iterator[str]:
             if times > usual.get(phase.phase, {}).get(component, 0):
                 called = f"{phase.phase.capitalize()} calls {component} again with the same inputs"
                 yield f"{called}, {counted(times, 'time')} in one call"
+
+
+def _sleeps(evidence: Evidence, done: Work) -> Iterator[str]:
+    """Nothing in a call has to wait for a time: what it waits for would tell when it is done."""
+    accepted = _accepted(evidence, done)
+    usual = {one.phase: one.events.get(SLEEPS, 0) for one in accepted.first} if accepted else {}
+    for phase in done.first:
+        times = phase.events.get(SLEEPS, 0)
+        if times > usual.get(phase.phase, 0):
+            yield f"{phase.phase.capitalize()} sleeps {counted(times, 'time')} in one call (`time.sleep`)"
 
 
 def _moves(evidence: Evidence, done: Work) -> Iterator[str]:

@@ -13,6 +13,7 @@ from fluxgate.render.measure.work_files import weight_files_counted
 from fluxgate.render.measure.work_hooks import hooks_counted
 from fluxgate.render.measure.work_moves import moves_counted
 from fluxgate.render.measure.work_operators import operators_counted
+from fluxgate.render.measure.work_sleeps import sleeps_counted
 from fluxgate.rendering import PHASES, PhaseWork
 
 SECTIONS = ("operators", "flops", "bytes", "moves", "components", "modules", "events", "repeats")  # fields of PhaseWork
@@ -60,6 +61,7 @@ class WorkCounter:
             counting.enter_context(hooks_counted(pipelines, self.add))
             counting.enter_context(weight_files_counted(self.add))
             counting.enter_context(calls_counted(self))
+            counting.enter_context(sleeps_counted(self.add))
             counting.enter_context(moves_counted(self, weights))
             counting.enter_context(operators_counted(self))
             yield

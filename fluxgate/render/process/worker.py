@@ -35,7 +35,7 @@ from fluxgate.render.process.step_pictures import write_step_pictures
 from fluxgate.render.process.vram_cap import cap_vram
 from fluxgate.render.watch.counting import count_work, counted_shot
 from fluxgate.render.watch.probe import Probe
-from fluxgate.render.watch.repeating import repeat
+from fluxgate.render.watch.repeating import Readings, repeat
 from fluxgate.render.watch.step_latents import StepLatents
 from fluxgate.rendering import DENOISE, GIVEN, LOAD, Duration, Picture, without_call
 from fluxgate.strategies.promise import Site
@@ -213,11 +213,11 @@ def _call_unmeasured(
     pipeline: Any, job: CaseJob, probe: Probe, warnings: LibraryWarnings, laps: Laps, note: AddNote
 ) -> None:
     """Calls that come after all that is measured: those whose work is counted, and those of what is given."""
-    work = count_work(partial(_call, pipeline, job.subject), counted_shot(job.subject.shots), probe)
+    call, shot, readings = partial(_call, pipeline, job.subject), counted_shot(job.subject.shots), Readings(job.device)
+    work = count_work(call, shot, probe, after_each=readings.read)
     note(Note(work=work, says=f"work counted in {work.seconds:.1f} s"))
     laps.end("counting")
-    again = partial(_call, pipeline, job.subject)
-    note(Note(repeated=repeat(again, counted_shot(job.subject.shots), device=job.device)))
+    note(Note(repeated=repeat(call, shot, readings, device=job.device)))
     laps.end("calls again")
     if job.subject.oracle is not None:
         note(_run_from_given(pipeline, probe, job.folder))

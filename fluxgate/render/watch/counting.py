@@ -30,21 +30,23 @@ def counted_shot(shots: Iterable[Shot]) -> Shot:
     return replace(shot, sigmas=sigmas)
 
 
-def count_work(call: Callable[[Shot], Any], shot: Shot, probe: Probe) -> Work:
+def count_work(
+    call: Callable[[Shot], Any], shot: Shot, probe: Probe, *, after_each: Callable[[], object] = lambda: None
+) -> Work:
     """Call for the shot a few times, and count what it does; a call that fails is a reason, not a crash."""
     started = time.perf_counter()
     work = Work(shot.name, len(shot.sigmas or ()) or shot.steps or 0, ())
     try:
-        counted = [(_count_call(call, shot, probe), held_now(probe.meter.device)) for _ in range(CALLS)]
+        counted = [(_count_call(call, shot, probe), held_now(probe.meter.device), after_each()) for _ in range(CALLS)]
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         return replace(work, unavailable=f"the take that is only counted failed: {reason}")
-    first, *later = (phases for phases, _ in counted)
+    first, *later = (phases for phases, *_ in counted)
     return replace(
         work,
         calls=(first, *(call for call in later if call != first)),
         count=len(counted),
-        held=tuple(held for _, held in counted),
+        held=tuple(held for _, held, _ in counted),
         weights=_weights(probe),
         seconds=time.perf_counter() - started,
     )

@@ -1,4 +1,4 @@
-"""A few equal calls, of which nothing is measured but what each leaves in the process."""
+"""What several equal calls leave in the process, read after each of them."""
 
 from __future__ import annotations
 
@@ -11,34 +11,52 @@ from fluxgate.render.measure.counters import counters, gpu_outside_of_torch, obj
 from fluxgate.rendering import Repeated
 from fluxgate.subjects.subject import Shot
 
-CALLS = 4  # what a leak adds, each of them adds; what fills a cache, one of them does
+# Calls beside those whose work is counted, of which there are two. What a leak adds, each call adds; what fills a
+# cache, one of them does. A GPU's driver gives memory in pieces, so that it takes a few calls to show there.
+MORE = {"cuda": 3, "cpu": 1}
 PAUSE = 0.02  # seconds without a call, in which what changes on the GPU is another process's doing
 MOST_TYPES = 5
-FEW = 50  # objects, which are not worth naming
+FEW = 50  # objects of a call, which are not worth naming
 
 
-def repeat(call: Callable[[Shot], Any], shot: Shot, *, device: str) -> Repeated:
-    """Call for one step of the shot a few times; a call that fails is a reason, not a crash."""
-    started, short = time.perf_counter(), _one_step(shot)
-    before = objects_by_type()
-    readings, idle = [counters(device)], list[int]()
+class Readings:
+    """Reads the process's counters: once before the first call, and then after each."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._objects = objects_by_type()
+        self._readings = [counters(device)]
+        self._idle: list[int] = []
+        self._rest()
+
+    def read(self) -> None:
+        """A call is over."""
+        self._readings.append(counters(self._device))
+        self._rest()
+
+    def _rest(self) -> None:
+        if self._device == "cuda":
+            time.sleep(PAUSE)
+            self._idle.append(gpu_outside_of_torch())
+
+    def result(self) -> Repeated:
+        """All that was read."""
+        calls, grown = len(self._readings) - 1, objects_by_type() - self._objects
+        return Repeated(
+            readings={name: tuple(reading[name] for reading in self._readings) for name in self._readings[0]},
+            idle=tuple(self._idle[:-1]),
+            types={name: count for name, count in grown.most_common(MOST_TYPES) if count >= FEW * calls},
+        )
+
+
+def repeat(call: Callable[[Shot], Any], shot: Shot, readings: Readings, *, device: str) -> Repeated:
+    """Call for one step of the shot a few times more; a call that fails is a reason, not a crash."""
+    short = replace(shot, steps=1) if shot.sigmas is None else replace(shot, sigmas=shot.sigmas[:1])
     try:
-        for _ in range(CALLS):
-            time.sleep(PAUSE if device == "cuda" else 0.0)
-            idle += [gpu_outside_of_torch()] if device == "cuda" else []
+        for _ in range(MORE[device]):
             call(short)
-            readings.append(counters(device))
+            readings.read()
     except Exception as error:  # a library may raise anything
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         return Repeated(unavailable=f"a call that was only repeated failed: {reason}")
-    grown = objects_by_type() - before
-    return Repeated(
-        readings={name: tuple(reading[name] for reading in readings) for name in readings[0]},
-        idle=tuple(idle),
-        types={name: count for name, count in grown.most_common(MOST_TYPES) if count >= FEW * CALLS},
-        seconds=time.perf_counter() - started,
-    )
-
-
-def _one_step(shot: Shot) -> Shot:
-    return replace(shot, steps=1) if shot.sigmas is None else replace(shot, sigmas=shot.sigmas[:1])
+    return readings.result()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,16 @@ def waits_in_each_step(pipe: Any) -> None:
     wrapped(pipe.scheduler, "step", step)
 
 
+def sleeps_in_each_step(pipe: Any) -> None:
+    """Which no operator shows, and the clock only where nobody else has the processor."""
+
+    def step(inner: Any, *args: Any, **kwargs: Any) -> Any:
+        time.sleep(0.001)
+        return inner(*args, **kwargs)
+
+    wrapped(pipe.scheduler, "step", step)
+
+
 def all_the_tokens(pipe: Any) -> None:
     """The length of the prompt is ignored."""
     wrapped(pipe, "encode_prompt", lambda inner, **kwargs: inner(**{**kwargs, "max_sequence_length": 256}))
@@ -160,6 +171,7 @@ def more_with_each_call(pipe: Any) -> None:
 BY_ITSELF: list[tuple[str, Fault, str]] = [  # caught with no baseline and no reference
     ("full", doubled_denoiser, "transformer again with the same inputs, 3 times"),
     ("full", encoder_twice, "text_encoder_2 again with the same inputs, 1 time"),
+    ("full", sleeps_in_each_step, "Denoise sleeps 3 times"),
     ("full", more_with_each_call, "second call does not do what the first did"),
 ]
 BESIDE_FULL: list[tuple[str, Fault, str]] = [  # caught with no baseline

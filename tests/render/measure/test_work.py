@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from fluxgate.render.measure.work import WorkCounter  # noqa: E402
-from fluxgate.rendering import DENOISE, PhaseWork  # noqa: E402
+from fluxgate.rendering import DENOISE, SLEEPS, PhaseWork  # noqa: E402
 
 LAYER = torch.nn.Linear(8, 16, bias=False)
 ROWS = torch.ones(4, 8)
@@ -68,6 +71,30 @@ def test_what_is_done_to_watch_is_not_counted() -> None:
                 LAYER(ROWS)
             LAYER(ROWS)
     assert counter.take_counted() == ()
+
+
+def test_a_sleep_is_counted_whatever_module_has_it() -> None:
+    """Those of this thread, and of the libraries alone: what waits for our own processes is no part of a call."""
+    library = ModuleType("a_library")
+    exec("from time import sleep\ndef wait():\n    sleep(0.001)", library.__dict__)
+    own = {"__name__": "fluxgate.render.process.running", "time": time}
+    original = time.sleep
+
+    def call() -> None:
+        time.sleep(0.001)
+        library.wait()
+        time.sleep(0)  # gives others their turn, and does not wait
+        thread = threading.Thread(target=library.wait)
+        thread.start()
+        thread.join()
+        exec("time.sleep(0.001)", own)
+
+    sys.modules["a_library"] = library
+    try:
+        assert counted(call).events == {SLEEPS: 2}
+    finally:
+        del sys.modules["a_library"]
+    assert time.sleep is library.sleep is original
 
 
 def test_another_thread_is_not_seen_and_not_disturbed() -> None:

@@ -12,11 +12,24 @@ from typing import Any
 import pytest
 
 from fluxgate.judge.checks.leftovers import COUNTERS
-from fluxgate.render.watch.repeating import CALLS, repeat
-from fluxgate.rendering import BLOCKS, FILES_OPEN, MALLOC, MAPPED, THREADS
+from fluxgate.render.watch.repeating import MORE, Readings, repeat
+from fluxgate.rendering import BLOCKS, FILES_OPEN, MALLOC, MAPPED, THREADS, Repeated
 from fluxgate.subjects.subject import Shot
 
 SHOT = Shot("one", ("a fox",), seed=1, steps=4)
+COUNTED = 2  # calls before
+CALLS = COUNTED + MORE["cpu"]
+
+
+def repeated(call: Callable[[Shot], Any]) -> Repeated:
+    """What all calls leave, those whose work is counted among them."""
+    readings = Readings("cpu")
+    for _ in range(COUNTED):
+        call(SHOT)
+        readings.read()
+    return repeat(call, SHOT, readings, device="cpu")
+
+
 MEGABYTE = 1 << 20
 
 
@@ -73,7 +86,7 @@ def test_what_each_call_leaves_is_counted(
     leak: Callable[[list[Any]], None], counter: str, least: int, kept: list[Any]
 ) -> None:
     """A megabyte, some objects, a mapping, a file or a thread: to the one, beyond what any call may leave."""
-    found = repeat(lambda shot: leak(kept), SHOT, device="cpu").least(counter)
+    found = repeated(lambda shot: leak(kept)).least(counter)
     assert found is not None
     assert least <= found <= 4 * least
     assert found > COUNTERS[counter][0]
@@ -91,9 +104,9 @@ def test_what_is_freed_is_not_counted() -> None:
         thread.start()
         thread.join()
 
-    repeated = repeat(call, SHOT, device="cpu")
+    found = repeated(call)
     for counter, (most, *_) in COUNTERS.items():
-        least = repeated.least(counter)
+        least = found.least(counter)
         assert least is not None
         assert least <= most, counter
 
@@ -107,22 +120,22 @@ def test_a_cache_that_fills_now_and_then_is_no_leak(kept: list[Any]) -> None:
             _memory(kept)
             _objects(kept)
 
-    repeated = repeat(call, SHOT, device="cpu")
-    assert (repeated.least(MALLOC) or 0) < MEGABYTE / 10
-    assert (repeated.least(BLOCKS) or 0) < 100
+    found = repeated(call)
+    assert (found.least(MALLOC) or 0) < MEGABYTE / 10
+    assert (found.least(BLOCKS) or 0) < 100
 
 
 def test_what_stays_is_named_by_its_type(kept: list[Any]) -> None:
     """So that a sentence can say where to look."""
-    assert repeat(lambda shot: _objects(kept), SHOT, device="cpu").types["Kept"] == 8000 * CALLS
+    assert repeated(lambda shot: _objects(kept)).types["Kept"] == 8000 * CALLS
 
 
 def test_a_call_is_one_step_of_the_shot() -> None:
     """As short as can be; where a shot gives its levels, the first of them."""
     asked: list[Shot] = []
-    repeat(asked.append, SHOT, device="cpu")
-    repeat(asked.append, Shot("given", ("a fox",), seed=1, sigmas=(1.0, 0.5)), device="cpu")
-    assert [(shot.steps, shot.sigmas) for shot in asked[:: len(asked) - 1]] == [(1, None), (None, (1.0,))]
+    for shot in (SHOT, Shot("given", ("a fox",), seed=1, sigmas=(1.0, 0.5))):
+        repeat(asked.append, shot, Readings("cpu"), device="cpu")
+    assert [(shot.steps, shot.sigmas) for shot in asked] == [(1, None), (None, (1.0,))]
 
 
 def test_a_call_that_fails_is_a_reason() -> None:
@@ -131,6 +144,6 @@ def test_a_call_that_fails_is_a_reason() -> None:
     def call(shot: Shot) -> None:
         raise ValueError("no such size")
 
-    repeated = repeat(call, SHOT, device="cpu")
-    assert repeated.readings == {}
-    assert repeated.unavailable == "a call that was only repeated failed: ValueError: no such size"
+    found = repeat(call, SHOT, Readings("cpu"), device="cpu")
+    assert found.readings == {}
+    assert found.unavailable == "a call that was only repeated failed: ValueError: no such size"
