@@ -66,7 +66,7 @@ def _act_on_cluster(arguments: Namespace) -> int:
     """The same on the nodes of a cluster: a run for each kind of machine."""
     each = None if arguments.each is None else [arguments.each]
     with interrupted_by_sigterm(), connected(arguments.on) as cluster:
-        kinds = on_cluster.plan(cluster, request_of(arguments), each=each, say=say)
+        kinds = on_cluster.plan(cluster, request_of(arguments), each=each, say=say, begin=True)
         for kind in kinds:
             say_unsupported(kind.choice.asked)
         parts = [(kind, _run_of(kind)) for kind in kinds if kind.choice.renderable]

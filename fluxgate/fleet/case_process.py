@@ -1,7 +1,8 @@
-"""A process on a node that renders one case after the other: `python -m fluxgate.fleet.case_process FOLDER`."""
+"""A process on a node that renders case after case: `python -m fluxgate.fleet.case_process FOLDER [PIPELINE…]`."""
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -25,19 +26,21 @@ def main() -> None:
 
 
 def render_jobs(next_job: NextJob, folder: Path, tell: Tell) -> None:
-    """Render what comes, with workers whose libraries are imported once."""
-    environment = Environment.current()
+    """Render what comes, with workers whose libraries are imported once: those of the pipelines that the command line
+    names, if it does, before the first case has come."""
+    pipelines = tuple(sys.argv[2:])
     with ExitStack() as resources:
-        workers: Workers | None = None
+        workers = resources.enter_context(Workers(pipelines=pipelines)) if pipelines else None
+        environment = Environment.current()
         while True:
             job = msgspec.json.decode(next_job(), type=Job)
             try:
                 case = case_of(job, environment)
                 source = sources.locate(case.subject)
-                if workers is None:
-                    workers = resources.enter_context(
-                        Workers(takes=job.takes, vram_limit=job.vram_limit, pipelines=job.pipelines)
-                    )
+                if workers is None or job.pipelines != pipelines:
+                    resources.close()
+                    workers, pipelines = resources.enter_context(Workers(pipelines=job.pipelines)), job.pipelines
+                workers.takes, workers.vram_limit = job.takes, job.vram_limit
                 _render(case, folder / RESULT, source, workers, timeout=job.timeout, tell=tell)
             except Refusal as refusal:
                 tell(News(refused=str(refusal)))

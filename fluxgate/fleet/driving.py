@@ -29,7 +29,9 @@ REST = 20.0  # seconds without a new case after a seat was lost: by then a clust
 PATIENCE = 1.0  # seconds that a seat, and the driver, wait for news
 LONGEST_LINE = 400  # characters of a node's line that are shown
 ORDINALS = ("", "first", "second", "third")
-START, NEWS, RESULT = "start", "news", "result"  # the methods of a seat
+BEGIN, START, NEWS, RESULT = "begin", "start", "news", "result"  # the methods of a seat
+
+Seats = dict[str, list[tuple[int, Any]]]  # node -> its seats without a case, with their GPUs
 
 
 @dataclass
@@ -79,6 +81,7 @@ class Driver:
         job_of: Callable[[str], tuple[bytes, ...]],
         keep: Callable[[str, bytes, str], Iterable[Task]],
         report: Callable[[str], None],
+        idle: Seats | None = None,  # seats that are open already
     ) -> None:
         self._cluster = cluster
         self._nodes = {node.id: node for node in nodes}  # those that cases are still placed on
@@ -87,7 +90,7 @@ class Driver:
         self._keep = keep
         self._report = report
         self._sittings: list[Sitting] = []
-        self._idle: dict[str, list[tuple[int, Any]]] = {}  # node -> its seats without a case, with their GPUs
+        self._idle: Seats = {} if idle is None else idle
         self._in_a_row = dict.fromkeys(self._nodes, 0)  # node -> cases that it lost since it rendered one
         self._rests = dict[str, float]()  # node -> when it may have cases again
         self._schedule = Schedule(())

@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -18,7 +18,7 @@ from fluxgate.environment import Environment
 from fluxgate.files import write_plain
 from fluxgate.fleet.cluster import Cluster
 from fluxgate.fleet.describing import engine_hash
-from fluxgate.fleet.driving import Driver, Outcome
+from fluxgate.fleet.driving import BEGIN, Driver, Outcome, Seats
 from fluxgate.fleet.job import Job
 from fluxgate.fleet.nodes import (
     DescribedNode,
@@ -58,6 +58,7 @@ class Kind:
     accelerator: str
     nodes: tuple[Node, ...]
     choice: Choice
+    seats: Seats = field(default_factory=dict)  # that are open already
 
 
 @dataclass(frozen=True)
@@ -70,19 +71,42 @@ class Whereabouts:
     said: tuple[str, ...]  # in the order in which it happened
 
 
-def plan(cluster: Cluster, request: Request, *, each: Sequence[str] | None, say: Say) -> tuple[Kind, ...]:
-    """What is going to be rendered where; refused unless some node fits. Nothing is rendered yet."""
+def plan(
+    cluster: Cluster, request: Request, *, each: Sequence[str] | None, say: Say, begin: bool = False
+) -> tuple[Kind, ...]:
+    """What is going to be rendered where; refused unless some node fits. Nothing is rendered yet.
+
+    begin: import libraries on all nodes meanwhile."""
     asked = _subjects(request)
-    described = _described(cluster, asked, say)
+    nodes = cluster.nodes()
+    seats = _begun(cluster, nodes, asked) if begin else {}
+    described = _described(cluster, nodes, asked, say)
     groups, left_out = fitting(described, engine_hash(), [subject.name for subject in asked])
     for sentence in left_out:
         say(sentence)
     if not groups:
         raise Refusal(" ".join(("No node of the cluster can render.", *left_out)))
-    return tuple(
-        Kind(accelerator, tuple(one.node for one in group), choose(request, environment=_environment(group)))
+    kinds = tuple(
+        Kind(
+            accelerator,
+            tuple(one.node for one in group),
+            choose(request, environment=_environment(group)),
+            {one.node.id: seats.pop(one.node.id) for one in group if one.node.id in seats},
+        )
         for accelerator, group in chosen_kinds(groups, each).items()
     )
+    for _, seat in (each for those in seats.values() for each in those):
+        cluster.close(seat)
+    return kinds
+
+
+def _begun(cluster: Cluster, nodes: Iterable[Node], asked: Iterable[Subject]) -> Seats:
+    """A seat for each GPU, whose process imports what the pipelines need, before anything is known of the nodes."""
+    pipelines = msgspec.json.encode(list(dict.fromkeys(subject.pipeline for subject in asked)))
+    seats = {node.id: [(1, cluster.open(node, 1)) for _ in range(node.slots)] for node in nodes}
+    for _, seat in (each for those in seats.values() for each in those):
+        cluster.ask(seat, BEGIN, pipelines)
+    return seats
 
 
 def _subjects(request: Request) -> tuple[Subject, ...]:
@@ -91,8 +115,7 @@ def _subjects(request: Request) -> tuple[Subject, ...]:
     return tuple(catalogue[name] for name in chosen(names, among=catalogue, option="--subject"))
 
 
-def _described(cluster: Cluster, asked: Sequence[Subject], say: Say) -> list[DescribedNode]:
-    nodes = cluster.nodes()
+def _described(cluster: Cluster, nodes: Sequence[Node], asked: Sequence[Subject], say: Say) -> list[DescribedNode]:
     if not nodes:
         raise Refusal("The cluster has no node with a GPU or a CPU to render on.")
     described = list[DescribedNode]()
@@ -130,6 +153,7 @@ def render(cluster: Cluster, parts: Sequence[tuple[Kind, Run]], *, say: Say) -> 
         job_of=lambda name: of[name].job_of(name),
         keep=keep,
         report=say,
+        idle={node: seats for kind, _ in parts for node, seats in kind.seats.items()},
     )
     outcome = driver.drive([task for rendering in renderings for task in rendering.tasks.values()])
     return tuple(rendering.ended(outcome) for rendering in renderings)

@@ -42,6 +42,11 @@ class Seat:
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
         self._folder = Path(tempfile.mkdtemp(prefix="fluxgate-fleet-"))
 
+    def begin(self, pipelines: bytes) -> bytes:
+        """Start the process before there is a job, so that it imports what these pipelines need."""
+        self._process = self._started(*msgspec.json.decode(pipelines, type=list[str]))
+        return b""
+
     def start(self, job: bytes, given: bytes = b"") -> bytes:
         """Begin a job, with what is given along as a file."""
         (self._folder / GIVEN).write_bytes(given)
@@ -89,28 +94,31 @@ class Seat:
             with suppress(OSError):
                 self._process.stdin.close()
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self, *arguments: str) -> subprocess.Popen[bytes]:
         log = self._folder / "log.txt"
         with log.open("wb") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", self._module, self._folder],
+                [sys.executable, "-P", "-m", self._module, self._folder, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 env=variables(seat=True),
                 start_new_session=True,
             )
-        threading.Thread(target=self._listen, args=(process, log), daemon=True).start()
+        self._news = queue.SimpleQueue()  # what an earlier one has told of its end is of no job any more
+        threading.Thread(target=_listen, args=(process, log, self._news), daemon=True).start()
         return process
 
-    def _listen(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        assert process.stdout is not None
-        with process.stdout:
-            for line in process.stdout:
-                self._news.put(msgspec.json.decode(line, type=News))
-        code = process.wait()
-        last = "".join(f" ({line.strip()})" for line in last_lines(log)[-1:])
-        self._news.put(News(died=f"the process that renders there {way_of_ending(code)}{last}"))
+
+def _listen(process: subprocess.Popen[bytes], log: Path, news: queue.SimpleQueue[News]) -> None:
+    """Pass on what a process tells, and how it ended."""
+    assert process.stdout is not None
+    with process.stdout:
+        for line in process.stdout:
+            news.put(msgspec.json.decode(line, type=News))
+    code = process.wait()
+    last = "".join(f" ({line.strip()})" for line in last_lines(log)[-1:])
+    news.put(News(died=f"the process that renders there {way_of_ending(code)}{last}"))
 
 
 def describe(subjects: bytes) -> bytes:

@@ -363,8 +363,9 @@ def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     import s3fs
 
     s3fs.S3FileSystem.clear_instance_cache()
-    s3fs.S3FileSystem().mkdir("baselines")
-    yield "s3://baselines/ours"
+    bucket = f"baselines-{os.getpid()}-{port}"  # servers of one process share their buckets
+    s3fs.S3FileSystem().mkdir(bucket)
+    yield f"s3://{bucket}/ours"
     threaded.stop()
 
 
@@ -479,7 +480,7 @@ def test_on_s3_too(s3: str, accepted: Path, folder: Path, tmp_path: Path) -> Non
     acceptor.close()
     assert set(seen) == {"old", "new"}
     files = s3fs.S3FileSystem()
-    for path in files.find("baselines/ours/objects"):
+    for path in files.find(f"{s3}/objects"):
         files.pipe_file(path, b"something else")
     shutil.rmtree(tmp_path / "cache")
     with pytest.raises(Refusal, match="another hash"):

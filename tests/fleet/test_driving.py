@@ -139,6 +139,16 @@ def test_a_task_whose_nodes_are_gone_is_not_placed() -> None:
     assert (set(kept), set(outcome.unplaced)) == ({"other"}, {"case-0", "case-1"})
 
 
+def test_seats_that_are_open_are_taken_first() -> None:
+    """And closed with the others."""
+    cluster = OwnCluster(lambda node, case: ENDED, {"a": 2})
+    (node,) = cluster.nodes()
+    seats = {"a": [(1, cluster.open(node, 1)) for _ in range(2)]}
+    driver = Driver(cluster, [node], job_of=job_of, keep=lambda *_: (), report=print, idle=seats)
+    assert set(driver.drive(cases(3)).rendered_on) == {"case-0", "case-1", "case-2"}
+    assert [seat.open for seat in cluster.seats] == [False, False]
+
+
 def test_a_case_that_kills_every_node_is_given_up() -> None:
     """After it was placed three times, on three nodes; all others are rendered."""
     outcome, kept, _, _ = drive(

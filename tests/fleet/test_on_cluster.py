@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -63,6 +63,36 @@ def test_each_accelerator_has_its_plan() -> None:
     assert kinds[0].choice.stack == here().stack
     (line,) = lines
     assert line.startswith("H100_c is left out: its pillow is 9.0")
+
+
+def test_libraries_are_imported_while_nodes_are_described() -> None:
+    """On each GPU of every node; the seats of those that are left out are closed, and the others are a kind's."""
+
+    class Opening(OwnCluster):
+        opened: ClassVar[list[str]] = []
+        begun: ClassVar[list[tuple[Any, ...]]] = []
+        closed: ClassVar[list[str]] = []
+
+        def open(self, node: Node, gpus: int) -> str:
+            self.opened.append(f"{node.id}-{len(self.opened)}")
+            return self.opened[-1]
+
+        def ask(self, seat: str, method: str, *arguments: bytes | float) -> None:
+            assert method == "begin"
+            self.begun.append((seat, *arguments))
+
+        def close(self, seat: str) -> None:
+            self.closed.append(seat)
+
+        def describe(self, nodes: Sequence[Node], subjects: bytes) -> list[bytes | str]:
+            assert len(self.begun) == 4
+            return super().describe(nodes, subjects)
+
+    cluster = Opening(H100_a=here(), H100_b=here(engine="another"))
+    (kind,) = plan(cluster, Request(strategies=["full"]), each=None, say=print, begin=True)
+    assert kind.seats == {"H100_a": [(1, "H100_a-0"), (1, "H100_a-1")]}
+    assert cluster.closed == ["H100_b-2", "H100_b-3"]
+    assert {pipelines for _, pipelines in cluster.begun} == {b'["FluxPipeline"]'}
 
 
 @pytest.mark.parametrize("said", ["No module named 'fluxgate'", here(engine="another")])

@@ -60,7 +60,11 @@ def test_a_seat_renders_a_case_and_can_be_killed(seat: Seat, choice: Choice, tmp
     machine is refused by it, and where the seat is closed nothing is left."""
     case = next(case for case in choice.cases if case.id == "tiny-full")
     job = job_of(choice, case)
+    seat.begin(msgspec.json.encode([case.subject.pipeline]))
+    assert seat._process is not None
+    begun = seat._process.pid
     seat.start(job)
+    assert seat._process.pid == begun, "it imports anew"
     told = followed(seat)
     assert told[-1] == News(ended=True)
     assert any("started" in (each.says or "") for each in told)
@@ -68,7 +72,6 @@ def test_a_seat_renders_a_case_and_can_be_killed(seat: Seat, choice: Choice, tmp
     recipes = {shot.name: shot.recipe for shot in case.shots}
     assert sound_rendering(tmp_path / "here", case.id, recipes=recipes, device="cpu").crash is None
 
-    assert seat._process is not None
     first = seat._process.pid
     os.kill(first, signal.SIGKILL)
     assert followed(seat)[-1].died == "the process that renders there was ended by SIGKILL"
@@ -81,6 +84,18 @@ def test_a_seat_renders_a_case_and_can_be_killed(seat: Seat, choice: Choice, tmp
     seat.close()
     assert not Path(f"/proc/{second}").exists()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("fluxgate-fleet-")] == []
+
+
+def test_a_process_that_died_before_it_had_a_job_is_started_again(seat: Seat, choice: Choice) -> None:
+    """Its end is no news of the case that comes then."""
+    seat.begin(msgspec.json.encode(["FluxPipeline"]))
+    assert seat._process is not None
+    seat._process.kill()
+    seat._process.wait()
+    case = next(case for case in choice.cases if case.id == "tiny-full")
+    planned = msgspec.json.decode(job_of(choice, case), type=Job)
+    seat.start(msgspec.json.encode(replace(planned, machine=replace(planned.machine, id="another-machine"))))
+    assert "another-machine" in (followed(seat)[-1].refused or "")
 
 
 def test_a_node_describes_itself(choice: Choice) -> None:
