@@ -340,3 +340,62 @@ def test_any_limits_survive_the_file(tmp_path_factory: pytest.TempPathFactory, f
     store = tmp_path_factory.mktemp("store")
     sealed(store, file)
     assert list(limits.read_limits(Store(store), "m", "tiny")) == [file]
+
+
+def test_what_loading_adds_and_memory_come_from_the_accepted_runs(store: Path) -> None:
+    """Each figure has a band of its own; where nobody asks what was accepted, none has."""
+    found = limits.for_case(Store(store), MACHINE.id, SUBJECT, "full")
+    assert set(found.memory) == {*PHASES, "whole"}
+    ignored = limits.for_case(Store(store), MACHINE.id, SUBJECT, "full", accepted=False)
+    assert ignored == limits.CaseLimits()
+
+
+def test_what_is_stable_and_what_loading_adds_reach_the_case(store: Path, facts: AcceptedCase, tmp_path: Path) -> None:
+    """From the facts of three runs that agree."""
+    whole: dict[str, tuple[int, ...]] = {ALLOCATED: (5,) * 3, RESERVED: (9 << 20,) * 3}
+    peaks: dict[str, dict[str, tuple[int, ...]]] = {"whole": whole, "load": {OWN_HOST: (60 << 20,) * 3}}
+    folder = tmp_path / MACHINE.id / "tiny"
+    write_plain(folder / baselines.facts_file("full"), replace(facts, peaks=peaks))
+    manifest.seal(folder)
+    found = limits.for_case(Store(tmp_path), MACHINE.id, SUBJECT, "full")
+    assert set(found.stable) == {RESERVED, limits.FRAGMENTATION}
+    fragmentation = found.stable[limits.FRAGMENTATION].ceiling
+    assert fragmentation is not None
+    assert fragmentation.mean == (9 << 20) - 5  # reserved, less what is allocated
+    assert found.host_load is not None
+
+
+def test_nothing_that_was_never_measured_has_a_band(facts: AcceptedCase) -> None:
+    """No peaks, no inventory, no figure of what is held: no limits, and no error."""
+    bare = replace(facts, peaks={}, inventory=None, held_after=())
+    assert limits.memory_bands(bare, SUBJECT) == {}
+    assert limits.stable_bands(bare) == {}
+    assert limits._host_band(bare, "load", OWN_HOST) is None
+    assert limits._held_band(bare) is None
+    assert limits.wider(Band(), Band()) == Band()
+
+
+def test_a_floor_is_what_lay_on_the_gpu_at_the_most(facts: AcceptedCase) -> None:
+    """The decoder's weights while it decodes, and as much as the least that was seen; a byte more is no floor."""
+    places = {"during": {"cuda:0": 700, "cpu": 9000}}
+    parts = inventory()
+    decoder = replace(parts.components["transformer"], name="vae", placement=places)
+    whole = replace(parts, components={**parts.components, "vae": decoder})
+    seen = dict.fromkeys(PHASES, 700)
+    assert limits.memory_floors(whole, SUBJECT, lowest=seen)["decode"].value == 700
+    assert "decode" not in limits.memory_floors(whole, SUBJECT, lowest={**seen, "decode": 699})
+    assert "decode" not in limits.memory_floors(whole, SUBJECT, lowest={"load": 700})
+
+
+def test_a_floor_below_nothing_is_none(facts: AcceptedCase) -> None:
+    """Where the room is larger than the value, anything less is allowed."""
+    assert limits.band((ALLOCATOR,), figure=ALLOCATED, case=facts).floor is None
+    least = limits.band((ALLOCATOR + 1,), figure=ALLOCATED, case=facts).floor
+    assert least is not None
+    assert least.value == 1
+
+
+def test_limits_lent_by_another_machine_keep_what_they_let_through() -> None:
+    """Controls that measured limits do not tell apart are named there, too."""
+    band = {"ssim": Band(floor=limit(0.8))}
+    assert limits._with_more_room(LikenessLimits(band, {}, ("coarse",))).unseparated == ("coarse",)

@@ -15,14 +15,16 @@ from fluxgate.baselines import manifest
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.store import Store
 from fluxgate.cases import Case
+from fluxgate.compare.facts import ALLOCATED
 from fluxgate.files import write_plain
-from fluxgate.judge.gathering import gather, judge_cases, needs_float32
+from fluxgate.judge.gathering import gather, judge_cases, needs_confirmation, needs_float32
 from fluxgate.judge.standards import BaselineUse, Standards
 from fluxgate.judge.verdict import BASELINE, FAILED, NO_DATA, NOT_SELECTED, PROMISE, TWICE
-from fluxgate.rendering import Rendering
+from fluxgate.rendering import PHASES, Rendering
 from fluxgate.runs.rendered import Rendered
+from fluxgate.runs.run import RENDERING, once_more_folder
 from tests.judge.made import CRASH, FULL, NF4, OFFLOAD, SUBJECT, accepted, changed, made, nudge, promising
-from tests.runs.building import MACHINE, STACK
+from tests.runs.building import MACHINE, STACK, memory
 
 STANDARDS = Standards(MACHINE, STACK)
 OFFLOADED, QUANTIZED = Case(SUBJECT, OFFLOAD, "cuda"), Case(SUBJECT, NF4, "cuda")
@@ -139,3 +141,90 @@ def test_float32_is_asked_where_pictures_are_not_the_accepted_ones(tmp_path: Pat
     assert not needs_float32(OFFLOADED, ours.rendering, standards)
     assert not needs_float32(OFFLOADED, moved, STANDARDS)
     assert not needs_float32(OFFLOADED, moved, replace(standards, baseline_use=BaselineUse.IGNORED))
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Store:
+    """A store in which three strategies are accepted for this machine."""
+    root = tmp_path / "kept"
+    for name in ("full", "full-float32", "offload"):
+        one = accepted(made(tmp_path / "before", name), root / MACHINE.id / "tiny", machine=MACHINE.id)
+        write_plain(one.folder / baselines.facts_file(name), one.case)
+        manifest.seal(one.folder)
+    return Store(root)
+
+
+def test_all_that_is_known_of_a_case_is_gathered(tmp_path: Path, kept: Store) -> None:
+    """What was accepted of itself, of its reference and of float32, and what the same run gave of them."""
+    run = {f"tiny-{name}": made(tmp_path, name) for name in ("full", "full-float32", "offload")}
+    again = once_more_folder(run["tiny-offload"].folder)
+    again.mkdir(parents=True)
+    write_plain(again / RENDERING, replace(run["tiny-offload"].rendering, wall_seconds=9.0))
+    standards = replace(STANDARDS, store=kept, numbers_on_disk=lambda subject: {subject.name: 7})
+    found = gather(OFFLOADED, run.get, standards, run=tmp_path)
+    named = {
+        name: one.case.strategy
+        for name, one in (
+            ("own", found.baseline),
+            ("reference", found.reference_baseline),
+            ("float32", found.float32_baseline),
+        )
+        if one
+    }
+    assert named == {"own": "offload", "reference": "full", "float32": "full-float32"}
+    assert (found.rendered, found.reference, found.float32) == tuple(
+        run[f"tiny-{name}"] for name in ("offload", "full", "full-float32")
+    )
+    assert found.once_more is not None
+    assert found.once_more.rendering.wall_seconds == 9.0
+    assert (found.numbers_on_disk, found.run) == ({"tiny": 7}, tmp_path)
+    assert found.limits.gives_back is not None
+
+
+def test_a_float32_case_that_crashed_tells_nothing(tmp_path: Path, kept: Store) -> None:
+    """Nor does a crashed case itself lose what it gave, its known failures and its run."""
+    run = {"tiny-offload": made(tmp_path, "offload"), "tiny-full-float32": made(tmp_path, "full-float32", crash=CRASH)}
+    assert gather(OFFLOADED, run.get, replace(STANDARDS, store=kept)).float32 is None
+    run["tiny-offload"] = made(tmp_path, "offload", crash=CRASH)
+    found = gather(OFFLOADED, run.get, STANDARDS, run=tmp_path)
+    assert (found.rendered, found.run) == (run["tiny-offload"], tmp_path)
+
+
+def test_what_was_accepted_of_memory_is_no_limit_where_it_is_ignored(tmp_path: Path, kept: Store) -> None:
+    """And a run without a store has none."""
+    one = made(tmp_path, "offload")
+    for use, there in ((BaselineUse.IF_ANY, True), (BaselineUse.IGNORED, False)):
+        limits = gather(OFFLOADED, {one.rendering.case_id: one}.get, replace(STANDARDS, store=kept, baseline_use=use))
+        assert (limits.limits.gives_back is not None) is there
+    assert gather(OFFLOADED, {one.rendering.case_id: one}.get, STANDARDS).limits.gives_back is None
+
+
+def test_memory_beyond_what_was_accepted_is_worth_another_rendering(tmp_path: Path, kept: Store) -> None:
+    """Not memory as it was, nor a crash, which has none."""
+    folder = kept.own / MACHINE.id / "tiny"
+    case = baselines.read_case(kept, MACHINE.id, "tiny", "offload")
+    assert case is not None
+    peaks: dict[str, dict[str, tuple[int, ...]]]
+    peaks = {phase: {ALLOCATED: (10**9,)} for phase in (*PHASES, "whole")}
+    write_plain(folder / baselines.facts_file("offload"), replace(case.case, peaks=peaks))
+    manifest.seal(folder)
+    standards, usual = replace(STANDARDS, store=kept), made(tmp_path, "offload")
+    more = replace(usual, rendering=replace(usual.rendering, memory=memory(2 * 10**9)))
+    assert needs_confirmation(OFFLOADED, more, standards)
+    assert not needs_confirmation(OFFLOADED, usual, standards)
+    assert not needs_confirmation(OFFLOADED, replace(more, rendering=replace(more.rendering, crash=CRASH)), standards)
+    assert not needs_confirmation(OFFLOADED, more, STANDARDS)
+    (folder / baselines.facts_file("offload")).write_text("{}")
+    assert not needs_confirmation(OFFLOADED, more, standards)  # the judge says what is wrong with it
+
+
+def test_float32_is_not_asked_of_itself_nor_where_a_baseline_is_damaged(tmp_path: Path, kept: Store) -> None:
+    """Nor of a case that crashed."""
+    standards = replace(STANDARDS, store=kept)
+    moved = changed(made(tmp_path, "offload"), nudge, shot="fox").rendering
+    assert needs_float32(OFFLOADED, moved, standards)
+    own = replace(OFFLOADED, strategy=replace(OFFLOAD, name="full-float32"))
+    assert not needs_float32(own, moved, standards)
+    assert not needs_float32(OFFLOADED, replace(moved, crash=CRASH), standards)
+    (kept.own / MACHINE.id / "tiny" / baselines.facts_file("offload")).write_text("{}")
+    assert not needs_float32(OFFLOADED, moved, standards)

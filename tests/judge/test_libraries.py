@@ -24,4 +24,6 @@ def test_what_was_measured_is_judged_again(tmp_path: Path) -> None:
     run.write_json(IMPORT_CRASH, Crash("import", "ImportError: cannot import name 'x' from 'y'", None, ()))
     verdicts = {verdict.check: verdict for verdict in verdicts_in(run)}
     assert set(verdicts) == {IMPORTS, NF4}
-    assert (verdicts[IMPORTS].status, "cannot import name" in verdicts[IMPORTS].sentence) == (CRASHED, True)
+    imports = verdicts[IMPORTS]
+    assert (imports.status, imports.case_id) == (CRASHED, "libraries-imports")
+    assert imports.sentence.endswith("cannot import name 'x' from 'y'.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fluxgate.judge.nf4 import PUBLISHED, unmeasured, verdict_on
+from fluxgate.judge.nf4 import DOUBLE_SCALES, NEAREST, PUBLISHED, ROUNDING, unmeasured, verdict_on
 from fluxgate.judge.verdict import CRASHED, FAILED, NF4, NO_DATA, PASSED, UNSUPPORTED
 from fluxgate.render.nf4 import Nf4Facts
 
@@ -97,3 +97,41 @@ def test_a_verdict_has_the_errors_as_numbers() -> None:
     """Of the rules that were measured."""
     assert verdict_on(SOUND).numbers["product error"] == 0.002
     assert "product error" not in verdict_on(Nf4Facts("cpu", crash="ImportError: no such library")).numbers
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"code": (*PUBLISHED[:-1], 1.0 + 5e-8)}, PASSED),
+        ({"code": (*PUBLISHED[:-1], 1.0 + 2e-7)}, FAILED),
+        ({"code_error": NEAREST}, PASSED),
+        ({"code_error": 1.01 * NEAREST}, FAILED),
+        ({"product_errors": {"1": ROUNDING}}, FAILED),
+        ({"product_errors": {"1": 0.99 * ROUNDING}}, PASSED),
+        ({"wrong_scale_errors": {"1": ROUNDING}}, FAILED),
+        ({"wrong_scale_errors": {"1": 1.01 * ROUNDING}}, PASSED),
+        ({"double_scale_error": DOUBLE_SCALES}, FAILED),
+        ({"double_scale_error": 0.99 * DOUBLE_SCALES}, PASSED),
+    ],
+    ids=str,
+)
+def test_each_rule_is_held_to_its_edge(changes: dict[str, Any], status: str) -> None:
+    """A value on it, and one beside."""
+    assert verdict_on(replace(SOUND, **changes)).status == status
+
+
+def test_a_value_that_is_far_is_counted_from_one() -> None:
+    """The fourth of sixteen, on the device that it was measured on."""
+    far = {"code": (*PUBLISHED[:3], -0.3, *PUBLISHED[4:])}
+    for device, place in (("cuda", "on the GPU:"), ("cpu", "on the CPU:")):
+        verdict = verdict_on(replace(SOUND, device=device, **far))
+        assert "value 4 is -0.300000, and -0.394917 is due" in verdict.sentence
+        assert (verdict.case_id, place in verdict.sentence) == (f"bitsandbytes-nf4-{device}", True)
+
+
+def test_what_is_not_installed_is_named_by_its_device() -> None:
+    """And a version that nobody knows is left out."""
+    verdict = unmeasured("cuda", {})
+    assert verdict is not None
+    assert (verdict.case_id, "bitsandbytes is not installed" in verdict.sentence) == ("bitsandbytes-nf4-cuda", True)
+    assert verdict_on(replace(SOUND, version="")).sentence.startswith("bitsandbytes, on the CPU")

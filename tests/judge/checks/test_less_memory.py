@@ -100,6 +100,14 @@ def test_weights_that_wait_in_files_are_not_in_memory_too(tmp_path: Path, above:
     said = "Once loaded, its process has 33.6 MB less than full in memory; at least 33.6 MB less are due"
     assert found.sentence.startswith(said)
     assert ("they stay in memory as well. Run pytest" in found.sentence) == (status == FAILED)
+    assert found.limit is not None
+    assert (found.limit.value, found.limit.source) == (GB - FEW, "25% of the weights less than full in the same run")
+
+
+@pytest.mark.parametrize(("above", "word"), [(-1, "less"), (0, "more"), (1, "more")])
+def test_what_is_in_memory_is_told_as_less_or_more(tmp_path: Path, above: int, word: str) -> None:
+    """Beside the process that has all of them."""
+    assert f" {word} than full in memory" in verdict(sparing(tmp_path, GB + above), LESS).sentence
 
 
 def test_what_cannot_be_seen_in_a_process_is_not_judged(tmp_path: Path) -> None:
