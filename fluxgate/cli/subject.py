@@ -7,6 +7,7 @@ import re
 import tempfile
 from argparse import ArgumentParser, Namespace
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,16 +16,18 @@ import numpy as np
 from fluxgate.cli.shared import say
 from fluxgate.files import write_whole
 from fluxgate.pictures import write_png
-from fluxgate.pipeline_folder import read_index, why_not_loadable
+from fluxgate.pipeline_folder import ANY, read_index, why_not_loadable
 from fluxgate.refusal import Refusal, full_stop
 from fluxgate.subjects import hub
 from fluxgate.subjects.catalogue import VARIABLE, read_catalogue
 from fluxgate.subjects.drafting import MASK, Draft, Source, draft, picture_file, source_in
 from fluxgate.subjects.entries import NAME
 from fluxgate.subjects.matching import mismatch
-from fluxgate.subjects.weights import bytes_on_disk
+from fluxgate.subjects.single_files import why_not_readable
+from fluxgate.subjects.weights import bytes_in_file, bytes_on_disk
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+CHECKPOINT = "checkpoint"  # stands for the whole pipeline among components
 EDGE = 512  # pixels, of a picture that is drafted to start from
 
 
@@ -32,6 +35,14 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("pipeline", metavar="PATH|OWNER/NAME", help="a pipeline's folder, or a repository of the hub")
     parser.add_argument("--name", help="of the subject; default: the folder's or the repository's")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: NAME.toml")
+    parser.add_argument(
+        "--file",
+        action="append",
+        default=[],
+        metavar="COMPONENT=FILE",
+        help="a component's weights in one file, safetensors or GGUF; may be given again",
+    )
+    parser.add_argument("--checkpoint", metavar="FILE", help="the whole pipeline's weights in one safetensors file")
     parser.add_argument("--revision", metavar="COMMIT", help="of the repository; default: today's")
 
 
@@ -44,12 +55,15 @@ def act(arguments: Namespace) -> int:
         raise Refusal(f"The name {name!r:.80} must consist of lower-case letters, digits and single hyphens.")
     if output.exists():
         raise Refusal(f"{output} exists already; name another file with --output.")
+    files = dict(map(named_file, arguments.file))
     if Path(given).is_dir():
-        source = in_folder(Path(given), name, output)
+        elsewhere = (ANY,) if arguments.checkpoint else tuple(files)
+        source = in_folder(Path(given), name, output, elsewhere)
     elif REPOSITORY.fullmatch(given):
         source = on_hub(given, name, arguments.revision)
     else:
         raise Refusal(f"{given} is no folder, and no repository of the hub such as OWNER/NAME.")
+    source = with_files(source, files, arguments.checkpoint, output)
     drafted = draft(source)
     write_checked(drafted, source, output)
     say(f"{output} has the subject {name}. Look it over, and run:")
@@ -64,9 +78,36 @@ def name_from(given: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-") or "mine"
 
 
-def in_folder(folder: Path, name: str, output: Path) -> Source:
+def named_file(given: str) -> tuple[str, str]:
+    """A component and its file."""
+    name, mark, file = given.partition("=")
+    if not (name and mark and file):
+        raise Refusal(f"--file must be COMPONENT=FILE, as transformer=flux1-dev-Q4_K_S.gguf; it is {given!r:.200}.")
+    return name, file
+
+
+def with_files(source: Source, files: Mapping[str, str], checkpoint: str | None, output: Path) -> Source:
+    """The same with weights of its own files in place of the source's, named from where the catalogue will lie."""
+    given = {**files, **({CHECKPOINT: checkpoint} if checkpoint else {})}
+    for file in given.values():
+        if not Path(file).is_file():
+            raise Refusal(f"There is no file {file}.")
+    sizes = {name: Path(file).stat().st_size for name, file in given.items()}
+    dtypes = sum((bytes_in_file(Path(file)) for file in given.values()), Counter[str]())
+    placed = {name: os.path.relpath(Path(file).absolute(), output.absolute().parent) for name, file in given.items()}
+    whole = placed.pop(CHECKPOINT, None)
+    return replace(
+        source,
+        sizes=sizes if whole else {**source.sizes, **sizes},
+        dtypes=dtypes if whole else Counter(source.dtypes) + dtypes,
+        files=placed,
+        checkpoint=whole,
+    )
+
+
+def in_folder(folder: Path, name: str, output: Path, elsewhere: tuple[str, ...] = ()) -> Source:
     """A pipeline's folder, named as it is seen from where the catalogue will lie."""
-    reason = why_not_loadable(folder)
+    reason = why_not_loadable(folder, None, elsewhere)
     if reason:
         raise Refusal(full_stop(f"{folder} cannot be a subject: {reason}"))
     place = os.path.relpath(folder.absolute(), output.absolute().parent)
@@ -98,13 +139,21 @@ def write_checked(drafted: Draft, source: Source, output: Path) -> None:
         for file, argument in pictures.items():
             write_png(trial.with_name(file), picture(argument))
         trial.write_text(drafted.text, encoding="utf-8")
-        reason = mismatch(read_catalogue(trial)[source.name], source.index)
+        subject = read_catalogue(trial)[source.name]
+        whole = {CHECKPOINT: source.checkpoint} if source.checkpoint else {}
+        own = replace(subject, files=beside({**source.files, **whole}, output), checkpoint=None)
+        reason = why_not_readable(own) or mismatch(subject, source.index)
         if reason:
             raise Refusal(full_stop(f"{source.source} cannot be a subject as it is: {reason}"))
         for file in pictures:
             if not output.with_name(file).exists():
                 write_whole(output.with_name(file), trial.with_name(file).read_bytes())
     write_whole(output, drafted.text.encode())
+
+
+def beside(files: Mapping[str, str], output: Path) -> dict[str, str]:
+    """Files as they are found from where the catalogue will lie, which is not where it is tried."""
+    return {name: str(output.absolute().parent / file) for name, file in files.items()}
 
 
 def picture(argument: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fluxgate.amounts import amount
@@ -34,6 +34,8 @@ class Source:
     dtypes: Mapping[str, int]  # dtype as the files spell it -> bytes
     edge: int | None  # of the pictures that it was trained on, in pixels
     gated: bool = False
+    files: Mapping[str, str] = field(default_factory=dict)  # component -> its own file, as the catalogue says it
+    checkpoint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,11 @@ def _head(source: Source) -> Iterator[str]:
     yield f"source = {_quoted(source.source)}"
     if source.revision:
         yield f"revision = {_quoted(source.revision)}  # of today; a branch would move under the baselines"
+    if source.checkpoint:
+        yield f"checkpoint = {_quoted(source.checkpoint)}  # of all weights; the source has configurations alone"
+    if source.files:
+        files = ", ".join(f"{name} = {_quoted(file)}" for name, file in source.files.items())
+        yield f"files = {{ {files} }}  # weights that are not those of the source"
     yield f"pipeline = {_quoted(str(source.index.class_name))}  # as {MODEL_INDEX} says"
     spelled = max(DTYPES, key=lambda each: source.dtypes.get(each, 0))
     share = source.dtypes.get(spelled, 0) / max(sum(source.dtypes.values()), 1)

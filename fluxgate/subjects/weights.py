@@ -55,6 +55,11 @@ def bytes_on_disk(folder: Path) -> tuple[dict[str, int], Counter[str]]:
     return sizes, dtypes
 
 
+def bytes_in_file(path: Path) -> Counter[str]:
+    """Bytes of each dtype in one safetensors file; of a file of another kind nothing is known."""
+    return _bytes_by_dtype(path) if path.suffix == ".safetensors" else Counter()
+
+
 def _bytes_by_dtype(path: Path) -> Counter[str]:
     sizes: Counter[str] = Counter()
     try:

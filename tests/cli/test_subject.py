@@ -46,6 +46,43 @@ def test_a_folder_becomes_a_subject_that_is_ready(folder: Path, tmp_path: Path) 
     assert (subject.pipeline, subject.dtype) == ("FluxPipeline", "bfloat16")
 
 
+def test_weights_may_lie_in_files_of_their_own(folder: Path, tmp_path: Path) -> None:
+    """A component's, or the whole pipeline's; both are named from where the entry lies, and count in what it needs."""
+    weights = next((folder / "transformer").glob("*.safetensors"))
+    weights.rename(tmp_path / "denoiser.safetensors")
+    size = (tmp_path / "denoiser.safetensors").stat().st_size
+    assert main(["subject", "models/Our_FLUX"]) == USAGE
+    assert main(["subject", "models/Our_FLUX", "--file", "transformer=denoiser.safetensors"]) == 0
+    subject = read_catalogue(tmp_path / "our-flux.toml")["our-flux"]
+    assert subject.files == {"transformer": str(tmp_path / "denoiser.safetensors")}
+    assert (why_not_ready(subject), subject.needs.disk > size, subject.dtype) == (None, True, "bfloat16")
+    whole = ["subject", "models/Our_FLUX", "--name", "whole", "--output", "toml/whole.toml", "--checkpoint"]
+    (tmp_path / "toml").mkdir()
+    assert main([*whole, "denoiser.safetensors"]) == 0
+    subject = read_catalogue(tmp_path / "toml" / "whole.toml")["whole"]
+    assert (Path(str(subject.checkpoint)).resolve(), why_not_ready(subject)) == (
+        tmp_path / "denoiser.safetensors",
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--file", "transformer"],
+        ["--file", "transformer=nowhere.gguf"],
+        ["--file", "transformer=models/Our_FLUX/model_index.json"],
+        ["--file", "tokenizer=notes.gguf"],
+        ["--checkpoint", "notes.gguf"],
+    ],
+)
+def test_files_that_hold_no_weights_are_refused(arguments: list[str], folder: Path, tmp_path: Path) -> None:
+    """In a sentence, and nothing is written."""
+    (tmp_path / "notes.gguf").write_bytes(b"notes")
+    assert main(["subject", "models/Our_FLUX", *arguments]) == USAGE
+    assert not list(tmp_path.glob("*.toml"))
+
+
 def test_nothing_is_overwritten(folder: Path, tmp_path: Path) -> None:
     """A file that is there is refused and stays as it is."""
     (tmp_path / "our-flux.toml").write_text("mine")
