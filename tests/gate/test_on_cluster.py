@@ -5,6 +5,7 @@ Without Ray they are skipped: `tox run -e ray` has it."""
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -155,6 +156,19 @@ def test_nothing_is_left_on_the_nodes(gates: Gates, fleet: Fleet) -> None:
     assert soon(lambda: fleet.nodes.processes() == [])
     for folder in gates.folders.values():
         assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
+
+
+def test_ctrl_c_ends_what_renders_on_nodes(fleet: Fleet, gates: Gates) -> None:
+    """No process is left there, and no folder of a gate that was not held; the next call goes on."""
+    process = fleet.call("ended", "--each=H100", "--strategy=vae-slicing")
+    assert process.stdout is not None
+    next(line for line in process.stdout if line.endswith(": started\n"))
+    assert fleet.nodes.processes() != []
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=LONGEST)
+    assert (process.returncode, "the next call goes on" in said) == (2, True), said
+    assert soon(lambda: fleet.nodes.processes() == [])
+    assert list((fleet.folder / "ended" / "gates").iterdir()) == []
 
 
 def test_a_node_that_is_killed_costs_its_cases(fleet: Fleet, gates: Gates) -> None:
