@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
+from fluxgate.machine import Machine  # noqa: E402
 from fluxgate.strategies import parallel  # noqa: E402
 from fluxgate.strategies.parallel import SIZE, Together, context_parallel, even_heads, tensor_parallel  # noqa: E402
 from fluxgate.strategies.promise import Site  # noqa: E402
@@ -74,10 +75,10 @@ def test_a_process_that_dies_is_an_error(tmp_path: Path, monkeypatch: pytest.Mon
         (TWO, NEW, None),
     ],
 )
-def test_what_they_need(machine: object, stack: dict[str, str], reason: str | None) -> None:
+def test_what_they_need(machine: Machine, stack: dict[str, str], reason: str | None) -> None:
     """Two GPUs, and a release that shares."""
     for one in (context_parallel, tensor_parallel):
-        said = one.unsupported(Subject("s", "s", "hub:o/n", ()), machine, stack)  # type: ignore[arg-type]
+        said = one.unsupported(Subject("s", "s", "hub:o/n", ()), machine, stack)
         assert (said is None) is (reason is None)
         assert reason is None or reason in str(said)
 
