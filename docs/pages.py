@@ -1,4 +1,6 @@
-"""Makes the README's two pictures of pages: `python -m docs.pages RUN GATE`, with Playwright and a Chromium."""
+"""Makes the README's two pictures of pages: `python -m docs.pages RUN GATE`, with Playwright and a Chromium.
+
+Each is the folder of a run or a gate, or a page that was written already, like docs/h100/index.html."""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 
 def picture_of(what: str, target: Path) -> None:
-    """The first screen of the page of a run or a gate, as WebP."""
+    """The first screen of a page, or of that of a run or a gate, as WebP."""
+    if what.endswith(".html"):
+        target.write_bytes(_small(_screen(Path(what))))
+        return
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page.html"
         if main(["report", what, "--format=html", f"--output={page}"]) != 0:

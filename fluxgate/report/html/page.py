@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +271,11 @@ def _data(material: Material, anchors: Mapping[str, str]) -> Markup:
 
 
 def _template(name: str) -> Any:
+    return _environment().get_template(name)
+
+
+@cache  # compiling the templates takes some tenths of a second
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -281,4 +287,4 @@ def _template(name: str) -> Any:
     environment.filters.update(amount=amount, seconds=figures.seconds, percent=figures.percent, slug=slug)
     environment.filters.update(likeness=figures.likeness, capital=sentence_case, ours=Markup)
     environment.globals.update(symbols=SYMBOLS, shapes=SHAPES, id_of=id_of)
-    return environment.get_template(name)
+    return environment
