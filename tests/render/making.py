@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import mmap
 import os
 import signal
 import subprocess
@@ -185,6 +186,30 @@ def leaves_a_file_a_call(site: Site) -> Any:
 
     def forward(sample: Any) -> Any:
         os.close(tempfile.mkstemp(dir=site.scratch.parent)[0])
+        return inner(sample)
+
+    pipeline.vae.decoder.forward = forward
+    return pipeline
+
+
+KEPT: list[Any] = []
+
+
+class Kept:
+    """An object that a call leaves."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def leaves_a_megabyte_a_call(site: Site) -> Any:
+    """Outside of tensors: a buffer, objects, a file and a mapping, as a codec or a tokenizer might."""
+    pipeline = site.pipeline()
+    inner = pipeline.vae.decoder.forward
+
+    def forward(sample: Any) -> Any:
+        file = os.open(os.devnull, os.O_RDONLY)
+        KEPT.append((file, bytearray(1 << 20), mmap.mmap(-1, 1 << 20), [Kept(number) for number in range(4000)]))
         return inner(sample)
 
     pipeline.vae.decoder.forward = forward

@@ -15,13 +15,27 @@ from typing import Any
 import pytest
 
 from fluxgate.files import read_plain
+from fluxgate.judge.checks.leftovers import COUNTERS
 from fluxgate.machine import Gpu
 from fluxgate.pictures import hash_of, read_png
 from fluxgate.render.pool import workers as module
 from fluxgate.render.pool.device_queue import turn
 from fluxgate.render.pool.workers import FORK, SPAWN, Workers
 from fluxgate.render.process.determinism import VARIABLES
-from fluxgate.rendering import BESIDE, DENOISE, LEFTOVER_FILES, LOAD, PHASES, STAGES, Picture, Rendering
+from fluxgate.rendering import (
+    BESIDE,
+    BLOCKS,
+    DENOISE,
+    FILES_OPEN,
+    LEFTOVER_FILES,
+    LOAD,
+    MALLOC,
+    MAPPED,
+    PHASES,
+    STAGES,
+    Picture,
+    Rendering,
+)
 from tests.render import making
 
 
@@ -198,6 +212,19 @@ def test_takes_that_differ_are_both_kept(render: Any, miniature_folder: Path) ->
     first, second = rendering.pictures_of(0)["one", 0], rendering.pictures_of(1)["one", 0]
     assert first.sha256 != second.sha256
     assert second.file == "one-0-take1.png"
+
+
+def test_a_megabyte_that_each_call_leaves_is_seen(render: Any, miniature_folder: Path) -> None:
+    """Buffers, objects, open files and mappings: each by its own counter, with what a clean case leaves beside it."""
+    left, clean = (
+        render(load, source=miniature_folder).repeated for load in (making.leaves_a_megabyte_a_call, making.full)
+    )
+    for counter, least in ((MALLOC, 1 << 20), (BLOCKS, 4000), (FILES_OPEN, 1), (MAPPED, 1 << 20)):
+        assert left.least(counter) >= least, counter
+        assert left.least(counter) > COUNTERS[counter][0]
+    assert left.types["Kept"] >= 3 * 4000
+    for counter, (most, *_) in COUNTERS.items():
+        assert clean.least(counter) <= most, counter
 
 
 def test_a_file_that_each_call_leaves_is_counted(render: Any, miniature_folder: Path) -> None:
