@@ -217,7 +217,7 @@ def _call_unmeasured(
     work = count_work(call, shot, probe, after_each=readings.read)
     note(Note(work=work, says=f"work counted in {work.seconds:.1f} s"))
     laps.end("counting")
-    note(Note(repeated=repeat(call, shot, readings, device=job.device)))
+    note(Note(repeated=repeat(call, shot, readings, device=job.device, took=work.seconds)))
     laps.end("calls again")
     if job.subject.oracle is not None:
         note(_run_from_given(pipeline, probe, job.folder))

@@ -14,6 +14,7 @@ from fluxgate.subjects.subject import Shot
 # Calls beside those whose work is counted, of which there are two. What a leak adds, each call adds; what fills a
 # cache, one of them does. A GPU's driver gives memory in pieces, so that it takes a few calls to show there.
 MORE = {"cuda": 3, "cpu": 1}
+LONG = 10.0  # seconds that those two took, after which one more is enough
 PAUSE = 0.02  # seconds without a call, in which what changes on the GPU is another process's doing
 MOST_TYPES = 5
 FEW = 50  # objects of a call, which are not worth naming
@@ -49,11 +50,13 @@ class Readings:
         )
 
 
-def repeat(call: Callable[[Shot], Any], shot: Shot, readings: Readings, *, device: str) -> Repeated:
-    """Call for one step of the shot a few times more; a call that fails is a reason, not a crash."""
+def repeat(call: Callable[[Shot], Any], shot: Shot, readings: Readings, *, device: str, took: float = 0.0) -> Repeated:
+    """Call for one step of the shot a few times more; a call that fails is a reason, not a crash.
+
+    took: seconds that the calls took whose work was counted."""
     short = replace(shot, steps=1) if shot.sigmas is None else replace(shot, sigmas=shot.sigmas[:1])
     try:
-        for _ in range(MORE[device]):
+        for _ in range(MORE[device] if took < LONG else 1):
             call(short)
             readings.read()
     except Exception as error:  # a library may raise anything

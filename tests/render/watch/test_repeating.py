@@ -13,7 +13,7 @@ import pytest
 
 from fluxgate.judge.checks.leftovers import COUNTERS
 from fluxgate.render.watch.repeating import MORE, Readings, repeat
-from fluxgate.rendering import BLOCKS, FILES_OPEN, MALLOC, MAPPED, THREADS, Repeated
+from fluxgate.rendering import BLOCKS, FILES_OPEN, GPU_OTHERWISE, MALLOC, MAPPED, THREADS, Repeated
 from fluxgate.subjects.subject import Shot
 
 SHOT = Shot("one", ("a fox",), seed=1, steps=4)
@@ -136,6 +136,19 @@ def test_a_call_is_one_step_of_the_shot() -> None:
     for shot in (SHOT, Shot("given", ("a fox",), seed=1, sigmas=(1.0, 0.5))):
         repeat(asked.append, shot, Readings("cpu"), device="cpu")
     assert [(shot.steps, shot.sigmas) for shot in asked] == [(1, None), (None, (1.0,))]
+
+
+@pytest.mark.parametrize(("took", "calls"), [(0.5, MORE["cuda"]), (60.0, 1)])
+def test_a_pipeline_that_takes_long_is_called_once_more(
+    took: float, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step of a large one may take half a minute."""
+    monkeypatch.setattr("fluxgate.render.watch.repeating.gpu_outside_of_torch", lambda: 0)
+    monkeypatch.setattr("fluxgate.render.measure.counters.gpu_outside_of_torch", lambda: 0)
+    asked: list[Shot] = []
+    found = repeat(asked.append, SHOT, Readings("cuda"), device="cuda", took=took)
+    assert (len(asked), len(found.idle)) == (calls, calls)
+    assert len(found.readings[GPU_OTHERWISE]) == calls + 1
 
 
 def test_a_call_that_fails_is_a_reason() -> None:
