@@ -268,9 +268,10 @@
   }
 
   function copy(button, text) {
-    const word = button.textContent;
+    const word = button.dataset.word ||= button.textContent;
     const tell = (said) => { button.textContent = said; setTimeout(() => { button.textContent = word; }, 1500); };
-    navigator.clipboard ? navigator.clipboard.writeText(text).then(() => tell("copied"), () => tell("not allowed")) : tell("not allowed");
+    const fail = () => tell("not allowed");
+    navigator.clipboard?.writeText(text).then(() => tell("copied"), fail) ?? fail();
   }
 
   // Clicks and keys

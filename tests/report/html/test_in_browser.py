@@ -247,6 +247,26 @@ def test_triage_is_done_from_the_keyboard(show: Show, file: Path, run: Run, tmp_
     }
 
 
+def test_decisions_and_commands_are_copied(show: Show, file: Path, run: Run, tmp_path: Path) -> None:
+    """The clipboard has what the file would have, and the command as a shell takes it."""
+    page = show(file, anchor=OFFLOAD, permissions=["clipboard-read", "clipboard-write"]).page
+    page.keyboard.press("a")
+    page.click("button[data-do=clip]")
+    until(page, "document.querySelector('button[data-do=clip]').textContent === 'copied'")
+    page.click("button[data-do=clip]")  # again, while it still says so
+    until(page, "document.querySelector('button[data-do=clip]').textContent === 'copy it'")
+    copied = tmp_path / "approvals.json"
+    copied.write_text(page.evaluate("navigator.clipboard.readText()"))
+    found = read_approvals(copied)
+    assert (found.run, [(one.case, one.decision) for one in found.decisions]) == (
+        run.id,
+        [("tiny-offload", "approved")],
+    )
+    page.locator(f"{OFFLOAD} button[data-do=copy]").first.click()
+    until(page, f"document.querySelector('{OFFLOAD} button[data-do=copy]').textContent === 'copied'")
+    assert page.evaluate("navigator.clipboard.readText()") == "pytest --subject tiny --strategy offload"
+
+
 def test_a_decision_can_be_taken_back_and_is_kept_over_a_reload(show: Show, file: Path) -> None:
     """The same key again takes it back."""
     page = show(file, anchor=OFFLOAD).page
