@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None
     folder = shared / name
     with held(shared / f".{name}.lock", waiting=f"waiting for {name}"):
         if not (folder / DONE).exists():
+            shutil.rmtree(folder, ignore_errors=True)  # what another process could not finish
             folder.mkdir()
             make(folder)
             (folder / DONE).touch()

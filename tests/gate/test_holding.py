@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from fluxgate.gate.holding import CULPRIT, ENVIRONMENTS, RENDERING
 from fluxgate.rendering import DECODED
 from fluxgate.report.gate_result import Answer, CaseOutcome, read_gate_result
 from tests.gate.held import folder_of
+
+pytestmark = pytest.mark.timeout(1800)  # the first waits until the gate was held
 
 
 def test_a_fault_in_a_release_is_seen_where_it_shows(real_gate: Path) -> None:

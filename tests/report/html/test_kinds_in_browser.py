@@ -23,7 +23,7 @@ from tests.report.html import rendered
 from tests.report.html.conftest import NARROW, WIDE, Opened, Show
 from tests.report.html.test_in_browser import names, until, viewer
 
-pytestmark = on_a_cpu  # where the runs are rendered
+pytestmark = [on_a_cpu, pytest.mark.timeout(1800)]  # the first waits until runs and a gate are rendered
 
 GREEN, FAILURES, KILLED, GATE, PUBLISHED = rendered.GREEN, rendered.FAILURES, rendered.KILLED, "gate", "published"
 KINDS = (PUBLISHED, GREEN, FAILURES, KILLED, GATE)
