@@ -122,7 +122,7 @@ def test_each_rule_is_held_to_its_edge(changes: dict[str, Any], status: str) -> 
 
 def test_a_value_that_is_far_is_counted_from_one() -> None:
     """The fourth of sixteen, on the device that it was measured on."""
-    far = {"code": (*PUBLISHED[:3], -0.3, *PUBLISHED[4:])}
+    far: dict[str, Any] = {"code": (*PUBLISHED[:3], -0.3, *PUBLISHED[4:])}
     for device, place in (("cuda", "on the GPU:"), ("cpu", "on the CPU:")):
         verdict = verdict_on(replace(SOUND, device=device, **far))
         assert "value 4 is -0.300000, and -0.394917 is due" in verdict.sentence

@@ -126,8 +126,8 @@ def _blocks_spared(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: d
 
 
 def _norms_cast(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    args[0]._skip_layerwise_casting_patterns = fired(["pos_embed"])
-    return original(*args, **kwargs)
+    patterns = ("pos_embed", "patch_embed", "^proj_in$", "^proj_out$")  # the defaults, without the norms
+    return original(*args, **{**kwargs, "skip_modules_pattern": fired(patterns)})
 
 
 CASTING = "diffusers.models.modeling_utils:ModelMixin.enable_layerwise_casting"
@@ -307,7 +307,7 @@ FAULTS = (
     ),
     _fault(
         "fp8-norms-cast",
-        "norms are cast too",
+        "what modulates the norms is cast too",
         Around(CASTING, _norms_cast),
         "skip patterns of a model",
         strategies=FP8,
