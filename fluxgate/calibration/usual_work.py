@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from fluxgate.files import read_plain, write_whole
-from fluxgate.judge.usual_work import SUBJECT, Usual, UsualWork, deciding
+from fluxgate.judge.usual_work import SUBJECT, Usual, UsualWork, deciding, watchers
 from fluxgate.machine import Machine
 from fluxgate.refusal import Refusal
 from fluxgate.render.watch.counting import counted_shot
@@ -59,6 +59,7 @@ def _of(machine: Machine, rendering: Rendering, recipe: str) -> Usual:
         stack=deciding(rendering.libraries),
         recipe=recipe,
         date=datetime.date.today().isoformat(),
+        counted_by=watchers(),
     )
 
 

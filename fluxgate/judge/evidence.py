@@ -13,7 +13,8 @@ from fluxgate.baselines.limits import CaseLimits
 from fluxgate.cases import Case
 from fluxgate.compare.facts import Facts, facts_of
 from fluxgate.judge.standards import BaselineUse
-from fluxgate.rendering import Rendering, Work
+from fluxgate.judge.usual_work import KnownWork
+from fluxgate.rendering import Rendering
 from fluxgate.runs.rendered import Rendered
 
 
@@ -36,8 +37,7 @@ class Evidence:
     numbers_on_disk: Mapping[str, int] = field(default_factory=dict)  # component -> how many its weight files hold
     # The pace of each phase in earlier runs, and that of a shot's steps under STEP and the shot.
     paces: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    # What the same releases do on another machine of this kind: its id, and the work; where that is known.
-    usual_work: tuple[str, Work] | None = None
+    usual_work: KnownWork | None = None  # what the same releases do on another machine of this kind
     run: Path | None = None  # the run's folder, as the user would write it
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fluxgate.cases import Case
-from fluxgate.judge.usual_work import SUBJECT, Usual, UsualWork, deciding, shipped, usual_of
+from fluxgate.judge.usual_work import SUBJECT, KnownWork, Usual, UsualWork, deciding, shipped, usual_of, watchers
 from fluxgate.rendering import DENOISE, PhaseWork, Work
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.catalogue import subjects
@@ -25,12 +25,13 @@ KNOWN = Usual(
     stack={"torch": "2.11.0", "diffusers": "0.42.1"},
     recipe="recipe",
     date="2026-11-27",
+    counted_by=watchers(),
     work={"full": WORK},
 )
 CASE = Case(subjects()[SUBJECT], next(one for one in STRATEGIES if one.name == "full"), MACHINE.device)
 
 
-def found(folder: Path, known: Usual = KNOWN, *, case: Case = CASE, **changes: Any) -> tuple[str, Work] | None:
+def found(folder: Path, known: Usual = KNOWN, *, case: Case = CASE, **changes: Any) -> KnownWork | None:
     given = {"libraries": LIBRARIES, "work": WORK, "recipes": {"unsaid": "recipe"}, **changes}
     one = replace(rendering("full", folder), **given)
     return usual_of(case, one, MACHINE, UsualWork((replace(KNOWN, device="cpu"), known)))
@@ -38,8 +39,8 @@ def found(folder: Path, known: Usual = KNOWN, *, case: Case = CASE, **changes: A
 
 def test_the_same_releases_on_such_a_machine_do_the_same_work(tmp_path: Path) -> None:
     """A local build of torch is that release, and what decides no operator may be any."""
-    assert found(tmp_path) == ("another", WORK)
-    assert found(tmp_path, libraries={**LIBRARIES, "pillow": "12.0.0"}) == ("another", WORK)
+    assert found(tmp_path) == KnownWork("another", WORK)
+    assert found(tmp_path, libraries={**LIBRARIES, "pillow": "12.0.0"}) == KnownWork("another", WORK)
     assert deciding(LIBRARIES) == {"torch": "2.11.0", "diffusers": "0.42.1"}
 
 
@@ -75,3 +76,8 @@ def test_what_ships_is_of_the_miniature_as_it_is() -> None:
         assert "full" in one.work
         assert {recipes[work.shot] for work in one.work.values()} == {one.recipe}
         assert all(len(work.calls) == 1 for work in one.work.values())
+
+
+def test_what_other_watchers_counted_is_not_exact(tmp_path: Path) -> None:
+    """They may have copied more or less to the host."""
+    assert found(tmp_path, replace(KNOWN, counted_by="others")) == KnownWork("another", WORK, exact=False)

@@ -7,10 +7,14 @@ from collections.abc import Iterator, Mapping
 from fluxgate.amounts import amount
 from fluxgate.compare.work import (
     BYTES,
+    COMPONENTS,
     EVENTS,
     FEW,
     FILES_READ,
+    FLOPS,
+    MODULES,
     OPERATORS,
+    REPEATS,
     TO_DEVICE,
     TO_HOST,
     WEIGHTS_ASKED,
@@ -263,16 +267,24 @@ def _usual(evidence: Evidence, done: Work) -> Work | None:
     """What the same releases do elsewhere, where nothing was accepted here and the same call was counted."""
     if evidence.usual_work is None or _accepted(evidence, done) is not None:
         return None
-    theirs = evidence.usual_work[1]
+    theirs = evidence.usual_work.work
     return theirs if same_call(theirs, done) else None
 
 
 def _as_usual(evidence: Evidence, done: Work) -> Iterator[str]:
-    theirs = _usual(evidence, done)
-    changes = work_changes(theirs, done) if theirs else ()
-    if changes and evidence.usual_work:
-        machine = evidence.usual_work[0]
-        yield f"It does not do the work that the same releases do on {machine}: {_told(changes)}"
+    """Every counter; where other watchers counted, all but what moves, which may be theirs."""
+    theirs, known = _usual(evidence, done), evidence.usual_work
+    if theirs is None or known is None:
+        return
+    changes = tuple(one for one in work_changes(theirs, done) if known.exact or _computes(one))
+    if changes:
+        yield f"It does not do the work that the same releases do on {known.machine}: {_told(changes)}"
+
+
+def _computes(change: WorkChange) -> bool:
+    if change.section == OPERATORS:
+        return change.what not in MOVING
+    return change.section in (FLOPS, COMPONENTS, MODULES, REPEATS)
 
 
 def _other_releases(evidence: Evidence) -> list[str]:

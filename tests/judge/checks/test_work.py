@@ -15,6 +15,7 @@ pytest.importorskip("transformers")
 
 from diffusers.hooks import group_offloading  # noqa: E402
 
+from fluxgate.judge.usual_work import KnownWork  # noqa: E402
 from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED  # noqa: E402
 from fluxgate.rendering import DECODE, DENOISE, ENCODE, PhaseWork, Work  # noqa: E402
 from fluxgate.subjects.subject import InputPicture  # noqa: E402
@@ -378,15 +379,24 @@ def test_a_picture_to_start_from_is_encoded_in_tiles(
 def test_work_is_held_to_what_the_same_releases_do_elsewhere(tmp_path: Path) -> None:
     """Where nothing was accepted on this machine; what was accepted here comes first."""
     sound, odd = clean("full"), replace(clean("full"), calls=(with_more(clean("full")),))
-    alone = judged(tmp_path / "alone", "full", odd, usual=("another", sound))
-    same = judged(tmp_path / "same", "full", sound, usual=("another", sound))
-    held = judged(tmp_path / "held", "full", odd, held=odd, usual=("another", sound))
+    alone = judged(tmp_path / "alone", "full", odd, usual=KnownWork("another", sound))
+    same = judged(tmp_path / "same", "full", sound, usual=KnownWork("another", sound))
+    held = judged(tmp_path / "held", "full", odd, held=odd, usual=KnownWork("another", sound))
     assert (alone.status, same.status, held.status) == (FAILED, PASSED, PASSED)
     assert "the same releases do on another: encode calls aten.mm" in alone.sentence
     assert "Most likely diffusers or transformers." in alone.sentence
 
 
-def with_more(work: Work) -> tuple[PhaseWork, ...]:
-    """One product more while prompts are encoded."""
+def test_copies_of_other_watchers_are_no_work_of_the_pipeline(tmp_path: Path) -> None:
+    """Where they counted what is usual, moves and views are not compared; what computes is."""
+    sound = clean("full")
+    for what, status in (("aten._to_copy", PASSED), ("aten.mul", FAILED)):
+        odd = replace(sound, calls=(with_more(sound, what),))
+        answer = judged(tmp_path / what, "full", odd, usual=KnownWork("another", sound, exact=False))
+        assert (answer.status, what) == (status, what)
+
+
+def with_more(work: Work, what: str = "aten.mm") -> tuple[PhaseWork, ...]:
+    """One operator more while prompts are encoded."""
     first, *others = work.first
-    return (replace(first, operators={**first.operators, "aten.mm": first.operators.get("aten.mm", 0) + 1}), *others)
+    return (replace(first, operators={**first.operators, what: first.operators.get(what, 0) + 1}), *others)

@@ -12,6 +12,7 @@ from typing import Any
 
 from fluxgate.cases import Case
 from fluxgate.judge.evidence import Evidence
+from fluxgate.judge.usual_work import KnownWork
 from fluxgate.judge.verdict import WORK, Verdict
 from fluxgate.rendering import Work
 from fluxgate.subjects.subject import Shot, Subject
@@ -61,7 +62,7 @@ def judged(
     *,
     reference: Work | None = None,
     held: Work | None = None,
-    usual: tuple[str, Work] | None = None,
+    usual: KnownWork | None = None,
     subject: Subject = SUBJECT,
     **changes: Any,
 ) -> Verdict:
