@@ -379,24 +379,29 @@ def standards_of(choice: Choice) -> Standards:
     )
 
 
+def workers_of(choice: Choice, *, lane: int | None = None) -> Workers:
+    """Those that render what was chosen; they import the libraries once they are entered."""
+    pipelines = tuple(dict.fromkeys(case.subject.pipeline for case in choice.renderable))
+    return Workers(
+        environment=choice.environment,
+        takes=choice.takes,
+        lane=lane,
+        vram_limit=choice.vram_limit,
+        pipelines=pipelines,
+    )
+
+
 @contextmanager
-def open_session(choice: Choice, run: Run, *, lane: int | None = None, report: Report = silent) -> Iterator[Session]:
+def open_session(
+    choice: Choice, run: Run, *, lane: int | None = None, report: Report = silent, workers: Workers | None = None
+) -> Iterator[Session]:
     """A session that renders into a run. SIGTERM ends it as Ctrl-C does; what was rendered until then stays readable.
 
-    lane: the number of this process among those that render side by side, each on a GPU of its own."""
+    lane: the number of this process among those that render side by side, each on a GPU of its own.
+    workers: the choice's, where they have begun to import before; they end with the session."""
     folders = {case.subject.name: sources.locate(case.subject) for case in choice.renderable}
-    pipelines = tuple(dict.fromkeys(case.subject.pipeline for case in choice.renderable))
-    with (
-        interrupted_by_sigterm(),
-        Workers(
-            environment=choice.environment,
-            takes=choice.takes,
-            lane=lane,
-            vram_limit=choice.vram_limit,
-            pipelines=pipelines,
-        ) as workers,
-    ):
-        session = Session(choice, run, workers, folders=folders, report=report)
+    with interrupted_by_sigterm(), workers or workers_of(choice, lane=lane) as own:
+        session = Session(choice, run, own, folders=folders, report=report)
         try:
             yield session
         finally:

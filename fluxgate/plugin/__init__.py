@@ -8,5 +8,6 @@ pytest_plugins = [
     "fluxgate.plugin.limit_vram",
     "fluxgate.plugin.verdicts",
     "fluxgate.plugin.parallel",
+    "fluxgate.plugin.ahead",
     "fluxgate.plugin.summary",
 ]

@@ -16,7 +16,7 @@ from fluxgate.history.figures import figures_of, recipe_of
 from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.verdict import Verdict
 from fluxgate.locks import silent
-from fluxgate.plugin.ahead import rendering_ahead
+from fluxgate.plugin.ahead import WORKERS, rendering_ahead
 from fluxgate.plugin.asked import choice_of
 from fluxgate.plugin.parallel import lane_of, shared_run
 from fluxgate.plugin.verdicts import LEDGER, VERDICT
@@ -63,7 +63,8 @@ def fluxgate_session(pytestconfig: pytest.Config, request: pytest.FixtureRequest
     with ExitStack() as stack:
         try:
             run = shared_run(pytestconfig, lambda: create_run(choice, command=_command(pytestconfig)))
-            opened = open_session(choice, run, lane=lane_of(pytestconfig), report=_progress(pytestconfig))
+            workers, lane = pytestconfig.stash.get(WORKERS, None), lane_of(pytestconfig)
+            opened = open_session(choice, run, lane=lane, report=_progress(pytestconfig), workers=workers)
             session = stack.enter_context(opened)
         except Refusal as refusal:  # it would be refused of every case: it is told once
             _end(pytestconfig, refusal)
