@@ -37,9 +37,7 @@ def cases_of(tier: Tier, cases: Iterable[Case]) -> tuple[Case, ...]:
         for row in SHORT:
             there = [by_name[name] for name in row if name in by_name]
             chosen += [next((case for case in there if case.unsupported is None), there[0])] if there else []
-        chosen += [
-            case for name, case in by_name.items() if case.strategy.load.__module__.partition(".")[0] != "fluxgate"
-        ]
+        chosen += filter(_is_ones_own, by_name.values())
     return tuple(chosen)
 
 
