@@ -35,3 +35,9 @@ def test_it_is_what_others_compute() -> None:
 def test_equal_samples_are_as_near_as_can_be() -> None:
     """Every way to deal them is at least so far apart."""
     assert p_value([2.0, 2.0, 2.0], [2.0, 2.0, 2.0]) == 1
+
+
+def test_the_least_that_samples_can_reach_is_a_probability() -> None:
+    """Two of the ways to deal them, where there are as many."""
+    assert least_p_value(4, 4) == pytest.approx(2 / 70)
+    assert (least_p_value(1, 1), least_p_value(1, 0)) == (1, 1)
