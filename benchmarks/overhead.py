@@ -4,6 +4,7 @@ With `--judging` before them, each case is judged once more at the end, alone, t
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -56,6 +57,7 @@ def session(options: Sequence[str]) -> int:
         try:
             return process.wait()
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever interrupts once may do so again
             return process.wait()
 
 

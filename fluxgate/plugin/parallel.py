@@ -82,13 +82,15 @@ def case_of(item: pytest.Item) -> str:
 
 
 def dealt(cases: Collection[Case], seconds: Mapping[str, float]) -> list[str]:
-    """The ids of cases: first those that others are compared with, for which these would wait; then the longest. One
-    that nobody has timed may be long."""
+    """The ids of cases: first those that need several GPUs, of which all but one would stand idle once others have
+    begun; then those that others are compared with, for which these would wait; then the longest. One that nobody has
+    timed may be long."""
     waited_for = Counter(
         id_of_case(case.subject.name, name) for case in cases for name in set(case.strategy.promise.compared_with)
     )
     unknown = max(seconds.values(), default=0.0)
-    return sorted((case.id for case in cases), key=lambda name: (-waited_for[name], -seconds.get(name, unknown)))
+    gpus = {case.id: case.strategy.gpus for case in cases}
+    return sorted(gpus, key=lambda name: (-gpus[name], -waited_for[name], -seconds.get(name, unknown)))
 
 
 def lane_of(config: pytest.Config) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +30,12 @@ SECONDS = {"tiny-full": 1.0, "tiny-long": 9.0, "tiny-short": 2.0}
 def test_the_longest_are_dealt_first_and_references_before_them() -> None:
     """Those would wait for these; what nobody has timed may be as long as the longest."""
     assert dealt([SHORT, NEW, LONG, FULL], SECONDS) == ["tiny-full", "tiny-new", "tiny-long", "tiny-short"]
+
+
+def test_cases_that_need_several_gpus_are_dealt_before_all_others() -> None:
+    """Once others have begun, one of their GPUs would wait for the other."""
+    spread = Case(SUBJECT, replace(promising("spread", reproduces="full"), gpus=2), "cuda")
+    assert dealt([SHORT, FULL, spread], SECONDS) == ["tiny-spread", "tiny-full", "tiny-short"]
 
 
 def ends(order: list[str], seconds: Mapping[str, float], *, processes: int) -> float:

@@ -358,14 +358,16 @@ def test_only_what_failed_is_asked_again(troubled: tuple[Ended, Path], environme
     assert "tiny-full: loaded" not in ended.out or "tiny-redder" in ended.out
 
 
-def test_ctrl_c_leaves_a_readable_run(tmp_path: Path, environment: dict[str, str]) -> None:
-    """What was rendered until then can be read, and the summary says where it is."""
+@pytest.mark.parametrize("ahead", [(), ("-p", "eager")])
+def test_ctrl_c_leaves_a_readable_run(ahead: tuple[str, ...], tmp_path: Path, environment: dict[str, str]) -> None:
+    """What was rendered until then can be read, and the summary says where it is; also where a thread renders."""
+    (tmp_path / "eager.py").write_text(EAGER)
     command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
-    command += [str(ROOT / "suite"), "--subject=tiny", "-p", "no:cacheprovider", "-k", "tiny"]
+    command += [str(ROOT / "suite"), "--subject=tiny", "-p", "no:cacheprovider", "-k", "tiny", *ahead]
     process = subprocess.Popen(
         command,
         cwd=tmp_path,
-        env={**os.environ, **environment},
+        env={**os.environ, "PYTHONPATH": str(tmp_path), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
