@@ -100,6 +100,8 @@ class GateOnKind:
 
     def _hold_to_first(self, made: StacksMade, node: str) -> None:
         """All nodes of a kind render with the same packages, as each says that it has built them."""
+        if not made.candidate:  # nothing was rendered there; why it cannot be made, the one that holds the gate tells
+            return
         first = self.made = self.made or made
         for name, ours, theirs in (
             ("incumbent", first.incumbent, made.incumbent),

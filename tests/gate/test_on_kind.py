@@ -134,6 +134,16 @@ def test_a_node_that_renders_otherwise_is_refused(
     assert contents(gate.folder) == before
 
 
+def test_a_node_that_cannot_make_the_candidate_holds_no_other_to_that(gate: GateOnKind, tmp_path: Path) -> None:
+    """What another one has rendered with it is kept, and whoever holds the gate tells why it cannot be made."""
+    unmade = tmp_path / "1"
+    write_plain(unmade / STACKS_MADE, StacksMade(MADE.incumbent))
+    assert gate.keep("gate-H100/tiny-full", packed(unmade, deep=DEEPEST), "ann") == []
+    (then,) = gate.keep("gate-H100/tiny-offload", sent_ahead(tmp_path / "2", "offload"), "ben")
+    assert then.case_id == "gate-H100"
+    assert [path.name for path in gate.incoming.iterdir()] == ["tiny-offload"]
+
+
 def test_a_gate_comes_back_whole(gate: GateOnKind, tmp_path: Path) -> None:
     """Its result names both runs where they lie now; what was rendered ahead is gone."""
     gate.keep("gate-H100/tiny-full", sent_ahead(tmp_path / "1"), "ann")
