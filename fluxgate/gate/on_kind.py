@@ -72,7 +72,7 @@ class GateOnKind:
         case_id = task.removeprefix(f"{self.name}/")
         if case_id != task:
             return (msgspec.json.encode(replace(self.job, ahead=(case_id,))),)
-        given = packed(self.incoming, deep=DEEPEST) if self.come else b""
+        given = packed(self.incoming, deep=DEEPEST) if self.incoming.is_dir() else b""
         return (msgspec.json.encode(self.job), given)
 
     # What comes back

@@ -139,6 +139,7 @@ def test_a_node_that_cannot_make_the_candidate_holds_no_other_to_that(gate: Gate
     unmade = tmp_path / "1"
     write_plain(unmade / STACKS_MADE, StacksMade(MADE.incumbent))
     assert gate.keep("gate-H100/tiny-full", packed(unmade, deep=DEEPEST), "ann") == []
+    assert gate.job_of("gate-H100")[1] == b""
     (then,) = gate.keep("gate-H100/tiny-offload", sent_ahead(tmp_path / "2", "offload"), "ben")
     assert then.case_id == "gate-H100"
     assert [path.name for path in gate.incoming.iterdir()] == ["tiny-offload"]
