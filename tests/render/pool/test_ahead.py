@@ -72,8 +72,7 @@ def test_what_is_waited_for_comes_next() -> None:
     bench = Bench()
     bench.go_on.clear()
     with ahead(bench, "a", "b", "c") as rendering:
-        threading.Timer(0.2, bench.go_on.set).start()
-        rendering.wait_for("reference")
+        rendering.wait_for("reference", look=bench.go_on.set)
         assert bench.done[:2] == ["a", "reference"]
         assert (rendering.is_wanted("reference"), rendering.is_wanted("b")) == (True, False)
 
@@ -90,10 +89,14 @@ def test_a_case_that_another_process_has_is_left_to_it() -> None:
 def test_whoever_waits_looks_at_other_things_meanwhile() -> None:
     """Lines of progress are told while a case is rendered."""
     bench, looked = Bench("a"), list[float]()
+
+    def look() -> None:
+        looked.append(time.monotonic())
+        bench.done += ["a"] if len(looked) == 3 else []
+
     with ahead(bench, "a") as rendering:
-        threading.Timer(0.3, lambda: bench.done.append("a")).start()
-        rendering.wait_for("a", look=lambda: looked.append(time.monotonic()))
-    assert len(looked) >= 2
+        rendering.wait_for("a", look=look)
+    assert len(looked) == 3
 
 
 def test_what_ends_the_thread_is_told_to_whoever_waits() -> None:

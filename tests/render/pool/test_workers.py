@@ -417,9 +417,13 @@ def test_a_worker_is_ended_from_another_thread(workers: Workers, tmp_path: Path)
     """As Ctrl-C would: the rendering says so, and no process is left; nor does one wait for its turn any longer."""
     with Workers() as own:
         own.ready()
-        threading.Timer(1.0, own.stop).start()
+
+        def report(line: str) -> None:
+            if line.endswith("started"):
+                threading.Thread(target=own.stop).start()
+
         with pytest.raises(KeyboardInterrupt):
-            own.render(making.case(making.hangs), tmp_path / "case", source=tmp_path, timeout=120)
+            own.render(making.case(making.hangs), tmp_path / "case", source=tmp_path, timeout=120, report=report)
         crash = read_plain(tmp_path / "case" / "rendering.json", Rendering).crash
         assert crash is not None
         assert crash.kind == "interrupted"
