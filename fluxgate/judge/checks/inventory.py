@@ -77,9 +77,11 @@ def _who(evidence: Evidence, complaint: str) -> str:
 
 
 def _expected(evidence: Evidence) -> Iterator[tuple[str, Inventory, str]]:
-    """The inventories that this one must equal: whose each is, and what to do where it does not."""
+    """The inventories that this one must equal: whose each is, and what to do where it does not.
+
+    An adapter's weights lie in memory beside those of the reference, which are held to the files."""
     promise, baseline = evidence.case.strategy.promise, evidence.baseline
-    if promise.reproduces and evidence.reference_facts.inventory:
+    if promise.reproduces and not promise.adapts and evidence.reference_facts.inventory:
         yield promise.reproduces, evidence.reference_facts.inventory, f"Run {again(evidence.case)}."
     if baseline and not baseline.portable and evidence.accepted_facts.inventory:
         yield "the baseline", evidence.accepted_facts.inventory, CAUSE

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from fluxgate.amounts import amount, distinct
+from fluxgate.compare.work import FILES_READ, MOVES, total
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed, origin, unmeasured
@@ -21,6 +22,7 @@ from fluxgate.rendering import (
     THREADS,
     Memory,
     Repeated,
+    Work,
 )
 
 TABLES, LIBRARIES = 8 << 20, "tables of the libraries' own"  # bytes of tensors; 252 were seen, of bitsandbytes
@@ -116,7 +118,7 @@ def _leftovers(evidence: Evidence, memory: Memory) -> Iterator[Leftover]:
             unmeasured(memory, "host_held", "What stays in host memory"),
         )
     yield from _after_a_call(evidence)
-    yield from _outside_of_tensors(evidence.rendering.repeated)
+    yield from _outside_of_tensors(evidence.rendering.repeated, evidence.rendering.work)
     yield from _after_a_second_take(evidence, memory)
 
 
@@ -159,14 +161,16 @@ def _after_a_call(evidence: Evidence) -> Iterator[Leftover]:
         )
 
 
-def _outside_of_tensors(repeated: Repeated | None) -> Iterator[Leftover]:
-    """What every one of several equal calls leaves in the process; told where they were made."""
+def _outside_of_tensors(repeated: Repeated | None, work: Work | None) -> Iterator[Leftover]:
+    """What every one of several equal calls leaves in the process; told where they were made.
+
+    safetensors leaves two small objects for each tensor that it reads: where a call reads weights they say nothing."""
     if repeated is None or repeated.unavailable is not None:
         return
     kinds = f" (most are {listed(repeated.types)})" if repeated.types else ""
     for counter, (most, unit, stay) in COUNTERS.items():
         least = repeated.least(counter)
-        if least is not None:
+        if least is not None and not (counter == BLOCKS and work is not None and total(work, MOVES, FILES_READ)):
             limit = Limit(float(most), "what an empty cache or a renamed log takes")
             why = f"{EACH_CALL}{kinds if counter in OF_OBJECTS else ''}"
             yield Leftover(f"{counter} by a call", max(0, least), limit, f"{stay} after each call", why, "", unit=unit)

@@ -103,6 +103,16 @@ def test_a_byte_more_or_less_than_the_reference_fails(tmp_path: Path, more: int,
         assert found.sentence.startswith(said)
 
 
+@pytest.mark.parametrize(("adapts", "status"), [(True, PASSED), (False, FAILED)])
+def test_an_adapter_lies_beside_what_the_reference_holds(tmp_path: Path, adapts: bool, status: str) -> None:
+    """One that is switched off gives the reference's pictures, and has more in memory."""
+    strategy = promising("off", reproduces="full", adapts=adapts)
+    reference = made(tmp_path, "full", inventory=Inventory({"text_encoder_2": component({"bfloat16": 1_000})}))
+    own = Inventory({"text_encoder_2": component({"bfloat16": 1_100})})
+    whole = with_rendering(evidence(tmp_path, strategy, reference=reference), inventory=own)
+    assert verdict(whole, INVENTORY).status == status
+
+
 def test_every_dtype_that_moved_is_told_with_the_total(tmp_path: Path) -> None:
     """One may shrink while another grows."""
     some = tiny()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fluxgate.baselines.limits import Band, CaseLimits, Limit
+from fluxgate.compare.work import FILES_READ
 from fluxgate.judge.checks.leftovers import COMES_AND_GOES, COUNTERS, GROWTH, GROWTH_BY_GPU, LIBRARIES, TABLES
 from fluxgate.judge.verdict import FAILED, GIVES_BACK, NO_DATA, PASSED
 from fluxgate.rendering import (
@@ -19,6 +20,7 @@ from fluxgate.rendering import (
     THREADS,
     Component,
     Inventory,
+    PhaseWork,
     Repeated,
     Work,
 )
@@ -220,6 +222,15 @@ def test_the_types_of_what_stays_are_named(tmp_path: Path) -> None:
     leaking = replace(repeating(blocks=(0, 2000, 4000, 6000, 8000)), types={"Kept": 7000, "dict": 900})
     one = with_rendering(evidence(tmp_path, FULL), memory=memory(), repeated=leaking)
     assert "(most are Kept and dict)" in verdict(one, GIVES_BACK).sentence
+
+
+@pytest.mark.parametrize(("files", "status"), [(0, FAILED), (1, PASSED)])
+def test_what_safetensors_leaves_of_each_tensor_is_no_leak_of_a_call(tmp_path: Path, files: int, status: str) -> None:
+    """It keeps two small objects for each that it reads: a staged strategy reads hundreds in each call."""
+    read = (PhaseWork("denoise", moves={FILES_READ: files}),)
+    one = with_rendering(evidence(tmp_path, FULL), memory=memory(), work=Work("picnic", 3, calls=(read,)))
+    leaking = repeating(blocks=(0, 2000, 4000, 6000, 8000))
+    assert verdict(with_rendering(one, repeated=leaking), GIVES_BACK).status == status
 
 
 MIB = 1 << 20
