@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from fluxgate.amounts import amount
 from fluxgate.cli.shared import NOTHING, add_names_option, add_runs_option, columns, say
 from fluxgate.machine import stack
 from fluxgate.options import chosen, memory
@@ -17,9 +19,13 @@ from fluxgate.report.shipped import advise_from_shipped, shipped
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import cases_of
 from fluxgate.runs.run import Run
+from fluxgate.subjects.catalogue import subjects
+from fluxgate.subjects.subject import Subject
+from fluxgate.subjects.weights import sizes_at_hand
 
 FLUX = "black-forest-labs/FLUX.1-dev"  # what the lines load where the subject has no pipeline of one's own
 SMALL = "miniature"
+SAME_SHAPES = ("flux-dev",)  # as the subject has that the shipped measurements are of
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -69,7 +75,10 @@ def _from_run(run: Run, arguments: Namespace, *, vram: int, ram: int | None) -> 
 
 def _from_shipped(arguments: Namespace, *, vram: int, ram: int | None) -> int:
     measured = shipped()
-    chosen(arguments.subject, among=[measured.subject], option="--subject")
+    answered = [measured.subject, *SAME_SHAPES]
+    for subject in _catalogued(arguments.subject, but=answered):
+        raise Refusal(_not_rendered(subject, arguments.vram))
+    chosen(arguments.subject, among=answered, option="--subject")
     advice = advise_from_shipped(measured, vram=vram, ram=ram)
     say(in_words(advice, width=columns()) + "\n")
     _say_scripts(advice)
@@ -77,6 +86,28 @@ def _from_shipped(arguments: Namespace, *, vram: int, ram: int | None) -> int:
         say("What the host must hold was not considered; say what it can spare: --ram 32GB")
     say("Measure your own machine: pytest -m gpu --subject grown, after fluxgate grow; then ask again.")
     return 0 if advice.best else NOTHING
+
+
+def _catalogued(given: Sequence[str], *, but: Collection[str]) -> list[Subject]:
+    """The subjects that are asked for by name and that nothing was measured of."""
+    known = subjects()
+    return [known[name] for names in given for name in names.split(",") if name in known and name not in but]
+
+
+def _not_rendered(subject: Subject, vram: str) -> str:
+    """What can be known before anything was measured: what cannot fit."""
+    sizes = sizes_at_hand(subject)
+    largest = max(sizes, key=lambda name: sizes[name], default=None)
+    weights = f" Its weights take {amount(sum(sizes.values()))}, which full needs and more" if sizes else ""
+    if largest is not None and len(sizes) > 1:
+        weights += (
+            f"; those of {largest}, the largest of its components, {amount(sizes[largest])}, which model-offload needs"
+        )
+    return (
+        f"{subject.name} was not rendered on a GPU yet.{weights}{'.' if weights else ''} Measure it on one, "
+        f"fluxgate render --subject {subject.name}, and ask again; "
+        f"fluxgate advise --shipped --vram {vram} answers for FLUX.1-dev's shapes."
+    )
 
 
 def _say_scripts(advice: Advice) -> None:

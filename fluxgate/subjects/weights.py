@@ -87,6 +87,15 @@ def numbers_at_hand(subject: Subject) -> dict[str, int]:
     }
 
 
+def sizes_at_hand(subject: Subject) -> dict[str, int]:
+    """Bytes of the weights of each component, where its files are here; a checkpoint's are all under its own name."""
+    folder = folder_at_hand(subject)
+    if subject.checkpoint:
+        return {subject.pipeline: Path(subject.checkpoint).stat().st_size} if Path(subject.checkpoint).is_file() else {}
+    own = {name: Path(file).stat().st_size for name, file in subject.files.items() if Path(file).is_file()}
+    return {**(bytes_on_disk(folder)[0] if folder else {}), **own}
+
+
 def matrices_on_disk(component: Path) -> dict[str, tuple[int, int]]:
     """Rows and columns of each matrix in a component's files, by its name; none where they cannot be read."""
     files = [path for path in sorted(component.glob("*.safetensors")) if _WEIGHTS.fullmatch(path.name)]

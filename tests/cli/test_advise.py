@@ -62,7 +62,7 @@ def test_the_shipped_measurements_can_be_asked_beside_a_run(on_a_gpu: Path, caps
         (["--vram=12"], "--vram is '12'; write it like '17 GB' or '512 MB'."),
         (["--vram=12GB", "--ram=none"], "--ram is 'none'; write it like '17 GB' or '512 MB'."),
         (["--vram=12GB", "--ram=0GB"], "--ram is '0GB'; it must be above 0."),
-        (["--vram=12GB", "--subject=flux-dev"], "--subject 'flux-dev' is unknown; choose from grown."),
+        (["--vram=12GB", "--subject=fluxdev"], "--subject 'fluxdev' is unknown; did you mean 'flux-dev'?"),
         (["runs/x", "--vram=12GB", "--shipped"], "--shipped and runs/x exclude each other."),
     ],
 )
@@ -72,6 +72,19 @@ def test_what_cannot_be_answered_is_told_in_one_sentence(
     """With the option that must be changed."""
     assert main(["advise", f"--runs={tmp_path}", *arguments]) == USAGE
     assert capsys.readouterr().err == f"{sentence}\n"
+
+
+def test_a_subject_that_was_never_rendered_is_told_what_cannot_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its weights, the largest of its components, and what to run; FLUX.1-dev has the shapes that were measured."""
+    assert main(["advise", f"--runs={tmp_path}", "--vram=12GB", "--subject=miniature"]) == USAGE
+    said = capsys.readouterr().err
+    assert "miniature was not rendered on a GPU yet. Its weights take 57" in said
+    assert "those of transformer, the largest of its components" in said
+    assert "fluxgate render --subject miniature" in said
+    assert main(["advise", f"--runs={tmp_path}", "--vram=12GB", "--subject=flux-dev"]) == 0
+    assert "FLUX.1-dev's shapes" in capsys.readouterr().out
 
 
 def test_advise_needs_no_torch(on_a_gpu: Path, environment: dict[str, str]) -> None:
