@@ -9,6 +9,7 @@ from fluxgate.machine import Machine, Stack
 from fluxgate.rendering import id_of_case
 from fluxgate.strategies.effects import for_subject
 from fluxgate.strategies.promise import Promise, Strategy
+from fluxgate.strategies.requirements import reads_files
 from fluxgate.subjects.subject import Shot, Subject
 
 
@@ -40,7 +41,8 @@ def matrix(
 
 
 def _cases_of(subject: Subject, named: Mapping[str, Strategy], machine: Machine, stack: Stack) -> Iterator[Case]:
-    reasons = {name: strategy.unsupported(subject, machine, stack) for name, strategy in named.items()}
+    unreadable = reads_files(subject, machine, stack)
+    reasons = {name: unreadable or strategy.unsupported(subject, machine, stack) for name, strategy in named.items()}
     missing = {name: named[name].promise for name, reason in reasons.items() if reason}
     for name, strategy in named.items():
         promise = _judgeable(strategy.promise, missing)

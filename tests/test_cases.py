@@ -33,6 +33,15 @@ def test_every_pair_is_a_case() -> None:
     assert reasons["small-nf4"] == strategy_named("nf4").unsupported(SUBJECT, CPU, NEW)
 
 
+def test_a_file_that_nothing_here_reads_stops_every_strategy() -> None:
+    """A GGUF file needs its package whatever is done with what it holds."""
+    subject = replace(SUBJECT, files={"transformer": "flux-Q4_K_S.gguf"})
+    without = {name: version for name, version in NEW.items() if name != "gguf"}
+    reasons = {case.unsupported for case in matrix([subject], STRATEGIES, machine=H100, stack=without)}
+    assert reasons == {"gguf is needed to read flux-Q4_K_S.gguf; it is not installed"}
+    assert next(iter(matrix([subject], STRATEGIES, machine=H100, stack=NEW))).unsupported is None
+
+
 def test_a_promise_is_inherited_where_its_reference_cannot_run() -> None:
     """On a CPU nf4 is unsupported, so what reproduces nf4 promises what nf4 does: to approximate full."""
     on_gpu, on_cpu = (

@@ -15,7 +15,7 @@ from fluxgate.strategies.coarse import coarse_eight_bit
 from fluxgate.strategies.effects import DENOISER, Layers, Quantized, Stored
 from fluxgate.strategies.loading import component
 from fluxgate.strategies.promise import Effect, OtherWork, Promise, Site, dtype_setting, strategy
-from fluxgate.strategies.requirements import Release, unquantized
+from fluxgate.strategies.requirements import GGUF, Release, unquantized
 from fluxgate.subjects.subject import Subject
 
 AT_ONCE = 16  # tensors in float32 at a time: all of a large denoiser would not fit into memory
@@ -71,7 +71,7 @@ def quanto_int8(site: Site) -> Any:
 @strategy(
     eight_bit_promise(other_work=(OTHER_KERNELS,), effects=(*MOSTLY, Layers("GGUFLinear", of=DENOISER))),
     needs=(
-        Release("gguf", "0.13.0", to="write and read GGUF files"),
+        Release("gguf", GGUF, to="write and read GGUF files"),
         Release("diffusers", "0.35.0", to="load a GGUF file with diffusers' own names"),
         denoiser_in_folder,
     ),

@@ -12,6 +12,8 @@ from fluxgate.amounts import amount
 from fluxgate.machine import Machine, Stack
 from fluxgate.subjects.subject import Subject
 
+GGUF = "0.13.0"  # older ones cannot read with numpy 2
+
 Need = Callable[[Subject, Machine, Stack], str | None]
 
 
@@ -86,6 +88,12 @@ class Pipelines:
             return None
         needed = self.names[0] if len(self.names) == 1 else f"one of {', '.join(self.names)}"
         return f"{needed} is needed: {self.because}; {subject.name} is a {subject.pipeline}"
+
+
+def reads_files(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need of every strategy: the package that reads the subject's own files."""
+    name = next(iter(subject.in_gguf), None)
+    return Release("gguf", GGUF, to=f"read {Path(subject.files[name]).name}")(subject, machine, stack) if name else None
 
 
 def unquantized(subject: Subject, machine: Machine, stack: Stack) -> str | None:
