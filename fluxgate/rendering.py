@@ -96,6 +96,7 @@ MAPPED = "bytes of mapped files"  # shared memory is one
 FILES_OPEN = "open files"
 THREADS = "threads"
 GPU_OTHERWISE = "bytes of the GPU outside of torch"  # other processes' are among them
+SETTING_CHANGED = "left changed: "  # begins the count of a setting of the process that loading or a call changed
 LEFTOVER_FILES = "files left behind"  # by second takes; not there if there was no second take
 
 

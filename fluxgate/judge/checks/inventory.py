@@ -16,7 +16,17 @@ from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed
 from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, loader_of, most_likely
 from fluxgate.judge.verdict import INVENTORY, NEW_WARNINGS, Verdict
-from fluxgate.rendering import AFTER, BEFORE, BESIDE, GRADIENTS, HOOKS_CHANGED, HOOKS_LEFT, Component, Inventory
+from fluxgate.rendering import (
+    AFTER,
+    BEFORE,
+    BESIDE,
+    GRADIENTS,
+    HOOKS_CHANGED,
+    HOOKS_LEFT,
+    SETTING_CHANGED,
+    Component,
+    Inventory,
+)
 from fluxgate.strategies.effects import SLICES, TILES, Counted
 
 ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
@@ -120,6 +130,8 @@ def _hooks(parts: Inventory) -> Iterator[str]:
     """What hangs in the components from call to call, and what is left of it once it is to be removed."""
     if parts.counts.get(HOOKS_CHANGED):
         yield "A later call left other hooks on its components than the first one"
+    for what in (name.removeprefix(SETTING_CHANGED) for name in parts.counts if name.startswith(SETTING_CHANGED)):
+        yield f"Loading the pipeline, or calling it, leaves {what} changed for the whole process"
     left = parts.counts.get(HOOKS_LEFT, 0)
     if left:
         yield f"remove_all_hooks leaves accelerate's hooks on {counted(left, 'module')}"

@@ -51,6 +51,14 @@ def _in_float32(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict
     return original(*args, **{**kwargs, named: fired(torch.float32)})
 
 
+def _default_dtype_left(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    import torch
+
+    pipe = original(*args, **kwargs)
+    torch.set_default_dtype(fired(torch.bfloat16))
+    return pipe
+
+
 def _norms_wide(pipe: Any, fired: Fired) -> None:
     for part in pipe.vae.modules():
         if type(part).__name__ == "GroupNorm":
@@ -77,6 +85,13 @@ FAULTS = (
         Around("diffusers.pipelines.pipeline_utils:DiffusionPipeline.from_pretrained", _in_float32),
         "torch_dtype renamed to dtype",
         stage=T5,
+    ),
+    _fault(
+        "default-dtype-left",
+        "torch's default dtype is left at bfloat16 once a pipeline is loaded",
+        Around("diffusers.pipelines.pipeline_utils:DiffusionPipeline.from_pretrained", _default_dtype_left),
+        "a context of the default dtype that an error leaves open",
+        packages=("diffusers", "transformers"),
     ),
     _fault(
         "tensor-made-up",

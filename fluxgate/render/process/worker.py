@@ -173,7 +173,9 @@ def _render_takes(
     """All that is done with the pipeline, which is freed at the end; the pictures of the first takes."""
     leftover = LeftoverFiles(job.scratch)
     files = PictureFiles(job.folder)
+    probe.inventory.remember_settings()
     pipeline = _load(load, probe.meter, laps, note)
+    probe.inventory.compare_settings()
     probe.watch(pipeline)
     probe.describe()
     probe.meter.measure_loaded()
@@ -188,6 +190,7 @@ def _render_takes(
                 rendered = _render_take(pipeline, job.subject, number, take, probe, files)
                 note(rendered)
                 probe.inventory.compare_hooks()
+                probe.inventory.compare_settings()
                 recorded = probe.inventory.recorded()
                 note(Note(inventory=recorded, memory=probe.meter.memory(), warnings=warnings.new()))
                 laps.end("between takes", without=sum(one.seconds for one in rendered.durations))

@@ -19,6 +19,7 @@ from fluxgate.render.watch.component import (
     plain_tensors,
     state_sha256,
 )
+from fluxgate.render.watch.process_settings import process_settings
 from fluxgate.render.watch.stored import stored_weights
 from fluxgate.render.watch.weights_in_use import Placements, WeightsInUse
 from fluxgate.rendering import (
@@ -29,6 +30,7 @@ from fluxgate.rendering import (
     HOOKS_CHANGED,
     HOOKS_LEFT,
     LEFTOVER_FILES,
+    SETTING_CHANGED,
     Component,
     Inventory,
     StoredWeights,
@@ -49,6 +51,7 @@ class InventoryRecorder:
         self.files: Mapping[str, str] = {}  # component -> its weights, where they do not lie in the pipeline's folder
         self.weights: dict[str, StoredWeights] = {}  # by component
         self._hooks: dict[str, dict[str, int]] = {}  # by component, after the first call
+        self._settings: dict[str, str] = {}  # of the process, before anything was loaded
 
     def recorded(self) -> Inventory:
         """The inventory so far."""
@@ -86,6 +89,17 @@ class InventoryRecorder:
                 hooks = hooks_of(module)
                 if self._hooks.setdefault(name, hooks) != hooks:
                     self.count(HOOKS_CHANGED, 1)
+
+    def remember_settings(self) -> None:
+        """Keep the settings of the process as they are before anything is loaded."""
+        self._settings = process_settings()
+
+    def compare_settings(self) -> None:
+        """Count each setting that is another one now."""
+        now = process_settings() if self._settings else {}
+        for name, before in self._settings.items():
+            if now[name] != before:
+                self.count(f"{SETTING_CHANGED}{name}", 1)
 
     def count_left_hooks(self, pipeline: Any) -> None:
         """Have the pipeline remove its hooks, and count those of accelerate's that stay; it is not called again."""

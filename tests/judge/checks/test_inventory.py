@@ -8,7 +8,7 @@ import pytest
 from fluxgate.judge.checks.inventory import SPARE
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, INVENTORY, NEW_WARNINGS, PASSED
-from fluxgate.rendering import BESIDE, GRADIENTS, HOOKS_CHANGED, HOOKS_LEFT, Component, Inventory
+from fluxgate.rendering import BESIDE, GRADIENTS, HOOKS_CHANGED, HOOKS_LEFT, SETTING_CHANGED, Component, Inventory
 from fluxgate.strategies.effects import SLICES, TILES, Counted
 from fluxgate.strategies.promise import Promise
 from tests.judge.made import FULL, accepted, evidence, made, promising, verdict, with_rendering
@@ -259,3 +259,11 @@ def test_new_warnings_are_told_and_fail_nothing(
     found = verdict(replace(with_rendering(whole, warnings=("it is slow", "it is old")), baseline=baseline), INVENTORY)
     assert (found.status, found.numbers.get(NEW_WARNINGS, 0)) == (PASSED, new)
     assert ("Libraries warn of what they did not when it was accepted: it is" in found.sentence) == bool(new)
+
+
+def test_a_setting_of_the_process_that_is_left_changed_is_noticed(tmp_path: Path) -> None:
+    """All that computes in the process after it is another computation."""
+    counts = {f"{SETTING_CHANGED}torch's default dtype": 1}
+    found = verdict(with_rendering(evidence(tmp_path, FULL), inventory=replace(tiny(), counts=counts)), INVENTORY)
+    assert (found.status, "leaves torch's default dtype changed" in found.sentence) == (FAILED, True)
+    assert "Most likely diffusers or transformers." in found.sentence
