@@ -16,9 +16,15 @@ from fluxgate.rendering import Rendering, Work
 FILE = Path(__file__).parents[1] / "miniature" / "work.json"
 SUBJECT = "miniature"
 RENDER = Path(__file__).parents[1] / "render"
-WATCHERS = (("watch", "*.py"), ("measure", "work*.py"))
-# What decides which operators run. With any other release of one of these, nothing is known.
+# What sees a call that is counted.
+WATCHERS = (
+    *(("watch", f"{name}.py") for name in ("counted_take", "counting", "encoders", "probe", "wrapping")),
+    ("measure", "work*.py"),
+)
+# What decides which operators run. With any other release of one of these, nothing is known; but of transformers, whose
+# networks only encode.
 DECIDING = ("torch", "diffusers", "transformers", "accelerate", "bitsandbytes")
+ENCODES = "transformers"
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class KnownWork:
     machine: str
     work: Work
     exact: bool = True  # False: other watchers counted it, so that copies and views may be theirs
+    encodes: bool = True  # False: with another release of transformers, so that encoding may be other work
 
 
 @functools.cache
@@ -68,17 +75,24 @@ def usual_of(case: Case, rendering: Rendering, machine: Machine, known: UsualWor
     """What is known of such a machine and stack; None where nothing is."""
     if case.subject.name != SUBJECT or rendering.work is None:
         return None
-    for one in (known or shipped()).counted:
-        work = one.work.get(case.strategy.name)
-        if work is not None and _alike(one, machine, rendering.libraries):
-            found = KnownWork(one.machine, work, exact=one.counted_by == watchers())
-            return found if rendering.recipes.get(work.shot) == one.recipe else None
+    ours = deciding(rendering.libraries)
+    fitting = [one for one in (known or shipped()).counted if _fits(one, case, machine, rendering)]
+    for one in sorted(fitting, key=lambda one: one.stack != ours):
+        if _but_for(ENCODES, one.stack) == _but_for(ENCODES, ours):
+            exact, encodes = one.counted_by == watchers(), one.stack == ours
+            return KnownWork(one.machine, one.work[case.strategy.name], exact=exact, encodes=encodes)
     return None
 
 
-def _alike(one: Usual, machine: Machine, libraries: Mapping[str, str]) -> bool:
+def _fits(one: Usual, case: Case, machine: Machine, rendering: Rendering) -> bool:
+    """Whether such a machine's counts of the same shot have the strategy."""
     same_kind = (one.device, one.capability, one.cuda) == (machine.device, machine.capability, machine.cuda)
-    return same_kind and one.stack == deciding(libraries)
+    work = one.work.get(case.strategy.name)
+    return same_kind and work is not None and rendering.recipes.get(work.shot) == one.recipe
+
+
+def _but_for(name: str, stack: Stack) -> Stack:
+    return {package: version for package, version in stack.items() if package != name}
 
 
 def deciding(libraries: Mapping[str, str]) -> Stack:

@@ -52,10 +52,11 @@ def test_the_same_releases_on_such_a_machine_do_the_same_work(tmp_path: Path) ->
         replace(KNOWN, cuda=None),
         replace(KNOWN, stack={**KNOWN.stack, "torch": "2.13.0"}),
         replace(KNOWN, stack={**KNOWN.stack, "accelerate": "1.15.0"}),
+        replace(KNOWN, stack={**KNOWN.stack, "transformers": "5.23.0", "torch": "2.13.0"}),
         replace(KNOWN, recipe="another"),
         replace(KNOWN, work={}),
     ],
-    ids=["device", "capability", "cuda", "torch", "library", "recipe", "strategy"],
+    ids=["device", "capability", "cuda", "torch", "library", "both", "recipe", "strategy"],
 )
 def test_of_another_kind_nothing_is_known(tmp_path: Path, known: Usual) -> None:
     """Other kernels, releases or shots do other work, and are no fault."""
@@ -81,3 +82,13 @@ def test_what_ships_is_of_the_miniature_as_it_is() -> None:
 def test_what_other_watchers_counted_is_not_exact(tmp_path: Path) -> None:
     """They may have copied more or less to the host."""
     assert found(tmp_path, replace(KNOWN, counted_by="others")) == KnownWork("another", WORK, exact=False)
+
+
+def test_with_another_transformers_all_but_encoding_is_known(tmp_path: Path) -> None:
+    """Its networks only encode; counts of the same release come first."""
+    other = replace(KNOWN, machine="older", stack={**KNOWN.stack, "transformers": "5.17.0"})
+    libraries = {**LIBRARIES, "transformers": "5.23.0"}
+    assert found(tmp_path, other, libraries=libraries) == KnownWork("older", WORK, encodes=False)
+    same = replace(KNOWN, stack={**KNOWN.stack, "transformers": "5.23.0"})
+    one = replace(rendering("full", tmp_path), libraries=libraries, work=WORK, recipes={"unsaid": "recipe"})
+    assert usual_of(CASE, one, MACHINE, UsualWork((other, same))) == KnownWork("another", WORK)

@@ -33,7 +33,7 @@ from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed
 from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, most_likely, movers
 from fluxgate.judge.verdict import WORK, Verdict
-from fluxgate.rendering import DENOISE, OTHER_PROCESSES, PHASES, SLEEPS, PhaseWork, Work
+from fluxgate.rendering import DENOISE, ENCODE, OTHER_PROCESSES, PHASES, SLEEPS, PhaseWork, Work
 from fluxgate.strategies.promise import OtherWork
 
 BUFFERS = 4096  # bytes that a model itself brings to where it computes, as Gemma its rotations
@@ -276,7 +276,11 @@ def _as_usual(evidence: Evidence, done: Work) -> Iterator[str]:
     theirs, known = _usual(evidence, done), evidence.usual_work
     if theirs is None or known is None:
         return
-    changes = tuple(one for one in work_changes(theirs, done) if known.exact or _computes(one))
+    changes = tuple(
+        one
+        for one in work_changes(theirs, done)
+        if (known.exact or _computes(one)) and (known.encodes or one.phase != ENCODE)
+    )
     if changes:
         yield f"It does not do the work that the same releases do on {known.machine}: {_told(changes)}"
 

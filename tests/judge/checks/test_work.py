@@ -396,6 +396,15 @@ def test_copies_of_other_watchers_are_no_work_of_the_pipeline(tmp_path: Path) ->
         assert (answer.status, what) == (status, what)
 
 
+def test_encoding_by_another_transformers_is_not_compared(tmp_path: Path) -> None:
+    """One product more while prompts are encoded says nothing then; otherwise it does."""
+    sound = clean("full")
+    odd = replace(sound, calls=(with_more(sound),))
+    for encodes, status in ((False, PASSED), (True, FAILED)):
+        known = KnownWork("another", sound, encodes=encodes)
+        assert judged(tmp_path / status, "full", odd, usual=known).status == status
+
+
 def with_more(work: Work, what: str = "aten.mm") -> tuple[PhaseWork, ...]:
     """One operator more while prompts are encoded."""
     first, *others = work.first
