@@ -14,7 +14,7 @@ from fluxgate.subjects.subject import Shot
 # Calls beside those whose work is counted, of which there are two. What a leak adds, each call adds; what fills a
 # cache, one of them does. A GPU's driver gives memory in pieces, so that it takes a few calls to show there.
 MORE = {"cuda": 3, "cpu": 1}
-LONG = 10.0  # seconds that those two took, after which one more is enough
+LONG = 3.0  # seconds that those two took, after which one more is enough
 PAUSE = 0.02  # seconds without a call, in which what changes on the GPU is another process's doing
 MOST_TYPES = 5
 FEW = 50  # objects of a call, which are not worth naming

@@ -198,7 +198,7 @@ NAMED = {"malloc": MALLOC, "blocks": BLOCKS, "mapped": MAPPED, "files": FILES_OP
     ("name", "most", "words"),
     [
         ("malloc", 512 << 10, "of the C library's memory"),
-        ("blocks", 1000, "small objects"),
+        ("blocks", 2000, "small objects"),
         ("mapped", 64 << 10, "of files are mapped"),
         ("files", 0, "file"),
         ("threads", 0, "thread"),
@@ -219,7 +219,7 @@ def test_what_every_call_leaves_outside_of_tensors_is_told(tmp_path: Path, name:
 
 def test_the_types_of_what_stays_are_named(tmp_path: Path) -> None:
     """Where objects stay, they say whose they are."""
-    leaking = replace(repeating(blocks=(0, 2000, 4000, 6000, 8000)), types={"Kept": 7000, "dict": 900})
+    leaking = replace(repeating(blocks=(0, 3000, 6000, 9000, 12000)), types={"Kept": 7000, "dict": 900})
     one = with_rendering(evidence(tmp_path, FULL), memory=memory(), repeated=leaking)
     assert "(most are Kept and dict)" in verdict(one, GIVES_BACK).sentence
 
@@ -229,7 +229,7 @@ def test_what_safetensors_leaves_of_each_tensor_is_no_leak_of_a_call(tmp_path: P
     """It keeps two small objects for each that it reads: a staged strategy reads hundreds in each call."""
     read = (PhaseWork("denoise", moves={FILES_READ: files}),)
     one = with_rendering(evidence(tmp_path, FULL), memory=memory(), work=Work("picnic", 3, calls=(read,)))
-    leaking = repeating(blocks=(0, 2000, 4000, 6000, 8000))
+    leaking = repeating(blocks=(0, 3000, 6000, 9000, 12000))
     assert verdict(with_rendering(one, repeated=leaking), GIVES_BACK).status == status
 
 
