@@ -486,7 +486,7 @@ def interrupted_by_sigterm() -> Iterator[None]:
 
 def judge_run(run: Run, *, baselines: Path, baseline_use: BaselineUse = BaselineUse.IF_ANY) -> tuple[Verdict, ...]:
     """The verdicts on a whole run, long after its pipelines are gone: no torch, no GPU, only what the folder holds."""
-    renderings = run.rendered_cases()
+    renderings = run.ended_cases()
     names = {one.rendering.subject for one in renderings.values()}
     store = remote.store_at(baselines, machine=run.machine.id, subjects=names)
     accepted = baseline_use is not BaselineUse.IGNORED

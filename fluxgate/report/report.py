@@ -36,7 +36,6 @@ from fluxgate.runs.plan import read_plan
 from fluxgate.runs.run import Run
 
 SCHEMA = 2  # of the report as JSON; in 1, `run` was its id, and `vram_limit` stood beside it
-INTERRUPTED = "interrupted"  # the kind of crash of a case whose run was cut short
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def report_on(run: Run, verdicts: Iterable[Verdict], cases: Iterable[Case], *, f
     """The report on a run in its folder; on a GPU, the runs beside it say on which cards a case was seen to run.
 
     `cases` is the whole matrix; `folder` is where its reader finds the run, if that is not the run's own path."""
-    verdicts, rendered = tuple(verdicts), run.rendered_cases()
+    verdicts, rendered = tuple(verdicts), run.ended_cases()
     renderings = {case_id: one.rendering for case_id, one in rendered.items()}
     measured = Measured(renderings, cards_of(run), published_settings(rendered, verdicts))
     reported = ReportedRun(
@@ -230,7 +229,7 @@ def _cut_short(run: Run, renderings: Mapping[str, Rendering]) -> CutShort | None
         return None
     plan = read_plan(run)
     due = plan.due if plan else None
-    done = {case_id for case_id, one in renderings.items() if one.crash is None or one.crash.kind != INTERRUPTED}
+    done = set(renderings)
     missing = tuple(case_id for case_id in due or () if case_id not in done)
     return CutShort(len(done), None if due is None else len(done.union(due)), missing)
 

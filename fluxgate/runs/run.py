@@ -26,6 +26,7 @@ FACTS = "run.json"
 CASES = "cases"
 RENDERING = "rendering.json"
 VERDICTS = "verdicts.json"
+INTERRUPTED = "interrupted"  # the kind of crash of a case whose run was cut short
 ONCE_MORE = "once-more"  # in a case's folder
 
 Plain = TypeVar("Plain")
@@ -105,6 +106,13 @@ class Run:
     def rendered_cases(self) -> dict[str, Rendered]:
         """The same, each with its folder."""
         return {name: Rendered(rendering, self.case_folder(name)) for name, rendering in self.renderings().items()}
+
+    def ended_cases(self) -> dict[str, Rendered]:
+        """The same without the case in whose middle the run was cut short, if it was: a crash is an end, too."""
+        every = self.rendered_cases()
+        crashes = {name: one.rendering.crash for name, one in every.items()} if self.finished is None else {}
+        cut = {name for name, crash in crashes.items() if crash is not None and crash.kind == INTERRUPTED}
+        return {name: one for name, one in every.items() if name not in cut}
 
     def write_json(self, name: str, value: object) -> Path:
         """Write a value as JSON beside the run's facts."""
@@ -257,5 +265,5 @@ def _remains(folder: Path) -> Rendering | None:
     notes = NotesReader(folder / PROGRESS).new()
     if not any(note.of for note in notes):
         return None
-    crash = Crash("interrupted", "the run was cut short while the case was rendered", last_phase(notes), ())
+    crash = Crash(INTERRUPTED, "the run was cut short while the case was rendered", last_phase(notes), ())
     return compose(notes, wall_seconds=0.0, crash=crash)

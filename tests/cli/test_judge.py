@@ -13,12 +13,13 @@ from fluxgate.cli.shared import INTERRUPTED, RED
 from fluxgate.files import read_plain, write_plain
 from fluxgate.judge.verdict import NO_DATA, Verdict
 from fluxgate.refusal import USAGE
-from fluxgate.rendering import Crash, Rendering
+from fluxgate.rendering import DENOISE, Crash, Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import FILE as PLAN
+from fluxgate.runs.plan import plan_of
 from tests.baselines.acceptance import accept
 from tests.outside import call
-from tests.runs.building import run_of
+from tests.runs.building import CASES, put, run_of
 
 
 def test_judge_needs_no_torch(rendered: Path, environment: dict[str, str]) -> None:
@@ -77,6 +78,17 @@ def test_a_run_that_was_cut_short_is_not_green(
     assert main(["judge", str(rendered)]) == INTERRUPTED
     verdicts = read_plain(rendered / runs.VERDICTS, tuple[Verdict, ...])
     assert {one.status for one in verdicts if one.strategy == "model-offload"} == {NO_DATA}
+
+
+def test_the_case_in_whose_middle_a_run_was_killed_did_not_crash(tmp_path: Path) -> None:
+    """It was not rendered, as those that come after it."""
+    run = run_of(tmp_path, "full", "nf4", finished=False)
+    run.write_json(PLAN, plan_of(CASES.values(), asked=set(CASES)))
+    crash = Crash(runs.INTERRUPTED, "the run was cut short while the case was rendered", DENOISE, ())
+    put(run, replace(run.renderings()["tiny-nf4"], crash=crash))
+    assert main(["judge", str(run.folder), f"--baselines={tmp_path / 'none'}"]) == INTERRUPTED
+    verdicts = read_plain(run.folder / runs.VERDICTS, tuple[Verdict, ...])
+    assert {one.status for one in verdicts if one.strategy in ("nf4", "offload")} == {NO_DATA}
 
 
 @pytest.mark.parametrize("damage", ["picture gone", "stray file"])

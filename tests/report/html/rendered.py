@@ -17,8 +17,9 @@ import pytest
 from fluxgate.cli.main import main
 from fluxgate.cli.shared import INTERRUPTED, RED
 from fluxgate.prove import inside
+from fluxgate.render.process.notes import FILE as NOTES
 from fluxgate.runs import run as runs
-from fluxgate.runs.run import RENDERING, Run
+from fluxgate.runs.run import Run
 from fluxgate.session import Choice, Request, Session, choose, create_run, open_session
 from tests.outside import ROOT, tiny
 
@@ -34,7 +35,7 @@ FAULTS = {
 }
 GREEN, FAILURES, KILLED = "green", "failures", "killed"  # the folders of runs
 BASELINES, WHY = "baselines", "nothing is wrong with it"
-LONGEST = 300.0  # seconds until a run that is to be killed has rendered a case
+LONGEST = 300.0  # seconds until a run that is to be killed is in its second case
 
 
 def render(root: Path, *, pipeline: Path) -> None:
@@ -102,11 +103,11 @@ def _fault(name: str | None) -> Iterator[None]:
 
 
 def _render_and_kill(place: Path) -> None:
-    """`fluxgate render`, ended by SIGKILL once its first case is there, so that nothing could be tidied up."""
+    """`fluxgate render`, ended by SIGKILL in its second case, so that nothing could be tidied up."""
     command = [sys.executable, "-m", "fluxgate", "render", f"--subject={SUBJECT}", f"--strategy={','.join(CLEAN)}"]
     started = subprocess.Popen([*command, f"--runs={place}"], env={**os.environ, "PYTHONPATH": str(ROOT)})
     until = time.monotonic() + LONGEST
-    while not list(place.glob(f"2*/cases/{SUBJECT}-full/{RENDERING}")):
+    while len(list(place.glob(f"2*/cases/*/{NOTES}"))) < 2:
         assert started.poll() is None
         assert time.monotonic() < until
         time.sleep(0.05)

@@ -166,7 +166,7 @@ def test_each_fault_is_on_the_page(show: Show, pages: dict[str, Path], real_runs
 
 
 def test_a_killed_page_tells_what_is_missing(show: Show, pages: dict[str, Path]) -> None:
-    """How far the run came, and how the rest is rendered."""
+    """How far the run came, and how the rest is rendered; the case in whose middle it was killed did not crash."""
     page = show(pages[KILLED]).page
     assert page.locator("h1").inner_text().endswith("Cut short")
     assert "of 5 cases were rendered" in page.locator(".lead").inner_text()
