@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import tempfile
@@ -38,6 +39,15 @@ class Kept:
 
     def __init__(self, number: int) -> None:
         self.number = number
+
+
+@pytest.fixture(autouse=True)
+def _frozen() -> Iterator[None]:
+    """What is there already is not looked through, as in a worker, which freezes what it has imported."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture
