@@ -175,7 +175,7 @@ def _distance(
     wanted = widened(name, expected.astype(np.float64), numbers.shape[-1] if numbers.ndim else 1)
     padded = without_call(name) == T5_TOKENS and numbers.size != wanted.size  # a strategy may ask for another number
     if padded:
-        wanted = _padded(wanted, numbers.shape)
+        wanted = _padded(wanted, numbers)
     if numbers.size != wanted.size:
         return StageDistance(name, actual, reshaped=True)
     apart, unit = np.abs(numbers.ravel() - wanted.ravel()), _unit(name, wanted)
@@ -185,12 +185,16 @@ def _distance(
     return StageDistance(name, actual, rms=rms, worst=float(apart.max()) / unit, padded=padded)
 
 
-def _padded(tokens: Array, shape: tuple[int, ...]) -> Array:
-    """Each prompt's tokens in another length."""
+def _padded(tokens: Array, actual: Array) -> Array:
+    """Each prompt's tokens in another length. Of one that was cut off, nobody says what follows in a longer one, nor
+    where a shorter one ends."""
     rows = tokens.reshape(-1, tokens.shape[-1])
-    padded = np.zeros((len(rows), shape[-1]))
-    most = min(shape[-1], rows.shape[-1])
+    padded = np.zeros((len(rows), actual.shape[-1]))
+    most = min(actual.shape[-1], rows.shape[-1])
     padded[:, :most] = rows[:, :most]
+    cut = rows[:, -1] != 0
+    if len(actual.reshape(-1, actual.shape[-1])) == len(rows):
+        padded[cut, most - 1 :] = actual.reshape(len(rows), -1)[cut, most - 1 :]
     return padded
 
 

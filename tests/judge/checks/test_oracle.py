@@ -136,6 +136,22 @@ def test_fewer_tokens_than_the_default_are_wrong_but_where_a_strategy_says_so(tm
     assert answers[0].stage == stage
 
 
+@pytest.mark.parametrize(("changed", "status"), [(None, PASSED), (5, FAILED)])
+def test_a_longer_prompt_goes_on_where_the_oracles_is_cut_off(tmp_path: Path, changed: int | None, status: str) -> None:
+    """What 256 tokens have beyond our 64 nobody says; what comes before the cut is held."""
+
+    def longer(values: Any) -> Any:
+        more = np.concatenate([values[:, :-1], np.full((1, 70), 9.0), np.zeros((1, 123))], axis=1)
+        if changed is not None:
+            more[0, changed] += 1
+        return more
+
+    stage = of_call(T5_TOKENS, WHOLE)
+    take = take_of(tmp_path, bent={stage: longer})
+    assert judged(tmp_path, take, "staged-256-tokens").status == status
+    assert judged(tmp_path, take).stage == stage  # without such a promise
+
+
 @pytest.mark.parametrize("stage", [NOISE, T5, output_of(3), DECODED, PICTURE])
 def test_a_stage_of_several_pictures_is_named_as_such(tmp_path: Path, stage: str) -> None:
     """Two pictures that have changed places."""
