@@ -30,8 +30,10 @@ def main() -> None:
         scratch=Path(order["scratch"]),
         watch=lambda pipeline: None,
     )
+    print("the second of two processes loads", file=sys.stderr)  # into the log of the case
     pipe = joined(site, order["kind"], rank=1, meeting=Path(order["meeting"]))
     pipe.set_progress_bar_config(disable=True)
+    print("the second of two processes has joined", file=sys.stderr)
     print("done", file=answers)
     serve(pipe, device, answers)
 
