@@ -19,7 +19,7 @@ from fluxgate.cli.shared import INTERRUPTED, RED
 from fluxgate.prove import inside
 from fluxgate.render.process.notes import FILE as NOTES
 from fluxgate.runs import run as runs
-from fluxgate.runs.run import Run
+from fluxgate.runs.run import RENDERING, Run
 from fluxgate.session import Choice, Request, Session, choose, create_run, open_session
 from tests.outside import ROOT, tiny
 
@@ -107,7 +107,7 @@ def _render_and_kill(place: Path) -> None:
     command = [sys.executable, "-m", "fluxgate", "render", f"--subject={SUBJECT}", f"--strategy={','.join(CLEAN)}"]
     started = subprocess.Popen([*command, f"--runs={place}"], env={**os.environ, "PYTHONPATH": str(ROOT)})
     until = time.monotonic() + LONGEST
-    while len(list(place.glob(f"2*/cases/*/{NOTES}"))) < 2:
+    while not all(list(place.glob(f"2*/cases/{name}")) for name in (f"*/{RENDERING}", f"{SUBJECT}-{CLEAN[1]}/{NOTES}")):
         assert started.poll() is None
         assert time.monotonic() < until
         time.sleep(0.05)
