@@ -10,8 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
-
-from diffusers.models.transformers.transformer_qwenimage import QwenEmbedRope  # noqa: E402
+QWEN = "diffusers.models.transformers.transformer_qwenimage"
+QwenEmbedRope = pytest.importorskip(QWEN, reason="this diffusers has no Qwen-Image").QwenEmbedRope
 
 from fluxgate.render.measure.library_caches import empty_library_caches  # noqa: E402
 from fluxgate.render.measure.meter import Meter  # noqa: E402
