@@ -127,6 +127,7 @@ def _blocks_spared(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: d
 
 def _norms_cast(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     patterns = ("pos_embed", "patch_embed", "^proj_in$", "^proj_out$")  # the defaults, without the norms
+    args[0]._skip_layerwise_casting_patterns = None
     return original(*args, **{**kwargs, "skip_modules_pattern": fired(patterns)})
 
 
