@@ -350,9 +350,10 @@ class Session:
         lock = self.run.folder / f".{name}.lock"
         with held(lock, waiting="waiting for another process that measures NF4", report=self._report):
             if not (self.run.folder / name).exists():
-                with self._workers.device_alone(device, what="NF4", report=self._report) as variables:
-                    timeout = self.choice.timeout
-                    facts = measured(self.choice.environment, device, timeout=timeout, variables=variables)
+                alone = partial(self._workers.device_alone, device, what="NF4", report=self._report)
+                environment, timeout = self.choice.environment, self.choice.timeout
+                variables = self._workers.variables(device)
+                facts = measured(environment, device, timeout=timeout, variables=variables, alone=alone)
                 self.run.write_json(name, facts)
         return nf4.verdict_on(self.run.read_json(name, Nf4Facts))
 

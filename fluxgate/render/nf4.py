@@ -4,13 +4,17 @@ The numbers are judged elsewhere, by what the QLoRA paper publishes (https://arx
 
 from __future__ import annotations
 
+import importlib
 import os
+import select
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import ExitStack
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import numpy as np
@@ -23,6 +27,7 @@ ROWS, COLUMNS, ZERO_ROW = 96, 128, 7
 VECTORS = 100
 TOGETHER = (1, 5, VECTORS)  # vectors at a time: each number has its own kernel
 WRONG_SCALES = (0.9, 0.95, 1.05)
+READY = b"ready"  # the line by which the process asks for its turn
 
 
 @dataclass(frozen=True)
@@ -43,28 +48,64 @@ class Nf4Facts:
 
 
 def measured(
-    environment: Environment, device: str, *, timeout: float, variables: Mapping[str, str] = os.environ
+    environment: Environment,
+    device: str,
+    *,
+    timeout: float,
+    variables: Mapping[str, str] = os.environ,
+    alone: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> Nf4Facts:
     """The facts in an environment, on the device that the variables show. Whatever happens to the process, facts come
     out.
 
-    It takes seconds; a machine that has much else to do may take many times as long, and is not blamed for it."""
-    with ExitStack() as stack:
-        path = ENGINE.parent if environment.is_current else stack.enter_context(engine_alone())
+    It takes seconds; a machine that has much else to do may take many times as long, and is not blamed for it.
+    alone: has the device to itself; torch is imported before, since others can use it meanwhile."""
+    with tempfile.TemporaryFile() as said, _process(environment, device, variables, said) as process:
         try:
-            done = subprocess.run(
-                [environment.python, "-m", "fluxgate.render.nf4", device],
-                env=variables_in(environment, path, variables),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=timeout,
-            )
+            _wait_until_ready(process, timeout)
+            with alone():
+                out, _ = process.communicate(b"\n", timeout=timeout)
         except subprocess.TimeoutExpired:
             return Nf4Facts(device, crash=f"it was not done after {timeout:.0f} s")
-    if done.returncode != 0:
-        last = (done.stderr.decode(errors="replace").strip().splitlines() or [""])[-1]
-        return Nf4Facts(device, crash=f"the process ended with exit code {done.returncode}: {last}".rstrip(": "))
-    return msgspec.json.decode(done.stdout.strip().splitlines()[-1], type=Nf4Facts)
+        if process.returncode != 0:
+            said.seek(0)
+            last = (said.read().decode(errors="replace").strip().splitlines() or [""])[-1]
+            return Nf4Facts(device, crash=f"the process ended with exit code {process.returncode}: {last}".rstrip(": "))
+        return msgspec.json.decode(out.strip().splitlines()[-1], type=Nf4Facts)
+
+
+@contextmanager
+def _process(
+    environment: Environment, device: str, variables: Mapping[str, str], said: IO[bytes]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """One that does `work`, and whose errors go into a file; it is gone afterwards."""
+    with ExitStack() as stack:
+        path = ENGINE.parent if environment.is_current else stack.enter_context(engine_alone())
+        pipe, own = subprocess.PIPE, variables_in(environment, path, variables)
+        command = [environment.python, "-m", "fluxgate.render.nf4", device]
+        started = subprocess.Popen(command, env=own, stdin=pipe, stdout=pipe, stderr=said, bufsize=0)
+        process = stack.enter_context(started)
+        stack.callback(process.kill)
+        yield process
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], timeout: float) -> None:
+    """Until the process asks for its turn, or has ended."""
+    until = time.monotonic() + timeout
+    while process.stdout is not None:
+        if not select.select([process.stdout], [], [], max(0.0, until - time.monotonic()))[0]:
+            raise subprocess.TimeoutExpired(process.args, timeout)
+        if process.stdout.readline().strip() in (READY, b""):
+            return
+
+
+def work() -> None:
+    """What the process does: it imports, waits for its turn, and prints what it has measured."""
+    with suppress(Exception):  # whatever it is, measuring meets it again
+        importlib.import_module("torch")
+    print(READY.decode(), flush=True)
+    sys.stdin.readline()
+    print(msgspec.json.encode(measure(sys.argv[1])).decode())
 
 
 def measure(device: str) -> Nf4Facts:
@@ -173,4 +214,4 @@ def _with_wrong_scales(packed: Any, state: Any, back: Any) -> Any:
 
 
 if __name__ == "__main__":
-    print(msgspec.json.encode(measure(sys.argv[1])).decode())
+    work()

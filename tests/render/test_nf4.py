@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,6 +46,23 @@ def test_the_process_finds_what_this_one_finds(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "bitsandbytes.py").write_text("__version__ = '0.2'\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert measured(Environment.current(), "cpu", timeout=600).version == "0.2"
+
+
+@needs_bitsandbytes
+def test_the_device_is_asked_for_once_torch_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which takes seconds, and the device nothing; bitsandbytes may touch it, and comes later."""
+    (tmp_path / "torch.py").write_text(f"open({str(tmp_path / 'torch')!r}, 'w')")
+    (tmp_path / "bitsandbytes.py").write_text(f"__version__ = '0.2'\nopen({str(tmp_path / 'bitsandbytes')!r}, 'w')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    there: list[tuple[bool, bool]] = []
+
+    @contextmanager
+    def alone() -> Iterator[None]:
+        there.append(((tmp_path / "torch").exists(), (tmp_path / "bitsandbytes").exists()))
+        yield
+
+    assert measured(Environment.current(), "cpu", timeout=600, alone=alone).version == "0.2"
+    assert (there, (tmp_path / "bitsandbytes").exists()) == ([(True, False)], True)
 
 
 def test_a_process_that_dies_is_a_crash(tmp_path: Path) -> None:

@@ -136,14 +136,16 @@ class Workers:
                 _try_disk(folder)
             return rendering
 
+    def variables(self, device: str) -> Mapping[str, str]:
+        """Those that show this lane's device and no other one."""
+        return self._devices(device, gpus=1)[1]
+
     @contextmanager
-    def device_alone(
-        self, device: str, *, what: str, report: Callable[[str], None] = silent
-    ) -> Iterator[Mapping[str, str]]:
-        """Have this lane's device to oneself for something that is no case; the variables that show no other one."""
-        (first, *_), variables = self._devices(device, gpus=1)
+    def device_alone(self, device: str, *, what: str, report: Callable[[str], None] = silent) -> Iterator[None]:
+        """Have this lane's device to oneself for something that is no case."""
+        (first, *_), _ = self._devices(device, gpus=1)
         with turn(first, case=what, report=report):
-            yield variables
+            yield
 
     def _import_crash(self, case: Case, variables: Mapping[str, str]) -> Crash | None:
         """Why the libraries that the case needs cannot be imported; needs no turn, since nothing is measured."""

@@ -436,8 +436,8 @@ def test_what_is_no_case_has_the_device_to_itself(
 ) -> None:
     """It waits for its turn as a case does."""
     monkeypatch.setenv("FLUXGATE_QUEUE", str(tmp_path))
-    with workers.device_alone("cpu", what="NF4") as variables:
-        assert "PATH" in variables
+    assert "PATH" in workers.variables("cpu")
+    with workers.device_alone("cpu", what="NF4"):
         (ticket,) = (tmp_path / "cpu").iterdir()
         assert "NF4" in ticket.read_text()
 
