@@ -82,7 +82,7 @@ def _process(
     with ExitStack() as stack:
         path = ENGINE.parent if environment.is_current else stack.enter_context(engine_alone())
         pipe, own = subprocess.PIPE, variables_in(environment, path, variables)
-        command = [environment.python, "-m", "fluxgate.render.nf4", device]
+        command = [str(environment.python), "-m", "fluxgate.render.nf4", device]
         started = subprocess.Popen(command, env=own, stdin=pipe, stdout=pipe, stderr=said, bufsize=0)
         process = stack.enter_context(started)
         stack.callback(process.kill)
