@@ -23,11 +23,12 @@ from fluxgate.rendering import (
     GRADIENTS,
     HOOKS_CHANGED,
     HOOKS_LEFT,
+    LOAD,
     SETTING_CHANGED,
     Component,
     Inventory,
 )
-from fluxgate.strategies.effects import SLICES, TILES, Counted
+from fluxgate.strategies.effects import ALTERED, SLICES, TILES, Counted
 
 ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 WIDTHS = ("float64", "float32", "float16", "bfloat16")  # dtypes that weights are cast to as a whole
@@ -35,6 +36,7 @@ WIDTHS = ("float64", "float32", "float16", "bfloat16")  # dtypes that weights ar
 MADE_UP = re.compile(r"newly initialized|LOAD REPORT.*\b(MISSING|MISMATCH)\b", re.DOTALL)
 RULE = re.compile(r"[-+|]*-{3,}[-+|]*")  # a line in a table
 SPARE = 8 << 20  # bytes of tensors that are no weights: tables, noise levels; 26 kB were seen
+LOAD_SHARE = 0.05  # of the weights on a GPU, added to that while they load: 1.6% were seen of what it was to hold
 SPARE_SHARE = 0.001  # of the weights, added to that: 3.5 MB of scales were seen beside 34 GB
 SHOWN = 300  # characters of a warning
 STRAY = 0.001  # share of a component's bytes that buffers may have in another dtype, where its files are not at hand
@@ -50,6 +52,7 @@ def inventory(evidence: Evidence) -> Verdict:
         *_strays(evidence, parts),
         *_resized(parts),
         *_burdens(parts),
+        *_twice_on_the_way(evidence, parts),
         *_hooks(parts),
         *_pieces(evidence, parts),
     ):
@@ -124,6 +127,19 @@ def _burdens(parts: Inventory) -> Iterator[str]:
     calls = parts.counts.get(GRADIENTS, 0)
     if calls:
         yield f"{counted(calls, 'call')} of its components recorded gradients, which nobody asked for"
+
+
+def _twice_on_the_way(evidence: Evidence, parts: Inventory) -> Iterator[str]:
+    """Weights that lie on a GPU while they load and are not there any more, or are narrower, once they stay there."""
+    promise, memory = evidence.case.strategy.promise, evidence.rendering.memory
+    keeps = any(isinstance(one, Counted) and one.what == ALTERED for one in promise.effects)  # weights to compare with
+    if not evidence.gpu or not promise.stays or keeps or memory is None:
+        return
+    places = (component.placement.get(BEFORE, {}) for component in parts.components.values())
+    weights = sum(size for each in places for place, size in each.items() if place.startswith("cuda"))
+    peak = memory.peak("allocated", (LOAD,))
+    if peak is not None and weights and peak > weights + SPARE + LOAD_SHARE * weights:
+        yield f"Loading peaks at {amount(peak)} on the GPU, where the weights that stay there take {amount(weights)}"
 
 
 def _hooks(parts: Inventory) -> Iterator[str]:

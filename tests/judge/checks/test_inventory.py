@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.judge.checks.inventory import SPARE
+from fluxgate.judge.checks.inventory import LOAD_SHARE, SPARE
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, INVENTORY, NEW_WARNINGS, PASSED
 from fluxgate.rendering import BESIDE, GRADIENTS, HOOKS_CHANGED, HOOKS_LEFT, SETTING_CHANGED, Component, Inventory
-from fluxgate.strategies.effects import SLICES, TILES, Counted
+from fluxgate.strategies.effects import ALTERED, SLICES, TILES, Counted
 from fluxgate.strategies.promise import Promise
 from tests.judge.made import FULL, accepted, evidence, made, promising, verdict, with_rendering
 from tests.runs.building import inventory as tiny
+from tests.runs.building import memory
 
 
 def component(sizes: dict[str, int], *, quantized: int = 0, name: str = "text_encoder_2") -> Component:
@@ -267,3 +268,37 @@ def test_a_setting_of_the_process_that_is_left_changed_is_noticed(tmp_path: Path
     found = verdict(with_rendering(evidence(tmp_path, FULL), inventory=replace(tiny(), counts=counts)), INVENTORY)
     assert (found.status, "leaves torch's default dtype changed" in found.sentence) == (FAILED, True)
     assert "Most likely diffusers or transformers." in found.sentence
+
+
+WEIGHTS = 100_000_000
+
+
+@pytest.mark.parametrize(
+    ("beyond", "promise", "device", "status"),
+    [
+        (0, Promise(stays=True), "cuda", PASSED),
+        (1, Promise(stays=True), "cuda", FAILED),
+        (1, Promise(stays=True), "cpu", PASSED),
+        (1, Promise(), "cuda", PASSED),
+        (1, Promise(stays=True, effects=(Counted(ALTERED, at_least=1),)), "cuda", PASSED),
+    ],
+    ids=["at the edge", "beyond", "on a CPU", "that do not stay", "that are compared"],
+)
+def test_weights_that_are_on_the_gpu_twice_while_they_load_are_noticed(
+    tmp_path: Path, beyond: int, promise: Promise, device: str, status: str
+) -> None:
+    """A copy of them, or a load in a wider dtype, where nobody has accepted a peak."""
+    whole = with_rendering(
+        evidence(tmp_path, FULL),
+        inventory=inventory_of(WEIGHTS),
+        memory=memory(WEIGHTS + SPARE + round(LOAD_SHARE * WEIGHTS) + beyond),
+    )
+    case = replace(whole.case, device=device, strategy=replace(FULL, promise=promise))
+    found = verdict(replace(whole, case=case), INVENTORY)
+    assert (found.status, "Loading peaks at 0.11 GB on the GPU" in found.sentence) == (status, status == FAILED)
+
+
+def inventory_of(size: int) -> Inventory:
+    """Of a transformer that lies on the GPU from the start."""
+    parts = tiny(size)
+    return replace(parts, components={"transformer": parts.components["transformer"]})
