@@ -55,11 +55,8 @@ def _pipeline_hash(subject: Subject) -> str:
     """What tells one pipeline from another: a commit of the hub, or the names, sizes and beginnings of its files."""
     own = [f"{file.stat().st_size} {_file_hash(file)}\n" for file in map(Path, subject.single_files)]
     if subject.source.startswith("hub:"):
-        return (
-            hashlib.sha256("".join([str(subject.revision), *own]).encode()).hexdigest()
-            if own
-            else str(subject.revision)
-        )
+        commit = str(subject.revision)
+        return hashlib.sha256("".join([commit, *own]).encode()).hexdigest() if own else commit
     folder = sources.locate(subject)
     lines = own + [
         f"{path.relative_to(folder)} {path.stat().st_size} {_file_hash(path)}\n"
