@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import shutil
 import signal
 import threading
 from collections import deque
@@ -272,6 +273,8 @@ class Session:
                 ahead.finish()
         finally:
             ahead.stop(self._workers.stop)
+            if ahead.begun is not None and not ahead.is_wanted(ahead.begun):
+                shutil.rmtree(self.run.case_folder(ahead.begun), ignore_errors=True)  # nobody has asked for it
 
     def is_rendered(self, case_id: str) -> bool:
         return self.run.rendered(case_id) is not None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -128,6 +130,31 @@ def test_cases_are_rendered_while_others_are_judged(run: Run) -> None:
     assert sorted(name for name, *_ in workers.asked) == ["tiny-full", "tiny-offload"]
     assert sorted(run.renderings()) == ["tiny-full", "tiny-offload"]
     assert workers.ended
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_what_was_begun_ahead_and_is_not_asked_for_leaves_nothing(run: Run, wanted: bool) -> None:
+    """A session that stops at the first failure has no interrupted case that nobody knows of; one that somebody waits
+    for stays, and says what it had."""
+    begun, stopped = threading.Event(), threading.Event()
+
+    class Hanging(Workers):
+        def render(self, case: Case, folder: Path, **options: Any) -> Rendering:
+            folder.mkdir(parents=True)
+            begun.set()
+            assert stopped.wait(10)
+            raise KeyboardInterrupt
+
+        def stop(self) -> None:
+            stopped.set()
+
+    one = session(run, Hanging())
+    with suppress(KeyboardInterrupt), one.rendering_ahead(["tiny-full"], whole=lambda: False):
+        assert begun.wait(10)
+        if wanted:
+            threading.Timer(0.2, stopped.set).start()
+            one.rendered("tiny-full")
+    assert run.case_folder("tiny-full").exists() == wanted
 
 
 def test_a_case_that_another_process_renders_is_not_waited_for(run: Run) -> None:

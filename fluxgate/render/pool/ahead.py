@@ -31,6 +31,7 @@ class Ahead:
         self._wanted: list[str] = []  # what was waited for, the latest first
         self._rendered: set[str] = set()
         self._failed: BaseException | None = None
+        self.begun: str | None = None  # the case that is being rendered, or was when the thread was stopped
         self._last = threading.Event()  # nothing will be wanted any more
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fluxgate-ahead", daemon=True)
@@ -79,8 +80,12 @@ class Ahead:
     def _render_next(self) -> bool:
         """Render the first case that nobody has, and say whether there was one."""
         for case_id in dict.fromkeys((*self._wanted, *self._order)):
-            if not self._is_rendered(case_id) and self._rendering.render_unless_taken(case_id):
-                return True
+            if not self._is_rendered(case_id):
+                self.begun = case_id
+                rendered = self._rendering.render_unless_taken(case_id)
+                self.begun = None
+                if rendered:
+                    return True
         return False
 
     def _is_rendered(self, case_id: str) -> bool:
