@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 
 from fluxgate.strategies.stages import (  # noqa: E402
+    decoded_by,
     encode_arguments,
     encoded_by,
     negative_prompt,
@@ -21,7 +22,7 @@ from fluxgate.strategies.stages import (  # noqa: E402
 )
 from fluxgate.subjects.pipeline_class import pipeline_class  # noqa: E402
 from fluxgate.subjects.subject import Shot, Subject  # noqa: E402
-from tests.pipelines.made import PIPELINES  # noqa: E402
+from tests.pipelines.made import PIPELINES, sd15  # noqa: E402
 from tests.strategies.machines import CPU, NEW  # noqa: E402
 
 # Encoding apart
@@ -178,3 +179,15 @@ def test_a_size_that_the_call_chooses_itself_is_not_followed() -> None:
     assert "max_area" in str(stages_known(subject_of("FluxKontextPipeline", shot), CPU, NEW))
     named = replace(shot, options=(("max_area", 64 * 128),))
     assert stages_known(subject_of("FluxKontextPipeline", named), CPU, NEW) is None
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_where_nothing_checks_pictures_each_passes_by_itself() -> None:
+    """Without a safety checker, as a checkpoint comes, the pipeline normalises one picture after another."""
+    pipe = diffusers.StableDiffusionPipeline(**{**sd15(), "safety_checker": None}, requires_safety_checker=False)
+    latents = torch.zeros(2, 4, 8, 8)
+    installed = pipeline_class("StableDiffusionPipeline")
+    assert installed is not None
+    with torch.no_grad():
+        decoded, passed = decoded_by(pipe, pipe.vae, installed.decoding, {"latents": latents})
+    assert (len(decoded), passed) == (2, [True, True])
