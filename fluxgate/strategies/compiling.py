@@ -48,6 +48,7 @@ def has_blocks(subject: Subject, machine: Machine, stack: Stack) -> str | None:
     ),
     needs=(Release("diffusers", "0.35.0", to="compile a denoiser's blocks"), compiler, has_blocks),
     slow=True,
+    compiles=True,
 )
 def compiled(site: Site) -> Any:
     """The denoiser's blocks compiled by torch, once for pictures of every size."""

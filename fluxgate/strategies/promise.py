@@ -184,10 +184,17 @@ class Strategy:
     slow: bool = False  # leaves the long shots out
     noise: str | None = None  # the dtype that its noise is drawn in, if not the subject's
     gpus: int = 1  # how many it must see
+    compiles: bool = False  # code is compiled in the first calls, which therefore belong to loading
 
 
 def strategy(
-    promise: Promise, *, needs: tuple[Need, ...] = (), slow: bool = False, noise: str | None = None, gpus: int = 1
+    promise: Promise,
+    *,
+    needs: tuple[Need, ...] = (),
+    slow: bool = False,
+    noise: str | None = None,
+    gpus: int = 1,
+    compiles: bool = False,
 ) -> Callable[[Callable[[Site], Any]], Strategy]:
     """Make a strategy of the function that loads it: its name, its docstring and its file say the rest."""
 
@@ -195,7 +202,8 @@ def strategy(
         name, family = load.__name__.replace("_", "-"), load.__module__.rpartition(".")[2]
         # The module's name now holds the Strategy; a worker finds the function in it by this one.
         load.__qualname__ += ".load"
-        return Strategy(name, family, _first_line(load), load, promise, Requirements(needs), slow, noise, gpus)
+        unsupported = Requirements(needs)
+        return Strategy(name, family, _first_line(load), load, promise, unsupported, slow, noise, gpus, compiles)
 
     return made_of
 

@@ -183,6 +183,7 @@ class Workers:
             folder=folder.absolute(),
             takes=self.takes,
             vram_limit=self.vram_limit,
+            compiles=case.strategy.compiles,
         )
         return self._launcher.launch(job, variables)
 

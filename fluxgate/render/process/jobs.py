@@ -31,6 +31,9 @@ class CaseJob:
     folder: Path  # of the case: pictures, notes and the log go there
     takes: int | None = None  # how often each shot is rendered; None: twice on a GPU, on a CPU only the first one twice
     vram_limit: int | None = None  # bytes of each GPU that it may take; None: all there are
+    # Whether each shot is called for before its takes. Among the graphs that fit, torch takes the one that was used
+    # last: where it compiled a more general one in the midst of a first take, a second take would do without the other.
+    compiles: bool = False
 
     def takes_of(self, number: int) -> int:
         """How often the shot of this number is rendered."""

@@ -33,7 +33,7 @@ from fluxgate.render.process.parts import PartRunner
 from fluxgate.render.process.picture_files import PictureFiles
 from fluxgate.render.process.step_pictures import write_step_pictures
 from fluxgate.render.process.vram_cap import cap_vram
-from fluxgate.render.watch.counting import count_work, counted_shot
+from fluxgate.render.watch.counting import count_work, counted_shot, shortened
 from fluxgate.render.watch.probe import Probe
 from fluxgate.render.watch.repeating import Readings, repeat
 from fluxgate.render.watch.step_latents import StepLatents
@@ -174,7 +174,7 @@ def _render_takes(
     leftover = LeftoverFiles(job.scratch)
     files = PictureFiles(job.folder)
     probe.inventory.remember_settings()
-    pipeline = _load(load, probe.meter, laps, note)
+    pipeline = _load(load, probe.meter, laps, note, then=partial(_compile, job) if job.compiles else None)
     probe.inventory.compare_settings()
     probe.watch(pipeline)
     probe.describe()
@@ -249,16 +249,26 @@ def _run_from_given(pipeline: Any, probe: Probe, folder: Path) -> Note:
     return Note(given=recorder.finish(folder, error=error))
 
 
-def _load(load: Callable[[], Any], meter: Meter, laps: Laps, note: AddNote) -> Any:
+def _load(
+    load: Callable[[], Any], meter: Meter, laps: Laps, note: AddNote, *, then: Callable[[Any], object] | None
+) -> Any:
     note(Note(phase=LOAD))
     meter.measure_before()
     meter.switch(LOAD)
     pipeline = load()
+    if then is not None:
+        then(pipeline)
     meter.switch(None)
     duration = meter.take_spent()[LOAD].duration(LOAD)
     note(Note(phase="", says=f"loaded in {duration.seconds:.1f} s", durations=(duration,)))
     laps.end("start", without=duration.seconds)
     return pipeline
+
+
+def _compile(job: CaseJob, pipeline: Any) -> None:
+    """Call for each shot, so that all of its shapes are compiled."""
+    for shot in job.subject.shots:
+        _call(pipeline, job.subject, shortened(shot))
 
 
 def _call(pipeline: Any, subject: Subject, shot: Shot) -> Any:

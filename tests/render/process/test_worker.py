@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from fluxgate.render.process import worker
 from fluxgate.render.process.jobs import CaseJob, PartJob, name_of
+from fluxgate.render.watch.counting import STEPS
 from fluxgate.rendering import LOAD, Inventory
 from tests.render import making
 
@@ -36,6 +38,15 @@ def test_a_process_is_capped_before_it_can_allocate(
     with pytest.raises(Woken):
         worker._do(part if is_part else whole, lambda note: None)
     assert limits == [5]
+
+
+def test_where_code_is_compiled_every_shot_is_called_for_before_its_takes(tmp_path: Path) -> None:
+    """Shortened, and each with its own size: that is what compiling depends on."""
+    asked: list[dict[str, Any]] = []
+    case = job(tmp_path)
+    worker._compile(case, lambda **arguments: asked.append(arguments))
+    assert [one["prompt"] for one in asked] == [shot.arguments()["prompt"] for shot in case.subject.shots]
+    assert {one["num_inference_steps"] for one in asked} == {STEPS}
 
 
 def job(tmp_path: Path) -> CaseJob:
