@@ -7,8 +7,20 @@ from dataclasses import replace
 import pytest
 
 from fluxgate.judge.applicable import checks_of
-from fluxgate.judge.verdict import BASELINE, CEILING, CHECKS, EFFECT, GIVES_BACK, LESS, ORACLE, PROMISE, SCENE, SPEED
-from fluxgate.strategies.effects import REUSED, Counted, Hooked, Setting
+from fluxgate.judge.verdict import (
+    BASELINE,
+    CEILING,
+    CHECKS,
+    EFFECT,
+    GIVES_BACK,
+    LESS,
+    ORACLE,
+    PROMISE,
+    SCENE,
+    SPEED,
+    WEIGHTS,
+)
+from fluxgate.strategies.effects import FILES, RANKS, REUSED, SHARED_WEIGHTS, Counted, Hooked, Setting
 from fluxgate.strategies.promise import Promise
 from tests.runs.building import CASES
 
@@ -70,3 +82,29 @@ def test_the_oracle_knows_no_adapter_of_the_twin() -> None:
     subject = replace(FULL.subject, oracle="miniature", source="cache:grown")
     case = replace(FULL, subject=subject, strategy=replace(FULL.strategy, promise=promise))
     assert ORACLE not in checks_of(case)
+
+
+@pytest.mark.parametrize(
+    ("what", "weights", "oracle"),
+    [(FILES, False, True), (SHARED_WEIGHTS, False, True), (RANKS, True, False), (REUSED, True, False)],
+)
+def test_weights_are_looked_at_where_they_lie_whole(what: str, weights: bool, oracle: bool) -> None:
+    """Not where the strategy keeps them in files of its own or shares them out; ranks compute a part each."""
+    subject = replace(FULL.subject, oracle="miniature")
+    strategy = replace(FULL.strategy, promise=Promise(effects=(Counted(what, at_least=1),)))
+    checks = checks_of(replace(FULL, subject=subject, strategy=strategy))
+    assert (WEIGHTS in checks, ORACLE in checks) == (weights, oracle)
+
+
+def test_what_was_read_from_one_file_for_all_is_not_compared_by_name() -> None:
+    """A checkpoint's names are others'; a folder's are diffusers' own."""
+    assert WEIGHTS in checks_of(FULL)
+    assert WEIGHTS not in checks_of(replace(FULL, subject=replace(FULL.subject, checkpoint="model.safetensors")))
+
+
+@pytest.mark.parametrize(("readable", "applies"), [(True, True), (False, False)])
+def test_scenes_are_asked_of_shots_that_can_be_read(readable: bool, applies: bool) -> None:
+    """By a reader, and of one shot at the least."""
+    shots = tuple(replace(shot, readable=readable) for shot in FULL.subject.shots)
+    subject = replace(FULL.subject, reader="storybook", shots=shots)
+    assert (SCENE in checks_of(replace(FULL, subject=subject))) is applies
