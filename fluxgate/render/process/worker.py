@@ -33,7 +33,7 @@ from fluxgate.render.process.parts import PartRunner
 from fluxgate.render.process.picture_files import PictureFiles
 from fluxgate.render.process.step_pictures import write_step_pictures
 from fluxgate.render.process.vram_cap import cap_vram
-from fluxgate.render.watch.counting import count_work, counted_shot, shortened
+from fluxgate.render.watch.counting import count_work, counted_shot
 from fluxgate.render.watch.probe import Probe
 from fluxgate.render.watch.repeating import Readings, repeat
 from fluxgate.render.watch.step_latents import StepLatents
@@ -266,9 +266,9 @@ def _load(
 
 
 def _compile(job: CaseJob, pipeline: Any) -> None:
-    """Call for each shot, so that all of its shapes are compiled."""
+    """Call for each shot, shortened, so that all of its shapes are compiled."""
     for shot in job.subject.shots:
-        _call(pipeline, job.subject, shortened(shot))
+        _call(pipeline, job.subject, counted_shot([shot]))
 
 
 def _call(pipeline: Any, subject: Subject, shot: Shot) -> Any:

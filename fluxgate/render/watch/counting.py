@@ -22,11 +22,7 @@ EDGE = 1024  # of pictures whose size a shot leaves to the pipeline
 
 def counted_shot(shots: Iterable[Shot]) -> Shot:
     """The smallest shot, shortened."""
-    return shortened(min(shots, key=lambda one: (one.height or EDGE) * (one.width or EDGE) * one.pictures))
-
-
-def shortened(shot: Shot) -> Shot:
-    """The same with few steps."""
+    shot = min(shots, key=lambda one: (one.height or EDGE) * (one.width or EDGE) * one.pictures)
     if shot.sigmas is None:
         return replace(shot, steps=STEPS)
     middle = len(shot.sigmas) // 2
