@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import starmap
 
 from fluxgate.cases import Case
+from fluxgate.compare.difference import StackChange
 from fluxgate.compare.stages import StageDifference, suspects
 from fluxgate.judge.sentences import counted
 from fluxgate.judge.suspects import suspected_in
@@ -128,24 +131,43 @@ def _first(sentence: str) -> str:
 def suspicions(
     failures: Iterable[Verdict], renderings: Mapping[str, Rendering], cases: Mapping[str, Case]
 ) -> tuple[Suspicion, ...]:
-    """The libraries at work where the cases left what was expected; those that most cases point to first."""
-    found: dict[tuple[str, str], list[str]] = {}
+    """The libraries at work where the cases left what was expected; those that most cases point to first. Hooks that
+    move weights are suspected where every case that left there has them."""
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for verdict in sorted(failures, key=lambda verdict: verdict.status == CRASHED):
-        for suspicion in _suspicion(verdict, renderings.get(verdict.case_id), cases.get(verdict.case_id)):
-            found.setdefault(suspicion, []).append(verdict.case_id)
+        for who, without_hooks, where in _suspicion(
+            verdict, renderings.get(verdict.case_id), cases.get(verdict.case_id)
+        ):
+            found.setdefault((without_hooks, where), []).append((who, verdict.case_id))
     ordered = sorted(found.items(), key=lambda entry: -len(entry[1]))
-    return tuple(Suspicion(*what, tuple(dict.fromkeys(case_ids))) for what, case_ids in ordered)
+    return tuple(
+        Suspicion(
+            without_hooks if any(who == without_hooks for who, _ in those) else those[0][0],
+            where,
+            tuple(dict.fromkeys(case_id for _, case_id in those)),
+        )
+        for (without_hooks, where), those in ordered
+    )
 
 
-def _suspicion(verdict: Verdict, rendering: Rendering | None, case: Case | None) -> Iterator[tuple[str, str]]:
+def _suspicion(verdict: Verdict, rendering: Rendering | None, case: Case | None) -> Iterator[tuple[str, str, str]]:
+    """Who it was, who if no hook that moves weights had any part in it, and where."""
     if verdict.status == CRASHED and rendering and rendering.crash:
         crash = rendering.crash
-        yield ENDED_BY.get(crash.kind, crash.kind), f"during {crash.phase}" if crash.phase else "before it began"
+        who = ENDED_BY.get(crash.kind, crash.kind)
+        yield who, who, f"during {crash.phase}" if crash.phase else "before it began"
     elif verdict.stage and rendering and case:
         gone = StageDifference("", verdict.stage, None, None)
-        yield suspects(gone, subject=case.subject, inventory=rendering.inventory), f"at the {verdict.stage}"
-    elif who := suspected_in(verdict.sentence):
-        yield who, f"seen by '{verdict.check}'"
+        named = partial(suspects, gone, subject=case.subject, inventory=rendering.inventory)
+        yield named(), named(hooks_cleared=True), f"at the {verdict.stage}"
+    elif likely := suspected_in(verdict.sentence):
+        yield likely, likely, f"seen by '{verdict.check}'"
+
+
+def suspected_first(changes: Iterable[StackChange], suspicions: Iterable[Suspicion]) -> tuple[StackChange, ...]:
+    """The libraries that are not those of what was accepted, those first that something points to."""
+    suspected = {word for one in suspicions for word in re.findall(r"[\w-]+", one.who)}
+    return tuple(sorted(changes, key=lambda change: change.library not in suspected))
 
 
 def checked(verdicts: Iterable[Verdict]) -> tuple[Checked, ...]:

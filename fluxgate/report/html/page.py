@@ -179,6 +179,8 @@ def _of_run(material: Material, accepted: Stack | None) -> dict[str, Any]:
     """What the page of a run shows beside that; accepted: the stack that its baselines were accepted with."""
     report = material.report
     renderings = {name: one.rendering for name, one in material.sides.rendered.items()}
+    suspicions = answers.suspicions(report.failures, renderings, material.cases)
+    changes = compare(Facts(stack=accepted), Facts(stack=report.stack)).stack if accepted else ()
     charts = {subject: (memory_chart(rows), trade_chart(rows)) for subject, rows in report.tables.items()}
     return {
         "outcome": answers.outcome(report),
@@ -186,12 +188,12 @@ def _of_run(material: Material, accepted: Stack | None) -> dict[str, Any]:
         "states": {},
         "turned": {},
         "moved": answers.moved(report),
-        "suspicions": answers.suspicions(report.failures, renderings, material.cases),
+        "suspicions": suspicions,
         "checked": answers.checked(report.verdicts),
         "steps": tuple(answers.next_steps(report, material.cases)),
         "smallest_card": STANDARD[0],
         "charts": {subject: pair for subject, pair in charts.items() if any(pair)},
-        "stack_changes": compare(Facts(stack=accepted), Facts(stack=report.stack)).stack if accepted else (),
+        "stack_changes": answers.suspected_first(changes, suspicions),
         "accepted": accepted is not None,
     }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fluxgate.cases import Case
+from fluxgate.compare.difference import StackChange
 from fluxgate.judge.verdict import (
     BASELINE,
     CEILING,
@@ -23,7 +24,7 @@ from fluxgate.judge.verdict import (
     WORK,
     Verdict,
 )
-from fluxgate.rendering import DECODED, Crash
+from fluxgate.rendering import DECODED, FIRST, Crash
 from fluxgate.report.html.answers import (
     CUT_SHORT,
     NOT_SAFE,
@@ -35,6 +36,7 @@ from fluxgate.report.html.answers import (
     moved,
     next_steps,
     outcome,
+    suspected_first,
     suspicions,
 )
 from fluxgate.report.report import CutShort, Report
@@ -91,6 +93,28 @@ def test_the_stage_points_to_the_libraries_at_work_there(tmp_path: Path) -> None
         Suspicion("diffusers' VAE or torch", f"at the {DECODED}", ("tiny-nf4",)),
         Suspicion("a signal from outside", "during load", ("tiny-full",)),
     )
+
+
+def test_hooks_are_suspected_where_every_case_that_left_there_has_them(tmp_path: Path) -> None:
+    """A case without them that left at the same stage clears them, and is counted with the others."""
+    plain, hooked = (building.rendering(name, tmp_path / name) for name in ("nf4", "offload"))
+    assert hooked.inventory is not None
+    parts = {name: replace(one, hooks={"AlignDevicesHook": 1}) for name, one in hooked.inventory.components.items()}
+    hooked = replace(hooked, inventory=replace(hooked.inventory, components=parts))
+    offload = changed(of_case("offload", PASSED), PROMISE, status=FAILED, stage=FIRST)
+    told = report([*failing(stage=FIRST), *offload])
+    (alone,) = suspicions(told.failures, {"tiny-offload": hooked}, CASES)  # nobody knows what the other had
+    (both,) = suspicions(told.failures, {"tiny-nf4": plain, "tiny-offload": hooked}, CASES)
+    assert ("AlignDevicesHook" in alone.who, "AlignDevicesHook" in both.who) == (True, False)
+    assert both.cases == ("tiny-nf4", "tiny-offload")
+
+
+def test_a_library_that_is_suspected_and_moved_comes_first() -> None:
+    """Of those that are not what was accepted; the others stay in their order."""
+    changes = [StackChange(name, "1", "2") for name in ("numpy", "pillow", "transformers")]
+    suspicion = Suspicion("transformers or tokenizers", "at the prompt embeddings", ("tiny-nf4",))
+    ordered = [change.library for change in suspected_first(changes, [suspicion])]
+    assert ordered == ["transformers", "numpy", "pillow"]
 
 
 def test_a_sentence_points_to_whom_it_suspects(tmp_path: Path) -> None:
