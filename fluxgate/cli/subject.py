@@ -82,7 +82,7 @@ def named_file(given: str) -> tuple[str, str]:
     """A component and its file."""
     name, mark, file = given.partition("=")
     if not (name and mark and file):
-        raise Refusal(f"--file must be COMPONENT=FILE, as transformer=flux1-dev-Q4_K_S.gguf; it is {given!r:.200}.")
+        raise Refusal(f"--file must be COMPONENT=FILE, like transformer=flux1-dev-Q4_K_S.gguf; it is {given!r:.200}.")
     return name, file
 
 

@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def do_jobs(next_job: NextJob, folder: Path, tell: Tell) -> None:
-    """Do what comes; both stacks stay open from one case that is rendered ahead to the next."""
+    """Do what is asked for; both stacks stay open between cases that are rendered ahead."""
 
     def report(line: str) -> None:
         tell(News(says=line))
@@ -64,7 +64,7 @@ def do_jobs(next_job: NextJob, folder: Path, tell: Tell) -> None:
 
 
 def _refuse_unfit(job: GateJob) -> None:
-    """Refuse a node that is another one by now, or knows other subjects by these names."""
+    """Refuse a job of another machine or stack than this node's, or of subjects that mean something else here."""
     environment = Environment.current()
     differs = kind_differs((environment.machine, environment.stack), (job.machine, job.stack))
     if differs is not None:
@@ -72,7 +72,7 @@ def _refuse_unfit(job: GateJob) -> None:
     here = subjects()
     for subject in job.subjects:
         if here.get(subject.name) != subject:
-            raise Refusal(f"Its catalogue has not the {subject.name} that is meant: set FLUXGATE_SUBJECTS there.")
+            raise Refusal(f"Its catalogue does not have the {subject.name} that is meant: set FLUXGATE_SUBJECTS there.")
 
 
 def _hold(job: GateJob, folder: Path, report: Report) -> None:

@@ -54,7 +54,7 @@ def reader_named(name: str) -> Reader:
     else:
         raise Refusal(f"The reader {name[:120]!r} is unknown; choose from {', '.join(reader_names())}.")
     if not isinstance(reader, Reader):
-        raise Refusal(f"The reader {name!r} has not the functions read and compare.")
+        raise Refusal(f"The reader {name!r} does not have the functions read and compare.")
     return reader
 
 

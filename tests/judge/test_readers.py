@@ -42,7 +42,7 @@ def test_an_installed_package_may_offer_a_reader(monkeypatch: pytest.MonkeyPatch
         ("os", "'os' is unknown; choose from storybook, broken, half"),
         ("fluxgate.miniature.storybook", "is unknown"),
         ("broken", "cannot be loaded from no_such_module:reader"),
-        ("half", "has not the functions read and compare"),
+        ("half", "does not have the functions read and compare"),
     ],
 )
 def test_what_is_no_reader_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, reason: str) -> None:
