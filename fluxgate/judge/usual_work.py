@@ -18,7 +18,7 @@ SUBJECT = "miniature"
 RENDER = Path(__file__).parents[1] / "render"
 # What sees a call that is counted.
 WATCHERS = (
-    *(("watch", f"{name}.py") for name in ("counted_take", "counting", "encoders", "probe", "wrapping")),
+    *(("watch", f"{name}.py") for name in ("counted_take", "encoders", "probe", "wrapping")),
     ("measure", "work*.py"),
 )
 # What decides which operators run. With any other release of one of these, nothing is known; but of transformers, whose
