@@ -33,7 +33,7 @@ SIGHTS = [(kind, *sight) for kind in KINDS for sight in ((WIDE, "light"), (NARRO
 ]
 # A case of each kind whose pictures differ from those that they are held against.
 APART = {
-    PUBLISHED: "miniature-nf4",
+    PUBLISHED: "miniature-staged-as-published",
     GREEN: "tiny-vae-tiling",
     FAILURES: "tiny-model-offload",
     GATE: "tiny-vae-tiling",
@@ -126,10 +126,10 @@ def test_the_cases_are_filtered_and_sorted(show: Show, pages: dict[str, Path], k
 
 def test_a_published_page_asks_for_nothing(show: Show, pages: dict[str, Path]) -> None:
     """All that it shows is in it."""
-    shown = show(pages[PUBLISHED], anchor="#case-miniature-nf4")
+    shown = show(pages[PUBLISHED], anchor="#case-miniature-staged-as-published")
     own = ("data:", pages[PUBLISHED].as_uri())
     assert [address for address in shown.requests if not address.startswith(own)] == []
-    assert shown.page.locator("#case-miniature-nf4 .viewer").is_visible()
+    assert shown.page.locator("#case-miniature-staged-as-published .viewer").is_visible()
 
 
 # What is on them
