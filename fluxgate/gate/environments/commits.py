@@ -27,6 +27,8 @@ from fluxgate.subjects.sources import cache_folder
 WHEELS = "wheels"  # in the user's cache: a folder for each commit, with its wheel
 LOCK = ".lock"  # in that folder
 HASH = re.compile(r"[0-9a-f]{40,64}\b")
+NUMBER = re.compile(r" \(#\d+\)$")
+LONGEST_TITLE = 100
 SHORT = 12  # characters of a commit's hash, in reports and labels
 BUILD = 20.0  # seconds, roughly, of a wheel in pure Python
 HOW = "write --checkout transformers=PATH, or PATH@GOOD..BAD with two commits"
@@ -83,8 +85,17 @@ def commits_between(checkout: Checkout, good: str, bad: str) -> Commits:
     if not lines:
         raise Refusal(f"{checkout.path} has no commits between {good} and {bad}; {HOW}.")
     begins = _log(checkout, "-1", base) if base != first or checkout.good else []
-    titles = {line[:SHORT]: line.partition(" ")[2][:100] for line in [*begins, *lines]}
+    titles = {line[:SHORT]: _title(line.partition(" ")[2]) for line in [*begins, *lines]}
     return Commits(titles, fork=base[:SHORT] if base != first else None)
+
+
+def _title(text: str) -> str:
+    """The first line of a message, cut where it is long; the number of a pull request stands at its end, and stays."""
+    if len(text) <= LONGEST_TITLE:
+        return text
+    number = NUMBER.search(text)
+    end = f" …{number[0]}" if number else "…"
+    return f"{text[: LONGEST_TITLE - len(end)].rstrip()}{end}"
 
 
 def wheel_of(

@@ -37,6 +37,17 @@ def test_the_commits_after_one_release_up_to_the_other(repository: Repository, t
     assert (commits.titles, commits.fork) == ({second: "Second", third: "Third"}, None)
 
 
+@pytest.mark.parametrize("number", ["", " (#11671)"])
+def test_a_long_title_is_cut_and_keeps_its_number(repository: Repository, number: str) -> None:
+    """By which its pull request is found."""
+    repository.commit("First", tags=["v1.0"])
+    repository.commit(f"{'long ' * 30}end{number}", tags=["v1.1"])
+    (title,) = commits_between(checkout_of(repository), "1.0", "1.1").titles.values()
+    assert len(title) <= 100
+    assert title.startswith("long long")
+    assert title.endswith(f"…{number}")
+
+
 def test_what_was_merged_is_one_commit(repository: Repository) -> None:
     """A half-done step of a branch need not even build."""
     first = repository.commit("First", tags=["v1.0"])
