@@ -31,6 +31,7 @@ class StrategyRecord:
     slow: bool
     noise: str | None
     gpus: int
+    compiles: bool = False
 
 
 def record_of(strategy: Strategy) -> StrategyRecord:
@@ -47,6 +48,7 @@ def record_of(strategy: Strategy) -> StrategyRecord:
         slow=strategy.slow,
         noise=strategy.noise,
         gpus=strategy.gpus,
+        compiles=strategy.compiles,
     )
 
 
@@ -69,6 +71,7 @@ def restored(record: StrategyRecord) -> Strategy:
         slow=record.slow,
         noise=record.noise,
         gpus=record.gpus,
+        compiles=record.compiles,
     )
 
 

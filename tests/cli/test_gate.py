@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -74,8 +75,11 @@ def test_ctrl_c_says_in_one_line_that_the_next_call_goes_on(tmp_path: Path) -> N
     )
     assert process.stdout is not None
     next(line for line in process.stdout if "Building environment" in line)
+    environments = tmp_path / "cache" / "environments"
+    while process.poll() is None and not list(environments.glob("*/pyvenv.cfg")):
+        time.sleep(0.01)  # until there is something half-built
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=120)
     assert (process.returncode, told.count("\n")) == (2, 1)
     assert "the next call goes on" in told
-    assert [path for path in (tmp_path / "cache" / "environments").iterdir() if path.is_dir()] == []
+    assert [path for path in environments.iterdir() if path.is_dir()] == []

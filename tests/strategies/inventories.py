@@ -157,6 +157,7 @@ T5_IN_NF4 = (
 )
 T5_IN_INT8 = (stored("int8", 0.45, "text_encoder_2", quantized=True), exchanged("Linear8bitLt", "text_encoder_2"))
 
+ATTENDING = (counted(layers_that_attend_to_a_picture=6), counted(pictures_attended_to=1))
 REUSED = counted(calls_of_the_denoiser_answered_from_a_cache=3)
 
 # What a GPU shows of each strategy that worked.
@@ -217,6 +218,15 @@ SOUND: dict[str, Inventory] = {
     "taylorseer-cache": changed(hooked("TaylorSeerCacheHook"), REUSED),
     "pyramid-attention-broadcast": changed(hooked("PyramidAttentionBroadcastHook"), REUSED),
     "compiled": changed(with_settings("transformer", compiled="on"), counted(graphs_compiled=2)),
+    "context-parallel": changed(
+        hooked("ContextParallelSplitHook"),
+        hooked("ContextParallelGatherHook"),
+        counted(processes_that_share_a_picture=2),
+    ),
+    "tensor-parallel": changed(counted(weights_that_processes_share=30, processes_that_share_a_picture=2)),
+    "ip-adapter": changed(*ATTENDING),
+    "ip-adapter-off": changed(*ATTENDING),
+    "ip-adapter-unloaded": changed(counted(layers_that_attend_to_a_picture=6, layers_that_still_attend_to_a_picture=0)),
 }
 
 # Strategy, what a GPU shows when its effect is gone, and what is missed.
@@ -300,6 +310,16 @@ GONE: list[tuple[str, Inventory, str]] = [
         "transformer: its group_stream is not set, expected on",
     ),
     ("device-map-balanced", plain(), "the components are on cuda:0, expected at least 2 GPUs"),
+    (
+        "context-parallel",
+        changed(counted(processes_that_share_a_picture=2)),
+        "transformer: has 0 ContextParallelSplitHook hooks, expected at least 1",
+    ),
+    (
+        "tensor-parallel",
+        changed(counted(weights_that_processes_share=30)),
+        "processes that share a picture: not counted",
+    ),
     ("staged-float16", changed(APART), "transformer: 0.0% of its bytes are float16, expected at least 99%"),
     ("staged-float16", changed(HALF), "components alive at once: 4, expected at most 2"),
     ("staged-as-published", changed(APART, HALF), "prompt tokens: 512, expected at most 256"),
