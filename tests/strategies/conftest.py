@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.strategies.looking import Seen, look, skip_without
 from tests.strategies.named import strategy_named
+
+# torch imports it when it compiles. It must come before Python's own distutils, which some test imports: it would warn.
+with suppress(ImportError):
+    importlib.import_module("setuptools")
 
 
 @pytest.fixture(scope="module")
