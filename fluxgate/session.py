@@ -133,10 +133,15 @@ class Choice:
     @property
     def needed(self) -> tuple[Case, ...]:
         """The same, each after those that it is compared with and that can run here."""
+        return self.with_references(self.asked)
+
+    def with_references(self, cases: Iterable[Case]) -> tuple[Case, ...]:
+        """Those of the cases that can run here, each after those that it is compared with and that can, too."""
         by_id = {case.id: case for case in self.cases if case.unsupported is None}
         ids = (
             id_of_case(case.subject.name, name)
-            for case in self.renderable
+            for case in cases
+            if case.unsupported is None
             for name in (*case.strategy.promise.compared_with, case.strategy.name)
         )
         return tuple(by_id[each] for each in dict.fromkeys(ids) if each in by_id)

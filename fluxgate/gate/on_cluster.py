@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fluxgate.cases import Case
 from fluxgate.files import write_plain
 from fluxgate.fleet.cluster import Cluster
 from fluxgate.fleet.driving import Driver, Outcome
@@ -22,7 +21,6 @@ from fluxgate.gate.settings import Settings
 from fluxgate.gate.sides import refuse_unknown, request_of
 from fluxgate.gate.stacks import asked_of
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import id_of_case
 from fluxgate.report.gate_result import create_gate
 
 Say = Callable[[str], None]
@@ -94,18 +92,7 @@ def _gate_of(kind: Kind, upgrade: Upgrade, settings: Settings) -> GateOnKind:
         bisect=settings.bisect,
     )
     cases = {case.id: case for case in kind.choice.cases}
-    return GateOnKind(kind, job, folder, settings.runs, cases, _with_references(asked, cases))
-
-
-def _with_references(asked: Iterable[Case], cases: dict[str, Case]) -> tuple[Case, ...]:
-    """The cases that can run, and those that they are compared with."""
-    ids = (
-        id_of_case(case.subject.name, name)
-        for case in asked
-        if case.unsupported is None
-        for name in (*case.strategy.promise.compared_with, case.strategy.name)
-    )
-    return tuple(cases[each] for each in dict.fromkeys(ids) if each in cases and cases[each].unsupported is None)
+    return GateOnKind(kind, job, folder, settings.runs, cases, kind.choice.with_references(asked))
 
 
 def _driven(cluster: Cluster, gates: Sequence[GateOnKind], say: Say) -> Outcome:

@@ -149,7 +149,10 @@ def render_case(job: CaseJob, note: AddNote) -> None:
     runner = PartRunner(site, probe=probe, launcher=launcher, vram_limit=job.vram_limit)
     probe.latents = StepLatents(job.folder)
     laps.end("start")
-    pictures = _render_takes(job, partial(load, replace(site, part_runner=runner)), probe, warnings, laps, note)
+    loading = partial(load, replace(site, part_runner=runner))
+    if job.compiles:
+        loading = partial(_load_and_compile, loading, job.subject)
+    pictures = _render_takes(job, loading, probe, warnings, laps, note)
     launcher.close()
     meter.close()
     note(Note(memory=meter.after(), warnings=warnings.new()))
@@ -174,7 +177,7 @@ def _render_takes(
     leftover = LeftoverFiles(job.scratch)
     files = PictureFiles(job.folder)
     probe.inventory.remember_settings()
-    pipeline = _load(load, probe.meter, laps, note, then=partial(_compile, job) if job.compiles else None)
+    pipeline = _load(load, probe.meter, laps, note)
     probe.inventory.compare_settings()
     probe.watch(pipeline)
     probe.describe()
@@ -249,15 +252,11 @@ def _run_from_given(pipeline: Any, probe: Probe, folder: Path) -> Note:
     return Note(given=recorder.finish(folder, error=error))
 
 
-def _load(
-    load: Callable[[], Any], meter: Meter, laps: Laps, note: AddNote, *, then: Callable[[Any], object] | None
-) -> Any:
+def _load(load: Callable[[], Any], meter: Meter, laps: Laps, note: AddNote) -> Any:
     note(Note(phase=LOAD))
     meter.measure_before()
     meter.switch(LOAD)
     pipeline = load()
-    if then is not None:
-        then(pipeline)
     meter.switch(None)
     duration = meter.take_spent()[LOAD].duration(LOAD)
     note(Note(phase="", says=f"loaded in {duration.seconds:.1f} s", durations=(duration,)))
@@ -265,10 +264,12 @@ def _load(
     return pipeline
 
 
-def _compile(job: CaseJob, pipeline: Any) -> None:
-    """Call for each shot, shortened, so that all of its shapes are compiled."""
-    for shot in job.subject.shots:
-        _call(pipeline, job.subject, counted_shot([shot]))
+def _load_and_compile(load: Callable[[], Any], subject: Subject) -> Any:
+    """The pipeline, called once for each shot, shortened: so all of its shapes are compiled."""
+    pipeline = load()
+    for shot in subject.shots:
+        _call(pipeline, subject, counted_shot([shot]))
+    return pipeline
 
 
 def _call(pipeline: Any, subject: Subject, shot: Shot) -> Any:

@@ -44,7 +44,7 @@ def test_where_code_is_compiled_every_shot_is_called_for_before_its_takes(tmp_pa
     """Shortened, and each with its own size: that is what compiling depends on."""
     asked: list[dict[str, Any]] = []
     case = job(tmp_path)
-    worker._compile(case, lambda **arguments: asked.append(arguments))
+    worker._load_and_compile(lambda: lambda **arguments: asked.append(arguments), case.subject)
     assert [one["prompt"] for one in asked] == [shot.arguments()["prompt"] for shot in case.subject.shots]
     assert {one["num_inference_steps"] for one in asked} == {STEPS}
 
