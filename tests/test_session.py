@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,11 +13,8 @@ from typing import Any
 
 import pytest
 
-from fluxgate.baselines.store import Store
 from fluxgate.cases import Case
-from fluxgate.environment import Environment
 from fluxgate.files import write_plain
-from fluxgate.judge.standards import BaselineUse
 from fluxgate.judge.verdict import CEILING, FAILED, NO_DATA, NOT_SELECTED, PASSED, UNSUPPORTED, Verdict
 from fluxgate.locks import held
 from fluxgate.machine import detect
@@ -26,8 +22,9 @@ from fluxgate.refusal import Refusal
 from fluxgate.rendering import Crash, Rendering
 from fluxgate.runs.plan import read_plan
 from fluxgate.runs.run import Run, create
-from fluxgate.session import Choice, Request, Session, choose, create_run, every_verdict, open_session
+from fluxgate.session import Request, Session, choose, create_run, every_verdict, open_session
 from tests.baselines.acceptance import accept
+from tests.choices import choice
 from tests.runs.building import CASES, MACHINE, STACK, put, rendering, run_of
 
 FULL = CASES["tiny-full"]
@@ -53,22 +50,6 @@ class Workers:
 
     def stop(self) -> None:
         self.ended = True
-
-
-def choice(cases: Sequence[Case], folder: Path, **changes: Any) -> Choice:
-    """A session of these cases, all of them asked about."""
-    whole = Choice(
-        environment=Environment(Path(sys.executable), MACHINE, STACK),
-        cases=tuple(cases),
-        strategies=tuple(case.strategy.name for case in cases),
-        takes=None,
-        vram_limit=None,
-        timeout=5.0,
-        runs=folder / "runs",
-        baselines=Store(folder / "baselines"),
-        baseline_use=BaselineUse.IF_ANY,
-    )
-    return replace(whole, **changes)
 
 
 @pytest.fixture

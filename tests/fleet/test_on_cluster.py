@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
-from fluxgate.baselines.store import Store
 from fluxgate.environment import Environment
 from fluxgate.files import write_plain
 from fluxgate.fleet.describing import engine_hash
@@ -19,12 +18,12 @@ from fluxgate.fleet.nodes import Node
 from fluxgate.fleet.on_cluster import FILE, LOST, Kind, Whereabouts, earlier_seconds, keep, plan, render
 from fluxgate.fleet.on_cluster import _write_crash as write_crash
 from fluxgate.fleet.packing import packed
-from fluxgate.judge.standards import BaselineUse
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Crash
 from fluxgate.runs import run as runs
-from fluxgate.session import Choice, Request
+from fluxgate.session import Request
 from tests.baselines.acceptance import accept
+from tests.choices import choice
 from tests.runs.building import CASES, MACHINE, STACK, contents, memory, put, rendering, run_of
 
 FULL = CASES["tiny-full"]
@@ -152,27 +151,12 @@ class SendingCluster:
         raise AssertionError("they were described before")
 
 
-def choice_of_full(folder: Path) -> Choice:
-    """One case, on a machine that has what was accepted in this folder."""
-    return Choice(
-        environment=Environment(Path("python"), MACHINE, STACK),
-        cases=(FULL,),
-        strategies=("full",),
-        takes=None,
-        vram_limit=None,
-        timeout=1.0,
-        runs=folder / "runs",
-        baselines=Store(folder / "baselines"),
-        baseline_use=BaselineUse.IF_ANY,
-    )
-
-
 @pytest.mark.parametrize("allocated, again", [((10**9,), None), ((2 * 10**9, 10**9), 10**9)])
 def test_memory_is_confirmed_as_on_one_machine(tmp_path: Path, allocated: tuple[int, ...], again: int | None) -> None:
     """A case whose memory is not the accepted one is rendered once more, beside the first; any other is not."""
     accept(run_of(tmp_path / "before", "full"), tmp_path / "baselines")
     run, cluster = runs.create(tmp_path / "runs", MACHINE, STACK, "x"), SendingCluster(tmp_path / "node", *allocated)
-    kind = Kind("H100", cluster.nodes(), choice_of_full(tmp_path))
+    kind = Kind("H100", cluster.nodes(), choice((FULL,), tmp_path))
     render(cluster, [(kind, run)], say=lambda line: None)
     first = run.rendered_cases()["tiny-full"]
     assert first.rendering.memory == memory(allocated[0])
@@ -184,9 +168,9 @@ def test_all_kinds_render_at_once(tmp_path: Path) -> None:
     """Each case on the nodes of its kind, into its run, which tells of its own cases alone."""
     nodes = [Node(name, name, name.upper(), 1) for name in ("h100", "l4")]
     cluster = SendingCluster(tmp_path / "node", 10**9, 10**9, nodes=nodes)
-    choice = choice_of_full(tmp_path)
+    chosen = choice((FULL,), tmp_path)
     parts = [
-        (Kind(node.accelerator, (node,), choice), runs.create(tmp_path / "runs", MACHINE, STACK, "x")) for node in nodes
+        (Kind(node.accelerator, (node,), chosen), runs.create(tmp_path / "runs", MACHINE, STACK, "x")) for node in nodes
     ]
     lines = list[str]()
     outcomes = render(cluster, parts, say=lines.append)

@@ -10,18 +10,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from fluxgate.baselines.store import Store
-from fluxgate.environment import Environment
 from fluxgate.files import write_plain
 from fluxgate.fleet.nodes import Node
 from fluxgate.fleet.on_cluster import Kind
 from fluxgate.fleet.packing import packed, unpack
 from fluxgate.gate.node_job import DEEPEST, STACKS_MADE, GateJob, StacksMade
 from fluxgate.gate.on_kind import GateOnKind
-from fluxgate.judge.standards import BaselineUse
 from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import FACTS, STACKS, Answer, GateResult, read_gate_result, run_of
-from fluxgate.session import Choice
+from tests.choices import choice
 from tests.runs.building import CASES, MACHINE, STACK, contents, rendering
 from tests.runs.building import run_of as made_run
 
@@ -34,24 +31,14 @@ TASKS = {"gate-H100/tiny-full", "gate-H100/tiny-offload"}
 @pytest.fixture
 def gate(tmp_path: Path) -> GateOnKind:
     """A gate of two cases on two nodes, of which nothing has come yet."""
-    choice = Choice(
-        environment=Environment(Path("python"), MACHINE, STACK),
-        cases=(FULL, OFFLOAD),
-        strategies=("full", "offload"),
-        takes=None,
-        vram_limit=None,
-        timeout=1.0,
-        runs=tmp_path / "runs",
-        baselines=Store(tmp_path / "baselines"),
-        baseline_use=BaselineUse.IGNORED,
-    )
+    chosen = choice((FULL, OFFLOAD), tmp_path)
     folder = tmp_path / "runs" / "gates" / "20260301-tiny"
     folder.mkdir(parents=True)
     job = GateJob(
         folder.name, str(folder), "2026-03-01T12:30:00+00:00", "fluxgate gate x", MACHINE, STACK, (), ("x==2",)
     )
-    cases = {case.id: case for case in choice.cases}
-    return GateOnKind(Kind("H100", NODES, choice), job, folder, tmp_path / "runs", cases, choice.cases)
+    cases = {case.id: case for case in chosen.cases}
+    return GateOnKind(Kind("H100", NODES, chosen), job, folder, tmp_path / "runs", cases, chosen.cases)
 
 
 def sent_ahead(folder: Path, case: str = "full", *, made: StacksMade = MADE, of: str | None = None) -> bytes:
