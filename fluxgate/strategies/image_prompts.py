@@ -137,7 +137,7 @@ def image_prompt(pipe: Any, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_ip_adapter(denoiser: Any, folder: Path) -> None:
-    """Random weights of the shapes that the denoiser's attentions ask for, in diffusers' own format; no chance."""
+    """Random weights of the shapes that the denoiser's attentions ask for, the same each time, in diffusers' format."""
     import torch
     from safetensors.torch import save_file
 
