@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from fluxgate.amounts import amount
 from fluxgate.compare.work import (
@@ -56,6 +57,14 @@ ONLOADED = ("groups onloaded", AHEAD)
 GROUP_HOOK = "GroupOffloadingHook ran"
 
 
+@dataclass(frozen=True)
+class Complaint:
+    """Something that is not as it must be, and the phases that it is about; none where it is about a whole call."""
+
+    sentence: str
+    phases: tuple[str, ...] = ()
+
+
 def work(evidence: Evidence) -> Verdict:
     """The same work as the call before, as the reference and as accepted, but for what the promise allows."""
     done = evidence.rendering.work
@@ -75,17 +84,21 @@ def _complaints(evidence: Evidence, done: Work) -> Iterator[str]:
     then = f"Run {again(evidence.case)}."
     if len(done.calls) > 1:
         yield f"A second call does not do what the first did: {_told(changes_between(*done.calls[:2]))}. {then}"
-    for ask in (_repeats, _sleeps, _moves, _beside_reference):
-        yield from (f"{sentence}. {_who(evidence, sentence)} {then}" for sentence in ask(evidence, done))
-    for sentence in _as_accepted(evidence, done):
-        yield f"{sentence}. {_who(evidence, sentence)} {CAUSE}"
-    for sentence in _as_usual(evidence, done):
-        yield f"{sentence}. {_who(evidence, sentence)} {then}"
+    for ask, last in (
+        (_repeats, then),
+        (_sleeps, then),
+        (_moves, then),
+        (_beside_reference, then),
+        (_as_accepted, CAUSE),
+        (_as_usual, then),
+    ):
+        for complaint in ask(evidence, done):
+            yield f"{complaint.sentence}. {_who(evidence, complaint.phases)} {last}"
 
 
-def _who(evidence: Evidence, complaint: str) -> str:
-    """Whose work it is that a complaint is about: pipelines and denoisers are diffusers', encoders transformers'."""
-    encodes = "ncode " in complaint and "enoise " not in complaint
+def _who(evidence: Evidence, phases: tuple[str, ...]) -> str:
+    """Whose work it is that is done in these phases: pipelines and denoisers are diffusers', encoders transformers'."""
+    encodes = ENCODE in phases and DENOISE not in phases
     return most_likely([DIFFUSERS, *([TRANSFORMERS] if encodes else []), *movers(evidence.rendering.inventory)])
 
 
@@ -99,6 +112,10 @@ def _compared_with(evidence: Evidence, done: Work) -> Iterator[str]:
         yield "with these releases on another machine of this kind"
 
 
+def _changed(lead: str, changes: tuple[WorkChange, ...]) -> Complaint:
+    return Complaint(f"{lead}: {_told(changes)}", tuple(change.phase for change in changes[:NAMED]))
+
+
 def _told(changes: tuple[WorkChange, ...]) -> str:
     """`denoise calls transformer 6 times instead of 3; …; and 40 more counters differ`."""
     sentences = [change.sentence for change in changes[:NAMED]]
@@ -109,7 +126,7 @@ def _told(changes: tuple[WorkChange, ...]) -> str:
 # By itself
 
 
-def _repeats(evidence: Evidence, done: Work) -> Iterator[str]:
+def _repeats(evidence: Evidence, done: Work) -> Iterator[Complaint]:
     """The same inputs give the same outputs: to compute them again is work that nobody needs."""
     accepted = _accepted(evidence, done)
     usual = {one.phase: one.repeats for one in accepted.first} if accepted else {}
@@ -117,20 +134,21 @@ def _repeats(evidence: Evidence, done: Work) -> Iterator[str]:
         for component, times in phase.repeats.items():
             if times > usual.get(phase.phase, {}).get(component, 0):
                 called = f"{phase.phase.capitalize()} calls {component} again with the same inputs"
-                yield f"{called}, {counted(times, 'time')} in one call"
+                yield Complaint(f"{called}, {counted(times, 'time')} in one call", (phase.phase,))
 
 
-def _sleeps(evidence: Evidence, done: Work) -> Iterator[str]:
+def _sleeps(evidence: Evidence, done: Work) -> Iterator[Complaint]:
     """Nothing in a call has to wait for a time: what it waits for would tell when it is done."""
     accepted = _accepted(evidence, done)
     usual = {one.phase: one.events.get(SLEEPS, 0) for one in accepted.first} if accepted else {}
     for phase in done.first:
         times = phase.events.get(SLEEPS, 0)
         if times > usual.get(phase.phase, 0):
-            yield f"{phase.phase.capitalize()} sleeps {counted(times, 'time')} in one call (`time.sleep`)"
+            sentence = f"{phase.phase.capitalize()} sleeps {counted(times, 'time')} in one call (`time.sleep`)"
+            yield Complaint(sentence, (phase.phase,))
 
 
-def _moves(evidence: Evidence, done: Work) -> Iterator[str]:
+def _moves(evidence: Evidence, done: Work) -> Iterator[Complaint]:
     """Weights move as often as the promise says, and nothing goes to the host and back in each step."""
     promise = evidence.case.strategy.promise
     if _elsewhere(done):
@@ -150,29 +168,34 @@ def _moves(evidence: Evidence, done: Work) -> Iterator[str]:
         beside = total(reference, BYTES, what) if reference else 0
         moved, most = total(done, BYTES, what), times * due * (1 + SPARE) + beside + FEW
         if moved > most:
-            yield f"It moves {amount(moved)} {what}; its weights need {amount(due)}, so that {amount(most)} are plenty"
+            need = f"its weights need {amount(due)}, so that {amount(most)} are plenty"
+            yield Complaint(f"It moves {amount(moved)} {what}; {need}")
     yield from _groups(done, ahead=promise.moves.ahead)
 
 
-def _groups(done: Work, *, ahead: bool) -> Iterator[str]:
+def _groups(done: Work, *, ahead: bool) -> Iterator[Complaint]:
     """Each group comes to the device once for each use, and ahead of it where a stream of its own copies it."""
     for phase in done.first:
         onloaded, ran = sum(phase.events.get(name, 0) for name in ONLOADED), phase.events.get(GROUP_HOOK, 0)
         if ran and onloaded > ran:
-            yield f"{phase.phase.capitalize()} moves groups to the device {onloaded} times for {ran} uses"
+            sentence = f"{phase.phase.capitalize()} moves groups to the device {onloaded} times for {ran} uses"
+            yield Complaint(sentence, (phase.phase,))
     if ahead and total(done, EVENTS, GROUP_HOOK) and not total(done, EVENTS, AHEAD):
-        yield "No group comes to the device ahead of its use: nothing is prefetched"
+        yield Complaint("No group comes to the device ahead of its use: nothing is prefetched")
 
 
-def _stays(done: Work) -> Iterator[str]:
+def _stays(done: Work) -> Iterator[Complaint]:
     for phase in done.first:
         asked = phase.bytes.get(WEIGHTS_ASKED, 0)
         if asked > BUFFERS:
-            yield f"{phase.phase.capitalize()} asks {amount(asked)} of weights to move, which its promise says stay"
+            sentence = (
+                f"{phase.phase.capitalize()} asks {amount(asked)} of weights to move, which its promise says stay"
+            )
+            yield Complaint(sentence, (phase.phase,))
         back, size = phase.moves.get(TO_HOST, 0), phase.bytes.get(TO_HOST, 0)
         if phase.phase == DENOISE and done.steps and back >= done.steps and size > SCALARS * done.steps:
             steps = f"{counted(done.steps, 'step')}, {amount(size)} in all"
-            yield f"Denoise moves tensors to the host {back} times in {steps}"
+            yield Complaint(f"Denoise moves tensors to the host {back} times in {steps}", (DENOISE,))
 
 
 def _due(done: Work, *, each_use: bool) -> int:
@@ -200,7 +223,7 @@ def _reference(evidence: Evidence, done: Work) -> Work | None:
     return theirs
 
 
-def _beside_reference(evidence: Evidence, done: Work) -> Iterator[str]:
+def _beside_reference(evidence: Evidence, done: Work) -> Iterator[Complaint]:
     """The reference's floating-point operations, and its operators but for those that only move."""
     theirs, promise = _reference(evidence, done), evidence.case.strategy.promise
     if theirs is None:
@@ -211,7 +234,8 @@ def _beside_reference(evidence: Evidence, done: Work) -> Iterator[str]:
         before, after = total_flops(theirs, phase), total_flops(done, phase)
         if not _may_differ(other, before, after):
             times = f", {after / before:.2f} times as much" if before else ""
-            yield f"{phase.capitalize()} does {flops(after)} where {promise.reference} does {flops(before)}{times}"
+            sentence = f"{phase.capitalize()} does {flops(after)} where {promise.reference} does {flops(before)}{times}"
+            yield Complaint(sentence, (phase,))
         yield from _other_operators(theirs, done, phase, other, f"{promise.reference}")
 
 
@@ -221,12 +245,13 @@ def _may_differ(other: list[OtherWork], before: int, after: int) -> bool:
     return abs(after - before) <= max((one.flops or 0.0 for one in other), default=0.0) * before
 
 
-def _other_operators(theirs: Work, done: Work, phase: str, other: list[OtherWork], named: str) -> Iterator[str]:
+def _other_operators(theirs: Work, done: Work, phase: str, other: list[OtherWork], named: str) -> Iterator[Complaint]:
     expected, actual = _computing(theirs, phase), _computing(done, phase)
     for name in sorted(expected.keys() | actual.keys()):
         before, after = expected.get(name, 0), actual.get(name, 0)
         if before != after and not any(_allows(one, name, after - before) for one in other):
-            yield f"{WorkChange(phase, OPERATORS, name, before, after).sentence.capitalize()}, unlike {named}"
+            change = WorkChange(phase, OPERATORS, name, before, after)
+            yield Complaint(f"{change.sentence.capitalize()}, unlike {named}", (phase,))
 
 
 def _allows(one: OtherWork, name: str, more: int) -> bool:
@@ -251,7 +276,7 @@ def _accepted(evidence: Evidence, done: Work) -> Work | None:
     return theirs
 
 
-def _as_accepted(evidence: Evidence, done: Work) -> Iterator[str]:
+def _as_accepted(evidence: Evidence, done: Work) -> Iterator[Complaint]:
     """Exactly, with the accepted releases; with others what no release should change."""
     theirs = _accepted(evidence, done)
     if theirs is None:
@@ -260,7 +285,7 @@ def _as_accepted(evidence: Evidence, done: Work) -> Iterator[str]:
     changes = held_changes(theirs, done) if moved else work_changes(theirs, done)
     if changes:
         such = f", whatever {listed(moved)} may do otherwise" if moved else ""
-        yield f"It does not do the accepted work{such}: {_told(changes)}"
+        yield _changed(f"It does not do the accepted work{such}", changes)
 
 
 def _usual(evidence: Evidence, done: Work) -> Work | None:
@@ -271,7 +296,7 @@ def _usual(evidence: Evidence, done: Work) -> Work | None:
     return theirs if same_call(theirs, done) else None
 
 
-def _as_usual(evidence: Evidence, done: Work) -> Iterator[str]:
+def _as_usual(evidence: Evidence, done: Work) -> Iterator[Complaint]:
     """Every counter; where other watchers counted, all but what moves, which may be theirs."""
     theirs, known = _usual(evidence, done), evidence.usual_work
     if theirs is None or known is None:
@@ -282,7 +307,7 @@ def _as_usual(evidence: Evidence, done: Work) -> Iterator[str]:
         if (known.exact or _computes(one)) and (known.encodes or one.phase != ENCODE)
     )
     if changes:
-        yield f"It does not do the work that the same releases do on {known.machine}: {_told(changes)}"
+        yield _changed(f"It does not do the work that the same releases do on {known.machine}", changes)
 
 
 def _computes(change: WorkChange) -> bool:
