@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 import shutil
 from pathlib import Path
 
@@ -22,10 +22,21 @@ def choose_installer(name: str | None = None, *, wheelhouse: Path | None = None)
         if not wheelhouse.is_dir():
             raise Refusal(f"The wheelhouse {wheelhouse} is no folder; name one that holds the wheels.")
         wheelhouse = wheelhouse.resolve()
-    if name != "uv" and importlib.util.find_spec("pip") is not None:
+    if name != "uv" and _has_pip():
         return Pip(wheelhouse=wheelhouse)
     program = shutil.which("uv")
     if name != "pip" and program is not None:
         return Uv(Path(program), wheelhouse=wheelhouse)
     missing = f"{name} is" if name else "pip and uv are"
     raise Refusal(f"{missing} not installed, and something must install packages; python -m ensurepip installs pip.")
+
+
+def _has_pip() -> bool:
+    """Whether pip is installed beside this Python; asked of its metadata.
+
+    Where setuptools was imported, looking for pip's module makes setuptools take back what it did to distutils."""
+    try:
+        importlib.metadata.version("pip")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True

@@ -162,7 +162,7 @@ def _after_a_call(evidence: Evidence) -> Iterator[Leftover]:
 
 
 def _outside_of_tensors(repeated: Repeated | None, work: Work | None) -> Iterator[Leftover]:
-    """What every one of several equal calls leaves in the process; told where they were made.
+    """What every one of several equal calls leaves in the process; nothing where no such calls were made.
 
     safetensors leaves two small objects for each tensor that it reads: where a call reads weights they say nothing."""
     if repeated is None or repeated.unavailable is not None:

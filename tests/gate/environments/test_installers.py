@@ -254,8 +254,14 @@ def test_pip_is_chosen_unless_uv_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv("PATH", str(tmp_path))
     assert choose_installer().name == "pip"
     assert choose_installer("uv") == Uv(program)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "path", [])
     assert choose_installer() == Uv(program)
+
+
+def test_choosing_pip_does_not_disturb_setuptools() -> None:
+    """torch imports setuptools when it compiles; looking for pip's module would make setuptools warn."""
+    pytest.importorskip("setuptools")
+    assert choose_installer().name == "pip"
 
 
 @pytest.mark.parametrize(
@@ -264,7 +270,7 @@ def test_pip_is_chosen_unless_uv_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_an_installer_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, reason: str) -> None:
     """The other one is not taken in its place."""
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "path", [])
     with pytest.raises(Refusal, match=reason):
         choose_installer(name)
 
