@@ -29,6 +29,15 @@ class Around:
     change: Callable[[Callable[..., Any], Fired, tuple[Any, ...], dict[str, Any]], Any]
 
 
+def called_with(target: str, **changes: Any) -> Around:
+    """A function of a library that is called with other arguments than those that it is given."""
+
+    def change(original: Callable[..., Any], fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return original(*args, **{**kwargs, **fired(changes)})
+
+    return Around(target, change)
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A pipeline that a library has loaded otherwise than it should: change(pipeline, fired)."""

@@ -15,7 +15,7 @@ from fluxgate.prove.fault import Around, Edit, Fired, Patch
 from fluxgate.refusal import Refusal
 
 FUTURE_ANNOTATIONS = 0x1000000  # CO_FUTURE_ANNOTATIONS of a code object: its annotations are not evaluated
-INAPPLICABLE = "The fault cannot be made in this release"
+CANNOT_BE_MADE = "The fault cannot be made in this release"
 
 
 def counting(path: Path) -> Fired:
@@ -54,7 +54,7 @@ def _place(target: str) -> tuple[Any, str]:
             owner = getattr(owner, step)
         inspect.getattr_static(owner, name)
     except (ImportError, AttributeError) as error:
-        raise Refusal(f"{INAPPLICABLE}: there is no {target}.") from error
+        raise Refusal(f"{CANNOT_BE_MADE}: there is no {target}.") from error
     return owner, name
 
 
@@ -63,7 +63,9 @@ def _edited(owner: Any, name: str, edit: Edit, fired: Fired) -> Any:
     function = inspect.unwrap(_plain(inspect.getattr_static(owner, name)))
     source = textwrap.dedent(inspect.getsource(function))
     if source.count(edit.old) != 1:
-        raise Refusal(f"{INAPPLICABLE}: {edit.target} has {edit.old!r} {source.count(edit.old)} times, expected once.")
+        raise Refusal(
+            f"{CANNOT_BE_MADE}: {edit.target} has {edit.old!r} {source.count(edit.old)} times, expected once."
+        )
     body = textwrap.indent(source.replace(edit.old, _at_the_same_depth(source, edit)), "    ")
     text = f"def make(__class__, FIRED):\n{body}\n    return {function.__name__}\n"
     flags = function.__code__.co_flags & FUTURE_ANNOTATIONS

@@ -24,8 +24,7 @@ from fluxgate.locks import held
 from fluxgate.prove import inside
 from fluxgate.prove.fault import Fault
 from fluxgate.prove.outcome import INAPPLICABLE, JUDGED, UNSUPPORTED, Catch, Outcome, With
-from fluxgate.prove.patching import INAPPLICABLE as CANNOT_BE_MADE
-from fluxgate.prove.patching import times_fired
+from fluxgate.prove.patching import CANNOT_BE_MADE, times_fired
 from fluxgate.render.pool.workers import Workers
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run

@@ -5,20 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from fluxgate.prove.fault import Around, Edit, Fault, Fired, Loaded
+from fluxgate.prove.fault import Around, Edit, Fault, Fired, Loaded, called_with
+from fluxgate.prove.targets import DIFFUSERS, TRANSFORMER
 from fluxgate.rendering import FIRST, T5
 
-MODEL = "diffusers.models.transformers.transformer_flux"
-PROCESSOR, ROPE = f"{MODEL}:FluxAttnProcessor.__call__", f"{MODEL}:FluxPosEmbed.forward"
-DISPATCH = f"{MODEL}:dispatch_attention_fn"
-DIFFUSERS = ("diffusers",)
-
-
-def _dispatched(**changes: Any) -> Around:
-    def change(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return original(*args, **{**kwargs, **fired(changes)})
-
-    return Around(DISPATCH, change)
+PROCESSOR, ROPE = f"{TRANSFORMER}:FluxAttnProcessor.__call__", f"{TRANSFORMER}:FluxPosEmbed.forward"
+DISPATCH = f"{TRANSFORMER}:dispatch_attention_fn"
 
 
 def _in_eager_steps(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -26,10 +18,6 @@ def _in_eager_steps(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: 
     query, key, value = (part.transpose(1, 2) for part in args)
     scores = query @ key.transpose(-1, -2) * fired(query.shape[-1] ** -0.5)
     return (scores.softmax(dim=-1) @ value).transpose(1, 2)
-
-
-def _dropping_out(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return original(*args, **{**kwargs, "dropout_p": fired(0.02)})
 
 
 def _narrow_products(pipe: Any, fired: Fired) -> None:
@@ -83,7 +71,7 @@ FAULTS = (
         "rope-backwards",
         "positions turn the other way",
         Edit(
-            f"{MODEL}:apply_rotary_emb",
+            f"{TRANSFORMER}:apply_rotary_emb",
             "torch.stack([-x_imag, x_real], dim=-1).flatten(3)",
             "torch.stack([x_imag, -FIRED(x_real)], dim=-1).flatten(3)",
         ),
@@ -93,7 +81,7 @@ FAULTS = (
         "rope-narrow",
         "positions are turned in bfloat16",
         Edit(
-            f"{MODEL}:apply_rotary_emb",
+            f"{TRANSFORMER}:apply_rotary_emb",
             "(x.float() * cos + x_rotated.float() * sin)",
             "(FIRED(x) * cos.to(x.dtype) + x_rotated * sin.to(x.dtype))",
         ),
@@ -102,7 +90,7 @@ FAULTS = (
     _fault(
         "query-is-key",
         "queries and keys are exchanged",
-        Edit(f"{MODEL}:_get_projections", "return query, key, value,", "return FIRED(key), query, value,"),
+        Edit(f"{TRANSFORMER}:_get_projections", "return query, key, value,", "return FIRED(key), query, value,"),
         "fused projections",
     ),
     _fault(
@@ -126,19 +114,19 @@ FAULTS = (
     _fault(
         "attention-scale",
         "attention scores are scaled by a tenth less",
-        _dispatched(scale=0.9 * 128**-0.5),
+        called_with(DISPATCH, scale=0.9 * 128**-0.5),
         "a backend's default scale",
     ),
     _fault(
         "attention-causal",
         "tokens do not see those that follow",
-        _dispatched(is_causal=True),
+        called_with(DISPATCH, is_causal=True),
         "is_causal of a backend",
     ),
     _fault(
         "attention-drops-out",
         "attention leaves out a fiftieth of what it sees, at random",
-        Around(DISPATCH, _dropping_out),
+        called_with(DISPATCH, dropout_p=0.02),
         "dropout_p of a backend",
         later=True,
     ),

@@ -6,17 +6,13 @@ from functools import partial
 from typing import Any
 
 from fluxgate.prove.fault import BATCH, SHORT, TILES, Around, Edit, Fault, Fired
+from fluxgate.prove.targets import CALL, DIFFUSERS, FORWARD, PIPELINE, SCHEDULER, STEP_LINE
 from fluxgate.rendering import DECODED, FIRST, LAST, T5
 
-PIPELINE = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline"
-CALL, PREPARE = f"{PIPELINE}.__call__", f"{PIPELINE}.prepare_latents"
-FORWARD = "diffusers.models.transformers.transformer_flux:FluxTransformer2DModel.forward"
-SCHEDULER = "diffusers.schedulers.scheduling_flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler"
+PREPARE = f"{PIPELINE}.prepare_latents"
 GUIDANCE = "torch.full([1], guidance_scale, device=device, dtype=torch.float32)"
 PACK = "latents = self._pack_latents(latents, batch_size, num_channels_latents, height, width)"
 UNPACK = "self._unpack_latents(latents, height, width, self.vae_scale_factor)"
-STEP = "latents = self.scheduler.step(noise_pred, t, latents, return_dict=False)[0]"
-DIFFUSERS = ("diffusers",)
 
 
 def _levels_cached(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -150,8 +146,9 @@ FAULTS = (
         "from the ninth step on, each second one is answered with what the one before it gave",
         Edit(
             CALL,
-            STEP,
-            f"noise_pred = FIRED(self._answer) if i >= 8 and i % 2 else noise_pred\nself._answer = noise_pred\n{STEP}",
+            STEP_LINE,
+            "noise_pred = FIRED(self._answer) if i >= 8 and i % 2 else noise_pred\n"
+            f"self._answer = noise_pred\n{STEP_LINE}",
         ),
         "a cache that starts after some steps",
         stage=LAST,

@@ -5,14 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from fluxgate.prove.fault import BATCH, TILES, WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded
+from fluxgate.prove.fault import BATCH, TILES, WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded, called_with
+from fluxgate.prove.targets import CALL, DIFFUSERS, PIPELINE
 from fluxgate.rendering import DECODED
 
-CALL = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline.__call__"
 VAE = "diffusers.models.autoencoders.autoencoder_kl:AutoencoderKL"
 LATENTS = "latents = (latents / self.vae.config.scaling_factor) + self.vae.config.shift_factor"
-TILE = "tile = z[:, :, i : i + self.tile_latent_min_size, j : j + self.tile_latent_min_size]"
-DIFFUSERS = ("diffusers",)
 
 
 def _with_eps(pipe: Any, fired: Fired) -> None:
@@ -33,10 +31,6 @@ def _in_slices(pipe: Any, fired: Fired) -> None:
 def _without_attention(pipe: Any, fired: Fired) -> None:
     attention = pipe.vae.decoder.mid_block.attentions[0]
     attention.forward = lambda hidden, *args, **kwargs: fired(hidden)
-
-
-def _other_upsampling(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return original(*args, **{**kwargs, "mode": fired("bilinear")})
 
 
 def _widened(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -70,7 +64,7 @@ FAULTS = (
         "latents-unpacked-otherwise",
         "the two axes within a patch of latents are exchanged when it is unpacked",
         Edit(
-            "diffusers.pipelines.flux.pipeline_flux:FluxPipeline._unpack_latents",
+            f"{PIPELINE}._unpack_latents",
             "latents.permute(0, 3, 1, 4, 2, 5)",
             "FIRED(latents).permute(0, 3, 1, 5, 2, 4)",
         ),
@@ -98,7 +92,7 @@ FAULTS = (
     _fault(
         "vae-upsampling",
         "the decoder interpolates between pixels where it should repeat them",
-        Around("torch.nn.functional:interpolate", _other_upsampling),
+        called_with("torch.nn.functional:interpolate", mode="bilinear"),
         "a default of interpolate",
     ),
     _fault(

@@ -6,16 +6,13 @@ from functools import partial
 from typing import Any
 
 from fluxgate.prove.fault import WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded
+from fluxgate.prove.targets import CALL, DIFFUSERS, FORWARD, PIPELINE, TRANSFORMER
 from fluxgate.rendering import FIRST, MIDDLE
 
-MODEL = "diffusers.models.transformers.transformer_flux"
-FORWARD = f"{MODEL}:FluxTransformer2DModel.forward"
-DOUBLE, SINGLE = f"{MODEL}:FluxTransformerBlock.forward", f"{MODEL}:FluxSingleTransformerBlock.forward"
+DOUBLE, SINGLE = f"{TRANSFORMER}:FluxTransformerBlock.forward", f"{TRANSFORMER}:FluxSingleTransformerBlock.forward"
 NORMS = "diffusers.models.normalization"
 EMBEDDINGS = "diffusers.models.embeddings"
 CONDITION = f"{EMBEDDINGS}:CombinedTimestepGuidanceTextProjEmbeddings.forward"
-PIPELINE = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline"
-DIFFUSERS = ("diffusers",)
 
 
 def _other_guidance(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -65,7 +62,7 @@ FAULTS = (
     _fault(
         "guidance-default",
         "the default guidance becomes 7.0",
-        Around(f"{PIPELINE}.__call__", _other_guidance),
+        Around(CALL, _other_guidance),
         "diffusers: FLUX's default guidance went from 7.0 to 3.5",
     ),
     _fault(

@@ -7,9 +7,8 @@ from functools import partial
 from typing import Any
 
 from fluxgate.prove.fault import WITH_FLOAT32, Around, Fault, Fired, Loaded
+from fluxgate.prove.targets import DIFFUSERS, TRANSFORMERS
 from fluxgate.rendering import DECODED, FIRST, POOLED, T5
-
-DIFFUSERS, TRANSFORMERS = ("diffusers",), ("transformers",)
 
 
 def _tensor(component: str, path: str, changed: Callable[[Any], Any]) -> Loaded:
@@ -72,6 +71,12 @@ def _norms_wide(pipe: Any, fired: Fired) -> None:
 def _guidance_ignored(pipe: Any, fired: Fired) -> None:
     for tensor in pipe.transformer.time_text_embed.guidance_embedder.linear_2.parameters():
         tensor.data = fired(tensor.data) * 0
+
+
+def _halved(pipe: Any, fired: Fired) -> None:
+    for name, tensor in pipe.text_encoder.named_parameters():
+        if name.endswith("layers.0.mlp.fc1.weight"):
+            tensor.data = fired(tensor.data) / 2
 
 
 _fault = partial(Fault, packages=DIFFUSERS)
@@ -170,15 +175,9 @@ FAULTS = (
     _fault(
         "clip-tensor-halved",
         "a tensor of CLIP is half as large",
-        Loaded(lambda pipe, fired: _halve(pipe, fired)),
+        Loaded(_halved),
         "a scale folded into a weight",
         stage=POOLED,
         packages=TRANSFORMERS,
     ),
 )
-
-
-def _halve(pipe: Any, fired: Fired) -> None:
-    for name, tensor in pipe.text_encoder.named_parameters():
-        if name.endswith("layers.0.mlp.fc1.weight"):
-            tensor.data = fired(tensor.data) / 2

@@ -8,12 +8,9 @@ from functools import partial
 from typing import Any
 
 from fluxgate.prove.fault import Around, Edit, Fault, Fired, Loaded
+from fluxgate.prove.targets import CALL, DIFFUSERS, FORWARD, PIPELINE, SCHEDULER, STEP_LINE
 from fluxgate.rendering import FIRST, T5
 
-PIPELINE = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline"
-CALL = f"{PIPELINE}.__call__"
-STEP = "latents = self.scheduler.step(noise_pred, t, latents, return_dict=False)[0]"
-DIFFUSERS = ("diffusers",)
 KEPT: list[Any] = []  # what a fault lets nobody free
 CACHED: dict[str, Any] = {}
 
@@ -94,7 +91,7 @@ FAULTS = (
     _fault(
         "residual-kept",
         "a cache of the transformer is kept from call to call",
-        Around("diffusers.models.transformers.transformer_flux:FluxTransformer2DModel.forward", _residual_kept),
+        Around(FORWARD, _residual_kept),
         "first-block caches that are not reset",
         stage=FIRST,
         later=True,
@@ -103,7 +100,7 @@ FAULTS = (
         "shift-grows",
         "the shift grows a little with each call",
         Around(
-            "diffusers.schedulers.scheduling_flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler.time_shift",
+            f"{SCHEDULER}.time_shift",
             _shift_grows,
         ),
         "a scheduler that writes into its own settings",
@@ -155,7 +152,7 @@ FAULTS = (
     _fault(
         "gradients-recorded",
         "steps record what a backward pass would need",
-        Edit(CALL, STEP, f"torch.set_grad_enabled(FIRED(True))\n{STEP}.detach()"),
+        Edit(CALL, STEP_LINE, f"torch.set_grad_enabled(FIRED(True))\n{STEP_LINE}.detach()"),
         "no_grad that is lost to a wrapper",
     ),
 )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from fluxgate.prove.fault import BATCH, Edit, Fault
+from fluxgate.prove.targets import DIFFUSERS, PIPELINE
 from fluxgate.rendering import FIRST
 
 RANDOM = "diffusers.pipelines.flux.pipeline_flux:randn_tensor"
-PREPARE = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline.prepare_latents"
+PREPARE = f"{PIPELINE}.prepare_latents"
 ONE = "latents = torch.randn(shape, generator=generator, device=rand_device, dtype=dtype, layout=layout).to(device)"
 DRAWN = "latents = randn_tensor(shape, generator=generator, device=device, dtype=dtype)"
-DIFFUSERS = ("diffusers",)
 
 
 _fault = partial(Fault, packages=DIFFUSERS, stage=FIRST)
@@ -55,7 +55,7 @@ FAULTS = (
         "noise-packed-otherwise",
         "the two axes within a patch of latents are exchanged when it is packed",
         Edit(
-            "diffusers.pipelines.flux.pipeline_flux:FluxPipeline._pack_latents",
+            f"{PIPELINE}._pack_latents",
             "latents.permute(0, 2, 4, 1, 3, 5)",
             "FIRED(latents).permute(0, 2, 4, 1, 5, 3)",
         ),

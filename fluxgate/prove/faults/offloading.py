@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fluxgate.prove.fault import Around, Edit, Fault, Fired
+from fluxgate.prove.targets import ACCELERATE, DIFFUSERS, GROUPS
 from fluxgate.rendering import T5
 
-GROUPS = "diffusers.hooks.group_offloading"
 ALIGN = "accelerate.hooks:AlignDevicesHook"
-PIPELINE = "diffusers.pipelines.pipeline_utils:DiffusionPipeline"
-ACCELERATE, DIFFUSERS = ("accelerate",), ("diffusers",)
+ANY_PIPELINE = "diffusers.pipelines.pipeline_utils:DiffusionPipeline"
 MODEL, SEQUENTIAL = ("model-offload",), ("sequential-offload",)
 BLOCKS, LEAVES, DISK = ("group-offload-block",), ("group-offload-leaf",), ("group-offload-disk",)
 STREAMS = ("group-offload-leaf-stream",)
@@ -22,13 +21,6 @@ def _nothing(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[st
 
 def _not_once(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return fired(None)
-
-
-def _with(**changes: Any) -> Any:
-    def change(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return original(*args, **{**kwargs, **fired(changes)})
-
-    return change
 
 
 def _config(**changes: Any) -> Around:
@@ -69,7 +61,7 @@ FAULTS = (
     Fault(
         "model-hooks-missing",
         "model offloading adds no hooks",
-        Around(f"{PIPELINE}.enable_model_cpu_offload", _nothing),
+        Around(f"{ANY_PIPELINE}.enable_model_cpu_offload", _nothing),
         "a sequence of components that is empty",
         packages=("diffusers", "accelerate"),
         strategies=MODEL,
@@ -78,7 +70,7 @@ FAULTS = (
         "model-encoder-left-out",
         "model offloading leaves T5 where it is",
         Edit(
-            f"{PIPELINE}.enable_model_cpu_offload",
+            f"{ANY_PIPELINE}.enable_model_cpu_offload",
             'for model_str in self.model_cpu_offload_seq.split("->"):',
             'for model_str in FIRED(self.model_cpu_offload_seq).replace("text_encoder_2->", "").split("->"):',
         ),
@@ -90,7 +82,7 @@ FAULTS = (
     Fault(
         "hooks-stay",
         "hooks are not removed when they are to be",
-        Around("diffusers.pipelines.pipeline_utils:DiffusionPipeline.remove_all_hooks", _not_once),
+        Around(f"{ANY_PIPELINE}.remove_all_hooks", _not_once),
         "accelerate: hooks that wrap a forward which is wrapped again",
         packages=("diffusers", "accelerate"),
         strategies=MODEL,
@@ -98,7 +90,7 @@ FAULTS = (
     Fault(
         "models-not-freed",
         "the last component stays on the GPU when the call is over",
-        Around(f"{PIPELINE}.maybe_free_model_hooks", _not_once),
+        Around(f"{ANY_PIPELINE}.maybe_free_model_hooks", _not_once),
         "maybe_free_model_hooks left out of a call",
         packages=("diffusers", "accelerate"),
         strategies=MODEL,

@@ -6,12 +6,11 @@ from functools import partial
 
 from fluxgate.compare.stages import FINISHED
 from fluxgate.prove.fault import BATCH, Edit, Fault
+from fluxgate.prove.targets import DIFFUSERS
 
 PROCESSOR = "diffusers.image_processor:VaeImageProcessor"
 TO_PIL, RANGE = f"{PROCESSOR}.numpy_to_pil", f"{PROCESSOR}.denormalize"
 BYTES = 'images = (images * 255).round().astype("uint8")'
-DIFFUSERS = ("diffusers",)
-
 
 _fault = partial(Fault, packages=DIFFUSERS, stage=FINISHED)
 

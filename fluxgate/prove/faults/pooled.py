@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fluxgate.prove.fault import BATCH, Around, Edit, Fault, Fired, Loaded
+from fluxgate.prove.fault import BATCH, Edit, Fault, Fired, Loaded, called_with
+from fluxgate.prove.targets import DIFFUSERS, PIPELINE, TRANSFORMERS
 from fluxgate.rendering import POOLED
 
-ENCODE = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline._get_clip_prompt_embeds"
+ENCODE = f"{PIPELINE}._get_clip_prompt_embeds"
 MODEL = "transformers.models.clip.modeling_clip"
-DIFFUSERS, TRANSFORMERS = ("diffusers",), ("transformers",)
 
 
 def _pooled_from(place: int) -> Loaded:
@@ -21,10 +21,6 @@ def _pooled_from(place: int) -> Loaded:
         pipe.text_encoder.register_forward_hook(pool)
 
     return Loaded(change)
-
-
-def _without_causality(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return original(*args, **{**kwargs, "attention_mask": fired(None), "is_causal": False})
 
 
 def _with_gelu(pipe: Any, fired: Fired) -> None:
@@ -90,7 +86,7 @@ FAULTS = (
     Fault(
         "clip-not-causal",
         "CLIP's tokens see those that follow",
-        Around(f"{MODEL}:CLIPEncoder.forward", _without_causality),
+        called_with(f"{MODEL}:CLIPEncoder.forward", attention_mask=None, is_causal=False),
         "transformers: causal masks moved from the models to masking_utils",
         packages=TRANSFORMERS,
         stage=POOLED,

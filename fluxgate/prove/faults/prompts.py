@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fluxgate.prove.fault import BATCH, WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded
+from fluxgate.prove.targets import CALL, DIFFUSERS, PIPELINE, TRANSFORMERS
 from fluxgate.rendering import T5
 
-PIPELINE = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline"
 ENCODE = f"{PIPELINE}._get_t5_prompt_embeds"
 TOKENIZER = "transformers.tokenization_utils_base:PreTrainedTokenizerBase.__call__"
 MODEL = "transformers.models.t5.modeling_t5"
-DIFFUSERS, TRANSFORMERS = ("diffusers",), ("transformers",)
 TOKENIZERS = ("tokenizers", "transformers")
 
 
@@ -96,7 +95,7 @@ FAULTS = (
     Fault(
         "t5-short-default",
         "the default length of a prompt becomes 256 tokens",
-        Around(f"{PIPELINE}.__call__", _with_short_default),
+        Around(CALL, _with_short_default),
         "the published guide's 256 tokens against the class's 512",
         packages=DIFFUSERS,
         stage=T5,

@@ -5,22 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from fluxgate.prove.fault import Around, Fault, Fired, Loaded
+from fluxgate.prove.fault import Around, Fault, Fired, Loaded, called_with
+from fluxgate.prove.targets import BITSANDBYTES, DIFFUSERS
 from fluxgate.rendering import FIRST, T5
 
 QUANTIZE = "bitsandbytes.functional:quantize_4bit"
-BITSANDBYTES, LOADER = ("bitsandbytes",), ("transformers", "bitsandbytes")
+CASTING = "diffusers.models.modeling_utils:ModelMixin.enable_layerwise_casting"
+LOADER = ("transformers", "bitsandbytes")
 NF4, NF4_T5, INT8_T5, FP8 = ("nf4-linear",), ("nf4-t5",), ("int8-t5",), ("fp8-layerwise",)
 DOUBLE = ("nf4-double-quant",)
-
-
-def _quantized(**changes: Any) -> Around:
-    """Four bits made otherwise than they were asked for."""
-
-    def change(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return original(*args, **{**kwargs, **fired(changes)})
-
-    return Around(QUANTIZE, change)
 
 
 def _scales_off(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -111,7 +104,7 @@ def _stored_as(dtype: str) -> Around:
 
         return original(*args, **{**kwargs, "storage_dtype": fired(getattr(torch, dtype))})
 
-    return Around("diffusers.models.modeling_utils:ModelMixin.enable_layerwise_casting", change)
+    return Around(CASTING, change)
 
 
 def _cast_and_computed_in(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -120,21 +113,10 @@ def _cast_and_computed_in(original: Any, fired: Fired, args: tuple[Any, ...], kw
     return original(*args, **{**kwargs, "compute_dtype": fired(torch.float32)})
 
 
-def _blocks_spared(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    patterns = ("pos_embed", "norm", "single_transformer_blocks")
-    return original(*args, **{**kwargs, "skip_modules_pattern": fired(patterns)})
-
-
 def _norms_cast(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     patterns = ("pos_embed", "patch_embed", "^proj_in$", "^proj_out$")  # the defaults, without the norms
     args[0]._skip_layerwise_casting_patterns = None
     return original(*args, **{**kwargs, "skip_modules_pattern": fired(patterns)})
-
-
-CASTING = "diffusers.models.modeling_utils:ModelMixin.enable_layerwise_casting"
-
-
-_fault = partial(Fault, packages=BITSANDBYTES, stage=T5, strategies=NF4)
 
 
 def _blocks_scaled(pipe: Any, fired: Fired) -> None:
@@ -159,6 +141,8 @@ def _of_others_scaled(pipe: Any, fired: Fired) -> None:
                 scale.data.mul_(fired(1.05))
                 break
 
+
+_fault = partial(Fault, packages=BITSANDBYTES, stage=T5, strategies=NF4)
 
 FAULTS = (
     _fault(
@@ -191,13 +175,13 @@ FAULTS = (
     _fault(
         "nf4-is-fp4",
         "FP4 codes are stored where NF4 was asked for",
-        _quantized(quant_type="fp4"),
+        called_with(QUANTIZE, quant_type="fp4"),
         "the default quant_type, which is fp4",
     ),
     _fault(
         "nf4-blocks-of-128",
         "blocks have 128 weights where 64 are due",
-        _quantized(blocksize=128),
+        called_with(QUANTIZE, blocksize=128),
         "bitsandbytes: the default block size of ROCm",
     ),
     _fault(
@@ -221,13 +205,13 @@ FAULTS = (
     _fault(
         "nf4-double",
         "scales are quantized although they should not be",
-        _quantized(compress_statistics=True),
+        called_with(QUANTIZE, compress_statistics=True),
         "the default of compress_statistics",
     ),
     _fault(
         "nf4-single",
         "scales are not quantized although they should be",
-        _quantized(compress_statistics=False),
+        called_with(QUANTIZE, compress_statistics=False),
         "bnb_4bit_use_double_quant that is not passed on",
         strategies=DOUBLE,
         packages=("bitsandbytes", "diffusers"),
@@ -258,7 +242,7 @@ FAULTS = (
     _fault(
         "nf4-t5-is-fp4",
         "T5 is stored in FP4 where NF4 was asked for",
-        _quantized(quant_type="fp4"),
+        called_with(QUANTIZE, quant_type="fp4"),
         "the default quant_type, which is fp4",
         strategies=NF4_T5,
         packages=LOADER,
@@ -285,7 +269,7 @@ FAULTS = (
         _stored_as("float8_e5m2"),
         "two formats of eight bits",
         strategies=FP8,
-        packages=("diffusers",),
+        packages=DIFFUSERS,
         stage=FIRST,
     ),
     _fault(
@@ -294,16 +278,16 @@ FAULTS = (
         Around(CASTING, _cast_and_computed_in),
         "compute_dtype that is not passed on",
         strategies=FP8,
-        packages=("diffusers",),
+        packages=DIFFUSERS,
         stage=None,
     ),
     _fault(
         "fp8-blocks-spared",
         "most layers are not cast",
-        Around(CASTING, _blocks_spared),
+        called_with(CASTING, skip_modules_pattern=("pos_embed", "norm", "single_transformer_blocks")),
         "skip patterns of a model",
         strategies=FP8,
-        packages=("diffusers",),
+        packages=DIFFUSERS,
         stage=FIRST,
     ),
     _fault(
@@ -312,7 +296,7 @@ FAULTS = (
         Around(CASTING, _norms_cast),
         "skip patterns of a model",
         strategies=FP8,
-        packages=("diffusers",),
+        packages=DIFFUSERS,
         stage=FIRST,
     ),
 )

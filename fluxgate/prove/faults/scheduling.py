@@ -6,13 +6,10 @@ from functools import partial
 from typing import Any
 
 from fluxgate.prove.fault import GIVEN, WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded
+from fluxgate.prove.targets import CALL, DIFFUSERS, SCHEDULER
 from fluxgate.rendering import FIRST, LAST, MIDDLE
 
-PIPELINE = "diffusers.pipelines.flux.pipeline_flux"
-CALL = f"{PIPELINE}:FluxPipeline.__call__"
-SCHEDULER = "diffusers.schedulers.scheduling_flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler"
 LEVELS, STEP = f"{SCHEDULER}.set_timesteps", f"{SCHEDULER}.step"
-DIFFUSERS = ("diffusers",)
 
 
 def _other_mu(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -35,7 +32,7 @@ FAULTS = (
     _fault(
         "levels-other-shift",
         "every picture is shifted as the largest one is",
-        Around(f"{PIPELINE}:calculate_shift", _other_mu),
+        Around("diffusers.pipelines.flux.pipeline_flux:calculate_shift", _other_mu),
         "base_shift and max_shift of a configuration",
     ),
     _fault(

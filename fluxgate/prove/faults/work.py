@@ -8,16 +8,7 @@ from functools import partial
 from typing import Any
 
 from fluxgate.prove.fault import Around, Edit, Fault, Fired
-
-PIPELINE = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline"
-CALL = f"{PIPELINE}.__call__"
-STEP = "latents = self.scheduler.step(noise_pred, t, latents, return_dict=False)[0]"
-SCHEDULER = "diffusers.schedulers.scheduling_flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler"
-TRANSFORMER = "diffusers.models.transformers.transformer_flux"
-FORWARD = f"{TRANSFORMER}:FluxTransformer2DModel.forward"
-GROUPS = "diffusers.hooks.group_offloading"
-DIFFUSERS = ("diffusers",)
-FULL = ("full",)
+from fluxgate.prove.targets import CALL, DIFFUSERS, FORWARD, GROUPS, PIPELINE, SCHEDULER, STEP_LINE, TRANSFORMER
 
 
 def _twice(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -112,7 +103,7 @@ FAULTS = (
     _fault(
         "latents-copied",
         "latents go to the host and back in each step",
-        Edit(CALL, STEP, f"{STEP}\nlatents = FIRED(latents).cpu().clone().to(device)"),
+        Edit(CALL, STEP_LINE, f"{STEP_LINE}\nlatents = FIRED(latents).cpu().clone().to(device)"),
         "a callback's copy",
     ),
     _fault(
@@ -148,7 +139,7 @@ FAULTS = (
     _fault(
         "values-waited-for",
         "a value of the latents is read in each step",
-        Edit(CALL, STEP, f"{STEP}\nFIRED(latents.sum().item())"),
+        Edit(CALL, STEP_LINE, f"{STEP_LINE}\nFIRED(latents.sum().item())"),
         "a progress bar that shows a norm",
     ),
     _fault(

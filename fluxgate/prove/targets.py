@@ -1,0 +1,18 @@
+"""Targets: the places in the libraries that faults of several kinds change, and the packages that they are of."""
+
+from __future__ import annotations
+
+PIPELINE = "diffusers.pipelines.flux.pipeline_flux:FluxPipeline"
+CALL = f"{PIPELINE}.__call__"
+STEP_LINE = "latents = self.scheduler.step(noise_pred, t, latents, return_dict=False)[0]"  # within the call
+TRANSFORMER = "diffusers.models.transformers.transformer_flux"
+FORWARD = f"{TRANSFORMER}:FluxTransformer2DModel.forward"
+SCHEDULER = "diffusers.schedulers.scheduling_flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler"
+GROUPS = "diffusers.hooks.group_offloading"
+
+DIFFUSERS, TRANSFORMERS, ACCELERATE, BITSANDBYTES = (
+    ("diffusers",),
+    ("transformers",),
+    ("accelerate",),
+    ("bitsandbytes",),
+)
