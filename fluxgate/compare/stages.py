@@ -1,4 +1,4 @@
-"""The first stage at which a shot left what it is compared with, and the libraries that work there."""
+"""The first stage at which a shot left what it is compared with."""
 
 from __future__ import annotations
 
@@ -10,19 +10,15 @@ from fluxgate.rendering import (
     POOLED,
     STAGES,
     T5,
-    Component,
     Fingerprint,
-    Inventory,
     encoded_for,
     tokenized_for,
     tokens_for,
 )
-from fluxgate.subjects.subject import Subject
 
 Prints = Mapping[str, Fingerprint]  # stage -> fingerprint
 
 FINISHED = "finished picture"  # what the pipeline makes of the decoded one; it has no fingerprint but its own pixels
-BITSANDBYTES = ("Linear4bit", "Linear8bit", "LinearNF4", "LinearFP4")  # how the names of its layers begin
 # Where within the first stages embeddings became others, by what was seen of the encoder; in the order of its work.
 TOKENIZER, CALL, ENCODER, AFTERWARDS = "the tokenizer", "what is asked of it", "the encoder", "after the encoder"
 
@@ -79,53 +75,3 @@ def _within(stage: str, expected: Prints, actual: Prints) -> str | None:
     if first is not None:
         return clues[first]
     return AFTERWARDS if encoded_for(stage) in both else None
-
-
-def suspects(
-    difference: StageDifference, *, subject: Subject, inventory: Inventory | None, hooks_cleared: bool = False
-) -> str:
-    """The libraries at work in the stage, the one that owns it first.
-
-    hooks_cleared: the hooks that move weights are known not to have changed the pictures."""
-    stage, component = difference.stage, _component(difference.stage, subject=subject, inventory=inventory)
-    names = _encoding(difference) if stage in (T5, POOLED) else _owners(stage)
-    if difference.within not in (None, ENCODER):
-        return " or ".join(names)  # no weight has any part in it
-    if component is not None and component.quantized_bytes:
-        names.append("bitsandbytes" if _is_bitsandbytes(component) else "the quantizing library")
-    if component is not None and any(component.hooks.values()) and not hooks_cleared:
-        names.append("the hooks that move its weights (" + ", ".join(sorted(component.hooks)) + ")")
-    return " or ".join(names)
-
-
-def _encoding(difference: StageDifference) -> list[str]:
-    """Who can have made other embeddings."""
-    if difference.within is None:
-        # How many tokens are encoded is the pipeline's choice, and what it does with words nobody has seen.
-        others = ["transformers", "tokenizers"]
-        return ["diffusers", *others] if difference.reshaped else [*others, "diffusers"]
-    return {
-        TOKENIZER: ["tokenizers", "transformers"],
-        CALL: ["diffusers' call of the tokenizer or of the encoder"],
-        ENCODER: ["transformers"],
-        AFTERWARDS: ["diffusers"],
-    }[difference.within]
-
-
-def _owners(stage: str) -> list[str]:
-    if stage == FINISHED:
-        return ["diffusers' image processor", "the order that it gives pictures in"]
-    return ["diffusers' VAE", "torch"] if stage == DECODED else ["diffusers"]
-
-
-def _component(stage: str, *, subject: Subject, inventory: Inventory | None) -> Component | None:
-    """The component that a stage comes out of."""
-    if inventory is None or stage == FINISHED:
-        return None
-    encoders = subject.encoders or ("",)
-    name = {T5: encoders[-1], POOLED: encoders[0], DECODED: "vae"}.get(stage, subject.denoiser)
-    return inventory.components.get(name)
-
-
-def _is_bitsandbytes(component: Component) -> bool:
-    return any(name.startswith(BITSANDBYTES) for name in component.module_classes)

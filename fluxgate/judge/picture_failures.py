@@ -12,11 +12,12 @@ from fluxgate.compare import words
 from fluxgate.compare.likeness import Likeness, average, worst
 from fluxgate.compare.measures import SSIM
 from fluxgate.compare.pairs import Pair
-from fluxgate.compare.stages import StageDifference, suspects
+from fluxgate.compare.stages import StageDifference
 from fluxgate.files import is_name
 from fluxgate.judge.answers import failed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import origin, picture_name
+from fluxgate.judge.suspects import of_difference
 from fluxgate.judge.verdict import Limit, Verdict
 from fluxgate.rendering import Inventory
 
@@ -86,7 +87,7 @@ def located(
     if difference is None:
         return None
     subject, parts = evidence.case.subject, inventory or evidence.rendering.inventory
-    likely = suspects(difference, subject=subject, inventory=parts, hooks_cleared=hooks_cleared)
+    likely = of_difference(difference, subject=subject, inventory=parts, hooks_cleared=hooks_cleared)
     return FirstDifference(difference.stage, f"It first differs at {difference.place}: most likely {likely}.")
 
 

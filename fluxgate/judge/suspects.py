@@ -1,15 +1,27 @@
-"""Suspects: the libraries that can have done what the inventory, or a rendering by itself, shows."""
+"""Suspects: the libraries that can have done what a stage, the inventory or a rendering by itself shows."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-from fluxgate.compare.stages import StageDifference, suspects
-from fluxgate.rendering import Inventory
+from fluxgate.compare.stages import AFTERWARDS, CALL, ENCODER, FINISHED, TOKENIZER, StageDifference
+from fluxgate.rendering import (
+    CLIP_TOKENS,
+    DECODED,
+    LAST_LATENTS,
+    LEVELS,
+    PICTURE,
+    POOLED,
+    T5,
+    T5_TOKENS,
+    Component,
+    Inventory,
+    without_call,
+)
 from fluxgate.strategies import effects
 from fluxgate.strategies.promise import Effect
-from fluxgate.subjects.subject import Subject
+from fluxgate.subjects.subject import VAE, Subject
 
 DIFFUSERS, TRANSFORMERS, ACCELERATE, BITSANDBYTES = "diffusers", "transformers", "accelerate", "bitsandbytes"
 HOOKS = {
@@ -18,8 +30,10 @@ HOOKS = {
     "GroupOffloadingHook": (DIFFUSERS,),
     "LayerwiseCastingHook": (DIFFUSERS,),
 }
-SUSPECTED = re.compile(r"[Mm]ost likely (.+?)\.(?:\s|$)")
+HOOKS_OF_ACCELERATE = {"AlignDevicesHook", "CpuOffload", "SequentialHook", "UserCpuOffloadHook"}
+LAYERS_OF_BITSANDBYTES = ("Linear4bit", "Linear8bit", "LinearNF4", "LinearFP4")  # how their names begin
 OF_QUANTIZED_LAYERS = ("compute_dtype", "quant_type", "double_quant", "threshold")  # settings
+SUSPECTED = re.compile(r"[Mm]ost likely (.+?)\.(?:\s|$)")
 
 
 def most_likely(names: Iterable[str]) -> str:
@@ -34,15 +48,27 @@ def suspected_in(sentence: str) -> str | None:
     return found[1] if found else None
 
 
+# By the inventory
+
+
 def movers(inventory: Inventory | None) -> list[str]:
     """The libraries whose hooks move weights in this case, beside diffusers."""
     hooks = {name for part in (inventory.components.values() if inventory else ()) for name in part.hooks}
-    return [ACCELERATE] if hooks & {"AlignDevicesHook", "CpuOffload", "UserCpuOffloadHook"} else []
+    return [ACCELERATE] if hooks & HOOKS_OF_ACCELERATE else []
 
 
 def loader_of(component: str, subject: Subject) -> str:
     """The library that loads a component."""
     return TRANSFORMERS if component in subject.encoders else DIFFUSERS
+
+
+def quantizer_of(component: Component | None) -> str | None:
+    """The library that has quantized a component's layers; None where none are quantized."""
+    if component is None:
+        return None
+    if any(name.startswith(LAYERS_OF_BITSANDBYTES) for name in component.module_classes):
+        return BITSANDBYTES
+    return "the quantizing library" if component.quantized_bytes else None
 
 
 def of_effects(missing: Iterable[tuple[Effect, str]], subject: Subject) -> str:
@@ -64,6 +90,93 @@ def _of_effect(effect: Effect, component: str, subject: Subject) -> tuple[str, .
     return (DIFFUSERS,) if known else ()  # nobody knows who makes an effect of one's own
 
 
+# By the stage at which pictures first differ
+
+
 def of_stage(stage: str, subject: Subject, inventory: Inventory | None) -> str:
     """Who works in a stage."""
-    return f"Most likely {suspects(StageDifference('', stage, None, None), subject=subject, inventory=inventory)}."
+    names = of_difference(StageDifference("", stage, None, None), subject=subject, inventory=inventory)
+    return f"Most likely {names}."
+
+
+def of_difference(
+    difference: StageDifference, *, subject: Subject, inventory: Inventory | None, hooks_cleared: bool = False
+) -> str:
+    """The libraries at work in the stage, the one that owns it first.
+
+    hooks_cleared: the hooks that move weights are known not to have changed the pictures."""
+    stage, component = difference.stage, _component(difference.stage, subject=subject, inventory=inventory)
+    names = _encoding(difference) if stage in (T5, POOLED) else _owners(stage)
+    if difference.within not in (None, ENCODER):
+        return " or ".join(names)  # no weight has any part in it
+    if component is not None and component.quantized_bytes:
+        names.append(quantizer_of(component) or "")
+    if component is not None and any(component.hooks.values()) and not hooks_cleared:
+        names.append("the hooks that move its weights (" + ", ".join(sorted(component.hooks)) + ")")
+    return " or ".join(names)
+
+
+def _encoding(difference: StageDifference) -> list[str]:
+    """Who can have made other embeddings."""
+    if difference.within is None:
+        # How many tokens are encoded is the pipeline's choice, and what it does with words nobody has seen.
+        others = [TRANSFORMERS, "tokenizers"]
+        return [DIFFUSERS, *others] if difference.reshaped else [*others, DIFFUSERS]
+    return {
+        TOKENIZER: ["tokenizers", TRANSFORMERS],
+        CALL: ["diffusers' call of the tokenizer or of the encoder"],
+        ENCODER: [TRANSFORMERS],
+        AFTERWARDS: [DIFFUSERS],
+    }[difference.within]
+
+
+def _owners(stage: str) -> list[str]:
+    if stage == FINISHED:
+        return ["diffusers' image processor", "the order that it gives pictures in"]
+    return ["diffusers' VAE", "torch"] if stage == DECODED else [DIFFUSERS]
+
+
+def _component(stage: str, *, subject: Subject, inventory: Inventory | None) -> Component | None:
+    """The component that a stage comes out of."""
+    if inventory is None or stage == FINISHED:
+        return None
+    encoders = subject.encoders or ("",)
+    name = {T5: encoders[-1], POOLED: encoders[0], DECODED: VAE}.get(stage, subject.denoiser)
+    return inventory.components.get(name)
+
+
+# By a stage that was run from what is given
+
+
+def of_given_stage(stage: str, component: Component | None) -> str:
+    """The packages that can have done it: the inputs are given, so only what works within the stage."""
+    return " or ".join([*_owners_of_given(without_call(stage)), *_at_work_in(component)])
+
+
+def _owners_of_given(stage: str) -> list[str]:
+    if stage in (CLIP_TOKENS, T5_TOKENS):
+        return [TRANSFORMERS, "tokenizers", "diffusers' call of them"]
+    if stage in (T5, POOLED):
+        return [TRANSFORMERS]
+    if stage == LEVELS or stage.startswith("latents after"):
+        return ["diffusers' scheduler"]
+    if stage == DECODED:
+        return ["diffusers' VAE", "torch"]
+    if stage == PICTURE:
+        return ["diffusers' image processor"]
+    if stage == LAST_LATENTS:
+        return ["diffusers' transformer", "its scheduler", "torch"]
+    return ["diffusers' transformer", "torch"] if stage.startswith("denoiser's") else ["diffusers' pipeline"]
+
+
+def _at_work_in(component: Component | None) -> list[str]:
+    """Who has quantized the component's weights, and whose hooks move them."""
+    if component is None:
+        return []
+    quantizer = quantizer_of(component)
+    hooks = {name for name, count in component.hooks.items() if count}
+    return [
+        *([quantizer] if quantizer else []),
+        *([ACCELERATE] if hooks & HOOKS_OF_ACCELERATE else []),
+        *(["diffusers' hooks"] if hooks - HOOKS_OF_ACCELERATE else []),
+    ]

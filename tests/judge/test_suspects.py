@@ -1,13 +1,25 @@
-"""Who is suspected of what an inventory shows."""
+"""Who is suspected of what an inventory shows, and of what a stage does."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from fluxgate.judge.suspects import most_likely, of_effects, suspected_in
+from fluxgate.compare.stages import AFTERWARDS, CALL, ENCODER, FINISHED, TOKENIZER, StageDifference
+from fluxgate.judge.suspects import most_likely, of_difference, of_effects, of_given_stage, suspected_in
+from fluxgate.rendering import DECODED, FIRST, LAST, POOLED, STAGES, T5, Inventory, after_step, output_of
 from fluxgate.strategies.effects import Counted, Hooked, Layers, Placed, Setting, Stored
 from fluxgate.strategies.promise import Effect
-from tests.judge.made import SUBJECT
+from tests.runs.building import SUBJECT, fingerprint, inventory
+
+
+def at(stage: str) -> StageDifference:
+    return StageDifference("fox", stage, fingerprint("fox", stage), fingerprint("fox", stage, value="b"))
+
+
+def suspected(difference: StageDifference, some: Inventory | None = None, *, hooks_cleared: bool = False) -> str:
+    return of_difference(difference, subject=SUBJECT, inventory=some, hooks_cleared=hooks_cleared)
 
 
 @pytest.mark.parametrize(
@@ -47,3 +59,95 @@ def test_each_suspect_is_named_once() -> None:
 def test_a_sentence_tells_whom_it_suspects(sentence: str, who: str | None) -> None:
     """Wherever it says so."""
     assert suspected_in(sentence) == who
+
+
+def test_embeddings_of_another_length_are_the_pipelines_doing() -> None:
+    """How many tokens are asked for is diffusers' business; what they become is transformers'."""
+    longer = replace(at(T5), actual=replace(fingerprint("fox", T5), shape=(1, 7)))
+    assert suspected(longer) == "diffusers or transformers or tokenizers"
+
+
+@pytest.mark.parametrize(
+    ("stage", "library"),
+    [
+        (T5, "transformers or tokenizers or diffusers"),
+        (POOLED, "transformers or tokenizers or diffusers"),
+        (FIRST, "diffusers"),
+        (LAST, "diffusers"),
+        (DECODED, "diffusers' VAE or torch"),
+    ],
+)
+def test_each_stage_has_its_library(stage: str, library: str) -> None:
+    """The library that owns a stage is suspected first, whether or not an inventory was noted."""
+    assert suspected(at(stage)) == suspected(at(stage), inventory()) == library
+
+
+def test_quantized_and_hooked_components_widen_the_suspicion() -> None:
+    """bitsandbytes is suspected where its layers are, hooks where they move weights and are not cleared."""
+    heavy = replace(
+        inventory().components["transformer"],
+        quantized_bytes=9,
+        module_classes={"Linear4bit": 3},
+        hooks={"CpuOffload": 1},
+    )
+    some = Inventory({"transformer": heavy})
+    told = "diffusers or bitsandbytes or the hooks that move its weights (CpuOffload)"
+    assert suspected(at(FIRST), some) == told
+    assert suspected(at(FIRST), some, hooks_cleared=True) == "diffusers or bitsandbytes"
+    other = Inventory({"transformer": replace(heavy, module_classes={"GGUFLinear": 3}, hooks={})})
+    assert suspected(at(FIRST), other) == "diffusers or the quantizing library"
+
+
+def test_each_stage_has_its_component() -> None:
+    """T5 is the last encoder, CLIP the first; the VAE decodes."""
+    named = {"text_encoder": POOLED, "text_encoder_2": T5, "transformer": LAST, "vae": DECODED}
+    one = inventory().components["transformer"]
+    for name, stage in named.items():
+        hooked = Inventory({name: replace(one, hooks={"CpuOffload": 1})})
+        told = {each for each in STAGES if "CpuOffload" in suspected(at(each), hooked)}
+        assert stage in told
+        assert told.isdisjoint(set(named.values()) - {stage})
+
+
+@pytest.mark.parametrize("stage", [T5, POOLED])
+@pytest.mark.parametrize(
+    ("within", "who"),
+    [
+        (TOKENIZER, "tokenizers or transformers"),
+        (CALL, "diffusers' call of the tokenizer or of the encoder"),
+        (ENCODER, "transformers"),
+        (AFTERWARDS, "diffusers"),
+    ],
+)
+def test_whose_doing_other_embeddings_are(stage: str, within: str, who: str) -> None:
+    """The first part of the encoder's work that differs names who did it, and acquits the others."""
+    assert suspected(replace(at(stage), within=within)) == who
+
+
+def test_a_finished_picture_is_the_image_processors() -> None:
+    """What is decoded alike and finished otherwise was rounded, or put into another order."""
+    assert suspected(StageDifference("fox", FINISHED, None, None)).startswith("diffusers' image processor or")
+
+
+def test_an_encoder_that_is_quantized_is_suspected_for_its_own_output_alone() -> None:
+    """What is asked of a tokenizer does not depend on weights."""
+    some = Inventory({"text_encoder_2": replace(inventory().components["transformer"], quantized_bytes=9)})
+    assert suspected(replace(at(T5), within=ENCODER), some) == "transformers or the quantizing library"
+    assert "quantizing" not in suspected(replace(at(T5), within=CALL), some)
+
+
+@pytest.mark.parametrize(
+    ("stage", "who"),
+    [
+        (T5, "transformers"),
+        (after_step(1), "diffusers' scheduler"),
+        (output_of(1), "diffusers' transformer or torch or bitsandbytes or accelerate or diffusers' hooks"),
+    ],
+)
+def test_a_stage_that_starts_from_what_is_given_suspects_what_works_in_it_alone(stage: str, who: str) -> None:
+    """The inputs are given, so that no earlier stage can have done it."""
+    hooks = {"AlignDevicesHook": 2, "GroupOffloadingHook": 1}
+    one = replace(
+        inventory().components["transformer"], quantized_bytes=9, module_classes={"Linear4bit": 3}, hooks=hooks
+    )
+    assert of_given_stage(stage, one if stage == output_of(1) else None) == who

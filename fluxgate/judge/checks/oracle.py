@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fluxgate.compare.oracle import HANDED, StageDistance, distances
-from fluxgate.compare.oracle import TOKENS as TOKEN_STAGES
-from fluxgate.compare.stages import BITSANDBYTES
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.rooms import Limits, component_of, is_altered, limits_of
 from fluxgate.judge.sentences import again, counted, origin
+from fluxgate.judge.suspects import of_given_stage
 from fluxgate.judge.verdict import ORACLE, Limit, Verdict
 from fluxgate.rendering import (
     DECODED,
@@ -21,7 +20,6 @@ from fluxgate.rendering import (
     POOLED,
     T5,
     TO_DECODE,
-    Component,
     GivenTake,
     output_of,
     without_call,
@@ -42,6 +40,7 @@ class Wrong:
     sentence: str
     limit: Limit | None = None
     moves: bool = True  # its numbers; False: they are right, and come of too much work, or too little
+    passed_over: bool = False
 
 
 def oracle(evidence: Evidence) -> Verdict:
@@ -124,7 +123,7 @@ def _wrong(evidence: Evidence, distance: StageDistance, limits: Limits | None) -
     """What is wrong with one stage; nothing where its room is not known."""
     stage, actual = distance.stage, distance.actual
     if actual is None:
-        return Wrong(stage, "was passed over")
+        return Wrong(stage, "was passed over", passed_over=True)
     if distance.reshaped or (distance.padded and not _asks_for_others(evidence)):
         return Wrong(stage, f"has the shape {'×'.join(map(str, actual.shape))}, which is another one than the oracle's")
     if distance.exact:
@@ -172,18 +171,17 @@ def _failed(evidence: Evidence, wrong: Sequence[Wrong], numbers: dict[str, float
         each = "In shorter calls each step is right by itself, so it is a later step's, or such a shape's, doing"
     rest = f"{each}; {counted(len(others), 'later stage')} wrong, too: {_named(others)}." if others else f"{each}."
     caller = "" if first.moves else "diffusers' call of it or "
-    who = f"Most likely {caller}{suspects(evidence, first.stage)}."
+    who = f"Most likely {caller}{_suspects(evidence, first.stage)}."
     sentence = f"{lead} {who} {rest} Run {again(evidence.case)}."
     stage = first.stage if first.moves else None
     return failed(evidence, ORACLE, sentence, numbers=numbers, limit=first.limit, stage=stage)
 
 
 def _ended_early(evidence: Evidence, error: str, wrong: Sequence[Wrong], numbers: dict[str, float]) -> Verdict:
-    passed_over = [one.stage for one in wrong if one.sentence == "was passed over"]
-    before = [one for one in wrong if one.sentence != "was passed over"]
-    stage = before[0].stage if before else passed_over[0] if passed_over else PICTURE
+    stages = [one.stage for one in sorted(wrong, key=lambda one: one.passed_over)]  # those that were there come first
+    stage = stages[0] if stages else PICTURE
     lead = f"The call in which each stage is run from what is given ended early, at '{stage}': {error.rstrip('.')}."
-    who = f"Most likely {suspects(evidence, stage)}. Run {again(evidence.case)}."
+    who = f"Most likely {_suspects(evidence, stage)}. Run {again(evidence.case)}."
     return failed(evidence, ORACLE, f"{lead} {who}", numbers=numbers, stage=stage)
 
 
@@ -192,37 +190,6 @@ def _named(wrong: Sequence[Wrong]) -> str:
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
-def suspects(evidence: Evidence, stage: str) -> str:
-    """The packages that can have done it: the inputs are given, so only what works within the stage."""
+def _suspects(evidence: Evidence, stage: str) -> str:
     inventory, name = evidence.rendering.inventory, component_of(stage, evidence.case.subject)
-    component = inventory.components.get(name or "") if inventory else None
-    return " or ".join([*_owners(stage), *_helpers(component)])
-
-
-def _owners(stage: str) -> list[str]:
-    stage = without_call(stage)
-    if stage in TOKEN_STAGES:
-        return ["transformers", "tokenizers", "diffusers' call of them"]
-    if stage in (T5, POOLED):
-        return ["transformers"]
-    if stage == LEVELS or stage.startswith("latents after"):
-        return ["diffusers' scheduler"]
-    if stage == DECODED:
-        return ["diffusers' VAE", "torch"]
-    if stage == PICTURE:
-        return ["diffusers' image processor"]
-    if stage == LAST_LATENTS:
-        return ["diffusers' transformer", "its scheduler", "torch"]
-    return ["diffusers' transformer", "torch"] if stage.startswith("denoiser's") else ["diffusers' pipeline"]
-
-
-def _helpers(component: Component | None) -> list[str]:
-    if component is None:
-        return []
-    names = []
-    if component.quantized_bytes:
-        bitsandbytes = any(name.startswith(BITSANDBYTES) for name in component.module_classes)
-        names.append("bitsandbytes" if bitsandbytes else "the quantizing library")
-    hooks = {name for name, count in component.hooks.items() if count}
-    accelerate = {"AlignDevicesHook", "CpuOffload", "SequentialHook", "UserCpuOffloadHook"} & hooks
-    return names + (["accelerate"] if accelerate else []) + (["diffusers' hooks"] if hooks - accelerate else [])
+    return of_given_stage(stage, inventory.components.get(name or "") if inventory else None)

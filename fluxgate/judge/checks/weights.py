@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted
+from fluxgate.judge.suspects import loader_of, quantizer_of
 from fluxgate.judge.verdict import WEIGHTS, Verdict
-from fluxgate.rendering import LOAD, Component, StoredWeights
+from fluxgate.rendering import LOAD, StoredWeights
 from fluxgate.strategies.effects import Layers, Setting
 
 BLOCK = 64
@@ -170,17 +171,7 @@ def _layers(names: list[str]) -> str:
 
 def _suspects(evidence: Evidence, complaint: str) -> str:
     """The library that the component's class belongs to loads it; what is quantized another one has stored."""
-    name = complaint.partition(":")[0]
-    inventory = evidence.rendering.inventory
+    name, inventory = complaint.partition(":")[0], evidence.rendering.inventory
     component = inventory.components.get(name) if inventory else None
-    loader = "transformers" if name in evidence.case.subject.encoders else "diffusers"
-    return " or ".join([loader, *_quantizer(component)])
-
-
-def _quantizer(component: Component | None) -> list[str]:
-    if component is None:
-        return []
-    classes = component.module_classes
-    if any(name in classes for name in ("Linear4bit", "Linear8bitLt")):
-        return ["bitsandbytes"]
-    return ["the quantizing library"] if component.quantized_bytes else ["safetensors"]
+    reader = [] if component is None else [quantizer_of(component) or "safetensors"]
+    return " or ".join([loader_of(name, evidence.case.subject), *reader])

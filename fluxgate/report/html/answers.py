@@ -11,9 +11,9 @@ from itertools import starmap
 
 from fluxgate.cases import Case
 from fluxgate.compare.difference import StackChange
-from fluxgate.compare.stages import StageDifference, suspects
+from fluxgate.compare.stages import StageDifference
 from fluxgate.judge.sentences import counted
-from fluxgate.judge.suspects import suspected_in
+from fluxgate.judge.suspects import of_difference, suspected_in
 from fluxgate.judge.verdict import (
     BASELINE,
     CHECKS,
@@ -158,7 +158,7 @@ def _suspicion(verdict: Verdict, rendering: Rendering | None, case: Case | None)
         yield who, who, f"during {crash.phase}" if crash.phase else "before it began"
     elif verdict.stage and rendering and case:
         gone = StageDifference("", verdict.stage, None, None)
-        named = partial(suspects, gone, subject=case.subject, inventory=rendering.inventory)
+        named = partial(of_difference, gone, subject=case.subject, inventory=rendering.inventory)
         yield named(), named(hooks_cleared=True), f"at the {verdict.stage}"
     elif likely := suspected_in(verdict.sentence):
         yield likely, likely, f"seen by '{verdict.check}'"
