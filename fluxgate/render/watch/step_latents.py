@@ -42,10 +42,12 @@ class StepLatents:
 
     def taken(self, shot: str) -> dict[int, Latents]:
         """The latents of a shot by the number of their step, in order; their files are gone afterwards."""
-        found: dict[int, Latents] = {}
+        steps: dict[int, Latents] = {}
         for path in self._folder.glob(f"{shot}.*{SUFFIX}"):
             step = path.name.removeprefix(f"{shot}.").removesuffix(SUFFIX)
+            if not step.isdecimal():  # of a shot whose name goes on with a dot
+                continue
             with suppress(OSError, ValueError):
-                found[int(step)] = np.load(path, allow_pickle=False)
+                steps[int(step)] = np.load(path, allow_pickle=False)
             path.unlink(missing_ok=True)
-        return dict(sorted(found.items()))
+        return dict(sorted(steps.items()))

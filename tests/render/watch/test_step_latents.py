@@ -21,6 +21,14 @@ def test_latents_come_back_in_the_order_of_their_steps_and_leave_no_file(tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["one-0.3.latents.npy"]
 
 
+def test_a_shot_whose_name_goes_on_with_a_dot_keeps_its_latents(tmp_path: Path) -> None:
+    """`one` and `one.5` may be shots of one subject."""
+    latents = StepLatents(tmp_path)
+    for shot in ("one", "one.5"):
+        latents.keep(shot, 3, torch.zeros(1, 4))
+    assert [list(latents.taken(shot)) for shot in ("one", "one.5")] == [[3], [3]]
+
+
 def test_what_another_process_put_aside_is_taken_over(tmp_path: Path) -> None:
     """It is moved, for the folder of a part goes with the part."""
     part, case = tmp_path / "part", tmp_path / "case"
