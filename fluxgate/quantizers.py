@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Codes = NDArray[Any]
 
-# By code; NF4's are the quantiles of the QLoRA paper, appendix E; FP4's have a sign, two bits of exponent and one more.
+# By code; NF4's are the QLoRA paper's (https://arxiv.org/abs/2305.14314, appendix E). FP4's have a sign, two bits of
+# exponent and one more.
 NF4 = (
     -1.0,
     -0.6961928009986877,

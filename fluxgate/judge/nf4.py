@@ -1,22 +1,16 @@
-"""bitsandbytes' NF4 against the QLoRA paper: its codebook and block rule, whatever pipeline uses them."""
+"""bitsandbytes' NF4 against the QLoRA paper (https://arxiv.org/abs/2305.14314): its codebook and block rule."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from fluxgate import quantizers
 from fluxgate.judge.sentences import listed
 from fluxgate.judge.verdict import CRASHED, FAILED, NF4, NO_DATA, PASSED, UNSUPPORTED, Verdict
 from fluxgate.machine import Stack
 from fluxgate.render.nf4 import Nf4Facts
 
 PACKAGE = "bitsandbytes"
-# Appendix E of the paper (https://arxiv.org/abs/2305.14314).
-PUBLISHED = (
-    *(-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453),
-    *(-0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0),
-    *(0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224),
-    *(0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0),
-)
 CODE_NEAR = 1e-7
 NEAREST = 1e-6
 # Kernels round to bfloat16, by up to 2^-9 each time, at other places than the plain product: the codebook's value, its
@@ -103,9 +97,9 @@ def _numbers(facts: Nf4Facts) -> dict[str, float]:
 
 
 def _far(code: tuple[float, ...]) -> str | None:
-    if len(code) != len(PUBLISHED):
-        return f"it has {len(code)} values, and {len(PUBLISHED)} are due"
-    for place, (value, due) in enumerate(zip(code, PUBLISHED, strict=True)):
+    if len(code) != len(quantizers.NF4):
+        return f"it has {len(code)} values, and {len(quantizers.NF4)} are due"
+    for place, (value, due) in enumerate(zip(code, quantizers.NF4, strict=True)):
         if not abs(value - due) <= CODE_NEAR:
             return f"value {place + 1} is {value:.6f}, and {due:.6f} is due"
     return None

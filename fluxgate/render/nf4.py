@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxgate.environment import ENGINE, Environment, engine_alone, variables_in
+from fluxgate.quantizers import BLOCK, unpacked
 
-BLOCK = 64
 ROWS, COLUMNS, ZERO_ROW = 96, 128, 7
 VECTORS = 100
 TOGETHER = (1, 5, VECTORS)  # vectors at a time: each number has its own kernel
@@ -162,9 +162,8 @@ def _quantized(weights: Any, device: str, *, double: bool = False) -> tuple[Any,
 
 
 def _codes(packed: Any) -> NDArray[np.uint8]:
-    """Two codes to a byte, the first in the high half, in rows of one block."""
-    flat = packed.cpu().numpy().reshape(-1)
-    return np.stack([flat >> 4, flat & 15], axis=1).reshape(-1, BLOCK)
+    """In rows of one block."""
+    return unpacked(packed.cpu().numpy()).reshape(-1, BLOCK)
 
 
 def _code_error(original: NDArray[np.float32], codes: NDArray[np.uint8], values: NDArray[np.float32]) -> float:

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from fluxgate.judge.nf4 import DOUBLE_SCALES, NEAREST, PUBLISHED, ROUNDING, unmeasured, verdict_on
+from fluxgate import quantizers
+from fluxgate.judge.nf4 import DOUBLE_SCALES, NEAREST, ROUNDING, unmeasured, verdict_on
 from fluxgate.judge.verdict import CRASHED, FAILED, NF4, NO_DATA, PASSED, UNSUPPORTED
 from fluxgate.render.nf4 import Nf4Facts
 
 SOUND = Nf4Facts(
     device="cpu",
     version="0.50.2",
-    code=PUBLISHED,
+    code=quantizers.NF4,
     scale_error=0.0,
     code_error=0.0,
     value_error=0.0,
@@ -37,7 +38,7 @@ def computed_codebook() -> tuple[float, ...]:
 
 def test_the_codebook_is_computed_as_published() -> None:
     """From the normal distribution, the sixteen values are those that the paper prints."""
-    assert computed_codebook() == pytest.approx(PUBLISHED, abs=2e-6)
+    assert computed_codebook() == pytest.approx(quantizers.NF4, abs=2e-6)
 
 
 def test_what_keeps_the_rules_passes() -> None:
@@ -49,9 +50,9 @@ def test_what_keeps_the_rules_passes() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"code": (*PUBLISHED[:3], -0.3949, *PUBLISHED[4:])},
-        {"code": PUBLISHED[:8]},
-        {"code": (float("nan"), *PUBLISHED[1:])},
+        {"code": (*quantizers.NF4[:3], -0.3949, *quantizers.NF4[4:])},
+        {"code": quantizers.NF4[:8]},
+        {"code": (float("nan"), *quantizers.NF4[1:])},
         {"scale_error": 1e-6},
         {"code_error": 0.01},
         {"code_error": float("nan")},
@@ -102,8 +103,8 @@ def test_a_verdict_has_the_errors_as_numbers() -> None:
 @pytest.mark.parametrize(
     ("changes", "status"),
     [
-        ({"code": (*PUBLISHED[:-1], 1.0 + 5e-8)}, PASSED),
-        ({"code": (*PUBLISHED[:-1], 1.0 + 2e-7)}, FAILED),
+        ({"code": (*quantizers.NF4[:-1], 1.0 + 5e-8)}, PASSED),
+        ({"code": (*quantizers.NF4[:-1], 1.0 + 2e-7)}, FAILED),
         ({"code_error": NEAREST}, PASSED),
         ({"code_error": 1.01 * NEAREST}, FAILED),
         ({"product_errors": {"1": ROUNDING}}, FAILED),
@@ -122,7 +123,7 @@ def test_each_rule_is_held_to_its_edge(changes: dict[str, Any], status: str) -> 
 
 def test_a_value_that_is_far_is_counted_from_one() -> None:
     """The fourth of sixteen, on the device that it was measured on."""
-    far: dict[str, Any] = {"code": (*PUBLISHED[:3], -0.3, *PUBLISHED[4:])}
+    far: dict[str, Any] = {"code": (*quantizers.NF4[:3], -0.3, *quantizers.NF4[4:])}
     for device, place in (("cuda", "on the GPU:"), ("cpu", "on the CPU:")):
         verdict = verdict_on(replace(SOUND, device=device, **far))
         assert "value 4 is -0.300000, and -0.394917 is due" in verdict.sentence
