@@ -34,10 +34,16 @@ def hash_of(pixels: Pixels) -> str:
     return hashlib.sha256(described + np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
-def write_png(path: Path, pixels: Pixels, *, effort: int = SMALL) -> None:
-    """Write an array as PNG, whole or not at all."""
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, format="PNG", compress_level=effort)
+def rgb(pixels: Pixels) -> Pixels:
+    """The picture in three channels: grey stands in each of them, and transparency is left out."""
+    colours: Pixels = np.stack([pixels] * 3, axis=2) if pixels.ndim == 2 else pixels[..., :3]
+    return np.ascontiguousarray(colours)
+
+
+def write_png(path: Path, picture: Pixels | Image.Image, *, effort: int = SMALL) -> None:
+    """Write a picture as PNG, whole or not at all."""
+    image, stream = picture if isinstance(picture, Image.Image) else Image.fromarray(picture), io.BytesIO()
+    image.save(stream, format="PNG", compress_level=effort)
     write_whole(path, stream.getvalue())
 
 

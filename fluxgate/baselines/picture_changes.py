@@ -17,10 +17,10 @@ import numpy as np
 from fluxgate import figures
 from fluxgate.compare.facts import Facts, Source
 from fluxgate.compare.likeness import first_change, mismatch
-from fluxgate.compare.strips import Columns, side_by_side
-from fluxgate.pictures import QUICKLY, Pixels, write_png
+from fluxgate.compare.strips import AMPLIFIED, Columns, side_by_side
+from fluxgate.pictures import QUICKLY, Pixels, rgb, write_png
 
-OLD, NEW, AMPLIFIED = "old", "new", "difference, amplified"
+OLD, NEW = "old", "new"
 
 One = TypeVar("One")
 Other = TypeVar("Other")
@@ -56,12 +56,12 @@ class PictureChange:
         """Old, new, and where both have a size and a mode, their difference stretched to full contrast."""
         old, new = self.old.read() if self.old and self.old.kept else None, self.new.read()
         if old is None or mismatch(old, new) is not None:
-            return {OLD: None if old is None else _rgb(old), NEW: _rgb(new), AMPLIFIED: None}
+            return {OLD: None if old is None else rgb(old), NEW: rgb(new), AMPLIFIED: None}
         gap = _gap(old, new).astype(np.float32)
         return {
-            OLD: _rgb(old),
-            NEW: _rgb(new),
-            AMPLIFIED: _rgb(np.rint(gap * (255 / max(gap.max(), 1))).astype(np.uint8)),
+            OLD: rgb(old),
+            NEW: rgb(new),
+            AMPLIFIED: rgb(np.rint(gap * (255 / max(gap.max(), 1))).astype(np.uint8)),
         }
 
 
@@ -88,7 +88,3 @@ def on_all_cores(work: Callable[[One], Other], given: Iterable[One]) -> list[Oth
 def _gap(old: Pixels, new: Pixels) -> Pixels:
     """Levels between two pictures of one size and mode."""
     return np.maximum(old, new) - np.minimum(old, new)
-
-
-def _rgb(pixels: Pixels) -> Pixels:
-    return np.ascontiguousarray(np.stack([pixels] * 3, axis=2) if pixels.ndim == 2 else pixels[..., :3])

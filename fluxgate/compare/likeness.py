@@ -22,7 +22,7 @@ from fluxgate.compare.measures import (
     colour_shift,
     displacement,
 )
-from fluxgate.pictures import Pixels
+from fluxgate.pictures import Pixels, rgb
 
 SMALLEST_EDGE = 11  # pixels: the window that SSIM looks through
 COARSE = 128  # pixels along the longer edge, at the least
@@ -166,8 +166,7 @@ def _enlarged(pixels: Pixels) -> Pixels:
 
 def _coloured(pixels: Pixels) -> npt.NDArray[np.float32]:
     """Three channels from 0 to 1, which is what FLIP takes; transparency is left out."""
-    colours = np.stack([pixels] * 3, axis=2) if pixels.ndim == 2 else pixels[..., :3]
-    return np.ascontiguousarray(colours, dtype=np.float32) / np.float32(255)
+    return rgb(pixels).astype(np.float32) / np.float32(255)
 
 
 def _mode(pixels: Pixels) -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from fluxgate.compare.likeness import flip_map
-from fluxgate.pictures import Pixels
+from fluxgate.pictures import Pixels, rgb
 
 GAP = 8  # pixels around a picture
 TITLE = 18  # pixels above a column
@@ -23,12 +23,12 @@ Columns = Mapping[str, Pixels | None]  # title -> the picture below it, or nothi
 
 def columns(expected: Pixels | None, actual: Pixels, *, titles: tuple[str, str] = ("expected", "actual")) -> Columns:
     """Both pictures, where a viewer sees them differ, and their difference stretched to full contrast."""
-    before, after = None if expected is None else _rgb(expected), _rgb(actual)
+    before, after = None if expected is None else rgb(expected), rgb(actual)
     drawn = {titles[0]: before, titles[1]: after}
     if before is None or before.shape != after.shape:
         return {**drawn, SEEN: None, AMPLIFIED: None}
     gap = np.abs(before.astype(np.int16) - after.astype(np.int16))
-    return {**drawn, SEEN: _rgb(_stretched(flip_map(before, after))), AMPLIFIED: _stretched(gap / max(gap.max(), 1))}
+    return {**drawn, SEEN: rgb(_stretched(flip_map(before, after))), AMPLIFIED: _stretched(gap / max(gap.max(), 1))}
 
 
 def side_by_side(rows: Sequence[Columns]) -> Pixels:
@@ -44,11 +44,6 @@ def side_by_side(rows: Sequence[Columns]) -> Pixels:
             if pixels is not None:
                 page.paste(Image.fromarray(pixels), (GAP + place * width, top))
     return np.asarray(page)
-
-
-def _rgb(pixels: Pixels) -> Pixels:
-    colours: Pixels = np.stack([pixels] * 3, axis=2) if pixels.ndim == 2 else pixels[..., :3]
-    return np.ascontiguousarray(colours)
 
 
 def _stretched(shares: npt.NDArray[np.floating[Any]]) -> Pixels:

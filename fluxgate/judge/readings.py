@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from fluxgate.cases import Case
 from fluxgate.compare.facts import Key, Source
 from fluxgate.judge.readers import Finding, reader_named
 from fluxgate.judge.sentences import listed
-from fluxgate.pictures import Pixels
+from fluxgate.pictures import rgb
 
 MOST_REMEMBERED = 512  # readings; one is a few kilobytes
 
@@ -78,9 +76,4 @@ def together(shown: Iterable[Shown]) -> Shown:
 @lru_cache(maxsize=MOST_REMEMBERED)
 def _reading(reader: str, picture: Source) -> Any:
     """The same pixels are read once, in whichever case they are."""
-    return reader_named(reader).read(_three_channels(picture.read()))
-
-
-def _three_channels(pixels: Pixels) -> Pixels:
-    colours: Pixels = np.stack([pixels] * 3, axis=2) if pixels.ndim == 2 else pixels[..., :3]
-    return np.ascontiguousarray(colours)
+    return reader_named(reader).read(rgb(picture.read()))

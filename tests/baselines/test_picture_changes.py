@@ -10,7 +10,7 @@ import pytest
 from fluxgate.baselines import picture_changes as changes
 from fluxgate.baselines.picture_changes import PictureChange
 from fluxgate.compare.facts import Facts, Source
-from fluxgate.compare.strips import GAP, PAPER, TITLE
+from fluxgate.compare.strips import AMPLIFIED, GAP, PAPER, TITLE
 from fluxgate.pictures import Pixels, hash_of, read_png
 from tests.runs.building import pixels
 
@@ -88,7 +88,7 @@ def test_pictures_of_other_shapes_stand_side_by_side_too() -> None:
     for old, new in ((pixels(0)[..., 0], pixels(1, size=20)), (transparent, pixels(0)[..., 0])):
         columns = change(old, new).columns()
         assert [None if one is None else one.shape[2] for one in columns.values()] == [3, 3, None]
-    assert change(transparent, transparent).columns()[changes.AMPLIFIED] is not None
+    assert change(transparent, transparent).columns()[AMPLIFIED] is not None
 
 
 def test_work_comes_back_in_order() -> None:

@@ -63,12 +63,11 @@ def as_image(image: Any) -> Image.Image:
 
 def sheet_of(frames: list[Image.Image]) -> tuple[Image.Image, int]:
     """Frames of a video side by side in rows, so that one picture shows it all; of many, evenly chosen ones."""
-    shown = chosen(frames)
+    width, height = frames[0].size
+    shown = spread_over(frames, min(MOST_FRAMES, len(frames)))
+    if not fits(len(shown), width, height):
+        shown = spread_over(frames, most_that_fit(width, height))
     rows, columns = grid_of(len(shown))
-    width, height = shown[0].size
-    if max(columns * width, rows * height) > LARGEST_EDGE or columns * width * rows * height > MOST_PIXELS:
-        most = largest_that_fits(width, height)
-        return sheet_of([frames[round(number)] for number in np.linspace(0, len(frames) - 1, most)])
     sheet: Pixels = np.zeros((rows * height, columns * width, 3), np.uint8)
     for number, frame in enumerate(shown):
         top, left = number // columns * height, number % columns * width
@@ -76,14 +75,18 @@ def sheet_of(frames: list[Image.Image]) -> tuple[Image.Image, int]:
     return Image.fromarray(sheet), len(shown)
 
 
-def chosen(frames: list[Image.Image]) -> list[Image.Image]:
-    """The frames that are shown."""
-    if len(frames) <= MOST_FRAMES:
-        return frames
-    return [frames[round(number)] for number in np.linspace(0, len(frames) - 1, MOST_FRAMES)]
+def spread_over(frames: list[Image.Image], count: int) -> list[Image.Image]:
+    """So many of the frames, the first and the last among them."""
+    return [frames[round(number)] for number in np.linspace(0, len(frames) - 1, count)]
 
 
-def largest_that_fits(width: int, height: int) -> int:
+def fits(count: int, width: int, height: int) -> bool:
+    """Whether a sheet of so many frames of this size is one that can be read back."""
+    rows, columns = grid_of(count)
+    return max(columns * width, rows * height) <= LARGEST_EDGE and columns * width * rows * height <= MOST_PIXELS
+
+
+def most_that_fit(width: int, height: int) -> int:
     """How many frames of this size one sheet can hold, in a square of them."""
     side = min(LARGEST_EDGE // width, LARGEST_EDGE // height, math.isqrt(MOST_PIXELS // (width * height)))
     return max(side, 1) ** 2

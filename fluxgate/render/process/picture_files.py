@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fluxgate.files import write_whole
-from fluxgate.pictures import hash_of
+from fluxgate.pictures import QUICKLY, hash_of, write_png
 from fluxgate.rendering import Picture
 
 
@@ -33,8 +31,6 @@ class PictureFiles:
         file = first.file if first and is_same else f"{shot}-{index}{f'-take{take}' if take else ''}.png"
         picture = Picture(shot, index, take, file, sha256, image.height, image.width, image.mode, frames)
         if not is_same:
-            stream = io.BytesIO()
-            image.save(stream, "PNG", compress_level=1)
-            write_whole(self._folder / file, stream.getvalue())
+            write_png(self._folder / file, image, effort=QUICKLY)
         self._first.setdefault((shot, index), picture)
         return picture

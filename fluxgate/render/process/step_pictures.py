@@ -6,7 +6,6 @@ earlier steps go through the same one. So it works for whatever VAE a subject ha
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -16,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fluxgate.files import write_whole
-from fluxgate.pictures import Pixels, read_png
+from fluxgate.pictures import Pixels, read_png, write_png
 from fluxgate.refusal import Refusal
 from fluxgate.render.watch.step_latents import Latents, StepLatents
 from fluxgate.rendering import Picture, StepPictures
@@ -45,10 +43,8 @@ def write_step_pictures(folder: Path, pictures: Iterable[Picture], latents: Step
 
 def _written(folder: Path, picture: Picture, steps: tuple[int, ...], pictures: list[Pixels]) -> StepPictures:
     """The small pictures of all steps side by side in one file."""
-    stream = io.BytesIO()
-    Image.fromarray(np.concatenate(pictures, axis=1)).save(stream, "PNG")
     file = f"{picture.shot}-{picture.index}-steps.png"
-    write_whole(folder / file, stream.getvalue())
+    write_png(folder / file, np.concatenate(pictures, axis=1))
     return StepPictures(picture.shot, picture.index, file, steps, *pictures[0].shape[:2])
 
 
