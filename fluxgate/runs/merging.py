@@ -29,7 +29,7 @@ def merge(parts: Sequence[Run], root: Path, *, command: str) -> Run:
     owners = _owners(parts, plans)
     sources = {**_first_with(parts), **owners}
     _refuse_unsteady(parts, sources)
-    whole = _together(parts, plans)
+    whole = _together(plans)
     finished = max(filter(None, (part.finished for part in parts)), default=None)
     complete = all(part.finished for part in parts) and not _missing_shards(plans)
     started = min(part.facts.started for part in parts)
@@ -75,17 +75,19 @@ def _refuse_unlike(parts: Sequence[Run], plans: Sequence[Plan]) -> None:
     """Refuse runs whose renderings cannot stand beside each other."""
     if len(parts) < 2:
         raise Refusal("It takes two runs or more to merge.")
-    first, first_plan = parts[0], plans[0]
     for part, plan in zip(parts[1:], plans[1:], strict=True):
-        for difference in _differences(first, part):
-            raise Refusal(f"{first.folder} and {part.folder} cannot be merged: {difference}.")
-        both = {subject.name for subject in first_plan.subjects} & {subject.name for subject in plan.subjects}
-        known = {subject.name: subject for subject in first_plan.subjects}
-        changed = [subject.name for subject in plan.subjects if subject.name in both and subject != known[subject.name]]
-        if changed:
-            raise Refusal(f"{first.folder} and {part.folder} cannot be merged: {changed[0]} is not the same subject.")
-        if (first_plan.shard is None) != (plan.shard is None) or first_plan.shards != plan.shards:
-            raise Refusal(f"{first.folder} and {part.folder} cannot be merged: they are not shards of one session.")
+        for difference in (*_differences(parts[0], part), *_differences_of_plans(plans[0], plan)):
+            raise Refusal(f"{parts[0].folder} and {part.folder} cannot be merged: {difference}.")
+
+
+def _differences_of_plans(one: Plan, other: Plan) -> Iterator[str]:
+    """What was asked for, as far as it must be the same."""
+    known = {subject.name: subject for subject in one.subjects}
+    for subject in other.subjects:
+        if known.get(subject.name, subject) != subject:
+            yield f"{subject.name} is not the same subject"
+    if (one.shard is None) != (other.shard is None) or one.shards != other.shards:
+        yield "they are not shards of one session"
 
 
 def _differences(one: Run, other: Run) -> Iterator[str]:
@@ -141,7 +143,7 @@ def _hashes(rendering: Rendering | None) -> dict[tuple[str, int], str]:
 # What they are together
 
 
-def _together(parts: Sequence[Run], plans: Sequence[Plan]) -> Plan:
+def _together(plans: Sequence[Plan]) -> Plan:
     """All their cases, asked where any of them was asked, or where a missing shard was to be."""
     subjects = {subject.name: subject for plan in plans for subject in plan.subjects}
     asked = {case_id for plan in plans for case_id in (*plan.asked, *plan.shards)}
