@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import pairwise
 
 SCHEMA = 1
+RENDERING = "rendering.json"  # in the folder of a case
 
 LOAD, ENCODE, DENOISE, DECODE = PHASES = ("load", "encode", "denoise", "decode")
 
@@ -29,7 +31,6 @@ DRAWN = "drawn by torch"  # beside it in the file: what torch draws from that ge
 LAST_LATENTS = "latents of the last step"  # in the call in which each step starts from what the one before it gave
 TO_DECODE = "latents for the VAE"
 PICTURE = "picture"
-
 
 # The calls in which each stage is run from what is given, beside the first, whose stages have their names alone.
 SEVERAL, SEEDED, WHOLE = "several pictures", "several seeds", "a whole picture"
@@ -182,9 +183,7 @@ class GivenTake:
     error: str | None = None  # what ended the call early
     tiled: bool = False  # whether the decoder was told to decode in tiles
     layers: int = 0  # that the first call counts
-    miscounted: dict[str, tuple[int, int]] = field(
-        default_factory=dict
-    )  # layer -> calls that were due, and that it got
+    miscounted: dict[str, tuple[int, int]] = field(default_factory=dict)  # layer -> calls that were due, and its own
 
 
 @dataclass(frozen=True)
@@ -267,9 +266,7 @@ class Memory:
     host_held: int | None = None  # bytes of tensors in host memory that are alive once the pipeline is freed
     host_grown: int | None = None  # by how much host memory grew while shots were rendered a second time
     host_before: int | None = None  # resident bytes before anything was loaded
-    held_by_caches: int = (
-        0  # of what is held after freeing, what was gone once libraries' caches of functions were empty
-    )
+    held_by_caches: int = 0  # of what is held after freeing, what libraries keep in caches of their functions
 
     @property
     def held_by_pipeline(self) -> int | None:
@@ -359,12 +356,28 @@ class Repeated:
         return min((after - before for before, after in pairwise(readings)), default=None)
 
 
+LAST_LINES = 20  # of a log or a traceback, that a crash keeps
+
+
+class CrashKind(StrEnum):
+    """What kind of end it was, as far as a reader acts on it."""
+
+    EXCEPTION = "exception"
+    IMPORT = "import"  # the libraries cannot be imported
+    OUT_OF_MEMORY = "out of memory"
+    DISK_FULL = "disk full"
+    CUDA_ERROR = "CUDA error"
+    SIGNAL = "signal"
+    TIMEOUT = "timeout"
+    EXIT = "exit"  # without a word, before the work was done
+    INTERRUPTED = "interrupted"  # the run was cut short
+
+
 @dataclass(frozen=True)
 class Crash:
     """How a worker ended when it did not end well."""
 
-    # "exception", "import", "out of memory", "disk full", "CUDA error", "signal", "timeout", "exit", "interrupted"
-    kind: str
+    kind: str  # a CrashKind; of a run that a newer Fluxgate made, perhaps another one
     sentence: str
     phase: str | None
     last_lines: tuple[str, ...]

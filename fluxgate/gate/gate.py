@@ -21,13 +21,14 @@ from fluxgate.gate.trends import Spreads, spreads_of, spreads_of_loading
 from fluxgate.locks import silent
 from fluxgate.machine import Machine
 from fluxgate.options import chosen
+from fluxgate.rendering import CrashKind
 from fluxgate.report.gate_result import CANDIDATE, INCUMBENT, CaseResult
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
 from fluxgate.session import Choice
 
 # Crashes that a machine short of memory, or a driver, may have brought about: the candidate must crash twice.
-SEEN_TWICE = ("out of memory", "CUDA error", "signal", "exit")
+SEEN_TWICE = (CrashKind.OUT_OF_MEMORY, CrashKind.CUDA_ERROR, CrashKind.SIGNAL, CrashKind.EXIT)
 
 
 @dataclass(frozen=True)

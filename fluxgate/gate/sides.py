@@ -22,7 +22,7 @@ from fluxgate.gate.settings import STACKS, Report, Settings
 from fluxgate.locks import held
 from fluxgate.options import chosen, seconds
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import Rendering
+from fluxgate.rendering import CrashKind, Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import CASES, Run
@@ -32,8 +32,8 @@ from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.sources import locate
 from fluxgate.subjects.subject import Subject
 
-DISK_FULL = "disk full"
-OF_THE_DAY = ("interrupted", DISK_FULL)  # crashes that say nothing about a stack: these are rendered again
+# Crashes that say nothing about a stack: these are rendered again.
+OF_THE_DAY = (CrashKind.INTERRUPTED, CrashKind.DISK_FULL)
 HANGS_AFTER = 20  # times as long as the incumbent took
 SHORTEST_HANG = 300.0  # seconds
 MEASURING = ("render", "strategies", "rendering.py")  # of the engine
@@ -181,7 +181,7 @@ def _refuse_spoilt(renderings: Iterable[Rendered]) -> None:
     """Refuse what a full disk has spoilt: it is no fault of the stack's."""
     for rendered in renderings:
         crash = rendered.rendering.crash
-        if crash is not None and crash.kind == DISK_FULL:
+        if crash is not None and crash.kind == CrashKind.DISK_FULL:
             case_id = rendered.rendering.case_id
             raise Refusal(f"The disk was full while {case_id} was rendered; make room. The next call goes on.")
 

@@ -10,7 +10,7 @@ from statistics import median
 
 from fluxgate.compare.pace import STEP, WINDOW, pace, step_paces
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import Rendering
+from fluxgate.rendering import Rendering, id_of_case
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
 
@@ -28,7 +28,7 @@ class EarlierRuns:
         for run in self.runs:
             earlier = self._rendered(run, rendering.case_id)
             if earlier is not None and _repeats(earlier, rendering):
-                beside = self._rendered(run, f"{rendering.subject}-{reference}") if reference else None
+                beside = self._rendered(run, id_of_case(rendering.subject, reference)) if reference else None
                 for phase, value in pace(earlier, beside).items():
                     by_phase[phase] += (value,)
                 for shot, takes in step_paces(earlier, beside).items() if beside or not reference else ():

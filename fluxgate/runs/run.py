@@ -17,16 +17,15 @@ from fluxgate.machine import Machine, Stack
 from fluxgate.refusal import Refusal
 from fluxgate.render.process.notes import FILE as PROGRESS
 from fluxgate.render.process.notes import NotesReader, compose, last_phase
+from fluxgate.rendering import RENDERING as RENDERING
 from fluxgate.rendering import SCHEMA as RENDERING_SCHEMA
-from fluxgate.rendering import Crash, Rendering
+from fluxgate.rendering import Crash, CrashKind, Rendering
 from fluxgate.runs.rendered import Rendered
 
 SCHEMA = 1
 FACTS = "run.json"
 CASES = "cases"
-RENDERING = "rendering.json"
 VERDICTS = "verdicts.json"
-INTERRUPTED = "interrupted"  # the kind of crash of a case whose run was cut short
 ONCE_MORE = "once-more"  # in a case's folder
 
 Plain = TypeVar("Plain")
@@ -111,7 +110,7 @@ class Run:
         """The same without the case in whose middle the run was cut short, if it was: a crash is an end, too."""
         every = self.rendered_cases()
         crashes = {name: one.rendering.crash for name, one in every.items()} if self.finished is None else {}
-        cut = {name for name, crash in crashes.items() if crash is not None and crash.kind == INTERRUPTED}
+        cut = {name for name, crash in crashes.items() if crash is not None and crash.kind == CrashKind.INTERRUPTED}
         return {name: one for name, one in every.items() if name not in cut}
 
     def write_json(self, name: str, value: object) -> Path:
@@ -265,5 +264,5 @@ def _remains(folder: Path) -> Rendering | None:
     notes = NotesReader(folder / PROGRESS).new()
     if not any(note.of for note in notes):
         return None
-    crash = Crash(INTERRUPTED, "the run was cut short while the case was rendered", last_phase(notes), ())
+    crash = Crash(CrashKind.INTERRUPTED, "the run was cut short while the case was rendered", last_phase(notes), ())
     return compose(notes, wall_seconds=0.0, crash=crash)

@@ -13,7 +13,7 @@ from fluxgate.cli.shared import INTERRUPTED, RED
 from fluxgate.files import read_plain, write_plain
 from fluxgate.judge.verdict import NO_DATA, Verdict
 from fluxgate.refusal import USAGE
-from fluxgate.rendering import DENOISE, Crash, Rendering
+from fluxgate.rendering import DENOISE, Crash, CrashKind, Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import FILE as PLAN
 from fluxgate.runs.plan import plan_of
@@ -84,7 +84,7 @@ def test_the_case_in_whose_middle_a_run_was_killed_did_not_crash(tmp_path: Path)
     """It was not rendered, as those that come after it."""
     run = run_of(tmp_path, "full", "nf4", finished=False)
     run.write_json(PLAN, plan_of(CASES.values(), asked=set(CASES)))
-    crash = Crash(runs.INTERRUPTED, "the run was cut short while the case was rendered", DENOISE, ())
+    crash = Crash(CrashKind.INTERRUPTED, "the run was cut short while the case was rendered", DENOISE, ())
     put(run, replace(run.renderings()["tiny-nf4"], crash=crash))
     assert main(["judge", str(run.folder), f"--baselines={tmp_path / 'none'}"]) == INTERRUPTED
     verdicts = read_plain(run.folder / runs.VERDICTS, tuple[Verdict, ...])

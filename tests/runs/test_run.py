@@ -11,7 +11,7 @@ import pytest
 from fluxgate.files import write_plain
 from fluxgate.refusal import Refusal
 from fluxgate.render.process.notes import FILE, CaseHeader, Note, Notebook
-from fluxgate.rendering import DENOISE, Crash, Duration, Rendering
+from fluxgate.rendering import DENOISE, Crash, CrashKind, Duration, Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run, create, finish, latest, open_run
 from tests.runs.building import MACHINE, STACK, put, rendering
@@ -101,7 +101,7 @@ def test_a_case_that_was_cut_short_tells_what_it_had(run: Run) -> None:
 def test_a_case_in_whose_middle_the_run_was_cut_has_not_ended(run: Run) -> None:
     """A crash is an end, and so is an interruption of a run that came to its own."""
     with_case(run)
-    for strategy, kind in (("nf4", "out of memory"), ("offload", runs.INTERRUPTED)):
+    for strategy, kind in (("nf4", CrashKind.OUT_OF_MEMORY), ("offload", CrashKind.INTERRUPTED)):
         put(run, replace(with_case(run, strategy), crash=Crash(kind, "why", DENOISE, ())))
     assert set(run.ended_cases()) == {"tiny-full", "tiny-nf4"}
     assert set(finish(run).ended_cases()) == set(run.rendered_cases())

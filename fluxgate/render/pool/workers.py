@@ -27,16 +27,15 @@ from fluxgate.render.process.determinism import OMP_THREADS
 from fluxgate.render.process.endings import Ending, kills_for_memory
 from fluxgate.render.process.jobs import CaseJob, name_of
 from fluxgate.render.process.launching import FORK, SPAWN, EnvironmentLauncher
-from fluxgate.render.process.libraries import IMPORT, Imported, ImportFailed, wrong_import
+from fluxgate.render.process.libraries import Imported, ImportFailed, wrong_import
 from fluxgate.render.process.notes import FILE, CaseHeader, Note, Notebook, NotesReader, compose
 from fluxgate.render.process.running import Running, end, wait_for_exit
 from fluxgate.render.watch.step_latents import StepLatents
-from fluxgate.rendering import Crash, Picture, Rendering
+from fluxgate.rendering import RENDERING, Crash, CrashKind, Picture, Rendering
 
 __all__ = ["FORK", "SPAWN", "ImportFailed", "Workers"]
 
 LIKELY_PIPELINES = ("FluxPipeline",)
-RENDERING = "rendering.json"
 ROOM = 1 << 20  # bytes that a disk must still take to be worth another case
 
 
@@ -224,7 +223,7 @@ class Workers:
         sentence = wrong_import(Imported(rendering.libraries), self.environment)
         if rendering.crash is not None or sentence is None:
             return rendering
-        return replace(rendering, crash=Crash(IMPORT, sentence, None, ()))
+        return replace(rendering, crash=Crash(CrashKind.IMPORT, sentence, None, ()))
 
 
 def _share_of_processors(gpus: int) -> int:

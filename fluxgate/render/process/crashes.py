@@ -9,9 +9,8 @@ from dataclasses import replace
 
 from fluxgate.amounts import amount
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import Crash
+from fluxgate.rendering import LAST_LINES, Crash, CrashKind
 
-LAST_LINES = 20
 SIGNS_OF_CUDA = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuDNN error")
 SIGNS_OF_A_FULL_GPU = ("CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 SIGN_OF_A_FULL_HOST = "DefaultCPUAllocator: can't allocate"
@@ -32,16 +31,16 @@ def crash_of(error: BaseException, *, vram_limit: int | None = None) -> Crash:
     return Crash(kind_of(error), sentence, None, tuple(lines[-LAST_LINES:]), limit)
 
 
-def kind_of(error: BaseException) -> str:
+def kind_of(error: BaseException) -> CrashKind:
     """The kind of crash that an exception is."""
     text = str(error)
     if fills_gpu(error) or isinstance(error, MemoryError) or SIGN_OF_A_FULL_HOST in text:
-        return "out of memory"
+        return CrashKind.OUT_OF_MEMORY
     if type(error).__name__ == "AcceleratorError" or any(sign in text for sign in SIGNS_OF_CUDA):
-        return "CUDA error"
+        return CrashKind.CUDA_ERROR
     if (isinstance(error, OSError) and error.errno in DISK_FULL) or SIGN_OF_A_FULL_DISK in text:
-        return "disk full"
-    return "interrupted" if isinstance(error, KeyboardInterrupt) else "exception"
+        return CrashKind.DISK_FULL
+    return CrashKind.INTERRUPTED if isinstance(error, KeyboardInterrupt) else CrashKind.EXCEPTION
 
 
 def fills_gpu(error: BaseException) -> bool:

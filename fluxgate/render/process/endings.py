@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fluxgate.render.process.notes import Note, last_phase
-from fluxgate.rendering import Crash
+from fluxgate.rendering import LAST_LINES, Crash, CrashKind
 
 VMSTAT = Path("/proc/vmstat")
-LAST_LINES = 20
 LONGEST_LINE = 400
 
 
@@ -38,24 +37,25 @@ class Ending:
             return None
         return Crash(kind, sentence, phase, last_lines(self.log))
 
-    def _kind(self, finished: bool) -> tuple[str | None, str]:
+    def _kind(self, finished: bool) -> tuple[CrashKind | None, str]:
         if self.interrupted:
-            return "interrupted", "the run was interrupted while the worker was at work"
+            return CrashKind.INTERRUPTED, "the run was interrupted while the worker was at work"
         if self.failed_start is not None:
-            return "exception", self.failed_start
+            return CrashKind.EXCEPTION, self.failed_start
         if self.timed_out:
-            return "timeout", f"the worker was not done after {self.timeout:g} s and was killed"
+            return CrashKind.TIMEOUT, f"the worker was not done after {self.timeout:g} s and was killed"
         if self.code is not None and self.code < 0:
             return self._signal(-self.code)
         if self.code == 0 and finished:
             return None, ""
-        return "exit", f"the worker {way_of_ending(self.code)} before it was done"
+        return CrashKind.EXIT, f"the worker {way_of_ending(self.code)} before it was done"
 
-    def _signal(self, number: int) -> tuple[str, str]:
+    def _signal(self, number: int) -> tuple[CrashKind, str]:
         before, after = self.kills_before, kills_for_memory()
         if number == signal.SIGKILL and before is not None and after is not None and after > before:
-            return "out of memory", "the system killed the worker because the machine had no memory left (SIGKILL)"
-        return "signal", f"the worker {way_of_ending(-number)}"
+            sentence = "the system killed the worker because the machine had no memory left (SIGKILL)"
+            return CrashKind.OUT_OF_MEMORY, sentence
+        return CrashKind.SIGNAL, f"the worker {way_of_ending(-number)}"
 
 
 def way_of_ending(code: int | None) -> str:

@@ -19,10 +19,10 @@ from fluxgate.render.process.determinism import VARIABLES
 from fluxgate.render.process.endings import last_lines_of, way_of_ending
 from fluxgate.render.process.forkserver import end_group
 from fluxgate.render.process.jobs import Job, packed
-from fluxgate.render.process.libraries import IMPORT, Imported, ImportFailed, wrong_import
+from fluxgate.render.process.libraries import Imported, ImportFailed, wrong_import
 from fluxgate.render.process.messages import receive, send
 from fluxgate.render.process.running import Forked, Running, Spawned
-from fluxgate.rendering import Crash
+from fluxgate.rendering import Crash, CrashKind
 from fluxgate.strategies.available import own_packages
 
 FORK, SPAWN = "fork", "spawn"
@@ -86,7 +86,7 @@ class Importing:
     def _died(self) -> Imported:
         sentence = f"the process that imported the libraries {way_of_ending(self._process.wait())}"
         self._output.seek(0)
-        crash = Crash(IMPORT, sentence, None, last_lines_of(self._output.read()))
+        crash = Crash(CrashKind.IMPORT, sentence, None, last_lines_of(self._output.read()))
         return Imported(crash=crash, no_fork=sentence)
 
     def give(self, job: bytes) -> Spawned:
@@ -168,7 +168,7 @@ class EnvironmentLauncher:
     def _refusing_failures(self, imported: Imported) -> Imported:
         crash = imported.crash
         if crash is None and (wrong := wrong_import(imported, self._environment)):
-            crash = Crash(IMPORT, wrong, None, ())
+            crash = Crash(CrashKind.IMPORT, wrong, None, ())
         if crash is None and self._pipelines and set(self._pipelines) == set(imported.pipelines):
             crash = imported.pipelines[self._pipelines[0]]
         if crash is not None:

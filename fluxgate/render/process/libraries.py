@@ -19,7 +19,7 @@ from packaging.version import InvalidVersion, Version
 from fluxgate.environment import Environment
 from fluxgate.machine import GATED, visible_gpus
 from fluxgate.render.process.crashes import crash_of
-from fluxgate.rendering import Crash
+from fluxgate.rendering import Crash, CrashKind
 
 LIBRARIES = ("torch", "accelerate", "diffusers", "transformers", "PIL.PngImagePlugin")
 # What most cases load, beside the classes that a pipeline's own module imports.
@@ -27,7 +27,6 @@ FROM_DIFFUSERS = ("FluxTransformer2DModel", "AutoencoderKL", "FlowMatchEulerDisc
 FROM_TRANSFORMERS = ("CLIPTextModel", "T5EncoderModel", "CLIPTokenizer", "T5TokenizerFast")
 MODULES = {"optimum-quanto": "optimum.quanto", "pillow": "PIL"}  # where the module is not called like the package
 TRITONS_OLDEST = (7, 0)  # capability of a GPU, as torch has it in torch.utils._triton
-IMPORT = "import"  # the kind of crash that a failed import is
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def _crash_of_import(what: str, load: Callable[[], Any]) -> Crash | None:
         load()
     except Exception as error:  # a library may raise anything
         crash = crash_of(error)
-        return replace(crash, kind=IMPORT, sentence=f"{what} cannot be imported: {crash.sentence}")
+        return replace(crash, kind=CrashKind.IMPORT, sentence=f"{what} cannot be imported: {crash.sentence}")
     return None
 
 

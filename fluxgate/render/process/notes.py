@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -116,26 +117,31 @@ def compose(notes: Iterable[Note], *, wall_seconds: float, crash: Crash | None) 
     """The rendering that the notes describe."""
     notes = tuple(notes)
     header = next(note.of for note in notes if note.of)
+
+    def last(field: str) -> Any:
+        """What the latest of the notes that has the field says."""
+        return next((value for note in reversed(notes) if (value := getattr(note, field))), None)
+
     return Rendering(
         subject=header.subject,
         strategy=header.strategy,
         device=header.device,
         recipes=header.recipes,
         pictures=tuple(picture for note in notes for picture in note.pictures),
-        fingerprints=tuple(print_ for note in notes for print_ in note.fingerprints),
-        inventory=next((note.inventory for note in reversed(notes) if note.inventory), None),
-        memory=next((note.memory for note in reversed(notes) if note.memory), None),
+        fingerprints=tuple(one for note in notes for one in note.fingerprints),
+        inventory=last("inventory"),
+        memory=last("memory"),
         durations=tuple(duration for note in notes for duration in note.durations),
         warnings=tuple(dict.fromkeys(warning for note in notes for warning in note.warnings)),
-        determinism=next((note.determinism for note in notes if note.determinism), {}),
+        determinism=last("determinism") or {},
         wall_seconds=wall_seconds,
         crash=crash,
-        draws=next((note.draws for note in notes if note.draws), {}),
-        libraries=next((note.libraries for note in reversed(notes) if note.libraries), {}),
-        work=next((note.work for note in reversed(notes) if note.work), None),
+        draws=last("draws") or {},
+        libraries=last("libraries") or {},
+        work=last("work"),
         weights={name: one for note in notes for name, one in (note.weights or {}).items()},
-        given=next((note.given for note in reversed(notes) if note.given), None),
+        given=last("given"),
         steps=tuple(pictures for note in notes for pictures in note.steps),
-        repeated=next((note.repeated for note in reversed(notes) if note.repeated), None),
-        beside=next((note.beside for note in reversed(notes) if note.beside), {}),
+        repeated=last("repeated"),
+        beside=last("beside") or {},
     )

@@ -26,7 +26,7 @@ from fluxgate.judge.verdict import (
     TWICE,
     Verdict,
 )
-from fluxgate.rendering import Rendering
+from fluxgate.rendering import CrashKind, Rendering
 from fluxgate.repeating import pytest_command
 from fluxgate.report.gated import ANSWERED
 from fluxgate.report.html.case import command
@@ -42,14 +42,14 @@ class Outcome:
     sign: str
 
 
-ENDED_BY = {  # kind of crash -> what ended the worker
-    "exception": "an exception",
-    "out of memory": "too little memory",
-    "CUDA error": "an error of CUDA",
-    "signal": "a signal from outside",
-    "timeout": "the limit of time",
-    "exit": "the worker itself",
-    "interrupted": "an interruption",
+ENDED_BY: dict[str, str] = {  # kind of crash -> what ended the worker
+    CrashKind.EXCEPTION: "an exception",
+    CrashKind.OUT_OF_MEMORY: "too little memory",
+    CrashKind.CUDA_ERROR: "an error of CUDA",
+    CrashKind.SIGNAL: "a signal from outside",
+    CrashKind.TIMEOUT: "the limit of time",
+    CrashKind.EXIT: "the worker itself",
+    CrashKind.INTERRUPTED: "an interruption",
 }
 ACCEPTED = (BASELINE, INVENTORY)  # the checks against what was accepted: accepting again answers them
 PROMISED = (TWICE, PROMISE)  # those without which nothing is accepted

@@ -11,7 +11,7 @@ import pytest
 from fluxgate.render.process import endings
 from fluxgate.render.process.endings import Ending, last_lines, signal_name
 from fluxgate.render.process.notes import Note
-from fluxgate.rendering import DENOISE, Crash
+from fluxgate.rendering import DENOISE, LAST_LINES, Crash
 
 
 def ending(tmp_path: Path, **facts: Any) -> Ending:
@@ -84,7 +84,7 @@ def test_the_last_lines_of_any_log(tmp_path: Path) -> None:
     assert last_lines(log) == ()
     log.write_bytes(b"".join(b"%d\n" % number for number in range(100)) + b"\xff" + b"x" * 1000)
     lines = last_lines(log)
-    assert len(lines) == endings.LAST_LINES
+    assert len(lines) == LAST_LINES
     assert lines[-2] == "99"
     assert len(lines[-1]) == endings.LONGEST_LINE
 
