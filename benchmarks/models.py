@@ -28,7 +28,8 @@ from fluxgate.judge.verdict import (
     Verdict,
 )
 from fluxgate.machine import detect, stack
-from fluxgate.session import Request, choose, create_run, open_session
+from fluxgate.session.choice import Request, choose
+from fluxgate.session.session import create_run, open_session
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.catalogue import VARIABLE
 from tests.pipelines.catalogued import FORMS, catalogue

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fluxgate.session import Choice, complaints
+from fluxgate.session.choice import Choice
+from fluxgate.session.judging import complaints
 
 
 def test_baselines_and_known_failures_are_sound_and_current(choice: Choice) -> None:

@@ -12,7 +12,7 @@ from fluxgate.baselines.store import Store
 from fluxgate.cases import Case
 from fluxgate.environment import Environment
 from fluxgate.judge.standards import BaselineUse
-from fluxgate.session import Choice
+from fluxgate.session.choice import Choice
 from tests.runs.building import MACHINE, STACK
 
 

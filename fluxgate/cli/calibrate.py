@@ -19,7 +19,8 @@ from fluxgate.render.pool.workers import SPAWN, Workers
 from fluxgate.rendering import Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
-from fluxgate.session import Choice, choose, create_run
+from fluxgate.session.choice import Choice, choose
+from fluxgate.session.session import create_run
 from fluxgate.subjects.sources import locate
 
 

@@ -18,7 +18,7 @@ from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import FACTS, GateResult
 from fluxgate.report.gate_terminal import gate_lines
 from fluxgate.report.machines import column_of_gate, headline, machines_markdown
-from fluxgate.session import interrupted_by_sigterm
+from fluxgate.session.session import interrupted_by_sigterm
 
 REFUSED = 2  # the exit code where nothing was decided; Ctrl-C has the same
 WORST_FIRST = (1, REFUSED, 3, 0)  # one machine on which it is not safe is the answer

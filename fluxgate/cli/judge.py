@@ -10,7 +10,8 @@ from fluxgate.report.report import report_on
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import cases_of
 from fluxgate.runs.run import Run
-from fluxgate.session import baseline_use, complaints_beside, judge_run
+from fluxgate.session.choice import baseline_use
+from fluxgate.session.judging import complaints_beside, judge_run
 
 
 def add_options(parser: ArgumentParser) -> None:

@@ -21,7 +21,8 @@ from fluxgate.judge.sentences import counted
 from fluxgate.refusal import Refusal
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
-from fluxgate.session import choose, create_run, interrupted_by_sigterm, open_session, refuse_unready
+from fluxgate.session.choice import choose, refuse_unready
+from fluxgate.session.session import create_run, interrupted_by_sigterm, open_session
 
 
 def add_options(parser: ArgumentParser) -> None:

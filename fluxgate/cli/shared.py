@@ -14,7 +14,7 @@ from fluxgate.baselines.store import OWN
 from fluxgate.cases import Case
 from fluxgate.options import address_of
 from fluxgate.refusal import Refusal
-from fluxgate.session import CASE_TIMEOUT, Request
+from fluxgate.session.choice import CASE_TIMEOUT, Request
 
 RED, INTERRUPTED, NOTHING = 1, 2, 5  # exit codes, beside 0 and a refusal's own; pytest's own are the same
 

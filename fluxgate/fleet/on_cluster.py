@@ -39,7 +39,9 @@ from fluxgate.rendering import Crash, Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
-from fluxgate.session import ONCE_MORE, Choice, Request, choose, standards_of
+from fluxgate.session.choice import Choice, Request, choose
+from fluxgate.session.judging import standards_of
+from fluxgate.session.session import ONCE_MORE
 from fluxgate.strategies.record import record_of
 from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.subject import Subject

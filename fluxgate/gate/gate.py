@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from fluxgate import session
 from fluxgate.baselines import limits
 from fluxgate.cases import Case
 from fluxgate.environment import Environment
@@ -25,7 +24,7 @@ from fluxgate.rendering import CrashKind
 from fluxgate.report.gate_result import CANDIDATE, INCUMBENT, CaseResult
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
-from fluxgate.session import Choice
+from fluxgate.session.choice import Choice, refuse_unready
 
 # Crashes that a machine short of memory, or a driver, may have brought about: the candidate must crash twice.
 SEEN_TWICE = (CrashKind.OUT_OF_MEMORY, CrashKind.CUDA_ERROR, CrashKind.SIGNAL, CrashKind.EXIT)
@@ -57,7 +56,7 @@ def compare_stacks(made: Stacks, settings: Settings, *, report: Report = silent)
     """Render every case in one stack and then in the other, so that the machine's drift hits both, and decide."""
     before = Stack(made.incumbent, settings=settings, report=report, name="incumbent")
     after = Stack(made.candidate, settings=settings, report=report, name="candidate")
-    session.refuse_unready(before.choice)
+    refuse_unready(before.choice)
     cases = asked_cases(settings, before.choice)
     with ExitStack() as stack:
         rendering = (before.open(stack), after.open(stack))

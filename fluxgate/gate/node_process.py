@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from fluxgate import session
 from fluxgate.environment import Environment
 from fluxgate.files import write_plain
 from fluxgate.fleet.job import News
@@ -27,6 +26,7 @@ from fluxgate.gate.stacks import Asked, Stacks, Unmade, asked_of, make_stacks
 from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import CANDIDATE, FACTS, INCUMBENT
 from fluxgate.runs.run import RENDERING
+from fluxgate.session.choice import refuse_unready
 from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.sources import cache_folder
 
@@ -144,7 +144,7 @@ class _Opened:
         self._sides: dict[str, OpenStack] = {}
         if isinstance(self.made, Stacks):
             stacks = _stacks(self.made, settings, report)
-            session.refuse_unready(stacks[INCUMBENT].choice)
+            refuse_unready(stacks[INCUMBENT].choice)
             self._sides = {name: stack.open(resources) for name, stack in stacks.items()}
 
     def render(self, job: GateJob, result: Path) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-from fluxgate import session
 from fluxgate.cases import Case
 from fluxgate.environment import ENGINE, Environment
 from fluxgate.gate.environments.building import Built
@@ -26,7 +25,8 @@ from fluxgate.rendering import CrashKind, Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import CASES, Run
-from fluxgate.session import Choice, Session, choose, create_run, open_session
+from fluxgate.session.choice import CASE_TIMEOUT, Choice, Request, choose
+from fluxgate.session.session import Session, create_run, open_session
 from fluxgate.strategies.available import own_packages
 from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.sources import locate
@@ -87,11 +87,11 @@ def _remove_spoilt(run: Run, case_id: str) -> None:
         shutil.rmtree(run.case_folder(case_id))
 
 
-def request_of(settings: Settings) -> session.Request:
+def request_of(settings: Settings) -> Request:
     """What a session is asked for, for each of the two stacks."""
-    return session.Request(
+    return Request(
         subjects=settings.subjects,
-        case_timeout=settings.case_timeout or f"{session.CASE_TIMEOUT:.0f}",
+        case_timeout=settings.case_timeout or f"{CASE_TIMEOUT:.0f}",
         no_baseline=True,
         runs=settings.runs / STACKS,
         catalogue=settings.catalogue,
@@ -163,8 +163,8 @@ class OpenStack:
 
     def _hold_to(self, like: Rendering | None) -> None:
         """Give a worker no more than many times what the incumbent's took, unless the user has said how long."""
-        if like is not None and self.stack.choice.timeout == session.CASE_TIMEOUT:
-            timeout = min(max(HANGS_AFTER * like.wall_seconds, SHORTEST_HANG), session.CASE_TIMEOUT)
+        if like is not None and self.stack.choice.timeout == CASE_TIMEOUT:
+            timeout = min(max(HANGS_AFTER * like.wall_seconds, SHORTEST_HANG), CASE_TIMEOUT)
             self.session.choice = replace(self.session.choice, timeout=timeout)
 
 

@@ -11,7 +11,7 @@ import pytest
 from fluxgate.plugin.asked import asks, choice_of
 from fluxgate.plugin.parallel import case_of, lane_of
 from fluxgate.render.pool.workers import Workers
-from fluxgate.session import Session, workers_of
+from fluxgate.session.session import Session, workers_of
 
 WORKERS = pytest.StashKey[Workers]()
 

@@ -11,7 +11,7 @@ from fluxgate.amounts import amount
 from fluxgate.history import store
 from fluxgate.plugin.options import request_of
 from fluxgate.refusal import Refusal
-from fluxgate.session import Choice, choose, refuse_damaged, refuse_unready
+from fluxgate.session.choice import Choice, choose, refuse_damaged, refuse_unready
 from fluxgate.strategies.available import strategies
 
 CHOICE = pytest.StashKey[Choice]()

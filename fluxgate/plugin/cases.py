@@ -22,7 +22,8 @@ from fluxgate.plugin.parallel import lane_of, shared_run
 from fluxgate.plugin.verdicts import LEDGER, VERDICT
 from fluxgate.refusal import Refusal
 from fluxgate.runs.rendered import Rendered
-from fluxgate.session import Choice, Session, create_run, open_session
+from fluxgate.session.choice import Choice
+from fluxgate.session.session import Session, create_run, open_session
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

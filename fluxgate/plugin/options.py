@@ -10,7 +10,7 @@ import pytest
 from fluxgate import configuration
 from fluxgate.baselines.store import OWN
 from fluxgate.options import within
-from fluxgate.session import CASE_TIMEOUT, Request
+from fluxgate.session.choice import CASE_TIMEOUT, Request
 from fluxgate.strategies import STRATEGIES
 
 # Long names, so that no option of somebody else's project has one of them; short_names.py has the others.

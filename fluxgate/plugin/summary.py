@@ -17,7 +17,9 @@ from fluxgate.report.html.sides import Sides, sides_of_run
 from fluxgate.report.report import Report, compile_report, measured_anything, report_on
 from fluxgate.report.terminal import terminal
 from fluxgate.runs import run as runs
-from fluxgate.session import Choice, every_verdict, finish
+from fluxgate.session.choice import Choice
+from fluxgate.session.judging import every_verdict
+from fluxgate.session.session import finish
 
 GREEN = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 

@@ -21,7 +21,7 @@ from fluxgate.fleet.packing import packed
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Crash
 from fluxgate.runs import run as runs
-from fluxgate.session import Request
+from fluxgate.session.choice import Request
 from tests.baselines.acceptance import accept
 from tests.choices import choice
 from tests.runs.building import CASES, MACHINE, STACK, contents, memory, put, rendering, run_of

@@ -20,7 +20,7 @@ from fluxgate.fleet.job import Description, Job, News
 from fluxgate.fleet.on_cluster import job_of
 from fluxgate.fleet.packing import sound_rendering, unpack
 from fluxgate.fleet.seat import Seat, describe
-from fluxgate.session import Choice, Request, choose
+from fluxgate.session.choice import Choice, Request, choose
 from fluxgate.subjects.catalogue import subjects
 from tests.devices import on_a_cpu
 from tests.outside import tiny

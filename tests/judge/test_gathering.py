@@ -120,7 +120,7 @@ def test_verdicts_come_in_the_order_of_the_cases(rendered: Callable[[str], Rende
 HEAVY = {"torch", "diffusers", "transformers", "accelerate", "bitsandbytes", "pytest"}
 
 
-@pytest.mark.parametrize("module", ["fluxgate.session", "fluxgate.report.terminal", "fluxgate.report.markdown"])
+@pytest.mark.parametrize("module", ["fluxgate.session.session", "fluxgate.report.terminal", "fluxgate.report.markdown"])
 def test_judging_and_reporting_need_no_torch(module: str) -> None:
     """A run can be judged on a laptop: none of the gated libraries is imported."""
     code = f"import json, sys, {module}; print(json.dumps([name.partition('.')[0] for name in sys.modules]))"

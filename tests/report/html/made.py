@@ -21,7 +21,7 @@ from fluxgate.runs.plan import FILE as PLAN
 from fluxgate.runs.plan import cases_of, plan_of
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import VERDICTS, Run
-from fluxgate.session import judge_run
+from fluxgate.session.judging import judge_run
 from fluxgate.subjects.subject import Shot
 from tests.runs import building
 

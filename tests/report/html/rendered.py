@@ -20,7 +20,8 @@ from fluxgate.prove import inside
 from fluxgate.render.process.notes import FILE as NOTES
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import RENDERING, Run
-from fluxgate.session import Choice, Request, Session, choose, create_run, open_session
+from fluxgate.session.choice import Choice, Request, choose
+from fluxgate.session.session import Session, create_run, open_session
 from tests.outside import ROOT, tiny
 
 SUBJECT = "tiny"

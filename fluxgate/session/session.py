@@ -1,42 +1,28 @@
-"""The session: chooses, renders and judges; the one driver that the plugin, the command and the gate call."""
+"""The session: renders into a run what was chosen, and judges it; the plugin, the command and the gate drive it."""
 
 from __future__ import annotations
 
-import datetime
 import math
 import shutil
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import FrameType
 
-from fluxgate import configuration
-from fluxgate.baselines import integrity, known_failures, remote
-from fluxgate.baselines.durations import accepted_seconds
-from fluxgate.baselines.known_failures import KnownFailure
-from fluxgate.baselines.store import OWN, Store
-from fluxgate.cases import Case, matrix
-from fluxgate.environment import Environment
-from fluxgate.history.earlier_runs import earlier_runs
+from fluxgate.cases import Case
 from fluxgate.judge import libraries, nf4
-from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.damage import FLOAT32
 from fluxgate.judge.gathering import judge_cases, needs_confirmation, needs_float32
 from fluxgate.judge.prefetch import compare_early
-from fluxgate.judge.readers import reader_named
-from fluxgate.judge.sentences import again
-from fluxgate.judge.standards import BaselineUse, Standards, known_failures_of
-from fluxgate.judge.verdict import NO_DATA, NOT_SELECTED, UNSUPPORTED, Verdict
+from fluxgate.judge.standards import Standards
+from fluxgate.judge.verdict import Verdict
 from fluxgate.locks import held, silent
-from fluxgate.machine import Machine, Stack, memory_limit, outside_support
-from fluxgate.options import chosen, seconds, whole_number
-from fluxgate.refusal import Refusal
 from fluxgate.render.nf4 import Nf4Facts, measured
 from fluxgate.render.pool.ahead import Ahead
 from fluxgate.render.pool.workers import Workers
@@ -45,18 +31,13 @@ from fluxgate.rendering import Picture, Rendering, id_of_case
 from fluxgate.report.illustration import illustrate
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import FILE as PLAN
-from fluxgate.runs.plan import cases_of, plan_of, read_plan
+from fluxgate.runs.plan import plan_of
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
-from fluxgate.shards import Shard, deal, parse_shard
-from fluxgate.strategies.available import strategies
+from fluxgate.session.choice import Choice
+from fluxgate.session.judging import standards_of
 from fluxgate.subjects import sources
-from fluxgate.subjects.catalogue import subjects
-from fluxgate.subjects.subject import Subject
-from fluxgate.subjects.weights import numbers_at_hand
 
-CASE_TIMEOUT = 3600.0  # seconds; a guard against a hang, not a limit of speed
-MOST_TAKES = 100
 ONCE_MORE = "its memory is not what was accepted; rendering it once more before that is told"
 
 Report = Callable[[str], None]
@@ -65,140 +46,6 @@ Glance = Callable[[tuple[Picture, ...]], None]
 
 class Taken(Exception):
     """Another process renders the case."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a user asks for, as it was typed; what is empty or None is left to its default."""
-
-    subjects: Sequence[str] = ()
-    strategies: Sequence[str] = ()
-    takes: str | None = None
-    vram_limit: str | None = None
-    case_timeout: str = f"{CASE_TIMEOUT:.0f}"
-    runs: Path = Path("runs")
-    baselines: Path = OWN
-    require_baseline: bool = False
-    no_baseline: bool = False
-    shard: str | None = None
-    catalogue: Path | None = None  # a file of subjects; None: the one that the environment names, if it does
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a session is about: everything that a user may have got wrong was looked at, and nothing was rendered."""
-
-    environment: Environment
-    cases: tuple[Case, ...]  # the chosen subjects under every strategy
-    strategies: tuple[str, ...]  # those that are asked about
-    takes: int | None
-    vram_limit: int | None
-    timeout: float
-    runs: Path
-    baselines: Store
-    baseline_use: BaselineUse
-    shard: Shard | None = None  # which part of them this session asks about; None: all
-
-    @property
-    def machine(self) -> Machine:
-        return self.environment.machine
-
-    @property
-    def stack(self) -> Stack:
-        return self.environment.stack
-
-    @property
-    def named(self) -> tuple[Case, ...]:
-        """The cases that are asked about by this session and the other shards together."""
-        return tuple(case for case in self.cases if case.strategy.name in self.strategies)
-
-    @cached_property
-    def shards(self) -> Mapping[str, int]:
-        """Case -> the shard that asks about it; empty where there are none."""
-        if self.shard is None:
-            return {}
-        return deal(self.named, accepted_seconds(self.baselines, self.machine.id, self.named), self.shard.of)
-
-    @property
-    def asked(self) -> tuple[Case, ...]:
-        """The cases that this session asks about, those that cannot run here among them."""
-        shard = self.shard
-        return tuple(case for case in self.named if shard is None or self.shards[case.id] == shard.number)
-
-    @property
-    def renderable(self) -> tuple[Case, ...]:
-        """Those of them that can run here."""
-        return tuple(case for case in self.asked if case.unsupported is None)
-
-    @property
-    def needed(self) -> tuple[Case, ...]:
-        """The same, each after those that it is compared with and that can run here."""
-        return self.with_references(self.asked)
-
-    def with_references(self, cases: Iterable[Case]) -> tuple[Case, ...]:
-        """Those of the cases that can run here, each after those that it is compared with and that can, too."""
-        by_id = {case.id: case for case in self.cases if case.unsupported is None}
-        ids = (
-            id_of_case(case.subject.name, name)
-            for case in cases
-            if case.unsupported is None
-            for name in (*case.strategy.promise.compared_with, case.strategy.name)
-        )
-        return tuple(by_id[each] for each in dict.fromkeys(ids) if each in by_id)
-
-    @cached_property
-    def known_failures(self) -> tuple[KnownFailure, ...]:
-        return known_failures_of(self.baselines, subjects=subjects())
-
-
-def choose(request: Request, *, environment: Environment | None = None) -> Choice:
-    """The choice that a request is, or a refusal that says what must be changed first.
-
-    environment: where to render; None for that of this process."""
-    environment = environment or Environment.current()
-    machine, libraries, catalogue = environment.machine, environment.stack, subjects(request.catalogue)
-    unfit = outside_support(libraries, torch=machine.torch)
-    if unfit:
-        raise Refusal(unfit)
-    subject = request.subjects or configuration.current().subject or ["miniature"]
-    names = chosen(subject, among=catalogue, option="--subject")
-    available, limit, takes = strategies(), request.vram_limit, request.takes
-    every = [strategy.name for strategy in available]
-    return Choice(
-        environment=environment,
-        cases=matrix([catalogue[name] for name in names], available, machine=machine, stack=libraries),
-        strategies=chosen(request.strategies or every, among=every, option="--strategy"),
-        takes=whole_number(takes, option="--takes", most=MOST_TAKES) if takes is not None else None,
-        vram_limit=memory_limit(limit, of=machine, option="--vram-limit") if limit is not None else None,
-        timeout=seconds(request.case_timeout, option="--case-timeout"),
-        runs=request.runs,
-        baselines=remote.store_at(request.baselines, machine=machine.id, subjects=names),
-        baseline_use=baseline_use(required=request.require_baseline, ignored=request.no_baseline),
-        shard=parse_shard(request.shard, option="--shard") if request.shard is not None else None,
-    )
-
-
-def baseline_use(*, required: bool, ignored: bool) -> BaselineUse:
-    """What two options say together."""
-    if required and ignored:
-        raise Refusal("--require-baseline and --no-baseline exclude each other.")
-    return BaselineUse.REQUIRED if required else BaselineUse.IGNORED if ignored else BaselineUse.IF_ANY
-
-
-def refuse_unready(choice: Choice) -> None:
-    """Refuse pipelines and readers that are not there; what the hub has is fetched when it is needed."""
-    for subject in {case.subject.name: case.subject for case in choice.renderable}.values():
-        sources.refuse_unready(subject)
-        if subject.reader is not None:
-            reader_named(subject.reader)
-
-
-def refuse_damaged(choice: Choice) -> None:
-    """Refuse baselines that are not as they were accepted, and known failures of what does not exist."""
-    _ = choice.known_failures
-    names = {case.subject.name for case in choice.renderable}
-    accepted = choice.baseline_use is not BaselineUse.IGNORED
-    integrity.refuse_damaged(choice.baselines, machine=choice.machine.id, subjects=names, accepted=accepted)
 
 
 class Session:
@@ -375,19 +222,6 @@ class Session:
         return standards_of(self.choice)
 
 
-def standards_of(choice: Choice) -> Standards:
-    """What the renderings of a session are held to."""
-    return Standards(
-        choice.machine,
-        choice.stack,
-        store=choice.baselines,
-        known_failures=choice.known_failures,
-        baseline_use=choice.baseline_use,
-        numbers_on_disk=numbers_at_hand,
-        paces=earlier_runs(choice.runs, choice.machine.id, vram_limit=choice.vram_limit).paces,
-    )
-
-
 def workers_of(choice: Choice, *, lane: int | None = None) -> Workers:
     """Those that render what was chosen; they import the libraries once they are entered."""
     pipelines = tuple(dict.fromkeys(case.subject.pipeline for case in choice.renderable))
@@ -431,51 +265,6 @@ def finish(run: Run, verdicts: Iterable[Verdict]) -> None:
     runs.finish(run)
 
 
-def every_verdict(
-    cases: Iterable[Case],
-    verdicts: Mapping[tuple[str, str], Verdict],  # by case and check
-    *,
-    asked: Collection[str],  # ids of cases
-    cut_short: bool,
-) -> tuple[Verdict, ...]:
-    """One for every cell of subject × strategy × check that applies: the given ones, and a word for each other cell."""
-    return tuple(
-        verdicts.get((case.id, check)) or _unjudged(case, check, asked=case.id in asked, cut_short=cut_short)
-        for case in cases
-        for check in checks_of(case)
-    )
-
-
-def _unjudged(case: Case, check: str, *, asked: bool, cut_short: bool) -> Verdict:
-    status, sentence = NOT_SELECTED, "It was not selected in this session."
-    if asked and case.unsupported is not None:
-        status, sentence = UNSUPPORTED, case.unsupported
-    elif asked and cut_short:
-        status, sentence = NO_DATA, f"The run was cut short before it was rendered. Run {again(case)}."
-    return Verdict(case.subject.name, case.strategy.name, check, status, sentence)
-
-
-def complaints(choice: Choice) -> tuple[str, ...]:
-    """What must be looked at again among the baselines and the known failures, whatever is rendered."""
-    return _complaints(choice.baselines, machine=choice.machine, stack=choice.stack, subjects=subjects())
-
-
-def complaints_beside(run: Run, *, baselines: Path) -> tuple[str, ...]:
-    """The same, where a run is judged that may have other subjects than today's."""
-    every = {**{case.subject.name: case.subject for case in cases_of(run)}, **subjects()}
-    store = remote.store_at(baselines, machine=run.machine.id, subjects={case.subject.name for case in cases_of(run)})
-    return _complaints(store, machine=run.machine, stack=run.stack, subjects=every)
-
-
-def _complaints(store: Store, *, machine: Machine, stack: Stack, subjects: Mapping[str, Subject]) -> tuple[str, ...]:
-    """Of one's own baselines and known failures: nobody can change what ships, so nobody is asked to."""
-    today = datetime.datetime.now(datetime.UTC).date()
-    cases = {id_of_case(subject, strategy.name) for subject in subjects for strategy in strategies()}
-    own = known_failures.read(known_failures.own_file(store))
-    outdated = known_failures.complaints(own, device=machine.device, stack=stack, today=today)
-    return outdated + integrity.complaints(store, cases=cases, subjects=subjects)
-
-
 @contextmanager
 def interrupted_by_sigterm() -> Iterator[None]:
     """Let SIGTERM, by which CI systems and schedulers end a job, do what Ctrl-C does."""
@@ -491,32 +280,3 @@ def interrupted_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def judge_run(run: Run, *, baselines: Path, baseline_use: BaselineUse = BaselineUse.IF_ANY) -> tuple[Verdict, ...]:
-    """The verdicts on a whole run, long after its pipelines are gone: no torch, no GPU, only what the folder holds."""
-    renderings = run.ended_cases()
-    names = {one.rendering.subject for one in renderings.values()}
-    store = remote.store_at(baselines, machine=run.machine.id, subjects=names)
-    accepted = baseline_use is not BaselineUse.IGNORED
-    integrity.refuse_damaged(store, machine=run.machine.id, subjects=names, accepted=accepted)
-    cases, plan = cases_of(run), read_plan(run)
-    standards = Standards(
-        run.machine,
-        run.stack,
-        store=store,
-        known_failures=known_failures_of(store, subjects={*subjects(), *(case.subject.name for case in cases)}),
-        baseline_use=baseline_use,
-        numbers_on_disk=numbers_at_hand,
-        paces=earlier_runs(run.folder.parent, run.machine.id, than=run.id, vram_limit=run.vram_limit).paces,
-    )
-    # What was rendered is judged, whatever would be said of it today.
-    judged = [replace(case, unsupported=None) for case in cases if case.id in renderings]
-    verdicts = illustrate(judge_cases(judged, renderings.get, standards, run=run.folder), run.folder)
-    every = every_verdict(
-        [case if case.id not in renderings else replace(case, unsupported=None) for case in cases],
-        {(verdict.case_id, verdict.check): verdict for verdict in verdicts},
-        asked={case.id for case in cases} if plan is None else plan.asked,
-        cut_short=run.finished is None,
-    )
-    return (*libraries.verdicts_in(run), *every)

@@ -15,14 +15,12 @@ import pytest
 
 from fluxgate.cases import Case
 from fluxgate.files import write_plain
-from fluxgate.judge.verdict import CEILING, FAILED, NO_DATA, NOT_SELECTED, PASSED, UNSUPPORTED, Verdict
+from fluxgate.judge.verdict import CEILING, FAILED, PASSED
 from fluxgate.locks import held
-from fluxgate.machine import detect
-from fluxgate.refusal import Refusal
 from fluxgate.rendering import Crash, Rendering
 from fluxgate.runs.plan import read_plan
 from fluxgate.runs.run import Run, create
-from fluxgate.session import Request, Session, choose, create_run, every_verdict, open_session
+from fluxgate.session.session import Session, create_run, open_session
 from tests.baselines.acceptance import accept
 from tests.choices import choice
 from tests.runs.building import CASES, MACHINE, STACK, put, rendering, run_of
@@ -181,34 +179,6 @@ def test_sigterm_ends_a_session_as_ctrl_c_does(run: Run, tmp_path: Path) -> None
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-# Choosing
-
-
-def test_what_is_asked_for_is_chosen(tmp_path: Path) -> None:
-    """The matrix is whole; only what was named is asked about."""
-    made = choose(Request(subjects=["miniature"], strategies=["nf4,full"], runs=tmp_path))
-    assert [case.strategy.name for case in made.asked] == ["full", "nf4"]
-    assert {case.strategy.name for case in made.cases} > {"full", "nf4", "staged"}
-    assert made.machine == detect()
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        Request(subjects=["teddy"]),
-        Request(strategies=["nf5"]),
-        Request(takes="0"),
-        Request(case_timeout="soon"),
-        Request(vram_limit="much"),
-    ],
-    ids=["subject", "strategy", "takes", "timeout", "limit"],
-)
-def test_what_makes_no_sense_is_refused(request_: Request) -> None:
-    """Before a folder is made."""
-    with pytest.raises(Refusal):
-        choose(request_)
-
-
 # The run
 
 
@@ -220,20 +190,3 @@ def test_a_run_knows_what_it_was_to_render(tmp_path: Path) -> None:
     assert plan is not None
     assert [(case.strategy.name, case.unsupported) for case in plan.cases] == [("full", None), ("nf4", "no GPU")]
     assert plan.due == ("tiny-full",)
-
-
-def test_every_cell_has_a_verdict(tmp_path: Path) -> None:
-    """What was judged keeps its verdict; what cannot run here and what was left out say so."""
-    nf4, offload = replace(CASES["tiny-nf4"], unsupported="no GPU"), CASES["tiny-offload"]
-    judged = Verdict("tiny", "full", "renders the same twice", PASSED, "It did.")
-    made = choice([FULL, nf4, offload], tmp_path, strategies=("full", "nf4"))
-    asked = {case.id for case in made.asked}
-    verdicts = every_verdict(made.cases, {(judged.case_id, judged.check): judged}, asked=asked, cut_short=False)
-    statuses = {name: {one.status for one in verdicts if one.strategy == name} for name in ("full", "nf4", "offload")}
-    assert statuses == {"full": {PASSED, NOT_SELECTED}, "nf4": {UNSUPPORTED}, "offload": {NOT_SELECTED}}
-
-
-def test_what_a_session_did_not_come_to_is_no_data(tmp_path: Path) -> None:
-    """A session that was cut short owes it, and says how to have it."""
-    (verdict, *_) = every_verdict([FULL], {}, asked={FULL.id}, cut_short=True)
-    assert (verdict.status, "--strategy full" in verdict.sentence) == (NO_DATA, True)

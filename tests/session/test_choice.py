@@ -1,0 +1,36 @@
+"""What a user asks for becomes a choice, or is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fluxgate.machine import detect
+from fluxgate.refusal import Refusal
+from fluxgate.session.choice import Request, choose
+
+
+def test_what_is_asked_for_is_chosen(tmp_path: Path) -> None:
+    """The matrix is whole; only what was named is asked about."""
+    made = choose(Request(subjects=["miniature"], strategies=["nf4,full"], runs=tmp_path))
+    assert [case.strategy.name for case in made.asked] == ["full", "nf4"]
+    assert {case.strategy.name for case in made.cases} > {"full", "nf4", "staged"}
+    assert made.machine == detect()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request(subjects=["teddy"]),
+        Request(strategies=["nf5"]),
+        Request(takes="0"),
+        Request(case_timeout="soon"),
+        Request(vram_limit="much"),
+    ],
+    ids=["subject", "strategy", "takes", "timeout", "limit"],
+)
+def test_what_makes_no_sense_is_refused(request_: Request) -> None:
+    """Before a folder is made."""
+    with pytest.raises(Refusal):
+        choose(request_)
