@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from fluxgate.render.watch.as_numpy import dtype_name
 from fluxgate.rendering import Fingerprint
 
 
@@ -32,7 +33,7 @@ def fingerprint(tensor: Any, *, shot: str, take: int, stage: str, step: int | No
         stage=stage,
         sha256=tensor_sha256(tensor),
         shape=tuple(tensor.shape),
-        dtype=str(tensor.dtype).removeprefix("torch."),
+        dtype=dtype_name(tensor),
         mean=mean,
         std=std,
         low=low,

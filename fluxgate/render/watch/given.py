@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,9 @@ import numpy as np
 
 from fluxgate.miniature.given import Given, sampled, widened
 from fluxgate.miniature.given_calls import ONE, GivenCall
+from fluxgate.render.watch.as_numpy import as_stored, dtype_name
 from fluxgate.render.watch.fingerprints import tensor_sha256
+from fluxgate.render.watch.layer_calls import LayerCalls
 from fluxgate.rendering import (
     CLIP_TOKENS,
     DECODED,
@@ -32,11 +33,10 @@ from fluxgate.rendering import (
     output_of,
     to_denoiser,
 )
-from fluxgate.tensors import NAMES, Tensor, read_tensors, write_tensors
+from fluxgate.tensors import Tensor, read_tensors, write_tensors
 
 FILE = "given.safetensors"
 CHANNELS = 16  # of the latents
-MOST_NAMES = 20  # of layers
 TOKENS = {"text_encoder": CLIP_TOKENS, "text_encoder_2": T5_TOKENS}
 EMBEDDINGS = {"prompt_embeds": T5, "pooled_prompt_embeds": POOLED}  # what encode_prompt returns -> stage
 
@@ -235,7 +235,7 @@ class GivenRecorder:
             name,
             sha256=tensor_sha256(host),
             shape=tuple(host.shape),
-            dtype=str(tensor.dtype).removeprefix("torch."),
+            dtype=dtype_name(tensor),
             device=str(tensor.device.type),
             gradients=bool(tensor.requires_grad),
         )
@@ -251,55 +251,6 @@ class GivenRecorder:
         if values.numel() == tensor.numel():
             return values.reshape(tensor.shape)
         return values.reshape((1,) * (tensor.dim() - values.dim()) + values.shape)
-
-
-class LayerCalls:
-    """Counts the calls of each layer that has weights of its own: each computes once for each call of its network."""
-
-    def __init__(self) -> None:
-        self.counting = False
-        self._due: dict[str, int] = {}
-        self._calls: Counter[str] = Counter()
-        self._elsewhere: list[GivenTake] = []
-
-    def watch(self, name: str, network: Any, *, due: int) -> list[Any]:
-        """Count the layers of a network; the hooks that do so."""
-        return [
-            layer.register_forward_pre_hook(self._count(f"{name}.{path}" if path else name, due))
-            for path, layer in network.named_modules()
-            if layer._parameters
-        ]
-
-    def _count(self, layer: str, due: int) -> Callable[..., None]:
-        self._due[layer] = due
-
-        def before_forward(*_: Any) -> None:
-            self._calls[layer] += self.counting
-
-        return before_forward
-
-    def add_from_process(self, take: GivenTake) -> None:
-        """Add what another process has counted."""
-        self._elsewhere.append(take)
-
-    def result(self) -> tuple[int, dict[str, tuple[int, int]]]:
-        """How many were counted, and those that were not called as often as was due."""
-        called = {name: due for name, due in self._due.items() if self._calls[name]}
-        wrong = {name: (due, self._calls[name]) for name, due in called.items() if self._calls[name] != due}
-        for take in self._elsewhere:
-            wrong |= take.miscounted
-        first = dict(sorted(wrong.items())[:MOST_NAMES])
-        return len(called) + sum(take.layers for take in self._elsewhere), first
-
-
-def as_stored(tensor: Any) -> Tensor:
-    """A tensor in host memory as a file keeps it: in its own dtype, or in float32 if numpy has no name for that."""
-    import torch
-
-    if tensor.dtype == torch.bfloat16:
-        return Tensor("BF16", tensor.view(torch.int16).numpy().view(np.uint16))
-    name = str(tensor.dtype).removeprefix("torch.")
-    return Tensor(NAMES[name], tensor.numpy()) if name in NAMES else Tensor("F32", tensor.float().numpy())
 
 
 def _argument(args: tuple[Any, ...], kwargs: dict[str, Any], place: int, name: str) -> tuple[Any, Callable[[Any], Any]]:

@@ -11,15 +11,10 @@ from typing import Any
 from fluxgate.render.measure.compiled import compiled_graphs
 from fluxgate.render.measure.live_tensors import live_tensor_bytes
 from fluxgate.render.measure.meter import Meter
-from fluxgate.render.watch.component import (
-    describe,
-    hooks_of,
-    modules_of,
-    placement_of,
-    plain_tensors,
-    state_sha256,
-)
+from fluxgate.render.watch.component import modules_of, plain_tensors
+from fluxgate.render.watch.description import describe, hooks_of, placement_of
 from fluxgate.render.watch.process_settings import process_settings
+from fluxgate.render.watch.state_hash import state_sha256
 from fluxgate.render.watch.stored import stored_weights
 from fluxgate.render.watch.weights_in_use import Placements, WeightsInUse
 from fluxgate.rendering import (

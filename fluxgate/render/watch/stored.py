@@ -1,11 +1,9 @@
-"""What lies in memory of a component beside the bytes of its files: same, other, missing, made up, quantized how."""
+"""What lies in memory of a component beside the bytes of its files: same, other, missing or made up."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,9 @@ from fluxgate import quantizers
 from fluxgate.miniature import bfloat16
 from fluxgate.quantizers import Deviation
 from fluxgate.refusal import Refusal
-from fluxgate.render.watch.component import tensors_of, tensors_of_weight, values_of
+from fluxgate.render.watch.as_numpy import bits_of, dtype_name
+from fluxgate.render.watch.component import tensors_of, values_of
+from fluxgate.render.watch.quantized_layers import linear_layers, quantized_layers
 from fluxgate.rendering import StoredWeights
 from fluxgate.subjects.headers import tensor_headers
 from fluxgate.subjects.subject import GGUF
@@ -26,19 +26,11 @@ from fluxgate.tensors import Tensor, tensors_in
 
 LARGE = 1_000_000_000  # bytes of a component's files; of each tensor of a larger one, only the first numbers are read
 FIRST = 1 << 16  # numbers, whole rows of every width that there is
-CHECKED = 1 << 15  # codes of each quantized layer, in blocks spread over it
-LINEAR = ("Linear", "Linear4bit", "Linear8bitLt", "QLinear", "GGUFLinear")
 # Names that peft gives to the weights of a LoRA, and diffusers to those of an IP-Adapter.
 ADAPTER = re.compile(r"\.lora_[A-Za-z_]+\.|\.processor\.to_[kv]_ip\.|^encoder_hid_proj\.image_projection_layers\.")
 WRAPPED = ".base_layer"  # what it puts between the name of a layer and those of its own weights
-# Of a step: half of one is rounding; where scales and numbers are bfloat16, a quarter each is what that makes of the
-# largest number.
-OFF = 1.1
 SCALE_NOISE = 1e-5  # relative: an error of a scale that rounding explains
 MOST_NAMES = 20
-Q8_0 = 8  # among GGUF's formats
-
-Floats = NDArray[np.float32]
 
 
 def stored_weights(
@@ -71,7 +63,7 @@ class _Comparison:
 
     module: Any
     most: int | None  # numbers of each tensor that are looked at
-    names: Counter[str] = field(default_factory=Counter)  # tensors, same, unread
+    counts: Counter[str] = field(default_factory=Counter)  # tensors, same, unread
     differing: list[str] = field(default_factory=list)
     nameless: dict[str, Tensor] = field(default_factory=dict)  # in the files, by a name that nothing in memory has
     deviations: dict[str, Deviation] = field(default_factory=dict)  # by layer
@@ -81,11 +73,11 @@ class _Comparison:
         tensors = [(name, tensor) for name, tensor, _ in tensors_of(self.module)]
         self.adapters = {name for name, _ in tensors if ADAPTER.search(name)}
         self.parameters = {name: tensor for name, tensor in tensors if name not in self.adapters}
-        self.quantized = dict(_quantized_layers(self.module))
+        self.quantized = dict(quantized_layers(self.module))
         self.all_names = dict.fromkeys([*self.parameters, *(f"{layer}.weight" for layer in self.quantized)])
 
     def add(self, name: str, tensor: Tensor) -> None:
-        self.names["tensors"] += 1
+        self.counts["tensors"] += 1
         own = _matching(name, self.all_names) or _wrapped(name, self.all_names)
         if own is not None and own.removesuffix(".weight") in self.quantized:
             self._add_quantized(own.removesuffix(".weight"), tensor)
@@ -100,9 +92,9 @@ class _Comparison:
         values = values_of(self.module, own, self.parameters[own])
         same = None if values is None else _same(tensor, values, self.most)
         if same is None:
-            self.names["unread"] += 1
+            self.counts["unread"] += 1
         elif same:
-            self.names["same"] += 1
+            self.counts["same"] += 1
         else:
             self.differing.append(name)
 
@@ -111,7 +103,7 @@ class _Comparison:
         try:
             self.deviations[layer] = self.quantized[layer].deviation(tensor)
         except (Refusal, ValueError, IndexError, RuntimeError, AttributeError, NotImplementedError):
-            self.names["unread"] += 1  # on no device, or laid out as no version does that we know
+            self.counts["unread"] += 1  # on no device, or laid out as no version does that we know
 
     def _missing(self) -> list[str]:
         """What is in memory by no name, and whose numbers are not there by another one either."""
@@ -124,20 +116,20 @@ class _Comparison:
                 values = values_of(self.module, own, parameter)
                 if values is not None and _same(tensor, values, self.most):
                     self.matched.add(own)
-                    self.names["same"] += 1
+                    self.counts["same"] += 1
                     return True
         return False
 
     def result(self) -> StoredWeights:
         missing = self._missing()
-        layers = dict(_kinds(self.module))
+        layers = dict(linear_layers(self.module))
         kinds = Counter(layers.values())
         codes = {name: one.codes for name, one in self.deviations.items() if one.codes > 0}
         scales = {name: one.scales for name, one in self.deviations.items() if one.scales > SCALE_NOISE}
         return StoredWeights(
-            tensors=self.names["tensors"],
-            same=self.names["same"],
-            unread=self.names["unread"],
+            tensors=self.counts["tensors"],
+            same=self.counts["same"],
+            unread=self.counts["unread"],
             differing=tuple(self.differing[:MOST_NAMES]),
             missing=tuple(missing[:MOST_NAMES]),
             made_up=tuple(self._made_up()[:MOST_NAMES]),
@@ -208,7 +200,7 @@ def _wrapped(name: str, names: Any) -> str | None:
 def _same(expected: Tensor, actual: Any, most: int | None) -> bool | None:
     """Whether every bit is the file's, in the dtype of what lies in memory; None for a dtype that we do not know."""
     flat = actual.reshape(-1)[:most] if most is not None else actual.reshape(-1)
-    wanted = as_dtype(expected, str(actual.dtype).removeprefix("torch."))
+    wanted = as_dtype(expected, dtype_name(actual))
     if wanted is None:
         return None
     return bool(np.array_equal(wanted.reshape(-1), bits_of(flat)))
@@ -228,174 +220,3 @@ def as_dtype(tensor: Tensor, dtype: str) -> NDArray[Any] | None:
         if dtype == "float8_e4m3fn":
             return quantizers.e4m3(wide)
         return values.astype(dtype) if dtype in ("float16", "float32", "float64") else None
-
-
-def bits_of(tensor: Any) -> NDArray[Any]:
-    """The bits of a tensor, as numpy has them."""
-    import torch
-
-    host = tensor.detach().to("cpu").contiguous()
-    if host.dtype == torch.bfloat16:
-        return np.asarray(host.view(torch.int16).numpy().view(np.uint16))
-    if host.element_size() == 1 and host.dtype.is_floating_point:
-        return np.asarray(host.view(torch.uint8).numpy())
-    return np.asarray(host.numpy())
-
-
-# How linear layers are stored
-
-
-@dataclass(frozen=True)
-class _FourBit:
-    """A layer of bitsandbytes' that holds packed codes."""
-
-    weight: Any
-
-    def deviation(self, tensor: Tensor) -> Deviation:
-        state = self.weight.quant_state
-        table = quantizers.FOUR_BIT[quantizers.name_of_table(host(state.code)) or "nf4"]
-        block, scales = int(state.blocksize), four_bit_scales(state)
-        weight = floats(tensor).reshape(-1)
-        chosen = spread(weight.size // block)
-        codes = quantizers.unpacked(bits_of(self.weight.data).view(np.uint8)[: (weight.size + 1) // 2])
-        blocks = (weight.reshape(-1, block)[chosen], codes[: weight.size].reshape(-1, block)[chosen])
-        found = quantizers.four_bit(*blocks, scales[chosen], table=table, block=block)
-        if not getattr(state, "nested", False):
-            return found
-        grain = 0.01 * float(host(state.state2.absmax).max()) / max(float(np.abs(blocks[0]).max()), 1e-30)
-        return Deviation(found.codes, 0.0 if found.scales <= grain else found.scales)
-
-
-@dataclass(frozen=True)
-class _EightBit:
-    """A layer of LLM.int8."""
-
-    weight: Any
-    scales: Any
-
-    def deviation(self, tensor: Tensor) -> Deviation:
-        codes, weight = bits_of(self.weight.data), floats(tensor)
-        width = codes.shape[1]
-        rows = min(weight.size // width, max(1, CHECKED // width))
-        weight = weight.reshape(-1)[: rows * width].reshape(rows, width)
-        return quantizers.int8_rows(weight, codes[: len(weight)], host(self.scales).reshape(-1)[: len(weight)])
-
-
-@dataclass(frozen=True)
-class _Q8:
-    """A layer of GGUF's kind Q8_0."""
-
-    weight: Any
-
-    def deviation(self, tensor: Tensor) -> Deviation:
-        packed = bits_of(self.weight.data).reshape(-1, 34)
-        weight = floats(tensor).reshape(-1, 32)[:CHECKED]
-        packed = packed[: len(weight)]
-        scales = packed[:, :2].copy().view(np.float16).astype(np.float32).reshape(-1)
-        found = quantizers.q8_0(weight, packed[:, 2:].copy().view(np.int8), scales)
-        return Deviation(found.codes, 0.0 if found.scales < 2**-10 else found.scales)  # a scale is rounded to float16
-
-
-@dataclass(frozen=True)
-class _OthersEightBit:
-    """A layer of torchao's or quanto's with eight bits and a scale for each row: held by what it stands for."""
-
-    weight: Any
-
-    def deviation(self, tensor: Tensor) -> Deviation:
-        width = self.weight.shape[-1]
-        weight = floats(tensor).reshape(-1, width)[: max(1, CHECKED // width)]
-        stands_for = host(self.weight.dequantize().reshape(-1, width)[: len(weight)])
-        step = np.maximum(np.abs(weight).max(axis=1, keepdims=True), 1e-30) / 127
-        return Deviation(float((np.abs(weight - stands_for) > OFF * step).mean()), 0.0)
-
-
-def floats(tensor: Tensor) -> Floats:
-    return np.asarray(tensor.values.astype(np.float32))
-
-
-def four_bit_scales(state: Any) -> Floats:
-    """Those of a 4-bit weight, with double quantization undone by our own hands."""
-    if not getattr(state, "nested", False):
-        return host(state.absmax)
-    nested = state.state2
-    return quantizers.double_quantized(
-        bits_of(state.absmax), host(nested.code), host(nested.absmax), float(state.offset), block=int(nested.blocksize)
-    )
-
-
-def host(tensor: Any) -> Floats:
-    return np.asarray(tensor.detach().float().cpu().numpy())
-
-
-def spread(blocks: int) -> NDArray[np.int64]:
-    """The numbers of some blocks, the first and the last among them."""
-    return np.unique(np.linspace(0, blocks - 1, min(blocks, CHECKED // 64)).astype(np.int64))
-
-
-def _quantized_layers(module: Any) -> Iterator[tuple[str, Any]]:
-    """The layers whose codes we can hold to a quantizer of our own."""
-    for name, part in module.named_modules():
-        weight: Any = getattr(part, "_parameters", {}).get("weight")
-        kind = type(weight).__name__
-        if kind == "Params4bit" and getattr(weight, "quant_state", None) is not None:
-            yield name, _FourBit(weight)
-        elif kind == "Int8Params" and str(weight.dtype) == "torch.int8":
-            scales = getattr(weight, "SCB", None)
-            yield name, _EightBit(weight, scales if scales is not None else getattr(part.state, "SCB", None))
-        elif kind == "GGUFParameter" and _gguf_type(weight) == Q8_0:
-            yield name, _Q8(weight)
-        elif weight is not None and hasattr(weight, "__tensor_flatten__"):
-            yield name, _OthersEightBit(weight) if _in_bytes(weight) else _Unknown()
-
-
-def _in_bytes(weight: Any) -> bool:
-    """Whether a tensor of another package holds its numbers in eight bits each."""
-    return any(str(inner.dtype) == "torch.int8" for _, inner, _ in tensors_of_weight(weight))
-
-
-def _count(state: Any) -> int:
-    """How many numbers a 4-bit weight stands for."""
-    return math.prod(state.shape)
-
-
-def _gguf_type(weight: Any) -> int | None:
-    """The number by which GGUF knows a format."""
-    number = getattr(weight, "quant_type", None)
-    return None if number is None else int(number)
-
-
-@dataclass(frozen=True)
-class _Unknown:
-    """A format of which we have no quantizer."""
-
-    def deviation(self, tensor: Tensor) -> Deviation:
-        raise Refusal("we have no quantizer of this format")
-
-
-def _kinds(module: Any) -> Iterator[tuple[str, str]]:
-    """Every linear layer, and how it is stored: read from what there is, not from what was asked for."""
-    for name, part in module.named_modules():
-        if type(part).__name__ in LINEAR and part._parameters.get("weight") is not None:
-            yield name, kind_of(part)
-
-
-def kind_of(layer: Any) -> str:
-    """`bfloat16`, `nf4, blocks of 64`, `fp4, blocks of 64, double`, `int8`, `bfloat16 in a Linear4bit`."""
-    weight: Any = layer._parameters["weight"]
-    outer = type(layer).__name__
-    dtype = str(weight.dtype).removeprefix("torch.")
-    state = getattr(weight, "quant_state", None)
-    if state is not None and weight.is_floating_point() and weight.numel() == _count(state):
-        return f"{dtype} in a {outer}"
-    if state is not None:
-        table = quantizers.name_of_table(host(state.code)) if state.code.device.type != "meta" else state.quant_type
-        double = ", double" if getattr(state, "nested", False) else ""
-        return f"{table or 'an unknown 4-bit format'}, blocks of {state.blocksize}{double}"
-    if type(weight).__name__ == "GGUFParameter":
-        return "GGUF Q8_0" if _gguf_type(weight) == Q8_0 else f"GGUF of type {_gguf_type(weight)}"
-    if hasattr(weight, "__tensor_flatten__"):
-        return type(weight).__name__
-    if outer == "Linear" or (outer == "Linear8bitLt" and dtype == "int8"):
-        return dtype
-    return f"{dtype} in a {outer}"

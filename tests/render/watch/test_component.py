@@ -1,70 +1,21 @@
-"""Tests of what a component is: bytes, quantized layers, hooks, settings and placement of real modules."""
+"""Tests of the tensors of a component, taken apart and found where they wait."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from fluxgate.render.watch.component import (  # noqa: E402
-    castable_bytes,
-    checksums,
-    describe,
-    exempt_bytes,
-    hooks_of,
-    linear_bytes,
+    hooks_of_accelerate,
     modules_of,
-    placement_of,
-    settings_of,
-    state_sha256,
+    plain_tensors,
+    tensors_of,
+    tensors_of_weight,
 )
-
-
-def made(seed: int = 0) -> Any:
-    """Two linear layers in bfloat16 and a norm in float32 with buffers."""
-    torch.manual_seed(seed)
-    layers = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Linear(64, 64)).to(torch.bfloat16)
-    return torch.nn.Sequential(layers, torch.nn.BatchNorm1d(64))
-
-
-BF16 = 2 * (64 * 64 + 64) * 2
-FP32 = 4 * 64 * 4
-
-
-def described(module: Any) -> Any:
-    return describe("part", module, placement={})
-
-
-def test_bytes_are_counted_by_dtype_with_buffers() -> None:
-    """Weights, biases, running statistics and the counter of batches, each under its own dtype."""
-    assert described(made()).bytes_by_dtype == {"bfloat16": BF16, "float32": FP32, "int64": 8}
-
-
-def test_tied_weights_count_once() -> None:
-    """Two names of one storage are one tensor."""
-    module = torch.nn.Sequential(torch.nn.Linear(8, 8, bias=False), torch.nn.Linear(8, 8, bias=False))
-    module[1].weight = module[0].weight
-    assert described(module).bytes_by_dtype == {"float32": 8 * 8 * 4}
-
-
-def test_tied_weights_that_wait_elsewhere_count_once_too() -> None:
-    """Weights that accelerate has taken out of the module leave two shapes behind, and are still one."""
-    from accelerate import cpu_offload
-
-    module = torch.nn.Sequential(torch.nn.Linear(8, 8, bias=False), torch.nn.Linear(8, 8, bias=False))
-    module[1].weight = module[0].weight
-    cpu_offload(module, torch.device("cpu"))
-    assert placement_of(module) == {"meta": 8 * 8 * 4}
-    assert described(module).bytes_by_dtype == {"float32": 8 * 8 * 4}
-
-
-def test_classes_are_counted() -> None:
-    """Every module counts, containers too."""
-    assert described(made()).module_classes == {"BatchNorm1d": 1, "Linear": 2, "Sequential": 2}
+from tests.render.watch.modules import Flattened, four_bit, made  # noqa: E402
 
 
 def test_only_neural_components_are_in_it() -> None:
@@ -74,277 +25,37 @@ def test_only_neural_components_are_in_it() -> None:
     assert modules_of(object()) == {}
 
 
-def test_placement_is_in_bytes_by_device() -> None:
-    """A tensor without data is on meta."""
-    module = made()
-    module[1].to("meta")
-    assert placement_of(module) == {"cpu": BF16, "meta": FP32 + 8}
+def test_tensors_made_of_others_are_taken_apart() -> None:
+    """Their parts go by names of their own, and count as quantized."""
+    module = torch.nn.Module()
+    weight = Flattened(torch.ones(4, 8, dtype=torch.int8), torch.ones(4))
+    module.weight = torch.nn.Parameter(weight, requires_grad=False)
+    assert [(name, quantized) for name, _, quantized in tensors_of(module)] == [
+        ("weight.codes", True),
+        ("weight.scale", True),
+    ]
+    assert [tuple(tensor.shape) for tensor in tensors_of_weight(module.weight)] == [(4, 8), (4,)]
 
 
-def test_accelerates_hooks_are_named_also_inside_a_sequence() -> None:
-    """The classes that a SequentialHook holds count beside it."""
-    from accelerate.hooks import ModelHook, SequentialHook, add_hook_to_module
-
-    module = made()
-    add_hook_to_module(module[1], SequentialHook(ModelHook(), ModelHook()))
-    assert hooks_of(module) == {"ModelHook": 2, "SequentialHook": 1}
+def test_a_four_bit_weight_comes_with_its_scales() -> None:
+    """Codes, scales and table; the bias is no part of it."""
+    names = {name: quantized for name, _, quantized in tensors_of(torch.nn.Sequential(four_bit()))}
+    assert names == {"0.weight": True, "0.weight.absmax": True, "0.weight.code": True, "0.bias": False}
 
 
-def test_diffusers_hooks_and_their_dtypes_are_named() -> None:
-    """Layerwise casting shows as hooks, as stored bytes, and as settings."""
-    from diffusers.hooks import apply_layerwise_casting
-
-    module = made()[0]
-    apply_layerwise_casting(module, storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.bfloat16)
-    assert hooks_of(module)["LayerwiseCastingHook"] == 2
-    assert described(module).bytes_by_dtype == {"float8_e4m3fn": BF16 // 2}
-    assert settings_of(module) == {"casting_compute_dtype": "bfloat16", "storage_dtype": "float8_e4m3fn"}
-
-
-def test_several_values_of_a_setting_are_all_told() -> None:
-    """Layers that are set differently do not hide each other."""
-    from diffusers.hooks import apply_layerwise_casting
-
-    module = made()[0]
-    apply_layerwise_casting(module[0], storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.bfloat16)
-    apply_layerwise_casting(module[1], storage_dtype=torch.float8_e5m2, compute_dtype=torch.bfloat16)
-    assert settings_of(module)["storage_dtype"] == "float8_e4m3fn, float8_e5m2"
-
-
-def four_bit(*, double: bool = False, kind: str = "nf4", seed: int = 0) -> Any:
-    """A real 4-bit layer, quantized on the CPU."""
-    bnb = pytest.importorskip("bitsandbytes")
-    torch.manual_seed(seed)
-    source = torch.nn.Linear(128, 128, dtype=torch.bfloat16)
-    layer = bnb.nn.Linear4bit(
-        128, 128, compute_dtype=torch.bfloat16, quant_type=kind, compress_statistics=double, device="meta"
-    )
-    layer.weight = bnb.nn.Params4bit(
-        source.weight.data, requires_grad=False, quant_type=kind, compress_statistics=double
-    ).to("cpu")
-    layer.bias = source.bias
-    return layer
-
-
-def test_a_four_bit_layer_shows_codes_scales_and_settings() -> None:
-    """Half a byte a weight, a float32 scale for 64 weights, the table of 16 levels; the bias is not quantized."""
-    component = described(torch.nn.Sequential(four_bit()))
-    scales = 128 * 128 // 64 * 4
-    assert component.bytes_by_dtype == {"uint8": 128 * 128 // 2, "float32": scales + 16 * 4, "bfloat16": 128 * 2}
-    assert component.quantized_bytes == 128 * 128 // 2 + scales + 16 * 4
-    assert component.settings == {"compute_dtype": "bfloat16", "double_quant": "False", "quant_type": "nf4"}
-    assert component.module_classes["Linear4bit"] == 1
-
-
-def test_double_quantization_shows_its_nested_scales() -> None:
-    """The scales are bytes themselves, with a table, an offset and one scale of their own for each 256 of them."""
-    component = described(torch.nn.Sequential(four_bit(double=True)))
-    assert component.settings["double_quant"] == "True"
-    assert component.bytes_by_dtype["uint8"] == 128 * 128 // 2 + 128 * 128 // 64
-    assert component.bytes_by_dtype["float32"] == (16 + 256 + 1 + 1) * 4
-    assert component.quantized_bytes == component.total_bytes - 128 * 2
-
-
-def test_an_int8_layer_shows_its_scales_before_and_after_its_first_use() -> None:
-    """They move from the weight to the layer's state; the inventory finds them in both places."""
-    bnb = pytest.importorskip("bitsandbytes")
-    layer = bnb.nn.Linear8bitLt(64, 64, bias=False, has_fp16_weights=False, threshold=6.0)
-    layer.weight = bnb.nn.Int8Params(torch.randn(64, 64), requires_grad=False, has_fp16_weights=False)
-    module = torch.nn.Sequential(layer.to("cpu"))
-    fresh = described(module)
-    if fresh.bytes_by_dtype.get("int8") is None:
-        pytest.skip("this release of bitsandbytes does not quantize to int8 on a CPU")
-    module(torch.randn(2, 64, dtype=torch.float16).to(torch.bfloat16))
-    assert fresh.bytes_by_dtype == described(module).bytes_by_dtype == {"float32": 64 * 4, "int8": 64 * 64}
-    assert fresh.quantized_bytes == 64 * 4 + 64 * 64
-    assert settings_of(module) == {"threshold": "6.0"}
-
-
-def test_the_state_hash_tells_one_changed_bit() -> None:
-    """Equal for equal modules, another one for the smallest change in a weight or a buffer."""
-    module, same = made(), made()
-    assert state_sha256(module) == state_sha256(same)
-    same[1].num_batches_tracked += 1
-    assert state_sha256(module) != state_sha256(same)
-    other = made()
-    other[0][1].bias.data.view(torch.int16)[3] ^= 1
-    assert state_sha256(module) != state_sha256(other)
-
-
-def test_the_state_hash_tells_quantized_codes_scales_and_levels_apart() -> None:
-    """Same shapes, other contents."""
-    states = {state_sha256(four_bit(seed=0)), state_sha256(four_bit(seed=1)), state_sha256(four_bit(kind="fp4"))}
-    assert len(states | {state_sha256(four_bit(seed=0))}) == 3
-
-
-def test_the_state_hash_does_not_see_where_the_weights_wait() -> None:
-    """Weights that accelerate has taken out of the module are read from its map."""
+def test_values_are_found_where_accelerate_lets_them_wait() -> None:
+    """A module that is only shapes still has all of its data."""
     from accelerate import cpu_offload
 
     module, offloaded = made()[0], made()[0]
     cpu_offload(offloaded, torch.device("cpu"))
-    assert placement_of(offloaded) == {"meta": BF16}
-    assert state_sha256(offloaded) == state_sha256(module)
+    assert {tensor.device.type for _, tensor, _ in tensors_of(offloaded)} == {"meta"}
+    both = zip(plain_tensors(module), plain_tensors(offloaded), strict=True)
+    assert all(torch.equal(one, other) for one, other in both)
 
 
-def test_there_is_no_hash_of_weights_that_cannot_be_read() -> None:
-    """A tensor that is only a shape has no state."""
-    assert state_sha256(made().to("meta")) is None
-
-
-def test_there_is_no_hash_of_weights_that_wait_in_files(tmp_path: Path) -> None:
-    """Group offloading to disk leaves uninitialised memory in the modules."""
-    hooks = pytest.importorskip("diffusers.hooks")
-    module = made()[0]
-    try:
-        hooks.apply_group_offloading(
-            module,
-            onload_device=torch.device("cpu"),
-            offload_device=torch.device("cpu"),
-            offload_type="leaf_level",
-            offload_to_disk_path=str(tmp_path),
-        )
-    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
-        pytest.skip(f"this release of diffusers cannot: {error}")
-    assert state_sha256(module) is None
-
-
-def test_checksums_cover_every_byte() -> None:
-    """Flipping any single byte of a tensor whose size is no multiple of four changes them."""
-    tensor = torch.arange(23, dtype=torch.uint8)
-    whole = checksums(tensor, {})
-    for place in range(23):
-        changed = tensor.clone()
-        changed[place] ^= 128
-        assert checksums(changed, {}) != whole
-
-
-def test_checksums_tell_the_order() -> None:
-    """Two words in each other's place are not the same tensor."""
-    assert checksums(torch.tensor([1, 2, 3], dtype=torch.int32), {}) != checksums(
-        torch.tensor([2, 1, 3], dtype=torch.int32), {}
-    )
-
-
-def test_checksums_of_a_view_are_those_of_its_copy() -> None:
-    """An offset that is not aligned to words does not matter."""
-    view = torch.arange(64, dtype=torch.uint8)[3:40]
-    assert checksums(view, {}) == checksums(view.clone(), {})
-
-
-def test_settings_of_group_offloading_are_told(tmp_path: Path) -> None:
-    """Whether a group has a stream is seen on its hooks."""
-    module = made()
-    group = SimpleNamespace(stream=object(), record_stream=True, low_cpu_mem_usage=False)
-    module._diffusers_hook = SimpleNamespace(hooks={"group_offloading": SimpleNamespace(group=group)})
-    assert settings_of(module) == {"group_record_stream": "on", "group_stream": "on"}
-
-
-Tensor: Any = torch.Tensor
-Parameter: Any = torch.nn.Parameter
-
-
-class Flattened(Tensor):
-    """A tensor made of others, as torchao and quanto make them: one byte a number, and a scale for each row."""
-
-    codes: Any
-    scale: Any
-
-    @staticmethod
-    def __new__(cls, codes: Any, scale: Any) -> Any:
-        return torch.Tensor._make_wrapper_subclass(cls, codes.shape, dtype=torch.bfloat16)
-
-    def __init__(self, codes: Any, scale: Any) -> None:
-        self.codes, self.scale = codes, scale
-
-    def __tensor_flatten__(self) -> Any:
-        return ["codes", "scale"], None
-
-    @classmethod
-    def __torch_dispatch__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return args[0]
-
-
-def test_tensors_made_of_others_are_taken_apart() -> None:
-    """What they are made of counts, not what they pretend to be."""
-    module = torch.nn.Module()
-    weight = Flattened(torch.ones(4, 8, dtype=torch.int8), torch.ones(4))
-    module.weight = torch.nn.Parameter(weight, requires_grad=False)
-    component = described(module)
-    assert component.bytes_by_dtype == {"float32": 16, "int8": 32}
-    assert component.quantized_bytes == 48
-    assert state_sha256(module) is not None
-
-
-class GGUFParameter(Parameter):
-    """Named as diffusers names its own, which makes one of whatever is computed from it, and wants rows of blocks."""
-
-    @classmethod
-    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        computed = super().__torch_function__(function, types, args, kwargs or {})
-        if not isinstance(computed, torch.Tensor):
-            return computed
-        assert computed.shape[-1] % 34 == 0
-        return torch.Tensor._make_subclass(cls, computed)
-
-
-def test_a_gguf_weight_is_quantized_and_tells_its_kind() -> None:
-    """Packed bytes with a kind that only the parameter knows, which can be hashed like any other."""
-    module, plain = torch.nn.Module(), torch.nn.Module()
-    values = torch.arange(68, dtype=torch.uint8).reshape(2, 34)
-    module.weight = GGUFParameter(values, requires_grad=False)
-    module.weight.quant_type = 8
-    plain.weight = torch.nn.Parameter(values, requires_grad=False)
-    assert described(module).quantized_bytes == 68
-    assert settings_of(module) == {"quant_type": "8"}
-    assert state_sha256(module) == state_sha256(plain)
-
-
-def test_what_can_be_quantized_is_the_weights_of_linear_layers() -> None:
-    """Not biases, norms, convolutions, what an embedding shares, nor what a model of diffusers keeps wide."""
-
-    base: Any = torch.nn.Module
-
-    class Model(base):
-        _keep_in_fp32_modules = ("time_embedder",)
-        _skip_layerwise_casting_patterns = ("norm",)
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.embedding = torch.nn.Embedding(7, 4)
-            self.head = torch.nn.Linear(4, 7, bias=False)
-            self.head.weight = self.embedding.weight
-            self.conv = torch.nn.Conv2d(4, 4, 3)
-            self.norm = torch.nn.ModuleDict({"linear": torch.nn.Linear(4, 4)})
-            self.time_embedder = torch.nn.Linear(4, 4)
-            self.proj_out = torch.nn.Linear(4, 5)
-
-        def enable_layerwise_casting(self) -> None: ...
-
-    model = Model()
-    model.register_buffer("positions", torch.zeros(3), persistent=False)
-    model.register_buffer("statistics", torch.zeros(2))
-    assert linear_bytes(model) == 4 * (4 * 4 + 4 * 5)
-    assert castable_bytes(model) == 4 * (7 * 4 + 4 * 4 * 3 * 3 + 4)  # the head shares the embedding's weights
-    assert exempt_bytes(model) == {"float32": 4 * (4 * 4 + 4 + 3)}
-    assert castable_bytes(model.conv) is None
-
-
-def test_a_compiled_part_tells_that_it_is() -> None:
-    """Whether it was compiled, not whether that was asked for."""
-    module = torch.nn.Sequential(torch.nn.Linear(2, 2))
-    assert settings_of(module) == {}
-    module[0].compile()
-    assert settings_of(module) == {"compiled": "on"}
-
-
-def test_a_lora_tells_where_its_numbers_are() -> None:
-    """Beside the weights or within them; one that is switched off is not told of."""
-    layer = torch.nn.Linear(2, 2)
-    layer.lora_A, layer.active_adapters, layer.merged_adapters = torch.nn.ModuleDict(), ["ours"], []
-    layer.disable_adapters = False
-    assert settings_of(layer) == {"adapter": "ours", "adapter_place": "beside the weights"}
-    layer.merged_adapters = ["ours"]
-    assert settings_of(layer)["adapter_place"] == "in the weights"
-    layer.disable_adapters = True
-    assert settings_of(layer) == {}
+def test_hooks_in_a_sequence_are_hooks_of_their_own() -> None:
+    """The sequence comes first."""
+    part = SimpleNamespace(_hf_hook=SimpleNamespace(hooks=(1, 2)))
+    assert list(hooks_of_accelerate(part))[1:] == [1, 2]
+    assert list(hooks_of_accelerate(object())) == []
