@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from fluxgate.environment import ENGINE, Environment, engine_alone, variables_in
 from fluxgate.quantizers import BLOCK, unpacked
+from fluxgate.render.process.crashes import headline
 
 ROWS, COLUMNS, ZERO_ROW = 96, 128, 7
 VECTORS = 100
@@ -36,7 +37,7 @@ class Nf4Facts:
 
     device: str
     version: str | None = None  # of bitsandbytes
-    crash: str | None = None  # why it ended early: the exception's last line, or how the process ended
+    crash: str | None = None  # why it ended early: an exception, or how the process ended
     code: tuple[float, ...] = ()  # the sixteen values that it stores beside the weights
     scale_error: float | None = None  # the largest, between its scales and the blocks' largest absolute values
     code_error: float | None = None  # by how much a code is further from its weight than the nearest, at worst
@@ -115,12 +116,11 @@ def measure(device: str) -> Nf4Facts:
         for name, value in _numbers(device):
             numbers[name] = value
     except Exception as error:  # a library may raise anything: that is what is found out here
-        last = (str(error).strip().splitlines() or [""])[-1]
-        numbers["crash"] = f"{type(error).__name__}: {last}".rstrip(": ")
+        numbers["crash"] = headline(error)
     return Nf4Facts(device, **numbers)
 
 
-def _numbers(device: str) -> Any:
+def _numbers(device: str) -> Iterator[tuple[str, Any]]:
     import bitsandbytes
 
     yield "version", bitsandbytes.__version__
@@ -198,7 +198,7 @@ def _product_errors(packed: Any, state: Any, against: Any, *, together: int) -> 
     return np.asarray(errors.float().cpu(), dtype=np.float32)
 
 
-def _with_wrong_scales(packed: Any, state: Any, back: Any) -> Any:
+def _with_wrong_scales(packed: Any, state: Any, back: Any) -> Iterator[tuple[str, float]]:
     """With the scale of either block of a row wrong, the row's products must be off."""
     for together in TOGETHER:
         least = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,9 @@ class Note:
     steps: tuple[StepPictures, ...] = ()
     repeated: Repeated | None = None
     beside: dict[str, float] | None = None  # seconds until now that were no load and no take, by what for
+
+
+AddNote = Callable[[Note], None]
 
 
 class Notebook:

@@ -1,4 +1,4 @@
-"""The worker: renders one case, or one part of it, in one process, and notes what it does."""
+"""The worker: a process that does one job, notes what it does, and says how it ended."""
 
 from __future__ import annotations
 
@@ -8,42 +8,17 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack, suppress
-from dataclasses import replace
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from fluxgate.miniature.given_calls import call_named, calls_of
-from fluxgate.render.measure.fixed_work import fixed_work
-from fluxgate.render.measure.laps import Laps
-from fluxgate.render.measure.leftover_files import LeftoverFiles
-from fluxgate.render.measure.meter import Meter
-from fluxgate.render.process.calling import call_arguments, pictures_of
+from fluxgate.render.process.case_job import render_case
 from fluxgate.render.process.crashes import crash_of
-from fluxgate.render.process.determinism import VARIABLES, draws, settle
-from fluxgate.render.process.forkserver import forked_server
-from fluxgate.render.process.jobs import CaseJob, Job, PartJob, function_named, unpacked
-from fluxgate.render.process.launching import SPAWN, EnvironmentLauncher, ForkLauncher, Launcher
-from fluxgate.render.process.libraries import imported_versions
-from fluxgate.render.process.library_warnings import LibraryWarnings, hide_progress_bars
+from fluxgate.render.process.determinism import VARIABLES
+from fluxgate.render.process.jobs import CaseJob, unpacked
 from fluxgate.render.process.notes import FILE, Note, Notebook
-from fluxgate.render.process.parts import PartRunner
-from fluxgate.render.process.picture_files import PictureFiles
-from fluxgate.render.process.step_pictures import write_step_pictures
-from fluxgate.render.process.vram_cap import cap_vram
-from fluxgate.render.watch.counting import count_work, counted_shot
-from fluxgate.render.watch.probe import Probe
-from fluxgate.render.watch.repeating import Readings, repeat
-from fluxgate.render.watch.step_latents import StepLatents
-from fluxgate.rendering import DENOISE, GIVEN, LOAD, Duration, Picture, without_call
-from fluxgate.strategies.promise import Site
-from fluxgate.subjects.subject import Shot, Subject
+from fluxgate.render.process.part_job import do_part
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
-
-AddNote = Callable[[Note], None]
 
 
 def work(data: bytes) -> int:
@@ -58,7 +33,10 @@ def work(data: bytes) -> int:
     faulthandler.register(signal.SIGUSR1)  # the parent asks for a stack before it kills a worker that hangs
     notes = Notebook(job.folder / FILE)
     try:
-        _do(job, notes.add)
+        if isinstance(job, CaseJob):
+            render_case(job, notes.add, work=work)
+        else:
+            do_part(job, notes.add)
         return 0
     except BaseException as error:
         with suppress(OSError):  # a disk that is full takes neither the traceback nor the note
@@ -69,13 +47,6 @@ def work(data: bytes) -> int:
         with suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()
-
-
-def _do(job: Job, note: AddNote) -> None:
-    if isinstance(job, CaseJob):
-        render_case(job, note)
-    else:
-        do_part(job, note)
 
 
 def _die_with_parent() -> None:
@@ -93,211 +64,3 @@ def _redirect_output(log: Path) -> None:
         os.dup2(source, number)
     os.close(output)
     os.close(nothing)
-
-
-def do_part(job: PartJob, note: AddNote) -> None:
-    """Do one part of a case, and note at once all that was recorded."""
-    part = function_named(job.part)
-    warnings = LibraryWarnings()
-    hide_progress_bars()
-    settle(job.device)
-    cap_vram(job.vram_limit)
-    meter = Meter(job.device)
-    probe = Probe(job.subject, meter=meter, announce=lambda phase: note(Note(phase=phase or "")))
-    probe.inventory.source = job.source
-    probe.continue_from(job.inventory)
-    site = Site(job.subject, folder=job.source, device=job.device, scratch=job.scratch, watch=probe.watch)
-    if without_call(job.shot) == GIVEN:
-        recorder = probe.begin_given()
-        recorder.begin(call_named(job.shot.removeprefix(GIVEN).removeprefix(", ")))
-        part(site, **job.arguments)
-        meter.close()
-        note(Note(given=recorder.finish(job.folder), finished=True))
-        return
-    probe.latents = StepLatents(job.folder)
-    probe.begin(job.shot, job.take, phase=job.phase)
-    part(site, **job.arguments)
-    fingerprints, durations = probe.end()
-    meter.close()
-    note(
-        Note(
-            fingerprints=fingerprints,
-            durations=durations,
-            inventory=probe.inventory.recorded(),
-            weights=probe.inventory.weights,
-            memory=meter.memory(),
-            warnings=warnings.new(),
-            finished=True,
-        )
-    )
-
-
-def render_case(job: CaseJob, note: AddNote) -> None:
-    """Load, render every take, free, and measure what is still held."""
-    laps, load = Laps(), function_named(job.load)
-    note(Note(started=True, says="started", libraries=imported_versions()))
-    launcher = _launcher_of_parts(job)  # now: a process with a GPU, or with the meter's threads, must not be forked
-    warnings = LibraryWarnings()
-    hide_progress_bars()
-    note(Note(determinism=settle(job.device), draws=draws()))
-    cap_vram(job.vram_limit)
-    meter = Meter(job.device)
-    probe = Probe(job.subject, meter=meter, announce=lambda phase: note(Note(phase=phase or "")))
-    probe.inventory.source = job.source
-    site = Site(job.subject, folder=job.source, device=job.device, scratch=job.scratch, watch=probe.watch)
-    site = replace(site, count=probe.inventory.count)
-    runner = PartRunner(site, probe=probe, launcher=launcher, vram_limit=job.vram_limit)
-    probe.latents = StepLatents(job.folder)
-    laps.end("start")
-    loading = partial(load, replace(site, part_runner=runner))
-    if job.compiles:
-        loading = partial(_load_and_compile, loading, job.subject)
-    pictures = _render_takes(job, loading, probe, warnings, laps, note)
-    launcher.close()
-    meter.close()
-    note(Note(memory=meter.after(), warnings=warnings.new()))
-    laps.end("free")
-    steps = write_step_pictures(job.folder, pictures, probe.latents)  # last: nothing is measured any more
-    laps.end("pictures of steps")
-    note(Note(steps=steps, finished=True, says="finished", beside=laps.seconds))
-
-
-def _launcher_of_parts(job: CaseJob) -> Launcher:
-    """What starts the processes of parts: a server forked from this process, which has imported everything."""
-    link = forked_server(work)
-    if link is not None:
-        return ForkLauncher(link)
-    return EnvironmentLauncher(start=SPAWN, pipelines=(job.subject.pipeline,))
-
-
-def _render_takes(
-    job: CaseJob, load: Callable[[], Any], probe: Probe, warnings: LibraryWarnings, laps: Laps, note: AddNote
-) -> tuple[Picture, ...]:
-    """All that is done with the pipeline, which is freed at the end; the pictures of the first takes."""
-    leftover = LeftoverFiles(job.scratch)
-    files = PictureFiles(job.folder)
-    probe.inventory.remember_settings()
-    pipeline = _load(load, probe.meter, laps, note)
-    probe.inventory.compare_settings()
-    probe.watch(pipeline)
-    probe.describe()
-    probe.meter.measure_loaded()
-    note(Note(inventory=probe.inventory.recorded(), memory=probe.meter.memory(), libraries=imported_versions()))
-    laps.end("inventory")
-    for take, numbers in job.order():
-        with ExitStack() as measured:
-            if take:
-                measured.enter_context(leftover.counted())
-                measured.enter_context(probe.meter.growth_measured())  # ends first: collects what removes its files
-            for number in numbers:
-                rendered = _render_take(pipeline, job.subject, number, take, probe, files)
-                note(rendered)
-                probe.inventory.compare_hooks()
-                probe.inventory.compare_settings()
-                recorded = probe.inventory.recorded()
-                note(Note(inventory=recorded, memory=probe.meter.memory(), warnings=warnings.new()))
-                laps.end("between takes", without=sum(one.seconds for one in rendered.durations))
-    _describe_after(job, probe, leftover, note)
-    laps.end("inventory")
-    _call_unmeasured(pipeline, job, probe, warnings, laps, note)
-    _remove_hooks(pipeline, probe, note)
-    laps.end("hooks")
-    return files.first
-
-
-def _describe_after(job: CaseJob, probe: Probe, leftover: LeftoverFiles, note: AddNote) -> None:
-    """What the pipeline is once all takes are rendered; its weights are read, which takes memory."""
-    probe.inventory.describe_after()
-    probe.inventory.hash_states()
-    probe.inventory.count_files(job.scratch)
-    probe.inventory.count_leftover_files(leftover.count)
-    recorded, weights = probe.inventory.recorded(), probe.inventory.weights
-    note(Note(inventory=recorded, libraries=imported_versions(), weights=weights))
-
-
-def _call_unmeasured(
-    pipeline: Any, job: CaseJob, probe: Probe, warnings: LibraryWarnings, laps: Laps, note: AddNote
-) -> None:
-    """Calls that come after all that is measured: those whose work is counted, and those of what is given."""
-    call, shot, readings = partial(_call, pipeline, job.subject), counted_shot(job.subject.shots), Readings(job.device)
-    work = count_work(call, shot, probe, after_each=readings.read)
-    note(Note(work=work, says=f"work counted in {work.seconds:.1f} s"))
-    laps.end("counting")
-    note(Note(repeated=repeat(call, shot, readings, device=job.device, took=work.seconds)))
-    laps.end("calls again")
-    if job.subject.oracle is not None:
-        note(_run_from_given(pipeline, probe, job.folder))
-        warnings.new()  # of a call that is no shot
-        laps.end("oracle")
-
-
-def _remove_hooks(pipeline: Any, probe: Probe, note: AddNote) -> None:
-    """Done last: whether the pipeline gets rid of what offloading has hung into it."""
-    try:
-        probe.inventory.count_left_hooks(pipeline)
-    except Exception:  # it may not be able to bring the weights back; that is no part of any strategy
-        traceback.print_exc()
-    note(Note(inventory=probe.inventory.recorded()))
-
-
-def _run_from_given(pipeline: Any, probe: Probe, folder: Path) -> Note:
-    """What each stage makes of what it is given, in calls that come after all that is measured."""
-    recorder, error = probe.begin_given(), None
-    try:
-        for call in calls_of(probe.inventory.recorded().total_bytes):
-            recorder.record_pictures(list(pipeline(**recorder.begin(call)).images))
-    except Exception as failure:  # a library may raise anything: that is what the oracle is asked about
-        traceback.print_exc()
-        error = f"{type(failure).__name__}: {(str(failure).strip().splitlines() or [''])[-1]}"
-    return Note(given=recorder.finish(folder, error=error))
-
-
-def _load(load: Callable[[], Any], meter: Meter, laps: Laps, note: AddNote) -> Any:
-    note(Note(phase=LOAD))
-    meter.measure_before()
-    meter.switch(LOAD)
-    pipeline = load()
-    meter.switch(None)
-    duration = meter.take_spent()[LOAD].duration(LOAD)
-    note(Note(phase="", says=f"loaded in {duration.seconds:.1f} s", durations=(duration,)))
-    laps.end("start", without=duration.seconds)
-    return pipeline
-
-
-def _load_and_compile(load: Callable[[], Any], subject: Subject) -> Any:
-    """The pipeline, called once for each shot, shortened: so all of its shapes are compiled."""
-    pipeline = load()
-    for shot in subject.shots:
-        _call(pipeline, subject, counted_shot([shot]))
-    return pipeline
-
-
-def _call(pipeline: Any, subject: Subject, shot: Shot) -> Any:
-    import torch
-
-    generator = torch.Generator("cpu").manual_seed(shot.seed)
-    return pipeline(**call_arguments(subject, shot), generator=generator)
-
-
-def _beside(durations: Iterable[Duration], *fixed: tuple[float, float]) -> tuple[Duration, ...]:
-    """The durations of a take, that of denoising with how long fixed work took before and after it."""
-    return tuple(replace(one, fixed_work=fixed) if one.phase == DENOISE else one for one in durations)
-
-
-def _render_take(pipeline: Any, subject: Subject, number: int, take: int, probe: Probe, files: PictureFiles) -> Note:
-    """Render one take of the shot of this number, and write its pictures."""
-    shots = subject.shots
-    shot = shots[number]
-    before = fixed_work(probe.meter.device)
-    probe.begin(shot.name, take)
-    images = pictures_of(_call(pipeline, subject, shot))
-    fingerprints, durations = probe.end()
-    durations = _beside(durations, before, fixed_work(probe.meter.device))
-    pictures = tuple(
-        files.write(image, shot=shot.name, take=take, index=index, frames=frames)
-        for index, (image, frames) in enumerate(images)
-    )
-    again = " again" if take else ""
-    seconds = sum(duration.seconds for duration in durations)
-    says = f"shot {number + 1}/{len(shots)} '{shot.name}'{again} in {seconds:.1f} s"
-    return Note(phase="", says=says, pictures=pictures, fingerprints=fingerprints, durations=durations)

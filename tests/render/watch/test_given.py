@@ -15,7 +15,7 @@ diffusers = pytest.importorskip("diffusers")
 
 from fluxgate.compare.oracle import distances  # noqa: E402
 from fluxgate.render.measure.meter import Meter  # noqa: E402
-from fluxgate.render.process.worker import _run_from_given  # noqa: E402
+from fluxgate.render.process.case_job import run_from_given  # noqa: E402
 from fluxgate.render.watch.probe import Probe  # noqa: E402
 from fluxgate.rendering import (  # noqa: E402
     DECODED,
@@ -56,7 +56,7 @@ def take_of(pipeline: Any, folder: Path) -> GivenTake:
     subject = making.case(making.full).subject
     probe = Probe(subject, meter=Meter("cpu"), announce=lambda phase: None)
     probe.watch(pipeline)
-    note = _run_from_given(pipeline, probe, folder)
+    note = run_from_given(pipeline, probe, folder)
     assert note.given is not None
     return note.given
 
@@ -292,7 +292,7 @@ def test_a_call_that_ends_early_says_how_and_keeps_what_it_saw(pipeline: Any, tm
     """The stages before it are there."""
 
     def fails(returned: Any) -> Any:
-        raise ValueError("first line\nno such thing")
+        raise ValueError("no such thing\nwhat might be done about it")
 
     with replaced(type(pipeline.vae.decoder), "forward", fails):
         take = take_of(fresh(pipeline), tmp_path)
