@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from fluxgate.gate.environments.building import Built, build, clone_of
 from fluxgate.gate.environments.consistency import unmet
@@ -17,8 +18,9 @@ from fluxgate.gate.environments.installers import Installer
 from fluxgate.gate.environments.interpreters import ask
 from fluxgate.gate.environments.pin_files import PinFile, is_file, read_pin_file
 from fluxgate.gate.environments.pins import Moves, Pins, parse_changes
-from fluxgate.gate.environments.resolving import resolve
+from fluxgate.gate.environments.resolving import resolve, yanked_among
 from fluxgate.gate.environments.stages import StageFailure
+from fluxgate.judge.sentences import listed
 from fluxgate.locks import silent
 from fluxgate.refusal import Refusal
 
@@ -85,7 +87,7 @@ def make_stacks(asked: Asked, *, installer: Installer, report: Report = silent) 
     if isinstance(moves, StageFailure):
         return Unmade(moves, incumbent)
     if not moves:
-        raise Refusal("Nothing would move: the incumbent is what was asked for.")
+        raise Refusal(f"Nothing would move: {_as_asked(asked, incumbent)}.")
     candidate = build(incumbent.pins.moved(moves), installer=installer, base=incumbent, report=report)
     if isinstance(candidate, StageFailure):
         return Unmade(candidate, incumbent, moves)
@@ -103,10 +105,8 @@ def _refuse_unfit(asked: Asked) -> None:
     for package in sorted({*old.elsewhere, *new.elsewhere}):
         one, other = (file.elsewhere.get(package, file.pins.versions.get(package)) for file in (old, new))
         if one != other:
-            moves = (
-                f"{package} moves from {one or 'none'} in {asked.incumbent} to {other or 'none'} in {asked.candidate}"
-            )
-            raise Refusal(f"{moves}; only releases of an index can be gated: pin {package} to one in both files.")
+            ends = f"{one or 'nothing'} in {asked.incumbent} to {other or 'nothing'} in {asked.candidate}"
+            raise Refusal(f"{package} moves from {ends}; only releases can be gated: pin it to one in both files.")
     if not old.pins.moves_to(new.pins):
         raise Refusal(f"Nothing would move: {asked.incumbent} and {asked.candidate} pin the same.")
 
@@ -114,7 +114,7 @@ def _refuse_unfit(asked: Asked) -> None:
 def _incumbent(asked: Asked, *, installer: Installer, report: Report) -> Built:
     """A clone of a Python, in which what differs is exchanged: so torch need not be installed, or be had at all."""
     made = clone_of(asked.python, report=report)
-    pins = _whole(read_pin_file(asked.incumbent), made) if asked.incumbent and isinstance(made, Built) else None
+    pins = whole_stack(read_pin_file(asked.incumbent), made) if asked.incumbent and isinstance(made, Built) else None
     if isinstance(made, Built) and asked.first:
         moves = resolve(made, asked.first, installer=installer, report=report)
         if isinstance(moves, StageFailure):
@@ -130,7 +130,7 @@ def _incumbent(asked: Asked, *, installer: Installer, report: Report) -> Built:
     return made
 
 
-def _whole(file: PinFile, python: Built) -> Pins:
+def whole_stack(file: PinFile, python: Built) -> Pins:
     """What a file pins; of what it names without a version, and of what workers need, what the Python has."""
     has = python.pins.versions
     for package, address in file.elsewhere.items():
@@ -160,7 +160,15 @@ def build_with(
     return check_imports(built, report=report) or built
 
 
+def _as_asked(asked: Asked, incumbent: Built) -> str:
+    """What the incumbent has already of what was asked for, in words."""
+    names = [str(canonicalize_name(change.name)) for change in asked.changes]
+    has = [f"{name} {incumbent.pins.versions[name]}" for name in names if name in incumbent.pins.versions]
+    return f"the incumbent has {listed(has)}, and that is what was asked for" if has else "both stacks are the same"
+
+
 def _moves(asked: Asked, incumbent: Built, *, installer: Installer, report: Report) -> Moves | StageFailure:
-    if asked.candidate is not None:
-        return incumbent.pins.moves_to(_whole(read_pin_file(asked.candidate), incumbent))
-    return resolve(incumbent, asked.changes, installer=installer, report=report)
+    if asked.candidate is None:
+        return resolve(incumbent, asked.changes, installer=installer, report=report)
+    moves = incumbent.pins.moves_to(whole_stack(read_pin_file(asked.candidate), incumbent))
+    return yanked_among(moves, incumbent, installer=installer, report=report)
