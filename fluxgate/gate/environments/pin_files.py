@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ DEEPEST = 8  # files that name one another
 ENDINGS = (".txt", ".in", ".lock", ".toml", ".json", ".yml", ".yaml")  # of the names of what users take for such files
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _HASH = re.compile(r"\s--hash[=\s]\S+")
-_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")  # as pip has them
+VARIABLE = "${"  # begins the name of one where pip would put its value
 FOLLOWED = ("-r", "--requirement")
 EDITABLE = ("-e", "--editable")
 # Where packages are looked for; what takes no value has an entry without one.
@@ -106,13 +105,21 @@ def _lines(path: Path, within: tuple[Path, ...] = ()) -> Iterator[_Line]:
     for number, content in _logical_lines(_text(path)):
         line = _Line(path, number, content)
         option, value = line.option
-        if option not in FOLLOWED:
+        if option in FOLLOWED:
+            first = within[0] if within else path.resolve()
+            yield from _lines(_named(line, value, below=first.parent), (*within, path.resolve()))
+        else:
             yield line
-            continue
-        other = path.parent / value
-        if not other.is_file():
-            raise Refusal(f"{line.place}: {value[:80]!r} is missing or is not a file.")
-        yield from _lines(other, (*within, path.resolve()))
+
+
+def _named(line: _Line, value: str, *, below: Path) -> Path:
+    """The file that a line names. It lies below the folder of the first one: others are nobody's pins."""
+    path = line.path.parent / value
+    if not path.resolve().is_relative_to(below):
+        raise Refusal(f"{line.place}: {value[:80]!r} is not below {below}; put it there.")
+    if not path.is_file():
+        raise Refusal(f"{line.place}: {value[:80]!r} is missing or is not a file.")
+    return path
 
 
 def _logical_lines(text: str) -> list[tuple[int, str]]:
@@ -169,8 +176,10 @@ def _add(line: _Line, versions: dict[str, str], *, elsewhere: dict[str, str] | N
 
 
 def _source(line: _Line, value: str) -> str:
-    """An address with the variables that it names, as pip reads it; or a folder, as seen from the file."""
-    value = _VARIABLE.sub(lambda match: os.environ.get(match[1], match[0]), value)
+    """An address; or a folder, as seen from the file. A file that a stranger may have written is told no secret."""
+    if VARIABLE in value:
+        advice = "set PIP_INDEX_URL or PIP_EXTRA_INDEX_URL, or UV_INDEX, in its place"
+        raise Refusal(f"{line.place}: an address with a variable in it is not asked; {advice}.")
     beside = line.path.parent / value
     return str(beside.absolute()) if "://" not in value and beside.is_dir() else value
 

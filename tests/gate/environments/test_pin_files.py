@@ -125,20 +125,39 @@ def test_a_file_that_names_itself_is_refused(tmp_path: Path) -> None:
         read_pin_file(written(tmp_path, "-r other.txt\n"))
 
 
-def test_where_packages_are_looked_for_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the variables that it names, and folders as seen from the file."""
-    monkeypatch.setenv("TOKEN", "secret")
+def test_where_packages_are_looked_for_is_read(tmp_path: Path) -> None:
+    """Folders as seen from the file."""
     (tmp_path / "wheels").mkdir()
-    options = "--extra-index-url https://me:${TOKEN}@example.org/simple\n--find-links=wheels\n--pre\n-i https://a.org\n"
+    options = "--extra-index-url https://example.org/simple\n--find-links=wheels\n--pre\n-i https://a.org\n"
     assert read_pin_file(written(tmp_path, f"{options}torch==2.13.0+cpu\n")).sources == (
         "--extra-index-url",
-        "https://me:secret@example.org/simple",
+        "https://example.org/simple",
         "--find-links",
         str(tmp_path / "wheels"),
         "--pre",
         "-i",
         "https://a.org",
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("-i https://${GITHUB_TOKEN}@example.org", "with a variable in it"),
+        ("-r ../secrets.txt", "is not below"),
+        ("-r /etc/passwd", "is not below"),
+    ],
+)
+def test_a_strangers_file_leads_to_no_secret(
+    tmp_path: Path, line: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither out of its folder, nor out of the environment into an address."""
+    monkeypatch.setenv("GITHUB_TOKEN", "secret")
+    (tmp_path / "secrets.txt").write_text("secret\n")
+    (tmp_path / "locks").mkdir()
+    with pytest.raises(Refusal, match=words) as refusal:
+        read_pin_file(written(tmp_path / "locks", f"{line}\nnumpy==2.0\n"))
+    assert "secret" not in str(refusal.value).replace("secrets.txt", "")
 
 
 @pytest.mark.parametrize("line", ["torch>=2", "torch", "./torch-2.0-py3-none-any.whl", "--index-url", "--whatever"])
