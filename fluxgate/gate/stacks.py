@@ -144,10 +144,9 @@ def _unpinned(asked: Asked, made: Built) -> str:
     """What a file leaves out that others in it depend on, which may be why they cannot be imported."""
     if asked.incumbent is None:
         return ""
-    lacking = [one for one in unmet(made.pins, ask(made.python).requires) if one.asked not in made.pins.versions]
-    if not lacking:
-        return ""
-    return f" {asked.incumbent} pins no {lacking[0].asked}, which {lacking[0].package} depends on: {WHOLE}."
+    odds = unmet(made.pins, ask(made.python).requires)
+    lacking = sorted({one.asked for one in odds} - {*made.pins.versions})
+    return f" {asked.incumbent} does not pin {listed(lacking, 3)}: {WHOLE}." if lacking else ""
 
 
 def build_with(

@@ -74,5 +74,5 @@ def test_what_no_release_is_named_for_stays_as_the_python_has_it(python: Built, 
 def test_a_file_that_pins_a_part_is_told_as_that(python: Built, pip: Pip, tmp_path: Path) -> None:
     """It is the reason why nothing can be imported, and no fault of a release."""
     asked = asked_of(files(tmp_path, "alpha==1.0", "alpha==2.0"), python=python.python)
-    with pytest.raises(Refusal, match=r"old\.txt pins no core, which alpha depends on"):
+    with pytest.raises(Refusal, match=r"old\.txt does not pin core: a file of pins must name the whole stack"):
         make_stacks(asked, installer=pip)
