@@ -17,7 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from fluxgate.report.gate_result import INCUMBENT, GateResult, latest_gate, read_gate_result, run_of  # noqa: E402
+from fluxgate.cli.finding import LATEST, find  # noqa: E402
+from fluxgate.report.gate_folder import read_gate_result, run_of  # noqa: E402
+from fluxgate.report.gate_result import INCUMBENT, GateResult  # noqa: E402
 
 MOST = 2.1  # times the seconds of one run of the same tier
 ANSWERED = (0, 1, 3)
@@ -28,7 +30,7 @@ def main(options: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="fluxgate-gating-") as folder:
         _timed("gate", *_with_one_case(options), "--no-culprit", f"--runs={folder}/cold")
         warm = _timed("gate", *options, "--no-culprit", f"--runs={folder}/warm")
-        gate = latest_gate(Path(folder) / "warm")
+        gate = find(LATEST, runs_folder=Path(folder) / "warm")
         result = read_gate_result(gate)
         strategies = ",".join(dict.fromkeys(_rendered(result, gate)))
         subjects = ",".join(dict.fromkeys(case.subject for case in result.cases))

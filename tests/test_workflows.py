@@ -22,8 +22,9 @@ import yaml
 
 from fluxgate.cli.main import main
 from fluxgate.machine import GATED
-from fluxgate.report.gate_result import Answer, write_gate_result
-from tests.report.test_gate_result import result
+from fluxgate.report.gate_folder import write_gate_result
+from fluxgate.report.gate_result import Answer
+from tests.report.gates import result
 
 ROOT = Path(__file__).parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

@@ -15,7 +15,8 @@ from fluxgate.gate.on_cluster import gate_on, upgrade_of
 from fluxgate.gate.on_kind import GateOnKind
 from fluxgate.gate.settings import Settings
 from fluxgate.refusal import Refusal
-from fluxgate.report.gate_result import FACTS, GateResult
+from fluxgate.report.gate_folder import FACTS
+from fluxgate.report.gate_result import GateResult
 from fluxgate.report.gate_terminal import gate_lines
 from fluxgate.report.machines import column_of_gate, headline, machines_markdown
 from fluxgate.session.session import interrupted_by_sigterm

@@ -24,7 +24,8 @@ from fluxgate.gate.settings import Report, Settings
 from fluxgate.gate.sides import OpenStack, Stack
 from fluxgate.gate.stacks import Asked, Stacks, Unmade, asked_of, make_stacks
 from fluxgate.refusal import Refusal
-from fluxgate.report.gate_result import CANDIDATE, FACTS, INCUMBENT
+from fluxgate.report.gate_folder import FACTS
+from fluxgate.report.gate_result import CANDIDATE, INCUMBENT
 from fluxgate.runs.run import RENDERING
 from fluxgate.session.choice import refuse_unready
 from fluxgate.subjects.catalogue import subjects
@@ -85,7 +86,7 @@ def _hold(job: GateJob, folder: Path, report: Report) -> None:
     def decided(held: Held) -> None:
         report(held.gated.decision.sentence)
 
-    installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse, sources=asked.sources)
+    installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse)
     held = hold(asked, settings, installer=installer, report=report, decided=decided, made=take)
     _write_result(held, job, folder / RESULT)
 
@@ -96,7 +97,6 @@ def _write_result(held: Held, job: GateJob, result: Path) -> None:
         tier=",".join(job.strategies) or job.tier.value,
         command=job.command,
         started=datetime.datetime.fromisoformat(job.started),
-        upgrade=job.upgrade,
     )
     plain = as_plain(held, about)
     # Whoever has called puts the runs where it wants them.
@@ -140,9 +140,8 @@ class _Opened:
 
     def __init__(self, job: GateJob, folder: Path, resources: ExitStack, report: Report) -> None:
         settings = _settings(job)
-        asked = _asked(job, folder)
-        installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse, sources=asked.sources)
-        self.made = make_stacks(asked, installer=installer, report=report)
+        installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse)
+        self.made = make_stacks(_asked(job, folder), installer=installer, report=report)
         self._sides: dict[str, OpenStack] = {}
         if isinstance(self.made, Stacks):
             stacks = _stacks(self.made, settings, report)

@@ -23,6 +23,11 @@ def lines(text: str) -> list[str]:
     return [plain(line.expandtabs(4)).rstrip() for line in text.splitlines()]
 
 
+def first_line(text: str) -> str:
+    """What a sentence begins with; the lines after it have the details."""
+    return next(iter(text.strip().splitlines()), "")
+
+
 def wrapped(text: str, width: int, *, indent: str = "", further: str | None = None) -> list[str]:
     """Plain lines of at most this width, paths and commands left whole; further: the indent of all but the first."""
     return textwrap.wrap(

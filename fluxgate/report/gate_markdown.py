@@ -8,10 +8,8 @@ from fluxgate import figures
 from fluxgate.judge.sentences import sentence_case
 from fluxgate.report.escaping import markdown as safe
 from fluxgate.report.escaping import plain
-from fluxgate.report.gate_result import CaseOutcome, CaseResult, GateResult
+from fluxgate.report.gate_result import MOST_WORK, CaseOutcome, CaseResult, GateResult
 from fluxgate.report.markdown import bullets, table
-
-MOST_WORK = 3  # counters that are told of each case; the result file has more
 
 
 def gate_markdown(result: GateResult) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 from fluxgate.compare.measures import MAXIMUM_DIFFERENCE, SSIM
 from fluxgate.judge.verdict import FAILED, INCUMBENT, NO_DATA, PASSED, UNSUPPORTED, Verdict
 from fluxgate.machine import GATED, Stack
-from fluxgate.report import gate_result
-from fluxgate.report.gate_result import CaseOutcome, CaseResult, GateResult
+from fluxgate.report.gate_folder import run_of
+from fluxgate.report.gate_result import CANDIDATE, STACKS, CaseOutcome, CaseResult, GateResult
 from fluxgate.report.report import Measured, Report, ReportedGate, ReportedRun, compile_report
 from fluxgate.report.rows import rows_of
 from fluxgate.runs.plan import cases_of
@@ -39,24 +39,24 @@ def report_on_gate(result: GateResult, folder: Path) -> Report:
     """The report on a gate, given its folder; the runs of both stacks lie where its result says."""
     both = rendered_in_both(result, folder)
     verdicts = tuple(_verdict(case, both, folder) for case in result.cases)
-    candidate = gate_result.run_of(result, gate_result.CANDIDATE, gate=folder)
+    candidate = run_of(result, CANDIDATE, gate=folder)
     cases = {case.id: case for case in cases_of(candidate)} if candidate else {}
+    before, after = ({name: one.rendering for name, one in both[stack].items()} for stack in STACKS)
     report = compile_report(
         _reported(result, folder),
         verdicts,
         cases.values(),
         machine=result.machine,
         stack=_gated(result.candidate),
-        measured=Measured({name: one.rendering for name, one in both[gate_result.CANDIDATE].items()}),
+        measured=Measured(after),
     )
-    before = {name: one.rendering for name, one in both[gate_result.INCUMBENT].items()}
     incumbent = rows_of(verdicts, before, cases=cases, cards={})
     return replace(report, headline=result.sentence, gate=ReportedGate(result, incumbent))
 
 
 def rendered_in_both(result: GateResult, folder: Path) -> Both:
     """What both stacks rendered of the gate's cases; a stack that was not made rendered nothing."""
-    runs = {stack: gate_result.run_of(result, stack, gate=folder) for stack in gate_result.STACKS}
+    runs = {stack: run_of(result, stack, gate=folder) for stack in STACKS}
     return {stack: _rendered(run, result) if run else {} for stack, run in runs.items()}
 
 
@@ -85,7 +85,7 @@ def _verdict(case: CaseResult, both: Both, folder: Path) -> Verdict:
 
 def _pictures(case: CaseResult, both: Both, folder: Path) -> Iterator[tuple[str, str]]:
     """The first picture that moved, in both stacks, as seen from the gate's folder."""
-    before, after = (both[stack].get(case.case_id) for stack in gate_result.STACKS)
+    before, after = (both[stack].get(case.case_id) for stack in STACKS)
     if before is None or after is None:
         return
     old, new = before.rendering.pictures_of(), after.rendering.pictures_of()

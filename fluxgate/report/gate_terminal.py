@@ -8,15 +8,12 @@ from collections.abc import Iterable, Iterator
 from fluxgate.amounts import amount
 from fluxgate.judge.sentences import counted, listed
 from fluxgate.report.escaping import plain, wrapped
-from fluxgate.report.gate_result import CaseOutcome, CaseResult, FigureResult, GateResult, Trend
+from fluxgate.report.gate_result import MOST_WORK, CaseOutcome, CaseResult, FigureResult, GateResult, Trend
 
 OUTCOME_WIDTH = 10
 MOST_STAGES = 4
 FEWEST_TOGETHER = 3  # cases whose memory or work changed in one way, which is then told once
 NARROWEST = 60  # columns, so that a reason beside a case has room
-
-
-MOST_WORK = 3  # counters that are told of each case; the result file has more
 
 Kind = tuple[str, str, Trend]  # of a figure: what, in which phase, and where it went
 

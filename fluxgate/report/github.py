@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from fluxgate.judge.sentences import listed, sentence_case
 from fluxgate.judge.verdict import CRASHED, Verdict
 from fluxgate.report.columns import SYMBOLS, columns_of
+from fluxgate.report.escaping import first_line, plain, shortened
 from fluxgate.report.escaping import markdown as safe
-from fluxgate.report.escaping import plain, shortened
 from fluxgate.report.gate_markdown import cases_table, culprit_blocks, moves_table
 from fluxgate.report.gate_result import Answer, GateResult
 from fluxgate.report.markdown import bullets, table
@@ -105,20 +105,20 @@ def _of_run(report: Report) -> Iterator[str]:
         yield bullets(map(_safe, report.gated.missing))
     for subject, rows in report.tables.items():
         columns = columns_of(rows)
-        wrong = sorted(rows, key=lambda row: not {"failed", "crashed"} & set(row.statuses.values()))
+        wrong_first = sorted(rows, key=lambda row: not row.is_wrong)
         yield f"### {safe(subject)}"
         yield table(
             ["strategy", "answers", *(column.title for column in columns)],
             (
                 [safe(row.strategy), _answers(row.statuses.values()), *(one.cell(row, one.full) for one in columns)]
-                for row in wrong[:MOST_ROWS]
+                for row in wrong_first[:MOST_ROWS]
             ),
         )
 
 
 def _sentence(verdict: Verdict) -> str:
     check = "" if verdict.status == CRASHED else f", {safe(verdict.check)}"
-    return f"**{safe(verdict.case_id)}**{check}: {_safe(_first(verdict))}"
+    return f"**{safe(verdict.case_id)}**{check}: {_safe(first_line(verdict.sentence))}"
 
 
 def _answers(statuses: Iterable[str]) -> str:
@@ -157,12 +157,16 @@ def _of_failures(report: Report) -> Iterator[tuple[str, str, str]]:
     """A group for each check and stage; the largest first."""
     groups: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in report.failures:
-        cause = _first(verdict) if verdict.status == CRASHED else verdict.check
+        cause = first_line(verdict.sentence) if verdict.status == CRASHED else verdict.check
         groups.setdefault((cause, verdict.stage or ""), []).append(verdict)
     ordered = sorted(groups.values(), key=len, reverse=True)
     more = ordered[MOST_ANNOTATIONS - 1 :] if len(ordered) > MOST_ANNOTATIONS else []
     for those in ordered[: len(ordered) - len(more)]:
-        yield "error", f"Fluxgate: {_what(those[0])}", f"{listed(one.case_id for one in those)}: {_first(those[0])}"
+        yield (
+            "error",
+            f"Fluxgate: {_what(those[0])}",
+            f"{listed(one.case_id for one in those)}: {first_line(those[0].sentence)}",
+        )
     if more:
         yield "error", "Fluxgate", f"and {sum(map(len, more))} more failures of {len(more)} other kinds"
     if report.cut_short:
@@ -207,10 +211,6 @@ def output_lines(values: dict[str, str], *, token: Callable[[], str] = lambda: s
 
 
 # Text made safe
-
-
-def _first(verdict: Verdict) -> str:
-    return next(iter(verdict.sentence.strip().splitlines()), "")
 
 
 def _safe(text: str) -> str:

@@ -37,10 +37,10 @@ def _draft_7(schema: Any) -> Any:
         return [_draft_7(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    told = {name: _draft_7(value) for name, value in schema.items()}
-    if told.get("type") == "number":
-        told["type"] = ["number", "null"]
-    if "prefixItems" in told:
-        told["additionalItems"] = told.pop("items", False)
-        told["items"] = told.pop("prefixItems")
-    return told
+    properties = {name: _draft_7(value) for name, value in schema.items()}
+    if properties.get("type") == "number":
+        properties["type"] = ["number", "null"]
+    if "prefixItems" in properties:
+        properties["additionalItems"] = properties.pop("items", False)
+        properties["items"] = properties.pop("prefixItems")
+    return properties

@@ -77,11 +77,11 @@ def _add_test(suite: ElementTree.Element, verdict: Verdict, *, seconds: float) -
     test = ElementTree.SubElement(suite, "testcase", classname=_text(case), name=_text(verdict.check))
     test.set("time", f"{seconds:.3f}")
     _add_properties(test, _evidence(verdict))
-    told = [_text(line) for line in lines(verdict.sentence)] or [""]
+    sentence = [_text(line) for line in lines(verdict.sentence)] or [""]
     if verdict.status != PASSED:
         kind = {FAILED: "failure", CRASHED: "error"}.get(verdict.status, "skipped")
-        answer = ElementTree.SubElement(test, kind, type=verdict.status, message=told[0])
-        answer.text = "\n".join(told) if kind != "skipped" else None
+        answer = ElementTree.SubElement(test, kind, type=verdict.status, message=sentence[0])
+        answer.text = "\n".join(sentence) if kind != "skipped" else None
     if verdict.pictures and verdict.status in (FAILED, CRASHED):
         output = ElementTree.SubElement(test, "system-out")
         output.text = "\n".join(ATTACHMENT.format(_text(path)) for path in verdict.pictures.values())

@@ -54,9 +54,9 @@ def column_of_run(machine: Machine, verdicts: Iterable[Verdict], *, cut_short: b
     cases = len({verdict.case_id for verdict in red})
     answer = f"failures in {counted(cases, 'case')}" if cases else GOOD
     details = dict.fromkeys(verdict.line.partition("\n")[0] for verdict in red)
-    told = f"{answer}, cut short" if cut_short else answer
+    whole = f"{answer}, cut short" if cut_short else answer
     return MachineColumn(
-        *_named(machine), told, {case: cell for case, cell in cells.items() if cell}, details=tuple(details)
+        *_named(machine), whole, {case: cell for case, cell in cells.items() if cell}, details=tuple(details)
     )
 
 

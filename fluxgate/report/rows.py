@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from fluxgate.baselines.case_limits import published
+from fluxgate.baselines.limits import published
 from fluxgate.cases import Case
 from fluxgate.compare.facts import ALLOCATED, HOST, WHOLE
 from fluxgate.compare.measures import SSIM
-from fluxgate.judge.verdict import INCUMBENT, LIBRARY_CHECKS, PROMISE, Verdict
+from fluxgate.judge.verdict import CRASHED, FAILED, INCUMBENT, LIBRARY_CHECKS, PROMISE, Verdict
 from fluxgate.rendering import PHASES, Rendering, id_of_case
 
 HELD_AGAINST = (PROMISE, INCUMBENT)  # the checks that hold pictures against others of the same session
@@ -34,6 +34,11 @@ class Row:
     @property
     def case_id(self) -> str:
         return id_of_case(self.subject, self.strategy)
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it failed, or crashed."""
+        return any(status in (FAILED, CRASHED) for status in self.statuses.values())
 
 
 def rows_of(

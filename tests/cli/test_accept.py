@@ -16,10 +16,11 @@ from fluxgate.cli.shared import NOTHING
 from fluxgate.files import write_plain
 from fluxgate.pictures import hash_of, read_png, write_png
 from fluxgate.refusal import USAGE
-from fluxgate.report.gate_result import CANDIDATE, CaseOutcome, Move, create_gate, place_of, write_gate_result
+from fluxgate.report.gate_folder import create_gate, place_of, write_gate_result
+from fluxgate.report.gate_result import CANDIDATE, CaseOutcome, Move
 from fluxgate.runs import run as runs
+from tests.report.gates import result as gate
 from tests.report.html.made import looked_at, written
-from tests.report.test_gate_result import result as gate
 from tests.runs.building import contents
 
 Answers = Callable[..., list[str]]

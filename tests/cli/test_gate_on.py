@@ -14,7 +14,8 @@ import pytest
 from fluxgate.cli import gate_on
 from fluxgate.cli.gate_on import gate_on_cluster
 from fluxgate.gate.settings import Settings
-from fluxgate.report.gate_result import Answer, GateResult, write_gate_result
+from fluxgate.report.gate_folder import write_gate_result
+from fluxgate.report.gate_result import Answer, GateResult
 from tests.runs.building import MACHINE
 
 

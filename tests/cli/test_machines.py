@@ -12,9 +12,9 @@ from fluxgate.cli.main import main
 from fluxgate.cli.shared import RED
 from fluxgate.judge.verdict import FAILED, PASSED, TWICE, Verdict
 from fluxgate.refusal import USAGE
-from fluxgate.report.gate_result import create_gate, write_gate_result
+from fluxgate.report.gate_folder import create_gate, write_gate_result
 from fluxgate.runs import run as runs
-from tests.report.test_gate_result import result
+from tests.report.gates import result
 from tests.runs.building import MACHINE, STACK
 
 

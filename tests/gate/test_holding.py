@@ -8,7 +8,8 @@ import pytest
 
 from fluxgate.gate.holding import CULPRIT, ENVIRONMENTS, RENDERING
 from fluxgate.rendering import DECODED
-from fluxgate.report.gate_result import Answer, CaseOutcome, read_gate_result
+from fluxgate.report.gate_folder import read_gate_result
+from fluxgate.report.gate_result import Answer, CaseOutcome
 from tests.gate.held import folder_of
 
 pytestmark = pytest.mark.timeout(1800)  # the first waits until the gate was held

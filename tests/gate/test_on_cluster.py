@@ -16,7 +16,8 @@ import pytest
 
 from fluxgate.files import read_plain
 from fluxgate.fleet.on_cluster import FILE, Whereabouts
-from fluxgate.report.gate_result import STACKS, Answer, GateResult, read_gate_result, run_of
+from fluxgate.report.gate_folder import read_gate_result, run_of
+from fluxgate.report.gate_result import STACKS, Answer, GateResult
 from fluxgate.subjects import sources
 from tests.devices import on_a_cpu
 from tests.fleet.ray_nodes import Nodes, soon

@@ -17,7 +17,8 @@ from fluxgate.fleet.packing import packed, unpack
 from fluxgate.gate.node_job import DEEPEST, STACKS_MADE, GateJob, StacksMade
 from fluxgate.gate.on_kind import GateOnKind
 from fluxgate.refusal import Refusal
-from fluxgate.report.gate_result import FACTS, STACKS, Answer, GateResult, read_gate_result, run_of
+from fluxgate.report.gate_folder import FACTS, read_gate_result, run_of
+from fluxgate.report.gate_result import STACKS, Answer, GateResult
 from tests.choices import choice
 from tests.runs.building import CASES, MACHINE, STACK, contents, rendering
 from tests.runs.building import run_of as made_run

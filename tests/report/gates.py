@@ -9,6 +9,7 @@ from typing import Any
 
 from fluxgate.cases import Case
 from fluxgate.rendering import Crash
+from fluxgate.report.gate_folder import create_gate, place_of, write_gate_result
 from fluxgate.report.gate_result import (
     CANDIDATE,
     INCUMBENT,
@@ -16,13 +17,11 @@ from fluxgate.report.gate_result import (
     CaseOutcome,
     CaseResult,
     CulpritResult,
+    EvidenceResult,
     FigureResult,
     GateResult,
     Move,
     Trend,
-    create_gate,
-    place_of,
-    write_gate_result,
 )
 from fluxgate.runs.plan import FILE as PLAN
 from fluxgate.runs.plan import plan_of
@@ -43,6 +42,7 @@ CULPRIT = CulpritResult(
     pin=("transformers==4.49.0",),
     environments=2,
 )
+MOVE = Move("transformers", "4.56.2", "4.57.0")  # the one of `result`
 BROKEN = building.strategy("broken", reproduces="full")
 CASES = {**building.CASES, "tiny-broken": Case(building.SUBJECT, BROKEN, "cuda")}
 LAST_WORDS = "TypeError: unexpected keyword argument"
@@ -57,7 +57,7 @@ def gate(root: Path, **changes: Any) -> Path:
     crash = Crash("exception", LAST_WORDS, "load", ("Traceback", LAST_WORDS))
     building.put(after, replace(crashed, pictures=(), fingerprints=(), inventory=None, memory=None, crash=crash))
     runs = {INCUMBENT: place_of(before, gate=folder), CANDIDATE: place_of(after, gate=folder)}
-    write_gate_result(folder, replace(result(folder.name, runs=runs), **changes))
+    write_gate_result(folder, replace(full_result(folder.name, runs=runs), **changes))
     return folder
 
 
@@ -70,7 +70,7 @@ def stack_run(root: Path, **seeds: int) -> Run:
     return run
 
 
-def result(name: str, *, runs: dict[str, str]) -> GateResult:
+def full_result(name: str, *, runs: dict[str, str]) -> GateResult:
     """What the gate found."""
     seconds = FigureResult(Trend.UNDECIDED, "seconds", "whole", 3.0, 3.1)
     memory = FigureResult(Trend.WORSE, "allocated", "denoise", 1e9, 2e9, "1.00 GB more")
@@ -112,3 +112,27 @@ def result(name: str, *, runs: dict[str, str]) -> GateResult:
         seconds={"environments": 60.0, "rendering": 240.0, "culprit": 360.0},
         runs=runs,
     )
+
+
+def result(**more: Any) -> GateResult:
+    """A result of one case, without its runs; more: other fields."""
+    figure = FigureResult(Trend.WORSE, "allocated", "load", 100.0, 150.0, "50 B more")
+    case = CaseResult("tiny-full", "tiny", "full", CaseOutcome.CHANGED, "it moved", "prompt embeddings", memory=figure)
+    evidence = EvidenceResult("tiny-full", "changed", "prompt embeddings", ("fox",))
+    culprit = CulpritResult("single", "It did.", (MOVE,), evidence=(evidence,), pin=("transformers==4.56.2",))
+    every: dict[str, Any] = {
+        "id": "20261126-120000-cpu",
+        "answer": Answer.NOT_SAFE,
+        "sentence": "Not safe.",
+        "machine": building.MACHINE,
+        "incumbent": building.STACK,
+        "candidate": building.STACK,
+        "moves": (MOVE,),
+        "tier": "short",
+        "command": "fluxgate gate transformers==4.57.0",
+        "started": STARTED.isoformat(),
+        "cases": (case,),
+        "culprit": culprit,
+        "seconds": {"rendering": 12.5},
+    }
+    return GateResult(**{**every, **more})

@@ -2,55 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fluxgate.cases import Case
 from fluxgate.judge.verdict import CRASHED, FAILED, KNOWN_FAILURE, PASSED, PROMISE, Verdict
-from fluxgate.rendering import Crash, Duration, Memory, PhaseMemory
-from fluxgate.report.advice import CONTEXT, LIKELY, NO, YES, Advice, advise, in_words, seconds
-from fluxgate.report.cards import Trial
-from fluxgate.runs.rendered import Rendered
-from tests.runs.building import SUBJECT, rendering, strategy
-
-GB = 10**9
-OUT = Crash("out of memory", "out of memory under the limit of 12.00 GB: CUDA out of memory", "load", (), limit=12 * GB)
-Made = Callable[..., Rendered]
-
-
-@pytest.fixture
-def made(tmp_path: Path) -> Made:
-    """A rendering under a strategy, which reserved so much and took so long."""
-
-    def made(name: str, *, peak: int = GB, time: float = 2.0, seed: int = 0, **changes: Any) -> Rendered:
-        folder = tmp_path / f"tiny-{name}"
-        memory = Memory((PhaseMemory("denoise", peak // 2, peak, None, 1),), 0, 1, 1, None)
-        spent = tuple(
-            Duration("denoise", time + 100 * (take == 0), shot, take) for shot in ("fox", "pair") for take in (0, 1)
-        )
-        one = replace(rendering(name, folder, seed=seed), memory=memory, durations=(Duration("load", 50.0), *spent))
-        return Rendered(replace(one, **changes), folder)
-
-    return made
-
-
-def case(name: str, **changes: Any) -> Case:
-    return Case(SUBJECT, replace(strategy(name), gpus=changes.pop("gpus", 1)), "cuda", **changes)
-
-
-def trial(size: float, *found: Rendered) -> Trial:
-    return Trial(f"run-{size:g}", size, {one.rendering.case_id: one for one in found}.get)
-
-
-def asked(*found: Rendered, vram: int = 12 * GB, beside: tuple[Trial, ...] = (), **changes: Any) -> Advice:
-    """Advice from a run on a card of 80 GB that holds these."""
-    cases = changes.pop("cases", None) or [case(one.rendering.strategy) for one in found]
-    return advise(cases, (trial(changes.pop("size", 80), *found), *beside), changes.pop("verdicts", ()), vram=vram)
-
+from fluxgate.rendering import Crash
+from fluxgate.report.advice import CONTEXT, LIKELY, NO, YES, seconds
+from tests.report.advised import GB, OUT, Made, asked, case, trial
 
 # What fits
 
@@ -115,7 +74,6 @@ def test_seconds_are_of_the_shots_that_all_have(made: Made) -> None:
         "full": (2.0, ()),
         "slow": (2.0, ("pair",)),
     }
-    assert "slow: peak and likeness without pair, which it leaves out." in in_words(found)
 
 
 def test_likeness_is_to_full(made: Made) -> None:
@@ -193,7 +151,6 @@ def test_what_ran_out_of_memory_here_is_told_from_a_run_beside(made: Made) -> No
     rows = {row.strategy: row for row in found.ranked}
     assert (rows["full"].fits, rows["full"].peak, rows["full"].run_id) == (YES, 20 * GB, "run-24")
     assert rows["nf4"].likeness is not None
-    assert "full: out of memory under this run's limit; measured in run-24." in in_words(found)
     assert asked(here, size=12).left_out["full"].startswith("crashed during load: out of memory under the limit")
 
 
@@ -202,35 +159,3 @@ def test_a_crash_of_another_kind_is_not_looked_for_elsewhere(made: Made) -> None
     here = made("full", crash=replace(OUT, kind="exception", limit=None))
     found = asked(here, beside=(trial(24, made("full")),))
     assert found.ranked == ()
-    title, reasons = in_words(found).split("\n\n")
-    assert title == "tiny on a card of 12.00 GB: nothing can be ranked."
-    assert reasons.startswith("Not ranked:\n  full: crashed during load: out of")
-
-
-# In words
-
-
-def test_the_table_tells_all_of_it(made: Made) -> None:
-    """A row for each, reasons shared, and what the columns mean."""
-    cases = [case("full"), case("nf4"), case("a", unsupported="No."), case("b", unsupported="No.")]
-    told = in_words(asked(made("full", peak=30 * GB), made("nf4", seed=7), cases=cases), width=80)
-    assert max(len(line) for line in told.splitlines()) <= 80
-    title, choice, table, legend, reasons = told.split("\n\n")
-    assert title == "tiny on a card of 12.00 GB"
-    assert choice.startswith("Take nf4: 1.00 GB on the GPU")
-    heads, nf4, full = table.splitlines()
-    assert heads.split() == ["strategy", "fits", "peak", "host", "time", "SSIM"]
-    assert nf4.split()[:4] == ["nf4", "likely", "1.00", "GB"]
-    assert full.split()[:4] == ["full", "no", "30.00", "GB"]
-    assert full.split()[-2:] == ["4.00s", "1"]
-    assert reasons.splitlines() == ["Not ranked:", "  a, b: cannot run here: No."]
-    legend = " ".join(legend.split())
-    assert "0.60 GB for the CUDA context" in legend
-    assert "pytest --vram-limit=12GB tries it" in legend
-    assert "time: fox and pair without loading" in legend
-
-
-def test_text_from_logs_is_harmless(made: Made) -> None:
-    """An escape sequence in a crash does not reach the terminal."""
-    told = in_words(asked(made("full", crash=Crash("exception", "\x1b[31mred", None, ()))))
-    assert "full: crashed: �[31mred" in told

@@ -8,7 +8,7 @@ from fluxgate.report.gate_markdown import gate_markdown
 from fluxgate.report.gate_result import Move
 from tests.report import gates
 
-RESULT = gates.result("20261126-gate", runs={})
+RESULT = gates.full_result("20261126-gate", runs={})
 
 
 def test_it_begins_with_the_decision_and_the_culprit() -> None:

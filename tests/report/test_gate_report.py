@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from fluxgate.judge.verdict import FAILED, INCUMBENT, NO_DATA, PASSED, UNSUPPORTED
+from fluxgate.report.gate_folder import read_gate_result, write_gate_result
 from fluxgate.report.gate_report import STATUS, report_on_gate
-from fluxgate.report.gate_result import CaseOutcome, read_gate_result, write_gate_result
+from fluxgate.report.gate_result import CaseOutcome
 from fluxgate.report.report import Report
 from fluxgate.runs.run import open_run
 from tests.report import gates

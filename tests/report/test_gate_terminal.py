@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from fluxgate.report.gate_result import CaseOutcome, FigureResult, Move, Trend
 from fluxgate.report.gate_terminal import gate_lines
-from tests.report.test_gate_result import result
+from tests.report.gates import result
 
 
 def text(**more: object) -> list[str]:

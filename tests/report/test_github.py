@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from fluxgate.judge.verdict import BASELINE, CHECKS, CRASHED, FAILED, PASSED, UNSUPPORTED, Verdict
+from fluxgate.report.gate_folder import read_gate_result
 from fluxgate.report.gate_report import report_on_gate
-from fluxgate.report.gate_result import Answer, read_gate_result
+from fluxgate.report.gate_result import Answer
 from fluxgate.report.github import (
     LARGEST_COMMENT,
     LARGEST_SUMMARY,
@@ -39,7 +40,7 @@ def gate(tmp_path: Path) -> Report:
 
 def of_result(**changes: object) -> Report:
     """The report on a gate whose cases were not kept."""
-    result = replace(gates.result("20261126-gate", runs={}), **changes)  # type: ignore[arg-type]  # whichever fields a test names
+    result = replace(gates.full_result("20261126-gate", runs={}), **changes)  # type: ignore[arg-type]  # whichever fields a test names
     return replace(report([]), headline=result.sentence, gate=ReportedGate(result, ()))
 
 

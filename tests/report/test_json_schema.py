@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from fluxgate.report.gate_folder import read_gate_result
 from fluxgate.report.gate_report import report_on_gate
-from fluxgate.report.gate_result import read_gate_result
 from fluxgate.report.json import as_json
 from fluxgate.report.json_schema import gate_schema, json_schema
 from fluxgate.report.report import Report, report_on, verdicts_of

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 from fluxgate.judge.verdict import CHECKS, FAILED, NF4, PASSED, PROMISE, Limit, Verdict
+from fluxgate.report.gate_folder import read_gate_result
 from fluxgate.report.gate_report import report_on_gate
-from fluxgate.report.gate_result import read_gate_result
 from fluxgate.report.junit import LONGEST, junit
 from tests.report import gates
 from tests.report.html.test_page import HOSTILE

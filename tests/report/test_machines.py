@@ -18,7 +18,7 @@ from fluxgate.report.machines import (
     machines_markdown,
     refuse_other_upgrades,
 )
-from tests.report.test_gate_result import result
+from tests.report.gates import result
 from tests.runs.building import MACHINE
 
 H100, L4 = (replace(MACHINE, name=name, id=name.lower()) for name in ("H100", "L4"))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.report.advice import CONTEXT, LIKELY, NO, YES, in_words
+from fluxgate.report.advice import CONTEXT, LIKELY, NO, YES
+from fluxgate.report.advice_terminal import advice_text
 from fluxgate.report.shipped import Measurement, Shipped, advise_from_shipped, seconds_of_picture, shipped
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +83,7 @@ def test_the_best_is_the_most_alike_and_a_quicker_one_is_told() -> None:
 
 def test_the_words_say_that_it_is_not_ones_own_machine() -> None:
     """With the machine, the libraries, the day, and what the likeness is of."""
-    words = " ".join(in_words(advise_from_shipped(shipped(), vram=12 * GB)).split())
+    words = " ".join(advice_text(advise_from_shipped(shipped(), vram=12 * GB)).split())
     for part in (
         "not measurements of your machine",
         shipped().machine,
@@ -95,7 +96,7 @@ def test_the_words_say_that_it_is_not_ones_own_machine() -> None:
 
 def test_where_nothing_fits_the_smallest_is_named() -> None:
     """And no table is shown."""
-    words = in_words(advise_from_shipped(shipped(), vram=GB))
+    words = advice_text(advise_from_shipped(shipped(), vram=GB))
     assert "Nothing fits. The least memory is that of sequential-offload" in words
     assert "strategy  fits" not in words
 

@@ -43,7 +43,6 @@ class Uv:
 
     program: Path
     wheelhouse: Path | None = None
-    sources: tuple[str, ...] = ()  # options: where else packages are looked for
 
     @property
     def name(self) -> str:
@@ -53,7 +52,7 @@ class Uv:
         if self.wheelhouse is not None:
             return ("wheelhouse", *wheels(self.wheelhouse, pins))
         variables = {f"{name}={value}" for name, value in os.environ.items() if _decides(name)}
-        return ("uv", *sorted(variables), *_configurations(), *self.sources)
+        return ("uv", *sorted(variables), *_configurations())
 
     def plan(self, question: Question) -> Plan | Objection:
         with tempfile.TemporaryDirectory() as folder:
@@ -91,9 +90,7 @@ class Uv:
         return replace(self, wheelhouse=wheelhouse)
 
     def _places(self) -> tuple[str, ...]:
-        if self.wheelhouse is None:
-            return self.sources
-        return ("--no-config", "--no-index", "--offline", f"--find-links={self.wheelhouse}")
+        return ("--no-config", "--no-index", "--offline", f"--find-links={self.wheelhouse}") if self.wheelhouse else ()
 
     def _pip(self, verb: str, python: Path, *arguments: str) -> Finished:
         return self._run("pip", python, verb, *arguments)

@@ -28,6 +28,7 @@ from fluxgate.judge.verdict import (
 )
 from fluxgate.rendering import CrashKind, Rendering
 from fluxgate.repeating import pytest_command
+from fluxgate.report.escaping import first_line
 from fluxgate.report.gated import ANSWERED
 from fluxgate.report.html.case import command
 from fluxgate.report.report import Report
@@ -117,15 +118,11 @@ def moved(report: Report) -> tuple[Moved, ...]:
 def _moved(case_id: str, failures: list[Verdict]) -> Moved:
     first, *_ = failures
     checks = () if first.status == CRASHED else tuple(verdict.check for verdict in failures)
-    return Moved(case_id, checks, first.status, _first(first.sentence))
+    return Moved(case_id, checks, first.status, first_line(first.sentence))
 
 
 def _urgency(one: Moved) -> tuple[bool, bool]:
     return one.status == CRASHED, not set(one.checks) & set(PICTURE_CHECKS)
-
-
-def _first(sentence: str) -> str:
-    return next(iter(sentence.strip().splitlines()), "")
 
 
 def suspicions(

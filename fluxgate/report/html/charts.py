@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fluxgate import figures
 from fluxgate.amounts import amount
 from fluxgate.compare.facts import WHOLE
-from fluxgate.judge.verdict import CRASHED, FAILED, NO_DATA, PROMISE
+from fluxgate.judge.verdict import CRASHED, NO_DATA, PROMISE
 from fluxgate.rendering import DECODE, DENOISE, ENCODE, LOAD, PHASES, Rendering
 from fluxgate.report.cards import STANDARD
 from fluxgate.report.columns import MEMORY
@@ -120,7 +120,7 @@ def _bar(row: Row, y: float, scale: float) -> Bar:
         for phase in PHASES
         if (size := row.peaks[phase]) is not None
     )
-    return Bar(row.case_id, row.strategy, y, peak * scale, amount(peak), marks, _wrong(row))
+    return Bar(row.case_id, row.strategy, y, peak * scale, amount(peak), marks, row.is_wrong)
 
 
 def trade_chart(rows: Iterable[Row]) -> TradeChart | None:
@@ -167,7 +167,7 @@ def _unbeaten(rows: Sequence[Row]) -> list[Row]:
     does not count."""
     best: list[Row] = []
     for row in sorted(rows, key=lambda row: (row.peaks[WHOLE] or 0, row.seconds or 0)):
-        if not (_wrong(row) or _unknown(row)) and (not best or (row.seconds or 0) < (best[-1].seconds or 0)):
+        if not (row.is_wrong or _unknown(row)) and (not best or (row.seconds or 0) < (best[-1].seconds or 0)):
             best.append(row)
     return best
 
@@ -194,7 +194,7 @@ def _touch(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 
 def _shape(row: Row) -> str:
-    if _wrong(row):
+    if row.is_wrong:
         return "cross"
     if _unknown(row):
         return "diamond"
@@ -204,10 +204,6 @@ def _shape(row: Row) -> str:
 def _unknown(row: Row) -> bool:
     """Whether it should be like its reference, and was not compared: a run that was cut short has such cases."""
     return row.likeness is None and row.statuses.get(PROMISE) == NO_DATA
-
-
-def _wrong(row: Row) -> bool:
-    return any(status in (FAILED, CRASHED) for status in row.statuses.values())
 
 
 def _words(row: Row) -> str:

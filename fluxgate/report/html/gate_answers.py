@@ -59,8 +59,8 @@ class MovedCase:
     @property
     def peaks(self) -> tuple[str, str]:
         """The peak of memory in both stacks, each empty where it was not measured."""
-        found = (row.peaks[WHOLE] if row else None for row in (self.before, self.after))
-        before, after = ("" if one is None else amount(one) for one in found)
+        peaks = (row.peaks[WHOLE] if row else None for row in (self.before, self.after))
+        before, after = ("" if peak is None else amount(peak) for peak in peaks)
         return before, after
 
 
@@ -95,8 +95,8 @@ def blame(result: GateResult) -> Blame:
     if culprit is None:
         return Blame((), (_why_nobody(result),), ())
     releases = (one.sentence for one in culprit.releases)
-    told = (culprit.sentence, *releases, *culprit.unresolved_beside)
-    return Blame(culprit.packages, told, culprit.pin, culprit.suspects)
+    sentences = (culprit.sentence, *releases, *culprit.unresolved_beside)
+    return Blame(culprit.packages, sentences, culprit.pin, culprit.suspects)
 
 
 def _why_nobody(result: GateResult) -> str:
@@ -129,9 +129,9 @@ def tier(result: GateResult) -> str:
 
 def next_steps(result: GateResult, *, folder: str) -> Iterator[Next]:
     """What to do now, the most urgent first; folder: of the gate, as its reader would type it."""
-    words, told, arguments = result.next.partition(f": {COMMAND} ")
+    words, runs, arguments = result.next.partition(f": {COMMAND} ")
     if words:
-        yield Next(f"{words}." if told else words, command=f"{COMMAND} {arguments}" if told else None)
+        yield Next(f"{words}." if runs else words, command=f"{COMMAND} {arguments}" if runs else None)
     bad = [case.case_id for case in result.cases if case.is_bad]
     if bad:
         others = f", and at {counted(len(bad) - 1, 'more case')}" if len(bad) > 1 else ""

@@ -28,6 +28,7 @@ from fluxgate.judge.verdict import (
 )
 from fluxgate.rendering import PHASES
 from fluxgate.report.columns import SYMBOLS, WORDS, Column, columns_of, legend
+from fluxgate.report.escaping import first_line
 from fluxgate.report.report import Report
 from fluxgate.report.rows import Row
 
@@ -61,7 +62,7 @@ class Line:
 
     @property
     def failed(self) -> bool:
-        return self.status in (CRASHED, FAILED)
+        return self.row.is_wrong
 
     @property
     def words(self) -> str:
@@ -131,8 +132,7 @@ def _line(
 def _cell(verdict: Verdict | None) -> Cell | None:
     if verdict is None:
         return None
-    first = next(iter(verdict.sentence.strip().splitlines()), "")
-    return Cell(verdict.check, verdict.status, SYMBOLS[verdict.status], first)
+    return Cell(verdict.check, verdict.status, SYMBOLS[verdict.status], first_line(verdict.sentence))
 
 
 def _figure(row: Row, column: Column) -> tuple[str, str]:

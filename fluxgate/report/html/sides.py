@@ -8,9 +8,9 @@ from pathlib import Path
 
 from fluxgate.cases import Case
 from fluxgate.rendering import id_of_case
-from fluxgate.report import gate_result
+from fluxgate.report.gate_folder import run_of
 from fluxgate.report.gate_report import rendered_in_both
-from fluxgate.report.gate_result import GateResult
+from fluxgate.report.gate_result import CANDIDATE, STACKS, GateResult
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 
@@ -57,8 +57,8 @@ def sides_of_run(run: Run, cases: Iterable[Case]) -> Sides:
 
 def sides_of_gate(result: GateResult, folder: Path) -> Sides:
     """Every case of the candidate beside what the incumbent gave of it."""
-    before, after = (rendered_in_both(result, folder)[stack] for stack in gate_result.STACKS)
-    candidate = gate_result.run_of(result, gate_result.CANDIDATE, gate=folder)
+    before, after = (rendered_in_both(result, folder)[stack] for stack in STACKS)
+    candidate = run_of(result, CANDIDATE, gate=folder)
     return Sides(
         after,
         {name: HeldAgainst("the incumbent", one) for name, one in before.items()},

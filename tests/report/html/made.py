@@ -10,8 +10,9 @@ from typing import Any
 
 from fluxgate.cases import Case
 from fluxgate.rendering import Crash
+from fluxgate.report.gate_folder import read_gate_result, run_of
 from fluxgate.report.gate_report import report_on_gate
-from fluxgate.report.gate_result import CANDIDATE, read_gate_result, run_of
+from fluxgate.report.gate_result import CANDIDATE
 from fluxgate.report.html.page import write_page
 from fluxgate.report.html.pictures import Whole
 from fluxgate.report.html.sides import HeldAgainst, Sides, sides_of_gate, sides_of_run

@@ -12,7 +12,7 @@ from fluxgate.report.html import gate_answers
 from fluxgate.report.report import ReportedGate
 from tests.report import gates
 
-RESULT = gates.result("20261126-gate", runs={})
+RESULT = gates.full_result("20261126-gate", runs={})
 PIN = "transformers==4.49.0"
 
 

@@ -97,7 +97,7 @@ def test_hostile_text_stays_text(show: Show, tmp_path: Path) -> None:
     word = " ".join(HOSTILE)[:200_000]
     move = Move(word, word, word)
     culprit = replace(gates.CULPRIT, sentence=word, packages=(move,), pin=(word,), unresolved=(word,))
-    plain = gates.result("gate", runs={})
+    plain = gates.full_result("gate", runs={})
     cases = tuple(
         replace(case, outcome=CaseOutcome.CHANGED, reason=word, stage=word, checks=(word,), inventory=(word,))
         for case in plain.cases

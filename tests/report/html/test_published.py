@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from fluxgate.report.gate_folder import read_gate_result
 from fluxgate.report.gate_report import report_on_gate
-from fluxgate.report.gate_result import read_gate_result
 from fluxgate.report.html.published import published_pictures
 from fluxgate.report.html.sides import sides_of_gate
 from tests.report import gates

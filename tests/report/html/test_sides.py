@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fluxgate.report.gate_result import read_gate_result
+from fluxgate.report.gate_folder import read_gate_result
 from fluxgate.report.html.sides import sides_of_gate, sides_of_run
 from tests.report import gates
 from tests.runs import building
