@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Self
 
@@ -65,6 +66,14 @@ class Environment:
     def is_current(self) -> bool:
         """Whether it is the one of this process."""
         return self.python == Path(sys.executable)
+
+
+def fluxgate_version() -> str:
+    """The version of this Fluxgate; one that is not installed has none."""
+    try:
+        return version("fluxgate")
+    except PackageNotFoundError:
+        return "a checkout"
 
 
 @contextmanager

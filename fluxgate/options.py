@@ -6,10 +6,38 @@ import difflib
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from fluxgate.amounts import parse_amount
 from fluxgate.refusal import Refusal
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option that pytest and the command have alike: what stands for its value, and what it means."""
+
+    metavar: str
+    about: str
+    default: str
+
+    def help(self, default: str | None = None) -> str:
+        """What `--help` says of it; default: where it is another one than usual."""
+        return f"{self.about} (default: {default or self.default})"
+
+
+SHARED = {
+    "subject": Option("NAME[,NAME]", "the pipelines to render", "miniature"),
+    "strategy": Option("NAME[,NAME]", "the ways to fit them into memory", "all"),
+    "takes": Option("N", "how often each shot is rendered", "twice on a GPU; on a CPU the first shot twice"),
+    "shard": Option("PART/PARTS", "one part of the cases, like 2/5; fluxgate merge puts the runs together", "all"),
+    "vram-limit": Option("AMOUNT", "the most memory of each GPU, for every case, like 12GB", "all of it"),
+    "case-timeout": Option("SECONDS", "the longest that one case may take", "3600"),
+    "baselines": Option(
+        "FOLDER", "accepted pictures, facts and known failures, or an address like s3://…", "baselines"
+    ),
+    "runs": Option("FOLDER", "where run folders are put", "runs"),
+}
 
 _ADDRESS = re.compile(r"(s3|gs|hf|file):/+([^/].*)")
 

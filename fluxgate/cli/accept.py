@@ -1,4 +1,4 @@
-"""`fluxgate accept`: a run becomes what later ones are held against."""
+"""`fluxgate accept`: make a run what later ones are held against."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from fluxgate.baselines.planning import Request, plan
 from fluxgate.baselines.remote import Remote
 from fluxgate.baselines.store import PORTABLE, Store
 from fluxgate.cases import matrix
-from fluxgate.cli.shared import NOTHING, add_baselines_option, refuse_address, say
+from fluxgate.cli.finding import ANY_NAMED, find
+from fluxgate.cli.shared import NOTHING, add_baselines_option, add_runs_option, refuse_address, say
 from fluxgate.gate.accepting import lines_of, moved_pins, refuse_left_out, refuse_partial
 from fluxgate.judge.standards import known_failures_of
 from fluxgate.machine import detect, stack
 from fluxgate.options import address_of
 from fluxgate.refusal import Refusal
-from fluxgate.report.gate_result import CANDIDATE, GateResult, is_gate, read_gate_result, run_of
+from fluxgate.report.gate_folder import is_gate, read_gate_result, run_of
+from fluxgate.report.gate_result import CANDIDATE, GateResult
 from fluxgate.report.html.approvals import approved_cases
 from fluxgate.runs import run as runs
 from fluxgate.strategies.available import strategies
@@ -32,18 +34,22 @@ UNCHANGED, UNTOUCHED = "Nothing changes.", "Nothing was written."
 
 
 def add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="the run's folder, or a gate's")
+    parser.add_argument("run", nargs="?", metavar="RUN|GATE", help=ANY_NAMED)
+    add_runs_option(parser)
     add_baselines_option(parser)
     parser.add_argument("--because", default="", metavar="REASON", help="why this is right")
     parser.add_argument("--yes", action="store_true", help="write without asking, after showing what changes")
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
     parser.add_argument(
-        "--only", default="*", metavar="PATTERN", help="of the names of cases; default: all of a finished run"
+        "--only",
+        default="*",
+        metavar="PATTERN",
+        help="only cases with such names, like miniature-nf4* (default: all of a finished run)",
     )
     parser.add_argument(
-        "--approved", type=Path, metavar="FILE", help="of these cases only those that a page's approvals.json approves"
+        "--approved", type=Path, metavar="FILE", help="only what was approved on a page, in its approvals.json"
     )
-    about = "of a gate: the file whose pins move with the baselines; default: %(default)s"
+    about = "of a gate: the file whose pins move with the baselines (default: %(default)s)"
     parser.add_argument("--pins", type=Path, default=PINS, metavar="FILE", help=about)
     parser.add_argument("--portable", action="store_true", help="as the pictures that any machine is compared with")
     parser.add_argument("--tighten", action="store_true", help="lower ceilings to what this run measured")
@@ -59,6 +65,7 @@ def act(arguments: Namespace) -> int:
         return _prune(arguments)
     if arguments.run is None:
         raise Refusal("Name the run to accept: fluxgate accept RUN.")
+    arguments.run = find(arguments.run, runs_folder=arguments.runs)
     _refuse_without_reason(arguments, explained=arguments.approved is not None)
     address = address_of(arguments.baselines)
     return _accept(arguments) if address is None else _accept_elsewhere(arguments, address)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 from fluxgate.amounts import amount
-from fluxgate.cli.shared import NOTHING, add_names_option, add_runs_option, columns, say
+from fluxgate.cli.finding import find_run
+from fluxgate.cli.shared import NOTHING, add_runs_option, add_subject_option, columns, say
 from fluxgate.machine import stack
 from fluxgate.options import chosen, memory
 from fluxgate.refusal import Refusal
-from fluxgate.report.advice import Advice, advise, in_words
+from fluxgate.report.advice import Advice, advise
+from fluxgate.report.advice_terminal import advice_text
 from fluxgate.report.cards import trials
 from fluxgate.report.own_script import script
 from fluxgate.report.report import verdicts_of
@@ -29,13 +30,13 @@ SAME_SHAPES = ("flux-dev",)  # as the subject has that the shipped measurements 
 
 
 def add_options(parser: ArgumentParser) -> None:
-    about = "the run's folder; default: the latest with renderings of a GPU, else what ships with Fluxgate"
-    parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help=about)
+    about = "the folder or the id of a run (default: the latest that rendered on a GPU, else what ships with Fluxgate)"
+    parser.add_argument("run", nargs="?", metavar="RUN", help=about)
     parser.add_argument("--vram", required=True, metavar="AMOUNT", help="what the card has, like 12GB")
-    parser.add_argument("--ram", metavar="AMOUNT", help="what the host can spare, like 32GB; default: not considered")
+    parser.add_argument("--ram", metavar="AMOUNT", help="what the host can spare, like 32GB (default: not considered)")
     about = "ask the measurements of FLUX.1-dev's shapes that ship with Fluxgate, even where there is a run"
     parser.add_argument("--shipped", action="store_true", help=about)
-    add_names_option(parser, "--subject", default="all of the run")
+    add_subject_option(parser, default="all of the run")
     add_runs_option(parser)
 
 
@@ -45,7 +46,7 @@ def act(arguments: Namespace) -> int:
     ram = memory(arguments.ram, option="--ram") if arguments.ram is not None else None
     if arguments.shipped and arguments.run:
         raise Refusal(f"--shipped and {arguments.run} exclude each other.")
-    run = None if arguments.shipped else runs.open_run(arguments.run) if arguments.run else _latest_on_gpu(arguments)
+    run = None if arguments.shipped else _run_of(arguments)
     if run is None:
         return _from_shipped(arguments, vram=vram, ram=ram)
     if run.machine.device != "cuda":
@@ -63,7 +64,7 @@ def _from_run(run: Run, arguments: Namespace, *, vram: int, ram: int | None) -> 
         for name in names
     ]
     for one in advice:
-        say(in_words(one, width=columns()) + "\n")
+        say(advice_text(one, width=columns()) + "\n")
         if one.subject == SMALL:
             say(f"The {SMALL} is small: of FLUX.1-dev's size ask fluxgate advise --shipped --vram {arguments.vram}\n")
         _say_scripts(one)
@@ -80,7 +81,7 @@ def _from_shipped(arguments: Namespace, *, vram: int, ram: int | None) -> int:
         raise Refusal(_not_rendered(subject, arguments.vram))
     chosen(arguments.subject, among=answered, option="--subject")
     advice = advise_from_shipped(measured, vram=vram, ram=ram)
-    say(in_words(advice, width=columns()) + "\n")
+    say(advice_text(advice, width=columns()) + "\n")
     _say_scripts(advice)
     if ram is None:
         say("What the host must hold was not considered; say what it can spare: --ram 32GB")
@@ -125,8 +126,10 @@ def _say_script(name: str) -> None:
         say(f"In your own script, {name} is:\n\n{lines}")
 
 
-def _latest_on_gpu(arguments: Namespace) -> Run | None:
-    """The run that was started last, of those that rendered anything on a GPU."""
+def _run_of(arguments: Namespace) -> Run | None:
+    """The run that is named; else the one that was started last, of those that rendered anything on a GPU."""
+    if arguments.run:
+        return find_run(arguments.run, runs_folder=arguments.runs)
     for run in reversed(list(runs.readable(arguments.runs))):
         if run.machine.device == "cuda" and run.renderings():
             return run

@@ -1,4 +1,4 @@
-"""`fluxgate calibrate`: limits out of repeated measurement."""
+"""`fluxgate calibrate`: how alike pictures must be, out of repeated measurement."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fluxgate.calibration import drifting, portability
 from fluxgate.calibration.calibrate import calibrate
 from fluxgate.calibration.variations import Extent
 from fluxgate.cases import Case
+from fluxgate.cli.finding import find_run
 from fluxgate.cli.shared import NOTHING, add_choosing_options, command, request_of, say, say_unsupported
 from fluxgate.machine import detect, stack
 from fluxgate.options import chosen, whole_number
@@ -28,23 +29,29 @@ def add_options(parser: ArgumentParser) -> None:
     add_choosing_options(parser)
     extent = Extent()
     parser.add_argument(
-        "--pictures", default=f"{extent.pictures}", metavar="N", help="of each strategy; default: %(default)s"
+        "--pictures",
+        default=f"{extent.pictures}",
+        metavar="N",
+        help="how many pictures of each strategy are measured (default: %(default)s)",
     )
     parser.add_argument(
-        "--controls", default=f"{extent.controls}", metavar="N", help="shots of each control; default: %(default)s"
+        "--controls",
+        default=f"{extent.controls}",
+        metavar="N",
+        help="how many shots each control is made of (default: %(default)s)",
     )
     parser.add_argument(
         "--portability", action="store_true", help="instead: what a CPU's instructions and threads do to the pictures"
     )
     parser.add_argument(
-        "--between", nargs="+", type=Path, metavar="RUN", help="instead: how far runs of machines or releases lie apart"
+        "--between", nargs="+", metavar="RUN", help="instead: how far runs of machines or releases lie apart"
     )
 
 
 def act(arguments: Namespace) -> int:
     """Measure how alike pictures are that should be, and which controls their limits reject."""
     if arguments.between:
-        others = [runs.open_run(path) for path in arguments.between]
+        others = [find_run(name, runs_folder=arguments.runs) for name in arguments.between]
         run = runs.create(arguments.runs, detect(), stack(), command())
         return _finish(run, drifting.between(run, others, report=say))
     return _portability(arguments) if arguments.portability else _likeness(arguments)

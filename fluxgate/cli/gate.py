@@ -9,7 +9,17 @@ from pathlib import Path
 
 from fluxgate import configuration
 from fluxgate.cli.gate_on import REFUSED, gate_on_cluster
-from fluxgate.cli.shared import add_names_option, add_runs_option, add_subject_option, columns, command, say
+from fluxgate.cli.shared import (
+    add_cluster_options,
+    add_option,
+    add_runs_option,
+    add_strategy_option,
+    add_subject_option,
+    columns,
+    command,
+    refuse_each_alone,
+    say,
+)
 from fluxgate.files import write_plain
 from fluxgate.gate.environments.choice import INSTALLERS, choose_installer
 from fluxgate.gate.environments.clearing import OLD, clear, clear_wheels
@@ -23,7 +33,8 @@ from fluxgate.gate.tiers import Tier
 from fluxgate.judge.sentences import counted
 from fluxgate.options import whole_number
 from fluxgate.refusal import Refusal
-from fluxgate.report.gate_result import GateResult, create_gate, write_gate_result
+from fluxgate.report.gate_folder import create_gate, write_gate_result
+from fluxgate.report.gate_result import GateResult
 from fluxgate.report.gate_terminal import gate_lines
 from fluxgate.subjects.sources import cache_folder
 
@@ -33,34 +44,44 @@ MOST_REPEATS, MOST_DAYS = 20, 3650
 def add_options(parser: ArgumentParser) -> None:
     about = "the changes, like diffusers==0.43.0 transformers==5.24; or two files of pins, OLD.txt NEW.txt"
     parser.add_argument("upgrade", nargs="*", metavar="CHANGE", help=about)
+    about = "how many cases: a few of each kind, or all (default: %(default)s)"
     tier = configuration.current().tier or Tier.SHORT.value
-    parser.add_argument("--tier", choices=[tier.value for tier in Tier], default=tier, help="default: %(default)s")
+    parser.add_argument("--tier", choices=[tier.value for tier in Tier], default=tier, help=about)
     add_subject_option(parser)
-    about = "for a worker that hangs; default: 20 times what the incumbent took, and 300 at least"
-    parser.add_argument("--case-timeout", metavar="SECONDS", help=about)
-    about = "render each case so often in each stack; 4 decide about seconds. Default: %(default)s"
+    add_strategy_option(parser, default="those of the tier")
+    about = "how often each case is rendered in each stack; 4 decide about seconds (default: %(default)s)"
     parser.add_argument("--repeats", default="1", metavar="N", help=about)
-    add_names_option(parser, "--strategy", default="those of the tier")
-    about = "whose packages are the incumbent; default: this one"
-    parser.add_argument("--python", type=Path, metavar="PATH", help=about)
-    about = "a change that makes what is installed the incumbent; it may be given several times"
-    parser.add_argument("--incumbent", action="append", default=[], metavar="CHANGE", help=about)
-    parser.add_argument("--installer", choices=INSTALLERS, help="default: pip, or uv where there is no pip")
-    parser.add_argument("--wheelhouse", type=Path, metavar="FOLDER", help="install from this folder, without network")
-    parser.add_argument("--strict", action="store_true", help="drift is not safe either")
-    parser.add_argument("--no-culprit", action="store_true", help="do not look for the package that is to blame")
-    about = "then find the release of that package with which it began"
-    parser.add_argument("--bisect", action="store_true", help=about)
-    about = "then bisect the commits of this git repository, too; PACKAGE=PATH@GOOD..BAD names where"
-    parser.add_argument("--checkout", action="append", default=[], metavar="PACKAGE=PATH", help=about)
-    on = "on a cluster of Ray's: ray for the one of this host, or like ray://HEAD:10001; default: on this machine"
-    parser.add_argument("--on", metavar="CLUSTER", help=on)
-    each = "with --on: gate on each of these accelerators, like H100,L4; without names, on each that there is"
-    parser.add_argument("--each", metavar="NAME[,NAME]", nargs="?", const="", help=each)
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the result as JSON there, too")
-    about = f"remove the environments not used for so many days, and gate nothing; without a number, {OLD}"
-    parser.add_argument("--clear-cache", nargs="?", const=str(OLD), metavar="DAYS", help=about)
+    add_option(parser, "case-timeout", default="20 times what the incumbent took, and 300 at least")
+    parser.add_argument("--strict", action="store_true", help="take drift for not safe, too")
     add_runs_option(parser)
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the result, gate.json, there, too")
+    _add_culprit_options(parser)
+    _add_environment_options(parser)
+    add_cluster_options(parser)
+
+
+def _add_culprit_options(parser: ArgumentParser) -> None:
+    """How far to look for who did it."""
+    group = parser.add_argument_group("the culprit")
+    group.add_argument("--no-culprit", action="store_true", help="do not look for the package that is to blame")
+    about = "then find the release of the culprit with which it began"
+    group.add_argument("--bisect", action="store_true", help=about)
+    about = "then bisect the commits of this git repository, too; PACKAGE=PATH@GOOD..BAD names where"
+    group.add_argument("--checkout", action="append", default=[], metavar="PACKAGE=PATH", help=about)
+
+
+def _add_environment_options(parser: ArgumentParser) -> None:
+    """What the two environments are made of."""
+    group = parser.add_argument_group("environments")
+    about = "the Python whose packages are the incumbent (default: this one)"
+    group.add_argument("--python", type=Path, metavar="PATH", help=about)
+    about = "a change that makes what is installed the incumbent; it may be given several times"
+    group.add_argument("--incumbent", action="append", default=[], metavar="CHANGE", help=about)
+    about = "what installs packages (default: pip, or uv where there is no pip)"
+    group.add_argument("--installer", choices=INSTALLERS, help=about)
+    group.add_argument("--wheelhouse", type=Path, metavar="FOLDER", help="install from this folder, without network")
+    about = f"gate nothing, and remove the environments that were not used for so many days (without a number: {OLD})"
+    group.add_argument("--clear-cache", nargs="?", const=str(OLD), metavar="DAYS", help=about)
 
 
 def act(arguments: Namespace) -> int:
@@ -89,12 +110,10 @@ def _gate(arguments: Namespace) -> int:
     settings = _settings(arguments)
     if arguments.on is not None:
         return gate_on_cluster(arguments, settings)
-    if arguments.each is not None:
-        raise Refusal("--each names accelerators of a cluster; it needs --on.")
-    started = datetime.datetime.now(datetime.UTC)
-    results = _Results(settings, tuple(arguments.upgrade), started=started, copy=arguments.output)
+    refuse_each_alone(arguments)
+    results = _Results(settings, started=datetime.datetime.now(datetime.UTC), copy=arguments.output)
+    installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse)
     asked = asked_of(tuple(arguments.upgrade), python=arguments.python, first=tuple(arguments.incumbent))
-    installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse, sources=asked.sources)
     held = hold(asked, settings, installer=installer, report=say, decided=results.write_early)
     path, result = results.write(held)
     say("")
@@ -126,7 +145,6 @@ class _Results:
     """Writes what a gate found into a folder of its own, and a copy where the user wants one."""
 
     settings: Settings
-    upgrade: tuple[str, ...]  # as it was typed
     started: datetime.datetime
     copy: Path | None
     folder: Path | None = None  # once there is something to write
@@ -134,9 +152,7 @@ class _Results:
     def write(self, held: Held) -> tuple[Path, GateResult]:
         machine = held.gated.machine.id
         self.folder = self.folder or create_gate(self.settings.runs, machine, now=self.started)
-        about = About(
-            self.folder, tier=self._tier, command=self.settings.command, started=self.started, upgrade=self.upgrade
-        )
+        about = About(self.folder, tier=self._tier, command=self.settings.command, started=self.started)
         result = as_plain(held, about)
         if self.copy is not None:
             write_plain(self.copy, result)

@@ -1,4 +1,4 @@
-"""`fluxgate grow`: the miniature in the shapes of the pipeline that it stands for."""
+"""`fluxgate grow`: the miniature, grown into FLUX.1-dev's shapes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from fluxgate.subjects.sources import MINIATURE, cached
 
 
 def add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("folder", nargs="?", type=Path, help="default: in the user's cache")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, metavar="FOLDER", help="where to write it (default: in the user's cache)"
+    )
 
 
 def act(arguments: Namespace) -> int:

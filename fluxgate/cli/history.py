@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from fluxgate.cli.shared import NOTHING, RED, add_names_option, say
+from fluxgate.cli.shared import NOTHING, RED, add_strategy_option, say
 from fluxgate.files import write_whole
 from fluxgate.history.page import page
 from fluxgate.history.series import Series, all_series, creep_sentence, in_words, sentence
@@ -14,11 +14,11 @@ from fluxgate.options import chosen
 
 
 def add_options(parser: ArgumentParser) -> None:
-    about = "pytest-benchmark's folder; default: %(default)s"
+    about = "pytest-benchmark's folder (default: %(default)s)"
     parser.add_argument("store", nargs="?", type=Path, default=STORE, metavar="STORE", help=about)
-    add_names_option(parser, "--strategy", default="all that the store has")
-    parser.add_argument("--figure", metavar="WORD", help="only figures whose name has it, like 'seconds'")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page of charts")
+    add_strategy_option(parser, default="all that the store has")
+    parser.add_argument("--figure", metavar="WORD", help="only figures with this word in their names, like seconds")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the charts as a page, too")
     about = "exit with 1 where a series has changed for the worse in its latest sessions"
     parser.add_argument("--fail-on-regression", action="store_true", help=about)
 
@@ -39,10 +39,10 @@ def act(arguments: Namespace) -> int:
     if arguments.html:
         write_whole(arguments.html, page(series).encode())
         say(f"{arguments.html} has the charts.")
-    return RED if _told(series) and arguments.fail_on_regression else 0
+    return RED if _worse_recently(series) and arguments.fail_on_regression else 0
 
 
-def _told(series: tuple[Series, ...]) -> int:
+def _worse_recently(series: tuple[Series, ...]) -> int:
     """Tell every change, the latest last, and what creeps; how many recent ones are for the worse."""
     changes = [(change.at, one, change) for one in series for change in one.changes]
     for _, one, change in sorted(changes, key=lambda entry: entry[0]):

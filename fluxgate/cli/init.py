@@ -1,4 +1,4 @@
-"""`fluxgate init`: Fluxgate in a repository of one's own."""
+"""`fluxgate init`: a first set-up in a repository of your own."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class Step:
 
 
 def add_options(parser: ArgumentParser) -> None:
-    about = "the repository; default: this folder"
+    about = "the repository (default: this folder)"
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="FOLDER", help=about)
-    about = "the package that own strategies are to be in; default: %(default)s"
+    about = "the package for strategies of your own (default: %(default)s)"
     parser.add_argument("--package", default=PACKAGE, metavar="NAME", help=about)
     about = (
         "where the workflow installs Fluxgate from, as pip takes it: git+https://…@COMMIT, or a wheel in the repository"
     )
-    about += "; default: the git commit that this Fluxgate was installed from, if it was"
+    about += " (default: the git commit that this Fluxgate was installed from, if it was)"
     parser.add_argument("--install", metavar="WHAT", help=about)
     parser.add_argument("--dry-run", action="store_true", help="show what would be written, and write nothing")
 

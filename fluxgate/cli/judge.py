@@ -1,11 +1,12 @@
-"""`fluxgate judge`: the verdicts on a run."""
+"""`fluxgate judge`: the verdicts on a run, on any machine."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from fluxgate.cli.finding import add_run_option, find_run
 from fluxgate.cli.report import for_terminal
-from fluxgate.cli.shared import INTERRUPTED, NOTHING, RED, add_baselines_option, add_run_option, say
+from fluxgate.cli.shared import INTERRUPTED, NOTHING, RED, add_baselines_option, say
 from fluxgate.report.report import report_on
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import cases_of
@@ -29,7 +30,7 @@ def add_judging_options(parser: ArgumentParser) -> None:
 
 def act(arguments: Namespace) -> int:
     """Judge a run, on any machine, and leave the verdicts in it."""
-    return judge_as_asked(runs.open_run(arguments.run), arguments)
+    return judge_as_asked(find_run(arguments.run, runs_folder=arguments.runs), arguments)
 
 
 def judge_as_asked(run: Run, arguments: Namespace) -> int:

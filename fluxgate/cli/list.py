@@ -1,4 +1,4 @@
-"""`fluxgate list`: what can be rendered, and how."""
+"""`fluxgate list`: the pipelines and strategies that there are, and what can run here."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import msgspec
 
 from fluxgate.cli.shared import columns, say
 from fluxgate.machine import detect, stack
-from fluxgate.report.listing import in_words, listing
+from fluxgate.report.listing import listing
+from fluxgate.report.listing_terminal import listing_text
 from fluxgate.strategies.available import strategies
 from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.sources import why_not_ready
 
 
 def add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="write it as JSON")
 
 
 def act(arguments: Namespace) -> int:
@@ -24,5 +25,5 @@ def act(arguments: Namespace) -> int:
     if arguments.json:
         say(msgspec.json.format(msgspec.json.encode(choices), indent=2).decode())
     else:
-        say(in_words(choices, width=columns()))
+        say(listing_text(choices, width=columns()))
     return 0

@@ -5,10 +5,12 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from fluxgate.cli.shared import RED, say
+from fluxgate.cli.finding import find
+from fluxgate.cli.shared import RED, add_runs_option, say
 from fluxgate.files import write_whole
 from fluxgate.refusal import Refusal
-from fluxgate.report.gate_result import Answer, is_gate, read_gate_result
+from fluxgate.report.gate_folder import is_gate, read_gate_result
+from fluxgate.report.gate_result import Answer
 from fluxgate.report.machines import (
     GOOD,
     MachineColumn,
@@ -24,14 +26,15 @@ FINE = (GOOD, Answer.SAFE, Answer.DRIFT)
 
 
 def add_options(parser: ArgumentParser) -> None:
-    about = "the folders of judged runs, or of gates of one upgrade: one from each machine"
-    parser.add_argument("about", type=Path, nargs="+", metavar="RUN|GATE", help=about)
-    parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
+    about = "the folders or the ids of judged runs, or of gates of one upgrade: one from each machine"
+    parser.add_argument("about", nargs="+", metavar="RUN|GATE", help=about)
+    add_runs_option(parser)
+    parser.add_argument("--output", type=Path, metavar="FILE", help="the file to write (default: standard output)")
 
 
 def act(arguments: Namespace) -> int:
     """Show what was found on several machines in a column each, as Markdown."""
-    columns = _columns(arguments.about)
+    columns = _columns([find(name, runs_folder=arguments.runs) for name in arguments.about])
     text = machines_markdown(columns)
     if arguments.output is None:
         say(text.rstrip())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn, Protocol
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn, Protocol
 
 from fluxgate.cli import (
     accept,
@@ -26,40 +27,38 @@ from fluxgate.cli import (
     subject,
 )
 from fluxgate.cli import list as list_
-from fluxgate.cli.shared import INTERRUPTED
+from fluxgate.cli.shared import INTERRUPTED, columns
+from fluxgate.environment import fluxgate_version
+from fluxgate.options import suggestion
 from fluxgate.refusal import USAGE, Refusal
 
 CLOSED = 141  # the exit code where nobody reads on, beside those of the verbs
 
 
 class Verb(Protocol):
-    """What each module of fluxgate/cli has."""
+    """What each module of fluxgate/cli has; the first line of its docstring says what it is for."""
+
+    __doc__: str | None
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         """Say what may stand after the verb."""
 
     def act(self, arguments: argparse.Namespace) -> int:
-        """Do it, and give the exit code; the docstring is the verb's help."""
+        """Do it, and give the exit code; its docstring is the verb's description."""
 
 
-VERBS: dict[str, Verb] = {  # in the order in which the help tells them
-    "init": init,
-    "list": list_,
-    "subject": subject,
-    "grow": grow,
-    "render": render,
-    "judge": judge,
-    "merge": merge,
-    "machines": machines,
-    "report": report,
-    "gate": gate,
-    "replay": replay,
-    "advise": advise,
-    "history": history,
-    "accept": accept,
-    "calibrate": calibrate,
-    "prove": prove,
+GROUPS: dict[str, dict[str, Verb]] = {  # as the help tells them
+    "begin": {"init": init, "list": list_, "subject": subject, "grow": grow},
+    "gate an upgrade": {"gate": gate, "replay": replay},
+    "render and judge": {"render": render, "judge": judge, "merge": merge, "report": report, "machines": machines},
+    "ask what was measured": {"advise": advise, "history": history},
+    "decide what holds": {"accept": accept, "calibrate": calibrate, "prove": prove},
 }
+VERBS = {name: verb for verbs in GROUPS.values() for name, verb in verbs.items()}
+ABOUT = (
+    "Renders the same pictures with every memory strategy, and fails when a pixel, a byte, a step of work or a second "
+    "has changed that should not have."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,18 +89,41 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise Refusal(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            what = action.option_strings[0] if action.option_strings else action.metavar
+            raise Refusal(f"{what} {value!r:.80} is unknown; {suggestion(str(value), map(str, action.choices))}")
+
 
 def command_line() -> Parser:
     """The verbs with their options."""
-    parser = Parser(prog="fluxgate", description="The same pictures under every memory strategy.")
+    width = columns()
+    parser = Parser(
+        prog="fluxgate",
+        description=textwrap.fill(ABOUT, width),
+        epilog="\n".join(_verbs(width)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"fluxgate {fluxgate_version()}")
     parser.set_defaults(verb=None)
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB")
+    verbs = parser.add_subparsers(metavar="VERB", help="one of those below; fluxgate VERB --help tells its options")
     for name, verb in VERBS.items():
-        about = (verb.act.__doc__ or "").strip()
-        added = verbs.add_parser(name, help=about[:1].lower() + about[1:].rstrip("."), description=about)
+        added = verbs.add_parser(name, description=(verb.act.__doc__ or "").strip())
         added.set_defaults(verb=verb.act)
         verb.add_options(added)
     return parser
+
+
+def _verbs(width: int) -> Iterator[str]:
+    """The verbs by what they are about, each with what it is for."""
+    longest = max(map(len, VERBS))
+    for number, (about, verbs) in enumerate(GROUPS.items()):
+        yield from ([""] if number else [])
+        yield f"{about}:"
+        for name, verb in verbs.items():
+            purpose = (verb.__doc__ or "").partition("\n")[0].partition("`: ")[2].rstrip(".")
+            lead = f"  {name:<{longest}}  "
+            yield from textwrap.wrap(purpose, width, initial_indent=lead, subsequent_indent=" " * len(lead))
 
 
 def run() -> None:

@@ -1,25 +1,24 @@
-"""`fluxgate merge`: one run out of many."""
+"""`fluxgate merge`: one run out of the parts that --shard made."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
+from fluxgate.cli.finding import find_run
 from fluxgate.cli.judge import add_judging_options, judge_as_asked
 from fluxgate.cli.shared import add_runs_option, command, say
-from fluxgate.runs import run as runs
 from fluxgate.runs.merging import merge, missing_shards
 
 
 def add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("run", type=Path, nargs="+", metavar="RUN", help="the folders of two runs or more")
+    parser.add_argument("run", nargs="+", metavar="RUN", help="the folders or the ids of two runs or more")
     add_runs_option(parser)
     add_judging_options(parser)
 
 
 def act(arguments: Namespace) -> int:
     """Put runs of one machine's kind and one stack together, and judge the whole."""
-    parts = [runs.open_run(path) for path in arguments.run]
+    parts = [find_run(name, runs_folder=arguments.runs) for name in arguments.run]
     merged = merge(parts, arguments.runs, command=command())
     missing = missing_shards(parts)
     if missing:

@@ -1,4 +1,4 @@
-"""`fluxgate prove`: faults are put into the libraries, and each must be caught."""
+"""`fluxgate prove`: put faults into the libraries, each of which must be caught."""
 
 from __future__ import annotations
 
@@ -23,21 +23,25 @@ BEGIN, END = "<!-- made by fluxgate prove: begin -->", "<!-- made by fluxgate pr
 
 
 def add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("fault", nargs="*", metavar="FAULT", help="default: all that there are")
+    parser.add_argument("fault", nargs="*", metavar="FAULT", help="the faults to prove (default: all)")
     parser.add_argument(
         "--with",
         dest="held_to",
         choices=[one.value for one in With],
         action="append",
-        help="what faulty runs are held to; default: each of them",
+        help="what faulty runs are held to (default: each of them)",
     )
     parser.add_argument("--list", action="store_true", help="name the faults and render nothing")
-    parser.add_argument("--part", metavar="I/N", default="1/1", help="only every Nth fault, from the Ith on")
+    parser.add_argument(
+        "--part", metavar="I/N", default="1/1", help="only every Nth fault, from the Ith on (default: %(default)s)"
+    )
     parser.add_argument("--again", action="store_true", help="prove again what this folder has an outcome of")
     parser.add_argument("--known", action="store_true", help="prove nothing: tell what this folder has outcomes of")
     parser.add_argument("--keep", action="store_true", help="keep what was rendered")
     parser.add_argument("--table", type=Path, metavar="FILE", help="write the table between the marks of this document")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", default=OUTPUT, help="default: %(default)s")
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", default=OUTPUT, help="where outcomes are kept (default: %(default)s)"
+    )
     parser.add_argument(
         "--beside",
         type=Path,
@@ -69,9 +73,9 @@ def act(arguments: Namespace) -> int:
         say(f"on {machine}:")
         for line in words.summary(own):
             say(line)
-    told = rates(pairs)
-    caught = told.caught[With.BASELINE.value]
-    return RED if told.alarms or (With.BASELINE in held_to and caught.part < caught.whole) else 0
+    rate = rates(pairs)
+    caught = rate.caught[With.BASELINE.value]
+    return RED if rate.alarms or (With.BASELINE in held_to and caught.part < caught.whole) else 0
 
 
 def _known(faults: list[Fault], folders: Sequence[Path]) -> list[tuple[Fault, Outcome]]:

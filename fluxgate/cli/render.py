@@ -1,4 +1,4 @@
-"""`fluxgate render`: a new run."""
+"""`fluxgate render`: a new run, not judged yet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from fluxgate.cli.shared import (
     NOTHING,
     RED,
     add_choosing_options,
+    add_cluster_options,
+    add_option,
     command,
+    refuse_each_alone,
     request_of,
     say,
     say_unsupported,
@@ -18,7 +21,6 @@ from fluxgate.fleet import on_cluster
 from fluxgate.fleet.driving import Outcome
 from fluxgate.fleet.ray_cluster import connected
 from fluxgate.judge.sentences import counted
-from fluxgate.refusal import Refusal
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
 from fluxgate.session.choice import choose, refuse_unready
@@ -27,23 +29,16 @@ from fluxgate.session.session import create_run, interrupted_by_sigterm, open_se
 
 def add_options(parser: ArgumentParser) -> None:
     add_choosing_options(parser)
-    parser.add_argument("--takes", metavar="N", help="default: twice on a GPU; on a CPU the first shot twice")
-    part = "one part of the cases, like 2/5, dealt out evenly; default: all"
-    parser.add_argument("--shard", metavar="PART/PARTS", help=part)
-    vram = "the most memory of each GPU, for every case, like 12GB; default: all of it"
-    parser.add_argument("--vram-limit", metavar="AMOUNT", help=vram)
-    on = "a cluster of Ray's: ray for the one of this host, or like ray://HEAD:10001; default: this machine alone"
-    parser.add_argument("--on", metavar="CLUSTER", help=on)
-    each = "with --on: render on each of these accelerators, like H100,L4; without names, on each that there is"
-    parser.add_argument("--each", metavar="NAME[,NAME]", nargs="?", const="", help=each)
+    for name in ("takes", "shard", "vram-limit"):
+        add_option(parser, name)
+    add_cluster_options(parser)
 
 
 def act(arguments: Namespace) -> int:
     """Render cases into a new run, without judging them."""
     if arguments.on is not None:
         return _act_on_cluster(arguments)
-    if arguments.each is not None:
-        raise Refusal("--each names accelerators of a cluster; it needs --on.")
+    refuse_each_alone(arguments)
     choice = choose(request_of(arguments))
     say_unsupported(choice.asked)
     if not choice.renderable:
@@ -72,7 +67,7 @@ def _act_on_cluster(arguments: Namespace) -> int:
             say_unsupported(kind.choice.asked)
         parts = [(kind, _run_of(kind)) for kind in kinds if kind.choice.renderable]
         outcomes = on_cluster.render(cluster, parts, say=say)
-    codes = [_told(run, outcome) for (_, run), outcome in zip(parts, outcomes, strict=True)]
+    codes = [_finished(run, outcome) for (_, run), outcome in zip(parts, outcomes, strict=True)]
     return max([*codes, NOTHING if len(parts) < len(kinds) else 0])
 
 
@@ -82,7 +77,8 @@ def _run_of(kind: on_cluster.Kind) -> Run:
     return run
 
 
-def _told(run: Run, outcome: Outcome) -> int:
+def _finished(run: Run, outcome: Outcome) -> int:
+    """Say what became of a run, and give the exit code that it is."""
     if outcome.unplaced:
         say(f"No node is left: {', '.join(outcome.unplaced)} were not rendered. The run is in {run.folder}")
         return INTERRUPTED

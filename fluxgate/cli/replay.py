@@ -1,4 +1,4 @@
-"""`fluxgate replay`: the gate, held on upgrades that were really released."""
+"""`fluxgate replay`: the gate's answers to upgrades that were really released."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ REPLAYS = "replays"  # in the folder of runs
 
 
 def add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("names", nargs="*", metavar="NAME", help="rows; default: all that this machine can play")
-    parser.add_argument("--list", action="store_true", help="only tell the rows")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="the rows to play (default: all that this machine can play)"
+    )
+    parser.add_argument("--list", action="store_true", help="name the rows, and play none")
     about = "rows of your own, in place of those that ship"
     parser.add_argument("--rows", type=Path, action="append", metavar="FILE", help=about)
     parser.add_argument("--again", action="store_true", help="compare anew what was compared before")
@@ -31,7 +33,9 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--write", type=Path, metavar="PAGE.md", help=about)
     about = "results of rows that were played elsewhere, for the page; without NAME, none are played here"
     parser.add_argument("--merge", type=Path, action="append", default=[], metavar="RESULTS.json", help=about)
-    parser.add_argument("--installer", choices=INSTALLERS, help="default: pip, or uv where there is no pip")
+    parser.add_argument(
+        "--installer", choices=INSTALLERS, help="what installs packages (default: pip, or uv where there is no pip)"
+    )
     parser.add_argument("--wheelhouse", type=Path, metavar="FOLDER", help="install from this folder, without network")
     add_timeout_option(parser)
     add_runs_option(parser)

@@ -1,4 +1,4 @@
-"""`fluxgate report`: a judged run or a gate, shown again."""
+"""`fluxgate report`: a run or a gate again: in the terminal, as a page, or for a program."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from pathlib import Path
 
 from fluxgate.baselines.remote import store_at
 from fluxgate.cases import Case
+from fluxgate.cli.finding import ANY_NAMED, LATEST, find
 from fluxgate.cli.shared import add_baselines_option, add_runs_option, columns, say
-from fluxgate.files import is_name, write_whole
+from fluxgate.files import write_whole
 from fluxgate.machine import Stack
 from fluxgate.refusal import Refusal
-from fluxgate.report import gate_result, github
+from fluxgate.report import github
+from fluxgate.report.gate_folder import is_gate, read_gate_result, run_of
 from fluxgate.report.gate_markdown import gate_markdown
 from fluxgate.report.gate_report import report_on_gate
+from fluxgate.report.gate_result import CANDIDATE
 from fluxgate.report.gate_terminal import gate_lines
 from fluxgate.report.html.accepted import accepted_stack
 from fluxgate.report.html.page import write_page
@@ -56,20 +59,21 @@ FORMATS: dict[str, Callable[[Report], str]] = {
     "json": _for_programs,
     "junit": junit,
 }
-
-
-LATEST = gate_result.LATEST
 GITHUB = "github"  # a job summary, with annotations and outputs beside it
 HTML = "html"  # a page, which is written into a file with pictures beside it
 
 
 def add_options(parser: ArgumentParser) -> None:
-    about = f"the folder or the id of a run or of a gate, or {LATEST}; default: %(default)s"
+    about = f"{ANY_NAMED} (default: {LATEST})"
     parser.add_argument("about", nargs="?", default=LATEST, metavar="RUN|GATE", help=about)
     add_runs_option(parser)
     add_baselines_option(parser)
-    parser.add_argument("--format", choices=(*FORMATS, GITHUB, HTML), default="terminal", help="default: %(default)s")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output; a page needs one")
+    parser.add_argument(
+        "--format", choices=(*FORMATS, GITHUB, HTML), default="terminal", help="in which form (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="the file to write; a page needs one (default: standard output)"
+    )
     parser.add_argument("--page", default="", metavar="URL", help="where the page is published, for --format github")
     parser.add_argument("--comment", type=Path, metavar="FILE", help="with --format github: a pull request's comment")
     whole = parser.add_mutually_exclusive_group()
@@ -90,10 +94,10 @@ def _refuse_odd_options(arguments: Namespace) -> None:
 
 
 def act(arguments: Namespace) -> int:
-    """Show a judged run or a gate: in the terminal, as a page, or for another program. Exits 0 whatever was found."""
+    """Show a judged run or a gate again: in the terminal, as a page, or for another program. The exit code is 0."""
     _refuse_odd_options(arguments)
     found = find(arguments.about, runs_folder=arguments.runs)
-    shown = _of_gate(found) if (found / gate_result.FACTS).is_file() else _of_run(found, arguments.baselines)
+    shown = _of_gate(found) if is_gate(found) else _of_run(found, arguments.baselines)
     if arguments.format == HTML:
         _write_page(shown, arguments)
         say(f"The page is {arguments.output}.")
@@ -107,26 +111,6 @@ def act(arguments: Namespace) -> int:
     return 0
 
 
-def find(text: str, *, runs_folder: Path) -> Path:
-    """The folder of a run or of a gate: by its path, by its id, or the one that was started last."""
-    if text == LATEST:
-        return _latest(runs_folder)
-    gates = runs_folder / gate_result.GATES
-    by_id = [folder / text for folder in (runs_folder, gates) if is_name(text) and (folder / text).is_dir()]
-    path = Path(text)
-    folder = path.parent if path.name in (runs.FACTS, gate_result.FACTS) else path
-    return folder if folder.is_dir() or not by_id else by_id[0]
-
-
-def _latest(runs_folder: Path) -> Path:
-    """The names of both begin with the moment at which they were started."""
-    places = (f"*/{runs.FACTS}", f"{gate_result.GATES}/*/{gate_result.FACTS}")
-    folders = [path.parent for place in places for path in runs_folder.glob(place)]
-    if not folders:
-        raise Refusal(f"There is neither a run nor a gate in {runs_folder} yet.")
-    return max(folders, key=lambda folder: folder.name)
-
-
 @dataclass(frozen=True)
 class _Shown:
     """What is shown, and what a page needs beside the report; that is read when it is asked for."""
@@ -138,8 +122,8 @@ class _Shown:
 
 
 def _of_gate(folder: Path) -> _Shown:
-    result = gate_result.read_gate_result(folder)
-    candidate = gate_result.run_of(result, gate_result.CANDIDATE, gate=folder)
+    result = read_gate_result(folder)
+    candidate = run_of(result, CANDIDATE, gate=folder)
     cases = cases_of(candidate) if candidate else ()
     return _Shown(report_on_gate(result, folder), cases, partial(sides_of_gate, result, folder))
 

@@ -8,11 +8,12 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from fluxgate import configuration
 from fluxgate.baselines.store import OWN
 from fluxgate.cases import Case
-from fluxgate.options import address_of
+from fluxgate.options import SHARED, address_of
 from fluxgate.refusal import Refusal
 from fluxgate.session.choice import CASE_TIMEOUT, Request
 
@@ -22,51 +23,57 @@ RED, INTERRUPTED, NOTHING = 1, 2, 5  # exit codes, beside 0 and a refusal's own;
 # Options
 
 
+def add_option(
+    parser: ArgumentParser, name: str, *, value: Any = None, default: str | None = None, **settings: Any
+) -> None:
+    """An option that pytest has as well. value: without it; default: how its help says that, if not as usual."""
+    option = SHARED[name]
+    parser.add_argument(f"--{name}", metavar=option.metavar, help=option.help(default), default=value, **settings)
+
+
 def add_choosing_options(parser: ArgumentParser) -> None:
     """Of the verbs that render: which cases, for how long, and into which folder."""
     add_subject_option(parser)
-    add_names_option(parser, "--strategy", default="all")
+    add_strategy_option(parser)
     add_timeout_option(parser)
     add_runs_option(parser)
 
 
-def add_subject_option(parser: ArgumentParser) -> None:
-    """Of the verbs that render: which pipelines."""
-    default = ", ".join(configuration.current().subject) or "miniature"
-    add_names_option(parser, "--subject", default=default)
+def add_subject_option(parser: ArgumentParser, *, default: str | None = None) -> None:
+    """Which pipelines."""
+    usual = ", ".join(configuration.current().subject) or None
+    add_option(parser, "subject", action="append", value=[], default=default or usual)
 
 
-def add_names_option(parser: ArgumentParser, option: str, *, default: str) -> None:
-    """Names with commas between them, or the option several times."""
-    parser.add_argument(option, action="append", default=[], metavar="NAME[,NAME]", help=f"default: {default}")
+def add_strategy_option(parser: ArgumentParser, *, default: str | None = None) -> None:
+    """Which ways to fit them into memory."""
+    add_option(parser, "strategy", action="append", value=[], default=default)
 
 
 def add_timeout_option(parser: ArgumentParser) -> None:
     """How long a case may take."""
-    parser.add_argument("--case-timeout", default=f"{CASE_TIMEOUT:.0f}", metavar="SECONDS", help="default: %(default)s")
-
-
-def add_run_option(parser: ArgumentParser) -> None:
-    """The run that a verb is about."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    add_option(parser, "case-timeout", value=f"{CASE_TIMEOUT:.0f}")
 
 
 def add_runs_option(parser: ArgumentParser) -> None:
     """The folder that all runs are in."""
-    default = configuration.current().runs or Path("runs")
-    parser.add_argument("--runs", type=Path, default=default, metavar="FOLDER", help="default: %(default)s")
+    default = configuration.current().runs or Path(SHARED["runs"].default)
+    add_option(parser, "runs", type=Path, value=default, default=str(default))
 
 
 def add_baselines_option(parser: ArgumentParser) -> None:
     """The folder of baselines."""
     default = configuration.current().baselines or OWN
-    parser.add_argument(
-        "--baselines",
-        type=Path,
-        default=default,
-        metavar="FOLDER",
-        help="accepted pictures, or an address like s3://…; default: %(default)s",
-    )
+    add_option(parser, "baselines", type=Path, value=default, default=str(default))
+
+
+def add_cluster_options(parser: ArgumentParser) -> None:
+    """Where cases are rendered, if not here."""
+    group = parser.add_argument_group("a cluster")
+    about = "of Ray's: ray for the one of this host, or like ray://HEAD:10001 (default: this machine alone)"
+    group.add_argument("--on", metavar="CLUSTER", help=about)
+    about = "with --on: each of these accelerators, like H100,L4; without names, each that there is"
+    group.add_argument("--each", metavar="NAME[,NAME]", nargs="?", const="", help=about)
 
 
 # What is read from them
@@ -90,6 +97,12 @@ def refuse_address(baselines: Path) -> None:
     address = address_of(baselines)
     if address is not None:
         raise Refusal(f"This works on a folder of baselines, not on {address}.")
+
+
+def refuse_each_alone(arguments: Namespace) -> None:
+    """Refuse kinds of machines where there is only this one."""
+    if arguments.each is not None:
+        raise Refusal("--each names accelerators of a cluster; it needs --on.")
 
 
 def command() -> str:

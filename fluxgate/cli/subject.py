@@ -1,4 +1,4 @@
-"""`fluxgate subject`: an entry of a catalogue for a pipeline in a folder or on the hub."""
+"""`fluxgate subject`: a description of a pipeline of yours, in a folder or on the hub."""
 
 from __future__ import annotations
 
@@ -33,17 +33,19 @@ EDGE = 512  # pixels, of a picture that is drafted to start from
 
 def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("pipeline", metavar="PATH|OWNER/NAME", help="a pipeline's folder, or a repository of the hub")
-    parser.add_argument("--name", help="of the subject; default: the folder's or the repository's")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="default: NAME.toml")
+    parser.add_argument(
+        "--name", metavar="NAME", help="what to call the subject (default: as the folder or the repository)"
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="the file to write (default: NAME.toml)")
     parser.add_argument(
         "--file",
         action="append",
         default=[],
         metavar="COMPONENT=FILE",
-        help="a component's weights in one file, safetensors or GGUF; may be given again",
+        help="a component's weights in one file, safetensors or GGUF; it may be given several times",
     )
     parser.add_argument("--checkpoint", metavar="FILE", help="the whole pipeline's weights in one safetensors file")
-    parser.add_argument("--revision", metavar="COMMIT", help="of the repository; default: today's")
+    parser.add_argument("--revision", metavar="COMMIT", help="the commit of the repository (default: its latest)")
 
 
 def act(arguments: Namespace) -> int:

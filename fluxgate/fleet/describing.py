@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
 
-from fluxgate.environment import ENGINE
+from fluxgate.environment import ENGINE, fluxgate_version
 from fluxgate.fleet.job import Description
 from fluxgate.machine import detect, stack
 from fluxgate.refusal import Refusal
@@ -31,13 +30,6 @@ def describe(subjects: Iterable[Subject]) -> Description:
         except Refusal as refusal:
             unready[subject.name] = str(refusal)
     return Description(fluxgate_version(), engine_hash(), detect(), stack(), pipelines, unready)
-
-
-def fluxgate_version() -> str:
-    try:
-        return version("fluxgate")
-    except PackageNotFoundError:  # a checkout
-        return "a checkout"
 
 
 def engine_hash() -> str:

@@ -9,13 +9,12 @@ import pytest
 
 from fluxgate import configuration
 from fluxgate.baselines.store import OWN
-from fluxgate.options import within
+from fluxgate.options import SHARED, within
 from fluxgate.session.choice import CASE_TIMEOUT, Request
 from fluxgate.strategies import STRATEGIES
 
 # Long names, so that no option of somebody else's project has one of them; short_names.py has the others.
 PREFIX = "--fluxgate-"
-RUNS = "runs"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,44 +24,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(f"{PREFIX}{name}", **settings)
 
 
-def _option(name: str, **settings: Any) -> dict[str, Any]:
-    return {"dest": f"fluxgate_{name}", **settings}
+def _shared(name: str, **settings: Any) -> dict[str, Any]:
+    """An option that the command has as well."""
+    return _own(name, metavar=SHARED[name].metavar, help=SHARED[name].help(), **settings)
 
 
-_NAMES: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME[,NAME]"}
+def _own(name: str, **settings: Any) -> dict[str, Any]:
+    return {"dest": f"fluxgate_{name.replace('-', '_')}", **settings}
+
+
+_NAMES: dict[str, Any] = {"action": "append", "default": []}
 OPTIONS: dict[str, dict[str, Any]] = {
-    "subject": _option("subject", **_NAMES, help="the pipelines to render (default: miniature)"),
-    "strategy": _option("strategy", **_NAMES, help="the ways to fit them into memory (default: all)"),
-    "takes": _option(
-        "takes",
-        metavar="N",
-        help="how often each shot is rendered (default: twice on a GPU; on a CPU the first shot twice)",
-    ),
-    "shard": _option(
-        "shard",
-        metavar="PART/PARTS",
-        help="one part of the cases, like 2/5, dealt out evenly (default: all); fluxgate merge puts the runs together",
-    ),
-    "vram-limit": _option(
-        "vram_limit",
-        metavar="AMOUNT",
-        help="the most memory of each GPU, for every case, like 12GB (default: all of it)",
-    ),
-    "case-timeout": _option(
-        "case_timeout",
-        default=f"{CASE_TIMEOUT:.0f}",
-        metavar="SECONDS",
-        help=f"for one case (default: {CASE_TIMEOUT:.0f})",
-    ),
-    "require-baseline": _option(
-        "require_baseline", action="store_true", help="fail where this machine has no baseline"
-    ),
-    "no-baseline": _option("no_baseline", action="store_true", help="check the promises within this run alone"),
-    "baselines": _option(
-        "baselines", metavar="FOLDER", help="accepted pictures, facts and known failures (default: baselines)"
-    ),
-    "runs": _option("runs", metavar="FOLDER", help="where run folders are put (default: runs)"),
-    "html": _option("html", metavar="FILE", help="write the report as a page, too (default: none)"),
+    "subject": _shared("subject", **_NAMES),
+    "strategy": _shared("strategy", **_NAMES),
+    "takes": _shared("takes"),
+    "shard": _shared("shard"),
+    "vram-limit": _shared("vram-limit"),
+    "case-timeout": _shared("case-timeout", default=f"{CASE_TIMEOUT:.0f}"),
+    "require-baseline": _own("require-baseline", action="store_true", help="fail where this machine has no baseline"),
+    "no-baseline": _own("no-baseline", action="store_true", help="check the promises within this run alone"),
+    "baselines": _shared("baselines"),
+    "runs": _shared("runs"),
+    "html": _own("html", metavar="FILE", help="write the report as a page, too (default: none)"),
 }
 
 
@@ -87,7 +70,7 @@ def request_of(config: pytest.Config) -> Request:
         shard=asked("fluxgate_shard"),
         vram_limit=asked("fluxgate_vram_limit"),
         case_timeout=asked("fluxgate_case_timeout"),
-        runs=here / (asked("fluxgate_runs") or configuration.current().runs or RUNS),
+        runs=here / (asked("fluxgate_runs") or configuration.current().runs or SHARED["runs"].default),
         baselines=_baselines(config, here),
         require_baseline=asked("fluxgate_require_baseline"),
         no_baseline=asked("fluxgate_no_baseline"),
