@@ -1,7 +1,7 @@
 """Mutation testing of what judges, compares and keeps baselines: which changes of the code do its tests notice?
 
-`python -m benchmarks.mutation fluxgate/judge/rooms.py …` (needs mutmut). What sentences say is left out: tests assert
-fields. Survivors are printed as differences, to be explained or killed."""
+`python -m benchmarks.mutation fluxgate/judge/tolerances.py …` (needs mutmut). What sentences say is left out: tests
+assert fields. Survivors are printed as differences, to be explained or killed."""
 
 from __future__ import annotations
 

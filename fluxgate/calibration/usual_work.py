@@ -5,6 +5,7 @@ and stack."""
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import sys
 from collections.abc import Iterator, Sequence
@@ -58,20 +59,32 @@ def _of(machine: Machine, rendering: Rendering, recipe: str) -> Usual:
         cuda=machine.cuda,
         stack=deciding(rendering.libraries),
         recipe=recipe,
-        date=datetime.date.today().isoformat(),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         counted_by=watchers(),
     )
 
 
-def main(arguments: Sequence[str]) -> None:
-    file, *runs = (Path(argument) for argument in arguments)
-    new = usual(runs)
-    before = read_plain(file, UsualWork).counted if file.exists() else ()
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(prog="python -m fluxgate.calibration.usual_work", description=__doc__)
+    result.add_argument("file", type=Path, help="where usual work is kept")
+    result.add_argument("runs", type=Path, nargs="+", help="folders of runs")
+    return result
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        new = usual(options.runs)
+        before = read_plain(options.file, UsualWork).counted if options.file.exists() else ()
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        return refusal.exit_code
     replaced = {(one.machine, str(one.stack)) for one in new}
     kept = [one for one in before if (one.machine, str(one.stack)) not in replaced]
     data = msgspec.json.encode(UsualWork((*kept, *new)), order="sorted")
-    write_whole(file, data.replace(b'},{"bytes"', b'},\n{"bytes"') + b"\n")
+    write_whole(options.file, data.replace(b'},{"bytes"', b'},\n{"bytes"') + b"\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    raise SystemExit(main())

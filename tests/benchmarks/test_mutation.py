@@ -7,10 +7,10 @@ import tomllib
 from benchmarks.mutation import mirrors_of, modules_of, outcomes, settings, table
 
 RESULTS = """
-    fluxgate.judge.rooms.x_root_of__mutmut_1: killed
-    fluxgate.judge.rooms.x_root_of__mutmut_2: survived
-    fluxgate.judge.rooms.xǁ_Boundsǁlimit__mutmut_3: timeout
-    fluxgate.judge.rooms.xǁ_Boundsǁlimit__mutmut_4: not checked
+    fluxgate.judge.tolerances.x_root_of__mutmut_1: killed
+    fluxgate.judge.tolerances.x_root_of__mutmut_2: survived
+    fluxgate.judge.tolerances.xǁ_Boundsǁlimit__mutmut_3: timeout
+    fluxgate.judge.tolerances.xǁ_Boundsǁlimit__mutmut_4: not checked
     fluxgate.compare.words.x_sizes__mutmut_1: no tests
 """
 
@@ -19,7 +19,7 @@ def test_changes_are_counted_by_module() -> None:
     """Functions and methods alike; those that were not tried count for nothing."""
     counts = outcomes(RESULTS)
     assert counts == {
-        "fluxgate.judge.rooms": {"killed": 1, "survived": 1, "timeout": 1},
+        "fluxgate.judge.tolerances": {"killed": 1, "survived": 1, "timeout": 1},
         "fluxgate.compare.words": {"no tests": 1},
     }
     assert table(counts).splitlines()[-1].split() == ["all", "4", "50%", "1", "1"]
@@ -27,8 +27,9 @@ def test_changes_are_counted_by_module() -> None:
 
 def test_a_module_is_tried_by_its_own_tests() -> None:
     """Else by those of its room."""
-    modules = ["fluxgate/judge/rooms.py", "fluxgate/judge/checks/oracle.py", "fluxgate/compare/oracle.py"]
-    assert mirrors_of(modules) == ["tests/compare", "tests/judge/checks/test_oracle.py", "tests/judge/test_rooms.py"]
+    modules = ["fluxgate/judge/tolerances.py", "fluxgate/judge/checks/oracle.py", "fluxgate/compare/oracle.py"]
+    mirrors = ["tests/compare", "tests/judge/checks/test_oracle.py", "tests/judge/test_tolerances.py"]
+    assert mirrors_of(modules) == mirrors
     assert "fluxgate/judge/checks/oracle.py" in modules_of(("judge",))
 
 

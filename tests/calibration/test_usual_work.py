@@ -10,7 +10,7 @@ import pytest
 from fluxgate.calibration.usual_work import main
 from fluxgate.files import read_plain, write_plain
 from fluxgate.judge.usual_work import SUBJECT, UsualWork
-from fluxgate.refusal import Refusal
+from fluxgate.refusal import USAGE
 from fluxgate.rendering import DENOISE, PhaseWork, Work
 from fluxgate.runs.run import Run
 from fluxgate.subjects.catalogue import subjects
@@ -43,8 +43,8 @@ def test_what_cases_did_is_written_down(tmp_path: Path) -> None:
     assert known.work == {"strategy-0": works[0]}
 
 
-def test_a_run_of_other_shots_is_refused(tmp_path: Path) -> None:
+def test_a_run_of_other_shots_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What it did is nobody's usual work."""
     run = run_with(tmp_path / "run", Work("unsaid", 3, (ONE,)), recipe="another")
-    with pytest.raises(Refusal, match="None of these runs"):
-        main([str(tmp_path / "work.json"), str(run.folder)])
+    assert main([str(tmp_path / "work.json"), str(run.folder)]) == USAGE
+    assert "None of these runs" in capsys.readouterr().err

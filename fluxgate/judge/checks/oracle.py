@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from fluxgate.compare.oracle import HANDED, StageDistance, distances
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
-from fluxgate.judge.rooms import Limits, component_of, is_altered, limits_of
 from fluxgate.judge.sentences import again, counted, origin
 from fluxgate.judge.suspects import of_given_stage
+from fluxgate.judge.tolerances import Limits, component_of, is_altered, limits_of
 from fluxgate.judge.verdict import ORACLE, Limit, Verdict
 from fluxgate.rendering import (
     DECODED,
@@ -60,10 +60,10 @@ def oracle(evidence: Evidence) -> Verdict:
         return _failed(evidence, wrong, numbers)
     unmeasured = list(_unmeasured(measured, limits))
     if unmeasured:
-        how = "python -m fluxgate.calibration.rooms"
+        how = "python -m fluxgate.calibration.tolerances"
         sentence = f"How far {unmeasured[0]} may lie from the oracle was not measured for such a strategy; run {how}."
         return no_data(evidence, ORACLE, sentence, numbers=numbers)
-    nearest = f"the nearest to its limit takes {numbers['share of room']:.0%} of it"
+    nearest = f"the nearest to its limit takes {numbers['share of tolerance']:.0%} of it"
     return passed(evidence, ORACLE, f"All {len(measured)} stages agree with the oracle; {nearest}.", numbers=numbers)
 
 
@@ -105,29 +105,29 @@ def _limits(evidence: Evidence, distance: StageDistance) -> Limits | None:
 
 
 def _largest(measured: Sequence[StageDistance], limits: dict[str, Limits | None]) -> dict[str, float]:
-    """The largest share of its room that any stage takes."""
+    """The largest share of its tolerance that any stage takes."""
     shares = [
         share
         for each in measured
-        if (room := limits[each.stage]) is not None
-        for share in (each.rms / room.rms.value if room.rms.value else 0.0, _share(each.worst, room.worst.value))
+        if (tolerance := limits[each.stage]) is not None
+        for share in (_share(each.rms, tolerance.rms), _share(each.worst, tolerance.worst))
     ]
-    return {"share of room": max(shares, default=0.0)}
+    return {"share of tolerance": max(shares, default=0.0)}
 
 
-def _share(value: float, most: float) -> float:
-    return value / most if most else 0.0
+def _share(value: float, most: Limit) -> float:
+    return value / most.value if most.value else 0.0
 
 
 def _wrong(evidence: Evidence, distance: StageDistance, limits: Limits | None) -> Wrong | None:
-    """What is wrong with one stage; nothing where its room is not known."""
+    """What is wrong with one stage; nothing where its tolerance is not known."""
     stage, actual = distance.stage, distance.actual
     if actual is None:
         return Wrong(stage, "was passed over", passed_over=True)
     if distance.reshaped or (distance.padded and not _asks_for_others(evidence)):
         return Wrong(stage, f"has the shape {'×'.join(map(str, actual.shape))}, which is another one than the oracle's")
     if distance.exact:
-        return None if distance.worst <= _handed_room(actual.dtype) else Wrong(stage, "is not what was given")
+        return None if distance.worst <= _handed_tolerance(actual.dtype) else Wrong(stage, "is not what was given")
     dtype, flow = actual.dtype, flow_dtype(evidence)
     if (without_call(stage) in COMPUTED or stage.startswith(("denoiser's", "latents after"))) and dtype != flow:
         return Wrong(stage, f"is {dtype}, not {flow}")
@@ -147,7 +147,7 @@ def _too_far(distance: StageDistance, limits: Limits | None) -> Wrong | None:
     return None
 
 
-def _handed_room(dtype: str) -> float:
+def _handed_tolerance(dtype: str) -> float:
     """bfloat16's numbers are float16's, too, but for the smallest, which it rounds."""
     return 1e-4 if dtype == "float16" else 0.0
 

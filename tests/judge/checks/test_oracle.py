@@ -51,9 +51,9 @@ def louder(values: Any) -> Any:
 
 @pytest.mark.parametrize(("dtype", "strategy"), [("bfloat16", "full"), ("float32", "full-float32")])
 def test_the_oracles_own_stages_agree(tmp_path: Path, dtype: str, strategy: str) -> None:
-    """Rounded to the dtype, every stage lies within its room."""
+    """Rounded to the dtype, every stage lies within its tolerance."""
     answer = judged(tmp_path, take_of(tmp_path, dtype=dtype), strategy)
-    assert (answer.status, answer.numbers["stages"], answer.numbers["share of room"] < 1) == (PASSED, 104, True)
+    assert (answer.status, answer.numbers["stages"], answer.numbers["share of tolerance"] < 1) == (PASSED, 104, True)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fluxgate.cases import Case
-from fluxgate.judge.rooms import (
+from fluxgate.judge.tolerances import (
     BEYOND_LARGEST,
     ELSEWHERE,
     OTHER_INPUTS,
@@ -17,9 +17,9 @@ from fluxgate.judge.rooms import (
     ROUNDINGS,
     WORST_BEYOND_LARGEST,
     Measured,
-    Room,
-    Rooms,
     Seen,
+    Tolerance,
+    Tolerances,
     component_of,
     is_altered,
     limits_of,
@@ -33,22 +33,22 @@ from tests.judge.made import SUBJECT, strategy
 
 SEEN = Seen(most=0.01, mean=0.01, spread=0.0, n=4)
 WIDE = Seen(most=0.1, mean=0.1, spread=0.01, n=4)
-PLAIN = Room("full", T5, "bfloat16", SEEN, SEEN)
-NF4 = Room("nf4", T5, "bfloat16", WIDE, WIDE, control="coarse-four-bit", altered=True)
-KNOWN = Rooms((Measured("cpu", ("tiny",), {"diffusers": "0.42.1"}, "2026-11-26", (PLAIN, NF4)),))
+PLAIN = Tolerance("full", T5, "bfloat16", SEEN, SEEN)
+NF4 = Tolerance("nf4", T5, "bfloat16", WIDE, WIDE, control="coarse-four-bit", altered=True)
+KNOWN = Tolerances((Measured("cpu", ("tiny",), {"diffusers": "0.42.1"}, "2026-11-26", (PLAIN, NF4)),))
 
 
 def case(name: str = "full", device: str = "cpu", **promise: str | None) -> Case:
     return Case(SUBJECT, replace(strategy(name), promise=Promise(**promise)), device)  # type: ignore[arg-type]  # no flags
 
 
-def test_a_room_reaches_beyond_the_largest_and_seven_spreads() -> None:
+def test_a_tolerance_reaches_beyond_the_largest_and_seven_spreads() -> None:
     """Whichever is wider."""
     assert (SEEN.ceiling(), SEEN.ceiling(2.0)) == (BEYOND_LARGEST * 0.01, 0.02)
     assert WIDE.ceiling() == pytest.approx(0.1 + 7 * 0.01)
 
 
-def test_a_device_that_was_not_measured_has_twice_the_room() -> None:
+def test_a_device_that_was_not_measured_has_twice_the_tolerance() -> None:
     """And its limit says so."""
     here, there = (limits_of(case(device=kind), T5, "bfloat16", altered=False, known=KNOWN) for kind in ("cpu", "cuda"))
     assert here is not None
@@ -58,7 +58,7 @@ def test_a_device_that_was_not_measured_has_twice_the_room() -> None:
 
 
 @pytest.mark.parametrize(("version", "times"), [("0.42.1", 1.0), ("0.36.0", OTHER_RELEASE)])
-def test_other_releases_have_more_room(version: str, times: float) -> None:
+def test_other_releases_have_more_tolerance(version: str, times: float) -> None:
     """They round in another order, and are as sound as those that were measured."""
     limits = limits_of(case(), T5, "bfloat16", altered=False, stack={"diffusers": version, "numpy": "1"}, known=KNOWN)
     assert limits is not None
@@ -72,17 +72,17 @@ def test_other_releases_have_more_room(version: str, times: float) -> None:
         ("full-float32", "float32", 1.3e-06, {"transformers": "5.23.0", "diffusers": "0.42.1"}),
     ],
 )
-def test_sound_stacks_that_were_seen_on_gpus_have_room(
+def test_sound_stacks_that_were_seen_on_gpus_have_tolerance(
     name: str, dtype: str, seen: float, stack: dict[str, str]
 ) -> None:
-    """Neither is in the measured rooms: what they gave on an H100 and an H200 must not be called wrong."""
+    """Neither is in the measured tolerances: what they gave on an H100 and an H200 must not be called wrong."""
     by_name = {one.name: one for one in STRATEGIES}
     limits = limits_of(Case(SUBJECT, by_name[name], "cuda"), T5, dtype, altered=False, stack=stack)
     assert limits is not None
     assert 1.3 * seen < limits.rms.value
 
 
-def test_altered_weights_have_the_room_of_those_with_their_control() -> None:
+def test_altered_weights_have_the_tolerance_of_those_with_their_control() -> None:
     """And weights that are the file's never have it."""
     own = case("mine", approximates="full", control="coarse-four-bit")
     wide, narrow = (limits_of(own, T5, "bfloat16", altered=altered, known=KNOWN) for altered in (True, False))
@@ -95,13 +95,13 @@ def test_altered_weights_have_the_room_of_those_with_their_control() -> None:
     ("name", "stage", "dtype", "altered"),
     [("full", T5, "float16", False), ("full", output_of(1), "bfloat16", False), ("other", T5, "bfloat16", True)],
 )
-def test_what_nothing_like_was_measured_has_no_room(name: str, stage: str, dtype: str, altered: bool) -> None:
+def test_what_nothing_like_was_measured_has_no_tolerance(name: str, stage: str, dtype: str, altered: bool) -> None:
     """Another dtype, another stage, quantized weights without a control."""
     assert limits_of(case(name), stage, dtype, altered=altered, known=KNOWN) is None
 
 
 @pytest.mark.parametrize("stage", [f"{T5}, several pictures", f"{T5}, several seeds"])
-def test_a_later_call_that_was_not_measured_has_more_than_the_first_ones_room(stage: str) -> None:
+def test_a_later_call_that_was_not_measured_has_more_than_the_first_ones_tolerance(stage: str) -> None:
     """The same work, from other inputs."""
     first, later = (limits_of(case(), name, "bfloat16", altered=False, known=KNOWN) for name in (T5, stage))
     assert first is not None
@@ -109,16 +109,16 @@ def test_a_later_call_that_was_not_measured_has_more_than_the_first_ones_room(st
     assert later.rms.value == OTHER_INPUTS * first.rms.value
 
 
-def test_a_later_step_has_the_largest_room_of_those_that_were_measured() -> None:
+def test_a_later_step_has_the_largest_tolerance_of_those_that_were_measured() -> None:
     """What the denoiser gives in step 3 is as exact as in one of the others."""
     steps = tuple(replace(PLAIN, stage=output_of(step), rms=seen, worst=seen) for step, seen in ((1, SEEN), (2, WIDE)))
-    known = Rooms((replace(KNOWN.measured[0], rooms=steps),))
+    known = Tolerances((replace(KNOWN.measured[0], tolerances=steps),))
     limits = limits_of(case(), output_of(3), "bfloat16", altered=False, known=known)
     assert limits is not None
     assert limits.rms.value == OTHER_INPUTS * WIDE.ceiling()
 
 
-def test_strategies_that_reproduce_another_share_its_rooms() -> None:
+def test_strategies_that_reproduce_another_share_its_tolerances() -> None:
     """Along the whole chain."""
     names = ("full", "model-offload", "nf4-model-offload", "int8-t5-reloaded", "vae-tiling")
     assert [root_of(name) for name in names] == ["full", "full", "nf4", "int8-t5", "vae-tiling"]
@@ -137,7 +137,7 @@ def apart(one: str, other: str, stage: str) -> float:
     return float(np.sqrt(((ours - theirs) ** 2).mean() / (theirs**2).mean()))
 
 
-def test_float32s_rooms_shut_bfloat16_out() -> None:
+def test_float32s_tolerances_shut_bfloat16_out() -> None:
     """By a factor of a hundred."""
     for stage in (T5, output_of(1)):
         assert 100 * limit_of("full-float32", stage, "float32") < limit_of("full", stage, "bfloat16")
@@ -186,7 +186,7 @@ def test_weights_are_altered_where_they_are_quantized_or_cast(changes: dict[str,
 
 def test_a_limit_says_where_it_is_from() -> None:
     """How often it was measured, how far that varied, on what, with what, and when."""
-    known = Rooms(
+    known = Tolerances(
         (Measured("cpu", ("one", "other"), {"diffusers": "0.42.1"}, "2026-11-26", (replace(PLAIN, rms=WIDE),)),)
     )
     here, there = (limits_of(case(device=kind), T5, "bfloat16", altered=False, known=known) for kind in ("cpu", "cuda"))
@@ -199,24 +199,24 @@ def test_a_limit_says_where_it_is_from() -> None:
     assert here.worst.value == WORST_BEYOND_LARGEST * SEEN.most
 
 
-def test_no_room_is_narrower_than_a_rounding() -> None:
+def test_no_tolerance_is_narrower_than_a_rounding() -> None:
     """However near a stage was seen to lie."""
     nowhere = Seen(most=0.0, mean=0.0, spread=0.0, n=4)
-    known = Rooms((replace(KNOWN.measured[0], rooms=(replace(PLAIN, rms=nowhere, worst=nowhere),)),))
+    known = Tolerances((replace(KNOWN.measured[0], tolerances=(replace(PLAIN, rms=nowhere, worst=nowhere),)),))
     limits = limits_of(case(), T5, "bfloat16", altered=False, known=known)
     assert limits is not None
     assert (limits.rms.value, limits.worst.value) == ROUNDINGS["bfloat16"]
 
 
-def test_a_strategys_own_room_comes_before_wider_ones() -> None:
+def test_a_strategys_own_tolerance_comes_before_wider_ones() -> None:
     """And where it has none, those with its control, and no others, stand in."""
     wider = replace(PLAIN, strategy="other", rms=WIDE, worst=WIDE)
-    known = Rooms((replace(KNOWN.measured[0], rooms=(PLAIN, wider)),))
+    known = Tolerances((replace(KNOWN.measured[0], tolerances=(PLAIN, wider)),))
     own = limits_of(case("full"), T5, "bfloat16", altered=False, known=known)
     assert own is not None
     assert own.rms.value == SEEN.ceiling()
     foreign = replace(NF4, strategy="another", control="coarse-float8", rms=replace(WIDE, most=9.0, mean=9.0))
-    known = Rooms((replace(KNOWN.measured[0], rooms=(NF4, foreign)),))
+    known = Tolerances((replace(KNOWN.measured[0], tolerances=(NF4, foreign)),))
     mine = case("mine", approximates="full", control="coarse-four-bit")
     limits = limits_of(mine, T5, "bfloat16", altered=True, known=known)
     assert limits is not None

@@ -1,4 +1,4 @@
-"""Rooms: how far each stage may lie from the oracle, by what was measured of sound stacks."""
+"""Tolerances: how far each stage may lie from the oracle, by what was measured of sound stacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.subject import VAE, Subject
 
 OUTPUT = output_of(1)[:-1]  # how the names of what the denoiser gives begin
-FILE = Path(__file__).parents[1] / "miniature" / "rooms.json"
+FILE = Path(__file__).parents[1] / "miniature" / "tolerances.json"
 # Times the largest that was seen, at least: few machines were measured, and kernels differ more than their spread says.
 BEYOND_LARGEST = 1.5
 WORST_BEYOND_LARGEST = 2.0  # a single number differs more from device to device than the mean square of all
@@ -47,7 +47,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Room:
+class Tolerance:
     """One kind of stage, of one dtype, under one strategy."""
 
     strategy: str  # the one that others reproduce
@@ -67,20 +67,20 @@ class Measured:
     machines: tuple[str, ...]
     stack: dict[str, str]
     date: str
-    rooms: tuple[Room, ...]
+    tolerances: tuple[Tolerance, ...]
 
 
 @dataclass(frozen=True)
-class Rooms:
-    """What rooms.json holds."""
+class Tolerances:
+    """What tolerances.json holds."""
 
     measured: tuple[Measured, ...] = field(default_factory=tuple)
 
 
 @functools.cache
-def rooms() -> Rooms:
+def tolerances() -> Tolerances:
     """What ships."""
-    return read_plain(FILE, Rooms)
+    return read_plain(FILE, Tolerances)
 
 
 def root_of(strategy: str) -> str:
@@ -116,25 +116,27 @@ class Limits:
 
 
 def limits_of(
-    case: Case, stage: str, dtype: str, *, altered: bool, stack: Stack | None = None, known: Rooms | None = None
+    case: Case, stage: str, dtype: str, *, altered: bool, stack: Stack | None = None, known: Tolerances | None = None
 ) -> Limits | None:
     """As measured on such a device, else on another with twice the room; None where nothing like it was measured.
 
     A stack with other releases than the measured one has more room, too.
 
     A stage of a later call or step that was measured nowhere has four times the room of the same work elsewhere."""
-    sets = sorted((known or rooms()).measured, key=lambda each: each.device != case.device)
+    sets = sorted((known or tolerances()).measured, key=lambda each: each.device != case.device)
     for like, wider in ((_same_stage, 1.0), (_same_work, OTHER_INPUTS)):
         for group in sets:
-            alike = [one for one in group.rooms if (one.dtype, one.altered) == (dtype, altered) and like(one, stage)]
-            room = _room(case, alike, altered=altered)
-            if room is not None:
-                factor = (
-                    wider * (1.0 if group.device == case.device else ELSEWHERE) * _beside(group, stack or {}, dtype)
-                )
-                rms, worst = (_Bounds(least, group, factor) for least in ROUNDINGS.get(dtype, (0.0, 0.0)))
-                return Limits(rms.limit(room.rms, BEYOND_LARGEST), worst.limit(room.worst, WORST_BEYOND_LARGEST))
+            alike = [one for one in group.tolerances if (one.dtype, one.altered) == (dtype, altered)]
+            tolerance = _tolerance(case, [one for one in alike if like(one, stage)], altered=altered)
+            if tolerance is not None:
+                elsewhere = 1.0 if group.device == case.device else ELSEWHERE
+                return _limits(tolerance, group, wider * elsewhere * _beside(group, stack or {}, dtype))
     return None
+
+
+def _limits(tolerance: Tolerance, group: Measured, factor: float) -> Limits:
+    rms, worst = (_Bounds(least, group, factor) for least in ROUNDINGS.get(tolerance.dtype, (0.0, 0.0)))
+    return Limits(rms.limit(tolerance.rms, BEYOND_LARGEST), worst.limit(tolerance.worst, WORST_BEYOND_LARGEST))
 
 
 def _beside(group: Measured, stack: Stack, dtype: str) -> float:
@@ -143,23 +145,23 @@ def _beside(group: Measured, stack: Stack, dtype: str) -> float:
     return OTHER_RELEASES.get(dtype, OTHER_RELEASE) if others else 1.0
 
 
-def _room(case: Case, fitting: Sequence[Room], *, altered: bool) -> Room | None:
+def _tolerance(case: Case, fitting: Sequence[Tolerance], *, altered: bool) -> Tolerance | None:
     """The strategy's own; else of those with the file's weights, where it has them; else of those with its control."""
-    own = [room for room in fitting if room.strategy == root_of(case.strategy.name)]
+    own = [one for one in fitting if one.strategy == root_of(case.strategy.name)]
     control = case.strategy.promise.control
-    others = [room for room in fitting if not altered or (control and room.control == control)]
+    others = [one for one in fitting if not altered or (control and one.control == control)]
     if altered:  # the distances of all steps add up to another sum with each format
-        others = [room for room in others if without_call(room.stage) != LAST_LATENTS]
-    return max(own or others, key=lambda room: room.rms.ceiling(), default=None)
+        others = [one for one in others if without_call(one.stage) != LAST_LATENTS]
+    return max(own or others, key=lambda one: one.rms.ceiling(), default=None)
 
 
-def _same_stage(room: Room, stage: str) -> bool:
-    return room.stage == stage
+def _same_stage(tolerance: Tolerance, stage: str) -> bool:
+    return tolerance.stage == stage
 
 
-def _same_work(room: Room, stage: str) -> bool:
+def _same_work(tolerance: Tolerance, stage: str) -> bool:
     """Whatever the call and the step."""
-    return _work_of(room.stage) == _work_of(stage)
+    return _work_of(tolerance.stage) == _work_of(stage)
 
 
 def _work_of(stage: str) -> str:

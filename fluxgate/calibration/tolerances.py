@@ -1,10 +1,11 @@
-"""Measuring rooms: how far the stages of runs with sound stacks lie from the oracle.
+"""Measuring tolerances: how far the stages of runs with sound stacks lie from the oracle.
 
-`python -m fluxgate.calibration.rooms FILE RUN…` puts them into the file, in place of what it had of the device;
+`python -m fluxgate.calibration.tolerances FILE RUN…` puts them into the file, in place of what it had of the device;
 with --add, beside that: another stack rounds otherwise, and is sound, too."""
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import statistics
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 from fluxgate.compare.oracle import StageDistance, distances
 from fluxgate.files import read_plain, write_plain
 from fluxgate.judge.applicable import computes_alike
-from fluxgate.judge.rooms import Measured, Room, Rooms, Seen, is_altered, root_of
+from fluxgate.judge.tolerances import Measured, Seen, Tolerance, Tolerances, is_altered, root_of
 from fluxgate.refusal import Refusal
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run, open_run
@@ -27,12 +28,12 @@ Key = tuple[str, str, str, bool]  # strategy, stage, dtype, altered
 
 
 def measured(runs: Sequence[Run]) -> Measured:
-    """The rooms of all cases of some runs; they must be of one kind of device."""
+    """The tolerances of all cases of some runs; they must be of one kind of device."""
     seen: dict[Key, list[StageDistance]] = defaultdict(list)
     devices = {one.rendering.device for run in runs for one in run.rendered_cases().values()}
     if len(devices) != 1:
         raise Refusal(
-            f"rooms are measured on one kind of device at a time, not on {', '.join(sorted(devices)) or 'none'}"
+            f"tolerances are measured on one kind of device at a time, not on {', '.join(sorted(devices)) or 'none'}"
         )
     for run in runs:
         for rendered in run.rendered_cases().values():
@@ -42,8 +43,8 @@ def measured(runs: Sequence[Run]) -> Measured:
         device=devices.pop(),
         machines=tuple(sorted({run.machine.id for run in runs})),
         stack=dict(runs[-1].stack),
-        date=datetime.date.today().isoformat(),
-        rooms=tuple(_room(key, seen[key]) for key in sorted(seen)),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        tolerances=tuple(_tolerance(key, seen[key]) for key in sorted(seen)),
     )
 
 
@@ -62,11 +63,11 @@ def _observed(rendered: Rendered) -> Iterator[tuple[Key, StageDistance]]:
             yield (root_of(rendering.strategy), distance.stage, distance.actual.dtype, altered), distance
 
 
-def _room(key: Key, seen: Sequence[StageDistance]) -> Room:
+def _tolerance(key: Key, seen: Sequence[StageDistance]) -> Tolerance:
     strategy, stage, dtype, altered = key
     control = {one.name: one.promise.control for one in STRATEGIES}.get(strategy)
     rms, worst = _seen([each.rms for each in seen]), _seen([each.worst for each in seen])
-    return Room(strategy, stage, dtype, rms, worst, control=control, altered=altered)
+    return Tolerance(strategy, stage, dtype, rms, worst, control=control, altered=altered)
 
 
 def _seen(values: Iterable[float]) -> Seen:
@@ -76,15 +77,14 @@ def _seen(values: Iterable[float]) -> Seen:
 
 def together(one: Measured, other: Measured) -> Measured:
     """What was measured on one kind of device with two stacks; the newer one's is told."""
-    rooms: dict[Key, Room] = {}
-    for room in (*one.rooms, *other.rooms):
-        key = (room.strategy, room.stage, room.dtype, room.altered)
-        known = rooms.get(key)
-        rooms[key] = (
-            replace(room, rms=_both(known.rms, room.rms), worst=_both(known.worst, room.worst)) if known else room
-        )
+    tolerances: dict[Key, Tolerance] = {}
+    for each in (*one.tolerances, *other.tolerances):
+        key = (each.strategy, each.stage, each.dtype, each.altered)
+        known = tolerances.get(key)
+        joined = replace(each, rms=_both(known.rms, each.rms), worst=_both(known.worst, each.worst)) if known else each
+        tolerances[key] = joined
     machines = tuple(sorted({*one.machines, *other.machines}))
-    return replace(one, machines=machines, rooms=tuple(rooms[key] for key in sorted(rooms)))
+    return replace(one, machines=machines, tolerances=tuple(tolerances[key] for key in sorted(tolerances)))
 
 
 def _both(one: Seen, other: Seen) -> Seen:
@@ -95,15 +95,27 @@ def _both(one: Seen, other: Seen) -> Seen:
     return Seen(max(one.most, other.most), mean, (squares / count) ** 0.5, count)
 
 
-def main(arguments: Sequence[str]) -> None:
-    add = "--add" in arguments
-    file, *folders = (Path(argument) for argument in arguments if argument != "--add")
-    now = measured([open_run(folder) for folder in folders])
-    before = read_plain(file, Rooms).measured if file.exists() else ()
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(prog="python -m fluxgate.calibration.tolerances", description=__doc__)
+    result.add_argument("file", type=Path, help="where tolerances are kept")
+    result.add_argument("runs", type=Path, nargs="+", help="folders of runs with sound stacks, on one kind of device")
+    result.add_argument("--add", action="store_true", help="beside what the file has of the device, not in its place")
+    return result
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        now = measured([open_run(folder) for folder in options.runs])
+        before = read_plain(options.file, Tolerances).measured if options.file.exists() else ()
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        return refusal.exit_code
     same = next((each for each in before if each.device == now.device), None)
-    kept = together(same, now) if add and same is not None else now
-    write_plain(file, Rooms((*(each for each in before if each.device != now.device), kept)))
+    kept = together(same, now) if options.add and same is not None else now
+    write_plain(options.file, Tolerances((*(each for each in before if each.device != now.device), kept)))
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    raise SystemExit(main())

@@ -1,4 +1,4 @@
-"""Tests of measuring rooms: what was seen of a run, and of which device."""
+"""Tests of measuring tolerances: what was seen of a run, and of which device."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.calibration.rooms import main, measured, together
+from fluxgate.calibration.tolerances import main, measured, together
 from fluxgate.files import read_plain, write_plain
-from fluxgate.judge.rooms import Measured, Room, Rooms, Seen
-from fluxgate.refusal import Refusal
+from fluxgate.judge.tolerances import Measured, Seen, Tolerance, Tolerances
+from fluxgate.refusal import USAGE, Refusal
 from fluxgate.rendering import T5, T5_TOKENS, output_of
 from fluxgate.runs.run import Run
 from tests.judge.checks.stages import rendered_of, take_of
@@ -27,49 +27,59 @@ def run_with(folder: Path, *, strategy: str = "full") -> Run:
     return run
 
 
-def test_a_room_is_what_was_seen(tmp_path: Path) -> None:
+def test_a_tolerance_is_what_was_seen(tmp_path: Path) -> None:
     """Stages that must be exact have none."""
-    rooms = {room.stage: room for room in measured([run_with(tmp_path)]).rooms}
-    assert rooms[T5].rms.most == pytest.approx(0.02, rel=0.02)
-    assert rooms[output_of(1)].rms.most < 0.005
-    assert T5_TOKENS not in rooms
+    tolerances = {tolerance.stage: tolerance for tolerance in measured([run_with(tmp_path)]).tolerances}
+    assert tolerances[T5].rms.most == pytest.approx(0.02, rel=0.02)
+    assert tolerances[output_of(1)].rms.most < 0.005
+    assert T5_TOKENS not in tolerances
 
 
 def test_measuring_one_device_keeps_what_was_measured_on_others(tmp_path: Path) -> None:
     """And replaces what was known of its own."""
-    file, run = tmp_path / "rooms.json", run_with(tmp_path / "run")
+    file, run = tmp_path / "tolerances.json", run_with(tmp_path / "run")
     old = tuple(Measured(device, ("old",), {}, "2025-01-01", ()) for device in ("cpu", "cuda"))
-    write_plain(file, Rooms(old))
+    write_plain(file, Tolerances(old))
     main([str(file), str(run.folder)])
-    groups = {each.device: each.machines for each in read_plain(file, Rooms).measured}
+    groups = {each.device: each.machines for each in read_plain(file, Tolerances).measured}
     assert groups == {"cuda": ("old",), "cpu": (run.machine.id,)}
 
 
 def test_another_stack_can_be_added(tmp_path: Path) -> None:
     """The largest of both counts, and the mean and spread of all."""
     one, other = Seen(0.02, 0.02, 0.0, 1), Seen(0.04, 0.03, 0.01, 2)
-    rooms = [Room("full", T5, "bfloat16", seen, seen) for seen in (one, other)]
-    sets = [Measured("cpu", (name,), {"name": name}, "", (room,)) for name, room in zip("ab", rooms, strict=True)]
+    tolerances = [Tolerance("full", T5, "bfloat16", seen, seen) for seen in (one, other)]
+    sets = [
+        Measured("cpu", (name,), {"name": name}, "", (tolerance,))
+        for name, tolerance in zip("ab", tolerances, strict=True)
+    ]
     both = together(*sets)
     assert (both.machines, both.stack) == (("a", "b"), {"name": "a"})
-    seen = both.rooms[0].rms
+    seen = both.tolerances[0].rms
     assert (seen.most, seen.n) == (0.04, 3)
     assert seen.mean == pytest.approx(0.08 / 3)
     assert seen.spread == pytest.approx(statistics.pstdev([0.02, 0.02, 0.04]))
-    file, run = tmp_path / "rooms.json", run_with(tmp_path / "run")
+    file, run = tmp_path / "tolerances.json", run_with(tmp_path / "run")
     main([str(file), str(run.folder)])
     main(["--add", str(file), str(run.folder)])
-    counts = {room.rms.n for each in read_plain(file, Rooms).measured for room in each.rooms}
+    counts = {tolerance.rms.n for each in read_plain(file, Tolerances).measured for tolerance in each.tolerances}
     assert counts == {2}
 
 
 def test_what_computes_otherwise_is_not_measured(tmp_path: Path) -> None:
     """An adapter's weights are not the file's: what it gives would hide any fault."""
     run = run_with(tmp_path, strategy="lora")
-    assert measured([run]).rooms == ()
+    assert measured([run]).tolerances == ()
 
 
 def test_a_run_without_renderings_is_refused(tmp_path: Path) -> None:
     """There is nothing to measure."""
     with pytest.raises(Refusal, match="none"):
         measured([])
+
+
+def test_what_is_no_run_is_told_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And nothing is written."""
+    file = tmp_path / "tolerances.json"
+    assert main([str(file), str(tmp_path / "nowhere")]) == USAGE
+    assert ("does not exist" in capsys.readouterr().err, file.exists()) == (True, False)
