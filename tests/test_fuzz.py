@@ -17,9 +17,9 @@ import pytest
 
 from fluxgate import pipeline_folder
 from fluxgate.baselines.baseline import read_case
+from fluxgate.baselines.case_limits import read_limits
 from fluxgate.baselines.known_failures import FILE as KNOWN_FAILURES
 from fluxgate.baselines.known_failures import read
-from fluxgate.baselines.limits import read_limits
 from fluxgate.baselines.store import Store
 from fluxgate.cli.main import main
 from fluxgate.pictures import read_png

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from fluxgate.baselines import limits, manifest
+from fluxgate.baselines import case_limits, manifest
 from fluxgate.baselines.baseline import AcceptedCase, facts_file, read_case, stale_shots, strategies_in
 from fluxgate.baselines.store import PORTABLE, Store, folder_of, subjects_in
 from fluxgate.refusal import Refusal
@@ -21,8 +21,8 @@ def refuse_damaged(store: Store, *, machine: str, subjects: Iterable[str], accep
 
     Without `accepted`, pictures and facts are not asked for, and only the calibrated limits must be sound."""
     for subject in subjects:
-        for place in (machine, PORTABLE, *limits.lenders(store, machine, subject)):
-            list(limits.read_limits(store, place, subject))  # refuses what is damaged
+        for place in (machine, PORTABLE, *case_limits.lenders(store, machine, subject)):
+            list(case_limits.read_limits(store, place, subject))  # refuses what is damaged
         for place in (machine, PORTABLE) if accepted else ():
             _refuse_any([sentence for root in store.roots for sentence in _damage_of(store, root, place, subject)])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from fluxgate.baselines import limits
+from fluxgate.baselines import case_limits, limits
 from fluxgate.baselines.limits import Band, LikenessLimits, LimitsFile, wider
 from fluxgate.baselines.store import Store
 from fluxgate.files import read_plain
@@ -29,7 +29,7 @@ def limit_changes(run: Run, store: Store, machine: str, *, asked: Asked, tighten
         new = read_plain(path, LimitsFile)
         if path.stem != new.subject or new.schema != limits.SCHEMA:
             raise Refusal(f"{path} is damaged: it is of {new.subject[:120]!r}, schema {new.schema}.")
-        before = next(limits.read_limits(store, machine, new.subject), LimitsFile(new.subject, machine, {}, {}))
+        before = next(case_limits.read_limits(store, machine, new.subject), LimitsFile(new.subject, machine, {}, {}))
         strategies = {name: its for name, its in new.strategies.items() if asked(new.subject, name)}
         drift = {name: bands for name, bands in new.drift.items() if asked(new.subject, name)}
         if strategies or drift:

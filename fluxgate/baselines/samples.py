@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from fluxgate.amounts import amount
 from fluxgate.baselines.baseline import AcceptedCase
-from fluxgate.baselines.limits import FEWEST_FOR_HOST, NOISY, accepted_value, margin
+from fluxgate.baselines.memory_limits import FEWEST_FOR_HOST, NOISY, accepted_value, margin
 from fluxgate.compare.facts import peaks_of, seconds_of
 from fluxgate.rendering import Rendering
 

@@ -111,9 +111,10 @@ def _gate(arguments: Namespace) -> int:
     if arguments.on is not None:
         return gate_on_cluster(arguments, settings)
     refuse_each_alone(arguments)
-    results = _Results(settings, started=datetime.datetime.now(datetime.UTC), copy=arguments.output)
-    installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse)
+    started = datetime.datetime.now(datetime.UTC)
+    results = _Results(settings, tuple(arguments.upgrade), started=started, copy=arguments.output)
     asked = asked_of(tuple(arguments.upgrade), python=arguments.python, first=tuple(arguments.incumbent))
+    installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse, sources=asked.sources)
     held = hold(asked, settings, installer=installer, report=say, decided=results.write_early)
     path, result = results.write(held)
     say("")
@@ -145,6 +146,7 @@ class _Results:
     """Writes what a gate found into a folder of its own, and a copy where the user wants one."""
 
     settings: Settings
+    upgrade: tuple[str, ...]  # as it was typed
     started: datetime.datetime
     copy: Path | None
     folder: Path | None = None  # once there is something to write
@@ -152,7 +154,9 @@ class _Results:
     def write(self, held: Held) -> tuple[Path, GateResult]:
         machine = held.gated.machine.id
         self.folder = self.folder or create_gate(self.settings.runs, machine, now=self.started)
-        about = About(self.folder, tier=self._tier, command=self.settings.command, started=self.started)
+        about = About(
+            self.folder, tier=self._tier, command=self.settings.command, started=self.started, upgrade=self.upgrade
+        )
         result = as_plain(held, about)
         if self.copy is not None:
             write_plain(self.copy, result)

@@ -10,7 +10,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from fluxgate.baselines.beside import Beside
-from fluxgate.gate.environments.pins import fits, read_pins
+from fluxgate.gate.environments.pin_files import read_pins
+from fluxgate.gate.environments.pins import fits
 from fluxgate.judge.sentences import counted, listed
 from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import CANDIDATE, CaseOutcome, GateResult, Move

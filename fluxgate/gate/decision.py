@@ -12,6 +12,7 @@ from fluxgate.gate.culprit.finding import Finding
 from fluxgate.gate.environments.stages import Stage, StageFailure
 from fluxgate.gate.outcome import CANNOT_RUN, CHANGED, DRIFTED, IDENTICAL, OUTCOMES, UNSTEADY
 from fluxgate.judge.sentences import counted, listed
+from fluxgate.refusal import full_stop
 from fluxgate.rendering import NOISE, without_call
 from fluxgate.report.gate_result import BAD, Answer, CaseOutcome, CaseResult
 from fluxgate.strategies.effects import EVERY, Stored
@@ -55,9 +56,8 @@ def unconfirmed(decision: Decision, finding: Finding[Any]) -> Decision:
 
 def not_made(failure: StageFailure) -> Decision:
     """The decision where the candidate did not come to be rendered: it cannot be resolved, installed or imported."""
-    reason = failure.sentence.rstrip(".")
     doing = {Stage.RESOLVE: "the candidate cannot be resolved:", Stage.INSTALL: "the candidate cannot be installed:"}
-    sentence = f"Not safe: {doing.get(failure.stage, 'in the candidate,')} {reason}."
+    sentence = f"Not safe: {doing.get(failure.stage, 'in the candidate,')} {full_stop(failure.sentence)}"
     return Decision(Answer.NOT_SAFE, sentence)
 
 

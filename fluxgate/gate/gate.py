@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from fluxgate.baselines import limits
+from fluxgate.baselines import case_limits, limits
 from fluxgate.cases import Case
 from fluxgate.environment import Environment
 from fluxgate.gate.decision import Decision, decide, not_made
@@ -146,5 +146,5 @@ def _same_pictures(*sides: tuple[OpenStack, Side]) -> bool:
 
 def _drift(choice: Choice, case: Case) -> dict[str, limits.Band]:
     """What legal changes of machine or release were seen to do to a case, on this machine or one like it."""
-    known = limits.for_case(choice.baselines, choice.machine.id, case.subject, case.strategy.name, accepted=False)
+    known = case_limits.for_case(choice.baselines, choice.machine.id, case.subject, case.strategy.name, accepted=False)
     return known.drift

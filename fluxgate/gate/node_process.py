@@ -86,7 +86,7 @@ def _hold(job: GateJob, folder: Path, report: Report) -> None:
     def decided(held: Held) -> None:
         report(held.gated.decision.sentence)
 
-    installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse)
+    installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse, sources=asked.sources)
     held = hold(asked, settings, installer=installer, report=report, decided=decided, made=take)
     _write_result(held, job, folder / RESULT)
 
@@ -97,6 +97,7 @@ def _write_result(held: Held, job: GateJob, result: Path) -> None:
         tier=",".join(job.strategies) or job.tier.value,
         command=job.command,
         started=datetime.datetime.fromisoformat(job.started),
+        upgrade=job.upgrade,
     )
     plain = as_plain(held, about)
     # Whoever has called puts the runs where it wants them.
@@ -140,8 +141,9 @@ class _Opened:
 
     def __init__(self, job: GateJob, folder: Path, resources: ExitStack, report: Report) -> None:
         settings = _settings(job)
-        installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse)
-        self.made = make_stacks(_asked(job, folder), installer=installer, report=report)
+        asked = _asked(job, folder)
+        installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse, sources=asked.sources)
+        self.made = make_stacks(asked, installer=installer, report=report)
         self._sides: dict[str, OpenStack] = {}
         if isinstance(self.made, Stacks):
             stacks = _stacks(self.made, settings, report)

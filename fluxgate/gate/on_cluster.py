@@ -13,7 +13,7 @@ from fluxgate.files import write_plain
 from fluxgate.fleet.cluster import Cluster
 from fluxgate.fleet.driving import Driver, Outcome
 from fluxgate.fleet.on_cluster import FILE, Kind, Whereabouts, plan
-from fluxgate.gate.environments.pins import read_pins
+from fluxgate.gate.environments.pin_files import flattened, read_pin_file
 from fluxgate.gate.gate import asked_cases
 from fluxgate.gate.node_job import GateJob
 from fluxgate.gate.on_kind import INCOMING, GateOnKind
@@ -41,8 +41,8 @@ def upgrade_of(changes: tuple[str, ...], *, python: Path | None, first: tuple[st
     asked = asked_of(changes, python=python, first=first)
     files = [path for path in (asked.incumbent, asked.candidate) if path is not None]
     for path in files:
-        read_pins(path)
-    return Upgrade(changes, python, first, tuple(path.read_text() for path in files))
+        read_pin_file(path)
+    return Upgrade(changes, python, first, tuple(map(flattened, files)))
 
 
 def gate_on(

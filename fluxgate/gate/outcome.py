@@ -144,16 +144,23 @@ def _of_unsteady_crashes(before: Side, after: Side) -> Iterator[CaseResult]:
 
 def _of_crashes(before: Side, after: Side) -> Iterator[CaseResult]:
     if after.crash is not None and before.crash is not None:
-        same = (after.crash.kind, after.crash.sentence) == (before.crash.kind, before.crash.sentence)
-        reason = (
-            f"it crashes in both: {after.crash.sentence}" if same else f"it crashes otherwise: {after.crash.sentence}"
-        )
-        yield _outcome(after, IDENTICAL if same else CHANGED, reason.rstrip("."))
+        yield _of_two_crashes(after, before.crash, after.crash)
     elif after.crash is not None:
         during = f" during {after.crash.phase}" if after.crash.phase else ""
         yield _outcome(after, BROKEN, f"it crashes{during}: {after.crash.sentence}".rstrip("."))
     elif before.crash is not None and after.rendered is not None:
         yield _of_no_crash(after, f"it crashed before: {before.crash.sentence}".rstrip("."))
+
+
+def _of_two_crashes(after: Side, then: Crash, now: Crash) -> CaseResult:
+    """It did not work and does not, though an error may be put in other words, or names a version or a folder.
+
+    One of another kind says more: whoever was killed before may have worked, had the machine let it."""
+    was, is_now = (crash.sentence.rstrip(".") for crash in (then, now))
+    if then.kind != now.kind:
+        return _outcome(after, CHANGED, f"it crashes otherwise: {is_now}")
+    words = is_now if was == is_now else f"{is_now}; before: {was}"
+    return _outcome(after, IDENTICAL, f"it crashes in both: {words}")
 
 
 def _of_no_crash(after: Side, before: str) -> CaseResult:

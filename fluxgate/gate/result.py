@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fluxgate.gate.culprit import bisection
 from fluxgate.gate.culprit.bisection import Range
 from fluxgate.gate.culprit.finding import Finding, sentence
+from fluxgate.gate.environments.pin_files import is_file
 from fluxgate.gate.gate import Gated
 from fluxgate.gate.holding import Held
 from fluxgate.gate.probing import Evidence
@@ -25,6 +27,12 @@ class About:
     tier: str
     command: str
     started: datetime.datetime
+    upgrade: tuple[str, ...] = ()  # of the command: the changes, or two files
+
+    def command_of(self, changes: Iterable[str]) -> str:
+        """The same command for other changes: with the same incumbent, cases and wheels."""
+        options = [word for word in shlex.split(self.command)[2:] if word not in self.upgrade]
+        return shlex.join(["fluxgate", "gate", *changes, *options])
 
 
 def as_plain(held: Held, about: About) -> GateResult:
@@ -82,7 +90,8 @@ def _next(gated: Gated, culprit: CulpritResult | None, about: About) -> str:
     pinned = {pin.partition("==")[0] for pin in culprit.pin} if culprit else set[str]()
     rest = [f"{one.package}=={one.new}" for one in gated.moves if one.new and one.package not in pinned]
     if gated.decision.answer is Answer.NOT_SAFE and culprit is not None and culprit.pin and rest:
-        return f"Without that it passes: fluxgate gate {' '.join(rest)}"
+        files = [text for text in about.upgrade if is_file(text)]
+        return f"So pinned, {files[-1]} passes." if files else f"Without that it passes: {about.command_of(rest)}"
     if gated.decision.answer is Answer.NOT_SAFE:
         return "Keep the incumbent."
     rendered = any(one.pictures_compared for one in gated.outcomes)

@@ -8,17 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from fluxgate.gate.environments.building import Built, build, clone_of
+from fluxgate.gate.environments.consistency import unmet
+from fluxgate.gate.environments.imported_files import checkouts
 from fluxgate.gate.environments.importing import check_imports
 from fluxgate.gate.environments.installers import Installer
-from fluxgate.gate.environments.pins import Moves, parse_changes, read_pins
-from fluxgate.gate.environments.resolving import resolve
+from fluxgate.gate.environments.interpreters import ask
+from fluxgate.gate.environments.pin_files import PinFile, is_file, read_pin_file
+from fluxgate.gate.environments.pins import Moves, Pins, parse_changes
+from fluxgate.gate.environments.resolving import resolve, yanked_among
 from fluxgate.gate.environments.stages import StageFailure
+from fluxgate.judge.sentences import listed
 from fluxgate.locks import silent
 from fluxgate.refusal import Refusal
 
 Report = Callable[[str], None]
+
+# What workers need beside what they render with: a file of pins need not name it, and what the Python has is taken.
+NEEDED_BY_WORKERS = ("msgspec", "nvidia-ml-py", "packaging")
+WHOLE = "a file of pins must name the whole stack, as pip freeze, uv pip compile and uv.lock do"
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,12 @@ class Asked:
     candidate: Path | None = None
     python: Path = Path(sys.executable)
     first: tuple[Requirement, ...] = ()  # changes that make its packages the incumbent
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where the files have packages looked for, as options of an installer's."""
+        read = (read_pin_file(path).sources for path in (self.incumbent, self.candidate) if path is not None)
+        return tuple(option for sources in read for option in sources)
 
 
 @dataclass(frozen=True)
@@ -55,7 +71,7 @@ def asked_of(texts: tuple[str, ...], *, python: Path | None = None, first: tuple
     """`diffusers==0.43.0 bitsandbytes==0.51`, or `OLD.txt NEW.txt`.
 
     python: whose packages are the incumbent, once the `first` changes were made to them."""
-    files = [text for text in texts if text.endswith((".txt", ".lock"))]
+    files = [text for text in texts if is_file(text)]
     if not files:
         return Asked(parse_changes(texts), python=python or Path(sys.executable), first=parse_changes(first))
     if len(files) == len(texts) == 2 and not first:
@@ -65,14 +81,13 @@ def asked_of(texts: tuple[str, ...], *, python: Path | None = None, first: tuple
 
 def make_stacks(asked: Asked, *, installer: Installer, report: Report = silent) -> Stacks | Unmade:
     """Both environments, each seen to import its libraries; or why the candidate cannot be made."""
-    for path in filter(None, (asked.incumbent, asked.candidate)):
-        read_pins(path)  # what is wrong with a file is told before anything is made
+    _refuse_unfit(asked)  # what is wrong with a file is told before anything is made
     incumbent = _incumbent(asked, installer=installer, report=report)
     moves = _moves(asked, incumbent, installer=installer, report=report)
     if isinstance(moves, StageFailure):
         return Unmade(moves, incumbent)
     if not moves:
-        raise Refusal("Nothing would move: the incumbent is what was asked for.")
+        raise Refusal(f"Nothing would move: {_as_asked(asked, incumbent)}.")
     candidate = build(incumbent.pins.moved(moves), installer=installer, base=incumbent, report=report)
     if isinstance(candidate, StageFailure):
         return Unmade(candidate, incumbent, moves)
@@ -82,10 +97,24 @@ def make_stacks(asked: Asked, *, installer: Installer, report: Report = silent) 
     return Stacks(incumbent, candidate, moves)
 
 
+def _refuse_unfit(asked: Asked) -> None:
+    """Refuse two files that cannot be held to each other."""
+    if asked.incumbent is None or asked.candidate is None:
+        return
+    old, new = read_pin_file(asked.incumbent), read_pin_file(asked.candidate)
+    for package in sorted({*old.elsewhere, *new.elsewhere}):
+        one, other = (file.elsewhere.get(package, file.pins.versions.get(package)) for file in (old, new))
+        if one != other:
+            ends = f"{one or 'nothing'} in {asked.incumbent} to {other or 'nothing'} in {asked.candidate}"
+            raise Refusal(f"{package} moves from {ends}; only releases can be gated: pin it to one in both files.")
+    if not old.pins.moves_to(new.pins):
+        raise Refusal(f"Nothing would move: {asked.incumbent} and {asked.candidate} pin the same.")
+
+
 def _incumbent(asked: Asked, *, installer: Installer, report: Report) -> Built:
     """A clone of a Python, in which what differs is exchanged: so torch need not be installed, or be had at all."""
     made = clone_of(asked.python, report=report)
-    pins = read_pins(asked.incumbent) if asked.incumbent else None
+    pins = whole_stack(read_pin_file(asked.incumbent), made) if asked.incumbent and isinstance(made, Built) else None
     if isinstance(made, Built) and asked.first:
         moves = resolve(made, asked.first, installer=installer, report=report)
         if isinstance(moves, StageFailure):
@@ -97,8 +126,27 @@ def _incumbent(asked: Asked, *, installer: Installer, report: Report) -> Built:
         raise Refusal(f"The incumbent cannot be made: {made.sentence}")
     unusable = check_imports(made, report=report)
     if unusable is not None:
-        raise Refusal(f"The incumbent cannot be used: {unusable.sentence}")
+        raise Refusal(f"The incumbent cannot be used: {unusable.sentence}{_unpinned(asked, made)}")
     return made
+
+
+def whole_stack(file: PinFile, python: Built) -> Pins:
+    """What a file pins; of what it names without a version, and of what workers need, what the Python has."""
+    has = python.pins.versions
+    for package, address in file.elsewhere.items():
+        if package not in has:
+            raise Refusal(f"{package} comes from {address}, and is not installed; only releases of an index can be.")
+    kept = {*file.elsewhere, *NEEDED_BY_WORKERS, *(checkouts(python.site_packages) if file.editable else ())}
+    return Pins.of({**{name: has[name] for name in kept if name in has}, **file.pins.versions})
+
+
+def _unpinned(asked: Asked, made: Built) -> str:
+    """What a file leaves out that others in it depend on, which may be why they cannot be imported."""
+    if asked.incumbent is None:
+        return ""
+    odds = unmet(made.pins, ask(made.python).requires)
+    lacking = sorted({one.asked for one in odds} - {*made.pins.versions})
+    return f" {asked.incumbent} does not pin {listed(lacking, 3)}: {WHOLE}." if lacking else ""
 
 
 def build_with(
@@ -111,7 +159,15 @@ def build_with(
     return check_imports(built, report=report) or built
 
 
+def _as_asked(asked: Asked, incumbent: Built) -> str:
+    """What the incumbent has already of what was asked for, in words."""
+    names = [str(canonicalize_name(change.name)) for change in asked.changes]
+    has = [f"{name} {incumbent.pins.versions[name]}" for name in names if name in incumbent.pins.versions]
+    return f"the incumbent has {listed(has)}, and that is what was asked for" if has else "both stacks are the same"
+
+
 def _moves(asked: Asked, incumbent: Built, *, installer: Installer, report: Report) -> Moves | StageFailure:
-    if asked.candidate is not None:
-        return incumbent.pins.moves_to(read_pins(asked.candidate))
-    return resolve(incumbent, asked.changes, installer=installer, report=report)
+    if asked.candidate is None:
+        return resolve(incumbent, asked.changes, installer=installer, report=report)
+    moves = incumbent.pins.moves_to(whole_stack(read_pin_file(asked.candidate), incumbent))
+    return yanked_among(moves, incumbent, installer=installer, report=report)

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from fluxgate import figures
 from fluxgate.amounts import amount
-from fluxgate.baselines.limits import ALLOCATOR, FEWEST_FOR_HOST, HOST_GRAIN, HOST_SPREAD
+from fluxgate.baselines.memory_limits import ALLOCATOR, FEWEST_FOR_HOST, HOST_GRAIN, HOST_SPREAD
 from fluxgate.compare.facts import ALLOCATED, HOST, WHOLE
 from fluxgate.compare.rank_sums import least_p_value, p_value
 from fluxgate.rendering import LOAD, PHASES, Rendering

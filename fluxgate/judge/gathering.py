@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from fluxgate.baselines import baseline as baselines
-from fluxgate.baselines import known_failures, limits
+from fluxgate.baselines import case_limits, known_failures
 from fluxgate.baselines.baseline import Baseline
 from fluxgate.baselines.known_failures import KnownFailure
+from fluxgate.baselines.limits import CaseLimits
 from fluxgate.cases import Case
 from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.case import judge_case
@@ -96,11 +97,13 @@ def _accepted(case: Case, strategy: str | None, standards: Standards) -> Baselin
     return baselines.find(standards.store, standards.machine.id, case.subject.name, strategy)
 
 
-def _limits(case: Case, standards: Standards) -> limits.CaseLimits:
+def _limits(case: Case, standards: Standards) -> CaseLimits:
     if standards.store is None:
-        return limits.CaseLimits()
+        return CaseLimits()
     accepted = standards.baseline_use is not BaselineUse.IGNORED
-    return limits.for_case(standards.store, standards.machine.id, case.subject, case.strategy.name, accepted=accepted)
+    return case_limits.for_case(
+        standards.store, standards.machine.id, case.subject, case.strategy.name, accepted=accepted
+    )
 
 
 def _known_failures(case: Case, standards: Standards) -> dict[str, KnownFailure]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fluxgate.baselines.limits import SPREADS, Limit
+from fluxgate.baselines.limits import Limit
+from fluxgate.baselines.memory_limits import SPREADS
 from fluxgate.cases import Case
 from fluxgate.files import read_plain
 from fluxgate.machine import Stack

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from fluxgate.baselines.limits import published
+from fluxgate.baselines.case_limits import published
 from fluxgate.cases import Case
 from fluxgate.compare.facts import ALLOCATED, HOST, WHOLE
 from fluxgate.compare.measures import SSIM

@@ -13,7 +13,7 @@ from fluxgate.baselines import integrity, limits, manifest
 from fluxgate.baselines.store import Store
 from fluxgate.refusal import Refusal
 from fluxgate.subjects.subject import Subject
-from tests.baselines.test_limits import file_for, sealed
+from tests.baselines.calibrated import file_for, sealed
 from tests.runs.building import CASES, MACHINE, SHOTS, SUBJECT, contents
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.baselines import limits
+from fluxgate.baselines import case_limits
 from fluxgate.baselines.limits import Band, LikenessLimits, Limit, LimitsFile
 from fluxgate.baselines.store import Store
 from fluxgate.files import write_plain
@@ -44,10 +44,10 @@ def test_measured_limits_are_accepted_like_pictures(tmp_path: Path, root: Path) 
         "tiny-nf4: ssim at least 0.9000"
     ]
     accept(calibrated(runs, strategy="int8", floor=0.99), root)
-    (file,) = limits.read_limits(Store(root), MACHINE.id, "tiny")
+    (file,) = case_limits.read_limits(Store(root), MACHINE.id, "tiny")
     assert file.strategies["nf4"].unseparated == ("one step fewer",)
     floors = [
-        limits.for_case(Store(root), MACHINE.id, SUBJECT, name).likeness["ssim"].floor for name in ("nf4", "int8")
+        case_limits.for_case(Store(root), MACHINE.id, SUBJECT, name).likeness["ssim"].floor for name in ("nf4", "int8")
     ]
     assert [floor.value for floor in floors if floor] == [0.9, 0.99]
     assert accepted_case(root, "nf4") == before
@@ -76,7 +76,7 @@ def test_drift_gathers_all_that_was_seen(tmp_path: Path, root: Path) -> None:
     """Bands only become wider, unless they are tightened; --only chooses whose."""
 
     def floor(strategy: str) -> float | None:
-        band = limits.for_case(Store(root), MACHINE.id, SUBJECT, strategy).drift["ssim"]
+        band = case_limits.for_case(Store(root), MACHINE.id, SUBJECT, strategy).drift["ssim"]
         return band.floor.value if band.floor else None
 
     for ssim in (0.99, 0.95, 0.98):

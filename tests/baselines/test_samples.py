@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluxgate.baselines import samples
-from fluxgate.baselines.limits import ALLOCATOR, margin
+from fluxgate.baselines.memory_limits import ALLOCATOR, margin
 from fluxgate.baselines.samples import MOST, Samples, join
 from tests.runs import building
 

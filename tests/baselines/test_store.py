@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from fluxgate.baselines import baseline as baselines
-from fluxgate.baselines import known_failures, limits, replacement
+from fluxgate.baselines import case_limits, known_failures, limits, replacement
 from fluxgate.baselines import store as stores
 from fluxgate.baselines.store import PORTABLE, Store
 from fluxgate.refusal import Refusal
 from tests.baselines.acceptance import accept
+from tests.baselines.calibrated import file_for, sealed
 from tests.baselines.test_known_failures import ENTRY, changed, toml_of
-from tests.baselines.test_limits import file_for, sealed
 from tests.runs.building import MACHINE, SUBJECT, contents, run_of
 
 REPOSITORY = Path(__file__).parents[2]
@@ -78,7 +78,7 @@ def test_limits_come_from_both_folders(tmp_path: Path) -> None:
         (tmp_path / "own", MACHINE.id, 0.9),
     ):
         sealed(root, file_for(machine, value))
-        floor = limits.for_case(store, MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor
+        floor = case_limits.for_case(store, MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor
         floors.append(floor.value if floor else None)
     assert floors == [0.6, 0.7, 0.8, 0.9]
 
@@ -87,8 +87,8 @@ def test_a_shipped_gpu_lends_its_limits(tmp_path: Path) -> None:
     """A GPU that nobody calibrated borrows from those that ship, too."""
     sealed(tmp_path / "shipped", file_for("another-gpu", 0.9))
     store = Store(tmp_path / "own", tmp_path / "shipped")
-    assert limits.lenders(store, MACHINE.id, "tiny") == ("another-gpu",)
-    assert limits.for_case(store, MACHINE.id, SUBJECT, "nf4").likeness
+    assert case_limits.lenders(store, MACHINE.id, "tiny") == ("another-gpu",)
+    assert case_limits.for_case(store, MACHINE.id, SUBJECT, "nf4").likeness
 
 
 def test_known_failures_of_both_are_in_force(tmp_path: Path) -> None:
@@ -162,4 +162,4 @@ def test_a_store_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert baselines.find(store, MACHINE.id, "tiny", "full") is None
     assert known_failures.read_all(store) == ()
     assert list(stores.subjects_in(store.own)) == []
-    assert limits.for_case(store, MACHINE.id, SUBJECT, "full") == limits.CaseLimits()
+    assert case_limits.for_case(store, MACHINE.id, SUBJECT, "full") == limits.CaseLimits()

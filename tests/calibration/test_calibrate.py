@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fluxgate.baselines import limits
+from fluxgate.baselines import case_limits
 from fluxgate.baselines.store import Store
 from fluxgate.calibration import controls
 from fluxgate.calibration.calibrate import FOLDER, calibrate
@@ -109,7 +109,7 @@ def test_accepting_the_run_makes_the_limits_hold(
     """What was measured is what cases are judged by."""
     run, (finding,), _ = calibrated
     accept(run, tmp_path)
-    found = limits.for_case(Store(tmp_path), building.MACHINE.id, building.SUBJECT, "nf4")
+    found = case_limits.for_case(Store(tmp_path), building.MACHINE.id, building.SUBJECT, "nf4")
     assert found.likeness == finding.limits.likeness
     assert found.overall == finding.limits.overall
 

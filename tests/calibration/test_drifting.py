@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fluxgate.baselines import limits
+from fluxgate.baselines import case_limits
 from fluxgate.baselines.store import Store
 from fluxgate.calibration.drifting import between
 from fluxgate.compare.measures import MEAN_DIFFERENCE, SSIM
@@ -46,7 +46,7 @@ def test_what_moved_between_machines_becomes_the_drift(tmp_path: Path) -> None:
     between(run, [run_of(tmp_path, "full", "nf4"), moved(tmp_path, by=3)], report=told.append)
     accept(run, tmp_path / "store")
     bands = {
-        name: limits.for_case(Store(tmp_path / "store"), MACHINE.id, building.SUBJECT, name).drift
+        name: case_limits.for_case(Store(tmp_path / "store"), MACHINE.id, building.SUBJECT, name).drift
         for name in ("full", "nf4")
     }
     difference = {name: found[MEAN_DIFFERENCE].ceiling for name, found in bands.items()}

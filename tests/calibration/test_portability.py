@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fluxgate.baselines import limits
+from fluxgate.baselines import case_limits
 from fluxgate.baselines.store import Store
 from fluxgate.calibration import portability
 from fluxgate.calibration.calibrate import FOLDER
@@ -89,7 +89,7 @@ def test_the_drift_can_be_accepted(measured: Measured, tmp_path: Path) -> None:
     run, _, _ = measured
     accept(run, tmp_path)
     drifts = {
-        name: limits.for_case(Store(tmp_path), building.MACHINE.id, building.SUBJECT, name).drift[SSIM].floor
+        name: case_limits.for_case(Store(tmp_path), building.MACHINE.id, building.SUBJECT, name).drift[SSIM].floor
         for name in ("full", "full-float32", "offload")
     }
     floor, still, other = drifts.values()

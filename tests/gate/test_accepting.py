@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fluxgate.gate.accepting import lines_of, moved_pins, refuse_left_out, refuse_partial
-from fluxgate.gate.environments.pins import read_pins
+from fluxgate.gate.environments.pin_files import read_pins
 from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import CANDIDATE, CaseOutcome, Move
 from tests.report.gates import result

@@ -129,6 +129,22 @@ def test_a_new_crash_is_broken(before: Rendered, after: Rendered) -> None:
     assert outcome(crashed, crashed).outcome == IDENTICAL
 
 
+def test_a_crash_in_other_words_is_no_fault_of_the_upgrade(before: Rendered, after: Rendered) -> None:
+    """Where the case crashed before, in a sentence with a version or a folder in it; both sentences are told."""
+    crashes = [
+        replace(CRASH, sentence=f"ImportError: bitsandbytes {version} is too old.") for version in ("1.0", "2.0")
+    ]
+    one, other = (
+        replace(side, rendering=replace(side.rendering, crash=crash))
+        for side, crash in zip((before, after), crashes, strict=True)
+    )
+    found = outcome(one, other)
+    assert (found.outcome, found.is_bad) == (IDENTICAL, False)
+    assert ("1.0" in found.reason, "2.0" in found.reason) == (True, True)
+    killed = replace(one, rendering=replace(one.rendering, crash=Crash("signal", "It was killed.", "load", ())))
+    assert outcome(killed, other).outcome == CHANGED
+
+
 def test_a_check_that_fails_now_is_broken(before: Rendered, after: Rendered) -> None:
     """Although the pictures may be the same."""
     failed, passed = (Verdict("tiny", "full", TWICE, status, "It did not.") for status in (FAILED, PASSED))

@@ -81,6 +81,24 @@ def test_it_says_what_to_run_next(
     assert words in plain(tmp_path, answer, finding=finding).next
 
 
+def test_what_is_left_of_the_upgrade_is_gated_as_the_whole_was() -> None:
+    """With the same incumbent and cases; of two files, the pin is enough."""
+    command = "fluxgate gate transformers==4.57.0 tokenizers --incumbent transformers==4.56.2 --strategy full"
+    about = About(
+        Path("gate"),
+        tier="full",
+        command=command,
+        started=datetime.datetime(2026, 11, 26, tzinfo=datetime.UTC),
+        upgrade=("transformers==4.57.0", "tokenizers"),
+    )
+    decision = Decision(Answer.NOT_SAFE, "Not safe.")
+    held = Held(Gated(decision, MACHINE, {}, {}, MOVES), FINDING)
+    expected = "fluxgate gate tokenizers==0.22.2 --incumbent transformers==4.56.2 --strategy full"
+    assert as_plain(held, about).next.endswith(expected)
+    files = replace(about, command="fluxgate gate old.txt new.txt", upgrade=("old.txt", "new.txt"))
+    assert ("new.txt" in as_plain(held, files).next, "fluxgate" in as_plain(held, files).next) == (True, False)
+
+
 def test_where_nothing_renders_another_incumbent_is_asked_for(tmp_path: Path) -> None:
     """To run the same once more would say the same."""
     nothing = CaseResult("tiny-full", "tiny", "full", CaseOutcome.IDENTICAL, "it crashes in both: no such file")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from fluxgate.gate.environments.installers import Installer
@@ -14,8 +15,12 @@ from fluxgate.refusal import Refusal
 INSTALLERS = ("pip", "uv")
 
 
-def choose_installer(name: str | None = None, *, wheelhouse: Path | None = None) -> Installer:
-    """pip or uv. With a wheelhouse, packages come from that folder alone, and no network is asked."""
+def choose_installer(
+    name: str | None = None, *, wheelhouse: Path | None = None, sources: Sequence[str] = ()
+) -> Installer:
+    """pip or uv. With a wheelhouse, packages come from that folder alone, and no network is asked.
+
+    sources: options that say where else packages are looked for, as files of requirements have them."""
     if name not in (None, *INSTALLERS):
         raise Refusal(f"{name!r} is no installer; choose from {' and '.join(INSTALLERS)}.")
     if wheelhouse is not None:
@@ -23,10 +28,10 @@ def choose_installer(name: str | None = None, *, wheelhouse: Path | None = None)
             raise Refusal(f"The wheelhouse {wheelhouse} is no folder; name one that holds the wheels.")
         wheelhouse = wheelhouse.resolve()
     if name != "uv" and _has_pip():
-        return Pip(wheelhouse=wheelhouse)
+        return Pip(wheelhouse=wheelhouse, sources=tuple(sources))
     program = shutil.which("uv")
     if name != "pip" and program is not None:
-        return Uv(Path(program), wheelhouse=wheelhouse)
+        return Uv(Path(program), wheelhouse=wheelhouse, sources=tuple(sources))
     missing = f"{name} is" if name else "pip and uv are"
     raise Refusal(f"{missing} not installed, and something must install packages; python -m ensurepip installs pip.")
 

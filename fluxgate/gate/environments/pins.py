@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -13,14 +11,8 @@ from packaging.specifiers import InvalidSpecifier, Specifier
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from fluxgate.files import read_limited
 from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import Move
-
-LARGEST_FILE = 10_000_000  # bytes; a lock file with the hashes of a thousand packages has a tenth
-_COMMENT = re.compile(r"(^|\s)#.*$")
-_HASH = re.compile(r"\s--hash[=\s]\S+")
-
 
 Moves = tuple[Move, ...]  # sorted by package, each package once
 
@@ -70,58 +62,8 @@ def fits(installed: str | None, asked: str | None) -> bool:
         return installed == asked
 
 
-def read_pins(path: Path) -> Pins:
-    """The pins of a constraints or lock file, as far as their markers hold here."""
-    try:
-        text = read_limited(path, LARGEST_FILE).decode()
-    except UnicodeDecodeError as error:
-        raise Refusal(f"{path} is no text in UTF-8.") from error
-    versions: dict[str, str] = {}
-    for number, line in _logical_lines(text):
-        pin = _pin(line, place=f"{path}, line {number}")
-        if pin is None:
-            continue
-        name, version = pin
-        if not fits(versions.setdefault(name, version), version):
-            raise Refusal(f"{path}, line {number}: {name} is pinned to {version}, and before that to {versions[name]}.")
-    if not versions:
-        raise Refusal(f"{path} pins nothing; write one name==version a line.")
-    return Pins.of(versions)
-
-
-def _logical_lines(text: str) -> list[tuple[int, str]]:
-    """What is written, without comments: the number of its first line, and lines that a backslash continues as one."""
-    lines: list[tuple[int, str]] = []
-    continued = False
-    for number, line in enumerate(text.splitlines(), start=1):
-        content = _COMMENT.sub("", line).rstrip()
-        goes_on = content.endswith("\\")
-        content = content.rstrip("\\")
-        if continued:
-            first, before = lines.pop()
-            lines.append((first, before + content))
-        else:
-            lines.append((number, content))
-        continued = goes_on
-    return [(number, line.strip()) for number, line in lines if line.strip()]
-
-
-def _pin(line: str, *, place: str) -> tuple[str, str] | None:
-    """The package and the version that a line pins, or None where its marker does not hold."""
-    refusal = Refusal(f"{place}: {line[:80]!r} is no pin; write name==version.")
-    try:
-        requirement = Requirement(_HASH.sub("", line))
-    except InvalidRequirement as error:
-        raise refusal from error
-    version = exact_version(requirement)
-    if version is None:
-        raise refusal
-    if not _applies(requirement):
-        return None
-    return canonicalize_name(requirement.name), version
-
-
-def _applies(requirement: Requirement) -> bool:
+def applies(requirement: Requirement) -> bool:
+    """Whether the marker of a requirement holds here, for what no extra asks for."""
     return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
 
 
@@ -162,7 +104,7 @@ def _change(text: str) -> Requirement:
         raise Refusal(f"{text[:80]!r} is no requirement; {wanted}.") from error
     if change.url is not None:
         raise Refusal(f"{text[:80]!r} names an address; {wanted}.")
-    if not _applies(change):
+    if not applies(change):
         raise Refusal(f"{text[:80]!r} does not apply to this Python; leave the marker away.")
     change.marker = None
     return change

@@ -79,6 +79,7 @@ class Pip:
 
     wheelhouse: Path | None = None
     python: Path = Path(sys.executable)  # whose pip it is
+    sources: tuple[str, ...] = ()  # options: where else packages are looked for
 
     @property
     def name(self) -> str:
@@ -89,7 +90,7 @@ class Pip:
             return ("wheelhouse", *wheels(self.wheelhouse, pins))
         listed = run((str(self.python), "-P", "-m", "pip", "config", "list"), variables=self._variables()).output
         chosen = {line for line in listed.splitlines() if line.partition("=")[0].rpartition(".")[2] in SOURCES}
-        return ("pip", *sorted(chosen))
+        return ("pip", *sorted(chosen), *self.sources)
 
     def plan(self, question: Question) -> Plan | Objection:
         requirements = list(question.requirements)
@@ -129,7 +130,7 @@ class Pip:
         return tuple(Planned(version, yanked=version not in right) for version in sorted(every | right, key=Version))
 
     def _places(self) -> tuple[str, ...]:
-        return ("--no-index", f"--find-links={self.wheelhouse}") if self.wheelhouse else ()
+        return ("--no-index", f"--find-links={self.wheelhouse}") if self.wheelhouse else self.sources
 
     def _dry_run(self, question: Question, requirements: Sequence[str], *options: str) -> Plan | Objection:
         with tempfile.TemporaryDirectory() as folder:

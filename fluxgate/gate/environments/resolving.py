@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -14,7 +17,7 @@ from fluxgate.gate.environments.consistency import unmet
 from fluxgate.gate.environments.installers import Installer, Objection, Plan, Question
 from fluxgate.gate.environments.interpreters import ask
 from fluxgate.gate.environments.pins import Moves, Pins, exact_version, fits
-from fluxgate.gate.environments.stages import Stage, StageFailure
+from fluxgate.gate.environments.stages import Cause, Stage, StageFailure
 from fluxgate.gate.environments.steps import Report, refusing_a_failing_disk, step
 from fluxgate.locks import silent
 from fluxgate.refusal import Refusal
@@ -22,6 +25,7 @@ from fluxgate.report.gate_result import Move
 
 # Seconds, roughly; a source distribution that must be built takes longer.
 RESOLVE = 5.0
+NEAR = 0.8  # of 1: how alike two names are of which one may be misspelt
 
 
 def resolve(
@@ -52,12 +56,31 @@ def resolve(
                 f"{odds[0]}, which the incumbent does not have, and no installer can add: {plan.sentence.rstrip('.')}. "
                 f"Install it beside the incumbent first, or gate from a Python that lacks {odds[0].package}."
             )
-        return plan
+        return _with_nearest(plan, changes, incumbent.pins)
     moves = (
         Move(package, incumbent.pins.versions.get(package), planned.version, planned.yanked)
         for package, planned in sorted(plan.items())
     )
     return tuple(move for move in moves if not fits(move.old, move.new))
+
+
+def yanked_among(moves: Moves, incumbent: Built, *, installer: Installer, report: Report = silent) -> Moves:
+    """The same moves, with what the index says of their releases; where it cannot be asked, they stay as they are."""
+    new = [f"{move.package}=={move.new}" for move in moves if move.new is not None]
+    plan: Plan | StageFailure = {}
+    with step("Asking the index about yanked releases", estimate=RESOLVE, report=report), suppress(Refusal):
+        plan = _planned(Question(incumbent.python, new, alone=True), installer) if new else {}
+    yanked = set() if isinstance(plan, StageFailure) else {name for name, planned in plan.items() if planned.yanked}
+    return tuple(replace(move, yanked=move.package in yanked) for move in moves)
+
+
+def _with_nearest(failure: StageFailure, changes: Sequence[Requirement], pins: Pins) -> StageFailure:
+    """The failure, with the package that may have been meant where nothing of that name is known."""
+    for name in (str(canonicalize_name(change.name)) for change in changes):
+        near = difflib.get_close_matches(name, pins.versions, n=1, cutoff=NEAR)
+        if failure.cause is Cause.NO_SUCH_VERSION and near and near != [name] and name in failure.sentence:
+            return replace(failure, sentence=f"{failure.sentence.rstrip('.')}; did you mean {near[0]}?")
+    return failure
 
 
 def _planned(question: Question, installer: Installer) -> Plan | StageFailure:

@@ -43,6 +43,7 @@ class Uv:
 
     program: Path
     wheelhouse: Path | None = None
+    sources: tuple[str, ...] = ()  # options: where else packages are looked for
 
     @property
     def name(self) -> str:
@@ -52,7 +53,7 @@ class Uv:
         if self.wheelhouse is not None:
             return ("wheelhouse", *wheels(self.wheelhouse, pins))
         variables = {f"{name}={value}" for name, value in os.environ.items() if _decides(name)}
-        return ("uv", *sorted(variables), *_configurations())
+        return ("uv", *sorted(variables), *_configurations(), *self.sources)
 
     def plan(self, question: Question) -> Plan | Objection:
         with tempfile.TemporaryDirectory() as folder:
@@ -90,7 +91,9 @@ class Uv:
         return replace(self, wheelhouse=wheelhouse)
 
     def _places(self) -> tuple[str, ...]:
-        return ("--no-config", "--no-index", "--offline", f"--find-links={self.wheelhouse}") if self.wheelhouse else ()
+        if self.wheelhouse is None:
+            return self.sources
+        return ("--no-config", "--no-index", "--offline", f"--find-links={self.wheelhouse}")
 
     def _pip(self, verb: str, python: Path, *arguments: str) -> Finished:
         return self._run("pip", python, verb, *arguments)

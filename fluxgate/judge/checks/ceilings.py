@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from fluxgate import figures
 from fluxgate.amounts import amount, distinct
-from fluxgate.baselines.limits import FEWEST_FOR_HOST, FRAGMENTATION, Band
+from fluxgate.baselines.limits import Band
+from fluxgate.baselines.memory_limits import FEWEST_FOR_HOST, FRAGMENTATION
 from fluxgate.compare import facts
 from fluxgate.compare.facts import ALLOCATED, DRIVER, RESERVED, WHOLE
 from fluxgate.judge.answers import failed, no_data, not_selected, passed

@@ -42,9 +42,8 @@ def render_case(job: CaseJob, note: AddNote, *, work: Work) -> None:
     work: does the job of a part, in a process of its own."""
     laps, load = Laps(), function_named(job.load)
     note(Note(started=True, says="started", libraries=imported_versions()))
-    launcher = _launcher_of_parts(
-        job, work
-    )  # now: a process with a GPU, or with the meter's threads, must not be forked
+    # Now: a process with a GPU, or with the meter's threads, must not be forked.
+    launcher = _launcher_of_parts(job, work)
     warnings = LibraryWarnings()
     hide_progress_bars()
     note(Note(determinism=settle(job.device), draws=draws()))

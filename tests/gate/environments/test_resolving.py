@@ -12,7 +12,7 @@ from fluxgate.gate.environments.building import Built, build
 from fluxgate.gate.environments.installers import Installer, Objection, Planned
 from fluxgate.gate.environments.pins import Moves, parse_changes
 from fluxgate.gate.environments.pip import Pip
-from fluxgate.gate.environments.resolving import resolve
+from fluxgate.gate.environments.resolving import resolve, yanked_among
 from fluxgate.gate.environments.stages import Cause, Stage, StageFailure
 from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import Move
@@ -134,6 +134,22 @@ def test_a_yanked_release_moves_only_if_it_is_asked_for(incumbent: Built, pip_wi
     """Then the move says that it is yanked."""
     assert moves_of(incumbent, "beta", installer=pip_with_index) == ()
     assert moves_of(incumbent, "beta==1.1", installer=pip_with_index) == (Move("beta", "1.0", "1.1", yanked=True),)
+
+
+def test_moves_that_a_file_asks_for_are_looked_up_in_the_index(incumbent: Built, pip_with_index: Pip) -> None:
+    """Nobody has resolved them: without an index that knows them they are what they were."""
+    moves = (Move("alpha", "1.0", "2.0"), Move("beta", "1.0", "1.1"), Move("gamma", "1.0", None))
+    known = yanked_among(moves, incumbent, installer=pip_with_index)
+    assert [move.yanked for move in known] == [False, True, False]
+    unknown = (Move("nobodys-package", None, "1.0"),)
+    assert yanked_among(unknown, incumbent, installer=pip_with_index) == unknown
+
+
+def test_a_misspelt_package_is_named_as_it_was_meant(incumbent: Built, pip: Pip) -> None:
+    """Where one that is installed is spelt almost like it; a release that does not exist is no misspelling."""
+    assert failure_of(incumbent, "gama==1.0", installer=pip).sentence.endswith("did you mean gamma?")
+    assert "did you mean" not in failure_of(incumbent, "gamma==9.0", installer=pip).sentence
+    assert "did you mean" not in failure_of(incumbent, "nobodys-package", installer=pip).sentence
 
 
 def test_releases_are_listed_oldest_first_and_yanked_ones_marked(pip_with_index: Pip) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from fluxgate.baselines.limits import FRAGMENTATION, Band, CaseLimits, Limit
+from fluxgate.baselines.limits import Band, CaseLimits, Limit
+from fluxgate.baselines.memory_limits import FRAGMENTATION
 from fluxgate.compare.facts import DRIVER, RESERVED, WHOLE
 from fluxgate.judge.checks.ceilings import is_beyond
 from fluxgate.judge.evidence import Evidence
