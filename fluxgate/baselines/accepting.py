@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import getpass
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -74,8 +74,8 @@ def remove(root: Path, unused: Iterable[Entry]) -> None:
     """Remove baselines and the pictures that only they have."""
     unused = tuple(unused)
     with replacement.locked(root):
-        for machine in dict.fromkeys(machine for machine, _, _ in unused):
-            entries = [(subject, strategy) for place, subject, strategy in unused if place == machine]
+        for machine in dict.fromkeys(entry.machine for entry in unused):
+            entries = [entry for entry in unused if entry.machine == machine]
             replacement.replace(root / machine, partial(_remove, entries))
 
 
@@ -106,11 +106,10 @@ def _write(plan: Plan, accepted: Acceptance, folder: Path) -> None:
         _tidy(folder / subject)
 
 
-def _remove(entries: Iterable[tuple[str, str]], folder: Path) -> None:
-    entries = tuple(entries)
-    for subject, strategy in entries:
-        (folder / subject / baselines.facts_file(strategy)).unlink()
-    for subject in {subject for subject, _ in entries}:
+def _remove(entries: Sequence[Entry], folder: Path) -> None:
+    for entry in entries:
+        (folder / entry.subject / baselines.facts_file(entry.strategy)).unlink()
+    for subject in {entry.subject for entry in entries}:
         _tidy(folder / subject)
 
 

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from fluxgate.baselines import case_limits, manifest
 from fluxgate.baselines.baseline import AcceptedCase, facts_file, read_case, stale_shots, strategies_in
 from fluxgate.baselines.store import PORTABLE, Store, folder_of, subjects_in
 from fluxgate.refusal import Refusal
+from fluxgate.rendering import id_of_case
 from fluxgate.subjects.subject import Subject
 
 PRUNE = "fluxgate accept --prune"
 
-Entry = tuple[str, str, str]  # machine, subject and strategy of a baseline
+
+@dataclass(frozen=True)
+class Entry:
+    """Which baseline it is."""
+
+    machine: str
+    subject: str
+    strategy: str
+
+    @property
+    def case_id(self) -> str:
+        return id_of_case(self.subject, self.strategy)
 
 
 def refuse_damaged(store: Store, *, machine: str, subjects: Iterable[str], accepted: bool = True) -> None:
@@ -54,8 +67,8 @@ def complaints(store: Store, *, cases: Collection[str], subjects: Mapping[str, S
     if damage:
         return damage
     return tuple(
-        f"The baseline {machine}/{subject}/{facts_file(strategy)} is stale: {why}. Remove it: {PRUNE}"
-        for (machine, subject, strategy), why in unused(store.own, cases=cases, subjects=subjects).items()
+        f"The baseline {entry.machine}/{entry.subject}/{facts_file(entry.strategy)} is stale: {why}. Remove it: {PRUNE}"
+        for entry, why in unused(store.own, cases=cases, subjects=subjects).items()
     )
 
 
@@ -75,22 +88,23 @@ def damage_in(root: Path) -> tuple[str, ...]:
 
 def orphans(root: Path, cases: Collection[str]) -> tuple[Entry, ...]:
     """The baselines that no case uses."""
-    return tuple(entry for entry in _entries(root) if f"{entry[1]}-{entry[2]}" not in cases)
+    return tuple(entry for entry in _entries(root) if entry.case_id not in cases)
 
 
 def stale(root: Path, subjects: Mapping[str, Subject]) -> tuple[Entry, ...]:
     """The baselines whose shots are asked for differently today, or no longer at all."""
-    entries = (entry for entry in _entries(root) if entry[1] in subjects)
-    return tuple(entry for entry in entries if stale_shots(_accepted(root, entry), subjects[entry[1]]))
+    entries = (entry for entry in _entries(root) if entry.subject in subjects)
+    return tuple(entry for entry in entries if stale_shots(_accepted(root, entry), subjects[entry.subject]))
 
 
 def _entries(root: Path) -> Iterable[Entry]:
     for machine, subject in subjects_in(root):
         for strategy in strategies_in(folder_of(root, machine, subject)):
-            yield machine, subject, strategy
+            yield Entry(machine, subject, strategy)
 
 
 def _accepted(root: Path, entry: Entry) -> AcceptedCase:
-    baseline = read_case(Store(root), *entry)
-    assert baseline is not None  # it was listed a moment ago, and a missing file is refused
+    baseline = read_case(Store(root), entry.machine, entry.subject, entry.strategy)
+    if baseline is None:  # it was listed a moment ago, and a missing file is refused
+        raise LookupError(f"{root} has no baseline of {entry.case_id} on {entry.machine}")
     return baseline.case

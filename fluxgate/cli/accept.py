@@ -148,8 +148,8 @@ def _prune(arguments: Namespace) -> int:
     catalogue, root = subjects(), arguments.baselines
     cases = {case.id for case in matrix(catalogue.values(), strategies(), machine=detect(), stack=stack())}
     unused = integrity.unused(root, cases=cases, subjects=catalogue)
-    for (machine, subject, strategy), why in unused.items():
-        say(f"{machine}: {subject}-{strategy} goes: {why}")
+    for entry, why in unused.items():
+        say(f"{entry.machine}: {entry.case_id} goes: {why}")
     if not unused or arguments.dry_run:
         say(UNTOUCHED if unused else UNCHANGED)
         return 0

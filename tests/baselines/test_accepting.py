@@ -291,7 +291,7 @@ def test_unused_baselines_are_removed_with_their_pictures(folder: Path, root: Pa
     accept(run_of(folder, "full", "offload", "nf4"), root)
     cases = CASES.keys() - {"tiny-nf4"}
     unused = integrity.unused(root, cases=cases, subjects={"tiny": SUBJECT})
-    assert unused == {(MACHINE.id, "tiny", "nf4"): "no case uses it"}
+    assert unused == {integrity.Entry(MACHINE.id, "tiny", "nf4"): "no case uses it"}
     accepting.remove(root, unused)
     assert integrity.unused(root, cases=cases, subjects={"tiny": SUBJECT}) == {}
     assert integrity.damage_in(root) == ()
