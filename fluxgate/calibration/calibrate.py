@@ -15,7 +15,7 @@ from fluxgate.calibration.floors import Finding, Origin
 from fluxgate.calibration.measuring import Sides, measure
 from fluxgate.calibration.variations import Extent, Variations, vary
 from fluxgate.cases import Case
-from fluxgate.compare import noise
+from fluxgate.compare.draws import draws_differ, dtype_of
 from fluxgate.files import write_plain, write_whole
 from fluxgate.rendering import Rendering, id_of_case
 from fluxgate.runs.rendered import Rendered
@@ -103,8 +103,8 @@ def _finding(
     case: Case, sides: Sides, variations: Variations, *, run: Run, pool: Executor, report: Report
 ) -> Finding | None:
     """The limits of a case; None where there are none, with the reason reported."""
-    ours, theirs = noise.dtype_of(case), case.subject.dtype
-    if noise.draws_differ(sides.actual.rendering.draws, ours, sides.expected.rendering.draws, theirs):
+    ours, theirs = dtype_of(case), case.subject.dtype
+    if draws_differ(sides.actual.rendering.draws, ours, sides.expected.rendering.draws, theirs):
         report(f"{case.id}: no limits, this torch draws other noise in {ours} than in {theirs}")
         return None
     measured = measure(case, variations, sides, pool=pool)

@@ -9,8 +9,8 @@ from fluxgate.baselines.limits import Band
 from fluxgate.cases import Case
 from fluxgate.compare import words
 from fluxgate.compare.difference import Difference, compare
+from fluxgate.compare.draws import draws_differ, dtype_of
 from fluxgate.compare.facts import Facts, facts_of
-from fluxgate.compare.noise import draws_differ, dtype_of
 from fluxgate.compare.pairs import Pair
 from fluxgate.compare.work import held_changes
 from fluxgate.gate.trends import Spreads, memory_trend, seconds_trend, too_heavy

@@ -9,7 +9,7 @@ from fluxgate.amounts import amount
 from fluxgate.compare.work import flops
 from fluxgate.history.change_points import ChangePoint, change_points
 from fluxgate.history.creep import Creep, creep
-from fluxgate.history.store import Session, series_keys
+from fluxgate.history.store import SavedSession, series_keys
 
 HIGHER_IS_BETTER = ("likeness",)
 STEADY = ("bytes", "FLOPs")  # units of figures that vary so little that a creep is somebody's doing
@@ -58,7 +58,7 @@ class Series:
         return tuple(point.value for point in self.points)
 
 
-def all_series(sessions: Sequence[Session], *, wanted: Callable[[str, str], bool]) -> tuple[Series, ...]:
+def all_series(sessions: Sequence[SavedSession], *, wanted: Callable[[str, str], bool]) -> tuple[Series, ...]:
     """Every figure's series of every case; `wanted` is asked of strategy and figure."""
     points: dict[tuple[tuple[str, ...], str], list[Point]] = {}
     for session in sessions:

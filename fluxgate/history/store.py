@@ -62,7 +62,7 @@ _DECODER = msgspec.json.Decoder(_File)  # what is not ours is passed over unread
 
 
 @dataclass(frozen=True)
-class Session:
+class SavedSession:
     """One file of the store, as far as it is ours."""
 
     at: str  # ISO 8601
@@ -74,7 +74,7 @@ class Session:
     file: Path = field(compare=False)
 
 
-def sessions(store: Path) -> tuple[Session, ...]:
+def sessions(store: Path) -> tuple[SavedSession, ...]:
     """Every session that measured a case, oldest first; files of other benchmarks are left alone."""
     if not store.is_dir():
         raise Refusal(f"There is no folder {store}; pytest --benchmark-autosave saves sessions there.")
@@ -82,7 +82,7 @@ def sessions(store: Path) -> tuple[Session, ...]:
     return tuple(sorted(found, key=lambda one: one.at))
 
 
-def _session(path: Path) -> Session | None:
+def _session(path: Path) -> SavedSession | None:
     try:
         if path.stat().st_size > LARGEST:
             raise Refusal(f"{path} has more than {LARGEST:,} bytes: it is no session's file.")
@@ -95,7 +95,7 @@ def _session(path: Path) -> Session | None:
     ours = file.machine_info.fluxgate
     if ours is None or not cases:
         return None
-    return Session(file.datetime, file.commit_info.id, ours.machine, ours.processor, ours.stack, cases, path)
+    return SavedSession(file.datetime, file.commit_info.id, ours.machine, ours.processor, ours.stack, cases, path)
 
 
 def session_entry(machine: Machine, stack: dict[str, str], *, processor: str) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def case_entry(entry: CaseEntry) -> dict[str, Any]:
     return plain
 
 
-def series_keys(session: Session) -> Iterator[tuple[tuple[str, ...], CaseEntry]]:
+def series_keys(session: SavedSession) -> Iterator[tuple[tuple[str, ...], CaseEntry]]:
     """What makes two sessions' figures of a case comparable: machine and CPU, case, recipe and limit."""
     for case in session.cases:
         yield (session.machine, session.processor, case.case, case.recipe, str(case.limit or "")), case

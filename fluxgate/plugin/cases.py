@@ -12,7 +12,7 @@ import pytest
 
 from fluxgate.cases import Case
 from fluxgate.history import store
-from fluxgate.history.figures import figures_of, recipe_of
+from fluxgate.history.case_figures import figures_of, recipe_of
 from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.verdict import Verdict
 from fluxgate.locks import silent

@@ -11,8 +11,8 @@ import numpy as np
 
 from fluxgate import figures
 from fluxgate.baselines.picture_changes import on_all_cores
-from fluxgate.compare import noise
 from fluxgate.compare.difference import compare
+from fluxgate.compare.draws import draws_differ
 from fluxgate.compare.facts import Facts, Key, Source, facts_of
 from fluxgate.compare.likeness import mismatch, similarity
 from fluxgate.compare.stages import FINISHED, StageDifference
@@ -89,7 +89,7 @@ def _of_noise(reference: Rendered | None) -> str:
     """What float16 would have changed beside the arithmetic, with this release of torch."""
     rendering = reference.rendering if reference else None
     own = next((entry.dtype for entry in rendering.fingerprints if entry.stage == LAST), "") if rendering else ""
-    if rendering is None or not noise.draws_differ(rendering.draws, FLOAT16, rendering.draws, own):
+    if rendering is None or not draws_differ(rendering.draws, FLOAT16, rendering.draws, own):
         return ""
     return " All started from the same noise; from the same seed, this torch would draw other numbers in float16."
 

@@ -32,7 +32,7 @@ Plain = TypeVar("Plain")
 
 
 @dataclass(frozen=True)
-class Facts:
+class RunFacts:
     """What run.json holds."""
 
     id: str
@@ -51,7 +51,7 @@ class Run:
     """A run's folder and facts."""
 
     folder: Path
-    facts: Facts
+    facts: RunFacts
 
     @property
     def id(self) -> str:
@@ -130,7 +130,7 @@ def create(
     started = datetime.datetime.now(datetime.UTC)
     folder = fresh_folder(root, machine, at=started)
     told = command if isinstance(command, str) else " ".join(command)
-    facts = Facts(folder.name, machine, stack, told, commit(), _iso(started), vram_limit=vram_limit)
+    facts = RunFacts(folder.name, machine, stack, told, commit(), _iso(started), vram_limit=vram_limit)
     write_plain(folder / FACTS, facts)
     return Run(folder, facts)
 
@@ -187,7 +187,7 @@ def open_run(path: Path) -> Run:
     if not (folder / FACTS).is_file():
         raise Refusal(f"{path} is not a run: it has no {FACTS}.")
     refuse_newer(folder / FACTS, SCHEMA)
-    facts = read_plain(folder / FACTS, Facts)
+    facts = read_plain(folder / FACTS, RunFacts)
     _refuse_unreadable_versions(folder / FACTS, facts.stack)
     return Run(folder, facts)
 

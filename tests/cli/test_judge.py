@@ -72,7 +72,7 @@ def test_a_run_that_was_cut_short_is_not_green(
     rendered: Path, tiny_exists: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Killed, it has no end and lacks a case: what is there is judged, the exit code says that it is not all."""
-    facts = read_plain(rendered / runs.FACTS, runs.Facts)
+    facts = read_plain(rendered / runs.FACTS, runs.RunFacts)
     write_plain(rendered / runs.FACTS, replace(facts, finished=None))
     shutil.rmtree(rendered / runs.CASES / "tiny-model-offload")
     assert main(["judge", str(rendered)]) == INTERRUPTED

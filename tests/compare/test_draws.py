@@ -1,6 +1,6 @@
 """Tests of telling whether two pictures could start from the same noise."""
 
-from fluxgate.compare.noise import draws_differ
+from fluxgate.compare.draws import draws_differ
 
 DRAWS = {"float32": (0.51, -2.13), "bfloat16": (0.52, -2.12), "float16": (1.4, 0.03)}
 

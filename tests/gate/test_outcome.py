@@ -10,8 +10,8 @@ import pytest
 
 from fluxgate.baselines.limits import Band, Limit
 from fluxgate.cases import Case
+from fluxgate.compare.draws import dtype_of
 from fluxgate.compare.measures import SSIM
-from fluxgate.compare.noise import dtype_of
 from fluxgate.gate.outcome import (
     BROKEN,
     CANNOT_RUN,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fluxgate.compare.measures import SSIM
-from fluxgate.history.figures import figures_of, recipe_of
+from fluxgate.history.case_figures import figures_of, recipe_of
 from fluxgate.judge.verdict import PASSED, PROMISE, Verdict
 from fluxgate.rendering import DENOISE, PhaseWork, Work
 from tests.judge.made import evidence, with_rendering

@@ -11,7 +11,7 @@ from fluxgate.files import read_plain, write_plain
 from fluxgate.refusal import Refusal
 from fluxgate.runs.merging import merge, missing_shards
 from fluxgate.runs.plan import FILE, plan_of, read_plan
-from fluxgate.runs.run import FACTS, RENDERING, Facts, Run, open_run, rendered_once_more
+from fluxgate.runs.run import FACTS, RENDERING, Run, RunFacts, open_run, rendered_once_more
 from fluxgate.shards import Shard
 from tests.runs.building import CASES, contents, put, rendering, run_of
 
@@ -36,7 +36,7 @@ def parts(tmp_path: Path) -> list[Run]:
 
 def changed(part: Run, **fields: object) -> Run:
     """The run with other facts."""
-    write_plain(part.folder / FACTS, replace(read_plain(part.folder / FACTS, Facts), **fields))  # type: ignore[arg-type]  # they are its own
+    write_plain(part.folder / FACTS, replace(read_plain(part.folder / FACTS, RunFacts), **fields))  # type: ignore[arg-type]  # they are its own
     return open_run(part.folder)
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from fluxgate import figures
 from fluxgate.baselines.baseline import Baseline
-from fluxgate.compare import noise
 from fluxgate.compare.difference import other_recipes, stage_differences
+from fluxgate.compare.draws import draws_differ, dtype_of
 from fluxgate.compare.likeness import worst
 from fluxgate.compare.noise_levels import schedule_mismatches
 from fluxgate.compare.pairs import Pair, pairs_of
@@ -169,8 +169,8 @@ def _portable(evidence: Evidence) -> Verdict:
         return failed(evidence, BASELINE, sentence, numbers=numbers)
     for resized in _resized(evidence, pairs):
         return resized
-    dtype = noise.dtype_of(evidence.case)
-    if noise.draws_differ(ours.draws, dtype, accepted.draws, dtype):
+    dtype = dtype_of(evidence.case)
+    if draws_differ(ours.draws, dtype, accepted.draws, dtype):
         sentence = f"From the same seed, this torch draws other {dtype} noise than the portable pictures started from"
         sentence = f"{sentence}, so they cannot be compared; a baseline of this machine can: {ACCEPT}."
         return no_data(evidence, BASELINE, sentence, numbers=numbers)

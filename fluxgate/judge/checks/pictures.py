@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from fluxgate import figures
 from fluxgate.amounts import amount
-from fluxgate.compare import noise
 from fluxgate.compare.difference import other_recipes, stage_differences
+from fluxgate.compare.draws import draws_differ, dtype_of
 from fluxgate.compare.facts import facts_of
 from fluxgate.compare.likeness import worst
 from fluxgate.compare.measures import SSIM
@@ -141,8 +141,8 @@ def _no_change(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> str | N
 
 def _other_noise(evidence: Evidence, named: str) -> str | None:
     """That this torch lets the pictures start from other noise than the reference's."""
-    dtype, subjects = noise.dtype_of(evidence.case), evidence.case.subject.dtype
-    if not noise.draws_differ(evidence.facts.draws, dtype, evidence.reference_facts.draws, subjects):
+    dtype, subjects = dtype_of(evidence.case), evidence.case.subject.dtype
+    if not draws_differ(evidence.facts.draws, dtype, evidence.reference_facts.draws, subjects):
         return None
     sentence = f"From the same seed, this torch draws other noise in {dtype} than in {subjects}"
     return f"{sentence}, so its pictures cannot be compared with {named}'s; another release of torch may draw the same."

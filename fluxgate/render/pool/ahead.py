@@ -13,8 +13,8 @@ from typing import Protocol
 PAUSE = 0.05  # seconds between two looks
 
 
-class Rendering(Protocol):
-    """What is done with a case; both are called in several threads."""
+class Renderer(Protocol):
+    """Renders cases, and knows which of them are; both are asked in several threads."""
 
     def is_rendered(self, case_id: str) -> bool: ...
 
@@ -25,9 +25,9 @@ class Rendering(Protocol):
 class Ahead:
     """Renders cases in order; one that is waited for comes first."""
 
-    def __init__(self, case_ids: Iterable[str], rendering: Rendering) -> None:
+    def __init__(self, case_ids: Iterable[str], renderer: Renderer) -> None:
         self._order = list(dict.fromkeys(case_ids))
-        self._rendering = rendering
+        self._renderer = renderer
         self._wanted: list[str] = []  # what was waited for, the latest first
         self._rendered: set[str] = set()
         self._failed: BaseException | None = None
@@ -82,13 +82,13 @@ class Ahead:
         for case_id in dict.fromkeys((*self._wanted, *self._order)):
             if not self._is_rendered(case_id):
                 self.begun = case_id
-                rendered = self._rendering.render_unless_taken(case_id)
+                rendered = self._renderer.render_unless_taken(case_id)
                 self.begun = None
                 if rendered:
                     return True
         return False
 
     def _is_rendered(self, case_id: str) -> bool:
-        if case_id not in self._rendered and self._rendering.is_rendered(case_id):
+        if case_id not in self._rendered and self._renderer.is_rendered(case_id):
             self._rendered.add(case_id)
         return case_id in self._rendered
