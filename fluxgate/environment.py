@@ -16,8 +16,9 @@ from typing import Self
 import msgspec
 
 import fluxgate
-from fluxgate.machine import OLDEST, Machine, Stack, detect, stack
+from fluxgate.machine import Machine, Stack, detect, stack
 from fluxgate.refusal import Refusal
+from fluxgate.support import OLDEST
 
 ENGINE = Path(fluxgate.__file__).parent
 # By these, a Python takes over packages of the one that starts it.

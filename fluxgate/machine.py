@@ -11,11 +11,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from packaging.version import InvalidVersion, Version
 
 from fluxgate.amounts import amount
+from fluxgate.gpus import Gpu, visible_gpus
 from fluxgate.options import memory
 from fluxgate.refusal import Refusal
 
@@ -58,30 +56,6 @@ GATED = (
     "pillow",
 )
 
-# The ranges that requirements/ states: the oldest release of each that is supported.
-OLDEST = {
-    "python": "3.11",
-    "torch": "2.6",
-    "diffusers": "0.33.1",
-    "transformers": "4.48",
-    "accelerate": "1.2",
-    "bitsandbytes": "0.46",
-}
-OPTIONAL = ("bitsandbytes",)  # needed by its own strategies only
-PYTHON_BEFORE = "3.14"
-LOGGER_ISSUE = "https://github.com/huggingface/diffusers/issues/13104"
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """One GPU as the driver's management library describes it."""
-
-    name: str
-    uuid: str
-    memory: int
-    capability: str
-    driver: str
-
 
 def detect() -> Machine:
     """This machine: its first visible GPU if torch is built for CUDA and the driver answers, else its CPU."""
@@ -92,7 +66,7 @@ def detect() -> Machine:
 
 def stack() -> Stack:
     """The versions of the gated libraries that are installed."""
-    return {package: version for package in GATED if (version := _version(package)) is not None}
+    return {package: version for package in GATED if (version := installed_version(package)) is not None}
 
 
 def unlike(one: tuple[Machine, Stack], other: tuple[Machine, Stack]) -> Iterator[tuple[str, str | None, str | None]]:
@@ -118,54 +92,7 @@ def memory_limit(text: str, *, of: Machine, option: str) -> int:
     return value
 
 
-def outside_support(stack: Stack, *, torch: str | None = None, python: str | None = None) -> str | None:
-    """One sentence that names what is missing, too old or too new, or None if all of it is supported."""
-    versions = {"python": python or platform.python_version(), "torch": torch or _version("torch"), **stack}
-    complaints = [complaint for name in OLDEST if (complaint := _complaint(name, versions.get(name)))]
-    complaints += [clash] if (clash := _clash(stack)) else []
-    if not complaints:
-        return None
-    return f"Outside of what Fluxgate supports: {'; '.join(complaints)}. See requirements/."
-
-
-def _complaint(name: str, version: str | None) -> str | None:
-    oldest = OLDEST[name]
-    if version is None:
-        return None if name in OPTIONAL else f"{name} is not installed ({oldest} or newer is needed)"
-    release = _release(version)
-    if release is None:
-        return f"{name} {version} is not a version that can be compared with {oldest}"
-    if release < Version(oldest):
-        return f"{name} {version} is older than {oldest}"
-    if name == "python" and release >= Version(PYTHON_BEFORE):
-        return f"python {version} is not older than {PYTHON_BEFORE}"
-    return None
-
-
-def _clash(stack: Stack) -> str | None:
-    """Two releases that cannot be installed together: no FLUX pipeline of diffusers can be imported then."""
-    diffusers, torchao = stack.get("diffusers"), stack.get("torchao")
-    if torchao is None or diffusers is None or not _older(diffusers, "0.37") or _older(torchao, "0.16"):
-        return None
-    advice = "install diffusers 0.37 or newer, or torchao older than 0.16"
-    return f"diffusers {diffusers} cannot be imported beside torchao {torchao}: {advice} ({LOGGER_ISSUE})"
-
-
-def _older(version: str, than: str) -> bool:
-    """Whether a version is certainly older."""
-    release = _release(version)
-    return release is not None and release < Version(than)
-
-
-def _release(version: str) -> Version | None:
-    """The release that a version is of, or is going to be; None for a text that is no version."""
-    try:
-        return Version(Version(version).base_version)
-    except InvalidVersion:
-        return None
-
-
-def _version(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -181,7 +108,7 @@ def torch_build() -> tuple[str, str | None]:
     if spec is None or spec.origin is None:
         raise Refusal("torch is not installed; see requirements/ for the supported versions.")
     assigned = _assignments(Path(spec.origin).parent / "version.py")
-    version = assigned.get("__version__") or _version("torch")
+    version = assigned.get("__version__") or installed_version("torch")
     if version is None:
         raise Refusal(f"The torch at {Path(spec.origin).parent} does not state its version.")
     return version.partition("+")[0], assigned.get("cuda")
@@ -294,61 +221,3 @@ def _memory() -> int:
 
 def _system() -> str:
     return f"{platform.system()} {platform.release()} {platform.machine()}"
-
-
-def visible_gpus(environment: Mapping[str, str] = os.environ) -> tuple[Gpu, ...]:
-    """The GPUs that CUDA would see here, in its order; empty where there is no driver."""
-    devices = environment.get("CUDA_VISIBLE_DEVICES")
-    if devices is not None and not devices.strip():
-        return ()
-    gpus = _all_gpus()
-    return gpus if devices is None else _chosen(gpus, devices)
-
-
-def _chosen(gpus: tuple[Gpu, ...], devices: str) -> tuple[Gpu, ...]:
-    """What CUDA_VISIBLE_DEVICES leaves: like CUDA, all before the first entry that names nothing."""
-    chosen: list[Gpu] = []
-    for entry in (part.strip() for part in devices.split(",")):
-        if entry.isdigit() and int(entry) < len(gpus):
-            chosen.append(gpus[int(entry)])
-        elif matching := [gpu for gpu in gpus if entry.startswith("GPU-") and gpu.uuid.startswith(entry)]:
-            chosen.append(matching[0])
-        else:
-            break
-    return tuple(chosen)
-
-
-def _all_gpus() -> tuple[Gpu, ...]:
-    try:
-        import pynvml
-    except ImportError:
-        if Path("/dev/nvidia0").exists():
-            raise Refusal("There is a GPU, but nvidia-ml-py, which describes it, is not installed.") from None
-        return ()
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return ()
-    try:
-        return tuple(_gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
-    except pynvml.NVMLError as error:
-        raise Refusal(f"The driver does not describe its GPUs: {error}.") from error
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _gpu(nvml: Any, index: int) -> Gpu:
-    handle = nvml.nvmlDeviceGetHandleByIndex(index)
-    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
-    return Gpu(
-        name=_text(nvml.nvmlDeviceGetName(handle)),
-        uuid=_text(nvml.nvmlDeviceGetUUID(handle)),
-        memory=int(nvml.nvmlDeviceGetMemoryInfo(handle).total),
-        capability=f"{major}.{minor}",
-        driver=_text(nvml.nvmlSystemGetDriverVersion()),
-    )
-
-
-def _text(value: str | bytes) -> str:
-    """A text that older releases of nvidia-ml-py give as bytes."""
-    return value.decode() if isinstance(value, bytes) else value

@@ -55,9 +55,10 @@ fluxgate.strategies.STRATEGIES += (raises, killed, redder)
 
 # What the driver of a machine with a GPU would say; the GPU itself is not there.
 CARD = """
+import fluxgate.gpus
 import fluxgate.machine
 fluxgate.machine.torch_build = lambda: ("2.13.0", "13.0")
-fluxgate.machine.visible_gpus = lambda *_: (fluxgate.machine.Gpu("A card", "GPU-1", 24 << 30, "9.0", "580.1"),)
+fluxgate.machine.visible_gpus = lambda *_: (fluxgate.gpus.Gpu("A card", "GPU-1", 24 << 30, "9.0", "580.1"),)
 """
 
 

@@ -13,17 +13,14 @@ import pytest
 
 from fluxgate import machine
 from fluxgate.files import is_name
+from fluxgate.gpus import Gpu
 from fluxgate.machine import (
-    OLDEST,
-    Gpu,
     cpu_capability,
     detect,
     memory_limit,
-    outside_support,
     slug,
     stack,
     torch_build,
-    visible_gpus,
 )
 from fluxgate.refusal import Refusal
 
@@ -122,9 +119,9 @@ def test_a_version_file_that_says_nothing_leaves_the_metadata(
 ) -> None:
     """The installed package's own metadata; without that, a refusal."""
     torch_at(text)
-    monkeypatch.setattr(machine, "_version", lambda name: "2.9.1+cpu")
+    monkeypatch.setattr(machine, "installed_version", lambda name: "2.9.1+cpu")
     assert torch_build() == ("2.9.1", None)
-    monkeypatch.setattr(machine, "_version", lambda name: None)
+    monkeypatch.setattr(machine, "installed_version", lambda name: None)
     with pytest.raises(Refusal, match="does not state its version"):
         torch_build()
 
@@ -189,90 +186,6 @@ def test_proc_is_read_for_the_first_processor(monkeypatch: pytest.MonkeyPatch, t
     assert machine._cpuinfo() == {"model name": "A: B", "flags": "x y"}
 
 
-@pytest.mark.parametrize(
-    ("asked", "seen"),
-    [
-        (None, (H100, A40)),
-        ("", ()),
-        ("  ", ()),
-        ("1", (A40,)),
-        ("1,0", (A40, H100)),
-        ("GPU-bb", (A40,)),
-        ("-1", ()),
-        ("0,7,1", (H100,)),
-        ("nonsense", ()),
-    ],
-)
-def test_the_gpus_that_cuda_would_see(
-    monkeypatch: pytest.MonkeyPatch, asked: str | None, seen: tuple[Gpu, ...]
-) -> None:
-    """In the order that CUDA_VISIBLE_DEVICES gives, up to the first entry that names none."""
-    monkeypatch.setattr(machine, "_all_gpus", lambda: (H100, A40))
-    assert visible_gpus({} if asked is None else {"CUDA_VISIBLE_DEVICES": asked}) == seen
-
-
-class NVMLError(Exception):
-    pass
-
-
-def nvml(*, fails: str = "", text: type = str) -> Any:
-    """The driver's library with one GPU; one of its functions may fail."""
-
-    def answer(name: str, value: Any) -> Any:
-        def function(*_: Any) -> Any:
-            if name == fails:
-                raise NVMLError("it does not answer")
-            return value
-
-        return function
-
-    def named(words: str) -> Any:
-        return words.encode() if text is bytes else words
-
-    values = {
-        "nvmlInit": None,
-        "nvmlShutdown": None,
-        "nvmlDeviceGetCount": 1,
-        "nvmlDeviceGetHandleByIndex": "handle",
-        "nvmlDeviceGetCudaComputeCapability": (9, 0),
-        "nvmlDeviceGetName": named(H100.name),
-        "nvmlDeviceGetUUID": named(H100.uuid),
-        "nvmlDeviceGetMemoryInfo": SimpleNamespace(total=H100.memory),
-        "nvmlSystemGetDriverVersion": named(H100.driver),
-    }
-    return SimpleNamespace(NVMLError=NVMLError, **{name: answer(name, value) for name, value in values.items()})
-
-
-@pytest.mark.parametrize("text", [str, bytes])
-def test_the_driver_describes_its_gpus(monkeypatch: pytest.MonkeyPatch, text: type) -> None:
-    """In text or, with older releases of the library, in bytes."""
-    monkeypatch.setitem(sys.modules, "pynvml", nvml(text=text))
-    assert visible_gpus({}) == (H100,)
-
-
-def test_no_driver_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The library is installed, the driver is not."""
-    monkeypatch.setitem(sys.modules, "pynvml", nvml(fails="nvmlInit"))
-    assert visible_gpus({}) == ()
-
-
-def test_a_driver_that_fails_to_describe_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GPU that cannot be named cannot be measured."""
-    monkeypatch.setitem(sys.modules, "pynvml", nvml(fails="nvmlDeviceGetUUID"))
-    with pytest.raises(Refusal, match="does not describe its GPUs: it does not answer"):
-        visible_gpus({})
-
-
-def test_a_gpu_without_the_library_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Not silently taken for a CPU; where there is no GPU either, nothing is missing."""
-    monkeypatch.setitem(sys.modules, "pynvml", None)
-    monkeypatch.setattr(machine, "Path", lambda name: tmp_path / "nvidia0")
-    assert visible_gpus({}) == ()
-    (tmp_path / "nvidia0").touch()
-    with pytest.raises(Refusal, match="nvidia-ml-py"):
-        visible_gpus({})
-
-
 def test_the_stack_is_what_is_installed() -> None:
     """Versions of the gated libraries; what is absent is absent."""
     import importlib.metadata
@@ -281,80 +194,6 @@ def test_the_stack_is_what_is_installed() -> None:
     assert installed["safetensors"] == importlib.metadata.version("safetensors")
     assert "torch" not in installed
     assert all(isinstance(version, str) for version in installed.values())
-
-
-GOOD = {"diffusers": "0.42.1", "transformers": "5.23.0", "accelerate": "1.15.0", "bitsandbytes": "0.50.2"}
-
-
-@pytest.mark.parametrize("package", sorted(set(OLDEST) - {"python", "torch"}))
-def test_the_oldest_supported_release_is_supported(package: str) -> None:
-    """And the one before it is not."""
-    supported = {"torch": "2.6.0", "python": "3.11.0"}
-    assert outside_support({**GOOD, package: OLDEST[package]}, **supported) is None
-    sentence = outside_support({**GOOD, package: "0.1"}, **supported)
-    assert sentence == (
-        f"Outside of what Fluxgate supports: {package} 0.1 is older than {OLDEST[package]}. See requirements/."
-    )
-
-
-@pytest.mark.parametrize(
-    ("python", "torch", "complaint"),
-    [
-        ("3.11.0", "2.6.0", None),
-        ("3.13.9", "2.6.0", None),
-        ("3.14.0", "2.6.0", "python 3.14.0 is not older than 3.14"),
-        ("3.10.9", "2.6.0", "python 3.10.9 is older than 3.11"),
-        ("3.12.0", "2.5.1", "torch 2.5.1 is older than 2.6"),
-        ("3.12.0", "odd", "torch odd is not a version"),
-    ],
-)
-def test_supported_pythons_and_torches(python: str, torch: str, complaint: str | None) -> None:
-    """From the oldest to before the first that is too new."""
-    sentence = outside_support(GOOD, torch=torch, python=python)
-    assert sentence is None if complaint is None else complaint in str(sentence)
-
-
-def test_what_is_missing_and_what_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    """bitsandbytes is needed by its own strategies only; all complaints are in one sentence."""
-    supported = {"torch": "2.6.0", "python": "3.11.0"}
-    assert outside_support({k: v for k, v in GOOD.items() if k != "bitsandbytes"}, **supported) is None
-    sentence = outside_support({"bitsandbytes": "0.45.1"}, **supported)
-    assert sentence is not None
-    assert "diffusers is not installed (0.33.1 or newer is needed)" in sentence
-    assert "bitsandbytes 0.45.1 is older than 0.46" in sentence
-
-
-@pytest.mark.parametrize(
-    ("diffusers", "torchao", "fit"),
-    [
-        ("0.36.0", "0.15.0", True),
-        ("0.36.0", "0.16.0", False),
-        ("0.33.1", "0.18.0+cpu", False),
-        ("0.37.0", "0.18.0", True),
-        ("0.37.0.dev0", "0.18.0", True),
-        ("0.36.0", None, True),
-    ],
-)
-def test_releases_that_cannot_be_imported_together(diffusers: str, torchao: str | None, fit: bool) -> None:
-    """A torchao that an older diffusers trips over breaks every strategy, so it is named before anything is tried."""
-    libraries = {**GOOD, "diffusers": diffusers} | ({"torchao": torchao} if torchao else {})
-    sentence = outside_support(libraries, torch="2.6.0", python="3.11.0")
-    clash = f"diffusers {diffusers} cannot be imported beside torchao {torchao}: install diffusers 0.37 or newer"
-    assert sentence is None if fit else clash in str(sentence)
-
-
-def test_a_development_version_counts_as_its_release() -> None:
-    """Trying the next release before it is out is what the suite is for."""
-    assert outside_support({**GOOD, "diffusers": "0.33.1.dev0"}, torch="2.6.0", python="3.11.0") is None
-
-
-def test_the_ranges_are_those_of_the_requirements() -> None:
-    """Told in two places, and equal in both."""
-    text = (ROOT / "requirements/ranges.txt").read_text()
-    stated = dict(re.findall(r"^([a-z]+) *>= *([0-9.]+)", text, flags=re.MULTILINE))
-    assert {name: stated[name] for name in OLDEST if name != "python"} == {
-        name: oldest for name, oldest in OLDEST.items() if name != "python"
-    }
 
 
 def with_memory(size: int, device: str = "cuda") -> machine.Machine:

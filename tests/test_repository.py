@@ -16,11 +16,11 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from fluxgate.baselines.baseline import parse_facts
-from fluxgate.machine import OLDEST, PYTHON_BEFORE
 from fluxgate.plugin.options import OPTIONS
 from fluxgate.strategies import STRATEGIES
 from fluxgate.strategies.promise import Strategy
 from fluxgate.strategies.requirements import Release, Requirements
+from fluxgate.support import OLDEST, PYTHON_BEFORE
 from tests.strategies.inventories import SOUND
 
 ROOT = Path(__file__).parent.parent

@@ -11,7 +11,7 @@ from typing import Any
 from fluxgate.fleet.cluster import Lost
 from fluxgate.fleet.nodes import Node
 from fluxgate.fleet.seat import CASES, Seat, describe
-from fluxgate.machine import visible_gpus
+from fluxgate.gpus import visible_gpus
 from fluxgate.refusal import Refusal
 
 LOCAL = "ray"

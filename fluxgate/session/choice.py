@@ -16,7 +16,7 @@ from fluxgate.cases import Case, matrix
 from fluxgate.environment import Environment
 from fluxgate.judge.readers import reader_named
 from fluxgate.judge.standards import BaselineUse, known_failures_of
-from fluxgate.machine import Machine, Stack, memory_limit, outside_support
+from fluxgate.machine import Machine, Stack, memory_limit
 from fluxgate.options import chosen, seconds, whole_number
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import id_of_case
@@ -24,6 +24,7 @@ from fluxgate.shards import Shard, deal, parse_shard
 from fluxgate.strategies.available import strategies
 from fluxgate.subjects import sources
 from fluxgate.subjects.catalogue import subjects
+from fluxgate.support import outside_support
 
 CASE_TIMEOUT = 3600.0  # seconds; a guard against a hang, not a limit of speed
 MOST_TAKES = 100

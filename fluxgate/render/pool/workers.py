@@ -18,8 +18,8 @@ from typing import Self
 from fluxgate.cases import Case
 from fluxgate.environment import Environment
 from fluxgate.files import write_plain
+from fluxgate.gpus import visible_gpus
 from fluxgate.locks import silent
-from fluxgate.machine import visible_gpus
 from fluxgate.refusal import Refusal
 from fluxgate.render.pool.device_queue import turn
 from fluxgate.render.process.crashes import DISK_FULL

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
-from fluxgate.machine import visible_gpus
+from fluxgate.gpus import visible_gpus
 from fluxgate.render.process.messages import receive, send
 
 POLL = 0.02  # seconds between two looks at a worker and at the parent

@@ -17,7 +17,8 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 
 from fluxgate.environment import Environment
-from fluxgate.machine import GATED, visible_gpus
+from fluxgate.gpus import visible_gpus
+from fluxgate.machine import GATED
 from fluxgate.render.process.crashes import crash_of
 from fluxgate.rendering import Crash, CrashKind
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from fluxgate.files import read_plain
+from fluxgate.gpus import Gpu
 from fluxgate.judge.checks.leftovers import COUNTERS
-from fluxgate.machine import Gpu
 from fluxgate.pictures import hash_of, read_png
 from fluxgate.render.pool import workers as module
 from fluxgate.render.pool.device_queue import turn

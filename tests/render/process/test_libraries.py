@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from fluxgate.environment import Environment
-from fluxgate.machine import Gpu, detect
+from fluxgate.gpus import Gpu
+from fluxgate.machine import detect
 from fluxgate.render.process import libraries
 from fluxgate.render.process.libraries import Imported
 
