@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
@@ -30,12 +30,13 @@ def weights(evidence: Evidence) -> Verdict:
     if not stored:
         sentence = f"This rendering does not tell how its weights compare with the files. Run {again(evidence.case)}."
         return no_data(evidence, WEIGHTS, sentence)
-    wrong = [f"{name}: {one}" for name, found in stored.items() for one in _complaints(evidence, name, found)]
+    wrong = [(name, complaint) for name, each in stored.items() for complaint in _complaints(evidence, name, each)]
     numbers = _numbers(stored.values())
     if wrong:
-        others = f" {counted(len(wrong) - 1, 'further complaint')}: {'; '.join(wrong[1:])}." if wrong[1:] else ""
-        who = f"Most likely {_suspects(evidence, wrong[0])}. Run {again(evidence.case)}."
-        return failed(evidence, WEIGHTS, f"{wrong[0]}.{others} {who}", numbers=numbers, stage=LOAD)
+        first, *others = (f"{name}: {complaint}" for name, complaint in wrong)
+        more = f" {counted(len(others), 'further complaint')}: {'; '.join(others)}." if others else ""
+        who = f"Most likely {_suspects(evidence, wrong[0][0])}. Run {again(evidence.case)}."
+        return failed(evidence, WEIGHTS, f"{first}.{more} {who}", numbers=numbers, stage=LOAD)
     read = int(numbers["tensors"] - numbers["unread"])
     if not read:
         sentence = (
@@ -94,11 +95,11 @@ def _of_layers(evidence: Evidence, name: str, stored: StoredWeights) -> Iterator
         others = _others(stored, expected, whole=component is not None and component.class_name in WHOLE)
         if others:
             kinds = " and ".join(dict.fromkeys(others.values()))
-            yield f"{_layers(list(others))} {_are(list(others))} stored as {kinds}, not as {expected}"
+            yield f"{_layers(list(others))} {_are(others)} stored as {kinds}, not as {expected}"
     odd = odd_layers(stored.layers) if expected is None else {}
     if odd:
         kinds = " and ".join(dict.fromkeys(odd.values()))
-        yield f"{_layers(list(odd))} {_are(list(odd))} stored as {kinds}, unlike the same layer of other blocks"
+        yield f"{_layers(list(odd))} {_are(odd)} stored as {kinds}, unlike the same layer of other blocks"
     threshold = component.settings.get("threshold") if component else None
     if threshold not in (None, THRESHOLD):
         yield f"the threshold of its 8-bit layers is {threshold}, expected {THRESHOLD}"
@@ -156,8 +157,8 @@ def _counted(names: tuple[str, ...]) -> str:
     return counted(len(names), "tensor")
 
 
-def _are(names: object) -> str:
-    return "is" if isinstance(names, tuple | list) and len(names) == 1 else "are"
+def _are(names: Sized) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def _named(names: Iterable[str]) -> str:
@@ -169,9 +170,9 @@ def _layers(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{len(names)} layers ({_named(names)})"
 
 
-def _suspects(evidence: Evidence, complaint: str) -> str:
+def _suspects(evidence: Evidence, name: str) -> str:
     """The library that the component's class belongs to loads it; what is quantized another one has stored."""
-    name, inventory = complaint.partition(":")[0], evidence.rendering.inventory
+    inventory = evidence.rendering.inventory
     component = inventory.components.get(name) if inventory else None
     reader = [] if component is None else [quantizer_of(component) or "safetensors"]
     return " or ".join([loader_of(name, evidence.case.subject), *reader])
