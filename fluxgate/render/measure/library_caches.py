@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 LIBRARIES = ("diffusers", "transformers")
@@ -27,8 +27,11 @@ def _caches() -> Iterator[Any]:
 
 
 def _within(value: Any) -> Iterator[Any]:
-    """A function with a cache, or the one that it wraps: diffusers puts one of its own around it."""
-    around = [cell.cell_contents for cell in getattr(value, "__closure__", None) or () if _is_full(cell)]
+    """A function with a cache, or the one that it wraps: diffusers puts one of its own around it.
+
+    Nothing else is asked for a closure: some modules of transformers import another one for whatever they are asked."""
+    closure = value.__closure__ if isinstance(value, FunctionType) else None
+    around = [cell.cell_contents for cell in closure or () if _is_full(cell)]
     for function in (value, *around):
         if callable(getattr(type(function), "cache_clear", None)):
             yield function

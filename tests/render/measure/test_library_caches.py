@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 from functools import lru_cache
+from types import ModuleType
 
 import pytest
 
@@ -49,6 +51,19 @@ def test_caches_of_others_stay() -> None:
     empty_library_caches()
     ours()
     assert len(calls) == 1
+
+
+def test_a_module_that_imports_what_it_is_asked_for_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers 5.12 has such modules, and without torchvision one of them raises."""
+
+    def import_another(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named 'torchvision', for {name}")
+
+    lazy, parent = ModuleType("transformers.models.lazy"), ModuleType("transformers.models.parent")
+    vars(lazy)["__getattr__"] = import_another
+    vars(parent)["lazy"] = lazy
+    monkeypatch.setitem(sys.modules, "transformers.models.parent", parent)
+    empty_library_caches()
 
 
 def test_the_meter_tells_what_the_caches_kept() -> None:
