@@ -17,8 +17,9 @@ from pathlib import Path
 from statistics import median
 
 from fluxgate.amounts import amount
-from fluxgate.baselines import remote
-from fluxgate.baselines.remote import Pointer, Remote, store_at
+from fluxgate.baselines import local_copy
+from fluxgate.baselines.local_copy import store_at
+from fluxgate.baselines.remote import Pointer, Remote
 
 ACCEPTED = Path(__file__).parents[1] / "baselines" / "h100-80gb-hbm3-torch2.11.0-cu130"
 SUBJECT = "miniature"
@@ -87,7 +88,7 @@ def _fetched(folder: Path, address: str, machine: str, *, fresh: bool) -> Fetche
     cache = folder / "cache" / "baselines"
     if fresh:
         shutil.rmtree(cache, ignore_errors=True)
-    remote._pointer_of.cache_clear()
+    local_copy.pointer_of.cache_clear()
     size, count, begun = _size(cache, but="copies"), _count(cache), time.perf_counter()
     store_at(Path(address), machine=machine, subjects=[SUBJECT])
     seconds = time.perf_counter() - begun

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxgate.options import chosen, memory, seconds, suggestion, whole_number
+from fluxgate.options import address_of, chosen, memory, seconds, suggestion, whole_number
 from fluxgate.refusal import Refusal
 
 NAMES = ("full", "staged", "nf4")
@@ -80,3 +81,21 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     """A slip of the finger names one; anything else names all that there are."""
     assert suggestion("nf5", NAMES) == "did you mean 'nf4'?"
     assert suggestion("qwertz", ["full", "nf4"]) == "choose from full, nf4."
+
+
+@pytest.mark.parametrize(
+    "typed, meant",
+    [
+        ("s3://bucket/a/b", "s3://bucket/a/b"),
+        ("gs://bucket", "gs://bucket"),
+        ("hf://datasets/owner/name", "hf://datasets/owner/name"),
+        ("file:///shared/store", "file:///shared/store"),
+        ("baselines", None),
+        ("/s3/bucket", None),
+        ("./s3:x", None),
+        ("ftp://host/x", None),
+    ],
+)
+def test_an_address_is_told_from_a_folder(typed: str, meant: str | None) -> None:
+    """Although it is typed where a folder may stand, and a path has lost a slash."""
+    assert address_of(Path(typed)) == meant

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from fluxgate.baselines import baseline as baselines
-from fluxgate.baselines import beside, limits, manifest, picture_changes, replacement
+from fluxgate.baselines import companion, limits, manifest, picture_changes, replacement
 from fluxgate.baselines.baseline import Acceptance
-from fluxgate.baselines.beside import Beside
 from fluxgate.baselines.changes import Plan
+from fluxgate.baselines.companion import Companion
 from fluxgate.baselines.integrity import Entry
 from fluxgate.baselines.picture_changes import PictureChange, on_all_cores
 from fluxgate.baselines.planning import manifests_of
@@ -46,7 +46,7 @@ def draw(plan: Plan) -> list[Path]:
     return list(drawings)
 
 
-def write(plan: Plan, accepted: Acceptance, *, file: Beside | None = None) -> None:
+def write(plan: Plan, accepted: Acceptance, *, file: Companion | None = None) -> None:
     """Write what a plan changes, all of it or nothing; what stays as it is keeps its bytes. file: changes with it."""
     if not plan.changes_anything and file is None:
         return
@@ -58,16 +58,16 @@ def write(plan: Plan, accepted: Acceptance, *, file: Beside | None = None) -> No
             file.refuse_changed()
         if plan.changes_anything:
             replacement.replace(folder, partial(_write_both, plan, accepted, file))
-            beside.finish(plan.root)
+            companion.finish(plan.root)
         elif file is not None:
             write_whole(file.path, file.after.encode())
 
 
-def _write_both(plan: Plan, accepted: Acceptance, file: Beside | None, folder: Path) -> None:
+def _write_both(plan: Plan, accepted: Acceptance, file: Companion | None, folder: Path) -> None:
     """Write into a copy of the machine's folder, and lay the file ready that changes with it."""
     _write(plan, accepted, folder)
     if file is not None:
-        beside.prepare(file, folder, store=plan.root, folder=plan.machine)
+        companion.prepare(file, folder, store=plan.root, folder=plan.machine)
 
 
 def remove(root: Path, unused: Iterable[Entry]) -> None:

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fluxgate.baselines import beside
+from fluxgate.baselines import companion
 from fluxgate.files import is_name
 from fluxgate.locks import held
 from fluxgate.refusal import Refusal
@@ -56,7 +56,7 @@ def _repair(store: Path) -> None:
             os.rename(left, folder)
         else:
             shutil.rmtree(left)
-    beside.finish(store)
+    companion.finish(store)
 
 
 def replace(folder: Path, change: Callable[[Path], None]) -> None:

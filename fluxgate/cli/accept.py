@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fluxgate.baselines import accepting, integrity
-from fluxgate.baselines.beside import Beside
 from fluxgate.baselines.changes import Plan
+from fluxgate.baselines.companion import Companion
 from fluxgate.baselines.planning import Request, plan
 from fluxgate.baselines.remote import Remote
 from fluxgate.baselines.store import PORTABLE, Store
@@ -113,7 +113,7 @@ def _accept(arguments: Namespace) -> int:
     return 0
 
 
-def _pins_of_gate(result: GateResult, arguments: Namespace) -> Beside:
+def _pins_of_gate(result: GateResult, arguments: Namespace) -> Companion:
     """The pins of the upgrade; what is accepted is the candidate's run."""
     pins = moved_pins(result, arguments.pins)
     run = run_of(result, CANDIDATE, gate=arguments.run)

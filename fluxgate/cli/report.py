@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fluxgate.baselines.remote import store_at
+from fluxgate.baselines.local_copy import store_at
 from fluxgate.cases import Case
 from fluxgate.cli.finding import ANY_NAMED, LATEST, find
 from fluxgate.cli.shared import add_baselines_option, add_runs_option, columns, say

@@ -9,7 +9,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from fluxgate.baselines.beside import Beside
+from fluxgate.baselines.companion import Companion
 from fluxgate.gate.environments.pin_files import read_pins
 from fluxgate.gate.environments.pins import fits
 from fluxgate.judge.sentences import counted, listed
@@ -20,7 +20,7 @@ _PIN = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)(?P<equals>\s*==\s*)(?P<version
 UNMOVED = (CaseOutcome.IDENTICAL, CaseOutcome.CANNOT_RUN)
 
 
-def moved_pins(result: GateResult, path: Path) -> Beside:
+def moved_pins(result: GateResult, path: Path) -> Companion:
     """A file of pins with what the gate's upgrade moves in it; all else stays as it is written."""
     if CANDIDATE not in result.runs:
         raise Refusal(f"The candidate of gate {result.id} was not rendered: there is nothing to accept.")
@@ -32,7 +32,7 @@ def moved_pins(result: GateResult, path: Path) -> Beside:
         if not (fits(move.old, pinned) or fits(move.new, pinned)):
             found = f"{path} has {move.package} {pinned or '(none)'}, and the incumbent had {move.old or 'none'}"
             raise Refusal(f"{found}: gate the upgrade from what is pinned, then accept that.")
-    return Beside(path, before, _moved(before, {move.package: move for move in result.moves}))
+    return Companion(path, before, _moved(before, {move.package: move for move in result.moves}))
 
 
 def refuse_partial(result: GateResult, accepted: set[str]) -> None:
@@ -57,11 +57,11 @@ def refuse_left_out(result: GateResult, accepted: Collection[str]) -> None:
         )
 
 
-def lines_of(beside: Beside) -> list[str]:
+def lines_of(pins: Companion) -> list[str]:
     """What changes in the file of pins, line by line."""
-    before, after = beside.before.splitlines(), beside.after.splitlines()
-    gone = [f"{beside.path}: -{line}" for line in before if line not in after]
-    return [*gone, *(f"{beside.path}: +{line}" for line in after if line not in before)]
+    before, after = pins.before.splitlines(), pins.after.splitlines()
+    gone = [f"{pins.path}: -{line}" for line in before if line not in after]
+    return [*gone, *(f"{pins.path}: +{line}" for line in after if line not in before)]
 
 
 def _moved(text: str, moves: dict[str, Move]) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from fluxgate import configuration
-from fluxgate.baselines import integrity, remote
+from fluxgate.baselines import integrity, local_copy
 from fluxgate.baselines.durations import accepted_seconds
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.store import OWN, Store
@@ -135,7 +135,7 @@ def choose(request: Request, *, environment: Environment | None = None) -> Choic
         vram_limit=memory_limit(limit, of=machine, option="--vram-limit") if limit is not None else None,
         timeout=seconds(request.case_timeout, option="--case-timeout"),
         runs=request.runs,
-        baselines=remote.store_at(request.baselines, machine=machine.id, subjects=names),
+        baselines=local_copy.store_at(request.baselines, machine=machine.id, subjects=names),
         baseline_use=baseline_use(required=request.require_baseline, ignored=request.no_baseline),
         shard=parse_shard(request.shard, option="--shard") if request.shard is not None else None,
     )

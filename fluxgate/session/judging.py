@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from fluxgate.baselines import integrity, known_failures, remote
+from fluxgate.baselines import integrity, known_failures, local_copy
 from fluxgate.baselines.store import Store
 from fluxgate.cases import Case
 from fluxgate.history.earlier_runs import earlier_runs
@@ -70,7 +70,7 @@ def judge_run(run: Run, *, baselines: Path, baseline_use: BaselineUse = Baseline
     """The verdicts on a whole run, long after its pipelines are gone: no torch, no GPU, only what the folder holds."""
     renderings = run.ended_cases()
     names = {one.rendering.subject for one in renderings.values()}
-    store = remote.store_at(baselines, machine=run.machine.id, subjects=names)
+    store = local_copy.store_at(baselines, machine=run.machine.id, subjects=names)
     accepted = baseline_use is not BaselineUse.IGNORED
     integrity.refuse_damaged(store, machine=run.machine.id, subjects=names, accepted=accepted)
     cases, plan = cases_of(run), read_plan(run)
@@ -102,9 +102,9 @@ def complaints(choice: Choice) -> tuple[str, ...]:
 
 def complaints_beside(run: Run, *, baselines: Path) -> tuple[str, ...]:
     """The same, where a run is judged that may have other subjects than today's."""
-    every = {**{case.subject.name: case.subject for case in cases_of(run)}, **subjects()}
-    store = remote.store_at(baselines, machine=run.machine.id, subjects={case.subject.name for case in cases_of(run)})
-    return _complaints(store, machine=run.machine, stack=run.stack, subjects=every)
+    own = {case.subject.name: case.subject for case in cases_of(run)}
+    store = local_copy.store_at(baselines, machine=run.machine.id, subjects=own)
+    return _complaints(store, machine=run.machine, stack=run.stack, subjects={**own, **subjects()})
 
 
 def _complaints(store: Store, *, machine: Machine, stack: Stack, subjects: Mapping[str, Subject]) -> tuple[str, ...]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from fluxgate.baselines import local_copy
+from fluxgate.baselines.remote import Pointer, Remote
 from tests.baselines.acceptance import accept
-from tests.runs.building import run_of
+from tests.runs.building import MACHINE, run_of
 
 
 @pytest.fixture
@@ -35,3 +38,24 @@ def accepted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own(accepted: Path, root: Path) -> Path:
     """A copy of them, to be damaged."""
     return Path(shutil.copytree(accepted, root))
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A cache that has nothing, and no pointer that was read before."""
+    monkeypatch.setenv("FLUXGATE_CACHE", str(tmp_path / "cache"))
+    local_copy.pointer_of.cache_clear()
+    yield
+    local_copy.pointer_of.cache_clear()
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> str:
+    """A store in a folder that several machines could share."""
+    return f"file://{tmp_path / 'elsewhere'}"
+
+
+@pytest.fixture
+def published(accepted: Path, address: str) -> Pointer:
+    """What the store has: one accepted run of the tiny subject."""
+    return Remote(address).publish(MACHINE.id, accepted / MACHINE.id, over=Pointer())

@@ -19,7 +19,7 @@ READY = ".accepted"  # ends the name of the new text, beside the file
 
 
 @dataclass(frozen=True)
-class Beside:
+class Companion:
     """The file, what it must hold still, and what it is to hold."""
 
     path: Path
@@ -39,10 +39,10 @@ class _Intent:
     seals: str  # of that folder, once it is replaced
 
 
-def prepare(beside: Beside, new: Path, *, store: Path, folder: str) -> None:
+def prepare(companion: Companion, new: Path, *, store: Path, folder: str) -> None:
     """Lay the new text ready, and note that it belongs to what will be the folder."""
-    write_whole(_ready(beside.path), beside.after.encode())
-    write_plain(store / INTENT, _Intent(str(beside.path.absolute()), folder, seals(new)))
+    write_whole(_ready(companion.path), companion.after.encode())
+    write_plain(store / INTENT, _Intent(str(companion.path.absolute()), folder, seals(new)))
 
 
 def finish(store: Path) -> None:

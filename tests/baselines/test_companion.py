@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from fluxgate.baselines import accepting, replacement
-from fluxgate.baselines.beside import INTENT, Beside
 from fluxgate.baselines.changes import Plan
+from fluxgate.baselines.companion import INTENT, Companion
 from fluxgate.refusal import Refusal
 from fluxgate.runs.run import Run
 from tests.baselines.acceptance import accept, accepted_case, planned
@@ -39,7 +39,7 @@ def newer(folder: Path) -> Run:
 
 def write(plan: Plan, pins: Path) -> None:
     accepted = accepting.acceptance(plan.run, because="safe", by="somebody", at=NOW)
-    accepting.write(plan, accepted, file=Beside(pins, OLD, NEW))
+    accepting.write(plan, accepted, file=Companion(pins, OLD, NEW))
 
 
 def moved(root: Path, pins: Path) -> tuple[bool, bool]:
