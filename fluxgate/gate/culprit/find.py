@@ -103,7 +103,7 @@ def _blamed(
         Kind.NOT_SEPARABLE if unproven else _kind(culprits),
         culprits,
         suspects=environments.moves(_bad(tied)),
-        held_back=environments.moves(environments.upgrade.whole - good) if left[-1].outcome is GOOD else (),
+        held_back=environments.upgrade.moves(environments.upgrade.whole - good) if left[-1].outcome is GOOD else (),
         unresolved=tuple(dict.fromkeys([*unproven, *_inferred(environments, kept), *notes, *doubts])),
     )
 

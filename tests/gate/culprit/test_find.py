@@ -500,6 +500,14 @@ def test_evidence_that_a_culprit_does_not_explain_has_another() -> None:
     assert world.environments() == finding.environments == 8
 
 
+def test_what_a_culprit_needs_is_not_held_back_with_it() -> None:
+    """Without the culprit, and what does not move without it, the candidate is good: the hub may move."""
+    hub, culprit, other = group("hub"), group("culprit", "hub"), group("other", "culprit")
+    finding = search(World((hub, culprit, other), (fault("culprit"),)))
+    assert (finding.kind, blamed(finding)) == (Kind.SINGLE, [fault("culprit")])
+    assert names(finding.held_back) == fault("culprit", "other")
+
+
 def test_what_another_move_makes_up_for_is_not_held_back() -> None:
     """The first that is bad alone does no harm in the candidate, which is good without the second only."""
     world = World(groups(4), (fault("a"), fault("c")), cures={fault("a"): "d"})
