@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from fluxgate.gate.culprit import bisection
 from fluxgate.gate.culprit.bisection import Range
@@ -16,7 +19,9 @@ from fluxgate.gate.gate import Gated
 from fluxgate.gate.holding import Held
 from fluxgate.gate.probing import Evidence
 from fluxgate.report.gate_folder import place_of
-from fluxgate.report.gate_result import Answer, CulpritResult, GateResult, ReleasesResult
+from fluxgate.report.gate_result import Answer, CulpritResult, GateResult, Move, ReleasesResult
+
+NAME = re.compile(r"[^A-Za-z0-9._-]")  # what ends the name of a package in a requirement
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,9 @@ def _releases(turn: Range[Evidence]) -> ReleasesResult:
 
 def _next(gated: Gated, culprit: CulpritResult | None, about: About) -> str:
     """What to run next."""
-    pinned = {pin.partition("==")[0] for pin in culprit.pin} if culprit else set[str]()
-    rest = [f"{one.package}=={one.new}" for one in gated.moves if one.new and one.package not in pinned]
-    if gated.decision.answer is Answer.NOT_SAFE and culprit is not None and culprit.pin and rest:
+    held_back = _held_back(culprit)
+    rest = [f"{one.package}=={one.new}" for one in _left(gated, held_back, about) if one.new]
+    if gated.decision.answer is Answer.NOT_SAFE and held_back and rest:
         files = [text for text in about.upgrade if is_file(text)]
         return f"So pinned, {files[-1]} passes." if files else f"Without that it passes: {about.command_of(rest)}"
     if gated.decision.answer is Answer.NOT_SAFE:
@@ -102,3 +107,17 @@ def _next(gated: Gated, culprit: CulpritResult | None, about: About) -> str:
     if gated.decision.answer is Answer.CANNOT_TELL:
         return "Run it again on a quiet machine, or with --tier all."
     return f"Upgrade, then accept it: fluxgate accept {about.folder} --because '…'"
+
+
+def _held_back(culprit: CulpritResult | None) -> set[str]:
+    """The packages that are pinned to what they were; and of those to blame, the ones that were not there before."""
+    if culprit is None:
+        return set()
+    return {*(pin.partition("==")[0] for pin in culprit.pin), *(one.package for one in culprit.packages if not one.old)}
+
+
+def _left(gated: Gated, held_back: Collection[str], about: About) -> Iterator[Move]:
+    """The other moves; of changes, those that were asked for, which bring the rest along."""
+    files = any(map(is_file, about.upgrade))
+    asked = {canonicalize_name(NAME.split(text, maxsplit=1)[0]) for text in about.upgrade if not files}
+    yield from (one for one in gated.moves if one.package not in held_back and (not asked or one.package in asked))

@@ -82,7 +82,7 @@ def test_it_says_what_to_run_next(
 
 
 def test_what_is_left_of_the_upgrade_is_gated_as_the_whole_was() -> None:
-    """With the same incumbent and cases; of two files, the pin is enough."""
+    """With the same incumbent and cases, as far as it was asked for; of two files, the pin is enough."""
     command = "fluxgate gate transformers==4.57.0 tokenizers --incumbent transformers==4.56.2 --strategy full"
     about = About(
         Path("gate"),
@@ -95,6 +95,8 @@ def test_what_is_left_of_the_upgrade_is_gated_as_the_whole_was() -> None:
     held = Held(Gated(decision, MACHINE, {}, {}, MOVES), FINDING)
     expected = "fluxgate gate tokenizers==0.22.2 --incumbent transformers==4.56.2 --strategy full"
     assert as_plain(held, about).next.endswith(expected)
+    alone = replace(about, command="fluxgate gate transformers==4.57.0", upgrade=("transformers==4.57.0",))
+    assert as_plain(held, alone).next == "Keep the incumbent."
     files = replace(about, command="fluxgate gate old.txt new.txt", upgrade=("old.txt", "new.txt"))
     assert ("new.txt" in as_plain(held, files).next, "fluxgate" in as_plain(held, files).next) == (True, False)
 
