@@ -41,12 +41,17 @@ class Inferring:
 def smallest(upgrade: Upgrade, pool: Chosen, judge: Inferring, *, each_alone: bool) -> Chosen:
     """A bad set from this pool, which is bad, of which no part that can be judged is bad.
 
-    each_alone: try each group by itself first. The last one is not: what follows tells whether it is."""
-    order = upgrade.ordered(pool)
+    each_alone: try each group by itself first. The last one is not: what follows tells whether it is. Packages that
+    were not there before come last: mostly they come along with another one, which is tried with them."""
+    order = sorted(upgrade.ordered(pool), key=_is_new)
     bad = alone(order[:-1], judge.asked) if each_alone else None
     if bad is None:
         bad = bisected(order, judge.asked, past_alone=each_alone)
     return minimal(upgrade, halved(upgrade, bad, judge.inferred), judge.inferred)
+
+
+def _is_new(group: Group) -> bool:
+    return all(move.old is None for move in group.moves)
 
 
 def alone(order: Sequence[Group], judge: Judge) -> Chosen | None:

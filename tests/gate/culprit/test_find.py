@@ -500,6 +500,17 @@ def test_evidence_that_a_culprit_does_not_explain_has_another() -> None:
     assert world.environments() == finding.environments == 8
 
 
+def test_what_only_came_along_is_tried_with_what_brought_it() -> None:
+    """A new package that another one needs costs no environment of its own."""
+    new = tuple(Group((Move(name, None, "1"),)) for name in ("httpcore", "httpx"))
+    world = World((*new, group("culprit", "httpcore", "httpx"), group("other")), (fault("culprit"),))
+    finding = search(world)
+    assert (blamed(finding), finding.culprits[0].along) == ([fault("culprit")], (new[0].moves[0], new[1].moves[0]))
+    tried = [names(trial.moves) for trial in world.asked]
+    assert fault("httpcore") not in tried
+    assert finding.environments == 3
+
+
 def test_what_a_culprit_needs_is_not_held_back_with_it() -> None:
     """Without the culprit, and what does not move without it, the candidate is good: the hub may move."""
     hub, culprit, other = group("hub"), group("culprit", "hub"), group("other", "culprit")
