@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import tempfile
@@ -23,6 +24,11 @@ Plain = TypeVar("Plain")
 def is_name(text: str) -> bool:
     """Whether a text read from a file or a command line may become one component of a path."""
     return len(text) <= 120 and _NAME.fullmatch(text) is not None and ".." not in text
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a write failed because the disk, or the user's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -6,7 +6,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from fluxgate.cli.shared import say
-from fluxgate.miniature import growth
+from fluxgate.miniature.growth import grown_folder
+from fluxgate.miniature.growth.progress import bar
 from fluxgate.subjects.sources import MINIATURE, cached
 
 
@@ -19,7 +20,7 @@ def add_options(parser: ArgumentParser) -> None:
 def act(arguments: Namespace) -> int:
     """Grow the miniature into FLUX.1-dev's shapes."""
     folder: Path = arguments.folder or cached("grown")
-    growth.grow(folder, source=MINIATURE, progress=growth.bar())
+    grown_folder.grow(folder, source=MINIATURE, progress=bar())
     say(f"The grown miniature is in {folder}.")
     if folder == cached("grown"):
         say("Render it with fluxgate render --subject grown.")

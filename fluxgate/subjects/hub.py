@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import time
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fluxgate.amounts import amount
+from fluxgate.files import is_disk_full
 from fluxgate.pipeline_folder import MODEL_INDEX, Index, read_index, why_not_loadable
 from fluxgate.refusal import Refusal, full_stop
 
@@ -19,7 +19,6 @@ WANTED = (MODEL_INDEX, "*/*.json", "*/*.txt", "*/*.model", "*/*.safetensors")
 VARIANTS = "*/*.*.safetensors"  # the same weights once more in another dtype
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 INSTEAD = "or choose another subject: --subject miniature needs no download"
-FULL = (errno.ENOSPC, errno.EDQUOT)
 PAUSE = 2.0  # seconds before a broken download is taken up again
 
 
@@ -151,7 +150,7 @@ def explained(error: BaseException, repository: str, revision: str) -> str | Non
     errors = _with_causes(error)
     names = [type(each).__name__ for each in errors]
     status = next((code for code in map(_status, errors) if code), None)
-    if any(isinstance(each, OSError) and each.errno in FULL for each in errors):
+    if any(is_disk_full(each) for each in errors):
         return f"The disk of {_cache()} is full: {repository} is not whole yet; free some space and run again."
     if "GatedRepoError" in names or status == 403:
         return (

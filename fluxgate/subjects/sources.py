@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from fluxgate.miniature import growth
+from fluxgate.miniature.growth import grown_folder
 from fluxgate.pipeline_folder import Index, read_index, why_not_loadable
 from fluxgate.refusal import Refusal, full_stop
 from fluxgate.subjects import hub
@@ -70,7 +70,7 @@ def why_not_ready(subject: Subject) -> str | None:
             elsewhere=subject.elsewhere,
         )
     elif scheme == "cache":
-        ungrown = growth.why_not_usable(_folder(subject), source=MINIATURE)
+        ungrown = grown_folder.why_not_usable(_folder(subject), source=MINIATURE)
         reason = f"{ungrown}; run fluxgate grow" if ungrown else None
     else:
         reason = why_not_loadable(_folder(subject), subject.variant, subject.elsewhere)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fluxgate.cli.main import main
-from fluxgate.miniature import growth
+from fluxgate.miniature.growth import grown_folder
 from fluxgate.refusal import USAGE
 from fluxgate.subjects.sources import CACHE, MINIATURE
 
@@ -25,7 +25,7 @@ def test_grow_says_what_to_do_with_what_is_grown(
 ) -> None:
     """In the cache the subject `grown` finds it; elsewhere a catalogue must name it."""
     monkeypatch.setenv(CACHE, str(tmp_path))
-    monkeypatch.setattr(growth, "grow", lambda folder, **how: None)
+    monkeypatch.setattr(grown_folder, "grow", lambda folder, **how: None)
     place = str(tmp_path / folder) if folder else None
     assert main(["grow", *filter(None, [place])]) == 0
     said = capsys.readouterr().out

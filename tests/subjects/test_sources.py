@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.miniature import growth
+from fluxgate.miniature.growth import grown_folder
 from fluxgate.refusal import Refusal
 from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.sources import CACHE, MINIATURE, cache_folder, locate, refuse_unready, why_not_ready
@@ -85,7 +85,7 @@ def test_what_is_grown_is_held_against_its_subject(
     pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The cache is no exception."""
-    monkeypatch.setattr(growth, "why_not_usable", lambda folder, source: None)
+    monkeypatch.setattr(grown_folder, "why_not_usable", lambda folder, source: None)
     monkeypatch.setenv(CACHE, str(tmp_path))
     mine = dataclasses.replace(subject("cache:pipeline"), encoders=("text_encoder_3",))
     assert "encoders is 'text_encoder_3'" in str(why_not_ready(mine))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from fluxgate import figures
+from fluxgate.files import is_disk_full
 from fluxgate.refusal import Refusal
 
 Report = Callable[[str], None]
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
@@ -32,6 +31,6 @@ def refusing_a_failing_disk(folder: Path) -> Iterator[None]:
     except BrokenPipeError:  # whoever reads the report has gone
         raise
     except OSError as error:
-        if error.errno in FULL:
+        if is_disk_full(error):
             raise Refusal(f"The disk of {folder} is full; what was unfinished there is removed.") from error
         raise Refusal(f"{error.filename or folder} cannot be read or written: {error.strerror}.") from error

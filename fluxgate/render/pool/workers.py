@@ -17,12 +17,11 @@ from typing import Self
 
 from fluxgate.cases import Case
 from fluxgate.environment import Environment
-from fluxgate.files import write_plain
+from fluxgate.files import is_disk_full, write_plain
 from fluxgate.gpus import visible_gpus
 from fluxgate.locks import silent
 from fluxgate.refusal import Refusal
 from fluxgate.render.pool.device_queue import turn
-from fluxgate.render.process.crashes import DISK_FULL
 from fluxgate.render.process.determinism import OMP_THREADS
 from fluxgate.render.process.endings import Ending, kills_for_memory
 from fluxgate.render.process.jobs import CaseJob, name_of
@@ -296,7 +295,7 @@ def refusing_full_disk(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in DISK_FULL:
+        if not is_disk_full(error):
             raise
         said = f"The disk of {folder} is full ({error.strerror}). What was rendered before stays readable in the run."
         raise Refusal(f"{said} Make room, and render the rest again.") from error

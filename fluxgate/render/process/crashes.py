@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 
 from fluxgate.amounts import amount
+from fluxgate.files import is_disk_full
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import LAST_LINES, Crash, CrashKind
 
@@ -15,7 +15,6 @@ SIGNS_OF_CUDA = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuDNN error")
 SIGNS_OF_A_FULL_GPU = ("CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 SIGN_OF_A_FULL_HOST = "DefaultCPUAllocator: can't allocate"
 SIGN_OF_A_FULL_DISK = "No space left on device"
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def crash_of(error: BaseException, *, vram_limit: int | None = None) -> Crash:
@@ -38,7 +37,7 @@ def kind_of(error: BaseException) -> CrashKind:
         return CrashKind.OUT_OF_MEMORY
     if type(error).__name__ == "AcceleratorError" or any(sign in text for sign in SIGNS_OF_CUDA):
         return CrashKind.CUDA_ERROR
-    if (isinstance(error, OSError) and error.errno in DISK_FULL) or SIGN_OF_A_FULL_DISK in text:
+    if is_disk_full(error) or SIGN_OF_A_FULL_DISK in text:
         return CrashKind.DISK_FULL
     return CrashKind.INTERRUPTED if isinstance(error, KeyboardInterrupt) else CrashKind.EXCEPTION
 

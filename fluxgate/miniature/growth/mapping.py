@@ -226,14 +226,14 @@ class Growth:
             return []  # T5 keeps it in its first layer only
         target = _numbered(name, layer)
         if origin is None:
-            return [self._added(component, target, grown_shape(tensors[name].shape, name, rule))]
+            return [self._added(component, target, grown_shape(tensors[name].shape, rule))]
         source = _numbered(name, origin)
         if source not in tensors:
             raise Refusal(f"The {component} has no tensor {source}.")
         return [self._live(component, target, tensors[source], rule)]
 
     def _live(self, component: str, name: str, bits: Bits, rule: Rule) -> Planned:
-        shape = grown_shape(bits.shape, name, rule)
+        shape = grown_shape(bits.shape, rule)
         if name in ("shared.weight", "text_model.embeddings.token_embedding.weight"):
             rows = self.vocabularies[component]
             if rows < shape[0]:
@@ -280,7 +280,7 @@ class Growth:
             yield gate
 
 
-def grown_shape(shape: tuple[int, ...], name: str, rule: Rule) -> tuple[int, ...]:
+def grown_shape(shape: tuple[int, ...], rule: Rule) -> tuple[int, ...]:
     rows = shape[0] * rule.rows.times
     return (rows, shape[1] * rule.columns.times, *shape[2:]) if len(shape) > 1 else (rows,)
 

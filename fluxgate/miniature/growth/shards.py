@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from fluxgate.miniature.growth_mapping import Planned
+from fluxgate.miniature.growth.mapping import Planned
 
 Report = Callable[[int], None]  # called with how many more bytes are done
 BLOCK = 16_000_000

@@ -15,7 +15,7 @@ from fluxgate.files import read_limited
 from fluxgate.miniature import architecture
 from fluxgate.miniature.architecture import WEIGHT_FILES, Sizes
 from fluxgate.miniature.bfloat16 import Bits, to_floats
-from fluxgate.miniature.growth_mapping import refuse_waking
+from fluxgate.miniature.growth.mapping import refuse_waking
 from fluxgate.refusal import Refusal
 
 LARGEST_SOURCE = 500_000_000  # bytes of one weight file; the whole miniature has a tenth of that
