@@ -19,6 +19,7 @@ from fluxgate.cli.shared import (
     command,
     refuse_each_alone,
     say,
+    say_report,
 )
 from fluxgate.files import write_plain
 from fluxgate.gate.environments.choice import INSTALLERS, choose_installer
@@ -118,8 +119,7 @@ def _gate(arguments: Namespace) -> int:
     held = hold(asked, settings, installer=installer, report=say, decided=results.write_early)
     path, result = results.write(held)
     say("")
-    for line in gate_lines(result, width=columns()):
-        say(line)
+    say_report("\n".join(gate_lines(result, width=columns())))
     say(f"The result is in {path}")
     return held.gated.decision.exit_code(strict=arguments.strict)
 

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fluxgate.cli.shared import columns, say
+from fluxgate.cli.shared import columns, say, say_report
 from fluxgate.files import write_plain, write_whole
 from fluxgate.fleet.ray_cluster import connected
 from fluxgate.gate.decision import exit_code_of
@@ -49,8 +49,7 @@ def _show(gate: GateOnKind, *, strict: bool) -> int:
         say(" ".join((f"On {gate.kind.accelerator} the gate could not be held.", *gate.said[-1:])))
         return REFUSED
     say(f"On {gate.kind.accelerator}:")
-    for line in gate_lines(gate.result, width=columns()):
-        say(line)
+    say_report("\n".join(gate_lines(gate.result, width=columns())))
     say(f"The result is in {gate.folder / FACTS}")
     return exit_code_of(gate.result.answer, strict=strict)
 

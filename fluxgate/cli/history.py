@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fluxgate.cli.shared import NOTHING, RED, add_strategy_option, say
@@ -10,6 +11,7 @@ from fluxgate.files import write_whole
 from fluxgate.history.page import page
 from fluxgate.history.series import Series, all_series, creep_sentence, in_words, sentence
 from fluxgate.history.store import STORE, sessions
+from fluxgate.judge.sentences import counted
 from fluxgate.options import chosen
 
 
@@ -33,9 +35,12 @@ def act(arguments: Namespace) -> int:
     if not series:
         say(f"{arguments.store} has no such figure; pytest --benchmark-autosave saves one session after another.")
         return NOTHING
-    say(f"{len(saved)} sessions, {len(series)} series of {len({one.case for one in series})} cases.")
-    for one in series:
-        say(_line(one))
+    cases = len({one.case for one in series})
+    say(f"{counted(len(saved), 'session')}, {len(series)} series of {counted(cases, 'case')}.")
+    for case in dict.fromkeys(one.case for one in series):
+        say(case)
+        for line in _rows([one for one in series if one.case == case], of=len(saved)):
+            say(line)
     if arguments.html:
         write_whole(arguments.html, page(series).encode())
         say(f"{arguments.html} has the charts.")
@@ -54,6 +59,10 @@ def _worse_recently(series: tuple[Series, ...]) -> int:
     return recent + sum(one.creeps_worse for one, _ in grown)
 
 
-def _line(series: Series) -> str:
-    first, last = (in_words(series.figure, value) for value in (series.values[0], series.values[-1]))
-    return f"  {series.case}, {series.figure}: {first} → {last} ({len(series.points)} sessions)"
+def _rows(series: Sequence[Series], *, of: int) -> Iterator[str]:
+    """A line for each figure of a case, the first and the latest value; of: how many sessions there are."""
+    longest = max(len(one.figure) for one in series)
+    for one in series:
+        first, last = (in_words(one.figure, value) for value in (one.values[0], one.values[-1]))
+        fewer = "" if len(one.points) == of else f" ({len(one.points)} of the sessions)"
+        yield f"  {one.figure:<{longest}}  {first} → {last}{fewer}"

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from fluxgate.cli.finding import add_run_option, find_run
 from fluxgate.cli.report import for_terminal
-from fluxgate.cli.shared import INTERRUPTED, NOTHING, RED, add_baselines_option, say
+from fluxgate.cli.shared import INTERRUPTED, NOTHING, RED, add_baselines_option, say, say_report
 from fluxgate.report.report import report_on
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import cases_of
@@ -40,7 +40,7 @@ def judge_as_asked(run: Run, arguments: Namespace) -> int:
     verdicts = judge_run(run, baselines=baselines, baseline_use=use)
     run.write_json(runs.VERDICTS, verdicts)
     report = report_on(run, verdicts, cases_of(run))
-    say(for_terminal(report))
+    say_report(for_terminal(report))
     complaints = complaints_beside(run, baselines=baselines)
     for sentence in complaints:
         say(sentence)

@@ -13,7 +13,7 @@ from pathlib import Path
 from fluxgate.baselines.local_copy import store_at
 from fluxgate.cases import Case
 from fluxgate.cli.finding import ANY_NAMED, LATEST, find
-from fluxgate.cli.shared import add_baselines_option, add_runs_option, columns, say
+from fluxgate.cli.shared import add_baselines_option, add_runs_option, columns, say, say_report
 from fluxgate.files import write_whole
 from fluxgate.machine import Stack
 from fluxgate.refusal import Refusal
@@ -53,8 +53,9 @@ def _for_people(report: Report) -> str:
     return gate_markdown(report.gate.result) if report.gate else markdown(report)
 
 
+TERMINAL = "terminal"
 FORMATS: dict[str, Callable[[Report], str]] = {
-    "terminal": for_terminal,
+    TERMINAL: for_terminal,
     "markdown": _for_people,
     "json": _for_programs,
     "junit": junit,
@@ -69,7 +70,7 @@ def add_options(parser: ArgumentParser) -> None:
     add_runs_option(parser)
     add_baselines_option(parser)
     parser.add_argument(
-        "--format", choices=(*FORMATS, GITHUB, HTML), default="terminal", help="in which form (default: %(default)s)"
+        "--format", choices=(*FORMATS, GITHUB, HTML), default=TERMINAL, help="in which form (default: %(default)s)"
     )
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="the file to write; a page needs one (default: standard output)"
@@ -105,7 +106,7 @@ def act(arguments: Namespace) -> int:
     text = _for_github(shown, arguments) if arguments.format == GITHUB else FORMATS[arguments.format](shown.report)
     text = text.rstrip("\n")
     if arguments.output is None:
-        say(text)
+        say_report(text) if arguments.format == TERMINAL else say(text)
     else:
         write_whole(arguments.output, text.encode() + b"\n")
     return 0

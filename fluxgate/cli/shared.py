@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
@@ -15,6 +16,7 @@ from fluxgate.baselines.store import OWN
 from fluxgate.cases import Case
 from fluxgate.options import SHARED, address_of
 from fluxgate.refusal import Refusal
+from fluxgate.report.colours import coloured
 from fluxgate.session.choice import CASE_TIMEOUT, Request
 
 RED, INTERRUPTED, NOTHING = 1, 2, 5  # exit codes, beside 0 and a refusal's own; pytest's own are the same
@@ -123,6 +125,12 @@ def say_unsupported(cases: Iterable[Case]) -> None:
 def columns() -> int:
     """How wide the terminal is."""
     return shutil.get_terminal_size((100, 24)).columns
+
+
+def say_report(text: str) -> None:
+    """A report, in colour on a terminal that has it: https://no-color.org."""
+    wanted = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    say(coloured(text) if wanted else text)
 
 
 def say(line: str) -> None:

@@ -1,19 +1,20 @@
-"""The page of history: small charts of every series, a mark where it changed and where the stack did."""
+"""The page of history: what changed, and a small chart of every series, with a mark where it or the stack did."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
+from pathlib import Path
 
 from fluxgate.history.series import Change, Series, creep_sentence, in_words, sentence
+from fluxgate.judge.sentences import counted
 
 WIDTH, HEIGHT, EDGE = 240, 64, 6
-STYLE = """body{font:15px/1.45 system-ui,sans-serif;margin:2rem;color:#222;background:#fff}h2{margin-top:2rem}
-.charts{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;width:240px}figcaption{font-size:13px}
-svg{background:#f6f6f4}.line{fill:none;stroke:#2a5d8f;stroke-width:1.5}.dot{fill:#2a5d8f}
-.worse{stroke:#b3261e;stroke-width:2}.better{stroke:#2e7d32;stroke-width:2}.moved{stroke:#bbb;stroke-dasharray:2 2}
-@media(prefers-color-scheme:dark){body{background:#1b1b1b;color:#ddd}svg{background:#262626}
-.line{stroke:#8ab8e6}.dot{fill:#8ab8e6}}"""
+LEAST = 0.1  # of its largest value: so much of a chart is shown at the least, so that noise looks like noise
+LETTER = 6.5  # units that a letter of a label takes
+KINDS = ("seconds", "bytes", "FLOPs", "SSIM")  # of figures, in the order in which they are shown
+STYLE = Path(__file__).with_name("page.css")
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def page(series: Sequence[Series]) -> str:
@@ -22,43 +23,88 @@ def page(series: Sequence[Series]) -> str:
 
 
 def _lines(series: Sequence[Series]) -> Iterator[str]:
-    yield '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>History</title>'
-    yield f"<style>{STYLE}</style></head><body><h1>History</h1>"
-    changes = [(one, change) for one in series for change in one.changes]
-    yield f"<p>{len(series)} series, {len(changes)} change points. A dashed line: the stack moved there.</p><ul>"
-    for one, change in sorted(changes, key=lambda pair: pair[1].at, reverse=True):
-        yield f"<li>{'Worse' if change.is_worse else 'Better'}: {escape(sentence(one, change))}</li>"
-    for one in series:
-        if one.creep is not None:
-            yield f"<li>{'Worse' if one.creeps_worse else 'Better'}: {escape(creep_sentence(one, one.creep))}</li>"
-    yield "</ul>"
-    for title in dict.fromkeys((one.machine, one.case) for one in series):
-        yield f"<h2>{escape(title[1])}</h2><p>{escape(title[0])}</p><div class=charts>"
-        yield from (_chart(one) for one in series if (one.machine, one.case) == title)
+    yield '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+    yield f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Fluxgate: history</title>'
+    yield f"<style>{STYLE.read_text(encoding='utf-8')}</style></head><body><main><h1>History</h1>"
+    yield f'<p class="soft">{_extent(series)}</p>'
+    yield from _changes(series)
+    for machine, case in dict.fromkeys((one.machine, one.case) for one in series):
+        yield f'<h2>{escape(case)}</h2><p class="soft">{escape(machine)}</p><div class="charts">'
+        own = [one for one in series if (one.machine, one.case) == (machine, case)]
+        yield from (_chart(one) for one in sorted(own, key=_kind))
         yield "</div>"
-    yield "</body></html>"
+    yield '<p class="soft">A dashed line: the stack moved there. A solid one: the figure changed there, for the worse '
+    yield "or the better.</p></main></body></html>"
+
+
+def _extent(series: Sequence[Series]) -> str:
+    """How many sessions and series there are, and of which days."""
+    moments = sorted({point.at for one in series for point in one.points})
+    cases = len({(one.machine, one.case) for one in series})
+    days = " to ".join(dict.fromkeys(moment[:10] for moment in (moments[0], moments[-1])))
+    return escape(f"{counted(len(moments), 'session')}, {len(series)} series of {counted(cases, 'case')}, {days}")
+
+
+def _changes(series: Sequence[Series]) -> Iterator[str]:
+    """What changed, the latest first, and what creeps."""
+    changes = [(change.at, change.is_worse, sentence(one, change)) for one in series for change in one.changes]
+    told = [(worse, text) for _, worse, text in sorted(changes, reverse=True)]
+    told += [(one.creeps_worse, creep_sentence(one, one.creep)) for one in series if one.creep is not None]
+    if not told:
+        yield "<p>Nothing changed by more than it varies.</p>"
+        return
+    yield "<ul>"
+    for worse, text in told:
+        kind = "worse" if worse else "better"
+        yield f'<li><b class="{kind}">{kind}</b> {escape(text)}</li>'
+    yield "</ul>"
+
+
+def _kind(series: Series) -> int:
+    """Where a figure stands among those of its case."""
+    return next((at for at, kind in enumerate(KINDS) if kind in series.figure), len(KINDS))
 
 
 def _chart(series: Series) -> str:
     values = series.values
     low, high = min(values), max(values)
+    name = series.figure.removesuffix(", seconds").removesuffix(", bytes")
+    span = in_words(series.figure, low)
+    span += "" if in_words(series.figure, high) == span else f" to {in_words(series.figure, high)}"
+    head = f"<b>{escape(name)}</b> <span>{escape(in_words(series.figure, values[-1]))}</span>"
+    svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(series.figure, quote=True)}">'
+    foot = f"{escape(span)}, {counted(len(values), 'session')}"
+    return f"<figure><figcaption>{head}</figcaption>{svg}{_drawn(series)}</svg><p>{foot}</p></figure>"
+
+
+def _drawn(series: Series) -> str:
+    """The line through all points, below it where the stack moved, and above it where the figure changed."""
+    values, points = series.values, series.points
+    low, high = _range(values)
     places = [(_across(number, len(values)), _down(value, low, high)) for number, value in enumerate(values)]
-    moved = [n for n in range(1, len(values)) if series.points[n].stack != series.points[n - 1].stack]
+    moved = [number for number in range(1, len(points)) if points[number].stack != points[number - 1].stack]
     marks = "".join(_mark(_across(number, len(values)), "moved", "the stack moved") for number in moved)
     marks += "".join(_change(series, change) for change in series.changes)
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     last = f'<circle class="dot" cx="{places[-1][0]:.1f}" cy="{places[-1][1]:.1f}" r="2.5"/>'
-    span = f"{in_words(series.figure, low)} to {in_words(series.figure, high)}"
-    about = escape(f"{series.figure}: {in_words(series.figure, values[-1])} ({span}, n = {len(values)})")
-    drawn = f'{marks}<polyline class="line" points="{line}"/>{last}'
-    label = f'role="img" aria-label="{escape(series.figure, quote=True)}"'
-    svg = f'<svg width="{WIDTH}" height="{HEIGHT}" {label}>{drawn}</svg>'
-    return f"<figure>{svg}<figcaption>{about}</figcaption></figure>"
+    return f'{marks}<polyline class="line" points="{line}"/>{last}'
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    """From where to where a chart reaches."""
+    low, high = min(values), max(values)
+    more = max(LEAST * max(abs(low), abs(high)) - (high - low), 0) / 2
+    return low - more, high + more
 
 
 def _change(series: Series, change: Change) -> str:
-    kind = "worse" if change.is_worse else "better"
-    return _mark(_across(change.point.at, len(series.points)), kind, sentence(series, change))
+    """A line with its kind in words beside it, on whichever side has room."""
+    kind, across = "worse" if change.is_worse else "better", _across(change.point.at, len(series.points))
+    left = across + len(kind) * LETTER > WIDTH
+    place, anchor = (across - 3, "end") if left else (across + 3, "start")
+    label = f'<text x="{place:.1f}" y="10" text-anchor="{anchor}">{kind}</text>'
+    return _mark(across, kind, sentence(series, change)) + label
 
 
 def _mark(across: float, kind: str, title: str) -> str:

@@ -11,6 +11,7 @@ from fluxgate.judge.verdict import LIBRARY_CHECKS, Verdict
 from fluxgate.plugin.asked import CHOICE
 from fluxgate.plugin.verdicts import LEDGER, Ledger
 from fluxgate.refusal import Refusal
+from fluxgate.report.colours import coloured
 from fluxgate.report.html.accepted import accepted_stack
 from fluxgate.report.html.page import write_page
 from fluxgate.report.html.sides import Sides, sides_of_run
@@ -70,7 +71,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if ledger.verdicts:
         report = _report(config, ledger)
         unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
-        terminalreporter.write_line(terminal(report, width=terminalreporter._tw.fullwidth, unicode=unicode))
+        text = terminal(report, width=terminalreporter._tw.fullwidth, unicode=unicode)
+        terminalreporter.write_line(coloured(text) if terminalreporter.hasmarkup else text)
     if ledger.complaint:
         terminalreporter.write_line(ledger.complaint, red=True)
     if config.getoption("fluxgate_html") is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fluxgate import figures
 from fluxgate.amounts import amount
 from fluxgate.judge.sentences import listed
-from fluxgate.report.advice import CONTEXT, NO, Advice, Ranked
+from fluxgate.report.advice import CONTEXT, NO, YES, Advice, Ranked
 from fluxgate.report.escaping import plain, wrapped
 
 
@@ -36,15 +36,18 @@ def _choice(advice: Advice) -> Iterator[str]:
         least = min(advice.ranked, key=lambda one: one.peak)
         yield f"Nothing fits. The least memory is that of {least.strategy}: {amount(least.peak)}{_on_host(least)}."
         return
-    yield f"Take {_costs(advice.best)}."
+    yield f"Take {_costs(advice.best, advice.vram)}."
     if advice.quicker:
-        yield f"Quicker: {_costs(advice.quicker)}."
+        yield f"Quicker: {_costs(advice.quicker, advice.vram)}."
 
 
-def _costs(one: Ranked) -> str:
+def _costs(one: Ranked, vram: int) -> str:
     time = "" if one.seconds is None else f", {figures.seconds(one.seconds)}"
     like = "" if one.likeness is None else f", {_like_full(one.likeness)}"
-    return f"{one.strategy}: {amount(one.peak)}{_on_host(one)}{time}{like}"
+    peak = amount(one.peak)
+    if one.fits == YES and one.peak > vram:  # torch keeps more where it has more
+        peak = f"within {amount(vram)} ({peak} where it had more)"
+    return f"{one.strategy}: {peak}{_on_host(one)}{time}{like}"
 
 
 def _on_host(one: Ranked) -> str:
@@ -64,7 +67,10 @@ def _legend(advice: Advice) -> Iterator[str]:
         f"fits: yes, it ran with no more than {card}; likely, its peak and {context} for the CUDA context leave room"
         f"{how}; no, they do not, or it ran out of memory{room}"
     )
-    yield "peak: what torch reserved of the card at most; host: what the process had in the host's memory at most"
+    yield (
+        "peak: what torch reserved at most, which may be more where it had more than this card has; host: what the "
+        "process had in the host's memory at most"
+    )
     if advice.shots:
         yield f"time: {listed(advice.shots, most=12)} without loading, in the second take if there is one"
     yield "SSIM: similarity to full of the picture that is least like it; 1 is to the pixel"

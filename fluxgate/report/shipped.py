@@ -88,8 +88,7 @@ def _origin(shipped: Shipped) -> tuple[str, ...]:
     few = [one for one in shipped.strategies if one.steps < shipped.steps]
     return (
         f"These are not measurements of your machine: they ship with Fluxgate, and are of {shipped.about}, rendered on "
-        f"{shipped.machine} with {libraries}; accepted {when}. Where torch had 80 GB it reserved "
-        "what peak says; some strategies also ran with less, and say yes.",
+        f"{shipped.machine} with {libraries}; accepted {when}.",
         "Memory is that of FLUX.1-dev, whose shapes the twin has. The likeness is of the twin's pictures: FLUX.1-dev's "
         "own weights may differ more under quantization. On another card and host seconds differ, offloading most.",
         f"time: one picture of {shipped.width}×{shipped.height} in {shipped.steps} steps without loading"

@@ -37,8 +37,8 @@ def terminal(report: Report, *, width: int = 80, unicode: bool = True) -> str:
     layout = _layout(report.tables, rows, width)
     blocks = (
         _opening(report, width),
-        _legend(report, rows, layout, width),
         _table(report, layout, width) if rows else (),
+        _legend(report, rows, layout, width),
         _unanswered(report, width),
         *(_settings(published, width) for published in report.settings),
         *(_verdict(verdict, lines(verdict.sentence)[:1], width) for verdict in report.known_failures),
@@ -143,7 +143,8 @@ def _verdict(verdict: Verdict, sentences: Iterable[str], width: int) -> Iterator
     check = "" if verdict.status == CRASHED else f" · {verdict.check}"
     yield from wrapped(f"{verdict.status.upper()} {verdict.case_id}{check}", width)
     for line in sentences:
-        yield from wrapped(line, width, indent="  ", further="  ")
+        own = line[: len(line) - len(line.lstrip())]  # of a traceback
+        yield from wrapped(line, width, indent="  ", further=f"  {own}")
 
 
 def _closing(report: Report, rows: Iterable[Row], width: int) -> Iterator[str]:

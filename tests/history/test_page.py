@@ -5,7 +5,9 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from fluxgate.history.page import page
+import pytest
+
+from fluxgate.history.page import EDGE, HEIGHT, page
 from fluxgate.history.series import all_series
 from fluxgate.history.store import sessions
 from tests.history.saved import save
@@ -21,5 +23,32 @@ def test_each_series_has_a_chart_with_its_changes(tmp_path: Path) -> None:
     drawn = ElementTree.fromstring("<svg" + chart)
     assert [len(line.attrib["points"].split()) for line in drawn.findall("polyline")] == [16]
     assert sorted(line.attrib["class"] for line in drawn.findall("line")) == ["moved", "worse"]
-    assert "<b>" not in text
+    assert "tiny-<b>" not in text
+    assert '<b class="worse">worse</b> tiny-&lt;b&gt;, step, seconds: 1 s → 2 s' in text
+    assert "16 sessions, 1 series of 1 case, 2026-01-01 to 2026-01-16" in text
     assert "<script" not in text
+
+
+def test_noise_is_not_drawn_as_if_it_were_much(tmp_path: Path) -> None:
+    """A figure that varies by a hundredth takes up a tenth of its chart; one that doubles takes up all of it."""
+    for number in range(6):
+        save(tmp_path / "noise", number, 1.0 + 0.01 * (number % 2))
+        save(tmp_path / "step", number, 1.0 + (number % 2))
+    heights = {}
+    for name in ("noise", "step"):
+        text = page(all_series(sessions(tmp_path / name), wanted=lambda *_: True))
+        drawn = ElementTree.fromstring("<svg" + text.partition("<svg")[2].partition("</svg>")[0] + "</svg>")
+        (line,) = drawn.findall("polyline")
+        ys = [float(point.partition(",")[2]) for point in line.attrib["points"].split()]
+        heights[name] = max(ys) - min(ys)
+    assert heights["step"] == pytest.approx(HEIGHT - 2 * EDGE, abs=0.2)
+    assert heights["noise"] == pytest.approx(0.099 * heights["step"], abs=0.2)
+
+
+def test_where_nothing_changed_it_says_so(tmp_path: Path) -> None:
+    """Instead of an empty list."""
+    for number in range(3):
+        save(tmp_path, number, 1.0)
+    text = page(all_series(sessions(tmp_path), wanted=lambda *_: True))
+    assert "Nothing changed by more than it varies." in text
+    assert "<ul>" not in text

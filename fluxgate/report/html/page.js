@@ -196,7 +196,7 @@
     if (!cases.length) return;
     const shown = shownRows();
     const number = shown.indexOf(rows[at]) + 1;
-    one("#at").textContent = `${number || "–"} of ${shown.length}`;
+    one("#at").textContent = number ? `${number} of ${shown.length}` : `${shown.length} in all`;
     const own = decisions[current()] || {};
     all("[data-do=approve], [data-do=reject], #note").forEach((input) => { input.disabled = !current(); });
     one("[data-do=approve]").disabled = !data.cases[current()];
@@ -244,7 +244,7 @@
     const own = decisions[anchor] || { note: "" };
     if (change.decision && change.decision === own.decision) change.decision = "";
     decisions[anchor] = { ...own, ...change };
-    try { localStorage.setItem(kept, JSON.stringify(decisions)); } catch { /* the page forgets them when it is left */ }
+    try { localStorage.setItem(kept, JSON.stringify(decisions)); } catch { /* forgotten */ }
     mark(anchor);
     place();
   }
