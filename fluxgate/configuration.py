@@ -14,7 +14,7 @@ from fluxgate.toml import LARGEST, Place, Text, convert, parse_toml
 FILE = "pyproject.toml"
 TABLE = ("tool", "fluxgate")
 NAME = ".".join(TABLE)
-SEVERAL = ("subjects", "subject", "strategies")  # keys that may have one text instead of a list
+SEVERAL = ("subjects", "subject", "strategies", "pipelines")  # keys that may have one text instead of a list
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Written:
     subjects: tuple[Text, ...] = ()  # files of pipelines, beside those that ship
     subject: tuple[Text, ...] = ()  # the pipelines that are rendered where nobody names others
     strategies: tuple[Text, ...] = ()  # modules that have strategies
+    pipelines: tuple[Text, ...] = ()  # modules that have classes of pipelines, beside those of diffusers
     baselines: Text | None = None  # a folder
     known_failures: Text | None = None  # a file
     runs: Text | None = None  # a folder
@@ -38,6 +39,7 @@ class Configuration:
     subjects: tuple[Path, ...] = ()
     subject: tuple[str, ...] = ()
     strategies: tuple[str, ...] = ()
+    pipelines: tuple[str, ...] = ()
     baselines: Path | None = None
     known_failures: Path | None = None
     runs: Path | None = None
@@ -71,6 +73,7 @@ def _configuration(table: object, folder: Path) -> Configuration:
         subjects=tuple(folder / Path(name).expanduser() for name in written.subjects),
         subject=written.subject,
         strategies=written.strategies,
+        pipelines=written.pipelines,
         baselines=_within(folder, written.baselines),
         known_failures=_within(folder, written.known_failures),
         runs=_within(folder, written.runs),

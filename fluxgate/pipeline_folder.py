@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,9 @@ from fluxgate.files import is_name, read_limited
 from fluxgate.refusal import Refusal
 
 MODEL_INDEX = "model_index.json"
-# Whose classes may be loaded; anything else is code from the folder itself. diffusers' own pipelines may name the
+# Whose classes may be loaded; anything else is code from the folder itself. diffusers' own pipelines may also name the
 # module of a class that is theirs alone, as Stable Diffusion's safety checker.
-LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
+LIBRARIES = ("diffusers", "transformers")
 LARGEST_INDEX = 32_000_000
 # A component that holds this is a model and needs weights; the others are tokenizers, schedulers and processors.
 MODEL_CONFIG = "config.json"
@@ -73,13 +75,25 @@ def why_not_loadable(folder: Path, variant: str | None = None, elsewhere: tuple[
 
 def _faults(folder: Path, index: Index, variant: str | None, elsewhere: tuple[str, ...]) -> Iterator[str]:
     for name, (library, _) in index.components.items():
-        if library not in LIBRARIES:
+        if library not in LIBRARIES and not is_of_diffusers(library):
             yield f"component {name} in {folder} is {library}'s; only classes of diffusers and transformers are loaded"
         if not is_name(name) or not (folder / name).is_dir():
             yield f"{folder} has no folder for its component {name}"
         if not ({ANY, name} & {*elsewhere} and (folder / name / MODEL_CONFIG).is_file()):
             yield from _component_faults(folder / name, variant)
     yield from _links_that_lead_out(folder, index)
+
+
+@cache
+def is_of_diffusers(library: str) -> bool:
+    """Whether it is one of the installed diffusers' own pipelines; without diffusers only the oldest one is known."""
+    try:
+        spec = importlib.util.find_spec("diffusers")
+    except ValueError:  # a module put into sys.modules by hand
+        spec = None
+    if spec is None or spec.origin is None:
+        return library == "stable_diffusion"
+    return is_name(library) and (Path(spec.origin).parent / "pipelines" / library / "__init__.py").is_file()
 
 
 def has_variant(component: Path, variant: str) -> bool:

@@ -79,6 +79,15 @@ def test_a_safety_checker_is_diffusers_own(tmp_path: Path) -> None:
     assert why_not_loadable(hollow_pipeline(tmp_path / "pipeline", FLUX | checker)) is None
 
 
+def test_every_pipeline_of_diffusers_may_have_classes_of_its_own(tmp_path: Path) -> None:
+    """As Kolors has its text encoder; a module that only looks like one is foreign."""
+    pytest.importorskip("diffusers")
+    for library, known in (("kolors", True), ("koloured", False), ("../kolors", False)):
+        index = FLUX | {"text_encoder": [library, "ChatGLMModel"]}
+        reason = why_not_loadable(hollow_pipeline(tmp_path / str(len(library)), index))
+        assert (reason is None) is known
+
+
 def spoil(folder: Path, what: str) -> None:
     transformer = folder / "transformer"
     weights = transformer / "diffusion_pytorch_model.safetensors"

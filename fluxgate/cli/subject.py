@@ -20,9 +20,10 @@ from fluxgate.pipeline_folder import ANY, read_index, why_not_loadable
 from fluxgate.refusal import Refusal, full_stop
 from fluxgate.subjects import hub
 from fluxgate.subjects.catalogue import VARIABLE, read_catalogue
-from fluxgate.subjects.drafting import MASK, Draft, Source, draft, picture_file, source_in
+from fluxgate.subjects.drafting import Draft, Source, draft, picture_file, source_in
 from fluxgate.subjects.entries import NAME
 from fluxgate.subjects.matching import mismatch
+from fluxgate.subjects.pipeline_call import MASKS
 from fluxgate.subjects.single_files import why_not_readable
 from fluxgate.subjects.weights import bytes_in_file, bytes_on_disk
 
@@ -160,7 +161,7 @@ def beside(files: Mapping[str, str], output: Path) -> dict[str, str]:
 
 def picture(argument: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """Something to start from: colours that run across it, or a mask of its middle."""
-    if argument == MASK:
+    if argument in MASKS:
         mask = np.zeros((EDGE, EDGE), np.uint8)
         mask[EDGE // 4 : -EDGE // 4, EDGE // 4 : -EDGE // 4] = 255
         return mask

@@ -21,7 +21,7 @@ from fluxgate.rendering import (
 )
 from fluxgate.strategies import effects
 from fluxgate.strategies.promise import Effect
-from fluxgate.subjects.subject import VAE, Subject
+from fluxgate.subjects.subject import Subject
 
 DIFFUSERS, TRANSFORMERS, ACCELERATE, BITSANDBYTES = "diffusers", "transformers", "accelerate", "bitsandbytes"
 HOOKS = {
@@ -141,7 +141,7 @@ def _component(stage: str, *, subject: Subject, inventory: Inventory | None) -> 
     if inventory is None or stage == FINISHED:
         return None
     encoders = subject.encoders or ("",)
-    name = {T5: encoders[-1], POOLED: encoders[0], DECODED: VAE}.get(stage, subject.denoiser)
+    name = {T5: encoders[-1], POOLED: encoders[0], DECODED: subject.decoder}.get(stage, subject.denoiser)
     return inventory.components.get(name)
 
 

@@ -14,7 +14,7 @@ from fluxgate.files import read_plain
 from fluxgate.machine import Stack
 from fluxgate.rendering import DECODED, LAST_LATENTS, POOLED, T5, Inventory, output_of, without_call
 from fluxgate.strategies import STRATEGIES
-from fluxgate.subjects.subject import VAE, Subject
+from fluxgate.subjects.subject import Subject
 
 OUTPUT = output_of(1)[:-1]  # how the names of what the denoiser gives begin
 FILE = Path(__file__).parents[1] / "miniature" / "tolerances.json"
@@ -97,7 +97,7 @@ def component_of(stage: str, subject: Subject) -> str | None:
     encoders = subject.encoders or ("",)
     if stage.startswith(OUTPUT) or without_call(stage) == LAST_LATENTS:
         return subject.denoiser
-    return {T5: encoders[-1], POOLED: encoders[0], DECODED: VAE}.get(without_call(stage))
+    return {T5: encoders[-1], POOLED: encoders[0], DECODED: subject.decoder}.get(without_call(stage))
 
 
 def is_altered(stage: str, subject: Subject, inventory: Inventory | None) -> bool:

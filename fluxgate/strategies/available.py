@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -16,6 +15,7 @@ from fluxgate import configuration
 from fluxgate.configuration import Configuration
 from fluxgate.files import is_name
 from fluxgate.options import suggestion
+from fluxgate.own_modules import imported, words
 from fluxgate.refusal import Refusal
 from fluxgate.strategies.promise import Strategy
 
@@ -35,10 +35,12 @@ def strategies() -> tuple[Strategy, ...]:
 
 
 def own_packages() -> tuple[Path, ...]:
-    """The files and folders that own strategies are imported from, for workers of other environments; what is
-    installed is not among them, for there it must be installed, too."""
+    """The files and folders that own strategies and pipelines are imported from, for workers of other environments;
+    what is installed is not among them, for there it must be installed, too."""
     configured = configuration.current()
-    tops = dict.fromkeys(name.partition(".")[0] for name in configured.strategies)
+    for name in configured.pipelines:
+        imported(configured, "pipelines", name)
+    tops = dict.fromkeys(name.partition(".")[0] for name in (*configured.strategies, *configured.pipelines))
     own = [_package(sys.modules[name]) for name in tops if name in sys.modules]
     return tuple(path for path in own if configured.folder is not None and configured.folder in path.parents)
 
@@ -51,14 +53,8 @@ def _package(module: ModuleType) -> Path:
 
 
 def _own(configured: Configuration) -> Iterator[tuple[str, Strategy]]:
-    if configured.strategies and str(configured.folder) not in sys.path:
-        sys.path.insert(0, str(configured.folder))  # the command `fluxgate` does not look there; pytest may not, either
     for name in configured.strategies:
-        try:
-            module = importlib.import_module(name)
-        except Exception as error:  # whatever the module does: it is the user's
-            fault = f"strategies names {name}, which cannot be imported: {_words(error)}"
-            raise configured.place.refusal(fault) from error
+        module = imported(configured, "strategies", name)
         yield from ((name, strategy) for strategy in _strategies_in(module))
 
 
@@ -68,7 +64,7 @@ def _installed() -> Iterator[tuple[str, Strategy]]:
             loaded = entry.load()
         except Exception as error:  # whatever the package does
             whose = f"The strategies of {entry.value}, {_package_of(entry)},"
-            raise Refusal(f"{whose} cannot be loaded: {_words(error)}.") from error
+            raise Refusal(f"{whose} cannot be loaded: {words(error)}.") from error
         if isinstance(loaded, Strategy):
             yield entry.value, loaded
         elif isinstance(loaded, ModuleType):
@@ -122,9 +118,3 @@ def _refuse_unknown_references(every: Iterable[Strategy]) -> None:
                     f"{strategy.name} in {strategy.load.__module__} promises something about {other!r}, "
                     f"which is no strategy; {suggestion(other, names)}"
                 )
-
-
-def _words(error: Exception) -> str:
-    """The kind of an error and its first line."""
-    first = str(error).partition("\n")[0]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__

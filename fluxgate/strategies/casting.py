@@ -5,11 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from fluxgate.machine import Machine, Stack
 from fluxgate.strategies.coarse import coarse_float8
 from fluxgate.strategies.effects import DENOISER, STAYING, SUBJECT_DTYPE, Cast, Hooked, Placed, Setting, Stored
 from fluxgate.strategies.offloading import ONCE
 from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
 from fluxgate.strategies.requirements import OtherDtype, Twice, unquantized
+from fluxgate.subjects.pipeline_class import pipeline_class
+from fluxgate.subjects.subject import Subject
 
 CAST = (
     Hooked("LayerwiseCastingHook", of=DENOISER, at_least=2),
@@ -17,6 +20,15 @@ CAST = (
     Setting("storage_dtype", "float8_e4m3fn", of=DENOISER),
     Setting("casting_compute_dtype", SUBJECT_DTYPE, of=DENOISER),
 )
+
+
+def noise_apart(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need of another dtype: noise that can be drawn in the subject's own, in a method of its own."""
+    installed = pipeline_class(subject.pipeline)
+    if installed is None or "prepare_latents" in installed.methods:
+        return None
+    return f"the call of {subject.pipeline} draws its noise itself, and draws other noise in float32"
+
 
 float8_promise = partial(Promise, changes_weights=True, control=coarse_float8.name)
 
@@ -29,7 +41,7 @@ float8_promise = partial(Promise, changes_weights=True, control=coarse_float8.na
         effects=(Stored("float32"),),
         changes_weights=True,
     ),
-    needs=(OtherDtype("float32", like="full"), Twice("float32 takes twice the memory"), unquantized),
+    needs=(OtherDtype("float32", like="full"), noise_apart, Twice("float32 takes twice the memory"), unquantized),
     noise="float32",
     slow=True,
 )

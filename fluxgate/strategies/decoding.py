@@ -99,5 +99,5 @@ def vae_tiling(site: Site) -> Any:
     vae.enable_tiling(**{name: int(tile * TILE_SIZES[name]) // grain * grain for name in sizes} if tile else {})
     if tile is not None and not sizes:
         vae.tile_sample_min_size = tile
-        vae.tile_latent_min_size = tile // pipe.vae_scale_factor
+        vae.tile_latent_min_size = tile // 2 ** (len(vae.config.block_out_channels) - 1)
     return pipe

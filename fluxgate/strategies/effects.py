@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from fluxgate.rendering import AFTER, BEFORE, Component, Inventory
+from fluxgate.subjects.decoder_class import weights_read
 from fluxgate.subjects.pipeline_class import pipeline_class
+from fluxgate.subjects.sources import readable_index
 from fluxgate.subjects.subject import Subject
 
 Names = tuple[str, ...]
@@ -20,7 +23,10 @@ ENCODERS: Names = ("<encoders>",)
 LARGE_ENCODERS: Names = ("<large encoders>",)
 VAE: Names = ("<decoder>",)
 IN_GGUF: Names = ("<components that their files hold quantized>",)
+DENOISING: Names = ("<components that are there while a staged strategy denoises>",)
 STAYING: Names = ("<components that whole offloading leaves on the GPU>",)
+SAFETY_CHECKER = "safety_checker"  # of Stable Diffusion: it looks at what was decoded
+_WEIGHTLESS = re.compile(r"Tokenizer|Scheduler|Process|Extractor")  # classes of components that have none
 SUBJECT_DTYPE = "<the subject's dtype>"
 
 # Counts that the renderer takes while a pipeline runs.
@@ -52,6 +58,7 @@ def for_subject(effect: AnyEffect, subject: Subject) -> AnyEffect:
         LARGE_ENCODERS: tuple(name for name in subject.large if name in subject.encoders),
         VAE: (subject.decoder,),
         STAYING: staying(subject),
+        DENOISING: there_to_denoise(subject),
         IN_GGUF: subject.in_gguf,
     }
     changes: dict[str, Any] = {}
@@ -62,6 +69,19 @@ def for_subject(effect: AnyEffect, subject: Subject) -> AnyEffect:
         elif value == SUBJECT_DTYPE:
             changes[entry.name] = subject.dtype
     return replace(effect, **changes) if changes else effect  # type: ignore[type-var]  # as above
+
+
+def there_to_denoise(subject: Subject) -> Names:
+    """All with weights that neither encodes nor decodes, and what decodes where it encodes pictures that are given, or
+    where the call reads its weights."""
+    index, installed = readable_index(subject), pipeline_class(subject.pipeline)
+    listed = {name: (kind,) for name, (_, kind) in index.components.items()} if index else {}
+    classes = listed or (installed.components if installed else {})
+    apart = {*subject.encoders, subject.decoder, SAFETY_CHECKER}
+    weighty = [name for name, kinds in classes.items() if not any(map(_WEIGHTLESS.search, kinds))]
+    names = tuple(name for name in weighty if name not in apart)
+    needed = any(shot.inputs for shot in subject.shots) or weights_read(subject) is not None
+    return (*names, subject.decoder) if needed else names
 
 
 def staying(subject: Subject) -> Names:
@@ -259,9 +279,11 @@ class OneStageAtATime:
 
     of: Names = ENCODERS  # which encode together
     others: int = 2  # that denoise and decode together, or decode and look at what was decoded
+    denoising: Names = DENOISING  # which denoise together, as a ControlNet with its denoiser
 
     def missing(self, inventory: Inventory, *, device: str) -> str | None:
-        return Counted(ALIVE, at_least=1, at_most=max(len(self.of), self.others)).missing(inventory, device=device)
+        most = max(len(self.of), len(self.denoising), self.others)
+        return Counted(ALIVE, at_least=1, at_most=most).missing(inventory, device=device)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from fluxgate.pipeline_folder import MODEL_CONFIG, has_variant, read_index
+from fluxgate.pipeline_folder import MODEL_CONFIG, has_variant, is_of_diffusers, read_index
 from fluxgate.refusal import Refusal
 from fluxgate.strategies.promise import Site, dtype_setting
 
@@ -25,18 +25,13 @@ def quantized(site: Site, settings: dict[str, Any], *, names: tuple[str, ...] = 
 
 def component(site: Site, name: str, *, config: str, settings: dict[str, Any], dtype: Any = None) -> Any:
     """One component, quantized by the library that its class belongs to as that library's configuration says."""
-    library, kind = read_index(site.folder).components[name]
-    if library not in LIBRARIES:
-        raise Refusal(
-            f"{site.folder}: component {name} belongs to {library}; only {' and '.join(LIBRARIES)} are loaded"
-        )
-    package = importlib.import_module(library)
+    package, component_class = origin_of(site.folder, name)
     quantization = getattr(package, config)(**settings)
-    if library == "diffusers" and site.subject.single_file(name):
+    if package.__name__ == "diffusers" and site.subject.single_file(name):
         return site.from_file(name, dtype=dtype, quantization_config=quantization)
     variant = site.subject.variant
     files = {"variant": variant} if variant and has_variant(site.folder / name, variant) else {}
-    return getattr(package, kind).from_pretrained(
+    return component_class.from_pretrained(
         site.folder,
         subfolder=name,
         use_safetensors=True,
@@ -44,6 +39,21 @@ def component(site: Site, name: str, *, config: str, settings: dict[str, Any], d
         quantization_config=quantization,
         **dtype_setting(package, dtype or site.dtype),
     )
+
+
+def origin_of(folder: Path, name: str) -> tuple[Any, Any]:
+    """The library that loads a component, and its class; some are in modules of diffusers' pipelines."""
+    import transformers
+
+    library, kind = read_index(folder).components[name]
+    if library in LIBRARIES:
+        package = importlib.import_module(library)
+        return package, getattr(package, kind)
+    if not is_of_diffusers(library):
+        raise Refusal(f"{folder}: component {name} belongs to {library}; only {' and '.join(LIBRARIES)} are loaded")
+    found = getattr(importlib.import_module(f"diffusers.pipelines.{library}"), kind)
+    package = transformers if issubclass(found, transformers.PreTrainedModel) else importlib.import_module("diffusers")
+    return package, found
 
 
 def reloaded(site: Site, settings: dict[str, Any], *, names: tuple[str, ...] = ()) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,8 @@ from fluxgate.strategies.loading import modules_of
 from fluxgate.strategies.promise import Effect, Moves, Promise, Site, strategy
 from fluxgate.strategies.requirements import Gpu, Release, carried_by_layers, folder_of_weights
 from fluxgate.subjects.decoder_class import BLOCK_NAMES, weights_read
+from fluxgate.subjects.definitions import definition_of
+from fluxgate.subjects.pipeline_class import package_folder, pipeline_class
 from fluxgate.subjects.sources import readable_index
 from fluxgate.subjects.subject import Subject
 
@@ -42,6 +45,21 @@ EACH_GROUP = Moves(each_use=True, asked=4.2, copies=2.0)
 EACH_LEAF = Moves(each_use=True, asked=2.1)
 GROUP_AHEAD = replace(EACH_GROUP, ahead=True)
 LEAF_AHEAD = replace(EACH_LEAF, ahead=True)
+
+
+def groups_known(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need: components whose classes do not say that diffusers must not offload groups of their layers."""
+    index, installed, root = readable_index(subject), pipeline_class(subject.pipeline), package_folder()
+    listed = {name: (kind,) for name, (_, kind) in index.components.items()} if index else {}
+    for name, kinds in (listed or (installed.parts if installed else {})).items() if root else ():
+        for kind in kinds:
+            if root and (definition := definition_of(kind, root / "models")) and _refuses_groups(definition):
+                return f"diffusers does not offload groups of layers of a {kind}, which {name} is"
+    return None
+
+
+def _refuses_groups(definition: ast.ClassDef) -> bool:
+    return any(ast.unparse(node) == "_supports_group_offloading = False" for node in definition.body)
 
 
 def decoder_called(subject: Subject, machine: Machine, stack: Stack) -> str | None:
@@ -149,7 +167,7 @@ def model_offload(site: Site) -> Any:
 
 @strategy(
     Promise(moves=EACH_GROUP, reproduces="full", less_memory_than="full", effects=grouped()),
-    needs=(GROUPS_ON_CPU,),
+    needs=(GROUPS_ON_CPU, groups_known),
     slow=True,
 )
 def group_offload_block(site: Site) -> Any:
@@ -159,7 +177,7 @@ def group_offload_block(site: Site) -> Any:
 
 @strategy(
     Promise(moves=GROUP_AHEAD, reproduces="full", less_memory_than="full", effects=grouped(stream=True)),
-    needs=(STREAMS,),
+    needs=(STREAMS, groups_known),
 )
 def group_offload_block_stream(site: Site) -> Any:
     """The next block is copied on a stream of its own while one computes."""
@@ -168,7 +186,7 @@ def group_offload_block_stream(site: Site) -> Any:
 
 @strategy(
     Promise(moves=EACH_LEAF, reproduces="full", less_memory_than="full", effects=grouped(leaves=True)),
-    needs=(GROUPS_ON_CPU,),
+    needs=(GROUPS_ON_CPU, groups_known),
     slow=True,
 )
 def group_offload_leaf(site: Site) -> Any:
@@ -178,7 +196,7 @@ def group_offload_leaf(site: Site) -> Any:
 
 @strategy(
     Promise(moves=LEAF_AHEAD, reproduces="full", less_memory_than="full", effects=grouped(leaves=True, stream=True)),
-    needs=(STREAMS,),
+    needs=(STREAMS, groups_known),
 )
 def group_offload_leaf_stream(site: Site) -> Any:
     """The next layer is copied on a stream of its own while one computes."""
@@ -192,7 +210,7 @@ def group_offload_leaf_stream(site: Site) -> Any:
         less_memory_than="full",
         effects=grouped(leaves=True, stream=True, record_stream=True),
     ),
-    needs=(STREAMS,),
+    needs=(STREAMS, groups_known),
 )
 def group_offload_leaf_record_stream(site: Site) -> Any:
     """The allocator, not the CPU, keeps a layer's memory until the GPU is done with it."""
@@ -206,7 +224,7 @@ def group_offload_leaf_record_stream(site: Site) -> Any:
         less_memory_than="full",
         effects=grouped(leaves=True, stream=True, low_cpu_mem_usage=True),
     ),
-    needs=(STREAMS,),
+    needs=(STREAMS, groups_known),
     slow=True,
 )
 def group_offload_leaf_low_cpu_mem(site: Site) -> Any:
@@ -221,7 +239,7 @@ def group_offload_leaf_low_cpu_mem(site: Site) -> Any:
         less_memory_than="full",
         effects=(Hooked("GroupOffloadingHook"), Placed("cpu"), Counted(BLOCKS, at_most=2, gpu_only=True)),
     ),
-    needs=(GROUPS_ON_CPU,),
+    needs=(GROUPS_ON_CPU, groups_known),
     slow=True,
 )
 def group_offload_by_component(site: Site) -> Any:
@@ -241,7 +259,7 @@ def group_offload_by_component(site: Site) -> Any:
         spares_host=True,
         effects=(*grouped(offload_to_disk_path=True), Counted(FILES, at_least=5)),
     ),
-    needs=(GROUPS_ON_CPU, GROUPS_ON_DISK, decoder_called, classes_differ),
+    needs=(GROUPS_ON_CPU, groups_known, GROUPS_ON_DISK, decoder_called, classes_differ),
     slow=True,
 )
 def group_offload_disk(site: Site) -> Any:
@@ -257,7 +275,7 @@ def group_offload_disk(site: Site) -> Any:
         spares_host=True,
         effects=(*grouped(leaves=True, offload_to_disk_path=True), Counted(FILES, at_least=50)),
     ),
-    needs=(GROUPS_ON_CPU, GROUPS_ON_DISK, decoder_called),
+    needs=(GROUPS_ON_CPU, groups_known, GROUPS_ON_DISK, decoder_called),
     slow=True,
 )
 def group_offload_leaf_disk(site: Site) -> Any:
@@ -273,7 +291,7 @@ def group_offload_leaf_disk(site: Site) -> Any:
         spares_host=True,
         effects=(*grouped(leaves=True, stream=True, offload_to_disk_path=True), Counted(FILES, at_least=50)),
     ),
-    needs=(STREAMS, GROUPS_ON_DISK, decoder_called),
+    needs=(STREAMS, groups_known, GROUPS_ON_DISK, decoder_called),
     slow=True,
 )
 def group_offload_leaf_disk_stream(site: Site) -> Any:

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from fluxgate import configuration
+from fluxgate.configuration import NAME
+from fluxgate.own_modules import imported
 from fluxgate.pipeline_folder import read_index
+from fluxgate.refusal import Refusal
 from fluxgate.rendering import PHASES, Inventory
 from fluxgate.strategies.requirements import Need, Requirements, release
 from fluxgate.subjects.subject import Subject
@@ -118,7 +122,8 @@ class Site:
     def pipeline_class(self) -> Any:
         import diffusers
 
-        return getattr(diffusers, self.subject.pipeline)
+        name = self.subject.pipeline
+        return getattr(diffusers, name) if hasattr(diffusers, name) else own_class(name)
 
     def pipeline(self, *, folder: Path | None = None, dtype: Any = None, noise: Any = None, **components: Any) -> Any:
         """The subject's pipeline, with some components or settings replaced, still on the CPU; whatever its dtype, it
@@ -208,11 +213,24 @@ def strategy(
     return made_of
 
 
+def own_class(name: str) -> Any:
+    """A class of pipelines in one of the modules that the configuration names."""
+    configured = configuration.current()
+    modules = (imported(configured, "pipelines", module) for module in configured.pipelines)
+    found = next((getattr(module, name) for module in modules if hasattr(module, name)), None)
+    if found is None:
+        raise Refusal(f"There is no pipeline {name}, neither in diffusers nor in a module that {NAME} names.")
+    return found
+
+
 def draw_noise_in(pipe: Any, dtype: Any) -> None:
     """Let a pipeline draw its noise in another dtype than its own: some releases of torch give each dtype other numbers
     for the same seed, and the picture would be another one. What it encodes beside it, as a picture, stays its own."""
     prepare_latents = pipe.prepare_latents
-    module = sys.modules[type(pipe).prepare_latents.__module__]
+    homes = [sys.modules[kind.__module__] for kind in type(pipe).__mro__ if "prepare_latents" in vars(kind)]
+    module = next((home for home in homes if hasattr(home, "randn_tensor")), None)
+    if module is None:  # it draws by another function, which this cannot stand in for
+        return
 
     def prepare(*arguments: Any, **named: Any) -> Any:
         draw = module.randn_tensor  # each of diffusers' pipelines imports it by that name

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from fluxgate.machine import Machine, Stack
 from fluxgate.subjects.pipeline_class import PipelineClass, calls_in, pipeline_class
 from fluxgate.subjects.subject import Subject
 
-OUTPUTS = ("images", "frames")  # the fields that pipelines return pictures in
 NEGATIVE = "negative_"
+_ENCODED = re.compile(r"(negative_)?(pooled_)?prompt_(embeds|attention_mask|embeds_mask)\w*")
 UNPACKING = "self._unpack_latents(latents, height, width, self.vae_scale_factor)"
 # The functions that a call makes pictures of latents with, and that are followed here.
 FOLLOWED = frozenset(
@@ -49,6 +52,27 @@ FOLLOWED = frozenset(
 )
 
 
+# What it may make of latents before, by any of these sums.
+SUMS = frozenset(
+    {
+        UNPACKING,
+        "latents",
+        "latents.to(self.vae.dtype)",
+        "latents.to(dtype=self.vae.dtype)",
+        "latents.to(get_module_execution_device(self.vae))",
+        "latents.to(get_module_execution_device(self.vae), dtype=self.vae.dtype)",
+        "latents.to(device=get_module_execution_device(self.vae), dtype=self.vae.dtype)",
+        "latents.to(next(iter(self.vae.post_quant_conv.parameters())).dtype)",
+        "latents / self.vae.config.scaling_factor",
+        "denoised / self.vae.config.scaling_factor",
+        "latents / self.vae.config.scaling_factor + self.vae.config.shift_factor",
+        "latents.to(self.vae.dtype) / self.vae.config.scaling_factor",
+        "latents / latents_std + latents_mean",
+        "latents * latents_std / self.vae.config.scaling_factor + latents_mean",
+    }
+)
+
+
 def stages_known(subject: Subject, machine: Machine, stack: Stack) -> str | None:
     """A need of stages of their own: the source of the pipeline's class says how it encodes and decodes."""
     installed = pipeline_class(subject.pipeline)
@@ -59,8 +83,14 @@ def stages_known(subject: Subject, machine: Machine, stack: Stack) -> str | None
 
 
 def _unknown(subject: Subject, installed: PipelineClass) -> str | None:
+    if "encode_prompt" not in installed.methods:
+        return "it has no encode_prompt, which would encode apart from it"
     if not subject.embeddings:
         return "its encode_prompt does not name what it returns to be handed on"
+    if "prompt" in installed.must_have:
+        return "its call must have a prompt, and takes no embeddings instead"
+    if installed.encodings > 1 and (others := _encoded_beside(subject, installed)):
+        return f"it has prompts encoded several times, and {others[0]} comes of another time than the first"
     if "image" in installed.encoding_takes:
         return "its encode_prompt looks at pictures, too"
     calls = calls_in(installed.decoding)
@@ -71,7 +101,25 @@ def _unknown(subject: Subject, installed: PipelineClass) -> str | None:
         return f"it decodes with {others[0]}, which is not followed here"
     if calls.get("self._unpack_latents", UNPACKING) != UNPACKING:
         return f"it decodes with {calls['self._unpack_latents']}, which is not followed here"
+    sums = sorted(set(_sums_of_latents(installed.decoding, subject.decoder)) - SUMS)
+    if sums:
+        return f"it decodes with {sums[0]}, which is not followed here"
     return _sized_otherwise(subject, installed)
+
+
+def _sums_of_latents(source: str, decoder: str) -> Iterator[str]:
+    """What latents become before they are decoded, and what is decoded, as it is written."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "latents":
+            yield ast.unparse(node.value)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == f"self.{decoder}.decode" and node.args:
+            yield ast.unparse(node.args[0])
+
+
+def _encoded_beside(subject: Subject, installed: PipelineClass) -> list[str]:
+    """What the call takes of encoded prompts that one call of encode_prompt, and one for the negative, do not give."""
+    known = {*subject.embeddings, *(NEGATIVE + name for name in subject.embeddings)}
+    return [name for name in installed.takes if _ENCODED.fullmatch(name) and name not in known]
 
 
 def _sized_otherwise(subject: Subject, installed: PipelineClass) -> str | None:

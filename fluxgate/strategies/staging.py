@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,12 +13,22 @@ from typing import Any
 
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import DECODE, DENOISE, ENCODE
-from fluxgate.strategies.effects import DENOISER, PROCESSES, SUBJECT_DTYPE, TOKENS, Counted, OneStageAtATime, Stored
+from fluxgate.strategies.effects import (
+    DENOISER,
+    PROCESSES,
+    SAFETY_CHECKER,
+    SUBJECT_DTYPE,
+    TOKENS,
+    Counted,
+    OneStageAtATime,
+    Stored,
+)
 from fluxgate.strategies.loading import weighty
 from fluxgate.strategies.promise import OtherWork, Promise, Site, Strategy, strategy
 from fluxgate.strategies.requirements import Gpu, OtherDtype, Pipelines, unquantized
-from fluxgate.strategies.stages import OUTPUTS, decoded_by, encoded_by, pictures_by, stages_known, without_prompt
+from fluxgate.strategies.stages import decoded_by, encoded_by, pictures_by, stages_known, without_prompt
 from fluxgate.subjects.decoder_class import weights_read
+from fluxgate.subjects.matching import OUTPUTS
 from fluxgate.subjects.pipeline_class import pipeline_class
 
 FOR_THE_ENCODERS = (
@@ -28,9 +39,9 @@ FOR_THE_ENCODERS = (
     "max_sequence_length",
     "clean_caption",
 )
+FURTHER_PROMPT = re.compile(r"(negative_)?prompt_\d")
 FOR_BOTH = ("guidance_scale", "true_cfg_scale")
 FOR_THE_DECODER = ("height", "width", "use_resolution_binning")
-SAFETY_CHECKER = "safety_checker"  # of Stable Diffusion: it looks at what was decoded
 HALF = Stored("float16", of=DENOISER)
 SHORT = Counted(TOKENS, at_least=256, at_most=256)
 LOADS = OtherWork("its components are loaded within the call", phases=(ENCODE, DENOISE), operators=("",))
@@ -167,15 +178,25 @@ class Staged:
 
     def __call__(self, **arguments: Any) -> Pictures:
         arguments = arguments | self.overrides
-        shared, size = chosen(arguments, *FOR_BOTH), chosen(arguments, *FOR_THE_DECODER)
-        encoding = {name: arguments.pop(name) for name in FOR_THE_ENCODERS if name in arguments}
+        shared, size = chosen(arguments, *FOR_BOTH, *self.encoding_takes()), chosen(arguments, *FOR_THE_DECODER)
+        encoding = {name: arguments.pop(name) for name in [*arguments] if is_for_encoders(name)}
         arguments |= self.do(encode, encoding | shared)
         if not self.decodes_apart:
             return Pictures(**self.do(finish, arguments))
         return Pictures(**self.do(decode, size | self.do(denoise, arguments)))
 
+    def encoding_takes(self) -> tuple[str, ...]:
+        """What the class's encode_prompt takes, such as the number of layers that are skipped."""
+        installed = pipeline_class(self.site.subject.pipeline)
+        return installed.encoding_takes if installed else ()
+
     def do(self, stage: Stage, arguments: dict[str, Any]) -> Results:
         return self.run(stage, self.site, self.dtype, arguments)
+
+
+def is_for_encoders(name: str) -> bool:
+    """Whether an argument is of no use once prompts are encoded: the prompts, of further encoders too, among them."""
+    return name in FOR_THE_ENCODERS or FURTHER_PROMPT.fullmatch(name) is not None
 
 
 def chosen(arguments: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -259,6 +280,7 @@ def free() -> None:
 # --- a stage in a process of its own
 
 PICTURE = "picture "  # begins the names of tensors that are pictures
+PART = "part "  # begins the names of tensors that are one of a list, with its number
 STAGES: dict[str, Stage] = {stage.__name__: stage for stage in (encode, denoise, decode)}
 
 
@@ -289,7 +311,9 @@ def write_tensors(arguments: dict[str, Any], file: Path) -> dict[str, Any]:
     from safetensors.torch import save_file
 
     tensors = {name: value for name, value in arguments.items() if isinstance(value, torch.Tensor)}
-    plain = {name: value for name, value in arguments.items() if name not in tensors}
+    lists = {name: value for name, value in arguments.items() if is_list_of_tensors(value)}
+    plain = {name: value for name, value in arguments.items() if name not in tensors and name not in lists}
+    tensors |= {f"{PART}{number} {name}": one for name, value in lists.items() for number, one in enumerate(value)}
     if "generator" in plain:
         tensors["generator"] = states_of(plain.pop("generator"))
     for name in [name for name, value in plain.items() if name in OUTPUTS or is_picture(value)]:
@@ -298,6 +322,22 @@ def write_tensors(arguments: dict[str, Any], file: Path) -> dict[str, Any]:
     save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, partial)
     os.replace(partial, file)
     return plain
+
+
+def is_list_of_tensors(value: Any) -> bool:
+    """Whether an argument has a tensor for each prompt."""
+    import torch
+
+    return isinstance(value, list) and bool(value) and all(isinstance(one, torch.Tensor) for one in value)
+
+
+def with_lists(tensors: Results) -> Results:
+    """The parts of each list as one list again, in their order."""
+    whole = {name: value for name, value in tensors.items() if not name.startswith(PART)}
+    numbered = sorted((name.removeprefix(PART).partition(" "), name) for name in tensors.keys() - whole.keys())
+    for (_, _, name), part in sorted(numbered, key=lambda one: int(one[0][0])):
+        whole.setdefault(name, []).append(tensors[part])
+    return whole
 
 
 def pixels_of(pictures: Any) -> Any:
@@ -311,8 +351,8 @@ def pixels_of(pictures: Any) -> Any:
 
 def as_results(tensors: dict[str, Any]) -> Results:
     """What a file holds, with pictures and generators made of what stands for them."""
-    results = {name: value for name, value in tensors.items() if not name.startswith(PICTURE)}
-    for name in tensors.keys() - results.keys():
+    results = with_lists({name: value for name, value in tensors.items() if not name.startswith(PICTURE)})
+    for name in [name for name in tensors if name.startswith(PICTURE)]:
         results[name.removeprefix(PICTURE)] = as_pictures(tensors[name].cpu().numpy())
     if "generator" in results:
         results["generator"] = generators_of(results["generator"].cpu())

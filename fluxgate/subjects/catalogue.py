@@ -8,6 +8,7 @@ from pathlib import Path
 from fluxgate import configuration
 from fluxgate.refusal import Refusal
 from fluxgate.subjects.entries import SubjectEntry, check_names
+from fluxgate.subjects.pipeline_class import pipeline_class, pipeline_names
 from fluxgate.subjects.subject import Subject
 from fluxgate.toml import Place, read_toml
 
@@ -41,6 +42,7 @@ def read_catalogue(path: Path) -> dict[str, Subject]:
         raise Place(str(path)).refusal(str(error)) from error
     catalogue = {name: _subject(name, entry, path) for name, entry in entries.items()}
     for subject in catalogue.values():
+        _refuse_without_prompt(subject, path)
         _refuse_twins(subject, Place(str(path), subject.name))
     return catalogue
 
@@ -56,6 +58,16 @@ def _source(source: str, path: Path) -> str:
     """A folder is meant from where the catalogue lies."""
     scheme, _, rest = source.partition(":")
     return f"folder:{path.absolute().parent / Path(rest).expanduser()}" if scheme == "folder" else source
+
+
+def _refuse_without_prompt(subject: Subject, path: Path) -> None:
+    """Only a pipeline whose class takes no prompt does without; where there is no diffusers, that is not known."""
+    installed = pipeline_class(subject.pipeline)
+    needless = "prompt" not in installed.takes if installed else not pipeline_names()
+    for shot in subject.shots:
+        if not shot.prompts and (not needless or subject.pipeline == Subject.pipeline):
+            place = Place(str(path), f"{subject.name}.shots.{shot.name}")
+            raise place.refusal("give prompt, or prompts for several in one call")
 
 
 def _refuse_twins(subject: Subject, place: Place) -> None:

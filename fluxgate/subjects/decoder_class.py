@@ -23,7 +23,7 @@ def decoder_attributes(subject: Subject) -> tuple[str, Attributes] | None:
     """The class of what decodes the subject's latents, and what it sets of itself; None where that is not known."""
     name = _class_in_folder(subject) or _class_annotated(subject)
     root = package_folder()
-    attributes = _attributes(root / "models", name) if name and root else None
+    attributes = _attributes(root, name) if name and root else None
     return (name, attributes) if name and attributes is not None else None
 
 
@@ -87,7 +87,7 @@ def _configured(subject: Subject) -> int | None:
 
 @cache
 def _attributes(root: Path, name: str) -> Attributes | None:
-    definition = definition_of(name, root / "autoencoders")
+    definition = definition_of(name, root / "models" / "autoencoders", root / "pipelines")
     if definition is None:
         return None
     values: Attributes = {}

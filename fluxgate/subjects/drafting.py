@@ -10,7 +10,8 @@ from pathlib import Path
 
 from fluxgate.amounts import amount
 from fluxgate.pipeline_folder import MODEL_INDEX, Index, read_index, read_json
-from fluxgate.refusal import Refusal
+from fluxgate.refusal import Refusal, full_stop
+from fluxgate.subjects.matching import why_not_rendered
 from fluxgate.subjects.parts import Parts, parts_in_index
 from fluxgate.subjects.pipeline_class import PipelineClass, pipeline_class
 
@@ -20,6 +21,8 @@ EDGE = 1024  # pixels, of a picture where nothing says otherwise
 FRAMES = 9  # few, and one more than a multiple of what a video's VAE takes at a time
 PROMPT = "A red fox in the snow, looking at the camera, in the light of a winter morning."
 IMAGE, MASK = "image", "mask_image"
+STEPS = "num_inference_steps"
+LABELS, PROMPT_ARGUMENT = "class_labels", "prompt"
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Source:
     index: Index
     sizes: Mapping[str, int]  # component -> bytes of its weights
     dtypes: Mapping[str, int]  # dtype as the files spell it -> bytes
-    edge: int | None  # of the pictures that it was trained on, in pixels
+    trained: tuple[int, int] | None  # height and width of the pictures that it was trained on, in pixels
     gated: bool = False
     files: Mapping[str, str] = field(default_factory=dict)  # component -> its own file, as the catalogue says it
     checkpoint: str | None = None
@@ -54,20 +57,26 @@ def draft(source: Source) -> Draft:
         raise Refusal(
             f"{MODEL_INDEX} is of a {name or 'pipeline without a class'}, which the installed diffusers has not."
         )
+    fault = why_not_rendered(installed)
+    if fault:
+        raise Refusal(full_stop(f"{source.source} cannot be a subject: {fault}"))
     parts = parts_in_index(source.index)
     for what, component in (("denoises", parts.denoiser), ("decodes", parts.decoder)):
         if component is None:
-            raise Refusal(f"{MODEL_INDEX} lists nothing that {what}: {', '.join(source.index.components)}.")
+            raise Refusal(
+                f"{source.source} cannot be a subject: {MODEL_INDEX} lists nothing that {what}: "
+                f"{', '.join(source.index.components)}."
+            )
     inputs = needed_pictures(installed)
     lines = [*_head(source), *_parts(source, parts, installed), *_needs(source), "", *_shot(source, installed, inputs)]
     return Draft("\n".join(lines) + "\n", inputs)
 
 
 def needed_pictures(installed: PipelineClass) -> tuple[str, ...]:
-    """The pictures that a call cannot do without: what to paint over and where, or what to start from."""
-    if IMAGE in installed.takes and MASK in installed.takes:
-        return (IMAGE, MASK)
-    return (IMAGE,) if IMAGE in installed.takes and "strength" in installed.takes else ()
+    """The pictures that a call cannot do without: what to paint over and where, what to start from, or to follow."""
+    starts = (IMAGE,) if IMAGE in installed.takes and "strength" in installed.takes else ()
+    painted_over = (IMAGE, MASK) if IMAGE in installed.takes and MASK in installed.takes else ()
+    return tuple(dict.fromkeys((*starts, *painted_over, *installed.pictures)))
 
 
 def _head(source: Source) -> Iterator[str]:
@@ -98,7 +107,7 @@ def _parts(source: Source, parts: Parts, installed: PipelineClass) -> Iterator[s
     yield f"large = {_listed(parts.large)}  # worth quantizing: what denoises, and encoders other than CLIP"
     if installed.encodes:
         yield f"# encode_prompt returns {', '.join(installed.encodes)}"
-    else:
+    elif "encode_prompt" in installed.methods:
         yield "# encodes = [...]  # the class does not name what encode_prompt returns: staged strategies need it"
     yield "# calls_per_step = 1  # 2 where guidance takes a call of its own; not checked while it is left out"
 
@@ -113,13 +122,15 @@ def _needs(source: Source) -> Iterator[str]:
 
 def _shot(source: Source, installed: PipelineClass, inputs: tuple[str, ...]) -> Iterator[str]:
     yield f"[{source.name}.shots.fox]"
-    yield f"prompt = {_quoted(PROMPT)}"
+    if PROMPT_ARGUMENT in installed.takes:
+        yield f"prompt = {_quoted(PROMPT)}"
     yield "seed = 42"
     if "height" in installed.takes:
         height, width, why = size_of(source, installed)
         yield f"height = {height}  # {why}"
         yield f"width = {width}"
-    yield "steps = 8  # few, to be quick; what it leaves out, as guidance, is the pipeline's own default"
+    if STEPS in installed.takes:
+        yield "steps = 8  # few, to be quick; what it leaves out, as guidance, is the pipeline's own default"
     options = list(_options(source, installed, inputs))
     if options:
         yield f"options = {{ {', '.join(options)} }}  # further arguments of the call"
@@ -140,6 +151,9 @@ def _options(source: Source, installed: PipelineClass, inputs: tuple[str, ...]) 
         yield "use_resolution_binning = false"
     if "strength" in installed.takes and inputs:
         yield "strength = 1.0"
+    yield from (f"{name} = 8" for name in installed.takes if name.endswith(f"_{STEPS}"))  # of a prior
+    if LABELS in installed.must_have:
+        yield f"{LABELS} = [1]"
 
 
 def size_of(source: Source, installed: PipelineClass) -> tuple[int, int, str]:
@@ -147,8 +161,8 @@ def size_of(source: Source, installed: PipelineClass) -> tuple[int, int, str]:
     height, width = (installed.numbers.get(name) for name in ("height", "width"))
     if height and width:
         return height, width, "the pipeline's own default"
-    if source.edge:
-        return source.edge, source.edge, "the size that its configuration says it was trained on"
+    if source.trained:
+        return *source.trained, "the size that its configuration says it was trained on"
     return EDGE, EDGE, "a size of most pipelines"
 
 
@@ -175,22 +189,25 @@ def _listed(names: tuple[str, ...]) -> str:
     return "[" + ", ".join(map(_quoted, names)) + "]"
 
 
-def trained_edge(folder: Path, parts: Parts) -> int | None:
-    """The edge of the pictures that a denoiser was trained on, from its configuration and the VAE's, in 16 pixels."""
+def trained_size(folder: Path, parts: Parts) -> tuple[int, int] | None:
+    """Height and width of the pictures that a denoiser was trained on, from its configuration and the VAE's, in 16
+    pixels."""
     try:
         denoiser = read_json(folder / str(parts.denoiser) / "config.json")
         decoder = read_json(folder / str(parts.decoder) / "config.json")
     except (Refusal, OSError):
         return None
-    size, blocks = denoiser.get("sample_size"), decoder.get("block_out_channels")
-    if not isinstance(size, int) or not isinstance(blocks, list) or not 1 <= len(blocks) <= 8:
+    blocks = decoder.get("block_out_channels")
+    if not isinstance(blocks, list) or not 1 <= len(blocks) <= 8:
         return None
-    edge = size * 2 ** (len(blocks) - 1)
-    return edge if 64 <= edge <= 4096 and edge % 16 == 0 else None
+    sizes = [denoiser.get(name, denoiser.get("sample_size")) for name in ("sample_height", "sample_width")]
+    height, width = (size * 2 ** (len(blocks) - 1) if isinstance(size, int) else 0 for size in sizes)
+    sound = all(64 <= edge <= 4096 and edge % 16 == 0 for edge in (height, width))
+    return (height, width) if sound else None
 
 
 def source_in(folder: Path, *, name: str, source: str, sizes: Mapping[str, int], dtypes: Counter[str]) -> Source:
     """What is known of a pipeline whose configurations lie in a folder."""
     index = read_index(folder)
-    edge = trained_edge(folder, parts_in_index(index))
-    return Source(name, source, None, index, sizes, dtypes, edge)
+    trained = trained_size(folder, parts_in_index(index))
+    return Source(name, source, None, index, sizes, dtypes, trained)

@@ -19,7 +19,7 @@ from fluxgate.refusal import Refusal
 from fluxgate.subjects.parts import Parts, parts_in_index, parts_of_class
 from fluxgate.subjects.pipeline_class import pipeline_class
 from fluxgate.subjects.single_files import check_files, placed
-from fluxgate.subjects.subject import InputPicture, Needs, Shot, Subject
+from fluxgate.subjects.subject import InputPicture, Needs, Option, Shot, Subject
 from fluxgate.toml import MUST, Text
 
 NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
@@ -52,9 +52,8 @@ Seed = Annotated[int, Meta(ge=0, le=2**63 - 1, extra={MUST: "be at least 0 and b
 Pixels = Annotated[int, Meta(ge=64, le=4096, multiple_of=16, extra={MUST: "be a multiple of 16 from 64 to 4096"})]
 Tile = Annotated[int, Meta(ge=64, multiple_of=16, extra={MUST: "be a multiple of 16, at least 64"})]
 Steps = Annotated[int, Meta(ge=1, le=1000, extra={MUST: "be 1 to 1000"})]
-Tokens = Annotated[int, Meta(ge=1, le=512, extra={MUST: "be 1 to 512"})]
+Tokens = Annotated[int, Meta(ge=1, le=4096, extra={MUST: "be 1 to 4096"})]
 Sixteen = Annotated[int, Meta(ge=1, le=16, extra={MUST: "be 1 to 16"})]
-Option = bool | int | float | str
 Guidance = Annotated[float, Meta(ge=0, le=100, extra={MUST: "be 0 to 100"})]
 Gigabytes = Annotated[float, Meta(gt=0, le=1e6, extra={MUST: "be a number of GB"})]
 Amount = Annotated[str, Meta(pattern=rf"(?i)^{AMOUNT}\Z", extra={MUST: "be an amount such as '17 GB' or '512 MB'"})]
@@ -90,7 +89,7 @@ class ShotEntry:
     def __post_init__(self) -> None:
         _check_arguments("options", self.options)
         _check_arguments("inputs", self.inputs)
-        if (self.prompt is None) == (not self.prompts):
+        if self.prompt is not None and self.prompts:
             raise ValueError("give prompt, or prompts for several in one call")
         if self.sigmas is not None:
             _check_sigmas(self.sigmas, self.steps)
@@ -99,7 +98,7 @@ class ShotEntry:
         """The shot; its pictures lie in `folder`, where the catalogue is."""
         given = {key: value for key, value in vars(self).items() if key != "prompt"}
         changed = {
-            "prompts": self.prompts or (self.prompt,),
+            "prompts": self.prompts or ((self.prompt,) if self.prompt else ()),
             "options": tuple(sorted(self.options.items())),
             "inputs": tuple(input_picture(argument, file, folder) for argument, file in sorted(self.inputs.items())),
         }

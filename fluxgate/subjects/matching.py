@@ -11,6 +11,9 @@ from fluxgate.subjects.pipeline_class import PipelineClass, pipeline_class, pipe
 from fluxgate.subjects.single_files import cannot_come_from_a_file
 from fluxgate.subjects.subject import Subject
 
+OUTPUTS = ("images", "frames", "image")  # the fields that pipelines return pictures in
+GIVEN = ("prompt", "class_labels")  # what a shot can give beside pictures to a call that must have it
+
 
 def mismatch(subject: Subject, index: Index) -> str | None:
     """What the subject says that its pipeline contradicts, or None."""
@@ -58,8 +61,19 @@ def _class_mismatches(subject: Subject, index: Index, installed: PipelineClass) 
         yield f"{which}, whose {subject.denoiser} is a {actual}, not a {' or a '.join(classes)}"
 
 
+def why_not_rendered(installed: PipelineClass) -> str | None:
+    """Why no pipeline of a class can be a subject: its call gives no pictures, or asks for what no shot can give."""
+    if installed.gives and not {*OUTPUTS} & {*installed.gives}:
+        return f"{installed.name} gives {' and '.join(installed.gives)}, and Fluxgate compares pictures and videos"
+    beyond = [name for name in installed.must_have if name not in GIVEN and name not in installed.pictures]
+    return f"a call of {installed.name} needs {beyond[0]}, which a shot cannot give" if beyond else None
+
+
 def _call_mismatches(subject: Subject, installed: PipelineClass) -> Iterator[str]:
     """What the class's own source says of its calls."""
+    fault = why_not_rendered(installed)
+    if fault:
+        yield fault
     if installed.encodes and subject.encodes != installed.encodes:
         returned = ", ".join(installed.encodes)
         yield f"encodes is {', '.join(subject.encodes)}; encode_prompt of {installed.name} returns {returned}"

@@ -39,7 +39,8 @@ def parts_of_class(installed: PipelineClass) -> Parts:
 
 
 def _parts(classes: Classes) -> Parts:
-    denoisers = sorted(_named(classes, _DENOISER), key=lambda name: (name not in USUAL, name))
+    usual = {name: place for place, name in enumerate(USUAL)}
+    denoisers = sorted(_named(classes, _DENOISER), key=lambda name: (usual.get(name, len(usual)), name))
     encoders = tuple(sorted(name for name in classes if _ENCODER.fullmatch(name)))
     heavy = tuple(name for name in encoders if not all(map(_SMALL.match, classes[name])))
     decoders = _named(classes, _DECODER)

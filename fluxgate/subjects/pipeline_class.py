@@ -6,10 +6,21 @@ import ast
 import importlib.util
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from fluxgate import configuration
+from fluxgate.own_modules import source_of
+from fluxgate.subjects.pipeline_call import (
+    encoders_called,
+    lists_of_tensors,
+    needed_pictures,
+    returned_fields,
+    without_default,
+)
 
 _CLASS = re.compile(r"^class (\w+Pipeline(?!Output)\w*)\(", re.MULTILINE)
 _READ = re.compile(r"self\.\w+\.\w+")
@@ -35,6 +46,12 @@ class PipelineClass:
     call_takes_more: bool = False  # its call has a `**kwargs`
     bases: tuple[str, ...] = ()  # the classes that it names as its own bases
     mentions: frozenset[str] = frozenset()  # attributes of whatever, by name, that its call reads or sets
+    must_have: tuple[str, ...] = ()  # the parameters of its call without a default
+    pictures: tuple[str, ...] = ()  # parameters of its call that must be given a picture each
+    lists: tuple[str, ...] = ()  # parameters of its call that take a list of tensors, one for each prompt
+    gives: tuple[str, ...] = ()  # the fields of what its call returns; empty where its source does not name them
+    methods: frozenset[str] = frozenset()  # by name, with those that it inherits from other pipelines
+    encodings: int = 0  # how often its call has prompts encoded
 
     @property
     def embeddings(self) -> tuple[str, ...]:
@@ -43,15 +60,22 @@ class PipelineClass:
 
 
 def pipeline_class(name: str) -> PipelineClass | None:
-    """The class of that name in the installed diffusers, or None where it has none."""
+    """The class of that name in the installed diffusers, or in the modules that the configuration names; else None."""
     root = _root()
-    return None if root is None else _read(root, name)
+    if root is None:
+        return None
+    return _read(root, name) or (_read(root, name, own) if (own := _own_files()) else None)
 
 
 def pipeline_names() -> tuple[str, ...]:
-    """Every pipeline of the installed diffusers; none where it is not installed."""
+    """Every pipeline of the installed diffusers, and one's own; none where it is not installed."""
     root = _root()
-    return () if root is None else tuple(sorted(_files(root)))
+    return () if root is None else tuple(sorted(_files(root, _own_files())))
+
+
+def _own_files() -> tuple[Path, ...]:
+    configured = configuration.current()
+    return tuple(source_of(configured, "pipelines", name) for name in configured.pipelines)
 
 
 def package_folder() -> Path | None:
@@ -70,18 +94,19 @@ def _root() -> Path | None:
 
 
 @cache
-def _files(root: Path) -> dict[str, Path]:
-    """Class -> the file that it stands in."""
-    texts = ((path, path.read_text(encoding="utf-8")) for path in sorted(root.rglob("*.py")))
+def _files(root: Path, own: tuple[Path, ...] = ()) -> dict[str, Path]:
+    """Class -> the file that it stands in; diffusers' own cannot be replaced."""
+    texts = ((path, path.read_text(encoding="utf-8")) for path in (*own, *sorted(root.rglob("*.py"))))
     return {name: path for path, text in texts for name in _CLASS.findall(text)}
 
 
 @cache
-def _read(root: Path, name: str) -> PipelineClass | None:
-    definition = _definition(root, name)
+def _read(root: Path, name: str, own: tuple[Path, ...] = ()) -> PipelineClass | None:
+    files = _files(root, own)
+    definition = _definition(files, name)
     if definition is None:
         return None
-    methods = {function.name: function for function in _functions(root, definition)}
+    methods = {function.name: function for function in _functions(files, definition)}
     optional = _names_in(definition, "_optional_components")
     call = methods.get("__call__")
     return PipelineClass(
@@ -96,29 +121,41 @@ def _read(root: Path, name: str) -> PipelineClass | None:
         decoding=_source_of_decoding(call),
         reads=_read_of_components(methods.get("__call__")),
         encoding_takes=_parameters(methods.get("encode_prompt")),
-        numbers=_whole_defaults(call),
-        call_takes_more=call is not None and call.args.kwarg is not None,
+        numbers=_own_sizes(methods.get("__init__")) | _whole_defaults(call),
+        methods=frozenset(methods),
         bases=tuple(ast.unparse(base) for base in definition.bases),
-        mentions=frozenset(node.attr for node in ast.walk(call) if isinstance(node, ast.Attribute))
-        if call
-        else frozenset(),
+        **(_of_call(call) if call else {}),
     )
 
 
-def _definition(root: Path, name: str) -> ast.ClassDef | None:
-    path = _files(root).get(name)
+def _of_call(call: ast.FunctionDef) -> dict[str, Any]:
+    """What there is to know only where the class, or one of its bases, can be called."""
+    return {
+        "call_takes_more": call.args.kwarg is not None,
+        "mentions": frozenset(node.attr for node in ast.walk(call) if isinstance(node, ast.Attribute)),
+        "must_have": without_default(call),
+        "pictures": needed_pictures(call),
+        "lists": lists_of_tensors(call),
+        "gives": returned_fields(call),
+        "encodings": encoders_called(call),
+    }
+
+
+def _definition(files: Mapping[str, Path], name: str) -> ast.ClassDef | None:
+    path = files.get(name)
     if path is None:
         return None
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name), None)
 
 
-def _functions(root: Path, definition: ast.ClassDef) -> Iterator[ast.FunctionDef]:
+def _functions(files: Mapping[str, Path], definition: ast.ClassDef) -> Iterator[ast.FunctionDef]:
     """The methods of a class, behind those that it inherits from other pipelines."""
     for base in definition.bases:
-        inherited = _definition(root, base.id) if isinstance(base, ast.Name) else None
+        name = getattr(base, "id", getattr(base, "attr", ""))  # as Base, or as diffusers.Base
+        inherited = _definition(files, name) if name != definition.name else None
         if inherited is not None:
-            yield from _functions(root, inherited)
+            yield from _functions(files, inherited)
     yield from (node for node in definition.body if isinstance(node, ast.FunctionDef))
 
 
@@ -142,6 +179,16 @@ def _whole_defaults(function: ast.FunctionDef | None) -> dict[str, int]:
     arguments = function.args.args[len(function.args.args) - len(function.args.defaults) :]
     pairs = ((each.arg, value) for each, value in zip(arguments, function.args.defaults, strict=True))
     return {name: node.value for name, node in pairs if isinstance(node, ast.Constant) and type(node.value) is int}
+
+
+def _own_sizes(function: ast.FunctionDef | None) -> dict[str, int]:
+    """Height and width that the constructor keeps for calls without any."""
+    sizes: dict[str, int] = {}
+    for node in ast.walk(function) if function else ():
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and type(node.value.value) is int:
+            name = ast.unparse(node.targets[0]).removeprefix("self.default_")
+            sizes |= {name: node.value.value} if name in ("height", "width") else {}
+    return sizes
 
 
 def _required(function: ast.FunctionDef | None) -> Iterable[tuple[str, tuple[str, ...]]]:

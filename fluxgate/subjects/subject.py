@@ -9,6 +9,8 @@ import msgspec
 
 from fluxgate.pipeline_folder import ANY
 
+Option = bool | int | float | str | tuple[int | float | str, ...]
+
 
 @dataclass(frozen=True)
 class InputPicture:
@@ -24,7 +26,7 @@ class Shot:
     """One call of the pipeline. A field that is None is left out of the call on purpose."""
 
     name: str
-    prompts: tuple[str, ...]
+    prompts: tuple[str, ...]  # none for a pipeline that takes none
     seed: int
     height: int | None = None
     width: int | None = None
@@ -36,13 +38,13 @@ class Shot:
     long: bool = False  # left to the strategies that are not slow
     only_on: str | None = None  # "cuda": too long for a CPU
     readable: bool = True  # False where the steps or the size of a shot leave the scene unclear to the subject's reader
-    options: tuple[tuple[str, bool | int | float | str], ...] = ()  # further arguments of the call
+    options: tuple[tuple[str, Option], ...] = ()  # further arguments of the call
     inputs: tuple[InputPicture, ...] = ()
 
     def arguments(self) -> dict[str, object]:
         """The call's keyword arguments, without the generator and the pictures that it is given."""
         given = {
-            "prompt": list(self.prompts) if len(self.prompts) > 1 else self.prompts[0],
+            "prompt": list(self.prompts) if len(self.prompts) > 1 else self.prompts[0] if self.prompts else None,
             "height": self.height,
             "width": self.width,
             "num_inference_steps": self.steps,
@@ -50,25 +52,25 @@ class Shot:
             "max_sequence_length": self.max_sequence_length,
             "num_images_per_prompt": self.pictures_per_prompt,
             "sigmas": list(self.sigmas) if self.sigmas is not None else None,
-            **dict(self.options),
+            **{name: list(value) if isinstance(value, tuple) else value for name, value in self.options},
         }
         return {name: value for name, value in given.items() if value is not None}
 
     @property
     def pictures(self) -> int:
         """How many pictures the call gives."""
-        return len(self.prompts) * (self.pictures_per_prompt or 1)
+        return max(len(self.prompts), 1) * (self.pictures_per_prompt or 1)
 
     def prompt_of(self, index: int) -> str:
-        """The prompt of picture number `index`."""
-        return self.prompts[index // (self.pictures_per_prompt or 1)]
+        """The prompt of picture number `index`; empty where the pipeline takes none."""
+        return "" if not self.prompts else self.prompts[index // (self.pictures_per_prompt or 1)]
 
     @property
     def least_steps(self) -> int:
         """How many steps the call must take; with a strength it leaves the first ones out."""
         steps = len(self.sigmas or ()) or self.steps or 0
         strength = dict(self.options).get("strength", None if self.inputs else 1.0)
-        return int(steps * float(strength)) if strength is not None else min(steps, 1)
+        return int(steps * strength) if isinstance(strength, int | float) else min(steps, 1)
 
     @property
     def recipe(self) -> str:

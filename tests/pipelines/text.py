@@ -42,7 +42,7 @@ def gemma_tokenizer() -> Any:
     return transformers.GemmaTokenizer(vocab={token: number for number, token in enumerate(tokens)}, merges=[])
 
 
-def clip(kind: str = "CLIPTextModel", *, width: int = WIDTH) -> Any:
+def clip(kind: str = "CLIPTextModel", *, width: int = WIDTH, **more: Any) -> Any:
     config = transformers.CLIPTextConfig(
         vocab_size=len(clip_tokenizer()),
         hidden_size=width,
@@ -51,6 +51,7 @@ def clip(kind: str = "CLIPTextModel", *, width: int = WIDTH) -> Any:
         num_attention_heads=4,
         projection_dim=width,
         eos_token_id=clip_tokenizer().eos_token_id,
+        **more,
     )
     return getattr(transformers, kind)(config).eval()
 
@@ -89,10 +90,75 @@ def gemma() -> Any:
     return transformers.Gemma2Model(transformers.Gemma2Config(**sizes, head_dim=16, bos_token_id=2)).eval()
 
 
-def qwen3() -> Any:
+def qwen3(kind: str = "Qwen3ForCausalLM", *, layers: int = 28) -> Any:
     """Deep enough for the layer 27, whose output FLUX.2 takes."""
-    sizes = decoder_sizes(layers=28, tokenizer=qwen_tokenizer())
-    return transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**sizes, head_dim=16)).eval()
+    sizes = decoder_sizes(layers=layers, tokenizer=qwen_tokenizer())
+    return getattr(transformers, kind)(transformers.Qwen3Config(**sizes, head_dim=16)).eval()
+
+
+def llama(kind: str = "LlamaModel") -> Any:
+    sizes = decoder_sizes(layers=3, tokenizer=qwen_tokenizer())
+    return getattr(transformers, kind)(transformers.LlamaConfig(**sizes)).eval()
+
+
+def glm() -> Any:
+    sizes = decoder_sizes(layers=2, tokenizer=qwen_tokenizer())
+    return transformers.GlmModel(transformers.GlmConfig(**sizes, head_dim=16)).eval()
+
+
+@cache
+def bert_tokenizer() -> Any:
+    """A token for each letter."""
+    letters = [chr(number) for number in range(ord("a"), ord("z") + 1)]
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+    return transformers.BertTokenizer(vocab={token: number for number, token in enumerate(tokens)})
+
+
+def bert() -> Any:
+    config = transformers.BertConfig(
+        vocab_size=len(bert_tokenizer()),
+        hidden_size=WIDTH,
+        intermediate_size=TWICE,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+    )
+    return transformers.BertModel(config).eval()
+
+
+@cache
+def chat_glm_tokenizer() -> Any:
+    """On the sentences' pieces of the miniature's T5."""
+    from diffusers.pipelines.kolors.tokenizer import ChatGLMTokenizer
+
+    return ChatGLMTokenizer(str(SHIPPED / "tokenizer_2" / "spiece.model"))
+
+
+def chat_glm() -> Any:
+    from diffusers.pipelines.kolors.text_encoder import ChatGLMConfig, ChatGLMModel
+
+    config = ChatGLMConfig(
+        num_layers=2,
+        padded_vocab_size=len(t5_tokenizer()) + 8,
+        hidden_size=WIDTH,
+        ffn_hidden_size=TWICE,
+        kv_channels=16,
+        num_attention_heads=4,
+        multi_query_attention=True,
+        multi_query_group_num=2,
+        seq_length=256,
+        rmsnorm=True,
+        add_qkv_bias=True,
+        bias_dropout_fusion=True,
+        original_rope=True,
+    )
+    return ChatGLMModel(config).eval()
+
+
+def clip_vision(**sizes: Any) -> Any:
+    config = transformers.CLIPVisionConfig(
+        hidden_size=WIDTH, intermediate_size=TWICE, num_hidden_layers=1, num_attention_heads=4, **sizes
+    )
+    return transformers.CLIPVisionModelWithProjection(config).eval()
 
 
 def qwen25_vl() -> Any:

@@ -9,6 +9,7 @@ import pytest
 from fluxgate.rendering import Component, Inventory
 from fluxgate.strategies import STRATEGIES
 from fluxgate.strategies.effects import (
+    ALIVE,
     DENOISER,
     ENCODERS,
     LARGE,
@@ -19,12 +20,13 @@ from fluxgate.strategies.effects import (
     Counted,
     Hooked,
     Layers,
+    OneStageAtATime,
     Placed,
     Quantized,
     Stored,
     for_subject,
 )
-from fluxgate.subjects.subject import Subject
+from fluxgate.subjects.subject import InputPicture, Shot, Subject
 from tests.strategies.inventories import BYTES, GONE, HALF, SOUND, changed, component, counted, plain
 from tests.strategies.machines import CPU, NEW
 from tests.strategies.named import strategy_named
@@ -182,3 +184,21 @@ def test_offloading_is_not_asked_of_what_a_class_leaves_alone(name: str) -> None
 
 def mixed(dtype: str) -> Component:
     return replace(component("text_encoder_2"), bytes_by_dtype={dtype: 600_000, "float32": 400_000})
+
+
+def test_what_denoises_together_may_be_alive_together() -> None:
+    """A ControlNet and, for the picture that it follows, the VAE stand beside the denoiser; else nothing may."""
+    beside = Subject(
+        "s",
+        "s",
+        "hub:o/n",
+        (Shot("one", ("a fox",), 1, inputs=(InputPicture("image", "a.png", "0"),)),),
+        pipeline="StableDiffusionXLControlNetPipeline",
+        denoiser="unet",
+    )
+    alone = replace(beside, pipeline="StableDiffusionXLPipeline", shots=())
+    for subject, most in ((beside, 3), (alone, 2)):
+        effect = for_subject(OneStageAtATime(), subject)
+        for number in (most, most + 1):
+            inventory = replace(plain(), counts={ALIVE: number})
+            assert (effect.missing(inventory, device="cpu") is None) is (number == most)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fluxgate.refusal import Refusal
-from fluxgate.strategies.loading import component, weighty
+from fluxgate.strategies.loading import component, origin_of, weighty
 from fluxgate.strategies.promise import Site
 from fluxgate.subjects.subject import Subject
 from tests.subjects.hollow import FLUX, hollow_pipeline
@@ -27,3 +27,19 @@ def test_only_two_libraries_are_imported_for_a_component(tmp_path: Path) -> None
     site = Site(subject, folder=folder, device="cpu", scratch=tmp_path, watch=lambda pipeline: None)
     with pytest.raises(Refusal, match="component vae belongs to os; only diffusers and transformers are loaded"):
         component(site, "vae", config="BitsAndBytesConfig", settings={})
+
+
+@pytest.mark.parametrize(
+    ("library", "kind", "package"),
+    [
+        ("kolors", "ChatGLMModel", "transformers"),
+        ("stable_cascade", "StableCascadeCombinedPipeline", "diffusers"),
+        ("diffusers", "AutoencoderKL", "diffusers"),
+    ],
+)
+def test_a_class_of_a_pipeline_of_diffusers_is_found(library: str, kind: str, package: str, tmp_path: Path) -> None:
+    """In that pipeline's module, with the library whose loader it inherits."""
+    pytest.importorskip("diffusers")
+    folder = hollow_pipeline(tmp_path / "pipeline", FLUX | {"vae": [library, kind]})
+    loader, found = origin_of(folder, "vae")
+    assert (loader.__name__, found.__name__) == (package, kind)

@@ -191,3 +191,18 @@ def test_where_nothing_checks_pictures_each_passes_by_itself() -> None:
     with torch.no_grad():
         decoded, passed = decoded_by(pipe, pipe.vae, installed.decoding, {"latents": latents})
     assert (len(decoded), passed) == (2, [True, True])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("HunyuanDiTPipeline", "prompt_embeds_2 comes of another time"),
+        ("BriaPipeline", "latents.to(dtype=torch.float32)"),
+        ("OmniGenPipeline", "has no encode_prompt"),
+        ("SkyReelsV2DiffusionForcingPipeline", "must have a prompt"),
+        ("EasyAnimatePipeline", "1 / self.vae.config.scaling_factor * latents"),
+    ],
+)
+def test_a_call_that_does_more_than_is_followed_is_named(name: str, words: str) -> None:
+    """Rather than rendered otherwise, which would be a false red."""
+    assert words in str(stages_known(subject_of(name), CPU, NEW))

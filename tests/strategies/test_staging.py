@@ -26,6 +26,14 @@ def handed_on(arguments: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {**plain, **as_results(load_file(folder / "given.safetensors"))}
 
 
+def test_a_tensor_for_each_prompt_comes_back_as_one_list(tmp_path: Path) -> None:
+    """In its order, whatever the lengths: as the prompts of Z-Image are encoded."""
+    listed = [torch.full((number, 2), float(number)) for number in range(1, 12)]
+    back = handed_on({"prompt_embeds": listed, "latents": torch.ones(1)}, tmp_path)
+    assert [one.tolist() for one in back["prompt_embeds"]] == [one.tolist() for one in listed]
+    assert set(back) == {"prompt_embeds", "latents"}
+
+
 def test_tensors_arrive_bit_for_bit(tmp_path: Path) -> None:
     """Dtype, shape and every bit, even of a tensor that is a view of another."""
     given = torch.randn(3, 4).to(torch.bfloat16).t()

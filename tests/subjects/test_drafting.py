@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from fluxgate.pipeline_folder import Index
 from fluxgate.refusal import Refusal
 from fluxgate.subjects.catalogue import read_catalogue
-from fluxgate.subjects.drafting import Source, draft
+from fluxgate.subjects.drafting import Source, draft, trained_size
+from fluxgate.subjects.parts import Parts
 from fluxgate.subjects.subject import Needs
 
 pytest.importorskip("diffusers")
@@ -62,6 +64,9 @@ def test_a_hub_subject_is_pinned_and_names_its_token(tmp_path: Path) -> None:
         ("WanPipeline", "options = { num_frames = 9 }"),
         ("FluxKontextPipeline", "options = { max_area = 1048576 }"),
         ("SanaPipeline", "options = { use_resolution_binning = false }"),
+        ("MochiPipeline", "height = 480  # the pipeline's own default"),
+        ("StableCascadeCombinedPipeline", "options = { prior_num_inference_steps = 8 }"),
+        ("DiTPipeline", "options = { class_labels = [1] }"),
     ],
 )
 def test_what_a_call_needs_is_drafted(name: str, line: str) -> None:
@@ -74,6 +79,37 @@ def test_pictures_are_named_where_the_call_needs_them() -> None:
     assert draft(of("FluxFillPipeline")).inputs == ("image", "mask_image")
     assert draft(of("FluxImg2ImgPipeline")).inputs == ("image",)
     assert draft(of("FluxKontextPipeline")).inputs == ()
+    assert draft(of("FluxControlNetPipeline")).inputs == ("control_image",)
+    assert draft(of("StableDiffusionXLControlNetImg2ImgPipeline")).inputs == ("image", "control_image")
+
+
+def test_a_pipeline_without_prompts_is_asked_for_none(tmp_path: Path) -> None:
+    """Its shot has the number of a class instead, in a list as the call takes it."""
+    parts = {"transformer": ("diffusers", "DiTTransformer2DModel"), "vae": ("diffusers", "AutoencoderKL")}
+    (tmp_path / "ours.toml").write_text(draft(replace(SOURCE, index=Index("DiTPipeline", parts))).text)
+    subject = read_catalogue(tmp_path / "ours.toml")["ours"]
+    (shot,) = subject.shots
+    assert (shot.prompts, shot.pictures, shot.prompt_of(0)) == ((), 1, "")
+    assert shot.arguments() == {"class_labels": [1], "num_inference_steps": 8}
+
+
+@pytest.mark.parametrize(
+    ("config", "size"),
+    [
+        ({"sample_size": 64}, (512, 512)),
+        ({"sample_height": 60, "sample_width": 90}, (480, 720)),
+        ({"sample_size": [64, 64]}, None),
+        ({"sample_height": 60}, None),
+    ],
+)
+def test_the_size_that_a_denoiser_was_trained_on(
+    config: dict[str, object], size: tuple[int, int] | None, tmp_path: Path
+) -> None:
+    """From its configuration and the number of the VAE's halvings; videos have an edge each."""
+    for name, values in (("transformer", config), ("vae", {"block_out_channels": [8, 8, 8, 8]})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(values))
+    assert trained_size(tmp_path, Parts("transformer", "vae", (), ())) == size
 
 
 def test_what_cannot_be_a_subject_is_refused() -> None:
@@ -83,3 +119,18 @@ def test_what_cannot_be_a_subject_is_refused() -> None:
     without = {name: origin for name, origin in COMPONENTS.items() if name != "vae"}
     with pytest.raises(Refusal, match="lists nothing that decodes"):
         draft(replace(SOURCE, index=Index("FluxPipeline", without)))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("StableAudioPipeline", "StableAudioPipeline gives audios"),
+        ("KandinskyV22PriorPipeline", "gives image_embeds and negative_image_embeds"),
+        ("KandinskyV22Pipeline", "needs image_embeds, which a shot cannot give"),
+        ("LucyEditPipeline", "needs video, which a shot cannot give"),
+    ],
+)
+def test_what_gives_no_pictures_or_takes_more_than_a_shot_has_is_refused(name: str, words: str) -> None:
+    """By the source of the class, before anything is written or loaded."""
+    with pytest.raises(Refusal, match=words):
+        draft(of(name))

@@ -125,3 +125,10 @@ def test_without_diffusers_only_components_are_checked(monkeypatch: pytest.Monke
     monkeypatch.setattr(matching, "pipeline_names", lambda: ())
     assert mismatch(replace(SUBJECT, pipeline="Qqq", encodes=()), index_of()) is None
     assert mismatch(replace(SUBJECT, denoiser="unet"), index_of()) is not None
+
+
+def test_a_pipeline_that_gives_no_pictures_does_not_fit() -> None:
+    """Whoever wrote the entry."""
+    index = replace(index_of(), class_name="StableAudioPipeline")
+    reason = mismatch(replace(SUBJECT, pipeline="StableAudioPipeline", encodes=(), embeddings=()), index)
+    assert "StableAudioPipeline gives audios" in str(reason)

@@ -82,3 +82,13 @@ def test_flux_without_a_folder_is_as_ever(tmp_path: Path) -> None:
     assert read_catalogue(tmp_path / "mine.toml")["mine"].large == ("transformer", "text_encoder_2")
     hollow_pipeline(tmp_path / "p", FLUX)
     assert read_catalogue(tmp_path / "mine.toml")["mine"].calls_per_step == 1
+
+
+def test_the_denoiser_of_two_is_the_one_that_makes_latents() -> None:
+    """A prior makes what that one starts from."""
+    index = Index(
+        "StableUnCLIPPipeline",
+        {"prior": ("diffusers", "PriorTransformer"), "unet": ("diffusers", "UNet2DConditionModel")},
+    )
+    parts = parts_in_index(index)
+    assert (parts.denoiser, parts.large) == ("unet", ("unet", "prior"))

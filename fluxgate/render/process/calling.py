@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,14 @@ def call_arguments(subject: Subject, shot: Shot) -> dict[str, Any]:
     return {**named, **{picture.argument: opened(picture) for picture in shot.inputs}}
 
 
+def as_watched(subject: Subject) -> Subject:
+    """The subject as what watches it is told of it: embeddings in a list, one for each prompt, are no tensor that can
+    be recorded under a stage's name."""
+    installed = pipeline_class(subject.pipeline)
+    lists = installed.lists if installed else ()
+    return replace(subject, encodes=tuple(f"list {name}" if name in lists else name for name in subject.encodes))
+
+
 def opened(picture: InputPicture) -> Image.Image:
     """An input picture, held against the hash that is part of the shot's recipe."""
     try:
@@ -40,7 +49,7 @@ def opened(picture: InputPicture) -> Image.Image:
 
 def pictures_of(returned: Any) -> list[tuple[Image.Image, int | None]]:
     """Each picture of what a pipeline returned; a video is one sheet of its frames, with their number."""
-    images = getattr(returned, "images", None)
+    images = getattr(returned, "images", getattr(returned, "image", None))
     if images is not None:
         return [(as_image(image), None) for image in images]
     videos = getattr(returned, "frames", None)

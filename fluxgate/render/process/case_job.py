@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fluxgate.miniature.given_calls import calls_of
+from fluxgate.refusal import Refusal
 from fluxgate.render.measure.fixed_work import fixed_work
 from fluxgate.render.measure.laps import Laps
 from fluxgate.render.measure.leftover_files import LeftoverFiles
@@ -160,6 +161,9 @@ def _load(load: Callable[[], Any], meter: Meter, laps: Laps, note: AddNote) -> A
     meter.measure_before()
     meter.switch(LOAD)
     pipeline = load()
+    if not callable(pipeline):
+        kind = "nothing" if pipeline is None else f"a {type(pipeline).__name__}"
+        raise Refusal(f"The strategy returned {kind}; it must return the pipeline, or what is called like one.")
     meter.switch(None)
     duration = meter.take_spent()[LOAD].duration(LOAD)
     note(Note(phase="", says=f"loaded in {duration.seconds:.1f} s", durations=(duration,)))

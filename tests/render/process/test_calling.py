@@ -12,7 +12,7 @@ from PIL import Image
 
 from fluxgate.pictures import hash_of, write_png
 from fluxgate.refusal import Refusal
-from fluxgate.render.process.calling import MOST_FRAMES, as_image, call_arguments, pictures_of, sheet_of
+from fluxgate.render.process.calling import MOST_FRAMES, as_image, as_watched, call_arguments, pictures_of, sheet_of
 from fluxgate.rendering import grid_of
 from fluxgate.subjects.subject import InputPicture, Shot, Subject
 
@@ -95,3 +95,18 @@ def test_grey_pictures_are_pictures() -> None:
     """With a channel of their own or without."""
     assert as_image(np.zeros((2, 3, 1))).mode == "L"
     assert as_image(np.zeros((3, 8, 9))).size == (9, 8)
+
+
+def test_one_field_may_be_called_image() -> None:
+    """As Kandinsky's is."""
+    picture = Image.new("RGB", (2, 2))
+    assert [image for image, _ in pictures_of(SimpleNamespace(image=[picture]))] == [picture]
+
+
+def test_embeddings_in_a_list_are_not_recorded_as_a_tensor() -> None:
+    """What watches the pipeline knows tensors by the names of what is encoded."""
+    pytest.importorskip("diffusers")
+    names = ("prompt_embeds", "negative_prompt_embeds")
+    listed = Subject("s", "s", "hub:o/n", (), pipeline="ZImagePipeline", encodes=names, embeddings=names)
+    assert not set(as_watched(listed).encodes) & set(names)
+    assert as_watched(replace(listed, pipeline="StableDiffusionPipeline")).encodes == names

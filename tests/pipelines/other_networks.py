@@ -1,0 +1,375 @@
+"""Tiny denoisers, VAEs and what else the pipelines of `others` have, with random weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import diffusers
+
+from tests.pipelines.networks import HEADS
+from tests.pipelines.text import TWICE, WIDTH
+
+FRAMES_BLOCKS = (8, 8, 8, 8)
+
+# What denoises
+
+
+def chroma() -> Any:
+    return diffusers.ChromaTransformer2DModel(
+        in_channels=64,
+        num_layers=2,
+        num_single_layers=2,
+        joint_attention_dim=TWICE,
+        axes_dims_rope=(4, 4, 8),
+        approximator_num_channels=16,
+        approximator_hidden_dim=WIDTH,
+        approximator_layers=1,
+        **HEADS,
+    )
+
+
+def aura_flow() -> Any:
+    return diffusers.AuraFlowTransformer2DModel(
+        sample_size=16,
+        num_mmdit_layers=1,
+        num_single_dit_layers=1,
+        joint_attention_dim=TWICE,
+        caption_projection_dim=WIDTH,
+        pos_embed_max_size=1024,
+        **HEADS,
+    )
+
+
+def lumina2() -> Any:
+    return diffusers.Lumina2Transformer2DModel(
+        sample_size=16,
+        in_channels=4,
+        hidden_size=WIDTH,
+        num_layers=2,
+        num_refiner_layers=1,
+        num_attention_heads=4,
+        num_kv_heads=2,
+        multiple_of=64,
+        axes_dim_rope=(4, 6, 6),
+        cap_feat_dim=WIDTH,
+    )
+
+
+def cogview4() -> Any:
+    return diffusers.CogView4Transformer2DModel(
+        in_channels=4,
+        out_channels=4,
+        num_layers=2,
+        text_embed_dim=WIDTH,
+        time_embed_dim=WIDTH,
+        condition_dim=16,
+        **HEADS,
+    )
+
+
+def hunyuan_dit() -> Any:
+    return diffusers.HunyuanDiT2DModel(
+        in_channels=4,
+        patch_size=2,
+        sample_size=16,
+        hidden_size=WIDTH,
+        num_layers=2,
+        cross_attention_dim=WIDTH,
+        cross_attention_dim_t5=TWICE,
+        pooled_projection_dim=WIDTH,
+        **HEADS,
+    )
+
+
+def hunyuan_video() -> Any:
+    return diffusers.HunyuanVideoTransformer3DModel(
+        in_channels=4,
+        out_channels=4,
+        num_layers=1,
+        num_single_layers=1,
+        num_refiner_layers=1,
+        text_embed_dim=WIDTH,
+        pooled_projection_dim=WIDTH,
+        rope_axes_dim=(4, 6, 6),
+        **HEADS,
+    )
+
+
+def cogvideox() -> Any:
+    return diffusers.CogVideoXTransformer3DModel(
+        in_channels=4,
+        out_channels=4,
+        time_embed_dim=WIDTH,
+        text_embed_dim=TWICE,
+        num_layers=2,
+        sample_width=16,
+        sample_height=8,
+        sample_frames=9,
+        max_text_seq_length=226,
+        **HEADS,
+    )
+
+
+def mochi() -> Any:
+    model = diffusers.MochiTransformer3DModel(
+        num_layers=2, pooled_projection_dim=WIDTH, text_embed_dim=TWICE, time_embed_dim=WIDTH, **HEADS
+    )
+    model.pos_frequencies.data.zero_()  # it is made, and not initialised
+    return model
+
+
+def allegro() -> Any:
+    return diffusers.AllegroTransformer3DModel(
+        num_attention_heads=2,
+        attention_head_dim=24,
+        num_layers=2,
+        cross_attention_dim=48,
+        sample_width=16,
+        sample_height=8,
+        sample_frames=8,
+        caption_channels=TWICE,
+    )
+
+
+def kandinsky22() -> Any:
+    return diffusers.UNet2DConditionModel(
+        in_channels=4,
+        out_channels=8,
+        addition_embed_type="image",
+        down_block_types=("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
+        up_block_types=("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
+        mid_block_type="UNetMidBlock2DSimpleCrossAttn",
+        block_out_channels=(WIDTH, TWICE),
+        layers_per_block=1,
+        norm_num_groups=8,
+        encoder_hid_dim=WIDTH,
+        encoder_hid_dim_type="image_proj",
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,
+        resnet_time_scale_shift="scale_shift",
+    )
+
+
+def prior() -> Any:
+    model = diffusers.PriorTransformer(embedding_dim=WIDTH, num_layers=1, **HEADS)
+    model.clip_std.data.fill_(1.0)  # it is made as zeros, which would give the same embedding for all
+    return model
+
+
+CASCADE: dict[str, Any] = {
+    "down_num_layers_per_block": [1, 1],
+    "up_num_layers_per_block": [1, 1],
+    "down_blocks_repeat_mappers": [1, 1],
+    "up_blocks_repeat_mappers": [1, 1],
+    "block_out_channels": [WIDTH, TWICE],
+    "num_attention_heads": [4, 4],
+    "clip_text_pooled_in_channels": WIDTH,
+    "conditioning_dim": WIDTH,
+}
+
+
+def cascade_decoder() -> Any:
+    return diffusers.StableCascadeUNet(
+        in_channels=4, out_channels=4, patch_size=2, effnet_in_channels=16, **CASCADE
+    ).eval()
+
+
+def cascade_prior() -> Any:
+    return diffusers.StableCascadeUNet(
+        in_channels=16,
+        out_channels=16,
+        clip_text_in_channels=WIDTH,
+        clip_image_in_channels=WIDTH,
+        switch_level=[False],
+        **CASCADE,
+    ).eval()
+
+
+def hidream() -> Any:
+    return diffusers.HiDreamImageTransformer2DModel(
+        patch_size=2,
+        in_channels=4,
+        out_channels=4,
+        num_layers=1,
+        num_single_layers=1,
+        caption_channels=[TWICE, WIDTH],
+        text_emb_dim=2 * WIDTH,
+        axes_dims_rope=(8, 4, 4),
+        max_resolution=(32, 32),
+        llama_layers=(0, 1),
+        **HEADS,
+    ).eval()
+
+
+def bria() -> Any:
+    return diffusers.BriaTransformer2DModel(
+        in_channels=16, num_layers=1, num_single_layers=1, joint_attention_dim=TWICE, axes_dims_rope=[4, 4, 8], **HEADS
+    )
+
+
+def z_image() -> Any:
+    model = diffusers.ZImageTransformer2DModel(
+        dim=WIDTH,
+        n_layers=2,
+        n_refiner_layers=1,
+        n_heads=4,
+        n_kv_heads=4,
+        cap_feat_dim=WIDTH,
+        axes_dims=[4, 6, 6],
+        axes_lens=[1024, 64, 64],
+    )
+    for token in (model.x_pad_token, model.cap_pad_token):
+        token.data.fill_(1.0)  # they are made, and not initialised
+    return model
+
+
+def latte() -> Any:
+    return diffusers.LatteTransformer3DModel(
+        in_channels=4,
+        out_channels=8,
+        num_layers=1,
+        cross_attention_dim=WIDTH,
+        attention_bias=True,
+        sample_size=16,
+        patch_size=2,
+        activation_fn="gelu-approximate",
+        num_embeds_ada_norm=1000,
+        norm_type="ada_norm_single",
+        norm_elementwise_affine=False,
+        norm_eps=1e-6,
+        caption_channels=TWICE,
+        video_length=4,
+        **HEADS,
+    )
+
+
+def dit() -> Any:
+    return diffusers.DiTTransformer2DModel(
+        in_channels=4, out_channels=8, num_layers=2, sample_size=16, patch_size=2, num_embeds_ada_norm=1000, **HEADS
+    )
+
+
+def unconditional_unet() -> Any:
+    return diffusers.UNet2DModel(
+        sample_size=32,
+        block_out_channels=(WIDTH, TWICE),
+        layers_per_block=1,
+        norm_num_groups=8,
+        down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+        up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+    )
+
+
+# What stands beside a denoiser
+
+
+def controlnet(**more: Any) -> Any:
+    return diffusers.ControlNetModel(
+        block_out_channels=(WIDTH, TWICE),
+        layers_per_block=1,
+        norm_num_groups=8,
+        attention_head_dim=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        conditioning_embedding_out_channels=(16, 32, 32, 32),
+        **more,
+    )
+
+
+def flux_controlnet() -> Any:
+    return diffusers.FluxControlNetModel(
+        in_channels=64,
+        num_layers=1,
+        num_single_layers=1,
+        joint_attention_dim=TWICE,
+        pooled_projection_dim=WIDTH,
+        guidance_embeds=True,
+        axes_dims_rope=[4, 4, 8],
+        **HEADS,
+    )
+
+
+def spatio_temporal_unet() -> Any:
+    return diffusers.UNetSpatioTemporalConditionModel(
+        block_out_channels=(WIDTH, TWICE),
+        layers_per_block=1,
+        sample_size=8,
+        down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
+        up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"),
+        cross_attention_dim=WIDTH,
+        num_attention_heads=4,
+        projection_class_embeddings_input_dim=96,
+        addition_time_embed_dim=32,
+        num_frames=4,
+    )
+
+
+def wan_i2v() -> Any:
+    """Sixteen channels of latents, sixteen of the picture, and four that say where it is."""
+    sizes = {"text_dim": TWICE, "freq_dim": 256, "ffn_dim": TWICE, "num_layers": 2, "rope_max_seq_len": 32}
+    return diffusers.WanTransformer3DModel(in_channels=36, out_channels=16, image_dim=WIDTH, **sizes, **HEADS)
+
+
+def motion_adapter() -> Any:
+    return diffusers.MotionAdapter(
+        block_out_channels=(WIDTH, TWICE),
+        motion_layers_per_block=1,
+        motion_norm_num_groups=8,
+        motion_num_attention_heads=4,
+    )
+
+
+# What decodes
+
+
+def temporal_vae() -> Any:
+    return diffusers.AutoencoderKLTemporalDecoder(
+        block_out_channels=(32, 32, 32, 32), down_block_types=("DownEncoderBlock2D",) * 4, latent_channels=4
+    )
+
+
+def hunyuan_video_vae() -> Any:
+    return diffusers.AutoencoderKLHunyuanVideo(
+        latent_channels=4, block_out_channels=FRAMES_BLOCKS, layers_per_block=1, norm_num_groups=4
+    )
+
+
+def cogvideox_vae() -> Any:
+    return diffusers.AutoencoderKLCogVideoX(
+        latent_channels=4,
+        block_out_channels=FRAMES_BLOCKS,
+        layers_per_block=1,
+        norm_num_groups=2,
+        sample_height=64,
+        sample_width=128,
+    )
+
+
+def mochi_vae() -> Any:
+    return diffusers.AutoencoderKLMochi(
+        encoder_block_out_channels=(32, 32, 32, 32),
+        decoder_block_out_channels=(32, 32, 32, 32),
+        layers_per_block=(1, 1, 1, 1, 1),
+    )
+
+
+def allegro_vae() -> Any:
+    return diffusers.AutoencoderKLAllegro(block_out_channels=FRAMES_BLOCKS, layers_per_block=1, norm_num_groups=2)
+
+
+def movq() -> Any:
+    return diffusers.VQModel(
+        block_out_channels=(32, 32, 32, 32),
+        down_block_types=("DownEncoderBlock2D",) * 3 + ("AttnDownEncoderBlock2D",),
+        up_block_types=("AttnUpDecoderBlock2D",) + ("UpDecoderBlock2D",) * 3,
+        latent_channels=4,
+        norm_num_groups=8,
+        norm_type="spatial",
+        num_vq_embeddings=12,
+        vq_embed_dim=4,
+    )
+
+
+def paella() -> Any:
+    from diffusers.pipelines.deprecated.wuerstchen import PaellaVQModel
+
+    return PaellaVQModel(bottleneck_blocks=1, num_vq_embeddings=2, embed_dim=16).eval()

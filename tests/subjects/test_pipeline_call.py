@@ -1,0 +1,89 @@
+"""Tests of what is read of a pipeline's call: what it must be given, and what it gives."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from fluxgate.subjects.pipeline_call import (
+    encoders_called,
+    lists_of_tensors,
+    needed_pictures,
+    returned_fields,
+    without_default,
+)
+from fluxgate.subjects.pipeline_class import pipeline_class
+
+
+def call(parameters: str, *lines: str) -> ast.FunctionDef:
+    """The definition of a call with these lines."""
+    body = "".join(f"\n    {line}" for line in lines or ("pass",))
+    (definition,) = ast.parse(f"def __call__(self, {parameters}):{body}").body
+    assert isinstance(definition, ast.FunctionDef)
+    return definition
+
+
+def test_what_has_no_default_must_be_given() -> None:
+    """Parameters by position and by keyword alone."""
+    assert without_default(call("prompt, image, steps=50, *, labels, seed=None")) == ("prompt", "image", "labels")
+
+
+@pytest.mark.parametrize(
+    ("lines", "needed"),
+    [
+        (["image = self.prepare(image)"], ("image",)),
+        (["if image is None:", "    raise ValueError('an image')"], ("image",)),
+        (["if image is not None:", "    image = self.prepare(image)"], ()),
+        (["image = self.prepare(image) if image is not None else None"], ()),
+        (["if image:", "    pass"], ()),
+    ],
+)
+def test_a_picture_is_needed_where_the_call_never_does_without(lines: list[str], needed: tuple[str, ...]) -> None:
+    """A question that is only asked to complain is none."""
+    assert needed_pictures(call("image: PipelineImageInput = None", *lines)) == needed
+
+
+def test_only_what_a_png_can_be_is_a_picture() -> None:
+    """A video, an embedding and an adapter's picture are none."""
+    parameters = "video: list[Image.Image], ip_adapter_image: PipelineImageInput, image: torch.Tensor"
+    assert needed_pictures(call(parameters)) == ()
+
+
+def test_a_tensor_for_each_prompt_is_a_list() -> None:
+    """Generators are no tensors."""
+    parameters = "a: list[torch.FloatTensor] | None, b: torch.Tensor, c: torch.Generator | list[torch.Generator]"
+    assert lists_of_tensors(call(parameters)) == ("a",)
+
+
+def test_what_is_given_back_is_named() -> None:
+    """By the class of outputs that the call ends with, not by a tuple."""
+    assert returned_fields(call("x", "if x:", "    return (image,)", "return Output(images=image, flags=x)")) == (
+        "images",
+        "flags",
+    )
+
+
+def test_prompts_may_be_encoded_several_times() -> None:
+    """Once for the prompt, once for the negative one, or once for each encoder."""
+    line = "a = self.encode_prompt(prompt)"
+    assert encoders_called(call("prompt", line, line, "b = self.vae.decode(a)")) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "pictures", "gives"),
+    [
+        ("FluxControlNetPipeline", ("control_image",), "images"),
+        ("StableDiffusionXLControlNetPipeline", ("image",), "images"),
+        ("StableDiffusionInstructPix2PixPipeline", ("image",), "images"),
+        ("FluxKontextPipeline", (), "images"),
+        ("WanImageToVideoPipeline", ("image",), "frames"),
+        ("StableAudioPipeline", (), "audios"),
+    ],
+)
+def test_real_calls_say_it(name: str, pictures: tuple[str, ...], gives: str) -> None:
+    """Those of the installed diffusers."""
+    pytest.importorskip("diffusers")
+    installed = pipeline_class(name)
+    assert installed is not None
+    assert (installed.pictures, gives in installed.gives) == (pictures, True)
