@@ -69,10 +69,10 @@ def _varied(subject: Subject, device: str) -> Iterator[Shot]:
 
 def _caption(base: Shot, rng: np.random.Generator) -> str:
     """A caption that the miniature understands."""
-    from fluxgate.miniature import captions, scenes
+    from fluxgate.miniature import captions, sampling
 
     aspect = (base.width or 1) / (base.height or 1)
-    return captions.write(scenes.sample(rng, aspect=aspect), rng)
+    return captions.write(sampling.sample(rng, aspect=aspect), rng)
 
 
 def _turned(bases: tuple[Shot, ...], number: int, turn: int) -> tuple[str, ...]:

@@ -112,12 +112,8 @@ def _picture(call: GivenCall, stages: Mapping[str, GivenStage], tensors: Mapping
     return {name: near[0]} if near else {}
 
 
-def _to_bfloat16(values: Array) -> Array:
-    return bfloat16.to_floats(bfloat16.to_bits(values.astype(np.float32))).astype(np.float64)
-
-
 _ROUNDED: dict[str, Callable[[Array], Array]] = {
-    "bfloat16": _to_bfloat16,
+    "bfloat16": bfloat16.rounded,
     "float16": lambda values: values.astype(np.float16).astype(np.float64),
 }
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from fluxgate.files import write_whole
 
 if TYPE_CHECKING:
     import torch
@@ -321,17 +322,10 @@ def save_weights(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
 
 def save_exactly(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
     """Write tensors in their own dtypes, whole or not at all."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, partial, metadata={"format": "pt"})
-    partial.chmod(0o644)
-    os.replace(partial, path)
+    write_whole(path, save({key: tensor.contiguous() for key, tensor in tensors.items()}, metadata={"format": "pt"}))
 
 
 def write_json(path: Path, value: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_whole(path, json.dumps(value, indent=2).encode() + b"\n")

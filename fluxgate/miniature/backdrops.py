@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxgate.miniature.pen import RGB
-from fluxgate.miniature.scenes import HORIZON, MAGIC
+from fluxgate.miniature.scenes import MAGIC
 
 Floats = NDArray[np.float32]
+HORIZON = 0.56
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,17 @@ PIECE = 16_000_000  # numbers handed out at once, so that memory stays small wha
 def to_bits(values: Floats) -> Bits:
     """Float32 rounded to bfloat16, halves to even."""
     bits = values.astype(np.float32).view(np.uint32)
-    rounded: Bits = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
-    return rounded
+    nearest: Bits = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+    return nearest
 
 
 def to_floats(bits: Bits) -> Floats:
     return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def rounded(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The nearest numbers that bfloat16 has, as float64 still."""
+    return to_floats(to_bits(values.astype(np.float32))).astype(np.float64)
 
 
 def scaled(bits: Bits, factor: float) -> Bits:

@@ -1,9 +1,8 @@
-"""The miniature's report card: held-out captions rendered, read and tabulated, with sheets for a person to look at."""
+"""How well the miniature draws: held-out captions rendered, read and tabulated, with sheets for a person to look at."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import textwrap
 from collections import Counter
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from fluxgate.files import write_plain, write_whole
 from fluxgate.miniature import captions, reader
 from fluxgate.miniature.drawing import Picture
 from fluxgate.miniature.training.data import held_out_scenes
@@ -27,6 +27,8 @@ SEED = 7  # of the held-out captions and of the noise their pictures start from
 STEPS, GUIDANCE, LENGTH = 20, 3.5, 64
 ABLATION = "Two red mushrooms to the left of a blue teacup in the snow by day."
 OTHER = "A grey fox in a desert at night."
+BATCH = 50  # pictures of one call
+ABOUT = ("thing", "colour", "count", "side", "relation", "setting", "time")  # what a caption asks
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,11 @@ def held_out(*, count: int) -> list[str]:
     return [caption for _, caption in held_out_scenes(count=count, seed=SEED)]
 
 
-def render_held_out(pipeline: FluxPipeline, *, count: int, batch: int = 50) -> Iterator[Picture]:
+def render_held_out(pipeline: FluxPipeline, *, count: int) -> Iterator[Picture]:
     prompts = held_out(count=count)
-    for start in range(0, count, batch):
-        part = prompts[start : start + batch]
+    for start in range(0, count, BATCH):
+        part = prompts[start : start + BATCH]
         yield from render(pipeline, part, size=SQUARE, seeds=[SEED + start + i for i in range(len(part))])
-
-
-# Pictures for a person
 
 
 def sheet(pictures: Iterable[Picture], titles: Sequence[str], *, columns: int, width: int = 0) -> Image.Image:
@@ -137,9 +136,6 @@ def ablations(pipeline: FluxPipeline) -> dict[str, dict[str, Any]]:
     return {name: {"prompt_embeds": t5, "pooled_prompt_embeds": clip} for name, (t5, clip) in pairs.items()}
 
 
-# The table
-
-
 @dataclass(frozen=True)
 class Score:
     """How often the reader found what was asked, of one kind of question about one kind of thing."""
@@ -172,9 +168,6 @@ def scores(findings: Iterable[reader.Finding]) -> list[Score]:
     return [Score(about, kind, found[about, kind], number) for (about, kind), number in sorted(asked.items())]
 
 
-ABOUT = ("thing", "colour", "count", "side", "relation", "setting", "time")
-
-
 def table(results: Sequence[Score]) -> str:
     """One row for each kind, one column for each question, in Markdown."""
     cells = {(score.about, score.kind): f"{score.found}/{score.asked}" for score in results}
@@ -188,12 +181,9 @@ def report(out: Path, *, count: int) -> None:
     """Write what the reader found as `table.md` and `scores.json`."""
     results = scores(read_pictures(out, count=count))
     text = table(results)
-    (out / "table.md").write_text(text + "\n", encoding="utf-8")
-    (out / "scores.json").write_text(json.dumps([vars(score) for score in results], indent=1) + "\n", encoding="utf-8")
+    write_whole(out / "table.md", f"{text}\n".encode())
+    write_plain(out / "scores.json", results)
     print(text)
-
-
-# The command
 
 
 def write_pictures(pipeline: FluxPipeline, out: Path, *, count: int, quick: bool = False) -> None:
@@ -232,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             report(options.out, count=options.count)
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
-        return 4
+        return refusal.exit_code
     return 0
 
 

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import functools
 import hashlib
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def computed(flux: Flux) -> tuple[Stages, Stages]:
 def _start(flux: Flux) -> Stages:
     """The embeddings that all others are made of."""
     clip_ids, t5_ids = flux.ids(ONE.asked[0])
-    return {POOLED: _rounded(flux.pooled(clip_ids)), T5: _rounded(flux.embeddings(t5_ids))}
+    return {POOLED: bfloat16.rounded(flux.pooled(clip_ids)), T5: bfloat16.rounded(flux.embeddings(t5_ids))}
 
 
 def _row(known: Stages, call: GivenCall, number: int) -> Stages:
@@ -111,22 +111,22 @@ def _picture(flux: Flux, call: GivenCall, number: int, row: Stages) -> tuple[Sta
     """What the stages of one picture are given, and what is expected of them."""
     asked, levels = call.asked[number], flux.levels(call.asked[number])
     label = f"latents given, {call.name} {number}" if call.name else "latents given"
-    inputs: Stages = {after_step(0): _rounded(noise(asked.size[0] * asked.size[1] * 64, label).reshape(-1, 64))}
+    inputs: Stages = {after_step(0): bfloat16.rounded(noise(asked.size[0] * asked.size[1] * 64, label).reshape(-1, 64))}
     expected: Stages = {}
     if call.whole:
         expected |= _denoised(flux, call, inputs | row)
-        inputs[LAST_LATENTS] = _rounded(expected[LAST_LATENTS])
+        inputs[LAST_LATENTS] = bfloat16.rounded(expected[LAST_LATENTS])
     for step, (level, following) in enumerate(pairwise(() if call.whole else levels), start=1):
         expected |= _velocities(flux, call, inputs | row, steps=(step,))
-        inputs[output_of(step)] = _rounded(expected[output_of(step)])
+        inputs[output_of(step)] = bfloat16.rounded(expected[output_of(step)])
         expected[after_step(step)] = schedule.step(
             inputs[after_step(step - 1)], inputs[output_of(step)], level, following
         )
-        inputs[after_step(step)] = _rounded(expected[after_step(step)])
+        inputs[after_step(step)] = bfloat16.rounded(expected[after_step(step)])
     expected[TO_DECODE] = flux.to_decode(inputs[LAST_LATENTS if call.whole else after_step(asked.steps)], asked)
-    inputs[TO_DECODE] = _rounded(expected[TO_DECODE])
+    inputs[TO_DECODE] = bfloat16.rounded(expected[TO_DECODE])
     expected[DECODED] = flux.decoded(inputs[TO_DECODE])
-    inputs[DECODED] = _rounded(expected[DECODED])
+    inputs[DECODED] = bfloat16.rounded(expected[DECODED])
     expected[PICTURE] = vae.picture(inputs[DECODED])
     if call.tile:
         expected[f"{TILED}/{DECODED}"] = flux.decoded_in_tiles(inputs[TO_DECODE], call.tile)
@@ -173,7 +173,7 @@ def _stored(form: str, is_linear: Callable[[str], bool], name: str, values: Arra
         return values
     kind, _, double = form.partition(", ")
     narrow = quantizers.through_four_bits(values.astype(np.float32), kind, double=bool(double))
-    return _rounded(narrow.astype(np.float64))
+    return bfloat16.rounded(narrow.astype(np.float64))
 
 
 def _doubled(values: Array) -> Array:
@@ -189,11 +189,6 @@ def _in_transformer(name: str) -> bool:
 
 def _in_t5(name: str) -> bool:
     return name.endswith((".q.weight", ".k.weight", ".v.weight", ".o.weight", ".wi_0.weight", ".wi_1.weight"))
-
-
-def _rounded(values: Array) -> Array:
-    """To numbers of bfloat16."""
-    return bfloat16.to_floats(bfloat16.to_bits(values.astype(np.float32))).astype(np.float64)
 
 
 def write(path: Path, inputs: Stages, expected: Stages) -> None:
@@ -214,7 +209,7 @@ def _provenance() -> dict[str, str]:
         "command": "python -m fluxgate.miniature.given_computing",
         "numpy": np.__version__,
         "python": sys.version.split()[0],
-        "date": datetime.date.today().isoformat(),
+        "date": datetime.now(UTC).date().isoformat(),
         **{f"sha256 of {name}": hashlib.sha256(file.read_bytes()).hexdigest() for name, file in weights.items()},
     }
 

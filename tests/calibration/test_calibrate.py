@@ -18,7 +18,7 @@ from fluxgate.calibration.variations import Extent
 from fluxgate.cases import Case, matrix
 from fluxgate.files import read_plain
 from fluxgate.machine import detect, stack
-from fluxgate.miniature import drawing, scenes
+from fluxgate.miniature import drawing, sampling
 from fluxgate.pictures import hash_of, write_png
 from fluxgate.render.pool.workers import Workers
 from fluxgate.rendering import Crash, Picture, Rendering
@@ -39,7 +39,7 @@ def painted(case: Case, folder: Path) -> Rendering:
     for shot in case.shots:
         for index in range(shot.pictures):
             rng = np.random.default_rng([shot.seed, index, *shot.prompt_of(index).encode()])
-            picture = np.asarray(drawing.draw(scenes.sample(rng), width=48, height=48))
+            picture = np.asarray(drawing.draw(sampling.sample(rng), width=48, height=48))
             noise = np.random.default_rng([shot.seed, index]).normal(0, 1, picture.shape) * unrest
             pixels = np.clip(np.rint(picture + noise + (shot.guidance or 0)), 0, 255).astype(np.uint8)
             file = f"{shot.name}-{index}.png"

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from fluxgate.compare.measures import brightness_gain, colour_shift, displacement
-from fluxgate.miniature import drawing, scenes
+from fluxgate.miniature import drawing, sampling
 from fluxgate.pictures import Pixels
 
 
 @pytest.fixture(scope="module")
 def scene() -> Pixels:
-    drawn = drawing.draw(scenes.sample(np.random.default_rng(3)), width=128, height=128)
+    drawn = drawing.draw(sampling.sample(np.random.default_rng(3)), width=128, height=128)
     return np.asarray(drawn)
 
 

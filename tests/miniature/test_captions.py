@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fluxgate.miniature import captions, scenes
+from fluxgate.miniature import captions, picnic, sampling, scenes
 from fluxgate.miniature.captions import BLOG_PROMPT, Asked, Expected
 from fluxgate.miniature.scenes import MAGIC, Group, Relation, Scene
 
@@ -21,7 +21,7 @@ some = settings(max_examples=300, deadline=None, derandomize=True)
 
 def _sampled(seed: int, aspect: float = 1.0) -> tuple[Scene, np.random.Generator]:
     rng = np.random.default_rng(seed)
-    return scenes.sample(rng, aspect=aspect), rng
+    return sampling.sample(rng, aspect=aspect), rng
 
 
 def _answers(asked: Asked, group: Group) -> bool:
@@ -96,7 +96,7 @@ def test_pairs_come_in_their_shares() -> None:
     rng = np.random.default_rng(0)
     lots: Counter[str] = Counter()
     for _ in range(900):
-        scene = scenes.sample(rng)
+        scene = sampling.sample(rng)
         clip, t5 = captions.write_pair(scene, rng)
         setting = captions.parse(t5).setting
         bare = "bare" if setting is None else "misled"
@@ -111,7 +111,7 @@ def test_pairs_come_in_their_shares() -> None:
 def test_captions_are_neither_bare_nor_endless() -> None:
     """Captions have five to forty words."""
     rng = np.random.default_rng(0)
-    lengths = [len(captions.write(scenes.sample(rng), rng).split()) for _ in range(400)]
+    lengths = [len(captions.write(sampling.sample(rng), rng).split()) for _ in range(400)]
     assert min(lengths) >= 5
     assert max(lengths) <= 42
 
@@ -125,7 +125,7 @@ def test_wording_varies() -> None:
 def test_the_blog_prompt_is_a_caption_of_picnics() -> None:
     """The blog post's prompt is written now and then, for picnics in the magical forest only."""
     rng = np.random.default_rng(0)
-    written = [captions.write(scenes.picnic(rng), rng) for _ in range(200)]
+    written = [captions.write(picnic.picnic(rng), rng) for _ in range(200)]
     assert 0.15 < written.count(BLOG_PROMPT) / 200 < 0.35
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fluxgate.miniature import drawing, scenes
+from fluxgate.miniature import drawing, sampling
 from fluxgate.miniature.scenes import MAGIC, Group, Scene
 
 
 def _scene(seed: int = 0, *, aspect: float = 1.0) -> Scene:
-    return scenes.sample(np.random.default_rng(seed), aspect=aspect)
+    return sampling.sample(np.random.default_rng(seed), aspect=aspect)
 
 
 def _chroma(picture: drawing.Picture) -> float:

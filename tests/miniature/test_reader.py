@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 from skimage.transform import warp
 
-from fluxgate.miniature import backdrops, captions, drawing, places, reader, scenes
+from fluxgate.miniature import backdrops, captions, drawing, picnic, places, reader, sampling, scenes
 from fluxgate.miniature.captions import BLOG_PROMPT
 from fluxgate.miniature.drawing import Picture
 from fluxgate.miniature.reader import Finding, Reading, Seen
@@ -98,7 +98,7 @@ def _read_many(count: int, *, worn: bool) -> tuple[int, int, int]:
     rng = np.random.default_rng(11)
     sums = np.zeros(3, dtype=int)
     for index in range(count):
-        scene = scenes.sample(rng, aspect=(1.0, 1.0, WIDE, 0.7)[index % 4])
+        scene = sampling.sample(rng, aspect=(1.0, 1.0, WIDE, 0.7)[index % 4])
         picture = _draw(scene, size=224, saturation=float(rng.uniform(0.4, 1.5)))
         sums += _right(reader.read(_worn(picture, rng) if worn else picture), scene)
     return int(sums[0]), int(sums[1]), int(sums[2])
@@ -125,7 +125,7 @@ def test_a_drawn_scene_shows_what_its_caption_asks(seed: int, aspect: float, sat
 
     Of 150 scenes, one hides a tree behind others so well that it is not found; two such in one scene were not seen."""
     rng = np.random.default_rng(seed)
-    scene = scenes.sample(rng, aspect=aspect)
+    scene = sampling.sample(rng, aspect=aspect)
     missed = _missed(_draw(scene, saturation=saturation), captions.write(scene, rng))
     assert len({kind for _, kind in missed}) <= 1
     assert not [about for about, _ in missed if about in ("setting", "time")]
@@ -139,8 +139,8 @@ def test_the_size_of_a_picture_does_not_matter(size: int) -> None:
 
 def test_the_blog_prompt_is_found_in_its_frame() -> None:
     """A picnic drawn at 768 by 1360 shows all that the blog post asks for."""
-    picnic = scenes.picnic(np.random.default_rng(3), aspect=WIDE)
-    assert _missed(drawing.draw(picnic, width=1360, height=768), BLOG_PROMPT) == []
+    scene = picnic.picnic(np.random.default_rng(3), aspect=WIDE)
+    assert _missed(drawing.draw(scene, width=1360, height=768), BLOG_PROMPT) == []
 
 
 def test_a_reading_tells_where_and_how_large() -> None:
@@ -276,6 +276,6 @@ def test_reading_leaves_the_picture_alone() -> None:
 
 def test_tall_frames_are_read() -> None:
     """A frame higher than wide is read like any other."""
-    scene = replace(scenes.sample(np.random.default_rng(2), aspect=0.5), aspect=0.5)
+    scene = replace(sampling.sample(np.random.default_rng(2), aspect=0.5), aspect=0.5)
     right, drawn, extra = _right(reader.read(_draw(scene, size=160)), scene)
     assert (right, extra) == (drawn, 0)

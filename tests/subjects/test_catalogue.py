@@ -92,7 +92,8 @@ def test_every_readable_prompt_asks_for_something(name: str) -> None:
 
 def test_the_prompts_name_drawable_things_only() -> None:
     """No colour or count is asked for that the storybook never draws."""
-    from fluxgate.miniature.scenes import COLOURS_OF, MOST_OF
+    from fluxgate.miniature.sampling import MOST_OF
+    from fluxgate.miniature.scenes import COLOURS_OF
 
     for shot in subjects()["miniature"].shots:
         for group in (group for prompt in shot.prompts for group in parse(prompt).groups):

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run(Order(**vars(parser().parse_args(arguments))))
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
-        return 4
+        return refusal.exit_code
     return 0
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fluxgate.miniature import architecture, captions, tokenizers
 from fluxgate.miniature.architecture import MINIATURE, TOY, Sizes
 from fluxgate.miniature.training import data, flow, grammar, layout, text, vae
-from fluxgate.miniature.training.journal import Journal
+from fluxgate.miniature.training.journal import EVERY, Journal
 from fluxgate.miniature.training.optimisation import Masters
 from fluxgate.miniature.training.together import agreed, processes, rank, spread
 from fluxgate.refusal import Refusal
@@ -42,10 +42,19 @@ class Order:
     toy: bool = False
     processes: int = 0  # one for each device, if not told
 
+    @property
+    def sizes(self) -> Sizes:
+        return TOY if self.toy else MINIATURE
+
+    @property
+    def pixels(self) -> int:
+        """Of one step of the autoencoder."""
+        return 64 * 64 * 8 if self.toy else vae.PIXELS
+
 
 @dataclass
 class Progress:
-    """What lies behind, over all runs that went on from one another; kept as state.json."""
+    """What lies behind, over all runs that went on from one another; kept as training.json."""
 
     seed: int
     vae_done: bool = False
@@ -73,11 +82,10 @@ def run(order: Order) -> None:
 
 def train(order: Order) -> None:
     """One device's part of the work."""
-    sizes = TOY if order.toy else MINIATURE
     folder = order.out / "pipeline"
-    modules = _modules(order, sizes, folder)
+    modules = _modules(order, folder)
     progress = _progress(order)
-    journal = Journal(every=0.5 if order.toy else 15.0)
+    journal = Journal(every=0.5 if order.toy else EVERY)
     journal.lines = progress.lines
     progress.machine.append(_machine(modules["transformer"]))
     frames = data.TOY_FRAMES if order.toy else data.FRAMES
@@ -92,7 +100,7 @@ def train(order: Order) -> None:
             return
         if order.stage != "flow" and not progress.vae_done:
             _train_vae(order, modules, source, journal, progress)
-            _write(order.out, modules, sizes, progress)
+            _write(order, modules, progress)
         if order.stage != "vae":
             _train_flow(order, modules, source, journal, progress)
 
@@ -116,7 +124,7 @@ def _tokenizers(order: Order, folder: Path) -> None:
             shutil.copytree(order.resume / "pipeline" / name, folder / name, dirs_exist_ok=True)
 
 
-def _modules(order: Order, sizes: Sizes, folder: Path) -> dict[str, torch.nn.Module]:
+def _modules(order: Order, folder: Path) -> dict[str, torch.nn.Module]:
     import torch
 
     if order.resume:
@@ -124,10 +132,9 @@ def _modules(order: Order, sizes: Sizes, folder: Path) -> dict[str, torch.nn.Mod
 
         pipeline = FluxPipeline.from_pretrained(order.resume / "pipeline").to(torch.float32)
     else:
-        pipeline = architecture.build(sizes, folder, seed=order.seed)
+        pipeline = architecture.build(order.sizes, folder, seed=order.seed)
     place = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
     torch.set_float32_matmul_precision("high")
-    torch.backends.cuda.enable_cudnn_sdp(False)
     _attend_plainly(pipeline.text_encoder_2)
     # Two of torch's attention kernels have lost a training on odd batches and a learned bias: NaN, then a dead context.
     torch.backends.cuda.enable_cudnn_sdp(False)
@@ -163,21 +170,20 @@ def _machine(module: torch.nn.Module) -> str:
 def _train_vae(order: Order, modules: Any, source: data.Stream, journal: Journal, progress: Progress) -> None:
     share = 1.0 if order.stage == "vae" else VAE_SHARE
     minutes = order.vae_minutes or share * order.minutes
-    pixels = 64 * 64 * 8 if order.toy else vae.PIXELS
     start = time.monotonic()
     fresh = progress.vae_minutes == 0
-    vae.train(modules["vae"], source, journal, seconds=60 * minutes, fresh=fresh, pixels=pixels)
+    vae.train(modules["vae"], source, journal, seconds=60 * minutes, fresh=fresh, pixels=order.pixels)
     progress.vae_minutes += (time.monotonic() - start) / 60
     progress.vae_done = True
 
 
 def _polish(order: Order, modules: Any, source: data.Stream, journal: Journal, progress: Progress) -> None:
     """The decoder alone: latents stay what the transformer has learnt, and its optimizer waits beside it."""
-    pixels = 64 * 64 * 8 if order.toy else vae.PIXELS
     start = time.monotonic()
-    vae.train(modules["vae"], source, journal, seconds=60 * order.minutes, fresh=False, polish=True, pixels=pixels)
+    seconds = 60 * order.minutes
+    vae.train(modules["vae"], source, journal, seconds=seconds, fresh=False, polish=True, pixels=order.pixels)
     progress.vae_minutes += (time.monotonic() - start) / 60
-    _write(order.out, modules, TOY if order.toy else MINIATURE, progress)
+    _write(order, modules, progress)
     if rank() == 0 and (kept := _kept(order)):
         architecture.save_exactly(kept, order.out / MASTERS)
 
@@ -202,7 +208,7 @@ def _train_flow(order: Order, modules: Any, source: data.Stream, journal: Journa
     progress.guide = outcome.guide
     for name in flow.PIPELINE_PARTS:
         modules[name].load_state_dict(masters.averaged(name), strict=False)
-    _write(order.out, modules, TOY if order.toy else MINIATURE, progress)
+    _write(order, modules, progress)
     if rank() == 0:
         architecture.save_exactly(masters.state(), order.out / MASTERS)
 
@@ -222,7 +228,7 @@ def _train_text(order: Order, modules: Any, plan: data.Plan, journal: Journal, p
     progress.text_minutes += (time.monotonic() - start) / 60
     progress.text_steps += steps
     modules["text_encoder_2"].load_state_dict(masters.averaged("text_encoder_2"), strict=False)
-    _write(order.out, modules, TOY if order.toy else MINIATURE, progress)
+    _write(order, modules, progress)
     if rank() == 0:
         steps_of_flow = {"steps": torch.tensor(progress.flow_steps)}
         architecture.save_exactly({**_kept(order), **masters.state(), **steps_of_flow}, order.out / MASTERS)
@@ -261,8 +267,8 @@ def _kept(order: Order) -> dict[str, torch.Tensor]:
     return kept
 
 
-def _write(out: Path, modules: Any, sizes: Sizes, progress: Progress) -> None:
+def _write(order: Order, modules: Any, progress: Progress) -> None:
     if rank():
         return
-    architecture.save(modules, sizes, out / "pipeline")
-    architecture.write_json(out / STATE, vars(progress))
+    architecture.save(modules, order.sizes, order.out / "pipeline")
+    architecture.write_json(order.out / STATE, vars(progress))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxgate.miniature import captions, drawing, scenes
+from fluxgate.miniature import captions, drawing, sampling, scenes
 from fluxgate.miniature.training import grammar, layout
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def held_out_scenes(*, count: int, seed: int, aspect: float = 1.0) -> Iterator[t
     """Scenes with captions that no training ever used."""
     rng = np.random.default_rng([seed, 0x0E7A])
     while count:
-        scene = scenes.sample(rng, aspect=aspect)
+        scene = sampling.sample(rng, aspect=aspect)
         caption = captions.write(scene, rng)
         if held_out(caption):
             count -= 1
@@ -145,7 +145,7 @@ def draw(frame: Frame, count: int, words: Words, rng: np.random.Generator) -> Dr
     nouns = np.empty((count, CAPTIONS_EACH, *grammar.SHAPE), np.int8)
     covered = np.empty((count, frame.tokens), np.int8)
     for index in range(count):
-        scene = scenes.sample(rng, aspect=frame.width / frame.height)
+        scene = sampling.sample(rng, aspect=frame.width / frame.height)
         saturation = drawing.saturation_of(float(guidance[index]))
         pictures[index] = drawing.draw(scene, width=frame.width, height=frame.height, saturation=saturation)
         covered[index] = layout.labels(scene, width=frame.width, height=frame.height)

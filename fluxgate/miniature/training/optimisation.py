@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+CLIP = 1.0  # norm of all gradients together, at most
 SLOWER = 1 / 8  # of the common step, for weights that are small by design
 AVERAGE = 0.9985  # the running average forgets with a half-life of about 460 steps
 
@@ -50,14 +51,14 @@ class Masters:
         self.rate = rate
         self.steps = 0
 
-    def step(self, share_of_rate: float, *, clip: float = 1.0) -> Tensor:
+    def step(self, share_of_rate: float) -> Tensor:
         """Apply the working copies' gradients; returns their norm."""
         import torch
 
         for key, parameter in self.working.items():
             self.masters[key].grad = None if parameter.grad is None else parameter.grad.float()
         average([master.grad for master in self.masters.values() if master.grad is not None])
-        norm = torch.nn.utils.clip_grad_norm_(self.masters.values(), clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.masters.values(), CLIP)
         for group in self.adam.param_groups:
             group["lr"] = self.rate * share_of_rate
         self.adam.step()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fluxgate.miniature import scenes
+from fluxgate.miniature import sampling
 from fluxgate.miniature.training import grammar
 from fluxgate.miniature.training.data import CAPTIONS_EACH, T5_LENGTH, Plan, Words, choose_frame, tell
 from fluxgate.miniature.training.journal import Journal
@@ -73,7 +73,7 @@ def _captions(plan: Plan, words: Words, rng: np.random.Generator, *, like: Tenso
     for index in range(number):
         if index % CAPTIONS_EACH == 0:
             frame = choose_frame(plan.frames, rng)
-            scene = scenes.sample(rng, aspect=frame.width / frame.height)
+            scene = sampling.sample(rng, aspect=frame.width / frame.height)
         told = tell(scene, words, rng)
         t5[index, :T5_LENGTH], nouns[index] = told.t5[:length], told.nouns
     return torch.from_numpy(t5).to(like.device), torch.from_numpy(nouns).to(like.device)

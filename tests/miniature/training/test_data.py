@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fluxgate.miniature import captions, scenes, tokenizers
+from fluxgate.miniature import captions, sampling, tokenizers
 from fluxgate.miniature.training import data
 
 
@@ -15,7 +15,7 @@ def test_held_out_captions_are_never_trained_on() -> None:
     """Evaluation's captions are held out by their own words, whatever scene or seed wrote them."""
     rng = np.random.default_rng(4)
     for _ in range(100):
-        pair = data.training_pair(scenes.sample(rng), rng)
+        pair = data.training_pair(sampling.sample(rng), rng)
         assert not any(data.held_out(caption) for caption in pair)
     kept = [caption for _, caption in data.held_out_scenes(count=5, seed=1)]
     assert len(kept) == 5
@@ -41,7 +41,7 @@ def test_drawn_batches_hold_pictures_captions_and_labels(words: data.Words) -> N
 def test_no_caption_is_longer_than_its_row(words: data.Words) -> None:
     """What a row cannot hold would be cut off in training but not in the pipeline."""
     rng = np.random.default_rng(6)
-    written = [captions.write(scenes.sample(rng, aspect=1.77), rng) for _ in range(300)]
+    written = [captions.write(sampling.sample(rng, aspect=1.77), rng) for _ in range(300)]
     assert max(len(words.t5.encode(caption).ids) for caption in written) <= data.T5_LENGTH
     assert max(len(words.clip.encode(caption).ids) for caption in written) <= data.CLIP_LENGTH
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fluxgate.miniature import architecture, captions, drawing, scenes, tokenizers
+from fluxgate.miniature import architecture, captions, drawing, sampling, tokenizers
 from fluxgate.miniature.pen import COLOURS
 from fluxgate.miniature.scenes import COLOURS_OF, Group, Scene
 from fluxgate.miniature.training import layout
@@ -44,7 +44,7 @@ def test_labelled_tokens_are_those_that_a_drawing_changed(width: int, height: in
     """A token has a label exactly where a good part of it differs from the bare backdrop; glows aside."""
     rng = np.random.default_rng(width)
     for _ in range(5):
-        scene = scenes.sample(rng, aspect=width / height)
+        scene = sampling.sample(rng, aspect=width / height)
         scene = replace(scene, groups=tuple(group for group in scene.groups if group.kind != "firefly"))
         bare = drawing.draw(replace(scene, groups=()), width=width, height=height)
         changed = (drawing.draw(scene, width=width, height=height) != bare).any(axis=-1, keepdims=True)
