@@ -7,14 +7,13 @@ from collections.abc import Collection, Sequence
 
 from fluxgate.amounts import amount
 from fluxgate.cli.finding import find_run
-from fluxgate.cli.shared import NOTHING, add_runs_option, add_subject_option, columns, say
+from fluxgate.cli.shared import NOTHING, add_runs_option, add_subject_option, columns, say, say_wrapped
 from fluxgate.machine import stack
 from fluxgate.options import chosen, memory
 from fluxgate.refusal import Refusal
 from fluxgate.report.advice import Advice, advise
 from fluxgate.report.advice_terminal import advice_text
 from fluxgate.report.cards import trials
-from fluxgate.report.escaping import wrapped
 from fluxgate.report.own_script import script
 from fluxgate.report.report import verdicts_of
 from fluxgate.report.shipped import advise_from_shipped, shipped
@@ -67,13 +66,13 @@ def _from_run(run: Run, arguments: Namespace, *, vram: int, ram: int | None) -> 
     for one in advice:
         say(advice_text(one, width=columns()) + "\n")
         if one.subject == SMALL:
-            _say_wrapped(
+            say_wrapped(
                 f"The {SMALL} is small: for FLUX.1-dev's size, fluxgate advise --shipped --vram {arguments.vram}"
             )
             say("")
         _say_scripts(one)
     if verdicts is None:
-        _say_wrapped(
+        say_wrapped(
             f"The run was not judged, so nothing was left out for a broken promise: fluxgate judge {run.folder}"
         )
     say(f"The run is in {run.folder}")
@@ -90,8 +89,8 @@ def _from_shipped(arguments: Namespace, *, vram: int, ram: int | None) -> int:
     say(advice_text(advice, width=columns()) + "\n")
     _say_scripts(advice)
     if ram is None:
-        _say_wrapped("What the host must hold was not considered; say what it can spare: --ram 32GB")
-    _say_wrapped("Measure your own machine: fluxgate grow, then pytest -m gpu --subject grown; then ask again.")
+        say_wrapped("What the host must hold was not considered; say what it can spare: --ram 32GB")
+    say_wrapped("Measure your own machine: fluxgate grow, then pytest -m gpu --subject grown; then ask again.")
     return 0 if advice.best else NOTHING
 
 
@@ -124,16 +123,11 @@ def _say_scripts(advice: Advice) -> None:
             _say_script(one.strategy)
 
 
-def _say_wrapped(text: str) -> None:
-    for line in wrapped(text, columns()):
-        say(line)
-
-
 def _say_script(name: str) -> None:
     lines = script(name, source=FLUX, diffusers=stack().get("diffusers"))
     if lines is None:
         function = name.replace("-", "_")
-        _say_wrapped(f"{name} takes more than a few lines: see the function {function} in fluxgate/strategies/.")
+        say_wrapped(f"{name} takes more than a few lines: see the function {function} in fluxgate/strategies/.")
         say("")
     else:
         say(f"In your own script, {name} is:\n\n{lines}")

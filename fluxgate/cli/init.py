@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fluxgate.cli.shared import say
+from fluxgate.cli.shared import say, say_wrapped
 from fluxgate.configuration import FILE, NAME
 from fluxgate.files import read_limited, write_whole
 from fluxgate.refusal import Refusal
@@ -67,9 +67,9 @@ def act(arguments: Namespace) -> int:
         if not step.is_there and not arguments.dry_run:
             _write(step)
         _show(step, dry=arguments.dry_run)
-    say(_next(steps, dry=arguments.dry_run))
+    say_wrapped(_next(steps, dry=arguments.dry_run))
     if not install and any(step.path.suffix == ".yml" and not step.is_there for step in steps):
-        say(UNKNOWN)
+        say_wrapped(UNKNOWN)
     return 0
 
 

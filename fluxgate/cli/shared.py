@@ -17,6 +17,7 @@ from fluxgate.cases import Case
 from fluxgate.options import SHARED, address_of
 from fluxgate.refusal import Refusal
 from fluxgate.report.colours import coloured
+from fluxgate.report.escaping import wrapped
 from fluxgate.session.choice import CASE_TIMEOUT, Request
 
 RED, INTERRUPTED, NOTHING = 1, 2, 5  # exit codes, beside 0 and a refusal's own; pytest's own are the same
@@ -131,6 +132,12 @@ def say_report(text: str) -> None:
     """A report, in colour on a terminal that has it: https://no-color.org."""
     wanted = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     say(coloured(text) if wanted else text)
+
+
+def say_wrapped(text: str) -> None:
+    """A sentence or several, in lines as wide as the terminal."""
+    for line in wrapped(text, columns()):
+        say(line)
 
 
 def say(line: str) -> None:

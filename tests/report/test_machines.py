@@ -44,7 +44,7 @@ def test_the_answer_is_told_by_machine() -> None:
     assert "| case | H100 | L4 |" in text
     assert "| tiny-full | identical | changed |" in text
     assert "- L4: It did." in text
-    assert "0 of 1 cases have the same answer" in text
+    assert "The same answer on every machine: 0 of 1." in text
 
 
 def test_culprits_are_told_apart() -> None:
