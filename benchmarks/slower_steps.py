@@ -14,7 +14,8 @@ from fluxgate.judge.checks.speed import LASTING_RUNS
 from fluxgate.judge.gathering import judge_cases
 from fluxgate.judge.standards import Standards
 from fluxgate.judge.verdict import FAILED, SPEED
-from fluxgate.prove import proving
+from fluxgate.prove import bench
+from fluxgate.prove.clean import accept
 from fluxgate.prove.faults import fault_named
 from fluxgate.runs.run import Run
 
@@ -26,15 +27,15 @@ def main(names: list[str]) -> int:
     missed = 0
     with tempfile.TemporaryDirectory(prefix="fluxgate-slower-") as name:
         folder = Path(name)
-        with proving.bench(folder, report=print) as on:
+        with bench.bench(folder, report=print) as on:
             on.workers.takes = TAKES
-            cases = proving.cases_of(fault_named(FAULTS[0]), on)
-            clean = proving._rendered(cases, on, folder / "clean")
-            proving._accept(clean, cases, folder / "store")
+            cases = bench.cases_of(fault_named(FAULTS[0]), on)
+            clean = bench.rendered(cases, on, folder / "clean")
+            accept(clean, cases, folder / "store")
             for fault in names or FAULTS:
                 runs: list[Run] = []
                 for number in range(1, LASTING_RUNS + 1):
-                    faulty = proving._rendered(cases, on, folder / fault / f"{number}", fault=fault_named(fault))
+                    faulty = bench.rendered(cases, on, folder / fault / f"{number}", fault=fault_named(fault))
                     standards = Standards(
                         on.environment.machine,
                         on.environment.stack,

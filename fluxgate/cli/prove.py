@@ -11,10 +11,11 @@ from fluxgate.cli.shared import RED, say
 from fluxgate.files import write_plain, write_whole
 from fluxgate.options import chosen
 from fluxgate.prove import words
+from fluxgate.prove.bench import bench
 from fluxgate.prove.fault import Fault
 from fluxgate.prove.faults import FAULTS, fault_named
 from fluxgate.prove.outcome import Outcome, With, rates
-from fluxgate.prove.proving import bench, known, prove
+from fluxgate.prove.proving import known, prove
 from fluxgate.refusal import Refusal
 
 RESULT = "result.json"

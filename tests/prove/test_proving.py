@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from fluxgate.prove import inside
+from fluxgate.prove.bench import Bench, bench
 from fluxgate.prove.faults import fault_named
 from fluxgate.prove.outcome import JUDGED, UNSUPPORTED, With
-from fluxgate.prove.proving import Bench, bench, cases_of, prove
+from fluxgate.prove.proving import prove
 from fluxgate.rendering import T5
 from tests.devices import on_a_cpu
 
@@ -62,10 +62,3 @@ def test_what_needs_a_gpu_is_not_tried_here(workbench: Bench) -> None:
     outcome = prove(fault_named("stream-not-used"), workbench)
     assert (outcome.status, outcome.catches) == (UNSUPPORTED, {})
     assert "GPU" in outcome.why
-
-
-def test_the_references_come_first(tmp_path: Path) -> None:
-    """A case is rendered beside those that its promise compares it with."""
-    with bench(tmp_path, report=print) as on:
-        names = [case.strategy.name for case in cases_of(fault_named("layers-kept"), on)]
-    assert names == ["full", "sequential-offload"]

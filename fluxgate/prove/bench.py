@@ -1,0 +1,97 @@
+"""Where faults are proved: workers whose libraries may have one, and the runs that they render."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fluxgate.cases import Case, matrix
+from fluxgate.environment import Environment
+from fluxgate.prove import inside
+from fluxgate.prove.fault import Fault
+from fluxgate.prove.outcome import With
+from fluxgate.prove.patching import times_fired
+from fluxgate.render.pool.workers import Workers
+from fluxgate.runs import run as runs
+from fluxgate.runs.run import Run
+from fluxgate.strategies import STRATEGIES
+from fluxgate.subjects import sources
+from fluxgate.subjects.catalogue import subjects
+
+SUBJECT = "miniature"
+RUNS = "rendering"  # in the bench's folder: runs that are not whole yet
+TIMEOUT = 600.0  # seconds for a case: a fault may make a worker hang
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where faults are proved: the libraries, the workers, and the folder of all that is rendered."""
+
+    environment: Environment
+    workers: Workers
+    folder: Path
+    report: Report
+    held_to: tuple[With, ...] = tuple(With)
+    keep: bool = False  # what was rendered, pictures and all
+
+
+@contextmanager
+def bench(
+    folder: Path, *, report: Report, held_to: tuple[With, ...] = tuple(With), keep: bool = False
+) -> Iterator[Bench]:
+    """A bench in this process's environment; its workers import the libraries once."""
+    environment = Environment.current()
+    with Workers(environment=environment) as workers:
+        yield Bench(environment, workers, folder.absolute(), report, held_to, keep)
+
+
+def cases_of(fault: Fault, on: Bench) -> tuple[Case, ...]:
+    """The cases that show a fault, those first that others are compared with."""
+    subject = subjects()[SUBJECT]
+    subject = replace(subject, shots=tuple(shot for shot in subject.shots if shot.name in fault.shots))
+    every = matrix([subject], STRATEGIES, machine=on.environment.machine, stack=on.environment.stack)
+    by_name = {case.strategy.name: case for case in every}
+    names: dict[str, None] = {}
+    for strategy in fault.strategies:
+        names |= dict.fromkeys((*by_name[strategy].strategy.promise.compared_with, strategy))
+    return tuple(case for name, case in by_name.items() if name in names)
+
+
+def rendered(cases: Iterable[Case], on: Bench, folder: Path, *, fault: Fault | None = None) -> Run:
+    """A run of the cases, in workers whose libraries have the fault; the folder is there once all are rendered."""
+    environment = on.environment
+    run = runs.create(on.folder / RUNS, environment.machine, environment.stack, "fluxgate prove")
+    with _named(fault):
+        for case in cases:
+            load = inside.load if fault else case.strategy.load
+            on.workers.render(
+                replace(case, strategy=replace(case.strategy, load=load)),
+                run.case_folder(case.id),
+                source=sources.locate(case.subject),
+                timeout=TIMEOUT,
+            )
+    finished = runs.finish(run).folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    finished.rename(folder)
+    return runs.open_run(folder)
+
+
+@contextmanager
+def _named(fault: Fault | None) -> Iterator[None]:
+    """Let workers that start meanwhile know of the fault."""
+    if fault is not None:
+        os.environ[inside.VARIABLE] = fault.name
+    try:
+        yield
+    finally:
+        os.environ.pop(inside.VARIABLE, None)
+
+
+def fired(cases: Iterable[Case], run: Run) -> dict[str, int]:
+    """How often the fault took effect, by strategy."""
+    return {case.strategy.name: times_fired(run.case_folder(case.id) / inside.COUNT) for case in cases}
