@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from fluxgate import figures
 from fluxgate.amounts import amount
 from fluxgate.judge.sentences import sentence_case
-from fluxgate.judge.verdict import CHECKS, CRASHED, PASSED, STATUSES, Verdict
+from fluxgate.judge.verdict import BASELINE, CHECKS, CRASHED, NO_DATA, PASSED, STATUSES, Verdict
 from fluxgate.report.columns import SYMBOLS, WORDS, Column, columns_of, legend
 from fluxgate.report.escaping import ascii_only, lines, plain, shortened, wrapped
 from fluxgate.report.published_settings import PublishedSettings, SettingChange
@@ -148,9 +149,13 @@ def _verdict(verdict: Verdict, sentences: Iterable[str], width: int) -> Iterator
 
 
 def _closing(report: Report, rows: Iterable[Row], width: int) -> Iterator[str]:
-    """What it was rendered with, the counts of the table's cells, and where the run is."""
+    """What it was rendered with, where there are pictures to look at, the counts of the table's cells, and the run."""
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     yield from wrapped(f"On {report.machine.name} with {versions}", width)
+    rows = tuple(rows)
+    if report.run is not None and any(row.is_wrong or row.statuses.get(BASELINE) == NO_DATA for row in rows):
+        page = shlex.join(["fluxgate", "report", report.run.folder, "--format=html", "--output=report.html"])
+        yield from wrapped(f"Look at its pictures on a page: {page}", width)
     counts = Counter(status for row in rows for status in row.statuses.values())
     yield ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status]) or "no verdict"
     if report.run is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.judge.verdict import CHECKS, FAILED, NEW_WARNINGS, NO_DATA, PASSED, PROMISE, SCENE, UNSUPPORTED
+from fluxgate.judge.verdict import BASELINE, CHECKS, FAILED, NEW_WARNINGS, NO_DATA, PASSED, PROMISE, SCENE, UNSUPPORTED
 from fluxgate.report.columns import WORDS
 from fluxgate.report.report import CutShort, Report
 from fluxgate.report.terminal import terminal
@@ -124,6 +124,15 @@ def test_the_last_line_names_the_run(of_all_kinds: Report) -> None:
     each = len(CHECKS)
     assert counts == f"{2 * each - 3} passed, 1 failed, {each} crashed, {each} known failure, 2 no data"
     assert terminal(report([], run=None)).splitlines()[-1] == "no verdict"
+
+
+def test_where_there_is_something_to_look_at_the_page_is_offered(of_all_kinds: Report) -> None:
+    """Where anything failed or nothing was accepted yet, and nowhere else."""
+    command = "fluxgate report runs/20260301-tiny --format=html --output=report.html"
+    assert command in one_line(terminal(of_all_kinds, width=100))
+    unknown = changed(of_case("full", PASSED), BASELINE, status=NO_DATA)
+    assert command in one_line(terminal(report(unknown)))
+    assert "fluxgate report" not in terminal(report(of_case("full", PASSED)))
 
 
 def test_a_run_that_was_cut_short_says_so_first() -> None:
