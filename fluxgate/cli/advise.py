@@ -96,8 +96,8 @@ def _from_shipped(arguments: Namespace, *, vram: int, ram: int | None) -> int:
 
 def _catalogued(given: Sequence[str], *, but: Collection[str]) -> list[Subject]:
     """The subjects that are asked for by name and that nothing was measured of."""
-    known = subjects()
-    return [known[name] for names in given for name in names.split(",") if name in known and name not in but]
+    catalogue = subjects()
+    return [catalogue[name] for names in given for name in names.split(",") if name in catalogue and name not in but]
 
 
 def _not_rendered(subject: Subject, vram: str) -> str:

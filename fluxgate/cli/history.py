@@ -28,8 +28,10 @@ def add_options(parser: ArgumentParser) -> None:
 def act(arguments: Namespace) -> int:
     """Show how the figures of each case moved over the sessions that were saved."""
     saved = sessions(arguments.store)
-    known = dict.fromkeys(case.strategy for session in saved for case in session.cases)
-    names = set(chosen(arguments.strategy or known, among=known, option="--strategy")) if known else set()
+    strategies = dict.fromkeys(case.strategy for session in saved for case in session.cases)
+    names = (
+        set(chosen(arguments.strategy or strategies, among=strategies, option="--strategy")) if strategies else set()
+    )
     word = arguments.figure or ""
     series = all_series(saved, wanted=lambda strategy, figure: strategy in names and word in figure)
     if not series:

@@ -81,13 +81,13 @@ def act(arguments: Namespace) -> int:
 
 def _known(faults: list[Fault], folders: Sequence[Path]) -> list[tuple[Fault, Outcome]]:
     """What the folders have outcomes of; of one machine, what a later folder has of a fault counts."""
-    found = {
+    latest = {
         (outcome.machine, str(sorted(outcome.stack.items())), fault.name): (fault, outcome)
         for folder in folders
         for fault, outcome in known(faults, folder)
     }
     place = {fault.name: number for number, fault in enumerate(faults)}
-    return sorted(found.values(), key=lambda pair: place[pair[0].name])
+    return sorted(latest.values(), key=lambda pair: place[pair[0].name])
 
 
 def _proved(faults: list[Fault], arguments: Namespace, held_to: tuple[With, ...]) -> list[tuple[Fault, Outcome]]:

@@ -97,8 +97,8 @@ def _refuse_odd_options(arguments: Namespace) -> None:
 def act(arguments: Namespace) -> int:
     """Show a judged run or a gate again: in the terminal, as a page, or for another program. The exit code is 0."""
     _refuse_odd_options(arguments)
-    found = find(arguments.about, runs_folder=arguments.runs)
-    shown = _of_gate(found) if is_gate(found) else _of_run(found, arguments.baselines)
+    folder = find(arguments.about, runs_folder=arguments.runs)
+    shown = _of_gate(folder) if is_gate(folder) else _of_run(folder, arguments.baselines)
     if arguments.format == HTML:
         _write_page(shown, arguments)
         say(f"The page is {arguments.output}.")

@@ -104,10 +104,10 @@ def _differs(said: Description, other: Description) -> str | None:
 
 def kind_differs(one: tuple[Machine, Stack], other: tuple[Machine, Stack]) -> str | None:
     """The first thing that decides pixels, bytes or seconds and is not the same; None if all is."""
-    found = next(unlike(one, other), None)
-    if found is None:
+    first = next(unlike(one, other), None)
+    if first is None:
         return None
-    what, mine, theirs = found
+    what, mine, theirs = first
     return f"its {what} is {mine or 'not there'}, and {theirs or 'not there'}"
 
 

@@ -73,8 +73,8 @@ def _files_in(data: bytes, whence: str, deep: int) -> dict[str, bytes]:
 def sound_rendering(folder: Path, case_id: str, *, recipes: dict[str, str], device: str) -> Rendering:
     """The rendering that was unpacked into a folder, once it is seen to be of the case, and its pictures whole."""
     rendering = read_plain(folder / RENDERING, Rendering)
-    told = (rendering.case_id, rendering.device, rendering.recipes)
-    if told != (case_id, device, recipes):
+    what = (rendering.case_id, rendering.device, rendering.recipes)
+    if what != (case_id, device, recipes):
         raise Refusal(f"{folder / RENDERING} is not of {case_id} on {device} with the shots that were asked for.")
     files: dict[tuple[str, str], Picture] = {(each.file, each.sha256): each for each in rendering.pictures}
     for picture in files.values():

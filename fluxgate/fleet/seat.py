@@ -61,12 +61,12 @@ class Seat:
 
     def news(self, patience: float) -> bytes:
         """All that there is to tell, as a list; waits so many seconds for the first of it."""
-        told = []
+        pieces = []
         with suppress(queue.Empty):
-            told.append(self._news.get(timeout=patience))
-            while not told[-1].last:
-                told.append(self._news.get_nowait())
-        return msgspec.json.encode(told)
+            pieces.append(self._news.get(timeout=patience))
+            while not pieces[-1].last:
+                pieces.append(self._news.get_nowait())
+        return msgspec.json.encode(pieces)
 
     def result(self) -> bytes:
         """The folder that the job has left, as a tar; it is removed here."""

@@ -49,13 +49,13 @@ def _extent(series: Sequence[Series]) -> str:
 def _changes(series: Sequence[Series]) -> Iterator[str]:
     """What changed, the latest first, and what creeps."""
     changes = [(change.at, change.is_worse, sentence(one, change)) for one in series for change in one.changes]
-    told = [(worse, text) for _, worse, text in sorted(changes, reverse=True)]
-    told += [(one.creeps_worse, creep_sentence(one, one.creep)) for one in series if one.creep is not None]
-    if not told:
+    sentences = [(worse, text) for _, worse, text in sorted(changes, reverse=True)]
+    sentences += [(one.creeps_worse, creep_sentence(one, one.creep)) for one in series if one.creep is not None]
+    if not sentences:
         yield "<p>Nothing changed by more than it varies.</p>"
         return
     yield "<ul>"
-    for worse, text in told:
+    for worse, text in sentences:
         kind = "worse" if worse else "better"
         yield f'<li><b class="{kind}">{kind}</b> {escape(text)}</li>'
     yield "</ul>"

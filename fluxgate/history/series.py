@@ -67,7 +67,7 @@ def all_series(sessions: Sequence[SavedSession], *, wanted: Callable[[str, str],
             for figure, value in case.figures.items():
                 if wanted(case.strategy, figure):
                     points.setdefault((key, figure), []).append(Point(session.at, value, session.commit, stack))
-    return tuple(_series(key, figure, found) for (key, figure), found in points.items())
+    return tuple(_series(key, figure, own) for (key, figure), own in points.items())
 
 
 def _series(key: tuple[str, ...], figure: str, points: list[Point]) -> Series:
@@ -83,22 +83,22 @@ def _creep(points: list[Point]) -> Creep | None:
 
 
 def _changes(figure: str, points: list[Point]) -> Iterator[Change]:
-    for found in change_points([point.value for point in points]):
-        before, after = points[found.at - 1], points[found.at]
+    for change_point in change_points([point.value for point in points]):
+        before, after = points[change_point.at - 1], points[change_point.at]
         old, new = dict(before.stack), dict(after.stack)
         moved = tuple(
             f"{name} {old.get(name, 'absent')} → {new.get(name, 'absent')}"
             for name in sorted(old.keys() | new.keys())
             if old.get(name) != new.get(name)
         )
-        higher = found.after > found.before
+        higher = change_point.after > change_point.before
         yield Change(
-            found,
+            change_point,
             after.at,
             moved,
             (before.commit, after.commit),
             is_worse=higher != figure.startswith(HIGHER_IS_BETTER),
-            is_recent=len(points) - found.at <= RECENT,
+            is_recent=len(points) - change_point.at <= RECENT,
         )
 
 

@@ -78,8 +78,8 @@ def sessions(store: Path) -> tuple[SavedSession, ...]:
     """Every session that measured a case, oldest first; files of other benchmarks are left alone."""
     if not store.is_dir():
         raise Refusal(f"There is no folder {store}; pytest --benchmark-autosave saves sessions there.")
-    found = [session for path in sorted(store.rglob("*.json")) if (session := _session(path)) is not None]
-    return tuple(sorted(found, key=lambda one: one.at))
+    saved = [session for path in sorted(store.rglob("*.json")) if (session := _session(path)) is not None]
+    return tuple(sorted(saved, key=lambda one: one.at))
 
 
 def _session(path: Path) -> SavedSession | None:

@@ -133,19 +133,19 @@ def judged(case: Case, rendered: Mapping[str, Rendered], fluxgate_session: Sessi
 def verdict(request: pytest.FixtureRequest, judged: Mapping[str, Verdict]) -> Verdict:
     """The verdict on the check that the test is marked with; it goes into the summary and into JUnit."""
     marker = request.node.get_closest_marker("fluxgate_check")
-    found = judged[marker.args[0]]
-    request.node.stash[VERDICT] = found
-    request.node.user_properties += [("status", found.status), ("sentence", found.sentence), *found.numbers.items()]
-    return found
+    answer = judged[marker.args[0]]
+    request.node.stash[VERDICT] = answer
+    request.node.user_properties += [("status", answer.status), ("sentence", answer.sentence), *answer.numbers.items()]
+    return answer
 
 
 @pytest.fixture
 def nf4_verdict(request: pytest.FixtureRequest, device: str, fluxgate_session: Session) -> Verdict:
     """The verdict on bitsandbytes' NF4 on a device, whatever case uses it."""
-    found = fluxgate_session.judge_nf4(device)
-    request.node.stash[VERDICT] = found
-    request.node.user_properties += [("status", found.status), ("sentence", found.sentence)]
-    return found
+    answer = fluxgate_session.judge_nf4(device)
+    request.node.stash[VERDICT] = answer
+    request.node.user_properties += [("status", answer.status), ("sentence", answer.sentence)]
+    return answer
 
 
 @dataclass(frozen=True)

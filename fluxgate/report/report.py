@@ -240,13 +240,13 @@ def _outcome(gated: Gated, verdicts: tuple[Verdict, ...]) -> str:
     if not_imported is not None:
         return not_imported.sentence
     wrong = Counter(verdict.status for verdict in failures(verdicts))
-    known = len({verdict.case_id for verdict in verdicts if verdict.status == KNOWN_FAILURE})
+    known_failures = len({verdict.case_id for verdict in verdicts if verdict.status == KNOWN_FAILURE})
     parts = [f"{counted(wrong[FAILED], 'check')} failed"] if wrong[FAILED] else []
     parts += [f"{counted(wrong[CRASHED], 'case')} crashed"] if wrong[CRASHED] else []
     if not parts and not measured_anything(verdicts):
         return f"{gated.sentence}: nothing was measured."
     parts = parts or ["no failures"]
-    parts += [f"{counted(known, 'case')} with known failures"] if known else []
+    parts += [f"{counted(known_failures, 'case')} with known failures"] if known_failures else []
     return f"{gated.sentence}: {', '.join(parts)}."
 
 

@@ -77,16 +77,16 @@ def command(case_id: str, case: Case | None) -> str:
 
 def answers(verdicts: Iterable[Verdict]) -> tuple[Answer, ...]:
     """Every verdict of a case with its numbers and its limit; a crash, which is about all checks, is told once."""
-    told: set[str] = set()
-    found = []
+    first_lines: set[str] = set()
+    answered = []
     for verdict in verdicts:
         lines = tuple(line for line in verdict.sentence.splitlines() if line.strip())
-        again = verdict.status == CRASHED and bool(lines) and lines[0] in told
-        told.update(lines[:1])
+        again = verdict.status == CRASHED and bool(lines) and lines[0] in first_lines
+        first_lines.update(lines[:1])
         numbers = ", ".join(f"{name} {_number(value)}" for name, value in verdict.numbers.items())
         limit = _limit(verdict.limit) if verdict.limit else ""
-        found.append(Answer(verdict.check, verdict.status, ("as above",) if again else lines, numbers, limit))
-    return tuple(found)
+        answered.append(Answer(verdict.check, verdict.status, ("as above",) if again else lines, numbers, limit))
+    return tuple(answered)
 
 
 def _number(value: float) -> str:
@@ -129,7 +129,7 @@ def _print(entry: Fingerprint) -> str:
 def left_at(rows: Sequence[StageRow], shots: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """For each shot that left the reference, the first stage that differs."""
     differing = ((shot, [row.stage for row in rows if row.cells[at][0] == DIFFERS]) for at, shot in enumerate(shots))
-    return tuple((shot, found[0]) for shot, found in differing if found)
+    return tuple((shot, stages[0]) for shot, stages in differing if stages)
 
 
 def traits(ours: Inventory | None, reference: Inventory | None) -> tuple[Trait, ...]:
@@ -207,8 +207,8 @@ def _in_words(seconds: float | None) -> str:
 
 
 def _peak(memory: Memory | None, figure: str, phase: str) -> str:
-    found = memory.peak(figure, (phase,)) if memory else None
-    return "" if found is None else amount(found)
+    peak = memory.peak(figure, (phase,)) if memory else None
+    return "" if peak is None else amount(peak)
 
 
 def log_tail(folder: Path) -> tuple[str, ...]:

@@ -175,7 +175,7 @@ def _unbeaten(rows: Sequence[Row]) -> list[Row]:
 def _labels(rows: Iterable[Row], places: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float, str]]:
     """A place for the label of each point that has room for one, beside, above or below it; the first come first."""
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in places.values()]
-    found = {}
+    placed = {}
     for row in rows:
         x, y = places[row.case_id]
         wide = len(row.strategy) * LETTER
@@ -184,9 +184,9 @@ def _labels(rows: Iterable[Row], places: Mapping[str, tuple[float, float]]) -> d
             box = (left, y + dy - 10, left + wide, y + dy + 2)
             if box[0] > LEFT and box[2] < WIDTH and not any(_touch(box, other) for other in taken):
                 taken.append(box)
-                found[row.case_id] = (x + dx, y + dy, anchor)
+                placed[row.case_id] = (x + dx, y + dy, anchor)
                 break
-    return found
+    return placed
 
 
 def _touch(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

@@ -77,6 +77,6 @@ def _row(name: str, side: Rendered, key: tuple[str, int], prints: dict[str, Prin
         return None
     if pixels.shape[:2] != (pictures.height, pictures.width * len(pictures.steps)):
         return None
-    found = printed_sheet(f"s-{hashlib.sha256(pixels.tobytes()).hexdigest()[:20]}", pixels)
-    prints[found.id] = found
-    return StepRow(name, found.id, pictures)
+    sheet = printed_sheet(f"s-{hashlib.sha256(pixels.tobytes()).hexdigest()[:20]}", pixels)
+    prints[sheet.id] = sheet
+    return StepRow(name, sheet.id, pictures)
