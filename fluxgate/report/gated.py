@@ -19,6 +19,7 @@ from fluxgate.judge.verdict import (
 ANSWERED = (PASSED, FAILED)  # crashes and known failures answer for their case: they are often of every check
 UNANSWERED = (UNSUPPORTED, NO_DATA, NOT_SELECTED)  # the one that says most about a whole case first
 FEW = 3  # up to so many cases are named, more are counted
+NEEDED = " is needed"  # what follows in a reason says what for
 APPLIES_TO_NONE = "Nothing that it applies to was rendered."
 
 
@@ -145,7 +146,8 @@ def quoted(checks: Iterable[str]) -> str:
 
 def brief(reason: str) -> str:
     """What is missing, without why it is needed: `a GPU is needed`."""
-    return reason.partition(": ")[0].partition("; ")[0].rstrip(".")
+    what, needed, _ = reason.partition(": ")[0].partition("; ")[0].rstrip(".").partition(NEEDED)
+    return what + needed
 
 
 def _by_case(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:

@@ -138,9 +138,9 @@ def test_the_cases_that_a_run_did_not_come_to_are_named() -> None:
 
 
 def test_a_brief_reason_leaves_out_why() -> None:
-    """What follows a colon, a semicolon or the full stop."""
+    """What follows a colon, a semicolon, the full stop, or what is needed."""
     assert brief("a GPU is needed: CPUs are slow") == "a GPU is needed"
-    assert brief("gguf is needed to read GGUF files; it is not installed") == "gguf is needed to read GGUF files"
+    assert brief("gguf is needed to read GGUF files; it is not installed") == "gguf is needed"
     assert brief("It has none.") == "It has none"
 
 
