@@ -24,6 +24,7 @@ GROUND = (
     "quantizers",
     "tensors",
     "toml",
+    "variables",
     "pipeline_folder",
 )
 

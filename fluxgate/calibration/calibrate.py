@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,6 +30,15 @@ Render = Callable[[Case, Path], Rendering]  # a case and the folder that its pic
 Report = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class _Calibration:
+    run: Run
+    extent: Extent
+    render: Render
+    report: Report
+    pool: Executor
+
+
 def calibrate(
     run: Run, cases: Iterable[Case], extent: Extent, *, render: Render, report: Report
 ) -> tuple[Finding, ...]:
@@ -38,27 +47,26 @@ def calibrate(
     approximating = [case for case in by_id.values() if case.strategy.promise.approximates]
     findings: list[Finding] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # thousands of comparisons, a second for many of them
+        on = _Calibration(run, extent, render, report, pool)
         for subject in dict.fromkeys(case.subject.name for case in approximating):
-            own = [case for case in approximating if case.subject.name == subject]
-            variations = vary(own[0].subject, own[0].device, extent)
-            rendered = {
-                case.id: _rendered(run, case, render=render, report=report) for case in _due(own, by_id, variations)
-            }
-            limits = [
-                _finding(case, sides, variations, run=run, pool=pool, report=report)
-                for case in own
-                if (sides := _sides(case, rendered)) is not None
-            ]
-            of_subject = [finding for finding in limits if finding is not None]
-            _write_limits(run, subject, of_subject)
-            findings += of_subject
+            found = _findings([case for case in approximating if case.subject.name == subject], by_id, on)
+            _write_limits(run, subject, found)
+            findings += found
     return tuple(findings)
 
 
-def _due(own: Iterable[Case], by_id: Mapping[str, Case], variations: Variations) -> Iterable[Case]:
+def _findings(own: Sequence[Case], by_id: Mapping[str, Case], on: _Calibration) -> list[Finding]:
+    """The limits of one subject's cases, as far as there are any."""
+    variations = vary(own[0].subject, own[0].device, on.extent)
+    rendered = {case.id: _rendered(case, on) for case in _due(own, by_id, variations)}
+    measured = [(case, sides) for case in own if (sides := _sides(case, rendered)) is not None]
+    found = [_finding(case, sides, variations, on) for case, sides in measured]
+    return [finding for finding in found if finding is not None]
+
+
+def _due(own: Sequence[Case], by_id: Mapping[str, Case], variations: Variations) -> Iterable[Case]:
     """What is rendered for the limits of these cases: they with every shot, their references with the legal ones, and
     their coarser controls with those that have controls."""
-    own = tuple(own)
     due = {case.id: _with_shots(case, variations.shots) for case in own}
     for case in own:
         reference, coarse = _reference(case, by_id), controls.coarser(case)
@@ -79,13 +87,13 @@ def _reference(case: Case, among: Mapping[str, T]) -> T | None:
     return None if approximated is None else among.get(id_of_case(case.subject.name, approximated))
 
 
-def _rendered(run: Run, case: Case, *, render: Render, report: Report) -> Rendered | None:
+def _rendered(case: Case, on: _Calibration) -> Rendered | None:
     """The case's pictures; None where it crashed, which is reported."""
-    report(f"{case.id}: {sum(shot.pictures for shot in case.subject.shots)} pictures for its limits")
-    folder = run.folder / FOLDER / case.id
-    rendering = render(case, folder)
+    on.report(f"{case.id}: {sum(shot.pictures for shot in case.subject.shots)} pictures for its limits")
+    folder = on.run.folder / FOLDER / case.id
+    rendering = on.render(case, folder)
     if rendering.crash is not None:
-        report(f"{case.id}: no limits, it crashed: {rendering.crash.sentence}")
+        on.report(f"{case.id}: no limits, it crashed: {rendering.crash.sentence}")
         return None
     return Rendered(rendering, folder)
 
@@ -99,19 +107,17 @@ def _sides(case: Case, rendered: Mapping[str, Rendered | None]) -> Sides | None:
     return Sides(expected, actual, rendered[coarse.id] if coarse else None)
 
 
-def _finding(
-    case: Case, sides: Sides, variations: Variations, *, run: Run, pool: Executor, report: Report
-) -> Finding | None:
+def _finding(case: Case, sides: Sides, variations: Variations, on: _Calibration) -> Finding | None:
     """The limits of a case; None where there are none, with the reason reported."""
     ours, theirs = dtype_of(case), case.subject.dtype
     if draws_differ(sides.actual.rendering.draws, ours, sides.expected.rendering.draws, theirs):
-        report(f"{case.id}: no limits, this torch draws other noise in {ours} than in {theirs}")
+        on.report(f"{case.id}: no limits, this torch draws other noise in {ours} than in {theirs}")
         return None
-    measured = measure(case, variations, sides, pool=pool)
-    write_plain(run.folder / FOLDER / f"{case.id}.json", measured)
-    finding = floors.find_limits(measured, origin_of(run))
+    measured = measure(case, variations, sides, pool=on.pool)
+    write_plain(on.run.folder / FOLDER / f"{case.id}.json", measured)
+    finding = floors.find_limits(measured, origin_of(on.run))
     if finding is None:
-        report(f"{case.id}: no limits, {len(measured.legal)} pictures are too few")
+        on.report(f"{case.id}: no limits, {len(measured.legal)} pictures are too few")
     return finding
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fluxgate.baselines.limits import LimitsFile
@@ -17,6 +15,7 @@ from fluxgate.files import write_plain, write_whole
 from fluxgate.render.process.determinism import THREADS
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
+from fluxgate.variables import variables
 
 AS_IT_IS = "as it is"
 # What another processor, or another setting of this one, would do. torch takes no instructions that are not there.
@@ -45,22 +44,20 @@ class Row:
     average: Likeness
 
 
-def portability(run: Run, cases: Iterable[Case], *, render: Render, report: Report) -> tuple[Row, ...]:
+def portability(run: Run, cases: Sequence[Case], *, render: Render, report: Report) -> tuple[Row, ...]:
     """A row for each case and variant of one subject; all variants of a case give its drift, for `accept` to take.
 
     `render` must start each worker from nothing: what was imported before has settled which instructions it uses.
     """
     rows: list[Row] = []
     drifts: dict[str, list[Likeness]] = {}
-    subject = ""
     for case in cases:
-        subject = case.subject.name
         for variant, measured in _variants(run, case, render=render, report=report):
             same = sum(likeness.identical for likeness in measured)
             rows.append(Row(variant, case.strategy.name, len(measured), same, worst(measured), average(measured)))
             drifts.setdefault(case.strategy.name, []).extend(measured)
     if rows:
-        _write(run, subject, rows, drifts)
+        _write(run, cases[0].subject.name, rows, drifts)
     return tuple(rows)
 
 
@@ -76,24 +73,12 @@ def _rendered(run: Run, case: Case, variant: str, *, render: Render, report: Rep
     """The case rendered as the variant would; None where this machine cannot."""
     report(f"{case.id}: {variant}")
     folder = run.folder / FOLDER / f"{case.id}-{list(VARIANTS).index(variant)}"
-    with surroundings(VARIANTS[variant]):
+    with variables(VARIANTS[variant]):
         rendering = render(case, folder)
     if rendering.crash is not None:
         report(f"{case.id}: {variant} crashed: {rendering.crash.sentence}")
         return None
     return Rendered(rendering, folder)
-
-
-@contextlib.contextmanager
-def surroundings(changes: dict[str, str]) -> Iterator[None]:
-    """The environment with some variables set, for the workers that start meanwhile."""
-    before = dict(os.environ)
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def _write(run: Run, subject: str, rows: list[Row], drifts: Mapping[str, list[Likeness]]) -> None:

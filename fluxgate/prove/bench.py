@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from fluxgate.runs.run import Run
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects import sources
 from fluxgate.subjects.catalogue import subjects
+from fluxgate.variables import variables
 
 SUBJECT = "miniature"
 RUNS = "rendering"  # in the bench's folder: runs that are not whole yet
@@ -66,7 +66,7 @@ def rendered(cases: Iterable[Case], on: Bench, folder: Path, *, fault: Fault | N
     """A run of the cases, in workers whose libraries have the fault; the folder is there once all are rendered."""
     environment = on.environment
     run = runs.create(on.folder / RUNS, environment.machine, environment.stack, "fluxgate prove")
-    with _named(fault):
+    with variables({inside.VARIABLE: fault.name} if fault else {}):
         for case in cases:
             load = inside.load if fault else case.strategy.load
             on.workers.render(
@@ -79,17 +79,6 @@ def rendered(cases: Iterable[Case], on: Bench, folder: Path, *, fault: Fault | N
     folder.parent.mkdir(parents=True, exist_ok=True)
     finished.rename(folder)
     return runs.open_run(folder)
-
-
-@contextmanager
-def _named(fault: Fault | None) -> Iterator[None]:
-    """Let workers that start meanwhile know of the fault."""
-    if fault is not None:
-        os.environ[inside.VARIABLE] = fault.name
-    try:
-        yield
-    finally:
-        os.environ.pop(inside.VARIABLE, None)
 
 
 def fired(cases: Iterable[Case], run: Run) -> dict[str, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import queue
 import zlib
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from fluxgate.miniature import captions, drawing, sampling, scenes
 from fluxgate.miniature.training import grammar, layout
+from fluxgate.variables import variables
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -25,6 +25,7 @@ GUIDANCE = (1.0, 6.0)
 CAPTIONS_EACH = 4  # captions written per drawn scene; a batch picks one of them
 CLIP_LENGTH, T5_LENGTH = 77, 64  # tokens kept of a caption; no caption of the grammar is longer
 HELD_OUT_SHARE = 32
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}  # of each worker
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ class WorkerStream(Stream):
         self.full: Any = context.Queue()
         for index in range(len(self.slots)):
             self.free.put(index)
-        with _single_threaded():
+        with variables(ONE_THREAD):
             self.processes = [self._start(context, index) for index in range(workers)]
 
     def _start(self, context: Any, index: int) -> Any:
@@ -231,19 +232,6 @@ def stream(plan: Plan, *, workers: int) -> Iterator[Stream]:
         yield source
     finally:
         source.close()
-
-
-@contextmanager
-def _single_threaded() -> Iterator[None]:
-    """Each worker is one thread: children inherit this environment."""
-    wanted = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _view(slot: Any, count: int, frame: Frame) -> NDArray[np.uint8]:
