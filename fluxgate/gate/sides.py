@@ -27,7 +27,7 @@ from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import CASES, Run
 from fluxgate.session.choice import CASE_TIMEOUT, Choice, Request, choose
 from fluxgate.session.session import Session, create_run, open_session
-from fluxgate.strategies.available import own_packages
+from fluxgate.strategies.available import own_packages, strategies
 from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.sources import locate
 from fluxgate.subjects.subject import Subject
@@ -72,8 +72,9 @@ class Stack:
 
 
 def refuse_unknown(settings: Settings) -> None:
-    """Refuse subjects that are not in the catalogue, before an environment is made for them."""
+    """Refuse subjects and strategies that there are none of, before an environment is made for them."""
     chosen(settings.subjects or ["miniature"], among=subjects(settings.catalogue), option="--subject")
+    chosen(settings.strategies, among=[strategy.name for strategy in strategies()], option="--strategy")
     if settings.case_timeout is not None:
         seconds(settings.case_timeout, option="--case-timeout")
 
