@@ -93,7 +93,7 @@ class _Line:
 
 def _text(path: Path) -> str:
     try:
-        return read_limited(path, LARGEST_FILE).decode()
+        return read_limited(path, LARGEST_FILE).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Refusal(f"{path} is no text in UTF-8.") from error
 

@@ -28,7 +28,7 @@ def test_the_shipped_constraints_are_pins() -> None:
 def test_a_lock_file_is_read_with_its_comments_hashes_markers_and_extras(tmp_path: Path) -> None:
     """What uv and pip-tools write around a pin is not part of it, and a marker that does not hold drops its line."""
     text = (
-        "# made by uv pip compile\n\n"
+        "\ufeff# made by uv pip compile, saved by an editor that marks its files\n\n"
         "Hugging_Face.Hub==2.4.0 \\\n"
         "    --hash=sha256:aa \\\n"
         "    --hash=sha256:bb\n"
