@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from fluxgate.configuration import Configuration
+from fluxgate.refusal import Refusal
 
 
 def imported(configured: Configuration, key: str, name: str) -> ModuleType:
@@ -39,6 +40,8 @@ def _look_in(configured: Configuration) -> None:
 
 
 def words(error: Exception) -> str:
-    """The kind of an error and its first line."""
+    """The kind of an error and its first line; a refusal is a sentence by itself."""
     first = str(error).partition("\n")[0]
+    if isinstance(error, Refusal):
+        return first.rstrip(".")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -63,8 +63,8 @@ ABOUT = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; whatever the user must change is told in one sentence."""
-    parser = command_line()
     try:
+        parser = command_line()  # defaults of options are what the configuration says, which may be faulty
         asked = parser.parse_args(arguments)
         if asked.verb is None:
             parser.print_help()

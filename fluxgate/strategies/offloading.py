@@ -140,8 +140,9 @@ def offload_layers(pipe: Any, site: Site) -> Any:
     if site.device == "cuda":
         pipe.enable_sequential_cpu_offload(device=site.device)
     else:
-        for part in modules_of(pipe).values():
-            accelerate.cpu_offload(part, torch.device(site.device), offload_buffers=len(part._parameters) > 0)
+        for name, part in modules_of(pipe).items():
+            if name not in pipe._exclude_from_cpu_offload:
+                accelerate.cpu_offload(part, torch.device(site.device), offload_buffers=len(part._parameters) > 0)
     return pipe
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -204,6 +205,7 @@ def strategy(
     """Make a strategy of the function that loads it: its name, its docstring and its file say the rest."""
 
     def made_of(load: Callable[[Site], Any]) -> Strategy:
+        _refuse_other_parameters(load)
         name, family = load.__name__.replace("_", "-"), load.__module__.rpartition(".")[2]
         # The module's name now holds the Strategy; a worker finds the function in it by this one.
         load.__qualname__ += ".load"
@@ -221,6 +223,16 @@ def own_class(name: str) -> Any:
     if found is None:
         raise Refusal(f"There is no pipeline {name}, neither in diffusers nor in a module that {NAME} names.")
     return found
+
+
+def _refuse_other_parameters(load: Callable[..., Any]) -> None:
+    """A function that cannot be called with a site alone would fail when its first case is rendered."""
+    signature = inspect.signature(load)
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        written = f"{load.__module__}.{load.__qualname__}{signature}"
+        raise Refusal(f"{written} must be a function of one argument, the site.") from error
 
 
 def draw_noise_in(pipe: Any, dtype: Any) -> None:

@@ -125,6 +125,8 @@ def input_picture(argument: str, file: str, folder: Path) -> InputPicture:
         return InputPicture(argument, str(whole), hash_of(read_png(whole)))
     except OSError as error:
         raise ValueError(f"inputs names {file!r:.200}, which cannot be read: {error.strerror}") from error
+    except Refusal as refusal:
+        raise ValueError(f"inputs names {file!r:.200}: {str(refusal).rstrip('.')}") from refusal
 
 
 def _check_sigmas(sigmas: tuple[float, ...], steps: int | None) -> None:

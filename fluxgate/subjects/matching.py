@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from fluxgate.options import suggestion
 from fluxgate.pipeline_folder import MODEL_INDEX, Index
-from fluxgate.subjects.pipeline_class import PipelineClass, pipeline_class, pipeline_names
+from fluxgate.subjects.pipeline_class import PipelineClass, has_class, pipeline_class, pipeline_names
 from fluxgate.subjects.single_files import cannot_come_from_a_file
 from fluxgate.subjects.subject import Subject
 
@@ -32,6 +32,9 @@ def _mismatches(subject: Subject, index: Index) -> Iterator[str]:
     fault = cannot_come_from_a_file(subject, index)
     if fault:
         yield fault
+    for name, (library, kind) in index.components.items():
+        if library == "diffusers" and not has_class(kind):
+            yield f"{MODEL_INDEX} lists {name} as a {kind} of diffusers, and the installed release has no such class"
     installed = pipeline_class(subject.pipeline)
     if installed is not None:
         yield from _class_mismatches(subject, index, installed)

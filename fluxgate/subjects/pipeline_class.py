@@ -87,6 +87,20 @@ def package_folder() -> Path | None:
     return Path(spec.origin).parent if spec and spec.origin else None
 
 
+def has_class(name: str) -> bool:
+    """Whether the installed diffusers offers a class by its name; where it is not installed, nothing can be said."""
+    folder = package_folder()
+    return folder is None or name in _offered(folder)
+
+
+@cache
+def _offered(folder: Path) -> frozenset[str]:
+    """All that its package lists to be imported."""
+    tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
+    texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return frozenset(text for text in texts if isinstance(text, str))
+
+
 def _root() -> Path | None:
     """Where it keeps its pipelines."""
     folder = package_folder()

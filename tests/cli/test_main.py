@@ -78,6 +78,13 @@ def test_what_is_wrong_is_told_in_a_sentence(
     assert list(elsewhere.iterdir()) == []
 
 
+def test_a_faulty_configuration_is_told_in_a_sentence(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever verb is asked for: the defaults of options are read from it."""
+    (elsewhere / "pyproject.toml").write_text('[tool.fluxgate]\nbaselinez = "x"\n')
+    assert main(["list"]) == USAGE
+    assert "the key 'baselinez' is unknown; did you mean 'baselines'?" in capsys.readouterr().err
+
+
 def test_ctrl_c_ends_a_verb_in_one_line(tmp_path: Path, miniature_folder: Path) -> None:
     """No traceback, the exit code that shells know Ctrl-C by, and a run that can be read."""
     process = subprocess.Popen(

@@ -55,7 +55,7 @@ def cogview4() -> Components:
             time_shift_type="linear",
         ),
         "text_encoder": text.glm(),
-        "tokenizer": text.qwen_tokenizer(),
+        "tokenizer": text.t5_tokenizer(),
     }
 
 
@@ -291,10 +291,10 @@ def svd() -> Components:
     """A video of a picture: no prompt, and what encodes looks at the picture."""
     return {
         "vae": other_networks.temporal_vae(),
-        "image_encoder": text.clip_vision(image_size=32, patch_size=16, projection_dim=text.WIDTH),
+        "image_encoder": text.clip_vision(image_size=224, patch_size=56, projection_dim=text.WIDTH),
         "unet": other_networks.spatio_temporal_unet(),
         "scheduler": diffusers.EulerDiscreteScheduler(prediction_type="v_prediction", use_karras_sigmas=True),
-        "feature_extractor": transformers.CLIPImageProcessor(size=32, crop_size=32),
+        "feature_extractor": transformers.CLIPImageProcessor(size=224, crop_size=224),
     }
 
 

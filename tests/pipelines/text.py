@@ -102,7 +102,7 @@ def llama(kind: str = "LlamaModel") -> Any:
 
 
 def glm() -> Any:
-    sizes = decoder_sizes(layers=2, tokenizer=qwen_tokenizer())
+    sizes = decoder_sizes(layers=2, tokenizer=t5_tokenizer())
     return transformers.GlmModel(transformers.GlmConfig(**sizes, head_dim=16)).eval()
 
 
@@ -151,7 +151,10 @@ def chat_glm() -> Any:
         bias_dropout_fusion=True,
         original_rope=True,
     )
-    return ChatGLMModel(config).eval()
+    model = ChatGLMModel(config).eval()
+    for name, part in model.named_parameters():
+        part.data.fill_(1.0) if "norm" in name else part.data.normal_(std=0.02)  # some are made, and not initialised
+    return model
 
 
 def clip_vision(**sizes: Any) -> Any:

@@ -66,6 +66,7 @@ def look(
 
     from fluxgate.render.measure.leftover_files import LeftoverFiles
     from fluxgate.render.measure.meter import Meter
+    from fluxgate.render.process.calling import as_watched
     from fluxgate.render.process.determinism import settle
     from fluxgate.render.process.launching import EnvironmentLauncher
     from fluxgate.render.process.parts import PartRunner
@@ -73,7 +74,7 @@ def look(
 
     if device == "cuda":
         settle(device)
-    probe = Probe(subject, meter=Meter(device), announce=lambda phase: None)
+    probe = Probe(as_watched(subject), meter=Meter(device), announce=lambda phase: None)
     site = Site(subject, folder=folder, device=device, scratch=scratch, watch=probe.watch)
     with closing(EnvironmentLauncher()) as launcher:
         runner = PartRunner(site, probe=probe, launcher=launcher)

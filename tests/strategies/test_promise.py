@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fluxgate.refusal import Refusal
 from fluxgate.render.process.jobs import function_named, name_of
 from fluxgate.rendering import DECODE, PHASES
 from fluxgate.strategies import STRATEGIES
@@ -38,6 +39,13 @@ def test_a_function_becomes_a_strategy() -> None:
     assert made_here.promise == Promise(approximates="full", less_memory_than="full", less_during=(DECODE,))
     assert (made_here.slow, made_here.gpus) == (True, 1)
     assert made_here.load("a site") == "a site"  # type: ignore[arg-type]  # it hands on whatever it is given
+
+
+@pytest.mark.parametrize("function", [lambda: None, lambda site, more: None], ids=["none", "two"])
+def test_a_function_that_takes_no_site_is_refused(function: Any) -> None:
+    """When it is decorated, not when its first case is rendered."""
+    with pytest.raises(Refusal, match="must be a function of one argument, the site"):
+        strategy(Promise())(function)
 
 
 def test_needs_become_the_reason() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from fluxgate.machine import Machine
 from fluxgate.strategies import STRATEGIES
-from fluxgate.strategies.requirements import Gpu, Release, Requirements, release
+from fluxgate.strategies.requirements import Gpu, Release, Requirements, carried_by_layers, release
 from fluxgate.subjects.subject import Needs, Shot, Subject
 from tests.strategies.machines import CPU, H100, NEW, OLD, TWO
 from tests.strategies.named import strategy_named
@@ -210,3 +210,47 @@ def test_no_reason_needs_torch() -> None:
         "sys.exit(bool({'torch', 'diffusers', 'transformers', 'bitsandbytes'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "denoiser", "reader"),
+    [
+        ("HunyuanDiTPipeline", "transformer", "HunyuanDiTAttentionPool"),
+        ("FluxPipeline", "transformer", None),
+        ("StableDiffusionXLPipeline", "unet", None),
+    ],
+)
+def test_layers_that_are_not_called_cannot_be_brought(pipeline: str, denoiser: str, reader: str | None) -> None:
+    """A class within the denoiser that hands matrices of its layers to torch is named, however deep it lies."""
+    pytest.importorskip("diffusers")
+    subject = Subject("s", "s", "hub:o/n", (), pipeline=pipeline, denoiser=denoiser)
+    reason = carried_by_layers(subject, CPU, NEW)
+    assert (reason is None) is (reader is None)
+    assert reader is None or f"{reader} reads them without" in str(reason)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "words"),
+    [
+        ("DiTPipeline", "does not offload groups of layers of a DiTTransformer2DModel, which transformer is"),
+        ("KandinskyV22CombinedPipeline", "of a VQModel, which movq is"),
+        ("FluxPipeline", None),
+    ],
+)
+def test_a_class_may_refuse_to_be_offloaded_in_groups(pipeline: str, words: str | None) -> None:
+    """Its own attribute says so; by blocks, by leaves and in files alike."""
+    pytest.importorskip("diffusers")
+    subject = Subject("s", "s", "hub:o/n", (), pipeline=pipeline)
+    for name in ("group-offload-block", "group-offload-leaf", "group-offload-leaf-disk"):
+        reason = strategy_named(name).unsupported(subject, CPU, NEW)
+        assert (reason is None) is (words is None)
+        assert words is None or words in str(reason)
+
+
+def test_noise_that_a_call_draws_itself_cannot_be_drawn_in_another_dtype() -> None:
+    """DiT has no method for it, which would be given the subject's own noise in float32."""
+    pytest.importorskip("diffusers")
+    for pipeline, drawn_apart in (("DiTPipeline", False), ("FluxPipeline", True)):
+        subject = Subject("s", "s", "hub:o/n", (), pipeline=pipeline)
+        reason = strategy_named("full-float32").unsupported(subject, CPU, NEW)
+        assert ("draws its noise itself" in str(reason)) is not drawn_apart

@@ -232,6 +232,12 @@ def test_the_example_in_the_file_works(tmp_path: Path) -> None:
     assert (subject.shots[0].name, subject.shots[0].steps) == ("portrait", 20)
 
 
+def test_a_picture_that_is_not_there_is_told_with_the_file_that_names_it(tmp_path: Path) -> None:
+    """And with the subject."""
+    with pytest.raises(Refusal, match=r"mine\.toml, mine: inputs names 'gone\.png'"):
+        read_catalogue(written(tmp_path, LEAST + 'inputs = { image = "gone.png" }'))
+
+
 def test_a_users_file_cannot_replace_a_subject(tmp_path: Path) -> None:
     """Reports of two people mean the same thing by the same name."""
     with pytest.raises(Refusal, match=r"mine\.toml: grown is in the catalogue already; choose another name"):

@@ -132,3 +132,11 @@ def test_a_pipeline_that_gives_no_pictures_does_not_fit() -> None:
     index = replace(index_of(), class_name="StableAudioPipeline")
     reason = mismatch(replace(SUBJECT, pipeline="StableAudioPipeline", encodes=(), embeddings=()), index)
     assert "StableAudioPipeline gives audios" in str(reason)
+
+
+def test_a_class_that_the_installed_diffusers_does_not_have_is_named() -> None:
+    """As one that a later release has moved or taken away; what transformers has is not looked at."""
+    assert "lists vae as a PaellaVQModel of diffusers" in str(
+        mismatch(SUBJECT, index_of(vae=["diffusers", "PaellaVQModel"]))
+    )
+    assert mismatch(SUBJECT, index_of(text_encoder=["transformers", "LaterModel"])) is None

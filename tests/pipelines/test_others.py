@@ -1,0 +1,91 @@
+"""Tests of pipelines of classes that nothing knows by name: `fluxgate subject` looks, and strategies keep promises."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+diffusers = pytest.importorskip("diffusers")
+pytest.importorskip("transformers")
+
+from fluxgate.cli.main import main  # noqa: E402
+from fluxgate.machine import detect, stack  # noqa: E402
+from fluxgate.subjects.catalogue import read_catalogue  # noqa: E402
+from fluxgate.subjects.subject import Subject  # noqa: E402
+from tests.pipelines.others import OTHERS  # noqa: E402
+from tests.strategies.looking import look  # noqa: E402
+from tests.strategies.named import strategy_named  # noqa: E402
+
+pytestmark = [  # what diffusers warns itself of
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+SAMPLE = {
+    "dit": ("sequential-offload", "vae-tiling"),  # no prompt, nothing that encodes, and no scale of the VAE's own
+    "z-image": ("staged",),  # a list of embeddings
+    "sdxl-controlnet": ("staged",),  # a network beside the denoiser, and a picture to follow
+    "kandinsky22": ("sequential-offload",),  # two pipelines in one, of which a part stays where it is
+}
+CASES = [(name, strategy) for name, strategies in SAMPLE.items() for strategy in strategies]
+
+
+@pytest.fixture(scope="module")
+def subjects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Subject]:
+    """Each as `fluxgate subject` writes it, asked for a small picture."""
+    folder = tmp_path_factory.mktemp("others")
+    return {name: drafted(name, folder) for name in SAMPLE}
+
+
+def drafted(name: str, folder: Path) -> Subject:
+    kind, components = OTHERS[name]
+    torch.manual_seed(0)
+    pipeline = getattr(diffusers, kind)(**components()).to(torch.bfloat16)
+    pipeline.save_pretrained(folder / name, safe_serialization=True)
+    file = folder / f"{name}.toml"
+    assert main(["subject", str(folder / name), "--output", str(file)]) == 0
+    text = re.sub(r"(height|width) = \d+", r"\1 = 64", file.read_text())
+    text = re.sub(r"steps = \d+", "steps = 2", text).replace("denoiser =", "vae_tile = 64\ndenoiser =")
+    file.write_text(text)
+    return read_catalogue(file)[name]
+
+
+@pytest.fixture(scope="module")
+def full(subjects: dict[str, Subject], tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bytes, ...]]:
+    """The pictures of each pipeline as it is."""
+    return {name: rendered(subject, "full", tmp_path_factory.mktemp(name)) for name, subject in subjects.items()}
+
+
+def rendered(subject: Subject, name: str, scratch: Path) -> tuple[bytes, ...]:
+    """What a strategy renders, none of whose effects is missing, twice the same."""
+    strategy, folder = strategy_named(name), Path(subject.source.removeprefix("folder:"))
+    assert strategy.unsupported(subject, detect(), stack()) is None
+    seen = look(strategy, folder, scratch, subject=subject)
+    assert (seen.missing, seen.again) == ((), seen.pictures)
+    return seen.pictures
+
+
+@pytest.mark.parametrize(("name", "strategy"), CASES)
+def test_a_strategy_keeps_its_promise_on_a_pipeline_that_nothing_knows(
+    name: str, strategy: str, subjects: dict[str, Subject], full: dict[str, tuple[bytes, ...]], tmp_path: Path
+) -> None:
+    """All its effects show, and where it reproduces `full` it does so to the pixel."""
+    pictures = rendered(subjects[name], strategy, tmp_path)
+    assert pictures == full[name] or strategy_named(strategy).promise.reproduces is None
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("ddpm", "lists nothing that decodes"), ("kandinsky22-decoder", "needs image_embeds, which a shot cannot give")],
+)
+def test_what_cannot_be_a_subject_is_told(
+    name: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one sentence, and nothing is written."""
+    kind, components = OTHERS[name]
+    getattr(diffusers, kind)(**components()).save_pretrained(tmp_path / name, safe_serialization=True)
+    assert main(["subject", str(tmp_path / name), "--output", str(tmp_path / "x.toml")]) == 4
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "x.toml").exists()
