@@ -29,13 +29,13 @@ def _lines(series: Sequence[Series]) -> Iterator[str]:
     yield f"<style>{STYLE.read_text(encoding='utf-8')}</style></head><body><main><h1>History</h1>"
     yield f'<p class="soft">{_extent(series)}</p>'
     yield from _changes(series)
+    yield '<p class="soft">In the charts a dashed line is where the stack moved, a solid one where the figure did.</p>'
     for machine, case in dict.fromkeys((one.machine, one.case) for one in series):
         yield f'<h2>{escape(case)}</h2><p class="soft">{escape(machine)}</p><div class="charts">'
         own = [one for one in series if (one.machine, one.case) == (machine, case)]
         yield from (_chart(one) for one in sorted(own, key=_kind))
         yield "</div>"
-    yield '<p class="soft">A dashed line: the stack moved there. A solid one: the figure changed there, for the worse '
-    yield "or the better.</p></main></body></html>"
+    yield "</main></body></html>"
 
 
 def _extent(series: Sequence[Series]) -> str:
@@ -99,11 +99,14 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _change(series: Series, change: Change) -> str:
-    """A line with its kind in words beside it, on whichever side has room."""
+    """A line with its kind in words beside it, where the series does not run."""
     kind, across = "worse" if change.is_worse else "better", _across(change.point.at, len(series.points))
-    left = across + len(kind) * LETTER > WIDTH
+    rises = change.point.after > change.point.before
+    wide = len(kind) * LETTER
+    left = across > wide if rises else across + wide > WIDTH
     place, anchor = (across - 3, "end") if left else (across + 3, "start")
-    label = f'<text x="{place:.1f}" y="10" text-anchor="{anchor}">{kind}</text>'
+    down = 10 if left == rises else HEIGHT - 3
+    label = f'<text x="{place:.1f}" y="{down}" text-anchor="{anchor}">{kind}</text>'
     return _mark(across, kind, sentence(series, change)) + label
 
 

@@ -52,3 +52,19 @@ def test_where_nothing_changed_it_says_so(tmp_path: Path) -> None:
     text = page(all_series(sessions(tmp_path), wanted=lambda *_: True))
     assert "Nothing changed by more than it varies." in text
     assert "<ul>" not in text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "at", "further", "anchor", "high"),
+    [(1.0, 2.0, 12, 8, "end", True), (2.0, 1.0, 12, 8, "start", True), (1.0, 2.0, 10, 90, "start", False)],
+)
+def test_a_mark_has_its_word_where_the_line_is_not(
+    tmp_path: Path, before: float, after: float, at: int, further: int, anchor: str, high: bool
+) -> None:
+    """Above what was lower before, or after; below where there is no room beside it."""
+    for number in range(at + further):
+        save(tmp_path, number, after if number >= at else before)
+    text = page(all_series(sessions(tmp_path), wanted=lambda *_: True))
+    drawn = ElementTree.fromstring("<svg" + text.partition("<svg")[2].partition("</svg>")[0] + "</svg>")
+    (word,) = drawn.findall("text")
+    assert (word.attrib["text-anchor"], float(word.attrib["y"]) < HEIGHT / 2) == (anchor, high)
