@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ _DECODER = msgspec.json.Decoder(_File)  # what is not ours is passed over unread
 class SavedSession:
     """One file of the store, as far as it is ours."""
 
-    at: str  # ISO 8601
+    at: str  # ISO 8601, in UTC: in the order of the text is in the order of time
     commit: str | None
     machine: str
     processor: str
@@ -95,7 +96,17 @@ def _session(path: Path) -> SavedSession | None:
     ours = file.machine_info.fluxgate
     if ours is None or not cases:
         return None
-    return SavedSession(file.datetime, file.commit_info.id, ours.machine, ours.processor, ours.stack, cases, path)
+    at, commit = _utc(file.datetime, path), file.commit_info.id
+    return SavedSession(at, commit, ours.machine, ours.processor, ours.stack, cases, path)
+
+
+def _utc(text: str, path: Path) -> str:
+    """A moment as pytest-benchmark writes it; earlier releases leave out that they mean UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Refusal(f"{path} is damaged: its datetime {text[:40]!r} is none. Remove it, or restore it.") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
 
 
 def session_entry(machine: Machine, stack: dict[str, str], *, processor: str) -> dict[str, Any]:

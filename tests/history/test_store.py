@@ -55,6 +55,29 @@ def test_a_damaged_file_is_named(tmp_path: Path, damage: bytes) -> None:
         sessions(tmp_path)
 
 
+def test_a_moment_without_a_zone_is_in_utc(tmp_path: Path) -> None:
+    """As earlier releases of pytest-benchmark write it; and one of another zone is put in its place among the rest."""
+    moments = {"late": "2026-01-02T01:30:00", "early": "2026-01-02T02:00:00+02:00"}
+    for number, (name, moment) in enumerate(moments.items()):
+        path = save(tmp_path, number, float(number))
+        content = json.loads(path.read_text())
+        content["datetime"] = moment
+        path.rename(path.with_name(f"{name}.json")).write_text(json.dumps(content))
+    assert [(one.file.stem, one.at) for one in sessions(tmp_path)] == [
+        ("early", "2026-01-02T00:00:00+00:00"),
+        ("late", "2026-01-02T01:30:00+00:00"),
+    ]
+
+
+@pytest.mark.parametrize("moment", ["", "yesterday", "2026-13-01"])
+def test_a_session_without_a_moment_is_damaged(tmp_path: Path, moment: str) -> None:
+    """It has no place in the order."""
+    path = save(tmp_path, 0, 1.0)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "datetime": moment}))
+    with pytest.raises(Refusal, match="is damaged"):
+        sessions(tmp_path)
+
+
 def test_a_store_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """With what would write one."""
     with pytest.raises(Refusal, match="--benchmark-autosave"):
