@@ -24,6 +24,18 @@ TO_DEVICE, TO_HOST = "host to device", "device to host"
 FILES_READ = "weight files read"
 WEIGHTS_ASKED = "weights asked to move"  # all that shows of an offload where there is no GPU
 HELD = ((BYTES, TO_DEVICE), (BYTES, TO_HOST))
+# Operators that see the same numbers in another shape or place, and touch none of them.
+VIEWS = frozenset(
+    {
+        "aten._reshape_alias", "aten._unsafe_view", "aten.alias", "aten.as_strided", "aten.chunk", "aten.detach",
+        "aten.detach_", "aten.diagonal", "aten.expand", "aten.is_pinned", "aten.lift_fresh", "aten.narrow",
+        "aten.permute", "aten.select", "aten.slice", "aten.split", "aten.split_with_sizes", "aten.squeeze", "aten.t",
+        "aten.transpose", "aten.unbind", "aten.unfold", "aten.unsqueeze", "aten.view",
+    }
+)  # fmt: skip
+COPIES = ("aten._to_copy", "aten.clone", "aten.copy_")  # of numbers that there are already
+CASTS = "cast on "  # how the names of copies begin that stay where they are and become another dtype
+NEAR_BY = (CASTS, "within ", "other tensors asked to move")  # of what may be less: none of it is of weights
 NEAR = 0.01  # share by which these may differ between releases: another norm or rotation is no other work
 FEW = 1 << 20  # bytes that come and go beside weights: prompts, noise, noise levels
 
@@ -37,6 +49,11 @@ class WorkChange:
     what: str
     before: int
     after: int
+
+    @property
+    def more(self) -> int:
+        """How many more there are now; below zero, how many fewer."""
+        return self.after - self.before
 
     @property
     def sentence(self) -> str:
@@ -69,6 +86,38 @@ def changes_between(expected: tuple[PhaseWork, ...], actual: tuple[PhaseWork, ..
         for change in _of_section(phase, section, before.get(phase), after.get(phase))
     ]
     return tuple(sorted(found, key=_rank))
+
+
+def costly_changes(changes: tuple[WorkChange, ...], *, unseen: bool = False) -> tuple[WorkChange, ...]:
+    """The changes of those phases in which more is done, or another thing: what is written otherwise, comes to as many
+    operations and bytes and calls no more operators that compute, is no other work.
+
+    unseen: nobody looks at the numbers, so that fewer casts beside the same operators may be narrower ones."""
+    dear = {phase for phase in PHASES if _is_dear([one for one in changes if one.phase == phase], unseen=unseen)}
+    return tuple(one for one in changes if one.phase in dear and not _is_view(one))
+
+
+def _is_dear(changes: list[WorkChange], *, unseen: bool) -> bool:
+    operators = [one for one in changes if one.section == OPERATORS and not _is_view(one)]
+    near = [one for one in changes if one.section in (BYTES, MOVES) and one.what.startswith(NEAR_BY)]
+    exact = [one for one in changes if one.section not in (OPERATORS, MODULES, FLOPS) and one not in near]
+    return (
+        bool(exact)
+        or sum(one.more for one in changes if one.section == FLOPS) != 0
+        or sum(one.more for one in operators) > 0
+        or any(one.more > 0 for one in near)
+        or (unseen and _are_narrower(near, operators))
+    )
+
+
+def _are_narrower(near: list[WorkChange], operators: list[WorkChange]) -> bool:
+    """Whether the same is computed with fewer casts."""
+    fewer_casts = any(one.what.startswith(CASTS) and one.more < 0 for one in near)
+    return fewer_casts and not any(one.more < 0 and one.what not in COPIES for one in operators)
+
+
+def _is_view(change: WorkChange) -> bool:
+    return change.section == OPERATORS and change.what in VIEWS
 
 
 def held_changes(expected: Work | None, actual: Work | None) -> tuple[WorkChange, ...]:

@@ -34,9 +34,18 @@ def _proofs(evidence: Evidence) -> Iterator[str]:
             yield f"and {change.name} is not what was accepted: {words.component(change)}"
     beside_oracle = oracle(evidence)
     if beside_oracle.status == FAILED:
-        yield f"and {beside_oracle.stage or 'a stage'} is not what the oracle makes of the same inputs"
+        yield f"and the oracle finds {beside_oracle.stage or 'a stage'} wrong, from the same inputs"
     if float32_moved(evidence):
         yield f"and so does {FLOAT32} in this run, which rounding alone does not move"
+    if other_releases(evidence) == []:
+        yield "and no release has changed since they were accepted"
+
+
+def other_releases(evidence: Evidence) -> list[str] | None:
+    """The libraries that are not of the accepted releases; None where nobody knows which were accepted."""
+    accepted, ours = evidence.accepted_facts.stack, evidence.rendering.libraries
+    both = [name for name in ours if name in accepted]
+    return [name for name in both if accepted[name] != ours[name]] if both else None
 
 
 def float32_moved(evidence: Evidence) -> bool | None:

@@ -330,10 +330,12 @@ EFFECTS: dict[str, type[Any]] = {
 def _first(
     inventory: Inventory, names: Names, missing_of: Callable[[Component], str | None], *, but: Names = ()
 ) -> str | None:
-    """What the first of the named components lacks; one that is not there lacks everything."""
+    """What the first of the named components lacks; one that is not there lacks everything. Every component is each
+    that has weights."""
     if not inventory.components:
         return "the inventory holds no component"
-    for name in [name for name in inventory.components if name not in but] if names == EVERY else names:
+    every = [name for name, component in inventory.components.items() if component.total_bytes and name not in but]
+    for name in every if names == EVERY else names:
         component = inventory.components.get(name)
         missing = "is not in the inventory" if component is None else missing_of(component)
         if missing:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from fluxgate.compare.work import changes_between, flops, held_changes, work_changes
+from fluxgate.compare.work import changes_between, costly_changes, flops, held_changes, work_changes
 from fluxgate.rendering import DECODE, DENOISE, PhaseWork, Work
 
 WHOLE = PhaseWork(DENOISE, {"aten.mm": 9, "aten.add": 3}, flops={"aten.mm": 900}, modules={"Block": 6})
@@ -70,3 +73,80 @@ def test_a_megabyte_more_to_the_device_is_held(size: int, held: bool) -> None:
 def test_operations_in_words(number: float, words: str) -> None:
     """Four digits say enough."""
     assert flops(number) == words
+
+
+ONE = PhaseWork(
+    DENOISE,
+    {"aten.addmm": 9, "aten.stack": 4, "aten.mul": 20, "aten.view": 30, "aten._to_copy": 6},
+    flops={"aten.addmm": 900},
+    bytes={"host to device": 500, "cast on host": 600, "weights asked to move": 700},
+    moves={"host to device": 5, "cast on host": 6},
+    components={"transformer": 3},
+    modules={"Block": 6},
+    events={"AlignDevicesHook ran": 12},
+)
+
+
+def otherwise(**changes: dict[str, int]) -> PhaseWork:
+    """The same with some counters of some sections changed."""
+    sections: dict[str, Any] = {name: {**getattr(ONE, name), **values} for name, values in changes.items()}
+    return replace(ONE, **{name: {what: n for what, n in of.items() if n} for name, of in sections.items()})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"operators": {"aten.view": 300, "aten.transpose": 7}},
+        {"operators": {"aten.stack": 0, "aten.cat": 4}},
+        {"operators": {"aten.addmm": 0, "aten.mm": 9}, "flops": {"aten.addmm": 0, "aten.mm": 900}},
+        {"modules": {"Identity": 18, "Block": 0, "DoubleBlock": 6}},
+        {
+            "operators": {"aten.mul": 10, "aten._to_copy": 4},
+            "bytes": {"cast on host": 400},
+            "moves": {"cast on host": 4},
+        },
+    ],
+    ids=["views", "another operator", "another product", "other names of classes", "less"],
+)
+def test_what_is_written_otherwise_costs_nothing(changes: dict[str, dict[str, int]]) -> None:
+    """As many operations, no more operators that compute, and not a byte more, whoever looks at the numbers."""
+    found = changes_between((ONE,), (otherwise(**changes),))
+    assert (len(found) > 0, costly_changes(found), costly_changes(found, unseen=True)) == (True, (), ())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"operators": {"aten.mul": 21}},
+        {"operators": {"aten.mul": 19, "aten._local_scalar_dense": 2}},
+        {"flops": {"aten.addmm": 901}},
+        {"flops": {"aten.addmm": 899}},
+        {"bytes": {"cast on host": 601}},
+        {"bytes": {"host to device": 499}},
+        {"bytes": {"weights asked to move": 0}},
+        {"moves": {"host to device": 6}},
+        {"components": {"transformer": 4}},
+        {"events": {"AlignDevicesHook ran": 11}},
+        {"repeats": {"text_encoder": 1}},
+    ],
+)
+def test_whatever_is_done_beside_that_is_told(changes: dict[str, dict[str, int]]) -> None:
+    """One more of anything, another number of operations, and weights that do not move any more."""
+    found = changes_between((ONE,), (otherwise(**changes),))
+    assert set(costly_changes(found)) == set(found)
+
+
+def test_views_are_not_told_beside_what_costs() -> None:
+    """They explain nothing; a class that is called more often does."""
+    found = costly_changes(
+        changes_between((ONE,), (otherwise(operators={"aten.view": 9, "aten.mul": 40}, modules={"Block": 12}),))
+    )
+    assert [one.what for one in found] == ["Block", "aten.mul"]
+
+
+def test_fewer_casts_of_the_same_computing_are_told_where_nobody_looks_at_the_numbers() -> None:
+    """What was computed in float32 may be computed in bfloat16 then."""
+    fewer = otherwise(operators={"aten._to_copy": 4}, bytes={"cast on host": 400}, moves={"cast on host": 4})
+    found = changes_between((ONE,), (fewer,))
+    assert costly_changes(found) == ()
+    assert set(costly_changes(found, unseen=True)) == set(found)

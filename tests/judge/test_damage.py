@@ -72,6 +72,17 @@ def test_what_lies_in_memory_is_no_drift(tmp_path: Path, changes: dict[str, obje
     assert INVITATION not in told.sentence
 
 
+@pytest.mark.parametrize(("release", "drifts"), [(None, False), ("0.0.1", True)], ids=["the same", "another"])
+def test_without_another_release_nothing_drifts(tmp_path: Path, release: str | None, drifts: bool) -> None:
+    """On one machine the same libraries give the same pixels, so that something else has changed."""
+    found = moved_a_little(tmp_path)
+    libraries = {name: release or version for name, version in found.accepted_facts.stack.items()}
+    assert libraries
+    told = verdict(with_rendering(found, libraries=libraries), BASELINE)
+    assert (is_drift(told), INVITATION in told.sentence) == (drifts, drifts)
+    assert ("no release has changed" in told.sentence) is not drifts
+
+
 def test_a_missing_effect_is_no_drift(tmp_path: Path) -> None:
     """A strategy that did nothing has not drifted."""
     found = moved_a_little(tmp_path)

@@ -52,6 +52,14 @@ def test_the_plain_pipeline_satisfies_no_strategy(name: str) -> None:
     assert missing(name, plain())
 
 
+@pytest.mark.parametrize("name", ["full", "group-offload-block", "model-offload", "lora-unloaded"])
+def test_a_component_without_weights_is_asked_for_nothing(name: str) -> None:
+    """There is nothing that could be hooked, placed or stored."""
+    sound = SOUND[name]
+    guard = replace(component("vae"), name="guard", bytes_by_dtype={}, module_classes={}, placement={})
+    assert missing(name, replace(sound, components={**sound.components, "guard": guard})) == []
+
+
 @pytest.mark.parametrize("name, inventory, sentence", GONE)
 def test_an_effect_that_is_gone_is_named(name: str, inventory: Inventory, sentence: str) -> None:
     """The sentence says which component, what it shows and what was expected."""

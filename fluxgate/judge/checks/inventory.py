@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fluxgate import figures
 from fluxgate.amounts import amount, distinct
 from fluxgate.compare import words
-from fluxgate.compare.inventory import component_changes
+from fluxgate.compare.inventory import ComponentChange, component_changes
 from fluxgate.compare.library_warnings import new_warnings
 from fluxgate.judge.answers import failed, passed
 from fluxgate.judge.damage import CAUSE
@@ -38,6 +38,7 @@ RULE = re.compile(r"[-+|]*-{3,}[-+|]*")  # a line in a table
 SPARE = 8 << 20  # bytes of tensors that are no weights: tables, noise levels; 26 kB were seen
 LOAD_SHARE = 0.05  # of the weights on a GPU, added to that while they load: 1.6% were seen of what it was to hold
 SPARE_SHARE = 0.001  # of the weights, added to that: 3.5 MB of scales were seen beside 34 GB
+A_TABLE = 64 << 10  # bytes of a buffer that is not saved, as of positions
 SHOWN = 300  # characters of a warning
 STRAY = 0.001  # share of a component's bytes that buffers may have in another dtype, where its files are not at hand
 
@@ -104,11 +105,22 @@ def _differences(expected: Inventory, parts: Inventory, name: str) -> Iterator[s
     """Components whose bytes are not the expected ones; modules and hooks are a strategy's own."""
     for change in component_changes(expected, parts):
         if change.before is None:
-            yield f"{change.name} is there, which {name} does not have"
+            if change.total[1]:  # what has no weights costs nothing
+                yield f"{change.name} is there, which {name} does not have"
         elif change.after is None:
             yield f"{change.name} is missing, which {name} has"
-        elif change.sizes:
+        elif change.sizes and not _is_a_table(change):
             yield f"{change.name} does not hold what it does in {name}: {words.sizes(change)}"
+
+
+def _is_a_table(change: ComponentChange) -> bool:
+    """Whether all that is more or less is small, and in no file."""
+    before, after = change.before, change.after
+    if before is None or after is None:
+        return False
+    beside_files = {name: after.exempt_bytes.get(name, 0) - before.exempt_bytes.get(name, 0) for name in WIDTHS}
+    apart = {one.dtype: one.after - one.before for one in change.sizes}
+    return all(abs(more) <= A_TABLE and beside_files.get(dtype) == more for dtype, more in apart.items())
 
 
 def _made_up(evidence: Evidence) -> Iterator[str]:

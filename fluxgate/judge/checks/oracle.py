@@ -28,6 +28,7 @@ from fluxgate.strategies.effects import TOKENS, Counted, Stored
 from fluxgate.subjects.subject import VAE, Subject
 
 FLOATS = ("bfloat16", "float16", "float32")
+LEVELS_OF_PICTURES = "uint8"
 # Beside what the denoiser gives, these have the pipeline's own dtype.
 COMPUTED = (T5, POOLED, LAST_LATENTS, TO_DECODE, DECODED)
 
@@ -128,6 +129,8 @@ def _wrong(evidence: Evidence, distance: StageDistance, limits: Limits | None) -
         return Wrong(stage, f"has the shape {'×'.join(map(str, actual.shape))}, which is another one than the oracle's")
     if distance.exact:
         return None if distance.worst <= _handed_tolerance(actual.dtype) else Wrong(stage, "is not what was given")
+    if without_call(stage) == PICTURE and actual.dtype != LEVELS_OF_PICTURES:
+        return Wrong(stage, f"is an array of {actual.dtype}, and no picture")
     dtype, flow = actual.dtype, flow_dtype(evidence)
     if (without_call(stage) in COMPUTED or stage.startswith(("denoiser's", "latents after"))) and dtype != flow:
         return Wrong(stage, f"is {dtype}, not {flow}")

@@ -21,6 +21,7 @@ from fluxgate.compare.work import (
     WEIGHTS_ASKED,
     WorkChange,
     changes_between,
+    costly_changes,
     flops,
     held_changes,
     same_call,
@@ -29,7 +30,7 @@ from fluxgate.compare.work import (
     work_changes,
 )
 from fluxgate.judge.answers import failed, no_data, passed
-from fluxgate.judge.damage import CAUSE
+from fluxgate.judge.damage import CAUSE, other_releases
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed
 from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, most_likely, movers
@@ -76,14 +77,16 @@ def work(evidence: Evidence) -> Verdict:
     for complaint in _complaints(evidence, done):
         return failed(evidence, WORK, complaint, numbers=numbers)
     sentence = f"It does {flops(total_flops(done))} in {counted(done.steps, 'step')}, the same as"
-    return passed(evidence, WORK, f"{sentence} {listed(_compared_with(evidence, done))}.", numbers=numbers)
+    other = _otherwise(evidence, done)
+    return passed(evidence, WORK, f"{sentence} {listed(_compared_with(evidence, done))}{other}.", numbers=numbers)
 
 
 def _complaints(evidence: Evidence, done: Work) -> Iterator[str]:
     """What is wrong, what is surest first."""
     then = f"Run {again(evidence.case)}."
-    if len(done.calls) > 1:
-        yield f"A second call does not do what the first did: {_told(changes_between(*done.calls[:2]))}. {then}"
+    later = costly_changes(changes_between(*done.calls[:2])) if len(done.calls) > 1 else ()
+    if later:
+        yield f"A second call does not do what the first did: {_told(later)}. {then}"
     for ask, last in (
         (_repeats, then),
         (_sleeps, then),
@@ -110,6 +113,17 @@ def _compared_with(evidence: Evidence, done: Work) -> Iterator[str]:
         yield "accepted"
     elif _usual(evidence, done) is not None:
         yield "with these releases on another machine of this kind"
+
+
+def _otherwise(evidence: Evidence, done: Work) -> str:
+    """That some of it is written otherwise, as the end of a sentence; where every counter was looked at."""
+    known = evidence.usual_work
+    theirs = None if other_releases(evidence) else _accepted(evidence, done)
+    if theirs is None and known is not None and known.exact and known.encodes:
+        theirs = _usual(evidence, done)
+    changes = work_changes(theirs, done)
+    number = counted(len(changes), "counter")
+    return f"; {number} {'differs' if len(changes) == 1 else 'differ'}, which comes to no more" if changes else ""
 
 
 def _changed(lead: str, changes: tuple[WorkChange, ...]) -> Complaint:
@@ -277,12 +291,12 @@ def _accepted(evidence: Evidence, done: Work) -> Work | None:
 
 
 def _as_accepted(evidence: Evidence, done: Work) -> Iterator[Complaint]:
-    """Exactly, with the accepted releases; with others what no release should change."""
+    """No more and nothing else, with the accepted releases; with others what no release should change."""
     theirs = _accepted(evidence, done)
     if theirs is None:
         return
-    moved = _other_releases(evidence)
-    changes = held_changes(theirs, done) if moved else work_changes(theirs, done)
+    moved = other_releases(evidence)
+    changes = held_changes(theirs, done) if moved else costly_changes(work_changes(theirs, done))
     if changes:
         such = f", whatever {listed(moved)} may do otherwise" if moved else ""
         yield _changed(f"It does not do the accepted work{such}", changes)
@@ -297,7 +311,7 @@ def _usual(evidence: Evidence, done: Work) -> Work | None:
 
 
 def _as_usual(evidence: Evidence, done: Work) -> Iterator[Complaint]:
-    """Every counter; where other watchers counted, all but what moves, which may be theirs."""
+    """No more and nothing else; where other watchers counted, but for what moves, which may be theirs."""
     theirs, known = _usual(evidence, done), evidence.usual_work
     if theirs is None or known is None:
         return
@@ -306,6 +320,7 @@ def _as_usual(evidence: Evidence, done: Work) -> Iterator[Complaint]:
         for one in work_changes(theirs, done)
         if (known.exact or _computes(one)) and (known.encodes or one.phase != ENCODE)
     )
+    changes = costly_changes(changes, unseen=True)
     if changes:
         yield _changed(f"It does not do the work that the same releases do on {known.machine}", changes)
 
@@ -314,9 +329,3 @@ def _computes(change: WorkChange) -> bool:
     if change.section == OPERATORS:
         return change.what not in MOVING
     return change.section in (FLOPS, COMPONENTS, MODULES, REPEATS)
-
-
-def _other_releases(evidence: Evidence) -> list[str]:
-    """The libraries that are not of the accepted releases."""
-    accepted, ours = evidence.accepted_facts.stack, evidence.rendering.libraries
-    return [name for name, version in ours.items() if name in accepted and accepted[name] != version]

@@ -36,6 +36,8 @@ from fluxgate.render.watch.step_latents import StepLatents
 from fluxgate.rendering import DENOISE, LOAD, Duration, Picture
 from fluxgate.subjects.subject import Shot, Subject
 
+UNUSUAL = 1_234_567_891  # a seed that no library sets
+
 
 def render_case(job: CaseJob, note: AddNote, *, work: Work) -> None:
     """Load, render every take, free, and measure what is still held.
@@ -123,12 +125,17 @@ def _call_unmeasured(
     pipeline: Any, job: CaseJob, probe: Probe, warnings: LibraryWarnings, laps: Laps, note: AddNote
 ) -> None:
     """Calls that come after all that is measured: those whose work is counted, and those of what is given."""
+    import torch
+
+    torch.manual_seed(UNUSUAL)
+    probe.inventory.remember_settings()
     call, shot, readings = partial(_call, pipeline, job.subject), counted_shot(job.subject.shots), Readings(job.device)
     work = count_work(call, shot, probe, after_each=readings.read)
     note(Note(work=work, says=f"work counted in {work.seconds:.1f} s"))
     laps.end("counting")
     note(Note(repeated=repeat(call, shot, readings, device=job.device, took=work.seconds)))
     laps.end("calls again")
+    probe.inventory.compare_settings()
     if job.subject.oracle is not None:
         note(run_from_given(pipeline, probe, job.folder))
         warnings.new()  # of a call that is no shot

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -200,8 +201,9 @@ class GivenRecorder:
 
         return before
 
-    def _before_denoiser(self, _: Any, args: Any, kwargs: Any) -> Any:
+    def _before_denoiser(self, denoiser: Any, args: Any, kwargs: Any) -> Any:
         self._step += 1
+        args, kwargs = _by_name(denoiser, args, kwargs)
         for name, value in kwargs.items():
             stage = to_denoiser(name, self._step)
             if name == "hidden_states" and self._step == 1:
@@ -251,6 +253,13 @@ class GivenRecorder:
         if values.numel() == tensor.numel():
             return values.reshape(tensor.shape)
         return values.reshape((1,) * (tensor.dim() - values.dim()) + values.shape)
+
+
+def _by_name(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """A call's arguments by their names, as far as the module's forward has names: a pipeline may leave them out."""
+    _, *parameters = inspect.signature(type(module).forward).parameters.values()
+    names = [one.name for one in parameters if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    return args[len(names) :], {**dict(zip(names, args, strict=False)), **kwargs}
 
 
 def _argument(args: tuple[Any, ...], kwargs: dict[str, Any], place: int, name: str) -> tuple[Any, Callable[[Any], Any]]:

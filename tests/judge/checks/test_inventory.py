@@ -136,6 +136,8 @@ def test_a_component_that_is_missing_or_new_fails(tmp_path: Path) -> None:
     assert "text_encoder is missing, which full has" in verdict(
         with_rendering(evidence(tmp_path), inventory=less), INVENTORY
     ).sentence  # fmt: skip
+    without = Inventory({**some.components, "extra": component({})})  # weights, which costs nothing
+    assert verdict(with_rendering(evidence(tmp_path), inventory=without), INVENTORY).status == PASSED
     more = Inventory({**some.components, "extra": component({"bfloat16": 2})})
     assert "extra is there, which full does not have" in verdict(
         with_rendering(evidence(tmp_path), inventory=more), INVENTORY

@@ -177,12 +177,22 @@ def test_a_worker_that_measured_nothing_gave_back_nothing_that_is_known(tmp_path
     assert verdict(with_rendering(using(tmp_path, memory()), inventory=None), GIVES_BACK).status == NO_DATA
 
 
-@pytest.mark.parametrize("left, status", [(64 << 10, PASSED), ((64 << 10) + 1, FAILED), (-5000, PASSED)])
+@pytest.mark.parametrize("left, status", [(4 << 10, PASSED), ((4 << 10) + 1, FAILED), (-5000, PASSED)])
 def test_what_each_call_leaves_behind_is_judged(tmp_path: Path, left: int, status: str) -> None:
-    """To the byte, by the calls whose work is counted; 64 KiB may be a cache."""
-    work = Work("fox", 3, ((),), count=2, held=(10**9, 10**9 + left))
+    """To the byte, by the calls whose work is counted; 4 KiB may be a cache."""
+    work = Work("fox", 3, ((),), count=2, held=(1000, 1000 + left))
     found = verdict(with_rendering(evidence(tmp_path), work=work), GIVES_BACK)
     assert (found.status, found.numbers["held by a call"]) == (status, float(left))
+
+
+@pytest.mark.parametrize(("beside", "status"), [((8 << 20) + 10, PASSED), ((8 << 20) + 11, FAILED), (-5000, PASSED)])
+def test_what_a_call_keeps_beside_the_weights_is_judged(tmp_path: Path, beside: int, status: str) -> None:
+    """A wide copy of narrow weights is made once, and no second call adds to it."""
+    inventory = weighing(10_000)
+    held = inventory.total_bytes + beside
+    work = Work("fox", 3, ((),), count=2, held=(held, held))
+    found = verdict(with_rendering(evidence(tmp_path), work=work, inventory=inventory), GIVES_BACK)
+    assert (found.status, found.numbers["held beside weights"]) == (status, float(max(0, beside)))
 
 
 def repeating(**changes: tuple[int, ...]) -> Repeated:
@@ -197,7 +207,7 @@ NAMED = {"malloc": MALLOC, "blocks": BLOCKS, "mapped": MAPPED, "files": FILES_OP
 @pytest.mark.parametrize(
     ("name", "most", "words"),
     [
-        ("malloc", 512 << 10, "of the C library's memory"),
+        ("malloc", 48 << 10, "of the C library's memory"),
         ("blocks", 2000, "small objects"),
         ("mapped", 64 << 10, "of files are mapped"),
         ("files", 0, "file"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from fluxgate.rendering import (
     to_denoiser,
 )
 from fluxgate.strategies import STRATEGIES
+from fluxgate.tensors import read_tensors, stored, write_tensors
 from tests.judge.checks.stages import FILE, rendered_of, take_of
 from tests.judge.made import SUBJECT, verdict
 
@@ -174,6 +176,18 @@ def test_a_picture_may_be_made_in_its_dtype_or_in_a_wider_one(tmp_path: Path) ->
 
     assert [of(np.round(way)).status for way in ways] == [PASSED, PASSED]
     assert [of(np.floor(way)).stage for way in ways] == [PICTURE, PICTURE]
+
+
+def test_an_array_is_no_picture(tmp_path: Path) -> None:
+    """Though it has the same numbers, from 0 to 1."""
+    take, tensors = take_of(tmp_path), read_tensors(tmp_path / FILE)
+    levels = (tensors[PICTURE].values / 255).astype(np.float32)
+    write_tensors(tmp_path / FILE, {**tensors, PICTURE: stored(levels)})
+    digest = hashlib.sha256(f"torch.float32 {levels.shape}\n".encode() + levels.tobytes()).hexdigest()
+    array = [replace(one, dtype="float32", sha256=digest) if one.stage == PICTURE else one for one in take.stages]
+    answer = judged(tmp_path, replace(take, stages=tuple(array)))
+    assert (answer.status, answer.stage, answer.numbers["wrong"]) == (FAILED, PICTURE, 1)
+    assert "an array of float32" in answer.sentence
 
 
 def test_a_decoder_that_decodes_in_tiles_is_held_to_our_own_tiles(tmp_path: Path) -> None:

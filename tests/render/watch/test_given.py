@@ -110,6 +110,19 @@ def test_a_sound_stack_agrees_in_every_stage(pipeline: Any, tmp_path: Path) -> N
     assert all(each.rms < 1e-5 for each in found)
 
 
+def test_a_denoiser_may_be_called_by_place(pipeline: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its latents are what is given all the same, and each stage agrees."""
+    own = fresh(pipeline)
+    kind, inner = type(own.transformer), type(own.transformer).__call__
+
+    def by_place(module: Any, *, hidden_states: Any, encoder_hidden_states: Any, **others: Any) -> Any:
+        return inner(module, hidden_states, encoder_hidden_states, **others)
+
+    monkeypatch.setattr(kind, "__call__", by_place, raising=False)
+    take = take_of(own, tmp_path)
+    assert (len(take.stages) >= 104, take.error, far(take, tmp_path)) == (True, None, [])
+
+
 def test_no_hook_stays_behind(pipeline: Any, tmp_path: Path) -> None:
     """The networks are called as before."""
     own = fresh(pipeline)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,7 @@ torch = pytest.importorskip("torch")
 
 from fluxgate.render.measure.meter import Meter  # noqa: E402
 from fluxgate.render.watch.inventory import InventoryRecorder  # noqa: E402
-from fluxgate.render.watch.process_settings import process_settings  # noqa: E402
+from fluxgate.render.watch.process_settings import VARIABLES, process_settings  # noqa: E402
 from fluxgate.rendering import SETTING_CHANGED  # noqa: E402
 
 CHANGES = {
@@ -22,7 +25,13 @@ CHANGES = {
     "torch's precision of products": lambda: torch.set_float32_matmul_precision("medium"),
     "torch's number of threads": lambda: torch.set_num_threads(torch.get_num_threads() + 1),
     "torch's deterministic algorithms": lambda: torch.use_deterministic_algorithms(True),
+    "torch's choice of convolutions": lambda: setattr(torch.backends.cudnn, "benchmark", True),
+    "torch's kernels of attention": lambda: torch.backends.cuda.enable_flash_sdp(False),
+    "the seed of torch's own generator": lambda: torch.manual_seed(torch.initial_seed() + 1),
+    "Python's garbage collector": gc.disable,
+    "the level below which nothing is logged": lambda: logging.disable(logging.ERROR),
     "working directory": lambda: os.chdir("/"),
+    **{f"the environment's {name}": partial(os.environ.__setitem__, name, "7") for name in VARIABLES},
 }
 
 
@@ -36,7 +45,18 @@ def as_before() -> Iterator[None]:
         Path.cwd(),
     )
     precision, deterministic = torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
+    convolutions, attention = torch.backends.cudnn.benchmark, torch.backends.cuda.flash_sdp_enabled()
+    state, collects, silent = torch.get_rng_state(), gc.isenabled(), logging.root.manager.disable
+    variables = {name: os.environ.get(name) for name in VARIABLES}
     yield
+    torch.backends.cudnn.benchmark = convolutions
+    torch.backends.cuda.enable_flash_sdp(attention)
+    torch.set_rng_state(state)
+    (gc.enable if collects else gc.disable)()
+    logging.disable(silent)
+    for name, value in variables.items():
+        os.environ.pop(name, None)
+        os.environ.update({} if value is None else {name: value})
     torch.set_default_device(None)
     torch.set_default_dtype(dtype)
     torch.set_grad_enabled(grad)
