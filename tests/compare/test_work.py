@@ -90,7 +90,8 @@ ONE = PhaseWork(
 def otherwise(**changes: dict[str, int]) -> PhaseWork:
     """The same with some counters of some sections changed."""
     sections: dict[str, Any] = {name: {**getattr(ONE, name), **values} for name, values in changes.items()}
-    return replace(ONE, **{name: {what: n for what, n in of.items() if n} for name, of in sections.items()})
+    without: dict[str, Any] = {name: {what: n for what, n in of.items() if n} for name, of in sections.items()}
+    return replace(ONE, **without)
 
 
 @pytest.mark.parametrize(
@@ -150,3 +151,16 @@ def test_fewer_casts_of_the_same_computing_are_told_where_nobody_looks_at_the_nu
     found = changes_between((ONE,), (fewer,))
     assert costly_changes(found) == ()
     assert set(costly_changes(found, unseen=True)) == set(found)
+
+
+def test_inference_mode_is_no_other_work() -> None:
+    """Operators are dispatched as a whole there, and some of their products nobody has a formula for."""
+    whole = otherwise(
+        operators={"aten.addmm": 0, "aten.linear": 9, "aten.to": 6, "aten._to_copy": 0},
+        flops={"aten.addmm": 0, "aten.linear": 450},
+        bytes={"cast on host": 0},
+    )
+    assert changes_between((ONE,), (whole,)) == ()
+    assert held_changes(work(ONE), work(whole)) == ()
+    more = replace(whole, components={"transformer": 4})
+    assert [one.what for one in changes_between((ONE,), (more,))] == ["transformer"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from fluxgate.render.watch.inventory import InventoryRecorder  # noqa: E402
 from fluxgate.render.watch.process_settings import VARIABLES, process_settings  # noqa: E402
 from fluxgate.rendering import SETTING_CHANGED  # noqa: E402
 
-CHANGES = {
+CHANGES: dict[str, Callable[[], object]] = {
     "torch's default dtype": lambda: torch.set_default_dtype(torch.bfloat16),
     "torch's default device": lambda: torch.set_default_device("meta"),
     "torch's recording of gradients": lambda: torch.set_grad_enabled(not torch.is_grad_enabled()),
