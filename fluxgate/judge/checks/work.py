@@ -33,7 +33,7 @@ from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.damage import CAUSE, other_releases
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed
-from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, most_likely, movers
+from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, most_likely, movers, quantizer_of
 from fluxgate.judge.verdict import WORK, Verdict
 from fluxgate.rendering import DENOISE, ENCODE, OTHER_PROCESSES, PHASES, SLEEPS, PhaseWork, Work
 from fluxgate.strategies.promise import OtherWork
@@ -101,8 +101,12 @@ def _complaints(evidence: Evidence, done: Work) -> Iterator[str]:
 
 def _who(evidence: Evidence, phases: tuple[str, ...]) -> str:
     """Whose work it is that is done in these phases: pipelines and denoisers are diffusers', encoders transformers'."""
-    encodes = ENCODE in phases and DENOISE not in phases
-    return most_likely([DIFFUSERS, *([TRANSFORMERS] if encodes else []), *movers(evidence.rendering.inventory)])
+    encodes, subject = ENCODE in phases and DENOISE not in phases, evidence.case.subject
+    inventory = evidence.rendering.inventory
+    components = inventory.components if inventory else {}
+    computing = subject.encoders if encodes else (subject.denoiser,)
+    narrow = [name for each in computing if (name := quantizer_of(components.get(each))) is not None]
+    return most_likely([DIFFUSERS, *([TRANSFORMERS] if encodes else []), *narrow, *movers(inventory)])
 
 
 def _compared_with(evidence: Evidence, done: Work) -> Iterator[str]:

@@ -185,13 +185,18 @@ def test_what_each_call_leaves_behind_is_judged(tmp_path: Path, left: int, statu
     assert (found.status, found.numbers["held by a call"]) == (status, float(left))
 
 
-@pytest.mark.parametrize(("beside", "status"), [((8 << 20) + 10, PASSED), ((8 << 20) + 11, FAILED), (-5000, PASSED)])
-def test_what_a_call_keeps_beside_the_weights_is_judged(tmp_path: Path, beside: int, status: str) -> None:
+@pytest.mark.parametrize(("device", "most"), [("cuda", 8 << 20), ("cpu", 1 << 20)])
+@pytest.mark.parametrize(("more", "status"), [(10, PASSED), (11, FAILED), (-(1 << 24), PASSED)])
+def test_what_a_call_keeps_beside_the_weights_is_judged(
+    tmp_path: Path, device: str, most: int, more: int, status: str
+) -> None:
     """A wide copy of narrow weights is made once, and no second call adds to it."""
+    beside = most + more
     inventory = weighing(10_000)
     held = inventory.total_bytes + beside
     work = Work("fox", 3, ((),), count=2, held=(held, held))
-    found = verdict(with_rendering(evidence(tmp_path), work=work, inventory=inventory), GIVES_BACK)
+    one = evidence(tmp_path) if device == "cuda" else on_cpu(evidence(tmp_path))
+    found = verdict(with_rendering(one, work=work, inventory=inventory), GIVES_BACK)
     assert (found.status, found.numbers["held beside weights"]) == (status, float(max(0, beside)))
 
 

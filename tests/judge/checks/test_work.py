@@ -17,7 +17,7 @@ from diffusers.hooks import group_offloading  # noqa: E402
 
 from fluxgate.judge.usual_work import KnownWork  # noqa: E402
 from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED  # noqa: E402
-from fluxgate.rendering import DECODE, DENOISE, ENCODE, PhaseWork, Work  # noqa: E402
+from fluxgate.rendering import DECODE, DENOISE, ENCODE, Component, Inventory, PhaseWork, Work  # noqa: E402
 from fluxgate.subjects.subject import InputPicture  # noqa: E402
 from tests.judge.checks.working import SHOT, SUBJECT, Fault, clean, judged, work_of  # noqa: E402
 from tests.strategies.looking import unsupported  # noqa: E402
@@ -409,3 +409,13 @@ def with_more(work: Work, what: str = "aten.mm") -> tuple[PhaseWork, ...]:
     """One operator more while prompts are encoded."""
     first, *others = work.first
     return (replace(first, operators={**first.operators, what: first.operators.get(what, 0) + 1}), *others)
+
+
+def test_who_computes_in_narrow_layers_is_suspected(tmp_path: Path) -> None:
+    """Of encoding, where an encoder has them; of denoising, where the denoiser has."""
+    layers = Component("text_encoder_2", "T5EncoderModel", {"uint8": 9}, 9, {"Linear4bit": 2}, {}, {}, {}, None)
+    for phase, who in ((ENCODE, "diffusers or transformers or bitsandbytes"), (DENOISE, "diffusers")):
+        one, more = (Work("small", 3, ((PhaseWork(phase, {"aten.mul": times}),),)) for times in (1, 2))
+        inventory = Inventory({"text_encoder_2": layers})
+        answer = judged(tmp_path / phase, "nf4-t5", more, held=one, inventory=inventory)
+        assert (answer.status, f"Most likely {who}." in answer.sentence) == (FAILED, True), answer.sentence
