@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -54,6 +55,12 @@ class Configuration:
 def current() -> Configuration:
     """The configuration that holds in the working folder: of the nearest pyproject.toml that has the table."""
     return configuration_at(Path.cwd())
+
+
+def usual_place(name: str) -> Path:
+    """A folder that nobody has named otherwise: in the repository, as it is seen from the working folder."""
+    folder = current().folder
+    return Path(name) if folder is None else Path(os.path.relpath(folder / name))
 
 
 def configuration_at(start: Path) -> Configuration:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.configuration import Configuration, configuration_at, keys
+from fluxgate.configuration import Configuration, configuration_at, keys, usual_place
 from fluxgate.refusal import Refusal
 
 
@@ -105,3 +105,14 @@ def test_the_documentation_names_every_key() -> None:
     """In docs/configuration.md."""
     page = (Path(__file__).parents[1] / "docs" / "configuration.md").read_text()
     assert [key for key in keys() if f"| `{key}` |" not in page] == []
+
+
+def test_folders_that_are_not_named_are_the_repositorys(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a folder below as from its own; without a configuration they are those of the working folder."""
+    (repository / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(repository / "a" / "b")
+    assert usual_place("runs") == Path("runs")
+    written(repository, "[tool.fluxgate]\n")
+    assert usual_place("runs") == Path("../../runs")
+    monkeypatch.chdir(repository)
+    assert usual_place("runs") == Path("runs")

@@ -60,13 +60,13 @@ def add_timeout_option(parser: ArgumentParser) -> None:
 
 def add_runs_option(parser: ArgumentParser) -> None:
     """The folder that all runs are in."""
-    default = configuration.current().runs or Path(SHARED["runs"].default)
+    default = configuration.current().runs or configuration.usual_place(SHARED["runs"].default)
     add_option(parser, "runs", type=Path, value=default, default=str(default))
 
 
 def add_baselines_option(parser: ArgumentParser) -> None:
     """The folder of baselines."""
-    default = configuration.current().baselines or OWN
+    default = configuration.current().baselines or configuration.usual_place(str(OWN))
     add_option(parser, "baselines", type=Path, value=default, default=str(default))
 
 

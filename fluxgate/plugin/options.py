@@ -9,6 +9,7 @@ import pytest
 
 from fluxgate import configuration
 from fluxgate.baselines.store import OWN
+from fluxgate.configuration import usual_place
 from fluxgate.options import SHARED, within
 from fluxgate.session.choice import CASE_TIMEOUT, Request
 from fluxgate.strategies import STRATEGIES
@@ -70,7 +71,7 @@ def request_of(config: pytest.Config) -> Request:
         shard=asked("fluxgate_shard"),
         vram_limit=asked("fluxgate_vram_limit"),
         case_timeout=asked("fluxgate_case_timeout"),
-        runs=here / (asked("fluxgate_runs") or configuration.current().runs or SHARED["runs"].default),
+        runs=here / (asked("fluxgate_runs") or configuration.current().runs or usual_place(SHARED["runs"].default)),
         baselines=_baselines(config, here),
         require_baseline=asked("fluxgate_require_baseline"),
         no_baseline=asked("fluxgate_no_baseline"),
@@ -80,4 +81,7 @@ def request_of(config: pytest.Config) -> Request:
 def _baselines(config: pytest.Config, here: Path) -> Path:
     """The folder that was asked for, else the one that the configuration names, else the project's own."""
     asked = config.getoption("fluxgate_baselines")
-    return within(here, Path(asked)) if asked else configuration.current().baselines or config.rootpath / OWN
+    if asked:
+        return within(here, Path(asked))
+    configured = configuration.current()
+    return configured.baselines or (configured.folder or config.rootpath) / OWN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fluxgate.subjects.subject import Subject
 
 BLOCK_NAMES = "_group_offload_block_modules"
 WEIGHTS = "weights of "  # begins the names of attributes that are tensors, or hold some
+_WITHOUT_TILES = re.compile(r"NotImplementedError\(.*without tiling")  # as the class of Allegro says
 EDGES = ("tile_sample_min_height", "tile_sample_min_width", "tile_sample_min_size")
 
 Attributes = dict[str, int | bool | None]  # attribute -> its first value, None where that is no plain number
@@ -25,6 +27,15 @@ def decoder_attributes(subject: Subject) -> tuple[str, Attributes] | None:
     root = package_folder()
     attributes = _attributes(root, name) if name and root else None
     return (name, attributes) if name and attributes is not None else None
+
+
+def decodes_in_tiles_alone(kind: str) -> bool:
+    """Whether a class decodes nothing as a whole: its own words say that this is not there."""
+    root = package_folder()
+    definition = definition_of(kind, root / "models" / "autoencoders") if root else None
+    methods = [node for node in definition.body if isinstance(node, ast.FunctionDef)] if definition else []
+    raised = (node for method in methods if method.name in ("decode", "_decode") for node in ast.walk(method))
+    return any(isinstance(node, ast.Raise) and _WITHOUT_TILES.search(ast.unparse(node)) for node in raised)
 
 
 def tile_edge(subject: Subject) -> int | None:

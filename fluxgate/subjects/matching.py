@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from fluxgate.options import suggestion
 from fluxgate.pipeline_folder import MODEL_INDEX, Index
+from fluxgate.subjects.decoder_class import decodes_in_tiles_alone
 from fluxgate.subjects.pipeline_class import PipelineClass, has_class, pipeline_class, pipeline_names
 from fluxgate.subjects.single_files import cannot_come_from_a_file
 from fluxgate.subjects.subject import Subject
@@ -35,12 +36,19 @@ def _mismatches(subject: Subject, index: Index) -> Iterator[str]:
     for name, (library, kind) in index.components.items():
         if library == "diffusers" and not has_class(kind):
             yield f"{MODEL_INDEX} lists {name} as a {kind} of diffusers, and the installed release has no such class"
+    yield from _decoder_mismatches(subject, index)
     installed = pipeline_class(subject.pipeline)
     if installed is not None:
         yield from _class_mismatches(subject, index, installed)
         yield from _call_mismatches(subject, installed)
     elif pipeline_names():  # else no diffusers is installed, and nothing can be said
         yield f"pipeline is {subject.pipeline!r}, which the installed diffusers does not have{_meant(subject, index)}"
+
+
+def _decoder_mismatches(subject: Subject, index: Index) -> Iterator[str]:
+    _, kind = index.components.get(subject.decoder, ("", ""))
+    if kind and decodes_in_tiles_alone(kind):
+        yield f"{kind} decodes in tiles alone, and what all is compared with, full, decodes pictures as a whole"
 
 
 def _meant(subject: Subject, index: Index) -> str:

@@ -195,7 +195,7 @@ def hidream() -> Any:
         caption_channels=[TWICE, WIDTH],
         text_emb_dim=2 * WIDTH,
         axes_dims_rope=(8, 4, 4),
-        max_resolution=(32, 32),
+        max_resolution=(128, 128),
         llama_layers=(0, 1),
         **HEADS,
     ).eval()
@@ -238,7 +238,7 @@ def latte() -> Any:
         norm_elementwise_affine=False,
         norm_eps=1e-6,
         caption_channels=TWICE,
-        video_length=4,
+        video_length=16,
         **HEADS,
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.subjects.decoder_class import decoder_attributes, tile_edge, weights_read
+from fluxgate.subjects.decoder_class import decoder_attributes, decodes_in_tiles_alone, tile_edge, weights_read
 from fluxgate.subjects.subject import Subject
 
 pytest.importorskip("diffusers")
@@ -51,3 +51,10 @@ def test_what_a_call_reads_of_its_decoder_is_found_in_both_sources() -> None:
     assert weights_read(of("Flux2KleinPipeline")) == "vae.bn"
     assert weights_read(of("LTXPipeline")) == "vae.latents_mean"
     assert [weights_read(of(name)) for name in ("FluxPipeline", "QwenImagePipeline", "NoPipeline")] == [None] * 3
+
+
+def test_a_class_that_decodes_no_whole_picture_says_so() -> None:
+    """Allegro's, in the words of what it raises."""
+    pytest.importorskip("diffusers")
+    kinds = ("AutoencoderKLAllegro", "AutoencoderKL", "AutoencoderKLCogVideoX", "NoSuchClass")
+    assert [decodes_in_tiles_alone(kind) for kind in kinds] == [True, False, False, False]

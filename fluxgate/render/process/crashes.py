@@ -26,7 +26,8 @@ def crash_of(error: BaseException, *, vram_limit: int | None = None) -> Crash:
     limit = vram_limit if fills_gpu(error) else None
     if limit is not None:
         sentence = f"out of memory under the limit of {amount(limit)}: {sentence}"
-    lines = "".join(traceback.format_exception(error)).splitlines()
+    # A refusal says all that there is to do; where it was raised in here helps nobody.
+    lines = [] if isinstance(error, Refusal) else "".join(traceback.format_exception(error)).splitlines()
     return Crash(kind_of(error), sentence, None, tuple(lines[-LAST_LINES:]), limit)
 
 
@@ -57,7 +58,23 @@ def headline(error: BaseException) -> str:
         return line
     origin = [each for each in _causes(error) if _telling_line(each) == line][-1]
     name = type(origin).__name__
-    return f"{name}: {line}" if line else name
+    missing = _package_left_out(origin)
+    more = f"; the package {missing} is not installed, and was imported only if it is" if missing else ""
+    return f"{name}: {line}{more}" if line else name
+
+
+def _package_left_out(error: BaseException) -> str | None:
+    """The package whose name is not defined where diffusers imports it `if is_NAME_available()`."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    if (
+        not isinstance(error, NameError)
+        or frame is None
+        or f"is_{error.name}_available" not in frame.tb_frame.f_globals
+    ):
+        return None
+    return error.name
 
 
 def _telling_line(error: BaseException) -> str:

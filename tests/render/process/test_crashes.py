@@ -122,6 +122,20 @@ def test_the_headline_is_the_line_that_names_the_cause(error: BaseException, lin
     assert headline(error) == line
 
 
+def test_a_package_that_is_not_installed_is_named() -> None:
+    """Where a library imports it only if it is there, and uses its name all the same, as Wan does ftfy's."""
+    for known, told in ({"is_ftfy_available": bool}, True), ({}, False):
+        with pytest.raises(NameError) as caught:
+            exec("ftfy.fix_text('')", dict(known))
+        assert ("the package ftfy is not installed" in headline(caught.value)) is told
+
+
+def test_a_refusal_comes_without_a_traceback() -> None:
+    """It says all that there is to do."""
+    assert crash_of(Refusal("No such pipeline.")).last_lines == ()
+    assert crash_of(ValueError("x")).last_lines != ()
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_a_kind_of_its_own(number: int) -> None:
     """So is a full quota; any other error of a file is an exception."""
