@@ -31,7 +31,9 @@ def add_option(
 ) -> None:
     """An option that pytest has as well. value: without it; default: how its help says that, if not as usual."""
     option = SHARED[name]
-    parser.add_argument(f"--{name}", metavar=option.metavar, help=option.help(default), default=value, **settings)
+    parser.add_argument(
+        f"--{name}", metavar=option.metavar, help=option.help(default).replace("%", "%%"), default=value, **settings
+    )
 
 
 def add_choosing_options(parser: ArgumentParser) -> None:

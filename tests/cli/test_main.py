@@ -14,6 +14,7 @@ import pytest
 
 from fluxgate.cli.main import CLOSED, VERBS, main
 from fluxgate.cli.shared import INTERRUPTED
+from fluxgate.environment import fluxgate_version
 from fluxgate.refusal import USAGE
 from fluxgate.runs import run as runs
 from tests.outside import ROOT, tiny
@@ -33,6 +34,29 @@ def test_without_a_verb_help_is_printed(capsys: pytest.CaptureFixture[str], monk
     told = capsys.readouterr().out
     assert [verb for verb in VERBS if not re.search(rf"^  {verb} +[a-z]", told, re.MULTILINE)] == []
     assert max(map(len, told.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_has_its_help(
+    verb: str, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In 80 columns, with every option in words, whatever a repository calls its folders."""
+    monkeypatch.setenv("COLUMNS", "80")
+    (elsewhere / "pyproject.toml").write_text('[tool.fluxgate]\nruns = "100%runs"\nbaselines = "50%"\n')
+    with pytest.raises(SystemExit) as ended:
+        main([verb, "--help"])
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert max(map(len, shown.splitlines())) <= 80 + len(str(elsewhere))  # a path is not broken
+    assert re.findall(r"^  (--[a-z-]+(?: \S+)?)\n  -", shown, re.MULTILINE) == []
+    assert "%%" not in shown
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """As a bug report wants it."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"fluxgate {fluxgate_version()}\n")
 
 
 def test_no_verb_is_left_out_of_the_table() -> None:
