@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from fluxgate.cli.finding import add_run_option, find_run
 from fluxgate.cli.report import for_terminal
 from fluxgate.cli.shared import INTERRUPTED, NOTHING, RED, add_baselines_option, say, say_report
+from fluxgate.judge.verdict import Verdict
 from fluxgate.report.report import report_on
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import cases_of
@@ -33,16 +36,27 @@ def act(arguments: Namespace) -> int:
     return judge_as_asked(find_run(arguments.run, runs_folder=arguments.runs), arguments)
 
 
+def _leave(run: Run, verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """Write the verdicts into a run; a run that must not be written, as one of an archive, is judged all the same."""
+    try:
+        run.write_json(runs.VERDICTS, verdicts)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        return (f"The verdicts are not left in {run.folder}, which cannot be written: {error.strerror}.",)
+    return ()
+
+
 def judge_as_asked(run: Run, arguments: Namespace) -> int:
     """Leave the verdicts in a run, tell them, and give the exit code that they are."""
     baselines = arguments.baselines
     use = baseline_use(required=arguments.require_baseline, ignored=arguments.no_baseline)
     verdicts = judge_run(run, baselines=baselines, baseline_use=use)
-    run.write_json(runs.VERDICTS, verdicts)
+    unwritten = _leave(run, verdicts)
     report = report_on(run, verdicts, cases_of(run))
     say_report(for_terminal(report))
     complaints = complaints_beside(run, baselines=baselines)
-    for sentence in complaints:
+    for sentence in (*unwritten, *complaints):
         say(sentence)
     if report.failures or complaints:
         return RED

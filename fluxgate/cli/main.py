@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import textwrap
@@ -32,6 +33,7 @@ from fluxgate.environment import fluxgate_version
 from fluxgate.options import suggestion
 from fluxgate.refusal import USAGE, Refusal
 
+NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT)
 CLOSED = 141  # the exit code where nobody reads on, beside those of the verbs
 
 
@@ -81,6 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # somebody reads no further: `fluxgate list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE or error.filename is None:
+            raise
+        print(f"{error.filename} cannot be written: {error.strerror}.", file=sys.stderr)
+        return USAGE
 
 
 class Parser(argparse.ArgumentParser):

@@ -23,7 +23,7 @@ from fluxgate.strategies.effects import (
     Stored,
     Unhooked,
 )
-from fluxgate.strategies.loading import modules_of
+from fluxgate.strategies.loading import modules_of, weighty
 from fluxgate.strategies.promise import Effect, Moves, Promise, Site, strategy
 from fluxgate.strategies.requirements import Gpu, Release, carried_by_layers, folder_of_weights
 from fluxgate.subjects.decoder_class import BLOCK_NAMES, weights_read
@@ -31,6 +31,7 @@ from fluxgate.subjects.definitions import definition_of
 from fluxgate.subjects.pipeline_class import package_folder, pipeline_class
 from fluxgate.subjects.sources import readable_index
 from fluxgate.subjects.subject import Subject
+from fluxgate.subjects.weights import folder_at_hand, lists_on_disk
 
 GROUPS_ON_CPU = Release("diffusers", "0.41.0", to="offload groups of layers where there is no GPU", on="cpu")
 GROUPS_ON_DISK = Release("diffusers", "0.34.0", to="offload groups of layers to disk")
@@ -81,6 +82,20 @@ def classes_differ(subject: Subject, machine: Machine, stack: Stack) -> str | No
                 f"{twin} and {name} are both a {kind}, by which diffusers names their files: "
                 f"the weights of {twin} would be loaded for both"
             )
+    return None
+
+
+def lists_differ(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need of one folder for all: diffusers names the file of a block by the list that it is in, whosever it is."""
+    folder, owners = folder_at_hand(subject), dict[str, str]()
+    for name in weighty(folder) if folder else ():
+        for blocks in sorted(lists_on_disk(folder / name)) if folder else ():
+            twin = owners.setdefault(blocks, name)
+            if twin != name:
+                return (
+                    f"{twin} and {name} both have blocks in a list {blocks}, by which diffusers names their files: "
+                    f"those of {twin} would be loaded for both"
+                )
     return None
 
 
@@ -260,7 +275,7 @@ def group_offload_by_component(site: Site) -> Any:
         spares_host=True,
         effects=(*grouped(offload_to_disk_path=True), Counted(FILES, at_least=5)),
     ),
-    needs=(GROUPS_ON_CPU, groups_known, GROUPS_ON_DISK, decoder_called, classes_differ),
+    needs=(GROUPS_ON_CPU, groups_known, GROUPS_ON_DISK, decoder_called, classes_differ, lists_differ),
     slow=True,
 )
 def group_offload_disk(site: Site) -> Any:

@@ -15,6 +15,7 @@ from fluxgate.subjects.subject import Subject
 
 WIDTHS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1}  # bytes
 FLOATING = frozenset({"F64", "F32", "F16", "BF16"})
+_IN_A_LIST = re.compile(r"(\w+)\.\d+\.")
 _VARIANT = r"(model|diffusion_pytorch_model)(-\d{{5}}-of-\d{{5}})?\.{variant}(-\d{{5}}-of-\d{{5}})?\.safetensors"
 _WEIGHTS = re.compile(r"(model|diffusion_pytorch_model)(-\d{5}-of-\d{5})?\.safetensors")  # not a variant such as .fp16
 
@@ -104,6 +105,15 @@ def matrices_on_disk(component: Path) -> dict[str, tuple[int, int]]:
     except UNREADABLE:
         return {}
     return {name: (shape[0], shape[1]) for name, shape in tensors.items() if len(shape) == 2}
+
+
+def lists_on_disk(component: Path) -> frozenset[str]:
+    """The lists of blocks that a component itself has, by the names of its weights; none where they cannot be read."""
+    try:
+        names = [name for path in weight_files(component) for name, _ in tensor_headers(path)]
+    except UNREADABLE:
+        return frozenset()
+    return frozenset(match[1] for name in names if (match := _IN_A_LIST.match(name)))
 
 
 def _numbers(path: Path) -> Iterator[int]:

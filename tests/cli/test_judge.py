@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from fluxgate.rendering import DENOISE, Crash, CrashKind, Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import FILE as PLAN
 from fluxgate.runs.plan import plan_of
+from fluxgate.runs.run import Run
 from tests.baselines.acceptance import accept
 from tests.outside import call
 from tests.runs.building import CASES, put, run_of
@@ -30,6 +32,23 @@ def test_judge_needs_no_torch(rendered: Path, environment: dict[str, str]) -> No
     assert ended.code == 0, ended.out + ended.err
     assert f"The run is in {rendered}" in ended.out
     assert (rendered / runs.VERDICTS).is_file()
+
+
+def test_a_run_that_cannot_be_written_is_judged_all_the_same(
+    rendered: Path, tiny_exists: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As one in an archive; what happens to a disk that is full is not passed over."""
+
+    def read_only(run: Run, name: str, value: object) -> None:
+        raise OSError(number, "Read-only file system", str(run.folder / name))
+
+    monkeypatch.setattr(Run, "write_json", read_only)
+    number = errno.EROFS
+    assert main(["judge", str(rendered)]) == 0
+    assert "The verdicts are not left in" in capsys.readouterr().out
+    number = errno.ENOSPC
+    assert main(["judge", str(rendered)]) == USAGE
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_judge_is_red_where_a_baseline_is_required(

@@ -76,6 +76,15 @@ def test_a_strategy_keeps_its_promise_on_a_pipeline_that_nothing_knows(
     assert pictures == full[name] or strategy_named(strategy).promise.reproduces is None
 
 
+def test_blocks_of_one_name_lose_their_weights_in_one_folder(subjects: dict[str, Subject]) -> None:
+    """Z-Image's transformer and its text encoder each have a list named layers; a ControlNet has its UNet's."""
+    need = strategy_named("group-offload-disk").unsupported
+    reasons = {name: str(need(subject, detect(), stack())) for name, subject in subjects.items()}
+    assert "text_encoder and transformer both have blocks in a list layers" in reasons.pop("z-image")
+    assert "controlnet and unet both have blocks in a list down_blocks" in reasons.pop("sdxl-controlnet")
+    assert not [reason for reason in reasons.values() if "in a list" in reason]
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [("ddpm", "lists nothing that decodes"), ("kandinsky22-decoder", "needs image_embeds, which a shot cannot give")],
