@@ -9,6 +9,8 @@ from fluxgate.prove.faults import (
     calls,
     decoding,
     denoiser,
+    harmless,
+    held_back,
     loading,
     memory,
     noise,
@@ -38,6 +40,8 @@ FAULTS: tuple[Fault, ...] = (
     *adapters.FAULTS,
     *work.FAULTS,
     *memory.FAULTS,
+    *held_back.FAULTS,
+    *harmless.FAULTS,
 )
 
 
