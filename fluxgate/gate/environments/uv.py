@@ -181,5 +181,12 @@ def _without_solution(output: str) -> str:
     unknown = re.fullmatch(r"Because (\S+ was not found in the .+?) and you require \S+", text)
     if unknown:
         return unknown[1]
+    conflict = re.fullmatch(
+        r"Because (\S+) depends on (\S+) and you require (\S+), we can conclude that your requirements and "
+        r"\1 are incompatible\. And because you require \1",
+        text,
+    )
+    if conflict:
+        return f"{conflict[3]} is asked for; {conflict[1]} depends on {conflict[2]}"
     concluding = ", we can conclude" in text
     return text.replace("And because you", "And you") if concluding else text.removeprefix("Because ")

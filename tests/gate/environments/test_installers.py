@@ -86,6 +86,12 @@ conclude that you require huggingface-hub>=1.32.0,<2.0.
 
 hint: something
 """
+UV_APART = """\
+error: No solution found when resolving dependencies
+  cause: Because transformers==5.23.0 depends on huggingface-hub>=1.31.0 and you require huggingface-hub==0.20.0, we \
+can conclude that your requirements and transformers==5.23.0 are incompatible.
+         And because you require transformers==5.23.0, we can conclude that your requirements are unsatisfiable.
+"""
 UV_OLDER = """\
   × No solution found when resolving dependencies:
   ╰─▶ Because there is no version of alpha==2.0 and you require alpha==2.0, we
@@ -139,6 +145,12 @@ UV_OTHER = "error: Failed to install: alpha-2.0.whl\n  cause: failed to read dir
             "Because diffusers==0.41.0 depends on huggingface-hub>=1.32.0,<2.0 and you require diffusers==0.41.0, "
             "we can conclude that you require huggingface-hub>=1.32.0,<2.0. "
             "And you require huggingface-hub==2.4.0.",
+        ),
+        (
+            "uv",
+            UV_APART,
+            Cause.CONFLICT,
+            "huggingface-hub==0.20.0 is asked for; transformers==5.23.0 depends on huggingface-hub>=1.31.0.",
         ),
         ("uv", UV_OLDER, Cause.NO_SUCH_VERSION, "alpha==2.0 does not exist."),
         ("uv", UV_UNKNOWN, Cause.NO_SUCH_VERSION, "alpha was not found in the package registry."),
