@@ -1,0 +1,1 @@
+"""What counted work is held to: itself, the reference's, and what was accepted or is usual."""

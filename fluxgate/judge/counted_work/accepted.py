@@ -1,0 +1,74 @@
+"""Work held to what was accepted here, or to what the same releases do on other machines of this kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fluxgate.compare.work import (
+    COMPONENTS,
+    FLOPS,
+    MODULES,
+    OPERATORS,
+    REPEATS,
+    WorkChange,
+    costly_changes,
+    held_changes,
+    same_call,
+    work_changes,
+)
+from fluxgate.judge.counted_work.complaint import Complaint, changed
+from fluxgate.judge.counted_work.moving import MOVING
+from fluxgate.judge.damage import other_releases
+from fluxgate.judge.evidence import Evidence
+from fluxgate.judge.sentences import listed
+from fluxgate.rendering import ENCODE, Work
+
+
+def accepted_work(evidence: Evidence, done: Work) -> Work | None:
+    """What was accepted on this machine, where the same call was counted."""
+    baseline = evidence.baseline
+    theirs = evidence.accepted_facts.work
+    if baseline is None or baseline.portable or theirs is None or not same_call(theirs, done):
+        return None
+    return theirs
+
+
+def as_accepted(evidence: Evidence, done: Work) -> Iterator[Complaint]:
+    """No more and nothing else, with the accepted releases; with others what no release should change."""
+    theirs = accepted_work(evidence, done)
+    if theirs is None:
+        return
+    moved = other_releases(evidence)
+    changes = held_changes(theirs, done) if moved else costly_changes(work_changes(theirs, done))
+    if changes:
+        such = f", whatever {listed(moved)} may do otherwise" if moved else ""
+        yield changed(f"It does not do the accepted work{such}", changes)
+
+
+def usual_work(evidence: Evidence, done: Work) -> Work | None:
+    """What the same releases do elsewhere, where nothing was accepted here and the same call was counted."""
+    if evidence.usual_work is None or accepted_work(evidence, done) is not None:
+        return None
+    theirs = evidence.usual_work.work
+    return theirs if same_call(theirs, done) else None
+
+
+def as_usual(evidence: Evidence, done: Work) -> Iterator[Complaint]:
+    """No more and nothing else; where other watchers counted, but for what moves, which may be theirs."""
+    theirs, known = usual_work(evidence, done), evidence.usual_work
+    if theirs is None or known is None:
+        return
+    changes = tuple(
+        one
+        for one in work_changes(theirs, done)
+        if (known.exact or _computes(one)) and (known.encodes or one.phase != ENCODE)
+    )
+    changes = costly_changes(changes, unseen=True)
+    if changes:
+        yield changed(f"It does not do the work that the same releases do on {known.machine}", changes)
+
+
+def _computes(change: WorkChange) -> bool:
+    if change.section == OPERATORS:
+        return change.what not in MOVING
+    return change.section in (FLOPS, COMPONENTS, MODULES, REPEATS)
