@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from fluxgate import figures
 from fluxgate.amounts import amount, distinct
@@ -43,6 +44,14 @@ SHOWN = 300  # characters of a warning
 STRAY = 0.001  # share of a component's bytes that buffers may have in another dtype, where its files are not at hand
 
 
+@dataclass(frozen=True)
+class Complaint:
+    """Something that is not as it must be, and the component that it is about, if it is about one."""
+
+    sentence: str
+    component: str | None = None
+
+
 def inventory(evidence: Evidence) -> Verdict:
     """Against the subject's dtype, the reference and the baseline."""
     parts = evidence.rendering.inventory
@@ -57,18 +66,22 @@ def inventory(evidence: Evidence) -> Verdict:
         *_hooks(parts),
         *_pieces(evidence, parts),
     ):
-        return failed(evidence, INVENTORY, f"{complaint}. {_who(evidence, complaint)} Run {again(evidence.case)}.")
+        return _failed(evidence, complaint, f"Run {again(evidence.case)}.")
     against = ["the subject's dtype"]
     for name, expected, then in _expected(evidence):
         against.append(name)
         for complaint in _differences(expected, parts, name):
-            return failed(evidence, INVENTORY, f"{complaint}. {_who(evidence, complaint)} {then}")
+            return _failed(evidence, complaint, then)
     sentence = f"{counted(len(parts.components), 'component')} match {listed(against)}."
     numbers, new = {"bytes": float(parts.total_bytes)}, _new_warnings(evidence)
     if new:
         numbers[NEW_WARNINGS] = float(len(new))
         sentence = f"{sentence} {_warned(new)}"
     return passed(evidence, INVENTORY, sentence, numbers=numbers)
+
+
+def _failed(evidence: Evidence, complaint: Complaint, then: str) -> Verdict:
+    return failed(evidence, INVENTORY, f"{complaint.sentence}. {_who(evidence, complaint.component)} {then}")
 
 
 def _new_warnings(evidence: Evidence) -> tuple[str, ...]:
@@ -83,11 +96,12 @@ def _warned(new: tuple[str, ...]) -> str:
     return f"Libraries warn of what they did not when it was accepted: {first}{others}"
 
 
-def _who(evidence: Evidence, complaint: str) -> str:
-    """Who loaded the component that a complaint begins with; what is of no component is of whoever loads at all."""
-    name, subject = complaint.partition(" ")[0], evidence.case.subject
-    known = name in evidence.rendering.inventory.components if evidence.rendering.inventory else False
-    return most_likely([loader_of(name, subject)] if known else [DIFFUSERS, TRANSFORMERS])
+def _who(evidence: Evidence, component: str | None) -> str:
+    """Who loaded a component; what is of no component that is there is of whoever loads at all."""
+    parts = evidence.rendering.inventory
+    if component is None or parts is None or component not in parts.components:
+        return most_likely([DIFFUSERS, TRANSFORMERS])
+    return most_likely([loader_of(component, evidence.case.subject)])
 
 
 def _expected(evidence: Evidence) -> Iterator[tuple[str, Inventory, str]]:
@@ -101,16 +115,16 @@ def _expected(evidence: Evidence) -> Iterator[tuple[str, Inventory, str]]:
         yield "the baseline", evidence.accepted_facts.inventory, CAUSE
 
 
-def _differences(expected: Inventory, parts: Inventory, name: str) -> Iterator[str]:
+def _differences(expected: Inventory, parts: Inventory, name: str) -> Iterator[Complaint]:
     """Components whose bytes are not the expected ones; modules and hooks are a strategy's own."""
     for change in component_changes(expected, parts):
         if change.before is None:
             if change.total[1]:  # what has no weights costs nothing
-                yield f"{change.name} is there, which {name} does not have"
+                yield Complaint(f"{change.name} is there, which {name} does not have", change.name)
         elif change.after is None:
-            yield f"{change.name} is missing, which {name} has"
+            yield Complaint(f"{change.name} is missing, which {name} has", change.name)
         elif change.sizes and not _is_a_table(change):
-            yield f"{change.name} does not hold what it does in {name}: {words.sizes(change)}"
+            yield Complaint(f"{change.name} does not hold what it does in {name}: {words.sizes(change)}", change.name)
 
 
 def _is_a_table(change: ComponentChange) -> bool:
@@ -123,25 +137,27 @@ def _is_a_table(change: ComponentChange) -> bool:
     return all(abs(more) <= A_TABLE and beside_files.get(dtype) == more for dtype, more in apart.items())
 
 
-def _made_up(evidence: Evidence) -> Iterator[str]:
+def _made_up(evidence: Evidence) -> Iterator[Complaint]:
     """Weights that a library did not find in the files, and filled with random numbers of its own."""
     for warning in evidence.rendering.warnings:
         if MADE_UP.search(warning):
             sentence = " ".join(RULE.sub(" ", warning).split())
-            yield f"A library made up weights that it did not find in the files: {sentence[:300]}"
+            yield Complaint(f"A library made up weights that it did not find in the files: {sentence[:SHOWN]}")
 
 
-def _burdens(parts: Inventory) -> Iterator[str]:
+def _burdens(parts: Inventory) -> Iterator[Complaint]:
     """What only costs memory: copies of weights, and what a backward pass would need."""
     beside = parts.counts.get(BESIDE, 0)
     if beside > SPARE + SPARE_SHARE * parts.total_bytes:
-        yield f"Besides the components, {amount(beside)} of tensors are in memory once all is loaded: copies of weights"
+        yield Complaint(
+            f"Besides the components, {amount(beside)} of tensors are in memory once all is loaded: copies of weights"
+        )
     calls = parts.counts.get(GRADIENTS, 0)
     if calls:
-        yield f"{counted(calls, 'call')} of its components recorded gradients, which nobody asked for"
+        yield Complaint(f"{counted(calls, 'call')} of its components recorded gradients, which nobody asked for")
 
 
-def _twice_on_the_way(evidence: Evidence, parts: Inventory) -> Iterator[str]:
+def _twice_on_the_way(evidence: Evidence, parts: Inventory) -> Iterator[Complaint]:
     """Weights that lie on a GPU while they load and are not there any more, or are narrower, once they stay there."""
     promise, memory = evidence.case.strategy.promise, evidence.rendering.memory
     keeps = any(isinstance(one, Counted) and one.what == ALTERED for one in promise.effects)  # weights to compare with
@@ -151,29 +167,33 @@ def _twice_on_the_way(evidence: Evidence, parts: Inventory) -> Iterator[str]:
     weights = sum(size for each in places for place, size in each.items() if place.startswith("cuda"))
     peak = memory.peak("allocated", (LOAD,))
     if peak is not None and weights and peak > weights + SPARE + LOAD_SHARE * weights:
-        yield f"Loading peaks at {amount(peak)} on the GPU, where the weights that stay there take {amount(weights)}"
+        yield Complaint(
+            f"Loading peaks at {amount(peak)} on the GPU, where the weights that stay there take {amount(weights)}"
+        )
 
 
-def _hooks(parts: Inventory) -> Iterator[str]:
+def _hooks(parts: Inventory) -> Iterator[Complaint]:
     """What hangs in the components from call to call, and what is left of it once it is to be removed."""
     if parts.counts.get(HOOKS_CHANGED):
-        yield "A later call left other hooks on its components than the first one"
+        yield Complaint("A later call left other hooks on its components than the first one")
     for what in (name.removeprefix(SETTING_CHANGED) for name in parts.counts if name.startswith(SETTING_CHANGED)):
-        yield f"Loading the pipeline, or calling it, leaves {what} changed for the whole process"
+        yield Complaint(f"Loading the pipeline, or calling it, leaves {what} changed for the whole process")
     left = parts.counts.get(HOOKS_LEFT, 0)
     if left:
-        yield f"remove_all_hooks leaves accelerate's hooks on {counted(left, 'module')}"
+        yield Complaint(f"remove_all_hooks leaves accelerate's hooks on {counted(left, 'module')}")
 
 
-def _pieces(evidence: Evidence, parts: Inventory) -> Iterator[str]:
+def _pieces(evidence: Evidence, parts: Inventory) -> Iterator[Complaint]:
     """Tiles and slices that the decoder makes although the strategy does not ask for them."""
     asked = {one.what for one in evidence.case.strategy.promise.effects if isinstance(one, Counted)}
+    decoder = evidence.case.subject.decoder
     for what in (TILES, SLICES):
         if what not in asked and parts.counts.get(what, 1) > 1:
-            yield f"{evidence.case.subject.decoder} makes {parts.counts[what]} {what} of a call, which nobody asked for"
+            sentence = f"{decoder} makes {parts.counts[what]} {what} of a call, which nobody asked for"
+            yield Complaint(sentence, decoder)
 
 
-def _strays(evidence: Evidence, parts: Inventory) -> Iterator[str]:
+def _strays(evidence: Evidence, parts: Inventory) -> Iterator[Complaint]:
     """Weights that a library kept in another dtype than the one it was asked for, whatever `.dtype` says.
 
     A component that was quantized, or that was cast as a whole to another dtype, is left to the strategy's effects.
@@ -187,7 +207,9 @@ def _strays(evidence: Evidence, parts: Inventory) -> Iterator[str]:
             if dtype != due and _is_stray(component, dtype, due=due, on_disk=evidence.numbers_on_disk.get(name)):
                 share = figures.percent(sizes[dtype] / component.total_bytes)
                 size, _ = distinct(sizes[dtype], 0)
-                yield f"{name} holds {size} of {dtype}, {share} of it, where all its weights should be {due}"
+                yield Complaint(
+                    f"{name} holds {size} of {dtype}, {share} of it, where all its weights should be {due}", name
+                )
 
 
 def _is_stray(component: Component, dtype: str, *, due: str, on_disk: int | None) -> bool:
@@ -205,7 +227,7 @@ def _is_stray(component: Component, dtype: str, *, due: str, on_disk: int | None
     return size > STRAY * component.total_bytes
 
 
-def _resized(parts: Inventory) -> Iterator[str]:
+def _resized(parts: Inventory) -> Iterator[Complaint]:
     """Components that rendering has left with more or fewer bytes: a library has cast or replaced their weights.
 
     Quantized layers may pack their weights anew at first use; what was freed holds nothing any more.
@@ -214,4 +236,7 @@ def _resized(parts: Inventory) -> Iterator[str]:
         before, after = (sum(component.placement.get(moment, {}).values()) for moment in (BEFORE, AFTER))
         if not component.quantized_bytes and after not in (0, before):
             one, other = distinct(after, before)
-            yield f"{name} holds {one} after rendering where it held {other} before: its weights were cast or replaced"
+            yield Complaint(
+                f"{name} holds {one} after rendering where it held {other} before: its weights were cast or replaced",
+                name,
+            )
