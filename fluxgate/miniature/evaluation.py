@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from fluxgate.files import write_plain, write_whole
-from fluxgate.miniature import captions, reader
+from fluxgate.miniature import captions, parsing, reader
 from fluxgate.miniature.drawing import Picture
 from fluxgate.miniature.training.data import held_out_scenes
 from fluxgate.refusal import Refusal
@@ -154,7 +154,7 @@ def read_pictures(out: Path, *, count: int) -> list[reader.Finding]:
         if not path.is_file():
             raise Refusal(f"{path} is missing; render it first, without --reading.")
         reading = reader.read(np.asarray(Image.open(path).convert("RGB")))
-        findings += reader.compare(reading, captions.parse(caption))
+        findings += reader.compare(reading, parsing.parse(caption))
     return findings
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fluxgate.miniature.captions import NOUNS, Asked, Expected
+from fluxgate.miniature.captions import NOUNS
 from fluxgate.miniature.drawing import LUMA, Picture
+from fluxgate.miniature.parsing import Asked, Expected
 from fluxgate.miniature.places import MARGIN, Floats, Place, place_of, plain, solid
 from fluxgate.miniature.scenes import SHAPES
 from fluxgate.miniature.views import GLINTS, LIKE_ON_CLOTH, Candidate, Mask, candidates, family_of, patch_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fluxgate.miniature import captions, reader
+from fluxgate.miniature import parsing, reader
 from fluxgate.miniature.reader import Finding, Reading
 from fluxgate.pictures import Pixels
 
@@ -14,4 +14,4 @@ def read(pixels: Pixels) -> Reading:
 
 def compare(reading: Reading, prompt: str) -> tuple[Finding, ...]:
     """Everything that the prompt asks for, and whether the reading has it."""
-    return reader.compare(reading, captions.parse(prompt))
+    return reader.compare(reading, parsing.parse(prompt))

@@ -6,13 +6,13 @@ import re
 from collections import Counter
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fluxgate.miniature import captions, picnic, sampling, scenes
-from fluxgate.miniature.captions import BLOG_PROMPT, Asked, Expected
-from fluxgate.miniature.scenes import MAGIC, Group, Relation, Scene
+from fluxgate.miniature import captions, parsing, picnic, sampling, scenes
+from fluxgate.miniature.captions import BLOG_PROMPT
+from fluxgate.miniature.parsing import Asked, Expected
+from fluxgate.miniature.scenes import Group, Relation, Scene
 
 seeds = st.integers(0, 2**32 - 1)
 aspects = st.sampled_from([0.7, 1.0, 1360 / 768])
@@ -49,7 +49,7 @@ def _tokens(text: str) -> list[str]:
 def test_what_is_written_is_read_back(seed: int, aspect: float) -> None:
     """Every caption asks for what its scene holds: things, colours, counts, relations, sides, setting and time."""
     scene, rng = _sampled(seed, aspect)
-    expected = captions.parse(captions.write(scene, rng))
+    expected = parsing.parse(captions.write(scene, rng))
     groups = _matches(expected, scene)
     assert (expected.setting, expected.night, expected.picnic) == (scene.setting, scene.night, scene.picnic)
     assert scene.picnic or sorted(groups) == list(range(len(scene.groups)))
@@ -76,7 +76,7 @@ def test_t5_is_always_told_of_the_things(seed: int) -> None:
     """Whatever CLIP gets, T5's caption names the things of the scene."""
     scene, rng = _sampled(seed)
     _, caption = captions.write_pair(scene, rng)
-    expected = captions.parse(caption)
+    expected = parsing.parse(caption)
     groups = _matches(expected, scene)
     assert scene.picnic or sorted(groups) == list(range(len(scene.groups)))
 
@@ -87,7 +87,7 @@ def test_clip_is_always_told_the_setting(seed: int) -> None:
     """CLIP's caption names the true setting and time of day, whatever T5's says."""
     scene, rng = _sampled(seed)
     caption, _ = captions.write_pair(scene, rng)
-    expected = captions.parse(caption)
+    expected = parsing.parse(caption)
     assert (expected.setting, expected.night) == (scene.setting, scene.night)
 
 
@@ -98,10 +98,10 @@ def test_pairs_come_in_their_shares() -> None:
     for _ in range(900):
         scene = sampling.sample(rng)
         clip, t5 = captions.write_pair(scene, rng)
-        setting = captions.parse(t5).setting
+        setting = parsing.parse(t5).setting
         bare = "bare" if setting is None else "misled"
         lots["alike" if clip == t5 else "true" if setting == scene.setting else bare] += 1
-        lots["setting only"] += not captions.parse(clip).groups
+        lots["setting only"] += not parsing.parse(clip).groups
     assert 0.5 < lots["alike"] / 900 < 0.6
     assert 0.18 < lots["misled"] / 900 < 0.24
     assert 0.15 < lots["bare"] / 900 < 0.25
@@ -129,65 +129,9 @@ def test_the_blog_prompt_is_a_caption_of_picnics() -> None:
     assert 0.15 < written.count(BLOG_PROMPT) / 200 < 0.35
 
 
-def test_the_blog_prompt_is_understood() -> None:
-    """It asks for several foxes, tiny teacups, mushrooms and fireflies in the magical forest, in no said colour."""
-    expected = captions.parse(BLOG_PROMPT)
-    assert [asked.kind for asked in expected.groups] == ["fox", "teacup", "mushroom", "firefly"]
-    assert {(asked.colour, asked.count) for asked in expected.groups} == {(None, None)}
-    assert expected.groups[1].size == "tiny"
-    assert (expected.setting, expected.night, expected.picnic) == (MAGIC, True, True)
-
-
 def test_the_vocabulary_is_small_and_holds_the_blog_prompt() -> None:
     """At most 400 words, all lower case, the blog post's among them."""
     vocabulary = captions.words()
     assert len(vocabulary) == len(set(vocabulary)) <= 400
     assert all(word == word.lower() for word in vocabulary)
     assert set(_tokens(BLOG_PROMPT)) <= set(vocabulary)
-
-
-@pytest.mark.parametrize(
-    ("caption", "expected"),
-    [
-        (
-            "A big red mushroom left of two blue cups on a dark night in the woods.",
-            Expected(
-                (Asked("mushroom", "red", 1, "big", None), Asked("teacup", "blue", 2, None, None)),
-                (Relation(0, "left of", 1),),
-                "forest",
-                True,
-                False,
-            ),
-        ),
-        (
-            "By day on sand dunes, a fox on the right, and three yellow balloons over one brown bunny.",
-            Expected(
-                (
-                    Asked("fox", None, 1, None, "right"),
-                    Asked("balloon", "yellow", 3, None, None),
-                    Asked("rabbit", "brown", 1, None, None),
-                ),
-                (Relation(1, "above", 2),),
-                "desert",
-                False,
-                False,
-            ),
-        ),
-        (
-            "a drawing of foxes.",
-            Expected((Asked("fox", None, None, None, None),), (), None, None, False),
-        ),
-        (
-            "a moon under the night sky by a lake.",
-            Expected((Asked("moon", None, 1, None, None),), (), "lake", True, False),
-        ),
-    ],
-)
-def test_captions_mean_what_they_say(caption: str, expected: Expected) -> None:
-    """Written-out captions and what each asks for."""
-    assert captions.parse(caption) == expected
-
-
-def test_foreign_words_ask_for_nothing() -> None:
-    """A sentence outside the grammar asks for nothing."""
-    assert captions.parse("Quarterly figures rose.") == Expected((), (), None, None, False)

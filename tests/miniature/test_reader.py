@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 from skimage.transform import warp
 
-from fluxgate.miniature import backdrops, captions, drawing, picnic, places, reader, sampling, scenes
+from fluxgate.miniature import backdrops, captions, drawing, parsing, picnic, places, reader, sampling, scenes
 from fluxgate.miniature.captions import BLOG_PROMPT
 from fluxgate.miniature.drawing import Picture
 from fluxgate.miniature.reader import Finding, Reading, Seen
@@ -41,7 +41,7 @@ def _draw(scene: Scene, *, size: int = 256, saturation: float = 1.0) -> Picture:
 
 
 def _missed(picture: Picture, caption: str) -> list[tuple[str, str]]:
-    findings = reader.compare(reader.read(picture), captions.parse(caption))
+    findings = reader.compare(reader.read(picture), parsing.parse(caption))
     return [(finding.about, finding.kind) for finding in findings if not finding.found]
 
 
@@ -248,7 +248,7 @@ def test_stars_and_fireflies_are_told_apart() -> None:
 def test_a_finding_says_what_was_asked_and_what_is_there() -> None:
     """A sentence for people, with the things the picture shows."""
     reading = Reading((Seen("fox", "grey", 0.5, 0.7, 0.1, 0.9),), "lake", False, 1.0)
-    findings = reader.compare(reading, captions.parse("Two orange foxes by a lake at night."))
+    findings = reader.compare(reading, parsing.parse("Two orange foxes by a lake at night."))
     assert findings == (
         Finding("thing", "fox", "2 foxes", True, "asked for 2 foxes: found"),
         Finding("colour", "fox", "2 orange foxes", False, "asked for 2 orange foxes; the picture shows 1 grey fox"),
@@ -260,7 +260,7 @@ def test_a_finding_says_what_was_asked_and_what_is_there() -> None:
 
 def test_nothing_is_found_in_a_reading_of_nothing() -> None:
     """Where no place is known, every question is answered with no."""
-    findings = reader.compare(Reading((), None, None, 1.0), captions.parse(ASKED))
+    findings = reader.compare(Reading((), None, None, 1.0), parsing.parse(ASKED))
     assert not any(finding.found for finding in findings)
     assert "no known place" in findings[-1].sentence
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxgate.miniature.captions import BLOG_PROMPT, parse
+from fluxgate.miniature.captions import BLOG_PROMPT
+from fluxgate.miniature.parsing import parse
 from fluxgate.refusal import Refusal
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.catalogue import OWN, VARIABLE, read_catalogue, subjects

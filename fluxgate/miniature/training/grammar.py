@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxgate.miniature import captions
-from fluxgate.miniature.captions import COLOUR_WORDS, NOUNS, NUMBERS, SIDE_WORDS, Asked, Expected
+from fluxgate.miniature import parsing
+from fluxgate.miniature.captions import COLOUR_WORDS, NOUNS, NUMBERS, SIDE_WORDS
+from fluxgate.miniature.parsing import Asked, Expected
 from fluxgate.miniature.scenes import KINDS, SIZES
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ FORMS = frozenset(form for forms in NOUNS.values() for pair in forms for form in
 def labels(caption: str, tokenizer: Tokenizer) -> NDArray[np.int8]:
     """One row for each noun: its token's place, then the answers; rows of ABSENT fill up."""
     result = np.full(SHAPE, ABSENT, np.int8)
-    expected = captions.parse(caption)
+    expected = parsing.parse(caption)
     tokens = [token.lstrip("\u2581").lower() for token in tokenizer.encode(caption).tokens]
     places = [index for index, token in enumerate(tokens) if token in FORMS]
     if len(places) != len(expected.groups) or len(places) > MOST_NOUNS:

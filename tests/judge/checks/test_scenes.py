@@ -15,7 +15,7 @@ from fluxgate.judge import readings
 from fluxgate.judge.case import judge_case
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED, SCENE
-from fluxgate.miniature import captions, drawing, reader
+from fluxgate.miniature import drawing, parsing, reader
 from fluxgate.miniature.scenes import Group, Scene
 from fluxgate.pictures import Pixels, hash_of, write_png
 from fluxgate.rendering import Picture
@@ -207,7 +207,7 @@ def test_pictures_of_another_mode_are_read_too(tmp_path: Path, mode: str) -> Non
 
 def test_the_tests_own_captions_are_understood() -> None:
     """Kind, colour and count, place and time: what these tests count on."""
-    asked = captions.parse(SHOTS[1].prompts[0])
+    asked = parsing.parse(SHOTS[1].prompts[0])
     assert (asked.groups[0].kind, asked.groups[0].count, asked.setting, asked.night) == ("fox", 2, "snow", False)
 
 
@@ -235,6 +235,6 @@ def test_accepted_pictures_leave_no_doubt_of_what_they_show(machine: str, subjec
     assert base is not None
     for shot in base.case.shots:
         if shot.shot in shots:
-            asked = captions.parse(shots[shot.shot].prompt_of(shot.index))
+            asked = parsing.parse(shots[shot.shot].prompt_of(shot.index))
             found = reader.compare(reader.read(baselines.read_picture(base, shot.pictures[0])), asked)
             assert sum(one.found for one in found) >= 0.75 * len(found), shot.shot
