@@ -105,16 +105,14 @@ def _is_by_operators(change: WorkChange) -> bool:
     return change.section in (OPERATORS, FLOPS) or near
 
 
-def costly_changes(changes: tuple[WorkChange, ...], *, unseen: bool = False) -> tuple[WorkChange, ...]:
+def costly_changes(changes: tuple[WorkChange, ...]) -> tuple[WorkChange, ...]:
     """The changes of those phases in which more is done, or another thing: what is written otherwise, comes to as many
-    operations and bytes and calls no more operators that compute, is no other work.
-
-    unseen: nobody looks at the numbers, so that fewer casts beside the same operators may be narrower ones."""
-    dear = {phase for phase in PHASES if _is_dear([one for one in changes if one.phase == phase], unseen=unseen)}
+    operations and bytes and calls no more operators that compute, is no other work."""
+    dear = {phase for phase in PHASES if _is_dear([one for one in changes if one.phase == phase])}
     return tuple(one for one in changes if one.phase in dear and not _is_view(one))
 
 
-def _is_dear(changes: list[WorkChange], *, unseen: bool) -> bool:
+def _is_dear(changes: list[WorkChange]) -> bool:
     operators = [one for one in changes if one.section == OPERATORS and not _is_view(one)]
     near = [one for one in changes if one.section in (BYTES, MOVES) and _is_by_operators(one)]
     exact = [one for one in changes if one.section not in (OPERATORS, MODULES, FLOPS) and one not in near]
@@ -123,14 +121,14 @@ def _is_dear(changes: list[WorkChange], *, unseen: bool) -> bool:
         or sum(one.more for one in changes if one.section == FLOPS) != 0
         or sum(one.more for one in operators) > 0
         or any(one.more > 0 for one in near)
-        or (unseen and _are_narrower(near, operators))
+        or _are_narrower(near, operators)
     )
 
 
 def _are_narrower(near: list[WorkChange], operators: list[WorkChange]) -> bool:
-    """Whether the same is computed with fewer casts."""
+    """Whether as much is computed with fewer casts: in float32 before, and in bfloat16 now."""
     fewer_casts = any(one.what.startswith(CASTS) and one.more < 0 for one in near)
-    return fewer_casts and not any(one.more < 0 and one.what not in COPIES for one in operators)
+    return fewer_casts and sum(one.more for one in operators if one.what not in COPIES) >= 0
 
 
 def _is_view(change: WorkChange) -> bool:

@@ -63,7 +63,7 @@ def as_usual(evidence: Evidence, done: Work) -> Iterator[Complaint]:
         for one in work_changes(theirs, done)
         if (known.exact or _computes(one)) and (known.encodes or one.phase != ENCODE)
     )
-    changes = costly_changes(changes, unseen=True)
+    changes = costly_changes(changes)
     if changes:
         yield changed(f"It does not do the work that the same releases do on {known.machine}", changes)
 
