@@ -46,6 +46,7 @@ from fluxgate.strategies.requirements import (
     carried_by_layers,
     encoders_in_folder,
     folder_of_weights,
+    layers_called,
     saved_again,
     unquantized,
 )
@@ -55,7 +56,7 @@ from fluxgate.subjects.weights import folder_at_hand, matrices_on_disk
 BITSANDBYTES = Release("bitsandbytes", "0.46.0", to="quantize")
 LOADER = Gpu("diffusers' loader for bitsandbytes refuses a CPU")
 T5_ON_CPU = Release("transformers", "4.56.0", to="quantize where there is no GPU", on="cpu")
-PLAIN = (unquantized, encoders_in_folder)
+PLAIN = (unquantized, layers_called, encoders_in_folder)
 MAPPED = Release("diffusers", "0.34.0", to="quantize a whole pipeline by one configuration")
 INT8_MOVES = (
     Release("diffusers", "0.40.0", to="offload 8-bit components"),
@@ -174,7 +175,7 @@ def nf4(site: Site) -> Any:
 
 @strategy(
     four_bit_promise(stays=True, reproduces="nf4", less_memory_than="full", effects=four_bits()),
-    needs=(BITSANDBYTES, LOADER, MAPPED, folder_of_weights),
+    needs=(BITSANDBYTES, LOADER, MAPPED, layers_called, folder_of_weights),
 )
 def nf4_pipeline(site: Site) -> Any:
     """As nf4, by one configuration given to the pipeline."""
@@ -189,7 +190,7 @@ def nf4_pipeline(site: Site) -> Any:
 
 @strategy(
     four_bit_promise(stays=True, reproduces="nf4", less_memory_than="full", effects=four_bits()),
-    needs=(BITSANDBYTES, WholeBlocks(), unquantized),
+    needs=(BITSANDBYTES, WholeBlocks(), unquantized, layers_called),
 )
 def nf4_linear(site: Site) -> Any:
     """Linear layers exchanged by hand for bitsandbytes' own, which runs on a CPU too."""

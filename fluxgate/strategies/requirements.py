@@ -115,6 +115,12 @@ def carried_by_layers(subject: Subject, machine: Machine, stack: Stack) -> str |
     return f"accelerate brings a layer's weights when it is called, and {reader} reads them without" if reader else None
 
 
+def layers_called(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need of packed weights: that only the layer itself computes with them."""
+    reader = _reads_layers(subject)
+    return f"bitsandbytes packs a layer's weights, and {reader} reads them without a call of it" if reader else None
+
+
 def _reads_layers(subject: Subject) -> str | None:
     """A class within the denoiser that computes with the weights of layers that it does not call."""
     denoiser, root = denoiser_class(subject), package_folder()

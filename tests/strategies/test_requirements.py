@@ -227,6 +227,9 @@ def test_layers_that_are_not_called_cannot_be_brought(pipeline: str, denoiser: s
     reason = carried_by_layers(subject, CPU, NEW)
     assert (reason is None) is (reader is None)
     assert reader is None or f"{reader} reads them without" in str(reason)
+    for name in ("nf4", "nf4-pipeline", "nf4-linear", "int8"):
+        packed = str(strategy_named(name).unsupported(subject, H100, NEW))
+        assert ("bitsandbytes packs a layer's weights" in packed) is (reader is not None)
 
 
 @pytest.mark.parametrize(

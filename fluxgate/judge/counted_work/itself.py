@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from fluxgate.amounts import amount
@@ -13,7 +14,8 @@ from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import counted
 from fluxgate.rendering import DENOISE, SLEEPS, Work
 
-BUFFERS = 4096  # bytes that a model itself brings to where it computes, as Gemma its rotations
+BUFFERS = 4096  # bytes that a model itself brings to where it computes in a call, as Gemma its rotations
+BUFFERS_SHARE = 5e-5  # of a large pipeline's weights, which has larger ones: Chroma's modulations are 44 KB of 18 GB
 SPARE = 0.02  # of the weights' bytes: buffers that a component moves beside them
 SCALARS = 4096  # bytes a step that a scheduler may ask of the device: its own numbers, and no latents
 AHEAD = "groups onloaded ahead"
@@ -54,14 +56,14 @@ def moves(evidence: Evidence, done: Work) -> Iterator[Complaint]:
         return
     due, copies = _due(done, each_use=promise.moves.each_use), promise.moves.copies
     reference = reference_work(evidence, done)
-    for what, times in (
-        (TO_DEVICE, copies),
-        (TO_HOST, copies),
-        (FILES_READ, 1.0),
-        (WEIGHTS_ASKED, promise.moves.asked),
+    for what, usual in (
+        (TO_DEVICE, copies * due),
+        (TO_HOST, copies * due),
+        (FILES_READ, due),
+        (WEIGHTS_ASKED, promise.moves.asked * due + (0 if promise.moves.each_use else _asked_again(done))),
     ):
         beside = total(reference, BYTES, what) if reference else 0
-        moved, most = total(done, BYTES, what), times * due * (1 + SPARE) + beside + FEW
+        moved, most = total(done, BYTES, what), usual * (1 + SPARE) + beside + FEW
         if moved > most:
             need = f"its weights need {amount(due)}, so that {amount(most)} are plenty"
             yield Complaint(f"It moves {amount(moved)} {what}; {need}")
@@ -81,8 +83,8 @@ def _groups(done: Work, *, ahead: bool) -> Iterator[Complaint]:
 
 def _stays(done: Work) -> Iterator[Complaint]:
     for phase in done.first:
-        asked = phase.bytes.get(WEIGHTS_ASKED, 0)
-        if asked > BUFFERS:
+        asked, calls = phase.bytes.get(WEIGHTS_ASKED, 0), max(phase.components.values(), default=1)
+        if asked > max(BUFFERS * calls, BUFFERS_SHARE * sum(done.weights.values())):
             sentence = (
                 f"{phase.phase.capitalize()} asks {amount(asked)} of weights to move, which its promise says stay"
             )
@@ -91,6 +93,15 @@ def _stays(done: Work) -> Iterator[Complaint]:
         if phase.phase == DENOISE and done.steps and back >= done.steps and size > SCALARS * done.steps:
             steps = f"{counted(done.steps, 'step')}, {amount(size)} in all"
             yield Complaint(f"Denoise moves tensors to the host {back} times in {steps}", (DENOISE,))
+
+
+def _asked_again(done: Work) -> int:
+    """The bytes that hooks of whole components ask for where one is called more than once a step, as a denoiser whose
+    guidance takes a call of its own: where they were measured, it takes none."""
+    calls: Counter[str] = Counter()
+    for phase in done.first:
+        calls.update(phase.components)
+    return sum(done.weights.get(name, 0) * max(times - done.steps, 0) for name, times in calls.items())
 
 
 def _due(done: Work, *, each_use: bool) -> int:

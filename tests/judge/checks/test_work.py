@@ -284,6 +284,20 @@ def test_a_buffer_that_a_model_moves_itself_is_no_offload(tmp_path: Path, size: 
     assert answer.status == status
 
 
+@pytest.mark.parametrize("size, status", [(6 * 4096, PASSED), (6 * 4096 + 1, FAILED)])
+def test_a_model_that_is_called_twice_a_step_moves_its_buffer_twice(tmp_path: Path, size: int, status: str) -> None:
+    """As Chroma does, whose guidance takes a call of its own."""
+    done = gpu_work(bytes={"weights asked to move": size}, components={"transformer": 6})
+    assert judged(tmp_path, "full", done).status == status
+
+
+@pytest.mark.parametrize("calls, status", [(3, FAILED), (6, PASSED)])
+def test_whole_components_are_asked_for_once_a_call(tmp_path: Path, calls: int, status: str) -> None:
+    """Where the denoiser is called twice a step, hooks ask for it twice; it is copied no more often."""
+    done = gpu_work(bytes={"weights asked to move": 8 * (40 << 20)}, components={"transformer": calls})
+    assert judged(tmp_path, "model-offload", done).status == status
+
+
 def test_prefetching_that_is_switched_off_is_caught_on_a_gpu(tmp_path: Path) -> None:
     """A stream that copies nothing ahead is no gain; on a CPU there are no streams."""
     events = {"GroupOffloadingHook ran": 9, "groups onloaded": 9}

@@ -45,3 +45,25 @@ def test_weights_are_compared_with_the_files_that_they_come_from(tmp_path: Path)
         where, probe = site.site_of(replace(job, vram_limit=None), lambda note: None)
         probe.meter.close()
         assert (where.folder, probe.inventory.source) == (tmp_path, tmp_path)
+
+
+class Pipeline:
+    """A pipeline as far as its components are looked at."""
+
+    components: dict[str, object]
+
+
+def test_what_is_built_within_a_call_is_described_when_it_is_shown(tmp_path: Path) -> None:
+    """Its own call may never encode, where the probe would meet it; what is shown while loading is described later."""
+    torch = pytest.importorskip("torch")
+    (whole, _) = jobs(tmp_path)
+    where, probe = site.site_of(replace(whole, vram_limit=None), lambda note: None)
+    pipeline = Pipeline()
+    pipeline.components = {"transformer": torch.nn.Linear(2, 2)}
+    where.watch(pipeline)
+    assert not probe.inventory.recorded().components
+    probe.begin("one", 0)
+    where.watch(pipeline)
+    assert list(probe.inventory.recorded().components) == ["transformer"]
+    probe.end()
+    probe.meter.close()
