@@ -69,9 +69,11 @@ class TakeRecorder:
 
     def record_prompt(self, pipeline: Any, arguments: Iterable[Any]) -> None:
         """Count it as repeated if this pipeline has encoded the same words before; others may encode differently."""
+        arguments = tuple(arguments)
         words = [value for value in arguments if _is_text(value)]
+        which = [value for value in arguments if type(value) is int]  # as Hunyuan-DiT's number of the encoder
         number = [ref() is pipeline for ref in self._encoders].index(True)
-        prompt = (number, repr(words))
+        prompt = (number, repr((words, which)))
         self._repeats[ENCODE] += bool(words) and prompt in self._prompts
         self._prompts.add(prompt)
 

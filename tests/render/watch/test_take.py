@@ -76,6 +76,16 @@ def test_the_same_words_encoded_again_are_a_repetition(first: Any, second: Any, 
     assert durations(take)[ENCODE].repeats == repeats
 
 
+def test_the_same_words_for_another_encoder_are_none() -> None:
+    """Hunyuan-DiT has one call encode for each, by its number."""
+    take, pipeline = recorder(), Pipeline()
+    take.enter(ENCODE)
+    assert take.begins_encoding(pipeline)
+    for number in (0, 1):
+        take.record_prompt(pipeline, ("a fox", number, True))
+    assert durations(take)[ENCODE].repeats == 0
+
+
 def test_another_pipeline_does_not_repeat_the_first() -> None:
     """It may have other encoders."""
     take, first, second = recorder(), Pipeline(), Pipeline()
