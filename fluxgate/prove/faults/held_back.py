@@ -14,6 +14,7 @@ from fluxgate.prove.targets import (
     GROUPS,
     PIPELINE,
     SCHEDULER,
+    STEP_LINE,
     TRANSFORMER,
     TRANSFORMERS,
 )
@@ -28,6 +29,7 @@ ROTATION = f"{TRANSFORMER}:FluxPosEmbed.forward"
 DECODER = "diffusers.models.autoencoders.autoencoder_kl:AutoencoderKL"
 PROCESSING = "diffusers.image_processor:VaeImageProcessor"
 FINISHED = "finished picture"
+KEPT: list[Any] = []  # what a fault lets nobody free
 SCALED = "latents = (latents / self.vae.config.scaling_factor) + self.vae.config.shift_factor"
 
 
@@ -146,6 +148,38 @@ def _casting_the_last_layer(original: Any, fired: Fired, args: tuple[Any, ...], 
     model, storage, compute, patterns, *others = args
     fewer = tuple(pattern for pattern in patterns if pattern != fired("^proj_out$"))
     return original(model, storage, compute, fewer, *others, **kwargs)
+
+
+def _with_the_first_generator(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if isinstance(kwargs.get("generator"), list):
+        kwargs["generator"] = fired(kwargs["generator"])[0]
+    return original(*args, **kwargs)
+
+
+def _keeping_latents(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    returned = original(*args, **kwargs)
+    KEPT.append(fired(returned[0]))
+    return returned
+
+
+def _keeping_pictures(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    pictures = original(*args, **kwargs)
+    KEPT.extend(fired(pictures))
+    return pictures
+
+
+def _seeding(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    import torch
+
+    torch.manual_seed(fired(0))
+    return original(*args, **kwargs)
+
+
+def _without_collector(pipe: Any, fired: Fired) -> None:
+    import gc
+
+    gc.disable()
+    fired(pipe)
 
 
 _fault = partial(Fault, packages=DIFFUSERS)
@@ -498,5 +532,47 @@ FAULTS = (
         "the default patterns of what layerwise casting skips",
         strategies=("fp8-layerwise",),
         stage=FIRST,
+    ),
+    _fault(
+        "first-generator-for-all",
+        "of several generators only the first one is used",
+        Around("diffusers.pipelines.flux.pipeline_flux:randn_tensor", _with_the_first_generator),
+        "lists of generators",
+    ),
+    _fault(
+        "preview-decoded",
+        "every other step is decoded",
+        Edit(
+            CALL,
+            STEP_LINE,
+            f"{STEP_LINE}\nif FIRED(i) % 2:\n"
+            "    self.vae.decode(self._unpack_latents(latents, height, width, self.vae_scale_factor))",
+        ),
+        "a preview that is on by default",
+        stage=DECODED,
+    ),
+    _fault(
+        "latents-kept",
+        "the latents of each step are kept",
+        Around(f"{SCHEDULER}.step", _keeping_latents),
+        "the history of a multistep solver",
+    ),
+    _fault(
+        "pictures-kept",
+        "every picture is kept",
+        Around(f"{PROCESSING}.numpy_to_pil", _keeping_pictures),
+        "a gallery that nobody empties",
+    ),
+    _fault(
+        "seed-set-by-call",
+        "each call seeds torch's own generator",
+        Around(CALL, _seeding),
+        "seeds that are set within a library",
+    ),
+    _fault(
+        "collector-off",
+        "Python's garbage collector is off once a pipeline is loaded",
+        Loaded(_without_collector),
+        "a collector that is off while something loads",
     ),
 )
