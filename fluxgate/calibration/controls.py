@@ -78,10 +78,9 @@ def names(*, quantizes: bool) -> tuple[str, ...]:
 
 def asked_otherwise(shot: Shot, *, prompts: tuple[str, ...]) -> dict[str, Shot]:
     """The calls that give something else than the shot; what the shot leaves to the pipeline is left alone."""
-    others = {
-        OTHER_SEED: replace(shot, seed=shot.seed + 1_000_003),
-        OTHER_PROMPT: replace(shot, prompts=prompts),
-    }
+    others = {OTHER_SEED: replace(shot, seed=shot.seed + 1_000_003)}
+    if shot.prompts:
+        others[OTHER_PROMPT] = replace(shot, prompts=prompts)
     if len(set(shot.prompts)) > 1:
         others[SWAPPED] = replace(shot, prompts=shot.prompts[::-1])
     if shot.steps is not None and shot.steps > 1 and shot.sigmas is None:

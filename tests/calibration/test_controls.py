@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,14 @@ def test_spoiling_is_what_its_name_says() -> None:
     assert (spoiled["brighter by 2%"][ACTUAL == 255] == 255).all()
     assert np.array_equal(spoiled[controls.UNTOUCHED], EXPECTED)
     assert len(np.unique(spoiled["grey"])) == len(np.unique(spoiled["black"])) == 1
+
+
+def test_a_shot_without_a_prompt_has_no_control_with_another() -> None:
+    """It would be the same picture, which no floor can reject."""
+    shot = SUBJECT.shots[0]
+    for prompts, has in ((("another",), True), ((), False)):
+        asked = controls.asked_otherwise(replace(shot, prompts=prompts), prompts=prompts)
+        assert (controls.OTHER_PROMPT in asked, controls.OTHER_SEED in asked) == (has, True)
 
 
 def case(name: str) -> Case:
