@@ -147,9 +147,15 @@ def _verb(outcome: CaseOutcome, number: int) -> str:
 
 
 def _why(bad: Sequence[CaseResult]) -> str:
-    """The one reason that all have, if it is one; else where most of them first differ."""
-    reasons = {one.reason for one in bad}
-    return f": {reasons.pop()}" if len(reasons) == 1 and not any(one.stage for one in bad) else _where(bad)
+    """The reason that they have, or most of them; of what was rendered, where most of them first differ.
+
+    What crashes may say so in other words from case to case, as it names what is loaded first."""
+    reasons = Counter(one.reason for one in bad if not one.stage)
+    if 2 * reasons.total() <= len(bad):
+        return _where(bad)
+    reason, number = reasons.most_common(1)[0]
+    often = "most often" if 2 * number > len(bad) else "for instance"
+    return f": {reason}" if number == len(bad) else f", {often} because {reason}"
 
 
 def _where(outcomes: Iterable[CaseResult]) -> str:

@@ -96,7 +96,11 @@ def test_one_cause_of_all_is_in_the_headline() -> None:
     crashed = [replace(one(each, "broken"), reason="it crashes during load: no such argument") for each in (FULL, NF4)]
     assert "no such argument" in decide(crashed, ALL).sentence
     other = replace(one(WIDE, "broken"), reason="it crashes otherwise")
-    assert "no such argument" not in decide([*crashed, other], ALL).sentence
+    most = decide([*crashed, other], ALL).sentence
+    assert most.endswith("3 of 3 cases are broken, most often because it crashes during load: no such argument.")
+    assert "for instance because it crashes during load" in decide([crashed[0], other], ALL).sentence
+    rendered = [replace(one(each, "changed", stage=T5), reason="it moved") for each in (FULL, NF4)]
+    assert decide([*rendered, other], ALL).sentence.endswith(f"first at the {T5}.")
 
 
 @pytest.mark.parametrize("stage", list(Stage))
