@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +83,6 @@ def _faults(folder: Path, index: Index, variant: str | None, elsewhere: tuple[st
     yield from _links_that_lead_out(folder, index)
 
 
-@cache
 def is_of_diffusers(library: str) -> bool:
     """Whether it is one of the installed diffusers' own pipelines; without diffusers only the oldest one is known."""
     try:
