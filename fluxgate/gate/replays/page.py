@@ -86,8 +86,14 @@ def _machines(places: Mapping[str, str], results: Sequence[Played]) -> Iterator[
     for place, letter in places.items():
         there = [one for one in results if one.machine and _place(one) == place]
         loads = [one.load for one in there if one.load is not None]
-        yield f"- **{letter}**: {safe(place)}: {counted(len(there), 'row')}{_load(loads)}"
+        days = sorted({one.date for one in there if one.date})
+        yield f"- **{letter}**: {safe(place)}: {counted(len(there), 'row')}{_days(days)}{_load(loads)}"
     yield ""
+
+
+def _days(days: Sequence[str]) -> str:
+    """When they were played: a row that is played again has its newest result alone."""
+    return f", {' and '.join(days)}" if days else ""
 
 
 def _load(loads: Sequence[float]) -> str:

@@ -70,3 +70,9 @@ def test_what_was_written_after_the_fact_is_marked() -> None:
     assert REGRESSION.name in marked[0].replace("\\", "")
     assert "its stage" in text
     assert "after the fact" not in page(ROWS, [result(OTHER)])
+
+
+def test_it_says_when_rows_were_played() -> None:
+    """Not all are played again on one day."""
+    days = [result(REGRESSION, date="2026-11-26", machine="cpu"), result(NEIGHBOUR, date="2026-11-27", machine="cpu")]
+    assert "2 rows, 2026-11-26 and 2026-11-27" in page(ROWS, days)
