@@ -217,7 +217,8 @@ def _described(changes: list[CaseChange], run: Run) -> tuple[CaseChange, ...]:
 def _lines(change: CaseChange, pictures: list[str], run: Run) -> Iterator[str]:
     """What a change is, in words."""
     if change.before is None:
-        yield f"is new, with {len(change.pictures)} pictures"
+        number = len(change.pictures)
+        yield f"is new, with {number} picture{'' if number == 1 else 's'}"
         return
     lines = [*_difference_lines(change, change.before, run), *pictures, *change.lines]
     if change.changed and not lines:

@@ -98,7 +98,8 @@ def _reproduces(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> Verdic
     if not moved:
         sentence, limit = f"{all_identical(len(pairs), to=named)}.", Limit(1.0, "reproduces: identical")
         return passed(evidence, PROMISE, sentence, numbers=numbers_of(pairs), limit=limit)
-    lead = f"{len(moved)} of {counted(len(pairs), 'picture')} should be identical to {named}'s and are not: %s."
+    are = "is" if len(moved) == 1 else "are"
+    lead = f"{len(moved)} of {counted(len(pairs), 'picture')} should be identical to {named}'s and {are} not: %s."
     where = _from_reference(evidence, moved)
     return failure_for_worst(evidence, PROMISE, moved, lead=lead, where=where, then=f"Run {again(evidence.case)}.")
 

@@ -108,7 +108,7 @@ def test_a_single_changed_level_breaks_the_promise(tmp_path: Path) -> None:
     found = verdict(evidence(tmp_path, rendered=ours), PROMISE)
     assert (found.status, found.stage) == (FAILED, DECODED)
     assert found.sentence == (
-        "1 of 5 pictures should be identical to full's and are not: shot 'fox' differs in 0.39% of its pixels "
+        "1 of 5 pictures should be identical to full's and is not: shot 'fox' differs in 0.39% of its pixels "
         "by at most 1/255, first at row 3, column 5 (SSIM 0.999999, FLIP 0.000). "
         "It first differs at the decoded picture: most likely diffusers' VAE or torch. "
         f"See {tmp_path}/pictures/tiny-offload-keeps-its-promise-to-its-reference-fox-0-difference.png. "
