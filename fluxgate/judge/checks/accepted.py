@@ -84,7 +84,8 @@ def _same_machine(evidence: Evidence) -> Verdict:
     stage = _first_stage(evidence, (pair.shot for pair in moved), moved=True)
     drifted, why = _drift(evidence, moved, stage)
     word, then = ("Drifted", IF_RIGHT) if drifted else ("Changed", CAUSE)
-    lead = f"{word}: {len(moved)} of {counted(len(pairs), 'picture')} are not the accepted ones: %s{why}."
+    are = "is not the accepted one" if len(moved) == 1 else "are not the accepted ones"
+    lead = f"{word}: {len(moved)} of {counted(len(pairs), 'picture')} {are}: %s{why}."
     answer = failure_for_worst(evidence, BASELINE, moved, lead=lead, where=_where(evidence, stage), then=then)
     return replace(answer, numbers={**answer.numbers, DRIFTED: float(drifted)})
 

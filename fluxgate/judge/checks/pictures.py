@@ -45,7 +45,8 @@ def twice(evidence: Evidence) -> Verdict:
     where = located(evidence, next(stage_differences(first, second, shots), None))
     then = f"Run {again(evidence.case)} to see whether it stays so."
     if moved:
-        lead = f"{len(moved)} of {counted(len(pairs), 'picture')} differ between takes: %s."
+        differ = "differs" if len(moved) == 1 else "differ"
+        lead = f"{len(moved)} of {counted(len(pairs), 'picture')} {differ} between takes: %s."
         return failure_for_worst(evidence, TWICE, moved, lead=lead, where=where, then=then)
     if where:
         sentence = f"Both takes gave the same pictures, but did not get there the same way. {where.sentence} {then}"

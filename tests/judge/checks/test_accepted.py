@@ -84,7 +84,7 @@ def test_drift_is_told_apart_from_change(tmp_path: Path, limits: CaseLimits, wor
     ours = left_at(changed(whole.rendered, nudge, shot="fox"), T5, LAST, DECODED)
     found = verdict(replace(beside_float32(whole, tmp_path), rendered=ours, limits=limits), BASELINE)
     assert (found.status, found.stage, found.numbers[DRIFTED]) == (FAILED, T5, float(word == "Drifted"))
-    assert found.sentence.startswith(f"{word}: 1 of 5 pictures are not the accepted ones: shot 'fox' differs in 50%")
+    assert found.sentence.startswith(f"{word}: 1 of 5 pictures is not the accepted one: shot 'fox' differs in 50%")
     assert why in found.sentence
     assert (
         "It first differs at prompt embeddings: most likely transformers or tokenizers or diffusers." in found.sentence
