@@ -42,21 +42,25 @@ SHARED = {
 _ADDRESS = re.compile(r"(s3|gs|hf|file):/+([^/].*)")
 
 
-def chosen(given: Iterable[str], *, among: Iterable[str], option: str) -> tuple[str, ...]:
+def chosen(given: Iterable[str], *, among: Iterable[str], option: str, listing: str | None = None) -> tuple[str, ...]:
     """The names that were asked for, in the order of the registry; several may stand in one text, with commas."""
     names = tuple(among)
     asked = [name.strip() for text in given for name in text.split(",")]
     for name in asked:
         if name not in names:
-            raise Refusal(f"{option} {name!r} is unknown; {suggestion(name, names)}")
+            raise Refusal(f"{option} {name!r} is unknown; {suggestion(name, names, listing=listing)}")
     return tuple(name for name in names if name in asked)
 
 
-def suggestion(name: str, among: Iterable[str]) -> str:
-    """How a sentence about an unknown name ends: with the nearest name that there is, else with all of them."""
+def suggestion(name: str, among: Iterable[str], *, listing: str | None = None) -> str:
+    """How a sentence about an unknown name ends: with the nearest name that there is, else with all of them.
+
+    listing: the command that names them, where they are too many for a sentence."""
     names = list(among)
     near = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(names)}."
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"{listing} names all {len(names)}." if listing else f"choose from {', '.join(names)}."
 
 
 def whole_number(text: str, *, option: str, most: int) -> int:

@@ -83,6 +83,11 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     assert suggestion("qwertz", ["full", "nf4"]) == "choose from full, nf4."
 
 
+def test_of_too_many_names_the_command_is_named_that_lists_them() -> None:
+    """Two hundred names are too many for a sentence."""
+    assert suggestion("qwertz", NAMES, listing="fluxgate list") == f"fluxgate list names all {len(NAMES)}."
+
+
 @pytest.mark.parametrize(
     "typed, meant",
     [

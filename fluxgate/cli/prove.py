@@ -56,7 +56,7 @@ def add_options(parser: ArgumentParser) -> None:
 def act(arguments: Namespace) -> int:
     """Put faults into the libraries, one at a time, and tell which are caught by what."""
     every = [fault.name for fault in FAULTS]
-    names = chosen(arguments.fault or every, among=every, option="FAULT")
+    names = chosen(arguments.fault or every, among=every, option="FAULT", listing="fluxgate prove --list")
     first, step = _part(arguments.part)
     faults = [fault_named(name) for name in names][first::step]
     if arguments.list:
