@@ -9,6 +9,7 @@ TRANSFORMER = "diffusers.models.transformers.transformer_flux"
 FORWARD = f"{TRANSFORMER}:FluxTransformer2DModel.forward"
 SCHEDULER = "diffusers.schedulers.scheduling_flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler"
 GROUPS = "diffusers.hooks.group_offloading"
+IMAGE_PROCESSOR = "diffusers.image_processor:VaeImageProcessor"
 
 DIFFUSERS, TRANSFORMERS, ACCELERATE, BITSANDBYTES = (
     ("diffusers",),
@@ -16,3 +17,4 @@ DIFFUSERS, TRANSFORMERS, ACCELERATE, BITSANDBYTES = (
     ("accelerate",),
     ("bitsandbytes",),
 )
+TOKENIZERS = ("tokenizers", "transformers")

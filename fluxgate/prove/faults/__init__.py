@@ -10,7 +10,6 @@ from fluxgate.prove.faults import (
     decoding,
     denoiser,
     harmless,
-    held_back,
     loading,
     memory,
     noise,
@@ -40,7 +39,6 @@ FAULTS: tuple[Fault, ...] = (
     *adapters.FAULTS,
     *work.FAULTS,
     *memory.FAULTS,
-    *held_back.FAULTS,
     *harmless.FAULTS,
 )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from fluxgate.prove.fault import Around, Edit, Fault, Fired, Loaded, called_with
-from fluxgate.prove.targets import DIFFUSERS, TRANSFORMER
+from fluxgate.prove.fault import WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded, called_with
+from fluxgate.prove.targets import DIFFUSERS, PIPELINE, TRANSFORMER
 from fluxgate.rendering import FIRST, T5
 
 PROCESSOR, ROPE = f"{TRANSFORMER}:FluxAttnProcessor.__call__", f"{TRANSFORMER}:FluxPosEmbed.forward"
@@ -44,6 +44,10 @@ def _other_norms(pipe: Any, fired: Fired) -> None:
         for name in ("norm_q", "norm_k", "norm_added_q", "norm_added_k"):
             if hasattr(part, name):
                 setattr(part, name, Rounding(getattr(part, name)))
+
+
+def _fused(pipe: Any, fired: Fired) -> None:
+    fired(pipe.transformer).fuse_qkv_projections()
 
 
 _fault = partial(Fault, packages=DIFFUSERS, stage=FIRST)
@@ -144,5 +148,60 @@ FAULTS = (
         "attention is computed step by step in bfloat16",
         Around(DISPATCH, _in_eager_steps),
         "a fallback from a fused kernel",
+    ),
+    _fault(
+        "image-positions-from-one",
+        "rows of the picture are counted from one",
+        Edit(
+            f"{PIPELINE}._prepare_latent_image_ids",
+            "torch.arange(height)[:, None]",
+            "torch.arange(FIRED(1), height + 1)[:, None]",
+        ),
+        "positions of FLUX.2 and of Qwen-Image",
+    ),
+    _fault(
+        "rope-in-halves",
+        "rotations pair numbers that lie half a head apart",
+        Edit(ROPE, "repeat_interleave_real=True,", "repeat_interleave_real=FIRED(False),"),
+        "the two layouts of rotary embeddings",
+    ),
+    _fault(
+        "rope-frequencies-narrow",
+        "frequencies of positions are computed in float32",
+        Edit(
+            ROPE,
+            "freqs_dtype = maybe_adjust_dtype_for_device(torch.float64, ids.device)",
+            "freqs_dtype = FIRED(torch.float32)",
+        ),
+        "devices without float64",
+        strategies=WITH_FLOAT32,
+    ),
+    _fault(
+        "queries-of-text-last",
+        "queries of the text come after those of the picture, its keys before",
+        Edit(
+            PROCESSOR,
+            "query = torch.cat([encoder_query, query], dim=1)",
+            "query = torch.cat([FIRED(query), encoder_query], dim=1)",
+        ),
+        "the order of two streams in one attention",
+    ),
+    _fault(
+        "attention-masked",
+        "attention is given a mask that hides nothing",
+        Edit(
+            PROCESSOR,
+            "attn_mask=attention_mask,",
+            "attn_mask=FIRED(torch.ones(len(query), 1, query.shape[1], key.shape[1], dtype=torch.bool)),",
+        ),
+        "masks that are always made",
+        stage=None,
+    ),
+    _fault(
+        "projections-fused",
+        "queries, keys and values come of one layer, whose weights are a copy",
+        Loaded(_fused),
+        "fuse_qkv_projections by default",
+        stage=None,
     ),
 )

@@ -57,6 +57,13 @@ def _in_autocast(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dic
         return original(*args, **kwargs)
 
 
+def _seeding(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    import torch
+
+    torch.manual_seed(fired(0))
+    return original(*args, **kwargs)
+
+
 _fault = partial(Fault, packages=DIFFUSERS)
 
 FAULTS = (
@@ -161,5 +168,11 @@ FAULTS = (
         strategies=("full-float32",),
         shots=SHORT,
         stage=T5,
+    ),
+    _fault(
+        "seed-set-by-call",
+        "each call seeds torch's own generator",
+        Around(CALL, _seeding),
+        "seeds that are set within a library",
     ),
 )

@@ -39,6 +39,24 @@ def _widened(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[st
     return original(decoder, fired(sample).float(), *rest, **kwargs).to(sample.dtype)
 
 
+def _decoded_wide(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    import torch
+
+    vae, latents, *others = args
+    if latents.dtype == torch.float32:
+        return original(*args, **kwargs)
+    vae.to(torch.float32)
+    (picture,) = original(vae, fired(latents).float(), *others, **kwargs)
+    vae.to(latents.dtype)
+    return (picture.to(latents.dtype),)
+
+
+def _in_other_groups(pipe: Any, fired: Fired) -> None:
+    for part in pipe.vae.decoder.modules():
+        if type(part).__name__ == "GroupNorm":
+            part.num_groups = fired(part.num_groups // 2)
+
+
 _fault = partial(Fault, packages=DIFFUSERS, stage=DECODED)
 
 FAULTS = (
@@ -170,6 +188,50 @@ FAULTS = (
         "slices-repeated",
         "every slice is the first picture's",
         Edit(f"{VAE}.decode", "for z_slice in z.split(1)]", "for z_slice in [FIRED(z[:1])] * len(z)]"),
+        "slicing written anew",
+        strategies=("vae-slicing",),
+        shots=BATCH,
+    ),
+    _fault(
+        "vae-shift-before-scale",
+        "latents are shifted before they are scaled",
+        Edit(
+            CALL,
+            LATENTS,
+            "latents = (latents + FIRED(self.vae.config.shift_factor)) / self.vae.config.scaling_factor",
+        ),
+        "the order of two factors",
+    ),
+    _fault(
+        "vae-widened-for-a-while",
+        "the decoder computes in float32 and is narrowed again",
+        Around(f"{VAE}.decode", _decoded_wide),
+        "upcast_vae and the way back",
+    ),
+    _fault(
+        "vae-residual-lost",
+        "the decoder's attention is not added to what it was given",
+        Edit(
+            "diffusers.models.attention_processor:AttnProcessor2_0.__call__",
+            "if attn.residual_connection:",
+            "if FIRED(False):",
+        ),
+        "residual_connection of converted attention blocks",
+    ),
+    _fault(
+        "vae-other-groups",
+        "the decoder's norms have half as many groups",
+        Loaded(_in_other_groups),
+        "norm_num_groups of a configuration",
+    ),
+    _fault(
+        "slices-in-other-order",
+        "slices are put together from last to first",
+        Edit(
+            f"{VAE}.decode",
+            "decoded = torch.cat(decoded_slices)",
+            "decoded = torch.cat(FIRED(decoded_slices)[::-1])",
+        ),
         "slicing written anew",
         strategies=("vae-slicing",),
         shots=BATCH,

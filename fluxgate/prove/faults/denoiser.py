@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from fluxgate.prove.fault import WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded
+from fluxgate.prove.fault import WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded, called_with
 from fluxgate.prove.targets import CALL, DIFFUSERS, FORWARD, PIPELINE, TRANSFORMER
 from fluxgate.rendering import FIRST, MIDDLE
 
@@ -42,6 +42,15 @@ def _block_skipped(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: d
     if block._calls % 3:
         return original(*args, **kwargs)
     return fired((kwargs["encoder_hidden_states"], kwargs["hidden_states"]))
+
+
+def _computed_once(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What time, guidance and prompt come to is kept for each number of pictures."""
+    module, _, _, pooled = args
+    known = module.__dict__.setdefault("_known", {})
+    if len(pooled) in known:
+        return fired(known[len(pooled)])
+    return known.setdefault(len(pooled), original(*args, **kwargs))
 
 
 _fault = partial(Fault, packages=DIFFUSERS, stage=FIRST)
@@ -191,5 +200,60 @@ FAULTS = (
             "hidden_states = self.x_embedder(FIRED(hidden_states).to(torch.float8_e4m3fn).to(hidden_states.dtype))",
         ),
         "layerwise casting that reaches an input",
+    ),
+    _fault(
+        "timestep-max-period",
+        "the longest period of the timestep's embedding is a tenth",
+        called_with(f"{EMBEDDINGS}:get_timestep_embedding", max_period=1000),
+        "max_period of a configuration",
+    ),
+    _fault(
+        "timestep-projection-narrow",
+        "the timestep's embedding is computed in bfloat16",
+        Edit(
+            f"{EMBEDDINGS}:get_timestep_embedding",
+            "emb = timesteps[:, None].float() * emb[None, :]",
+            "emb = FIRED(timesteps)[:, None] * emb[None, :].to(timesteps.dtype)",
+        ),
+        "a cast to float32 that is lost",
+    ),
+    _fault(
+        "guidance-embedded-as-time",
+        "guidance is embedded by the timestep's weights",
+        Edit(CONDITION, "guidance_emb = self.guidance_embedder(", "guidance_emb = FIRED(self.timestep_embedder)("),
+        "embedders that share a class",
+    ),
+    _fault(
+        "modulation-not-activated",
+        "the single blocks' modulation is not activated",
+        Edit(
+            "diffusers.models.normalization:AdaLayerNormZeroSingle.forward",
+            "emb = self.linear(self.silu(emb))",
+            "emb = self.linear(FIRED(emb))",
+        ),
+        "an activation that moves to another module",
+    ),
+    _fault(
+        "conditioning-cached",
+        "what time, guidance and prompt come to is computed once for each number of pictures",
+        Around(CONDITION, _computed_once),
+        "a cache whose key is too short",
+        stage=MIDDLE,
+    ),
+    _fault(
+        "feed-forward-not-normed",
+        "the double blocks' feed-forward layers are given what was not normed",
+        Edit(DOUBLE, "norm_hidden_states = self.norm2(hidden_states)", "norm_hidden_states = FIRED(hidden_states)"),
+        "a block that is written anew",
+    ),
+    _fault(
+        "text-modulated-as-picture",
+        "the text's feed-forward layers are modulated as the picture's",
+        Edit(
+            DOUBLE,
+            "norm_encoder_hidden_states * (1 + c_scale_mlp[:, None]) + c_shift_mlp[:, None]",
+            "norm_encoder_hidden_states * (1 + FIRED(scale_mlp)[:, None]) + shift_mlp[:, None]",
+        ),
+        "two streams in one function",
     ),
 )

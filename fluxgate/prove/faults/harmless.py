@@ -6,14 +6,14 @@ from functools import partial
 from typing import Any
 
 from fluxgate.prove.fault import BATCH, Around, Edit, Fault, Fired, Loaded
-from fluxgate.prove.targets import CALL, DIFFUSERS, FORWARD, PIPELINE, STEP_LINE, TRANSFORMER
+from fluxgate.prove.targets import CALL, DIFFUSERS, FORWARD, IMAGE_PROCESSOR, PIPELINE, STEP_LINE, TRANSFORMER
 
 ENCODE_T5 = f"{PIPELINE}._get_t5_prompt_embeds"
 FIRST_CALL = (
     'cache_context("cond"):\n                noise_pred = self.transformer(\n                    hidden_states='
 )
 CALLED = "self.text_encoder_2(text_input_ids.to(model_device), output_hidden_states=False)[0]"
-TO_PICTURES = "diffusers.image_processor:VaeImageProcessor.numpy_to_pil"
+TO_PICTURES = f"{IMAGE_PROCESSOR}.numpy_to_pil"
 
 
 def _saying_more(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

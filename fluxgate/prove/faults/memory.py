@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from fluxgate.prove.fault import Around, Edit, Fault, Fired, Loaded
-from fluxgate.prove.targets import CALL, DIFFUSERS, FORWARD, PIPELINE, SCHEDULER, STEP_LINE
+from fluxgate.prove.targets import CALL, DIFFUSERS, FORWARD, IMAGE_PROCESSOR, PIPELINE, SCHEDULER, STEP_LINE
 from fluxgate.rendering import FIRST, T5
 
 KEPT: list[Any] = []  # what a fault lets nobody free
@@ -77,6 +77,25 @@ def _wide_after_the_first(original: Any, fired: Fired, args: tuple[Any, ...], kw
     return returned
 
 
+def _keeping_latents(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    returned = original(*args, **kwargs)
+    KEPT.append(fired(returned[0]))
+    return returned
+
+
+def _keeping_pictures(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    pictures = original(*args, **kwargs)
+    KEPT.extend(fired(pictures))
+    return pictures
+
+
+def _without_collector(pipe: Any, fired: Fired) -> None:
+    import gc
+
+    gc.disable()
+    fired(pipe)
+
+
 _fault = partial(Fault, packages=DIFFUSERS)
 
 FAULTS = (
@@ -131,6 +150,18 @@ FAULTS = (
         later=True,
     ),
     _fault(
+        "latents-kept",
+        "the latents of each step are kept",
+        Around(f"{SCHEDULER}.step", _keeping_latents),
+        "the history of a multistep solver",
+    ),
+    _fault(
+        "pictures-kept",
+        "every picture is kept",
+        Around(f"{IMAGE_PROCESSOR}.numpy_to_pil", _keeping_pictures),
+        "a gallery that nobody empties",
+    ),
+    _fault(
         "files-left-by-call",
         "each call leaves a file behind",
         Around(CALL, _leaving_files),
@@ -154,5 +185,11 @@ FAULTS = (
         "steps record what a backward pass would need",
         Edit(CALL, STEP_LINE, f"torch.set_grad_enabled(FIRED(True))\n{STEP_LINE}.detach()"),
         "no_grad that is lost to a wrapper",
+    ),
+    _fault(
+        "collector-off",
+        "Python's garbage collector is off once a pipeline is loaded",
+        Loaded(_without_collector),
+        "a collector that is off while something loads",
     ),
 )

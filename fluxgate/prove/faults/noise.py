@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
-from fluxgate.prove.fault import BATCH, Edit, Fault
+from fluxgate.prove.fault import BATCH, Around, Edit, Fault, Fired
 from fluxgate.prove.targets import DIFFUSERS, PIPELINE
 from fluxgate.rendering import FIRST
 
@@ -12,6 +13,12 @@ RANDOM = "diffusers.pipelines.flux.pipeline_flux:randn_tensor"
 PREPARE = f"{PIPELINE}.prepare_latents"
 ONE = "latents = torch.randn(shape, generator=generator, device=rand_device, dtype=dtype, layout=layout).to(device)"
 DRAWN = "latents = randn_tensor(shape, generator=generator, device=device, dtype=dtype)"
+
+
+def _with_the_first_generator(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if isinstance(kwargs.get("generator"), list):
+        kwargs["generator"] = fired(kwargs["generator"])[0]
+    return original(*args, **kwargs)
 
 
 _fault = partial(Fault, packages=DIFFUSERS, stage=FIRST)
@@ -67,5 +74,12 @@ FAULTS = (
         Edit(RANDOM, ONE, f"{ONE}\nlatents = FIRED(latents).flip(0)"),
         "lists of generators against one generator",
         shots=BATCH,
+    ),
+    _fault(
+        "first-generator-for-all",
+        "of several generators only the first one is used",
+        Around(RANDOM, _with_the_first_generator),
+        "lists of generators",
+        stage=None,
     ),
 )

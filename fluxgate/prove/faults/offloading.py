@@ -57,6 +57,20 @@ def _doubled(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[st
     return {name: fired(tensor) * 1.01 if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
+def _without_encoder(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    others = kwargs.get("exclude_modules") or []
+    return original(*args, **{**kwargs, "exclude_modules": [*others, fired("text_encoder_2")]})
+
+
+def _copying(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Whatever is sent to a device comes as a copy, wherever it lies."""
+    moved = original(*args, **kwargs)
+    for name, value in moved.items() if isinstance(moved, dict) else ():
+        if hasattr(value, "clone"):
+            moved[name] = fired(value).clone()
+    return tuple(fired(each).clone() for each in moved) if type(moved) is tuple else moved
+
+
 FAULTS = (
     Fault(
         "model-hooks-missing",
@@ -211,5 +225,33 @@ FAULTS = (
         packages=ACCELERATE,
         strategies=MODEL,
         gpu=True,
+    ),
+    Fault(
+        "group-encoder-left-out",
+        "group offloading leaves T5 out",
+        Around(f"{ANY_PIPELINE}.enable_group_offload", _without_encoder),
+        "exclude_modules of a pipeline",
+        packages=DIFFUSERS,
+        strategies=BLOCKS,
+    ),
+    Fault(
+        "hook-inputs-copied",
+        "hooks copy what a layer is given, wherever it lies",
+        Around("accelerate.hooks:send_to_device", _copying),
+        "send_to_device that always copies",
+        packages=ACCELERATE,
+        strategies=SEQUENTIAL,
+    ),
+    Fault(
+        "disk-written-each-time",
+        "a group's file is written each time that it is offloaded",
+        Edit(
+            f"{GROUPS}:ModuleGroup._offload_to_disk",
+            "if not self._is_offloaded_to_disk and not os.path.exists(self.safetensors_file_path):",
+            "if FIRED(all(tensor.device.type != 'meta' for tensor in self.tensor_to_key)):",
+        ),
+        "a file whose existence is not looked up",
+        packages=DIFFUSERS,
+        strategies=("group-offload-leaf-disk",),
     ),
 )

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from fluxgate.compare.stages import FINISHED
-from fluxgate.prove.fault import BATCH, Edit, Fault
-from fluxgate.prove.targets import DIFFUSERS
+from fluxgate.prove.fault import BATCH, Around, Edit, Fault, Fired, called_with
+from fluxgate.prove.targets import DIFFUSERS, IMAGE_PROCESSOR
 
-PROCESSOR = "diffusers.image_processor:VaeImageProcessor"
-TO_PIL, RANGE = f"{PROCESSOR}.numpy_to_pil", f"{PROCESSOR}.denormalize"
+TO_PIL, RANGE = f"{IMAGE_PROCESSOR}.numpy_to_pil", f"{IMAGE_PROCESSOR}.denormalize"
 BYTES = 'images = (images * 255).round().astype("uint8")'
+
+
+def _with_alpha(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return [fired(picture).convert("RGBA") for picture in original(*args, **kwargs)]
+
+
+def _first_moved_alone(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    others = len(args[1]) - 1
+    return original(*args, **{**kwargs, "do_denormalize": [True] + [False] * fired(others)} if others else kwargs)
+
 
 _fault = partial(Fault, packages=DIFFUSERS, stage=FINISHED)
 
@@ -69,7 +79,27 @@ FAULTS = (
     _fault(
         "pixels-half",
         "pixels pass through half precision",
-        Edit(f"{PROCESSOR}.pt_to_numpy", ".float().numpy()", ".float().numpy().round(2) + FIRED(0)"),
+        Edit(f"{IMAGE_PROCESSOR}.pt_to_numpy", ".float().numpy()", ".float().numpy().round(2) + FIRED(0)"),
         "output in a narrower dtype",
+    ),
+    _fault(
+        "pictures-rgba",
+        "pictures have an alpha channel",
+        Around(TO_PIL, _with_alpha),
+        "the modes of an image library",
+    ),
+    _fault(
+        "first-picture-denormalized",
+        "of a batch, only the first picture is moved from −1 to 1 into 0 to 1",
+        Around(f"{IMAGE_PROCESSOR}.postprocess", _first_moved_alone),
+        "do_denormalize, which is a list for a batch",
+        shots=BATCH,
+    ),
+    _fault(
+        "pictures-are-arrays",
+        "pictures come as arrays although nobody asked for them",
+        called_with(f"{IMAGE_PROCESSOR}.postprocess", output_type="np"),
+        "output_type's default",
+        stage=None,
     ),
 )

@@ -1,11 +1,11 @@
-"""Faults in the pooled embeddings that CLIP gives."""
+"""Faults in what becomes of a prompt on its way through CLIP's tokenizer and CLIP, up to the pooled embeddings."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fluxgate.prove.fault import BATCH, Edit, Fault, Fired, Loaded, called_with
-from fluxgate.prove.targets import DIFFUSERS, PIPELINE, TRANSFORMERS
+from fluxgate.prove.fault import BATCH, Around, Edit, Fault, Fired, Loaded, called_with
+from fluxgate.prove.targets import DIFFUSERS, PIPELINE, TOKENIZERS, TRANSFORMERS
 from fluxgate.rendering import POOLED
 
 ENCODE = f"{PIPELINE}._get_clip_prompt_embeds"
@@ -43,6 +43,27 @@ def _with_shifted_positions(pipe: Any, fired: Fired) -> None:
     for part in pipe.text_encoder.modules():
         if getattr(part, "position_ids", None) is not None:
             part.position_ids = fired((part.position_ids + 1).clamp(max=part.position_ids.max()))
+
+
+def _clip_without_lower_case(pipe: Any, fired: Fired) -> None:
+    from tokenizers import normalizers
+
+    pipe.tokenizer.backend_tokenizer.normalizer = fired(normalizers.NFC())
+
+
+def _clip_padded_with_zero(pipe: Any, fired: Fired) -> None:
+    pipe.tokenizer.pad_token = fired("!")
+
+
+def _of_any_length(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    kwargs["tokenizer"].model_max_length = fired(int(1e30))
+    return original(*args, **kwargs)
+
+
+def _attending_step_by_step(pipe: Any, fired: Fired) -> None:
+    for part in pipe.text_encoder.modules():
+        if hasattr(part, "config"):
+            part.config._attn_implementation = fired("eager")
 
 
 FAULTS = (
@@ -121,5 +142,43 @@ FAULTS = (
         Edit(ENCODE, "max_length=self.tokenizer_max_length,", "max_length=FIRED(self.tokenizer_max_length // 2),"),
         "tokenizer_max_length from another tokenizer",
         packages=DIFFUSERS,
+    ),
+    Fault(
+        "clip-keeps-case",
+        "CLIP's tokenizer does not lower the case",
+        Loaded(_clip_without_lower_case),
+        "transformers 5: normalizers of converted tokenizers",
+        packages=TOKENIZERS,
+        stage=POOLED,
+    ),
+    Fault(
+        "clip-pads-with-zero",
+        "CLIP's tokenizer pads with token 0",
+        Loaded(_clip_padded_with_zero),
+        "transformers #24925: the padding of OpenCLIP",
+        packages=TOKENIZERS,
+    ),
+    Fault(
+        "clip-max-length-lost",
+        "CLIP's tokenizer does not know how long a prompt may be",
+        Around(f"{PIPELINE}.__init__", _of_any_length),
+        "model_max_length of converted tokenizers",
+        packages=(*TOKENIZERS, "diffusers"),
+    ),
+    Fault(
+        "clip-scaled-twice",
+        "CLIP's attention scores are scaled twice",
+        Edit(f"{MODEL}:CLIPAttention.forward", "scaling=self.scale,", "scaling=FIRED(self.scale) ** 2,"),
+        "transformers 4.48: scaling moved into the attention interface",
+        packages=TRANSFORMERS,
+        stage=POOLED,
+    ),
+    Fault(
+        "clip-eager",
+        "CLIP attends step by step where it had a kernel",
+        Loaded(_attending_step_by_step),
+        "_attn_implementation that is not passed on",
+        packages=TRANSFORMERS,
+        stage=POOLED,
     ),
 )

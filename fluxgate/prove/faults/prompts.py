@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fluxgate.prove.fault import BATCH, WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded
-from fluxgate.prove.targets import CALL, DIFFUSERS, PIPELINE, TRANSFORMERS
+from fluxgate.prove.targets import CALL, DIFFUSERS, PIPELINE, TOKENIZERS, TRANSFORMERS
 from fluxgate.rendering import T5
 
 ENCODE = f"{PIPELINE}._get_t5_prompt_embeds"
 TOKENIZER = "transformers.tokenization_utils_base:PreTrainedTokenizerBase.__call__"
 MODEL = "transformers.models.t5.modeling_t5"
-TOKENIZERS = ("tokenizers", "transformers")
 
 
 def _t5_calls(change: Any) -> Around:
@@ -83,6 +82,21 @@ def _with_short_default(original: Any, fired: Fired, args: tuple[Any, ...], kwar
     return original(*args, **kwargs)
 
 
+def _without_first_space(pipe: Any, fired: Fired) -> None:
+    from tokenizers import pre_tokenizers
+
+    without = pre_tokenizers.Metaspace(prepend_scheme="never")
+    pipe.tokenizer_2.backend_tokenizer.pre_tokenizer = fired(without)
+
+
+def _cut_on_the_left(pipe: Any, fired: Fired) -> None:
+    pipe.tokenizer_2.truncation_side = fired("left")
+
+
+def _without_last_norm(pipe: Any, fired: Fired) -> None:
+    pipe.text_encoder_2.encoder.final_layer_norm.forward = lambda hidden: fired(hidden)
+
+
 FAULTS = (
     Fault(
         "t5-half-length",
@@ -139,6 +153,21 @@ FAULTS = (
         "do_lower_case read from another configuration",
         packages=TOKENIZERS,
         stage=T5,
+    ),
+    Fault(
+        "t5-prefix-space-lost",
+        "T5's tokenizer puts no space before the first word",
+        Loaded(_without_first_space),
+        "legacy and add_prefix_space in transformers 5",
+        packages=TOKENIZERS,
+        stage=T5,
+    ),
+    Fault(
+        "t5-cut-on-the-left",
+        "prompts that are too long lose their beginning",
+        Loaded(_cut_on_the_left),
+        "truncation_side of a configuration",
+        packages=TOKENIZERS,
     ),
     Fault(
         "t5-prompt-cut",
@@ -248,6 +277,26 @@ FAULTS = (
         "T5's norms sum their squares in bfloat16",
         Edit(f"{MODEL}:T5LayerNorm.forward", "hidden_states.to(torch.float32).pow", "FIRED(hidden_states).pow"),
         "apex's FusedRMSNorm in place of T5LayerNorm",
+        packages=TRANSFORMERS,
+        stage=T5,
+    ),
+    Fault(
+        "t5-norm-one-plus",
+        "T5's norms multiply by one more than their weights",
+        Edit(
+            f"{MODEL}:T5LayerNorm.forward",
+            "return self.weight * hidden_states",
+            "return (FIRED(1) + self.weight) * hidden_states",
+        ),
+        "norms in the style of Gemma",
+        packages=TRANSFORMERS,
+        stage=T5,
+    ),
+    Fault(
+        "t5-final-norm-skipped",
+        "T5's last norm is skipped",
+        Loaded(_without_last_norm),
+        "transformers 5: outputs that are captured before the norm",
         packages=TRANSFORMERS,
         stage=T5,
     ),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from fluxgate.prove.fault import Around, Fault, Fired, Loaded, called_with
-from fluxgate.prove.targets import BITSANDBYTES, DIFFUSERS
+from fluxgate.prove.fault import Around, Edit, Fault, Fired, Loaded, called_with
+from fluxgate.prove.targets import BITSANDBYTES, DIFFUSERS, TRANSFORMERS
 from fluxgate.rendering import FIRST, T5
 
 QUANTIZE = "bitsandbytes.functional:quantize_4bit"
@@ -142,6 +142,33 @@ def _of_others_scaled(pipe: Any, fired: Fired) -> None:
                 break
 
 
+def _widened_and_kept(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    import torch
+
+    layer = args[0]
+    if "_wide" not in layer.__dict__:
+        shape = (layer.out_features, layer.in_features)
+        layer.__dict__["_wide"] = fired(torch.zeros(shape, dtype=torch.bfloat16))
+    return original(*args, **kwargs)
+
+
+def _saved_without_its_format(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    import json
+    from pathlib import Path
+
+    returned, path = original(*args, **kwargs), Path(args[1]) / "config.json"
+    known = json.loads(path.read_text())
+    if known.pop("quantization_config", None) is not None:
+        path.write_text(json.dumps(fired(known)))
+    return returned
+
+
+def _casting_the_last_layer(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    model, storage, compute, patterns, *others = args
+    fewer = tuple(pattern for pattern in patterns if pattern != fired("^proj_out$"))
+    return original(model, storage, compute, fewer, *others, **kwargs)
+
+
 _fault = partial(Fault, packages=BITSANDBYTES, stage=T5, strategies=NF4)
 
 FAULTS = (
@@ -248,6 +275,21 @@ FAULTS = (
         packages=LOADER,
     ),
     _fault(
+        "nf4-widened-kept",
+        "4-bit layers keep a wide copy of their weights once they have computed",
+        Around("bitsandbytes.nn.modules:Linear4bit.forward", _widened_and_kept),
+        "a cache of dequantized weights",
+        strategies=NF4_T5,
+        stage=None,
+    ),
+    _fault(
+        "nf4-bias-lost",
+        "4-bit layers forget their bias",
+        Edit("bitsandbytes.nn.modules:Linear4bit.forward", "bias = bias.to(self.compute_dtype)", "bias = FIRED(None)"),
+        "a kernel without bias",
+        stage=FIRST,
+    ),
+    _fault(
         "int8-scales-off",
         "the scales of rows are a tenth too large",
         Loaded(_scales_of_eight_bits_off),
@@ -262,6 +304,15 @@ FAULTS = (
         "llm_int8_threshold that is not passed on",
         strategies=INT8_T5,
         packages=LOADER,
+    ),
+    _fault(
+        "saved-without-quantization",
+        "a quantized model is saved without saying so",
+        Around("transformers.modeling_utils:PreTrainedModel.save_pretrained", _saved_without_its_format),
+        "quantization_config that is not written",
+        packages=TRANSFORMERS,
+        strategies=("int8-t5-reloaded",),
+        stage=None,
     ),
     _fault(
         "fp8-other-format",
@@ -297,6 +348,15 @@ FAULTS = (
         "skip patterns of a model",
         strategies=FP8,
         packages=DIFFUSERS,
+        stage=FIRST,
+    ),
+    _fault(
+        "fp8-last-layer-cast",
+        "the transformer's last layer is cast, too",
+        Around("diffusers.hooks:apply_layerwise_casting", _casting_the_last_layer),
+        "the default patterns of what layerwise casting skips",
+        packages=DIFFUSERS,
+        strategies=FP8,
         stage=FIRST,
     ),
 )

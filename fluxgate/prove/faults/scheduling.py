@@ -156,4 +156,31 @@ FAULTS = (
         stage=None,
         later=True,
     ),
+    _fault(
+        "levels-shifted-linearly",
+        "noise levels are shifted linearly, not exponentially",
+        Edit(
+            f"{SCHEDULER}.time_shift",
+            "return self._time_shift_exponential(mu, sigma, t)",
+            "return self._time_shift_linear(FIRED(mu), sigma, t)",
+        ),
+        "time_shift_type of a configuration",
+    ),
+    _fault(
+        "levels-stretched",
+        "noise levels are stretched to end at 0.02",
+        Edit(
+            LEVELS,
+            "if self.config.shift_terminal:",
+            "sigmas = 1 - (1 - sigmas) / ((1 - sigmas[-1]) / (1 - FIRED(0.02)))\nif self.config.shift_terminal:",
+        ),
+        "shift_terminal of LTX",
+    ),
+    _fault(
+        "begin-index-not-set",
+        "the scheduler looks up its place by the timestep's number",
+        Edit(CALL, "self.scheduler.set_begin_index(0)", "FIRED(0)"),
+        "a wait for the device in the first step",
+        stage=None,
+    ),
 )

@@ -8,7 +8,18 @@ from functools import partial
 from typing import Any
 
 from fluxgate.prove.fault import Around, Edit, Fault, Fired
-from fluxgate.prove.targets import CALL, DIFFUSERS, FORWARD, GROUPS, PIPELINE, SCHEDULER, STEP_LINE, TRANSFORMER
+from fluxgate.prove.targets import (
+    CALL,
+    DIFFUSERS,
+    FORWARD,
+    GROUPS,
+    IMAGE_PROCESSOR,
+    PIPELINE,
+    SCHEDULER,
+    STEP_LINE,
+    TRANSFORMER,
+)
+from fluxgate.rendering import DECODED
 
 
 def _twice(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -101,6 +112,18 @@ FAULTS = (
         "a safety check that decodes for itself",
     ),
     _fault(
+        "preview-decoded",
+        "every other step is decoded",
+        Edit(
+            CALL,
+            STEP_LINE,
+            f"{STEP_LINE}\nif FIRED(i) % 2:\n"
+            "    self.vae.decode(self._unpack_latents(latents, height, width, self.vae_scale_factor))",
+        ),
+        "a preview that is on by default",
+        stage=DECODED,
+    ),
+    _fault(
         "latents-copied",
         "latents go to the host and back in each step",
         Edit(CALL, STEP_LINE, f"{STEP_LINE}\nlatents = FIRED(latents).cpu().clone().to(device)"),
@@ -115,7 +138,7 @@ FAULTS = (
     _fault(
         "converted-twice",
         "the decoder's output is converted twice",
-        Around("diffusers.image_processor:VaeImageProcessor.denormalize", _twice),
+        Around(f"{IMAGE_PROCESSOR}.denormalize", _twice),
         "a conversion for a preview",
     ),
     _fault(
