@@ -9,14 +9,13 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
 import fluxgate
-from fluxgate.machine import Machine, Stack, detect, stack
+from fluxgate.machine import Machine, Stack, detect, installed_version, stack
 from fluxgate.refusal import Refusal
 from fluxgate.support import OLDEST
 
@@ -71,10 +70,7 @@ class Environment:
 
 def fluxgate_version() -> str:
     """The version of this Fluxgate; one that is not installed has none."""
-    try:
-        return version("fluxgate")
-    except PackageNotFoundError:
-        return "a checkout"
+    return installed_version("fluxgate") or "a checkout"
 
 
 @contextmanager

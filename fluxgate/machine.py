@@ -93,6 +93,7 @@ def memory_limit(text: str, *, of: Machine, option: str) -> int:
 
 
 def installed_version(package: str) -> str | None:
+    """The version of an installed package; None for one that is not."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
