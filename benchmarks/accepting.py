@@ -22,7 +22,7 @@ from fluxgate.cases import Case  # noqa: E402
 from fluxgate.files import write_plain  # noqa: E402
 from fluxgate.machine import detect  # noqa: E402
 from fluxgate.pictures import QUICKLY, Pixels, hash_of, read_png, write_png  # noqa: E402
-from fluxgate.rendering import Duration, Picture, Rendering  # noqa: E402
+from fluxgate.rendering import RENDERING, Duration, Picture, Rendering  # noqa: E402
 from fluxgate.runs import run as runs  # noqa: E402
 from fluxgate.runs.run import Run  # noqa: E402
 from fluxgate.strategies import STRATEGIES  # noqa: E402
@@ -88,7 +88,7 @@ def rendered(root: Path, seed: int) -> Run:
             pixels = painted(1000 * seed + 10 * number + index)
             write_png(folder / f"{shot.name}.png", pixels, effort=QUICKLY)
             pictures.append(Picture(shot.name, 0, 0, f"{shot.name}.png", hash_of(pixels), HEIGHT, WIDTH, "RGB"))
-        write_plain(folder / runs.RENDERING, rendering_of(case, tuple(pictures)))
+        write_plain(folder / RENDERING, rendering_of(case, tuple(pictures)))
     return runs.finish(run)
 
 

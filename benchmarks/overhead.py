@@ -21,7 +21,7 @@ from fluxgate.baselines.store import Store  # noqa: E402
 from fluxgate.judge.gathering import judge_cases  # noqa: E402
 from fluxgate.judge.standards import Standards  # noqa: E402
 from fluxgate.refusal import USAGE, Refusal  # noqa: E402
-from fluxgate.rendering import Rendering  # noqa: E402
+from fluxgate.rendering import RENDERING, Rendering  # noqa: E402
 from fluxgate.runs import run as runs  # noqa: E402
 from fluxgate.runs.plan import cases_of  # noqa: E402
 
@@ -85,7 +85,7 @@ def devices(run: runs.Run, began: float, ended: float) -> Iterator[str]:
     """A line for each device: when its first case began, how long it waited between cases, when its last one ended."""
     cases: dict[str, list[tuple[float, float]]] = {}
     for case_id, rendering in run.renderings().items():
-        end = (run.case_folder(case_id) / runs.RENDERING).stat().st_mtime
+        end = (run.case_folder(case_id) / RENDERING).stat().st_mtime
         device = rendering.determinism.get("CUDA_VISIBLE_DEVICES", rendering.device)
         cases.setdefault(device, []).append((end - rendering.wall_seconds, end))
     for device, spans in sorted(cases.items()):

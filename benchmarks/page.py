@@ -19,13 +19,13 @@ from fluxgate.cases import Case
 from fluxgate.files import write_plain
 from fluxgate.judge.verdict import Verdict
 from fluxgate.pictures import QUICKLY, hash_of, read_png, write_png
-from fluxgate.rendering import Picture
+from fluxgate.rendering import RENDERING, Picture
 from fluxgate.report.html.page import write_page
 from fluxgate.report.html.sides import sides_of_run
 from fluxgate.report.report import report_on, verdicts_of
 from fluxgate.runs.plan import FILE as PLAN
 from fluxgate.runs.plan import cases_of, plan_of
-from fluxgate.runs.run import RENDERING, VERDICTS, Run, open_run
+from fluxgate.runs.run import VERDICTS, Run, open_run
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 USE = """() => {

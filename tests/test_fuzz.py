@@ -24,6 +24,7 @@ from fluxgate.baselines.store import Store
 from fluxgate.cli.main import main
 from fluxgate.pictures import read_png
 from fluxgate.refusal import Refusal
+from fluxgate.rendering import RENDERING
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import FILE as PLAN
 from fluxgate.runs.plan import plan_of
@@ -130,7 +131,7 @@ def run(tmp_path: Path) -> Run:
     return made
 
 
-@pytest.mark.parametrize("name", [runs.FACTS, PLAN, runs.VERDICTS, f"{runs.CASES}/tiny-offload/{runs.RENDERING}"])
+@pytest.mark.parametrize("name", [runs.FACTS, PLAN, runs.VERDICTS, f"{runs.CASES}/tiny-offload/{RENDERING}"])
 @pytest.mark.parametrize("verb", ["judge", "markdown", "json", "terminal"])
 def test_a_damaged_run_is_used_or_refused(
     run: Run, name: str, verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -150,7 +151,7 @@ def test_a_damaged_run_is_used_or_refused(
 def test_damaged_notes_of_a_killed_worker_are_read_as_far_as_they_go(run: Run) -> None:
     """A worker may die in the middle of a line."""
     folder = run.case_folder("tiny-full")
-    (folder / runs.RENDERING).unlink()
+    (folder / RENDERING).unlink()
     (folder / "progress.jsonl").write_text('{"started":true}\n{"phase":"load"}\n{"phase":"encode"}\n')
     hold(folder / "progress.jsonl", run.renderings)
 

@@ -35,7 +35,7 @@ from fluxgate.options import chosen
 from fluxgate.refusal import Refusal
 from fluxgate.render.pool.workers import refusing_full_disk
 from fluxgate.render.process.notes import CaseHeader, Note, compose
-from fluxgate.rendering import Crash, Rendering
+from fluxgate.rendering import RENDERING, Crash, Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
@@ -265,4 +265,4 @@ def _write_crash(run: Run, case: Case, nodes: Sequence[str]) -> None:
         case.subject.name, case.strategy.name, case.device, {shot.name: shot.recipe for shot in case.shots}
     )
     rendering = compose([Note(of=header)], wall_seconds=0.0, crash=Crash(LOST, sentence, None, ()))
-    write_plain(run.case_folder(case.id) / runs.RENDERING, rendering)
+    write_plain(run.case_folder(case.id) / RENDERING, rendering)

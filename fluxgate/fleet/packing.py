@@ -11,9 +11,8 @@ from pathlib import Path
 from fluxgate.amounts import amount
 from fluxgate.files import is_name, read_plain
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import Picture, Rendering
+from fluxgate.rendering import RENDERING, Picture, Rendering
 from fluxgate.runs.pictures import sound_pixels
-from fluxgate.runs.run import RENDERING
 
 LARGEST = 2_000_000_000  # bytes
 MOST_FILES = 20_000

@@ -24,9 +24,9 @@ from fluxgate.gate.settings import Report, Settings
 from fluxgate.gate.sides import OpenStack, Stack
 from fluxgate.gate.stacks import Asked, Stacks, Unmade, asked_of, make_stacks
 from fluxgate.refusal import Refusal
+from fluxgate.rendering import RENDERING
 from fluxgate.report.gate_folder import FACTS
 from fluxgate.report.gate_result import CANDIDATE, INCUMBENT
-from fluxgate.runs.run import RENDERING
 from fluxgate.session.choice import refuse_unready
 from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.sources import cache_folder

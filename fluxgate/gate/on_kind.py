@@ -20,9 +20,10 @@ from fluxgate.gate.node_job import DEEPEST, STACKS_MADE, GateJob, StacksMade
 from fluxgate.gate.settings import STACKS
 from fluxgate.refusal import Refusal
 from fluxgate.render.pool.workers import refusing_full_disk
+from fluxgate.rendering import RENDERING
 from fluxgate.report.gate_folder import place_of, read_gate_result, write_gate_result
 from fluxgate.report.gate_result import GateResult
-from fluxgate.runs.run import CASES, ONCE_MORE, RENDERING, open_run
+from fluxgate.runs.run import CASES, ONCE_MORE, open_run
 
 GATE = "gate"  # begins the name of the task that holds it
 INCOMING = ".incoming"  # in its folder: what is not complete yet

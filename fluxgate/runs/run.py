@@ -17,9 +17,8 @@ from fluxgate.machine import Machine, Stack
 from fluxgate.refusal import Refusal
 from fluxgate.render.process.notes import FILE as PROGRESS
 from fluxgate.render.process.notes import NotesReader, compose, last_phase
-from fluxgate.rendering import RENDERING as RENDERING
+from fluxgate.rendering import RENDERING, Crash, CrashKind, Rendering
 from fluxgate.rendering import SCHEMA as RENDERING_SCHEMA
-from fluxgate.rendering import Crash, CrashKind, Rendering
 from fluxgate.runs.rendered import Rendered
 
 SCHEMA = 1

@@ -16,6 +16,7 @@ from fluxgate.cli.shared import NOTHING
 from fluxgate.files import write_plain
 from fluxgate.pictures import hash_of, read_png, write_png
 from fluxgate.refusal import USAGE
+from fluxgate.rendering import RENDERING
 from fluxgate.report.gate_folder import create_gate, place_of, write_gate_result
 from fluxgate.report.gate_result import CANDIDATE, CaseOutcome, Move
 from fluxgate.runs import run as runs
@@ -234,7 +235,7 @@ def _turn_upside_down(folder: Path) -> None:
         for file, pixels in turned.items():
             write_png(place / file, pixels)
         pictures = tuple(replace(one, sha256=hash_of(turned[one.file])) for one in rendering.pictures)
-        write_plain(place / runs.RENDERING, replace(rendering, pictures=pictures))
+        write_plain(place / RENDERING, replace(rendering, pictures=pictures))
 
 
 def test_a_store_elsewhere_is_accepted_into_and_judged_by(

@@ -14,7 +14,7 @@ from fluxgate.cli.shared import INTERRUPTED, RED
 from fluxgate.files import read_plain, write_plain
 from fluxgate.judge.verdict import NO_DATA, Verdict
 from fluxgate.refusal import USAGE
-from fluxgate.rendering import DENOISE, Crash, CrashKind, Rendering
+from fluxgate.rendering import DENOISE, RENDERING, Crash, CrashKind, Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import FILE as PLAN
 from fluxgate.runs.plan import plan_of
@@ -66,7 +66,7 @@ def test_a_run_in_which_all_has_crashed_is_red(
 ) -> None:
     """Nothing was measured, and that is a failure before it is nothing."""
     crash = Crash("signal", "the worker was ended by SIGSEGV", "denoise", ())
-    for path in rendered.glob(f"{runs.CASES}/*/{runs.RENDERING}"):
+    for path in rendered.glob(f"{runs.CASES}/*/{RENDERING}"):
         write_plain(path, replace(read_plain(path, Rendering), crash=crash))
     assert main(["judge", str(rendered)]) == RED
     assert "0 of 11 checks gated: 2 cases crashed" in capsys.readouterr().out

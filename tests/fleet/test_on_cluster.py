@@ -19,7 +19,7 @@ from fluxgate.fleet.on_cluster import FILE, LOST, Kind, Whereabouts, earlier_sec
 from fluxgate.fleet.on_cluster import _write_crash as write_crash
 from fluxgate.fleet.packing import packed
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import Crash
+from fluxgate.rendering import RENDERING, Crash
 from fluxgate.runs import run as runs
 from fluxgate.session.choice import Request
 from tests.baselines.acceptance import accept
@@ -199,5 +199,5 @@ def test_earlier_runs_say_how_long_cases_take(tmp_path: Path) -> None:
     put(last, slow)
     put(last, replace(rendering("nf4", last.case_folder("tiny-nf4")), crash=Crash("exit", "it ended", None, ())))
     other = runs.create(tmp_path, replace(MACHINE, id="other"), STACK, "x")
-    write_plain(other.case_folder("tiny-full") / runs.RENDERING, replace(slow, wall_seconds=99.0))
+    write_plain(other.case_folder("tiny-full") / RENDERING, replace(slow, wall_seconds=99.0))
     assert earlier_seconds(tmp_path, MACHINE.id, CASES.values()) == {"tiny-full": 7.0}

@@ -13,7 +13,7 @@ from fluxgate.files import write_plain
 from fluxgate.fleet import packing
 from fluxgate.fleet.packing import packed, sound_rendering, unpack
 from fluxgate.refusal import Refusal
-from fluxgate.runs.run import RENDERING
+from fluxgate.rendering import RENDERING
 from tests.runs.building import SHOTS, contents, rendering
 
 RECIPES = {shot.name: shot.recipe for shot in SHOTS}

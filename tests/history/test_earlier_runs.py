@@ -11,7 +11,7 @@ import pytest
 from fluxgate.compare.pace import WINDOW
 from fluxgate.files import write_plain
 from fluxgate.history.earlier_runs import EarlierRuns, earlier_runs
-from fluxgate.rendering import Crash, Duration, Rendering
+from fluxgate.rendering import RENDERING, Crash, Duration, Rendering
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
 from tests.runs.building import MACHINE, STACK, rendering
@@ -27,7 +27,7 @@ def run_with(root: Path, *found: tuple[str, float], finished: bool = True, **cha
     run = runs.create(root, MACHINE, STACK, "pytest")
     for name, seconds in found:
         folder = run.case_folder(f"tiny-{name}")
-        write_plain(folder / runs.RENDERING, took(name, folder, seconds, **changes))
+        write_plain(folder / RENDERING, took(name, folder, seconds, **changes))
     return runs.finish(run) if finished else run
 
 
@@ -77,7 +77,7 @@ def test_paces_are_those_of_the_same_shots(tmp_path: Path) -> None:
 def test_a_damaged_rendering_is_no_history(tmp_path: Path) -> None:
     """It is another run's trouble."""
     good, bad = run_with(tmp_path, ("full", 4.0)), run_with(tmp_path, ("full", 5.0))
-    (bad.case_folder("tiny-full") / runs.RENDERING).write_text("{")
+    (bad.case_folder("tiny-full") / RENDERING).write_text("{")
     paces = EarlierRuns((good, bad)).paces(took("full", tmp_path / "now", 1.0), None)
     assert paces["denoise"] == (4.0,)
 

@@ -20,9 +20,9 @@ from fluxgate.files import write_plain
 from fluxgate.judge.gathering import gather, judge_cases, needs_confirmation, needs_float32
 from fluxgate.judge.standards import BaselineUse, Standards
 from fluxgate.judge.verdict import BASELINE, FAILED, NO_DATA, NOT_SELECTED, PROMISE, TWICE
-from fluxgate.rendering import PHASES, Rendering
+from fluxgate.rendering import PHASES, RENDERING, Rendering
 from fluxgate.runs.rendered import Rendered
-from fluxgate.runs.run import RENDERING, once_more_folder
+from fluxgate.runs.run import once_more_folder
 from tests.judge.made import CRASH, FULL, NF4, OFFLOAD, SUBJECT, accepted, changed, made, nudge, promising
 from tests.runs.building import MACHINE, STACK, memory
 

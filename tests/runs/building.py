@@ -21,6 +21,7 @@ from fluxgate.rendering import (
     LAST,
     LEFTOVER_FILES,
     PHASES,
+    RENDERING,
     T5,
     Component,
     Duration,
@@ -140,4 +141,4 @@ def run_of(root: Path, *names: str, seed: int = 0, finished: bool = True, **chan
 
 def put(run: Run, given: Rendering) -> None:
     """Write a rendering into a run, or over the one that is there."""
-    write_plain(run.case_folder(given.case_id) / runs.RENDERING, given)
+    write_plain(run.case_folder(given.case_id) / RENDERING, given)

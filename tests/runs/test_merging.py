@@ -9,9 +9,10 @@ import pytest
 
 from fluxgate.files import read_plain, write_plain
 from fluxgate.refusal import Refusal
+from fluxgate.rendering import RENDERING
 from fluxgate.runs.merging import merge, missing_shards
 from fluxgate.runs.plan import FILE, plan_of, read_plan
-from fluxgate.runs.run import FACTS, RENDERING, Run, RunFacts, open_run, rendered_once_more
+from fluxgate.runs.run import FACTS, Run, RunFacts, open_run, rendered_once_more
 from fluxgate.shards import Shard
 from tests.runs.building import CASES, contents, put, rendering, run_of
 

@@ -18,8 +18,9 @@ from fluxgate.cli.main import main
 from fluxgate.cli.shared import INTERRUPTED, RED
 from fluxgate.prove import inside
 from fluxgate.render.process.notes import FILE as NOTES
+from fluxgate.rendering import RENDERING
 from fluxgate.runs import run as runs
-from fluxgate.runs.run import RENDERING, Run
+from fluxgate.runs.run import Run
 from fluxgate.session.choice import Choice, Request, choose
 from fluxgate.session.session import Session, create_run, open_session
 from tests.outside import ROOT, tiny

@@ -21,14 +21,14 @@ from fluxgate.judge.verdict import CHECKS, FAILED, PASSED, UNSUPPORTED, Verdict
 from fluxgate.machine import Stack
 from fluxgate.pictures import Pixels, hash_of
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import Crash, Picture
+from fluxgate.rendering import RENDERING, Crash, Picture
 from fluxgate.report.html.page import HERE, page_of
 from fluxgate.report.html.sides import Sides, sides_of_run
 from fluxgate.report.report import compile_report
 from fluxgate.runs import run as runs
 from fluxgate.runs.plan import FILE as PLAN
 from fluxgate.runs.plan import plan_of
-from fluxgate.runs.run import CASES, FACTS, RENDERING, VERDICTS, Run
+from fluxgate.runs.run import CASES, FACTS, VERDICTS, Run
 from fluxgate.subjects.subject import Shot, Subject
 from tests.report.html import made
 from tests.report.html.conftest import Show
