@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from packaging.markers import InvalidMarker, Marker
@@ -16,8 +16,6 @@ from fluxgate.refusal import Refusal
 
 OWN_GROUP = "dev"  # of dependencies, which uv installs with the project's own
 OLDEST_POETRY = (2, 1)  # of its locks: older ones do not say where a package is needed
-
-Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
