@@ -74,6 +74,11 @@ def _holds(marker: str, *, groups: frozenset[str] = frozenset()) -> bool:
     return Marker(marker).evaluate(chosen, context="lock_file")
 
 
+def _address(place: str, *, commit: str) -> str:
+    """Where a package comes from, as uv writes it: a repository that stands at another commit is another address."""
+    return f"{place}#{commit}" if commit else place
+
+
 # pylock.toml
 
 
@@ -98,7 +103,8 @@ def _of_standard(lock: Lock) -> Iterator[Locked]:
         if _holds(package.marker, groups=frozenset(standard.default_groups)):
             place = package.vcs or package.directory or package.archive
             version = None if place else package.version
-            yield Locked(package.name, version, str(place.get("url") or place.get("path") or ""))
+            address = str(place.get("url") or place.get("path") or "")
+            yield Locked(package.name, version, _address(address, commit=str(place.get("commit-id", ""))))
 
 
 # poetry.lock
@@ -134,7 +140,8 @@ def _of_poetry(lock: Lock) -> Iterator[Locked]:
         markers = package.markers.values() if isinstance(package.markers, dict) else [package.markers]
         if not package.optional and any(map(_holds, markers)):
             elsewhere = package.source.get("type", "legacy") != "legacy"
-            yield Locked(package.name, None if elsewhere else package.version, package.source.get("url", ""))
+            address = _address(package.source.get("url", ""), commit=package.source.get("resolved_reference", ""))
+            yield Locked(package.name, None if elsewhere else package.version, address)
 
 
 # uv.lock

@@ -128,6 +128,7 @@ files = []
 type = "git"
 url = "https://github.com/huggingface/diffusers"
 reference = "main"
+resolved_reference = "0a1b"
 
 [[package]]
 name = "gguf"
@@ -198,8 +199,8 @@ def test_a_lock_holds_what_is_needed_here(tmp_path: Path, text: str, more: dict[
     """Neither what is for other systems or Pythons, nor extras and groups that nobody asks for."""
     file = read(tmp_path, text)
     assert file.pins.versions == {**COMMON, **more}
-    assert [address.partition("?")[0] for address in file.elsewhere.values()] == [
-        "https://github.com/huggingface/diffusers"
+    assert [address.replace("?rev=main", "") for address in file.elsewhere.values()] == [
+        "https://github.com/huggingface/diffusers#0a1b"
     ]
 
 
