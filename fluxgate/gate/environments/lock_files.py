@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from packaging.markers import InvalidMarker, Marker
+from packaging.markers import Marker
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from fluxgate.refusal import Refusal
 
@@ -48,13 +49,23 @@ def lock_of(path: Path, text: str) -> Lock | None:
 
 def locked(lock: Lock) -> tuple[dict[str, str], dict[str, str]]:
     """The versions of the packages that are needed here; and of those that are no releases, the addresses."""
+    versions: dict[str, str] = {}
+    elsewhere: dict[str, str] = {}
     try:
-        packages = list(lock.read(lock))
-    except (msgspec.ValidationError, InvalidMarker) as error:
+        for package in lock.read(lock):
+            name = str(canonicalize_name(package.name, validate=True))
+            if package.version is None:
+                elsewhere[name] = package.address
+            else:
+                _add(lock, versions, name, str(Version(package.version)))
+    except (ValueError, RecursionError) as error:  # of msgspec, and of what markers, names and versions cannot be
         raise Refusal(f"{lock.path} is damaged: {str(error).splitlines()[0].rstrip('.')}.") from error
-    named = [(str(canonicalize_name(one.name)), one) for one in packages]
-    versions = {name: one.version for name, one in named if one.version is not None}
-    return versions, {name: one.address for name, one in named if one.version is None}
+    return versions, elsewhere
+
+
+def _add(lock: Lock, versions: dict[str, str], name: str, version: str) -> None:
+    if versions.setdefault(name, version) != version:
+        raise Refusal(f"{lock.path} has {name} {versions[name]} and {version}, and both are needed here.")
 
 
 def _toml(path: Path, text: str) -> Lock:

@@ -218,6 +218,10 @@ def test_a_lock_is_handed_on_as_it_is(tmp_path: Path) -> None:
         ("[[package]]\nname = 3", "is damaged"),
         ("[[package]]\nname =", "is not valid TOML"),
         (STANDARD.replace("'quantized' in extras", "quantized"), "is damaged"),
+        (STANDARD.replace("'quantized' in extras", "os_name ~= 'x'"), "is damaged"),
+        (STANDARD.replace('"accelerate"', '"--index-url=https://a.org"'), "is damaged"),
+        (STANDARD.replace('"1.15.0"', '"1.15.0 --pre"'), "is damaged"),
+        (STANDARD.replace('"sphinx"', '"numpy"').replace("'docs'", "'main'"), "numpy 2.4.6 and 9.0"),
     ],
 )
 def test_a_lock_that_cannot_be_read_is_refused(tmp_path: Path, text: str, words: str) -> None:
