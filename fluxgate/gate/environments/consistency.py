@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from fluxgate.gate.environments.interpreters import Interpreter
-from fluxgate.gate.environments.pins import Pins
+from fluxgate.gate.environments.pins import UNREADABLE, Pins, applies
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,9 @@ def _applying(text: str) -> Requirement | None:
     """A requirement, if it applies here; what an extra would need besides does not."""
     try:
         requirement = Requirement(text)
-    except InvalidRequirement:
+        return requirement if applies(requirement) else None
+    except UNREADABLE:
         return None
-    applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-    return requirement if applies else None
 
 
 def _met(requirement: Requirement, pins: Pins) -> bool:

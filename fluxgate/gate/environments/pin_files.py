@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from fluxgate.files import read_limited
 from fluxgate.gate.environments.lock_files import lock_of, locked
-from fluxgate.gate.environments.pins import Pins, applies, exact_version, fits
+from fluxgate.gate.environments.pins import UNREADABLE, Pins, applies, exact_version, fits
 from fluxgate.refusal import Refusal
 
 LARGEST_FILE = 10_000_000  # bytes; a lock file with the hashes of a thousand packages has a tenth
@@ -160,12 +160,13 @@ def _add(line: _Line, versions: dict[str, str], *, elsewhere: dict[str, str] | N
     """The package and the version that a line pins, if its marker holds here; or the address that it comes from."""
     try:
         requirement = Requirement(_HASH.sub("", line.content))
-    except InvalidRequirement as error:
+        applies_here = applies(requirement)
+    except UNREADABLE as error:
         raise line.refusal from error
     name, version = str(canonicalize_name(requirement.name)), exact_version(requirement)
     if version is None and (elsewhere is None or requirement.url is None):
         raise line.refusal
-    if not applies(requirement):
+    if not applies_here:
         return
     if version is None:
         assert elsewhere is not None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, Specifier
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -15,6 +15,8 @@ from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import Move
 
 Moves = tuple[Move, ...]  # sorted by package, each package once
+# What packaging raises for a text that is no requirement, or whose marker compares what cannot be compared.
+UNREADABLE = (ValueError, LookupError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,12 @@ def _change(text: str) -> Requirement:
     wanted = "write a package with its version, like diffusers==0.43.0"
     try:
         change = Requirement(text)
-    except InvalidRequirement as error:
+        applies_here = applies(change)
+    except UNREADABLE as error:
         raise Refusal(f"{text[:80]!r} is no requirement; {wanted}.") from error
     if change.url is not None:
         raise Refusal(f"{text[:80]!r} names an address; {wanted}.")
-    if not applies(change):
+    if not applies_here:
         raise Refusal(f"{text[:80]!r} does not apply to this Python; leave the marker away.")
     change.marker = None
     return change

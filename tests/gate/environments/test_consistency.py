@@ -29,7 +29,14 @@ def test_what_is_asked_for_and_not_there_is_unmet() -> None:
     one = stack(
         alpha=(
             "1.0",
-            ["Core>=2", "gone", 'extra_only; extra == "all"', 'other; sys_platform == "win32"', "?!"],
+            [
+                "Core>=2",
+                "gone",
+                'extra_only; extra == "all"',
+                'other; sys_platform == "win32"',
+                "?!",
+                "odd; os_name ~= 'x'",
+            ],
         ),
         core=("1.0", []),
     )

@@ -58,6 +58,8 @@ def test_a_lock_file_is_read_with_its_comments_hashes_markers_and_extras(tmp_pat
         "./wheels/torch-2.0-py3-none-any.whl",
         "torch==newest",
         "torch = 2.0",
+        "torch==2.0; os_name ~= 'x'",
+        "torch==2.0; 'docs' in dependency_groups",
     ],
 )
 def test_a_line_that_is_no_pin_is_refused_with_its_place(tmp_path: Path, line: str) -> None:

@@ -54,6 +54,7 @@ def test_changes_are_requirements() -> None:
         (["diffusers=0.43"], "'diffusers=0.43' is no requirement"),
         ([""], "'' is no requirement"),
         (["--index-url=x"], "'--index-url=x' is no requirement"),
+        (["torch; os_name ~= 'x'"], "is no requirement"),
         (["torch @ https://example.org/torch.whl"], "names an address"),
         (['torch; python_version < "3"'], "does not apply to this Python"),
         (["torch==2.0", "Torch>=2"], "torch is asked for twice"),
