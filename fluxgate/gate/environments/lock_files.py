@@ -1,4 +1,4 @@
-"""Locks of uv, of Poetry and of PEP 751: which releases they hold for this Python, of what its markers let in."""
+"""Locks of uv, of Poetry and of PEP 751: the releases that are needed here, and what comes from elsewhere."""
 
 from __future__ import annotations
 
@@ -75,7 +75,10 @@ def _toml(path: Path, text: str) -> Lock:
         raise Refusal(f"{path} is not valid TOML: {error}.") from error
     if "packages" in table:
         return Lock(path, table, _of_standard)
-    return Lock(path, table, _of_poetry if "metadata" in table else _of_uv)
+    metadata = table.get("metadata")
+    if isinstance(metadata, dict) and "lock_version" in metadata:
+        raise Refusal(f"{path} is a lock of PDM's; `pdm export --without-hashes -o NEW.txt` writes its pins.")
+    return Lock(path, table, _of_uv if metadata is None else _of_poetry)
 
 
 def _holds(marker: str, *, groups: frozenset[str] = frozenset()) -> bool:

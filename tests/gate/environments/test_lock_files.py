@@ -215,6 +215,7 @@ def test_a_lock_is_handed_on_as_it_is(tmp_path: Path) -> None:
         (POETRY.replace('"2.1"', '"2.0"'), "poetry lock"),
         (UV.replace('editable = "."', 'editable = "sub"'), "uv export"),
         ('{"_meta": {}}', "pipenv requirements"),
+        (POETRY.replace("lock-version", "lock_version"), "pdm export"),
         ("[[package]]\nname = 3", "is damaged"),
         ("[[package]]\nname =", "is not valid TOML"),
         (STANDARD.replace("'quantized' in extras", "quantized"), "is damaged"),
