@@ -59,22 +59,17 @@ def headline(error: BaseException) -> str:
     origin = [each for each in _causes(error) if _telling_line(each) == line][-1]
     name = type(origin).__name__
     missing = _package_left_out(origin)
-    more = f"; the package {missing} is not installed, and was imported only if it is" if missing else ""
+    more = f"; the package {missing} is not installed, and the library uses it all the same" if missing else ""
     return f"{name}: {line}{more}" if line else name
 
 
 def _package_left_out(error: BaseException) -> str | None:
     """The package whose name is not defined where diffusers imports it `if is_NAME_available()`."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    if (
-        not isinstance(error, NameError)
-        or frame is None
-        or f"is_{error.name}_available" not in frame.tb_frame.f_globals
-    ):
+    if not isinstance(error, NameError):
         return None
-    return error.name
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    known = frames[-1].f_globals if frames else {}
+    return error.name if f"is_{error.name}_available" in known else None
 
 
 def _telling_line(error: BaseException) -> str:
