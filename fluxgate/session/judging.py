@@ -73,7 +73,9 @@ def judge_run(run: Run, *, baselines: Path, baseline_use: BaselineUse = Baseline
     store = local_copy.store_at(baselines, machine=run.machine.id, subjects=names)
     accepted = baseline_use is not BaselineUse.IGNORED
     integrity.refuse_damaged(store, machine=run.machine.id, subjects=names, accepted=accepted)
-    cases, plan = cases_of(run), read_plan(run)
+    plan = read_plan(run)
+    # What was rendered is judged, whatever would be said of it today.
+    cases = [replace(case, unsupported=None) if case.id in renderings else case for case in cases_of(run)]
     standards = Standards(
         run.machine,
         run.stack,
@@ -83,11 +85,10 @@ def judge_run(run: Run, *, baselines: Path, baseline_use: BaselineUse = Baseline
         numbers_on_disk=numbers_at_hand,
         paces=earlier_runs(run.folder.parent, run.machine.id, than=run.id, vram_limit=run.vram_limit).paces,
     )
-    # What was rendered is judged, whatever would be said of it today.
-    judged = [replace(case, unsupported=None) for case in cases if case.id in renderings]
+    judged = [case for case in cases if case.id in renderings]
     verdicts = illustrate(judge_cases(judged, renderings.get, standards, run=run.folder), run.folder)
     every = every_verdict(
-        [case if case.id not in renderings else replace(case, unsupported=None) for case in cases],
+        cases,
         {(verdict.case_id, verdict.check): verdict for verdict in verdicts},
         asked={case.id for case in cases} if plan is None else plan.asked,
         cut_short=run.finished is None,
