@@ -33,7 +33,7 @@ from fluxgate.session.session import create_run, open_session
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.catalogue import VARIABLE
 from tests.pipelines.catalogued import FORMS, catalogue
-from tests.pipelines.made import PIPELINES
+from tests.pipelines.matrix import PIPELINES
 
 WORST = (CRASHED, FAILED, KNOWN_FAILURE, NO_DATA, PASSED, UNSUPPORTED)
 SIGNS = {

@@ -40,7 +40,7 @@ WITHOUT_NAMESAKE = {
     "test_workflows.py": "what runs at GitHub",
     "test_fuzz.py": "all that is read from files, damaged",
     "pipelines/test_matrix.py": "strategies on pipelines of other kinds than FLUX",
-    "pipelines/test_others.py": "strategies on pipelines that nothing knows by name",
+    "pipelines/test_beyond_matrix.py": "strategies on pipelines that nothing knows by name",
     "subjects/test_flux_dev.py": "the whole way to one gated repository",
     "render/test_on_gpu.py": "what of all the room needs a GPU, to be run there at once",
     "strategies/test_on_cpu.py": "every strategy that a CPU runs, whatever its module",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fluxgate.pictures import write_png
-from tests.pipelines.made import FLOAT32, PIPELINES, write
+from tests.pipelines.matrix import FLOAT32, PIPELINES, write
 from tests.pipelines.single_files import (
     KINDS,
     WAN,

@@ -17,7 +17,7 @@ from fluxgate.subjects.sources import why_not_ready
 from fluxgate.subjects.subject import Subject
 from fluxgate.subjects.weights import numbers_at_hand
 from tests.pipelines.catalogued import catalogue
-from tests.pipelines.made import write
+from tests.pipelines.matrix import write
 from tests.strategies.looking import look
 from tests.strategies.machines import CPU, NEW
 from tests.strategies.named import strategy_named

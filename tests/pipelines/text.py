@@ -11,6 +11,7 @@ from tests.conftest import SHIPPED
 
 WIDTH = 64  # a multiple of the block that 4-bit weights are quantized in, as every real width is
 TWICE = 2 * WIDTH
+PROJECTED = "CLIPTextModelWithProjection"
 CHAT = "{% for message in messages %}<|im_start|>{{ message['content'] }}<|im_end|>{% endfor %}"
 BYTES = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
 
@@ -69,6 +70,19 @@ def t5(kind: str = "T5", *, width: int = TWICE) -> Any:
         tie_word_embeddings=False,
     )
     return getattr(transformers, f"{kind}EncoderModel")(config).eval()
+
+
+def pair(encoder: Any, tokenizer: Any, *, number: str = "") -> dict[str, Any]:
+    """A text encoder and its tokenizer as components; number: what ends their names where there are several."""
+    return {f"text_encoder{number}": encoder, f"tokenizer{number}": tokenizer}
+
+
+def clip_pair(kind: str = "CLIPTextModel", *, number: str = "", **more: Any) -> dict[str, Any]:
+    return pair(clip(kind, **more), clip_tokenizer(), number=number)
+
+
+def t5_pair(kind: str = "T5", *, number: str = "") -> dict[str, Any]:
+    return pair(t5(kind), t5_tokenizer(), number=number)
 
 
 def decoder_sizes(*, layers: int, tokenizer: Any) -> dict[str, Any]:

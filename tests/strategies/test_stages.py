@@ -22,7 +22,7 @@ from fluxgate.strategies.stages import (  # noqa: E402
 )
 from fluxgate.subjects.pipeline_class import pipeline_class  # noqa: E402
 from fluxgate.subjects.subject import Shot, Subject  # noqa: E402
-from tests.pipelines.made import PIPELINES, sd15  # noqa: E402
+from tests.pipelines.matrix import PIPELINES, sd15  # noqa: E402
 from tests.strategies.machines import CPU, NEW  # noqa: E402
 
 # Encoding apart

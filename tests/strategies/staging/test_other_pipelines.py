@@ -18,7 +18,7 @@ from fluxgate.subjects.catalogue import read_catalogue  # noqa: E402
 from fluxgate.subjects.matching import mismatch  # noqa: E402
 from fluxgate.subjects.subject import Subject  # noqa: E402
 from tests.pipelines.catalogued import catalogue  # noqa: E402
-from tests.pipelines.made import PIPELINES, sd15  # noqa: E402
+from tests.pipelines.matrix import PIPELINES, sd15  # noqa: E402
 from tests.strategies.looking import look  # noqa: E402
 from tests.strategies.machines import CPU, H100, NEW  # noqa: E402
 from tests.strategies.named import strategy_named  # noqa: E402

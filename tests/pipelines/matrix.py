@@ -1,4 +1,4 @@
-"""Tiny pipelines of every kind that the installed diffusers has: the real classes, random weights, no download."""
+"""The tiny pipelines of the matrix in docs/models.md: the real classes, random weights, no download."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import diffusers
 import transformers
 
-from tests.pipelines import networks, text
+from tests.pipelines import decoders, denoisers, text
 
 Components = dict[str, Any]
 
@@ -31,13 +31,19 @@ def write(name: str, folder: Path, *, variant: str | None = None, shard: str = "
 FLOAT32 = ("sd15", "sd15-inpaint")  # older ones are
 
 
+def sd15_unchecked(channels: int = 4, **more: Any) -> Components:
+    """What all pipelines of its family share; more: what else its denoiser is told."""
+    return {
+        "vae": decoders.vae(channels=4),
+        **text.clip_pair(),
+        "unet": denoisers.unet(channels=channels, cross_attention_dim=text.WIDTH, **more),
+        "scheduler": diffusers.DDIMScheduler(clip_sample=False, steps_offset=1),
+    }
+
+
 def sd15(channels: int = 4) -> Components:
     return {
-        "vae": networks.vae(channels=4),
-        "text_encoder": text.clip(),
-        "tokenizer": text.clip_tokenizer(),
-        "unet": networks.unet(channels=channels, cross_attention_dim=text.WIDTH),
-        "scheduler": diffusers.DDIMScheduler(clip_sample=False, steps_offset=1),
+        **sd15_unchecked(channels),
         "safety_checker": text.safety_checker(),
         "feature_extractor": transformers.CLIPImageProcessor(size=30, crop_size=30),
     }
@@ -49,43 +55,33 @@ def sd15_inpaint() -> Components:
 
 
 def sdxl() -> Components:
-    times: dict[str, Any] = {"addition_embed_type": "text_time", "addition_time_embed_dim": 32}
     return {
-        "vae": networks.vae(channels=4),
-        "text_encoder": text.clip(),
-        "text_encoder_2": text.clip("CLIPTextModelWithProjection"),
-        "tokenizer": text.clip_tokenizer(),
-        "tokenizer_2": text.clip_tokenizer(),
-        "unet": networks.unet(
-            cross_attention_dim=text.TWICE, projection_class_embeddings_input_dim=6 * 32 + text.WIDTH, **times
-        ),
+        "vae": decoders.vae(channels=4),
+        **text.clip_pair(),
+        **text.clip_pair(text.PROJECTED, number="_2"),
+        "unet": denoisers.unet(cross_attention_dim=text.TWICE, **denoisers.SDXL),
         "scheduler": diffusers.EulerDiscreteScheduler(),
     }
 
 
 def sd3() -> Components:
     return {
-        "transformer": networks.sd3(),
+        "transformer": denoisers.sd3(),
         "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(),
-        "vae": networks.vae(channels=16, shift_factor=0.1),
-        "text_encoder": text.clip("CLIPTextModelWithProjection"),
-        "tokenizer": text.clip_tokenizer(),
-        "text_encoder_2": text.clip("CLIPTextModelWithProjection"),
-        "tokenizer_2": text.clip_tokenizer(),
-        "text_encoder_3": text.t5(),
-        "tokenizer_3": text.t5_tokenizer(),
+        "vae": decoders.vae(channels=16, shift_factor=0.1),
+        **text.clip_pair(text.PROJECTED),
+        **text.clip_pair(text.PROJECTED, number="_2"),
+        **text.t5_pair(number="_3"),
     }
 
 
 def flux(channels: int = 64, *, guidance: bool = True) -> Components:
     return {
         "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(),
-        "vae": networks.vae(channels=16, shift_factor=0.1, use_quant_conv=False, use_post_quant_conv=False),
-        "text_encoder": text.clip(),
-        "tokenizer": text.clip_tokenizer(),
-        "text_encoder_2": text.t5(),
-        "tokenizer_2": text.t5_tokenizer(),
-        "transformer": networks.flux(channels=channels, guidance=guidance),
+        "vae": decoders.flux_vae(),
+        **text.clip_pair(),
+        **text.t5_pair(number="_2"),
+        "transformer": denoisers.flux(channels=channels, guidance=guidance),
     }
 
 
@@ -101,30 +97,27 @@ def flux_fill() -> Components:
 def flux2_klein() -> Components:
     return {
         "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(),
-        "vae": networks.flux2_vae(),
-        "text_encoder": text.qwen3(),
-        "tokenizer": text.qwen_tokenizer(),
-        "transformer": networks.flux2(),
+        "vae": decoders.flux2_vae(),
+        **text.pair(text.qwen3(), text.qwen_tokenizer()),
+        "transformer": denoisers.flux2(),
         "is_distilled": True,
     }
 
 
 def pixart() -> Components:
     return {
-        "tokenizer": text.t5_tokenizer(),
-        "text_encoder": text.t5(),
-        "vae": networks.vae(channels=4),
-        "transformer": networks.pixart(),
+        **text.t5_pair(),
+        "vae": decoders.vae(channels=4),
+        "transformer": denoisers.pixart(),
         "scheduler": diffusers.DPMSolverMultistepScheduler(),
     }
 
 
 def sana() -> Components:
     return {
-        "tokenizer": text.gemma_tokenizer(),
-        "text_encoder": text.gemma(),
-        "vae": networks.sana_vae(),
-        "transformer": networks.sana(),
+        **text.pair(text.gemma(), text.gemma_tokenizer()),
+        "vae": decoders.sana_vae(),
+        "transformer": denoisers.sana(),
         "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0),
     }
 
@@ -132,19 +125,18 @@ def sana() -> Components:
 def qwen_image() -> Components:
     return {
         "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(),
-        "vae": networks.qwen_vae(),
-        "text_encoder": text.qwen25_vl(),
-        "tokenizer": text.qwen_tokenizer(),
-        "transformer": networks.qwen(),
+        "vae": decoders.qwen_vae(),
+        **text.pair(text.qwen25_vl(), text.qwen_tokenizer()),
+        "transformer": denoisers.qwen(),
     }
 
 
-def wan() -> Components:
+def wan(**more: Any) -> Components:
+    """more: what else its denoiser is told."""
     return {
-        "tokenizer": text.t5_tokenizer(),
-        "text_encoder": text.t5("UMT5"),
-        "vae": networks.wan_vae(),
-        "transformer": networks.wan(),
+        **text.t5_pair("UMT5"),
+        "vae": decoders.wan_vae(),
+        "transformer": denoisers.wan(**more),
         "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0),
     }
 
@@ -152,10 +144,9 @@ def wan() -> Components:
 def ltx() -> Components:
     return {
         "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(),
-        "vae": networks.ltx_vae(),
-        "text_encoder": text.t5(),
-        "tokenizer": text.t5_tokenizer(),
-        "transformer": networks.ltx(),
+        "vae": decoders.ltx_vae(),
+        **text.t5_pair(),
+        "transformer": denoisers.ltx(),
     }
 
 

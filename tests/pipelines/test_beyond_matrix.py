@@ -15,7 +15,7 @@ from fluxgate.cli.main import main  # noqa: E402
 from fluxgate.machine import detect, stack  # noqa: E402
 from fluxgate.subjects.catalogue import read_catalogue  # noqa: E402
 from fluxgate.subjects.subject import Subject  # noqa: E402
-from tests.pipelines.others import OTHERS  # noqa: E402
+from tests.pipelines.beyond_matrix import BEYOND_MATRIX  # noqa: E402
 from tests.strategies.looking import look  # noqa: E402
 from tests.strategies.named import strategy_named  # noqa: E402
 
@@ -35,12 +35,12 @@ CASES = [(name, strategy) for name, strategies in SAMPLE.items() for strategy in
 @pytest.fixture(scope="module")
 def subjects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Subject]:
     """Each as `fluxgate subject` writes it, asked for a small picture."""
-    folder = tmp_path_factory.mktemp("others")
+    folder = tmp_path_factory.mktemp("beyond")
     return {name: drafted(name, folder) for name in SAMPLE}
 
 
 def drafted(name: str, folder: Path) -> Subject:
-    kind, components = OTHERS[name]
+    kind, components = BEYOND_MATRIX[name]
     torch.manual_seed(0)
     pipeline = getattr(diffusers, kind)(**components()).to(torch.bfloat16)
     pipeline.save_pretrained(folder / name, safe_serialization=True)
@@ -93,7 +93,7 @@ def test_what_cannot_be_a_subject_is_told(
     name: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In one sentence, and nothing is written."""
-    kind, components = OTHERS[name]
+    kind, components = BEYOND_MATRIX[name]
     getattr(diffusers, kind)(**components()).save_pretrained(tmp_path / name, safe_serialization=True)
     assert main(["subject", str(tmp_path / name), "--output", str(tmp_path / "x.toml")]) == 4
     assert words in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Tiny denoisers, VAEs and what else the pipelines of `others` have, with random weights."""
+"""Tiny denoisers of the classes that pipelines have, and what stands beside one, with random weights."""
 
 from __future__ import annotations
 
@@ -6,12 +6,111 @@ from typing import Any
 
 import diffusers
 
-from tests.pipelines.networks import HEADS
 from tests.pipelines.text import TWICE, WIDTH
 
-FRAMES_BLOCKS = (8, 8, 8, 8)
+HEADS = {"attention_head_dim": 16, "num_attention_heads": 4}
+UNET: dict[str, Any] = {
+    "block_out_channels": (WIDTH, TWICE),
+    "layers_per_block": 1,
+    "norm_num_groups": 8,
+    "attention_head_dim": 4,
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+}
+SDXL: dict[str, Any] = {
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 32,
+    "projection_class_embeddings_input_dim": 6 * 32 + WIDTH,
+}
+FLUX: dict[str, Any] = {"joint_attention_dim": TWICE, "pooled_projection_dim": WIDTH, "axes_dims_rope": (4, 4, 8)}
 
-# What denoises
+
+def unet(*, channels: int = 4, **more: Any) -> Any:
+    """As Stable Diffusion's: mostly convolutions."""
+    return diffusers.UNet2DConditionModel(
+        in_channels=channels, sample_size=8, up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), **UNET, **more
+    )
+
+
+def sd3() -> Any:
+    return diffusers.SD3Transformer2DModel(
+        sample_size=32,
+        patch_size=2,
+        in_channels=16,
+        out_channels=16,
+        num_layers=2,
+        joint_attention_dim=TWICE,
+        caption_projection_dim=WIDTH,
+        pooled_projection_dim=TWICE,
+        pos_embed_max_size=32,
+        **HEADS,
+    )
+
+
+def flux(*, channels: int = 64, guidance: bool = True) -> Any:
+    return diffusers.FluxTransformer2DModel(
+        in_channels=channels,
+        out_channels=64,
+        num_layers=2,
+        num_single_layers=3,
+        guidance_embeds=guidance,
+        **FLUX,
+        **HEADS,
+    )
+
+
+def flux2() -> Any:
+    return diffusers.Flux2Transformer2DModel(
+        in_channels=64,
+        num_layers=2,
+        num_single_layers=3,
+        joint_attention_dim=3 * WIDTH,
+        guidance_embeds=False,
+        axes_dims_rope=(4, 4, 4, 4),
+        **HEADS,
+    )
+
+
+def pixart() -> Any:
+    return diffusers.PixArtTransformer2DModel(
+        sample_size=32,
+        num_layers=2,
+        cross_attention_dim=WIDTH,
+        caption_channels=TWICE,
+        use_additional_conditions=False,
+        norm_num_groups=8,
+        **HEADS,
+    )
+
+
+def sana() -> Any:
+    return diffusers.SanaTransformer2DModel(
+        in_channels=4,
+        out_channels=4,
+        num_layers=2,
+        num_cross_attention_heads=4,
+        cross_attention_head_dim=16,
+        cross_attention_dim=WIDTH,
+        caption_channels=WIDTH,
+        sample_size=32,
+        **HEADS,
+    )
+
+
+def qwen() -> Any:
+    return diffusers.QwenImageTransformer2DModel(
+        in_channels=64, num_layers=2, joint_attention_dim=WIDTH, axes_dims_rope=(4, 6, 6), **HEADS
+    )
+
+
+def wan(**more: Any) -> Any:
+    sizes = {"text_dim": TWICE, "freq_dim": 256, "ffn_dim": TWICE, "num_layers": 2, "rope_max_seq_len": 32}
+    return diffusers.WanTransformer3DModel(**sizes, **HEADS, **more)
+
+
+def ltx() -> Any:
+    return diffusers.LTXVideoTransformer3DModel(
+        in_channels=WIDTH, out_channels=WIDTH, num_layers=2, cross_attention_dim=WIDTH, caption_channels=TWICE, **HEADS
+    )
 
 
 def chroma() -> Any:
@@ -260,34 +359,6 @@ def unconditional_unet() -> Any:
     )
 
 
-# What stands beside a denoiser
-
-
-def controlnet(**more: Any) -> Any:
-    return diffusers.ControlNetModel(
-        block_out_channels=(WIDTH, TWICE),
-        layers_per_block=1,
-        norm_num_groups=8,
-        attention_head_dim=4,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        conditioning_embedding_out_channels=(16, 32, 32, 32),
-        **more,
-    )
-
-
-def flux_controlnet() -> Any:
-    return diffusers.FluxControlNetModel(
-        in_channels=64,
-        num_layers=1,
-        num_single_layers=1,
-        joint_attention_dim=TWICE,
-        pooled_projection_dim=WIDTH,
-        guidance_embeds=True,
-        axes_dims_rope=[4, 4, 8],
-        **HEADS,
-    )
-
-
 def spatio_temporal_unet() -> Any:
     return diffusers.UNetSpatioTemporalConditionModel(
         block_out_channels=(WIDTH, TWICE),
@@ -303,10 +374,17 @@ def spatio_temporal_unet() -> Any:
     )
 
 
-def wan_i2v() -> Any:
-    """Sixteen channels of latents, sixteen of the picture, and four that say where it is."""
-    sizes = {"text_dim": TWICE, "freq_dim": 256, "ffn_dim": TWICE, "num_layers": 2, "rope_max_seq_len": 32}
-    return diffusers.WanTransformer3DModel(in_channels=36, out_channels=16, image_dim=WIDTH, **sizes, **HEADS)
+# What stands beside one
+
+
+def controlnet(**more: Any) -> Any:
+    return diffusers.ControlNetModel(conditioning_embedding_out_channels=(16, 32, 32, 32), **UNET, **more)
+
+
+def flux_controlnet() -> Any:
+    return diffusers.FluxControlNetModel(
+        in_channels=64, num_layers=1, num_single_layers=1, guidance_embeds=True, **FLUX, **HEADS
+    )
 
 
 def motion_adapter() -> Any:
@@ -316,60 +394,3 @@ def motion_adapter() -> Any:
         motion_norm_num_groups=8,
         motion_num_attention_heads=4,
     )
-
-
-# What decodes
-
-
-def temporal_vae() -> Any:
-    return diffusers.AutoencoderKLTemporalDecoder(
-        block_out_channels=(32, 32, 32, 32), down_block_types=("DownEncoderBlock2D",) * 4, latent_channels=4
-    )
-
-
-def hunyuan_video_vae() -> Any:
-    return diffusers.AutoencoderKLHunyuanVideo(
-        latent_channels=4, block_out_channels=FRAMES_BLOCKS, layers_per_block=1, norm_num_groups=4
-    )
-
-
-def cogvideox_vae() -> Any:
-    return diffusers.AutoencoderKLCogVideoX(
-        latent_channels=4,
-        block_out_channels=FRAMES_BLOCKS,
-        layers_per_block=1,
-        norm_num_groups=2,
-        sample_height=64,
-        sample_width=128,
-    )
-
-
-def mochi_vae() -> Any:
-    return diffusers.AutoencoderKLMochi(
-        encoder_block_out_channels=(32, 32, 32, 32),
-        decoder_block_out_channels=(32, 32, 32, 32),
-        layers_per_block=(1, 1, 1, 1, 1),
-    )
-
-
-def allegro_vae() -> Any:
-    return diffusers.AutoencoderKLAllegro(block_out_channels=FRAMES_BLOCKS, layers_per_block=1, norm_num_groups=2)
-
-
-def movq() -> Any:
-    return diffusers.VQModel(
-        block_out_channels=(32, 32, 32, 32),
-        down_block_types=("DownEncoderBlock2D",) * 3 + ("AttnDownEncoderBlock2D",),
-        up_block_types=("AttnUpDecoderBlock2D",) + ("UpDecoderBlock2D",) * 3,
-        latent_channels=4,
-        norm_num_groups=8,
-        norm_type="spatial",
-        num_vq_embeddings=12,
-        vq_embed_dim=4,
-    )
-
-
-def paella() -> Any:
-    from diffusers.pipelines.deprecated.wuerstchen import PaellaVQModel
-
-    return PaellaVQModel(bottleneck_blocks=1, num_vq_embeddings=2, embed_dim=16).eval()
