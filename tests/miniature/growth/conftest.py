@@ -12,7 +12,7 @@ from tests.miniature.growth.sizes import BIG, SMALL
 torch = pytest.importorskip("torch")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small pipeline whose random weights all matter: none is near zero, no norm is 1."""
     folder = tmp_path_factory.mktemp("small")
@@ -33,7 +33,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def big(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small pipeline, grown."""
     folder = tmp_path_factory.mktemp("big") / "grown"

@@ -5,12 +5,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from safetensors.torch import load_file, save_file
 
 from fluxgate.miniature import architecture
 from fluxgate.miniature.architecture import WEIGHT_FILES, Sizes
-from fluxgate.miniature.growth.manifest import MANIFEST, Manifest
 from fluxgate.miniature.growth.target import Target
 
 SMALL = Sizes(
@@ -55,10 +53,6 @@ CLASSES = {
     "text_encoder": ("transformers", "CLIPTextModel"),
     "text_encoder_2": ("transformers", "T5EncoderModel"),
 }
-
-
-def read_manifest(folder: Path) -> Manifest:
-    return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
 
 
 def left_in(folder: Path) -> list[str]:

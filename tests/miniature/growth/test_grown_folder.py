@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from fluxgate.miniature.growth.grown_folder import LOCK, damage, grow, why_not_usable
-from fluxgate.miniature.growth.manifest import MANIFEST
+from fluxgate.miniature.growth.manifest import MANIFEST, read_manifest
 from fluxgate.refusal import Refusal
-from tests.miniature.growth.sizes import BIG, another_miniature, left_in, read_manifest
+from tests.miniature.growth.sizes import BIG, another_miniature, left_in
 
 
 def test_growing_twice_gives_the_same_bytes(small: Path, big: Path, tmp_path: Path) -> None:

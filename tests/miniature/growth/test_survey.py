@@ -29,12 +29,12 @@ def test_flux_devs_tensors_are_planned_exactly(miniature_folder: Path, name: str
 
 def test_flux_devs_parameters_are_counted_exactly(miniature_folder: Path) -> None:
     """The plan for the real shapes has FLUX.1-dev's number of parameters in every component."""
-    manifest, jobs = survey(miniature_folder, FLUX_DEV)
+    manifest, files = survey(miniature_folder, FLUX_DEV)
     assert manifest.parameters == FLUX_DEV_PARAMETERS
-    assert sum(job.bytes for job in jobs) == pytest.approx(33.74e9, rel=1e-3)
-    shards = [job.file for job in jobs if job.bytes > 1e9]
-    assert [file.rpartition("-of-")[2] for file in shards] == ["00002.safetensors"] * 2 + ["00003.safetensors"] * 3
-    assert max(job.bytes for job in jobs) < 10e9
+    assert sum(file.bytes for file in files) == pytest.approx(33.74e9, rel=1e-3)
+    shards = [file.file for file in files if file.bytes > 1e9]
+    assert [name.rpartition("-of-")[2] for name in shards] == ["00002.safetensors"] * 2 + ["00003.safetensors"] * 3
+    assert max(file.bytes for file in files) < 10e9
 
 
 def test_a_source_that_is_no_pipeline_is_refused(tmp_path: Path) -> None:
