@@ -13,7 +13,7 @@ from fluxgate.files import write_plain
 from fluxgate.fleet.cluster import Cluster
 from fluxgate.fleet.driving import Driver, Outcome
 from fluxgate.fleet.on_cluster import FILE, Kind, Whereabouts, plan
-from fluxgate.gate.environments.pin_files import flattened, read_pin_file
+from fluxgate.gate.environments.pin_files import flattened
 from fluxgate.gate.gate import asked_cases
 from fluxgate.gate.node_job import GateJob
 from fluxgate.gate.on_kind import INCOMING, GateOnKind
@@ -39,10 +39,8 @@ class Upgrade:
 def upgrade_of(changes: tuple[str, ...], *, python: Path | None, first: tuple[str, ...]) -> Upgrade:
     """The upgrade, once it is seen to be one."""
     asked = asked_of(changes, python=python, first=first)
-    files = [path for path in (asked.incumbent, asked.candidate) if path is not None]
-    for path in files:
-        read_pin_file(path)
-    return Upgrade(changes, python, first, tuple(map(flattened, files)))
+    files = [file for file in (asked.incumbent, asked.candidate) if file is not None]
+    return Upgrade(changes, python, first, tuple(flattened(file.path) for file in files))
 
 
 def gate_on(

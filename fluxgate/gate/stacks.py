@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -25,6 +26,7 @@ from fluxgate.locks import silent
 from fluxgate.refusal import Refusal
 
 Report = Callable[[str], None]
+Made = TypeVar("Made")
 
 # What workers need beside what they render with: a file of pins need not name it, and what the Python has is taken.
 NEEDED_BY_WORKERS = ("msgspec", "nvidia-ml-py", "packaging")
@@ -36,16 +38,16 @@ class Asked:
     """What is to be gated: changes to what is installed, or two files of pins."""
 
     changes: tuple[Requirement, ...] = ()
-    incumbent: Path | None = None  # None: the packages of a Python
-    candidate: Path | None = None
+    incumbent: PinFile | None = None  # None: the packages of a Python
+    candidate: PinFile | None = None
     python: Path = Path(sys.executable)
     first: tuple[Requirement, ...] = ()  # changes that make its packages the incumbent
 
     @property
     def sources(self) -> tuple[str, ...]:
         """Where the files have packages looked for, as options of an installer's."""
-        read = (read_pin_file(path).sources for path in (self.incumbent, self.candidate) if path is not None)
-        return tuple(option for sources in read for option in sources)
+        files = (file for file in (self.incumbent, self.candidate) if file is not None)
+        return tuple(option for file in files for option in file.sources)
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,14 @@ def asked_of(texts: tuple[str, ...], *, python: Path | None = None, first: tuple
     if not files:
         return Asked(parse_changes(texts), python=python or Path(sys.executable), first=parse_changes(first))
     if len(files) == len(texts) == 2 and not first:
-        return Asked(incumbent=Path(files[0]), candidate=Path(files[1]), python=python or Path(sys.executable))
+        old, new = (read_pin_file(Path(file)) for file in files)
+        return Asked(incumbent=old, candidate=new, python=python or Path(sys.executable))
     raise Refusal("Name the changes, like diffusers==0.43.0, or two files of pins: OLD.txt NEW.txt.")
 
 
 def make_stacks(asked: Asked, *, installer: Installer, report: Report = silent) -> Stacks | Unmade:
     """Both environments, each seen to import its libraries; or why the candidate cannot be made."""
-    _refuse_unfit(asked)  # what is wrong with a file is told before anything is made
+    _refuse_unfit(asked)
     incumbent = _incumbent(asked, installer=installer, report=report)
     moves = _moves(asked, incumbent, installer=installer, report=report)
     if isinstance(moves, StageFailure):
@@ -98,36 +101,39 @@ def make_stacks(asked: Asked, *, installer: Installer, report: Report = silent) 
 
 
 def _refuse_unfit(asked: Asked) -> None:
-    """Refuse two files that cannot be held to each other."""
-    if asked.incumbent is None or asked.candidate is None:
+    """Refuse two files that cannot be held to each other, before anything is made of them."""
+    old, new = asked.incumbent, asked.candidate
+    if old is None or new is None:
         return
-    old, new = read_pin_file(asked.incumbent), read_pin_file(asked.candidate)
     for package in sorted({*old.elsewhere, *new.elsewhere}):
         one, other = (file.elsewhere.get(package, file.pins.versions.get(package)) for file in (old, new))
         if one != other:
-            ends = f"{one or 'nothing'} in {asked.incumbent} to {other or 'nothing'} in {asked.candidate}"
+            ends = f"{one or 'nothing'} in {old.path} to {other or 'nothing'} in {new.path}"
             raise Refusal(f"{package} moves from {ends}; only releases can be gated: pin it to one in both files.")
     if not old.pins.moves_to(new.pins):
-        raise Refusal(f"Nothing would move: {asked.incumbent} and {asked.candidate} pin the same.")
+        raise Refusal(f"Nothing would move: {old.path} and {new.path} pin the same.")
 
 
 def _incumbent(asked: Asked, *, installer: Installer, report: Report) -> Built:
     """A clone of a Python, in which what differs is exchanged: so torch need not be installed, or be had at all."""
-    made = clone_of(asked.python, report=report)
-    pins = whole_stack(read_pin_file(asked.incumbent), made) if asked.incumbent and isinstance(made, Built) else None
-    if isinstance(made, Built) and asked.first:
-        moves = resolve(made, asked.first, installer=installer, report=report)
-        if isinstance(moves, StageFailure):
-            raise Refusal(f"The incumbent cannot be made: {moves.sentence}")
-        pins = made.pins.moved(moves)
-    if isinstance(made, Built) and pins is not None:
-        made = build(pins, installer=installer, base=made, report=report)
-    if isinstance(made, StageFailure):
-        raise Refusal(f"The incumbent cannot be made: {made.sentence}")
+    python = _made(clone_of(asked.python, report=report))
+    pins = None
+    if asked.incumbent is not None:
+        pins = whole_stack(asked.incumbent, python)
+    elif asked.first:
+        pins = python.pins.moved(_made(resolve(python, asked.first, installer=installer, report=report)))
+    made = python if pins is None else _made(build(pins, installer=installer, base=python, report=report))
     unusable = check_imports(made, report=report)
     if unusable is not None:
         raise Refusal(f"The incumbent cannot be used: {unusable.sentence}{_unpinned(asked, made)}")
     return made
+
+
+def _made(step: Made | StageFailure) -> Made:
+    """What a step towards the incumbent gives."""
+    if isinstance(step, StageFailure):
+        raise Refusal(f"The incumbent cannot be made: {step.sentence}")
+    return step
 
 
 def whole_stack(file: PinFile, python: Built) -> Pins:
@@ -146,7 +152,7 @@ def _unpinned(asked: Asked, made: Built) -> str:
         return ""
     odds = unmet(made.pins, ask(made.python).requires)
     lacking = sorted({one.asked for one in odds} - {*made.pins.versions})
-    return f" {asked.incumbent} does not pin {listed(lacking, 3)}: {WHOLE}." if lacking else ""
+    return f" {asked.incumbent.path} does not pin {listed(lacking, 3)}: {WHOLE}." if lacking else ""
 
 
 def build_with(
@@ -169,5 +175,5 @@ def _as_asked(asked: Asked, incumbent: Built) -> str:
 def _moves(asked: Asked, incumbent: Built, *, installer: Installer, report: Report) -> Moves | StageFailure:
     if asked.candidate is None:
         return resolve(incumbent, asked.changes, installer=installer, report=report)
-    moves = incumbent.pins.moves_to(whole_stack(read_pin_file(asked.candidate), incumbent))
+    moves = incumbent.pins.moves_to(whole_stack(asked.candidate, incumbent))
     return yanked_among(moves, incumbent, installer=installer, report=report)

@@ -37,6 +37,7 @@ WITHOUT_MEANING = ("-c", "--constraint", "--prefer-binary", "--require-hashes", 
 class PinFile:
     """What a file says of a stack."""
 
+    path: Path = field(compare=False)
     pins: Pins
     elsewhere: Mapping[str, str] = field(default_factory=dict)  # package -> the address that it comes from, no release
     editable: bool = False  # whether something is installed from a checkout, whatever its name
@@ -59,7 +60,7 @@ def read_pin_file(path: Path) -> PinFile:
     if lock is None:
         return _of_lines(path, _lines(path), strict=False)
     versions, elsewhere = locked(lock)
-    return PinFile(_some(path, versions), elsewhere)
+    return PinFile(path, _some(path, versions), elsewhere)
 
 
 def flattened(path: Path) -> str:
@@ -153,7 +154,7 @@ def _of_lines(path: Path, lines: Iterable[_Line], *, strict: bool) -> PinFile:
             sources += [option, _source(line, value)] if value else [option]
         elif option not in WITHOUT_MEANING:
             _add(line, versions, elsewhere=None if strict else elsewhere)
-    return PinFile(_some(path, versions), elsewhere, editable, tuple(sources))
+    return PinFile(path, _some(path, versions), elsewhere, editable, tuple(sources))
 
 
 def _add(line: _Line, versions: dict[str, str], *, elsewhere: dict[str, str] | None) -> None:
