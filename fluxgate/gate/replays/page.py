@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fluxgate.figures import seconds
 from fluxgate.gate.replays.played import Played, Status
 from fluxgate.gate.replays.rows import Row
-from fluxgate.judge.sentences import counted
+from fluxgate.judge.sentences import counted, listed
 from fluxgate.report.escaping import markdown as safe
 
 INTRODUCTION = (
@@ -93,12 +93,13 @@ def _machines(places: Mapping[str, str], results: Sequence[Played]) -> Iterator[
 
 def _days(days: Sequence[str]) -> str:
     """When they were played: a row that is played again has its newest result alone."""
-    return f", {' and '.join(days)}" if days else ""
+    return f", {listed(days)}" if days else ""
 
 
 def _load(loads: Sequence[float]) -> str:
     """How much else the machine had to do."""
-    return f", with a load of {min(loads):.0f} to {max(loads):.0f}" if loads else ""
+    ends = dict.fromkeys(f"{load:.0f}" for load in (min(loads), max(loads))) if loads else ()
+    return f", with a load of {' to '.join(ends)}" if ends else ""
 
 
 def _count(rows: Mapping[str, Row], results: Mapping[str, Played], *, done: str) -> str:

@@ -55,7 +55,7 @@ def test_each_row_says_where_it_was_played() -> None:
     here = result(REGRESSION, machine="cpu-x", python="3.11.7", torch="2.13.0", load=2.0)
     there = result(NEIGHBOUR, machine="cpu-y", python="3.12.3", torch="2.11.0")
     text = page(ROWS, [here, there]).replace("\\", "")
-    assert "- **A**: cpu-x, Python 3.11.7, torch 2.13.0: 1 row, with a load of 2 to 2" in text
+    assert "- **A**: cpu-x, Python 3.11.7, torch 2.13.0: 1 row, with a load of 2\n" in text
     assert "- **B**: cpu-y, Python 3.12.3, torch 2.11.0: 1 row\n" in text
     cells = {line.split("|")[1].strip(): line.split("|")[-2].strip() for line in text.splitlines() if "|" in line}
     assert (cells[f"[{REGRESSION.name}]({REGRESSION.thread})"], cells["neighbour"]) == ("A", "B")
@@ -75,4 +75,6 @@ def test_what_was_written_after_the_fact_is_marked() -> None:
 def test_it_says_when_rows_were_played() -> None:
     """Not all are played again on one day."""
     days = [result(REGRESSION, date="2026-11-26", machine="cpu"), result(NEIGHBOUR, date="2026-11-27", machine="cpu")]
-    assert "2 rows, 2026-11-26 and 2026-11-27" in page(ROWS, days)
+    assert "2 rows, 2026-11-26 and 2026-11-27\n" in page(ROWS, days)
+    third = result(OTHER, date="2026-11-25", machine="cpu", load=3.0)
+    assert "3 rows, 2026-11-25, 2026-11-26 and 2026-11-27, with a load of 3\n" in page(ROWS, [*days, third])
