@@ -113,8 +113,9 @@ def _gate(arguments: Namespace) -> int:
         return gate_on_cluster(arguments, settings)
     refuse_each_alone(arguments)
     started = datetime.datetime.now(datetime.UTC)
-    results = _Results(settings, tuple(arguments.upgrade), started=started, copy=arguments.output)
-    asked = asked_of(tuple(arguments.upgrade), python=arguments.python, first=tuple(arguments.incumbent))
+    upgrade = tuple(arguments.upgrade)
+    asked = asked_of(upgrade, python=arguments.python, first=tuple(arguments.incumbent))
+    results = _Results(settings, upgrade, asked.candidate is not None, started=started, copy=arguments.output)
     installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse, sources=asked.sources)
     held = hold(asked, settings, installer=installer, report=say, decided=results.write_early)
     path, result = results.write(held)
@@ -147,6 +148,7 @@ class _Results:
 
     settings: Settings
     upgrade: tuple[str, ...]  # as it was typed
+    files: bool  # whether it is two files of pins
     started: datetime.datetime
     copy: Path | None
     folder: Path | None = None  # once there is something to write
@@ -155,7 +157,12 @@ class _Results:
         machine = held.gated.machine.id
         self.folder = self.folder or create_gate(self.settings.runs, machine, now=self.started)
         about = About(
-            self.folder, tier=self._tier, command=self.settings.command, started=self.started, upgrade=self.upgrade
+            self.folder,
+            tier=self._tier,
+            command=self.settings.command,
+            started=self.started,
+            upgrade=self.upgrade,
+            files=self.files,
         )
         result = as_plain(held, about)
         if self.copy is not None:

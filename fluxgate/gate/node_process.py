@@ -98,6 +98,7 @@ def _write_result(held: Held, job: GateJob, result: Path) -> None:
         command=job.command,
         started=datetime.datetime.fromisoformat(job.started),
         upgrade=job.upgrade,
+        files=bool(job.pins),
     )
     plain = as_plain(held, about)
     # Whoever has called puts the runs where it wants them.

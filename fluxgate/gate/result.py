@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,14 +13,12 @@ from packaging.utils import canonicalize_name
 from fluxgate.gate.culprit import bisection
 from fluxgate.gate.culprit.bisection import Range
 from fluxgate.gate.culprit.finding import Finding, sentence
-from fluxgate.gate.environments.pin_files import is_file
+from fluxgate.gate.environments.pins import parse_changes
 from fluxgate.gate.gate import Gated
 from fluxgate.gate.holding import Held
 from fluxgate.gate.probing import Evidence
 from fluxgate.report.gate_folder import place_of
 from fluxgate.report.gate_result import Answer, CulpritResult, GateResult, Move, ReleasesResult
-
-NAME = re.compile(r"[^A-Za-z0-9._-]")  # what ends the name of a package in a requirement
 
 
 @dataclass(frozen=True)
@@ -33,6 +30,7 @@ class About:
     command: str
     started: datetime.datetime
     upgrade: tuple[str, ...] = ()  # of the command: the changes, or two files
+    files: bool = False  # whether it is two files
 
     def command_of(self, changes: Iterable[str]) -> str:
         """The same command for other changes: with the same incumbent, cases and wheels."""
@@ -95,8 +93,9 @@ def _next(gated: Gated, culprit: CulpritResult | None, about: About) -> str:
     held_back = _held_back(culprit)
     rest = [f"{one.package}=={one.new}" for one in _left(gated, held_back, about) if one.new]
     if gated.decision.answer is Answer.NOT_SAFE and held_back and rest:
-        files = [text for text in about.upgrade if is_file(text)]
-        return f"So pinned, {files[-1]} passes." if files else f"Without that it passes: {about.command_of(rest)}"
+        if about.files:
+            return f"So pinned, {about.upgrade[-1]} passes."
+        return f"Without that it passes: {about.command_of(rest)}"
     if gated.decision.answer is Answer.NOT_SAFE:
         return "Keep the incumbent."
     rendered = any(one.pictures_compared for one in gated.outcomes)
@@ -118,6 +117,6 @@ def _held_back(culprit: CulpritResult | None) -> set[str]:
 
 def _left(gated: Gated, held_back: Collection[str], about: About) -> Iterator[Move]:
     """The other moves; of changes, those that were asked for, which bring the rest along."""
-    files = any(map(is_file, about.upgrade))
-    asked = {canonicalize_name(NAME.split(text, maxsplit=1)[0]) for text in about.upgrade if not files}
+    changes = () if about.files else parse_changes(about.upgrade)
+    asked = {canonicalize_name(change.name) for change in changes}
     yield from (one for one in gated.moves if one.package not in held_back and (not asked or one.package in asked))

@@ -97,8 +97,8 @@ def test_what_is_left_of_the_upgrade_is_gated_as_the_whole_was() -> None:
     assert as_plain(held, about).next.endswith(expected)
     alone = replace(about, command="fluxgate gate transformers==4.57.0", upgrade=("transformers==4.57.0",))
     assert as_plain(held, alone).next == "Keep the incumbent."
-    files = replace(about, command="fluxgate gate old.txt new.txt", upgrade=("old.txt", "new.txt"))
-    assert ("new.txt" in as_plain(held, files).next, "fluxgate" in as_plain(held, files).next) == (True, False)
+    files = replace(about, command="fluxgate gate old new", upgrade=("old", "new"), files=True)
+    assert ("new passes" in as_plain(held, files).next, "fluxgate" in as_plain(held, files).next) == (True, False)
 
 
 def test_where_nothing_renders_another_incumbent_is_asked_for(tmp_path: Path) -> None:
