@@ -34,7 +34,7 @@ class About:
 
     def command_of(self, changes: Iterable[str]) -> str:
         """The same command for other changes: with the same incumbent, cases and wheels."""
-        options = [word for word in shlex.split(self.command)[2:] if word not in self.upgrade]
+        options = [word for word in shlex.split(self.command)[2:] if word not in (*self.upgrade, "--")]
         return shlex.join(["fluxgate", "gate", *changes, *options])
 
 

@@ -95,6 +95,8 @@ def test_what_is_left_of_the_upgrade_is_gated_as_the_whole_was() -> None:
     held = Held(Gated(decision, MACHINE, {}, {}, MOVES), FINDING)
     expected = "fluxgate gate tokenizers==0.22.2 --incumbent transformers==4.56.2 --strategy full"
     assert as_plain(held, about).next.endswith(expected)
+    last = "fluxgate gate --incumbent transformers==4.56.2 --strategy full -- transformers==4.57.0 tokenizers"
+    assert as_plain(held, replace(about, command=last)).next.endswith(expected)
     alone = replace(about, command="fluxgate gate transformers==4.57.0", upgrade=("transformers==4.57.0",))
     assert as_plain(held, alone).next == "Keep the incumbent."
     files = replace(about, command="fluxgate gate old new", upgrade=("old", "new"), files=True)
