@@ -31,6 +31,11 @@ def is_disk_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
+def is_forbidden(error: OSError) -> bool:
+    """Whether a write failed because nobody, or not this user, may write there."""
+    return error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Put all of the data at the path, or leave what was there: a reader never meets half a file."""
     with _beside(path, data) as temporary:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
 from fluxgate.cli.finding import add_run_option, find_run
 from fluxgate.cli.report import for_terminal
 from fluxgate.cli.shared import INTERRUPTED, NOTHING, RED, add_baselines_option, say, say_report
+from fluxgate.files import is_forbidden
 from fluxgate.judge.verdict import Verdict
 from fluxgate.report.report import report_on
 from fluxgate.runs import run as runs
@@ -41,7 +41,7 @@ def _leave(run: Run, verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     try:
         run.write_json(runs.VERDICTS, verdicts)
     except OSError as error:
-        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+        if not is_forbidden(error):
             raise
         return (f"The verdicts are not left in {run.folder}, which cannot be written: {error.strerror}.",)
     return ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import sys
 import textwrap
@@ -30,10 +29,10 @@ from fluxgate.cli import (
 from fluxgate.cli import list as list_
 from fluxgate.cli.shared import INTERRUPTED, columns
 from fluxgate.environment import fluxgate_version
+from fluxgate.files import is_disk_full, is_forbidden
 from fluxgate.options import suggestion
 from fluxgate.refusal import USAGE, Refusal
 
-NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT)
 CLOSED = 141  # the exit code where nobody reads on, beside those of the verbs
 
 
@@ -84,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED
     except OSError as error:
-        if error.errno not in NOT_WRITABLE or error.filename is None:
+        if error.filename is None or not (is_forbidden(error) or is_disk_full(error)):
             raise
         print(f"{error.filename} cannot be written: {error.strerror}.", file=sys.stderr)
         return USAGE
