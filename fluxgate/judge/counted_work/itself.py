@@ -12,10 +12,9 @@ from fluxgate.judge.counted_work.complaint import Complaint
 from fluxgate.judge.counted_work.reference import elsewhere, reference_work
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import counted
-from fluxgate.rendering import DENOISE, SLEEPS, Work
+from fluxgate.rendering import DENOISE, SLEEPS, Inventory, PhaseWork, Work
 
 BUFFERS = 4096  # bytes that a model itself brings to where it computes in a call, as Gemma its rotations
-BUFFERS_SHARE = 5e-5  # of a large pipeline's weights, which has larger ones: Chroma's modulations are 44 KB of 18 GB
 SPARE = 0.02  # of the weights' bytes: buffers that a component moves beside them
 SCALARS = 4096  # bytes a step that a scheduler may ask of the device: its own numbers, and no latents
 AHEAD = "groups onloaded ahead"
@@ -51,7 +50,7 @@ def moves(evidence: Evidence, done: Work) -> Iterator[Complaint]:
     if elsewhere(done):
         return
     if promise.stays:
-        yield from _stays(done)
+        yield from _stays(evidence, done)
     if promise.moves is None:
         return
     due, copies = _due(done, each_use=promise.moves.each_use), promise.moves.copies
@@ -81,10 +80,10 @@ def _groups(done: Work, *, ahead: bool) -> Iterator[Complaint]:
         yield Complaint("No group comes to the device ahead of its use: nothing is prefetched")
 
 
-def _stays(done: Work) -> Iterator[Complaint]:
+def _stays(evidence: Evidence, done: Work) -> Iterator[Complaint]:
     for phase in done.first:
         asked, calls = phase.bytes.get(WEIGHTS_ASKED, 0), max(phase.components.values(), default=1)
-        if asked > max(BUFFERS * calls, BUFFERS_SHARE * sum(done.weights.values())):
+        if asked > max(BUFFERS * calls, _buffers(evidence.rendering.inventory, phase)):
             sentence = (
                 f"{phase.phase.capitalize()} asks {amount(asked)} of weights to move, which its promise says stay"
             )
@@ -93,6 +92,12 @@ def _stays(done: Work) -> Iterator[Complaint]:
         if phase.phase == DENOISE and done.steps and back >= done.steps and size > SCALARS * done.steps:
             steps = f"{counted(done.steps, 'step')}, {amount(size)} in all"
             yield Complaint(f"Denoise moves tensors to the host {back} times in {steps}", (DENOISE,))
+
+
+def _buffers(inventory: Inventory | None, phase: PhaseWork) -> int:
+    """The bytes of all buffers of what is called, in each call: Chroma's denoiser brings its modulations each time."""
+    parts = inventory.components if inventory else {}
+    return sum(times * parts[name].buffer_bytes for name, times in phase.components.items() if name in parts)
 
 
 def _asked_again(done: Work) -> int:

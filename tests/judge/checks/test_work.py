@@ -291,6 +291,15 @@ def test_a_model_that_is_called_twice_a_step_moves_its_buffer_twice(tmp_path: Pa
     assert judged(tmp_path, "full", done).status == status
 
 
+@pytest.mark.parametrize("size, status", [(6 * 44_000, PASSED), (6 * 44_000 + 1, FAILED)])
+def test_a_model_may_move_all_its_buffers_in_each_call(tmp_path: Path, size: int, status: str) -> None:
+    """Those of a large model are larger, however large its weights are."""
+    done = gpu_work(bytes={"weights asked to move": size}, components={"transformer": 6})
+    model = Component("transformer", "Chroma", {}, 0, {}, {}, {}, {}, None, buffer_bytes=44_000)
+    parts = Inventory({"transformer": model})
+    assert judged(tmp_path, "full", done, inventory=parts).status == status
+
+
 @pytest.mark.parametrize("calls, status", [(3, FAILED), (6, PASSED)])
 def test_whole_components_are_asked_for_once_a_call(tmp_path: Path, calls: int, status: str) -> None:
     """Where the denoiser is called twice a step, hooks ask for it twice; it is copied no more often."""
