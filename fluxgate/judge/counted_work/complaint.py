@@ -26,4 +26,5 @@ def told(changes: tuple[WorkChange, ...]) -> str:
     """`denoise calls transformer 6 times instead of 3; …; and 40 more counters differ`."""
     sentences = [change.sentence for change in changes[:NAMED]]
     more = len(changes) - len(sentences)
-    return "; ".join(sentences) + (f"; and {counted(more, 'more counter')} differ" if more else "")
+    differ = "differs" if more == 1 else "differ"
+    return "; ".join(sentences) + (f"; and {counted(more, 'more counter')} {differ}" if more else "")
