@@ -10,7 +10,7 @@ from fluxgate.baselines.baseline import AcceptedCase
 from fluxgate.baselines.limits import Band, Limit
 from fluxgate.compare.facts import ALLOCATED, DRIVER, HOST, OWN_HOST, RESERVED, WHOLE
 from fluxgate.rendering import BEFORE, DECODE, DENOISE, DURING, ENCODE, LOAD, Component, Inventory
-from fluxgate.subjects.subject import VAE, Subject
+from fluxgate.subjects.subject import Subject
 
 SPREADS = 7  # how many spreads above the mean a ceiling stands; bitsandbytes sets its own limits so
 ALLOCATOR = 2 * 1024**2  # bytes: torch takes memory from the driver in blocks of 2 MiB
@@ -57,7 +57,7 @@ def memory_floors(inventory: Inventory, subject: Subject, *, lowest: Mapping[str
         LOAD: sum(_on_gpu(component, BEFORE) for component in inventory.components.values()),
         ENCODE: max((_during(inventory, name) for name in subject.encoders), default=0),
         DENOISE: _during(inventory, subject.denoiser),
-        DECODE: _during(inventory, VAE),
+        DECODE: _during(inventory, subject.decoder),
     }
     held = {phase: size for phase, size in phases.items() if 0 < size <= lowest.get(phase, 0)}
     held |= {WHOLE: max(held.values())} if held else {}

@@ -158,16 +158,17 @@ def test_nothing_that_was_never_measured_has_a_band(facts: AcceptedCase) -> None
     assert memory_limits.held_band(bare) is None
 
 
-def test_a_floor_is_what_lay_on_the_gpu_at_the_most(facts: AcceptedCase) -> None:
+@pytest.mark.parametrize("name", ["vae", "movq"])
+def test_a_floor_is_what_lay_on_the_gpu_at_the_most(name: str) -> None:
     """The decoder's weights while it decodes, and as much as the least that was seen; a byte more is no floor."""
     places = {"during": {"cuda:0": 700, "cpu": 9000}}
     parts = inventory()
-    decoder = replace(parts.components["transformer"], name="vae", placement=places)
-    whole = replace(parts, components={**parts.components, "vae": decoder})
+    decoder = replace(parts.components["transformer"], name=name, placement=places)
+    whole, subject = replace(parts, components={**parts.components, name: decoder}), replace(SUBJECT, decoder=name)
     seen = dict.fromkeys(PHASES, 700)
-    assert memory_limits.memory_floors(whole, SUBJECT, lowest=seen)["decode"].value == 700
-    assert "decode" not in memory_limits.memory_floors(whole, SUBJECT, lowest={**seen, "decode": 699})
-    assert "decode" not in memory_limits.memory_floors(whole, SUBJECT, lowest={"load": 700})
+    assert memory_limits.memory_floors(whole, subject, lowest=seen)["decode"].value == 700
+    assert "decode" not in memory_limits.memory_floors(whole, subject, lowest={**seen, "decode": 699})
+    assert "decode" not in memory_limits.memory_floors(whole, subject, lowest={"load": 700})
 
 
 def test_a_floor_below_nothing_is_none(facts: AcceptedCase) -> None:
