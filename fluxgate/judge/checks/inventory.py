@@ -39,7 +39,7 @@ RULE = re.compile(r"[-+|]*-{3,}[-+|]*")  # a line in a table
 SPARE = 8 << 20  # bytes of tensors that are no weights: tables, noise levels; 26 kB were seen
 LOAD_SHARE = 0.05  # of the weights on a GPU, added to that while they load: 1.6% were seen of what it was to hold
 SPARE_SHARE = 0.001  # of the weights, added to that: 3.5 MB of scales were seen beside 34 GB
-A_TABLE = 64 << 10  # bytes of a buffer that is not saved, as of positions
+A_TABLE = 64 << 10  # bytes of a buffer that is not saved, as of positions; chosen: one of 256 was tried
 SHOWN = 300  # characters of a warning
 STRAY = 0.001  # share of a component's bytes that buffers may have in another dtype, where its files are not at hand
 
@@ -128,12 +128,14 @@ def _differences(expected: Inventory, parts: Inventory, name: str) -> Iterator[C
 
 
 def _is_a_table(change: ComponentChange) -> bool:
-    """Whether all that is more or less is small, and in no file."""
+    """Whether all that is more or less is small, and of buffers that are in no file."""
     before, after = change.before, change.after
     if before is None or after is None:
         return False
     beside_files = {name: after.exempt_bytes.get(name, 0) - before.exempt_bytes.get(name, 0) for name in WIDTHS}
     apart = {one.dtype: one.after - one.before for one in change.sizes}
+    if sum(apart.values()) != after.buffer_bytes - before.buffer_bytes:  # weights that are kept wide are in files
+        return False
     return all(abs(more) <= A_TABLE and beside_files.get(dtype) == more for dtype, more in apart.items())
 
 

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fluxgate.judge.checks.inventory import LOAD_SHARE, SPARE
+from fluxgate.judge.checks.inventory import A_TABLE, LOAD_SHARE, SPARE
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, INVENTORY, NEW_WARNINGS, PASSED
 from fluxgate.rendering import BESIDE, GRADIENTS, HOOKS_CHANGED, HOOKS_LEFT, SETTING_CHANGED, Component, Inventory
@@ -102,6 +103,28 @@ def test_a_byte_more_or_less_than_the_reference_fails(tmp_path: Path, more: int,
     if status == FAILED:
         said = f"transformer does not hold what it does in full: bfloat16 1,000 B → {1000 + more:,} B."
         assert found.sentence.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "more", "status"),
+    [
+        ({"float32": A_TABLE}, {"buffer_bytes": A_TABLE, "exempt_bytes": {"float32": A_TABLE}}, PASSED),
+        ({"float32": A_TABLE + 1}, {"buffer_bytes": A_TABLE + 1, "exempt_bytes": {"float32": A_TABLE + 1}}, FAILED),
+        ({"float32": 256}, {"buffer_bytes": 256}, FAILED),  # it is saved
+        ({"float32": 256}, {"exempt_bytes": {"float32": 256}}, FAILED),  # it is a weight that is kept wide
+    ],
+)
+def test_a_small_table_that_is_in_no_file_is_no_other_model(
+    tmp_path: Path, sizes: dict[str, int], more: dict[str, Any], status: str
+) -> None:
+    """Positions that are computed once are a buffer; whatever is in files is held to the byte."""
+    reference = made(tmp_path, "full", inventory=Inventory({"text_encoder_2": component({"bfloat16": 1_000_000})}))
+    own = replace(component({"bfloat16": 1_000_000, **sizes}), **more)
+    strategy = promising("other", reproduces="full")
+    numbers = {"text_encoder_2": 500_000}
+    whole = evidence(tmp_path, strategy, reference=reference, numbers_on_disk=numbers)
+    found = verdict(with_rendering(whole, inventory=Inventory({"text_encoder_2": own})), INVENTORY)
+    assert (found.status, "does not hold what it does in full" in found.sentence) == (status, status == FAILED)
 
 
 @pytest.mark.parametrize(("adapts", "status"), [(True, PASSED), (False, FAILED)])
