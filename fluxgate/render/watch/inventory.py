@@ -46,7 +46,7 @@ class InventoryRecorder:
         self.files: Mapping[str, str] = {}  # component -> its weights, where they do not lie in the pipeline's folder
         self.weights: dict[str, StoredWeights] = {}  # by component
         self._hooks: dict[str, dict[str, int]] = {}  # by component, after the first call
-        self._settings: dict[str, str] = {}  # of the process, before anything was loaded
+        self._settings: dict[str, str] = {}  # of the process, as they were remembered
 
     def recorded(self) -> Inventory:
         """The inventory so far."""
@@ -86,11 +86,11 @@ class InventoryRecorder:
                     self.count(HOOKS_CHANGED, 1)
 
     def remember_settings(self) -> None:
-        """Keep the settings of the process as they are before anything is loaded."""
+        """Keep the settings of the process as they are now, to hold later ones to them."""
         self._settings = process_settings()
 
     def compare_settings(self) -> None:
-        """Count each setting that is another one now."""
+        """Count each setting that is another one than was remembered."""
         now = process_settings() if self._settings else {}
         for name, before in self._settings.items():
             if now[name] != before:
