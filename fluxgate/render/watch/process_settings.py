@@ -35,7 +35,7 @@ def process_settings() -> dict[str, str]:
         "torch's kernels of attention": _attention(torch.backends.cuda),
         "the seed of torch's own generator": str(torch.initial_seed()),
         "Python's garbage collector": "on" if gc.isenabled() else "off",
-        "the level below which nothing is logged": str(logging.root.manager.disable),
+        "the level up to which nothing is logged": str(logging.root.manager.disable),
         "working directory": os.getcwd(),
         **{f"the environment's {name}": os.environ.get(name, "not set") for name in VARIABLES},
     }

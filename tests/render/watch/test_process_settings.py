@@ -29,7 +29,7 @@ CHANGES: dict[str, Callable[[], object]] = {
     "torch's kernels of attention": lambda: torch.backends.cuda.enable_flash_sdp(False),
     "the seed of torch's own generator": lambda: torch.manual_seed(torch.initial_seed() + 1),
     "Python's garbage collector": gc.disable,
-    "the level below which nothing is logged": lambda: logging.disable(logging.ERROR),
+    "the level up to which nothing is logged": lambda: logging.disable(logging.ERROR),
     "working directory": lambda: os.chdir("/"),
     **{f"the environment's {name}": partial(os.environ.__setitem__, name, "7") for name in VARIABLES},
 }
