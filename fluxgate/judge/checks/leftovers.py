@@ -26,9 +26,9 @@ from fluxgate.rendering import (
 )
 
 TABLES, LIBRARIES = 8 << 20, "tables of the libraries' own"  # bytes of tensors; 252 were seen, of bitsandbytes
-TABLES_SHARE = 0.001  # of the weights, added to that: a larger model has larger tables
+TABLES_SHARE = 0.001  # of the weights, added to that: 3.5 MB of scales were seen beside 34 GB, before any call
 # Bytes of tensors that a call may keep beside the weights on a CPU, where all are seen: 0.53 MB were, of Qwen-Image's
-# positions; on a GPU, where torch rounds what it gives out, 1.9 MB, and as much may as of the libraries' tables.
+# positions; on an H100, where torch rounds what it gives out, 1.9 MB, and as much may as of the libraries' tables.
 KEPT = 1 << 20
 # How much memory outside of tensors a second take may leave. Libraries fill caches and the C library keeps pieces of
 # pages, which is no leak; Python can name every tensor, so that tensors are counted to the byte beside this.
@@ -38,8 +38,8 @@ GROWTH_BY_GPU = 64 << 20  # bytes beside a GPU, where libraries keep more by the
 # stayed beside an H100, and once 0.25 GB, 0.7% of them, beside an H200. Twice the largest share that was seen may.
 GROWTH_SHARE = 0.015
 COMES_AND_GOES = "what comes and goes in any process"
-EACH_CALL_MAY = 64 << 10  # bytes of a GPU
-TENSORS_MAY = 4 << 10  # bytes: the latents of one small step are 8 KB
+EACH_CALL_MAY = 64 << 10  # bytes of a GPU, chosen: not one was seen to stay
+TENSORS_MAY = 4 << 10  # bytes, chosen: not one was seen to stay, and the latents of one small step are 8 KB
 EACH_CALL = "each call leaves something behind"
 # By counter of what is no tensor: how much every one of several equal calls may leave, in which unit, in which words.
 COUNTERS = {
