@@ -109,8 +109,9 @@ def of_difference(
     names = _encoding(difference) if stage in (T5, POOLED) else _owners(stage)
     if difference.within not in (None, ENCODER):
         return " or ".join(names)  # no weight has any part in it
-    if component is not None and component.quantized_bytes:
-        names.append(quantizer_of(component) or "")
+    quantizer = quantizer_of(component)
+    if quantizer is not None:
+        names.append(quantizer)
     if component is not None and any(component.hooks.values()) and not hooks_cleared:
         names.append("the hooks that move its weights (" + ", ".join(sorted(component.hooks)) + ")")
     return " or ".join(names)

@@ -94,6 +94,8 @@ def test_quantized_and_hooked_components_widen_the_suspicion() -> None:
     told = "diffusers or bitsandbytes or the hooks that move its weights (CpuOffload)"
     assert suspected(at(FIRST), some) == told
     assert suspected(at(FIRST), some, hooks_cleared=True) == "diffusers or bitsandbytes"
+    unpacked = Inventory({"transformer": replace(heavy, quantized_bytes=0, hooks={})})
+    assert suspected(at(FIRST), unpacked) == "diffusers or bitsandbytes"
     other = Inventory({"transformer": replace(heavy, module_classes={"GGUFLinear": 3}, hooks={})})
     assert suspected(at(FIRST), other) == "diffusers or the quantizing library"
 
