@@ -30,7 +30,7 @@ def call_arguments(subject: Subject, shot: Shot) -> dict[str, Any]:
 
 def as_watched(subject: Subject) -> Subject:
     """The subject as what watches it is told of it: embeddings in a list, one for each prompt, are no tensor that can
-    be recorded under a stage's name."""
+    be recorded, so that they keep their place among the others under a name that is no stage's."""
     installed = pipeline_class(subject.pipeline)
     lists = installed.lists if installed else ()
     return replace(subject, encodes=tuple(f"list {name}" if name in lists else name for name in subject.encodes))
