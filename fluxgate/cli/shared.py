@@ -18,7 +18,7 @@ from fluxgate.options import SHARED, address_of
 from fluxgate.refusal import Refusal
 from fluxgate.report.colours import coloured
 from fluxgate.report.escaping import wrapped
-from fluxgate.session.choice import CASE_TIMEOUT, Request
+from fluxgate.session.choice import Request
 
 RED, INTERRUPTED, NOTHING = 1, 2, 5  # exit codes, beside 0 and a refusal's own; pytest's own are the same
 
@@ -57,7 +57,7 @@ def add_strategy_option(parser: ArgumentParser, *, default: str | None = None) -
 
 def add_timeout_option(parser: ArgumentParser) -> None:
     """How long a case may take."""
-    add_option(parser, "case-timeout", value=f"{CASE_TIMEOUT:.0f}")
+    add_option(parser, "case-timeout", value=SHARED["case-timeout"].default)
 
 
 def add_runs_option(parser: ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from fluxgate import configuration
 from fluxgate.baselines.store import OWN
 from fluxgate.configuration import usual_place
 from fluxgate.options import SHARED, within
-from fluxgate.session.choice import CASE_TIMEOUT, Request
+from fluxgate.session.choice import Request
 from fluxgate.strategies import STRATEGIES
 
 # Long names, so that no option of somebody else's project has one of them; short_names.py has the others.
@@ -41,7 +41,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "takes": _shared("takes"),
     "shard": _shared("shard"),
     "vram-limit": _shared("vram-limit"),
-    "case-timeout": _shared("case-timeout", default=f"{CASE_TIMEOUT:.0f}"),
+    "case-timeout": _shared("case-timeout", default=SHARED["case-timeout"].default),
     "require-baseline": _own("require-baseline", action="store_true", help="fail where this machine has no baseline"),
     "no-baseline": _own("no-baseline", action="store_true", help="check the promises within this run alone"),
     "baselines": _shared("baselines"),

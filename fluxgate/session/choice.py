@@ -17,7 +17,7 @@ from fluxgate.environment import Environment
 from fluxgate.judge.readers import reader_named
 from fluxgate.judge.standards import BaselineUse, known_failures_of
 from fluxgate.machine import Machine, Stack, memory_limit
-from fluxgate.options import chosen, seconds, whole_number
+from fluxgate.options import SHARED, chosen, seconds, whole_number
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import id_of_case
 from fluxgate.shards import Shard, deal, parse_shard
@@ -26,7 +26,7 @@ from fluxgate.subjects import sources
 from fluxgate.subjects.catalogue import subjects
 from fluxgate.support import outside_support
 
-CASE_TIMEOUT = 3600.0  # seconds; a guard against a hang, not a limit of speed
+CASE_TIMEOUT = float(SHARED["case-timeout"].default)  # seconds; a guard against a hang, not a limit of speed
 MOST_TAKES = 100
 
 
@@ -38,8 +38,8 @@ class Request:
     strategies: Sequence[str] = ()
     takes: str | None = None
     vram_limit: str | None = None
-    case_timeout: str = f"{CASE_TIMEOUT:.0f}"
-    runs: Path = Path("runs")
+    case_timeout: str = SHARED["case-timeout"].default
+    runs: Path = Path(SHARED["runs"].default)
     baselines: Path = OWN
     require_baseline: bool = False
     no_baseline: bool = False
