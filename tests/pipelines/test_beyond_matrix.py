@@ -16,7 +16,7 @@ from fluxgate.machine import detect, stack  # noqa: E402
 from fluxgate.subjects.catalogue import read_catalogue  # noqa: E402
 from fluxgate.subjects.subject import Subject  # noqa: E402
 from tests.pipelines.beyond_matrix import BEYOND_MATRIX  # noqa: E402
-from tests.strategies.looking import look  # noqa: E402
+from tests.strategies.looking import rendered  # noqa: E402
 from tests.strategies.named import strategy_named  # noqa: E402
 
 pytestmark = [  # what diffusers warns itself of
@@ -55,16 +55,7 @@ def drafted(name: str, folder: Path) -> Subject:
 @pytest.fixture(scope="module")
 def full(subjects: dict[str, Subject], tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bytes, ...]]:
     """The pictures of each pipeline as it is."""
-    return {name: rendered(subject, "full", tmp_path_factory.mktemp(name)) for name, subject in subjects.items()}
-
-
-def rendered(subject: Subject, name: str, scratch: Path) -> tuple[bytes, ...]:
-    """What a strategy renders, none of whose effects is missing, twice the same."""
-    strategy, folder = strategy_named(name), Path(subject.source.removeprefix("folder:"))
-    assert strategy.unsupported(subject, detect(), stack()) is None
-    seen = look(strategy, folder, scratch, subject=subject)
-    assert (seen.missing, seen.again) == ((), seen.pictures)
-    return seen.pictures
+    return {name: rendered("full", subject, tmp_path_factory.mktemp(name)) for name, subject in subjects.items()}
 
 
 @pytest.mark.parametrize(("name", "strategy"), CASES)
@@ -72,7 +63,8 @@ def test_a_strategy_keeps_its_promise_on_a_pipeline_that_nothing_knows(
     name: str, strategy: str, subjects: dict[str, Subject], full: dict[str, tuple[bytes, ...]], tmp_path: Path
 ) -> None:
     """All its effects show, and where it reproduces `full` it does so to the pixel."""
-    pictures = rendered(subjects[name], strategy, tmp_path)
+    assert strategy_named(strategy).unsupported(subjects[name], detect(), stack()) is None
+    pictures = rendered(strategy, subjects[name], tmp_path)
     assert pictures == full[name] or strategy_named(strategy).promise.reproduces is None
 
 

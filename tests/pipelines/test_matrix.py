@@ -18,7 +18,7 @@ from fluxgate.subjects.subject import Subject
 from fluxgate.subjects.weights import numbers_at_hand
 from tests.pipelines.catalogued import catalogue
 from tests.pipelines.matrix import write
-from tests.strategies.looking import look
+from tests.strategies.looking import folder_of, look, rendered
 from tests.strategies.machines import CPU, NEW
 from tests.strategies.named import strategy_named
 
@@ -43,15 +43,7 @@ def subjects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Subject]:
 @pytest.fixture(scope="module")
 def full(subjects: dict[str, Subject], tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bytes, ...]]:
     """The pictures of each pipeline as it is."""
-    return {name: rendered(subjects[name], "full", tmp_path_factory.mktemp(name)) for name in SAMPLE}
-
-
-def rendered(subject: Subject, name: str, scratch: Path) -> tuple[bytes, ...]:
-    """What a strategy renders, none of whose effects is missing, twice the same."""
-    folder = Path(subject.source.removeprefix("folder:"))
-    seen = look(strategy_named(name), folder, scratch, subject=subject)
-    assert (seen.missing, seen.again) == ((), seen.pictures)
-    return seen.pictures
+    return {name: rendered("full", subjects[name], tmp_path_factory.mktemp(name)) for name in SAMPLE}
 
 
 @pytest.mark.parametrize(("name", "strategy"), CASES)
@@ -61,7 +53,7 @@ def test_a_strategy_keeps_its_promise_on_another_pipeline(
     """All its effects show, and where it reproduces `full` it does so to the pixel."""
     promise = strategy_named(strategy).promise
     assert unsupported(strategy_named(strategy), subjects[name]) is None
-    pictures = rendered(subjects[name], strategy, tmp_path)
+    pictures = rendered(strategy, subjects[name], tmp_path)
     assert (pictures == full[name]) is (promise.reproduces == "full")
 
 
@@ -77,7 +69,7 @@ def test_files_of_another_form_hold_the_same_pipeline(
     folder = write("fill", tmp_path / "p", variant=variant, shard=shard)
     subject = replace(subjects["fill"], source=f"folder:{folder}", variant=variant)
     assert why_not_ready(subject) is None
-    assert (rendered(subject, "full", tmp_path), numbers_at_hand(subject)) == (
+    assert (rendered("full", subject, tmp_path), numbers_at_hand(subject)) == (
         full["fill"],
         numbers_at_hand(subjects["fill"]),
     )
@@ -90,7 +82,7 @@ def test_two_encoders_of_one_class_lose_their_weights_in_files(subjects: dict[st
     subject = subjects["sd3"]
     reason = strategy_named("group-offload-disk").unsupported(subject, CPU, NEW)
     assert "text_encoder and text_encoder_2 are both a CLIPTextModelWithProjection" in str(reason)
-    folder = Path(subject.source.removeprefix("folder:"))
+    folder = folder_of(subject)
     one, other = (look(strategy_named(name), folder, tmp_path / name, subject=subject) for name in made(tmp_path))
     assert one.pictures != other.pictures
 

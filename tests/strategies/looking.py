@@ -93,6 +93,18 @@ def look(
     return Seen(pictures, again, inventory, missing, leftover.count or 0, pipeline)
 
 
+def folder_of(subject: Subject) -> Path:
+    """Where the pipeline of a catalogue's entry lies."""
+    return Path(subject.source.removeprefix("folder:"))
+
+
+def rendered(name: str, subject: Subject, scratch: Path) -> tuple[bytes, ...]:
+    """What a strategy renders, none of whose effects is missing, twice the same."""
+    seen = look(strategy_named(name), folder_of(subject), scratch, subject=subject)
+    assert (seen.missing, seen.again) == ((), seen.pictures)
+    return seen.pictures
+
+
 def take(pipeline: Any, probe: Any, number: int, shot: Shot) -> tuple[bytes, ...]:
     import torch
 

@@ -20,7 +20,7 @@ from fluxgate.strategies.promise import Site  # noqa: E402
 from fluxgate.subjects.catalogue import read_catalogue  # noqa: E402
 from fluxgate.subjects.subject import Subject  # noqa: E402
 from tests.pipelines.catalogued import catalogue  # noqa: E402
-from tests.strategies.looking import SUBJECT, Seen, look, missing_effects  # noqa: E402
+from tests.strategies.looking import SUBJECT, Seen, folder_of, look, missing_effects  # noqa: E402
 from tests.strategies.machines import CPU, NEW  # noqa: E402
 from tests.strategies.named import strategy_named  # noqa: E402
 from tests.strategies.taking import PIPELINE, Patch, no_call  # noqa: E402
@@ -87,8 +87,7 @@ def test_a_unet_has_its_own_layout(others: dict[str, Subject], tmp_path: Path) -
     rendered = {}
     for name in ("full", "ip-adapter", "ip-adapter-off", "ip-adapter-unloaded"):
         (tmp_path / name).mkdir()
-        folder = Path(subject.source.removeprefix("folder:"))
-        rendered[name] = look(strategy_named(name), folder, tmp_path / name, subject=subject)
+        rendered[name] = look(strategy_named(name), folder_of(subject), tmp_path / name, subject=subject)
         assert rendered[name].missing == ()
     assert rendered["ip-adapter"].pictures != rendered["full"].pictures
     assert rendered["ip-adapter-off"].pictures == rendered["full"].pictures

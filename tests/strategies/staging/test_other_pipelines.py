@@ -19,7 +19,7 @@ from fluxgate.subjects.matching import mismatch  # noqa: E402
 from fluxgate.subjects.subject import Subject  # noqa: E402
 from tests.pipelines.catalogued import catalogue  # noqa: E402
 from tests.pipelines.matrix import PIPELINES, sd15  # noqa: E402
-from tests.strategies.looking import look  # noqa: E402
+from tests.strategies.looking import folder_of, rendered  # noqa: E402
 from tests.strategies.machines import CPU, H100, NEW  # noqa: E402
 from tests.strategies.named import strategy_named  # noqa: E402
 
@@ -36,17 +36,6 @@ def subjects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Subject]:
     return read_catalogue(catalogue(tmp_path_factory.mktemp("pipelines"), OTHERS))
 
 
-def folder_of(subject: Subject) -> Path:
-    return Path(subject.source.removeprefix("folder:"))
-
-
-def pictures(name: str, subject: Subject, scratch: Path) -> tuple[bytes, ...]:
-    """What a strategy renders, none of whose effects is missing, twice the same."""
-    seen = look(strategy_named(name), folder_of(subject), scratch, subject=subject)
-    assert (seen.missing, seen.again) == ((), seen.pictures)
-    return seen.pictures
-
-
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_subjects_fit_their_pipelines(name: str, subjects: dict[str, Subject]) -> None:
     """Nothing is refused that the real classes save, and all that the catalogue left out is found."""
@@ -59,7 +48,7 @@ def test_the_subjects_fit_their_pipelines(name: str, subjects: dict[str, Subject
 @pytest.mark.parametrize("name", OTHERS)
 def test_staged_reproduces_full(name: str, subjects: dict[str, Subject], tmp_path: Path) -> None:
     """Two pictures of one prompt with guidance, to the pixel."""
-    full, staged = (pictures(each, subjects[name], tmp_path) for each in ("full", "staged"))
+    full, staged = (rendered(each, subjects[name], tmp_path) for each in ("full", "staged"))
     assert len(set(full)) == 2
     assert staged == full
 
@@ -70,14 +59,14 @@ def test_guidance_is_the_calls_own(guidance: float | None, subjects: dict[str, S
     (small,) = subjects["sd15"].shots
     shot = replace(small, prompts=("a red circle", "a blue square"), guidance=guidance)
     subject = replace(subjects["sd15"], shots=(shot,))
-    full, staged = (pictures(name, subject, tmp_path) for name in ("full", "staged"))
+    full, staged = (rendered(name, subject, tmp_path) for name in ("full", "staged"))
     assert len(set(full)) == 4
     assert staged == full
 
 
 def test_stages_of_their_own_processes_reproduce_full(subjects: dict[str, Subject], tmp_path: Path) -> None:
     """Four embeddings go through files as two do."""
-    full, staged = (pictures(name, subjects["sd3"], tmp_path) for name in ("full", "staged-processes"))
+    full, staged = (rendered(name, subjects["sd3"], tmp_path) for name in ("full", "staged-processes"))
     assert staged == full
 
 
@@ -88,7 +77,7 @@ def test_the_safety_checker_looks_at_what_was_decoded_apart(subjects: dict[str, 
     pipe.save_pretrained(tmp_path / "p")
     subject = replace(subjects["sd15"], source=f"folder:{tmp_path}/p")
     for name in ("full", "staged"):
-        assert all(not np.frombuffer(one, np.uint8).any() for one in pictures(name, subject, tmp_path))
+        assert all(not np.frombuffer(one, np.uint8).any() for one in rendered(name, subject, tmp_path))
 
 
 STAGED = {strategy.name for strategy in STRATEGIES if strategy.family == "staging"}

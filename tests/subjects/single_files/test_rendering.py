@@ -31,7 +31,7 @@ from tests.pipelines.single_files import (
     write_stable_diffusion,
     write_wan,
 )
-from tests.strategies.looking import Seen, look
+from tests.strategies.looking import Seen, folder_of, look
 from tests.strategies.named import strategy_named
 
 Look = Callable[[Subject, str], Seen]
@@ -65,10 +65,6 @@ def skip_if_older(name: str) -> None:
         pytest.skip("diffusers reads one file with its own names from 0.35 on")
     if name == "wan" and installed < release("0.36.0") and find_spec("ftfy") is None:
         pytest.skip("this diffusers calls Wan with ftfy alone, which is not installed")
-
-
-def folder_of(subject: Subject) -> Path:
-    return Path(subject.source.removeprefix("folder:"))
 
 
 def bare(subject: Subject, folder: Path, *components: str) -> Subject:
