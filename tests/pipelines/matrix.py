@@ -15,16 +15,22 @@ Components = dict[str, Any]
 
 
 def write(name: str, folder: Path, *, variant: str | None = None, shard: str = "10GB") -> Path:
-    """The pipeline of that name as a folder, always with the same weights, in bfloat16 as most are published.
+    """The pipeline of that name as a folder, in bfloat16 as most are published.
 
     variant: the name of its files; shard: how large one of them may be."""
+    dtype = "float32" if name in FLOAT32 else "bfloat16"
+    return saved(*PIPELINES[name], folder, dtype=dtype, variant=variant, max_shard_size=shard)
+
+
+def saved(
+    kind: str, components: Callable[[], Components], folder: Path, *, dtype: str = "bfloat16", **files: Any
+) -> Path:
+    """A pipeline of this class as a folder, always with the same weights."""
     import torch
 
     torch.manual_seed(0)
-    kind, components = PIPELINES[name]
-    pipeline = getattr(diffusers, kind)(**components())
-    pipeline.to(torch.float32 if name in FLOAT32 else torch.bfloat16)
-    pipeline.save_pretrained(folder, safe_serialization=True, variant=variant, max_shard_size=shard)
+    pipeline = getattr(diffusers, kind)(**components()).to(getattr(torch, dtype))
+    pipeline.save_pretrained(folder, safe_serialization=True, **files)
     return folder
 
 

@@ -7,17 +7,19 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
-diffusers = pytest.importorskip("diffusers")
+pytest.importorskip("torch")
+pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-from fluxgate.cli.main import main  # noqa: E402
-from fluxgate.machine import detect, stack  # noqa: E402
-from fluxgate.subjects.catalogue import read_catalogue  # noqa: E402
-from fluxgate.subjects.subject import Subject  # noqa: E402
-from tests.pipelines.beyond_matrix import BEYOND_MATRIX  # noqa: E402
-from tests.strategies.looking import rendered  # noqa: E402
-from tests.strategies.named import strategy_named  # noqa: E402
+from fluxgate.cli.main import main
+from fluxgate.machine import detect, stack
+from fluxgate.subjects.catalogue import read_catalogue
+from fluxgate.subjects.sources import why_not_ready
+from fluxgate.subjects.subject import Subject
+from tests.pipelines.beyond_matrix import BEYOND_MATRIX
+from tests.pipelines.matrix import saved
+from tests.strategies.looking import rendered
+from tests.strategies.named import strategy_named
 
 pytestmark = [  # what diffusers warns itself of
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -40,10 +42,7 @@ def subjects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Subject]:
 
 
 def drafted(name: str, folder: Path) -> Subject:
-    kind, components = BEYOND_MATRIX[name]
-    torch.manual_seed(0)
-    pipeline = getattr(diffusers, kind)(**components()).to(torch.bfloat16)
-    pipeline.save_pretrained(folder / name, safe_serialization=True)
+    saved(*BEYOND_MATRIX[name], folder / name)
     file = folder / f"{name}.toml"
     assert main(["subject", str(folder / name), "--output", str(file)]) == 0
     text = re.sub(r"(height|width) = \d+", r"\1 = 64", file.read_text())
@@ -77,16 +76,30 @@ def test_blocks_of_one_name_lose_their_weights_in_one_folder(subjects: dict[str,
     assert not [reason for reason in reasons.values() if "in a list" in reason]
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [("ddpm", "lists nothing that decodes"), ("kandinsky22-decoder", "needs image_embeds, which a shot cannot give")],
-)
+REFUSED = {
+    "ddpm": "lists nothing that decodes",
+    "kandinsky22-decoder": "needs image_embeds, which a shot cannot give",
+    "allegro": "decodes in tiles alone",
+    "stable-cascade": "the installed release has no such class",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in BEYOND_MATRIX if name not in REFUSED])
+def test_what_can_be_a_subject_is_drafted(name: str, tmp_path: Path) -> None:
+    """From the pipeline alone, and what is written fits it."""
+    saved(*BEYOND_MATRIX[name], tmp_path / name)
+    file = tmp_path / "x.toml"
+    assert main(["subject", str(tmp_path / name), "--output", str(file)]) == 0
+    subject = read_catalogue(file)[name]
+    assert (subject.pipeline, why_not_ready(subject)) == (BEYOND_MATRIX[name][0], None)
+
+
+@pytest.mark.parametrize(("name", "words"), REFUSED.items())
 def test_what_cannot_be_a_subject_is_told(
     name: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In one sentence, and nothing is written."""
-    kind, components = BEYOND_MATRIX[name]
-    getattr(diffusers, kind)(**components()).save_pretrained(tmp_path / name, safe_serialization=True)
+    saved(*BEYOND_MATRIX[name], tmp_path / name)
     assert main(["subject", str(tmp_path / name), "--output", str(tmp_path / "x.toml")]) == 4
     assert words in capsys.readouterr().err
     assert not (tmp_path / "x.toml").exists()
