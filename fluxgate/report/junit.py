@@ -67,6 +67,8 @@ def _about(report: Report) -> Iterator[tuple[str, str]]:
     if report.run:
         yield "run", report.run.folder
         yield "command", report.run.command
+    if report.cut_short:
+        yield "cut short", report.cut_short.sentence
     if report.gate:
         yield "verdict", report.gate.result.answer.value
         yield "pin", " ".join(report.gate.result.pin)

@@ -12,9 +12,10 @@ from fluxgate.judge.verdict import CHECKS, FAILED, NF4, PASSED, PROMISE, Limit, 
 from fluxgate.report.gate_folder import read_gate_result
 from fluxgate.report.gate_report import report_on_gate
 from fluxgate.report.junit import LONGEST, junit
+from fluxgate.report.report import CutShort
 from tests.report import gates
 from tests.report.html.test_page import HOSTILE
-from tests.report.made import changed, of_case, report, verdicts
+from tests.report.made import RUN, changed, of_case, report, verdicts
 
 # What Jenkins' jenkins-junit.xsd allows: of each element the children, and the attributes with those it needs first.
 ALLOWED = {
@@ -105,6 +106,12 @@ def test_a_suite_tells_machine_and_versions() -> None:
     (suite,) = parsed(junit(report(verdicts())))
     told = properties(suite)
     assert (told["machine"], told["diffusers"], told["command"]) == ("tiny-torch1.0", "0.42.1", "pytest -m gpu")
+
+
+def test_a_suite_of_a_run_that_was_cut_short_says_so() -> None:
+    """A file without failures would look as if all had passed."""
+    (suite,) = parsed(junit(report(verdicts(), run=replace(RUN, cut_short=CutShort(4, 6)))))
+    assert "4 of 6 cases" in properties(suite)["cut short"]
 
 
 def test_a_gate_is_a_report_too(tmp_path: Path) -> None:
