@@ -64,9 +64,10 @@ ABOUT = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; whatever the user must change is told in one sentence."""
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        parser = command_line()  # defaults of options are what the configuration says, which may be faulty
-        asked = parser.parse_args(arguments)
+        parser = command_line(words)
+        asked = parser.parse_args(words)
         if asked.verb is None:
             parser.print_help()
             return USAGE
@@ -101,8 +102,8 @@ class Parser(argparse.ArgumentParser):
             raise Refusal(f"{what} {value!r:.80} is unknown; {suggestion(str(value), map(str, action.choices))}")
 
 
-def command_line() -> Parser:
-    """The verbs with their options."""
+def command_line(words: Sequence[str]) -> Parser:
+    """The verbs, those among the words with their options, whose defaults are read from the configuration."""
     width = columns()
     parser = Parser(
         prog="fluxgate",
@@ -116,7 +117,8 @@ def command_line() -> Parser:
     for name, verb in VERBS.items():
         added = verbs.add_parser(name, description=(verb.act.__doc__ or "").strip())
         added.set_defaults(verb=verb.act)
-        verb.add_options(added)
+        if name in words:
+            verb.add_options(added)
     return parser
 
 

@@ -103,10 +103,13 @@ def test_what_is_wrong_is_told_in_a_sentence(
 
 
 def test_a_faulty_configuration_is_told_in_a_sentence(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever verb is asked for: the defaults of options are read from it."""
+    """Whatever verb is asked for: the defaults of options are read from it; the version is none of its business."""
     (elsewhere / "pyproject.toml").write_text('[tool.fluxgate]\nbaselinez = "x"\n')
-    assert main(["list"]) == USAGE
-    assert "the key 'baselinez' is unknown; did you mean 'baselines'?" in capsys.readouterr().err
+    for verb in ("list", "judge"):
+        assert main([verb]) == USAGE
+        assert "the key 'baselinez' is unknown; did you mean 'baselines'?" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--version"])
 
 
 def test_ctrl_c_ends_a_verb_in_one_line(tmp_path: Path, miniature_folder: Path) -> None:
