@@ -86,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None or not (is_forbidden(error) or is_disk_full(error)):
             raise
-        print(f"{error.filename} cannot be written: {error.strerror}.", file=sys.stderr)
+        what = "read or written" if isinstance(error, PermissionError) else "written"
+        print(f"{error.filename} cannot be {what}: {error.strerror}.", file=sys.stderr)
         return USAGE
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -110,6 +111,27 @@ def test_a_faulty_configuration_is_told_in_a_sentence(elsewhere: Path, capsys: p
         assert "the key 'baselinez' is unknown; did you mean 'baselines'?" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["--version"])
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EACCES, "cannot be read or written"),
+        (errno.EROFS, "cannot be written"),
+        (errno.ENOSPC, "cannot be written"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_told_in_a_sentence(
+    number: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a folder that is not this user's nobody knows here whether it was to be read or written."""
+
+    def failing(arguments: object) -> int:
+        raise OSError(number, os.strerror(number), "some/place")
+
+    monkeypatch.setattr("fluxgate.cli.list.act", failing)
+    assert main(["list"]) == USAGE
+    assert capsys.readouterr().err == f"some/place {words}: {os.strerror(number)}.\n"
 
 
 def test_ctrl_c_ends_a_verb_in_one_line(tmp_path: Path, miniature_folder: Path) -> None:
