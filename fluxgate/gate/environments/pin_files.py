@@ -23,11 +23,11 @@ _HASH = re.compile(r"\s--hash[=\s]\S+")
 VARIABLE = "${"  # begins the name of one where pip would put its value
 FOLLOWED = ("-r", "--requirement")
 EDITABLE = ("-e", "--editable")
-# Where packages are looked for; what takes no value has an entry without one.
+# Where packages are looked for, and which of them are taken: whether the option takes a value.
 SOURCES = {
     **dict.fromkeys(("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--trusted-host"), True),
-    **dict.fromkeys(("--no-index", "--pre"), False),
     **dict.fromkeys(("--no-binary", "--only-binary"), True),
+    **dict.fromkeys(("--no-index", "--pre"), False),
 }
 # What decides nothing where every version is pinned.
 WITHOUT_MEANING = ("-c", "--constraint", "--prefer-binary", "--require-hashes", "--use-feature")
@@ -114,7 +114,7 @@ def _lines(path: Path, within: tuple[Path, ...] = ()) -> Iterator[_Line]:
 
 
 def _named(line: _Line, value: str, *, below: Path) -> Path:
-    """The file that a line names. It lies below the folder of the first one: others are nobody's pins."""
+    """The file that a line names. It must lie below the first one's folder: a stranger's file leads nowhere else."""
     path = line.path.parent / value
     if not path.resolve().is_relative_to(below):
         raise Refusal(f"{line.place}: {value[:80]!r} is not below {below}; put it there.")
