@@ -48,9 +48,9 @@ class CutShort:
 
     @property
     def sentence(self) -> str:
+        were = "was" if 1 in (self.rendered, self.asked) else "were"
         if self.asked is not None:
-            return f"This run was cut short: {self.rendered} of {counted(self.asked, 'case')} were rendered."
-        were = "was" if self.rendered == 1 else "were"
+            return f"This run was cut short: {self.rendered} of {counted(self.asked, 'case')} {were} rendered."
         return f"This run was cut short: {counted(self.rendered, 'case')} {were} rendered, of an unknown number."
 
 

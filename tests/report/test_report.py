@@ -102,6 +102,8 @@ def test_nothing_measured_is_seen() -> None:
     ("short", "sentence"),
     [
         (CutShort(27, 46), "This run was cut short: 27 of 46 cases were rendered."),
+        (CutShort(1, 46), "This run was cut short: 1 of 46 cases was rendered."),
+        (CutShort(0, 1), "This run was cut short: 0 of 1 case was rendered."),
         (CutShort(1, None), "This run was cut short: 1 case was rendered, of an unknown number."),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a page shows of one case: its answers, its stages, what it was made of, what it took, and its last words."""
+"""What a page shows of one case: answers, stages, what it was made of, what it took, and its worker's last lines."""
 
 from __future__ import annotations
 
