@@ -79,7 +79,7 @@ def _chart(series: Series) -> str:
 
 
 def _drawn(series: Series) -> str:
-    """The line through all points, below it where the stack moved, and above it where the figure changed."""
+    """The line through all points, above marks where the stack moved and where the figure changed."""
     values, points = series.values, series.points
     low, high = _range(values)
     places = [(_across(number, len(values)), _down(value, low, high)) for number, value in enumerate(values)]

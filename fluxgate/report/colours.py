@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fluxgate.judge.sentences import sentence_case
-from fluxgate.judge.verdict import CRASHED, FAILED, KNOWN_FAILURE
+from fluxgate.judge.verdict import CRASHED, FAILED, KNOWN_FAILURE, PASSED
 from fluxgate.report.columns import SYMBOLS
 from fluxgate.report.gate_result import Answer
 
@@ -20,7 +20,7 @@ HEADS = {  # what begins a line -> its colour
     sentence_case(Answer.CANNOT_TELL): YELLOW,
     sentence_case(Answer.SAFE): GREEN,
 }
-CELLS = {SYMBOLS[CRASHED]: RED, SYMBOLS[FAILED]: RED, SYMBOLS[KNOWN_FAILURE]: YELLOW, "✓": GREEN}
+CELLS = {SYMBOLS[CRASHED]: RED, SYMBOLS[FAILED]: RED, SYMBOLS[KNOWN_FAILURE]: YELLOW, SYMBOLS[PASSED]: GREEN}
 _CELL = re.compile(rf"(?<=[ ])({'|'.join(map(re.escape, CELLS))})(?= |$)")
 
 

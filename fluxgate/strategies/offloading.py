@@ -51,10 +51,13 @@ LEAF_AHEAD = replace(EACH_LEAF, ahead=True)
 def groups_known(subject: Subject, machine: Machine, stack: Stack) -> str | None:
     """A need: components whose classes do not say that diffusers must not offload groups of their layers."""
     index, installed, root = readable_index(subject), pipeline_class(subject.pipeline), package_folder()
+    if root is None:
+        return None
     listed = {name: (kind,) for name, (_, kind) in index.components.items()} if index else {}
-    for name, kinds in (listed or (installed.parts if installed else {})).items() if root else ():
+    for name, kinds in (listed or (installed.parts if installed else {})).items():
         for kind in kinds:
-            if root and (definition := definition_of(kind, root / "models")) and _refuses_groups(definition):
+            definition = definition_of(kind, root / "models")
+            if definition is not None and _refuses_groups(definition):
                 return f"diffusers does not offload groups of layers of a {kind}, which {name} is"
     return None
 
@@ -88,8 +91,10 @@ def classes_differ(subject: Subject, machine: Machine, stack: Stack) -> str | No
 def lists_differ(subject: Subject, machine: Machine, stack: Stack) -> str | None:
     """A need of one folder for all: diffusers names the file of a block by the list that it is in, whosever it is."""
     folder, owners = folder_at_hand(subject), dict[str, str]()
-    for name in weighty(folder) if folder else ():
-        for blocks in sorted(lists_on_disk(folder / name)) if folder else ():
+    if folder is None:
+        return None
+    for name in weighty(folder):
+        for blocks in sorted(lists_on_disk(folder / name)):
             twin = owners.setdefault(blocks, name)
             if twin != name:
                 return (
