@@ -15,6 +15,7 @@ from fluxgate.judge.sentences import counted
 from fluxgate.rendering import DENOISE, SLEEPS, Inventory, PhaseWork, Work
 
 BUFFERS = 4096  # bytes that a model itself brings to where it computes in a call, as Gemma its rotations
+BUFFERS_SHARE = 5e-5  # of the weights, chosen: up to this a large pipeline's own buffers may be more than that
 SPARE = 0.02  # of the weights' bytes: buffers that a component moves beside them
 SCALARS = 4096  # bytes a step that a scheduler may ask of the device: its own numbers, and no latents
 AHEAD = "groups onloaded ahead"
@@ -83,7 +84,8 @@ def _groups(done: Work, *, ahead: bool) -> Iterator[Complaint]:
 def _stays(evidence: Evidence, done: Work) -> Iterator[Complaint]:
     for phase in done.first:
         asked, calls = phase.bytes.get(WEIGHTS_ASKED, 0), max(phase.components.values(), default=1)
-        if asked > max(BUFFERS * calls, _buffers(evidence.rendering.inventory, phase)):
+        own = min(_buffers(evidence.rendering.inventory, phase), BUFFERS_SHARE * sum(done.weights.values()))
+        if asked > max(BUFFERS * calls, own):
             sentence = (
                 f"{phase.phase.capitalize()} asks {amount(asked)} of weights to move, which its promise says stay"
             )

@@ -291,13 +291,20 @@ def test_a_model_that_is_called_twice_a_step_moves_its_buffer_twice(tmp_path: Pa
     assert judged(tmp_path, "full", done).status == status
 
 
-@pytest.mark.parametrize("size, status", [(6 * 44_000, PASSED), (6 * 44_000 + 1, FAILED)])
-def test_a_model_may_move_all_its_buffers_in_each_call(tmp_path: Path, size: int, status: str) -> None:
-    """Those of a large model are larger, however large its weights are."""
+@pytest.mark.parametrize(
+    "weights, size, status",
+    [
+        (18 * 10**9, 6 * 44_000, PASSED),
+        (18 * 10**9, 6 * 44_000 + 1, FAILED),
+        (40 << 20, 6 * 44_000, FAILED),  # much for so small a model, whatever its buffers are
+    ],
+)
+def test_a_large_model_may_move_its_buffers_in_each_call(tmp_path: Path, weights: int, size: int, status: str) -> None:
+    """All of its own, and nothing beyond them; Chroma's modulations are 44 KB."""
     done = gpu_work(bytes={"weights asked to move": size}, components={"transformer": 6})
     model = Component("transformer", "Chroma", {}, 0, {}, {}, {}, {}, None, buffer_bytes=44_000)
-    parts = Inventory({"transformer": model})
-    assert judged(tmp_path, "full", done, inventory=parts).status == status
+    large = replace(done, weights={"transformer": weights})
+    assert judged(tmp_path, "full", large, inventory=Inventory({"transformer": model})).status == status
 
 
 @pytest.mark.parametrize("calls, status", [(3, FAILED), (6, PASSED)])
