@@ -64,9 +64,15 @@ def read_pin_file(path: Path) -> PinFile:
 
 
 def flattened(path: Path) -> str:
-    """The text of a file, with that of the files that it names in their places."""
+    """The text of a file as it can be read from another folder: with the files that it names in their places."""
     text = _text(path)
-    return text if lock_of(path, text) else "".join(f"{line.content}\n" for line in _lines(path))
+    return text if lock_of(path, text) else "".join(f"{_moved(line)}\n" for line in _lines(path))
+
+
+def _moved(line: _Line) -> str:
+    """What a line says, a folder beside its file in full."""
+    option, value = line.option
+    return f"{option} {_source(line, value)}" if option in SOURCES and value else line.content
 
 
 @dataclass(frozen=True)

@@ -103,8 +103,9 @@ def test_what_pip_freezes_is_read(tmp_path: Path) -> None:
 def test_a_file_that_names_others_is_read_with_them(tmp_path: Path) -> None:
     """As seen from its own folder; constraints decide nothing where everything is pinned."""
     (tmp_path / "more").mkdir()
-    (tmp_path / "more/base.txt").write_text("torch==2.13.0\n-r deeper.in\n")
+    (tmp_path / "more/base.txt").write_text("torch==2.13.0\n-r deeper.in\n--find-links=wheels\n--pre\n")
     (tmp_path / "more/deeper.in").write_text("numpy==2.4.6 \\\n  --hash=sha256:aa\n")
+    (tmp_path / "more/wheels").mkdir()
     path = written(tmp_path, "-r more/base.txt\n-c constraints.txt\ndiffusers==0.42.1\n")
     assert read_pin_file(path).pins.versions == {"diffusers": "0.42.1", "numpy": "2.4.6", "torch": "2.13.0"}
     alone = tmp_path / "elsewhere" / "lock.txt"
