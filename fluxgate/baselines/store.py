@@ -11,10 +11,11 @@ from pathlib import Path
 
 from fluxgate.baselines import manifest, replacement
 from fluxgate.files import is_name
+from fluxgate.options import SHARED
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import id_of_case
 
-OWN = Path("baselines")  # from where a session starts
+OWN = Path(SHARED["baselines"].default)  # from where a session starts
 PORTABLE = "portable"  # stands where a machine's id stands, for pictures compared by likeness
 GROUP = "fluxgate.limits"  # of entry points: a package whose folder holds <machine>/<subject>/limits.json
 KNOWN_FAILURES = "known_failures.toml"  # beside the machines' folders
