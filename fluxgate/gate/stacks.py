@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,11 +20,11 @@ from fluxgate.gate.environments.pin_files import PinFile, is_file, read_pin_file
 from fluxgate.gate.environments.pins import Moves, Pins, parse_changes
 from fluxgate.gate.environments.resolving import resolve, yanked_among
 from fluxgate.gate.environments.stages import StageFailure
+from fluxgate.gate.environments.steps import Report
 from fluxgate.judge.sentences import listed
 from fluxgate.locks import silent
 from fluxgate.refusal import Refusal
 
-Report = Callable[[str], None]
 Made = TypeVar("Made")
 
 # What workers need beside what they render with: a file of pins need not name it, and what the Python has is taken.
