@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -125,7 +124,7 @@ def test_an_int8_layer_shows_its_scales_before_and_after_its_first_use() -> None
     assert settings_of(module) == {"threshold": "6.0"}
 
 
-def test_settings_of_group_offloading_are_told(tmp_path: Path) -> None:
+def test_settings_of_group_offloading_are_told() -> None:
     """Whether a group has a stream is seen on its hooks."""
     module = made()
     group = SimpleNamespace(stream=object(), record_stream=True, low_cpu_mem_usage=False)
