@@ -31,7 +31,9 @@ class QuantizedLayer(Protocol):
     """A layer whose codes can be held to the file's weight."""
 
     def deviation(self, tensor: Tensor) -> Deviation:
-        """How far it lies from what its format makes of the weight; many an error where it is laid out otherwise."""
+        """How far it lies from what its format makes of the weight.
+
+        One that is laid out as in no release that we know may raise whatever numpy and torch do."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,14 @@ class OthersEightBit:
         return Deviation(float((np.abs(weight - stands_for) > OFF * step).mean()), 0.0)
 
 
+@dataclass(frozen=True)
+class UnknownFormat:
+    """A format of which we have no quantizer."""
+
+    def deviation(self, tensor: Tensor) -> Deviation:
+        raise Refusal("we have no quantizer of this format")
+
+
 def _floats(tensor: Tensor) -> Floats:
     """A file's numbers."""
     return np.asarray(tensor.values.astype(np.float32))
@@ -148,14 +158,6 @@ def _gguf_type(weight: Any) -> int | None:
     """The number by which GGUF knows a format."""
     number = getattr(weight, "quant_type", None)
     return None if number is None else int(number)
-
-
-@dataclass(frozen=True)
-class UnknownFormat:
-    """A format of which we have no quantizer."""
-
-    def deviation(self, tensor: Tensor) -> Deviation:
-        raise Refusal("we have no quantizer of this format")
 
 
 def linear_layers(module: Any) -> Iterator[tuple[str, str]]:
