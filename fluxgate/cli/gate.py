@@ -50,10 +50,10 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--tier", choices=[tier.value for tier in Tier], default=tier, help=about)
     add_subject_option(parser)
     add_strategy_option(parser, default="those of the tier")
-    about = "how often each case is rendered in each stack; 4 decide about seconds (default: %(default)s)"
+    about = "how often each case is rendered in each stack; seconds are judged from 4 on (default: %(default)s)"
     parser.add_argument("--repeats", default="1", metavar="N", help=about)
     add_option(parser, "case-timeout", default="20 times what the incumbent took, and 300 at least")
-    parser.add_argument("--strict", action="store_true", help="take drift for not safe, too")
+    parser.add_argument("--strict", action="store_true", help="count drift as not safe, too")
     add_runs_option(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the result, gate.json, there, too")
     _add_culprit_options(parser)
@@ -81,7 +81,7 @@ def _add_environment_options(parser: ArgumentParser) -> None:
     about = "what installs packages (default: pip, or uv where there is no pip)"
     group.add_argument("--installer", choices=INSTALLERS, help=about)
     group.add_argument("--wheelhouse", type=Path, metavar="FOLDER", help="install from this folder, without network")
-    about = f"gate nothing, and remove the environments that were not used for so many days (without a number: {OLD})"
+    about = f"gate nothing, and remove environments that were not used for this many days (without a number: {OLD})"
     group.add_argument("--clear-cache", nargs="?", const=str(OLD), metavar="DAYS", help=about)
 
 

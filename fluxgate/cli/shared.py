@@ -75,9 +75,9 @@ def add_baselines_option(parser: ArgumentParser) -> None:
 def add_cluster_options(parser: ArgumentParser) -> None:
     """Where cases are rendered, if not here."""
     group = parser.add_argument_group("a cluster")
-    about = "of Ray's: ray for the one of this host, or like ray://HEAD:10001 (default: this machine alone)"
+    about = "a Ray cluster: ray for this host's own, or an address like ray://HEAD:10001 (default: this machine alone)"
     group.add_argument("--on", metavar="CLUSTER", help=about)
-    about = "with --on: each of these accelerators, like H100,L4; without names, each that there is"
+    about = "with --on: on each of these accelerators, like H100,L4; without names, on each that there is"
     group.add_argument("--each", metavar="NAME[,NAME]", nargs="?", const="", help=about)
 
 
