@@ -76,3 +76,13 @@ def test_a_file_that_pins_a_part_is_told_as_that(python: Built, pip: Pip, tmp_pa
     asked = asked_of(files(tmp_path, "alpha==1.0", "alpha==2.0"), python=python.python)
     with pytest.raises(Refusal, match=r"old\.txt does not pin core: a file of pins must name the whole stack"):
         make_stacks(asked, installer=pip)
+
+
+@pytest.mark.parametrize(
+    ("first", "words"), [("beta==9.0", "cannot be made: beta==9.0"), ("beta==1.1", "cannot be used")]
+)
+def test_an_incumbent_that_cannot_be_had_is_refused(python: Built, pip: Pip, first: str, words: str) -> None:
+    """Once it cannot be resolved, and once it is made and lacks what is to be gated; no candidate is tried."""
+    asked = asked_of(("alpha==2.0",), python=python.python, first=(first,))
+    with pytest.raises(Refusal, match=f"The incumbent {words}"):
+        make_stacks(asked, installer=pip)
