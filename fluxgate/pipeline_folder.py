@@ -33,6 +33,11 @@ class Index:
     class_name: str | None
     components: dict[str, tuple[str, str]]  # name -> library and class; what is left out of the pipeline is not here
 
+    @property
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """Name -> its class, as the annotations of a constructor have several."""
+        return {name: (kind,) for name, (_, kind) in self.components.items()}
+
 
 def read_index(folder: Path) -> Index:
     """The index of the pipeline in a folder, or a refusal that names the file."""

@@ -75,8 +75,7 @@ def there_to_denoise(subject: Subject) -> Names:
     """All with weights that neither encodes nor decodes, and what decodes where it encodes pictures that are given, or
     where the call reads its weights."""
     index, installed = readable_index(subject), pipeline_class(subject.pipeline)
-    listed = {name: (kind,) for name, (_, kind) in index.components.items()} if index else {}
-    classes = listed or (installed.components if installed else {})
+    classes = (index.classes if index else {}) or (installed.components if installed else {})
     apart = {*subject.encoders, subject.decoder, SAFETY_CHECKER}
     weighty = [name for name, kinds in classes.items() if not any(map(_WEIGHTLESS.search, kinds))]
     names = tuple(name for name in weighty if name not in apart)

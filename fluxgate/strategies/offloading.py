@@ -53,8 +53,8 @@ def groups_known(subject: Subject, machine: Machine, stack: Stack) -> str | None
     index, installed, root = readable_index(subject), pipeline_class(subject.pipeline), package_folder()
     if root is None:
         return None
-    listed = {name: (kind,) for name, (_, kind) in index.components.items()} if index else {}
-    for name, kinds in (listed or (installed.parts if installed else {})).items():
+    classes = (index.classes if index else {}) or (installed.parts if installed else {})
+    for name, kinds in classes.items():
         for kind in kinds:
             definition = definition_of(kind, root / "models")
             if definition is not None and _refuses_groups(definition):

@@ -30,7 +30,7 @@ class Parts:
 
 def parts_in_index(index: Index) -> Parts:
     """The parts of a pipeline that lies in a folder."""
-    return _parts({name: (kind,) for name, (_, kind) in index.components.items()})
+    return _parts(index.classes)
 
 
 def parts_of_class(installed: PipelineClass) -> Parts:
