@@ -29,6 +29,14 @@ def test_the_table_tells_all_of_it(made: Made) -> None:
     assert "time: fox and pair without loading" in legend
 
 
+def test_a_peak_beyond_the_card_that_it_ran_on_is_explained(made: Made) -> None:
+    """torch keeps more where it has more: what was seen to run with 12 GB is said to do so first."""
+    there = made("nf4", peak=11 * GB)
+    told = " ".join(advice_text(asked(made("nf4", peak=14 * GB), beside=(trial(12, there),))).split())
+    assert "Take nf4: within 12.00 GB (14.00 GB where it had more)" in told
+    assert "where it had more)" not in advice_text(asked(made("nf4", peak=11 * GB)))
+
+
 def test_text_from_logs_is_harmless(made: Made) -> None:
     """An escape sequence in a crash does not reach the terminal."""
     told = advice_text(asked(made("full", crash=Crash("exception", "\x1b[31mred", None, ()))))
