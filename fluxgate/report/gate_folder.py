@@ -10,7 +10,7 @@ from pathlib import Path
 from fluxgate.files import is_name, read_plain, write_plain
 from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import SCHEMA, STACKS, GateResult
-from fluxgate.runs.run import Run, open_run, refuse_newer
+from fluxgate.runs.run import Run, dated_folder, open_run, refuse_newer
 
 FACTS = "gate.json"
 GATES = "gates"  # in the folder of runs: a folder for each gate
@@ -18,17 +18,7 @@ GATES = "gates"  # in the folder of runs: a folder for each gate
 
 def create_gate(root: Path, machine_id: str, *, now: datetime.datetime) -> Path:
     """A new folder for a gate, in the folder of runs."""
-    name = f"{now:%Y%m%d-%H%M%S}-{machine_id}"
-    for number in range(1, 1000):
-        folder = root / GATES / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise Refusal(f"{folder} cannot be made: {error.strerror}.") from error
-    raise Refusal(f"{root / GATES / name} and a thousand like it exist already.")
+    return dated_folder(root / GATES, machine_id, at=now)
 
 
 def write_gate_result(folder: Path, result: GateResult) -> Path:

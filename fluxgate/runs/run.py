@@ -135,12 +135,18 @@ def create(
 
 
 def fresh_folder(root: Path, machine: Machine, *, at: datetime.datetime | None = None) -> Path:
-    """A folder that did not exist, named by the time and the machine, and by a number where that is taken."""
-    name = f"{at or datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}-{machine.id}"
+    """A folder for a run, with the one for its cases."""
+    return dated_folder(root, machine.id, at=at or datetime.datetime.now(datetime.UTC), within=CASES)
+
+
+def dated_folder(root: Path, machine_id: str, *, at: datetime.datetime, within: str = "") -> Path:
+    """A folder that did not exist, named by the time and the machine, and by a number where that is taken; `within`,
+    one that it gets at once."""
+    name = f"{at:%Y%m%d-%H%M%S}-{machine_id}"
     for number in range(1, 1000):
         folder = root / (name if number == 1 else f"{name}-{number}")
         try:
-            (folder / CASES).mkdir(parents=True)
+            (folder / within).mkdir(parents=True)
             return folder
         except FileExistsError:
             continue
