@@ -169,7 +169,7 @@ def test_a_killed_page_tells_what_is_missing(show: Show, pages: dict[str, Path])
     """How far the run came, and how the rest is rendered; the case in whose middle it was killed did not crash."""
     page = show(pages[KILLED]).page
     assert page.locator("h1").inner_text().endswith("Cut short")
-    assert "of 5 cases were rendered" in page.locator(".lead").inner_text()
+    assert "1 of 5 cases was rendered" in page.locator(".lead").inner_text()
     assert "that the run did not come to" in page.locator(".next").inner_text()
     assert names(page)[0] == "full"
 
