@@ -10,6 +10,7 @@ from fluxgate.baselines.limits import Band, LikenessLimits, LimitsFile, wider
 from fluxgate.baselines.store import Store
 from fluxgate.files import read_plain
 from fluxgate.refusal import Refusal
+from fluxgate.rendering import id_of_case
 from fluxgate.runs.run import Run
 
 Asked = Callable[[str, str], bool]  # subject and strategy -> whether its limits are to be accepted
@@ -67,15 +68,16 @@ def _lines(before: LimitsFile, after: LimitsFile) -> Iterator[str]:
         earlier = before.strategies.get(strategy)
         if earlier and earlier.unseparated != likenesses.unseparated:
             names = ", ".join(likenesses.unseparated) or "none"
-            yield f"{after.subject}-{strategy}: controls that its limits do not reject: {names}"
+            yield f"{id_of_case(after.subject, strategy)}: controls that its limits do not reject: {names}"
 
 
 def _bands(file: LimitsFile) -> dict[str, dict[str, Band]]:
     """Every band of a file, by what it is about."""
-    bands = {f"{file.subject}-{name}, drift": its for name, its in file.drift.items()}
+    bands = {f"{id_of_case(file.subject, name)}, drift": its for name, its in file.drift.items()}
     for name, likenesses in file.strategies.items():
-        bands[f"{file.subject}-{name}"] = likenesses.likeness
-        bands[f"{file.subject}-{name}, mean of the case"] = likenesses.overall
+        case_id = id_of_case(file.subject, name)
+        bands[case_id] = likenesses.likeness
+        bands[f"{case_id}, mean of the case"] = likenesses.overall
     return bands
 
 

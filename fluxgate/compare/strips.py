@@ -21,10 +21,10 @@ SEEN, AMPLIFIED = "where it shows (FLIP)", "difference, amplified"
 Columns = Mapping[str, Pixels | None]  # title -> the picture below it, or nothing
 
 
-def columns(expected: Pixels | None, actual: Pixels, *, titles: tuple[str, str] = ("expected", "actual")) -> Columns:
+def columns(expected: Pixels | None, actual: Pixels) -> Columns:
     """Both pictures, where a viewer sees them differ, and their difference stretched to full contrast."""
     before, after = None if expected is None else rgb(expected), rgb(actual)
-    drawn = {titles[0]: before, titles[1]: after}
+    drawn = {"expected": before, "actual": after}
     if before is None or before.shape != after.shape:
         return {**drawn, SEEN: None, AMPLIFIED: None}
     gap = np.abs(before.astype(np.int16) - after.astype(np.int16))

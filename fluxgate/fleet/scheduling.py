@@ -85,12 +85,6 @@ def after_refusal(schedule: Schedule, placement: Placement) -> Schedule:
     return with_more(schedule, [placement.task])
 
 
-def lower_bound(tasks: Iterable[Task], workers: int) -> float:
-    """No order of the cases, each on one GPU, ends earlier than this."""
-    seconds = [task.seconds for task in tasks]
-    return max(sum(seconds) / workers, *seconds)
-
-
 def _rank(task: Task) -> tuple[int, float, str]:
     return -task.gpus, -task.seconds, task.case_id
 

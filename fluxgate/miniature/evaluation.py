@@ -95,9 +95,9 @@ def sheet(pictures: Iterable[Picture], titles: Sequence[str], *, columns: int, w
     return result
 
 
-def blog(pipeline: FluxPipeline, *, steps: int = 50) -> Picture:
+def blog(pipeline: FluxPipeline) -> Picture:
     """The blog post's own prompt in its own frame, with the library's default text length."""
-    settings = {"num_inference_steps": steps, "max_sequence_length": 512}
+    settings = {"num_inference_steps": 50, "max_sequence_length": 512}
     return render(pipeline, [captions.BLOG_PROMPT], size=WIDE, seeds=[42], **settings)[0]
 
 

@@ -146,10 +146,10 @@ BESIDE = (
 )
 
 
-def columns_of(rows: Iterable[Row], columns: Iterable[Column] = FIGURES) -> tuple[Column, ...]:
+def columns_of(rows: Iterable[Row]) -> tuple[Column, ...]:
     """The columns that have a figure of any of these rows."""
     rows = tuple(rows)
-    return tuple(column for column in columns if any(column.value(row) is not None for row in rows))
+    return tuple(column for column in FIGURES if any(column.value(row) is not None for row in rows))
 
 
 def legend(columns: Iterable[Column], rows: Iterable[Row], *, titles: bool = False) -> list[str]:

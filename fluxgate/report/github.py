@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import secrets
 import string
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fluxgate.judge.sentences import listed, sentence_case
@@ -205,9 +205,13 @@ def outputs(report: Report) -> dict[str, str]:
     }
 
 
-def output_lines(values: dict[str, str], *, token: Callable[[], str] = lambda: secrets.token_hex(16)) -> str:
+def output_lines(values: dict[str, str]) -> str:
     """The text to append to $GITHUB_OUTPUT; each value stands between delimiters that nobody can know beforehand."""
-    return "".join(f"{name}<<{mark}\n{plain(value)}\n{mark}\n" for name, value in values.items() for mark in [token()])
+    return "".join(
+        f"{name}<<{mark}\n{plain(value)}\n{mark}\n"
+        for name, value in values.items()
+        for mark in [secrets.token_hex(16)]
+    )
 
 
 # Text made safe

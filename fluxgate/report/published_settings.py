@@ -22,7 +22,7 @@ from fluxgate.refusal import Refusal
 from fluxgate.rendering import LAST, STAGES, Fingerprint, id_of_case
 from fluxgate.runs.rendered import Rendered
 from fluxgate.strategies.promise import Strategy
-from fluxgate.strategies.staging import PUBLISHED, Settings
+from fluxgate.strategies.staging import PUBLISHED
 
 FLOAT16 = "float16"
 
@@ -52,23 +52,21 @@ class PublishedSettings:
 
 
 def published_settings(
-    rendered: Mapping[str, Rendered], verdicts: Iterable[Verdict] = (), *, settings: Settings = PUBLISHED
+    rendered: Mapping[str, Rendered], verdicts: Iterable[Verdict] = ()
 ) -> tuple[PublishedSettings, ...]:
     """For each subject that was rendered with any of the settings; verdicts say why one was not."""
     reasons = {verdict.case_id: verdict.sentence for verdict in verdicts}
     subjects = dict.fromkeys(one.rendering.subject for one in rendered.values())
-    every = (_of_subject(subject, rendered, reasons, settings) for subject in subjects)
+    every = (_of_subject(subject, rendered, reasons) for subject in subjects)
     return tuple(one for one in every if one.changes)
 
 
-def _of_subject(
-    subject: str, rendered: Mapping[str, Rendered], reasons: Mapping[str, str], settings: Settings
-) -> PublishedSettings:
-    reference = settings.combined.promise.reference or ""
-    expected = rendered.get(f"{subject}-{reference}")
+def _of_subject(subject: str, rendered: Mapping[str, Rendered], reasons: Mapping[str, str]) -> PublishedSettings:
+    reference = PUBLISHED.combined.promise.reference or ""
+    expected = rendered.get(id_of_case(subject, reference))
     changes: list[SettingChange] = []
     unknown: dict[str, str] = {}  # setting -> why nothing is known of it
-    for setting, strategy in (*settings.separate.items(), (listed(settings.separate), settings.combined)):
+    for setting, strategy in (*PUBLISHED.separate.items(), (listed(PUBLISHED.separate), PUBLISHED.combined)):
         case_id = id_of_case(subject, strategy.name)
         actual = rendered.get(case_id)
         if expected is None or actual is None:
@@ -80,9 +78,7 @@ def _of_subject(
             changes.append(change)
         else:
             unknown[setting] = change
-    return PublishedSettings(
-        subject, reference, tuple(changes), _sentence(settings, changes, unknown) + _of_noise(expected)
-    )
+    return PublishedSettings(subject, reference, tuple(changes), _sentence(changes, unknown) + _of_noise(expected))
 
 
 def _of_noise(reference: Rendered | None) -> str:
@@ -164,18 +160,18 @@ def _instead(theirs: Fingerprint, ours: Fingerprint) -> Iterator[str]:
         yield f"{'×'.join(map(str, ours.shape))} for {'×'.join(map(str, theirs.shape))}"
 
 
-def _sentence(settings: Settings, changes: Iterable[SettingChange], unknown: Mapping[str, str]) -> str:
+def _sentence(changes: Iterable[SettingChange], unknown: Mapping[str, str]) -> str:
     """Which of the settings, each alone, changed the pictures more."""
-    alone = sorted((one for one in changes if one.setting in settings.separate), key=lambda one: one.mean_ssim)
-    why = next((unknown[setting] for setting in settings.separate if setting in unknown), None)
+    alone = sorted((one for one in changes if one.setting in PUBLISHED.separate), key=lambda one: one.mean_ssim)
+    why = next((unknown[setting] for setting in PUBLISHED.separate if setting in unknown), None)
     if len({one.pictures for one in alone}) > 1:
         why = "they did not give the same pictures"
-    names = listed(settings.separate)
+    names = listed(PUBLISHED.separate)
     if why:
         return f"Which of {names} changed the pictures more is not known: {why}."
     most, *others = alone
     if all(one.changed_pixels == 0 for one in alone):
-        return f"Neither {' nor '.join(settings.separate)} changed a pixel."
+        return f"Neither {' nor '.join(PUBLISHED.separate)} changed a pixel."
     ssim, less = figures.likeness(most.mean_ssim), [figures.likeness(one.mean_ssim) for one in others]
     if ssim == less[0]:
         return f"{names} changed the pictures equally: mean SSIM {ssim}."

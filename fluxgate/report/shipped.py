@@ -46,9 +46,9 @@ class Shipped:
     schema: int = SCHEMA
 
 
-def shipped(path: Path = FILE) -> Shipped:
+def shipped() -> Shipped:
     """What came with this Fluxgate."""
-    return read_plain(path, Shipped)
+    return read_plain(FILE, Shipped)
 
 
 def advise_from_shipped(shipped: Shipped, *, vram: int, ram: int | None = None) -> Advice:

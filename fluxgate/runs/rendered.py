@@ -17,7 +17,7 @@ class Rendered:
     rendering: Rendering
     folder: Path
 
-    def pixels(self, shot: str, take: int = 0) -> list[Pixels]:
-        """The pictures of a shot, in order; none if it was not rendered."""
-        pictures = self.rendering.pictures_of(take)
+    def pixels(self, shot: str) -> list[Pixels]:
+        """The pictures of a shot's first take, in order; none if it was not rendered."""
+        pictures = self.rendering.pictures_of()
         return [sound_pixels(picture, self.folder) for (name, _), picture in pictures.items() if name == shot]

@@ -33,9 +33,9 @@ def test_a_difference_has_four_columns() -> None:
 def test_pictures_of_another_size_have_no_difference() -> None:
     """Nor has a picture of which nothing was expected."""
     for expected in (pixels(0, size=20), None):
-        drawn = columns(expected, pixels(1), titles=("old", "new"))
+        drawn = columns(expected, pixels(1))
         assert (drawn[SEEN], drawn[AMPLIFIED]) == (None, None)
-        assert drawn["new"] is not None
+        assert drawn["actual"] is not None
 
 
 def test_grey_and_transparent_pictures_are_drawn_in_colour() -> None:

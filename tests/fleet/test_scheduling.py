@@ -20,7 +20,6 @@ from fluxgate.fleet.scheduling import (
     Task,
     after_loss,
     after_refusal,
-    lower_bound,
     place,
     schedule_of,
 )
@@ -69,7 +68,8 @@ def test_a_thousand_cases_end_within_a_tenth_of_the_lower_bound(seed: int) -> No
     seconds = random.Random(seed).choices(known, k=1000)
     tasks = [Task(f"case-{number}", each) for number, each in enumerate(seconds)]
     ended, done, schedule = simulate(tasks, workers=50, failures=0.05, seed=seed)
-    assert ended / lower_bound(tasks, 50) < 1.1
+    no_order_ends_earlier = max(sum(task.seconds for task in tasks) / 50, *(task.seconds for task in tasks))
+    assert ended / no_order_ends_earlier < 1.1
     assert len(done) == len(set(done))
     assert {*done, *schedule.given_up} == {task.case_id for task in tasks}
     assert any(schedule.losses.values())

@@ -55,19 +55,6 @@ def why_not_usable(folder: Path, *, source: Path, target: Target = FLUX_DEV) -> 
         return str(refusal).rstrip(".")
 
 
-def damage(folder: Path, progress: Progress = silent) -> str | None:
-    """The first file of a grown folder whose content is not what was written, by reading all of it, or None."""
-    manifest = manifest_in(folder)
-    if manifest is None:
-        return f"nothing has been grown in {folder} yet"
-    report = counter(progress, sum(entry.bytes for entry in manifest.files.values()))
-    for file, entry in manifest.files.items():
-        path = folder / file
-        if not path.is_file() or entry_of(path, report) != entry:
-            return f"{path} is not as it was written"
-    return None
-
-
 def _finished_files(
     unfinished: Path, wanted: Manifest, planned: tuple[PlannedFile, ...], progress: Progress
 ) -> dict[str, Entry]:

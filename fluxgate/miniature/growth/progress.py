@@ -11,13 +11,14 @@ from fluxgate.amounts import amount
 from fluxgate.miniature.growth.shards import Report
 
 Progress = Callable[[int, int], None]  # called with the bytes done and the bytes in all
+WIDTH = 30  # of a bar, in characters
 
 
 def silent(_done: int, _total: int) -> None:
     """Progress that nobody watches."""
 
 
-def bar(stream: TextIO | None = None, *, width: int = 30) -> Progress:
+def bar(stream: TextIO | None = None) -> Progress:
     """A progress bar on a terminal; elsewhere a line for every tenth."""
     out = stream or sys.stderr
     shown = -1
@@ -31,7 +32,7 @@ def bar(stream: TextIO | None = None, *, width: int = 30) -> Progress:
         shown = now
         line = f"{share:4.0%}  {amount(done)} of {amount(total)}"
         if out.isatty():
-            line = f"\r{'█' * int(share * width):░<{width}} {line} "
+            line = f"\r{'█' * int(share * WIDTH):░<{WIDTH}} {line} "
         out.write(line + ("" if out.isatty() and done < total else "\n"))
         out.flush()
 

@@ -20,13 +20,6 @@ def unpacked(latents: Array, size: tuple[int, int]) -> Array:
     return patches.transpose(2, 0, 3, 1, 4).reshape(-1, 2 * size[0], 2 * size[1])
 
 
-def packed(latents: Array) -> Array:
-    """The other way round."""
-    channels, rows, columns = latents.shape
-    patches = latents.reshape(channels, rows // 2, 2, columns // 2, 2)
-    return patches.transpose(1, 3, 0, 2, 4).reshape(rows // 2 * (columns // 2), channels * 4)
-
-
 def unscaled(latents: Array, config: dict[str, Any]) -> Array:
     """Latents as the VAE was trained with them."""
     return np.asarray(latents / config["scaling_factor"] + config["shift_factor"])

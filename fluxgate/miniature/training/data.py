@@ -86,11 +86,11 @@ def training_pair(scene: scenes.Scene, rng: np.random.Generator) -> tuple[str, s
             return pair
 
 
-def held_out_scenes(*, count: int, seed: int, aspect: float = 1.0) -> Iterator[tuple[scenes.Scene, str]]:
+def held_out_scenes(*, count: int, seed: int) -> Iterator[tuple[scenes.Scene, str]]:
     """Scenes with captions that no training ever used."""
     rng = np.random.default_rng([seed, 0x0E7A])
     while count:
-        scene = sampling.sample(rng, aspect=aspect)
+        scene = sampling.sample(rng)
         caption = captions.write(scene, rng)
         if held_out(caption):
             count -= 1

@@ -18,6 +18,7 @@ from fluxgate.report.rows import Row
 SHAPES = {LOAD: "triangle", ENCODE: "square", DENOISE: "circle", DECODE: "diamond"}  # phase -> its mark
 WIDTH, LABEL, LINE, TOP, FOOT = 860, 210, 20, 26, 30  # of the memory chart, in its own units
 TALL, LEFT, RIGHT = 420, 56, 30  # of the chart of seconds against memory
+TIMELINE_WIDTH, TIMELINE_HEIGHT = 400, 90
 LETTER = 6.4  # units that a letter of a label takes, at the most
 TICKS = 6
 
@@ -211,7 +212,7 @@ def _words(row: Row) -> str:
     return f"{row.strategy}: {amount(row.peaks[WHOLE] or 0)}, {figures.seconds(row.seconds or 0)}{like}"
 
 
-def timeline(rendering: Rendering, figure: str, *, width: float = 400, height: float = 90) -> tuple[Step, ...]:
+def timeline(rendering: Rendering, figure: str) -> tuple[Step, ...]:
     """Memory over time: a block for each phase, as wide as it took and as high as its peak. Nothing where either is
     not known."""
     memory = rendering.memory
@@ -219,15 +220,15 @@ def timeline(rendering: Rendering, figure: str, *, width: float = 400, height: f
     peaks = {phase: max(memory.peak(figure, (phase,)) or 0, 0) if memory else 0 for phase in PHASES}
     if not sum(seconds.values()) or not max(peaks.values()):
         return ()
-    return tuple(_steps(seconds, peaks, width=width, height=height))
+    return tuple(_steps(seconds, peaks))
 
 
-def _steps(seconds: Mapping[str, float], peaks: Mapping[str, float], *, width: float, height: float) -> Iterator[Step]:
+def _steps(seconds: Mapping[str, float], peaks: Mapping[str, float]) -> Iterator[Step]:
     least = 3.0  # units: a phase that took no time to speak of is seen all the same
-    scale = (width - least * len(PHASES)) / sum(seconds.values())
+    scale = (TIMELINE_WIDTH - least * len(PHASES)) / sum(seconds.values())
     x = 0.0
     for phase in PHASES:
-        wide, high = least + seconds[phase] * scale, peaks[phase] / max(peaks.values()) * height
+        wide, high = least + seconds[phase] * scale, peaks[phase] / max(peaks.values()) * TIMELINE_HEIGHT
         words = f"{phase}: {figures.seconds(seconds[phase])}, {amount(peaks[phase])}"
-        yield Step(phase, x, wide, height - high, high, words)
+        yield Step(phase, x, wide, TIMELINE_HEIGHT - high, high, words)
         x += wide

@@ -9,6 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from fluxgate.miniature import architecture
 from fluxgate.miniature.architecture import WEIGHT_FILES, Sizes
+from fluxgate.miniature.growth.manifest import read_manifest
+from fluxgate.miniature.growth.shards import entry_of
 from fluxgate.miniature.growth.target import Target
 
 SMALL = Sizes(
@@ -57,6 +59,12 @@ CLASSES = {
 
 def left_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def damaged_in(folder: Path) -> list[str]:
+    """The files of a grown folder whose content is not what its manifest says, by reading all of them."""
+    files = read_manifest(folder).files
+    return [file for file, entry in files.items() if entry_of(folder / file, lambda _: None) != entry]
 
 
 def another_miniature(small: Path, folder: Path) -> Path:

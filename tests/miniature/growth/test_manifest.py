@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.miniature.growth.grown_folder import damage, grow, why_not_usable
+from fluxgate.miniature.growth.grown_folder import grow, why_not_usable
 from fluxgate.miniature.growth.manifest import MANIFEST
 from fluxgate.refusal import Refusal
-from tests.miniature.growth.sizes import BIG, another_miniature
+from tests.miniature.growth.sizes import BIG, another_miniature, damaged_in
 
 
 def test_another_miniature_makes_the_grown_one_stale(small: Path, big: Path, tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_another_miniature_makes_the_grown_one_stale(small: Path, big: Path, tmp
     assert "grown from another miniature" in str(why_not_usable(folder, source=other, target=BIG))
     grow(folder, source=other, target=BIG)
     assert why_not_usable(folder, source=other, target=BIG) is None
-    assert damage(folder) is None
+    assert damaged_in(folder) == []
 
 
 @pytest.mark.parametrize(
