@@ -51,14 +51,27 @@ def to_denoiser(argument: str, step: int) -> str:
     return f"{argument} for step {step}"
 
 
+_OUTPUT, _AFTER = "denoiser's output in step ", "latents after step "
+
+
 def output_of(step: int) -> str:
     """The stage of what the denoiser gives."""
-    return f"denoiser's output in step {step}"
+    return f"{_OUTPUT}{step}"
+
+
+def is_output(stage: str) -> bool:
+    """Whether the stage is what the denoiser gives in some step."""
+    return stage.startswith(_OUTPUT)
 
 
 def after_step(step: int) -> str:
     """The stage of what the scheduler makes of that."""
-    return f"latents after step {step}"
+    return f"{_AFTER}{step}"
+
+
+def is_after_step(stage: str) -> bool:
+    """Whether the stage is what the scheduler makes of it."""
+    return stage.startswith(_AFTER)
 
 
 def tokenized_for(stage: str) -> str:

@@ -29,6 +29,7 @@ from fluxgate.rendering import (
     GivenStage,
     GivenTake,
     Inventory,
+    is_output,
     of_call,
     output_of,
     to_denoiser,
@@ -138,7 +139,7 @@ def ordered(call: GivenCall) -> Stages:
     for name in expected:
         if name in handed:
             continue
-        if name.startswith("denoiser's output"):
+        if is_output(name):
             order += [other for other in expected if other in handed and _step_of(other) == _step_of(name)]
         if without_call(name) == LAST_LATENTS:
             order += [other for other in expected if other in handed]

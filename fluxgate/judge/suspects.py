@@ -17,6 +17,8 @@ from fluxgate.rendering import (
     T5_TOKENS,
     Component,
     Inventory,
+    is_after_step,
+    is_output,
     without_call,
 )
 from fluxgate.strategies import effects
@@ -159,7 +161,7 @@ def _owners_of_given(stage: str) -> list[str]:
         return [TRANSFORMERS, "tokenizers", "diffusers' call of them"]
     if stage in (T5, POOLED):
         return [TRANSFORMERS]
-    if stage == LEVELS or stage.startswith("latents after"):
+    if stage == LEVELS or is_after_step(stage):
         return ["diffusers' scheduler"]
     if stage == DECODED:
         return ["diffusers' VAE", "torch"]
@@ -167,7 +169,7 @@ def _owners_of_given(stage: str) -> list[str]:
         return ["diffusers' image processor"]
     if stage == LAST_LATENTS:
         return ["diffusers' transformer", "its scheduler", "torch"]
-    return ["diffusers' transformer", "torch"] if stage.startswith("denoiser's") else ["diffusers' pipeline"]
+    return ["diffusers' transformer", "torch"] if is_output(stage) else ["diffusers' pipeline"]
 
 
 def _at_work_in(component: Component | None) -> list[str]:

@@ -12,11 +12,10 @@ from fluxgate.baselines.memory_limits import SPREADS
 from fluxgate.cases import Case
 from fluxgate.files import read_plain
 from fluxgate.machine import Stack
-from fluxgate.rendering import DECODED, LAST_LATENTS, POOLED, T5, Inventory, output_of, without_call
+from fluxgate.rendering import DECODED, LAST_LATENTS, POOLED, T5, Inventory, is_output, without_call
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.subject import Subject
 
-OUTPUT = output_of(1)[:-1]  # how the names of what the denoiser gives begin
 FILE = Path(__file__).parents[1] / "miniature" / "tolerances.json"
 # Times the largest that was seen, at least: few machines were measured, and kernels differ more than their spread says.
 BEYOND_LARGEST = 1.5
@@ -95,7 +94,7 @@ def root_of(strategy: str) -> str:
 def component_of(stage: str, subject: Subject) -> str | None:
     """The component whose weights a stage computes with."""
     encoders = subject.encoders or ("",)
-    if stage.startswith(OUTPUT) or without_call(stage) == LAST_LATENTS:
+    if is_output(stage) or without_call(stage) == LAST_LATENTS:
         return subject.denoiser
     return {T5: encoders[-1], POOLED: encoders[0], DECODED: subject.decoder}.get(without_call(stage))
 

@@ -207,11 +207,8 @@ def outputs(report: Report) -> dict[str, str]:
 
 def output_lines(values: dict[str, str]) -> str:
     """The text to append to $GITHUB_OUTPUT; each value stands between delimiters that nobody can know beforehand."""
-    return "".join(
-        f"{name}<<{mark}\n{plain(value)}\n{mark}\n"
-        for name, value in values.items()
-        for mark in [secrets.token_hex(16)]
-    )
+    marked = ((name, plain(value), secrets.token_hex(16)) for name, value in values.items())
+    return "".join(f"{name}<<{mark}\n{value}\n{mark}\n" for name, value, mark in marked)
 
 
 # Text made safe

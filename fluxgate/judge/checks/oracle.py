@@ -21,6 +21,8 @@ from fluxgate.rendering import (
     T5,
     TO_DECODE,
     GivenTake,
+    is_after_step,
+    is_output,
     output_of,
     without_call,
 )
@@ -70,8 +72,12 @@ def oracle(evidence: Evidence) -> Verdict:
 
 def _by_itself(wrong: list[Wrong]) -> list[Wrong]:
     """Without the last latents, where something that all of their steps have is wrong, which they inherit."""
-    inherits = any(one.stage.startswith((*HANDED, LEVELS, "timestep", "denoiser's", "latents after")) for one in wrong)
+    inherits = any(one.stage.startswith((*HANDED, LEVELS, "timestep")) or _is_of_a_step(one.stage) for one in wrong)
     return [one for one in wrong if not (inherits and without_call(one.stage) == LAST_LATENTS)]
+
+
+def _is_of_a_step(stage: str) -> bool:
+    return is_output(stage) or is_after_step(stage)
 
 
 def _unmeasured(measured: Sequence[StageDistance], limits: dict[str, Limits | None]) -> Iterator[str]:
@@ -132,7 +138,7 @@ def _wrong(evidence: Evidence, distance: StageDistance, limits: Limits | None) -
     if without_call(stage) == PICTURE and actual.dtype != LEVELS_OF_PICTURES:
         return Wrong(stage, f"is an array of {actual.dtype}, and no picture")
     dtype, flow = actual.dtype, flow_dtype(evidence)
-    if (without_call(stage) in COMPUTED or stage.startswith(("denoiser's", "latents after"))) and dtype != flow:
+    if (without_call(stage) in COMPUTED or _is_of_a_step(stage)) and dtype != flow:
         return Wrong(stage, f"is {dtype}, not {flow}")
     if actual.gradients:
         return Wrong(stage, "carries gradients")
