@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fluxgate.cases import Case
+from fluxgate.judge.rerun import pytest_command
 from fluxgate.judge.verdict import Limit
 from fluxgate.rendering import Memory
-from fluxgate.repeating import pytest_command
 
 ACCEPT = 'fluxgate accept RUN --because "…"'
 IF_RIGHT = f"If that is right, run {ACCEPT}."

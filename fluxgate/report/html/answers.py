@@ -12,6 +12,7 @@ from itertools import starmap
 from fluxgate.cases import Case
 from fluxgate.compare.difference import StackChange
 from fluxgate.compare.stages import StageDifference
+from fluxgate.judge.rerun import pytest_command
 from fluxgate.judge.sentences import counted
 from fluxgate.judge.suspects import of_difference, suspected_in
 from fluxgate.judge.verdict import (
@@ -27,7 +28,6 @@ from fluxgate.judge.verdict import (
     Verdict,
 )
 from fluxgate.rendering import CrashKind, Rendering
-from fluxgate.repeating import pytest_command
 from fluxgate.report.escaping import first_line
 from fluxgate.report.gated import ANSWERED
 from fluxgate.report.html.case import command

@@ -11,9 +11,9 @@ from fluxgate import figures
 from fluxgate.amounts import amount
 from fluxgate.cases import Case
 from fluxgate.compare.facts import FIGURES
+from fluxgate.judge.rerun import pytest_command
 from fluxgate.judge.verdict import CRASHED, Limit, Verdict
 from fluxgate.rendering import PHASES, STAGES, Component, Fingerprint, Inventory, Memory, Rendering
-from fluxgate.repeating import pytest_command
 
 LOG = "log.txt"
 TAIL = 16_000  # bytes of a log that are looked at

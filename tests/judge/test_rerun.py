@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.repeating import CHECKOUT, pytest_command
+from fluxgate.judge.rerun import CHECKOUT, pytest_command
 
 
 def test_fluxgates_own_repository_has_the_short_names(monkeypatch: pytest.MonkeyPatch) -> None:

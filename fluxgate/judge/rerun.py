@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).parents[2]
 CONFTEST = CHECKOUT / "conftest.py"  # of Fluxgate's own repository; it loads the short names
 
 
