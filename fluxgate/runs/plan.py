@@ -10,7 +10,7 @@ from fluxgate.files import read_plain
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import id_of_case
 from fluxgate.runs.run import Run
-from fluxgate.shards import Shard
+from fluxgate.runs.shards import Shard
 from fluxgate.strategies.available import strategies
 from fluxgate.strategies.record import StrategyRecord, record_of, restored
 from fluxgate.subjects.catalogue import subjects

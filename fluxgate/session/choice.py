@@ -20,7 +20,7 @@ from fluxgate.machine import Machine, Stack, memory_limit
 from fluxgate.options import SHARED, chosen, seconds, whole_number
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import id_of_case
-from fluxgate.shards import Shard, deal, parse_shard
+from fluxgate.runs.shards import Shard, deal, parse_shard
 from fluxgate.strategies.available import strategies
 from fluxgate.subjects import sources
 from fluxgate.subjects.catalogue import subjects

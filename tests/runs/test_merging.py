@@ -13,7 +13,7 @@ from fluxgate.rendering import RENDERING
 from fluxgate.runs.merging import merge, missing_shards
 from fluxgate.runs.plan import FILE, plan_of, read_plan
 from fluxgate.runs.run import FACTS, Run, RunFacts, open_run, rendered_once_more
-from fluxgate.shards import Shard
+from fluxgate.runs.shards import Shard
 from tests.runs.building import CASES, contents, put, rendering, run_of
 
 OWNERS = {"tiny-full": 1, "tiny-offload": 2, "tiny-nf4": 3}

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 
 from fluxgate.cases import Case
 from fluxgate.refusal import Refusal
-from fluxgate.shards import Shard, deal, parse_shard
+from fluxgate.runs.shards import Shard, deal, parse_shard
 from tests.runs.building import FULL, SUBJECT, strategy
 
 
