@@ -66,7 +66,7 @@ def _answer(outcomes: Sequence[CaseResult]) -> Answer:
     if any(names[bad] for bad in BAD):
         return Answer.NOT_SAFE
     judged = [one for one in outcomes if one.outcome != CANNOT_RUN]
-    if all(map(_crashes_in_both, judged)) or names[UNSTEADY]:
+    if all(one.crashes_in_both for one in judged) or names[UNSTEADY]:
         return Answer.CANNOT_TELL
     return Answer.DRIFT if names[DRIFTED] else Answer.SAFE
 
@@ -78,18 +78,13 @@ def _sentence(answer: Answer, outcomes: Sequence[CaseResult]) -> str:
         return f"Not safe: {_how_many(bad, judged)}{_why(bad)}."
     if answer is Answer.DRIFT:
         return f"Safe with drift: {_drift([one for one in judged if one.outcome == DRIFTED], judged)}."
-    if answer is Answer.CANNOT_TELL and judged and all(map(_crashes_in_both, judged)):
+    if answer is Answer.CANNOT_TELL and judged and all(one.crashes_in_both for one in judged):
         return f"Cannot tell: no case renders in either stack: {judged[0].reason}."
     if answer is Answer.CANNOT_TELL and judged:
         return f"Cannot tell: {_unsteady([one for one in judged if one.outcome == UNSTEADY])}."
     if answer is Answer.CANNOT_TELL:
         return "Cannot tell: no case can run in either stack."
     return f"Safe: {_all_the_same(judged)}."
-
-
-def _crashes_in_both(outcome: CaseResult) -> bool:
-    """What is the same because there is nothing that could differ."""
-    return outcome.outcome == IDENTICAL and not outcome.pictures_compared
 
 
 def _drift(drifted: Sequence[CaseResult], judged: Sequence[CaseResult]) -> str:
@@ -114,7 +109,7 @@ def _unsteady(unsteady: Sequence[CaseResult]) -> str:
 
 def _all_the_same(judged: Sequence[CaseResult]) -> str:
     """`all 6 cases are the same to the pixel and the byte`, or what else there is beside them."""
-    crashing = sum(map(_crashes_in_both, judged))
+    crashing = sum(one.crashes_in_both for one in judged)
     others = Counter(one.outcome.value for one in judged if one.outcome is not IDENTICAL)
     same, all_of_them = len(judged) - others.total() - crashing, counted(len(judged), "case")
     if same == len(judged):

@@ -107,6 +107,11 @@ class CaseResult:
         return self.outcome in BAD
 
     @property
+    def crashes_in_both(self) -> bool:
+        """Whether it is the same because there is nothing that could differ."""
+        return self.outcome is CaseOutcome.IDENTICAL and not self.pictures_compared
+
+    @property
     def moved_by_itself(self) -> tuple[str, ...]:
         """The stages that moved though they were given the same, in whichever call and step; none where `stage` says as
         much."""

@@ -110,7 +110,7 @@ def _named(figure: FigureResult) -> str:
 
 
 def _reason(case: CaseResult) -> str:
-    if case.outcome is CaseOutcome.IDENTICAL and "crashes" not in case.reason:
+    if case.outcome is CaseOutcome.IDENTICAL and not case.crashes_in_both:
         return ""
     if case.outcome is CaseOutcome.FIXED or case.stage is None:  # of what was wrong before, the checks tell
         return case.reason

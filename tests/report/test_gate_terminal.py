@@ -22,7 +22,8 @@ def test_the_decision_comes_first_and_what_to_do_next() -> None:
 def test_a_case_is_told_with_its_stage_and_its_memory() -> None:
     """What is the same says nothing more, and comes last."""
     (bad,) = result().cases
-    same = replace(bad, case_id="tiny-staged", strategy="staged", outcome=CaseOutcome.IDENTICAL, memory=None)
+    alike = replace(bad, case_id="tiny-staged", strategy="staged", outcome=CaseOutcome.IDENTICAL, memory=None)
+    same = replace(alike, pictures_compared=2, pictures_moved=0)
     lines = text(cases=(same, bad))
     place = next(number for number, line in enumerate(lines) if line.startswith("full"))
     assert "first at the prompt embeddings" in lines[place]

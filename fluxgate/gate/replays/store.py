@@ -12,7 +12,7 @@ from fluxgate.files import read_plain, write_plain
 from fluxgate.gate.environments.pins import Pins
 from fluxgate.gate.replays.played import Played
 from fluxgate.gate.replays.rows import Row, candidate_pins, incumbent_pins
-from fluxgate.machine import Machine
+from fluxgate.machine import Machine, device_of
 
 
 def digest_of(row: Row, *, common: Pins, machine: Machine) -> str:
@@ -53,7 +53,7 @@ class Store:
 
 def merged(known: Iterable[Played], new: Iterable[Played], *, rows: Mapping[str, Row]) -> tuple[Played, ...]:
     """The newest result of each row on each kind of device, in the order of the rows; of rows that are gone, none."""
-    by_place = {(one.row, _device(one)): one for one in (*known, *new)}
+    by_place = {(one.row, device_of(one.machine)): one for one in (*known, *new)}
     order = list(rows)
     return tuple(sorted((one for one in by_place.values() if one.row in rows), key=lambda one: order.index(one.row)))
 
@@ -61,7 +61,3 @@ def merged(known: Iterable[Played], new: Iterable[Played], *, rows: Mapping[str,
 def read_results(path: Path) -> tuple[Played, ...]:
     """The results of a page, beside it; none if there are none yet."""
     return read_plain(path, tuple[Played, ...]) if path.exists() else ()
-
-
-def _device(result: Played) -> str:
-    return "cpu" if result.machine.startswith("cpu") else "cuda"
