@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fluxgate.files import read_limited
-from fluxgate.options import within
+from fluxgate.options import SHARED, within
 from fluxgate.refusal import Refusal
 from fluxgate.toml import LARGEST, Place, Text, convert, parse_toml
 
@@ -57,10 +57,15 @@ def current() -> Configuration:
     return configuration_at(Path.cwd())
 
 
-def usual_place(name: str) -> Path:
-    """A folder that nobody has named otherwise: in the repository, as it is seen from the working folder."""
-    folder = current().folder
-    return Path(name) if folder is None else Path(os.path.relpath(folder / name))
+def default_folder(option: Literal["runs", "baselines"], *, without_table: Path = Path()) -> Path:
+    """The folder of an option that was not given: as configured, else beside the table, as it is seen from here.
+
+    without_table: the folder that it is in where nothing is configured."""
+    configured, usual = current(), SHARED[option].default
+    named: Path | None = getattr(configured, option)
+    if named is None and configured.folder is None:
+        return without_table / usual
+    return named or Path(os.path.relpath(configured.folder or Path(), Path.cwd())) / usual
 
 
 def configuration_at(start: Path) -> Configuration:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.configuration import Configuration, configuration_at, keys, usual_place
+from fluxgate.configuration import Configuration, configuration_at, default_folder, keys
 from fluxgate.refusal import Refusal
 
 
@@ -111,8 +111,18 @@ def test_folders_that_are_not_named_are_the_repositorys(repository: Path, monkey
     """From a folder below as from its own; without a configuration they are those of the working folder."""
     (repository / "a" / "b").mkdir(parents=True)
     monkeypatch.chdir(repository / "a" / "b")
-    assert usual_place("runs") == Path("runs")
+    assert default_folder("runs") == Path("runs")
+    assert default_folder("baselines", without_table=Path("/p")) == Path("/p/baselines")
     written(repository, "[tool.fluxgate]\n")
-    assert usual_place("runs") == Path("../../runs")
+    assert default_folder("runs") == Path("../../runs")
+    assert default_folder("baselines", without_table=Path("/p")) == Path("../../baselines")
     monkeypatch.chdir(repository)
-    assert usual_place("runs") == Path("runs")
+    assert default_folder("runs") == Path("runs")
+
+
+def test_folders_that_are_named_are_used(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From where the table lies; an address is left as it is."""
+    monkeypatch.chdir(repository)
+    written(repository, '[tool.fluxgate]\nruns = "out"\nbaselines = "s3://b/c"\n')
+    assert default_folder("runs") == repository / "out"
+    assert default_folder("baselines") == Path("s3:/b/c")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from fluxgate import configuration
-from fluxgate.baselines.store import OWN
 from fluxgate.cases import Case
 from fluxgate.options import SHARED, address_of
 from fluxgate.refusal import Refusal
@@ -62,13 +61,13 @@ def add_timeout_option(parser: ArgumentParser) -> None:
 
 def add_runs_option(parser: ArgumentParser) -> None:
     """The folder that all runs are in."""
-    default = configuration.current().runs or configuration.usual_place(SHARED["runs"].default)
+    default = configuration.default_folder("runs")
     add_option(parser, "runs", type=Path, value=default, default=str(default))
 
 
 def add_baselines_option(parser: ArgumentParser) -> None:
     """The folder of baselines."""
-    default = configuration.current().baselines or configuration.usual_place(str(OWN))
+    default = configuration.default_folder("baselines")
     add_option(parser, "baselines", type=Path, value=default, default=str(default))
 
 

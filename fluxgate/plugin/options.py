@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from fluxgate import configuration
-from fluxgate.baselines.store import OWN
-from fluxgate.configuration import usual_place
+from fluxgate.configuration import default_folder
 from fluxgate.options import SHARED, within
 from fluxgate.session.choice import Request
 from fluxgate.strategies import STRATEGIES
@@ -71,7 +69,7 @@ def request_of(config: pytest.Config) -> Request:
         shard=asked("fluxgate_shard"),
         vram_limit=asked("fluxgate_vram_limit"),
         case_timeout=asked("fluxgate_case_timeout"),
-        runs=here / (asked("fluxgate_runs") or configuration.current().runs or usual_place(SHARED["runs"].default)),
+        runs=here / (asked("fluxgate_runs") or default_folder("runs")),
         baselines=_baselines(config, here),
         require_baseline=asked("fluxgate_require_baseline"),
         no_baseline=asked("fluxgate_no_baseline"),
@@ -81,7 +79,4 @@ def request_of(config: pytest.Config) -> Request:
 def _baselines(config: pytest.Config, here: Path) -> Path:
     """The folder that was asked for, else the one that the configuration names, else the project's own."""
     asked = config.getoption("fluxgate_baselines")
-    if asked:
-        return within(here, Path(asked))
-    configured = configuration.current()
-    return configured.baselines or (configured.folder or config.rootpath) / OWN
+    return within(here, Path(asked) if asked else default_folder("baselines", without_table=config.rootpath))

@@ -40,7 +40,8 @@ def parts_of_class(installed: PipelineClass) -> Parts:
 
 def _parts(classes: Classes) -> Parts:
     usual = {name: place for place, name in enumerate(USUAL)}
-    denoisers = sorted(_named(classes, _DENOISER), key=lambda name: (usual.get(name, len(usual)), name))
+    named = _named(classes, _DENOISER) or [name for name in USUAL if name in classes]  # a class may be called anything
+    denoisers = sorted(named, key=lambda name: (usual.get(name, len(usual)), name))
     encoders = tuple(sorted(name for name in classes if _ENCODER.fullmatch(name)))
     heavy = tuple(name for name in encoders if not all(map(_SMALL.match, classes[name])))
     decoders = _named(classes, _DECODER)
