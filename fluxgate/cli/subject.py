@@ -15,12 +15,12 @@ import numpy as np
 
 from fluxgate.cli.shared import say
 from fluxgate.files import write_whole
-from fluxgate.pictures import write_png
+from fluxgate.pictures import Pixels, write_png
 from fluxgate.pipeline_folder import ANY, read_index, why_not_loadable
 from fluxgate.refusal import Refusal, full_stop
 from fluxgate.subjects import hub
 from fluxgate.subjects.catalogue import VARIABLE, read_catalogue
-from fluxgate.subjects.drafting import Draft, Source, draft, picture_file, source_in
+from fluxgate.subjects.drafting import Draft, Source, draft, frame_files, picture_file, source_in
 from fluxgate.subjects.entries import NAME
 from fluxgate.subjects.matching import mismatch
 from fluxgate.subjects.pipeline_call import MASKS
@@ -29,7 +29,7 @@ from fluxgate.subjects.weights import bytes_in_file, bytes_on_disk
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 CHECKPOINT = "checkpoint"  # stands for the whole pipeline among components
-EDGE = 512  # pixels, of a picture that is drafted to start from
+EDGE, STEP = 512, 16  # pixels: of a picture that is drafted to start from, and from one frame of a video to the next
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -138,9 +138,12 @@ def write_checked(drafted: Draft, source: Source, output: Path) -> None:
     """Write the entry and its pictures, once it was read as a catalogue and held against the pipeline."""
     with tempfile.TemporaryDirectory(dir=output.absolute().parent, prefix=".subject-") as folder:
         trial = Path(folder, output.name)
-        pictures = {picture_file(source.name, argument): argument for argument in drafted.inputs}
-        for file, argument in pictures.items():
-            write_png(trial.with_name(file), picture(argument))
+        pictures = {picture_file(source.name, argument): picture(argument) for argument in drafted.inputs}
+        for argument in drafted.lists:
+            files = frame_files(source.name, argument)
+            pictures |= {file: picture(argument, moved=number * STEP) for number, file in enumerate(files)}
+        for file, pixels in pictures.items():
+            write_png(trial.with_name(file), pixels)
         trial.write_text(drafted.text, encoding="utf-8")
         subject = read_catalogue(trial)[source.name]
         whole = {CHECKPOINT: source.checkpoint} if source.checkpoint else {}
@@ -159,11 +162,12 @@ def beside(files: Mapping[str, str], output: Path) -> dict[str, str]:
     return {name: str(output.absolute().parent / file) for name, file in files.items()}
 
 
-def picture(argument: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Something to start from: colours that run across it, or a mask of its middle."""
+def picture(argument: str, *, moved: int = 0) -> Pixels:
+    """Something to start from: colours that run across it, as far as they have moved, or a mask of its middle."""
     if argument in MASKS:
         mask = np.zeros((EDGE, EDGE), np.uint8)
         mask[EDGE // 4 : -EDGE // 4, EDGE // 4 : -EDGE // 4] = 255
         return mask
     down, across = np.mgrid[0:EDGE, 0:EDGE]
-    return np.stack([down // 2, across // 2, (down + across) // 4], axis=-1).astype(np.uint8)
+    colours = np.stack([down // 2, across // 2, (down + across) // 4], axis=-1).astype(np.uint8)
+    return np.roll(colours, moved, axis=1)

@@ -252,9 +252,11 @@ def output_of(returned: Any) -> tuple[str, Any]:
 
 
 def is_picture(value: Any) -> bool:
-    """Whether an argument is a picture that the call starts from, or its mask."""
+    """Whether an argument is a picture that the call starts from, its mask, or a list of pictures, as a video."""
     from PIL import Image
 
+    if isinstance(value, list):
+        return bool(value) and all(map(is_picture, value))
     return isinstance(value, Image.Image)
 
 
@@ -317,7 +319,10 @@ def write_tensors(arguments: dict[str, Any], file: Path) -> dict[str, Any]:
     if "generator" in plain:
         tensors["generator"] = states_of(plain.pop("generator"))
     for name in [name for name, value in plain.items() if name in OUTPUTS or is_picture(value)]:
-        tensors[PICTURE + name] = torch.from_numpy(pixels_of(plain.pop(name)))
+        value = plain.pop(name)
+        whole = name in OUTPUTS or not isinstance(value, list)  # the pictures of a given list may differ in size
+        parts = [(PICTURE, value)] if whole else [(f"{PART}{n} {PICTURE}", one) for n, one in enumerate(value)]
+        tensors |= {begin + name: torch.from_numpy(pixels_of(one)) for begin, one in parts}
     partial = file.with_name(file.name + ".partial")
     save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, partial)
     os.replace(partial, file)
@@ -351,9 +356,11 @@ def pixels_of(pictures: Any) -> Any:
 
 def as_results(tensors: dict[str, Any]) -> Results:
     """What a file holds, with pictures and generators made of what stands for them."""
-    results = with_lists({name: value for name, value in tensors.items() if not name.startswith(PICTURE)})
-    for name in [name for name in tensors if name.startswith(PICTURE)]:
-        results[name.removeprefix(PICTURE)] = as_pictures(tensors[name].cpu().numpy())
+    results = with_lists(tensors)
+    for name in [name for name in results if name.startswith(PICTURE)]:
+        pixels = results.pop(name)
+        one_by_one = [as_pictures(one.cpu().numpy()) for one in (pixels if isinstance(pixels, list) else [pixels])]
+        results[name.removeprefix(PICTURE)] = one_by_one if isinstance(pixels, list) else one_by_one[0]
     if "generator" in results:
         results["generator"] = generators_of(results["generator"].cpu())
     return results

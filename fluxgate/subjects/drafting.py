@@ -11,9 +11,11 @@ from pathlib import Path
 from fluxgate.amounts import amount
 from fluxgate.pipeline_folder import MODEL_INDEX, Index, read_index, read_json
 from fluxgate.refusal import Refusal, full_stop
+from fluxgate.subjects.matching import PROMPT as PROMPT_OF_CALL
 from fluxgate.subjects.matching import why_not_rendered
 from fluxgate.subjects.parts import Parts, parts_in_index
 from fluxgate.subjects.pipeline_class import PipelineClass, pipeline_class
+from fluxgate.subjects.subject import Option
 
 DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
 ROOM = 1.2  # of a GPU's memory to that of the weights, where everything lies on it
@@ -22,7 +24,6 @@ FRAMES = 9  # few, and one more than a multiple of what a video's VAE takes at a
 PROMPT = "A red fox in the snow, looking at the camera, in the light of a winter morning."
 IMAGE, MASK = "image", "mask_image"
 STEPS = "num_inference_steps"
-LABELS, PROMPT_ARGUMENT = "class_labels", "prompt"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Draft:
 
     text: str
     inputs: tuple[str, ...]  # arguments of the call that a picture must be there for
+    lists: tuple[str, ...] = ()  # those that several must be there for
 
 
 def draft(source: Source) -> Draft:
@@ -69,7 +71,7 @@ def draft(source: Source) -> Draft:
             )
     inputs = needed_pictures(installed)
     lines = [*_head(source), *_parts(source, parts, installed), *_needs(source), "", *_shot(source, installed, inputs)]
-    return Draft("\n".join(lines) + "\n", inputs)
+    return Draft("\n".join(lines) + "\n", inputs, installed.picture_lists)
 
 
 def needed_pictures(installed: PipelineClass) -> tuple[str, ...]:
@@ -122,7 +124,7 @@ def _needs(source: Source) -> Iterator[str]:
 
 def _shot(source: Source, installed: PipelineClass, inputs: tuple[str, ...]) -> Iterator[str]:
     yield f"[{source.name}.shots.fox]"
-    if PROMPT_ARGUMENT in installed.takes:
+    if PROMPT_OF_CALL in installed.takes:
         yield f"prompt = {_quoted(PROMPT)}"
     yield "seed = 42"
     if "height" in installed.takes:
@@ -134,9 +136,11 @@ def _shot(source: Source, installed: PipelineClass, inputs: tuple[str, ...]) -> 
     options = list(_options(source, installed, inputs))
     if options:
         yield f"options = {{ {', '.join(options)} }}  # further arguments of the call"
-    if inputs:
-        files = ", ".join(f'{argument} = "{picture_file(source.name, argument)}"' for argument in inputs)
-        yield f"inputs = {{ {files} }}  # PNGs beside this file: put your own there"
+    files = {name: _quoted(picture_file(source.name, name)) for name in inputs}
+    files |= {name: _listed(frame_files(source.name, name)) for name in installed.picture_lists}
+    if files:
+        named = ", ".join(f"{argument} = {file}" for argument, file in files.items())
+        yield f"inputs = {{ {named} }}  # PNGs beside this file: put your own there"
     elif IMAGE in installed.takes:
         yield '# inputs = { image = "cat.png" }  # it can start from a picture, a PNG beside this file'
 
@@ -152,8 +156,12 @@ def _options(source: Source, installed: PipelineClass, inputs: tuple[str, ...]) 
     if "strength" in installed.takes and inputs:
         yield "strength = 1.0"
     yield from (f"{name} = 8" for name in installed.takes if name.endswith(f"_{STEPS}"))  # of a prior
-    if LABELS in installed.must_have:
-        yield f"{LABELS} = [1]"
+    yield from (f"{name} = {_written(value)}" for name, value in installed.options.items() if name != PROMPT_OF_CALL)
+
+
+def _written(value: Option) -> str:
+    """A value as TOML has it, which is as JSON has these."""
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
 
 
 def size_of(source: Source, installed: PipelineClass) -> tuple[int, int, str]:
@@ -174,6 +182,11 @@ def _rounded(size: float) -> str:
 def picture_file(name: str, argument: str) -> str:
     """The file of a drafted input picture."""
     return f"{name}-{argument}.png"
+
+
+def frame_files(name: str, argument: str) -> tuple[str, ...]:
+    """The files of a drafted list of pictures."""
+    return tuple(f"{name}-{argument}-{number}.png" for number in range(1, FRAMES + 1))
 
 
 def _described(source: Source, component: str) -> str:

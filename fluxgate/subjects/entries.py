@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -57,6 +57,7 @@ Sixteen = Annotated[int, Meta(ge=1, le=16, extra={MUST: "be 1 to 16"})]
 Guidance = Annotated[float, Meta(ge=0, le=100, extra={MUST: "be 0 to 100"})]
 Gigabytes = Annotated[float, Meta(gt=0, le=1e6, extra={MUST: "be a number of GB"})]
 Amount = Annotated[str, Meta(pattern=rf"(?i)^{AMOUNT}\Z", extra={MUST: "be an amount such as '17 GB' or '512 MB'"})]
+Files = Annotated[str | tuple[str, ...], Meta(extra={MUST: "be the name of a PNG, or a list of such names"})]
 Commit = Annotated[
     str,
     Meta(
@@ -84,7 +85,7 @@ class ShotEntry:
     only_on: Literal["cuda", "cpu"] | None = None
     readable: bool = True
     options: dict[str, Option] = field(default_factory=dict)
-    inputs: dict[str, Text] = field(default_factory=dict)
+    inputs: dict[str, Files] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_arguments("options", self.options)
@@ -100,9 +101,20 @@ class ShotEntry:
         changed = {
             "prompts": self.prompts or ((self.prompt,) if self.prompt else ()),
             "options": tuple(sorted(self.options.items())),
-            "inputs": tuple(input_picture(argument, file, folder) for argument, file in sorted(self.inputs.items())),
+            "inputs": tuple(picture for name in sorted(self.inputs) for picture in self._pictures(name, folder)),
         }
         return Shot(name, **(given | changed))
+
+    def _pictures(self, argument: str, folder: Path) -> Iterator[InputPicture]:
+        """The one picture of an argument, or those of its list."""
+        files = self.inputs[argument]
+        if isinstance(files, str):
+            yield input_picture(argument, files, folder)
+        elif not files:
+            raise ValueError(f"inputs has no picture for {argument}")
+        else:
+            for place, file in enumerate(files):
+                yield replace(input_picture(argument, file, folder), place=place)
 
 
 def _check_arguments(key: str, given: Mapping[str, object]) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from fluxgate.options import suggestion
 from fluxgate.pipeline_folder import MODEL_INDEX, Index
 from fluxgate.subjects.decoder_class import decodes_in_tiles_alone
 from fluxgate.subjects.pipeline_class import PipelineClass, has_class, pipeline_class, pipeline_names
 from fluxgate.subjects.single_files import cannot_come_from_a_file
-from fluxgate.subjects.subject import Subject
+from fluxgate.subjects.subject import Shot, Subject
 
 OUTPUTS = ("images", "frames", "image")  # the fields that pipelines return pictures in
-GIVEN = ("prompt", "class_labels")  # what a shot can give beside pictures to a call that must have it
+PROMPT = "prompt"
 
 
 def mismatch(subject: Subject, index: Index) -> str | None:
@@ -72,17 +72,21 @@ def _class_mismatches(subject: Subject, index: Index, installed: PipelineClass) 
         yield f"{which}, whose {subject.denoiser} is a {actual}, not a {' or a '.join(classes)}"
 
 
-def why_not_rendered(installed: PipelineClass) -> str | None:
-    """Why no pipeline of a class can be a subject: its call gives no pictures, or asks for what no shot can give."""
+def why_not_rendered(installed: PipelineClass, given: Collection[str] = ()) -> str | None:
+    """Why no pipeline of a class can be a subject: its call gives no pictures, or asks for what no shot can give.
+
+    given: what shots do give."""
     if installed.gives and not {*OUTPUTS} & {*installed.gives}:
         return f"{installed.name} gives {' and '.join(installed.gives)}, and Fluxgate compares pictures and videos"
-    beyond = [name for name in installed.must_have if name not in GIVEN and name not in installed.pictures]
+    known = {PROMPT, *installed.pictures, *installed.picture_lists, *installed.options, *given}
+    beyond = [name for name in installed.must_have if name not in known]
     return f"a call of {installed.name} needs {beyond[0]}, which a shot cannot give" if beyond else None
 
 
 def _call_mismatches(subject: Subject, installed: PipelineClass) -> Iterator[str]:
     """What the class's own source says of its calls."""
-    fault = why_not_rendered(installed)
+    given = {name for shot in subject.shots for name in _given_by(shot)}
+    fault = why_not_rendered(installed, given)
     if fault:
         yield fault
     if installed.encodes and subject.encodes != installed.encodes:
@@ -98,13 +102,17 @@ def _call_mismatches(subject: Subject, installed: PipelineClass) -> Iterator[str
 def _shot_mismatches(subject: Subject, installed: PipelineClass) -> Iterator[str]:
     """Arguments of a shot that the class cannot be called with."""
     for shot in subject.shots:
-        given = [*shot.arguments(), *(picture.argument for picture in shot.inputs)]
-        for name in given:
+        for name in _given_by(shot):
             if as_called(name, installed.takes) not in installed.takes:
                 yield (
                     f"shot {shot.name} gives {name}, which {installed.name} cannot be called with; "
                     f"{suggestion(name, installed.takes)}"
                 )
+
+
+def _given_by(shot: Shot) -> tuple[str, ...]:
+    """The arguments of a shot's call, by the names that it has for them."""
+    return tuple(dict.fromkeys([*shot.arguments(), *(picture.argument for picture in shot.inputs)]))
 
 
 def as_called(argument: str, takes: Sequence[str]) -> str:

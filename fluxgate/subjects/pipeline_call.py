@@ -6,10 +6,25 @@ import ast
 import re
 from collections.abc import Iterator
 
+from fluxgate.subjects.subject import Option
+
 MASKS = ("mask_image", "control_mask")
-# What a shot can give as a PNG. A video, or a list of pictures, is none.
+# What is a picture, and a list of them, where a call has a default for it and cannot do without it all the same.
 PICTURES = ("image", "control_image", "original_image", *MASKS)
+LISTS = ("video", "conditioning_frames")
 _PICTURE_TYPES = ("PipelineImageInput", "PIL.Image", "Image.Image")
+_LIST = re.compile(r"[Ll]ist\[.*\]")
+# What a shot can give as an option.
+_OPTIONS: dict[str, Option] = {
+    "str": "a fox",
+    "list[str]": ("a fox",),
+    "int": 1,
+    "list[int]": (1,),
+    "float": 1.0,
+    "list[float]": (1.0,),
+    "bool": True,
+    "": "a fox",  # its type is not said
+}
 _TENSORS = re.compile(r"(Optional\[)?[Ll]ist\[torch\.(Float)?Tensor")
 
 
@@ -22,14 +37,49 @@ def without_default(call: ast.FunctionDef) -> tuple[str, ...]:
 
 def needed_pictures(call: ast.FunctionDef) -> tuple[str, ...]:
     """The pictures that it must be given: it never asks whether they are there, other than to complain."""
+    asked, must, listed = set(_asked_for(call)), without_default(call), needed_lists(call)
+    typed = [each.arg for each in _all_parameters(call) if _takes_pictures(each)]
+    needed = (name for name in typed if name in must or (name in PICTURES and name not in asked))
+    return tuple(name for name in needed if name not in listed)
+
+
+def needed_lists(call: ast.FunctionDef) -> tuple[str, ...]:
+    """The lists of pictures, as the frames of a video, that it must be given, by the same sign."""
     asked, must = set(_asked_for(call)), without_default(call)
-    typed = (each.arg for each in call.args.args if any(kind in _annotation(each) for kind in _PICTURE_TYPES))
-    return tuple(name for name in typed if name in PICTURES and (name in must or name not in asked))
+    listed = {each.arg: each for each in _all_parameters(call) if _LIST.fullmatch(_alternatives(each)[0])}
+    usual = (name for name in listed if name in LISTS and (name in must or name not in asked))
+    typed = (name for name in must if name in listed and _takes_pictures(listed[name]))
+    return tuple(dict.fromkeys((*usual, *typed)))
+
+
+def needed_options(call: ast.FunctionDef) -> dict[str, Option]:
+    """The texts and numbers that it must be given, each with something of its kind."""
+    must = without_default(call)
+    kinds = {each.arg: _alternatives(each) for each in _all_parameters(call) if each.arg in must}
+    found = {name: [kind for kind in given if kind in _OPTIONS] for name, given in kinds.items()}
+    return {name: _OPTIONS[given[0]] for name, given in found.items() if given}
 
 
 def lists_of_tensors(call: ast.FunctionDef) -> tuple[str, ...]:
     """The parameters that take a tensor for each prompt instead of one for all."""
     return tuple(each.arg for each in call.args.args if _TENSORS.match(_annotation(each)))
+
+
+def _all_parameters(call: ast.FunctionDef) -> list[ast.arg]:
+    return [*call.args.args, *call.args.kwonlyargs]
+
+
+def _takes_pictures(argument: ast.arg) -> bool:
+    return any(kind in _annotation(argument) for kind in _PICTURE_TYPES)
+
+
+def _alternatives(argument: ast.arg) -> list[str]:
+    """The types that an argument may be of, as `int | list[int]` names two."""
+    kinds, node = [], argument.annotation
+    while isinstance(node, ast.BinOp):
+        kinds.append(ast.unparse(node.right))
+        node = node.left
+    return [ast.unparse(node) if node else "", *reversed(kinds)]
 
 
 def _annotation(argument: ast.arg) -> str:

@@ -17,10 +17,13 @@ from fluxgate.own_modules import source_of
 from fluxgate.subjects.pipeline_call import (
     encoders_called,
     lists_of_tensors,
+    needed_lists,
+    needed_options,
     needed_pictures,
     returned_fields,
     without_default,
 )
+from fluxgate.subjects.subject import Option
 
 _CLASS = re.compile(r"^class (\w+Pipeline(?!Output)\w*)\(", re.MULTILINE)
 _READ = re.compile(r"self\.\w+\.\w+")
@@ -48,6 +51,8 @@ class PipelineClass:
     mentions: frozenset[str] = frozenset()  # attributes of whatever, by name, that its call reads or sets
     must_have: tuple[str, ...] = ()  # the parameters of its call without a default
     pictures: tuple[str, ...] = ()  # parameters of its call that must be given a picture each
+    picture_lists: tuple[str, ...] = ()  # those that must be given a list of pictures, as a video
+    options: dict[str, Option] = field(default_factory=dict)  # those that must be given a text or a number, with one
     lists: tuple[str, ...] = ()  # parameters of its call that take a list of tensors, one for each prompt
     gives: tuple[str, ...] = ()  # the fields of what its call returns; empty where its source does not name them
     methods: frozenset[str] = frozenset()  # by name, with those that it inherits from other pipelines
@@ -149,6 +154,8 @@ def _of_call(call: ast.FunctionDef) -> dict[str, Any]:
         "mentions": frozenset(node.attr for node in ast.walk(call) if isinstance(node, ast.Attribute)),
         "must_have": without_default(call),
         "pictures": needed_pictures(call),
+        "picture_lists": needed_lists(call),
+        "options": needed_options(call),
         "lists": lists_of_tensors(call),
         "gives": returned_fields(call),
         "encodings": encoders_called(call),

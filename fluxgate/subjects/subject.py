@@ -19,6 +19,7 @@ class InputPicture:
     argument: str  # of the pipeline's call
     file: str
     sha256: str  # of its pixels
+    place: int | None = None  # in the list of pictures that the argument takes, as the frames of a video
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,10 @@ class Shot:
     @property
     def recipe(self) -> str:
         """A hash of all that decides the picture: a baseline of another recipe is stale."""
-        given = [(picture.argument, picture.sha256) for picture in self.inputs]
+        given = [
+            (picture.argument, picture.sha256, *([] if picture.place is None else [picture.place]))
+            for picture in self.inputs
+        ]
         decisive = (self.prompts, self.seed, self.arguments(), *([given] if given else []))
         return hashlib.sha256(msgspec.json.encode(decisive, order="sorted")).hexdigest()
 

@@ -63,6 +63,15 @@ def test_pictures_arrive_pixel_for_pixel(tmp_path: Path) -> None:
     assert [np.array(picture).tolist() for picture in arrived] == pixels.tolist()
 
 
+def test_given_pictures_arrive_as_the_list_that_they_were(tmp_path: Path) -> None:
+    """In their order, each in its own size, and a list of one is a list."""
+    pictures = [Image.new("RGB", (2 + number, 3), (number, 0, 0)) for number in range(11)]
+    arrived = handed_on({"video": pictures, "image": pictures[:1], "mask": pictures[3]}, tmp_path)
+    assert [picture.size for picture in arrived["video"]] == [picture.size for picture in pictures]
+    assert [np.asarray(picture).max() for picture in arrived["video"]] == list(range(11))
+    assert (len(arrived["image"]), arrived["mask"].size) == (1, (5, 3))
+
+
 def test_the_file_holds_tensors_only(tmp_path: Path) -> None:
     """It is a plain safetensors file, written whole."""
     write_tensors({"latents": torch.zeros(2), "height": 1}, tmp_path / "given.safetensors")

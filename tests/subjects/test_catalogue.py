@@ -237,6 +237,12 @@ def test_a_picture_that_is_not_there_is_told_with_the_file_that_names_it(tmp_pat
     """And with the subject."""
     with pytest.raises(Refusal, match=r"mine\.toml, mine: inputs names 'gone\.png'"):
         read_catalogue(written(tmp_path, LEAST + 'inputs = { image = "gone.png" }'))
+    with pytest.raises(Refusal, match=r"mine\.toml, mine: inputs names 'gone\.png'"):
+        read_catalogue(written(tmp_path, LEAST + 'inputs = { video = ["gone.png"] }'))
+    with pytest.raises(Refusal, match=r"mine\.toml, mine: inputs has no picture for video"):
+        read_catalogue(written(tmp_path, LEAST + "inputs = { video = [] }"))
+    with pytest.raises(Refusal, match=r"image must be the name of a PNG, or a list of such names; it is 3"):
+        read_catalogue(written(tmp_path, LEAST + "inputs = { image = 3 }"))
 
 
 def test_a_users_file_cannot_replace_a_subject(tmp_path: Path) -> None:

@@ -67,6 +67,9 @@ def test_a_hub_subject_is_pinned_and_names_its_token(tmp_path: Path) -> None:
         ("MochiPipeline", "height = 480  # the pipeline's own default"),
         ("StableCascadeCombinedPipeline", "options = { prior_num_inference_steps = 8 }"),
         ("DiTPipeline", "options = { class_labels = [1] }"),
+        ("CycleDiffusionPipeline", 'strength = 1.0, source_prompt = "a fox" }'),
+        ("PaintByExamplePipeline", 'example_image = "ours-example_image.png"'),
+        ("LucyEditPipeline", 'inputs = { video = ["ours-video-1.png", '),
     ],
 )
 def test_what_a_call_needs_is_drafted(name: str, line: str) -> None:
@@ -127,7 +130,7 @@ def test_what_cannot_be_a_subject_is_refused() -> None:
         ("StableAudioPipeline", "StableAudioPipeline gives audios"),
         ("KandinskyV22PriorPipeline", "gives image_embeds and negative_image_embeds"),
         ("KandinskyV22Pipeline", "needs image_embeds, which a shot cannot give"),
-        ("LucyEditPipeline", "needs video, which a shot cannot give"),
+        ("KandinskyV22ControlnetPipeline", "needs image_embeds, which a shot cannot give"),
     ],
 )
 def test_what_gives_no_pictures_or_takes_more_than_a_shot_has_is_refused(name: str, words: str) -> None:

@@ -10,7 +10,8 @@ import pytest
 from fluxgate.pipeline_folder import Index
 from fluxgate.subjects import matching
 from fluxgate.subjects.catalogue import subjects
-from fluxgate.subjects.matching import mismatch
+from fluxgate.subjects.matching import mismatch, why_not_rendered
+from fluxgate.subjects.pipeline_class import PipelineClass
 from fluxgate.subjects.subject import Subject
 from tests.subjects.hollow import FLUX
 
@@ -132,6 +133,13 @@ def test_a_pipeline_that_gives_no_pictures_does_not_fit() -> None:
     index = replace(index_of(), class_name="StableAudioPipeline")
     reason = mismatch(replace(SUBJECT, pipeline="StableAudioPipeline", encodes=(), embeddings=()), index)
     assert "StableAudioPipeline gives audios" in str(reason)
+
+
+def test_what_the_shots_give_is_not_missed() -> None:
+    """A call may need what only a person can know to be a text."""
+    needs = replace(PipelineClass("P", {}, ("prompt", "tone"), ()), must_have=("prompt", "tone"))
+    assert str(why_not_rendered(needs)).endswith("a call of P needs tone, which a shot cannot give")
+    assert why_not_rendered(needs, given=("tone",)) is None
 
 
 def test_a_class_that_the_installed_diffusers_does_not_have_is_named() -> None:

@@ -44,6 +44,12 @@ def test_what_is_left_out_of_a_pipeline_is_no_part() -> None:
     assert parts_in_index(index) == Parts("transformer", "vae", (), ("transformer",))
 
 
+def test_a_denoiser_is_known_by_its_name_where_its_class_tells_nothing() -> None:
+    """As Amused's UVit2DModel."""
+    index = Index("AmusedPipeline", {"transformer": ("diffusers", "UVit2DModel"), "vqvae": ("diffusers", "VQModel")})
+    assert parts_in_index(index) == Parts("transformer", "vqvae", (), ("transformer",))
+
+
 def test_nothing_is_found_in_nothing() -> None:
     """A pipeline without networks has no parts."""
     assert parts_in_index(Index(None, {})) == Parts(None, None, (), ())

@@ -9,6 +9,8 @@ import pytest
 from fluxgate.subjects.pipeline_call import (
     encoders_called,
     lists_of_tensors,
+    needed_lists,
+    needed_options,
     needed_pictures,
     returned_fields,
     without_default,
@@ -45,9 +47,35 @@ def test_a_picture_is_needed_where_the_call_never_does_without(lines: list[str],
 
 
 def test_only_what_a_png_can_be_is_a_picture() -> None:
-    """A video, an embedding and an adapter's picture are none."""
-    parameters = "video: list[Image.Image], ip_adapter_image: PipelineImageInput, image: torch.Tensor"
+    """A video, an embedding and an adapter's picture that may be left out are none."""
+    parameters = "video: list[Image.Image], image: torch.Tensor, ip_adapter_image: PipelineImageInput = None"
     assert needed_pictures(call(parameters)) == ()
+
+
+def test_what_must_be_given_is_a_picture_by_whatever_name() -> None:
+    """By its type, which may be one of several."""
+    assert needed_pictures(call("style: torch.Tensor | PIL.Image.Image, *, pose: Image.Image")) == ("style", "pose")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "lines", "needed"),
+    [
+        ("pose_video: list[PIL.Image.Image]", [], ("pose_video",)),
+        ("ids: list[int], pair: PipelineImageInput | list[PipelineImageInput]", [], ()),
+        ("video: list[np.ndarray] | torch.Tensor = None", ["video = self.prepare(video)"], ("video",)),
+        ("video: list[Image.Image] = None", ["if video is not None:", "    pass"], ()),
+        ("video_2: list[Image.Image] = None", ["video_2 = self.prepare(video_2)"], ()),
+    ],
+)
+def test_a_video_is_a_list_of_pictures(parameters: str, lines: list[str], needed: tuple[str, ...]) -> None:
+    """What can be one picture as well is no list."""
+    assert needed_lists(call(parameters, *lines)) == needed
+
+
+def test_texts_and_numbers_that_must_be_given_are_options() -> None:
+    """Each with a value of its first type that a shot can give; a tensor has none."""
+    parameters = "source: str | list[str], ids: torch.Tensor | list[int], scale: float, style, embeds: torch.Tensor"
+    assert needed_options(call(parameters)) == {"source": "a fox", "ids": (1,), "scale": 1.0, "style": "a fox"}
 
 
 def test_a_tensor_for_each_prompt_is_a_list() -> None:

@@ -25,7 +25,18 @@ def call_arguments(subject: Subject, shot: Shot) -> dict[str, Any]:
     installed = pipeline_class(subject.pipeline)
     takes = installed.takes if installed else ()
     named = {as_called(name, takes): value for name, value in shot.arguments().items()}
-    return {**named, **{picture.argument: opened(picture) for picture in shot.inputs}}
+    return {**named, **given_pictures(shot)}
+
+
+def given_pictures(shot: Shot) -> dict[str, Any]:
+    """Each picture by its argument, or the list of those that the argument takes."""
+    given: dict[str, Any] = {}
+    for picture in shot.inputs:
+        if picture.place is None:
+            given[picture.argument] = opened(picture)
+        else:
+            given.setdefault(picture.argument, []).append(opened(picture))
+    return given
 
 
 def as_watched(subject: Subject) -> Subject:
@@ -51,12 +62,19 @@ def pictures_of(returned: Any) -> list[tuple[Image.Image, int | None]]:
     """Each picture of what a pipeline returned; a video is one sheet of its frames, with their number."""
     images = getattr(returned, "images", getattr(returned, "image", None))
     if images is not None:
-        return [(as_image(image), None) for image in images]
+        return [as_picture(image) for image in images]
     videos = getattr(returned, "frames", None)
     if videos is None:
         fields = ", ".join(sorted(vars(returned))) if hasattr(returned, "__dict__") else type(returned).__name__
         raise Refusal(f"The pipeline returned neither images nor frames, but {fields or type(returned).__name__}.")
     return [sheet_of([as_image(frame) for frame in video]) for video in videos]
+
+
+def as_picture(image: Any) -> tuple[Image.Image, int | None]:
+    """One picture, or the several that some pipelines give for one prompt, as its layers, on one sheet."""
+    if isinstance(image, list):
+        return sheet_of([as_image(one) for one in image])
+    return as_image(image), None
 
 
 def as_image(image: Any) -> Image.Image:
@@ -72,7 +90,7 @@ def as_image(image: Any) -> Image.Image:
 
 def sheet_of(frames: list[Image.Image]) -> tuple[Image.Image, int]:
     """Frames of a video side by side in rows, so that one picture shows it all; of many, evenly chosen ones."""
-    width, height = frames[0].size
+    width, height = (max(frame.size[edge] for frame in frames) for edge in (0, 1))
     shown = spread_over(frames, min(MOST_FRAMES, len(frames)))
     if not fits(len(shown), width, height):
         shown = spread_over(frames, most_that_fit(width, height))
@@ -80,7 +98,8 @@ def sheet_of(frames: list[Image.Image]) -> tuple[Image.Image, int]:
     sheet: Pixels = np.zeros((rows * height, columns * width, 3), np.uint8)
     for number, frame in enumerate(shown):
         top, left = number // columns * height, number % columns * width
-        sheet[top : top + height, left : left + width] = np.asarray(frame.convert("RGB"))
+        pixels = np.asarray(frame.convert("RGB"))
+        sheet[top : top + len(pixels), left : left + pixels.shape[1]] = pixels
     return Image.fromarray(sheet), len(shown)
 
 

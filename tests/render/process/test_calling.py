@@ -50,6 +50,19 @@ def test_input_pictures_are_those_of_the_recipe(tmp_path: Path) -> None:
         call_arguments(SUBJECT, shot)
 
 
+def test_a_video_is_given_as_the_list_of_its_frames(tmp_path: Path) -> None:
+    """In their order, and a list of one is a list; the order is part of the recipe, as whether it is a list."""
+    pictures = [InputPicture("video", str(tmp_path / f"{n}.png"), hash_of(plain(4, 6, 3, value=n))) for n in (1, 2)]
+    for number, picture in enumerate(pictures, start=1):
+        write_png(Path(picture.file), plain(4, 6, 3, value=number))
+    frames = tuple(replace(picture, place=place) for place, picture in enumerate(pictures))
+    turned = tuple(replace(picture, place=place) for place, picture in enumerate(reversed(pictures)))
+    shots = [replace(SHOT, inputs=inputs) for inputs in (frames, turned, frames[:1], tuple(pictures[:1]))]
+    videos = [call_arguments(SUBJECT, shot)["video"] for shot in shots[:3]]
+    assert [[np.asarray(frame).max() for frame in video] for video in videos] == [[1, 2], [2, 1], [1]]
+    assert len({shot.recipe for shot in shots}) == 4
+
+
 def test_images_are_taken_one_by_one() -> None:
     """As they are, and arrays of numbers from 0 to 1 as the bytes nearest to them."""
     image = Image.fromarray(plain(2, 2, 3, value=9))
@@ -83,6 +96,14 @@ def test_many_frames_are_chosen_from() -> None:
     large = [Image.fromarray(plain(4096, 4096, 3, value=value)) for value in range(5)]
     sheet, number = sheet_of(large)
     assert (number, max(sheet.size)) == (1, 4096)
+
+
+def test_several_pictures_of_one_prompt_are_one_sheet() -> None:
+    """As the layers that some pipelines give, of whatever size."""
+    layers = [Image.fromarray(plain(2, 4, 3, value=9)), Image.fromarray(plain(1, 2, 3, value=8))]
+    ((sheet, number),) = pictures_of(SimpleNamespace(images=[layers]))
+    assert (number, sheet.size) == (2, (8, 2))
+    assert np.asarray(sheet)[0, :, 0].tolist() == [9] * 4 + [8] * 2 + [0] * 2
 
 
 def test_what_is_no_picture_is_refused() -> None:
