@@ -23,19 +23,24 @@ from fluxgate.rendering import Rendering, Work
 from fluxgate.runs.run import open_run
 from fluxgate.subjects.catalogue import subjects
 
+Key = tuple[str, frozenset[tuple[str, str]]]  # a machine and a stack, whose libraries have no order
+
+
+def _key(one: Usual) -> Key:
+    return one.machine, frozenset(one.stack.items())
+
 
 def usual(runs: Sequence[Path]) -> tuple[Usual, ...]:
     """What the runs' cases did, by machine and stack; cases whose work is not that of the miniature's shot are left
     out."""
-    known: dict[tuple[str, str], Usual] = {}
+    known: dict[Key, Usual] = {}
     for folder in runs:
         run = open_run(folder)
         for rendering in run.renderings().values():
             for recipe, work in _counted(rendering):
                 new = _of(run.machine, rendering, recipe)
-                key = (run.machine.id, str(new.stack))
-                one = known.setdefault(key, new)
-                known[key] = replace(one, work={**one.work, rendering.strategy: work})
+                one = known.setdefault(_key(new), new)
+                known[_key(new)] = replace(one, work={**one.work, rendering.strategy: work})
     if not known:
         raise Refusal("None of these runs has a case whose work was counted with the miniature's own shot.")
     return tuple(known.values())
@@ -79,8 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         return refusal.exit_code
-    replaced = {(one.machine, str(one.stack)) for one in new}
-    kept = [one for one in before if (one.machine, str(one.stack)) not in replaced]
+    replaced = {_key(one) for one in new}
+    kept = [one for one in before if _key(one) not in replaced]
     data = msgspec.json.encode(UsualWork((*kept, *new)), order="sorted")
     write_whole(options.file, data.replace(b'},{"bytes"', b'},\n{"bytes"') + b"\n")
     return 0

@@ -30,7 +30,13 @@ def lines(difference: Difference) -> Iterator[str]:
         yield f"{change.name}: {component(change)}"
     if difference.work:
         first, others = difference.work[0], len(difference.work) - 1
-        yield f"work: {first.sentence}" + (f", and {others} more counters differ" if others else "")
+        yield f"work: {first.sentence}{_and_more(others)}"
+
+
+def _and_more(counters: int) -> str:
+    if not counters:
+        return ""
+    return ", and 1 more counter differs" if counters == 1 else f", and {counters} more counters differ"
 
 
 def picture(pair: Pair) -> str:

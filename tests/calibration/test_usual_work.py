@@ -18,6 +18,8 @@ from tests.runs.building import rendering, run_of
 
 ONE, TWO = ((PhaseWork(DENOISE, operators={"aten.mm": number}),) for number in (1, 2))
 RECIPE = next(shot.recipe for shot in subjects()[SUBJECT].shots if shot.name == "unsaid")
+DECIDING = {"torch": "2.11.0", "diffusers": "0.42.1"}
+LIBRARIES = {**DECIDING, "numpy": "2.4.6"}
 
 
 def run_with(folder: Path, *works: Work, recipe: str = RECIPE) -> Run:
@@ -27,7 +29,7 @@ def run_with(folder: Path, *works: Work, recipe: str = RECIPE) -> Run:
         place = run.case_folder(f"tiny-strategy-{number}")
         place.mkdir()
         one = replace(rendering(f"strategy-{number}", place), work=work, recipes={"unsaid": recipe})
-        write_plain(place / "rendering.json", replace(one, libraries={"torch": "2.11.0", "numpy": "2.4.6"}))
+        write_plain(place / "rendering.json", replace(one, libraries=LIBRARIES))
     return run
 
 
@@ -39,7 +41,7 @@ def test_what_cases_did_is_written_down(tmp_path: Path) -> None:
     for _ in range(2):
         main([str(file), str(run.folder)])
     (known,) = read_plain(file, UsualWork).counted
-    assert (known.machine, known.stack, known.recipe) == (run.machine.id, {"torch": "2.11.0"}, RECIPE)
+    assert (known.machine, known.stack, known.recipe) == (run.machine.id, DECIDING, RECIPE)
     assert known.work == {"strategy-0": works[0]}
 
 

@@ -62,7 +62,7 @@ class Leftover:
     limit: Limit
     stay: str  # "stay on the GPU"
     why: str  # of too much: what it must come from
-    unmeasured: str  # what is sentence where it was not measured
+    unmeasured: str  # the whole sentence, where it was not measured
     unit: str | None = None  # of what is counted one by one; None for bytes
 
     @property
