@@ -28,7 +28,7 @@ class Companion:
 
     def refuse_changed(self) -> None:
         """Refuse a file that is no longer what was shown."""
-        if not self.path.is_file() or self.path.read_text() != self.before:
+        if not self.path.is_file() or self.path.read_text(encoding="utf-8") != self.before:
             raise Refusal(f"{self.path} has changed since the changes were shown; nothing was written. Accept again.")
 
 

@@ -115,7 +115,8 @@ def _listen(process: subprocess.Popen[bytes], log: Path, news: queue.SimpleQueue
     assert process.stdout is not None
     with process.stdout:
         for line in process.stdout:
-            news.put(msgspec.json.decode(line, type=News))
+            with suppress(msgspec.DecodeError):  # the last line is half a one where the process was killed in it
+                news.put(msgspec.json.decode(line, type=News))
     code = process.wait()
     last = "".join(f" ({line.strip()})" for line in last_lines(log)[-1:])
     news.put(News(died=f"the process that renders there {way_of_ending(code)}{last}"))

@@ -26,7 +26,7 @@ def moved_pins(result: GateResult, path: Path) -> Companion:
         raise Refusal(f"The candidate of gate {result.id} was not rendered: there is nothing to accept.")
     if not path.is_file():
         raise Refusal(f"{path} is missing; name the file whose pins move with the baselines: --pins FILE.")
-    pins, before = read_pins(path), path.read_text()
+    pins, before = read_pins(path), path.read_text(encoding="utf-8")
     for move in result.moves:
         pinned = pins.versions.get(move.package)
         if not (fits(move.old, pinned) or fits(move.new, pinned)):

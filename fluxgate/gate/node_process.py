@@ -129,7 +129,7 @@ def _asked(job: GateJob, folder: Path) -> Asked:
     if job.pins:
         texts = ("old.txt", "new.txt")
         for name, text in zip(texts, job.pins, strict=True):
-            (folder / name).write_text(text)
+            (folder / name).write_text(text, encoding="utf-8")
         texts = tuple(str(folder / name) for name in texts)
     return asked_of(texts, python=Path(job.python) if job.python else None, first=job.first)
 

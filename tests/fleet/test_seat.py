@@ -98,6 +98,16 @@ def test_a_process_that_died_before_it_had_a_job_is_started_again(seat: Seat, ch
     assert "another-machine" in (followed(seat)[-1].refused or "")
 
 
+def test_a_process_that_is_killed_while_it_tells_something_is_told_to_have_ended() -> None:
+    """Half a line is no news, and whoever waits for the case does not wait for ever."""
+    seat = Seat("tests.fleet.cut_short")
+    try:
+        seat.begin(b"[]")
+        assert followed(seat) == [News(died="the process that renders there was ended by SIGKILL")]
+    finally:
+        seat.close()
+
+
 def test_a_node_describes_itself(choice: Choice) -> None:
     """As this process sees it; what is not ready is told by its subject."""
     here = subjects()["tiny"]

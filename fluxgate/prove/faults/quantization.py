@@ -157,7 +157,7 @@ def _saved_without_its_format(original: Any, fired: Fired, args: tuple[Any, ...]
     from pathlib import Path
 
     returned, path = original(*args, **kwargs), Path(args[1]) / "config.json"
-    known = json.loads(path.read_text())
+    known = json.loads(path.read_text(encoding="utf-8"))
     if known.pop("quantization_config", None) is not None:
         path.write_text(json.dumps(fired(known)))
     return returned
