@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from fluxgate.baselines.companion import Companion
-from fluxgate.gate.environments.pin_files import read_pins
-from fluxgate.gate.environments.pins import fits
+from fluxgate.gate.environments.pin_files import COMMENT, read_pins
+from fluxgate.gate.environments.pins import UNREADABLE, applies, fits
 from fluxgate.judge.sentences import counted, listed
 from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import CANDIDATE, CaseOutcome, GateResult, Move
 
+_HASHED = re.compile(r"^[^#]*\s--hash[=\s]", re.MULTILINE)
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)(?P<equals>\s*==\s*)(?P<version>[^\s;#\\]+)")
 UNMOVED = (CaseOutcome.IDENTICAL, CaseOutcome.CANNOT_RUN)
 
@@ -27,6 +30,11 @@ def moved_pins(result: GateResult, path: Path) -> Companion:
     if not path.is_file():
         raise Refusal(f"{path} is missing; name the file whose pins move with the baselines: --pins FILE.")
     pins, before = read_pins(path), path.read_text(encoding="utf-8")
+    if _HASHED.search(before):
+        raise Refusal(
+            f"{path} has hashes, which would be those of other files: make it anew with the candidate's versions, by "
+            f"what made it, and accept the candidate's run."
+        )
     for move in result.moves:
         pinned = pins.versions.get(move.package)
         if not (fits(move.old, pinned) or fits(move.new, pinned)):
@@ -67,7 +75,7 @@ def lines_of(pins: Companion) -> list[str]:
 def _moved(text: str, moves: dict[str, Move]) -> str:
     lines: list[str] = []
     for line in text.splitlines(keepends=True):
-        pin = _PIN.match(line)
+        pin = _PIN.match(line) if _applies(line) else None
         move = moves.pop(canonicalize_name(pin["name"]), None) if pin else None
         if pin is None or move is None:
             lines.append(line)
@@ -77,6 +85,13 @@ def _moved(text: str, moves: dict[str, Move]) -> str:
         if move.new is not None:
             _insert(lines, name, f"{name}=={_released(move.new)}\n")
     return "".join(lines)
+
+
+def _applies(line: str) -> bool:
+    """Whether a pin is one for this Python; another one's stays as it is."""
+    with suppress(*UNREADABLE):
+        return applies(Requirement(COMMENT.sub("", line).strip()))
+    return False
 
 
 def _insert(lines: list[str], name: str, line: str) -> None:

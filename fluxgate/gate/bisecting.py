@@ -149,7 +149,7 @@ class _Search:
             self.move,
             releases=releases,
             probe=same_fault(probing, self.evidence),
-            results=journal(of.gated, of.settings, cases=cases, candidate=[self.move, self.along, among]),
+            results=journal(of.stacks, of.gated, of.settings, cases=cases, among=[self.move, self.along, among]),
             report=lambda announcement: of.report(announcement.sentence),
             along=self.along,
         )

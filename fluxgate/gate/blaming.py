@@ -20,7 +20,7 @@ from fluxgate.gate.environments.pins import Moves
 from fluxgate.gate.gate import Gated
 from fluxgate.gate.probing import Evidence, Probing
 from fluxgate.gate.settings import JOURNAL, STACKS, Report, Settings
-from fluxgate.gate.sides import measuring
+from fluxgate.gate.sides import measuring, times_anew
 from fluxgate.gate.stacks import Stacks
 from fluxgate.judge.sentences import listed
 from fluxgate.locks import silent
@@ -77,7 +77,7 @@ class _Blaming:
         return find(
             self.groups(),
             probe=self.probing(cases),
-            results=journal(self.gated, self.settings, cases=cases, candidate=self.gated.candidate),
+            results=journal(self.made, self.gated, self.settings, cases=cases),
             report=lambda announcement: self.report(announcement.sentence),
             explains=lambda one, other: set(one) >= set(other),
         )
@@ -114,10 +114,17 @@ def mentioned(moves: Moves, text: str) -> tuple[str, ...]:
     return tuple(sorted({move.package for move in moves if move.package in words}, key=words.index))
 
 
-def journal(gated: Gated, settings: Settings, *, cases: Sequence[str], candidate: object) -> Journal[Evidence]:
-    """What was tried before, but for what could not be made: that may have been the day's fault."""
+def journal(
+    made: Stacks, gated: Gated, settings: Settings, *, cases: Sequence[str], among: object = None
+) -> Journal[Evidence]:
+    """What was tried before, but for what could not be made: that may have been the day's fault.
+
+    A stack is more than its versions: a wheel may be another one under the same name, and a checkout is edited.
+    among: what is searched, if it is not what moves between the two stacks."""
+    built = (made.incumbent, made.candidate)
     about = {
-        "stacks": (gated.incumbent, candidate),
+        "stacks": [(one.folder.name, times_anew(one, settings)) for one in built],
+        "among": among,
         "machine": gated.machine.id,
         "cases": cases,
         "measured by": measuring(),

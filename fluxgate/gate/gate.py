@@ -26,7 +26,7 @@ from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
 from fluxgate.session.choice import Choice, refuse_unready
 
-# Crashes that a machine short of memory, or a driver, may have brought about: the candidate must crash twice.
+# Crashes that a machine short of memory, or a driver, may have brought about: they must come twice.
 SEEN_TWICE = (CrashKind.OUT_OF_MEMORY, CrashKind.CUDA_ERROR, CrashKind.SIGNAL, CrashKind.EXIT)
 
 
@@ -117,10 +117,17 @@ def _sides(
 ) -> tuple[Side, Side]:
     """What both stacks give of a case, rendered so often in each."""
     mine = before.render(case, attempts=repeats, control=control)
+    if _may_be_chance(mine):
+        mine = before.render(case, attempts=2)
     theirs = after.render(case, attempts=repeats, like=mine.rendered.rendering if mine.rendered else None)
-    if theirs.crash is not None and theirs.crash.kind in SEEN_TWICE and mine.crash is None and not theirs.repeats:
+    if _may_be_chance(theirs):
         theirs = after.render(case, attempts=2)
     return _judged((before, mine), (after, theirs))
+
+
+def _may_be_chance(side: Side) -> bool:
+    """Whether a case that crashed once may do so no more: what it left is used again by every later gate."""
+    return side.crash is not None and side.crash.kind in SEEN_TWICE and not side.repeats
 
 
 def _judged(*sides: tuple[OpenStack, Side]) -> tuple[Side, Side]:

@@ -14,9 +14,10 @@ from fluxgate.gate.culprit.finding import Finding
 from fluxgate.gate.decision import unconfirmed
 from fluxgate.gate.environments.installers import Installer
 from fluxgate.gate.gate import Gated, compare_stacks, of_unmade
+from fluxgate.gate.outcome import UNSTEADY
 from fluxgate.gate.probing import Evidence
 from fluxgate.gate.settings import Report, Settings
-from fluxgate.gate.sides import refuse_unknown
+from fluxgate.gate.sides import refuse_unknown, render_anew
 from fluxgate.gate.stacks import Asked, Stacks, Unmade, make_stacks
 from fluxgate.locks import silent
 from fluxgate.report.gate_result import Answer
@@ -70,18 +71,27 @@ def hold_on(
     with timed(RENDERING, seconds):
         gated = of_unmade(made) if isinstance(made, Unmade) else compare_stacks(made, settings, report=report)
     held, stacks = Held(gated, seconds=seconds), _both(made)
+    if stacks is not None and any(one.outcome is UNSTEADY and not one.other_noise for one in gated.outcomes):
+        _leave_aside(stacks, settings)
     if gated.decision.answer is not Answer.NOT_SAFE or stacks is None or not settings.culprit:
         return held
     decided(held)
     with timed(CULPRIT, seconds):
         finding = blame(gated, stacks, settings, installer=installer, report=report)
     if not finding.confirmed:
+        _leave_aside(stacks, settings)
         return replace(held, gated=replace(gated, decision=unconfirmed(gated.decision, finding)), finding=finding)
     if not settings.bisect:
         return replace(held, finding=finding)
     with timed(RELEASES, seconds):
         ranges = bisected(finding, gated, stacks, settings, installer=installer, report=report)
     return replace(held, finding=finding, ranges=ranges)
+
+
+def _leave_aside(stacks: Stacks, settings: Settings) -> None:
+    """What did not decide is rendered anew by the next gate: it would find the same in the same renderings."""
+    for built in (stacks.incumbent, stacks.candidate):
+        render_anew(built, settings)
 
 
 def _both(made: Stacks | Unmade) -> Stacks | None:

@@ -21,7 +21,7 @@ from fluxgate.gate.holding import Held, hold
 from fluxgate.gate.node_job import DEEPEST, STACKS_MADE, GateJob, StacksMade
 from fluxgate.gate.result import About, as_plain
 from fluxgate.gate.settings import Report, Settings
-from fluxgate.gate.sides import OpenStack, Stack
+from fluxgate.gate.sides import OpenStack, Stack, times_anew
 from fluxgate.gate.stacks import Asked, Stacks, Unmade, asked_of, make_stacks
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import RENDERING
@@ -183,7 +183,8 @@ def _take_given(folder: Path, made: Stacks, settings: Settings, report: Report) 
 
     Whoever sent it has seen that it is whole, and that their stacks are alike."""
     data = (folder / GIVEN).read_bytes()
-    if not data:
+    # What is to be rendered anew may be what other nodes still have from before.
+    if not data or any(times_anew(one, settings) for one in (made.incumbent, made.candidate)):
         return
     given = folder / "given"
     shutil.rmtree(given, ignore_errors=True)

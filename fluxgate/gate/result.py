@@ -41,6 +41,7 @@ class About:
 def as_plain(held: Held, about: About) -> GateResult:
     """What a gate found, without anything that only this process can use."""
     gated, culprit = held.gated, None if held.finding is None else _culprit(held.finding, held.ranges)
+    words, run = _next(gated, culprit, about)
     return GateResult(
         id=about.folder.name,
         answer=gated.decision.answer,
@@ -56,7 +57,8 @@ def as_plain(held: Held, about: About) -> GateResult:
         cases=gated.outcomes,
         failed_stage=gated.stage,
         culprit=culprit,
-        next=_next(gated, culprit, about),
+        next=f"{words.rstrip('.')}: {run}" if run else words,
+        next_command=run,
         seconds=held.seconds,
         runs={name: place_of(run, gate=about.folder) for name, run in gated.runs.items()},
     )
@@ -88,24 +90,29 @@ def _releases(turn: Range[Evidence]) -> ReleasesResult:
     )
 
 
-def _next(gated: Gated, culprit: CulpritResult | None, about: About) -> str:
-    """What to run next."""
-    held_back = _held_back(culprit)
+def _next(gated: Gated, culprit: CulpritResult | None, about: About) -> tuple[str, str]:
+    """What to do next, and the command for it if there is one."""
+    answer, rendered = gated.decision.answer, any(one.pictures_compared for one in gated.outcomes)
+    if answer is Answer.NOT_SAFE:
+        return _after_not_safe(gated, _held_back(culprit), about)
+    if answer is not Answer.CANNOT_TELL:
+        return "Upgrade, then accept it.", f"{shlex.join(['fluxgate', 'accept', str(about.folder)])} --because '…'"
+    if gated.outcomes and not rendered:
+        return "Begin with an incumbent that renders: --python PATH, or --incumbent PACKAGE==VERSION.", ""
+    if any(one.other_noise for one in gated.outcomes):
+        shown = ["fluxgate", "report", str(about.folder), "--format", "html", "--output", "gate.html"]
+        return "Look at the pictures of both.", shlex.join(shown)
+    return "Run it again on a quiet machine: both stacks are rendered anew.", ""
+
+
+def _after_not_safe(gated: Gated, held_back: Collection[str], about: About) -> tuple[str, str]:
+    """What is left of the upgrade without the culprit, if that was seen to pass."""
     rest = [f"{one.package}=={one.new}" for one in _left(gated, held_back, about) if one.new]
-    if gated.decision.answer is Answer.NOT_SAFE and held_back and rest:
-        if about.files:
-            return f"So pinned, {about.upgrade[-1]} passes."
-        return f"Without that it passes: {about.command_of(rest)}"
-    if gated.decision.answer is Answer.NOT_SAFE:
-        return "Keep the incumbent."
-    rendered = any(one.pictures_compared for one in gated.outcomes)
-    if gated.decision.answer is Answer.CANNOT_TELL and gated.outcomes and not rendered:
-        return "Begin with an incumbent that renders: --python PATH, or --incumbent PACKAGE==VERSION."
-    if gated.decision.answer is Answer.CANNOT_TELL and any(one.other_noise for one in gated.outcomes):
-        return f"Look at the pictures of both: fluxgate report {about.folder} --format html --output gate.html"
-    if gated.decision.answer is Answer.CANNOT_TELL:
-        return "Run it again on a quiet machine, or with --tier all."
-    return f"Upgrade, then accept it: fluxgate accept {about.folder} --because '…'"
+    if not (held_back and rest):
+        return "Keep the incumbent.", ""
+    if about.files:
+        return f"So pinned, {about.upgrade[-1]} passes.", ""
+    return "Without that it passes.", about.command_of(rest)
 
 
 def _held_back(culprit: CulpritResult | None) -> set[str]:

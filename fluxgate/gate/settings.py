@@ -9,7 +9,8 @@ from pathlib import Path
 from fluxgate.gate.environments.commits import Checkout
 from fluxgate.gate.tiers import Tier
 
-STACKS, JOURNAL = "stacks", "journal"  # in the folder of runs: renderings by stack; in that, what was tried
+# In the folder of runs: renderings by stack; in that, what was tried, and which stacks are rendered anew.
+STACKS, JOURNAL, ANEW = "stacks", "journal", "anew"
 
 Report = Callable[[str], None]
 

@@ -14,10 +14,11 @@ import msgspec
 
 from fluxgate.cases import Case
 from fluxgate.environment import ENGINE, Environment
+from fluxgate.files import read_plain, write_plain
 from fluxgate.gate.environments.building import Built
 from fluxgate.gate.environments.cloning import code, contents
 from fluxgate.gate.outcome import Side
-from fluxgate.gate.settings import STACKS, Report, Settings
+from fluxgate.gate.settings import ANEW, STACKS, Report, Settings
 from fluxgate.locks import held
 from fluxgate.options import chosen, seconds
 from fluxgate.refusal import Refusal
@@ -46,7 +47,7 @@ class Stack:
         self.built = built
         self.environment = Environment.at(built.python)
         self.choice = replace(choose(request_of(settings), environment=self.environment), runs=settings.runs / STACKS)
-        self._settings = settings
+        self._settings, self._anew = settings, times_anew(built, settings)
         self.cases = {case.id: case for case in self.choice.cases}
         self.run = self.run_of(attempt)
         self._report = lambda line: report(f"{name}: {line}")
@@ -56,7 +57,7 @@ class Stack:
 
         choice: other cases than this stack's own."""
         choice = choice or self.choice
-        folder = self._settings.runs / STACKS / _key(self.built, choice, attempt)
+        folder = self._settings.runs / STACKS / self._key(choice, attempt)
         folder.mkdir(parents=True, exist_ok=True)
         with held(folder / ".lock", waiting="waiting for another gate"):
             if not any(folder.glob(f"*/{runs.FACTS}")):
@@ -69,6 +70,31 @@ class Stack:
     def open(self, stack: ExitStack) -> OpenStack:
         """A session that renders into the stack's run, until the exit stack ends."""
         return OpenStack(self, stack.enter_context(open_session(self.choice, self.run, report=self._report)))
+
+    def _key(self, choice: Choice, attempt: int) -> str:
+        """The same for the same packages on the same machine, asked for the same pictures and measured in the same
+        way."""
+        recipes = {case.subject.name: [shot.recipe for shot in case.shots] for case in choice.cases}
+        named = {case.subject.name: case.subject for case in choice.cases}
+        states = {name: _subject(subject) for name, subject in named.items()}
+        parts = [self.built.folder.name, choice.machine.id, recipes, attempt, states, measuring()]
+        parts += [self._anew] if self._anew else []
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def times_anew(built: Built, settings: Settings) -> int:
+    """How often the renderings of a stack were left aside, because they were not the same twice."""
+    path = _anew(built, settings)
+    return read_plain(path, int) if path.exists() else 0
+
+
+def render_anew(built: Built, settings: Settings) -> None:
+    """Leave a stack's renderings to the gates that were held on them: the next one must not find the same in them."""
+    write_plain(_anew(built, settings), times_anew(built, settings) + 1)
+
+
+def _anew(built: Built, settings: Settings) -> Path:
+    return settings.runs / STACKS / ANEW / f"{built.folder.name}.json"
 
 
 def refuse_unknown(settings: Settings) -> None:
@@ -122,6 +148,8 @@ class OpenStack:
         renderings = self.session.render(own)
         _refuse_spoilt(renderings.values())
         repeats = (self.again(case, attempt) for attempt in range(2, attempts + 1))
+        # A crash may come of a later shot than the first, which says nothing about it.
+        control = control and not any(one.rendering.crash for one in renderings.values())
         part = self.again(case, 2, choice=first_shots(self.session.choice)) if control else None
         whole = tuple(filter(None, repeats))
         return Side(own, libraries, renderings.get(case.id), repeats=whole, control=part)
@@ -185,15 +213,6 @@ def _refuse_spoilt(renderings: Iterable[Rendered]) -> None:
         if crash is not None and crash.kind == CrashKind.DISK_FULL:
             case_id = rendered.rendering.case_id
             raise Refusal(f"The disk was full while {case_id} was rendered; make room. The next call goes on.")
-
-
-def _key(built: Built, choice: Choice, attempt: int) -> str:
-    """The same for the same packages on the same machine, asked for the same pictures and measured in the same way."""
-    recipes = {case.subject.name: [shot.recipe for shot in case.shots] for case in choice.cases}
-    named = {case.subject.name: case.subject for case in choice.cases}
-    states = {name: _subject(subject) for name, subject in named.items()}
-    parts = [built.folder.name, choice.machine.id, recipes, attempt, states, measuring()]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _subject(subject: Subject) -> list[str]:

@@ -48,6 +48,11 @@ class Asked:
         files = (file for file in (self.incumbent, self.candidate) if file is not None)
         return tuple(option for file in files for option in file.sources)
 
+    @property
+    def keeps_checkouts(self) -> bool:
+        """Whether a file installs something from a checkout: both stacks have it then, as the Python does."""
+        return any(file.editable for file in (self.incumbent, self.candidate) if file is not None)
+
 
 @dataclass(frozen=True)
 class Stacks:
@@ -75,7 +80,9 @@ def asked_of(texts: tuple[str, ...], *, python: Path | None = None, first: tuple
     files = [text for text in texts if is_file(text)]
     if not files:
         return Asked(parse_changes(texts), python=python or Path(sys.executable), first=parse_changes(first))
-    if len(files) == len(texts) == 2 and not first:
+    if len(files) == len(texts) == 2:
+        if first:
+            raise Refusal(f"--incumbent changes what is installed, and {files[0]} is the incumbent: leave it out.")
         old, new = (read_pin_file(Path(file)) for file in files)
         return Asked(incumbent=old, candidate=new, python=python or Path(sys.executable))
     raise Refusal("Name the changes, like diffusers==0.43.0, or two files of pins: OLD.txt NEW.txt.")
@@ -118,7 +125,9 @@ def _incumbent(asked: Asked, *, installer: Installer, report: Report) -> Built:
     python = _made(clone_of(asked.python, report=report))
     pins = None
     if asked.incumbent is not None:
-        pins = whole_stack(asked.incumbent, python)
+        pins = whole_stack(asked.incumbent, python, keep_checkouts=asked.keeps_checkouts)
+        if asked.keeps_checkouts and not checkouts(python.site_packages):
+            report(f"A file installs a checkout (-e), of which {asked.python} has none: it is in neither stack.")
     elif asked.first:
         pins = python.pins.moved(_made(resolve(python, asked.first, installer=installer, report=report)))
     made = python if pins is None else _made(build(pins, installer=installer, base=python, report=report))
@@ -135,13 +144,13 @@ def _made(step: Made | StageFailure) -> Made:
     return step
 
 
-def whole_stack(file: PinFile, python: Built) -> Pins:
+def whole_stack(file: PinFile, python: Built, *, keep_checkouts: bool = False) -> Pins:
     """What a file pins; of what it names without a version, and of what workers need, what the Python has."""
     has = python.pins.versions
     for package, address in file.elsewhere.items():
         if package not in has:
             raise Refusal(f"{package} comes from {address}, and is not installed; only releases of an index can be.")
-    kept = {*file.elsewhere, *NEEDED_BY_WORKERS, *(checkouts(python.site_packages) if file.editable else ())}
+    kept = {*file.elsewhere, *NEEDED_BY_WORKERS, *(checkouts(python.site_packages) if keep_checkouts else ())}
     return Pins.of({**{name: has[name] for name in kept if name in has}, **file.pins.versions})
 
 
@@ -174,5 +183,6 @@ def _as_asked(asked: Asked, incumbent: Built) -> str:
 def _moves(asked: Asked, incumbent: Built, *, installer: Installer, report: Report) -> Moves | StageFailure:
     if asked.candidate is None:
         return resolve(incumbent, asked.changes, installer=installer, report=report)
-    moves = incumbent.pins.moves_to(whole_stack(asked.candidate, incumbent))
+    whole = whole_stack(asked.candidate, incumbent, keep_checkouts=asked.keeps_checkouts)
+    moves = incumbent.pins.moves_to(whole)
     return yanked_among(moves, incumbent, installer=installer, report=report)

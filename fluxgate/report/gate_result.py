@@ -180,10 +180,16 @@ class GateResult:
     cases: tuple[CaseResult, ...] = ()
     failed_stage: str | None = None  # at which the candidate failed, if it was not rendered
     culprit: CulpritResult | None = None
-    next: str = ""  # what to run next
+    next: str = ""  # what to do next, a sentence; it ends with the command for it, if there is one
     seconds: dict[str, float] = field(default_factory=dict)  # what the gate did -> how long that took
     runs: dict[str, str] = field(default_factory=dict)  # "incumbent", "candidate" -> the run, as seen from this file
+    next_command: str = ""  # this command alone, as a shell takes it
     schema: int = SCHEMA
+
+    @property
+    def next_words(self) -> str:
+        """What to do next, without the command for it."""
+        return f"{self.next.removesuffix(f': {self.next_command}')}." if self.next_command else self.next
 
     @property
     def held_on(self) -> str:

@@ -62,6 +62,21 @@ def test_what_was_written_reads_as_the_candidate(pins: Path) -> None:
     assert moved_pins(UPGRADE, pins).after == once.after
 
 
+def test_a_pin_for_another_python_stays(pins: Path) -> None:
+    """Of two pins of one package, the one that holds here moves."""
+    old = "transformers==4.40.0 ; python_version < '3'"
+    pins.write_text(PINS.replace("transformers==", f"{old}\ntransformers=="))
+    after = moved_pins(UPGRADE, pins).after.splitlines()
+    assert (old in after, "transformers==4.57.0" in after) == (True, True)
+
+
+def test_hashes_of_other_files_are_not_left_behind(pins: Path) -> None:
+    """Nothing could be installed from such a file."""
+    pins.write_text(PINS.replace("==4.56.2", f"==4.56.2 \\\n    --hash=sha256:{'0' * 64}"))
+    with pytest.raises(Refusal, match="has hashes"):
+        moved_pins(UPGRADE, pins)
+
+
 def test_an_upgrade_from_another_stack_is_refused(pins: Path) -> None:
     """The pins would skip what nobody has gated."""
     pins.write_text(PINS.replace("4.56.2", "4.55.0"))

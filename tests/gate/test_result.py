@@ -81,6 +81,15 @@ def test_it_says_what_to_run_next(
     assert words in plain(tmp_path, answer, finding=finding).next
 
 
+@pytest.mark.parametrize(("answer", "command"), [(Answer.SAFE, "fluxgate accept "), (Answer.CANNOT_TELL, "")])
+def test_the_command_stands_alone_too(tmp_path: Path, answer: Answer, command: str) -> None:
+    """Whoever offers it for copying need not take a sentence apart."""
+    made = plain(tmp_path, answer)
+    assert (made.next_command[: len(command)], bool(made.next_command)) == (command, bool(command))
+    assert made.next.endswith(made.next_command)
+    assert (":" in made.next_words, made.next_words[-1]) == (not command, ".")
+
+
 def test_what_is_left_of_the_upgrade_is_gated_as_the_whole_was() -> None:
     """With the same incumbent and cases, as far as it was asked for; of two files, the pin is enough."""
     command = "fluxgate gate transformers==4.57.0 tokenizers --incumbent transformers==4.56.2 --strategy full"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,12 @@ def test_files_come_in_pairs(texts: list[str]) -> None:
         asked_of(tuple(texts))
 
 
+def test_a_change_of_the_incumbent_does_not_go_with_files() -> None:
+    """The first file is the incumbent."""
+    with pytest.raises(Refusal, match=r"--incumbent .* old\.txt is the incumbent"):
+        asked_of(("old.txt", "new.txt"), first=("diffusers==0.42",))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
@@ -69,6 +76,26 @@ def test_what_no_release_is_named_for_stays_as_the_python_has_it(python: Built, 
     path.write_text("alpha==2.0\nother @ https://example.org/other.whl\n")
     with pytest.raises(Refusal, match=r"other comes from https://example\.org/other\.whl, and is not installed"):
         whole_stack(read_pin_file(path), python)
+
+
+@pytest.mark.parametrize("names_it", [("-e .\n", ""), ("", "-e .\n"), ("-e .\n", "-e .\n")])
+def test_a_checkout_is_in_both_stacks(python: Built, pip: Pip, tmp_path: Path, names_it: tuple[str, str]) -> None:
+    """Whichever file names it, as the Python has it; where that has none, it is said."""
+    (folder := tmp_path / "project").mkdir()
+    asked = asked_of(files(folder, f"{names_it[0]}alpha==1.0", f"{names_it[1]}alpha==1.1"), python=python.python)
+    assert asked.keeps_checkouts
+    lines: list[str] = []
+    with pytest.raises(Refusal, match="cannot be used"):
+        make_stacks(asked, installer=pip, report=lines.append)
+    assert any("-e" in line for line in lines)
+    installed = tmp_path / "with-checkout" / "lib" / "python3" / "site-packages"
+    info = installed / "beta-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "direct_url.json").write_text('{"url": "file:///beta", "dir_info": {"editable": true}}')
+    here = replace(python, folder=tmp_path / "with-checkout")
+    for file in (asked.incumbent, asked.candidate):
+        assert file is not None
+        assert "beta" in whole_stack(file, here, keep_checkouts=asked.keeps_checkouts).versions
 
 
 def test_a_file_that_pins_a_part_is_told_as_that(python: Built, pip: Pip, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from packaging.version import Version
 from fluxgate.refusal import Refusal
 
 OWN_GROUP = "dev"  # of dependencies, which uv installs with the project's own
+OF_AN_INDEX = "legacy"  # Poetry's word for it
 OLDEST_POETRY = (2, 1)  # of its locks: older ones do not say where a package is needed
 
 
@@ -35,6 +36,16 @@ class Locked:
     name: str
     version: str | None  # None: it is no release of an index
     address: str = ""  # where it comes from then
+    index: str = ""  # which releases it is one of, if the lock says so
+
+
+@dataclass
+class Needed:
+    """What a lock has of packages that are needed here."""
+
+    versions: dict[str, str] = field(default_factory=dict)
+    elsewhere: dict[str, str] = field(default_factory=dict)  # package -> its address, where it is no release
+    indexes: list[str] = field(default_factory=list)  # that the others come from, each once
 
 
 def lock_of(path: Path, text: str) -> Lock | None:
@@ -47,20 +58,21 @@ def lock_of(path: Path, text: str) -> Lock | None:
     return None
 
 
-def locked(lock: Lock) -> tuple[dict[str, str], dict[str, str]]:
-    """The versions of the packages that are needed here; and of those that are no releases, the addresses."""
-    versions: dict[str, str] = {}
-    elsewhere: dict[str, str] = {}
+def locked(lock: Lock) -> Needed:
+    """The versions of the packages that are needed here, or their addresses; and where packages are looked for."""
+    needed = Needed()
     try:
         for package in lock.read(lock):
             name = str(canonicalize_name(package.name, validate=True))
             if package.version is None:
-                elsewhere[name] = package.address
-            else:
-                _add(lock, versions, name, str(Version(package.version)))
+                needed.elsewhere[name] = package.address
+                continue
+            _add(lock, needed.versions, name, str(Version(package.version)))
+            if package.index and package.index not in needed.indexes:
+                needed.indexes.append(package.index)
     except (ValueError, RecursionError) as error:  # of msgspec, and of what markers, names and versions cannot be
         raise Refusal(f"{lock.path} is damaged: {str(error).splitlines()[0].rstrip('.')}.") from error
-    return versions, elsewhere
+    return needed
 
 
 def _add(lock: Lock, versions: dict[str, str], name: str, version: str) -> None:
@@ -103,6 +115,7 @@ class _StandardPackage(msgspec.Struct):
     vcs: dict[str, Any] = {}
     directory: dict[str, Any] = {}
     archive: dict[str, Any] = {}
+    index: str = ""
 
 
 class _Standard(msgspec.Struct, rename="kebab"):
@@ -118,7 +131,8 @@ def _of_standard(lock: Lock) -> Iterator[Locked]:
             place = package.vcs or package.directory or package.archive
             version = None if place else package.version
             address = str(place.get("url") or place.get("path") or "")
-            yield Locked(package.name, version, _address(address, commit=str(place.get("commit-id", ""))))
+            address = _address(address, commit=str(place.get("commit-id", "")))
+            yield Locked(package.name, version, address, package.index)
 
 
 # poetry.lock
@@ -153,9 +167,12 @@ def _of_poetry(lock: Lock) -> Iterator[Locked]:
     for package in poetry.package:
         markers = package.markers.values() if isinstance(package.markers, dict) else [package.markers]
         if not package.optional and any(map(_holds, markers)):
-            elsewhere = package.source.get("type", "legacy") != "legacy"
-            address = _address(package.source.get("url", ""), commit=package.source.get("resolved_reference", ""))
-            yield Locked(package.name, None if elsewhere else package.version, address)
+            url = package.source.get("url", "")
+            if package.source.get("type", OF_AN_INDEX) == OF_AN_INDEX:
+                yield Locked(package.name, package.version, index=url)
+            else:
+                commit = package.source.get("resolved_reference", "")
+                yield Locked(package.name, None, _address(url, commit=commit))
 
 
 # uv.lock
@@ -223,7 +240,7 @@ def _of_uv(lock: Lock) -> Iterator[Locked]:
             continue
         seen.add(key)
         if not package.is_project:
-            address = package.address
-            yield Locked(package.name, package.version if address is None else None, address or "")
+            address, index = package.address, str(package.source.get("registry", ""))
+            yield Locked(package.name, package.version if address is None else None, address or "", index)
         needed = (one for one in package.needs(extras) if _holds(one.marker))
         waiting += [(other, frozenset(one.extra)) for one in needed for other in uv.answering(one)]

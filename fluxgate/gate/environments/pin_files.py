@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -18,8 +19,10 @@ from fluxgate.refusal import Refusal
 LARGEST_FILE = 10_000_000  # bytes; a lock file with the hashes of a thousand packages has a tenth
 DEEPEST = 8  # files that name one another
 ENDINGS = (".txt", ".in", ".lock", ".toml", ".json", ".yml", ".yaml")  # of the names of what users take for such files
-_COMMENT = re.compile(r"(^|\s)#.*$")
+COMMENT = re.compile(r"(^|\s)#.*$")
 _HASH = re.compile(r"\s--hash[=\s]\S+")
+USUAL = "https://pypi.org/simple"  # the index that is asked if nothing else is said
+LOCAL = "file:"  # begins an address on this machine
 VARIABLE = "${"  # begins the name of one where pip would put its value
 FOLLOWED = ("-r", "--requirement")
 EDITABLE = ("-e", "--editable")
@@ -59,8 +62,10 @@ def read_pin_file(path: Path) -> PinFile:
     lock = lock_of(path, _text(path))
     if lock is None:
         return _of_lines(path, _lines(path), strict=False)
-    versions, elsewhere = locked(lock)
-    return PinFile(path, _some(path, versions), elsewhere)
+    needed = locked(lock)
+    indexes = (index for index in needed.indexes if index.rstrip("/") != USUAL)
+    sources = tuple(word for index in indexes for word in _place_of(path, index))
+    return PinFile(path, _some(path, needed.versions), needed.elsewhere, sources=sources)
 
 
 def flattened(path: Path) -> str:
@@ -134,7 +139,7 @@ def _logical_lines(text: str) -> list[tuple[int, str]]:
     lines: list[tuple[int, str]] = []
     continued = False
     for number, line in enumerate(text.splitlines(), start=1):
-        content = _COMMENT.sub("", line).rstrip()
+        content = COMMENT.sub("", line).rstrip()
         goes_on = content.endswith("\\")
         content = content.rstrip("\\")
         if continued:
@@ -190,6 +195,15 @@ def _source(line: _Line, value: str) -> str:
         raise Refusal(f"{line.place}: an address with a variable in it is not asked; {advice}.")
     beside = line.path.parent / value
     return str(beside.absolute()) if "://" not in value and beside.is_dir() else value
+
+
+def _place_of(path: Path, index: str) -> tuple[str, ...]:
+    """The option for an index that a lock names; a page of links, or a folder of wheels, is one as well."""
+    address = "://" in index
+    folder = path.parent / unquote(urlsplit(index).path)
+    if (index.startswith(LOCAL) or not address) and any(folder.glob("*.whl")):
+        return "--find-links", str(folder.absolute())
+    return ("--find-links" if index.endswith(".html") else "--extra-index-url", index) if address else ()
 
 
 def _some(path: Path, versions: Mapping[str, str]) -> Pins:

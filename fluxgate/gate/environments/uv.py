@@ -28,6 +28,9 @@ from fluxgate.gate.environments.stages import Cause
 
 # Variables that do not decide which files are installed.
 ASIDE = ("UV_CACHE_DIR", "UV_LINK_MODE", "UV_NO_PROGRESS", "UV_CONCURRENT", "UV_HTTP", "UV_REQUEST", "UV_PYTHON")
+# Else the first index that has a package at all is the only one that is asked for it: an index of torch's has old
+# releases of numpy, too. What is asked for is pinned, and pip looks in all of them as well.
+IN_EVERY_INDEX = "--index-strategy=unsafe-best-match"
 UNREACHABLE = (
     "error sending request",
     "dns error",
@@ -92,7 +95,8 @@ class Uv:
 
     def _places(self) -> tuple[str, ...]:
         if self.wheelhouse is None:
-            return self.sources
+            own = not self.sources or "UV_INDEX_STRATEGY" in os.environ
+            return self.sources if own else (*self.sources, IN_EVERY_INDEX)
         return ("--no-config", "--no-index", "--offline", f"--find-links={self.wheelhouse}")
 
     def _pip(self, verb: str, python: Path, *arguments: str) -> Finished:

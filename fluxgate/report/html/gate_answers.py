@@ -33,7 +33,7 @@ SYMBOLS = {
     CaseOutcome.UNSTEADY: "?",
     CaseOutcome.CANNOT_RUN: "·",
 }
-COMMAND = "fluxgate"
+NO_CULPRIT = "--no-culprit"  # the option of `fluxgate gate`
 UNINTERESTING = (CaseOutcome.IDENTICAL, CaseOutcome.CANNOT_RUN)
 TIERS = {
     "short": "The short tier: of each kind of strategy one. --tier all renders every strategy.",
@@ -102,8 +102,10 @@ def blame(result: GateResult) -> Blame:
 def _why_nobody(result: GateResult) -> str:
     if result.failed_stage:
         return f"The candidate could not be made: it failed at '{result.failed_stage}'. No package was tried alone."
+    if result.answer is Answer.NOT_SAFE and NO_CULPRIT in result.command.split():
+        return f"Nobody looked for the package: the gate ran with {NO_CULPRIT}."
     if result.answer is Answer.NOT_SAFE:
-        return "Nobody looked for the package: the gate ran with --no-culprit."
+        return "The search for the package did not come to its end; the same command goes on with it."
     if result.answer is Answer.CANNOT_TELL:
         return "No package is blamed: what was seen does not decide."
     return "Nobody: no case moved." if result.answer is Answer.SAFE else "Nothing moved further than it may."
@@ -129,9 +131,8 @@ def tier(result: GateResult) -> str:
 
 def next_steps(result: GateResult, *, folder: str) -> Iterator[Next]:
     """What to do now, the most urgent first; folder: of the gate, as its reader would type it."""
-    words, runs, arguments = result.next.partition(f": {COMMAND} ")
-    if words:
-        yield Next(f"{words}." if runs else words, command=f"{COMMAND} {arguments}" if runs else None)
+    if result.next:
+        yield Next(result.next_words, command=result.next_command or None)
     bad = [case.case_id for case in result.cases if case.is_bad]
     if bad:
         others = f", and at {counted(len(bad) - 1, 'more case')}" if len(bad) > 1 else ""

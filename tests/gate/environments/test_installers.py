@@ -259,6 +259,23 @@ def test_uvs_settings_are_its_variables_and_files(monkeypatch: pytest.MonkeyPatc
     assert any("other.org" in line for line in settings)
 
 
+@pytest.mark.parametrize("strategy", [None, "first-index"])
+def test_uv_looks_in_every_index_that_a_file_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str | None
+) -> None:
+    """Unless the user has said otherwise: the first one may have only older releases of a package."""
+    program = tmp_path / "uv"
+    program.write_text(f'#!/bin/sh\necho "$@" > "{tmp_path / "arguments"}"\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.delenv("UV_INDEX_STRATEGY", raising=False)
+    if strategy:
+        monkeypatch.setenv("UV_INDEX_STRATEGY", strategy)
+    Uv(program, sources=("--extra-index-url", "https://example.org/simple")).install(Path("python"), ["alpha==2.0"])
+    arguments = (tmp_path / "arguments").read_text()
+    assert "--extra-index-url https://example.org/simple" in arguments
+    assert ("--index-strategy=unsafe-best-match" in arguments) is (strategy is None)
+
+
 def test_pip_is_chosen_unless_uv_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """uv is taken where there is no pip."""
     program = tmp_path / "uv"

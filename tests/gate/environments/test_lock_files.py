@@ -204,6 +204,31 @@ def test_a_lock_holds_what_is_needed_here(tmp_path: Path, text: str, more: dict[
     ]
 
 
+PLACES = {
+    "https://pypi.org/simple/": (),
+    "https://download.pytorch.org/whl/cpu": ("--extra-index-url", "https://download.pytorch.org/whl/cpu"),
+    "https://example.org/wheels.html": ("--find-links", "https://example.org/wheels.html"),
+    "gone": (),
+}
+
+
+@pytest.mark.parametrize("index", [*PLACES, "wheels", "file://{folder}/wheels", "file://{folder}/simple"])
+def test_packages_are_looked_for_where_the_lock_found_them(tmp_path: Path, index: str) -> None:
+    """In indexes beside the usual one, and in folders of wheels; a folder that is not here is left out."""
+    (tmp_path / "wheels").mkdir()
+    (tmp_path / "wheels" / "a-1-py3-none-any.whl").touch()
+    named = index.format(folder=tmp_path)
+    wheels = ("--find-links", str(tmp_path / "wheels"))
+    expected = PLACES.get(index, ("--extra-index-url", named) if index.endswith("simple") else wheels)
+    of_uv = UV.replace(
+        '"2.4.6"\nsource = { registry = "https://pypi.org/simple"', f'"2.4.6"\nsource = {{ registry = "{named}"'
+    )
+    source = f'[package.source]\ntype = "legacy"\nurl = "{named}"\nreference = "it"\n'
+    of_poetry = POETRY.replace('[[package]]\nname = "colorama"', f'{source}\n[[package]]\nname = "colorama"')
+    of_standard = STANDARD.replace('version = "2.4.6"', f'version = "2.4.6"\nindex = "{named}"')
+    assert [read(tmp_path, text).sources for text in (of_uv, of_poetry, of_standard)] == [expected] * 3
+
+
 def test_a_lock_is_handed_on_as_it_is(tmp_path: Path) -> None:
     """A node of a cluster reads it for itself, whatever its name is there."""
     assert read(tmp_path, flattened(_written(tmp_path, UV))) == read(tmp_path, UV)

@@ -51,7 +51,8 @@ def test_the_culprit_has_its_versions_and_the_pin() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"answer": Answer.NOT_SAFE}, "--no-culprit"),
+        ({"answer": Answer.NOT_SAFE, "command": "fluxgate gate a==1 --no-culprit"}, "--no-culprit"),
+        ({"answer": Answer.NOT_SAFE, "command": "fluxgate gate a=='1"}, "did not come to its end"),
         ({"answer": Answer.SAFE}, "no case moved"),
         ({"answer": Answer.DRIFT}, "further than it may"),
         ({"answer": Answer.CANNOT_TELL}, "does not decide"),
@@ -59,7 +60,7 @@ def test_the_culprit_has_its_versions_and_the_pin() -> None:
     ],
 )
 def test_where_there_is_no_culprit_it_says_why(changes: dict[str, Any], words: str) -> None:
-    """Nobody looked, no case moved, or what was seen does not decide."""
+    """Nobody looked, the search was interrupted, no case moved, or what was seen does not decide."""
     (sentence,) = gate_answers.blame(replace(RESULT, culprit=None, **changes)).sentences
     assert words in sentence
 
@@ -81,9 +82,12 @@ def test_the_next_steps_of_a_bad_upgrade() -> None:
 
 def test_a_command_in_the_next_step_can_be_copied() -> None:
     """It is no part of the sentence."""
-    safe = replace(RESULT, cases=(), next="Upgrade, then accept it: fluxgate accept runs/x --because '…'")
+    command = "fluxgate accept runs/x --because '…'"
+    safe = replace(RESULT, cases=(), next=f"Upgrade, then accept it: {command}", next_command=command)
     (step,) = gate_answers.next_steps(safe, folder="x")
-    assert (step.words, step.command) == ("Upgrade, then accept it.", "fluxgate accept runs/x --because '…'")
+    assert (step.words, step.command) == ("Upgrade, then accept it.", command)
+    (older,) = gate_answers.next_steps(replace(safe, next_command=""), folder="x")
+    assert (older.words, older.command) == (safe.next, None)
 
 
 def test_it_counts_what_was_compared() -> None:
