@@ -20,6 +20,7 @@ from fluxgate.gate.environments.stages import StageFailure
 from fluxgate.gate.gate import Gated
 from fluxgate.gate.probing import Evidence, Probing
 from fluxgate.gate.settings import Report, Settings
+from fluxgate.gate.sides import imports_of
 from fluxgate.gate.stacks import Stacks, build_with
 from fluxgate.judge.sentences import counted
 from fluxgate.locks import silent
@@ -108,7 +109,11 @@ class _Bisecting:
         completed = self._completed(moves)
         if isinstance(completed, StageFailure):
             return completed
-        return build_with(completed, self.stacks.incumbent, installer=self.installer, report=self.report)
+        return self.built(completed, self.stacks.incumbent, self.installer)
+
+    def built(self, moves: Moves, base: Built, installer: Installer) -> Built | StageFailure:
+        """An environment with these moves, seen to import its libraries."""
+        return build_with(moves, base, installer=installer, imports=imports_of(self.settings), report=self.report)
 
     def unchecked(self, moves: Moves) -> Built | StageFailure:
         """The same, whether or not it can be imported: something is going to be exchanged in it."""
@@ -175,7 +180,7 @@ class _OfCommits:
             return wheel
         package = self.checkout.package
         move = Move(package, self.base.pins.versions.get(package), version_of(wheel))
-        return build_with((move,), self.base, installer=installer.within(wheel.parent), report=report)
+        return self.bisecting.built((move,), self.base, installer.within(wheel.parent))
 
 
 def same_fault(probe: Probe[Evidence], evidence: Evidence) -> Probe[Evidence]:

@@ -17,7 +17,7 @@ from fluxgate.gate.gate import Gated, compare_stacks, of_unmade
 from fluxgate.gate.outcome import UNSTEADY
 from fluxgate.gate.probing import Evidence
 from fluxgate.gate.settings import Report, Settings
-from fluxgate.gate.sides import refuse_unknown, render_anew
+from fluxgate.gate.sides import imports_of, refuse_unknown, render_anew
 from fluxgate.gate.stacks import Asked, Stacks, Unmade, make_stacks
 from fluxgate.locks import silent
 from fluxgate.report.gate_result import Answer
@@ -51,7 +51,7 @@ def hold(
     refuse_unknown(settings)
     seconds: dict[str, float] = {}
     with timed(ENVIRONMENTS, seconds):
-        stacks = make_stacks(asked, installer=installer, report=report)
+        stacks = make_stacks(asked, installer=installer, imports=imports_of(settings), report=report)
     if isinstance(stacks, Stacks):
         made(stacks)
     held = hold_on(stacks, settings, installer=installer, report=report, decided=decided)

@@ -21,7 +21,7 @@ from fluxgate.gate.holding import Held, hold
 from fluxgate.gate.node_job import DEEPEST, STACKS_MADE, GateJob, StacksMade
 from fluxgate.gate.result import About, as_plain
 from fluxgate.gate.settings import Report, Settings
-from fluxgate.gate.sides import OpenStack, Stack, times_anew
+from fluxgate.gate.sides import OpenStack, Stack, imports_of, times_anew
 from fluxgate.gate.stacks import Asked, Stacks, Unmade, asked_of, make_stacks
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import RENDERING
@@ -144,7 +144,7 @@ class _Opened:
         settings = _settings(job)
         asked = _asked(job, folder)
         installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse, sources=asked.sources)
-        self.made = make_stacks(asked, installer=installer, report=report)
+        self.made = make_stacks(asked, installer=installer, imports=imports_of(settings), report=report)
         self._sides: dict[str, OpenStack] = {}
         if isinstance(self.made, Stacks):
             stacks = _stacks(self.made, settings, report)

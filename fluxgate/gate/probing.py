@@ -15,7 +15,7 @@ from fluxgate.gate.environments.stages import Stage, StageFailure
 from fluxgate.gate.gate import compared
 from fluxgate.gate.outcome import UNSTEADY
 from fluxgate.gate.settings import Report, Settings
-from fluxgate.gate.sides import Stack
+from fluxgate.gate.sides import Stack, imports_of
 from fluxgate.gate.stacks import build_with
 from fluxgate.locks import silent
 from fluxgate.report.gate_result import CaseResult, EvidenceResult
@@ -46,7 +46,8 @@ class Probing:
     def _with(self, moves: Moves) -> Built | StageFailure:
         if not moves:
             return self.incumbent
-        return build_with(moves, self.incumbent, installer=self.installer, report=self.report)
+        imports = imports_of(self.settings)
+        return build_with(moves, self.incumbent, installer=self.installer, imports=imports, report=self.report)
 
     def _rendered(self, built: Built, *, attempt: int) -> Result[Evidence]:
         if not self.cases:

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import msgspec
 
+from fluxgate import configuration
 from fluxgate.cases import Case
 from fluxgate.environment import ENGINE, Environment
 from fluxgate.files import read_plain, write_plain
 from fluxgate.gate.environments.building import Built
 from fluxgate.gate.environments.cloning import code, contents
+from fluxgate.gate.environments.importing import NEEDED, WITHOUT_FLUX
 from fluxgate.gate.outcome import Side
 from fluxgate.gate.settings import ANEW, STACKS, Report, Settings
 from fluxgate.locks import held
@@ -35,6 +37,7 @@ from fluxgate.subjects.subject import Subject
 
 # Crashes that say nothing about a stack: these are rendered again.
 OF_THE_DAY = (CrashKind.INTERRUPTED, CrashKind.DISK_FULL)
+FLUX = "FluxPipeline"
 HANGS_AFTER = 20  # times as long as the incumbent took
 SHORTEST_HANG = 300.0  # seconds
 MEASURING = ("render", "strategies", "rendering.py")  # of the engine
@@ -99,10 +102,21 @@ def _anew(built: Built, settings: Settings) -> Path:
 
 def refuse_unknown(settings: Settings) -> None:
     """Refuse subjects and strategies that there are none of, before an environment is made for them."""
-    chosen(settings.subjects or ["miniature"], among=subjects(settings.catalogue), option="--subject")
+    _chosen_subjects(settings)
     chosen(settings.strategies, among=[strategy.name for strategy in strategies()], option="--strategy")
     if settings.case_timeout is not None:
         seconds(settings.case_timeout, option="--case-timeout")
+
+
+def imports_of(settings: Settings) -> tuple[str, ...]:
+    """What a stack must be able to import for the chosen subjects."""
+    return NEEDED if any(one.pipeline == FLUX for one in _chosen_subjects(settings)) else WITHOUT_FLUX
+
+
+def _chosen_subjects(settings: Settings) -> list[Subject]:
+    catalogue = subjects(settings.catalogue)
+    asked = settings.subjects or configuration.current().subject or ["miniature"]
+    return [catalogue[name] for name in chosen(asked, among=catalogue, option="--subject")]
 
 
 def _remove_spoilt(run: Run, case_id: str) -> None:

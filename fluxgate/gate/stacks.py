@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -88,10 +89,12 @@ def asked_of(texts: tuple[str, ...], *, python: Path | None = None, first: tuple
     raise Refusal("Name the changes, like diffusers==0.43.0, or two files of pins: OLD.txt NEW.txt.")
 
 
-def make_stacks(asked: Asked, *, installer: Installer, report: Report = silent) -> Stacks | Unmade:
+def make_stacks(
+    asked: Asked, *, installer: Installer, imports: Sequence[str] | None = None, report: Report = silent
+) -> Stacks | Unmade:
     """Both environments, each seen to import its libraries; or why the candidate cannot be made."""
     _refuse_unfit(asked)
-    incumbent = _incumbent(asked, installer=installer, report=report)
+    incumbent = _incumbent(asked, installer=installer, imports=imports, report=report)
     moves = _moves(asked, incumbent, installer=installer, report=report)
     if isinstance(moves, StageFailure):
         return Unmade(moves, incumbent)
@@ -100,7 +103,7 @@ def make_stacks(asked: Asked, *, installer: Installer, report: Report = silent) 
     candidate = build(incumbent.pins.moved(moves), installer=installer, base=incumbent, report=report)
     if isinstance(candidate, StageFailure):
         return Unmade(candidate, incumbent, moves)
-    failure = check_imports(candidate, report=report)
+    failure = check_imports(candidate, needed=imports, report=report)
     if failure is not None:
         return Unmade(failure, incumbent, moves, candidate)
     return Stacks(incumbent, candidate, moves)
@@ -120,7 +123,7 @@ def _refuse_unfit(asked: Asked) -> None:
         raise Refusal(f"Nothing would move: {old.path} and {new.path} pin the same.")
 
 
-def _incumbent(asked: Asked, *, installer: Installer, report: Report) -> Built:
+def _incumbent(asked: Asked, *, installer: Installer, imports: Sequence[str] | None, report: Report) -> Built:
     """A clone of a Python, in which what differs is exchanged: so torch need not be installed, or be had at all."""
     python = _made(clone_of(asked.python, report=report))
     pins = None
@@ -131,7 +134,7 @@ def _incumbent(asked: Asked, *, installer: Installer, report: Report) -> Built:
     elif asked.first:
         pins = python.pins.moved(_made(resolve(python, asked.first, installer=installer, report=report)))
     made = python if pins is None else _made(build(pins, installer=installer, base=python, report=report))
-    unusable = check_imports(made, report=report)
+    unusable = check_imports(made, needed=imports, report=report)
     if unusable is not None:
         raise Refusal(f"The incumbent cannot be used: {unusable.sentence}{_unpinned(asked, made)}")
     return made
@@ -164,13 +167,18 @@ def _unpinned(asked: Asked, made: Built) -> str:
 
 
 def build_with(
-    moves: Moves, incumbent: Built, *, installer: Installer, report: Report = silent
+    moves: Moves,
+    incumbent: Built,
+    *,
+    installer: Installer,
+    imports: Sequence[str] | None = None,
+    report: Report = silent,
 ) -> Built | StageFailure:
     """The incumbent with some moves, seen to import its libraries."""
     built = build(incumbent.pins.moved(moves), installer=installer, base=incumbent, report=report)
     if isinstance(built, StageFailure):
         return built
-    return check_imports(built, report=report) or built
+    return check_imports(built, needed=imports, report=report) or built
 
 
 def _as_asked(asked: Asked, incumbent: Built) -> str:

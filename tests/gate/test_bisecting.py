@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from fluxgate.gate import sides
 from fluxgate.gate.bisecting import bisected, same_fault
 from fluxgate.gate.culprit.bisection import Range, sentence
 from fluxgate.gate.culprit.finding import Culprit, Finding, Kind
 from fluxgate.gate.culprit.outcomes import BAD, FAILED, GOOD, Result, trial
 from fluxgate.gate.decision import Decision
-from fluxgate.gate.environments import importing
 from fluxgate.gate.environments.building import Built, build
 from fluxgate.gate.environments.commits import Checkout
 from fluxgate.gate.environments.pins import Pins
@@ -60,7 +60,7 @@ def probe_of(result: Result[Evidence]) -> Callable[[object], Result[Evidence]]:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bisect:
     """Bisects a package whose release 1.1 cannot be imported, and whose release 1.0 can, without rendering."""
     monkeypatch.setenv(sources.CACHE, str(tmp_path / "cache"))
-    monkeypatch.setattr(importing, "NEEDED", ("alpha",))
+    monkeypatch.setattr(sides, "NEEDED", ("alpha",))
     wheelhouse = tmp_path / "wheels"
     wheelhouse.mkdir()
     for version, code in (("1.0", "one = 1\n"), ("1.1", BROKEN)):

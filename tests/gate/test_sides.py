@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from contextlib import ExitStack
@@ -13,9 +14,10 @@ import pytest
 from fluxgate.environment import ENGINE
 from fluxgate.gate import sides
 from fluxgate.gate.environments.building import Built
+from fluxgate.gate.environments.importing import NEEDED, WITHOUT_FLUX
 from fluxgate.gate.environments.pins import Pins
 from fluxgate.gate.settings import Settings
-from fluxgate.gate.sides import MEASURING, Stack, first_shots
+from fluxgate.gate.sides import MEASURING, Stack, first_shots, imports_of
 from fluxgate.locks import held, silent
 from fluxgate.rendering import Crash
 from fluxgate.runs.run import CASES
@@ -37,6 +39,15 @@ def crashed(stack: Stack, kind: str) -> Path:
     folder = stack.run.case_folder("tiny-full")
     put(stack.run, replace(rendering("full", folder), crash=Crash(kind, "it ended", None, ())))
     return folder
+
+
+@pytest.mark.parametrize(("pipeline", "needed"), [("FluxPipeline", NEEDED), ("DiTPipeline", WITHOUT_FLUX)])
+def test_only_who_uses_flux_needs_it(tiny_subject: str, tmp_path: Path, pipeline: str, needed: tuple[str, ...]) -> None:
+    """Where it cannot be imported, others' pipelines may be as good as before."""
+    catalogue = tmp_path / "own.toml"
+    text = Path(os.environ["FLUXGATE_SUBJECTS"]).read_text().replace("[tiny", "[own")
+    catalogue.write_text(text.replace("vae_tile", f'pipeline = "{pipeline}"\nvae_tile', 1))
+    assert imports_of(Settings(("own",), catalogue=catalogue)) == needed
 
 
 def test_each_attempt_has_a_run_that_is_found_again(stack: Stack) -> None:

@@ -23,8 +23,10 @@ from fluxgate.gate.environments.steps import Report, refusing_a_failing_disk, st
 from fluxgate.locks import silent
 from fluxgate.refusal import Refusal, full_stop
 
-# What is imported, in this order: a module, and an object in it.
+# What is imported, in this order: a module, and an object in it; of FLUX, what its pipeline is made of. Whether other
+# pipelines can be imported is seen where they are loaded: a break of FLUX is no fault for who does not use it.
 NEEDED = ("torch", "diffusers:FluxPipeline", "transformers:T5EncoderModel", "accelerate")
+WITHOUT_FLUX = tuple(target.partition(":")[0] for target in NEEDED)
 OPTIONAL = ("bitsandbytes",)  # only where it is installed
 IMPORT = 30.0  # seconds, roughly, the first time; a tenth when the bytecode is written and the files are cached
 TIMEOUT = 300.0
@@ -58,13 +60,13 @@ LOOKS = 2  # at versions; at files, too
 
 
 def check_imports(
-    built: Built, *, targets: Sequence[str] | None = None, timeout: float = TIMEOUT, report: Report = silent
+    built: Built, *, needed: Sequence[str] | None = None, timeout: float = TIMEOUT, report: Report = silent
 ) -> StageFailure | None:
-    """Import what a pipeline needs, in a process of its own, without a turn on the device.
+    """Import what pipelines need, in a process of its own, without a turn on the device; None: what FLUX does.
 
     What worked once on this computer is not tried again there. This writes the bytecode that clones inherit."""
-    if targets is None:
-        targets = (*NEEDED, *(name for name in OPTIONAL if name in built.pins.versions))
+    optional = (name for name in OPTIONAL if name in built.pins.versions)
+    targets = (*(NEEDED if needed is None else needed), *optional)
     proof = built.folder / f"imported-on-{platform.node() or 'this computer'}.json"
     if _proven(proof, targets):
         report(f"Environment {built.name} imports {len(targets)} packages, as it did before.")

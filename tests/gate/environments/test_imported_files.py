@@ -78,7 +78,7 @@ def test_a_copy_of_the_same_version_is_found_out(tmp_path: Path) -> None:
     for names in (("library",), ("library", "shadow")):
         made = build(Pins.of(dict.fromkeys(names, "1.0")), installer=Pip(wheelhouse=wheelhouse))
         assert isinstance(made, Built)
-        built[names[-1]] = check_imports(made, targets=["library"])
+        built[names[-1]] = check_imports(made, needed=["library"])
     assert built["library"] is None
     assert built["shadow"] is not None
     assert built["shadow"].cause is Cause.NOT_AS_ASKED

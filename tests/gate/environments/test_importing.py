@@ -44,7 +44,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 def failure_of(environment: Built, *targets: str, timeout: float = 60) -> StageFailure:
-    failure = check_imports(environment, targets=targets or None, timeout=timeout)
+    failure = check_imports(environment, needed=targets or None, timeout=timeout)
     assert isinstance(failure, StageFailure)
     assert failure.stage == Stage.IMPORT
     return failure
@@ -52,14 +52,14 @@ def failure_of(environment: Built, *targets: str, timeout: float = 60) -> StageF
 
 def test_what_can_be_imported_has_no_failure(environment: Built) -> None:
     """A module with an object in it, one that states no version, and one that prints."""
-    assert check_imports(environment, targets=["sound:Pipeline", "silent", "chatty"]) is None
+    assert check_imports(environment, needed=["sound:Pipeline", "silent", "chatty"]) is None
 
 
 def test_what_was_imported_once_is_not_tried_again(environment: Built) -> None:
     """A line says so; other targets are tried."""
     lines: list[str] = []
     for _ in range(2):
-        assert check_imports(environment, targets=["sound"], report=lines.append) is None
+        assert check_imports(environment, needed=["sound"], report=lines.append) is None
     assert [line.split()[0] for line in lines] == ["Importing", "Importing", "Environment"]
     assert failure_of(environment, "sound", "broken").cause == Cause.NOT_IMPORTED
 
@@ -101,7 +101,7 @@ def test_an_import_that_hangs_fails_in_time(environment: Built) -> None:
 def test_an_import_that_is_killed_from_outside_is_refused(environment: Built) -> None:
     """It says nothing about the package: the system may have needed the memory."""
     with pytest.raises(Refusal, match="killed was ended by SIGKILL"):
-        check_imports(environment, targets=["killed"])
+        check_imports(environment, needed=["killed"])
 
 
 def test_a_module_that_states_another_version_is_found_out(environment: Built) -> None:
