@@ -43,6 +43,11 @@ def read_index(folder: Path) -> Index:
     """The index of the pipeline in a folder, or a refusal that names the file."""
     listed = read_json(folder / MODEL_INDEX)
     class_name = listed.get("_class_name")
+    if isinstance(class_name, list):  # a module beside the index, and the class in it
+        raise Refusal(
+            f"{folder / MODEL_INDEX} names a class in a file of its own, {'.'.join(map(str, class_name))}, "
+            "and code that comes with a pipeline is never run."
+        )
     components = {name: (origin[0], origin[1]) for name, origin in listed.items() if _is_component(name, origin)}
     return Index(class_name if isinstance(class_name, str) else None, components)
 
@@ -78,13 +83,13 @@ def why_not_loadable(folder: Path, variant: str | None = None, elsewhere: tuple[
 
 
 def _faults(folder: Path, index: Index, variant: str | None, elsewhere: tuple[str, ...]) -> Iterator[str]:
-    for name, (library, _) in index.components.items():
+    for name, (library, kind) in index.components.items():
         if library not in LIBRARIES and not is_of_diffusers(library):
             yield f"component {name} in {folder} is {library}'s; only classes of diffusers and transformers are loaded"
         if not is_name(name) or not (folder / name).is_dir():
             yield f"{folder} has no folder for its component {name}"
         if not ({ANY, name} & {*elsewhere} and (folder / name / MODEL_CONFIG).is_file()):
-            yield from _component_faults(folder / name, variant)
+            yield from _component_faults(folder / name, kind, variant)
     yield from _links_that_lead_out(folder, index)
 
 
@@ -99,6 +104,18 @@ def is_of_diffusers(library: str) -> bool:
     return is_name(library) and (Path(spec.origin).parent / "pipelines" / library / "__init__.py").is_file()
 
 
+def _code_named_by(component: Path) -> Iterator[str]:
+    """A complaint of the modules that a component's configurations name for transformers to import."""
+    for path in (component / file for file in (MODEL_CONFIG, *SETTINGS)):
+        try:
+            named = read_json(path).get("auto_map") if path.is_file() else None
+        except Refusal as refusal:
+            yield str(refusal).rstrip(".")
+            continue
+        if named:
+            yield f"{path} names code of its own, by auto_map, and code that comes with a pipeline is never run"
+
+
 def has_variant(component: Path, variant: str) -> bool:
     """Whether a component has files of a variant."""
     names = (f"{stem}.{end}" for stem in STEMS for end in (f"{variant}.safetensors", _index_of(variant)))
@@ -109,7 +126,9 @@ def _index_of(variant: str | None) -> str:
     return f"safetensors.index.{variant}.json" if variant else "safetensors.index.json"
 
 
-def _component_faults(component: Path, variant: str | None) -> Iterator[str]:
+def _component_faults(component: Path, kind: str, variant: str | None) -> Iterator[str]:
+    if kind.startswith("Auto"):  # transformers' classes that would import it; of others it is passed over
+        yield from _code_named_by(component)
     if (component / MODEL_CONFIG).is_file():
         yield from _weight_faults(component, variant if variant and has_variant(component, variant) else None)
     elif not any((component / file).is_file() for file in SETTINGS):

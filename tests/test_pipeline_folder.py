@@ -145,6 +145,18 @@ def test_a_folder_that_cannot_be_loaded_says_why(pipeline: Path, what: str, word
     assert all(word in reason(pipeline) for word in words)
 
 
+def test_code_that_comes_with_a_pipeline_is_refused(tmp_path: Path) -> None:
+    """A class of the pipeline in a file of its own, and one that transformers would import for an Auto class."""
+    folder = hollow_pipeline(tmp_path / "auto", {**FLUX, "text_encoder_2": ["transformers", "AutoModel"]})
+    assert why_not_loadable(folder) is None
+    (folder / "text_encoder_2" / "config.json").write_text('{"auto_map": {"AutoModel": "ours.Ours"}}')
+    assert "text_encoder_2/config.json names code of its own, by auto_map" in reason(folder)
+    (folder / "text_encoder_2" / "config.json").write_text("{")
+    assert "is damaged" in reason(folder)
+    own = hollow_pipeline(tmp_path / "own", {**FLUX, "_class_name": ["pipeline", "OursPipeline"]})
+    assert "names a class in a file of its own, pipeline.OursPipeline, and code" in reason(own)
+
+
 def test_shards_that_are_all_there_are_accepted(pipeline: Path) -> None:
     """An index and its files stand for one file of weights."""
     spoil(pipeline, "missing shard")

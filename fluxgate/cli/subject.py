@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import tempfile
 from argparse import ArgumentParser, Namespace
 from collections import Counter
@@ -16,7 +17,7 @@ import numpy as np
 from fluxgate.cli.shared import say
 from fluxgate.files import write_whole
 from fluxgate.pictures import Pixels, write_png
-from fluxgate.pipeline_folder import ANY, read_index, why_not_loadable
+from fluxgate.pipeline_folder import ANY, has_variant, read_index, why_not_loadable
 from fluxgate.refusal import Refusal, full_stop
 from fluxgate.subjects import hub
 from fluxgate.subjects.catalogue import VARIABLE, read_catalogue
@@ -25,9 +26,10 @@ from fluxgate.subjects.entries import NAME
 from fluxgate.subjects.matching import mismatch
 from fluxgate.subjects.pipeline_call import MASKS
 from fluxgate.subjects.single_files import why_not_readable
-from fluxgate.subjects.weights import bytes_in_file, bytes_on_disk
+from fluxgate.subjects.weights import bytes_in_file, bytes_on_disk, loaded_of, only_variant, variants_of
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+VARIANT_DTYPES = {"fp16": {"F16": 1}, "bf16": {"BF16": 1}}  # what the hub has counted is of all files
 CHECKPOINT = "checkpoint"  # stands for the whole pipeline among components
 EDGE, STEP = 512, 16  # pixels: of a picture that is drafted to start from, and from one frame of a video to the next
 
@@ -46,6 +48,8 @@ def add_options(parser: ArgumentParser) -> None:
         help="a component's weights in one file, safetensors or GGUF; it may be given several times",
     )
     parser.add_argument("--checkpoint", metavar="FILE", help="the whole pipeline's weights in one safetensors file")
+    about = "the variant of the files of weights, like fp16 (default: none, unless there is only one)"
+    parser.add_argument("--variant", metavar="NAME", help=about)
     parser.add_argument("--revision", metavar="COMMIT", help="the commit of the repository (default: its latest)")
 
 
@@ -61,17 +65,18 @@ def act(arguments: Namespace) -> int:
     files = dict(map(named_file, arguments.file))
     if Path(given).is_dir():
         elsewhere = (ANY,) if arguments.checkpoint else tuple(files)
-        source = in_folder(Path(given), name, output, elsewhere)
+        source = in_folder(Path(given), name, output, elsewhere, arguments.variant)
     elif REPOSITORY.fullmatch(given):
-        source = on_hub(given, name, arguments.revision)
+        source = on_hub(given, name, arguments.revision, arguments.variant)
     else:
         raise Refusal(f"{given} is no folder, and no repository of the hub such as OWNER/NAME.")
     source = with_files(source, files, arguments.checkpoint, output)
     drafted = draft(source)
     write_checked(drafted, source, output)
     say(f"{output} has the subject {name}. Look it over, and run:")
-    say(f"  {VARIABLE}={output} fluxgate list")
-    say(f"  {VARIABLE}={output} fluxgate render --subject {name}")
+    typed = shlex.quote(str(output))
+    say(f"  {VARIABLE}={typed} fluxgate list")
+    say(f"  {VARIABLE}={typed} fluxgate render --subject {name}")
     return 0
 
 
@@ -108,30 +113,51 @@ def with_files(source: Source, files: Mapping[str, str], checkpoint: str | None,
     )
 
 
-def in_folder(folder: Path, name: str, output: Path, elsewhere: tuple[str, ...] = ()) -> Source:
+def in_folder(
+    folder: Path, name: str, output: Path, elsewhere: tuple[str, ...] = (), variant: str | None = None
+) -> Source:
     """A pipeline's folder, named as it is seen from where the catalogue will lie."""
-    reason = why_not_loadable(folder, None, elsewhere)
+    if variant and not has_variant_anywhere(folder, variant):
+        raise Refusal(f"{folder} has no weights of a variant {variant}.")
+    variant = variant or (None if elsewhere else only_variant(folder))
+    reason = why_not_loadable(folder, variant, elsewhere)
     if reason:
         raise Refusal(full_stop(f"{folder} cannot be a subject: {reason}"))
     place = os.path.relpath(folder.absolute(), output.absolute().parent)
-    sizes, dtypes = bytes_on_disk(folder)
-    return source_in(folder, name=name, source=f"folder:{place}", sizes=sizes, dtypes=dtypes)
+    sizes, dtypes = bytes_on_disk(folder, variant)
+    source = source_in(folder, name=name, source=f"folder:{place}", sizes=sizes, dtypes=dtypes)
+    return replace(source, variant=variant)
 
 
-def on_hub(repository: str, name: str, revision: str | None) -> Source:
+def has_variant_anywhere(folder: Path, variant: str) -> bool:
+    """Whether a component of the pipeline has weights of a variant."""
+    return any(has_variant(component, variant) for component in folder.glob("*/"))
+
+
+def on_hub(repository: str, name: str, revision: str | None, variant: str | None = None) -> Source:
     """A repository, of which only the index and the configurations are fetched."""
     try:
         listing = hub.listed(repository, revision)
     except Refusal as refusal:
         raise Refusal(f"There is no folder {repository}, so it was looked for on the hub. {refusal}") from refusal
     folder = hub.configurations(repository, listing.revision)
-    sizes: Counter[str] = Counter()
-    for file, size in listing.sizes.items():
-        component, _, rest = file.partition("/")
-        if component in read_index(folder).components and rest.endswith(".safetensors"):
-            sizes[component] += size
-    source = source_in(folder, name=name, source=f"hub:{repository}", sizes=sizes, dtypes=Counter(listing.dtypes))
-    return replace(source, revision=listing.revision, gated=listing.gated)
+    files = {name: files_within(name, listing.sizes) for name in read_index(folder).components}
+    variants = {each for names in files.values() for each in variants_of(names)}
+    if variant and variant not in variants:
+        raise Refusal(f"{repository} has no weights of a variant {variant}.")
+    if variant is None and any(variants_of(names) and not loaded_of(names) for names in files.values()):
+        variant = variants.pop() if len(variants) == 1 else None
+    sizes = {name: sum(names[file] for file in loaded_of(names, variant)) for name, names in files.items()}
+    sizes = {name: size for name, size in sizes.items() if size}
+    dtypes = Counter(VARIANT_DTYPES.get(variant or "") or listing.dtypes)
+    source = source_in(folder, name=name, source=f"hub:{repository}", sizes=sizes, dtypes=dtypes)
+    return replace(source, revision=listing.revision, gated=listing.gated, variant=variant)
+
+
+def files_within(component: str, sizes: Mapping[str, int]) -> dict[str, int]:
+    """The files in a component's folder, each with its bytes."""
+    begin = f"{component}/"
+    return {file.removeprefix(begin): size for file, size in sizes.items() if file.startswith(begin)}
 
 
 def write_checked(drafted: Draft, source: Source, output: Path) -> None:

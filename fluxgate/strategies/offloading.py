@@ -94,7 +94,7 @@ def lists_differ(subject: Subject, machine: Machine, stack: Stack) -> str | None
     if folder is None:
         return None
     for name in weighty(folder):
-        for blocks in sorted(lists_on_disk(folder / name)):
+        for blocks in sorted(lists_on_disk(folder / name, subject.variant)):
             twin = owners.setdefault(blocks, name)
             if twin != name:
                 return (

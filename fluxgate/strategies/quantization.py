@@ -100,7 +100,9 @@ class WholeBlocks:
         if folder is None:
             return None
         names = (name for name in subject.large if name in subject.encoders or not self.encoders_only)
-        wrong = ((name, layer, width) for name in names for layer, width in _broken_widths(folder / name))
+        wrong = (
+            (name, layer, width) for name in names for layer, width in _broken_widths(folder / name, subject.variant)
+        )
         first = next(wrong, None)
         return (
             None
@@ -112,9 +114,9 @@ class WholeBlocks:
         )
 
 
-def _broken_widths(component: Path) -> Iterator[tuple[str, int]]:
+def _broken_widths(component: Path, variant: str | None) -> Iterator[tuple[str, int]]:
     """Linear layers whose rows are no whole blocks. An embedding is a matrix, too, but no layer of this kind."""
-    for name, (_, columns) in matrices_on_disk(component).items():
+    for name, (_, columns) in matrices_on_disk(component, variant).items():
         if name.endswith(".weight") and columns % BLOCK and not NO_LINEAR.search(name):
             yield name.removesuffix(".weight"), columns
 

@@ -40,6 +40,7 @@ class Source:
     gated: bool = False
     files: Mapping[str, str] = field(default_factory=dict)  # component -> its own file, as the catalogue says it
     checkpoint: str | None = None
+    variant: str | None = None  # of the files of weights
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ def _head(source: Source) -> Iterator[str]:
     yield f"source = {_quoted(source.source)}"
     if source.revision:
         yield f"revision = {_quoted(source.revision)}  # of today; a branch would move under the baselines"
+    if source.variant:
+        yield f"variant = {_quoted(source.variant)}  # of the files of weights; a component without it has plain ones"
     if source.checkpoint:
         yield f"checkpoint = {_quoted(source.checkpoint)}  # of all weights; the source has configurations alone"
     if source.files:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import prod
 from pathlib import Path
 
-from fluxgate.pipeline_folder import has_variant
+from fluxgate.pipeline_folder import why_not_loadable
 from fluxgate.subjects.headers import UNREADABLE, tensor_headers
 from fluxgate.subjects.sources import locate, why_not_ready
 from fluxgate.subjects.subject import Subject
@@ -18,16 +18,33 @@ FLOATING = frozenset({"F64", "F32", "F16", "BF16"})
 _IN_A_LIST = re.compile(r"(\w+)\.\d+\.")
 _VARIANT = r"(model|diffusion_pytorch_model)(-\d{{5}}-of-\d{{5}})?\.{variant}(-\d{{5}}-of-\d{{5}})?\.safetensors"
 _WEIGHTS = re.compile(r"(model|diffusion_pytorch_model)(-\d{5}-of-\d{5})?\.safetensors")  # not a variant such as .fp16
+_ANY_VARIANT = re.compile(_VARIANT.format(variant="([a-z0-9]+)"))
 
 
 def weight_files(component: Path, variant: str | None = None) -> list[Path]:
     """The files of a component that a pipeline loads: safetensors, plain ones or those of its variant."""
-    if not component.is_dir():
-        return []
-    pattern = _WEIGHTS
-    if variant and has_variant(component, variant):
-        pattern = re.compile(_VARIANT.format(variant=re.escape(variant)))
-    return [path for path in sorted(component.iterdir()) if pattern.fullmatch(path.name)]
+    names = sorted(path.name for path in component.iterdir()) if component.is_dir() else []
+    return [component / name for name in loaded_of(names, variant)]
+
+
+def loaded_of(names: Iterable[str], variant: str | None = None) -> list[str]:
+    """Of a component's files those that a pipeline loads its weights from."""
+    names = list(names)
+    of_variant = re.compile(_VARIANT.format(variant=re.escape(variant))) if variant else None
+    found = [name for name in names if of_variant and of_variant.fullmatch(name)]
+    return found or [name for name in names if _WEIGHTS.fullmatch(name)]
+
+
+def variants_of(names: Iterable[str]) -> tuple[str, ...]:
+    """The variants that a component's files are of."""
+    return tuple(sorted({match[3] for name in names if (match := _ANY_VARIANT.fullmatch(name))}))
+
+
+def only_variant(folder: Path) -> str | None:
+    """The variant of a pipeline in a folder that has not all of its plain weights, if it has one alone."""
+    found = {name for part in folder.glob("*/") for name in variants_of(path.name for path in part.iterdir())}
+    loads = [name for name in sorted(found) if why_not_loadable(folder, name) is None]
+    return loads[0] if len(loads) == 1 and why_not_loadable(folder) is not None else None
 
 
 def numbers_on_disk(folder: Path, variant: str | None = None) -> dict[str, int]:
@@ -43,12 +60,12 @@ def numbers_on_disk(folder: Path, variant: str | None = None) -> dict[str, int]:
     return counts
 
 
-def bytes_on_disk(folder: Path) -> tuple[dict[str, int], Counter[str]]:
+def bytes_on_disk(folder: Path, variant: str | None = None) -> tuple[dict[str, int], Counter[str]]:
     """Bytes of the weights of each component, and of each dtype as the files spell it; from the headers alone."""
     sizes: dict[str, int] = {}
     dtypes: Counter[str] = Counter()
     for component in sorted(path for path in folder.glob("*/") if path.is_dir()):
-        files = [path for path in sorted(component.iterdir()) if _WEIGHTS.fullmatch(path.name)]
+        files = weight_files(component, variant)
         if files:
             sizes[component.name] = sum(path.stat().st_size for path in files)
         for path in files:
@@ -94,23 +111,23 @@ def sizes_at_hand(subject: Subject) -> dict[str, int]:
     if subject.checkpoint:
         return {subject.pipeline: Path(subject.checkpoint).stat().st_size} if Path(subject.checkpoint).is_file() else {}
     own = {name: Path(file).stat().st_size for name, file in subject.files.items() if Path(file).is_file()}
-    return {**(bytes_on_disk(folder)[0] if folder else {}), **own}
+    return {**(bytes_on_disk(folder, subject.variant)[0] if folder else {}), **own}
 
 
-def matrices_on_disk(component: Path) -> dict[str, tuple[int, int]]:
+def matrices_on_disk(component: Path, variant: str | None = None) -> dict[str, tuple[int, int]]:
     """Rows and columns of each matrix in a component's files, by its name; none where they cannot be read."""
-    files = [path for path in sorted(component.glob("*.safetensors")) if _WEIGHTS.fullmatch(path.name)]
     try:
+        files = weight_files(component, variant)
         tensors = {name: tensor.shape for path in files for name, tensor in tensor_headers(path)}
     except UNREADABLE:
         return {}
     return {name: (shape[0], shape[1]) for name, shape in tensors.items() if len(shape) == 2}
 
 
-def lists_on_disk(component: Path) -> frozenset[str]:
+def lists_on_disk(component: Path, variant: str | None = None) -> frozenset[str]:
     """The lists of blocks that a component itself has, by the names of its weights; none where they cannot be read."""
     try:
-        names = [name for path in weight_files(component) for name, _ in tensor_headers(path)]
+        names = [name for path in weight_files(component, variant) for name, _ in tensor_headers(path)]
     except UNREADABLE:
         return frozenset()
     return frozenset(match[1] for name in names if (match := _IN_A_LIST.match(name)))

@@ -83,6 +83,49 @@ def test_files_that_hold_no_weights_are_refused(arguments: list[str], folder: Pa
     assert not list(tmp_path.glob("*.toml"))
 
 
+def as_variant(folder: Path, *components: str) -> None:
+    """Name the weights of components as those of the variant fp16 are."""
+    for file in [file for name in components for file in (folder / name).glob("*.safetensors")]:
+        file.rename(file.with_name(file.name.replace(".safetensors", ".fp16.safetensors")))
+
+
+def test_weights_that_are_of_one_variant_alone_are_found(folder: Path, tmp_path: Path) -> None:
+    """As somebody downloads them who has no room for both; a component without it has plain ones."""
+    plain = read_catalogue(drafted(tmp_path, "plain"))["plain"]
+    as_variant(folder, "transformer", "vae")
+    subject = read_catalogue(drafted(tmp_path, "half"))["half"]
+    assert (subject.variant, why_not_ready(subject)) == ("fp16", None)
+    assert (subject.needs, subject.dtype) == (plain.needs, plain.dtype)
+
+
+def test_a_variant_beside_plain_weights_is_taken_where_it_is_named(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the plain ones are, and a variant that is not there is refused."""
+    kept = shutil.copytree(folder / "vae", tmp_path / "vae")
+    as_variant(folder, "vae")
+    shutil.copytree(kept, folder / "vae", dirs_exist_ok=True)
+    assert read_catalogue(drafted(tmp_path, "plain"))["plain"].variant is None
+    assert read_catalogue(drafted(tmp_path, "half", "--variant", "fp16"))["half"].variant == "fp16"
+    assert main(["subject", "models/Our_FLUX", "--variant", "bf16"]) == USAGE
+    assert "has no weights of a variant bf16" in capsys.readouterr().err
+
+
+def drafted(folder: Path, name: str, *options: str) -> Path:
+    assert main(["subject", "models/Our_FLUX", "--name", name, *options]) == 0
+    return folder / f"{name}.toml"
+
+
+def test_a_folder_of_any_name_will_do(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With spaces and letters of other alphabets; what is said to be run next can be typed."""
+    folder.rename(folder.with_name("Mein Füchslein 狐"))
+    (tmp_path / "my catalogue").mkdir()
+    assert main(["subject", "models/Mein Füchslein 狐", "--output", "my catalogue/x y.toml"]) == 0
+    assert "FLUXGATE_SUBJECTS='my catalogue/x y.toml' fluxgate list" in capsys.readouterr().out
+    (subject,) = read_catalogue(tmp_path / "my catalogue" / "x y.toml").values()
+    assert (subject.name, why_not_ready(subject)) == ("mein-f-chslein", None)
+
+
 def test_nothing_is_overwritten(folder: Path, tmp_path: Path) -> None:
     """A file that is there is refused and stays as it is."""
     (tmp_path / "our-flux.toml").write_text("mine")
@@ -133,6 +176,21 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with serving(Hub(SHIPPED, repository="storybook/miniature")) as running:
         monkeypatch.setenv("HF_ENDPOINT", running.url)
         yield running
+
+
+def test_a_repository_with_one_variant_alone_is_drafted_so(folder: Path, hub: Hub, tmp_path: Path) -> None:
+    """Its sizes are those of what will be loaded; the plain files of a repository that has both are."""
+    hub.folder = folder
+    for name in ("transformer", "vae", "text_encoder", "text_encoder_2"):
+        shutil.copytree(folder / name, tmp_path / "plain" / name)
+        as_variant(folder, name)
+    assert main(["subject", "storybook/miniature"]) == 0
+    alone = read_catalogue(tmp_path / "miniature.toml")["miniature"]
+    assert (alone.variant, alone.dtype) == ("fp16", "float16")
+    shutil.copytree(tmp_path / "plain", folder, dirs_exist_ok=True)
+    assert main(["subject", "storybook/miniature", "--name", "both"]) == 0
+    both = read_catalogue(tmp_path / "both.toml")["both"]
+    assert (both.variant, both.needs) == (None, alone.needs)
 
 
 def test_a_repository_becomes_a_subject_pinned_to_its_commit(hub: Hub, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.subjects.weights import numbers_on_disk
+from fluxgate.subjects.weights import loaded_of, numbers_on_disk, variants_of
 
 
 def put(path: Path, header: dict[str, object]) -> None:
@@ -37,6 +37,15 @@ def test_variants_and_other_files_do_not_count(tmp_path: Path) -> None:
     put(tmp_path / "vae" / "other.safetensors", {"a": tensor("F16", 7)})
     (tmp_path / "scheduler").mkdir()
     assert numbers_on_disk(tmp_path) == {"vae": 7}
+
+
+def test_of_a_variant_its_own_files_are_loaded() -> None:
+    """In shards as well, whose number may stand before or behind it; where there are none, the plain ones."""
+    shards = ["model.fp16-00001-of-00002.safetensors", "model-00002-of-00002.fp16.safetensors"]
+    names = ["model.safetensors", *shards, "model.ema.safetensors", "notes.fp16.safetensors", "config.json"]
+    assert loaded_of(names, "fp16") == shards
+    assert loaded_of(names, "bf16") == loaded_of(names) == ["model.safetensors"]
+    assert variants_of(names) == ("ema", "fp16")
 
 
 @pytest.mark.parametrize(
