@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fluxgate import figures
 from fluxgate.judge.sentences import sentence_case
@@ -21,8 +21,7 @@ def _blocks(result: GateResult) -> Iterator[str]:
     yield f"# Fluxgate: {safe(sentence_case(result.answer.value))}"
     yield safe(result.sentence)
     yield from culprit_blocks(result)
-    if result.next:
-        yield safe(result.next)
+    yield from next_blocks(result)
     yield from map(safe, result.contrasts)
     if result.cases:
         yield cases_table(result)
@@ -41,7 +40,19 @@ def culprit_blocks(result: GateResult) -> Iterator[str]:
     yield from (safe(one.sentence) for one in result.culprit.releases)
     yield from map(safe, result.culprit.unresolved)
     if result.pin:
-        yield "\n".join(["```", *(plain(pin).replace("`", "'") for pin in result.pin), "```"])
+        yield _block(result.pin)
+
+
+def next_blocks(result: GateResult) -> Iterator[str]:
+    """What to do next, and the command for it as it is typed."""
+    if result.next:
+        yield safe(result.next_words)
+    if result.next_command:
+        yield _block([result.next_command])
+
+
+def _block(lines: Iterable[str]) -> str:
+    return "\n".join(["```", *(plain(line).replace("`", "'") for line in lines), "```"])
 
 
 def cases_table(result: GateResult) -> str:

@@ -23,7 +23,7 @@ def gate_lines(result: GateResult, *, width: int) -> Iterator[str]:
     width = max(width, NARROWEST)
     yield from wrapped(result.sentence, width)
     yield from _culprit(result, width)
-    yield from wrapped(result.next, width)
+    yield from _next(result, width)
     yield ""
     for contrast in result.contrasts:
         yield from wrapped(contrast, width)
@@ -46,6 +46,15 @@ def _culprit(result: GateResult, width: int) -> Iterator[str]:
         yield from wrapped(unresolved, width)
     if result.pin:
         yield from wrapped(f"Pin {', '.join(result.pin)}.", width)
+
+
+def _next(result: GateResult, width: int) -> Iterator[str]:
+    """What to do next; the command for it has a line of its own, however long, so that it can be copied whole."""
+    if not result.next_command:
+        yield from wrapped(result.next, width)
+        return
+    yield from wrapped(f"{result.next_words.rstrip('.')}:", width)
+    yield f"  {plain(result.next_command)}"
 
 
 def _cases(result: GateResult, width: int) -> Iterator[str]:

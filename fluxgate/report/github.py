@@ -13,7 +13,7 @@ from fluxgate.judge.verdict import CRASHED, Verdict
 from fluxgate.report.columns import SYMBOLS, columns_of
 from fluxgate.report.escaping import first_line, plain, shortened
 from fluxgate.report.escaping import markdown as safe
-from fluxgate.report.gate_markdown import cases_table, culprit_blocks, moves_table
+from fluxgate.report.gate_markdown import cases_table, culprit_blocks, moves_table, next_blocks
 from fluxgate.report.gate_result import Answer, GateResult
 from fluxgate.report.markdown import bullets, table
 from fluxgate.report.report import Report
@@ -88,7 +88,8 @@ def _blocks(report: Report, page: str, pictures: Sequence[Shown]) -> Iterator[st
 
 
 def _of_gate(result: GateResult) -> Iterator[str]:
-    yield from (_safe(text) for text in (result.next, *result.contrasts) if text)
+    yield from map(_unlike_a_command, next_blocks(result))
+    yield from map(_safe, result.contrasts)
     if result.cases:
         yield cases_table(result)
         reasons = (f"**{safe(one.case_id)}**: {_safe(one.reason)}" for one in result.cases if one.is_bad)

@@ -27,10 +27,17 @@ def test_hostile_text_stays_text() -> None:
     word = "```\n|x|\n<script>"
     culprit = replace(gates.CULPRIT, sentence=word, pin=(word,), packages=(Move(word, None, word),))
     hostile = replace(RESULT, sentence=word, culprit=culprit, moves=culprit.packages, next=word, contrasts=(word,))
-    text = gate_markdown(hostile)
-    assert text.count("```") == 2
+    text = gate_markdown(replace(hostile, next_command=word))
+    assert text.count("```") == 4
     assert "\n|x|" not in text
-    assert "<script>" not in text.replace(text[text.index("```") : text.rindex("```")], "")
+    assert "<script>" not in "".join(text.split("```")[::2])
+
+
+def test_what_to_run_next_can_be_pasted() -> None:
+    """As it is typed, in a block of its own."""
+    command = "fluxgate accept runs/gates/it_is --because '…'"
+    text = gate_markdown(replace(RESULT, next=f"Upgrade: {command}", next_command=command))
+    assert f"\n\nUpgrade.\n\n```\n{command}\n```\n" in text
 
 
 def test_a_gate_without_a_culprit_says_nothing_of_one() -> None:

@@ -19,6 +19,13 @@ def test_the_decision_comes_first_and_what_to_do_next() -> None:
     assert lines[:4] == ["Not safe.", "It did.", "Pin transformers==4.56.2.", "Keep the incumbent."]
 
 
+def test_a_command_is_not_broken_over_lines() -> None:
+    """However long it is, it can be copied."""
+    command = f"fluxgate gate {'x' * 50}==1 {'y' * 50}==1"
+    lines = text(next=f"Without that it passes: {command}", next_command=command)
+    assert lines[3:5] == ["Without that it passes:", f"  {command}"]
+
+
 def test_a_case_is_told_with_its_stage_and_its_memory() -> None:
     """What is the same says nothing more, and comes last."""
     (bad,) = result().cases

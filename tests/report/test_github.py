@@ -170,7 +170,7 @@ def test_hostile_text_is_neither_html_nor_a_command(word: str) -> None:
     """In a summary no line is a command of the runner; in a command nothing ends it."""
     run = report([Verdict(word, word, BASELINE, FAILED, word, stage=word), *of_case("nf4", UNSUPPORTED, word)])
     pins = replace(gates.CULPRIT, sentence=word, pin=(word,))
-    gate = of_result(sentence=word, contrasts=(word,), next=word, culprit=pins)
+    gate = of_result(sentence=word, contrasts=(word,), next=word, next_command=word, culprit=pins)
     for told in (run, gate):
         text = summary(told, pictures=[Shown(word, word)], page="https://x.example/" + word)
         assert not [line for line in text.splitlines() if line.lstrip().startswith(("::", "##["))]
