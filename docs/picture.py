@@ -1,4 +1,4 @@
-"""Draws the rooms of the package for docs/architecture.md, from the import contracts and the imports that there are."""
+"""Draws the packages within fluxgate for docs/architecture.md, from the import contracts and the actual imports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import grimp
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "fluxgate"
-# What everything else stands on: drawn as one, for every room imports it.
+# What everything else stands on: drawn as one, for every package imports it.
 GROUND = (
     "refusal",
     "amounts",
@@ -30,49 +30,49 @@ GROUND = (
 
 
 def layers() -> list[list[str]]:
-    """The rooms by layer, the highest first, as the first contract in pyproject.toml has them."""
+    """The packages by layer, the highest first, as the first contract in pyproject.toml has them."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     contract = settings["tool"]["importlinter"]["contracts"][0]
-    rows = ([room for room in re.findall(r"\w+", layer) if room not in GROUND] for layer in contract["layers"])
+    rows = ([package for package in re.findall(r"\w+", layer) if package not in GROUND] for layer in contract["layers"])
     return [row for row in rows if row]
 
 
 def imports() -> dict[str, set[str]]:
-    """Room -> the rooms that it imports."""
+    """Package -> the packages that it imports."""
     sys.path.insert(0, str(ROOT))
     graph = grimp.build_graph(PACKAGE, cache_dir=None)
-    rooms = {room for row in layers() for room in row}
-    found: dict[str, set[str]] = {room: set() for room in rooms}
+    packages = {package for row in layers() for package in row}
+    found: dict[str, set[str]] = {package: set() for package in packages}
     for module in graph.modules:
         for other in graph.find_modules_directly_imported_by(module):
             one, two = (name.split(".")[1] if "." in name else "" for name in (module, other))
-            if one in rooms and two in rooms and one != two:
+            if one in packages and two in packages and one != two:
                 found[one].add(two)
     return found
 
 
 def needed(direct: Mapping[str, set[str]]) -> list[tuple[str, str]]:
-    """The arrows that say all: one that another way through the rooms says as well is left out."""
+    """The arrows that say all: one that another way through the packages says as well is left out."""
 
-    def reaches(room: str, seen: frozenset[str] = frozenset()) -> set[str]:
-        below = direct[room] - seen
-        return below | {other for one in below for other in reaches(one, seen | {room})}
+    def reaches(package: str, seen: frozenset[str] = frozenset()) -> set[str]:
+        below = direct[package] - seen
+        return below | {other for one in below for other in reaches(one, seen | {package})}
 
     return [
-        (room, below)
-        for room in direct
-        for below in sorted(direct[room])
-        if not any(below in reaches(other) for other in direct[room] - {below})
+        (package, below)
+        for package in direct
+        for below in sorted(direct[package])
+        if not any(below in reaches(other) for other in direct[package] - {below})
     ]
 
 
 def mermaid() -> str:
-    """The picture: a box for each room, an arrow to what it imports."""
+    """The picture: a box for each package, an arrow to what it imports."""
     rows, lines = layers(), ["flowchart TD"]
-    lines += [f"    {room}[{room}]" for row in rows for room in row]
-    order = [room for row in rows for room in row]
+    lines += [f"    {package}[{package}]" for row in rows for package in row]
+    order = [package for row in rows for package in row]
     arrows = sorted(needed(imports()), key=lambda arrow: (order.index(arrow[0]), order.index(arrow[1])))
-    lines += [f"    {room} --> {below}" for room, below in arrows]
+    lines += [f"    {package} --> {below}" for package, below in arrows]
     return "\n".join(lines)
 
 

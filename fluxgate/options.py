@@ -28,15 +28,15 @@ class Option:
 
 SHARED = {
     "subject": Option("NAME[,NAME]", "the pipelines to render", "miniature"),
-    "strategy": Option("NAME[,NAME]", "the ways to fit them into memory", "all"),
+    "strategy": Option("NAME[,NAME]", "the strategies to render them with", "all"),
     "takes": Option("N", "how often each shot is rendered", "twice on a GPU; on a CPU the first shot twice"),
-    "shard": Option("PART/PARTS", "one part of the cases, like 2/5; fluxgate merge puts the runs together", "all"),
-    "vram-limit": Option("AMOUNT", "the most memory of each GPU, for every case, like 12GB", "all of it"),
-    "case-timeout": Option("SECONDS", "the longest that one case may take", "3600"),
+    "shard": Option("PART/PARTS", "one part of the cases, like 2/5; fluxgate merge joins the runs", "all"),
+    "vram-limit": Option("AMOUNT", "the most memory that a case may use on each GPU, like 12GB", "all of it"),
+    "case-timeout": Option("SECONDS", "how long one case may take", "3600"),
     "baselines": Option(
         "FOLDER", "accepted pictures, facts and known failures, or an address like s3://…", "baselines"
     ),
-    "runs": Option("FOLDER", "where run folders are put", "runs"),
+    "runs": Option("FOLDER", "the folder of runs", "runs"),
 }
 
 _ADDRESS = re.compile(r"(s3|gs|hf|file):/+([^/].*)")

@@ -210,11 +210,11 @@ def test_imports_keep_their_contracts() -> None:
 
 
 def test_the_architectures_picture_is_of_today() -> None:
-    """Of the rooms, it is what docs/picture.py draws; the way of the data, before it, is another one, drawn by hand."""
+    """Of the packages, it is what docs/picture.py draws; the flow of the data, before it, is drawn by hand."""
     drawn = subprocess.run([sys.executable, "docs/picture.py"], cwd=ROOT, capture_output=True, text=True, check=True)
-    data, heading, rooms = (ROOT / "docs" / "architecture.md").read_text().partition("\n## The rooms\n")
+    data, heading, packages = (ROOT / "docs" / "architecture.md").read_text().partition("\n## The packages\n")
     assert heading
-    assert f"```mermaid\n{drawn.stdout}```" in rooms
+    assert f"```mermaid\n{drawn.stdout}```" in packages
     assert "```mermaid\nflowchart LR\n" in data
 
 

@@ -1,4 +1,4 @@
-"""`fluxgate accept`: make a run what later ones are held against."""
+"""`fluxgate accept`: make a run the baseline for later ones."""
 
 from __future__ import annotations
 
@@ -47,20 +47,22 @@ def add_options(parser: ArgumentParser) -> None:
         help="only cases with such names, like miniature-nf4* (default: all of a finished run)",
     )
     parser.add_argument(
-        "--approved", type=Path, metavar="FILE", help="only what was approved on a page, in its approvals.json"
+        "--approved", type=Path, metavar="FILE", help="only what was approved on a page, as its approvals.json says"
     )
-    about = "of a gate: the file whose pins move with the baselines (default: %(default)s)"
+    about = "for a gate: the file whose pins move with the baselines (default: %(default)s)"
     parser.add_argument("--pins", type=Path, default=PINS, metavar="FILE", help=about)
-    parser.add_argument("--portable", action="store_true", help="as the pictures that any machine is compared with")
+    parser.add_argument("--portable", action="store_true", help="as the pictures that every machine is compared with")
     parser.add_argument("--tighten", action="store_true", help="lower ceilings to what this run measured")
     parser.add_argument(
-        "--keep-pictures", action="store_true", help="leave the pictures accepted so far right beside the new ones"
+        "--keep-pictures", action="store_true", help="keep the pictures accepted so far as right, beside the new ones"
     )
-    parser.add_argument("--prune", action="store_true", help="remove baselines that no case uses, or of another recipe")
+    parser.add_argument(
+        "--prune", action="store_true", help="remove baselines that no case uses, and those of an older recipe"
+    )
 
 
 def act(arguments: Namespace) -> int:
-    """Accept a run's pictures, facts and limits as what later runs are held against."""
+    """Make the pictures, facts and limits of a run the baseline that later runs are held to."""
     if arguments.prune:
         return _prune(arguments)
     if arguments.run is None:

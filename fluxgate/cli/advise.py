@@ -1,4 +1,4 @@
-"""`fluxgate advise`: which strategy for which card."""
+"""`fluxgate advise`: which strategy fits a card, and what it costs."""
 
 from __future__ import annotations
 
@@ -30,18 +30,20 @@ SAME_SHAPES = ("flux-dev",)  # as the subject has that the shipped measurements 
 
 
 def add_options(parser: ArgumentParser) -> None:
-    about = "the folder or the id of a run (default: the latest that rendered on a GPU, else what ships with Fluxgate)"
+    about = "the folder or the id of a run (default: the latest on a GPU, else the figures that ship with Fluxgate)"
     parser.add_argument("run", nargs="?", metavar="RUN", help=about)
-    parser.add_argument("--vram", required=True, metavar="AMOUNT", help="what the card has, like 12GB")
-    parser.add_argument("--ram", metavar="AMOUNT", help="what the host can spare, like 32GB (default: not considered)")
-    about = "ask the measurements of FLUX.1-dev's shapes that ship with Fluxgate, even where there is a run"
+    parser.add_argument("--vram", required=True, metavar="AMOUNT", help="memory of the card, like 12GB")
+    parser.add_argument(
+        "--ram", metavar="AMOUNT", help="memory that the host can spare, like 32GB (default: not considered)"
+    )
+    about = "use the figures that ship with Fluxgate, for FLUX.1-dev's shapes, even if there is a run"
     parser.add_argument("--shipped", action="store_true", help=about)
     add_subject_option(parser, default="all of the run")
     add_runs_option(parser)
 
 
 def act(arguments: Namespace) -> int:
-    """Rank the strategies for a card by what was measured, and print the lines that load the first."""
+    """Rank the strategies for a card by what was measured, and print the lines that load the best one."""
     vram = memory(arguments.vram, option="--vram")
     ram = memory(arguments.ram, option="--ram") if arguments.ram is not None else None
     if arguments.shipped and arguments.run:
@@ -89,8 +91,8 @@ def _from_shipped(arguments: Namespace, *, vram: int, ram: int | None) -> int:
     say(advice_text(advice, width=columns()) + "\n")
     _say_scripts(advice)
     if ram is None:
-        say_wrapped("What the host must hold was not considered; say what it can spare: --ram 32GB")
-    say_wrapped("Measure your own machine: fluxgate grow, then pytest -m gpu --subject grown; then ask again.")
+        say_wrapped("Host memory was not considered; say how much there is: --ram 32GB")
+    say_wrapped("To measure your own machine: fluxgate grow, then pytest -m gpu --subject grown, then ask again.")
     return 0 if advice.best else NOTHING
 
 

@@ -1,4 +1,4 @@
-"""`fluxgate calibrate`: how alike pictures must be, out of repeated measurement."""
+"""`fluxgate calibrate`: measure how alike pictures must be."""
 
 from __future__ import annotations
 
@@ -41,15 +41,20 @@ def add_options(parser: ArgumentParser) -> None:
         help="how many shots each control is made of (default: %(default)s)",
     )
     parser.add_argument(
-        "--portability", action="store_true", help="instead: what a CPU's instructions and threads do to the pictures"
+        "--portability",
+        action="store_true",
+        help="instead: measure what a CPU's instructions and threads do to the pictures",
     )
     parser.add_argument(
-        "--between", nargs="+", metavar="RUN", help="instead: how far runs of machines or releases lie apart"
+        "--between",
+        nargs="+",
+        metavar="RUN",
+        help="instead: measure how far apart runs of several machines or releases are",
     )
 
 
 def act(arguments: Namespace) -> int:
-    """Measure how alike pictures are that should be, and which controls their limits reject."""
+    """Measure how alike pictures are that should be alike, and which controls the limits reject."""
     if arguments.between:
         others = [find_run(name, runs_folder=arguments.runs) for name in arguments.between]
         run = runs.create(arguments.runs, detect(), stack(), command())

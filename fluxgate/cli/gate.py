@@ -1,4 +1,4 @@
-"""`fluxgate gate`: is this upgrade safe, and if not, which package did it."""
+"""`fluxgate gate`: is this upgrade safe, and if not, which package did it?"""
 
 from __future__ import annotations
 
@@ -43,31 +43,31 @@ MOST_REPEATS, MOST_DAYS = 20, 3650
 
 
 def add_options(parser: ArgumentParser) -> None:
-    about = "the changes, like diffusers==0.43.0 transformers==5.24; or two files of pins, OLD.txt NEW.txt"
+    about = "what changes, like diffusers==0.43.0 transformers==5.24; or two files of pins, OLD.txt NEW.txt"
     parser.add_argument("upgrade", nargs="*", metavar="CHANGE", help=about)
-    about = "how many cases: a few of each kind, or all (default: %(default)s)"
+    about = "which cases: short is one strategy of each kind, all is every one (default: %(default)s)"
     tier = configuration.current().tier or Tier.SHORT.value
     parser.add_argument("--tier", choices=[tier.value for tier in Tier], default=tier, help=about)
     add_subject_option(parser)
     add_strategy_option(parser, default="those of the tier")
     about = "how often each case is rendered in each stack; seconds are judged from 4 on (default: %(default)s)"
     parser.add_argument("--repeats", default="1", metavar="N", help=about)
-    add_option(parser, "case-timeout", default="20 times what the incumbent took, and 300 at least")
-    parser.add_argument("--strict", action="store_true", help="count drift as not safe, too")
+    add_option(parser, "case-timeout", default="20 times what the incumbent took, at least 300")
+    parser.add_argument("--strict", action="store_true", help="count drift as not safe")
     add_runs_option(parser)
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the result, gate.json, there, too")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="also write the result, gate.json, to this file")
     _add_culprit_options(parser)
     _add_environment_options(parser)
     add_cluster_options(parser)
 
 
 def _add_culprit_options(parser: ArgumentParser) -> None:
-    """How far to look for who did it."""
+    """How far to look for the culprit."""
     group = parser.add_argument_group("the culprit")
     group.add_argument("--no-culprit", action="store_true", help="do not look for the package that is to blame")
-    about = "then find the release of the culprit with which it began"
+    about = "also find the release of the culprit in which it began"
     group.add_argument("--bisect", action="store_true", help=about)
-    about = "then bisect the commits of this git repository, too; PACKAGE=PATH@GOOD..BAD names where"
+    about = "also bisect the commits of this git repository; PACKAGE=PATH@GOOD..BAD gives the range"
     group.add_argument("--checkout", action="append", default=[], metavar="PACKAGE=PATH", help=about)
 
 
@@ -76,12 +76,14 @@ def _add_environment_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("environments")
     about = "the Python whose packages are the incumbent (default: this one)"
     group.add_argument("--python", type=Path, metavar="PATH", help=about)
-    about = "a change that makes what is installed the incumbent; it may be given several times"
+    about = "a change to what is installed that makes it the incumbent; may be given several times"
     group.add_argument("--incumbent", action="append", default=[], metavar="CHANGE", help=about)
     about = "what installs packages (default: pip, or uv where there is no pip)"
     group.add_argument("--installer", choices=INSTALLERS, help=about)
-    group.add_argument("--wheelhouse", type=Path, metavar="FOLDER", help="install from this folder, without network")
-    about = f"gate nothing, and remove environments that were not used for this many days (without a number: {OLD})"
+    group.add_argument(
+        "--wheelhouse", type=Path, metavar="FOLDER", help="install from this folder, without the network"
+    )
+    about = f"gate nothing; remove environments that were not used for this many days (without a number: {OLD})"
     group.add_argument("--clear-cache", nargs="?", const=str(OLD), metavar="DAYS", help=about)
 
 
@@ -93,7 +95,7 @@ def act(arguments: Namespace) -> int:
     except Refusal as refusal:  # 1 and 3 are answers
         raise Refusal(str(refusal), exit_code=REFUSED) from refusal
     except KeyboardInterrupt as interrupt:
-        kept = "Interrupted; what was rendered is kept, and the next call goes on from there."
+        kept = "Interrupted; what was rendered is kept, and the next call continues from there."
         raise Refusal(kept, exit_code=REFUSED) from interrupt
 
 
@@ -107,7 +109,7 @@ def _clear(days: str) -> int:
 
 def _gate(arguments: Namespace) -> int:
     if not arguments.upgrade:
-        raise Refusal("Name the changes, like diffusers==0.43.0, or two files of pins: OLD.txt NEW.txt.")
+        raise Refusal("Say what changes, like diffusers==0.43.0, or name two files of pins: OLD.txt NEW.txt.")
     settings = _settings(arguments)
     if arguments.on is not None:
         return gate_on_cluster(arguments, settings)
@@ -173,7 +175,7 @@ class _Results:
         """Write the answer before the search for a culprit, which may be interrupted, and say it."""
         path, result = self.write(held)
         say(result.sentence)
-        say(f"It is in {path}; now the culprit is looked for.")
+        say(f"The result is in {path}; looking for the culprit.")
 
     @property
     def _tier(self) -> str:

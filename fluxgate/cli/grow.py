@@ -1,4 +1,4 @@
-"""`fluxgate grow`: the miniature, grown into FLUX.1-dev's shapes."""
+"""`fluxgate grow`: grow the miniature into FLUX.1-dev's shapes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def act(arguments: Namespace) -> int:
-    """Grow the miniature into FLUX.1-dev's shapes."""
+    """Grow the miniature into FLUX.1-dev's shapes: the same pictures with its memory and work, without a download."""
     folder: Path = arguments.folder or cached("grown")
     grown_folder.grow(folder, source=MINIATURE, progress=bar())
     say(f"The grown miniature is in {folder}.")

@@ -1,4 +1,4 @@
-"""`fluxgate history`: seconds, peaks, likeness and work over time, and where they changed."""
+"""`fluxgate history`: seconds, peaks, likeness and work over time, and when they changed."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("store", nargs="?", type=Path, default=STORE, metavar="STORE", help=about)
     add_strategy_option(parser, default="all that the store has")
     parser.add_argument("--figure", metavar="WORD", help="only figures with this word in their names, like seconds")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write the charts as a page, too")
-    about = "exit with 1 where a series has changed for the worse in its latest sessions"
+    parser.add_argument("--html", type=Path, metavar="FILE", help="also write the charts as a page")
+    about = "exit with 1 if a series changed for the worse in its latest sessions"
     parser.add_argument("--fail-on-regression", action="store_true", help=about)
 
 
 def act(arguments: Namespace) -> int:
-    """Show how the figures of each case moved over the sessions that were saved."""
+    """Show how the figures of each case moved over the saved sessions."""
     saved = sessions(arguments.store)
     strategies = dict.fromkeys(case.strategy for session in saved for case in session.cases)
     names = (

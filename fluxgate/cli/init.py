@@ -1,4 +1,4 @@
-"""`fluxgate init`: a first set-up in a repository of your own."""
+"""`fluxgate init`: set up a repository of your own."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ PLACES = {  # template -> where it is written
     "fluxgate.yml": ".github/workflows/fluxgate.yml",
 }
 UNKNOWN = (
-    "Fluxgate is on no index, and this one was not installed from git: the workflow fails until FLUXGATE in it says "
-    "where it is installed from. Give init --install, or write it there: git+https://…@COMMIT, or a wheel's path."
+    "Fluxgate is not on any package index, and this one was not installed from git: the workflow will fail until its "
+    "variable FLUXGATE says where to get it: git+https://…@COMMIT, or the path of a wheel. Or use init --install."
 )
 NAMED = ("strategies.py",)  # what the table names: a table that is there already names others
 
@@ -43,18 +43,16 @@ class Step:
 def add_options(parser: ArgumentParser) -> None:
     about = "the repository (default: this folder)"
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="FOLDER", help=about)
-    about = "the package for strategies of your own (default: %(default)s)"
+    about = "the package for your own strategies (default: %(default)s)"
     parser.add_argument("--package", default=PACKAGE, metavar="NAME", help=about)
-    about = (
-        "where the workflow installs Fluxgate from, as pip takes it: git+https://…@COMMIT, or a wheel in the repository"
-    )
+    about = "where the workflow gets Fluxgate from, as pip takes it: git+https://…@COMMIT, or a wheel in the repository"
     about += " (default: the git commit that this Fluxgate was installed from, if it was)"
     parser.add_argument("--install", metavar="WHAT", help=about)
     parser.add_argument("--dry-run", action="store_true", help="show what would be written, and write nothing")
 
 
 def act(arguments: Namespace) -> int:
-    """Write a first configuration, strategy, test and workflow into a repository; what is there stays as it is."""
+    """Write a first configuration, strategy, test and workflow into a repository; existing files stay as they are."""
     if not arguments.folder.is_dir():
         raise Refusal(f"{arguments.folder} is not a folder.")
     if not arguments.package.isidentifier() or keyword.iskeyword(arguments.package):

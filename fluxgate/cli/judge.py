@@ -1,4 +1,4 @@
-"""`fluxgate judge`: the verdicts on a run, on any machine."""
+"""`fluxgate judge`: judge a run, on any machine."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def add_judging_options(parser: ArgumentParser) -> None:
     """What a run is held to."""
     add_baselines_option(parser)
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--require-baseline", action="store_true", help="fail where its machine has no baseline")
-    which.add_argument("--no-baseline", action="store_true", help="check the promises within the run alone")
+    which.add_argument("--require-baseline", action="store_true", help="fail if the machine has no baseline")
+    which.add_argument("--no-baseline", action="store_true", help="check only the promises within the run")
 
 
 def act(arguments: Namespace) -> int:
-    """Judge a run, on any machine, and leave the verdicts in it."""
+    """Judge a run and write the verdicts into it. This needs neither a GPU nor torch."""
     return judge_as_asked(find_run(arguments.run, runs_folder=arguments.runs), arguments)
 
 

@@ -1,4 +1,4 @@
-"""`fluxgate list`: the pipelines and strategies that there are, and what can run here."""
+"""`fluxgate list`: show all subjects and strategies, and what can run here."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from fluxgate.subjects.sources import why_not_ready
 
 
 def add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="write it as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def act(arguments: Namespace) -> int:
-    """Show the subjects and what they need, and the strategies, what they promise and whether they can run here."""
+    """Show every subject and what it needs, and every strategy, what it promises and whether it can run here."""
     choices = listing(subjects().values(), strategies(), machine=detect(), stack=stack(), why_not_ready=why_not_ready)
     if arguments.json:
         say(msgspec.json.format(msgspec.json.encode(choices), indent=2).decode())

@@ -1,4 +1,4 @@
-"""`fluxgate machines`: what was found on several machines, side by side."""
+"""`fluxgate machines`: show what several machines found, side by side."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def act(arguments: Namespace) -> int:
-    """Show what was found on several machines in a column each, as Markdown."""
+    """Show what several machines found, a column for each, as Markdown."""
     columns = _columns([find(name, runs_folder=arguments.runs) for name in arguments.about])
     text = machines_markdown(columns)
     if arguments.output is None:

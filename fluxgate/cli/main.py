@@ -48,12 +48,13 @@ class Verb(Protocol):
         """Do it, and give the exit code; its docstring is the verb's description."""
 
 
-GROUPS: dict[str, dict[str, Verb]] = {  # as the help tells them
-    "begin": {"init": init, "list": list_, "subject": subject, "grow": grow},
-    "gate an upgrade": {"gate": gate, "replay": replay},
+GROUPS: dict[str, dict[str, Verb]] = {  # as the help lists them
+    "get started": {"init": init, "list": list_, "subject": subject, "grow": grow},
+    "gate an upgrade": {"gate": gate},
     "render and judge": {"render": render, "judge": judge, "merge": merge, "report": report, "machines": machines},
-    "ask what was measured": {"advise": advise, "history": history},
-    "decide what holds": {"accept": accept, "calibrate": calibrate, "prove": prove},
+    "use what was measured": {"advise": advise, "history": history},
+    "set baselines and limits": {"accept": accept, "calibrate": calibrate},
+    "test Fluxgate itself": {"replay": replay, "prove": prove},
 }
 VERBS = {name: verb for verbs in GROUPS.values() for name, verb in verbs.items()}
 ABOUT = (
@@ -112,9 +113,11 @@ def command_line(words: Sequence[str]) -> Parser:
         epilog="\n".join(_verbs(width)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"fluxgate {fluxgate_version()}")
+    parser.add_argument(
+        "--version", action="version", version=f"fluxgate {fluxgate_version()}", help="show the version and exit"
+    )
     parser.set_defaults(verb=None)
-    verbs = parser.add_subparsers(metavar="VERB", help="one of those below; fluxgate VERB --help tells its options")
+    verbs = parser.add_subparsers(metavar="VERB", help="one of those below; fluxgate VERB --help shows its options")
     for name, verb in VERBS.items():
         added = verbs.add_parser(name, description=(verb.act.__doc__ or "").strip())
         added.set_defaults(verb=verb.act)

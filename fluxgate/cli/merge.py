@@ -1,4 +1,4 @@
-"""`fluxgate merge`: one run out of the parts that --shard made."""
+"""`fluxgate merge`: join the runs that --shard made, and judge the whole."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from fluxgate.runs.merging import merge, missing_shards
 
 
 def add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("run", nargs="+", metavar="RUN", help="the folders or the ids of two runs or more")
+    parser.add_argument("run", nargs="+", metavar="RUN", help="the folders or the ids of two or more runs")
     add_runs_option(parser)
     add_judging_options(parser)
 
 
 def act(arguments: Namespace) -> int:
-    """Put runs of one machine's kind and one stack together, and judge the whole."""
+    """Join runs of one kind of machine and one stack into one run, and judge it."""
     parts = [find_run(name, runs_folder=arguments.runs) for name in arguments.run]
     merged = merge(parts, arguments.runs, command=command())
     missing = missing_shards(parts)

@@ -1,4 +1,4 @@
-"""`fluxgate prove`: put faults into the libraries, each of which must be caught."""
+"""`fluxgate prove`: put faults into the libraries, and see that each is caught."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def add_options(parser: ArgumentParser) -> None:
         action="append",
         help="what faulty runs are held to (default: each of them)",
     )
-    parser.add_argument("--list", action="store_true", help="name the faults and render nothing")
+    parser.add_argument("--list", action="store_true", help="list the faults and render nothing")
     parser.add_argument(
         "--part", metavar="I/N", default="1/1", help="only every Nth fault, from the Ith on (default: %(default)s)"
     )
-    parser.add_argument("--again", action="store_true", help="prove again what this folder has an outcome of")
-    parser.add_argument("--known", action="store_true", help="prove nothing: tell what this folder has outcomes of")
+    parser.add_argument("--again", action="store_true", help="prove again the faults that already have an outcome")
+    parser.add_argument("--known", action="store_true", help="prove nothing; report the outcomes in this folder")
     parser.add_argument("--keep", action="store_true", help="keep what was rendered")
-    parser.add_argument("--table", type=Path, metavar="FILE", help="write the table between the marks of this document")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="write the table between the marks in this document")
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER", default=OUTPUT, help="where outcomes are kept (default: %(default)s)"
     )
@@ -54,7 +54,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def act(arguments: Namespace) -> int:
-    """Put faults into the libraries, one at a time, and tell which are caught by what."""
+    """Put faults into the libraries, one at a time, and report which check catches each."""
     every = [fault.name for fault in FAULTS]
     names = chosen(arguments.fault or every, among=every, option="FAULT", listing="fluxgate prove --list")
     first, step = _part(arguments.part)

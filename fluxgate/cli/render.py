@@ -1,4 +1,4 @@
-"""`fluxgate render`: a new run, not judged yet."""
+"""`fluxgate render`: render a new run, without judging it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def act(arguments: Namespace) -> int:
-    """Render cases into a new run, without judging them."""
+    """Render cases into a new run, without judging them; then: fluxgate judge."""
     if arguments.on is not None:
         return _act_on_cluster(arguments)
     refuse_each_alone(arguments)

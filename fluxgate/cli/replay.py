@@ -1,4 +1,4 @@
-"""`fluxgate replay`: the gate's answers to upgrades that were really released."""
+"""`fluxgate replay`: gate upgrades whose right answer is known."""
 
 from __future__ import annotations
 
@@ -25,24 +25,26 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="the rows to play (default: all that this machine can play)"
     )
-    parser.add_argument("--list", action="store_true", help="name the rows, and play none")
-    about = "rows of your own, in place of those that ship"
+    parser.add_argument("--list", action="store_true", help="list the rows and play none")
+    about = "your own rows, instead of those that ship"
     parser.add_argument("--rows", type=Path, action="append", metavar="FILE", help=about)
-    parser.add_argument("--again", action="store_true", help="compare anew what was compared before")
-    about = "make the page, and the results beside it as JSON"
+    parser.add_argument("--again", action="store_true", help="compare again what was compared before")
+    about = "write the page, and the results beside it as JSON"
     parser.add_argument("--write", type=Path, metavar="PAGE.md", help=about)
-    about = "results of rows that were played elsewhere, for the page; without NAME, none are played here"
+    about = "also show results of another machine on the page; without NAME, no row is played here"
     parser.add_argument("--merge", type=Path, action="append", default=[], metavar="RESULTS.json", help=about)
     parser.add_argument(
         "--installer", choices=INSTALLERS, help="what installs packages (default: pip, or uv where there is no pip)"
     )
-    parser.add_argument("--wheelhouse", type=Path, metavar="FOLDER", help="install from this folder, without network")
+    parser.add_argument(
+        "--wheelhouse", type=Path, metavar="FOLDER", help="install from this folder, without the network"
+    )
     add_timeout_option(parser)
     add_runs_option(parser)
 
 
 def act(arguments: Namespace) -> int:
-    """Play upgrades that were really released through the gate, and see that it says the right thing of each."""
+    """Gate upgrades that were really released, and see that each gets the right answer and the right culprit."""
     rows = rows_of(tuple(arguments.rows or (REGRESSIONS, HARMLESS)))
     names = chosen(arguments.names, among=rows, option="NAME") if arguments.names else tuple(rows)
     asked = [rows[name] for name in names]

@@ -1,4 +1,4 @@
-"""`fluxgate report`: a run or a gate again: in the terminal, as a page, or for a program."""
+"""`fluxgate report`: show a run or a gate in the terminal, as a page, or for a program."""
 
 from __future__ import annotations
 
@@ -70,32 +70,44 @@ def add_options(parser: ArgumentParser) -> None:
     add_runs_option(parser)
     add_baselines_option(parser)
     parser.add_argument(
-        "--format", choices=(*FORMATS, GITHUB, HTML), default=TERMINAL, help="in which form (default: %(default)s)"
+        "--format",
+        choices=(*FORMATS, GITHUB, HTML),
+        default=TERMINAL,
+        help="the form of the report (default: %(default)s)",
     )
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="the file to write; a page needs one (default: standard output)"
     )
-    parser.add_argument("--page", default="", metavar="URL", help="where the page is published, for --format github")
-    parser.add_argument("--comment", type=Path, metavar="FILE", help="with --format github: a pull request's comment")
+    parser.add_argument(
+        "--page", default="", metavar="URL", help="with --format github: the address at which the page is published"
+    )
+    parser.add_argument(
+        "--comment",
+        type=Path,
+        metavar="FILE",
+        help="with --format github: also write a comment for the pull request to this file",
+    )
     whole = parser.add_mutually_exclusive_group()
-    whole.add_argument("--self-contained", action="store_true", help="put whole pictures into the page, not beside it")
-    whole.add_argument("--small", action="store_true", help="leave whole pictures out of a page and its folder")
+    whole.add_argument(
+        "--self-contained", action="store_true", help="put the full-size pictures into the page, not beside it"
+    )
+    whole.add_argument("--small", action="store_true", help="leave the full-size pictures out")
 
 
 def _refuse_odd_options(arguments: Namespace) -> None:
     if arguments.format == HTML and arguments.output is None:
-        raise Refusal("A page is written into a file: add --output FILE.")
+        raise Refusal("A page is written to a file: add --output FILE.")
     if arguments.format != GITHUB and (arguments.page or arguments.comment):
-        raise Refusal(f"--page and --comment are about --format {GITHUB}.")
+        raise Refusal(f"--page and --comment need --format {GITHUB}.")
     if arguments.page and not arguments.page.startswith(("https://", "http://")):
         raise Refusal(f"--page takes the address of a page, https://…; this is {arguments.page[:120]!r}.")
     if arguments.format != HTML and (arguments.self_contained or arguments.small):
         option = "--small" if arguments.small else "--self-contained"
-        raise Refusal(f"{option} is about pages; --format {arguments.format} has no pictures.")
+        raise Refusal(f"{option} needs --format {HTML}; --format {arguments.format} has no pictures.")
 
 
 def act(arguments: Namespace) -> int:
-    """Show a judged run or a gate again: in the terminal, as a page, or for another program. The exit code is 0."""
+    """Show a judged run or a gate: in the terminal, as a page, or for a program. The exit code is always 0."""
     _refuse_odd_options(arguments)
     folder = find(arguments.about, runs_folder=arguments.runs)
     shown = _of_gate(folder) if is_gate(folder) else _of_run(folder, arguments.baselines)

@@ -76,7 +76,7 @@ def add_cluster_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("a cluster")
     about = "a Ray cluster: ray for this host's own, or an address like ray://HEAD:10001 (default: this machine alone)"
     group.add_argument("--on", metavar="CLUSTER", help=about)
-    about = "with --on: on each of these accelerators, like H100,L4; without names, on each that there is"
+    about = "with --on: on each of these accelerators, like H100,L4; without names, on every one"
     group.add_argument("--each", metavar="NAME[,NAME]", nargs="?", const="", help=about)
 
 
@@ -100,7 +100,7 @@ def refuse_address(baselines: Path) -> None:
     """Refuse a store elsewhere where a verb writes into a folder, or reads all of it."""
     address = address_of(baselines)
     if address is not None:
-        raise Refusal(f"This works on a folder of baselines, not on {address}.")
+        raise Refusal(f"This works only on a folder of baselines, not on {address}.")
 
 
 def refuse_each_alone(arguments: Namespace) -> None:

@@ -1,4 +1,4 @@
-"""`fluxgate subject`: a description of a pipeline of yours, in a folder or on the hub."""
+"""`fluxgate subject`: describe a pipeline of yours, in a folder or on the hub."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ EDGE, STEP = 512, 16  # pixels: of a picture that is drafted to start from, and 
 def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("pipeline", metavar="PATH|OWNER/NAME", help="a pipeline's folder, or a repository of the hub")
     parser.add_argument(
-        "--name", metavar="NAME", help="what to call the subject (default: as the folder or the repository)"
+        "--name", metavar="NAME", help="the name of the subject (default: that of the folder or the repository)"
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="the file to write (default: NAME.toml)")
     parser.add_argument(
@@ -45,7 +45,7 @@ def add_options(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="COMPONENT=FILE",
-        help="a component's weights in one file, safetensors or GGUF; it may be given several times",
+        help="a component's weights in one file, safetensors or GGUF; may be given several times",
     )
     parser.add_argument("--checkpoint", metavar="FILE", help="the whole pipeline's weights in one safetensors file")
     about = "the variant of the files of weights, like fp16 (default: none, unless there is only one)"
@@ -54,7 +54,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def act(arguments: Namespace) -> int:
-    """Look at a pipeline and write the entry of a catalogue for it, with comments, checked by reading it again."""
+    """Inspect a pipeline and write a catalogue with its description, commented line by line."""
     given: str = arguments.pipeline
     name = arguments.name or name_from(given)
     output: Path = arguments.output or Path(f"{name}.toml")

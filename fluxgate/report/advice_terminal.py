@@ -27,14 +27,14 @@ def advice_text(advice: Advice, *, width: int = 80) -> str:
 
 
 def _beside_host(ram: int | None) -> str:
-    return "" if ram is None else f" beside {amount(ram)} of host memory"
+    return "" if ram is None else f" with {amount(ram)} of host memory"
 
 
 def _choice(advice: Advice) -> Iterator[str]:
     """The strategy to begin with, what it costs, and a quicker one that renders otherwise."""
     if advice.best is None:
         least = min(advice.ranked, key=lambda one: one.peak)
-        yield f"Nothing fits. The least memory is that of {least.strategy}: {amount(least.peak)}{_on_host(least)}."
+        yield f"Nothing fits. {least.strategy} needs the least: {amount(least.peak)} on the GPU{_on_host(least)}."
         return
     yield f"Take {_costs(advice.best, advice.vram)}."
     if advice.quicker:
@@ -44,32 +44,32 @@ def _choice(advice: Advice) -> Iterator[str]:
 def _costs(one: Ranked, vram: int) -> str:
     time = "" if one.seconds is None else f", {figures.seconds(one.seconds)}"
     like = "" if one.likeness is None else f", {_like_full(one.likeness)}"
-    peak = amount(one.peak)
+    gpu = f"{amount(one.peak)} on the GPU"
     if one.fits == YES and one.peak > vram:  # torch keeps more where it has more
-        peak = f"within {amount(vram)} ({peak} where it had more)"
-    return f"{one.strategy}: {peak}{_on_host(one)}{time}{like}"
+        gpu = f"{amount(vram)} on the GPU ({amount(one.peak)} on a larger one)"
+    return f"{one.strategy}: {gpu}{_on_host(one)}{time}{like}"
 
 
 def _on_host(one: Ranked) -> str:
-    return "" if one.host is None else f" on the GPU and {amount(one.host)} on the host"
+    return "" if one.host is None else f" and {amount(one.host)} on the host"
 
 
 def _like_full(likeness: float) -> str:
     """How far the pictures are from full's, in words."""
-    return "the pictures of full to the pixel" if likeness == 1 else f"SSIM {figures.likeness(likeness)} to full"
+    return "full's pictures to the pixel" if likeness == 1 else f"SSIM {figures.likeness(likeness)} to full"
 
 
 def _legend(advice: Advice) -> Iterator[str]:
     card, context = amount(advice.vram), amount(CONTEXT)
     how = f", and pytest --vram-limit={advice.vram / 1e9:g}GB tries it" if not advice.origin else ""
-    room = "" if advice.ram is None else f", or the host has less than {amount(advice.ram)} left for it"
+    room = "" if advice.ram is None else f", or it needs more than {amount(advice.ram)} of the host"
     yield (
-        f"fits: yes, it ran with no more than {card}; likely, its peak and {context} for the CUDA context leave room"
-        f"{how}; no, they do not, or it ran out of memory{room}"
+        f"fits: yes, it ran with no more than {card}; likely, its peak leaves {context} for the CUDA context"
+        f"{how}; no, it does not, or it ran out of memory{room}"
     )
     yield (
-        "peak: what torch reserved at most, which may be more where it had more than this card has; host: what the "
-        "process had in the host's memory at most"
+        "peak: the most that torch reserved, which can be more on a larger card; host: the most memory that the "
+        "process held on the host"
     )
     if advice.shots:
         yield f"time: {listed(advice.shots, most=12)} without loading, in the second take if there is one"

@@ -64,7 +64,7 @@ SYMBOLS = {
 }
 
 MEMORY = {ALLOCATED: "allocated on the GPU", HOST: "resident in the worker process"}
-PEAKS = "peak memory by phase and overall, {memory} (GB = 1e9 bytes)"
+PEAKS = "peak memory by phase and overall, {memory}, in GB of 1e9 bytes"
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ FIGURES = (
     Column(
         "SSIM",
         "likeness",
-        "similarity to the reference of the picture that is least like it; 1 is to the pixel",
+        "similarity to the reference, of the picture least like it; 1 is to the pixel",
         lambda row: row.likeness,
         lambda likeness: figures.likeness(likeness, digits=3),
         figures.likeness,
@@ -118,7 +118,7 @@ FIGURES = (
     Column(
         "card",
         "card",
-        "the smallest standard card that it was seen to run on, in GB",
+        "the smallest standard card that it ran on, in GB",
         lambda row: row.card,
         lambda card: f"{card:.0f}",
         lambda card: f"{card:.0f} GB",
@@ -138,7 +138,7 @@ BESIDE = (
     Column(
         "published",
         "published",
-        "the peak that somebody else reported",
+        "the peak that somebody else published",
         lambda row: row.published,
         _gigabytes,
         amount,

@@ -11,6 +11,9 @@ _ASCII = {
     **{"“": '"', "”": '"', "‘": "'", "’": "'"},
 }
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~<>&])")
+_BLOCK = re.compile(r"^(\d*)([-=.)])(?=\s|[-=]|$)")  # begins a list, a rule or the line under a heading
+_PING = re.compile(r"((?<!\w)@|\\#)(?=\w)")  # GitHub tells the person, or the issue, that this names
+_NOTHING = "&#8203;"  # a space without width, which ends such a name
 
 
 def plain(text: str) -> str:
@@ -41,8 +44,10 @@ def wrapped(text: str, width: int, *, indent: str = "", further: str | None = No
 
 
 def markdown(text: str) -> str:
-    """A text that Markdown shows as it is, on one line, with no HTML in it."""
-    return _MARKDOWN.sub(r"\\\1", plain(text)).replace("\\&", "&amp;").replace("\\<", "&lt;").replace("\\>", "&gt;")
+    """A text that Markdown shows as it is, on one line, with no HTML in it and nobody called by it."""
+    escaped = _MARKDOWN.sub(r"\\\1", plain(text).strip())
+    escaped = escaped.replace("\\&", "&amp;").replace("\\<", "&lt;").replace("\\>", "&gt;")
+    return _PING.sub(rf"\1{_NOTHING}", _BLOCK.sub(r"\1\\\2", escaped))
 
 
 def ascii_only(text: str) -> str:

@@ -29,7 +29,7 @@ def _blocks(result: GateResult) -> Iterator[str]:
     if result.moves:
         yield "## What moved"
         yield moves_table(result)
-    yield f"On {safe(result.held_on)}. {safe(result.command)} made it."
+    yield f"On {safe(result.held_on)}, by {safe(result.command)}."
 
 
 def culprit_blocks(result: GateResult) -> Iterator[str]:
@@ -75,7 +75,7 @@ def _why(case: CaseResult) -> str:
     further = [
         *case.inventory,
         *(f"work: {change}" for change in case.work[:MOST_WORK]),
-        *(f"{check}: turned" for check in case.checks),
+        *(f"{'now fails' if case.is_bad else 'now passes'} '{check}'" for check in case.checks),
     ]
     return f"**{safe(case.case_id)}**, {case.outcome.value}: " + "; ".join(map(safe, (case.reason, *further)))
 

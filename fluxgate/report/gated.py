@@ -57,7 +57,7 @@ class Gated:
     def sentence(self) -> str:
         """`22 of 46 strategies and 9 of 11 checks gated`."""
         cases, checks = self.cases, self.checks
-        return f"{cases.gated} of {cases.total} {self._noun} and {checks.gated} of {checks.total} checks gated"
+        return f"{cases.gated} of {cases.total} {self.noun} and {checks.gated} of {checks.total} checks gated"
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -75,7 +75,8 @@ class Gated:
         return [case_id.removeprefix(prefix) for case_id in cases]
 
     @property
-    def _noun(self) -> str:
+    def noun(self) -> str:
+        """What the cases are called: where there is one subject, strategies."""
         one, many = ("strategy", "strategies") if len(self.subjects) == 1 else ("case", "cases")
         return one if self.cases.total == 1 else many
 
@@ -88,7 +89,7 @@ class Gated:
             for group in self.cannot_run:
                 by_need.setdefault(brief(group.reason), []).extend(self.names(group.cases))
             needs = (f"{need} ({those[0] if len(those) == 1 else len(those)})" for need, those in by_need.items())
-            yield f"{self._who(cases)} cannot run here: {', '.join(needs)}; fluxgate list says more."
+            yield f"{self._who(cases)} cannot run here: {', '.join(needs)}; fluxgate list says why."
 
     def _not_rendered(self) -> Iterator[str]:
         for group in self.not_rendered:
@@ -99,7 +100,7 @@ class Gated:
 
     def _who(self, cases: Sequence[str]) -> str:
         """The cases by name where they are few, else how many they are."""
-        return listed(self.names(cases)) if len(cases) <= FEW else f"{len(cases)} {self._noun}"
+        return listed(self.names(cases)) if len(cases) <= FEW else f"{len(cases)} {self.noun}"
 
 
 def gated_of(verdicts: Iterable[Verdict], *, rendered: Collection[str] = ()) -> Gated:

@@ -79,7 +79,7 @@ def _blocks(report: Report, page: str, pictures: Sequence[Shown]) -> Iterator[st
     yield _safe(report.headline)
     yield from map(_unlike_a_command, culprit_blocks(of_gate)) if of_gate else ()
     if page:
-        yield f"[The page with every picture]({_address(page)})"
+        yield f"[See every picture]({_address(page)})"
     if pictures:
         yield _row_of_pictures(pictures[:MOST_PICTURES])
     yield from _of_gate(of_gate) if of_gate else _of_run(report)
@@ -169,7 +169,7 @@ def _of_failures(report: Report) -> Iterator[tuple[str, str, str]]:
             f"{listed(one.case_id for one in those)}: {first_line(those[0].sentence)}",
         )
     if more:
-        yield "error", "Fluxgate", f"and {sum(map(len, more))} more failures of {len(more)} other kinds"
+        yield "error", "Fluxgate", f"{sum(map(len, more))} more failures, of {len(more)} other kinds"
     if report.cut_short:
         yield "warning", "Fluxgate: cut short", report.cut_short.sentence
 

@@ -40,7 +40,7 @@ def _blocks(report: Report) -> Iterator[str]:
     yield from _section("New warnings", _verdicts(report.warned))
     gated = report.gated
     cells = (f"{sentence_case(group.status)}: {gated.which(group)}. {group.reason}" for group in gated.unanswered_cells)
-    yield from _section("Without an answer", map(safe, cells))
+    yield from _section("Not answered", map(safe, cells))
     cases = (f"{', '.join(gated.names(group.cases))}: {group.reason}" for group in gated.cannot_run)
     yield from _section("Cannot run here", map(safe, cases))
     if report.run:
@@ -101,10 +101,10 @@ def _verdicts(verdicts: Iterable[Verdict]) -> Iterator[str]:
 
 def _origin(run: ReportedRun) -> str:
     """Where the run is, and where it came from."""
-    took = f", and took {figures.seconds(run.seconds)}" if run.seconds is not None else ""
+    took = f" and took {figures.seconds(run.seconds)}" if run.seconds is not None else ""
     commit = f" with Fluxgate at commit {run.commit}" if run.commit else ""
     held = f" Every case was held to {amount(run.vram_limit)} of each GPU." if run.vram_limit is not None else ""
-    return safe(f"The run is in {run.folder}. {run.command} started it at {run.started}{commit}{took}.{held}")
+    return safe(f"The run is in {run.folder}. It was started by {run.command} at {run.started}{commit}{took}.{held}")
 
 
 # Markdown's own forms

@@ -87,12 +87,13 @@ def _origin(shipped: Shipped) -> tuple[str, ...]:
     libraries = ", ".join(f"{name} {shipped.stack[name]}" for name in ("diffusers", "transformers", "bitsandbytes"))
     few = [one for one in shipped.strategies if one.steps < shipped.steps]
     return (
-        f"These are not measurements of your machine: they ship with Fluxgate, and are of {shipped.about}, rendered on "
-        f"{shipped.machine} with {libraries}; accepted {when}.",
-        "Memory is that of FLUX.1-dev, whose shapes the twin has. The likeness is of the twin's pictures: FLUX.1-dev's "
-        "own weights may differ more under quantization. On another card and host seconds differ, offloading most.",
+        f"These figures were not measured on your machine: they ship with Fluxgate, and are those of {shipped.about}, "
+        f"on {shipped.machine} with {libraries}; accepted {when}.",
+        "Memory is that of FLUX.1-dev, whose shapes the twin has. Likeness is that of the twin's pictures: "
+        "FLUX.1-dev's own weights may differ more under quantization. Seconds differ by card and host, most of all "
+        "with offloading.",
         f"time: one picture of {shipped.width}×{shipped.height} in {shipped.steps} steps without loading"
-        + (f"; of {len(few)} slow strategies computed from {_fewest(few)} steps" if few else ""),
+        + (f"; for {len(few)} slow strategies computed from {_fewest(few)} steps" if few else ""),
     )
 
 

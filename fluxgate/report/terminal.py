@@ -137,7 +137,7 @@ def _change(one: SettingChange) -> str:
     mean, least = figures.likeness(one.mean_ssim), figures.likeness(one.least_ssim)
     most = f"{figures.percent(one.changed_pixels)} of the pixels by at most {one.largest_difference:.0f}/255"
     where = f", first at {one.first_stage}" if one.first_stage else ""
-    return f"{one.setting}: SSIM {mean} on average and {least} at the least, {most}{where}"
+    return f"{one.setting}: SSIM {mean} on average, {least} at the least; {most}{where}"
 
 
 def _verdict(verdict: Verdict, sentences: Iterable[str], width: int) -> Iterator[str]:
@@ -155,7 +155,7 @@ def _closing(report: Report, rows: Iterable[Row], width: int) -> Iterator[str]:
     rows = tuple(rows)
     if report.run is not None and any(row.is_wrong or row.statuses.get(BASELINE) == NO_DATA for row in rows):
         page = shlex.join(["fluxgate", "report", report.run.folder, "--format=html", "--output=report.html"])
-        yield from wrapped(f"Look at its pictures on a page: {page}", width)
+        yield from wrapped(f"See the pictures: {page}", width)
     counts = Counter(status for row in rows for status in row.statuses.values())
     yield ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status]) or "no verdict"
     if report.run is not None:

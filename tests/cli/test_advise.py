@@ -44,7 +44,7 @@ def test_without_a_run_the_shipped_measurements_answer(tmp_path: Path, capsys: p
     """What fits 12 GB, to the pixel, with lines that load it; nothing fits 1 GB."""
     assert main(["advise", f"--runs={tmp_path}", "--vram=12GB", "--ram=128GB"]) == 0
     told = capsys.readouterr().out
-    assert "not measurements of your machine" in " ".join(told.split())
+    assert "not measured on your machine" in " ".join(told.split())
     assert re.search(r"^Take group-offload-leaf-stream: 5\.66 GB", told, re.MULTILINE)
     assert "pipe.enable_group_offload(" in told
     assert main(["advise", f"--runs={tmp_path}", "--vram=1GB"]) == NOTHING
@@ -53,7 +53,7 @@ def test_without_a_run_the_shipped_measurements_answer(tmp_path: Path, capsys: p
 def test_the_shipped_measurements_can_be_asked_beside_a_run(on_a_gpu: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A run of a small pipeline says nothing about FLUX.1-dev's size."""
     assert main(["advise", f"--runs={on_a_gpu}", "--vram=12GB", "--shipped"]) == 0
-    assert "not measurements of your machine" in " ".join(capsys.readouterr().out.split())
+    assert "not measured on your machine" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

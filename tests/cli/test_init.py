@@ -133,7 +133,7 @@ def test_the_workflow_installs_from_what_one_says(tmp_path: Path, capsys: pytest
     assert main(["init", str(tmp_path), f"--install={what}"]) == 0
     workflow = yaml.safe_load((tmp_path / FILES[-1]).read_text())
     assert workflow["env"]["FLUXGATE"] == what
-    assert "on no index" not in capsys.readouterr().out.partition("Next:")[2]
+    assert "package index" not in capsys.readouterr().out.partition("Next:")[2]
 
 
 def test_where_it_comes_from_must_be_said(
@@ -142,7 +142,7 @@ def test_where_it_comes_from_must_be_said(
     """Where nobody knows, init says so, and the workflow's step ends with a sentence instead of another package."""
     monkeypatch.setattr("fluxgate.cli.init.installed_from", lambda: "")
     assert main(["init", str(tmp_path)]) == 0
-    assert "Fluxgate is on no index" in capsys.readouterr().out.partition("Next:")[2]
+    assert "Fluxgate is not on any package index" in capsys.readouterr().out.partition("Next:")[2]
     workflow = yaml.safe_load((tmp_path / FILES[-1]).read_text())
     assert workflow["env"]["FLUXGATE"] == ""
     runs = [
@@ -153,7 +153,7 @@ def test_where_it_comes_from_must_be_said(
         done = subprocess.run(
             ["/bin/bash", "-c", run], env={"FLUXGATE": "", "PATH": ""}, capture_output=True, text=True
         )
-        assert (done.returncode != 0, "say above where Fluxgate is installed from" in done.stderr) == (True, True)
+        assert (done.returncode != 0, "say above where pip gets Fluxgate from" in done.stderr) == (True, True)
 
 
 @pytest.mark.parametrize(

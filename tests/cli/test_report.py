@@ -59,7 +59,7 @@ def test_report_writes_a_page(
     assert main([*page, f"--output={tmp_path / 'b.html'}", "--self-contained"]) == 0
     assert main([*page, f"--output={tmp_path / 'c.html'}", "--small"]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"a.html", "a-pictures", "b.html", "c.html"}
-    assert "the run has the whole ones" in (tmp_path / "c.html").read_text()
+    assert "the run has the full-size ones" in (tmp_path / "c.html").read_text()
     assert "<bdi>tiny-model-offload</bdi>" in (tmp_path / "a.html").read_text()
 
 
@@ -120,14 +120,17 @@ def test_report_says_that_there_is_nothing_yet(tmp_path: Path, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--format=html"], "A page is written into a file: add --output FILE.\n"),
-        (["--format=json", "--page=https://x.example"], "--page and --comment are about --format github.\n"),
+        (["--format=html"], "A page is written to a file: add --output FILE.\n"),
+        (["--format=json", "--page=https://x.example"], "--page and --comment need --format github.\n"),
         (
             ["--format=github", "--page=javascript:x"],
             "--page takes the address of a page, https://…; this is 'javascript:x'.\n",
         ),
-        (["--format=junit", "--small"], "--small is about pages; --format junit has no pictures.\n"),
-        (["--format=json", "--self-contained"], "--self-contained is about pages; --format json has no pictures.\n"),
+        (["--format=junit", "--small"], "--small needs --format html; --format junit has no pictures.\n"),
+        (
+            ["--format=json", "--self-contained"],
+            "--self-contained needs --format html; --format json has no pictures.\n",
+        ),
     ],
 )
 def test_report_refuses_options_that_do_not_go_together(

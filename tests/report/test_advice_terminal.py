@@ -33,8 +33,8 @@ def test_a_peak_beyond_the_card_that_it_ran_on_is_explained(made: Made) -> None:
     """torch keeps more where it has more: what was seen to run with 12 GB is said to do so first."""
     there = made("nf4", peak=11 * GB)
     told = " ".join(advice_text(asked(made("nf4", peak=14 * GB), beside=(trial(12, there),))).split())
-    assert "Take nf4: within 12.00 GB (14.00 GB where it had more)" in told
-    assert "where it had more)" not in advice_text(asked(made("nf4", peak=11 * GB)))
+    assert "Take nf4: 12.00 GB on the GPU (14.00 GB on a larger one)" in told
+    assert "on a larger one)" not in advice_text(asked(made("nf4", peak=11 * GB)))
 
 
 def test_text_from_logs_is_harmless(made: Made) -> None:

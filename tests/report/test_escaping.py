@@ -1,6 +1,7 @@
 """Tests of text made safe for where it goes."""
 
 import html
+import re
 import unicodedata
 
 import pytest
@@ -40,6 +41,19 @@ def test_markdown_shows_a_text_as_it_was(one: str) -> None:
     """Taking the escapes away gives the text back."""
     told = text.markdown(one)
     assert html.unescape("".join(c for i, c in enumerate(told) if c != "\\" or told[i - 1 : i] == "\\")) == one
+
+
+@pytest.mark.parametrize(("one", "told"), [("by @torvalds", "by @&#8203;torvalds"), ("see #12", "see \\#&#8203;12")])
+def test_markdown_calls_nobody(one: str, told: str) -> None:
+    """A name or a number in a log is no mention of a person and no reference to an issue; an address stays whole."""
+    assert text.markdown(one) == told
+    assert text.markdown("git@example.org/x@0123") == "git@example.org/x@0123"
+
+
+@pytest.mark.parametrize("one", ["- a", "1. a", "12) a", "---", "===", "    a"])
+def test_markdown_begins_no_block(one: str) -> None:
+    """No list, rule, heading or code begins where a text does."""
+    assert re.match(r"(\d*\\|a)", text.markdown(one))
 
 
 @given(st.text())

@@ -117,7 +117,7 @@ def test_what_is_missing_says_what_would_provide_it() -> None:
                 "a GPU is needed: B",
                 "gguf is needed to read; it is absent",
             ],
-            "4 strategies cannot run here: a GPU is needed (3), gguf is needed (d); fluxgate list says more.",
+            "4 strategies cannot run here: a GPU is needed (3), gguf is needed (d); fluxgate list says why.",
         ),
     ],
 )

@@ -35,7 +35,7 @@ def test_the_report_has_tables_and_every_sentence(tmp_path: Path) -> None:
 def test_the_last_lines_say_where_the_run_is_and_where_it_came_from() -> None:
     """With what it was held to; without a run there is nothing of it."""
     told = markdown(report(verdicts(), run=replace(RUN, vram_limit=12 * 10**9))).splitlines()[-1]
-    assert told.startswith("The run is in runs/20260301-tiny. pytest -m gpu started it at 2026-03-01T12:30:00")
+    assert told.startswith("The run is in runs/20260301-tiny. It was started by pytest -m gpu at 2026-03-01T12:30:00")
     assert told.endswith("and took 63.0 s. Every case was held to 12.00 GB of each GPU.")
     assert "The run is in" not in markdown(report(verdicts(), run=None))
 
@@ -107,7 +107,7 @@ def test_single_cells_without_an_answer_are_told_by_reason() -> None:
     some = changed(of_case("a", PASSED), PROMISE, status=NO_DATA, sentence="No floor; run fluxgate calibrate.")
     told = markdown(report([*some, *of_case("full", PASSED)]))
     expected = f"- No data: '{PROMISE}' of a. No floor; run fluxgate calibrate."
-    assert section(told, "Without an answer").startswith(expected)
+    assert section(told, "Not answered").startswith(expected)
 
 
 def test_hostile_text_is_shown_not_run() -> None:
@@ -117,13 +117,13 @@ def test_hostile_text_is_shown_not_run() -> None:
     assert "<script>" not in told
     assert "<b>" not in told
     assert "\\[a\\]\\(javascript:b\\)" in told
-    assert "\\` started it" in told
+    assert "by \\`" in told
 
 
 def test_what_is_empty_is_left_out() -> None:
     """A green run has nothing to look at, and one that measured nothing has no table."""
     told = markdown(report(of_case("full", PASSED)))
-    for heading in ("To look at", "Known failures", "Without an answer", "Cannot run here", "Not gated", "peak, load"):
+    for heading in ("To look at", "Known failures", "Not answered", "Cannot run here", "Not gated", "peak, load"):
         assert heading not in told
     assert "|" not in markdown(report(of_case("full", UNSUPPORTED), run=None))
 

@@ -81,11 +81,18 @@ def test_the_best_is_the_most_alike_and_a_quicker_one_is_told() -> None:
     assert advise_from_shipped(of(quick, replace(slow, seconds=20.0)), vram=80 * GB).quicker is None
 
 
+def test_the_readme_shows_what_is_advised() -> None:
+    """Its lines about a card of 12 GB beside 32 GB of the host are what the command says."""
+    _, _, after = (ROOT / "README.md").read_text().partition("fluxgate advise --vram 12GB --ram 32GB\n```\n")
+    shown = after.split("```")[1].strip()
+    assert shown in advice_text(advise_from_shipped(shipped(), vram=12 * GB, ram=32 * GB), width=100)
+
+
 def test_the_words_say_that_it_is_not_ones_own_machine() -> None:
     """With the machine, the libraries, the day, and what the likeness is of."""
     words = " ".join(advice_text(advise_from_shipped(shipped(), vram=12 * GB)).split())
     for part in (
-        "not measurements of your machine",
+        "not measured on your machine",
         shipped().machine,
         "diffusers 0.42.1",
         "2026-11-21",
@@ -97,7 +104,7 @@ def test_the_words_say_that_it_is_not_ones_own_machine() -> None:
 def test_where_nothing_fits_the_smallest_is_named() -> None:
     """And no table is shown."""
     words = advice_text(advise_from_shipped(shipped(), vram=GB))
-    assert "Nothing fits. The least memory is that of sequential-offload" in words
+    assert "Nothing fits. sequential-offload needs the least" in words
     assert "strategy  fits" not in words
 
 

@@ -168,9 +168,9 @@ def test_what_published_settings_change_stands_above_the_counts(tmp_path: Path) 
     assert max(len(line) for line in told.splitlines()) <= 80
     _, section = one_line(told).split("What the published settings change: ")
     assert section.startswith(
-        "tiny against full half: SSIM 0.250 on average and 0.116 at the least, 98.71% of the pixels by at most "
+        "tiny against full half: SSIM 0.250 on average, 0.116 at the least; 98.71% of the pixels by at most "
         "201/255, first at prompt embeddings (half for whole, 1×2) "
-        "short: SSIM 1 on average and 1 at the least, 0% of the pixels by at most 0/255 "
+        "short: SSIM 1 on average, 1 at the least; 0% of the pixels by at most 0/255 "
         "half changed the pictures more than short: mean SSIM 0.25 against 1. "
     )
     assert "published" not in terminal(report(verdicts()))

@@ -46,9 +46,9 @@ class Outcome:
 ENDED_BY: dict[str, str] = {  # kind of crash -> what ended the worker
     CrashKind.EXCEPTION: "an exception",
     CrashKind.OUT_OF_MEMORY: "too little memory",
-    CrashKind.CUDA_ERROR: "an error of CUDA",
+    CrashKind.CUDA_ERROR: "a CUDA error",
     CrashKind.SIGNAL: "a signal from outside",
-    CrashKind.TIMEOUT: "the limit of time",
+    CrashKind.TIMEOUT: "the time limit",
     CrashKind.EXIT: "the worker itself",
     CrashKind.INTERRUPTED: "an interruption",
 }
@@ -188,7 +188,7 @@ def next_steps(report: Report, cases: Mapping[str, Case]) -> Iterator[Next]:
     """What to do now, the most urgent first."""
     missing = report.cut_short.missing if report.cut_short else ()
     if missing:
-        words = f"Render the {counted(len(missing), 'case')} that the run did not come to."
+        words = f"Render the {counted(len(missing), 'case')} that the run did not reach."
         yield Next(words, command=_render(cases[case_id] for case_id in missing if case_id in cases))
     yield from _to_look_at(moved(report), cases)
     yield from _to_accept(report)
@@ -201,7 +201,7 @@ def next_steps(report: Report, cases: Mapping[str, Case]) -> Iterator[Next]:
 def _to_look_at(moved: Iterable[Moved], cases: Mapping[str, Case]) -> Iterator[Next]:
     wrong = [one.case_id for one in moved]
     if wrong:
-        others = f", and at {counted(len(wrong) - 1, 'more case')}" if len(wrong) > 1 else ""
+        others = f" and {counted(len(wrong) - 1, 'more case')}" if len(wrong) > 1 else ""
         yield Next(f"Look at {wrong[0]}{others}.", wrong[0])
         yield Next("Repeat that case alone.", command=command(wrong[0], cases.get(wrong[0])))
 
@@ -211,12 +211,15 @@ def _to_accept(report: Report) -> Iterator[Next]:
     folder = report.run.folder if report.run else "RUN"
     changed = [one.case_id for one in moved(report) if _can_be_accepted(one)]
     rows = [row for table in report.tables.values() for row in table]
-    if any(row.statuses.get(BASELINE) == NO_DATA for row in rows) and not report.cut_short:
-        yield Next("Look at the pictures; if they are right, accept them.", command=_accept(folder))
+    new = sum(row.statuses.get(BASELINE) == NO_DATA for row in rows)
+    if new and not report.cut_short:
+        have = "has" if new == 1 else "have"
+        who = "There is no baseline" if new == len(rows) else f"{counted(new, 'case')} {have} no baseline"
+        yield Next(f"{who} yet: look at the pictures and, if they are right, accept them.", command=_accept(folder))
     elif changed:
-        yield Next("If what changed is right, accept it.", command=_accept(folder, *changed[:1]))
+        yield Next("If the change is right, accept it.", command=_accept(folder, *changed[:1]))
     elif not report.failures and report.measured and not report.cut_short:
-        yield Next("Nothing, for what was checked.")
+        yield Next("Nothing: all that was checked is as it should be.")
 
 
 def _can_be_accepted(one: Moved) -> bool:

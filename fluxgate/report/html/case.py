@@ -114,7 +114,7 @@ def stages(ours: Rendering, reference: Rendering | None) -> tuple[StageRow, ...]
 
 def _stage(expected: Fingerprint | None, actual: Fingerprint | None) -> tuple[str, str]:
     if expected is None or actual is None:
-        return UNKNOWN, "it was noted of one of the two alone" if expected or actual else "it was not noted"
+        return UNKNOWN, "it was noted for only one of the two" if expected or actual else "it was not noted"
     if expected.sha256 == actual.sha256:
         return SAME, _print(actual)
     return DIFFERS, f"{_print(actual)}; expected {_print(expected)}"

@@ -36,8 +36,8 @@ SYMBOLS = {
 NO_CULPRIT = "--no-culprit"  # the option of `fluxgate gate`
 UNINTERESTING = (CaseOutcome.IDENTICAL, CaseOutcome.CANNOT_RUN)
 TIERS = {
-    "short": "The short tier: of each kind of strategy one. --tier all renders every strategy.",
-    "all": "Every strategy that there is.",
+    "short": "The short tier renders one strategy of each kind; --tier all renders every strategy.",
+    "all": "Every strategy was rendered that can run here.",
 }
 
 
@@ -101,14 +101,14 @@ def blame(result: GateResult) -> Blame:
 
 def _why_nobody(result: GateResult) -> str:
     if result.failed_stage:
-        return f"The candidate could not be made: it failed at '{result.failed_stage}'. No package was tried alone."
+        return f"The candidate failed at '{result.failed_stage}', so no package could be tried alone."
     if result.answer is Answer.NOT_SAFE and NO_CULPRIT in result.command.split():
-        return f"Nobody looked for the package: the gate ran with {NO_CULPRIT}."
+        return f"The gate ran with {NO_CULPRIT}, so it did not look for the package."
     if result.answer is Answer.NOT_SAFE:
-        return "The search for the package did not come to its end; the same command goes on with it."
+        return "The search for the package did not finish; the same command continues it."
     if result.answer is Answer.CANNOT_TELL:
-        return "No package is blamed: what was seen does not decide."
-    return "Nobody: no case moved." if result.answer is Answer.SAFE else "Nothing moved further than it may."
+        return "No package is blamed, since the gate cannot tell."
+    return "Nobody: no case moved." if result.answer is Answer.SAFE else "Nobody: nothing moved further than it may."
 
 
 def tally(result: GateResult) -> tuple[tuple[str, int], ...]:
@@ -126,7 +126,7 @@ def tier(result: GateResult) -> str:
     """What was chosen to be rendered."""
     named = result.tier.split(",")
     were = "was" if len(named) == 1 else "were"
-    return TIERS.get(result.tier, f"Of the strategies only {listed(named)} {were} asked for.")
+    return TIERS.get(result.tier, f"Only {listed(named)} {were} asked for.")
 
 
 def next_steps(result: GateResult, *, folder: str) -> Iterator[Next]:
@@ -135,16 +135,16 @@ def next_steps(result: GateResult, *, folder: str) -> Iterator[Next]:
         yield Next(result.next_words, command=result.next_command or None)
     bad = [case.case_id for case in result.cases if case.is_bad]
     if bad:
-        others = f", and at {counted(len(bad) - 1, 'more case')}" if len(bad) > 1 else ""
+        others = f" and {counted(len(bad) - 1, 'more case')}" if len(bad) > 1 else ""
         yield Next(f"Look at {bad[0]}{others}.", bad[0])
         approved = shlex.join(["fluxgate", "accept", folder, "--approved", FILE])
-        yield Next("If all of that is right, approve it below, case by case, and accept it.", command=approved)
+        yield Next("If every change is right, approve each case below, and accept the gate.", command=approved)
 
 
 def turned(case: CaseResult) -> Iterator[str]:
     """What else there is to say of a case: the checks that turned, and memory and seconds that did."""
     if case.checks:
-        how = "Failing now, and not before" if case.is_bad else "Failing before, and not now"
+        how = "Fails now and passed before" if case.is_bad else "Failed before and passes now"
         yield f"{how}: {', '.join(case.checks)}."
     if case.moved_by_itself:
         yield f"Given the same inputs, only the {listed(case.moved_by_itself)} moved."

@@ -61,11 +61,11 @@ class Section:
 
     @property
     def identical_title(self) -> str:
-        return f"{counted(len(self.identical), 'picture')}, to the pixel as expected"
+        return f"{counted(len(self.identical), 'picture')} identical to the pixel"
 
     @property
     def alone_title(self) -> str:
-        return f"{counted(len(self.alone), 'picture')}, held against none in this run"
+        return f"{counted(len(self.alone), 'picture')} with nothing in this run to compare with"
 
     @property
     def stages_title(self) -> str:
@@ -73,14 +73,14 @@ class Section:
         if self.left:
             return f"Stage by stage: {listed(self._leaving())}"
         whole = all(word == facts.SAME for row in self.stages for word, _ in row.cells)
-        return f"Stage by stage: never left {self.reference}" if whole else "Stage by stage"
+        return f"Stage by stage: the same as {self.reference}" if whole else "Stage by stage"
 
     def _leaving(self) -> Iterator[str]:
         """The shots that left at each stage; where it is all of them, as many as they are."""
         for stage in dict.fromkeys(stage for _, stage in self.left):
             shots = [shot for shot, its in self.left if its == stage]
             every = len(shots) == len(self.shots) > 2
-            yield f"{f'all {len(shots)} shots' if every else listed(shots)} left at the {stage}"
+            yield f"{f'all {len(shots)} shots' if every else listed(shots)} first differ at the {stage}"
 
     @property
     def identical(self) -> tuple[Comparison, ...]:

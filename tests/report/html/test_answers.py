@@ -139,7 +139,7 @@ def test_checks_are_counted_by_what_answered_them() -> None:
 def test_what_failed_is_to_be_looked_at_and_repeated() -> None:
     """With the command for the first."""
     look, repeat, *_ = steps(report([*of_case("offload", CRASHED), *failing()]))
-    assert (look.words, look.case_id) == ("Look at tiny-nf4, and at 1 more case.", "tiny-nf4")
+    assert (look.words, look.case_id) == ("Look at tiny-nf4 and 1 more case.", "tiny-nf4")
     assert repeat.command == "pytest --subject tiny --strategy nf4"
 
 
@@ -163,7 +163,7 @@ def test_where_nothing_was_accepted_the_whole_run_can_be() -> None:
 
 def test_nothing_is_left_to_do_where_everything_was_checked() -> None:
     """In words."""
-    assert steps(report(of_case("full", PASSED))) == [Next("Nothing, for what was checked.")]
+    assert steps(report(of_case("full", PASSED))) == [Next("Nothing: all that was checked is as it should be.")]
 
 
 def test_what_a_run_did_not_come_to_is_rendered_first() -> None:

@@ -55,7 +55,7 @@ def test_the_culprit_has_its_versions_and_the_pin() -> None:
         ({"answer": Answer.NOT_SAFE, "command": "fluxgate gate a=='1"}, "did not come to its end"),
         ({"answer": Answer.SAFE}, "no case moved"),
         ({"answer": Answer.DRIFT}, "further than it may"),
-        ({"answer": Answer.CANNOT_TELL}, "does not decide"),
+        ({"answer": Answer.CANNOT_TELL}, "the gate cannot tell"),
         ({"answer": Answer.NOT_SAFE, "failed_stage": "import"}, "'import'"),
     ],
 )
@@ -95,7 +95,7 @@ def test_it_counts_what_was_compared() -> None:
     assert gate_answers.tally(RESULT) == (("identical", 1), ("drifted", 1), ("changed", 1), ("broken", 1))
     assert gate_answers.compared(RESULT) == (15, 5)
     assert "--tier all" in gate_answers.tier(RESULT)
-    assert gate_answers.tier(replace(RESULT, tier="full,nf4")) == "Of the strategies only full and nf4 were asked for."
+    assert gate_answers.tier(replace(RESULT, tier="full,nf4")) == "Only full and nf4 were asked for."
 
 
 def test_what_turned_is_told_of_a_case() -> None:
@@ -103,7 +103,7 @@ def test_what_turned_is_told_of_a_case() -> None:
     (offload,) = (case for case in RESULT.cases if case.strategy == "offload")
     offload = replace(offload, given=("prompt embeddings", "decoded picture"))
     assert list(gate_answers.turned(offload)) == [
-        "Failing now, and not before: keeps its promise to its reference.",
+        "Fails now and passed before: keeps its promise to its reference.",
         "Given the same inputs, only the prompt embeddings and decoded picture moved.",
         "Allocated of denoise, worse: 1.00 GB more.",
     ]

@@ -340,7 +340,7 @@ def test_a_killed_run_has_a_page(show: Show, tmp_path: Path) -> None:
     shown = show(tmp_path / "report.html")
     assert "2 of 4 cases were rendered" in shown.page.locator(".lead").inner_text()
     assert "Render the 2 cases" in shown.page.locator(".next").inner_text()
-    assert "did not come to its end" in shown.page.locator(".origins").inner_text()
+    assert "did not finish" in shown.page.locator(".origins").inner_text()
     assert names(shown.page) == ["full", "nf4"]
     assert shown.complaints == []
 

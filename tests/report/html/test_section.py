@@ -55,10 +55,10 @@ def test_the_heading_of_the_stages_tells_where_it_left(tmp_path: Path) -> None:
     """Or that it never did."""
     reference = rendered(tmp_path, "full")
     assert section("offload", rendered(tmp_path, "offload"), reference, run=tmp_path).stages_title.endswith(
-        "never left full"
+        "the same as full"
     )
     left = section("nf4", rendered(tmp_path, "nf4", seed=7), reference, run=tmp_path).stages_title
-    assert left == "Stage by stage: fox and pair left at the prompt embeddings"
+    assert left == "Stage by stage: fox and pair first differ at the prompt embeddings"
 
 
 def test_a_case_that_was_not_rendered_has_its_answers(tmp_path: Path) -> None:
