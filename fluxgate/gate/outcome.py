@@ -214,11 +214,11 @@ def _moved(before: Rendered, after: Side, difference: Difference, drift: Mapping
         return _compared(after, CHANGED, "its pictures cannot be compared", difference)
     breach = first_breach(comparable, drift) if drift else None
     if drift and breach is None:
-        within = f"{_how_far(comparable)}: within what legal changes were seen to do"
+        within = f"{_how_far(comparable)}: within what harmless changes were seen to do"
         return _compared(after, DRIFTED, within, difference)
-    reason = f"{_how_far(comparable)}; how far legal changes move them was not measured on such a machine"
+    reason = f"{_how_far(comparable)}; how far harmless changes move them was not measured on such a machine"
     if breach:
-        reason = f"it moves further than legal changes were seen to: {breach.sentence}"
+        reason = f"it moves further than harmless changes were seen to: {breach.sentence}"
     return _compared(after, CHANGED, reason, difference)
 
 

@@ -143,13 +143,13 @@ def _drift(evidence: Evidence, moved: Sequence[Pair], stage: StageDifference | N
         return False, f", {proof}"
     bands = evidence.limits.drift
     if not bands:
-        return False, " (how far legal changes move pictures was not measured, so this may be drift)"
+        return False, " (how far harmless changes move pictures was not measured, so this may be drift)"
     compared = [pair for pair in moved if pair.expected is None or pair.shown]
     if not compared:
         return False, " (which ones were accepted was not kept, so how far they moved cannot be told)"
     if len(likenesses(compared)) != len(compared) or first_breach(compared, bands) is not None:
-        return False, ", further than any legal change of machine or release moves them"
-    near = ", no further than a legal change of machine or release moves them"
+        return False, ", further than any harmless change of machine or release moves them"
+    near = ", no further than a harmless change of machine or release moves them"
     if float32_moved(evidence) is None:
         return False, f"{near}; whether it is rounding alone, {FLOAT32} in the same run would tell"
     return True, f"{near}, and float32 has not moved"

@@ -72,8 +72,8 @@ def test_what_was_accepted_can_be_left_out(tmp_path: Path) -> None:
     ("limits", "word", "why"),
     [
         (CaseLimits(), "Changed", "was not measured, so this may be drift"),
-        (bands(1), "Drifted", "no further than a legal change of machine or release moves them"),
-        (bands(0.5), "Changed", "further than any legal change of machine or release moves them"),
+        (bands(1), "Drifted", "no further than a harmless change of machine or release moves them"),
+        (bands(0.5), "Changed", "further than any harmless change of machine or release moves them"),
     ],
     ids=["unmeasured", "within", "beyond"],
 )
