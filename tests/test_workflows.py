@@ -104,7 +104,7 @@ def test_a_pull_request_reaches_our_machine_through_a_person_only(path: Path) ->
     for job in jobs(path).values():
         if "self-hosted" in job["runs-on"]:
             assert job["environment"] == "gpu"
-            assert job["needs"] == "wall"
+            assert job["needs"] == "reviewers"
 
 
 def test_the_updaters_group_what_is_gated() -> None:

@@ -75,18 +75,29 @@ def command(case_id: str, case: Case | None) -> str:
     return pytest_command(subject=case.subject.name, strategy=case.strategy.name)
 
 
-def answers(verdicts: Iterable[Verdict]) -> tuple[Answer, ...]:
-    """Every verdict of a case with its numbers and its limit; a crash, which is about all checks, is told once."""
-    first_lines: set[str] = set()
-    answered = []
+def answers(verdicts: Iterable[Verdict], *, last_lines: Sequence[str] = ()) -> tuple[Answer, ...]:
+    """Every verdict of a case with its numbers and its limit; a crash, which is about many checks, once.
+
+    last_lines: of a crashed worker, which are shown elsewhere and so left out here."""
+    crashes: dict[str, list[Verdict]] = {}
+    others = []
     for verdict in verdicts:
-        lines = tuple(line for line in verdict.sentence.splitlines() if line.strip())
-        again = verdict.status == CRASHED and bool(lines) and lines[0] in first_lines
-        first_lines.update(lines[:1])
-        numbers = ", ".join(f"{name} {_number(value)}" for name, value in verdict.numbers.items())
-        limit = _limit(verdict.limit) if verdict.limit else ""
-        answered.append(Answer(verdict.check, verdict.status, ("as above",) if again else lines, numbers, limit))
-    return tuple(answered)
+        if verdict.status == CRASHED:
+            crashes.setdefault(verdict.sentence, []).append(verdict)
+        else:
+            others.append(_answer(verdict, verdict.check))
+    told = (_answer(those[0], _checks(those), most=1 if last_lines else None) for those in crashes.values())
+    return (*told, *others)
+
+
+def _answer(verdict: Verdict, check: str, *, most: int | None = None) -> Answer:
+    lines = tuple(line for line in verdict.sentence.splitlines() if line.strip())[:most]
+    numbers = ", ".join(f"{name} {_number(value)}" for name, value in verdict.numbers.items())
+    return Answer(check, verdict.status, lines, numbers, _limit(verdict.limit) if verdict.limit else "")
+
+
+def _checks(verdicts: Sequence[Verdict]) -> str:
+    return verdicts[0].check if len(verdicts) == 1 else f"{len(verdicts)} checks"
 
 
 def _number(value: float) -> str:

@@ -99,13 +99,14 @@ def section_of(
 ) -> Section:
     """The section of a case; one that was not rendered has its answers alone."""
     row, reference = line.row, held_against.rendered.rendering if held_against else None
+    crash = ours.rendering.crash.last_lines if ours and ours.rendering.crash else ()
     section = Section(
         line=line,
         about=case.strategy.about if case else "",
         reference=held_against.name if held_against else None,
         asked={shot.name: shot for shot in case.subject.shots} if case else {},
         command=facts.command(row.case_id, case),
-        answers=facts.answers(verdicts),
+        answers=facts.answers(verdicts, last_lines=crash),
         comparisons=comparisons,
     )
     if ours is None:
@@ -124,5 +125,5 @@ def section_of(
         timeline=timeline(rendering, row.figure),
         warnings=rendering.warnings,
         log=facts.log_tail(ours.folder),
-        crash=rendering.crash.last_lines if rendering.crash else (),
+        crash=crash,
     )

@@ -64,10 +64,19 @@ def test_a_large_number_is_written_out(value: float, words: str) -> None:
 
 
 def test_a_crash_is_told_once() -> None:
-    """It is about every check."""
-    found = answers(of_case("nf4", CRASHED, "The worker ended.\n  Its last line."))
-    assert found[0].lines == ("The worker ended.", "  Its last line.")
-    assert {one.lines for one in found[1:]} == {("as above",)}
+    """It is about every check; its last lines stand here only where they do not stand elsewhere."""
+    crashed = of_case("nf4", CRASHED, "The worker ended.\n  Its last line.")
+    (found,) = answers(crashed)
+    assert (found.check, found.lines) == (f"{len(crashed)} checks", ("The worker ended.", "  Its last line."))
+    (brief,) = answers(crashed, last_lines=["Its last line."])
+    assert brief.lines == ("The worker ended.",)
+
+
+def test_a_crash_of_one_check_names_it() -> None:
+    """And leaves the answers of the others as they are."""
+    first, *others = of_case("nf4", PASSED)
+    crashed = replace(first, status=CRASHED, sentence="The worker ended.")
+    assert [one.check for one in answers([crashed, *others])] == [one.check for one in (first, *others)]
 
 
 def test_nothing_is_told_of_stages_and_phases_that_were_not_reached(tmp_path: Path) -> None:
