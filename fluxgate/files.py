@@ -32,8 +32,8 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 def is_forbidden(error: OSError) -> bool:
-    """Whether a write failed because nobody, or not this user, may write there."""
-    return error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
+    """Whether a write failed because nobody, or not this user, may write there, or because a folder is in the way."""
+    return error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR)
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.filename is None or not (is_forbidden(error) or is_disk_full(error)):
             raise
         what = "read or written" if isinstance(error, PermissionError) else "written"
-        print(f"{error.filename} cannot be {what}: {error.strerror}.", file=sys.stderr)
+        print(f"{error.filename2 or error.filename} cannot be {what}: {error.strerror}.", file=sys.stderr)
         return USAGE
 
 

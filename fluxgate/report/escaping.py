@@ -6,6 +6,7 @@ import re
 import textwrap
 import unicodedata
 
+LONGEST = 1_500  # characters of one line or sentence; a longer one is cut in its middle
 _ASCII = {
     **{"│": "|", "✓": "+", "✗": "X", "–": "-", "—": "-", "…": "...", "×": "x", "→": "->", "·": "."},
     **{"“": '"', "”": '"', "‘": "'", "’": "'"},
@@ -22,8 +23,8 @@ def plain(text: str) -> str:
 
 
 def lines(text: str) -> list[str]:
-    """The lines of a text, each made plain."""
-    return [plain(line.expandtabs(4)).rstrip() for line in text.splitlines()]
+    """The lines of a text, each made plain, and not longer than anybody reads."""
+    return [plain(shortened(line.expandtabs(4), LONGEST)).rstrip() for line in text.splitlines()]
 
 
 def first_line(text: str) -> str:

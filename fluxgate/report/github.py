@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fluxgate.judge.sentences import listed, sentence_case
 from fluxgate.judge.verdict import CRASHED, Verdict
 from fluxgate.report.columns import SYMBOLS, columns_of
-from fluxgate.report.escaping import first_line, plain, shortened
+from fluxgate.report.escaping import LONGEST, first_line, plain, shortened
 from fluxgate.report.escaping import markdown as safe
 from fluxgate.report.gate_markdown import cases_table, culprit_blocks, moves_table, next_blocks
 from fluxgate.report.gate_result import Answer, GateResult
@@ -24,7 +24,6 @@ LARGEST_COMMENT = 60_000
 MOST_PICTURES = 12
 MOST_ANNOTATIONS = 10  # of a kind: GitHub shows no more of one step
 MOST_ROWS, MOST_SENTENCES = 100, 50
-LONGEST = 1_500  # characters of one sentence
 WIDE = 160  # pixels of a picture
 MARKER = "<!-- fluxgate:{} -->"
 IN_ADDRESSES = f"{string.ascii_letters}{string.digits}-._~:/?#&=%+@"

@@ -111,6 +111,16 @@ def test_report_tells_github_what_its_runner_reads(
     assert note.read_text().startswith("<!-- fluxgate:gate -->\n## ❌")
 
 
+@pytest.mark.parametrize("form", ["markdown", "html"])
+def test_a_folder_is_no_file_to_write(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It stays, and one sentence names it."""
+    folder, output = gates.gate(tmp_path / "runs"), tmp_path / "output"
+    output.mkdir()
+    assert main(["report", str(folder), f"--format={form}", f"--output={output}"]) == USAGE
+    assert capsys.readouterr().err == f"{output} cannot be written: Is a directory.\n"
+    assert not list(output.iterdir())
+
+
 def test_report_says_that_there_is_nothing_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither a run nor a gate."""
     assert main(["report", f"--runs={tmp_path}"]) == USAGE

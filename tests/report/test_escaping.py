@@ -20,6 +20,13 @@ def test_plain_text_moves_no_cursor(anything: str) -> None:
     assert len(told.splitlines()) <= 1
 
 
+def test_a_line_of_a_log_is_cut_in_its_middle() -> None:
+    """One of a megabyte fills neither a terminal nor a document; both its ends stay."""
+    (line, other) = text.lines("begin" + "x" * 1_000_000 + "end\nshort")
+    assert (len(line), other) == (text.LONGEST, "short")
+    assert (line[:5], line[-3:]) == ("begin", "end")
+
+
 def test_an_escape_sequence_is_told_not_obeyed() -> None:
     """A log that tries to paint the terminal shows what it tried."""
     assert text.plain("\x1b[31mred\x1b[0m") == "�[31mred�[0m"

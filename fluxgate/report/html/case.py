@@ -14,6 +14,7 @@ from fluxgate.compare.facts import FIGURES
 from fluxgate.judge.rerun import pytest_command
 from fluxgate.judge.verdict import CRASHED, Limit, Verdict
 from fluxgate.rendering import PHASES, STAGES, Component, Fingerprint, Inventory, Memory, Rendering
+from fluxgate.report.escaping import first_line
 
 LOG = "log.txt"
 TAIL = 16_000  # bytes of a log that are looked at
@@ -83,7 +84,7 @@ def answers(verdicts: Iterable[Verdict], *, last_lines: Sequence[str] = ()) -> t
     others = []
     for verdict in verdicts:
         if verdict.status == CRASHED:
-            crashes.setdefault(verdict.sentence, []).append(verdict)
+            crashes.setdefault(first_line(verdict.sentence), []).append(verdict)
         else:
             others.append(_answer(verdict, verdict.check))
     told = (_answer(those[0], _checks(those), most=1 if last_lines else None) for those in crashes.values())

@@ -8,9 +8,8 @@ from typing import Any
 from markupsafe import Markup
 
 from fluxgate.files import is_name
-from fluxgate.report.escaping import plain, shortened
+from fluxgate.report.escaping import LONGEST, plain, shortened
 
-LONGEST = 1500  # characters of one value; a longer one is cut in its middle
 _UNFIT = re.compile(r"[^a-z0-9-]+")
 
 

@@ -65,7 +65,8 @@ def test_a_large_number_is_written_out(value: float, words: str) -> None:
 
 def test_a_crash_is_told_once() -> None:
     """It is about every check; its last lines stand here only where they do not stand elsewhere."""
-    crashed = of_case("nf4", CRASHED, "The worker ended.\n  Its last line.")
+    first, *others = of_case("nf4", CRASHED, "The worker ended.")
+    crashed = [replace(first, sentence="The worker ended.\n  Its last line."), *others]
     (found,) = answers(crashed)
     assert (found.check, found.lines) == (f"{len(crashed)} checks", ("The worker ended.", "  Its last line."))
     (brief,) = answers(crashed, last_lines=["Its last line."])

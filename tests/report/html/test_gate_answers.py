@@ -52,7 +52,7 @@ def test_the_culprit_has_its_versions_and_the_pin() -> None:
     ("changes", "words"),
     [
         ({"answer": Answer.NOT_SAFE, "command": "fluxgate gate a==1 --no-culprit"}, "--no-culprit"),
-        ({"answer": Answer.NOT_SAFE, "command": "fluxgate gate a=='1"}, "did not come to its end"),
+        ({"answer": Answer.NOT_SAFE, "command": "fluxgate gate a=='1"}, "did not finish"),
         ({"answer": Answer.SAFE}, "no case moved"),
         ({"answer": Answer.DRIFT}, "further than it may"),
         ({"answer": Answer.CANNOT_TELL}, "the gate cannot tell"),

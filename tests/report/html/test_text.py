@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from fluxgate.report.html.text import LONGEST, anchor, shown, slug
+from fluxgate.report.escaping import LONGEST
+from fluxgate.report.html.text import anchor, shown, slug
 
 
 @pytest.mark.parametrize(
