@@ -20,7 +20,7 @@ LIBRARIES = ("diffusers", "transformers")
 LARGEST_INDEX = 32_000_000
 # A component that holds this is a model and needs weights; the others are tokenizers, schedulers and processors.
 MODEL_CONFIG = "config.json"
-SETTINGS = ("scheduler_config.json", "tokenizer_config.json", "preprocessor_config.json")
+SETTINGS = "*config.json"  # scheduler_config.json, tokenizer_config.json, preprocessor_config.json, guider_config.json…
 STEMS = ("diffusion_pytorch_model", "model")
 ANY = "*"  # among the names of components whose weights lie elsewhere: each of them may
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -106,9 +106,9 @@ def is_of_diffusers(library: str) -> bool:
 
 def _code_named_by(component: Path) -> Iterator[str]:
     """A complaint of the modules that a component's configurations name for transformers to import."""
-    for path in (component / file for file in (MODEL_CONFIG, *SETTINGS)):
+    for path in sorted(component.glob(SETTINGS)):
         try:
-            named = read_json(path).get("auto_map") if path.is_file() else None
+            named = read_json(path).get("auto_map")
         except Refusal as refusal:
             yield str(refusal).rstrip(".")
             continue
@@ -131,7 +131,7 @@ def _component_faults(component: Path, kind: str, variant: str | None) -> Iterat
         yield from _code_named_by(component)
     if (component / MODEL_CONFIG).is_file():
         yield from _weight_faults(component, variant if variant and has_variant(component, variant) else None)
-    elif not any((component / file).is_file() for file in SETTINGS):
+    elif not any(path.is_file() for path in component.glob(SETTINGS)):
         yield f"{component} is incomplete: it holds no configuration"
 
 

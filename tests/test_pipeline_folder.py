@@ -157,6 +157,14 @@ def test_code_that_comes_with_a_pipeline_is_refused(tmp_path: Path) -> None:
     assert "names a class in a file of its own, pipeline.OursPipeline, and code" in reason(own)
 
 
+def test_a_component_without_weights_has_a_configuration_of_any_name(pipeline: Path) -> None:
+    """As a scheduler's, or the guider's that newer pipelines have."""
+    (pipeline / "scheduler" / "scheduler_config.json").rename(pipeline / "scheduler" / "guider_config.json")
+    assert why_not_loadable(pipeline) is None
+    (pipeline / "scheduler" / "guider_config.json").unlink()
+    assert "holds no configuration" in reason(pipeline)
+
+
 def test_shards_that_are_all_there_are_accepted(pipeline: Path) -> None:
     """An index and its files stand for one file of weights."""
     spoil(pipeline, "missing shard")

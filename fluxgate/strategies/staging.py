@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +154,7 @@ class Pictures:
     frames: Any = None
 
 
+PICTURES = tuple(one.name for one in fields(Pictures))
 Results = dict[str, Any]
 Stage = Callable[[Site, str | None, dict[str, Any]], Results]  # site, dtype in place of the subject's, arguments
 
@@ -318,9 +319,9 @@ def write_tensors(arguments: dict[str, Any], file: Path) -> dict[str, Any]:
     tensors |= {f"{PART}{number} {name}": one for name, value in lists.items() for number, one in enumerate(value)}
     if "generator" in plain:
         tensors["generator"] = states_of(plain.pop("generator"))
-    for name in [name for name, value in plain.items() if name in OUTPUTS or is_picture(value)]:
+    for name in [name for name, value in plain.items() if name in PICTURES or is_picture(value)]:
         value = plain.pop(name)
-        whole = name in OUTPUTS or not isinstance(value, list)  # the pictures of a given list may differ in size
+        whole = name in PICTURES or not isinstance(value, list)  # the pictures of a given list may differ in size
         parts = [(PICTURE, value)] if whole else [(f"{PART}{n} {PICTURE}", one) for n, one in enumerate(value)]
         tensors |= {begin + name: torch.from_numpy(pixels_of(one)) for begin, one in parts}
     partial = file.with_name(file.name + ".partial")

@@ -12,7 +12,7 @@ from fluxgate.subjects.pipeline_class import PipelineClass, has_class, pipeline_
 from fluxgate.subjects.single_files import cannot_come_from_a_file
 from fluxgate.subjects.subject import Shot, Subject
 
-OUTPUTS = ("images", "frames", "image")  # the fields that pipelines return pictures in
+OUTPUTS = ("images", "frames", "image", "video")  # the fields that pipelines return pictures in
 PROMPT = "prompt"
 
 
@@ -77,7 +77,8 @@ def why_not_rendered(installed: PipelineClass, given: Collection[str] = ()) -> s
 
     given: what shots do give."""
     if installed.gives and not {*OUTPUTS} & {*installed.gives}:
-        return f"{installed.name} gives {' and '.join(installed.gives)}, and Fluxgate compares pictures and videos"
+        fields = f"{', '.join(OUTPUTS[:-1])} or {OUTPUTS[-1]}"
+        return f"{installed.name} returns {', '.join(installed.gives)}, and Fluxgate looks for pictures in {fields}"
     known = {PROMPT, *installed.pictures, *installed.picture_lists, *installed.options, *given}
     beyond = [name for name in installed.must_have if name not in known]
     return f"a call of {installed.name} needs {beyond[0]}, which a shot cannot give" if beyond else None

@@ -127,8 +127,8 @@ def test_what_cannot_be_a_subject_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("StableAudioPipeline", "StableAudioPipeline gives audios"),
-        ("KandinskyV22PriorPipeline", "gives image_embeds and negative_image_embeds"),
+        ("StableAudioPipeline", "StableAudioPipeline returns audios"),
+        ("KandinskyV22PriorPipeline", "returns image_embeds, negative_image_embeds, and"),
         ("KandinskyV22Pipeline", "needs image_embeds, which a shot cannot give"),
         ("KandinskyV22ControlnetPipeline", "needs image_embeds, which a shot cannot give"),
     ],

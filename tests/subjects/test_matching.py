@@ -132,7 +132,7 @@ def test_a_pipeline_that_gives_no_pictures_does_not_fit() -> None:
     """Whoever wrote the entry."""
     index = replace(index_of(), class_name="StableAudioPipeline")
     reason = mismatch(replace(SUBJECT, pipeline="StableAudioPipeline", encodes=(), embeddings=()), index)
-    assert "StableAudioPipeline gives audios" in str(reason)
+    assert "StableAudioPipeline returns audios" in str(reason)
 
 
 def test_what_the_shots_give_is_not_missed() -> None:

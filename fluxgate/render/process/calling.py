@@ -63,7 +63,8 @@ def pictures_of(returned: Any) -> list[tuple[Image.Image, int | None]]:
     images = getattr(returned, "images", getattr(returned, "image", None))
     if images is not None:
         return [as_picture(image) for image in images]
-    videos = getattr(returned, "frames", None)
+    video = getattr(returned, "video", None)  # one, where frames has several
+    videos = getattr(returned, "frames", None if video is None else [video])
     if videos is None:
         fields = ", ".join(sorted(vars(returned))) if hasattr(returned, "__dict__") else type(returned).__name__
         raise Refusal(f"The pipeline returned neither images nor frames, but {fields or type(returned).__name__}.")

@@ -87,6 +87,12 @@ def test_a_video_of_arrays_is_the_video_of_pictures() -> None:
     assert np.array_equal(np.asarray(one[0]), np.asarray(other[0]))
 
 
+def test_one_video_may_stand_by_itself() -> None:
+    """As Cosmos 3 returns it."""
+    frames = [Image.fromarray(plain(2, 4, 3, value=value)) for value in (10, 20)]
+    assert [number for _, number in pictures_of(SimpleNamespace(video=frames, sound=None))] == [2]
+
+
 def test_many_frames_are_chosen_from() -> None:
     """The first and the last are among them, and a sheet stays within what is read back."""
     frames = [Image.fromarray(plain(2, 2, 3, value=value)) for value in range(100)]
