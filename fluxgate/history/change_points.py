@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Values = npt.NDArray[np.float64]
+from fluxgate.history.modes import is_in_a_mode
+from fluxgate.history.wandering import Values, only_wanders
 
 # So many of the latest points are set against those before them, and must lie so many standard errors away. More
 # looks need a higher threshold: benchmarks/change_points.py has the false alarms and the power of these.
-LATEST = {3: 4.8, 5: 4.1, 8: 4.5}
+LATEST = {3: 4.7, 5: 4.0, 8: 4.5}
 FEWEST = 10  # points before them: fewer do not say what a series varies
-WINDOW = 60  # points that are looked back on, so that a slow drift is not held against the year before
+WINDOW = 60  # points that are looked back on for the level, so that a slow drift is not held against the year before
+MEMORY = 2 * WINDOW  # and for how a level wanders, which shows in many points only
 FEW = 2.0  # how much higher the threshold is where few points say what a series varies: divided by their number
 AGREEING = 0.5  # standard deviations beyond which a point is on the other level's side
-CLIPPED = 4.0  # standard deviations beyond which a single point says no more
-# A drift: the points before rise or fall by so many standard errors. The latest must then leave their line, too.
-# One that has come further than a share within the window is told, as the changes that it is made of.
-DRIFTING, OFF_THE_LINE, SMALL_DRIFT = 2.0, 3.5, 0.05
-# Two modes: two groups of the points before, of a tenth of them at least each, leave so small a share of their squares.
-# The latest are then no news in the other mode, unless so many in a row are there less often than this.
-TWO_MODES, SMALLEST_MODE, ENOUGH_POINTS = 0.3, 0.1, 20
-BY_CHANCE = 1e-5
+CLIPPED = 3.0  # standard deviations from the median beyond which a point before says no more
+FARTHEST = 4.0  # the same of the latest
+AROUND = 2.0  # and standard deviations from theirs beyond which one of the latest says no more
+SMALL_DRIFT = 0.07  # share of the level: what has come further within the window is told, as the changes it is made of
 LEAST = 0.01  # share of the median that is worth a word, however little a series varies
 
 
@@ -58,14 +55,11 @@ def change_points(values: Sequence[float]) -> tuple[ChangePoint, ...]:
 def _changed(series: Values) -> int:
     """How many of the latest points are of another level; 0 where none are."""
     for latest, threshold in LATEST.items():
-        before = series[max(0, len(series) - latest - WINDOW) : len(series) - latest]
+        before, after = series[max(0, len(series) - latest - MEMORY) : len(series) - latest], series[-latest:]
         if len(before) < FEWEST:
             break
-        after = series[len(series) - latest :]
-        middle = float(np.median(before))
-        if abs(float(np.median(after)) - middle) <= LEAST * abs(middle):
-            continue
-        if are_apart(before, after, threshold * (1 + FEW / len(before))):
+        middle = float(np.median(before[-WINDOW:]))
+        if abs(float(np.median(after)) - middle) > LEAST * abs(middle) and are_apart(before, after, threshold):
             return latest
     return 0
 
@@ -82,61 +76,43 @@ def _squares(values: Values) -> float:
 
 
 def are_apart(before: Values, after: Values, threshold: float) -> Any:
-    """Whether the means lie so many standard errors apart, and nearly all of the latest points say so, along the last
+    """Whether the latest points lie so many standard errors away, and nothing but a step explains it, along the last
     axis. Single points far away count as less far, and one of more than three may lie on the other side."""
+    latest, (far, ahead) = after.shape[-1], _scaled(before, after)
+    recent, nearer = far[..., -WINDOW:], _nearer(ahead)
+    apart = nearer.mean(axis=-1) - recent.mean(axis=-1)
+    agreeing = (ahead * np.sign(apart)[..., None] > AGREEING).sum(axis=-1)
+    errors = np.abs(apart) / sqrt(1 / latest + 1 / recent.shape[-1])
+    told = np.asarray((errors > threshold * (1 + FEW / before.shape[-1])) & (agreeing >= max(3, latest - 1)))
+    if told.any():
+        in_a_mode = is_in_a_mode(np.concatenate([recent, ahead], axis=-1)[told], latest)
+        wanders = only_wanders(np.concatenate([far, nearer], axis=-1)[told], latest) & _drifts_little(before[told])
+        told[told] = ~in_a_mode & ~wanders
+    return told
+
+
+def _scaled(before: Values, after: Values) -> tuple[Values, Values]:
+    """How far both lie from the level, in standard deviations."""
+    recent = before[..., -WINDOW:]
+    middle = np.median(recent, axis=-1, keepdims=True)
     least = 1e-12 * np.maximum(np.abs(before).max(axis=-1, keepdims=True), np.abs(after).max(axis=-1, keepdims=True))
-    spread = np.maximum(before.std(axis=-1, ddof=1, keepdims=True), least)
-    middle = np.median(before, axis=-1, keepdims=True)
-    mean = (before.mean(axis=-1, keepdims=True) - middle) / np.maximum(spread, 1e-300)
-    far = np.clip((after - middle) / np.maximum(spread, 1e-300), -CLIPPED, CLIPPED)
-    apart = far.mean(axis=-1, keepdims=True) - mean
-    agreeing = (far * np.sign(apart) > AGREEING).sum(axis=-1)
-    error = sqrt(1 / after.shape[-1] + 1 / before.shape[-1])
-    far_enough = (np.abs(apart[..., 0]) / error > threshold) & (agreeing >= max(3, after.shape[-1] - 1))
-    return far_enough & ~_drifts(before, after) & ~_are_in_other_mode(before, after)
+    spread = np.maximum(np.maximum(before.std(axis=-1, ddof=1, keepdims=True), least), 1e-300)
+    return np.clip((before - middle) / spread, -CLIPPED, CLIPPED), (after - middle) / spread
 
 
-def _drifts(before: Values, after: Values) -> Any:
-    """Whether the latest points go on as those before them have begun to: on their line, where they have one."""
-    count, latest = before.shape[-1], after.shape[-1]
-    places = np.arange(count) - (count - 1) / 2
-    squares, ahead = float((places**2).sum()), (count + latest) / 2
-    middle, spread = np.median(before, axis=-1, keepdims=True), before.std(axis=-1, ddof=1, keepdims=True)
-    values = np.clip(before, middle - 3 * spread, middle + 3 * spread)
-    mean = values.mean(axis=-1, keepdims=True)
-    slope = ((values - mean) * places).sum(axis=-1, keepdims=True) / squares
-    rest = np.maximum((values - mean - slope * places).std(axis=-1, ddof=2), 1e-300)
-    off = after.mean(axis=-1) - (mean + slope * ahead)[..., 0]
-    off *= np.sign(after.mean(axis=-1) - before.mean(axis=-1))  # on the other side of the line, it has gone on further
-    error = rest * sqrt(1 / latest + 1 / count + ahead**2 / squares)
-    drifts = np.abs(slope[..., 0]) * sqrt(squares) > DRIFTING * rest
-    little = np.abs(slope[..., 0]) * count < SMALL_DRIFT * np.abs(middle[..., 0])
-    return drifts & little & (off < OFF_THE_LINE * error)
+def _nearer(ahead: Values) -> Values:
+    """The latest points, none of them far away from the others."""
+    at = np.median(ahead, axis=-1, keepdims=True)
+    nearer: Values = np.clip(np.clip(ahead, at - AROUND, at + AROUND), -FARTHEST, FARTHEST)
+    return nearer
 
 
-def _are_in_other_mode(before: Values, after: Values) -> Any:
-    """Whether the points before have two modes, and the latest are in the one that they are less often in."""
-    count = before.shape[-1]
-    if count < ENOUGH_POINTS:
-        return np.zeros(before.shape[:-1], dtype=bool)
-    middle = np.median(before, axis=-1, keepdims=True)  # near nothing, so that squares are exact enough
-    ordered, fewest = np.sort(before - middle, axis=-1), max(2, ceil(SMALLEST_MODE * count))
-    within, low, high = _two_groups(ordered)
-    cut = within[..., fewest - 1 : count - fewest].argmin(axis=-1, keepdims=True) + fewest - 1
-    whole = np.maximum(((ordered - ordered.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1), 1e-300)
-    two = np.take_along_axis(within, cut, -1)[..., 0] < TWO_MODES * whole
-    least, most = (np.take_along_axis(means, cut, -1)[..., 0] for means in (low, high))
-    at, gap = np.median(after - middle, axis=-1), (most - least) / 2
-    share = np.where(at > (least + most) / 2, 1 - (cut[..., 0] + 1) / count, (cut[..., 0] + 1) / count)
-    return two & (at < most + gap) & (at > least - gap) & (share ** after.shape[-1] > BY_CHANCE)
-
-
-def _two_groups(ordered: Values) -> tuple[Values, Values, Values]:
-    """For each place at which ordered values can be cut in two: the squares around both means, and the means."""
-    count, sums, squares = ordered.shape[-1], ordered.cumsum(axis=-1), (ordered**2).cumsum(axis=-1)
-    below, above = np.arange(1, count), count - np.arange(1, count)
-    low, high = sums[..., :-1] / below, (sums[..., -1:] - sums[..., :-1]) / above
-    return squares[..., -1:] - below * low**2 - above * high**2, low, high
+def _drifts_little(before: Values) -> Any:
+    """Whether the line through the window rises or falls by a small share of the level within it."""
+    recent = before[..., -WINDOW:]
+    places = np.arange(recent.shape[-1]) - (recent.shape[-1] - 1) / 2
+    risen = (recent * places).sum(axis=-1) / (places**2).sum() * recent.shape[-1]
+    return np.abs(risen) < SMALL_DRIFT * np.abs(np.median(recent, axis=-1))
 
 
 def _change(series: Values, start: int, at: int, end: int) -> ChangePoint:

@@ -9,7 +9,7 @@ from math import inf
 
 import numpy as np
 
-from fluxgate.history.change_points import Values
+from fluxgate.history.wandering import Values
 
 DAYS = 31.0  # that are looked back on
 SPAN = 14.0  # days that there must be points of, at the least
