@@ -86,6 +86,11 @@ def asked_of(texts: tuple[str, ...], *, python: Path | None = None, first: tuple
             raise Refusal(f"--incumbent changes what is installed, and {files[0]} is the incumbent: leave it out.")
         old, new = (read_pin_file(Path(file)) for file in files)
         return Asked(incumbent=old, candidate=new, python=python or Path(sys.executable))
+    if len(files) == len(texts) == 1:
+        raise Refusal(
+            f"{files[0]} is the candidate, and nothing names the incumbent: name two files of pins, OLD.txt "
+            f"{files[0]}; `pip freeze > OLD.txt` writes what is installed."
+        )
     raise Refusal("Name the changes, like diffusers==0.43.0, or two files of pins: OLD.txt NEW.txt.")
 
 

@@ -28,7 +28,7 @@ from tests.outside import ROOT
         (["diffusers==0.43", "--repeats", "none"], "--repeats"),
         (["diffusers==0.43", "--python", "nowhere/python"], "cannot be started"),
         (["old.txt", "new.txt"], "old.txt"),
-        (["old.txt"], "two files of pins"),
+        (["new.txt"], "pip freeze > OLD.txt"),
         (["uv.lock", "pylock.toml"], "uv.lock"),
         (["diffusers==0.43", "--subject", "nobody"], "nobody"),
         (["diffusers==0.43", "--strategy", "full,nobody"], "nobody"),
