@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections import Counter
 from pathlib import Path
 
 from fluxgate.cli.finding import find
@@ -34,7 +35,11 @@ def add_options(parser: ArgumentParser) -> None:
 
 def act(arguments: Namespace) -> int:
     """Show what several machines found, a column for each, as Markdown."""
-    columns = _columns([find(name, runs_folder=arguments.runs) for name in arguments.about])
+    folders = [find(name, runs_folder=arguments.runs) for name in arguments.about]
+    for folder, times in Counter(folder.resolve() for folder in folders).items():
+        if times > 1:
+            raise Refusal(f"{folder} is named {times} times; name one run or gate of each machine.")
+    columns = _columns(folders)
     text = machines_markdown(columns)
     if arguments.output is None:
         say(text.rstrip())

@@ -35,11 +35,18 @@ def test_runs_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "No failures on H100, failures in 1 case on L4." in text
 
 
+def test_one_machine_is_not_put_beside_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that is named twice, by its folder and by its id, is refused."""
+    good = judged(tmp_path, "H100", PASSED)
+    assert main(["machines", good, Path(good).name, f"--runs={tmp_path}"]) == USAGE
+    assert "is named 2 times" in capsys.readouterr().err
+
+
 def test_gates_and_runs_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Gates by themselves are shown; and what has not been judged is refused."""
     gate = create_gate(tmp_path, "cpu", now=datetime.datetime.now(datetime.UTC))
     write_gate_result(gate, result())
-    assert main(["machines", str(gate), str(gate)]) == RED
+    assert main(["machines", str(gate)]) == RED
     assert main(["machines", str(gate), judged(tmp_path, "L4", PASSED)]) == USAGE
     unjudged = runs.create(tmp_path, MACHINE, STACK, "x").folder
     assert main(["machines", str(unjudged)]) == USAGE
