@@ -29,7 +29,7 @@ def _lines(series: Sequence[Series]) -> Iterator[str]:
     yield f"<style>{STYLE.read_text(encoding='utf-8')}</style></head><body><main><h1>History</h1>"
     yield f'<p class="soft">{_extent(series)}</p>'
     yield from _changes(series)
-    yield '<p class="soft">In the charts, a dashed line marks where the stack moved, a solid line where the figure changed.</p>'
+    yield '<p class="soft">A dashed line marks where the stack moved, a solid line where the figure changed.</p>'
     for machine, case in dict.fromkeys((one.machine, one.case) for one in series):
         yield f'<h2>{escape(case)}</h2><p class="soft">{escape(machine)}</p><div class="charts">'
         own = [one for one in series if (one.machine, one.case) == (machine, case)]
