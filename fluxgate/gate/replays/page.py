@@ -12,17 +12,17 @@ from fluxgate.report.escaping import markdown as safe
 
 INTRODUCTION = (
     "# Replays",
-    "Upgrades that were really released, played through the gate: regressions, which it must catch and whose culprit"
-    " it must name, and harmless ones, which it must let pass. `fluxgate replay --write docs/replays.md` makes this"
-    " page, and `docs/replays.json` beside it.",
-    "The rows are data, in [`fluxgate/gate/replays/`](../fluxgate/gate/replays). A row pins the *good* stack, and what"
-    " is other in the *bad* one; what it does not pin is what the Python has that plays it. It says what must go red,"
-    " at which stage, and whose fault it is. In most rows packages move along that are not to blame, so that the"
+    "The gate's answers to real releases: regressions, which it must catch and whose culprit it must name, and"
+    " harmless upgrades, which it must let pass. `fluxgate replay --write docs/replays.md` writes this page, and"
+    " `docs/replays.json` beside it.",
+    "The rows are data, in [`fluxgate/gate/replays/`](../fluxgate/gate/replays). A row pins the *good* stack and what"
+    " differs in the *bad* one; anything else is what the Python that plays it has installed. It says what must go"
+    " red, at which stage, and which package did it. In most rows, packages that are not to blame move as well, so the"
     " culprit must be found among several.",
 )
 # What is known and no row, and why.
 NOT_ROWS = (
-    "## Known, and no rows\n",
+    "## Known regressions without a row\n",
     "- Group offload with streams read weights too early in diffusers 0.35.0"
     " ([#11981](https://github.com/huggingface/diffusers/issues/11981)): even on an H100, the miniature is too small"
     " to show it.",
@@ -31,11 +31,11 @@ NOT_ROWS = (
     "- torch 2.9 doubled the peak of three-dimensional convolutions"
     " ([#177406](https://github.com/pytorch/pytorch/issues/177406)): FLUX's VAE has none.",
     "- diffusers 0.40 replaces timesteps that the caller gives"
-    " ([#14461](https://github.com/huggingface/diffusers/issues/14461)): FLUX gives sigmas, so for it the upgrade is a"
-    " harmless one, and a row as that. kernels 0.15 and transformers 5.8 are the same kind.",
+    " ([#14461](https://github.com/huggingface/diffusers/issues/14461)): FLUX gives sigmas, so for it the upgrade is"
+    " harmless, and a row there. kernels 0.15 and transformers 5.8 are the same kind.",
     "- NF4 with sequential offload has never worked"
-    " ([#10800](https://github.com/huggingface/diffusers/issues/10800)): a known failure, in"
-    " `baselines/known_failures.toml`, which is noticed on the day it is fixed.",
+    " ([#10800](https://github.com/huggingface/diffusers/issues/10800)): a known failure in"
+    " `baselines/known_failures.toml`; Fluxgate will notice when it is fixed.",
 )
 HEADER = ("row", "what moved", "the gate's answer", "first at", "culprit", "environments", "seconds", "on")
 FITTED = "†"  # marks a row of which something was written after a gate had answered
@@ -82,7 +82,7 @@ def _machines(places: Mapping[str, str], results: Sequence[Played]) -> Iterator[
     """The places, with how many rows each has played, and what else it had to do."""
     if not places:
         return
-    yield "Seconds are by the clock, with all environments that had to be built. Played on:\n"
+    yield "Seconds are by the clock and include building environments. Played on:\n"
     for place, letter in places.items():
         there = [one for one in results if one.machine and _place(one) == place]
         loads = [one.load for one in there if one.load is not None]
