@@ -29,9 +29,10 @@ from fluxgate.render.process.parts import PartRunner
 from fluxgate.render.process.picture_files import PictureFiles
 from fluxgate.render.process.site import site_of
 from fluxgate.render.process.step_pictures import write_step_pictures
-from fluxgate.render.watch.counting import count_work, counted_shot
+from fluxgate.render.watch.counting import counted_shot
 from fluxgate.render.watch.probe import Probe
 from fluxgate.render.watch.repeating import Readings, repeat
+from fluxgate.render.watch.shortening import count_work_of_one
 from fluxgate.render.watch.step_latents import StepLatents
 from fluxgate.rendering import DENOISE, LOAD, Duration, Picture
 from fluxgate.subjects.subject import Shot, Subject
@@ -129,8 +130,8 @@ def _call_unmeasured(
 
     torch.manual_seed(UNUSUAL)
     probe.inventory.remember_settings()
-    call, shot, readings = partial(_call, pipeline, job.subject), counted_shot(job.subject.shots), Readings(job.device)
-    work = count_work(call, shot, probe, after_each=readings.read)
+    call, readings = partial(_call, pipeline, job.subject), Readings(job.device)
+    work, shot = count_work_of_one(call, job.subject, probe, after_each=readings.read)
     note(Note(work=work, says=f"work counted in {work.seconds:.1f} s"))
     laps.end("counting")
     note(Note(repeated=repeat(call, shot, readings, device=job.device, took=work.seconds)))
@@ -179,10 +180,13 @@ def _load(load: Callable[[], Any], meter: Meter, laps: Laps, note: AddNote) -> A
 
 
 def load_and_compile(load: Callable[[], Any], subject: Subject) -> Any:
-    """The pipeline, called once for each shot, shortened: so all of its shapes are compiled."""
+    """The pipeline, called once for each shot, shortened where it can be: so all of its shapes are compiled."""
     pipeline = load()
     for shot in subject.shots:
-        _call(pipeline, subject, counted_shot([shot]))
+        try:
+            _call(pipeline, subject, counted_shot([shot]))
+        except Exception:  # what is wrong with the shot itself is told by the next call
+            _call(pipeline, subject, shot)
     return pipeline
 
 

@@ -51,15 +51,17 @@ class Readings:
 
 
 def repeat(call: Callable[[Shot], Any], shot: Shot, readings: Readings, *, device: str, took: float = 0.0) -> Repeated:
-    """Call for one step of the shot a few times more; a call that fails is a reason, not a crash.
+    """Call for one step of the shot a few times more, or for the shot itself where it cannot be called for one: a
+    strength below 1 leaves none of it. A call that fails is a reason, not a crash.
 
     took: seconds that the calls took whose work was counted."""
     short = replace(shot, steps=1) if shot.sigmas is None else replace(shot, sigmas=shot.sigmas[:1])
-    try:
-        for _ in range(MORE[device] if took < LONG else 1):
-            call(short)
-            readings.read()
-    except Exception as error:  # a library may raise anything
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        return Repeated(unavailable=f"a call that was only repeated failed: {reason}")
-    return readings.result()
+    for asked in (short, shot):
+        try:
+            for _ in range(MORE[device] if took < LONG else 1):
+                call(asked)
+                readings.read()
+            return readings.result()
+        except Exception as error:  # a library may raise anything
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    return Repeated(unavailable=f"a call that was only repeated failed: {reason}")

@@ -24,6 +24,19 @@ def test_where_code_is_compiled_every_shot_is_called_for_before_its_takes() -> N
     assert {one["num_inference_steps"] for one in asked} == {STEPS}
 
 
+def test_what_cannot_be_shortened_is_compiled_as_it_is() -> None:
+    """As a call that begins with a picture, of whose few steps a strength leaves none."""
+    asked: list[int] = []
+
+    def pipeline(**arguments: Any) -> None:
+        if arguments["num_inference_steps"] == STEPS:
+            raise ValueError("the number of steps is 0")
+        asked.append(arguments["num_inference_steps"])
+
+    load_and_compile(lambda: pipeline, making.case(making.full, making.ONE).subject)
+    assert asked == [making.ONE.steps]
+
+
 @pytest.mark.parametrize(("given", "words"), [(None, "returned nothing"), ("a pipeline", "returned a str")])
 def test_a_strategy_that_returns_no_pipeline_is_told(given: object, words: str) -> None:
     """Before anything looks into it."""

@@ -170,3 +170,26 @@ def test_a_call_that_fails_is_a_reason() -> None:
     found = repeat(call, SHOT, Readings("cpu"), device="cpu")
     assert found.readings == {}
     assert found.unavailable == "a call that was only repeated failed: ValueError: no such size"
+
+
+def test_a_call_that_takes_no_single_step_is_repeated_as_it_is() -> None:
+    """As one that begins with a picture, of whose only step a strength below 1 leaves nothing."""
+    asked: list[int] = []
+
+    def call(shot: Shot) -> None:
+        if shot.steps == 1:
+            raise ValueError("the number of steps is 0")
+        asked.append(shot.steps or 0)
+
+    found = repeated(call)
+    assert (found.unavailable, asked) == (None, [SHOT.steps] * CALLS)
+    assert len(found.readings[MALLOC]) == CALLS + 1
+
+
+def test_a_call_that_always_fails_is_a_reason() -> None:
+    """And no crash."""
+
+    def call(shot: Shot) -> None:
+        raise ValueError("no")
+
+    assert "ValueError: no" in str(repeat(call, SHOT, Readings("cpu"), device="cpu").unavailable)
