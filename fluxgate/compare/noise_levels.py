@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 Levels = Mapping[str, tuple[float, ...]]  # shot -> the levels that its scheduler went through
 
+SCHEDULER = "diffusers' scheduler"  # which chooses them
 NEAR = 1e-5  # between two levels that are the same; schedulers compute them in float32
 
 
@@ -29,7 +30,7 @@ class ScheduleMismatch:
         """Where they differ first, and which library it was most likely; `whose` names the expected levels."""
         went = f"Shot '{self.shot}' went through {len(self.actual)} noise levels"
         due = f"{whose} through {len(self.expected)}" if len(self.expected) != len(self.actual) else f"as {whose} did"
-        return f"{went}, {due}; {self._place(whose)}: most likely diffusers' scheduler"
+        return f"{went}, {due}; {self._place(whose)}: most likely {SCHEDULER}"
 
     def _place(self, whose: str) -> str:
         place = self.first

@@ -17,6 +17,7 @@ class Proof(TypedDict, total=False):
     limit: Limit | None
     pictures: Mapping[str, str]  # "expected", "actual", "difference" -> path within the run
     stage: str | None
+    suspects: str | None
 
 
 def _answer(status: str, evidence: Evidence, check: str, sentence: str, **proof: Unpack[Proof]) -> Verdict:
@@ -30,6 +31,7 @@ def _answer(status: str, evidence: Evidence, check: str, sentence: str, **proof:
         limit=proof.get("limit"),
         pictures=dict(proof.get("pictures", {})),
         stage=proof.get("stage"),
+        suspects=proof.get("suspects"),
     )
 
 

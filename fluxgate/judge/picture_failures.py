@@ -14,7 +14,7 @@ from fluxgate.compare.measures import SSIM
 from fluxgate.compare.pairs import Pair
 from fluxgate.compare.stages import StageDifference
 from fluxgate.files import is_name
-from fluxgate.judge.answers import failed
+from fluxgate.judge.answers import Proof, failed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import origin, picture_name
 from fluxgate.judge.suspects import of_difference
@@ -72,6 +72,7 @@ class FirstDifference:
 
     stage: str
     sentence: str
+    suspects: str
 
 
 def located(
@@ -88,7 +89,8 @@ def located(
         return None
     subject, parts = evidence.case.subject, inventory or evidence.rendering.inventory
     likely = of_difference(difference, subject=subject, inventory=parts, hooks_cleared=hooks_cleared)
-    return FirstDifference(difference.stage, f"It first differs at {difference.place}: most likely {likely}.")
+    sentence = f"It first differs at {difference.place}: most likely {likely}."
+    return FirstDifference(difference.stage, sentence, likely)
 
 
 def failure_for_worst(
@@ -116,8 +118,9 @@ def failure_with_picture(
     pictures = _pictures_of(evidence, check, pair)
     parts = [lead, where.sentence if where else "", _where_to_look(evidence, pictures), then]
     sentence = " ".join(part for part in parts if part)
-    stage = where.stage if where else None
-    return failed(evidence, check, sentence, numbers=numbers, limit=limit, pictures=pictures, stage=stage)
+    stage, suspects = (where.stage, where.suspects) if where else (None, None)
+    proof = Proof(numbers=numbers, limit=limit, pictures=pictures, stage=stage, suspects=suspects)
+    return failed(evidence, check, sentence, **proof)
 
 
 def _pictures_of(evidence: Evidence, check: str, pair: Pair) -> dict[str, str]:

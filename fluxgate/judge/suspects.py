@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from fluxgate.compare.stages import AFTERWARDS, CALL, ENCODER, FINISHED, TOKENIZER, StageDifference
@@ -35,19 +34,16 @@ HOOKS = {
 HOOKS_OF_ACCELERATE = {"AlignDevicesHook", "CpuOffload", "SequentialHook", "UserCpuOffloadHook"}
 LAYERS_OF_BITSANDBYTES = ("Linear4bit", "Linear8bit", "LinearNF4", "LinearFP4")  # how their names begin
 OF_QUANTIZED_LAYERS = ("compute_dtype", "quant_type", "double_quant", "threshold")  # settings
-SUSPECTED = re.compile(r"[Mm]ost likely (.+?)\.(?:\s|$)")
 
 
-def most_likely(names: Iterable[str]) -> str:
+def joined(names: Iterable[str]) -> str:
+    """`diffusers or accelerate`, each once."""
+    return " or ".join(dict.fromkeys(names))
+
+
+def most_likely(suspects: str) -> str:
     """`Most likely diffusers or accelerate.`; nothing where nobody is suspected."""
-    each = dict.fromkeys(names)
-    return f"Most likely {' or '.join(each)}." if each else ""
-
-
-def suspected_in(sentence: str) -> str | None:
-    """Whom a verdict's sentence says it most likely was; None where it names nobody."""
-    found = SUSPECTED.search(sentence)
-    return found[1] if found else None
+    return f"Most likely {suspects}." if suspects else ""
 
 
 # By the inventory
@@ -75,7 +71,7 @@ def quantizer_of(component: Component | None) -> str | None:
 
 def of_effects(missing: Iterable[tuple[Effect, str]], subject: Subject) -> str:
     """Who most likely kept a strategy's effects from showing; each effect comes with what was missing of it."""
-    return most_likely(name for effect, told in missing for name in _of_effect(effect, told.partition(":")[0], subject))
+    return joined(name for effect, told in missing for name in _of_effect(effect, told.partition(":")[0], subject))
 
 
 def _of_effect(effect: Effect, component: str, subject: Subject) -> tuple[str, ...]:
@@ -97,8 +93,7 @@ def _of_effect(effect: Effect, component: str, subject: Subject) -> tuple[str, .
 
 def of_stage(stage: str, subject: Subject, inventory: Inventory | None) -> str:
     """Who works in a stage."""
-    names = of_difference(StageDifference("", stage, None, None), subject=subject, inventory=inventory)
-    return f"Most likely {names}."
+    return of_difference(StageDifference("", stage, None, None), subject=subject, inventory=inventory)
 
 
 def of_difference(

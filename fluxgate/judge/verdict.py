@@ -63,6 +63,7 @@ class Verdict:
     limit: Limit | None = None
     pictures: dict[str, str] = field(default_factory=dict)  # "expected", "actual", "difference" -> path within the run
     stage: str | None = None  # where the case first left its reference
+    suspects: str | None = None  # who most likely did it: "diffusers or accelerate"
 
     @property
     def case_id(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fluxgate.compare.likeness import blankness
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import counted, picture_name
-from fluxgate.judge.suspects import DIFFUSERS, most_likely, of_stage
+from fluxgate.judge.suspects import DIFFUSERS, of_stage
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import DECODED, STAGES, Duration, Picture
 from fluxgate.runs.pictures import sound_pixels
@@ -30,7 +30,7 @@ class Flaw:
         """The pipeline does what it is asked for; numbers come out of a stage."""
         inventory = evidence.rendering.inventory
         in_stage = self.stage if self.stage in STAGES else None
-        return of_stage(in_stage, evidence.case.subject, inventory) if in_stage else most_likely([DIFFUSERS])
+        return of_stage(in_stage, evidence.case.subject, inventory) if in_stage else DIFFUSERS
 
 
 def flaw(evidence: Evidence) -> Flaw | None:

@@ -92,7 +92,16 @@ def scramble(pixels: Pixels) -> Pixels:
 
 
 def verdict(found: Evidence, check: str) -> Verdict:
-    return next(each for each in judge_case(found) if each.check == check)
+    """The answer to a check, once its sentence has been seen to suspect whom its field does."""
+    answer = next(each for each in judge_case(found) if each.check == check)
+    assert_suspects_agree(answer)
+    return answer
+
+
+def assert_suspects_agree(answer: Verdict) -> None:
+    likely = f"ost likely {answer.suspects}" if answer.suspects else ""
+    assert likely in answer.sentence
+    assert ("ost likely" in answer.sentence) == bool(likely)
 
 
 def crashed(found: Rendered) -> Rendered:

@@ -44,6 +44,7 @@ from tests.judge.made import (
     OFFLOAD,
     SUBJECT,
     accepted,
+    assert_suspects_agree,
     changed,
     crashed,
     evidence,
@@ -264,6 +265,8 @@ def test_the_judge_never_raises(data: st.DataObject) -> None:
     )
     assert tuple(verdict.check for verdict in found) == APPLICABLE
     assert all(verdict.status in STATUSES and verdict.sentence for verdict in found)
+    for verdict in found:
+        assert_suspects_agree(verdict)
 
 
 @pytest.mark.parametrize("check", APPLICABLE)

@@ -10,7 +10,7 @@ from fluxgate.baselines.baseline import Baseline
 from fluxgate.compare.difference import other_recipes, stage_differences
 from fluxgate.compare.draws import draws_differ, dtype_of
 from fluxgate.compare.likeness import worst
-from fluxgate.compare.noise_levels import schedule_mismatches
+from fluxgate.compare.noise_levels import SCHEDULER, schedule_mismatches
 from fluxgate.compare.pairs import Pair, pairs_of
 from fluxgate.compare.stages import FINISHED, StageDifference
 from fluxgate.judge.answers import failed, no_data, not_selected, passed
@@ -97,11 +97,9 @@ def _where(evidence: Evidence, stage: StageDifference | None) -> FirstDifference
         return place
     named, reference = evidence.case.strategy.promise.reference, evidence.reference
     inventory = reference.rendering.inventory if reference else None
-    shared = located(evidence, stage, inventory=inventory, hooks_cleared=True)
-    sentence = (
-        f"{(shared or place).sentence} {named}, its reference, left its own baseline there too: look there first."
-    )
-    return replace(place, sentence=sentence)
+    theirs = located(evidence, stage, inventory=inventory, hooks_cleared=True) or place
+    sentence = f"{theirs.sentence} {named}, its reference, left its own baseline there too: look there first."
+    return replace(theirs, sentence=sentence)
 
 
 def _left_as_its_reference(evidence: Evidence, stage: StageDifference) -> bool:
@@ -128,7 +126,7 @@ def _same_pictures(evidence: Evidence, pairs: Sequence[Pair]) -> Verdict:
     lead = f"{word}: the pixels are the accepted ones, but the pipeline did not get to them the same way"
     sentence = f"{lead}{f', {proof}' if proof else ''}. {where.sentence} {then}"
     numbers = {**numbers_of(pairs), DRIFTED: float(proof is None)}
-    return failed(evidence, BASELINE, sentence, numbers=numbers, stage=where.stage)
+    return failed(evidence, BASELINE, sentence, numbers=numbers, stage=where.stage, suspects=where.suspects)
 
 
 def _drift(evidence: Evidence, moved: Sequence[Pair], stage: StageDifference | None) -> tuple[bool, str]:
@@ -167,7 +165,7 @@ def _portable(evidence: Evidence) -> Verdict:
     numbers = numbers_of(pairs)
     for mismatch in schedule_mismatches(accepted.noise_levels, ours.noise_levels):
         sentence = f"Changed: {mismatch.sentence(whose='the accepted one')}. {CAUSE}"
-        return failed(evidence, BASELINE, sentence, numbers=numbers)
+        return failed(evidence, BASELINE, sentence, numbers=numbers, suspects=SCHEDULER)
     for resized in _resized(evidence, pairs):
         return resized
     dtype = dtype_of(evidence.case)
@@ -193,7 +191,8 @@ def _resized(evidence: Evidence, pairs: Sequence[Pair]) -> Iterator[Verdict]:
                 lead = f"Changed: the {name} of shot '{shot}' are {sizes[0]} numbers"
                 lead = f"{lead}, where the accepted ones are {sizes[1]}"
                 sentence = f"{lead}. {place.sentence if place else ''} {CAUSE}"
-                yield failed(evidence, BASELINE, sentence, numbers=numbers_of(pairs), stage=name)
+                who = place.suspects if place else None
+                yield failed(evidence, BASELINE, sentence, numbers=numbers_of(pairs), stage=name, suspects=who)
 
 
 def _as_near_as_machines_are(evidence: Evidence, pairs: Sequence[Pair]) -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fluxgate.judge.answers import failed, passed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted
-from fluxgate.judge.suspects import of_effects
+from fluxgate.judge.suspects import most_likely, of_effects
 from fluxgate.judge.verdict import EFFECT, Verdict
 
 
@@ -25,6 +25,6 @@ def effect(evidence: Evidence) -> Verdict:
         return passed(evidence, EFFECT, f"{promised} in the inventory.", numbers=numbers)
     sentence = f"{len(missing)} of {counted(len(effects), 'effect')} missing: {'; '.join(missing)}."
     who = of_effects(without, case.subject)
-    parts = [sentence, "The strategy did not do what it says.", who, f"Run {again(case)}."]
+    parts = [sentence, "The strategy did not do what it says.", most_likely(who), f"Run {again(case)}."]
     sentence = " ".join(part for part in parts if part)
-    return failed(evidence, EFFECT, sentence, numbers=numbers)
+    return failed(evidence, EFFECT, sentence, numbers=numbers, suspects=who or None)

@@ -15,7 +15,7 @@ from fluxgate.judge.answers import failed, passed
 from fluxgate.judge.damage import CAUSE
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed
-from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, loader_of, most_likely
+from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, joined, loader_of, most_likely
 from fluxgate.judge.verdict import INVENTORY, NEW_WARNINGS, Verdict
 from fluxgate.rendering import (
     AFTER,
@@ -81,7 +81,8 @@ def inventory(evidence: Evidence) -> Verdict:
 
 
 def _failed(evidence: Evidence, complaint: Complaint, then: str) -> Verdict:
-    return failed(evidence, INVENTORY, f"{complaint.sentence}. {_who(evidence, complaint.component)} {then}")
+    who = _who(evidence, complaint.component)
+    return failed(evidence, INVENTORY, f"{complaint.sentence}. {most_likely(who)} {then}", suspects=who)
 
 
 def _new_warnings(evidence: Evidence) -> tuple[str, ...]:
@@ -100,8 +101,8 @@ def _who(evidence: Evidence, component: str | None) -> str:
     """Who loaded a component; what is of no component that is there is of whoever loads at all."""
     parts = evidence.rendering.inventory
     if component is None or parts is None or component not in parts.components:
-        return most_likely([DIFFUSERS, TRANSFORMERS])
-    return most_likely([loader_of(component, evidence.case.subject)])
+        return joined([DIFFUSERS, TRANSFORMERS])
+    return loader_of(component, evidence.case.subject)
 
 
 def _expected(evidence: Evidence) -> Iterator[tuple[str, Inventory, str]]:

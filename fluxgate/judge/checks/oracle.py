@@ -9,7 +9,7 @@ from fluxgate.compare.oracle import HANDED, StageDistance, distances
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, origin
-from fluxgate.judge.suspects import of_given_stage
+from fluxgate.judge.suspects import most_likely, of_given_stage
 from fluxgate.judge.tolerances import Limits, component_of, is_altered, limits_of
 from fluxgate.judge.verdict import ORACLE, Limit, Verdict
 from fluxgate.rendering import (
@@ -180,18 +180,19 @@ def _failed(evidence: Evidence, wrong: Sequence[Wrong], numbers: dict[str, float
         each = "In shorter calls each step is right by itself, so it is a later step's, or such a shape's, doing"
     rest = f"{each}; {counted(len(others), 'later stage')} wrong, too: {_named(others)}." if others else f"{each}."
     caller = "" if first.moves else "diffusers' call of it or "
-    who = f"Most likely {caller}{_suspects(evidence, first.stage)}."
-    sentence = f"{lead} {who} {rest} Run {again(evidence.case)}."
+    who = f"{caller}{_suspects(evidence, first.stage)}"
+    sentence = f"{lead} {most_likely(who)} {rest} Run {again(evidence.case)}."
     stage = first.stage if first.moves else None
-    return failed(evidence, ORACLE, sentence, numbers=numbers, limit=first.limit, stage=stage)
+    return failed(evidence, ORACLE, sentence, numbers=numbers, limit=first.limit, stage=stage, suspects=who)
 
 
 def _ended_early(evidence: Evidence, error: str, wrong: Sequence[Wrong], numbers: dict[str, float]) -> Verdict:
     stages = [one.stage for one in sorted(wrong, key=lambda one: one.passed_over)]  # those that were there come first
     stage = stages[0] if stages else PICTURE
     lead = f"The call in which each stage is run from what is given ended early, at '{stage}': {error.rstrip('.')}."
-    who = f"Most likely {_suspects(evidence, stage)}. Run {again(evidence.case)}."
-    return failed(evidence, ORACLE, f"{lead} {who}", numbers=numbers, stage=stage)
+    who = _suspects(evidence, stage)
+    sentence = f"{lead} {most_likely(who)} Run {again(evidence.case)}."
+    return failed(evidence, ORACLE, sentence, numbers=numbers, stage=stage, suspects=who)
 
 
 def _named(wrong: Sequence[Wrong]) -> str:

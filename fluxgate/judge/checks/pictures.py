@@ -11,7 +11,7 @@ from fluxgate.compare.draws import draws_differ, dtype_of
 from fluxgate.compare.facts import facts_of
 from fluxgate.compare.likeness import worst
 from fluxgate.compare.measures import SSIM
-from fluxgate.compare.noise_levels import schedule_mismatches
+from fluxgate.compare.noise_levels import SCHEDULER, schedule_mismatches
 from fluxgate.compare.pairs import Pair, closer_to_another_shot, pairs_of
 from fluxgate.judge.answers import crashed, failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
@@ -27,6 +27,7 @@ from fluxgate.judge.picture_failures import (
     numbers_of,
 )
 from fluxgate.judge.sentences import CALIBRATE, again, counted, listed, origin, picture_name, sentence_case
+from fluxgate.judge.suspects import most_likely
 from fluxgate.judge.verdict import PROMISE, TWICE, Limit, Verdict
 from fluxgate.judge.wholeness import flaw
 
@@ -50,7 +51,7 @@ def twice(evidence: Evidence) -> Verdict:
         return failure_for_worst(evidence, TWICE, moved, lead=lead, where=where, then=then)
     if where:
         sentence = f"Both takes gave the same pictures, but did not get there the same way. {where.sentence} {then}"
-        return failed(evidence, TWICE, sentence, stage=where.stage)
+        return failed(evidence, TWICE, sentence, stage=where.stage, suspects=where.suspects)
     sentence = f"{counted(len(pairs), 'picture')} of {listed(shots)} are the same in both takes."
     return passed(evidence, TWICE, sentence, numbers={"pictures": float(len(pairs))})
 
@@ -62,8 +63,9 @@ def promise(evidence: Evidence) -> Verdict:
     """To the pixel or above the floor, against the reference rendered in the same run."""
     wrong = flaw(evidence)
     if wrong:
-        sentence = f"{sentence_case(wrong.sentence)}. {wrong.who(evidence)} Run {again(evidence.case)}."
-        return failed(evidence, PROMISE, sentence, stage=wrong.stage)
+        who = wrong.who(evidence)
+        sentence = f"{sentence_case(wrong.sentence)}. {most_likely(who)} Run {again(evidence.case)}."
+        return failed(evidence, PROMISE, sentence, stage=wrong.stage, suspects=who)
     promised = evidence.case.strategy.promise
     named = promised.reference
     if named is None:
@@ -112,7 +114,11 @@ def _approximates(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> Verd
         lead = f"{len(unlike)} of {counted(len(pairs), 'picture')} cannot be compared with {named}'s: %s."
         then = f"Run {again(evidence.case)}."
         return failure_for_worst(evidence, PROMISE, unlike, lead=lead, where=None, then=then)
-    wrong = _other_schedule(evidence, named) or _no_change(evidence, named, pairs)
+    other_schedule = _other_schedule(evidence, named)
+    if other_schedule:
+        sentence = f"{other_schedule}. Run {again(evidence.case)}."
+        return failed(evidence, PROMISE, sentence, numbers=numbers_of(pairs), suspects=SCHEDULER)
+    wrong = _no_change(evidence, named, pairs)
     if wrong:
         return failed(evidence, PROMISE, f"{wrong}. Run {again(evidence.case)}.", numbers=numbers_of(pairs))
     other_noise = _other_noise(evidence, named)

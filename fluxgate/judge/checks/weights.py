@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sized
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted
-from fluxgate.judge.suspects import loader_of, quantizer_of
+from fluxgate.judge.suspects import joined, loader_of, most_likely, quantizer_of
 from fluxgate.judge.verdict import WEIGHTS, Verdict
 from fluxgate.rendering import LOAD, StoredWeights
 from fluxgate.strategies.effects import Layers, Setting
@@ -35,8 +35,9 @@ def weights(evidence: Evidence) -> Verdict:
     if wrong:
         first, *others = (f"{name}: {complaint}" for name, complaint in wrong)
         more = f" {counted(len(others), 'further complaint')}: {'; '.join(others)}." if others else ""
-        who = f"Most likely {_suspects(evidence, wrong[0][0])}. Run {again(evidence.case)}."
-        return failed(evidence, WEIGHTS, f"{first}.{more} {who}", numbers=numbers, stage=LOAD)
+        who = _suspects(evidence, wrong[0][0])
+        sentence = f"{first}.{more} {most_likely(who)} Run {again(evidence.case)}."
+        return failed(evidence, WEIGHTS, sentence, numbers=numbers, stage=LOAD, suspects=who)
     read = int(numbers["tensors"] - numbers["unread"])
     if not read:
         sentence = (
@@ -175,4 +176,4 @@ def _suspects(evidence: Evidence, name: str) -> str:
     inventory = evidence.rendering.inventory
     component = inventory.components.get(name) if inventory else None
     reader = [] if component is None else [quantizer_of(component) or "safetensors"]
-    return " or ".join([loader_of(name, evidence.case.subject), *reader])
+    return joined([loader_of(name, evidence.case.subject), *reader])

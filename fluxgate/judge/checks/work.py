@@ -23,7 +23,7 @@ from fluxgate.judge.counted_work.reference import beside_reference, reference_wo
 from fluxgate.judge.damage import CAUSE, other_releases
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed
-from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, most_likely, movers, quantizer_of
+from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, joined, most_likely, movers, quantizer_of
 from fluxgate.judge.verdict import WORK, Verdict
 from fluxgate.rendering import DENOISE, ENCODE, Work
 
@@ -36,19 +36,19 @@ def work(evidence: Evidence) -> Verdict:
         return no_data(evidence, WORK, f"Its work was not counted{reason}. Run {again(evidence.case)}.")
     numbers = {"FLOPs": float(total_flops(done))}
     numbers |= {what: float(total(done, BYTES, what)) for what in (TO_DEVICE, TO_HOST)}
-    for complaint in _complaints(evidence, done):
-        return failed(evidence, WORK, complaint, numbers=numbers)
+    for sentence, who in _complaints(evidence, done):
+        return failed(evidence, WORK, sentence, numbers=numbers, suspects=who)
     sentence = f"It does {flops(total_flops(done))} in {counted(done.steps, 'step')}, the same as"
     other = _otherwise(evidence, done)
     return passed(evidence, WORK, f"{sentence} {listed(_compared_with(evidence, done))}{other}.", numbers=numbers)
 
 
-def _complaints(evidence: Evidence, done: Work) -> Iterator[str]:
-    """What is wrong, what is surest first."""
+def _complaints(evidence: Evidence, done: Work) -> Iterator[tuple[str, str | None]]:
+    """What is wrong, what is surest first, and who most likely did it."""
     then = f"Run {again(evidence.case)}."
     later = costly_changes(changes_between(*done.calls[:2])) if len(done.calls) > 1 else ()
     if later:
-        yield f"A second call does not do what the first did: {told(later)}. {then}"
+        yield f"A second call does not do what the first did: {told(later)}. {then}", None
     for ask, last in (
         (repeats, then),
         (sleeps, then),
@@ -58,7 +58,8 @@ def _complaints(evidence: Evidence, done: Work) -> Iterator[str]:
         (as_usual, then),
     ):
         for complaint in ask(evidence, done):
-            yield f"{complaint.sentence}. {_who(evidence, complaint.phases)} {last}"
+            who = _who(evidence, complaint.phases)
+            yield f"{complaint.sentence}. {most_likely(who)} {last}", who
 
 
 def _who(evidence: Evidence, phases: tuple[str, ...]) -> str:
@@ -68,7 +69,7 @@ def _who(evidence: Evidence, phases: tuple[str, ...]) -> str:
     components = inventory.components if inventory else {}
     computing = subject.encoders if encodes else (subject.denoiser,)
     narrow = [name for each in computing if (name := quantizer_of(components.get(each))) is not None]
-    return most_likely([DIFFUSERS, *([TRANSFORMERS] if encodes else []), *narrow, *movers(inventory)])
+    return joined([DIFFUSERS, *([TRANSFORMERS] if encodes else []), *narrow, *movers(inventory)])
 
 
 def _compared_with(evidence: Evidence, done: Work) -> Iterator[str]:

@@ -14,7 +14,7 @@ from fluxgate.compare.difference import StackChange
 from fluxgate.compare.stages import StageDifference
 from fluxgate.judge.rerun import pytest_command
 from fluxgate.judge.sentences import counted
-from fluxgate.judge.suspects import of_difference, suspected_in
+from fluxgate.judge.suspects import of_difference
 from fluxgate.judge.verdict import (
     BASELINE,
     CHECKS,
@@ -157,8 +157,8 @@ def _suspicion(verdict: Verdict, rendering: Rendering | None, case: Case | None)
         gone = StageDifference("", verdict.stage, None, None)
         named = partial(of_difference, gone, subject=case.subject, inventory=rendering.inventory)
         yield named(), named(hooks_cleared=True), f"at the {verdict.stage}"
-    elif likely := suspected_in(verdict.sentence):
-        yield likely, likely, f"seen by '{verdict.check}'"
+    elif verdict.suspects:
+        yield verdict.suspects, verdict.suspects, f"seen by '{verdict.check}'"
 
 
 def suspected_first(changes: Iterable[StackChange], suspicions: Iterable[Suspicion]) -> tuple[StackChange, ...]:

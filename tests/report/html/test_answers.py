@@ -117,9 +117,9 @@ def test_a_library_that_is_suspected_and_moved_comes_first() -> None:
     assert ordered == ["transformers", "numpy", "pillow"]
 
 
-def test_a_sentence_points_to_whom_it_suspects(tmp_path: Path) -> None:
+def test_a_failure_points_to_whom_it_suspects(tmp_path: Path) -> None:
     """Where no stage does."""
-    told = changed(of_case("nf4", PASSED), EFFECT, status=FAILED, sentence="No hook. Most likely accelerate. Run it.")
+    told = changed(of_case("nf4", PASSED), EFFECT, status=FAILED, sentence="No hook.", suspects="accelerate")
     found = suspicions(report(told).failures, {"tiny-nf4": building.rendering("nf4", tmp_path)}, CASES)
     assert found == (Suspicion("accelerate", f"seen by '{EFFECT}'", ("tiny-nf4",)),)
 
