@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fluxgate import figures
@@ -93,30 +93,36 @@ def located(
     return FirstDifference(difference.stage, sentence, likely)
 
 
-def failure_for_worst(
-    evidence: Evidence, check: str, pairs: Sequence[Pair], *, lead: str, where: FirstDifference | None, then: str = ""
-) -> Verdict:
-    """A failure about the least alike of some pairs; `lead` has a %s where its difference belongs."""
+@dataclass(frozen=True)
+class Explanation:
+    """What a failure says: what is wrong, where it first differs, and what to do."""
+
+    lead: str
+    where: FirstDifference | None
+    then: str
+
+
+def failure_for_worst(evidence: Evidence, check: str, pairs: Sequence[Pair], explanation: Explanation) -> Verdict:
+    """A failure about the least alike of some pairs; the lead has a %s where its difference belongs."""
     pair = min(pairs, key=lambda pair: (not pair.shown, pair.alike))
     told = f"{picture_name(evidence.case, pair.shot, pair.index)} {words.picture(pair)}"
-    lead = lead.replace("%s", told, 1)  # the rest of it may tell of percents
-    return failure_with_picture(evidence, check, pair, lead=lead, where=where, then=then, numbers=numbers_of(pairs))
+    lead = explanation.lead.replace("%s", told, 1)  # the rest of it may tell of percents
+    return failure_with_picture(evidence, check, pair, replace(explanation, lead=lead), numbers=numbers_of(pairs))
 
 
 def failure_with_picture(
     evidence: Evidence,
     check: str,
     pair: Pair,
+    explanation: Explanation,
     *,
-    lead: str,
-    where: FirstDifference | None,
     numbers: Mapping[str, float],
-    then: str = "",
     limit: Limit | None = None,
 ) -> Verdict:
     """A failure that names the pair of pictures that shows it."""
-    pictures = _pictures_of(evidence, check, pair)
-    parts = [lead, where.sentence if where else "", _where_to_look(evidence, pictures), then]
+    pictures, where = _pictures_of(evidence, check, pair), explanation.where
+    look = _where_to_look(evidence, pictures)
+    parts = [explanation.lead, where.sentence if where else "", look, explanation.then]
     sentence = " ".join(part for part in parts if part)
     stage, suspects = (where.stage, where.suspects) if where else (None, None)
     proof = Proof(numbers=numbers, limit=limit, pictures=pictures, stage=stage, suspects=suspects)

@@ -17,6 +17,7 @@ from fluxgate.judge.answers import failed, no_data, not_selected, passed
 from fluxgate.judge.damage import CAUSE, FLOAT32, damage, float32_moved
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.picture_failures import (
+    Explanation,
     FirstDifference,
     all_identical,
     failure_for_worst,
@@ -86,7 +87,7 @@ def _same_machine(evidence: Evidence) -> Verdict:
     word, then = ("Drifted", IF_RIGHT) if drifted else ("Changed", CAUSE)
     are = "is not the accepted one" if len(moved) == 1 else "are not the accepted ones"
     lead = f"{word}: {len(moved)} of {counted(len(pairs), 'picture')} {are}: %s{why}."
-    answer = failure_for_worst(evidence, BASELINE, moved, lead=lead, where=_where(evidence, stage), then=then)
+    answer = failure_for_worst(evidence, BASELINE, moved, Explanation(lead, _where(evidence, stage), then))
     return replace(answer, numbers={**answer.numbers, DRIFTED: float(drifted)})
 
 
@@ -176,7 +177,7 @@ def _portable(evidence: Evidence) -> Verdict:
     unlike = [pair for pair in pairs if pair.likeness is None]
     if unlike:
         lead = f"{len(unlike)} of {counted(len(pairs), 'picture')} cannot be compared with the portable ones: %s."
-        return failure_for_worst(evidence, BASELINE, unlike, lead=lead, where=None, then=CAUSE)
+        return failure_for_worst(evidence, BASELINE, unlike, Explanation(lead, None, CAUSE))
     return _as_near_as_machines_are(evidence, pairs)
 
 
@@ -211,9 +212,8 @@ def _as_near_as_machines_are(evidence: Evidence, pairs: Sequence[Pair]) -> Verdi
         return passed(evidence, BASELINE, f"{sentence}; other machines are as far from it.", numbers=numbers)
     who = sentence_case(picture_name(evidence.case, *breach.pair.key))
     lead = f"Changed: {who} is further from the portable picture than other machines are: {breach.sentence}."
-    return failure_with_picture(
-        evidence, BASELINE, breach.pair, lead=lead, where=None, then=CAUSE, numbers=numbers, limit=breach.limit
-    )
+    explanation = Explanation(lead, None, CAUSE)
+    return failure_with_picture(evidence, BASELINE, breach.pair, explanation, numbers=numbers, limit=breach.limit)
 
 
 def _beside_accepted(evidence: Evidence) -> tuple[Pair, ...]:

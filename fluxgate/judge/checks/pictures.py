@@ -17,6 +17,7 @@ from fluxgate.judge.answers import crashed, failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.picture_failures import (
     Breach,
+    Explanation,
     FirstDifference,
     all_identical,
     failure_for_worst,
@@ -48,7 +49,7 @@ def twice(evidence: Evidence) -> Verdict:
     if moved:
         differ = "differs" if len(moved) == 1 else "differ"
         lead = f"{len(moved)} of {counted(len(pairs), 'picture')} {differ} between takes: %s."
-        return failure_for_worst(evidence, TWICE, moved, lead=lead, where=where, then=then)
+        return failure_for_worst(evidence, TWICE, moved, Explanation(lead, where, then))
     if where:
         sentence = f"Both takes gave the same pictures, but did not get there the same way. {where.sentence} {then}"
         return failed(evidence, TWICE, sentence, stage=where.stage, suspects=where.suspects)
@@ -104,7 +105,8 @@ def _reproduces(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> Verdic
     are = "is" if len(moved) == 1 else "are"
     lead = f"{len(moved)} of {counted(len(pairs), 'picture')} should be identical to {named}'s and {are} not: %s."
     where = _from_reference(evidence, moved)
-    return failure_for_worst(evidence, PROMISE, moved, lead=lead, where=where, then=f"Run {again(evidence.case)}.")
+    explanation = Explanation(lead, where, f"Run {again(evidence.case)}.")
+    return failure_for_worst(evidence, PROMISE, moved, explanation)
 
 
 def _approximates(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> Verdict:
@@ -112,8 +114,8 @@ def _approximates(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> Verd
     unlike = [pair for pair in pairs if pair.likeness is None]
     if unlike:
         lead = f"{len(unlike)} of {counted(len(pairs), 'picture')} cannot be compared with {named}'s: %s."
-        then = f"Run {again(evidence.case)}."
-        return failure_for_worst(evidence, PROMISE, unlike, lead=lead, where=None, then=then)
+        explanation = Explanation(lead, None, f"Run {again(evidence.case)}.")
+        return failure_for_worst(evidence, PROMISE, unlike, explanation)
     other_schedule = _other_schedule(evidence, named)
     if other_schedule:
         sentence = f"{other_schedule}. Run {again(evidence.case)}."
@@ -194,16 +196,8 @@ def _too_far(evidence: Evidence, named: str, breach: Breach, pairs: Sequence[Pai
     if breach.measure == SSIM:
         value, bound = figures.likeness(breach.value), figures.likeness(breach.limit.value)
         lead = f"{sentence_case(who)} is {value} like {named}; the {breach.bound} is {bound} ({origin(breach.limit)})."
-    return failure_with_picture(
-        evidence,
-        PROMISE,
-        shown,
-        lead=lead,
-        where=_from_reference(evidence, [shown]),
-        then=f"Run {again(evidence.case)}.",
-        numbers=numbers_of(pairs),
-        limit=breach.limit,
-    )
+    explanation = Explanation(lead, _from_reference(evidence, [shown]), f"Run {again(evidence.case)}.")
+    return failure_with_picture(evidence, PROMISE, shown, explanation, numbers=numbers_of(pairs), limit=breach.limit)
 
 
 def _from_reference(evidence: Evidence, moved: Iterable[Pair]) -> FirstDifference | None:
