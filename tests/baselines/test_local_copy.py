@@ -21,12 +21,13 @@ def test_a_store_that_has_nothing_has_no_baseline(address: str) -> None:
 
 
 def test_only_what_is_needed_is_fetched(published: Pointer, address: str, accepted: Path, tmp_path: Path) -> None:
-    """Nothing of other subjects; of other machines of the kind their limits, and no picture."""
+    """Nothing of other subjects; of other machines of the kind their limits, and no picture; of other kinds nothing."""
     folder = tmp_path / "other"
     shutil.copytree(accepted / MACHINE.id / "tiny", folder / "tiny")
     shutil.copytree(accepted / MACHINE.id / "tiny", folder / "large")
     (folder / "tiny" / "limits.json").write_text("{}")
-    Remote(address).publish("another-gpu", folder, over=published)
+    pointer = Remote(address).publish("another-gpu", folder, over=published)
+    Remote(address).publish("cpu-another", folder, over=pointer)
     own = at_hand(address)
     assert [path.name for path in own.iterdir()] == [MACHINE.id]
     assert set(contents(own.parent / "lent")) == {"another-gpu/tiny/limits.json", "another-gpu/tiny/SHA256SUMS"}
