@@ -32,6 +32,14 @@ def test_on_a_cpu_the_pace_is_a_multiple_of_the_references(tmp_path: Path) -> No
     assert pace(replace(one, device="cuda"), None) == {"load": 9.0, "denoise": 9.0}
 
 
+@pytest.mark.parametrize(("seconds", "phases"), [(0.99, []), (1.0, ["denoise"])])
+def test_a_multiple_of_a_short_phase_says_nothing(tmp_path: Path, seconds: float, phases: list[str]) -> None:
+    """Of less than a second, a hundredth more or less is a share."""
+    one, other = (took(name, tmp_path / name, device="cpu") for name in ("offload", "full"))
+    found = pace(replace(one, durations=worked(9.0)), replace(other, durations=worked(seconds)))
+    assert list(found) == phases
+
+
 def stepped(rendering: Rendering, *seconds: float, shot: str = "fox", take: int = 0) -> Rendering:
     """One more take of so many steps, by the clock ten times as long as the processor worked."""
     took = Duration("denoise", 9.0, shot, take, steps=tuple(10 * one for one in seconds), steps_processor=seconds)

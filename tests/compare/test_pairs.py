@@ -1,5 +1,6 @@
 """Tests of pairing each picture with the one that was expected."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,13 @@ def test_what_cannot_be_compared_says_why(actual: Source, trouble: str) -> None:
     """And counts as less like than anything."""
     found = pair_up(FOX, (shown(pixels(0)),), actual)
     assert (found.likeness, found.trouble, found.alike < -1) == (None, trouble, True)
+
+
+def test_only_a_picture_that_was_kept_can_be_shown() -> None:
+    """One of which the hash was kept is another one, and nobody can look at it."""
+    kept, hashed = shown(pixels(0)), replace(shown(pixels(0)), kept=False)
+    assert [pair_up(FOX, (one,), shown(pixels(1))).shown for one in (kept, hashed)] == [True, False]
+    assert not pair_up(FOX, (), shown(pixels(1))).shown
 
 
 def test_a_picture_of_which_nothing_is_expected_is_a_pair_without_one() -> None:
