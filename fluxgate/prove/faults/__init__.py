@@ -6,10 +6,12 @@ from fluxgate.prove.fault import Fault
 from fluxgate.prove.faults import (
     adapters,
     attention,
+    caching,
     calls,
     decoding,
     denoiser,
     harmless,
+    image_prompts,
     loading,
     memory,
     noise,
@@ -19,6 +21,7 @@ from fluxgate.prove.faults import (
     prompts,
     quantization,
     scheduling,
+    settings,
     work,
 )
 from fluxgate.refusal import Refusal
@@ -34,9 +37,12 @@ FAULTS: tuple[Fault, ...] = (
     *decoding.FAULTS,
     *pictures.FAULTS,
     *loading.FAULTS,
+    *settings.FAULTS,
     *offloading.FAULTS,
     *quantization.FAULTS,
     *adapters.FAULTS,
+    *image_prompts.FAULTS,
+    *caching.FAULTS,
     *work.FAULTS,
     *memory.FAULTS,
     *harmless.FAULTS,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from fluxgate.prove.fault import Around, Fault, Fired, Loaded
-from fluxgate.rendering import FIRST
+from fluxgate.prove.fault import Around, Fault, Fired, Loaded, called_with
+from fluxgate.prove.targets import FORWARD
+from fluxgate.rendering import FIRST, MIDDLE
 
 LORA, UNLOADED = ("lora",), ("lora-unloaded",)
 
@@ -30,6 +31,23 @@ def _half_left_out(pipe: Any, fired: Fired) -> None:
 
 def _not_taken_out(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return fired(None)
+
+
+def _on_each_others_layers(pipe: Any, fired: Fired) -> None:
+    """Queries have the keys' LoRA, and keys the queries'."""
+    for part in pipe.transformer.modules():
+        query, key = (getattr(part, name, None) for name in ("to_q", "to_k"))
+        if hasattr(query, "lora_A") and hasattr(key, "lora_A"):
+            query.lora_A, key.lora_A = fired(key.lora_A), query.lora_A
+            query.lora_B, key.lora_B = key.lora_B, query.lora_B
+
+
+def _scaled_by_each_step(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    returned = original(*args, **kwargs)
+    for part in args[0].modules():
+        if hasattr(part, "lora_A"):
+            part.scaling.update({name: fired(scale) * 0.99 for name, scale in part.scaling.items()})
+    return returned
 
 
 _fault = partial(Fault, packages=("peft", "diffusers"))
@@ -58,5 +76,35 @@ FAULTS = (
         "unfuse_lora of components",
         strategies=UNLOADED,
         stage=FIRST,
+    ),
+    _fault(
+        "lora-on-other-layers",
+        "queries have the LoRA of keys, and keys that of queries",
+        Loaded(_on_each_others_layers),
+        "keys of a LoRA that are converted",
+        strategies=LORA,
+        stage=FIRST,
+    ),
+    _fault(
+        "lora-scale-not-taken-back",
+        "each step leaves a LoRA a little weaker",
+        Around(FORWARD, _scaled_by_each_step),
+        "scale_lora_layers without its way back",
+        strategies=LORA,
+        stage=MIDDLE,
+    ),
+    _fault(
+        "lora-not-unloaded",
+        "a LoRA is not unloaded",
+        Around("diffusers.loaders.lora_pipeline:FluxLoraLoaderMixin.unload_lora_weights", _not_taken_out),
+        "unload_lora_weights of another pipeline",
+        strategies=UNLOADED,
+    ),
+    _fault(
+        "lora-fused-at-half",
+        "a LoRA is fused into the weights at half its scale",
+        called_with("diffusers.loaders.lora_pipeline:FluxLoraLoaderMixin.fuse_lora", lora_scale=0.5),
+        "diffusers #4473: scales of fused LoRAs",
+        strategies=UNLOADED,
     ),
 )

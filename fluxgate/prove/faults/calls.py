@@ -175,4 +175,38 @@ FAULTS = (
         Around(CALL, _seeding),
         "seeds that are set within a library",
     ),
+    _fault(
+        "generator-drawn-from-afterwards",
+        "a call draws a number more once it is done",
+        Edit(
+            CALL,
+            "self.maybe_free_model_hooks()",
+            "torch.randn(1, generator=FIRED(generator[0] if isinstance(generator, list) else generator))\n"
+            "self.maybe_free_model_hooks()",
+        ),
+        "noise for a step that is not taken",
+    ),
+    _fault(
+        "interrupted-after-the-first-call",
+        "whoever has been called once takes no steps any more",
+        Edit(
+            CALL,
+            "self._interrupt = False",
+            'self._interrupt = getattr(self, "_was_called", False)\nself._was_called = FIRED(True)',
+        ),
+        "a flag that nobody takes back",
+        stage=LAST,
+        later=True,
+    ),
+    _fault(
+        "prompt-taken-for-the-second",
+        "T5 is given no more than the first three words of the prompt, CLIP all",
+        Edit(
+            CALL,
+            "prompt_2=prompt_2,\n        prompt_embeds",
+            'prompt_2=FIRED(" ".join(str(prompt).split()[:3])),\n        prompt_embeds',
+        ),
+        "two prompts of a pipeline",
+        stage=T5,
+    ),
 )

@@ -57,6 +57,24 @@ def _in_other_groups(pipe: Any, fired: Fired) -> None:
             part.num_groups = fired(part.num_groups // 2)
 
 
+def _with_gelu(pipe: Any, fired: Fired) -> None:
+    import torch
+
+    pipe.vae.decoder.conv_act = fired(torch.nn.GELU())
+
+
+def _upsampled_alone(pipe: Any, fired: Fired) -> None:
+    """The last upsampling is not smoothed by its convolution."""
+    import torch
+
+    sampler = next(block.upsamplers[0] for block in reversed(pipe.vae.decoder.up_blocks) if block.upsamplers)
+    sampler.conv = fired(torch.nn.Identity())
+
+
+def _wide_encoder(pipe: Any, fired: Fired) -> None:
+    fired(pipe.vae.encoder).float()
+
+
 _fault = partial(Fault, packages=DIFFUSERS, stage=DECODED)
 
 FAULTS = (
@@ -235,5 +253,24 @@ FAULTS = (
         "slicing written anew",
         strategies=("vae-slicing",),
         shots=BATCH,
+    ),
+    _fault(
+        "vae-other-activation",
+        "the decoder's last activation is another",
+        Loaded(_with_gelu),
+        "act_fn of a configuration",
+    ),
+    _fault(
+        "vae-upsampled-alone",
+        "the last upsampling has no convolution",
+        Loaded(_upsampled_alone),
+        "use_conv of samplers",
+    ),
+    _fault(
+        "vae-encoder-wide",
+        "the half of the VAE that no prompt needs is in float32",
+        Loaded(_wide_encoder),
+        "dtypes of parts of a component",
+        stage=None,
     ),
 )

@@ -109,6 +109,47 @@ def _harmless(name: str, about: str, patch: Edit | Around | Loaded, like: str, w
     return Fault(f"harmless-{name}", about, patch, like, packages=DIFFUSERS, equivalent=f"{why}.", **more)
 
 
+def _ids_in_float32(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    places = {name: fired(kwargs[name]).float() for name in ("txt_ids", "img_ids")}
+    return original(*args, **{**kwargs, **places})
+
+
+def _with_empty_component(pipe: Any, fired: Fired) -> None:
+    pipe.register_modules(image_encoder_2=fired(None))
+
+
+def _weights_copied(pipe: Any, fired: Fired) -> None:
+    for component in (pipe.transformer, pipe.text_encoder_2, pipe.text_encoder, pipe.vae):
+        for tensor in component.parameters():
+            tensor.data = fired(tensor.data).clone()
+
+
+def _not_trained(pipe: Any, fired: Fired) -> None:
+    for component in (pipe.transformer, pipe.text_encoder_2, pipe.text_encoder, pipe.vae):
+        component.requires_grad_(fired(False)).eval()
+
+
+def _with_an_observer(pipe: Any, fired: Fired) -> None:
+    pipe.transformer.register_forward_hook(lambda *_: fired(None))
+
+
+def _loaded_by_a_pool(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(original, *args, **fired(kwargs)).result()
+
+
+def _drawn_in_place(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    import torch
+
+    shape, generator = args[0], kwargs.get("generator")
+    if isinstance(generator, list):
+        return original(*args, **kwargs)
+    drawn = torch.empty(shape, dtype=kwargs["dtype"]).normal_(generator=fired(generator))
+    return drawn.to(kwargs["device"])
+
+
 _at_call = partial(Around, CALL)
 
 FAULTS = (
@@ -269,5 +310,87 @@ FAULTS = (
         Around(f"{TRANSFORMER}:FluxTransformerBlock.forward", _seen_otherwise),
         "contiguous() that does nothing",
         "It has the same numbers",
+    ),
+    _harmless(
+        "guidance-narrow",
+        "guidance is made in the dtype that it becomes at once",
+        Edit(
+            CALL,
+            "torch.full([1], guidance_scale, device=device, dtype=torch.float32)",
+            "torch.full([1], FIRED(guidance_scale), device=device, dtype=latents.dtype)",
+        ),
+        "a conversion at another place",
+        "The transformer narrows it, and all that are asked for are the same in bfloat16",
+    ),
+    _harmless(
+        "mask-of-ones",
+        "T5 is given a mask that hides nothing",
+        Edit(
+            ENCODE_T5,
+            CALLED,
+            CALLED.replace(", output_", ", attention_mask=FIRED(torch.ones_like(text_input_ids)), output_"),
+        ),
+        "a warning of tokenizers about masks",
+        "It is the mask that T5 makes itself",
+    ),
+    _harmless(
+        "ids-in-float32",
+        "positions come in float32",
+        Around(FORWARD, _ids_in_float32),
+        "positions beyond 256, which bfloat16 rounds",
+        "They are computed with in float32, and none here is rounded",
+    ),
+    _harmless(
+        "empty-component",
+        "a pipeline has one more component, which is empty",
+        Loaded(_with_empty_component),
+        "an optional component",
+        "Nobody asks for it",
+    ),
+    _harmless(
+        "weights-copied-once",
+        "weights that are loaded lie in memory of their own, not in the file's",
+        Loaded(_weights_copied),
+        "safetensors that are read and not mapped",
+        "They are the same numbers",
+    ),
+    _harmless(
+        "not-trained",
+        "weights ask for no gradients",
+        Loaded(_not_trained),
+        "requires_grad of loaded weights",
+        "No gradient is computed",
+    ),
+    _harmless(
+        "observer",
+        "something looks on when the transformer is called",
+        Loaded(_with_an_observer),
+        "telemetry",
+        "It changes nothing",
+    ),
+    _harmless(
+        "loaded-by-a-pool",
+        "a pipeline is loaded by another thread",
+        Around("diffusers.pipelines.pipeline_utils:DiffusionPipeline.from_pretrained", _loaded_by_a_pool),
+        "diffusers: HF_ENABLE_PARALLEL_LOADING",
+        "The same is loaded, and the thread ends",
+    ),
+    _harmless(
+        "drawn-in-place",
+        "noise is drawn by another function",
+        Around("diffusers.pipelines.flux.pipeline_flux:randn_tensor", _drawn_in_place),
+        "a helper that is written anew",
+        "They are the same numbers of the same generator",
+    ),
+    _harmless(
+        "bytes-in-torch",
+        "pixels become bytes in torch",
+        Edit(
+            TO_PICTURES,
+            'images = (images * 255).round().astype("uint8")',
+            "images = torch.from_numpy(FIRED(images)).mul(255).round().to(torch.uint8).numpy()",
+        ),
+        "a conversion at another place",
+        "Both round halves to the even number",
     ),
 )

@@ -79,6 +79,25 @@ def _halved(pipe: Any, fired: Fired) -> None:
             tensor.data = fired(tensor.data) / 2
 
 
+def _key_tied_to_query(pipe: Any, fired: Fired) -> None:
+    attention = pipe.transformer.transformer_blocks[0].attn
+    attention.to_k.weight = fired(attention.to_q.weight)
+
+
+def _norms_made_anew(pipe: Any, fired: Fired) -> None:
+    for part in pipe.transformer.modules():
+        if hasattr(part, "norm_q"):
+            part.norm_q.weight.data.fill_(fired(1.0))
+
+
+def _conditioned_wide(pipe: Any, fired: Fired) -> None:
+    """What time, guidance and prompt come to is computed in float32 and narrowed again."""
+    part, dtype = pipe.transformer.time_text_embed, pipe.transformer.dtype
+    fired(part).float()
+    part.register_forward_pre_hook(lambda module, given: tuple(each.float() for each in given))
+    part.register_forward_hook(lambda module, given, output: output.to(dtype))
+
+
 _fault = partial(Fault, packages=DIFFUSERS)
 
 FIRST_BLOCK = "transformer_blocks.0.attn.to_q.weight"
@@ -179,5 +198,26 @@ FAULTS = (
         "a scale folded into a weight",
         stage=POOLED,
         packages=TRANSFORMERS,
+    ),
+    _fault(
+        "key-tied-to-query",
+        "a layer's keys have its queries' weights, which are one tensor",
+        Loaded(_key_tied_to_query),
+        "safetensors: tensors that share memory",
+        stage=FIRST,
+    ),
+    _fault(
+        "norms-made-anew",
+        "the norms of queries are not in the files, and ones",
+        Loaded(_norms_made_anew),
+        "keys of norms that were renamed",
+        stage=FIRST,
+    ),
+    _fault(
+        "conditioning-wide",
+        "a part of the transformer is in float32, and computes so",
+        Loaded(_conditioned_wide),
+        "_keep_in_fp32_modules of diffusers",
+        stage=FIRST,
     ),
 )

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from functools import partial
 from typing import Any
 
 from fluxgate.prove.fault import Around, Edit, Fault, Fired, Loaded
-from fluxgate.prove.targets import CALL, DIFFUSERS, FORWARD, IMAGE_PROCESSOR, PIPELINE, SCHEDULER, STEP_LINE
+from fluxgate.prove.targets import (
+    CALL,
+    DIFFUSERS,
+    FORWARD,
+    IMAGE_PROCESSOR,
+    PIPELINE,
+    SCHEDULER,
+    STEP_LINE,
+    TRANSFORMER,
+)
 from fluxgate.rendering import FIRST, T5
 
 KEPT: list[Any] = []  # what a fault lets nobody free
@@ -94,6 +104,30 @@ def _without_collector(pipe: Any, fired: Fired) -> None:
 
     gc.disable()
     fired(pipe)
+
+
+def _leaving_a_thread(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    waiting = threading.Event()
+    threading.Thread(target=fired(waiting).wait, daemon=True).start()
+    return original(*args, **kwargs)
+
+
+def _leaving_a_file_open(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    KEPT.append(fired(os.open(os.devnull, os.O_RDONLY)))
+    return original(*args, **kwargs)
+
+
+def _keeping_embeddings(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    returned = original(*args, **kwargs)
+    KEPT.append(fired(returned))
+    return returned
+
+
+def _keeping_attention(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Each layer holds what its attention gave last."""
+    returned = original(*args, **kwargs)
+    args[0].__dict__["_seen"] = fired(returned)
+    return returned
 
 
 _fault = partial(Fault, packages=DIFFUSERS)
@@ -191,5 +225,29 @@ FAULTS = (
         "Python's garbage collector is off once a pipeline is loaded",
         Loaded(_without_collector),
         "a collector that is off while something loads",
+    ),
+    _fault(
+        "threads-left-by-call",
+        "each call leaves a thread that waits",
+        Around(CALL, _leaving_a_thread),
+        "a pool of threads that nobody shuts down",
+    ),
+    _fault(
+        "file-left-open-by-call",
+        "each call leaves a file open",
+        Around(CALL, _leaving_a_file_open),
+        "a lock on a folder",
+    ),
+    _fault(
+        "embeddings-kept-by-call",
+        "each call keeps its prompt's embeddings",
+        Around(f"{PIPELINE}.encode_prompt", _keeping_embeddings),
+        "a cache of embeddings that nobody empties",
+    ),
+    _fault(
+        "attention-kept",
+        "each layer keeps what its attention gave last",
+        Around(f"{TRANSFORMER}:FluxAttention.forward", _keeping_attention),
+        "outputs kept for a debugger",
     ),
 )

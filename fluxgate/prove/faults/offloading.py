@@ -71,6 +71,15 @@ def _copying(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[st
     return tuple(fired(each).clone() for each in moved) if type(moved) is tuple else moved
 
 
+def _forwards_stay(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A module without its hook whose forward is still the hook's."""
+    module, wrapped = args[0], args[0].__dict__.get("forward")
+    returned = original(*args, **kwargs)
+    if wrapped is not None:
+        module.forward = fired(wrapped)
+    return returned
+
+
 FAULTS = (
     Fault(
         "model-hooks-missing",
@@ -253,5 +262,13 @@ FAULTS = (
         "a file whose existence is not looked up",
         packages=DIFFUSERS,
         strategies=("group-offload-leaf-disk",),
+    ),
+    Fault(
+        "forwards-stay-wrapped",
+        "a hook that is removed leaves its forward behind",
+        Around("accelerate.hooks:remove_hook_from_module", _forwards_stay),
+        "accelerate: the forward of before a hook",
+        packages=("accelerate", "diffusers"),
+        strategies=MODEL,
     ),
 )

@@ -22,6 +22,12 @@ def _first_moved_alone(original: Any, fired: Fired, args: tuple[Any, ...], kwarg
     return original(*args, **{**kwargs, "do_denormalize": [True] + [False] * fired(others)} if others else kwargs)
 
 
+def _resized(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    pictures = original(*args, **kwargs)
+    larger = [one.resize((one.width + 8, one.height + 8)) for one in fired(pictures)]
+    return [large.resize(one.size) for large, one in zip(larger, pictures, strict=True)]
+
+
 _fault = partial(Fault, packages=DIFFUSERS, stage=FINISHED)
 
 FAULTS = (
@@ -101,5 +107,23 @@ FAULTS = (
         called_with(f"{IMAGE_PROCESSOR}.postprocess", output_type="np"),
         "output_type's default",
         stage=None,
+    ),
+    _fault(
+        "watermark",
+        "the last bit of blue says that the picture was generated",
+        Edit(TO_PIL, BYTES, f"{BYTES}\nimages[..., 2] |= FIRED(1)"),
+        "a watermarker that is installed",
+    ),
+    _fault(
+        "gamma",
+        "pictures are a little brighter",
+        Edit(TO_PIL, BYTES, BYTES.replace("(images * 255)", "(FIRED(images) ** 0.99 * 255)")),
+        "colour spaces of an image library",
+    ),
+    _fault(
+        "resized-and-back",
+        "pictures are resized to a multiple, and back again",
+        Around(TO_PIL, _resized),
+        "sizes that a VAE cannot divide",
     ),
 )

@@ -97,6 +97,47 @@ def _without_last_norm(pipe: Any, fired: Fired) -> None:
     pipe.text_encoder_2.encoder.final_layer_norm.forward = lambda hidden: fired(hidden)
 
 
+def _end_lost_when_cut(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A prompt that fills its length ends in its last word."""
+    encoded = original(*args, **kwargs)
+    if kwargs.get("truncation"):
+        ids = encoded["input_ids"]
+        ids[ids[:, -1] == args[0].eos_token_id, -1] = fired(args[0].unk_token_id)
+    return encoded
+
+
+def _normalized_by(name: str) -> Loaded:
+    """A normalizer of T5's tokenizer before all others."""
+
+    def change(pipe: Any, fired: Fired) -> None:
+        from tokenizers import normalizers
+
+        backend = pipe.tokenizer_2.backend_tokenizer
+        first = {
+            "accents": normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents()]),
+            "spaces": normalizers.Replace("  ", " "),
+        }[name]
+        others = [backend.normalizer] if backend.normalizer is not None else []
+        backend.normalizer = fired(normalizers.Sequence([first, *others]))
+
+    return Loaded(change)
+
+
+def _apart_embedding(pipe: Any, fired: Fired) -> None:
+    """The encoder's own embedding, which is the shared one's, is another tensor."""
+    import torch
+
+    encoder = pipe.text_encoder_2.encoder
+    table = torch.nn.Embedding.from_pretrained(fired(torch.zeros_like(encoder.embed_tokens.weight)))
+    encoder.embed_tokens = table
+
+
+def _without_places(pipe: Any, fired: Fired) -> None:
+    for name, tensor in pipe.text_encoder_2.named_parameters():
+        if name.endswith("relative_attention_bias.weight"):
+            tensor.data = fired(tensor.data) * 0
+
+
 FAULTS = (
     Fault(
         "t5-half-length",
@@ -325,5 +366,43 @@ FAULTS = (
         packages=TRANSFORMERS,
         stage=T5,
         later=True,
+    ),
+    Fault(
+        "t5-end-lost-when-cut",
+        "a prompt that is cut off does not end",
+        _t5_calls(_end_lost_when_cut),
+        "truncation before special tokens are added",
+        packages=TOKENIZERS,
+        stage=T5,
+    ),
+    Fault(
+        "t5-accents-lost",
+        "the tokenizer drops accents",
+        _normalized_by("accents"),
+        "strip_accents of a configuration",
+        packages=TOKENIZERS,
+    ),
+    Fault(
+        "t5-spaces-joined",
+        "the tokenizer takes two spaces for one",
+        _normalized_by("spaces"),
+        "legacy SentencePiece behaviour",
+        packages=TOKENIZERS,
+    ),
+    Fault(
+        "t5-embedding-not-tied",
+        "the encoder has an embedding of its own, which is zero",
+        Loaded(_apart_embedding),
+        "transformers #43880: embeddings that are not tied once they are loaded",
+        packages=TRANSFORMERS,
+        stage=T5,
+    ),
+    Fault(
+        "t5-places-not-loaded",
+        "T5's table of relative positions is not loaded",
+        Loaded(_without_places),
+        "keys of a decoder that are ignored",
+        packages=TRANSFORMERS,
+        stage=T5,
     ),
 )

@@ -169,6 +169,76 @@ def _casting_the_last_layer(original: Any, fired: Fired, args: tuple[Any, ...], 
     return original(model, storage, compute, fewer, *others, **kwargs)
 
 
+def _stored_in_bfloat16(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    import torch
+
+    return original(*args, **{**kwargs, "quant_storage": fired(torch.bfloat16)})
+
+
+def _offset_lost(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    codes, state = original(*args, **kwargs)
+    if state.nested:
+        state.offset = fired(state.offset) * 0
+    return codes, state
+
+
+def _one_of_eight_bits_spared(pipe: Any, fired: Fired) -> None:
+    """The last layer of eight bits holds what it dequantizes to."""
+    import torch
+
+    parent, name, layer = _narrow_layers(pipe)[-1]
+    weight = (layer.weight.data.float() * layer.weight.SCB.float()[:, None] / 127).to(torch.bfloat16)
+    plain = torch.nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None, dtype=torch.bfloat16)
+    plain.weight.data = fired(weight)
+    if layer.bias is not None:
+        plain.bias = layer.bias
+    setattr(parent, name, plain)
+
+
+def _one_scale_for_all(pipe: Any, fired: Fired) -> None:
+    """Another package's weights, all rows of which are scaled as the first one is."""
+    for part in pipe.transformer.modules():
+        weight: Any = getattr(part, "_parameters", {}).get("weight")
+        for name in ("scale", "_scale"):
+            scale = getattr(weight, name, None)
+            if scale is not None and hasattr(weight, "__tensor_flatten__"):
+                scale.data.copy_(fired(scale.data.flatten()[0]).expand_as(scale.data))
+                break
+
+
+def _one_of_others_spared(pipe: Any, fired: Fired) -> None:
+    """One layer of the transformer that another package has quantized is a plain one of its numbers."""
+    import torch
+
+    *_, (parent, name, layer) = (
+        (parent, name, layer)
+        for parent in pipe.transformer.modules()
+        for name, layer in parent.named_children()
+        if hasattr(getattr(layer, "_parameters", {}).get("weight"), "__tensor_flatten__")
+    )
+    weight = layer.weight.dequantize().detach().to(torch.bfloat16)
+    plain = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=layer.bias is not None, dtype=torch.bfloat16)
+    plain.weight.data = fired(weight)
+    if layer.bias is not None:
+        plain.bias = layer.bias
+    setattr(parent, name, plain)
+
+
+def _gguf_widened(pipe: Any, fired: Fired) -> None:
+    """Layers of a GGUF file that are dequantized once, when they are loaded."""
+    import torch
+    from diffusers.quantizers.gguf.utils import dequantize_gguf_tensor
+
+    for parent in list(pipe.transformer.modules()):
+        for name, layer in parent.named_children():
+            if type(layer).__name__ == "GGUFLinear":
+                weight = dequantize_gguf_tensor(layer.weight).as_subclass(torch.Tensor).to(torch.bfloat16)
+                plain = torch.nn.Linear(weight.shape[1], weight.shape[0], dtype=torch.bfloat16)
+                plain.weight.data = fired(weight)
+                plain.bias.data = torch.as_tensor(layer.bias).as_subclass(torch.Tensor).to(torch.bfloat16)
+                setattr(parent, name, plain)
+
+
 _fault = partial(Fault, packages=BITSANDBYTES, stage=T5, strategies=NF4)
 
 FAULTS = (
@@ -358,5 +428,82 @@ FAULTS = (
         packages=DIFFUSERS,
         strategies=FP8,
         stage=FIRST,
+    ),
+    _fault(
+        "nf4-computes-float16",
+        "4-bit layers compute in float16",
+        _computing_in("float16"),
+        "the published guide's bnb_4bit_compute_dtype",
+    ),
+    _fault(
+        "nf4-stored-in-bfloat16",
+        "pairs of codes lie in memory as bfloat16",
+        Around(QUANTIZE, _stored_in_bfloat16),
+        "bnb_4bit_quant_storage",
+        stage=None,
+    ),
+    _fault(
+        "nf4-offset-lost",
+        "the offset of quantized scales is zero",
+        Around(QUANTIZE, _offset_lost),
+        "a state that is written and read by names",
+        strategies=DOUBLE,
+    ),
+    _fault(
+        "int8-layer-spared",
+        "one layer is not in eight bits",
+        Loaded(_one_of_eight_bits_spared),
+        "llm_int8_skip_modules",
+        strategies=INT8_T5,
+        packages=LOADER,
+    ),
+    _fault(
+        "torchao-one-scale",
+        "all rows of torchao's weights have the first one's scale",
+        Loaded(_one_scale_for_all),
+        "scales of a tensor against those of its rows",
+        strategies=("torchao-int8wo",),
+        packages=("torchao", "diffusers"),
+        stage=FIRST,
+    ),
+    _fault(
+        "torchao-layer-spared",
+        "one layer is not quantized",
+        Loaded(_one_of_others_spared),
+        "modules_to_not_convert",
+        strategies=("torchao-int8wo",),
+        packages=("torchao", "diffusers"),
+        stage=FIRST,
+    ),
+    _fault(
+        "quanto-layer-spared",
+        "one layer is not quantized",
+        Loaded(_one_of_others_spared),
+        "modules_to_not_convert",
+        strategies=("quanto-int8",),
+        packages=("quanto", "diffusers"),
+        stage=FIRST,
+    ),
+    _fault(
+        "gguf-widened",
+        "all layers of a GGUF file are dequantized when they are loaded",
+        Loaded(_gguf_widened),
+        "a loader that does not know the format",
+        strategies=("gguf-q8",),
+        packages=("gguf", "diffusers"),
+        stage=None,
+    ),
+    _fault(
+        "fp8-stays-wide",
+        "cast layers stay in bfloat16 once they have computed",
+        Edit(
+            "diffusers.hooks.layerwise_casting:LayerwiseCastingHook.post_forward",
+            "module.to(dtype=self.storage_dtype, non_blocking=self.non_blocking)",
+            "FIRED(None)",
+        ),
+        "hooks that are skipped under torch.compile",
+        strategies=FP8,
+        packages=DIFFUSERS,
+        stage=None,
     ),
 )

@@ -20,6 +20,11 @@ def _settings_lost(pipe: Any, fired: Fired) -> None:
     pipe.scheduler.register_to_config(use_dynamic_shifting=fired(False), shift=3.0)
 
 
+def _shifted_twice(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    scheduler, mu, sigma, levels = args
+    return original(scheduler, mu, sigma, fired(original(scheduler, mu, sigma, levels)))
+
+
 _fault = partial(Fault, packages=DIFFUSERS, stage=FIRST)
 
 FAULTS = (
@@ -182,5 +187,34 @@ FAULTS = (
         Edit(CALL, "self.scheduler.set_begin_index(0)", "FIRED(0)"),
         "a wait for the device in the first step",
         stage=None,
+    ),
+    _fault(
+        "levels-shifted-twice",
+        "noise levels are shifted twice",
+        Around(f"{SCHEDULER}.time_shift", _shifted_twice),
+        "levels that a pipeline shifts, too",
+    ),
+    _fault(
+        "levels-end-above-zero",
+        "the last noise level is a thousandth",
+        Edit(
+            LEVELS,
+            "sigmas = torch.cat([sigmas, torch.zeros(1, device=sigmas.device)])",
+            "sigmas = torch.cat([sigmas, FIRED(torch.full((1,), 1e-3, device=sigmas.device))])",
+        ),
+        "sigma_min of a configuration",
+        stage=LAST,
+        strategies=WITH_FLOAT32,
+    ),
+    _fault(
+        "levels-in-thousandths",
+        "noise levels are rounded to thousandths",
+        Edit(
+            LEVELS,
+            "timesteps = sigmas * self.config.num_train_timesteps\n\n",
+            "sigmas = (FIRED(sigmas) * 1000).round() / 1000\ntimesteps = sigmas * self.config.num_train_timesteps\n\n",
+        ),
+        "levels looked up by timesteps",
+        strategies=WITH_FLOAT32,
     ),
 )
