@@ -25,6 +25,7 @@ T5, POOLED, FIRST, MIDDLE, LAST, DECODED = STAGES = (
 
 # Stages that are told apart only where each starts from what it is given, beside those above.
 CLIP_TOKENS, T5_TOKENS = "CLIP's tokens", "T5's tokens"
+OF_TEXTS = "of odd texts"  # as a call is named: of no prompt, but of texts that a tokenizer is given by itself
 LEVELS = "noise levels"
 NOISE = "noise drawn"  # from the generator, and packed: what the first step starts from where nothing is given
 DRAWN = "drawn by torch"  # beside it in the file: what torch draws from that generator
@@ -197,6 +198,7 @@ class GivenTake:
     tiled: bool = False  # whether the decoder was told to decode in tiles
     layers: int = 0  # that the first call counts
     miscounted: dict[str, tuple[int, int]] = field(default_factory=dict)  # layer -> calls that were due, and its own
+    tokens: dict[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)  # tokenizer -> a row of each odd text
 
 
 @dataclass(frozen=True)

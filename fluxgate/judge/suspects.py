@@ -10,6 +10,7 @@ from fluxgate.rendering import (
     DECODED,
     LAST_LATENTS,
     LEVELS,
+    OF_TEXTS,
     PICTURE,
     POOLED,
     T5,
@@ -148,6 +149,8 @@ def _component(stage: str, *, subject: Subject, inventory: Inventory | None) -> 
 
 def of_given_stage(stage: str, component: Component | None) -> str:
     """The packages that can have done it: the inputs are given, so only what works within the stage."""
+    if stage.endswith(OF_TEXTS):  # we have called the tokenizers
+        return f"{TRANSFORMERS} or tokenizers"
     return " or ".join([*_owners_of_given(without_call(stage)), *_at_work_in(component)])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from fluxgate.compare.oracle import HANDED, StageDistance, distances
 from fluxgate.judge.answers import failed, no_data, passed
@@ -12,17 +13,22 @@ from fluxgate.judge.sentences import again, counted, origin
 from fluxgate.judge.suspects import most_likely, of_given_stage
 from fluxgate.judge.tolerances import Limits, component_of, is_altered, limits_of
 from fluxgate.judge.verdict import ORACLE, Limit, Verdict
+from fluxgate.miniature.texts import TEXTS, tokenized
 from fluxgate.rendering import (
+    CLIP_TOKENS,
     DECODED,
     LAST_LATENTS,
     LEVELS,
+    OF_TEXTS,
     PICTURE,
     POOLED,
     T5,
+    T5_TOKENS,
     TO_DECODE,
     GivenTake,
     is_after_step,
     is_output,
+    of_call,
     output_of,
     without_call,
 )
@@ -31,6 +37,9 @@ from fluxgate.subjects.subject import VAE, Subject
 
 FLOATS = ("bfloat16", "float16", "float32")
 LEVELS_OF_PICTURES = "uint8"
+TOKENIZERS = {"tokenizer": CLIP_TOKENS, "tokenizer_2": T5_TOKENS}  # by the stage that each makes
+TOKENS_OF = tuple(TOKENIZERS.values())
+SHOWN = 60  # characters of a text
 # Beside what the denoiser gives, these have the pipeline's own dtype.
 COMPUTED = (T5, POOLED, LAST_LATENTS, TO_DECODE, DECODED)
 
@@ -55,7 +64,9 @@ def oracle(evidence: Evidence) -> Verdict:
     measured = distances(evidence.rendered_here)
     limits = {each.stage: _limits(evidence, each) for each in measured}
     wrong = [one for each in measured if (one := _wrong(evidence, each, limits[each.stage])) is not None]
-    wrong = _by_itself(wrong) + list(_miscounted(take, evidence.case.subject))
+    of_prompts = [one for one in wrong if without_call(one.stage) in TOKENS_OF]
+    wrong = of_prompts + list(_of_texts(take)) + [one for one in _by_itself(wrong) if one not in of_prompts]
+    wrong += _miscounted(take, evidence.case.subject)
     numbers = {"stages": float(len(measured)), "wrong": float(len(wrong)), **_largest(measured, limits)}
     if take.error is not None:
         return _ended_early(evidence, take.error, wrong, numbers)
@@ -85,6 +96,18 @@ def _unmeasured(measured: Sequence[StageDistance], limits: dict[str, Limits | No
     for each in measured:
         if not each.exact and limits[each.stage] is None and without_call(each.stage) != LAST_LATENTS:
             yield each.stage
+
+
+def _of_texts(take: GivenTake) -> Iterator[Wrong]:
+    """Tokenizers that make other tokens of some texts than their files say, though not of any prompt."""
+    for (name, stage), expected in zip(TOKENIZERS.items(), map(tokenized().get, TOKENIZERS), strict=True):
+        rows = take.tokens.get(name)
+        if rows is None or expected is None or rows == expected:
+            continue
+        others = [text for text, row, due in zip_longest(TEXTS, rows, expected) if row != due]
+        more = f", and of {counted(len(others) - 1, 'more text')}" if len(others) > 1 else ""
+        sentence = f"is not what its files make of {ascii(others[0])[:SHOWN]}{more}"
+        yield Wrong(of_call(stage, OF_TEXTS), sentence)
 
 
 def _miscounted(take: GivenTake, subject: Subject) -> Iterator[Wrong]:

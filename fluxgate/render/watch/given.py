@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 
 from fluxgate.miniature.given import Given, sampled, widened
 from fluxgate.miniature.given_calls import ONE, GivenCall
+from fluxgate.miniature.texts import LENGTHS, TEXTS, Rows
 from fluxgate.render.watch.as_numpy import as_stored, dtype_name
 from fluxgate.render.watch.fingerprints import tensor_sha256
 from fluxgate.render.watch.layer_calls import LayerCalls
@@ -55,6 +58,7 @@ class GivenRecorder:
         self._dtype = dtype  # that the noise is drawn in, if that is not the pipeline's own
         self._handles: list[Any] = []
         self._layers = LayerCalls()
+        self._tokens: dict[str, Rows] = {}
 
     def begin(self, call: GivenCall) -> dict[str, Any]:
         """The pipeline is called next, with these arguments."""
@@ -97,6 +101,7 @@ class GivenRecorder:
 
     def watch(self, pipeline: Any, denoiser: str) -> None:
         """See what the pipeline's networks are called with, until `finish`."""
+        self._tokens |= {name: rows for name, rows in tokens_of(pipeline) if name not in self._tokens}
         for name, stage in TOKENS.items():
             encoder = getattr(pipeline, name, None)
             if encoder is not None:
@@ -116,17 +121,19 @@ class GivenRecorder:
         for handle in self._handles:
             handle.remove()
         if not self._stages:
-            return GivenTake(error=error)
+            return GivenTake(error=error, tokens=self._tokens)
         write_tensors(folder / FILE, self._tensors)
         layers, miscounted = self._layers.result()
         stages = tuple(self._stages.values())
-        return GivenTake(stages, FILE, error, tiled=self._tiled, layers=layers, miscounted=miscounted)
+        seen = GivenTake(stages, FILE, error, tiled=self._tiled, tokens=self._tokens)
+        return replace(seen, layers=layers, miscounted=miscounted)
 
     def add_from_process(self, take: GivenTake, folder: Path) -> None:
         """Add what another process has recorded."""
         self._stages |= {each.stage: each for each in take.stages}
         self._tiled |= take.tiled
         self._layers.add_from_process(take)
+        self._tokens |= take.tokens
         if take.file is not None:
             self._tensors |= read_tensors(folder / FILE)
 
@@ -253,6 +260,21 @@ class GivenRecorder:
         if values.numel() == tensor.numel():
             return values.reshape(tensor.shape)
         return values.reshape((1,) * (tensor.dim() - values.dim()) + values.shape)
+
+
+def tokens_of(pipeline: Any) -> Iterator[tuple[str, Rows]]:
+    """What each tokenizer of the pipeline makes of texts that prompts seldom are, called as pipelines call it; nothing
+    where it raises."""
+    for name, length in LENGTHS.items():
+        tokenizer = getattr(pipeline, name, None)
+        if tokenizer is None:
+            continue
+        try:
+            encoded = tokenizer(list(TEXTS), padding="max_length", max_length=length, truncation=True)
+            yield name, tuple(tuple(int(token) for token in row) for row in encoded["input_ids"])
+        except Exception:  # a library may raise anything
+            traceback.print_exc()
+            yield name, ()
 
 
 def _by_name(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

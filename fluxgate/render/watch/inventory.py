@@ -13,7 +13,7 @@ from fluxgate.render.measure.live_tensors import live_tensor_bytes
 from fluxgate.render.measure.meter import Meter
 from fluxgate.render.watch.component import modules_of, plain_tensors
 from fluxgate.render.watch.description import describe, hooks_of, placement_of
-from fluxgate.render.watch.process_settings import process_settings
+from fluxgate.render.watch.process_settings import ProcessSettings, process_settings
 from fluxgate.render.watch.state_hash import state_sha256
 from fluxgate.render.watch.stored import stored_weights
 from fluxgate.render.watch.weights_in_use import Placements, WeightsInUse
@@ -46,7 +46,7 @@ class InventoryRecorder:
         self.files: Mapping[str, str] = {}  # component -> its weights, where they do not lie in the pipeline's folder
         self.weights: dict[str, StoredWeights] = {}  # by component
         self._hooks: dict[str, dict[str, int]] = {}  # by component, after the first call
-        self._settings: dict[str, str] = {}  # of the process, as they were remembered
+        self._settings: ProcessSettings | None = None  # as they were remembered
 
     def recorded(self) -> Inventory:
         """The inventory so far."""
@@ -91,10 +91,8 @@ class InventoryRecorder:
 
     def compare_settings(self) -> None:
         """Count each setting that is another one than was remembered."""
-        now = process_settings() if self._settings else {}
-        for name, before in self._settings.items():
-            if now[name] != before:
-                self.count(f"{SETTING_CHANGED}{name}", 1)
+        for name in self._settings.changed(process_settings()) if self._settings else ():
+            self.count(f"{SETTING_CHANGED}{name}", 1)
 
     def count_left_hooks(self, pipeline: Any) -> None:
         """Have the pipeline remove its hooks, and count those of accelerate's that stay; it is not called again."""

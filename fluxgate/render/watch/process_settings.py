@@ -5,23 +5,65 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import random
+import signal
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 # Of the environment: what decides which device, kernels, memory and files whatever starts later has.
-VARIABLES = (
-    "CUBLAS_WORKSPACE_CONFIG",
-    "CUDA_VISIBLE_DEVICES",
-    "HF_HUB_OFFLINE",
-    "MKL_NUM_THREADS",
-    "NVIDIA_TF32_OVERRIDE",
-    "OMP_NUM_THREADS",
-    "PYTORCH_ALLOC_CONF",
-    "PYTORCH_CUDA_ALLOC_CONF",
+DECIDING = (
+    "ATEN_",
+    "CUBLAS_",
+    "CUDA_",
+    "CUDNN_",
+    "DNNL_",
+    "HF_",
+    "KMP_",
+    "LD_",
+    "MALLOC_",
+    "MKL_",
+    "NVIDIA_",
+    "OMP_",
+    "ONEDNN_",
+    "PYTORCH_",
 )
+TORCHS_OWN = ("CUDA_MODULE_LOADING",)  # which torch sets itself once it uses a GPU
+HANDLED = (signal.SIGINT, signal.SIGTERM)
+STATE = 624  # numbers that a generator of Python's or numpy's has before it makes the next as many of them
+MOST_DRAWN = 100 * STATE  # by a library that draws from such a generator, and leaves its seed alone
 
 
-def process_settings() -> dict[str, str]:
-    """By name, in words; whoever changes one changes what everything else in the process computes, frees or says."""
+@dataclass(frozen=True)
+class ProcessSettings:
+    """What they are now."""
+
+    told: Mapping[str, str]  # by name, in words
+    variables: Mapping[str, str]  # of the environment
+    generators: Mapping[str, tuple[int, ...]]  # by name, the numbers that a generator goes on from
+
+    def changed(self, now: ProcessSettings) -> Iterator[str]:
+        """The names of those that are others now."""
+        yield from (name for name, before in self.told.items() if now.told[name] != before)
+        for name in sorted({*self.variables, *now.variables}):
+            if self.variables.get(name) != now.variables.get(name):
+                yield f"the environment's {name}"
+        for name, numbers in self.generators.items():
+            if not _goes_on(numbers, now.generators[name]):
+                yield name
+
+
+def process_settings() -> ProcessSettings:
+    """Whoever changes one changes what everything else in the process computes, frees or says."""
+    variables = {name: value for name, value in os.environ.items() if name.startswith(DECIDING)}
+    for name in TORCHS_OWN:
+        variables.pop(name, None)
+    return ProcessSettings({**_of_torch(), **_of_python()}, variables, _generators())
+
+
+def _of_torch() -> dict[str, str]:
     import torch
 
     return {
@@ -29,16 +71,43 @@ def process_settings() -> dict[str, str]:
         "torch's default device": str(torch.get_default_device()),
         "torch's recording of gradients": str(torch.is_grad_enabled()),
         "torch's precision of products": torch.get_float32_matmul_precision(),
+        "torch's precision of sums in products": _sums(torch.backends.cuda.matmul),
         "torch's number of threads": str(torch.get_num_threads()),
         "torch's deterministic algorithms": str(torch.are_deterministic_algorithms_enabled()),
         "torch's choice of convolutions": _convolutions(torch.backends.cudnn),
         "torch's kernels of attention": _attention(torch.backends.cuda),
+        "torch's use of oneDNN": str(torch.backends.mkldnn.enabled),
         "the seed of torch's own generator": str(torch.initial_seed()),
+    }
+
+
+def _of_python() -> dict[str, str]:
+    import numpy as np
+
+    return {
         "Python's garbage collector": "on" if gc.isenabled() else "off",
         "the level up to which nothing is logged": str(logging.root.manager.disable),
+        "what Python warns of": "nothing" if any(map(_hides_all, warnings.filters)) else "something",
+        "what numpy does about what it cannot compute": str(np.geterr()),
+        "what becomes of the smallest numbers": "kept" if sys.float_info.min / 2 else "flushed to zero",
         "working directory": os.getcwd(),
-        **{f"the environment's {name}": os.environ.get(name, "not set") for name in VARIABLES},
+        **{f"what becomes of {one.name}": _named(signal.getsignal(one)) for one in HANDLED},
     }
+
+
+def _hides_all(one: Any) -> bool:
+    """Whether one of Python's filters hides every warning, whatever it says and wherever it comes from."""
+    action, message, category, module, line = one
+    return action == "ignore" and category is Warning and message is None and module is None and not line
+
+
+def _named(handler: Any) -> str:
+    return getattr(handler, "__qualname__", str(handler))
+
+
+def _sums(products: Any) -> str:
+    names = ("allow_bf16_reduced_precision_reduction", "allow_fp16_reduced_precision_reduction")
+    return ", ".join(f"{name} {getattr(products, name, None)}" for name in names)
 
 
 def _convolutions(cudnn: Any) -> str:
@@ -50,3 +119,30 @@ def _attention(cuda: Any) -> str:
     names = ("flash", "mem_efficient", "math", "cudnn")
     known = {name: getattr(cuda, f"{name}_sdp_enabled", None) for name in names}
     return ", ".join(f"{name} {enabled()}" for name, enabled in known.items() if enabled is not None)
+
+
+def _generators() -> dict[str, tuple[int, ...]]:
+    """Those that every library of the process shares. Torch's tells its seed, these do not."""
+    import numpy as np
+
+    state: Any = np.random.get_state(legacy=False)
+    numbers = state["state"].get("key", ())  # of no other kind of generator than Python's has
+    return {
+        "the seed of Python's own generator": random.getstate()[1][:STATE],
+        "the seed of numpy's own generator": tuple(int(number) for number in numbers),
+    }
+
+
+def _goes_on(before: tuple[int, ...], now: tuple[int, ...]) -> bool:
+    """Whether the one state comes of the other by drawing numbers: a seed makes a state that does not."""
+    if now == before:
+        return True
+    if len(before) != STATE:
+        return False
+    twin = random.Random()  # which goes on as the one that it is set like
+    twin.setstate((3, (*before, STATE), None))
+    for _ in range(MOST_DRAWN // STATE):
+        twin.getrandbits(32 * STATE)
+        if twin.getstate()[1][:STATE] == now:
+            return True
+    return False

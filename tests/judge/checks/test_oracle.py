@@ -15,11 +15,14 @@ from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, NO_DATA, ORACLE, PASSED, Verdict
 from fluxgate.miniature import bfloat16
 from fluxgate.miniature.given import given
+from fluxgate.miniature.texts import TEXTS, tokenized
 from fluxgate.rendering import (
+    CLIP_TOKENS,
     DECODED,
     LAST_LATENTS,
     LEVELS,
     NOISE,
+    OF_TEXTS,
     PICTURE,
     SEVERAL,
     T5,
@@ -81,6 +84,26 @@ def test_a_bent_stage_is_named_with_who_can_have_done_it(tmp_path: Path, stage: 
     answer = judged(tmp_path, take_of(tmp_path, bent={stage: bent}))
     assert (answer.status, answer.stage, answer.numbers["wrong"]) == (FAILED, stage, 1)
     assert f"Most likely {suspect}" in answer.sentence or f" or {suspect}" in answer.sentence
+
+
+def test_texts_that_become_other_tokens_are_named_with_the_tokenizers(tmp_path: Path) -> None:
+    """Their stage comes before all that are run from what is given, and diffusers has not called them."""
+    rows = tokenized()
+    other = (*rows["tokenizer_2"][:3], rows["tokenizer_2"][0], *rows["tokenizer_2"][4:])
+    take = take_of(tmp_path, bent={DECODED: louder})
+    assert judged(tmp_path, replace(take, tokens=dict(rows))).stage == DECODED
+    answer = judged(tmp_path, replace(take, tokens={**rows, "tokenizer_2": other}))
+    assert (answer.status, answer.stage) == (FAILED, of_call(T5_TOKENS, OF_TEXTS))
+    assert "'Un caf\\xe9" in answer.sentence
+    assert "Most likely transformers or tokenizers." in answer.sentence
+
+
+def test_a_tokenizer_that_made_nothing_of_any_text_is_wrong(tmp_path: Path) -> None:
+    """Each of the texts is told of; a prompt's own tokens that are wrong come first."""
+    take = replace(take_of(tmp_path, bent={T5_TOKENS: lambda values: values + 1}), tokens={"tokenizer": ()})
+    answer = judged(tmp_path, take)
+    assert (answer.stage, f"'{CLIP_TOKENS}, {OF_TEXTS}'" in answer.sentence) == (T5_TOKENS, True)
+    assert f"{len(TEXTS) - 1} more texts" in judged(tmp_path, replace(take_of(tmp_path), tokens=take.tokens)).sentence
 
 
 def test_one_value_that_is_far_off_is_enough(tmp_path: Path) -> None:

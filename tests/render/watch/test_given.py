@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,9 +14,13 @@ import pytest
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 
+from tokenizers import normalizers  # noqa: E402
+
 from fluxgate.compare.oracle import distances  # noqa: E402
+from fluxgate.miniature.texts import TEXTS, tokenized  # noqa: E402
 from fluxgate.render.measure.meter import Meter  # noqa: E402
 from fluxgate.render.process.case_job import run_from_given  # noqa: E402
+from fluxgate.render.watch.given import tokens_of  # noqa: E402
 from fluxgate.render.watch.probe import Probe  # noqa: E402
 from fluxgate.rendering import (  # noqa: E402
     DECODED,
@@ -108,6 +113,23 @@ def test_a_sound_stack_agrees_in_every_stage(pipeline: Any, tmp_path: Path) -> N
     assert (len(found), take.error) == (104, None)
     assert (take.layers, take.miscounted) == (200, {})
     assert all(each.rms < 1e-5 for each in found)
+    assert take.tokens == tokenized()
+
+
+def test_a_tokenizer_that_drops_accents_is_seen_though_no_prompt_has_any(pipeline: Any, tmp_path: Path) -> None:
+    """It is called by itself, and a tokenizer that raises made nothing of any text."""
+    own = fresh(pipeline)
+    backend = own.tokenizer_2.backend_tokenizer
+    assert backend.normalizer is None
+    try:
+        backend.normalizer = normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents()])
+        seen = dict(tokens_of(own))
+    finally:
+        backend.normalizer = None
+    both = zip(TEXTS, seen["tokenizer_2"], tokenized()["tokenizer_2"], strict=True)
+    assert any("café" in text for text, row, due in both if row != due)
+    assert seen["tokenizer"] == tokenized()["tokenizer"]
+    assert dict(tokens_of(SimpleNamespace(tokenizer=lambda *_, **__: 1 / 0))) == {"tokenizer": ()}
 
 
 def test_a_denoiser_may_be_called_by_place(pipeline: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

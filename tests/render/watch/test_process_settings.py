@@ -5,24 +5,34 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import random
+import signal
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from fluxgate.render.measure.meter import Meter  # noqa: E402
 from fluxgate.render.watch.inventory import InventoryRecorder  # noqa: E402
-from fluxgate.render.watch.process_settings import VARIABLES, process_settings  # noqa: E402
+from fluxgate.render.watch.process_settings import process_settings  # noqa: E402
 from fluxgate.rendering import SETTING_CHANGED  # noqa: E402
+
+VARIABLES = ("CUDA_LAUNCH_BLOCKING", "CUDA_VISIBLE_DEVICES", "HF_HUB_OFFLINE", "OMP_NUM_THREADS", "PYTORCH_ALLOC_CONF")
 
 CHANGES: dict[str, Callable[[], object]] = {
     "torch's default dtype": lambda: torch.set_default_dtype(torch.bfloat16),
     "torch's default device": lambda: torch.set_default_device("meta"),
     "torch's recording of gradients": lambda: torch.set_grad_enabled(not torch.is_grad_enabled()),
     "torch's precision of products": lambda: torch.set_float32_matmul_precision("medium"),
+    "torch's precision of sums in products": lambda: setattr(
+        torch.backends.cuda.matmul, "allow_bf16_reduced_precision_reduction", False
+    ),
+    "torch's use of oneDNN": lambda: torch.backends.mkldnn.set_flags(False),
     "torch's number of threads": lambda: torch.set_num_threads(torch.get_num_threads() + 1),
     "torch's deterministic algorithms": lambda: torch.use_deterministic_algorithms(True),
     "torch's choice of convolutions": lambda: setattr(torch.backends.cudnn, "benchmark", True),
@@ -30,6 +40,13 @@ CHANGES: dict[str, Callable[[], object]] = {
     "the seed of torch's own generator": lambda: torch.manual_seed(torch.initial_seed() + 1),
     "Python's garbage collector": gc.disable,
     "the level up to which nothing is logged": lambda: logging.disable(logging.ERROR),
+    "what Python warns of": lambda: warnings.simplefilter("ignore"),
+    "what numpy does about what it cannot compute": lambda: np.seterr(all="raise"),
+    "what becomes of the smallest numbers": lambda: torch.set_flush_denormal(True),
+    "what becomes of SIGINT": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    "what becomes of SIGTERM": lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
+    "the seed of Python's own generator": partial(random.seed, 0),
+    "the seed of numpy's own generator": partial(np.random.seed, 0),
     "working directory": lambda: os.chdir("/"),
     **{f"the environment's {name}": partial(os.environ.__setitem__, name, "7") for name in VARIABLES},
 }
@@ -47,8 +64,19 @@ def as_before() -> Iterator[None]:
     precision, deterministic = torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
     convolutions, attention = torch.backends.cudnn.benchmark, torch.backends.cuda.flash_sdp_enabled()
     state, collects, silent = torch.get_rng_state(), gc.isenabled(), logging.root.manager.disable
+    filters, handlers = warnings.filters[:], {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    errors, drawn, drawn_by_numpy = np.geterr(), random.getstate(), np.random.get_state()
     variables = {name: os.environ.get(name) for name in VARIABLES}
     yield
+    torch.set_flush_denormal(False)
+    torch.backends.mkldnn.set_flags(True)
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = True
+    warnings.filters[:] = filters
+    for one, handler in handlers.items():
+        signal.signal(one, handler)
+    np.seterr(**errors)
+    random.setstate(drawn)
+    np.random.set_state(drawn_by_numpy)
     torch.backends.cudnn.benchmark = convolutions
     torch.backends.cuda.enable_flash_sdp(attention)
     torch.set_rng_state(state)
@@ -80,7 +108,29 @@ def test_a_setting_that_is_left_changed_is_counted(name: str) -> None:
 
 def test_every_setting_is_tried() -> None:
     """Nothing is compared that no test changes."""
-    assert set(process_settings()) == set(CHANGES)
+    settings = process_settings()
+    assert {*settings.told, *settings.generators} == {name for name in CHANGES if not name.startswith("the env")}
+
+
+@pytest.mark.parametrize("numbers", [1, 700, 5000])
+def test_numbers_may_be_drawn_from_a_generator(numbers: int) -> None:
+    """Who draws has not seeded it."""
+    before = process_settings()
+    for _ in range(numbers):
+        random.random()
+        np.random.random()
+    assert list(before.changed(process_settings())) == []
+
+
+def test_a_variable_that_is_taken_away_or_comes_is_named() -> None:
+    """It need not have been there before; what torch sets by itself is left alone."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    before = process_settings()
+    del os.environ["HF_HUB_OFFLINE"]
+    os.environ |= {"CUDA_LAUNCH_BLOCKING": "1", "CUDA_MODULE_LOADING": "LAZY"}
+    changed = list(before.changed(process_settings()))
+    del os.environ["CUDA_MODULE_LOADING"]
+    assert changed == ["the environment's CUDA_LAUNCH_BLOCKING", "the environment's HF_HUB_OFFLINE"]
 
 
 def test_nothing_is_compared_that_was_not_remembered() -> None:
