@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from fluxgate.amounts import amount
+from fluxgate.amounts import distinct
 from fluxgate.rendering import PHASES, PhaseWork, Work
 
 OPERATORS, FLOPS, BYTES, MOVES, COMPONENTS, MODULES, EVENTS, REPEATS = SECTIONS = (
@@ -185,9 +185,11 @@ def _rank(change: WorkChange) -> tuple[int, float]:
 
 def _doing(section: str, what: str, before: int, after: int) -> str:
     if section == FLOPS:
-        return f"does {flops(after)}{f' in {what}' if what else ''} instead of {flops(before)}"
+        now, then = _distinct_flops(after, before)
+        return f"does {now}{f' in {what}' if what else ''} instead of {then}"
     if section == BYTES:
-        return f"moves {amount(after)} {what} instead of {amount(before)}"
+        now, then = distinct(after, before)
+        return f"moves {now} {what} instead of {then}"
     verb = {COMPONENTS: "calls", MODULES: "calls", OPERATORS: "calls", MOVES: "moves", REPEATS: "repeats"}.get(
         section, "counts"
     )
@@ -200,6 +202,12 @@ def _doing(section: str, what: str, before: int, after: int) -> str:
 
 def _times(number: int) -> str:
     return "once" if number == 1 else f"{number} times"
+
+
+def _distinct_flops(one: int, other: int) -> tuple[str, str]:
+    """Two numbers of operations, to the last one where rounding would make them look the same."""
+    rounded = flops(one), flops(other)
+    return rounded if rounded[0] != rounded[1] else (f"{one:,} FLOP", f"{other:,} FLOP")
 
 
 def flops(number: float) -> str:

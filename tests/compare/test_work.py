@@ -30,6 +30,16 @@ def test_a_module_is_told_before_its_operators() -> None:
     assert first.sentence == "denoise calls Block 12 times instead of 6"
 
 
+def test_numbers_that_differ_are_not_told_alike() -> None:
+    """Where rounding would hide it, to the byte and to the operation."""
+    before = PhaseWork(DENOISE, flops={"aten.mm": 16_500_000_000}, bytes={"cast on host": 130_000_000})
+    after = PhaseWork(DENOISE, flops={"aten.mm": 16_500_000_001}, bytes={"cast on host": 130_000_100})
+    assert [one.sentence for one in changes_between((before,), (after,))] == [
+        "denoise does 16,500,000,001 FLOP in aten.mm instead of 16,500,000,000 FLOP",
+        "denoise moves 130,000,100 B cast on host instead of 130,000,000 B",
+    ]
+
+
 def test_what_came_and_what_went_are_told_so() -> None:
     """An operator that was not there is no number of times more."""
     came, went = changes_between((PhaseWork(DENOISE, {"a": 2}),), (PhaseWork(DENOISE, {"b": 1}),))

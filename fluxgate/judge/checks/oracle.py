@@ -202,11 +202,17 @@ def _failed(evidence: Evidence, wrong: Sequence[Wrong], numbers: dict[str, float
     if without_call(first.stage) == LAST_LATENTS:
         each = "In shorter calls each step is right by itself, so it is a later step's, or such a shape's, doing"
     rest = f"{each}; {counted(len(others), 'later stage')} wrong, too: {_named(others)}." if others else f"{each}."
-    caller = "" if first.moves else "diffusers' call of it or "
-    who = f"{caller}{_suspects(evidence, first.stage)}"
+    who = f"{_caller(first)}{_suspects(evidence, first.stage)}"
     sentence = f"{lead} {most_likely(who)} {rest} Run {again(evidence.case)}."
     stage = first.stage if first.moves else None
     return failed(evidence, ORACLE, sentence, numbers=numbers, limit=first.limit, stage=stage, suspects=who)
+
+
+def _caller(first: Wrong) -> str:
+    """Who is to be suspected beside whoever works in the stage: it may have been passed over, or called too often."""
+    if first.passed_over:
+        return "diffusers' pipeline, which calls it, or "
+    return "" if first.moves else "diffusers' call of it or "
 
 
 def _ended_early(evidence: Evidence, error: str, wrong: Sequence[Wrong], numbers: dict[str, float]) -> Verdict:

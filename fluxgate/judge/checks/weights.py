@@ -71,7 +71,7 @@ def _complaints(evidence: Evidence, name: str, stored: StoredWeights) -> Iterato
     if stored.made_up:
         yield f"{_counted(stored.made_up)} came from no file: {_named(stored.made_up)}"
     if stored.differing:
-        differ = f"{_counted(stored.differing)} of {stored.tensors} are not the file's bytes"
+        differ = f"{len(stored.differing)} of {stored.tensors} tensors {_are(stored.differing)} not the file's bytes"
         yield f"{differ}: {_named(stored.differing)}"
     if stored.adapters and not evidence.case.strategy.promise.adapts:
         yield f"{counted(stored.adapters, 'tensor')} of an adapter lie in memory, which should be gone"

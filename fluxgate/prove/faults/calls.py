@@ -195,7 +195,7 @@ FAULTS = (
             'self._interrupt = getattr(self, "_was_called", False)\nself._was_called = FIRED(True)',
         ),
         "a flag that nobody takes back",
-        stage=LAST,
+        stage=FIRST,
         later=True,
     ),
     _fault(

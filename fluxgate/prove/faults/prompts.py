@@ -373,7 +373,6 @@ FAULTS = (
         _t5_calls(_end_lost_when_cut),
         "truncation before special tokens are added",
         packages=TOKENIZERS,
-        stage=T5,
     ),
     Fault(
         "t5-accents-lost",
@@ -388,6 +387,7 @@ FAULTS = (
         _normalized_by("spaces"),
         "legacy SentencePiece behaviour",
         packages=TOKENIZERS,
+        equivalent="It splits at spaces, however many they are, and takes them for one already.",
     ),
     Fault(
         "t5-embedding-not-tied",

@@ -216,5 +216,6 @@ FAULTS = (
         ),
         "levels looked up by timesteps",
         strategies=WITH_FLOAT32,
+        stage=MIDDLE,
     ),
 )

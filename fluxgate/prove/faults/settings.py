@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sys
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -62,10 +61,6 @@ def _interrupts_ignored() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _errors_not_told() -> None:
-    sys.excepthook = lambda *_: None
-
-
 def _kernels_one_by_one() -> None:
     os.environ["CUDA_LAUNCH_BLOCKING"] = "1"
 
@@ -108,7 +103,6 @@ FAULTS = (
         "a library that is tired of deprecations",
     ),
     _leaving("interrupts-ignored", "interrupts are ignored", _interrupts_ignored, "handlers of a pool of processes"),
-    _leaving("errors-not-told", "errors that end a program are not told", _errors_not_told, "a library for tracebacks"),
     _leaving("kernels-one-by-one", "CUDA waits for each kernel", _kernels_one_by_one, "an environment for debugging"),
     _leaving("hub-elsewhere", "the hub's cache is in another folder", _hub_elsewhere, "an environment for a cluster"),
 )

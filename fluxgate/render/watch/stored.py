@@ -155,8 +155,24 @@ class _Comparison:
             and not name.startswith(quantized)
             and id(self.parameters[name]) not in objects
             and _place(self.parameters[name]) not in places
-            and not any(name.endswith(f"{tied}") for tied in _tied(self.module))
+            and not self._is_tied(name)
         ]
+
+    def _is_tied(self, name: str) -> bool:
+        """Whether the class says that it is tied to another tensor, and one of the files' has the same numbers: a name
+        that should be tied, and is not, was left as it was made."""
+        if not name.endswith(_tied(self.module)):
+            return False
+        own = self.parameters[name]
+        values = values_of(self.module, name, own)
+        alike = [(other, self.parameters[other]) for other in self.matched]
+        both = [values_of(self.module, other, each) for other, each in alike if each.shape == own.shape]
+        return values is None or any(each is None or self._is_equal(values, each) for each in both)
+
+    def _is_equal(self, one: Any, other: Any) -> bool:
+        """Bit for bit, as far as is looked at."""
+        first, second = (bits_of(each.reshape(-1)[: self.most]) for each in (one, other))
+        return np.array_equal(first, second)
 
 
 def _place(tensor: Any) -> tuple[str, int] | None:

@@ -134,6 +134,7 @@ def test_a_stage_that_was_passed_over_is_wrong(tmp_path: Path) -> None:
     """A loop that ends early has no second step."""
     answer = judged(tmp_path, take_of(tmp_path, without=after_step(2)))
     assert (answer.status, answer.stage) == (FAILED, after_step(2))
+    assert "Most likely diffusers' pipeline, which calls it, or diffusers' scheduler." in answer.sentence
 
 
 def test_another_dtype_than_the_strategys_is_wrong(tmp_path: Path) -> None:

@@ -90,6 +90,17 @@ def test_tied_weights_and_prefixes_are_no_fault(model: Any, folder: Path) -> Non
         assert (result.same, result.missing, result.made_up) == (6, (), ())
 
 
+def test_what_should_be_tied_and_is_not_was_made_up(model: Any, folder: Path) -> None:
+    """A class says which names are tied; a tensor of its own must have the numbers that it would have then."""
+    model.tied = torch.nn.Linear(64, 128, bias=False, dtype=torch.bfloat16)
+    model._tied_weights_keys = {"tied.weight": "blocks.1.second.weight"}
+    assert found(model, folder).made_up == ("tied.weight",)
+    model.tied.weight.data.copy_(model.blocks[1].second.weight.data)
+    assert found(model, folder).made_up == ()
+    model.tied.weight.data[127, 63] += 1
+    assert found(model, folder).made_up == ("tied.weight",)
+
+
 def test_a_renamed_tree_is_no_fault(model: Any, folder: Path) -> None:
     """Its numbers are all there, by other names."""
     model.tower = torch.nn.Module()
