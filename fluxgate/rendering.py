@@ -198,6 +198,7 @@ class GivenTake:
     tiled: bool = False  # whether the decoder was told to decode in tiles
     layers: int = 0  # that the first call counts
     miscounted: dict[str, tuple[int, int]] = field(default_factory=dict)  # layer -> calls that were due, and its own
+    raised_in: tuple[str, ...] = ()  # the libraries that the error came through, the innermost first
     tokens: dict[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)  # tokenizer -> a row of each odd text
 
 
@@ -397,6 +398,7 @@ class Crash:
     phase: str | None
     last_lines: tuple[str, ...]
     limit: int | None = None  # bytes of a GPU that the worker was held to, where that is what it ran out of
+    raised_in: tuple[str, ...] = ()  # the libraries that an exception came through, the innermost first
 
 
 @dataclass(frozen=True)

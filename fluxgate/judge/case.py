@@ -24,6 +24,7 @@ from fluxgate.judge.checks import (
 )
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again
+from fluxgate.judge.suspects import joined, most_likely
 from fluxgate.judge.verdict import (
     BASELINE,
     CEILING,
@@ -103,7 +104,8 @@ def _asked(evidence: Evidence, check: str) -> Verdict:
 
 def _ending(crash: Crash) -> str:
     during = f" during {crash.phase}" if crash.phase else ""
-    return f"The worker ended{during} ({crash.kind}): {crash.sentence}"
+    sentence = f"The worker ended{during} ({crash.kind}): {crash.sentence}"
+    return f"{sentence.rstrip('.')}. {most_likely(joined(crash.raised_in))}" if crash.raised_in else sentence
 
 
 def _last_words(crash: Crash) -> str:

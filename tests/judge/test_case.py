@@ -111,6 +111,14 @@ def test_a_crash_is_told_whole_once_and_short_elsewhere(tmp_path: Path) -> None:
     assert {found[check].sentence for check in APPLICABLE[1:]} == {short}
 
 
+def test_a_crash_names_the_libraries_that_it_came_through(tmp_path: Path) -> None:
+    """The innermost first, before the worker's last lines."""
+    ours = made(tmp_path, "offload", crash=replace(CRASH, raised_in=("accelerate", "diffusers")))
+    first, *others = judge_case(evidence(tmp_path, rendered=ours))
+    assert first.sentence.splitlines()[0] == others[0].sentence
+    assert others[0].sentence.endswith("SIGSEGV. Most likely accelerate or diffusers.")
+
+
 def test_a_long_log_is_cut_to_its_end(tmp_path: Path) -> None:
     """Only the last dozen lines are repeated."""
     ours = made(tmp_path, "offload", crash=replace(CRASH, last_lines=tuple(f"line {n}" for n in range(100))))

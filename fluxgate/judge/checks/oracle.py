@@ -10,7 +10,7 @@ from fluxgate.compare.oracle import HANDED, StageDistance, distances
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, origin
-from fluxgate.judge.suspects import most_likely, of_given_stage
+from fluxgate.judge.suspects import joined, most_likely, of_given_stage
 from fluxgate.judge.tolerances import Limits, component_of, is_altered, limits_of
 from fluxgate.judge.verdict import ORACLE, Limit, Verdict
 from fluxgate.miniature.texts import TEXTS, tokenized
@@ -69,7 +69,7 @@ def oracle(evidence: Evidence) -> Verdict:
     wrong += _miscounted(take, evidence.case.subject)
     numbers = {"stages": float(len(measured)), "wrong": float(len(wrong)), **_largest(measured, limits)}
     if take.error is not None:
-        return _ended_early(evidence, take.error, wrong, numbers)
+        return _ended_early(evidence, take, wrong, numbers)
     if wrong:
         return _failed(evidence, wrong, numbers)
     unmeasured = list(_unmeasured(measured, limits))
@@ -215,11 +215,13 @@ def _caller(first: Wrong) -> str:
     return "" if first.moves else "diffusers' call of it or "
 
 
-def _ended_early(evidence: Evidence, error: str, wrong: Sequence[Wrong], numbers: dict[str, float]) -> Verdict:
+def _ended_early(evidence: Evidence, take: GivenTake, wrong: Sequence[Wrong], numbers: dict[str, float]) -> Verdict:
+    """A stage that was wrong before may be what ended it; else whoever the error came through is to be asked."""
     stages = [one.stage for one in sorted(wrong, key=lambda one: one.passed_over)]  # those that were there come first
-    stage = stages[0] if stages else PICTURE
-    lead = f"The call in which each stage is run from what is given ended early, at '{stage}': {error.rstrip('.')}."
-    who = _suspects(evidence, stage)
+    stage, error = stages[0] if stages else PICTURE, (take.error or "").rstrip(".")
+    lead = f"The call in which each stage is run from what is given ended early, at '{stage}': {error}."
+    before = any(not one.passed_over for one in wrong)
+    who = _suspects(evidence, stage) if before or not take.raised_in else joined(take.raised_in)
     sentence = f"{lead} {most_likely(who)} Run {again(evidence.case)}."
     return failed(evidence, ORACLE, sentence, numbers=numbers, stage=stage, suspects=who)
 

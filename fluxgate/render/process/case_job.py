@@ -17,7 +17,7 @@ from fluxgate.render.measure.laps import Laps
 from fluxgate.render.measure.leftover_files import LeftoverFiles
 from fluxgate.render.measure.meter import Meter
 from fluxgate.render.process.calling import call_arguments, pictures_of
-from fluxgate.render.process.crashes import headline
+from fluxgate.render.process.crashes import headline, raised_in
 from fluxgate.render.process.determinism import draws, settle
 from fluxgate.render.process.forkserver import Work, forked_server
 from fluxgate.render.process.jobs import CaseJob, function_named
@@ -155,13 +155,14 @@ def _remove_hooks(pipeline: Any, probe: Probe, note: AddNote) -> None:
 def run_from_given(pipeline: Any, probe: Probe, folder: Path) -> Note:
     """What each stage makes of what it is given, in calls that come after all that is measured."""
     recorder, error = probe.begin_given(), None
+    libraries: tuple[str, ...] = ()
     try:
         for call in calls_of(probe.inventory.recorded().total_bytes):
             recorder.record_pictures(list(pipeline(**recorder.begin(call)).images))
     except Exception as failure:  # a library may raise anything: that is what the oracle is asked about
         traceback.print_exc()
-        error = headline(failure)
-    return Note(given=recorder.finish(folder, error=error))
+        error, libraries = headline(failure), raised_in(failure)
+    return Note(given=replace(recorder.finish(folder, error=error), raised_in=libraries))
 
 
 def _load(load: Callable[[], Any], meter: Meter, laps: Laps, note: AddNote) -> Any:

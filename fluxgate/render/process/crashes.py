@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from fluxgate.amounts import amount
 from fluxgate.files import is_disk_full
+from fluxgate.machine import GATED
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import LAST_LINES, Crash, CrashKind
 
@@ -15,6 +16,8 @@ SIGNS_OF_CUDA = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuDNN error")
 SIGNS_OF_A_FULL_GPU = ("CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 SIGN_OF_A_FULL_HOST = "DefaultCPUAllocator: can't allocate"
 SIGN_OF_A_FULL_DISK = "No space left on device"
+CALLED_OTHERWISE = {"PIL": "pillow", "optimum": "optimum-quanto"}  # when they are imported
+MOST_NAMES = 3
 
 
 def crash_of(error: BaseException, *, vram_limit: int | None = None) -> Crash:
@@ -28,7 +31,7 @@ def crash_of(error: BaseException, *, vram_limit: int | None = None) -> Crash:
         sentence = f"out of memory under the limit of {amount(limit)}: {sentence}"
     # A refusal says all that there is to do; where it was raised in here helps nobody.
     lines = [] if isinstance(error, Refusal) else "".join(traceback.format_exception(error)).splitlines()
-    return Crash(kind_of(error), sentence, None, tuple(lines[-LAST_LINES:]), limit)
+    return Crash(kind_of(error), sentence, None, tuple(lines[-LAST_LINES:]), limit, raised_in(error))
 
 
 def kind_of(error: BaseException) -> CrashKind:
@@ -46,6 +49,15 @@ def kind_of(error: BaseException) -> CrashKind:
 def fills_gpu(error: BaseException) -> bool:
     """Whether it is a GPU's memory that ran out, not the machine's."""
     return type(error).__name__ == "OutOfMemoryError" or any(sign in str(error) for sign in SIGNS_OF_A_FULL_GPU)
+
+
+def raised_in(error: BaseException) -> tuple[str, ...]:
+    """The libraries that it came through, the innermost first: whoever raises it may have been called wrongly."""
+    tracebacks = [cause.__traceback__ for cause in reversed(list(_causes(error)))]
+    frames = [frame for each in tracebacks for frame in reversed([frame for frame, _ in traceback.walk_tb(each)])]
+    modules = [str(frame.f_globals.get("__name__", "")).partition(".")[0] for frame in frames]
+    names = dict.fromkeys(CALLED_OTHERWISE.get(module, module) for module in modules)
+    return tuple(name for name in names if name in GATED)[:MOST_NAMES]
 
 
 def headline(error: BaseException) -> str:

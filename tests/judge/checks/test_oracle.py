@@ -332,6 +332,16 @@ def test_a_call_that_ended_early_fails_at_a_stage_that_was_wrong_before(tmp_path
     assert judged(tmp_path, replace(whole, error="ValueError: no")).stage == PICTURE
 
 
+def test_a_call_that_ended_early_is_told_of_whoever_the_error_came_through(tmp_path: Path) -> None:
+    """The stage in which it ended says less, unless one before it was wrong already."""
+    whole, bent = take_of(tmp_path), take_of(tmp_path, bent={output_of(1): louder})
+    for one, named in ((whole, "accelerate or diffusers"), (bent, "diffusers' transformer or torch")):
+        stages = tuple(each for each in one.stages if each.stage != DECODED)
+        take = replace(one, error="RecursionError", raised_in=("accelerate", "diffusers"), stages=stages)
+        take_of(tmp_path, bent={} if one is whole else {output_of(1): louder})
+        assert f"Most likely {named}." in judged(tmp_path, take).sentence
+
+
 def test_last_latents_that_inherit_are_not_named_beside_what_they_inherit(tmp_path: Path) -> None:
     """A denoiser that is wrong in each step is; one that is wrong in a late step only is named by them."""
     whole = of_call(LAST_LATENTS, WHOLE)

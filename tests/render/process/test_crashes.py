@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from fluxgate.refusal import Refusal
-from fluxgate.render.process.crashes import crash_of, headline, kind_of
+from fluxgate.render.process.crashes import crash_of, headline, kind_of, raised_in
 from fluxgate.render.process.parts import PartDied
 from fluxgate.rendering import Crash
 from tests.render import making
@@ -142,3 +143,35 @@ def test_a_full_disk_is_a_kind_of_its_own(number: int) -> None:
     assert kind_of(OSError(number, "full")) == "disk full"
     assert kind_of(RuntimeError("I/O error: No space left on device (os error 28)")) == "disk full"
     assert kind_of(OSError(errno.EACCES, "denied")) == "exception"
+
+
+def through(*modules: str) -> BaseException:
+    """An error that was raised in the last of these modules, each of which was called by the one before it."""
+    code = "def call(*rest):\n    if rest:\n        rest[0](*rest[1:])\n    raise ValueError('no')\n"
+    calls = []
+    for name in modules:
+        within: dict[str, Any] = {"__name__": name}
+        exec(code, within)
+        calls.append(within["call"])
+    with pytest.raises(ValueError, match="no") as raised:
+        calls[0](*calls[1:])
+    return raised.value
+
+
+def test_the_libraries_that_an_error_came_through_are_named() -> None:
+    """The innermost first, each once, by the names that they are installed by; torch and we are not asked about."""
+    error = through("fluxgate.x", "diffusers.a", "PIL.Image", "diffusers.b", "accelerate.hooks", "torch.nn")
+    assert raised_in(error) == ("accelerate", "diffusers", "pillow")
+    assert crash_of(error).raised_in == raised_in(error)
+    assert raised_in(through("fluxgate.x", "torch.nn")) == ()
+
+
+def test_what_an_error_was_raised_from_comes_first() -> None:
+    """A library that only says that it could not go on is not who stopped."""
+    try:
+        try:
+            raise through("transformers.a")
+        except ValueError as first:
+            raise through("diffusers.a") from first
+    except ValueError as error:
+        assert raised_in(error) == ("transformers", "diffusers")
