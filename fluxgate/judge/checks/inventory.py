@@ -15,7 +15,7 @@ from fluxgate.judge.answers import failed, passed
 from fluxgate.judge.damage import CAUSE
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed
-from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, joined, loader_of, most_likely
+from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, joined, loader_of, most_likely, quantizer_of
 from fluxgate.judge.verdict import INVENTORY, NEW_WARNINGS, Verdict
 from fluxgate.rendering import (
     AFTER,
@@ -98,11 +98,12 @@ def _warned(new: tuple[str, ...]) -> str:
 
 
 def _who(evidence: Evidence, component: str | None) -> str:
-    """Who loaded a component; what is of no component that is there is of whoever loads at all."""
+    """Who loaded a component, and quantized it; what is of no component that is there is of whoever loads at all."""
     parts = evidence.rendering.inventory
     if component is None or parts is None or component not in parts.components:
         return joined([DIFFUSERS, TRANSFORMERS])
-    return loader_of(component, evidence.case.subject)
+    quantizer = quantizer_of(parts.components[component])
+    return joined([loader_of(component, evidence.case.subject), *([quantizer] if quantizer else [])])
 
 
 def _expected(evidence: Evidence) -> Iterator[tuple[str, Inventory, str]]:

@@ -180,7 +180,8 @@ def kind_of(layer: Any) -> str:
             quantizers.name_of_table(floats_of(state.code)) if state.code.device.type != "meta" else state.quant_type
         )
         double = ", double" if getattr(state, "nested", False) else ""
-        return f"{table or 'an unknown 4-bit format'}, blocks of {state.blocksize}{double}"
+        packed = "" if dtype == "uint8" else f", packed in {dtype}"  # which only FSDP asks for
+        return f"{table or 'an unknown 4-bit format'}, blocks of {state.blocksize}{double}{packed}"
     if type(weight).__name__ == "GGUFParameter":
         return "GGUF Q8_0" if _gguf_type(weight) == Q8_0 else f"GGUF of type {_gguf_type(weight)}"
     if hasattr(weight, "__tensor_flatten__"):

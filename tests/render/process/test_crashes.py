@@ -168,10 +168,6 @@ def test_the_libraries_that_an_error_came_through_are_named() -> None:
 
 def test_what_an_error_was_raised_from_comes_first() -> None:
     """A library that only says that it could not go on is not who stopped."""
-    try:
-        try:
-            raise through("transformers.a")
-        except ValueError as first:
-            raise through("diffusers.a") from first
-    except ValueError as error:
-        assert raised_in(error) == ("transformers", "diffusers")
+    error = through("diffusers.a")
+    error.__cause__ = through("transformers.a")
+    assert raised_in(error) == ("transformers", "diffusers")

@@ -163,6 +163,22 @@ def test_four_bit_layers_are_what_is_stored(model: Any, folder: Path, kind: str,
     assert result.layers["blocks.1.first"] == name
 
 
+def test_codes_that_are_packed_in_another_dtype_are_told(model: Any, folder: Path) -> None:
+    """They are the same bits, which nobody asked to have as bfloat16."""
+    bitsandbytes = pytest.importorskip("bitsandbytes")
+    in_four_bits(model, "nf4")
+    layer = model.blocks[0].first
+    layer.weight = bitsandbytes.nn.Params4bit(
+        bitsandbytes.functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(torch.bfloat16),
+        requires_grad=False,
+        quant_type="nf4",
+        compress_statistics=False,
+        quant_storage=torch.bfloat16,
+    ).to("cpu")
+    result = found(model, folder)
+    assert (result.layers["blocks.0.first"], result.codes) == ("nf4, blocks of 64, packed in bfloat16", {})
+
+
 def test_a_table_that_is_not_the_one_asked_for_is_told(model: Any, folder: Path) -> None:
     """Whatever the weight's own quant_type says."""
     in_four_bits(model, "fp4")
