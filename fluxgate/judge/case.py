@@ -87,9 +87,10 @@ def _verdicts(evidence: Evidence) -> list[Verdict]:
     crash = evidence.rendered.rendering.crash
     if crash is not None:
         first, *others = checks
+        who = joined(crash.raised_in) or None
         return [
-            crashed(evidence, first, _last_words(crash)),
-            *(crashed(evidence, check, _ending(crash)) for check in others),
+            crashed(evidence, first, _last_words(crash), suspects=who),
+            *(crashed(evidence, check, _ending(crash), suspects=who) for check in others),
         ]
     return [_asked(evidence, check) for check in checks]
 

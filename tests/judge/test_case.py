@@ -117,6 +117,7 @@ def test_a_crash_names_the_libraries_that_it_came_through(tmp_path: Path) -> Non
     first, *others = judge_case(evidence(tmp_path, rendered=ours))
     assert first.sentence.splitlines()[0] == others[0].sentence
     assert others[0].sentence.endswith("SIGSEGV. Most likely accelerate or diffusers.")
+    assert {one.suspects for one in (first, *others)} == {"accelerate or diffusers"}
 
 
 def test_a_long_log_is_cut_to_its_end(tmp_path: Path) -> None:
