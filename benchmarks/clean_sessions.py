@@ -160,8 +160,7 @@ def _other_work(ran: list[Ended]) -> Iterator[str]:
             before, after = ran[0].work[case].work, rendering.work
             if before is None or after is None or before.calls != after.calls:
                 changes = [change.sentence for change in work_changes(before, after)] or ["it was not counted"]
-                print(f"{one.name}: {case} did other work: {'; '.join(changes[:4])}")
-                yield case
+                yield f"{one.name}: {case} did other work: {'; '.join(changes[:4])}"
 
 
 def _session(kind: Surroundings, asked: Asked, place: int, *, until: float) -> Ended:

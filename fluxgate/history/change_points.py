@@ -34,6 +34,7 @@ class ChangePoint:
     at: int  # its index
     before: float  # medians
     after: float
+    told_at: int  # the index of the latest point when it was first told
 
     @property
     def share(self) -> float:
@@ -117,4 +118,4 @@ def _drifts_little(before: Values) -> Any:
 
 def _change(series: Values, start: int, at: int, end: int) -> ChangePoint:
     before = series[max(start, at - WINDOW) : at]
-    return ChangePoint(at, float(np.median(before)), float(np.median(series[at:end])))
+    return ChangePoint(at, float(np.median(before)), float(np.median(series[at:end])), end - 1)

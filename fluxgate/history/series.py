@@ -13,7 +13,7 @@ from fluxgate.history.store import SavedSession, series_keys
 
 HIGHER_IS_BETTER = ("likeness",)
 STEADY = ("bytes", "FLOPs")  # units of figures that vary so little that a creep is somebody's doing
-RECENT = 8  # sessions: a change that is older has been seen
+RECENT = 8  # sessions: a change that was first told before them has been seen
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _changes(figure: str, points: list[Point]) -> Iterator[Change]:
             moved,
             (before.commit, after.commit),
             is_worse=higher != figure.startswith(HIGHER_IS_BETTER),
-            is_recent=len(points) - change_point.at <= RECENT,
+            is_recent=len(points) - change_point.told_at <= RECENT,
         )
 
 

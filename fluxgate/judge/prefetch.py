@@ -1,4 +1,4 @@
-"""Prefetch: reads and compares the first pictures of a case while its last are being rendered."""
+"""Prefetch: reads and compares the pictures of a case while its worker goes on."""
 
 from __future__ import annotations
 

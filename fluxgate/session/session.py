@@ -109,8 +109,7 @@ class Session:
                 self._ahead.wait_for(case_id, look=self._report_lines)
                 self._report_lines()
             self._done[case_id] = self._get_or_render(case, report=self._report)
-            for comparison in self._compared.pop(case_id, ()):
-                comparison.exception()  # whoever judges the case meets it again
+            self._end_comparing(case_id)
         return Rendered(self._done[case_id], self.run.case_folder(case_id))
 
     @contextmanager
@@ -166,6 +165,8 @@ class Session:
             if rendering is not None:
                 return rendering
             rendering = self._render(case, folder, report=report, glance=partial(self._begin_comparing, case))
+            if case.device == "cpu":  # what is rendered next must have it to itself
+                self._end_comparing(case.id)
             if needs_confirmation(case, Rendered(rendering, folder), self._standards):
                 report(f"{case.id}: {ONCE_MORE}")
                 self._render(case, self.run.once_more_folder(case.id), report=report)
@@ -177,10 +178,13 @@ class Session:
         return self._workers.render(case, folder, source=source, timeout=timeout, report=report, **options)
 
     def _begin_comparing(self, case: Case, pictures: tuple[Picture, ...]) -> None:
-        """Judge while the GPU works. A CPU that renders must not be asked for anything else meanwhile."""
-        if case.device == "cuda":
-            comparison = self._comparing.submit(self._compare_early, case, pictures)
-            self._compared.setdefault(case.id, []).append(comparison)
+        """Judge while the worker goes on."""
+        comparison = self._comparing.submit(self._compare_early, case, pictures)
+        self._compared.setdefault(case.id, []).append(comparison)
+
+    def _end_comparing(self, case_id: str) -> None:
+        for comparison in self._compared.pop(case_id, ()):
+            comparison.exception()  # whoever judges the case meets it again
 
     def _compare_early(self, case: Case, pictures: tuple[Picture, ...]) -> None:
         if self._ahead is not None and not self._ahead.is_wanted(case.id):

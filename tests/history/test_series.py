@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from fluxgate.history.series import Series, all_series, in_words, sentence
+from fluxgate.history.series import RECENT, Series, all_series, in_words, sentence
 from fluxgate.history.store import sessions
 from tests.history.saved import save
 
@@ -51,6 +52,17 @@ def test_what_was_seen_long_ago_is_not_recent(tmp_path: Path) -> None:
     for number in range(40):
         save(tmp_path, number, 2.0 if number >= 12 else 1.0)
     assert [change.is_recent for change in series(tmp_path)[0].changes] == [False]
+
+
+def test_a_change_is_recent_from_when_it_is_told(tmp_path: Path) -> None:
+    """One that takes many sessions to show has begun before the latest ones."""
+    values = 1 + 0.02 * np.random.default_rng(16).standard_normal(38)
+    values[28:] *= 1.035
+    for number, value in enumerate(values.round(3)):
+        save(tmp_path, number, float(value))
+    (change,) = series(tmp_path)[0].changes
+    assert len(values) - change.point.at > RECENT
+    assert change.is_recent
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +21,7 @@ from fluxgate.locks import held
 from fluxgate.rendering import Crash, Rendering
 from fluxgate.runs.plan import read_plan
 from fluxgate.runs.run import Run, create
+from fluxgate.session import session as sessions
 from fluxgate.session.session import Session, create_run, open_session
 from tests.baselines.acceptance import accept
 from tests.choices import choice
@@ -83,6 +85,27 @@ def test_a_case_whose_memory_is_not_what_was_accepted_is_rendered_once_more(run:
         assert (found[CEILING].status, "once more" in found[CEILING].sentence) == (status, True)
         assert once.once_more_folder(FULL.id).is_dir()
         assert list(once.renderings()) == [FULL.id]  # it is no case of its own
+
+
+def test_what_a_cpu_renders_next_waits_for_what_is_compared(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a rendering that is timed, nothing is judged there."""
+    compared = threading.Event()
+
+    def compare(*_: Any, **__: Any) -> None:
+        time.sleep(0.3)
+        compared.set()
+
+    class Timed(Workers):
+        def render(self, case: Case, folder: Path, **options: Any) -> Rendering:
+            assert not self.asked or compared.is_set()
+            return super().render(case, folder, **options)
+
+    monkeypatch.setattr(sessions, "compare_early", compare)
+    monkeypatch.setattr(sessions, "needs_confirmation", lambda *_: True)
+    monkeypatch.setattr(Session, "_standards", None)  # which take longer to read than the comparison lasts
+    workers = Timed()
+    session(run, workers, [replace(FULL, device="cpu")]).rendered(FULL.id)
+    assert len(workers.asked) == 2
 
 
 def test_a_case_that_the_run_has_already_is_read(run: Run) -> None:

@@ -110,14 +110,9 @@ class Workers:
     ) -> Rendering:
         """Render a case into its folder. Whatever the worker does, a rendering comes out, crashed if need be.
 
-        report is called with every line of progress; glance with the pictures of each shot once they are written."""
-
-        def pass_on(note: Note) -> None:
-            if note.says:
-                report(f"{case.id}: {note.says}")
-            if note.pictures:
-                glance(note.pictures)
-
+        report is called with every line of progress; glance with the pictures of each take, while the worker goes on:
+        on a GPU once they are written, on a CPU once nothing is timed any more."""
+        pass_on = _passing_on(case, report, glance)
         devices, variables = self._devices(case.device, gpus=case.strategy.gpus)
         crash = self._import_crash(case, variables)
         self._report_fallback(report)
@@ -223,6 +218,23 @@ class Workers:
         if rendering.crash is not None or sentence is None:
             return rendering
         return replace(rendering, crash=Crash(CrashKind.IMPORT, sentence, None, ()))
+
+
+def _passing_on(
+    case: Case, report: Callable[[str], None], glance: Callable[[tuple[Picture, ...]], None]
+) -> Callable[[Note], None]:
+    """What tells of each note."""
+    unseen = list[tuple[Picture, ...]]()
+
+    def pass_on(note: Note) -> None:
+        if note.says:
+            report(f"{case.id}: {note.says}")
+        if note.pictures:
+            unseen.append(note.pictures)
+        while unseen and (note.measured or case.device == "cuda"):
+            glance(unseen.pop(0))
+
+    return pass_on
 
 
 def _share_of_processors(gpus: int) -> int:

@@ -119,7 +119,7 @@ def _describe_after(job: CaseJob, probe: Probe, leftover: LeftoverFiles, note: A
     probe.inventory.count_files(job.scratch)
     probe.inventory.count_leftover_files(leftover.count)
     recorded, weights = probe.inventory.recorded(), probe.inventory.weights
-    note(Note(inventory=recorded, libraries=imported_versions(), weights=weights))
+    note(Note(inventory=recorded, libraries=imported_versions(), weights=weights, measured=True))
 
 
 def _call_unmeasured(

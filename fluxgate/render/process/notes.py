@@ -46,6 +46,7 @@ class Note:
     phase: str | None = None  # the phase that begins, or "" between phases
     says: str | None = None  # a line for the terminal
     started: bool = False
+    measured: bool = False  # no second is measured any more: what is done beside the worker disturbs nothing
     finished: bool = False  # the last note of a worker that did all of its work
     pictures: tuple[Picture, ...] = ()
     fingerprints: tuple[Fingerprint, ...] = ()

@@ -17,11 +17,13 @@ import pytest
 from fluxgate.files import read_plain
 from fluxgate.gpus import Gpu
 from fluxgate.judge.checks.leftovers import COUNTERS
+from fluxgate.locks import silent
 from fluxgate.pictures import hash_of, read_png
 from fluxgate.render.pool import workers as module
 from fluxgate.render.pool.device_queue import turn
-from fluxgate.render.pool.workers import FORK, SPAWN, Workers
+from fluxgate.render.pool.workers import FORK, SPAWN, Workers, _passing_on
 from fluxgate.render.process.determinism import VARIABLES
+from fluxgate.render.process.notes import Note
 from fluxgate.rendering import (
     BESIDE,
     BLOCKS,
@@ -132,8 +134,8 @@ def test_the_steps_of_first_takes_have_small_pictures(rendered: Any) -> None:
     assert not list(folder.glob("*.npy"))
 
 
-def test_pictures_are_shown_as_soon_as_they_are_written(rendered: Any) -> None:
-    """Those of each take of each shot, after the line that tells of it and before the next."""
+def test_pictures_are_shown_once_nothing_is_timed_any_more(rendered: Any) -> None:
+    """Those of each take of each shot, after the last of them and before the calls that are only counted."""
     _, _, lines = rendered
     shown = [number for number, line in enumerate(lines) if ", there: " in line]
     assert [lines[number] for number in shown] == [
@@ -141,7 +143,22 @@ def test_pictures_are_shown_as_soon_as_they_are_written(rendered: Any) -> None:
         "4 of four, take 0, there: True",
         "1 of one, take 1, there: True",
     ]
-    assert all("shot " in lines[number - 1] for number in shown)
+    assert "shot 1/2 'one' again" in lines[shown[0] - 1]
+    assert "work counted" in lines[shown[-1] + 1]
+
+
+@pytest.mark.parametrize("device, shown", [("cuda", [1, 2]), ("cpu", [])])
+def test_a_gpus_pictures_are_shown_as_soon_as_they_are_written(device: str, shown: list[int]) -> None:
+    """Comparing them takes nothing from a GPU; on a CPU it would be measured."""
+    picture = Picture("one", 0, 0, "one-0.png", "0" * 64, 8, 8, "RGB")
+    glances = list[int]()
+    case = replace(making.case(making.full, making.ONE), device=device)
+    pass_on = _passing_on(case, silent, lambda pictures: glances.append(len(pictures)))
+    pass_on(Note(pictures=(picture,)))
+    pass_on(Note(pictures=(picture, picture)))
+    assert glances == shown
+    pass_on(Note(measured=True))
+    assert glances == [1, 2]
 
 
 def test_takes_that_are_equal_share_a_file(rendered: Any) -> None:
