@@ -21,6 +21,7 @@ from fluxgate.gate.culprit.outcomes import (
 )
 from fluxgate.report.gate_result import Move
 
+WORTH_TELLING = 1.0  # seconds: less took what needed neither an environment nor a rendering
 MOST_UNRESOLVABLE = 200  # a resolver's refusal takes a second and no environment, but there are 2**n sets to ask for
 
 
@@ -50,7 +51,8 @@ class Announcement:
     def sentence(self) -> str:
         """`Environment 3, at most 15 more (about 40.0 s each): the incumbent with transformers 4.56.2 → 4.57.0.`"""
         place = words.environment(self.trial.moves, left_out=self.left_out)
-        time = f" (about {seconds(self.seconds_each)} each)" if self.seconds_each is not None else ""
+        each = self.seconds_each or 0.0
+        time = f" (about {seconds(each)} each)" if each >= WORTH_TELLING else ""
         if self.number is not None:
             return f"Environment {self.number}, at most {self.left} more{time}: {place}."
         return f"Once more{time}: {place}." if self.trial.attempt > 1 else f"To confirm{time}: {place}."

@@ -90,3 +90,14 @@ def test_an_announcement_says_what_comes() -> None:
         "To confirm (about 2.00 s each): the incumbent.",
     ]
     assert [(line.number, line.left) for line in said] == [(1, 2), (2, 1), (None, 1), (None, 1)]
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.002, "To confirm: the candidate."), (2.0, "(about 2.00 s each)")])
+def test_an_estimate_is_told_where_it_is_one(seconds: float, words: str) -> None:
+    """What was only looked up took no time, and says nothing about what comes."""
+    said: list[Announcement] = []
+    asking = Prober(
+        lambda trial: Result(GOOD, seconds=seconds), report=said.append, most=3, ends=[[], [A]], candidate=[A]
+    )
+    asking.result([]), asking.result([A])
+    assert words in said[-1].sentence
