@@ -71,7 +71,8 @@ def hold_on(
     with timed(RENDERING, seconds):
         gated = of_unmade(made) if isinstance(made, Unmade) else compare_stacks(made, settings, report=report)
     held, stacks = Held(gated, seconds=seconds), _both(made)
-    if stacks is not None and any(one.outcome is UNSTEADY and not one.other_noise for one in gated.outcomes):
+    unsteady = any(one.outcome is UNSTEADY and not one.other_noise for one in gated.outcomes)
+    if stacks is not None and unsteady and gated.decision.answer is Answer.CANNOT_TELL:
         _leave_aside(stacks, settings)
     if gated.decision.answer is not Answer.NOT_SAFE or stacks is None or not settings.culprit:
         return held
