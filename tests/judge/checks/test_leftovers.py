@@ -200,6 +200,15 @@ def test_what_a_call_keeps_beside_the_weights_is_judged(
     assert (found.status, found.numbers["held beside weights"]) == (status, float(max(0, beside)))
 
 
+@pytest.mark.parametrize("inventory", [weighing(0), None])
+def test_where_no_weights_were_seen_nothing_is_beside_them(tmp_path: Path, inventory: Inventory | None) -> None:
+    """All that is held would count as more."""
+    work = Work("fox", 3, ((),), count=2, held=(1 << 30, 1 << 30))
+    found = verdict(with_rendering(evidence(tmp_path), work=work, inventory=inventory), GIVES_BACK)
+    assert "held beside weights" not in found.numbers
+    assert found.status != FAILED
+
+
 def repeating(**changes: tuple[int, ...]) -> Repeated:
     """Four equal calls that leave nothing, but for what is said of a counter."""
     steady = dict.fromkeys(COUNTERS, (100,) * 5)
