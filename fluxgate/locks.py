@@ -25,8 +25,9 @@ def held(
 ) -> Iterator[None]:
     """Hold a lock file alone. The system releases it if this process dies.
 
-    `waiting` says what is waited for, and is reported with the time so far. TimeoutError after `timeout` seconds."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    `waiting` says what is waited for, and is reported with the time so far. TimeoutError after `timeout` seconds. Users
+    who may write to one another's files may wait for one another."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     try:
         wait_until(
             lambda: acquired(handle, fcntl.LOCK_EX),

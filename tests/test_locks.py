@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 import sys
 import threading
@@ -51,6 +53,17 @@ def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to(tmp_path / "somewhere")
     with pytest.raises(OSError, match="lock"), held(tmp_path / "lock", waiting=""):
         pass
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664)])
+def test_a_lock_is_as_open_as_its_users_files_are(tmp_path: Path, umask: int, mode: int) -> None:
+    """A team that shares a folder waits for each other in it."""
+    before = os.umask(umask)
+    try:
+        with held(tmp_path / "lock", waiting=""):
+            assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == mode
+    finally:
+        os.umask(before)
 
 
 def test_waiting_ends_with_its_time(tmp_path: Path) -> None:
