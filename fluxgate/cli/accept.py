@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 
 from fluxgate.baselines import accepting, integrity
 from fluxgate.baselines.changes import Plan
-from fluxgate.baselines.companion import Companion
 from fluxgate.baselines.planning import Request, plan
 from fluxgate.baselines.remote import Remote
 from fluxgate.baselines.store import PORTABLE, Store
@@ -26,6 +25,7 @@ from fluxgate.report.gate_folder import is_gate, read_gate_result, run_of
 from fluxgate.report.gate_result import CANDIDATE, GateResult
 from fluxgate.report.html.approvals import approved_cases
 from fluxgate.runs import run as runs
+from fluxgate.runs.run import Run
 from fluxgate.strategies.available import strategies
 from fluxgate.subjects.catalogue import subjects
 
@@ -67,32 +67,35 @@ def act(arguments: Namespace) -> int:
         return _prune(arguments)
     if arguments.run is None:
         raise Refusal("Name the run to accept: fluxgate accept RUN.")
-    arguments.run = find(arguments.run, runs_folder=arguments.runs)
+    folder = find(arguments.run, runs_folder=arguments.runs)
     _refuse_without_reason(arguments, explained=arguments.approved is not None)
     address = address_of(arguments.baselines)
-    return _accept(arguments) if address is None else _accept_elsewhere(arguments, address)
+    if address is not None:
+        return _accept_elsewhere(folder, arguments, address)
+    return _accept(folder, arguments, root=arguments.baselines)
 
 
-def _accept_elsewhere(arguments: Namespace, address: str) -> int:
+def _accept_elsewhere(folder: Path, arguments: Namespace, address: str) -> int:
     """Accept into a copy of what a store elsewhere has of the machine, and then put all of that in its place."""
-    if is_gate(arguments.run):
+    if is_gate(folder):
         raise Refusal(f"A gate moves pins and baselines together, which {address} cannot; accept the candidate's run.")
-    machine = PORTABLE if arguments.portable else runs.open_run(arguments.run).machine.id
+    machine = PORTABLE if arguments.portable else runs.open_run(folder).machine.id
     with TemporaryDirectory(prefix="fluxgate-accept-") as scratch:
-        remote, pointer = Remote(address), Remote(address).pointer()
-        arguments.baselines = Path(scratch)
+        remote = Remote(address)
+        pointer = remote.pointer()
         for place in dict.fromkeys((machine, PORTABLE)):
             remote.fetch(remote.listing(pointer, place).files, Path(scratch) / place)
-        code = _accept(arguments)
+        code = _accept(folder, arguments, root=Path(scratch))
         if remote.publish(machine, Path(scratch) / machine, over=pointer) != pointer:
             say(f"It holds in {address} now.")
     return code
 
 
-def _accept(arguments: Namespace) -> int:
-    gate = read_gate_result(arguments.run) if is_gate(arguments.run) else None
-    pins = _pins_of_gate(gate, arguments) if gate else None
-    changes = _plan(arguments)
+def _accept(folder: Path, arguments: Namespace, *, root: Path) -> int:
+    """Accept a run, or of a gate the candidate's run and its pins, after showing what changes."""
+    gate = read_gate_result(folder) if is_gate(folder) else None
+    pins = moved_pins(gate, arguments.pins) if gate else None
+    changes = _plan(_candidate(gate, folder, root=root) if gate else runs.open_run(folder), arguments, root=root)
     if gate:
         refuse_left_out(gate, {case.case_id for case in changes.cases})
     for line in (*changes.lines(), *(lines_of(pins) if pins else ())):
@@ -115,19 +118,16 @@ def _accept(arguments: Namespace) -> int:
     return 0
 
 
-def _pins_of_gate(result: GateResult, arguments: Namespace) -> Companion:
-    """The pins of the upgrade; what is accepted is the candidate's run."""
-    pins = moved_pins(result, arguments.pins)
-    run = run_of(result, CANDIDATE, gate=arguments.run)
-    assert run is not None
-    accepted = Store(arguments.baselines).cases_of(run.machine.id)
-    refuse_partial(result, accepted)
-    arguments.run = run.folder
-    return pins
+def _candidate(result: GateResult, gate: Path, *, root: Path) -> Run:
+    """The candidate's run, unless accepted cases that may have moved with it were not rendered."""
+    run = run_of(result, CANDIDATE, gate=gate)
+    assert run is not None, "moved_pins refuses a gate whose candidate was not rendered"
+    refuse_partial(result, Store(root).cases_of(run.machine.id))
+    return run
 
 
-def _plan(arguments: Namespace) -> Plan:
-    run, catalogue = runs.open_run(arguments.run), subjects()
+def _plan(run: Run, arguments: Namespace, *, root: Path) -> Plan:
+    catalogue = subjects()
     cases = matrix(catalogue.values(), strategies(), machine=run.machine, stack=run.stack)
     return plan(
         run,
@@ -138,9 +138,9 @@ def _plan(arguments: Namespace) -> Plan:
             keep_pictures=arguments.keep_pictures,
             approved=approved_cases(arguments.approved, run) if arguments.approved else None,
         ),
-        root=arguments.baselines,
+        root=root,
         cases={case.id: case for case in cases},
-        known_failures=known_failures_of(Store.at(arguments.baselines), subjects=catalogue),
+        known_failures=known_failures_of(Store.at(root), subjects=catalogue),
     )
 
 

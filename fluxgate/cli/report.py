@@ -45,19 +45,19 @@ def for_terminal(report: Report) -> str:
     return terminal(report, width=columns(), unicode=unicode)
 
 
-def _for_programs(report: Report) -> str:
+def _json(report: Report) -> str:
     return as_json(report).decode()
 
 
-def _for_people(report: Report) -> str:
+def _markdown(report: Report) -> str:
     return gate_markdown(report.gate.result) if report.gate else markdown(report)
 
 
 TERMINAL = "terminal"
 FORMATS: dict[str, Callable[[Report], str]] = {
     TERMINAL: for_terminal,
-    "markdown": _for_people,
-    "json": _for_programs,
+    "markdown": _markdown,
+    "json": _json,
     "junit": junit,
 }
 GITHUB = "github"  # a job summary, with annotations and outputs beside it
@@ -117,10 +117,12 @@ def act(arguments: Namespace) -> int:
         return 0
     text = _for_github(shown, arguments) if arguments.format == GITHUB else FORMATS[arguments.format](shown.report)
     text = text.rstrip("\n")
-    if arguments.output is None:
-        say_report(text) if arguments.format == TERMINAL else say(text)
-    else:
+    if arguments.output is not None:
         write_whole(arguments.output, text.encode() + b"\n")
+    elif arguments.format == TERMINAL:
+        say_report(text)
+    else:
+        say(text)
     return 0
 
 
