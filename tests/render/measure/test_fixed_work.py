@@ -14,7 +14,7 @@ from fluxgate.render.measure.fixed_work import fixed_work
 def test_it_takes_its_time_on_every_device(device: str) -> None:
     """By the clock and of the processor, long enough to be told from nothing; no GPU is asked for it."""
     clock, worked = fixed_work(device)
-    assert 1e-4 < clock < 5
+    assert clock > 1e-4
     assert worked > 1e-4
 
 

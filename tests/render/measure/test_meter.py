@@ -57,19 +57,23 @@ def test_a_phase_that_comes_again_keeps_its_highest_peak() -> None:
 
 
 def test_seconds_go_to_their_phase_and_not_to_pauses() -> None:
-    """Two stretches of a phase add up; a pause within does not count."""
+    """Two stretches of a phase add up; a pause within does not count, however slow the machine is."""
     meter = Meter("cpu")
+    begun = time.perf_counter()
     meter.switch(DENOISE)
-    time.sleep(0.05)
+    time.sleep(0.02)
     with meter.paused():
-        time.sleep(0.3)
-    time.sleep(0.05)
+        paused = time.perf_counter()
+        time.sleep(0.05)
+        pause = time.perf_counter() - paused
+    time.sleep(0.02)
     meter.switch(DECODE)
     meter.switch(None)
+    whole = time.perf_counter() - begun
     spent = meter.take_spent()
-    assert 0.1 <= spent[DENOISE].seconds < 0.3
-    assert spent[DECODE].seconds < 0.1
     assert list(spent) == [DENOISE, DECODE]
+    assert spent[DENOISE].seconds >= 0.04
+    assert spent[DENOISE].seconds + spent[DECODE].seconds <= whole - pause
 
 
 def idle() -> None:
