@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -154,6 +155,54 @@ def test_where_it_comes_from_must_be_said(
             ["/bin/bash", "-c", run], env={"FLUXGATE": "", "PATH": ""}, capture_output=True, text=True
         )
         assert (done.returncode != 0, "say above where pip gets Fluxgate from" in done.stderr) == (True, True)
+
+
+FAKE = """#!/bin/bash
+echo "$*" >> calls
+case "$1" in
+  gate) mkdir -p runs/gates; exit 1 ;;
+  report) echo "Not safe" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "code", "calls"),
+    [
+        (None, 0, []),
+        ("a==2\n", 0, []),
+        ("a==1\n", 1, ["gate old.txt requirements.txt", "report latest --format github"]),
+    ],
+)
+def test_the_workflow_gates_a_lock_file_that_changed(
+    before: str | None, code: int, calls: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is new or the same is not gated; else the report is in the summary, and the exit code is the gate's."""
+    monkeypatch.setattr("fluxgate.cli.init.installed_from", lambda: "")
+    *_, workflow = plan(tmp_path)
+    (script,) = (
+        step["run"]
+        for step in yaml.safe_load(workflow.text)["jobs"]["gate"]["steps"]
+        if "Gate the lock file" in step.get("name", "")
+    )
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "fluxgate").write_text(FAKE)
+    (tmp_path / "bin" / "fluxgate").chmod(0o755)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run([*git, "init", "-q"], cwd=tmp_path, check=True)
+    if before is not None:
+        (tmp_path / "requirements.txt").write_text(before)
+    subprocess.run([*git, "add", "."], cwd=tmp_path, check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "before"], cwd=tmp_path, check=True)
+    (tmp_path / "requirements.txt").write_text("a==2\n")
+    variables = {"BASE": "HEAD", "LOCK": "requirements.txt", "GITHUB_STEP_SUMMARY": "summary"}
+    variables["PATH"] = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    done = subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, env=variables, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    called = (tmp_path / "calls").read_text().splitlines() if calls else []
+    assert called[: len(calls)] == calls
+    assert (tmp_path / "calls").exists() == (tmp_path / "summary").exists() == bool(calls)
+    assert ("::notice" in done.stdout) == (before is None)
 
 
 @pytest.mark.parametrize(
