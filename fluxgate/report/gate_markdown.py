@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from fluxgate import figures
 from fluxgate.judge.sentences import sentence_case
+from fluxgate.report.escaping import LONGEST, plain, shortened
 from fluxgate.report.escaping import markdown as safe
-from fluxgate.report.escaping import plain
 from fluxgate.report.gate_result import MOST_WORK, CaseOutcome, CaseResult, GateResult
 from fluxgate.report.markdown import bullets, table
 
@@ -77,7 +77,8 @@ def _why(case: CaseResult) -> str:
         *(f"work: {change}" for change in case.work[:MOST_WORK]),
         *(f"{'now fails' if case.is_bad else 'now passes'} '{check}'" for check in case.checks),
     ]
-    return f"**{safe(case.case_id)}**, {case.outcome.value}: " + "; ".join(map(safe, (case.reason, *further)))
+    told = (safe(shortened(text, LONGEST)) for text in (case.reason, *further))
+    return f"**{safe(case.case_id)}**, {case.outcome.value}: {'; '.join(told)}"
 
 
 def moves_table(result: GateResult) -> str:

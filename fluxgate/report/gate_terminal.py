@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from fluxgate.amounts import amount
 from fluxgate.judge.sentences import counted, listed
-from fluxgate.report.escaping import plain, wrapped
+from fluxgate.report.escaping import LONGEST, plain, shortened, wrapped
 from fluxgate.report.gate_result import MOST_WORK, CaseOutcome, CaseResult, FigureResult, GateResult, Trend
 
 OUTCOME_WIDTH = 10
@@ -121,6 +121,7 @@ def _named(figure: FigureResult) -> str:
 def _reason(case: CaseResult) -> str:
     if case.outcome is CaseOutcome.IDENTICAL and not case.crashes_in_both:
         return ""
+    reason = shortened(case.reason, LONGEST)
     if case.outcome is CaseOutcome.FIXED or case.stage is None:  # of what was wrong before, the checks tell
-        return case.reason
-    return f"{case.reason}; first at the {case.stage}"
+        return reason
+    return f"{reason}; first at the {case.stage}"

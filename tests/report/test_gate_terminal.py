@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from fluxgate.report.gate_markdown import gate_markdown
 from fluxgate.report.gate_result import CaseOutcome, FigureResult, Move, Trend
 from fluxgate.report.gate_terminal import gate_lines
 from tests.report.gates import result
@@ -24,6 +25,16 @@ def test_a_command_is_not_broken_over_lines() -> None:
     command = f"fluxgate gate {'x' * 50}==1 {'y' * 50}==1"
     lines = text(next=f"Without that it passes: {command}", next_command=command)
     assert lines[3:5] == ["Without that it passes:", f"  {command}"]
+
+
+def test_a_reason_of_a_megabyte_is_cut() -> None:
+    """In its middle, in a terminal and in Markdown."""
+    (case,) = result().cases
+    long = replace(case, reason=f"begin {'x' * 1_000_000} finish")
+    for told in ("\n".join(text(cases=(long,))), gate_markdown(result(cases=(long,)))):
+        assert len(told) < 10_000
+        assert "begin" in told
+        assert "finish" in told
 
 
 def test_a_case_is_told_with_its_stage_and_its_memory() -> None:
