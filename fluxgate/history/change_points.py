@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -44,25 +46,53 @@ class ChangePoint:
 def change_points(values: Sequence[float]) -> tuple[ChangePoint, ...]:
     """Every change, as it would have been seen at the latest of the points that tell it; after each, a new start."""
     series, found, start = np.asarray(values, dtype=float), list[ChangePoint](), 0
+    middles = _middles(series)
     for end in range(1, len(series) + 1):
-        latest = _changed(series[start:end])
+        latest = _changed(series[start:end], middles)
         if latest:
             at = _first_of(series[start:end], latest) + start
             found.append(_change(series, start, at, end))
             start = at
+            middles = _middles(series[start:])
     return tuple(found)
 
 
-def _changed(series: Values) -> int:
+def _middles(series: Values) -> list[float]:
+    """For each point the median of the window before it; 0 before the first, where nobody asks."""
+    values, window, middles = series.tolist(), list[float](), [0.0]
+    for at, value in enumerate(values):
+        insort(window, value)
+        if at >= WINDOW:
+            window.remove(values[at - WINDOW])
+        half = len(window) // 2
+        middles.append(window[half] if len(window) % 2 else (window[half - 1] + window[half]) / 2)
+    return middles
+
+
+def _changed(series: Values, middles: Sequence[float]) -> int:
     """How many of the latest points are of another level; 0 where none are."""
     for latest, threshold in LATEST.items():
-        before, after = series[max(0, len(series) - latest - MEMORY) : len(series) - latest], series[-latest:]
-        if len(before) < FEWEST:
+        at = len(series) - latest
+        if at < FEWEST:
             break
-        middle = float(np.median(before[-WINDOW:]))
-        if abs(float(np.median(after)) - middle) > LEAST * abs(middle) and are_apart(before, after, threshold):
+        before, after = series[max(0, at - MEMORY) : at], series[at:]
+        if _may_be_apart(after, middles[at]) and are_apart(before, after, threshold):
             return latest
     return 0
+
+
+def _may_be_apart(after: Values, middle: float) -> bool:
+    """A first look, since most points are nothing new: whether enough of them lie on one side, and far enough to be
+    worth a word."""
+    ordered = sorted(after.tolist())
+    others = len(ordered) - _fewest_agreeing(len(ordered))
+    on_one_side = ordered[others] > middle or ordered[-1 - others] < middle
+    return bool(on_one_side and abs(median(ordered) - middle) > LEAST * abs(middle))
+
+
+def _fewest_agreeing(latest: int) -> int:
+    """One of more than three may lie on the other side."""
+    return max(3, latest - 1)
 
 
 def _first_of(series: Values, latest: int) -> int:
@@ -84,7 +114,7 @@ def are_apart(before: Values, after: Values, threshold: float) -> Any:
     apart = nearer.mean(axis=-1) - recent.mean(axis=-1)
     agreeing = (ahead * np.sign(apart)[..., None] > AGREEING).sum(axis=-1)
     errors = np.abs(apart) / sqrt(1 / latest + 1 / recent.shape[-1])
-    told = np.asarray((errors > threshold * (1 + FEW / before.shape[-1])) & (agreeing >= max(3, latest - 1)))
+    told = np.asarray((errors > threshold * (1 + FEW / before.shape[-1])) & (agreeing >= _fewest_agreeing(latest)))
     if told.any():
         in_a_mode = is_in_a_mode(np.concatenate([recent, ahead], axis=-1)[told], latest)
         wanders = only_wanders(np.concatenate([far, nearer], axis=-1)[told], latest) & _drifts_little(before[told])

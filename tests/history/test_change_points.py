@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fluxgate.history.change_points import FEWEST, LATEST, are_apart, change_points
+from fluxgate.history.change_points import (
+    FEWEST,
+    LATEST,
+    LEAST,
+    WINDOW,
+    _may_be_apart,
+    _middles,
+    are_apart,
+    change_points,
+)
 
 
 def noise(seed: int, length: int, *, spread: float = 0.02) -> np.ndarray:
@@ -52,6 +61,26 @@ def test_how_a_level_wanders_is_learnt_from_more_points_than_where_it_is() -> No
         return int(are_apart(series[:, 120 - behind : 120], series[:, 120:], LATEST[5]).sum())
 
     assert alarms(60) > 4 * alarms(120)
+
+
+def test_the_first_look_passes_over_nothing() -> None:
+    """What it leaves out, `are_apart` would not have told either."""
+    random = np.random.default_rng(9)
+    for _ in range(60):
+        values = np.concatenate([noise(int(random.integers(99)), 40), noise(1, 8) * random.uniform(0.9, 1.1)])
+        for latest, threshold in LATEST.items():
+            before, after = values[:-latest], values[-latest:]
+            middle = float(np.median(before))
+            far = abs(float(np.median(after)) - middle) > LEAST * middle
+            if far and are_apart(before, after, threshold):
+                assert _may_be_apart(after, middle)
+
+
+def test_the_level_before_each_point_is_that_of_its_window() -> None:
+    """Kept up point by point, and the same as when it is asked anew."""
+    values = noise(4, 150)
+    middles = _middles(values)
+    assert all(middles[at] == np.median(values[max(0, at - WINDOW) : at]) for at in range(1, 151))
 
 
 def test_two_changes_are_two() -> None:
