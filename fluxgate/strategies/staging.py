@@ -26,6 +26,7 @@ from fluxgate.strategies.effects import (
 from fluxgate.strategies.loading import weighty
 from fluxgate.strategies.promise import OtherWork, Promise, Site, Strategy, strategy
 from fluxgate.strategies.requirements import Gpu, OtherDtype, Pipelines, unquantized
+from fluxgate.strategies.sizes import size_as_with
 from fluxgate.strategies.stages import decoded_by, encoded_by, pictures_by, stages_known, without_prompt
 from fluxgate.subjects.decoder_class import weights_read
 from fluxgate.subjects.matching import OUTPUTS
@@ -267,6 +268,8 @@ def pipeline_of(site: Site, names: tuple[str, ...], dtype: str | None) -> Any:
 
     left_out = {name: None for name in weighty(site.folder) if name not in names}
     pipe = site.pipeline(dtype=getattr(torch, dtype) if dtype else None, **left_out).to(site.device)
+    if site.subject.decoder in left_out:
+        size_as_with(site.subject.decoder, pipe, site)
     site.watch(pipe)
     return pipe
 

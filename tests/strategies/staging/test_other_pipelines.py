@@ -70,6 +70,26 @@ def test_stages_of_their_own_processes_reproduce_full(subjects: dict[str, Subjec
     assert staged == full
 
 
+@pytest.mark.parametrize("blocks", [2, 5])
+def test_a_latent_stands_for_as_many_pixels_as_with_the_vae(
+    blocks: int, subjects: dict[str, Subject], tmp_path: Path
+) -> None:
+    """Whatever the pipeline's class takes for usual, which is 8: here 2 and 16."""
+    components = sd15() | {
+        "vae": diffusers.AutoencoderKL(
+            down_block_types=["DownEncoderBlock2D"] * blocks,
+            up_block_types=["UpDecoderBlock2D"] * blocks,
+            block_out_channels=[8] * blocks,
+            norm_num_groups=4,
+            latent_channels=4,
+        )
+    }
+    diffusers.StableDiffusionPipeline(**components).save_pretrained(tmp_path / "p")
+    subject = replace(subjects["sd15"], source=f"folder:{tmp_path}/p")
+    full, staged = (rendered(name, subject, tmp_path) for name in ("full", "staged"))
+    assert staged == full
+
+
 def test_the_safety_checker_looks_at_what_was_decoded_apart(subjects: dict[str, Subject], tmp_path: Path) -> None:
     """What it flags comes out black, as from the pipeline itself."""
     pipe = diffusers.StableDiffusionPipeline(**sd15())
