@@ -41,7 +41,7 @@ from fluxgate.subjects import sources
 ONCE_MORE = "its memory is not what was accepted; rendering it once more before that is told"
 
 Report = Callable[[str], None]
-Glance = Callable[[tuple[Picture, ...]], None]
+OnPictures = Callable[[tuple[Picture, ...]], None]
 
 
 class Taken(Exception):
@@ -164,7 +164,7 @@ class Session:
             rendering = self.run.rendered(case.id)
             if rendering is not None:
                 return rendering
-            rendering = self._render(case, folder, report=report, glance=partial(self._begin_comparing, case))
+            rendering = self._render(case, folder, report=report, on_pictures=partial(self._begin_comparing, case))
             if case.device == "cpu":  # what is rendered next must have it to itself
                 self._end_comparing(case.id)
             if needs_confirmation(case, Rendered(rendering, folder), self._standards):
@@ -172,10 +172,14 @@ class Session:
                 self._render(case, self.run.once_more_folder(case.id), report=report)
             return rendering
 
-    def _render(self, case: Case, folder: Path, *, report: Report, **options: Glance) -> Rendering:
+    def _render(
+        self, case: Case, folder: Path, *, report: Report, on_pictures: OnPictures = lambda pictures: None
+    ) -> Rendering:
         source, timeout = self._folders[case.subject.name], self.choice.timeout
         self._workers.takes = self.choice.takes  # sessions that share them may ask for others
-        return self._workers.render(case, folder, source=source, timeout=timeout, report=report, **options)
+        return self._workers.render(
+            case, folder, source=source, timeout=timeout, report=report, on_pictures=on_pictures
+        )
 
     def _begin_comparing(self, case: Case, pictures: tuple[Picture, ...]) -> None:
         """Judge while the worker goes on."""

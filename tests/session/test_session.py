@@ -44,7 +44,7 @@ class Workers:
         self.asked.append((case.id, source, timeout))
         made = rendering(case.strategy.name, folder, allocated=self.allocated.pop(0) if self.allocated else 10**9)
         report(f"{case.id}: finished")
-        options.get("glance", lambda pictures: None)(made.pictures)
+        options.get("on_pictures", lambda pictures: None)(made.pictures)
         write_plain(folder / "rendering.json", made)
         return made
 

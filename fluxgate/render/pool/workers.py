@@ -106,13 +106,13 @@ class Workers:
         source: Path,
         timeout: float,
         report: Callable[[str], None] = silent,
-        glance: Callable[[tuple[Picture, ...]], None] = lambda pictures: None,
+        on_pictures: Callable[[tuple[Picture, ...]], None] = lambda pictures: None,
     ) -> Rendering:
         """Render a case into its folder. Whatever the worker does, a rendering comes out, crashed if need be.
 
-        report is called with every line of progress; glance with the pictures of each take, while the worker goes on:
-        on a GPU once they are written, on a CPU once nothing is timed any more."""
-        pass_on = _passing_on(case, report, glance)
+        report is called with every line of progress. on_pictures is called with the pictures of each take while the
+        worker goes on: on a GPU once they are written, on a CPU once nothing is timed any more."""
+        pass_on = _passing_on(case, report, on_pictures)
         devices, variables = self._devices(case.device, gpus=case.strategy.gpus)
         crash = self._import_crash(case, variables)
         self._report_fallback(report)
@@ -221,7 +221,7 @@ class Workers:
 
 
 def _passing_on(
-    case: Case, report: Callable[[str], None], glance: Callable[[tuple[Picture, ...]], None]
+    case: Case, report: Callable[[str], None], on_pictures: Callable[[tuple[Picture, ...]], None]
 ) -> Callable[[Note], None]:
     """What tells of each note."""
     unseen = list[tuple[Picture, ...]]()
@@ -232,7 +232,7 @@ def _passing_on(
         if note.pictures:
             unseen.append(note.pictures)
         while unseen and (note.measured or case.device == "cuda"):
-            glance(unseen.pop(0))
+            on_pictures(unseen.pop(0))
 
     return pass_on
 

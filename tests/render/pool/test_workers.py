@@ -64,11 +64,13 @@ def rendered(workers: Workers, tmp_path_factory: pytest.TempPathFactory, miniatu
     folder, lines = tmp_path_factory.mktemp("full"), []
     case = making.case(making.full, making.ONE, replace(making.ONE, name="gpu", only_on="cuda"), making.FOUR)
 
-    def glance(pictures: tuple[Picture, ...]) -> None:
+    def on_pictures(pictures: tuple[Picture, ...]) -> None:
         there = all((folder / picture.file).is_file() for picture in pictures)
         lines.append(f"{len(pictures)} of {pictures[0].shot}, take {pictures[0].take}, there: {there}")
 
-    rendering = workers.render(case, folder, source=miniature_folder, timeout=300, report=lines.append, glance=glance)
+    rendering = workers.render(
+        case, folder, source=miniature_folder, timeout=300, report=lines.append, on_pictures=on_pictures
+    )
     return rendering, folder, lines
 
 
