@@ -40,11 +40,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "shard": _shared("shard"),
     "vram-limit": _shared("vram-limit"),
     "case-timeout": _shared("case-timeout", default=SHARED["case-timeout"].default),
-    "require-baseline": _own("require-baseline", action="store_true", help="fail where this machine has no baseline"),
-    "no-baseline": _own("no-baseline", action="store_true", help="check the promises within this run alone"),
+    "require-baseline": _own("require-baseline", action="store_true", help="fail if this machine has no baseline"),
+    "no-baseline": _own("no-baseline", action="store_true", help="check only the promises within this run"),
     "baselines": _shared("baselines"),
     "runs": _shared("runs"),
-    "html": _own("html", metavar="FILE", help="write the report as a page, too (default: none)"),
+    "html": _own("html", metavar="FILE", help="also write the report as a page (default: none)"),
 }
 
 
