@@ -19,7 +19,7 @@ from tests.outside import ROOT
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        ([], "Name the changes"),
+        ([], "Say what changes"),
         (["diffusers @ https://somewhere"], "names an address"),
         (["diffusers=0.43"], "is no requirement"),
         (["diffusers==0.43", "diffusers==0.42"], "asked for twice"),
@@ -84,5 +84,5 @@ def test_ctrl_c_says_in_one_line_that_the_next_call_goes_on(tmp_path: Path) -> N
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=120)
     assert (process.returncode, told.count("\n")) == (2, 1)
-    assert "the next call goes on" in told
+    assert "the next call continues" in told
     assert [path for path in environments.iterdir() if path.is_dir()] == []

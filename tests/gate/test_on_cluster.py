@@ -171,7 +171,7 @@ def test_ctrl_c_ends_what_renders_on_nodes(fleet: Fleet) -> None:
             process.send_signal(signal.SIGINT)
             break
     rest, _ = process.communicate(timeout=LONGEST)
-    assert (process.returncode, "the next call goes on" in rest) == (2, True), "".join([*lines, rest])
+    assert (process.returncode, "the next call continues" in rest) == (2, True), "".join([*lines, rest])
     assert soon(lambda: fleet.nodes.processes() == [])
     assert list((fleet.folder / "ended" / "gates").iterdir()) == []
 
