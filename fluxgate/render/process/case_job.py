@@ -50,7 +50,7 @@ def render_case(job: CaseJob, note: AddNote, *, work: Work) -> None:
     launcher = _launcher_of_parts(job, work)
     warnings = LibraryWarnings()
     hide_progress_bars()
-    note(Note(determinism=settle(job.device), draws=draws()))
+    note(Note(determinism=settle(job.device, dtype=job.subject.dtype), draws=draws()))
     site, probe = site_of(job, note)
     site = replace(site, count=probe.inventory.count)
     runner = PartRunner(site, probe=probe, launcher=launcher, vram_limit=job.vram_limit)

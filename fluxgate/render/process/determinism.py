@@ -26,6 +26,11 @@ MOST_THREADS = 1024
 OMP_THREADS = "OMP_NUM_THREADS"  # beside a GPU; torch reads it while it is imported, and a job may have another one
 THREADS = "FLUXGATE_CPU_THREADS"  # another number, to measure what it does
 
+# MKL multiplies a row of float32 by a matrix with other kernels where the matrix does not lie at a multiple of 64 bytes,
+# as in a file that is mapped; a strategy that copies it gives other pixels then. "AUTO" has MKL take the same kernels
+# wherever numbers lie. It is read at the first product of a process.
+SAME_WHEREVER_IT_LIES = ("MKL_CBWR", "AUTO")
+
 # Noted because they can move a pixel, a byte or a second.
 NOTED = (
     "CUBLAS_WORKSPACE_CONFIG",
@@ -33,6 +38,7 @@ NOTED = (
     "OMP_NUM_THREADS",
     THREADS,
     "MKL_NUM_THREADS",
+    "MKL_CBWR",
     "ATEN_CPU_CAPABILITY",
     "ONEDNN_MAX_CPU_ISA",
     "DNNL_MAX_CPU_ISA",
@@ -49,10 +55,14 @@ DRAWN = ("float32", "float16", "bfloat16")
 DRAWS = 16  # numbers; torch draws fewer by other code
 
 
-def settle(device: str) -> dict[str, str]:
-    """Make the same call give the same pixels on this machine, and say how."""
+def settle(device: str, *, dtype: str | None = None) -> dict[str, str]:
+    """Make the same call give the same pixels on this machine, and say how.
+
+    dtype: that of the pipeline's weights."""
     import torch
 
+    if device == "cpu" and dtype == "float32":
+        os.environ.setdefault(*SAME_WHEREVER_IT_LIES)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False

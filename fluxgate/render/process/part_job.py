@@ -17,7 +17,7 @@ def do_part(job: PartJob, note: AddNote) -> None:
     part = function_named(job.part)
     warnings = LibraryWarnings()
     hide_progress_bars()
-    settle(job.device)
+    settle(job.device, dtype=job.subject.dtype)
     site, probe = site_of(job, note)
     probe.continue_from(job.inventory)
     if without_call(job.shot) == GIVEN:

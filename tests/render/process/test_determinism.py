@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -91,3 +95,36 @@ def test_beside_a_gpu_a_worker_takes_no_more_threads_than_it_was_given(monkeypat
     for given, threads in (("3", 3), ("none", 3), ("0", 3), ("2", 2)):
         monkeypatch.setenv("OMP_NUM_THREADS", given)
         assert settle("cuda")["threads"] == str(threads)
+
+
+WHERE_IT_LIES = """
+import sys
+import torch
+from fluxgate.render.process.determinism import settle
+settle("cpu", dtype=sys.argv[1])
+row, matrix = torch.randn(1, 64), torch.randn(64, 64)
+products = set()
+for start in range(16):
+    place = torch.empty(64 * 64 + 16)[start : start + 64 * 64].view(64, 64)
+    products.add(torch.nn.functional.linear(row, place.copy_(matrix)).numpy().tobytes())
+print(len(products))
+"""
+
+
+def test_a_product_is_the_same_wherever_its_matrix_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a file that is mapped as in a copy of it: else strategies that copy weights would change pixels."""
+    monkeypatch.delenv("MKL_CBWR", raising=False)
+    command = [sys.executable, "-c", WHERE_IT_LIES, "float32"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
+    assert done.stdout.split() == ["1"]
+
+
+@pytest.mark.parametrize(("device", "dtype"), [("cpu", "bfloat16"), ("cpu", None), ("cuda", "float32")])
+def test_no_other_pipeline_is_computed_otherwise_for_that(
+    device: str, dtype: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor one of somebody who has set the variable."""
+    monkeypatch.delenv("MKL_CBWR", raising=False)
+    assert settle(device, dtype=dtype)["MKL_CBWR"] == "not set"
+    monkeypatch.setenv("MKL_CBWR", "AVX2")
+    assert settle("cpu", dtype="float32")["MKL_CBWR"] == "AVX2"
