@@ -26,8 +26,8 @@ MOST_THREADS = 1024
 OMP_THREADS = "OMP_NUM_THREADS"  # beside a GPU; torch reads it while it is imported, and a job may have another one
 THREADS = "FLUXGATE_CPU_THREADS"  # another number, to measure what it does
 
-# MKL multiplies a row of float32 by a matrix with other kernels where the matrix does not lie at a multiple of 64 bytes,
-# as in a file that is mapped; a strategy that copies it gives other pixels then. "AUTO" has MKL take the same kernels
+# MKL multiplies a row of float32 by a matrix with other kernels where that does not lie at a multiple of 64 bytes, as
+# in a file that is mapped; a strategy that copies it gives other pixels then. "AUTO" has MKL take the same kernels
 # wherever numbers lie. It is read at the first product of a process.
 SAME_WHEREVER_IT_LIES = ("MKL_CBWR", "AUTO")
 
