@@ -141,6 +141,8 @@ def test_float32_is_asked_where_pictures_are_not_the_accepted_ones(tmp_path: Pat
     assert not needs_float32(OFFLOADED, ours.rendering, standards)
     assert not needs_float32(OFFLOADED, moved, STANDARDS)
     assert not needs_float32(OFFLOADED, moved, replace(standards, baseline_use=BaselineUse.IGNORED))
+    of_a_new_shot = replace(moved, pictures=tuple(replace(one, shot="new") for one in moved.pictures))
+    assert not needs_float32(OFFLOADED, of_a_new_shot, standards)
 
 
 @pytest.fixture
