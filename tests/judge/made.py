@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ __all__ = ["FULL", "NF4", "OFFLOAD", "SUBJECT", "rendering", "strategy"]
 
 MEASURED = Limit(0.9, "measured", mean=0.95, spread=0.01, n=40, machine="tiny", stack={"diffusers": "0.42.1"})
 ACCEPTANCE = Acceptance("somebody", "2026-03-01T12:30:00Z", "it looks right", "run", None, {"diffusers": "0.42.1"})
+PIECES_BADLY_JOINED = re.compile(r"  |^ | $| [.,;:](\s|$)|\.\.(\s|$)|%s| None\b(?! of)")
 CRASH = Crash("signal", "It was killed by SIGSEGV.", "denoise", ("step 3 of 8", "Segmentation fault"))
 
 
@@ -92,9 +94,10 @@ def scramble(pixels: Pixels) -> Pixels:
 
 
 def verdict(found: Evidence, check: str) -> Verdict:
-    """The answer to a check, once its sentence has been seen to suspect whom its field does."""
+    """The answer to a check, once its sentence has been seen to be whole and to suspect whom its field does."""
     answer = next(each for each in judge_case(found) if each.check == check)
     assert_suspects_agree(answer)
+    assert not PIECES_BADLY_JOINED.search(answer.sentence.partition("\n")[0])
     return answer
 
 
