@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fluxgate.compare.stages import AFTERWARDS, CALL, ENCODER, FINISHED, TOKENIZER, StageDifference
-from fluxgate.judge.suspects import joined, most_likely, of_difference, of_effects, of_given_stage
+from fluxgate.judge.suspects import joined, most_likely, movers, of_difference, of_effects, of_given_stage
 from fluxgate.rendering import DECODED, FIRST, LAST, POOLED, STAGES, T5, Inventory, after_step, output_of
 from fluxgate.strategies.effects import Counted, Hooked, Layers, Placed, Setting, Stored
 from fluxgate.strategies.promise import Effect
@@ -90,6 +90,21 @@ def test_quantized_and_hooked_components_widen_the_suspicion() -> None:
     assert suspected(at(FIRST), unpacked) == "diffusers or bitsandbytes"
     other = Inventory({"transformer": replace(heavy, module_classes={"GGUFLinear": 3}, hooks={})})
     assert suspected(at(FIRST), other) == "diffusers or the quantizing library"
+
+
+@pytest.mark.parametrize(("hook", "who"), [("CpuOffload", ["accelerate"]), ("GroupOffloadingHook", [])])
+def test_weights_are_moved_by_whoever_has_hooks(hook: str, who: list[str]) -> None:
+    """diffusers is at work in any case, and where no inventory was noted nobody else is known."""
+    hooked = replace(inventory().components["transformer"], hooks={hook: 1})
+    assert movers(Inventory({"transformer": hooked})) == who
+    assert movers(inventory()) == movers(None) == []
+
+
+def test_a_pipeline_without_encoders_has_embeddings_of_nobody() -> None:
+    """One that begins with a picture has none; whoever makes its stages is suspected all the same."""
+    without = replace(SUBJECT, encoders=())
+    for stage in STAGES:
+        assert of_difference(at(stage), subject=without, inventory=inventory()) == suspected(at(stage))
 
 
 def test_each_stage_has_its_component() -> None:
