@@ -56,7 +56,10 @@ def component(change: ComponentChange) -> str:
     if change.before is None or change.after is None:
         return "appears" if change.before is None else "is gone"
     parts = [sizes(change)] if change.sizes else []
-    parts += [f"its {' and '.join(change.traits)} change"] if change.traits else []
+    # Where modules are others, so may be the names of the same weights, and the hash is of both.
+    renamed = "modules" in change.traits
+    traits = [f"{trait} (or their names)" if trait == "weights" and renamed else trait for trait in change.traits]
+    parts += [f"its {' and '.join(traits)} change"] if traits else []
     return ", ".join(parts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from fluxgate import figures
 from fluxgate.amounts import amount
 from fluxgate.judge.sentences import counted, listed
 from fluxgate.report.escaping import LONGEST, plain, shortened, wrapped
@@ -48,6 +49,17 @@ def _culprit(result: GateResult, width: int) -> Iterator[str]:
         yield from wrapped(f"Pin {', '.join(result.pin)}.", width)
 
 
+def _pictures(case: CaseResult) -> str:
+    """What became of the pictures, where the reason tells of what they were made with."""
+    if not (case.is_bad and case.inventory and case.pictures_compared):
+        return ""
+    if not case.pictures_moved:
+        return "no pixel moved"
+    levels = "" if case.largest_difference is None else f", by up to {case.largest_difference:.0f}/255"
+    ssim = "" if case.least_ssim is None else f" (least SSIM {figures.likeness(case.least_ssim)})"
+    return f"{case.pictures_moved} of {counted(case.pictures_compared, 'picture')} moved{levels}{ssim}"
+
+
 def _next(result: GateResult, width: int) -> Iterator[str]:
     """What to do next; the command for it has a line of its own, however long, so that it can be copied whole."""
     if not result.next_command:
@@ -68,6 +80,7 @@ def _cases(result: GateResult, width: int) -> Iterator[str]:
         yield from wrapped(f"{lead}  {_reason(case)}".rstrip(), width, further=indent)
         for change in case.inventory[1:]:
             yield from wrapped(change, width, indent=indent, further=indent)
+        yield from wrapped(_pictures(case), width, indent=indent, further=indent)
         for change in (one for one in case.work[:MOST_WORK] if one not in work):
             yield from wrapped(f"work: {change}", width, indent=indent, further=indent)
         if case.moved_by_itself:

@@ -47,6 +47,10 @@ def test_a_picture_that_cannot_be_compared_says_why() -> None:
         ),
         (replace(TRANSFORMER, hooks={"Offload": 1}, settings={"a": "b"}), "its hooks and settings change"),
         (replace(TRANSFORMER, state_sha256="c" * 64), "its weights change"),
+        (
+            replace(TRANSFORMER, state_sha256="c" * 64, module_classes={"Linear4bit": 2}),
+            "its modules and weights (or their names) change",
+        ),
         (None, "is gone"),
     ],
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from fluxgate.report.gate_markdown import gate_markdown
 from fluxgate.report.gate_result import CaseOutcome, FigureResult, Move, Trend
 from fluxgate.report.gate_terminal import gate_lines
@@ -110,3 +112,15 @@ def test_what_is_unresolved_is_told_once() -> None:
     culprit = replace(culprit, sentence="It did. One is flaky.")
     lines = text(culprit=replace(culprit, unresolved=("One is flaky.", "One is gone.")))
     assert lines[1:3] == ["It did. One is flaky.", "One is gone."]
+
+
+@pytest.mark.parametrize(
+    ("moved", "words"), [(2, "2 of 4 pictures moved, by up to 42/255 (least SSIM 0.996)"), (0, "no pixel moved")]
+)
+def test_where_the_inventory_is_the_reason_the_pictures_are_told_beside_it(moved: int, words: str) -> None:
+    """Whoever decides asks for them first."""
+    (bad,) = result().cases
+    changed = replace(
+        bad, inventory=("vae: its modules change",), pictures_compared=4, least_ssim=0.9968, largest_difference=42.0
+    )
+    assert words in [line.strip() for line in text(cases=(replace(changed, pictures_moved=moved),))]

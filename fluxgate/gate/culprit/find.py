@@ -105,6 +105,7 @@ def _blamed(
         suspects=environments.moves(_bad(tied)),
         held_back=environments.upgrade.moves(environments.upgrade.whole - good) if left[-1].outcome is GOOD else (),
         unresolved=tuple(dict.fromkeys([*unproven, *_inferred(environments, kept), *notes, *doubts])),
+        everything=not good,
     )
 
 

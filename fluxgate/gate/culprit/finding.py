@@ -49,6 +49,7 @@ class Finding(Generic[Evidence]):
     environments: int = 0  # how many were tried beside incumbent and candidate
     unresolved: tuple[str, ...] = ()  # whole sentences: what could not be told, and why
     confirmed: bool = True  # whether the incumbent was good, and the candidate bad, twice
+    everything: bool = False  # whether what is held back is all that moved: what is left is the incumbent
 
     @property
     def moves(self) -> tuple[Move, ...]:
@@ -67,11 +68,21 @@ def _none(finding: Finding[Any]) -> str:
 
 def _single(finding: Finding[Any]) -> str:
     culprit = finding.culprits[0]
+    if len(culprit.moves) > 1:
+        return _tied(finding, culprit)
     if culprit.along:
         seen = f"the incumbent fails with them, but not with {packages(culprit.along)} alone"
     else:
         seen = f"the incumbent fails with {_it(culprit.moves)} alone"
     return f"The culprit is {named(culprit)}: {seen}, and {_counter_proof(finding)}."
+
+
+def _tied(finding: Finding[Any], culprit: Culprit[Any]) -> str:
+    """One group of packages: the most suspected of them is no more than that."""
+    likely = f"The culprit is most likely {named(culprit)}"
+    if finding.everything:
+        return f"{likely}: nothing else moved, and none of them can be tried alone."
+    return f"{likely}: the incumbent fails with them alone, and {_counter_proof(finding)}."
 
 
 def _interaction(finding: Finding[Any]) -> str:

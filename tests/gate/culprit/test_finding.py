@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -34,8 +36,13 @@ def culprit(*moves: Move, along: tuple[Move, ...] = ()) -> Culprit[str]:
         ),
         (
             finding_of(Kind.SINGLE, Culprit(((TRANSFORMERS, TOKENIZERS),))),
-            "The culprit is transformers 4.56.2 → 4.57.0 (which only moves together with tokenizers 0.22.0 → 0.22.2): "
-            "the incumbent fails with them alone, and the candidate passes without them.",
+            "The culprit is most likely transformers 4.56.2 → 4.57.0 (which only moves together with tokenizers 0.22.0 "
+            "→ 0.22.2): the incumbent fails with them alone, and the candidate passes without them.",
+        ),
+        (
+            replace(finding_of(Kind.SINGLE, Culprit(((TRANSFORMERS, TOKENIZERS),))), everything=True),
+            "The culprit is most likely transformers 4.56.2 → 4.57.0 (which only moves together with tokenizers 0.22.0 "
+            "→ 0.22.2): nothing else moved, and none of them can be tried alone.",
         ),
         (
             finding_of(Kind.SINGLE, culprit(TRANSFORMERS, along=(TOKENIZERS,))),
