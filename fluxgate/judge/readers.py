@@ -25,7 +25,7 @@ class Finding(Protocol):
     def found(self) -> bool: ...  # whether the picture shows it
 
     @property
-    def sentence(self) -> str: ...  # "asked for 2 grey foxes; the picture shows 1"
+    def sentence(self) -> str: ...  # "asked for 2 grey foxes, and the picture shows 1"
 
 
 @runtime_checkable

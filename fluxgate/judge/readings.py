@@ -10,10 +10,10 @@ from typing import Any
 from fluxgate.cases import Case
 from fluxgate.compare.facts import Key, Source
 from fluxgate.judge.readers import Finding, reader_named
-from fluxgate.judge.sentences import listed
 from fluxgate.pictures import rgb
 
 MOST_REMEMBERED = 512  # readings; one is a few kilobytes
+MOST_TOLD = 4  # things that are missing
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ class Shown:
     @property
     def missing(self) -> str:
         """What is not shown, each once: of two foxes that are asked for, both may be missing."""
-        return listed(dict.fromkeys(finding.sentence for finding in self.findings if not finding.found))
+        told = list(dict.fromkeys(finding.sentence for finding in self.findings if not finding.found))
+        others = [f"and {len(told) - MOST_TOLD} more"] if len(told) > MOST_TOLD else []
+        return "; ".join([*told[:MOST_TOLD], *others])
 
 
 def shown_by(case: Case, pictures: Mapping[Key, Source]) -> dict[Key, Shown]:

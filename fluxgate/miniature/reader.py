@@ -254,4 +254,4 @@ def _finding(about: str, kind: str, asked: str, found: bool, reading: Reading) -
 
 
 def _answer(asked: str, found: bool, seen: str) -> str:
-    return f"asked for {asked}: found" if found else f"asked for {asked}; the picture shows {seen}"
+    return f"asked for {asked}: found" if found else f"asked for {asked}, and the picture shows {seen}"

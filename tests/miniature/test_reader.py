@@ -251,10 +251,10 @@ def test_a_finding_says_what_was_asked_and_what_is_there() -> None:
     findings = reader.compare(reading, parsing.parse("Two orange foxes by a lake at night."))
     assert findings == (
         Finding("thing", "fox", "2 foxes", True, "asked for 2 foxes: found"),
-        Finding("colour", "fox", "2 orange foxes", False, "asked for 2 orange foxes; the picture shows 1 grey fox"),
-        Finding("count", "fox", "2 orange foxes", False, "asked for 2 orange foxes; the picture shows 1 grey fox"),
+        Finding("colour", "fox", "2 orange foxes", False, "asked for 2 orange foxes, and the picture shows 1 grey fox"),
+        Finding("count", "fox", "2 orange foxes", False, "asked for 2 orange foxes, and the picture shows 1 grey fox"),
         Finding("setting", "lake", "lake", True, "asked for lake: found"),
-        Finding("time", "lake", "night", False, "asked for night; the picture shows lake by day"),
+        Finding("time", "lake", "night", False, "asked for night, and the picture shows lake by day"),
     )
 
 

@@ -91,7 +91,7 @@ def test_a_picture_of_nothing_shows_nothing(tmp_path: Path, level: int) -> None:
     blank = np.full((128, 128, 3), level, np.uint8)
     found = verdict(full(told(tmp_path, blank, blank)), SCENE)
     assert found.status == FAILED
-    assert "Missing: asked for 1 house; the picture shows" in found.sentence
+    assert "Missing: asked for 1 house, and the picture shows" in found.sentence
 
 
 def test_an_approximation_may_not_lose_a_picture(tmp_path: Path) -> None:
