@@ -185,7 +185,7 @@ def _rank(change: WorkChange) -> tuple[int, float]:
 
 def _doing(section: str, what: str, before: int, after: int) -> str:
     if section == FLOPS:
-        now, then = _distinct_flops(after, before)
+        now, then = distinct_flops(after, before)
         return f"does {now}{f' in {what}' if what else ''} instead of {then}"
     if section == BYTES:
         now, then = distinct(after, before)
@@ -204,7 +204,7 @@ def _times(number: int) -> str:
     return "once" if number == 1 else f"{number} times"
 
 
-def _distinct_flops(one: int, other: int) -> tuple[str, str]:
+def distinct_flops(one: int, other: int) -> tuple[str, str]:
     """Two numbers of operations, to the last one where rounding would make them look the same."""
     rounded = flops(one), flops(other)
     return rounded if rounded[0] != rounded[1] else (f"{one:,} FLOP", f"{other:,} FLOP")

@@ -33,7 +33,17 @@ HOOKS = {
     "LayerwiseCastingHook": (DIFFUSERS,),
 }
 HOOKS_OF_ACCELERATE = {"AlignDevicesHook", "CpuOffload", "SequentialHook", "UserCpuOffloadHook"}
-LAYERS_OF_BITSANDBYTES = ("Linear4bit", "Linear8bit", "LinearNF4", "LinearFP4")  # how their names begin
+QUANTIZING = "the quantizing library"  # of which nobody knows the name
+PEFT = "peft"
+QUANTIZERS = {  # by how the names of their layers begin
+    "Linear4bit": BITSANDBYTES,
+    "Linear8bit": BITSANDBYTES,
+    "LinearNF4": BITSANDBYTES,
+    "LinearFP4": BITSANDBYTES,
+    "QLinear": "optimum-quanto",
+    "GGUFLinear": "gguf",
+}
+ADAPTER = "adapter"  # begins the names of settings that tell of one
 OF_QUANTIZED_LAYERS = ("compute_dtype", "quant_type", "double_quant", "threshold")  # settings
 
 
@@ -65,9 +75,19 @@ def quantizer_of(component: Component | None) -> str | None:
     """The library that has quantized a component's layers; None where none are quantized."""
     if component is None:
         return None
-    if any(name.startswith(LAYERS_OF_BITSANDBYTES) for name in component.module_classes):
-        return BITSANDBYTES
-    return "the quantizing library" if component.quantized_bytes else None
+    known = next((one for name in component.module_classes if (one := _quantizer_of_layers(name)) is not None), None)
+    return known or (QUANTIZING if component.quantized_bytes else None)
+
+
+def _quantizer_of_layers(name: str) -> str | None:
+    """The library whose class of layers has such a name."""
+    return next((library for begins, library in QUANTIZERS.items() if name.startswith(begins)), None)
+
+
+def adapter_of(component: Component | None) -> list[str]:
+    """The library that computes an adapter beside a component's layers, where there is one."""
+    adapted = component is not None and any(name.startswith(ADAPTER) for name in component.settings)
+    return [PEFT] if adapted else []
 
 
 def of_effects(missing: Iterable[tuple[Effect, str]], subject: Subject) -> str:
@@ -80,9 +100,13 @@ def _of_effect(effect: Effect, component: str, subject: Subject) -> tuple[str, .
         return HOOKS.get(effect.hook, (DIFFUSERS, ACCELERATE))
     if isinstance(effect, effects.Unhooked | effects.Placed | effects.Spread):
         return (DIFFUSERS, ACCELERATE)
-    layers = isinstance(effect, effects.Layers | effects.Quantized)
-    if layers or (isinstance(effect, effects.Setting) and effect.name in OF_QUANTIZED_LAYERS):
+    if isinstance(effect, effects.Layers | effects.Quantized):
+        layers = effect.layer if isinstance(effect, effects.Layers) else ""
+        return (_quantizer_of_layers(layers) or QUANTIZING, loader_of(component, subject))
+    if isinstance(effect, effects.Setting) and effect.name in OF_QUANTIZED_LAYERS:
         return (BITSANDBYTES, loader_of(component, subject))
+    if isinstance(effect, effects.Setting) and effect.name.startswith(ADAPTER):
+        return (DIFFUSERS, PEFT)
     if isinstance(effect, effects.Stored) and not effect.dtype.startswith("float8"):
         return (loader_of(component, subject),)
     known = isinstance(effect, effects.Stored | effects.Setting | effects.Counted | effects.OneStageAtATime)
@@ -110,6 +134,7 @@ def of_difference(
     quantizer = quantizer_of(component)
     if quantizer is not None:
         names.append(quantizer)
+    names += adapter_of(component)
     if component is not None and any(component.hooks.values()) and not hooks_cleared:
         names.append("the hooks that move its weights (" + ", ".join(sorted(component.hooks)) + ")")
     return " or ".join(names)
@@ -178,6 +203,7 @@ def _at_work_in(component: Component | None) -> list[str]:
     hooks = {name for name, count in component.hooks.items() if count}
     return [
         *([quantizer] if quantizer else []),
+        *adapter_of(component),
         *([ACCELERATE] if hooks & HOOKS_OF_ACCELERATE else []),
         *(["diffusers' hooks"] if hooks - HOOKS_OF_ACCELERATE else []),
     ]

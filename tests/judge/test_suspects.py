@@ -9,7 +9,7 @@ import pytest
 from fluxgate.compare.stages import AFTERWARDS, CALL, ENCODER, FINISHED, TOKENIZER, StageDifference
 from fluxgate.judge.suspects import joined, most_likely, movers, of_difference, of_effects, of_given_stage
 from fluxgate.rendering import DECODED, FIRST, LAST, POOLED, STAGES, T5, Inventory, after_step, output_of
-from fluxgate.strategies.effects import Counted, Hooked, Layers, Placed, Setting, Stored
+from fluxgate.strategies.effects import Counted, Hooked, Layers, Placed, Quantized, Setting, Stored
 from fluxgate.strategies.promise import Effect
 from tests.runs.building import SUBJECT, fingerprint, inventory
 
@@ -30,6 +30,10 @@ def suspected(difference: StageDifference, some: Inventory | None = None, *, hoo
         (Hooked("GroupOffloadingHook"), "transformer", "diffusers"),
         (Placed("meta"), "transformer", "diffusers or accelerate"),
         (Layers("Linear4bit"), "text_encoder_2", "bitsandbytes or transformers"),
+        (Layers("GGUFLinear"), "transformer", "gguf or diffusers"),
+        (Layers("QLinear"), "transformer", "optimum-quanto or diffusers"),
+        (Quantized(), "transformer", "the quantizing library or diffusers"),
+        (Setting("adapter", None), "transformer", "diffusers or peft"),
         (Setting("quant_type", "nf4"), "transformer", "bitsandbytes or diffusers"),
         (Setting("group_stream", "on"), "transformer", "diffusers"),
         (Stored("bfloat16"), "text_encoder_2", "transformers"),
@@ -88,8 +92,18 @@ def test_quantized_and_hooked_components_widen_the_suspicion() -> None:
     assert suspected(at(FIRST), some, hooks_cleared=True) == "diffusers or bitsandbytes"
     unpacked = Inventory({"transformer": replace(heavy, quantized_bytes=0, hooks={})})
     assert suspected(at(FIRST), unpacked) == "diffusers or bitsandbytes"
-    other = Inventory({"transformer": replace(heavy, module_classes={"GGUFLinear": 3}, hooks={})})
-    assert suspected(at(FIRST), other) == "diffusers or the quantizing library"
+    named = {"GGUFLinear": "gguf", "QLinear": "optimum-quanto", "Linear8bitLt": "bitsandbytes"}
+    for layers, library in {**named, "Linear": "the quantizing library"}.items():
+        other = Inventory({"transformer": replace(heavy, module_classes={layers: 3}, hooks={})})
+        assert suspected(at(FIRST), other) == f"diffusers or {library}"
+
+
+def test_what_computes_an_adapter_is_suspected_where_there_is_one() -> None:
+    """In the stages of the component that has it, and where an effect of it is missing."""
+    adapted = replace(inventory().components["transformer"], settings={"adapter": "one"})
+    assert suspected(at(FIRST), Inventory({"transformer": adapted})) == "diffusers or peft"
+    assert suspected(at(T5), Inventory({"transformer": adapted})) == suspected(at(T5))
+    assert of_given_stage(output_of(1), adapted) == "diffusers' transformer or torch or peft"
 
 
 @pytest.mark.parametrize(("hook", "who"), [("CpuOffload", ["accelerate"]), ("GroupOffloadingHook", [])])

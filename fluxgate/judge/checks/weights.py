@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Collection, Iterable, Iterator
 
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
@@ -22,6 +22,7 @@ THRESHOLD = "6.0"  # of LLM.int8, above which activations stay in float16: the p
 WRONG_CODES = 1e-3  # the share of a layer's codes that rounding may move where a weight lies between two; none was seen
 WRONG_SCALES = 2e-3  # relative: float16's rounding, where a library keeps scales in it
 NAMED = 3
+ALL = "all of its linear layers"
 
 
 def weights(evidence: Evidence) -> Verdict:
@@ -127,7 +128,7 @@ def _unpromised(evidence: Evidence, stored: StoredWeights) -> Iterator[tuple[str
 
 def _others(stored: StoredWeights, expected: str, *, whole: bool) -> dict[str, str]:
     """Layers that are not as promised. Of a class that we do not know, those alone whose like are."""
-    layers = stored.layers or dict.fromkeys(["all of its linear layers"], next(iter(stored.kinds), "nothing"))
+    layers = stored.layers or dict.fromkeys([ALL], next(iter(stored.kinds), "nothing"))
     plain = {name: kind for name, kind in layers.items() if kind != expected and not _is_spared(name, kind, stored)}
     like_them = {_pattern(name) for name, kind in layers.items() if kind == expected}
     return {name: kind for name, kind in plain.items() if whole or kind not in PLAIN or _pattern(name) in like_them}
@@ -158,8 +159,8 @@ def _counted(names: tuple[str, ...]) -> str:
     return counted(len(names), "tensor")
 
 
-def _are(names: Sized) -> str:
-    return "is" if len(names) == 1 else "are"
+def _are(names: Collection[str]) -> str:
+    return "is" if len(names) == 1 and ALL not in names else "are"
 
 
 def _named(names: Iterable[str]) -> str:

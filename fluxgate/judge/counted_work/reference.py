@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from fluxgate.compare.work import EVENTS, OPERATORS, WorkChange, flops, same_call, total, total_flops
+from fluxgate.compare.work import EVENTS, OPERATORS, WorkChange, distinct_flops, same_call, total, total_flops
 from fluxgate.judge.counted_work.complaint import Complaint
 from fluxgate.judge.counted_work.moving import MOVING
 from fluxgate.judge.evidence import Evidence
@@ -30,10 +30,16 @@ def beside_reference(evidence: Evidence, done: Work) -> Iterator[Complaint]:
         other = [one for one in promise.other_work if phase in one.phases and (pictures or not one.given_pictures)]
         before, after = total_flops(theirs, phase), total_flops(done, phase)
         if not _may_differ(other, before, after):
-            times = f", {after / before:.2f} times as much" if before else ""
-            sentence = f"{phase.capitalize()} does {flops(after)} where {promise.reference} does {flops(before)}{times}"
+            now, then = distinct_flops(after, before)
+            sentence = f"{phase.capitalize()} does {now} where {promise.reference} does {then}{_times(after, before)}"
             yield Complaint(sentence, (phase,))
         yield from _other_operators(theirs, done, phase, other, f"{promise.reference}")
+
+
+def _times(after: int, before: int) -> str:
+    """`, 2.00 times as much`, where two digits tell it from once."""
+    times = f"{after / before:.2f}" if before else "1.00"
+    return "" if times == "1.00" else f", {times} times as much"
 
 
 def _may_differ(other: list[OtherWork], before: int, after: int) -> bool:

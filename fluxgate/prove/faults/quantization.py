@@ -53,6 +53,8 @@ def _one_layer_spared(pipe: Any, fired: Fired) -> None:
     import bitsandbytes
     import torch
 
+    if not _narrow_layers(pipe):  # the reference has none
+        return
     parent, name, layer = _narrow_layers(pipe)[-1]
     weight = bitsandbytes.functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
     plain = torch.nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None, dtype=weight.dtype)
@@ -186,6 +188,8 @@ def _one_of_eight_bits_spared(pipe: Any, fired: Fired) -> None:
     """The last layer of eight bits holds what it dequantizes to."""
     import torch
 
+    if not _narrow_layers(pipe):
+        return
     parent, name, layer = _narrow_layers(pipe)[-1]
     weight = (layer.weight.data.float() * layer.weight.SCB.float()[:, None] / 127).to(torch.bfloat16)
     plain = torch.nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None, dtype=torch.bfloat16)
@@ -210,12 +214,15 @@ def _one_of_others_spared(pipe: Any, fired: Fired) -> None:
     """One layer of the transformer that another package has quantized is a plain one of its numbers."""
     import torch
 
-    *_, (parent, name, layer) = (
+    layers = [
         (parent, name, layer)
         for parent in pipe.transformer.modules()
         for name, layer in parent.named_children()
         if hasattr(getattr(layer, "_parameters", {}).get("weight"), "__tensor_flatten__")
-    )
+    ]
+    if not layers:
+        return
+    parent, name, layer = layers[-1]
     weight = layer.weight.dequantize().detach().to(torch.bfloat16)
     plain = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=layer.bias is not None, dtype=torch.bfloat16)
     plain.weight.data = fired(weight)
