@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from fluxgate.compare import words
 from fluxgate.compare.inventory import component_changes
 from fluxgate.compare.pairs import Pair, pairs_of
+from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.checks.oracle import oracle
 from fluxgate.judge.evidence import Evidence
-from fluxgate.judge.verdict import FAILED
+from fluxgate.judge.verdict import FAILED, ORACLE
 
 FLOAT32 = "full-float32"  # the strategy whose pictures hardly depend on rounding
 # From one release of transformers to another on an H100, float32 moved one level in under 0.01% of the numbers, where
@@ -32,8 +33,9 @@ def _proofs(evidence: Evidence) -> Iterator[str]:
     for change in component_changes(evidence.accepted_facts.inventory, inventory):
         if change.sizes or "weights" in change.traits or "settings" in change.traits:
             yield f"and {change.name} is not what was accepted: {words.component(change)}"
-    beside_oracle = oracle(evidence)
-    if beside_oracle.status == FAILED:
+    # It does not know what caches leave out, nor pictures beside a prompt, and would find those wrong.
+    beside_oracle = oracle(evidence) if ORACLE in checks_of(evidence.case) else None
+    if beside_oracle is not None and beside_oracle.status == FAILED:
         yield f"and the oracle finds {beside_oracle.stage or 'a stage'} wrong, from the same inputs"
     if float32_moved(evidence):
         yield f"and so does {FLOAT32} in this run, which rounding alone does not move"

@@ -11,12 +11,14 @@ from fluxgate.judge.checks.accepted import DRIFTED
 from fluxgate.judge.damage import damage, float32_moved
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import BASELINE, FAILED, Verdict
-from fluxgate.rendering import T5, Inventory
-from fluxgate.strategies.effects import Counted, Stored
+from fluxgate.rendering import T5, Inventory, output_of
+from fluxgate.strategies.effects import REUSED, Counted, Stored
+from tests.judge.checks.stages import take_of
 from tests.judge.checks.test_accepted import bands, beside_float32, held_against_itself
-from tests.judge.made import FULL, accepted, changed, evidence, left_at, made, nudge, verdict, with_rendering
+from tests.judge.made import FULL, SUBJECT, accepted, changed, evidence, left_at, made, nudge, verdict, with_rendering
 
 INVITATION = "fluxgate accept"
+OURS = replace(SUBJECT, oracle="miniature")
 
 
 def moved_a_little(folder: Path, *, float32: bool | None = False) -> Evidence:
@@ -81,6 +83,18 @@ def test_without_another_release_nothing_drifts(tmp_path: Path, release: str | N
     told = verdict(with_rendering(found, libraries=libraries), BASELINE)
     assert (is_drift(told), INVITATION in told.sentence) == (drifts, drifts)
     assert ("no release has changed" in told.sentence) is not drifts
+
+
+def test_an_oracle_that_does_not_know_what_a_strategy_computes_is_not_asked(tmp_path: Path) -> None:
+    """A cache leaves out blocks, so that its stages are never the oracle's, in a sound stack as little."""
+    found = moved_a_little(tmp_path)
+    assert found.rendered is not None
+    take = take_of(found.rendered.folder, bent={output_of(1): lambda values: values * 1.05})
+    found = with_rendering(replace(found, case=replace(found.case, subject=OURS)), given=take)
+    assert "the oracle finds denoiser's output in step 1 wrong" in str(damage(found))
+    caching = replace(found.case.strategy.promise, effects=(Counted(REUSED, at_most=9),))
+    found = replace(found, case=replace(found.case, strategy=replace(found.case.strategy, promise=caching)))
+    assert "oracle" not in str(damage(with_rendering(found, inventory=None)))
 
 
 def test_a_missing_effect_is_no_drift(tmp_path: Path) -> None:
