@@ -98,7 +98,7 @@ def _likenesses(baselines: dict[str, Baseline]) -> dict[str, float]:
 
 def _cards(page: str) -> dict[str, int]:
     """Strategy -> the last column of the twin's tables, which is headed `card`."""
-    section = page.partition("## The blog post's table again")[2].partition("### Smaller cards")[0]
+    section = page.partition("## The blog post's table, measured again")[2].partition("### Smaller cards")[0]
     assert section.count("| card |") == 2
     return {name: int(card) for name, card in re.findall(r"^\| `([a-z0-9-]+)` \|.*\| (\d+) \|$", section, re.MULTILINE)}
 
