@@ -15,14 +15,15 @@ FIRST_LINE = 1.0  # seconds of waiting before the first line about it
 SHORTEST_GAP, LONGEST_GAP = 10.0, 300.0  # seconds between two lines: between these, as long as was waited already
 
 
+Say = Callable[[str], None]  # tells somebody a line of progress
+
+
 def silent(line: str) -> None:
     """Report nothing."""
 
 
 @contextmanager
-def held(
-    path: Path, *, waiting: str, report: Callable[[str], None] = silent, timeout: float = math.inf
-) -> Iterator[None]:
+def held(path: Path, *, waiting: str, report: Say = silent, timeout: float = math.inf) -> Iterator[None]:
     """Hold a lock file alone. The system releases it if this process dies.
 
     `waiting` says what is waited for, and is reported with the time so far. TimeoutError after `timeout` seconds. Users
@@ -52,7 +53,7 @@ def wait_until(
     reached: Callable[[], bool],
     *,
     waiting: Callable[[float], str],
-    report: Callable[[str], None] = silent,
+    report: Say = silent,
     timeout: float = math.inf,
 ) -> None:
     """Look again and again until it is reached, and report now and then what `waiting` makes of the seconds so far."""

@@ -17,6 +17,7 @@ from fluxgate.calibration.variations import Extent, Variations, vary
 from fluxgate.cases import Case
 from fluxgate.compare.draws import draws_differ, dtype_of
 from fluxgate.files import write_plain, write_whole
+from fluxgate.locks import Say
 from fluxgate.rendering import Rendering, id_of_case
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
@@ -27,7 +28,6 @@ FOLDER = "calibration"  # within the run
 T = TypeVar("T")
 
 Render = Callable[[Case, Path], Rendering]  # a case and the folder that its pictures go to
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,11 @@ class _Calibration:
     run: Run
     extent: Extent
     render: Render
-    report: Report
+    report: Say
     pool: Executor
 
 
-def calibrate(
-    run: Run, cases: Iterable[Case], extent: Extent, *, render: Render, report: Report
-) -> tuple[Finding, ...]:
+def calibrate(run: Run, cases: Iterable[Case], extent: Extent, *, render: Render, report: Say) -> tuple[Finding, ...]:
     """Limits for every case that approximates another, written into the run for `accept` to take."""
     by_id = {case.id: case for case in cases if case.unsupported is None}
     approximating = [case for case in by_id.values() if case.strategy.promise.approximates]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from fluxgate.baselines.limits import LimitsFile
 from fluxgate.calibration import floors
@@ -12,12 +12,13 @@ from fluxgate.compare.facts import facts_of
 from fluxgate.compare.likeness import Likeness, worst
 from fluxgate.compare.pairs import pairs_of
 from fluxgate.files import write_plain
+from fluxgate.locks import Say
 from fluxgate.refusal import Refusal
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 
 
-def between(run: Run, runs: Sequence[Run], *, report: Callable[[str], None]) -> dict[str, LimitsFile]:
+def between(run: Run, runs: Sequence[Run], *, report: Say) -> dict[str, LimitsFile]:
     """Bands of drift for every case that the first of the runs shares with another, written into a new run."""
     if len(runs) < 2:
         raise Refusal("Drift lies between runs: name two or more, of machines or releases that may differ.")

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from fluxgate.baselines.limits import LimitsFile
 from fluxgate.calibration import floors
-from fluxgate.calibration.calibrate import FOLDER, Render, Report, origin_of
+from fluxgate.calibration.calibrate import FOLDER, Render, origin_of
 from fluxgate.calibration.drifting import likenesses
 from fluxgate.cases import Case
 from fluxgate.compare.likeness import Likeness, average, worst
 from fluxgate.files import write_plain, write_whole
+from fluxgate.locks import Say
 from fluxgate.render.process.determinism import THREADS
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
@@ -44,7 +45,7 @@ class Row:
     average: Likeness
 
 
-def portability(run: Run, cases: Sequence[Case], *, render: Render, report: Report) -> tuple[Row, ...]:
+def portability(run: Run, cases: Sequence[Case], *, render: Render, report: Say) -> tuple[Row, ...]:
     """A row for each case and variant of one subject; all variants of a case give its drift, for `accept` to take.
 
     `render` must start each worker from nothing: what was imported before has settled which instructions it uses.
@@ -61,7 +62,7 @@ def portability(run: Run, cases: Sequence[Case], *, render: Render, report: Repo
     return tuple(rows)
 
 
-def _variants(run: Run, case: Case, *, render: Render, report: Report) -> Iterator[tuple[str, list[Likeness]]]:
+def _variants(run: Run, case: Case, *, render: Render, report: Say) -> Iterator[tuple[str, list[Likeness]]]:
     """How far each variant of a case is from the case as it is; those that this machine cannot render are left out."""
     plain, *others = [(name, _rendered(run, case, name, render=render, report=report)) for name in VARIANTS]
     for name, variant in others:
@@ -69,7 +70,7 @@ def _variants(run: Run, case: Case, *, render: Render, report: Report) -> Iterat
             yield name, list(likenesses(plain[1], variant))
 
 
-def _rendered(run: Run, case: Case, variant: str, *, render: Render, report: Report) -> Rendered | None:
+def _rendered(run: Run, case: Case, variant: str, *, render: Render, report: Say) -> Rendered | None:
     """The case rendered as the variant would; None where this machine cannot."""
     report(f"{case.id}: {variant}")
     folder = run.folder / FOLDER / f"{case.id}-{list(VARIANTS).index(variant)}"

@@ -22,6 +22,7 @@ from fluxgate.fleet.scheduling import (
     schedule_of,
     with_more,
 )
+from fluxgate.locks import Say
 from fluxgate.refusal import Refusal
 
 MOST_IN_A_ROW = 3  # cases that a node may lose without rendering one in between
@@ -80,7 +81,7 @@ class Driver:
         *,
         job_of: Callable[[str], tuple[bytes, ...]],
         keep: Callable[[str, bytes, str], Iterable[Task]],
-        report: Callable[[str], None],
+        report: Say,
         idle: Seats | None = None,  # seats that are open already
     ) -> None:
         self._cluster = cluster

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,6 +31,7 @@ from fluxgate.fleet.nodes import (
 from fluxgate.fleet.packing import sound_rendering, unpack
 from fluxgate.fleet.scheduling import Task
 from fluxgate.judge.gathering import needs_confirmation
+from fluxgate.locks import Say
 from fluxgate.options import chosen
 from fluxgate.refusal import Refusal
 from fluxgate.render.pool.workers import refusing_full_disk
@@ -49,8 +50,6 @@ from fluxgate.subjects.subject import Subject
 FILE = "fleet.json"  # in a run: where its cases were rendered
 MOST_EARLIER = 3  # runs that are asked how long cases take
 LOST = "node lost"  # the kind of crash
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

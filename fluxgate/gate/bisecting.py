@@ -19,11 +19,11 @@ from fluxgate.gate.environments.resolving import resolve
 from fluxgate.gate.environments.stages import StageFailure
 from fluxgate.gate.gate import Gated
 from fluxgate.gate.probing import Evidence, Probing
-from fluxgate.gate.settings import Report, Settings
+from fluxgate.gate.settings import Settings
 from fluxgate.gate.sides import imports_of
 from fluxgate.gate.stacks import Stacks, build_with
 from fluxgate.judge.sentences import counted
-from fluxgate.locks import silent
+from fluxgate.locks import Say, silent
 from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import Move
 
@@ -35,7 +35,7 @@ def bisected(
     settings: Settings,
     *,
     installer: Installer,
-    report: Report = silent,
+    report: Say = silent,
 ) -> tuple[Range[Evidence], ...]:
     """Where each package to blame turned bad, on the way from the incumbent's version to the candidate's."""
     bisecting = _Bisecting(gated, made, settings, installer=installer, report=report)
@@ -62,7 +62,7 @@ class _Bisecting:
     stacks: Stacks
     settings: Settings
     installer: Installer
-    report: Report
+    report: Say
 
     def ranges(self, culprit: Culprit[Evidence], move: Move) -> Iterator[Range[Evidence]]:
         """Where one of the culprit's packages turned bad, with all else of the culprit's moved: first among its

@@ -19,11 +19,11 @@ from fluxgate.gate.environments.interpreters import ask
 from fluxgate.gate.environments.pins import Moves
 from fluxgate.gate.gate import Gated
 from fluxgate.gate.probing import Evidence, Probing
-from fluxgate.gate.settings import JOURNAL, STACKS, Report, Settings
+from fluxgate.gate.settings import JOURNAL, STACKS, Settings
 from fluxgate.gate.sides import measuring, times_anew
 from fluxgate.gate.stacks import Stacks
 from fluxgate.judge.sentences import listed
-from fluxgate.locks import silent
+from fluxgate.locks import Say, silent
 from fluxgate.rendering import DECODED, FIRST, LAST, MIDDLE, POOLED, T5
 
 # Which packages can move a stage, the one that works there first.
@@ -49,7 +49,7 @@ NO_STAGE = "none"  # of what crashes before there is any
 
 
 def blame(
-    gated: Gated, made: Stacks, settings: Settings, *, installer: Installer, report: Report = silent
+    gated: Gated, made: Stacks, settings: Settings, *, installer: Installer, report: Say = silent
 ) -> Finding[Evidence]:
     """Find the culprit of an upgrade that is not safe; what was tried before is not tried again.
 
@@ -70,7 +70,7 @@ class _Blaming:
     made: Stacks
     settings: Settings
     installer: Installer
-    report: Report
+    report: Say
 
     def finding(self, cases: Sequence[str]) -> Finding[Evidence]:
         """The culprit, judged by these cases."""

@@ -12,12 +12,12 @@ from fluxgate.environment import Environment
 from fluxgate.gate.decision import Decision, decide, not_made
 from fluxgate.gate.environments.pins import Moves
 from fluxgate.gate.outcome import Side, outcome_of
-from fluxgate.gate.settings import Report, Settings
+from fluxgate.gate.settings import Settings
 from fluxgate.gate.sides import OpenStack, Stack
 from fluxgate.gate.stacks import Stacks, Unmade
 from fluxgate.gate.tiers import cases_of
 from fluxgate.gate.trends import Spreads, spreads_of, spreads_of_loading
-from fluxgate.locks import silent
+from fluxgate.locks import Say, silent
 from fluxgate.machine import Machine
 from fluxgate.options import chosen
 from fluxgate.rendering import CrashKind
@@ -52,7 +52,7 @@ def of_unmade(made: Unmade) -> Gated:
     return Gated(not_made(made.failure), machine, dict(pins.versions), moved, made.moves, stage=made.failure.stage)
 
 
-def compare_stacks(made: Stacks, settings: Settings, *, report: Report = silent) -> Gated:
+def compare_stacks(made: Stacks, settings: Settings, *, report: Say = silent) -> Gated:
     """Render every case in one stack and then in the other, so that the machine's drift hits both, and decide."""
     before = Stack(made.incumbent, settings=settings, report=report, name="incumbent")
     after = Stack(made.candidate, settings=settings, report=report, name="candidate")
@@ -84,7 +84,7 @@ def asked_cases(settings: Settings, choice: Choice) -> tuple[Case, ...]:
 
 
 def _outcomes(
-    before: OpenStack, after: OpenStack, cases: Sequence[Case], repeats: int, report: Report
+    before: OpenStack, after: OpenStack, cases: Sequence[Case], repeats: int, report: Say
 ) -> Iterator[CaseResult]:
     """The incumbent's first case is its control: all of it is repeated where that is asked for, else its first shot.
 

@@ -16,10 +16,10 @@ from fluxgate.gate.environments.installers import Installer
 from fluxgate.gate.gate import Gated, compare_stacks, of_unmade
 from fluxgate.gate.outcome import UNSTEADY
 from fluxgate.gate.probing import Evidence
-from fluxgate.gate.settings import Report, Settings
+from fluxgate.gate.settings import Settings
 from fluxgate.gate.sides import imports_of, refuse_unknown, render_anew
 from fluxgate.gate.stacks import Asked, Stacks, Unmade, make_stacks
-from fluxgate.locks import silent
+from fluxgate.locks import Say, silent
 from fluxgate.report.gate_result import Answer
 
 ENVIRONMENTS, RENDERING, CULPRIT, RELEASES = "environments", "rendering", "culprit", "releases"  # what takes its time
@@ -40,7 +40,7 @@ def hold(
     settings: Settings,
     *,
     installer: Installer,
-    report: Report = silent,
+    report: Say = silent,
     decided: Callable[[Held], object] = lambda held: None,
     made: Callable[[Stacks], object] = lambda stacks: None,
 ) -> Held:
@@ -63,7 +63,7 @@ def hold_on(
     settings: Settings,
     *,
     installer: Installer,
-    report: Report = silent,
+    report: Say = silent,
     decided: Callable[[Held], object] = lambda held: None,
 ) -> Held:
     """Render and compare what was made, and look for what is to blame if that is not safe."""

@@ -20,9 +20,10 @@ from fluxgate.gate.environments.choice import choose_installer
 from fluxgate.gate.holding import Held, hold
 from fluxgate.gate.node_job import DEEPEST, STACKS_MADE, GateJob, StacksMade
 from fluxgate.gate.result import About, as_plain
-from fluxgate.gate.settings import Report, Settings
+from fluxgate.gate.settings import Settings
 from fluxgate.gate.sides import OpenStack, Stack, imports_of, times_anew
 from fluxgate.gate.stacks import Asked, Stacks, Unmade, asked_of, make_stacks
+from fluxgate.locks import Say
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import RENDERING
 from fluxgate.report.gate_folder import FACTS
@@ -76,7 +77,7 @@ def _refuse_unfit(job: GateJob) -> None:
             raise Refusal(f"Its catalogue does not have the {subject.name} that is meant: set FLUXGATE_SUBJECTS there.")
 
 
-def _hold(job: GateJob, folder: Path, report: Report) -> None:
+def _hold(job: GateJob, folder: Path, report: Say) -> None:
     """Hold the whole gate, with what other nodes have rendered of it, and leave the result and both runs."""
     settings, asked = _settings(job), _asked(job, folder)
 
@@ -140,7 +141,7 @@ def _asked(job: GateJob, folder: Path) -> Asked:
 class _Opened:
     """Both stacks of a gate, open."""
 
-    def __init__(self, job: GateJob, folder: Path, resources: ExitStack, report: Report) -> None:
+    def __init__(self, job: GateJob, folder: Path, resources: ExitStack, report: Say) -> None:
         settings = _settings(job)
         asked = _asked(job, folder)
         installer = choose_installer(settings.installer, wheelhouse=settings.wheelhouse, sources=asked.sources)
@@ -168,7 +169,7 @@ class _Opened:
             shutil.copytree(rendered.folder, result / case_id / name / str(attempt))
 
 
-def _stacks(made: Stacks, settings: Settings, report: Report) -> dict[str, Stack]:
+def _stacks(made: Stacks, settings: Settings, report: Say) -> dict[str, Stack]:
     built = {INCUMBENT: made.incumbent, CANDIDATE: made.candidate}
     return {name: Stack(one, settings=settings, report=report, name=name) for name, one in built.items()}
 
@@ -178,7 +179,7 @@ def _told(made: Stacks | Unmade) -> StacksMade:
     return StacksMade(incumbent, dict(made.candidate.pins.versions) if isinstance(made, Stacks) else {})
 
 
-def _take_given(folder: Path, made: Stacks, settings: Settings, report: Report) -> None:
+def _take_given(folder: Path, made: Stacks, settings: Settings, report: Say) -> None:
     """Put what other nodes have rendered into this node's runs of the same stacks, where these do not have it.
 
     Whoever sent it has seen that it is whole, and that their stacks are alike."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +20,9 @@ from fluxgate.gate.on_kind import INCOMING, GateOnKind
 from fluxgate.gate.settings import Settings
 from fluxgate.gate.sides import refuse_unknown, request_of
 from fluxgate.gate.stacks import asked_of
+from fluxgate.locks import Say
 from fluxgate.refusal import Refusal
 from fluxgate.report.gate_folder import create_gate
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

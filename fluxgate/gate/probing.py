@@ -14,10 +14,10 @@ from fluxgate.gate.environments.pins import Moves
 from fluxgate.gate.environments.stages import Stage, StageFailure
 from fluxgate.gate.gate import compared
 from fluxgate.gate.outcome import UNSTEADY
-from fluxgate.gate.settings import Report, Settings
+from fluxgate.gate.settings import Settings
 from fluxgate.gate.sides import Stack, imports_of
 from fluxgate.gate.stacks import build_with
-from fluxgate.locks import silent
+from fluxgate.locks import Say, silent
 from fluxgate.report.gate_result import CaseResult, EvidenceResult
 
 Evidence = tuple[EvidenceResult, ...]  # the cases that are bad
@@ -31,7 +31,7 @@ class Probing:
     settings: Settings
     cases: Sequence[str]
     installer: Installer
-    report: Report = silent
+    report: Say = silent
     make: Callable[[Moves], Built | StageFailure] | None = None  # None: the incumbent with exactly these moves
 
     def __call__(self, trial: Trial) -> Result[Evidence]:

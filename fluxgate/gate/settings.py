@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +10,6 @@ from fluxgate.gate.tiers import Tier
 
 # In the folder of runs: renderings by stack; in that, what was tried, and which stacks are rendered anew.
 STACKS, JOURNAL, ANEW = "stacks", "journal", "anew"
-
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)

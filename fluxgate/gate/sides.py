@@ -20,8 +20,8 @@ from fluxgate.gate.environments.building import Built
 from fluxgate.gate.environments.cloning import code, contents
 from fluxgate.gate.environments.importing import NEEDED, WITHOUT_FLUX
 from fluxgate.gate.outcome import Side
-from fluxgate.gate.settings import ANEW, STACKS, Report, Settings
-from fluxgate.locks import held
+from fluxgate.gate.settings import ANEW, STACKS, Settings
+from fluxgate.locks import Say, held
 from fluxgate.options import chosen, seconds
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import CrashKind, Rendering
@@ -46,7 +46,7 @@ MEASURING = ("render", "strategies", "rendering.py")  # of the engine
 class Stack:
     """A built environment and the run that its cases are rendered into."""
 
-    def __init__(self, built: Built, *, settings: Settings, report: Report, name: str, attempt: int = 1) -> None:
+    def __init__(self, built: Built, *, settings: Settings, report: Say, name: str, attempt: int = 1) -> None:
         self.built = built
         self.environment = Environment.at(built.python)
         self.choice = replace(choose(request_of(settings), environment=self.environment), runs=settings.runs / STACKS)

@@ -21,9 +21,8 @@ from fluxgate.gate.environments.pin_files import PinFile, is_file, read_pin_file
 from fluxgate.gate.environments.pins import Moves, Pins, parse_changes
 from fluxgate.gate.environments.resolving import resolve, yanked_among
 from fluxgate.gate.environments.stages import StageFailure
-from fluxgate.gate.environments.steps import Report
 from fluxgate.judge.sentences import listed
-from fluxgate.locks import silent
+from fluxgate.locks import Say, silent
 from fluxgate.refusal import Refusal
 
 Made = TypeVar("Made")
@@ -95,7 +94,7 @@ def asked_of(texts: tuple[str, ...], *, python: Path | None = None, first: tuple
 
 
 def make_stacks(
-    asked: Asked, *, installer: Installer, imports: Sequence[str] | None = None, report: Report = silent
+    asked: Asked, *, installer: Installer, imports: Sequence[str] | None = None, report: Say = silent
 ) -> Stacks | Unmade:
     """Both environments, each seen to import its libraries; or why the candidate cannot be made."""
     _refuse_unfit(asked)
@@ -128,7 +127,7 @@ def _refuse_unfit(asked: Asked) -> None:
         raise Refusal(f"Nothing would move: {old.path} and {new.path} pin the same.")
 
 
-def _incumbent(asked: Asked, *, installer: Installer, imports: Sequence[str] | None, report: Report) -> Built:
+def _incumbent(asked: Asked, *, installer: Installer, imports: Sequence[str] | None, report: Say) -> Built:
     """A clone of a Python, in which what differs is exchanged: so torch need not be installed, or be had at all."""
     python = _made(clone_of(asked.python, report=report))
     pins = None
@@ -177,7 +176,7 @@ def build_with(
     *,
     installer: Installer,
     imports: Sequence[str] | None = None,
-    report: Report = silent,
+    report: Say = silent,
 ) -> Built | StageFailure:
     """The incumbent with some moves, seen to import its libraries."""
     built = build(incumbent.pins.moved(moves), installer=installer, base=incumbent, report=report)
@@ -193,7 +192,7 @@ def _as_asked(asked: Asked, incumbent: Built) -> str:
     return f"the incumbent has {listed(has)}, and that is what was asked for" if has else "both stacks are the same"
 
 
-def _moves(asked: Asked, incumbent: Built, *, installer: Installer, report: Report) -> Moves | StageFailure:
+def _moves(asked: Asked, incumbent: Built, *, installer: Installer, report: Say) -> Moves | StageFailure:
     if asked.candidate is None:
         return resolve(incumbent, asked.changes, installer=installer, report=report)
     whole = whole_stack(asked.candidate, incumbent, keep_checkouts=asked.keeps_checkouts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import accumulate
@@ -15,7 +15,7 @@ from fluxgate.history import store
 from fluxgate.history.case_figures import figures_of, recipe_of
 from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.verdict import Verdict
-from fluxgate.locks import silent
+from fluxgate.locks import Say, silent
 from fluxgate.plugin.ahead import WORKERS, rendering_ahead
 from fluxgate.plugin.asked import choice_of
 from fluxgate.plugin.parallel import lane_of, shared_run
@@ -95,7 +95,7 @@ def _end(config: pytest.Config, refusal: Refusal) -> None:
     pytest.exit(str(refusal), returncode=pytest.ExitCode.USAGE_ERROR)
 
 
-def _progress(config: pytest.Config) -> Callable[[str], None]:
+def _progress(config: pytest.Config) -> Say:
     """Says a line now, past pytest's capturing: a case may take minutes, and a log without a terminal shows it too."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     capture = config.pluginmanager.get_plugin("capturemanager")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fluxgate.cases import Case, matrix
 from fluxgate.environment import Environment
+from fluxgate.locks import Say
 from fluxgate.prove import inside
 from fluxgate.prove.fault import Fault
 from fluxgate.prove.outcome import With
@@ -25,8 +26,6 @@ SUBJECT = "miniature"
 RUNS = "rendering"  # in the bench's folder: runs that are not whole yet
 TIMEOUT = 600.0  # seconds for a case: a fault may make a worker hang
 
-Report = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class Bench:
@@ -35,15 +34,13 @@ class Bench:
     environment: Environment
     workers: Workers
     folder: Path
-    report: Report
+    report: Say
     held_to: tuple[With, ...] = tuple(With)
     keep: bool = False  # what was rendered, pictures and all
 
 
 @contextmanager
-def bench(
-    folder: Path, *, report: Report, held_to: tuple[With, ...] = tuple(With), keep: bool = False
-) -> Iterator[Bench]:
+def bench(folder: Path, *, report: Say, held_to: tuple[With, ...] = tuple(With), keep: bool = False) -> Iterator[Bench]:
     """A bench in this process's environment; its workers import the libraries once."""
     environment = Environment.current()
     with Workers(environment=environment) as workers:

@@ -22,7 +22,7 @@ from fluxgate.judge.gathering import judge_cases, needs_confirmation, needs_floa
 from fluxgate.judge.prefetch import compare_early
 from fluxgate.judge.standards import Standards
 from fluxgate.judge.verdict import Verdict
-from fluxgate.locks import held, silent
+from fluxgate.locks import Say, held, silent
 from fluxgate.render.nf4 import Nf4Facts, measured
 from fluxgate.render.pool.ahead import Ahead
 from fluxgate.render.pool.workers import Workers
@@ -40,7 +40,6 @@ from fluxgate.subjects import sources
 
 ONCE_MORE = "its memory is not what was accepted; rendering it once more before that is told"
 
-Report = Callable[[str], None]
 OnPictures = Callable[[tuple[Picture, ...]], None]
 
 
@@ -58,7 +57,7 @@ class Session:
         workers: Workers,
         *,
         folders: Mapping[str, Path],  # subject -> where its pipeline lies
-        report: Report = silent,
+        report: Say = silent,
     ) -> None:
         self.choice = choice
         self.run = run
@@ -146,7 +145,7 @@ class Session:
             self._report(self._lines.popleft())
 
     @contextmanager
-    def _alone_with(self, case: Case, *, report: Report, timeout: float) -> Iterator[None]:
+    def _alone_with(self, case: Case, *, report: Say, timeout: float) -> Iterator[None]:
         """Let no other process render the case; raises Taken where one does so for longer than the timeout."""
         lock, waiting = self.run.case_folder(case.id).with_name(f".{case.id}.lock"), ExitStack()
         try:
@@ -158,7 +157,7 @@ class Session:
         with waiting:
             yield
 
-    def _get_or_render(self, case: Case, *, report: Report, timeout: float = math.inf) -> Rendering:
+    def _get_or_render(self, case: Case, *, report: Say, timeout: float = math.inf) -> Rendering:
         folder = self.run.case_folder(case.id)
         with self._alone_with(case, report=report, timeout=timeout):
             rendering = self.run.rendered(case.id)
@@ -173,7 +172,7 @@ class Session:
             return rendering
 
     def _render(
-        self, case: Case, folder: Path, *, report: Report, on_pictures: OnPictures = lambda pictures: None
+        self, case: Case, folder: Path, *, report: Say, on_pictures: OnPictures = lambda pictures: None
     ) -> Rendering:
         source, timeout = self._folders[case.subject.name], self.choice.timeout
         self._workers.takes = self.choice.takes  # sessions that share them may ask for others
@@ -244,7 +243,7 @@ def workers_of(choice: Choice, *, lane: int | None = None) -> Workers:
 
 @contextmanager
 def open_session(
-    choice: Choice, run: Run, *, lane: int | None = None, report: Report = silent, workers: Workers | None = None
+    choice: Choice, run: Run, *, lane: int | None = None, report: Say = silent, workers: Workers | None = None
 ) -> Iterator[Session]:
     """A session that renders into a run. SIGTERM ends it as Ctrl-C does; what was rendered until then stays readable.
 

@@ -22,8 +22,8 @@ from fluxgate.gate.environments.interpreters import Interpreter, ask
 from fluxgate.gate.environments.pins import Moves, Pins
 from fluxgate.gate.environments.processes import run
 from fluxgate.gate.environments.stages import Cause, Stage, StageFailure
-from fluxgate.gate.environments.steps import Report, refusing_a_failing_disk, step
-from fluxgate.locks import held, silent
+from fluxgate.gate.environments.steps import refusing_a_failing_disk, step
+from fluxgate.locks import Say, held, silent
 from fluxgate.refusal import Refusal
 from fluxgate.subjects.sources import cache_folder
 
@@ -88,9 +88,7 @@ class _Recipe:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def build(
-    pins: Pins, *, installer: Installer, base: Built | None = None, report: Report = silent
-) -> Built | StageFailure:
+def build(pins: Pins, *, installer: Installer, base: Built | None = None, report: Say = silent) -> Built | StageFailure:
     """The environment with these pins: a clone of its base in which what differs is exchanged, or a new one."""
     if base is None:
         recipe = _Recipe(ask(Path(sys.executable)), pins, installer, (), Pins({}).moves_to(pins), None)
@@ -108,7 +106,7 @@ def _unchanged(base: Built) -> Interpreter:
     return ask(base.python)
 
 
-def clone_of(python: Path, *, report: Report = silent) -> Built | StageFailure:
+def clone_of(python: Path, *, report: Say = silent) -> Built | StageFailure:
     """An environment with the packages of a Python of the user's, isolated from what happens to that later."""
     interpreter = ask(python)
     with refusing_a_failing_disk(cache_folder()):
@@ -127,7 +125,7 @@ def _checked_out(site_packages: Path) -> dict[str, str]:
     }
 
 
-def _build(recipe: _Recipe, report: Report) -> Built | StageFailure:
+def _build(recipe: _Recipe, report: Say) -> Built | StageFailure:
     """Use what is there, or build it beside and move it there when it is complete."""
     folder = cache_folder() / "environments" / recipe.key()
     with refusing_a_failing_disk(folder.parent):
@@ -199,7 +197,7 @@ def _built(folder: Path, *, reused: bool) -> Built:
     return Built(_python(folder), folder, Pins.of(record.pins), record.origin, record.seconds, reused)
 
 
-def _build_beside(folder: Path, recipe: _Recipe, report: Report) -> StageFailure | None:
+def _build_beside(folder: Path, recipe: _Recipe, report: Say) -> StageFailure | None:
     """Build in a folder of its own, which is gone afterwards, whatever happened."""
     started = time.monotonic()
     unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}.", suffix=UNFINISHED))
@@ -216,7 +214,7 @@ def _build_beside(folder: Path, recipe: _Recipe, report: Report) -> StageFailure
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _make(folder: Path, recipe: _Recipe, report: Report) -> StageFailure | None:
+def _make(folder: Path, recipe: _Recipe, report: Say) -> StageFailure | None:
     """A virtual environment, what is cloned, and what is exchanged in it; then what is installed is looked at."""
     made = run([recipe.interpreter.python, "-I", "-m", "venv", "--without-pip", folder])
     if made.code != 0:

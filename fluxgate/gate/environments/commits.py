@@ -19,8 +19,8 @@ from fluxgate.gate.environments.interpreters import ask
 from fluxgate.gate.environments.labels import labelled
 from fluxgate.gate.environments.processes import Finished, run
 from fluxgate.gate.environments.stages import Cause, Stage, StageFailure
-from fluxgate.gate.environments.steps import Report, refusing_a_failing_disk, step
-from fluxgate.locks import held
+from fluxgate.gate.environments.steps import refusing_a_failing_disk, step
+from fluxgate.locks import Say, held
 from fluxgate.refusal import Refusal
 from fluxgate.subjects.sources import cache_folder
 
@@ -99,7 +99,7 @@ def _title(text: str) -> str:
 
 
 def wheel_of(
-    checkout: Checkout, commit: str, *, python: Path, installer: Installer, report: Report
+    checkout: Checkout, commit: str, *, python: Path, installer: Installer, report: Say
 ) -> Path | StageFailure:
     """A wheel of one commit, whose version ends in the commit; built once, in a clone, so that the checkout is not
     touched."""

@@ -19,8 +19,8 @@ from fluxgate.gate.environments.imported_files import strays
 from fluxgate.gate.environments.pins import Pins, fits
 from fluxgate.gate.environments.processes import Finished, run
 from fluxgate.gate.environments.stages import Cause, Stage, StageFailure
-from fluxgate.gate.environments.steps import Report, refusing_a_failing_disk, step
-from fluxgate.locks import silent
+from fluxgate.gate.environments.steps import refusing_a_failing_disk, step
+from fluxgate.locks import Say, silent
 from fluxgate.refusal import Refusal, full_stop
 
 # What is imported, in this order: a module, and an object in it; of FLUX, what its pipeline is made of. Whether other
@@ -60,7 +60,7 @@ LOOKS = 2  # at versions; at files, too
 
 
 def check_imports(
-    built: Built, *, needed: Sequence[str] | None = None, timeout: float = TIMEOUT, report: Report = silent
+    built: Built, *, needed: Sequence[str] | None = None, timeout: float = TIMEOUT, report: Say = silent
 ) -> StageFailure | None:
     """Import what pipelines need, in a process of its own, without a turn on the device; None: what FLUX does.
 

@@ -18,8 +18,8 @@ from fluxgate.gate.environments.installers import Installer, Objection, Plan, Qu
 from fluxgate.gate.environments.interpreters import ask
 from fluxgate.gate.environments.pins import Moves, Pins, exact_version, fits
 from fluxgate.gate.environments.stages import Cause, Stage, StageFailure
-from fluxgate.gate.environments.steps import Report, refusing_a_failing_disk, step
-from fluxgate.locks import silent
+from fluxgate.gate.environments.steps import refusing_a_failing_disk, step
+from fluxgate.locks import Say, silent
 from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import Move
 
@@ -29,7 +29,7 @@ NEAR = 0.8  # of 1: how alike two names are of which one may be misspelt
 
 
 def resolve(
-    incumbent: Built, changes: Sequence[Requirement], *, installer: Installer, report: Report = silent
+    incumbent: Built, changes: Sequence[Requirement], *, installer: Installer, report: Say = silent
 ) -> Moves | StageFailure:
     """What moves if these changes are made to the incumbent; all else stays as far as the changes admit it.
 
@@ -64,7 +64,7 @@ def resolve(
     return tuple(move for move in moves if not fits(move.old, move.new))
 
 
-def yanked_among(moves: Moves, incumbent: Built, *, installer: Installer, report: Report = silent) -> Moves:
+def yanked_among(moves: Moves, incumbent: Built, *, installer: Installer, report: Say = silent) -> Moves:
     """The same moves, with what the index says of their releases; where it cannot be asked, they stay as they are."""
     new = [f"{move.package}=={move.new}" for move in moves if move.new is not None]
     plan: Plan | StageFailure = {}

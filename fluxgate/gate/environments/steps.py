@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from fluxgate import figures
 from fluxgate.files import is_disk_full
+from fluxgate.locks import Say
 from fluxgate.refusal import Refusal
-
-Report = Callable[[str], None]
 
 
 @contextmanager
-def step(doing: str, *, estimate: float, report: Report) -> Iterator[None]:
+def step(doing: str, *, estimate: float, report: Say) -> Iterator[None]:
     """One line before, with an estimate in seconds, and one after, however it ended, unless something was raised."""
     report(f"{doing}: about {estimate:.0f} s")
     started = time.monotonic()

@@ -17,11 +17,11 @@ from fluxgate.gate.holding import hold_on
 from fluxgate.gate.outcome import Side
 from fluxgate.gate.replays.played import Played, played, unmade
 from fluxgate.gate.replays.rows import CATALOGUE, Row, candidate_pins, common_pins, incumbent_pins
-from fluxgate.gate.settings import Report, Settings
+from fluxgate.gate.settings import Settings
 from fluxgate.gate.sides import Stack
 from fluxgate.gate.stacks import Stacks, Unmade, build_with
 from fluxgate.gate.tiers import cases_of
-from fluxgate.locks import silent
+from fluxgate.locks import Say, silent
 from fluxgate.machine import Machine
 from fluxgate.refusal import Refusal
 
@@ -38,7 +38,7 @@ def why_not_here(row: Row, machine: Machine) -> str | None:
     return None
 
 
-def common_stack(*, installer: Installer, report: Report = silent) -> Built:
+def common_stack(*, installer: Installer, report: Say = silent) -> Built:
     """This Python, cloned, and made ready for older releases: all that no row pins comes from it."""
     cloned = clone_of(Path(sys.executable), report=report)
     if isinstance(cloned, StageFailure):
@@ -49,7 +49,7 @@ def common_stack(*, installer: Installer, report: Report = silent) -> Built:
     return common
 
 
-def play(row: Row, settings: Settings, *, common: Built, installer: Installer, report: Report = silent) -> Played:
+def play(row: Row, settings: Settings, *, common: Built, installer: Installer, report: Say = silent) -> Played:
     """Hold a gate on one row, and compare what it says with what it must say."""
     settings = replace(settings, subjects=(row.subject,), catalogue=CATALOGUE, strategies=row.strategies)
     made = _made(row, common, installer=installer, report=report)
@@ -61,7 +61,7 @@ def play(row: Row, settings: Settings, *, common: Built, installer: Installer, r
     return played(row, held, faults=_faults(made.incumbent, settings, report))
 
 
-def _made(row: Row, common: Built, *, installer: Installer, report: Report) -> Stacks | Unmade | StageFailure:
+def _made(row: Row, common: Built, *, installer: Installer, report: Say) -> Stacks | Unmade | StageFailure:
     """Both environments; or why the good one cannot be installed here, or not imported."""
     good, bad = incumbent_pins(row, common.pins), candidate_pins(row, common.pins)
     incumbent = build_with(common.pins.moves_to(good), common, installer=installer, report=report)
@@ -75,7 +75,7 @@ def _made(row: Row, common: Built, *, installer: Installer, report: Report) -> S
     return Unmade(failure, incumbent, moves, candidate) if failure else Stacks(incumbent, candidate, moves)
 
 
-def _faults(incumbent: Built, settings: Settings, report: Report) -> tuple[str, ...]:
+def _faults(incumbent: Built, settings: Settings, report: Say) -> tuple[str, ...]:
     """What is red in the good pins alone: each case that crashes, and each check that fails."""
     stack = Stack(incumbent, settings=settings, report=report, name="good pins")
     with ExitStack() as exits:

@@ -17,8 +17,9 @@ from fluxgate.gate.replays.played import Played
 from fluxgate.gate.replays.playing import common_stack, play, why_not_here
 from fluxgate.gate.replays.rows import Row
 from fluxgate.gate.replays.store import Store, digest_of
-from fluxgate.gate.settings import Report, Settings
+from fluxgate.gate.settings import Settings
 from fluxgate.judge.sentences import counted
+from fluxgate.locks import Say
 from fluxgate.machine import Machine
 from fluxgate.refusal import Refusal
 
@@ -31,7 +32,7 @@ class Replays:
     installer: Installer
     store: Store
     again: bool  # whether rows are played whose results are known
-    report: Report
+    report: Say
 
     def results(self, rows: Sequence[Row]) -> tuple[list[Played], int]:
         """What the rows gave that can be played here; and how many of them were refused, whose number is no result."""

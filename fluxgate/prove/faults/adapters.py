@@ -36,7 +36,8 @@ def _not_taken_out(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: d
 def _on_each_others_layers(pipe: Any, fired: Fired) -> None:
     """Queries have the keys' LoRA, and keys the queries'."""
     for part in pipe.transformer.modules():
-        query, key = (getattr(part, name, None) for name in ("to_q", "to_k"))
+        query: Any = getattr(part, "to_q", None)
+        key: Any = getattr(part, "to_k", None)
         if hasattr(query, "lora_A") and hasattr(key, "lora_A"):
             query.lora_A, key.lora_A = fired(key.lora_A), query.lora_A
             query.lora_B, key.lora_B = key.lora_B, query.lora_B

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from fluxgate.locks import acquired, silent, wait_until
+from fluxgate.locks import Say, acquired, silent, wait_until
 from fluxgate.refusal import Refusal
 
 VARIABLE = "FLUXGATE_QUEUE"  # names another folder, for containers that share a GPU and no /tmp
@@ -42,9 +42,7 @@ class Ticket:
 
 
 @contextmanager
-def turn(
-    device: str, *, case: str, report: Callable[[str], None] = silent, look: Callable[[], None] = lambda: None
-) -> Iterator[None]:
+def turn(device: str, *, case: str, report: Say = silent, look: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Have a device, named by its GPU's uuid or "cpu", to oneself for a case.
 
     look is called again and again while it waits; what it raises ends the waiting."""

@@ -19,7 +19,7 @@ from fluxgate.cases import Case
 from fluxgate.environment import Environment
 from fluxgate.files import is_disk_full, write_plain
 from fluxgate.gpus import visible_gpus
-from fluxgate.locks import silent
+from fluxgate.locks import Say, silent
 from fluxgate.refusal import Refusal
 from fluxgate.render.pool.device_queue import turn
 from fluxgate.render.process.determinism import OMP_THREADS
@@ -105,7 +105,7 @@ class Workers:
         *,
         source: Path,
         timeout: float,
-        report: Callable[[str], None] = silent,
+        report: Say = silent,
         on_pictures: Callable[[tuple[Picture, ...]], None] = lambda pictures: None,
     ) -> Rendering:
         """Render a case into its folder. Whatever the worker does, a rendering comes out, crashed if need be.
@@ -134,7 +134,7 @@ class Workers:
         return self._devices(device, gpus=1)[1]
 
     @contextmanager
-    def device_alone(self, device: str, *, what: str, report: Callable[[str], None] = silent) -> Iterator[None]:
+    def device_alone(self, device: str, *, what: str, report: Say = silent) -> Iterator[None]:
         """Have this lane's device to oneself for something that is no case."""
         (first, *_), _ = self._devices(device, gpus=1)
         with turn(first, case=what, report=report):
@@ -147,7 +147,7 @@ class Workers:
         except ImportFailed as failed:
             return failed.crash
 
-    def _report_fallback(self, report: Callable[[str], None]) -> None:
+    def _report_fallback(self, report: Say) -> None:
         """Say once why every case will take some seconds longer."""
         if self.fallback and not self._fallback_reported:
             report(f"each worker imports the libraries anew, which takes seconds: {self.fallback}")
@@ -220,9 +220,7 @@ class Workers:
         return replace(rendering, crash=Crash(CrashKind.IMPORT, sentence, None, ()))
 
 
-def _passing_on(
-    case: Case, report: Callable[[str], None], on_pictures: Callable[[tuple[Picture, ...]], None]
-) -> Callable[[Note], None]:
+def _passing_on(case: Case, report: Say, on_pictures: Callable[[tuple[Picture, ...]], None]) -> Callable[[Note], None]:
     """What tells of each note."""
     unseen = list[tuple[Picture, ...]]()
 

@@ -96,7 +96,7 @@ def test_an_announcement_says_what_comes() -> None:
 def test_an_estimate_is_told_where_it_is_one(seconds: float, words: str) -> None:
     """What was only looked up took no time, and says nothing about what comes."""
     said: list[Announcement] = []
-    asking = Prober(
+    asking: Prober[str] = Prober(
         lambda trial: Result(GOOD, seconds=seconds), report=said.append, most=3, ends=[[], [A]], candidate=[A]
     )
     asking.result([]), asking.result([A])

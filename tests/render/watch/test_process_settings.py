@@ -71,7 +71,7 @@ def as_before() -> Iterator[None]:
     torch.set_flush_denormal(False)
     torch.backends.mkldnn.set_flags(True)
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = True
-    warnings.filters[:] = filters
+    warnings.filters[:] = filters  # type: ignore[index]  # a list, though typeshed promises a sequence only
     for one, handler in handlers.items():
         signal.signal(one, handler)
     np.seterr(**errors)
