@@ -20,6 +20,8 @@ from fluxgate.gate.probing import Evidence
 from fluxgate.report.gate_folder import place_of
 from fluxgate.report.gate_result import Answer, CulpritResult, GateResult, Move, ReleasesResult
 
+KEEP = "Keep the incumbent."
+
 
 @dataclass(frozen=True)
 class About:
@@ -94,7 +96,7 @@ def _next(gated: Gated, culprit: CulpritResult | None, about: About) -> tuple[st
     """What to do next, and the command for it if there is one."""
     answer, rendered = gated.decision.answer, any(one.pictures_compared for one in gated.outcomes)
     if answer is Answer.NOT_SAFE:
-        return _after_not_safe(gated, _held_back(culprit), about)
+        return _after_not_safe(gated, culprit, about)
     if answer is not Answer.CANNOT_TELL:
         return "Upgrade, then accept it.", f"{shlex.join(['fluxgate', 'accept', str(about.folder)])} --because '…'"
     if gated.outcomes and not rendered:
@@ -105,14 +107,25 @@ def _next(gated: Gated, culprit: CulpritResult | None, about: About) -> tuple[st
     return "Run it again on a quiet machine: both stacks are rendered anew.", ""
 
 
-def _after_not_safe(gated: Gated, held_back: Collection[str], about: About) -> tuple[str, str]:
+def _after_not_safe(gated: Gated, culprit: CulpritResult | None, about: About) -> tuple[str, str]:
     """What is left of the upgrade without the culprit, if that was seen to pass."""
+    held_back = _held_back(culprit)
     rest = [f"{one.package}=={one.new}" for one in _left(gated, held_back, about) if one.new]
     if not (held_back and rest):
-        return "Keep the incumbent.", ""
+        alone = _likeliest(culprit, about)
+        return ("Keep the incumbent, or gate the likeliest alone.", about.command_of([alone])) if alone else (KEEP, "")
     if about.files:
         return f"So pinned, {about.upgrade[-1]} passes.", ""
     return "Without that it passes.", about.command_of(rest)
+
+
+def _likeliest(culprit: CulpritResult | None, about: About) -> str | None:
+    """The most suspected of packages that could not be told apart, as a change: alone, it brings other releases along
+    than the whole upgrade does. None where it was asked for alone, or comes of a file."""
+    if culprit is None or len(culprit.packages) < 2 or about.files:
+        return None
+    first, asked = culprit.packages[0], {canonicalize_name(change.name) for change in parse_changes(about.upgrade)}
+    return f"{first.package}=={first.new}" if first.package in asked and len(asked) > 1 else None
 
 
 def _held_back(culprit: CulpritResult | None) -> set[str]:

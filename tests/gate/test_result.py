@@ -112,6 +112,20 @@ def test_what_is_left_of_the_upgrade_is_gated_as_the_whole_was() -> None:
     assert ("new passes" in as_plain(held, files).next, "fluxgate" in as_plain(held, files).next) == (True, False)
 
 
+def test_of_what_cannot_be_told_apart_the_likeliest_is_gated_alone() -> None:
+    """It then brings other releases along, with which more may be told."""
+    command = "fluxgate gate transformers==4.57.0 tokenizers==0.22.2 --strategy full"
+    started = datetime.datetime(2026, 11, 26, tzinfo=datetime.UTC)
+    upgrade = ("transformers==4.57.0", "tokenizers==0.22.2")
+    about = About(Path("gate"), tier="full", command=command, started=started, upgrade=upgrade)
+    tied: Finding[Evidence] = Finding(
+        Kind.SINGLE, (Culprit((MOVES[::-1],), evidence=(SEEN,)),), held_back=MOVES, everything=True
+    )
+    held = Held(Gated(Decision(Answer.NOT_SAFE, "Not safe."), MACHINE, {}, {}, MOVES), tied)
+    assert as_plain(held, about).next_command == "fluxgate gate transformers==4.57.0 --strategy full"
+    assert as_plain(held, replace(about, upgrade=upgrade[:1])).next_command == ""
+
+
 def test_where_nothing_renders_another_incumbent_is_asked_for(tmp_path: Path) -> None:
     """To run the same once more would say the same."""
     nothing = CaseResult("tiny-full", "tiny", "full", CaseOutcome.IDENTICAL, "it crashes in both: no such file")
