@@ -12,7 +12,7 @@ from fluxgate.refusal import Refusal
 from fluxgate.rendering import RENDERING
 from fluxgate.runs.merging import merge, missing_shards
 from fluxgate.runs.plan import FILE, plan_of, read_plan
-from fluxgate.runs.run import FACTS, Run, RunFacts, open_run, rendered_once_more
+from fluxgate.runs.run import FACTS, VERDICTS, Run, RunFacts, open_run, rendered_once_more
 from fluxgate.runs.shards import Shard
 from tests.runs.building import CASES, contents, put, rendering, run_of
 
@@ -73,6 +73,19 @@ def test_the_parts_stay_as_they_are(parts: list[Run], tmp_path: Path) -> None:
     merged = merge(parts, tmp_path / "runs", command="fluxgate merge")
     (merged.case_folder("tiny-full") / "fox-0.png").write_bytes(b"other")
     assert [contents(part.folder) for part in parts] == before
+
+
+def test_what_is_known_of_libraries_comes_along(parts: list[Run], tmp_path: Path) -> None:
+    """Of each file the first; but for verdicts, which the merged run has yet to have, and what is no plain file."""
+    for number, part in enumerate(parts):
+        part.write_json("nf4-cuda.json", {"number": number})
+        part.write_json(VERDICTS, [])
+    (tmp_path / "elsewhere.json").write_text("{}")
+    (parts[0].folder / "stray.json").symlink_to(tmp_path / "elsewhere.json")
+    (parts[0].folder / "no name.json").write_text("{}")
+    merged = merge(parts, tmp_path / "runs", command="fluxgate merge")
+    assert {path.name for path in merged.folder.glob("*.json")} == {FACTS, FILE, "nf4-cuda.json"}
+    assert merged.read_json("nf4-cuda.json", dict[str, int]) == {"number": 0}
 
 
 def test_a_missing_shard_leaves_the_run_cut_short(parts: list[Run], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from fluxgate.machine import detect
 from fluxgate.refusal import Refusal
 from fluxgate.session.choice import Request, choose
+from tests.choices import choice
+from tests.runs.building import CASES
 
 
 def test_what_is_asked_for_is_chosen(tmp_path: Path) -> None:
@@ -17,6 +20,15 @@ def test_what_is_asked_for_is_chosen(tmp_path: Path) -> None:
     assert [case.strategy.name for case in made.asked] == ["full", "nf4"]
     assert {case.strategy.name for case in made.cases} > {"full", "nf4", "staged"}
     assert made.machine == detect()
+
+
+def test_what_a_case_is_compared_with_is_rendered_before_it(tmp_path: Path) -> None:
+    """Whether or not anybody asks about it; what cannot run here is left out."""
+    full, offload, nf4 = (CASES[f"tiny-{name}"] for name in ("full", "offload", "nf4"))
+    asked = choice([nf4, offload, full], tmp_path, strategies=("nf4", "offload"))
+    assert [case.id for case in asked.needed] == ["tiny-full", "tiny-nf4", "tiny-offload"]
+    cannot = choice([replace(nf4, unsupported="no GPU"), offload, replace(full, unsupported="no room")], tmp_path)
+    assert [case.id for case in cannot.needed] == ["tiny-offload"]
 
 
 @pytest.mark.parametrize(
