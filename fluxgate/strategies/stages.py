@@ -14,6 +14,7 @@ from fluxgate.subjects.subject import Subject
 
 NEGATIVE = "negative_"
 _ENCODED = re.compile(r"(negative_)?(pooled_)?prompt_(embeds|attention_mask|embeds_mask)\w*")
+ENCODE_AND_CHECK = ("self.encode_prompt", "self.check_inputs")
 UNPACKING = "self._unpack_latents(latents, height, width, self.vae_scale_factor)"
 # The functions that a call makes pictures of latents with, and that are followed here.
 FOLLOWED = frozenset(
@@ -91,6 +92,10 @@ def _unknown(subject: Subject, installed: PipelineClass) -> str | None:
         return "its call must have a prompt, and takes no embeddings instead"
     if installed.encodings > 1 and (others := _encoded_beside(subject, installed)):
         return f"it has prompts encoded several times, and {others[0]} comes of another time than the first"
+    if installed.encodings > 1 and "guider" in installed.mentions:
+        return "its guider decides whether a negative prompt is encoded"
+    if (other := _reads_the_prompt(subject, installed)) is not None:
+        return f"it gives the prompt to {other}, too"
     if "image" in installed.encoding_takes:
         return "its encode_prompt looks at pictures, too"
     calls = calls_in(installed.decoding)
@@ -105,6 +110,14 @@ def _unknown(subject: Subject, installed: PipelineClass) -> str | None:
     if sums:
         return f"it decodes with {sums[0]}, which is not followed here"
     return _sized_otherwise(subject, installed)
+
+
+def _reads_the_prompt(subject: Subject, installed: PipelineClass) -> str | None:
+    """A method that needs the prompt beside what is encoded of it, unless it is only called with an option that no shot
+    gives."""
+    given = {name for shot in subject.shots for name, _ in shot.options}
+    others = {name: option for name, option in installed.prompt_goes_to.items() if name not in ENCODE_AND_CHECK}
+    return next((name for name, option in others.items() if not option or option in given), None)
 
 
 def _sums_of_latents(source: str, decoder: str) -> Iterator[str]:

@@ -11,9 +11,9 @@ from pathlib import Path
 from fluxgate.amounts import amount
 from fluxgate.pipeline_folder import MODEL_INDEX, Index, read_index, read_json
 from fluxgate.refusal import Refusal, full_stop
-from fluxgate.subjects.matching import PROMPT as PROMPT_OF_CALL
 from fluxgate.subjects.matching import why_not_rendered
 from fluxgate.subjects.parts import Parts, parts_in_index
+from fluxgate.subjects.pipeline_call import PROMPT as PROMPT_OF_CALL
 from fluxgate.subjects.pipeline_class import PipelineClass, pipeline_class
 from fluxgate.subjects.subject import Option
 

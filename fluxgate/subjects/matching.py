@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterator, Sequence
 from fluxgate.options import suggestion
 from fluxgate.pipeline_folder import MODEL_INDEX, Index
 from fluxgate.subjects.decoder_class import decodes_in_tiles_alone
+from fluxgate.subjects.pipeline_call import PROMPT
 from fluxgate.subjects.pipeline_class import PipelineClass, has_class, pipeline_class, pipeline_names
 from fluxgate.subjects.single_files import cannot_come_from_a_file
 from fluxgate.subjects.subject import Shot, Subject
 
 OUTPUTS = ("images", "frames", "image", "video")  # the fields that pipelines return pictures in
-PROMPT = "prompt"
 
 
 def mismatch(subject: Subject, index: Index) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from fluxgate.subjects.subject import Option
 
+PROMPT = "prompt"
 MASKS = ("mask_image", "control_mask")
 # What is a picture, and a list of them, where a call has a default for it and cannot do without it all the same.
 PICTURES = ("image", "control_image", "original_image", *MASKS)
@@ -108,6 +109,31 @@ def returned_fields(call: ast.FunctionDef) -> tuple[str, ...]:
     """The fields of what it returns, where its source names them."""
     made = (node.value for node in ast.walk(call) if isinstance(node, ast.Return))
     return tuple(dict.fromkeys(k.arg for one in made if isinstance(one, ast.Call) for k in one.keywords if k.arg))
+
+
+def given_the_prompt(call: ast.FunctionDef) -> dict[str, str]:
+    """The methods beside encode_prompt that the call gives the prompt, each with the option that it is only called
+    with; none where it is called in any case."""
+    defaults = zip(reversed(call.args.args), reversed(call.args.defaults), strict=False)
+    off = {each.arg for each, default in defaults if isinstance(default, ast.Constant) and not default.value}
+    return {name: next((one for one in asked if one in off), "") for name, asked in _calls_with_the_prompt(call, [])}
+
+
+def _calls_with_the_prompt(node: ast.AST, asked: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """The methods, each with the names that are asked for before it is called."""
+    for part in ast.iter_child_nodes(node):
+        names = [*asked, *_asked_before(node, part)]
+        if isinstance(part, ast.Call) and ast.unparse(part.func).startswith("self."):
+            values = [*part.args, *(keyword.value for keyword in part.keywords)]
+            if any(isinstance(value, ast.Name) and value.id == PROMPT for value in values):
+                yield ast.unparse(part.func), names
+        yield from _calls_with_the_prompt(part, names)
+
+
+def _asked_before(node: ast.AST, part: ast.AST) -> Iterator[str]:
+    """The names that a statement asks for before it comes to a part of it."""
+    if isinstance(node, ast.If) and part in node.body:
+        yield from (name.id for name in ast.walk(node.test) if isinstance(name, ast.Name))
 
 
 def encoders_called(call: ast.FunctionDef) -> int:

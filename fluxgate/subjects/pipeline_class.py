@@ -16,6 +16,7 @@ from fluxgate import configuration
 from fluxgate.own_modules import source_of
 from fluxgate.subjects.pipeline_call import (
     encoders_called,
+    given_the_prompt,
     lists_of_tensors,
     needed_lists,
     needed_options,
@@ -57,6 +58,7 @@ class PipelineClass:
     gives: tuple[str, ...] = ()  # the fields of what its call returns; empty where its source does not name them
     methods: frozenset[str] = frozenset()  # by name, with those that it inherits from other pipelines
     encodings: int = 0  # how often its call has prompts encoded
+    prompt_goes_to: dict[str, str] = field(default_factory=dict)  # methods that its call gives the prompt -> the option
 
     @property
     def embeddings(self) -> tuple[str, ...]:
@@ -159,6 +161,7 @@ def _of_call(call: ast.FunctionDef) -> dict[str, Any]:
         "lists": lists_of_tensors(call),
         "gives": returned_fields(call),
         "encodings": encoders_called(call),
+        "prompt_goes_to": given_the_prompt(call),
     }
 
 

@@ -200,6 +200,8 @@ def test_where_nothing_checks_pictures_each_passes_by_itself() -> None:
         ("BriaPipeline", "latents.to(dtype=torch.float32)"),
         ("OmniGenPipeline", "has no encode_prompt"),
         ("SkyReelsV2DiffusionForcingPipeline", "must have a prompt"),
+        ("StableUnCLIPPipeline", "gives the prompt to self._encode_prior_prompt"),
+        ("HunyuanImagePipeline", "its guider decides"),
         ("EasyAnimatePipeline", "1 / self.vae.config.scaling_factor * latents"),
     ],
 )

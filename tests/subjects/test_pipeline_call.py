@@ -8,6 +8,7 @@ import pytest
 
 from fluxgate.subjects.pipeline_call import (
     encoders_called,
+    given_the_prompt,
     lists_of_tensors,
     needed_lists,
     needed_options,
@@ -96,6 +97,24 @@ def test_prompts_may_be_encoded_several_times() -> None:
     """Once for the prompt, once for the negative one, or once for each encoder."""
     line = "a = self.encode_prompt(prompt)"
     assert encoders_called(call("prompt", line, line, "b = self.vae.decode(a)")) == 2
+
+
+def test_what_else_is_given_the_prompt_is_named() -> None:
+    """With the option that it is only called with, if there is one."""
+    body = (
+        "if better:",
+        "    prompt = self.write(prompt)",
+        "if usual:",
+        "    self.rewrite(text=prompt)",
+        "self.look(image)",
+        "embeds = self.prior(prompt)",
+    )
+    parameters = "prompt, image, better=False, usual=True"
+    assert given_the_prompt(call(parameters, *body)) == {
+        "self.write": "better",
+        "self.rewrite": "",
+        "self.prior": "",
+    }
 
 
 @pytest.mark.parametrize(
