@@ -105,9 +105,9 @@ def _answer(evidence: Evidence, question: Question, numbers: dict[str, float]) -
     limit = _slowest_step(question.accepted, least=STEP_SLOWER if named else SLOWER_ALONE[question.kind])
     numbers[f"step{question.kind}, times the accepted"] = times
     than = f" beside {named}'s in the same run" if named else ALONE[question.kind]
-    taken = f"A denoising step takes {times:.2f} times as long as accepted{than}; at most {limit.value:.2f}"
+    taken = f"A denoising step takes {times:.2f} times as long as accepted{than}; the limit is {limit.value:.2f}"
     if times > limit.value:
-        return _too_slow(evidence, f"{taken} are within what it varies.", numbers, limit)
+        return _too_slow(evidence, f"{taken}, by what the accepted takes vary.", numbers, limit)
     lasting = question.lasting(evidence.paces)
     if lasting is not None and question.kind != BY_THE_CLOCK:
         middle, least = lasting
@@ -116,7 +116,7 @@ def _answer(evidence: Evidence, question: Question, numbers: dict[str, float]) -
         if middle > slow.value and least > 1 + LASTING_LEAST:
             row = f"In {LASTING_RUNS} runs in a row a denoising step took {middle:.2f} times as long as accepted{than}"
             return _too_slow(evidence, f"{row}, and never less than {least:.2f}.", numbers, slow)
-    return passed(evidence, SPEED, f"{taken} times may be.", numbers=numbers, limit=limit)
+    return passed(evidence, SPEED, f"{taken}.", numbers=numbers, limit=limit)
 
 
 def _too_slow(evidence: Evidence, taken: str, numbers: dict[str, float], limit: Limit) -> Verdict:
@@ -215,4 +215,4 @@ def _slower(evidence: Evidence, phase: str, value: float, limit: Limit) -> str:
         named = evidence.case.strategy.promise.reference
         took = f"kept the processor busy {value:.2f} times as long as {named}'s, {share} more than in {runs}"
         most = f"{limit.value:.2f} times"
-    return f"{phase.capitalize()} {took}; at most {most} are within what they vary."
+    return f"{phase.capitalize()} {took}; the limit is {most}, by what they vary."

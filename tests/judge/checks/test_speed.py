@@ -49,7 +49,7 @@ def test_slower_is_told_whole(tmp_path: Path) -> None:
     """What was found, what was usual, what may be, and what to run."""
     assert took(tmp_path, 6.0, (4.0,) * 5).sentence == (
         "Denoise took 6.00 s, 50% more than the 4.00 s of 5 earlier runs; "
-        "at most 5.00 s are within what they vary. "
+        "the limit is 5.00 s, by what they vary. "
         "Run pytest --subject tiny --strategy offload with nothing else on the machine."
     )  # fmt: skip
 
@@ -70,7 +70,7 @@ def test_a_cpu_may_take_twice_the_usual_multiple(tmp_path: Path) -> None:
     found = verdict(on_a_cpu(tmp_path, 6.02, (1.5,) * 5), SPEED)
     assert found.sentence == (
         "Denoise kept the processor busy 3.01 times as long as full's, 100.67% more than in 5 earlier runs; "
-        "at most 3.00 times are within what they vary. "
+        "the limit is 3.00 times, by what they vary. "
         "Run pytest --subject tiny --strategy offload with nothing else on the machine."
     )
 
