@@ -100,3 +100,12 @@ def test_the_published_page_tells_no_path_of_a_machine(tmp_path: Path) -> None:
     text = (tmp_path / "index.html").read_text()
     assert str(tmp_path) not in text
     assert f"runs/{run.id}" in text
+
+
+def test_the_variables_that_are_told_are_read() -> None:
+    """Each of Fluxgate's own that docs/configuration.md names occurs in its code."""
+    page = (DOCS / "configuration.md").read_text()
+    named = set(re.findall(r"^\| `(FLUXGATE_\w+)`", page, re.MULTILINE))
+    code = "".join(path.read_text() for path in (ROOT / "fluxgate").rglob("*.py"))
+    assert len(named) > 2
+    assert {name for name in named if f'"{name}"' not in code} == set()
