@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from fluxgate.amounts import amount
-from fluxgate.miniature.growth.shards import Report
+from fluxgate.miniature.growth.shards import AddBytes
 
 Progress = Callable[[int, int], None]  # called with the bytes done and the bytes in all
 WIDTH = 30  # of a bar, in characters
@@ -39,7 +39,7 @@ def bar(stream: TextIO | None = None) -> Progress:
     return show
 
 
-def counter(progress: Progress, total: int, *, done: int = 0) -> Report:
+def counter(progress: Progress, total: int, *, done: int = 0) -> AddBytes:
     """Adds up what several threads report."""
     lock = threading.Lock()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fluxgate.miniature.growth.mapping import Planned
 
-Report = Callable[[int], None]  # called with how many more bytes are done
+AddBytes = Callable[[int], None]  # called with how many more bytes are done
 BLOCK = 16_000_000
 
 
@@ -76,12 +76,12 @@ def _index(shards: Sequence[Shard]) -> bytes:
     return json.dumps({"metadata": {"total_size": total}, "weight_map": places}, indent=2, sort_keys=True).encode()
 
 
-def write_shard(shard: Shard, path: Path, report: Report) -> Entry:
+def write_shard(shard: Shard, path: Path, report: AddBytes) -> Entry:
     """Write a whole shard; its length is checked against what its header promises."""
     return write_stream(path, _blocks(shard), promised=shard.bytes, report=report)
 
 
-def write_stream(path: Path, blocks: Iterator[memoryview], *, promised: int, report: Report) -> Entry:
+def write_stream(path: Path, blocks: Iterator[memoryview], *, promised: int, report: AddBytes) -> Entry:
     """Write blocks beside the path, hashing each in another thread, then put the file in its place."""
     unfinished = path.with_name(path.name + ".unfinished")
     digest = hashlib.sha256()
@@ -117,7 +117,7 @@ def _write_all(handle: int, block: memoryview) -> None:
         block = block[os.write(handle, block) :]
 
 
-def entry_of(path: Path, report: Report) -> Entry:
+def entry_of(path: Path, report: AddBytes) -> Entry:
     """The entry of a file that is already there, by reading all of it."""
     digest = hashlib.sha256()
     size = 0

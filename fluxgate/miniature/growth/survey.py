@@ -14,7 +14,7 @@ from fluxgate.miniature.architecture import WEIGHT_FILES
 from fluxgate.miniature.bfloat16 import Noise
 from fluxgate.miniature.growth.manifest import SEED, Manifest
 from fluxgate.miniature.growth.mapping import Growth
-from fluxgate.miniature.growth.shards import Entry, Report, split, write_shard, write_stream
+from fluxgate.miniature.growth.shards import AddBytes, Entry, split, write_shard, write_stream
 from fluxgate.miniature.growth.small_pipeline import (
     LARGEST_SOURCE,
     configurations,
@@ -33,7 +33,7 @@ class PlannedFile:
 
     file: str  # relative to the grown folder
     bytes: int
-    write: Callable[[Path, Report], Entry]
+    write: Callable[[Path, AddBytes], Entry]
 
 
 def survey(source: Path, target: Target) -> tuple[Manifest, tuple[PlannedFile, ...]]:
@@ -68,7 +68,7 @@ def _copies(source: Path) -> Iterator[PlannedFile]:
 
 
 def _data(file: str, data: bytes) -> PlannedFile:
-    def write(path: Path, report: Report) -> Entry:
+    def write(path: Path, report: AddBytes) -> Entry:
         return write_stream(path, iter([memoryview(data)]), promised=len(data), report=report)
 
     return PlannedFile(file, len(data), write)

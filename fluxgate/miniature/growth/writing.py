@@ -12,7 +12,7 @@ from pathlib import Path
 from fluxgate.files import is_disk_full, write_plain
 from fluxgate.miniature.growth.manifest import MANIFEST, Manifest
 from fluxgate.miniature.growth.progress import Progress, counter
-from fluxgate.miniature.growth.shards import Report
+from fluxgate.miniature.growth.shards import AddBytes
 from fluxgate.miniature.growth.survey import PlannedFile
 from fluxgate.refusal import Refusal
 
@@ -26,7 +26,7 @@ def write_all(unfinished: Path, manifest: Manifest, planned: tuple[PlannedFile, 
     missing = [each for each in planned if each.file not in manifest.files]
     noting = threading.Lock()
 
-    def write(each: PlannedFile, report: Report) -> None:
+    def write(each: PlannedFile, report: AddBytes) -> None:
         nonlocal manifest
         entry = each.write(unfinished / each.file, report)
         with noting:
@@ -50,7 +50,7 @@ class _Stopped(Exception):
     """Raised in a writer when another one has failed or the user has had enough."""
 
 
-def _side_by_side(write: Callable[[PlannedFile, Report], None], planned: list[PlannedFile], report: Report) -> None:
+def _side_by_side(write: Callable[[PlannedFile, AddBytes], None], planned: list[PlannedFile], report: AddBytes) -> None:
     """Write several files at once: hashing and writing leave the interpreter free. The first failure stops all."""
     stopped = threading.Event()
 
