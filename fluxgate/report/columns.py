@@ -64,7 +64,7 @@ SYMBOLS = {
 }
 
 MEMORY = {ALLOCATED: "allocated on the GPU", HOST: "resident in the worker process"}
-PEAKS = "peak memory by phase and overall, {memory}, in GB of 1e9 bytes"
+PEAKS = "peak memory in GB (1e9 bytes), by phase and overall, {memory}"
 
 
 @dataclass(frozen=True)
@@ -152,12 +152,17 @@ def columns_of(rows: Iterable[Row]) -> tuple[Column, ...]:
     return tuple(column for column in FIGURES if any(column.value(row) is not None for row in rows))
 
 
+def meanings(columns: Iterable[Column], rows: Iterable[Row]) -> list[str]:
+    """What each of these columns shows of these rows."""
+    memory = " and ".join(sorted({MEMORY[row.figure] for row in rows if row.peaks[WHOLE] is not None}))
+    return [column.meaning.format(memory=memory) for column in columns]
+
+
 def legend(columns: Iterable[Column], rows: Iterable[Row], *, titles: bool = False) -> list[str]:
     """What these columns show, a line for those that mean the same."""
-    memory = " and ".join(sorted({MEMORY[row.figure] for row in rows if row.peaks[WHOLE] is not None}))
+    columns = tuple(columns)
     by_meaning: dict[str, list[str]] = {}
-    for column in columns:
-        meaning = column.meaning.format(memory=memory)
+    for column, meaning in zip(columns, meanings(columns, rows), strict=True):
         by_meaning.setdefault(meaning, []).append(column.title if titles else column.heading)
     between = " · " if titles else ", "
     return [f"{between.join(names)}: {meaning}" for meaning, names in by_meaning.items()]

@@ -155,7 +155,8 @@ def _closing(report: Report, rows: Iterable[Row], width: int) -> Iterator[str]:
     rows = tuple(rows)
     if report.run is not None and any(row.is_wrong or row.statuses.get(BASELINE) == NO_DATA for row in rows):
         page = shlex.join(["fluxgate", "report", report.run.folder, "--format=html", "--output=report.html"])
-        yield from wrapped(f"See the pictures: {page}", width)
+        yield "See the pictures:"
+        yield f"  {plain(page)}"  # in one line, so that it can be copied
     counts = Counter(status for row in rows for status in row.statuses.values())
     yield ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status]) or "no verdict"
     if report.run is not None:

@@ -26,6 +26,11 @@ def line_of(text: str, name: str) -> str:
     return next(line for line in text.splitlines() if line.startswith(f"{name} "))
 
 
+def widest(told: str) -> int:
+    """The width of the widest line, but for the command, which is not broken."""
+    return max(len(line) for line in told.splitlines() if not line.startswith("  fluxgate report "))
+
+
 def one_line(text: str) -> str:
     return " ".join(text.split())
 
@@ -72,7 +77,7 @@ def test_a_check_that_applies_to_one_row_leaves_the_others_empty() -> None:
 def test_narrow_terminals_lose_figures_first(of_all_kinds: Report, width: int) -> None:
     """Checks, seconds and likeness stay; a hundred columns show all."""
     told = terminal(of_all_kinds, width=width)
-    assert max(len(line) for line in told.splitlines()) <= max(width, 60)
+    assert widest(told) <= max(width, 60)
     columns = line_of(told, "tiny").replace("│", "").split()[1:]
     assert {"time", "SSIM"} <= set(columns)
     assert ("encode" in columns) == (width >= 100)
@@ -85,7 +90,7 @@ def test_narrow_terminals_lose_figures_first(of_all_kinds: Report, width: int) -
 def test_a_check_is_a_word_where_its_name_does_not_fit() -> None:
     """At sixty columns beside a long name."""
     told = terminal(report(of_case("group-offload-leaf-record-stream", PASSED)), width=60)
-    assert max(len(line) for line in told.splitlines()) <= 60
+    assert widest(told) <= 60
     assert told.count(f"│ {WORDS[PROMISE]}\n") == 1
 
 
@@ -129,7 +134,7 @@ def test_the_last_line_names_the_run(of_all_kinds: Report) -> None:
 def test_where_there_is_something_to_look_at_the_page_is_offered(of_all_kinds: Report) -> None:
     """Where anything failed or nothing was accepted yet, and nowhere else."""
     command = "fluxgate report runs/20260301-tiny --format=html --output=report.html"
-    assert command in one_line(terminal(of_all_kinds, width=100))
+    assert f"  {command}" in terminal(of_all_kinds, width=60).splitlines()
     unknown = changed(of_case("full", PASSED), BASELINE, status=NO_DATA)
     assert command in one_line(terminal(report(unknown)))
     assert "fluxgate report" not in terminal(report(of_case("full", PASSED)))
@@ -165,7 +170,7 @@ def test_cells_without_an_answer_are_told_by_reason() -> None:
 def test_what_published_settings_change_stands_above_the_counts(tmp_path: Path) -> None:
     """A sentence for each setting, and which moved the pictures more; without findings there is nothing of it."""
     told = terminal(report(verdicts(), renderings(tmp_path), settings=(settings(),)))
-    assert max(len(line) for line in told.splitlines()) <= 80
+    assert widest(told) <= 80
     _, section = one_line(told).split("What the published settings change: ")
     assert section.startswith(
         "tiny against full half: SSIM 0.250 on average, 0.116 at the least; 98.71% of the pixels by at most "

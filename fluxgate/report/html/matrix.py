@@ -27,7 +27,7 @@ from fluxgate.judge.verdict import (
     Verdict,
 )
 from fluxgate.rendering import PHASES
-from fluxgate.report.columns import SYMBOLS, WORDS, Column, columns_of, legend
+from fluxgate.report.columns import SYMBOLS, WORDS, Column, columns_of, legend, meanings
 from fluxgate.report.escaping import first_line
 from fluxgate.report.report import Report
 from fluxgate.report.rows import Row
@@ -79,6 +79,7 @@ class Matrix:
     groups: tuple[tuple[str, int], ...]  # heading -> how many checks are below it
     checks: tuple[tuple[str, str], ...]  # name and word
     columns: tuple[Column, ...]
+    meanings: tuple[str, ...]  # what each column shows
     lines: tuple[Line, ...]
     families: tuple[str, ...]
     subjects: tuple[str, ...]
@@ -103,6 +104,7 @@ def matrix_of(report: Report, cases: Mapping[str, Case]) -> Matrix:
         groups=tuple((name, count) for name, count in counts if count),
         checks=tuple((check, WORDS[check]) for check in checks),
         columns=columns,
+        meanings=tuple(meanings(columns, rows)),
         lines=lines,
         families=tuple(dict.fromkeys(line.family for line in lines if line.family)),
         subjects=tuple(report.tables),

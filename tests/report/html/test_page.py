@@ -113,6 +113,14 @@ def test_every_id_is_there_once_and_every_link_leads_to_one(page: str) -> None:
     assert wanted - set(ids) == set()
 
 
+def test_no_word_of_it_is_left_to_be_filled_in(page: str) -> None:
+    """What a column shows names the memory that it is of."""
+    assert (
+        re.findall(r"[^\s\"]*\{\w+\}", page.partition("<body>")[2].partition('<script type="application/json"')[0])
+        == []
+    )
+
+
 def test_whole_pictures_lie_beside_it(run: Run, file: Path) -> None:
     """Each once, the very files of the run."""
     beside = sorted((file.parent / "report-pictures").iterdir())
