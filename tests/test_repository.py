@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
@@ -27,6 +28,8 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 RUNNING = (ROOT / "docs" / "running.md").read_text()
 HEAVY = {"torch", "diffusers", "transformers", "accelerate", "bitsandbytes"}
+PICKLING = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+LOADS_PICKLES = re.compile(r"torch\.(?:load|save)\(|allow_pickle=True|weights_only=False")
 # Files of tests that have no namesake in fluxgate/, and why.
 WITHOUT_NAMESAKE = {
     "report/html/test_in_browser.py": "the whole page, in a browser",
@@ -63,14 +66,19 @@ def modules() -> list[Path]:
     return sorted((ROOT / "fluxgate").rglob("*.py"))
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imports(path: Path, *, nested: bool) -> Iterator[str]:
-    """The modules that a file imports, at its top level or anywhere."""
-    tree = ast.parse(path.read_text())
+    """The packages of which a file imports something, at its top level or anywhere."""
+    tree = tree_of(path)
     for node in ast.walk(tree) if nested else tree.body:
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            yield node.module.partition(".")[0]
 
 
 def requirements(name: str) -> dict[str, Requirement]:
@@ -226,22 +234,23 @@ def test_the_trade_off_is_of_the_shipped_measurements() -> None:
     assert f"{marks} strategies: filled circles" in README
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_heavy_libraries_are_imported_late(path: Path) -> None:
-    """No module imports torch or its friends when it is imported, and only the plugin imports pytest."""
-    found = {name.partition(".")[0] for name in imports(path, nested=False)}
-    assert found & HEAVY == set()
-    if "plugin" not in path.relative_to(ROOT).parts:
-        everywhere = {name.partition(".")[0] for name in imports(path, nested=True)}
-        assert everywhere & {"pytest", "_pytest"} == set()
+def test_heavy_libraries_are_imported_late() -> None:
+    """No module imports torch or its friends when it is imported."""
+    found = {path: HEAVY.intersection(imports(path, nested=False)) for path in modules()}
+    assert {path: names for path, names in found.items() if names} == {}
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_nothing_is_pickled(path: Path) -> None:
+def test_only_the_plugin_imports_pytest() -> None:
+    """Not even late: whoever only uses the command does not have it."""
+    others = [path for path in modules() if "plugin" not in path.relative_to(ROOT).parts]
+    assert [path for path in others if {"pytest", "_pytest"}.intersection(imports(path, nested=True))] == []
+
+
+def test_nothing_is_pickled() -> None:
     """What is read with pickle can run code, so nothing is: neither by itself nor by a library that would."""
-    found = {name.partition(".")[0] for name in imports(path, nested=True)}
-    assert found & {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"} == set()
-    assert re.findall(r"torch\.(?:load|save)\(|allow_pickle=True|weights_only=False", path.read_text()) == []
+    found = {path: PICKLING.intersection(imports(path, nested=True)) for path in modules()}
+    assert {path: names for path, names in found.items() if names} == {}
+    assert [path for path in modules() if LOADS_PICKLES.search(path.read_text())] == []
 
 
 def test_what_mypy_must_ignore_has_a_reason() -> None:
@@ -279,7 +288,7 @@ def test_what_has_no_namesake_is_there() -> None:
 def functions() -> Iterator[tuple[Path, ast.FunctionDef | ast.AsyncFunctionDef]]:
     """Every function of the package and of the conformance tests, with its file."""
     for path in [*modules(), *sorted((ROOT / "suite").rglob("*.py"))]:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield path, node
 
