@@ -104,7 +104,7 @@ def reusing(hook: str) -> Promise:
     ),
 )
 def first_block_cache(site: Site) -> Any:
-    """Where the first block gives nearly what it gave before, the others are not called: TeaCache's idea."""
+    """If the first block gives nearly the same as before, the others are skipped: TeaCache's idea."""
     return cached(site, "FirstBlockCacheConfig", threshold=THRESHOLD)
 
 
@@ -113,7 +113,7 @@ def first_block_cache(site: Site) -> Any:
     needs=(Release("diffusers", "0.36.0", to="foretell what an attention gives"), caches, CONTEXT, Steps(3)),
 )
 def taylorseer_cache(site: Site) -> Any:
-    """In every other step what attentions give is foretold from the steps before."""
+    """In every other step, the outputs of attentions are extrapolated from the steps before."""
     return cached(
         site, "TaylorSeerCacheConfig", cache_interval=2, disable_cache_before_step=2, cache_identifiers=[ATTENTIONS]
     )
@@ -124,7 +124,7 @@ def taylorseer_cache(site: Site) -> Any:
     needs=(caches, TIME, one_call, Steps(2)),
 )
 def pyramid_attention_broadcast(site: Site) -> Any:
-    """In every other step of the middle attentions give what they gave before."""
+    """In every other step of the middle, the outputs of attentions are those of the step before."""
     return cached(site, "PyramidAttentionBroadcastConfig", spatial_attention_block_skip_range=2)
 
 

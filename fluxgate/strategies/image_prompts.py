@@ -54,7 +54,7 @@ NEEDS = (loads_ip_adapter, unquantized)
     needs=NEEDS,
 )
 def ip_adapter(site: Site) -> Any:
-    """An IP-Adapter, and a picture that is given as an embedding: a tenth of what it adds to each attention."""
+    """An IP-Adapter at a scale of 0.1, with a picture given as an embedding."""
     return prompted(site, scale=SCALE)
 
 
@@ -76,7 +76,7 @@ def ip_adapter_off(site: Site) -> Any:
     needs=NEEDS,
 )
 def ip_adapter_unloaded(site: Site) -> Any:
-    """The same IP-Adapter loaded and unloaded: the attention of before."""
+    """The same IP-Adapter, loaded and unloaded again: attention as it was before."""
     pipe = with_ip_adapter(site)
     pipe.unload_ip_adapter()
     site.count(IMAGE_LAYERS_LEFT, len(image_layers(getattr(pipe, site.subject.denoiser))))

@@ -195,7 +195,7 @@ def nf4_pipeline(site: Site) -> Any:
     needs=(BITSANDBYTES, WholeBlocks(), unquantized, layers_called),
 )
 def nf4_linear(site: Site) -> Any:
-    """Linear layers exchanged by hand for bitsandbytes' own, which runs on a CPU too."""
+    """Linear layers replaced by hand with bitsandbytes' own, which also run on a CPU."""
     pipe = site.pipeline()
     for name in site.subject.large:
         exchange_linears(getattr(pipe, name), site)
@@ -372,7 +372,7 @@ def int8_reloaded(site: Site) -> Any:
     needs=(BITSANDBYTES, large_encoder, encoders_in_folder, T5_ON_CPU, WholeBlocks(encoders_only=True)),
 )
 def nf4_t5(site: Site) -> Any:
-    """Only T5 in NF4, by transformers' loader, which serves a CPU too."""
+    """Only T5 in NF4, by transformers' loader, which also works on a CPU."""
     return quantized(site, nf4_settings(site), names=large_encoders(site)).to(site.device)
 
 

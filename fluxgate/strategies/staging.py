@@ -115,7 +115,7 @@ def staged_float16(site: Site) -> Any:
     needs=(FLUX,),
 )
 def staged_256_tokens(site: Site) -> Any:
-    """As staged, with 256 tokens: the other of the two settings of the published guide."""
+    """As staged, with 256 tokens: one of the two settings of the published guide."""
     return Staged(site, overrides={"max_sequence_length": 256})
 
 
