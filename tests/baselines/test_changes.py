@@ -9,6 +9,7 @@ import pytest
 
 from fluxgate.baselines.baseline import Acceptance
 from fluxgate.baselines.changes import Plan
+from fluxgate.rendering import DENOISE, PhaseWork, Work
 from tests.baselines.acceptance import accept, accepted_case, planned
 from tests.runs.building import put, run_of
 
@@ -94,3 +95,17 @@ def test_warnings_are_kept_and_new_ones_are_told(folder: Path, root: Path) -> No
     (case,) = planned(run, root).cases
     assert (case.changed, case.facts(LATER).warnings) == (True, ("it is slow",))
     assert "a new warning: it is slow" in case.lines
+
+
+def test_work_is_accepted_as_one_call_did_it(folder: Path, root: Path) -> None:
+    """Without its seconds; a run in which nothing could be counted leaves it as it is."""
+    call = (PhaseWork(DENOISE, operators={"aten.mm": 3}),)
+    run = run_of(folder, "full")
+    put(run, replace(run.renderings()["tiny-full"], work=Work("fox", 3, (call, call), count=2, seconds=9.0)))
+    accept(run, root)
+    kept = accepted_case(root, "full").work
+    assert kept == Work("fox", 3, (call,), count=1)
+    for uncounted in (None, Work("fox", 3, (), unavailable="the call failed")):
+        put(run, replace(run.renderings()["tiny-full"], work=uncounted))
+        (case,) = planned(run, root).cases
+        assert case.facts(LATER).work == kept
