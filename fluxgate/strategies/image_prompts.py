@@ -43,7 +43,7 @@ def rounds_alike(subject: Subject, machine: Machine, stack: Stack) -> str | None
     several = any(shot.pictures > 1 for shot in subject.shots)
     if installed is None or FLUX not in installed.bases or not several:
         return None
-    return "with an IP-Adapter, even at a scale of 0, FLUX's attention multiplies several pictures with another kernel"
+    return "FLUX's attention multiplies several pictures with another kernel if it has an IP-Adapter, even at scale 0"
 
 
 NEEDS = (loads_ip_adapter, unquantized)
