@@ -2,7 +2,7 @@
 
 import pytest
 
-from fluxgate.compare.noise_levels import ScheduleMismatch, schedule_mismatches
+from fluxgate.compare.noise_levels import NEAR, ScheduleMismatch, schedule_mismatches
 
 LEVELS = {"fox": (1.0, 0.75, 0.5, 0.25, 0.0)}
 
@@ -18,6 +18,19 @@ def test_every_shot_that_went_another_way_is_a_mismatch() -> None:
     """With the levels of both sides."""
     found = schedule_mismatches({**LEVELS, "cat": (1.0,)}, {"fox": (1.0, 0.0), "cat": (1.0,)})
     assert found == (ScheduleMismatch("fox", LEVELS["fox"], (1.0, 0.0)),)
+
+
+@pytest.mark.parametrize("levels", [LEVELS["fox"][:-1], (*LEVELS["fox"], 0.0), ()], ids=["fewer", "more", "none"])
+def test_levels_that_end_elsewhere_are_a_mismatch(levels: tuple[float, ...]) -> None:
+    """Though they are the same as far as both go."""
+    assert schedule_mismatches(LEVELS, {"fox": levels}) == (ScheduleMismatch("fox", LEVELS["fox"], levels),)
+
+
+@pytest.mark.parametrize(("away", "differs"), [(0.9, False), (1.1, True)])
+def test_levels_are_the_same_as_far_as_float32_goes(away: float, differs: bool) -> None:
+    """Schedulers compute them in it."""
+    moved = (1.0, 0.75 + away * NEAR, 0.5, 0.25, 0.0)
+    assert bool(schedule_mismatches(LEVELS, {"fox": moved})) is differs
 
 
 @pytest.mark.parametrize(
