@@ -65,7 +65,8 @@ def fluxgate_session(pytestconfig: pytest.Config, request: pytest.FixtureRequest
         try:
             run = shared_run(pytestconfig, lambda: create_run(choice, command=_command(pytestconfig)))
             workers, lane = pytestconfig.stash.get(WORKERS, None), lane_of(pytestconfig)
-            opened = open_session(choice, run, lane=lane, report=_progress(pytestconfig), workers=workers)
+            report = _progress(pytestconfig)
+            opened = open_session(choice, run, lane=lane, report=report, workers=workers, judges_each=True)
             session = stack.enter_context(opened)
         except Refusal as refusal:  # it would be refused of every case: it is told once
             _end(pytestconfig, refusal)

@@ -58,12 +58,14 @@ class Session:
         *,
         folders: Mapping[str, Path],  # subject -> where its pipeline lies
         report: Say = silent,
+        judges_each: bool = False,  # as soon as it is rendered
     ) -> None:
         self.choice = choice
         self.run = run
         self._workers = workers
         self._folders = folders
         self._report = report
+        self._judges_each = judges_each
         self._cases = {case.id: case for case in choice.cases}
         self._done: dict[str, Rendering] = {}
         self._ahead: Ahead | None = None
@@ -181,9 +183,10 @@ class Session:
         )
 
     def _begin_comparing(self, case: Case, pictures: tuple[Picture, ...]) -> None:
-        """Judge while the worker goes on."""
-        comparison = self._comparing.submit(self._compare_early, case, pictures)
-        self._compared.setdefault(case.id, []).append(comparison)
+        """Judge while the worker goes on; beside a CPU's only what is going to be asked for."""
+        if case.device == "cuda" or self._judges_each:
+            comparison = self._comparing.submit(self._compare_early, case, pictures)
+            self._compared.setdefault(case.id, []).append(comparison)
 
     def _end_comparing(self, case_id: str) -> None:
         for comparison in self._compared.pop(case_id, ()):
@@ -243,15 +246,22 @@ def workers_of(choice: Choice, *, lane: int | None = None) -> Workers:
 
 @contextmanager
 def open_session(
-    choice: Choice, run: Run, *, lane: int | None = None, report: Say = silent, workers: Workers | None = None
+    choice: Choice,
+    run: Run,
+    *,
+    lane: int | None = None,
+    report: Say = silent,
+    workers: Workers | None = None,
+    judges_each: bool = False,
 ) -> Iterator[Session]:
     """A session that renders into a run. SIGTERM ends it as Ctrl-C does; what was rendered until then stays readable.
 
     lane: the number of this process among those that render side by side, each on a GPU of its own.
-    workers: the choice's, where they have begun to import before; they end with the session."""
+    workers: the choice's, where they have begun to import before; they end with the session.
+    judges_each: whether each case is judged as soon as it is rendered."""
     folders = {case.subject.name: sources.locate(case.subject) for case in choice.renderable}
     with interrupted_by_sigterm(), workers or workers_of(choice, lane=lane) as own:
-        session = Session(choice, run, own, folders=folders, report=report)
+        session = Session(choice, run, own, folders=folders, report=report, judges_each=judges_each)
         try:
             yield session
         finally:

@@ -57,8 +57,12 @@ def run(tmp_path: Path) -> Run:
     return create(tmp_path, MACHINE, STACK, "x")
 
 
-def session(run: Run, workers: Any, cases: Sequence[Case] = tuple(CASES.values())) -> Session:
-    return Session(choice(cases, run.folder), run, workers, folders={"tiny": Path("/there/tiny")})
+def session(
+    run: Run, workers: Any, cases: Sequence[Case] = tuple(CASES.values()), judges_each: bool = False
+) -> Session:
+    return Session(
+        choice(cases, run.folder), run, workers, folders={"tiny": Path("/there/tiny")}, judges_each=judges_each
+    )
 
 
 # Rendering
@@ -104,8 +108,19 @@ def test_what_a_cpu_renders_next_waits_for_what_is_compared(run: Run, monkeypatc
     monkeypatch.setattr(sessions, "needs_confirmation", lambda *_: True)
     monkeypatch.setattr(Session, "_standards", None)  # which take longer to read than the comparison lasts
     workers = Timed()
-    session(run, workers, [replace(FULL, device="cpu")]).rendered(FULL.id)
+    session(run, workers, [replace(FULL, device="cpu")], judges_each=True).rendered(FULL.id)
     assert len(workers.asked) == 2
+
+
+@pytest.mark.parametrize("device, judges_each, early", [("cpu", True, 1), ("cpu", False, 0), ("cuda", False, 1)])
+def test_beside_a_cpus_worker_only_what_is_asked_for_next_is_compared(
+    device: str, judges_each: bool, early: int, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`fluxgate render` judges nothing, and a gate reads only what differs."""
+    compared = list[str]()
+    monkeypatch.setattr(sessions, "compare_early", lambda case, *_, **__: compared.append(case.id))
+    session(run, Workers(), [replace(FULL, device=device)], judges_each=judges_each).rendered(FULL.id)
+    assert len(compared) == early
 
 
 def test_a_case_that_the_run_has_already_is_read(run: Run) -> None:
