@@ -33,12 +33,16 @@ VIEWS = frozenset(
         "aten.transpose", "aten.unbind", "aten.unfold", "aten.unsqueeze", "aten.view",
     }
 )  # fmt: skip
+# Operators that make room and fill it with nothing.
+ROOM = frozenset({"aten.empty", "aten.empty_like", "aten.empty_strided", "aten.new_empty", "aten.new_empty_strided"})
+IDLE = VIEWS | ROOM
 # Of operators that are made of others, torch dispatches the whole in inference mode, and the parts otherwise.
 WHOLE = ("aten.linear", "aten.to", "aten.conv2d")
 COPIES = ("aten._to_copy", "aten.clone", "aten.copy_")  # of numbers that there are already
 CASTS = "cast on "  # how the names of copies begin that stay where they are and become another dtype
 NEAR_BY = (CASTS, "within ", "other tensors asked to move")  # of what may be less: none of it is of weights
 NEAR = 0.01  # share by which these may differ between releases: another norm or rotation is no other work
+SCALARS = 256  # bytes of copies that may be more or less: guidance, or a noise level, in another dtype
 FEW = 1 << 20  # bytes that come and go beside weights: prompts, noise, noise levels
 
 
@@ -113,22 +117,28 @@ def costly_changes(changes: tuple[WorkChange, ...]) -> tuple[WorkChange, ...]:
 
 
 def _is_dear(changes: list[WorkChange]) -> bool:
-    operators = [one for one in changes if one.section == OPERATORS and not _is_view(one)]
+    operators = [one for one in changes if one.section == OPERATORS and one.what not in IDLE]
     near = [one for one in changes if one.section in (BYTES, MOVES) and _is_by_operators(one)]
     exact = [one for one in changes if one.section not in (OPERATORS, MODULES, FLOPS) and one not in near]
+    sizes = [one for one in near if one.section == BYTES]  # of copies, which are no dearer for being more
     return (
         bool(exact)
         or sum(one.more for one in changes if one.section == FLOPS) != 0
-        or sum(one.more for one in operators) > 0
-        or any(one.more > 0 for one in near)
-        or _are_narrower(near, operators)
+        or (sum(one.more for one in operators) > 0 and _computing(operators) > 0)
+        or any(one.more > SCALARS for one in sizes)
+        or _are_narrower(sizes, operators)
     )
 
 
-def _are_narrower(near: list[WorkChange], operators: list[WorkChange]) -> bool:
+def _computing(operators: list[WorkChange]) -> int:
+    """How many more of them compute."""
+    return sum(one.more for one in operators if one.what not in COPIES)
+
+
+def _are_narrower(sizes: list[WorkChange], operators: list[WorkChange]) -> bool:
     """Whether as much is computed with fewer casts: in float32 before, and in bfloat16 now."""
-    fewer_casts = any(one.what.startswith(CASTS) and one.more < 0 for one in near)
-    return fewer_casts and sum(one.more for one in operators if one.what not in COPIES) >= 0
+    fewer_casts = any(one.what.startswith(CASTS) and one.more < -SCALARS for one in sizes)
+    return fewer_casts and _computing(operators) >= 0
 
 
 def _is_view(change: WorkChange) -> bool:

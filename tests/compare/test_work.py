@@ -87,9 +87,9 @@ def test_operations_in_words(number: float, words: str) -> None:
 
 ONE = PhaseWork(
     DENOISE,
-    {"aten.addmm": 9, "aten.stack": 4, "aten.mul": 20, "aten.view": 30, "aten._to_copy": 6},
+    {"aten.addmm": 9, "aten.randn": 1, "aten.stack": 4, "aten.mul": 20, "aten.view": 30, "aten._to_copy": 6},
     flops={"aten.addmm": 900},
-    bytes={"host to device": 500, "cast on host": 600, "weights asked to move": 700},
+    bytes={"host to device": 500, "cast on host": 6000, "weights asked to move": 700},
     moves={"host to device": 5, "cast on host": 6},
     components={"transformer": 3},
     modules={"Block": 6},
@@ -113,11 +113,31 @@ def otherwise(**changes: dict[str, int]) -> PhaseWork:
         {"modules": {"Identity": 18, "Block": 0, "DoubleBlock": 6}},
         {
             "operators": {"aten.mul": 10, "aten._to_copy": 4},
-            "bytes": {"cast on host": 400},
+            "bytes": {"cast on host": 4000},
             "moves": {"cast on host": 4},
         },
+        {"operators": {"aten.randn": 0, "aten.normal_": 1, "aten.empty": 3}},
+        {
+            "operators": {"aten._to_copy": 9},
+            "bytes": {"cast on host": 6256},
+            "moves": {"cast on host": 9},
+        },
+        {
+            "operators": {"aten._to_copy": 3},
+            "bytes": {"cast on host": 5744},
+            "moves": {"cast on host": 3},
+        },
     ],
-    ids=["views", "another operator", "another product", "other names of classes", "less"],
+    ids=[
+        "views",
+        "another operator",
+        "another product",
+        "other names of classes",
+        "less",
+        "room that is made apart",
+        "scalars that are cast",
+        "scalars that are not cast any more",
+    ],
 )
 def test_what_is_written_otherwise_costs_nothing(changes: dict[str, dict[str, int]]) -> None:
     """As many operations, no more operators that compute, and not a byte more."""
@@ -132,7 +152,7 @@ def test_what_is_written_otherwise_costs_nothing(changes: dict[str, dict[str, in
         {"operators": {"aten.mul": 19, "aten._local_scalar_dense": 2}},
         {"flops": {"aten.addmm": 901}},
         {"flops": {"aten.addmm": 899}},
-        {"bytes": {"cast on host": 601}},
+        {"bytes": {"cast on host": 6257}},
         {"bytes": {"host to device": 499}},
         {"bytes": {"weights asked to move": 0}},
         {"moves": {"host to device": 6}},
@@ -162,7 +182,7 @@ def test_fewer_casts_beside_as_much_computing_are_told(operators: dict[str, int]
     """What was computed in float32 may be computed in bfloat16 then; where less is computed, it is less work."""
     fewer = {
         "operators": {"aten._to_copy": 4, **operators},
-        "bytes": {"cast on host": 400},
+        "bytes": {"cast on host": 4000},
         "moves": {"cast on host": 4},
     }
     found = changes_between((ONE,), (otherwise(**fewer),))

@@ -7,7 +7,6 @@ from typing import Any
 
 from fluxgate.prove.fault import Around, Edit, Fault, Fired
 from fluxgate.prove.targets import DIFFUSERS
-from fluxgate.rendering import FIRST
 
 FIRST_BLOCK, TAYLOR, PYRAMID = ("first-block-cache",), ("taylorseer-cache",), ("pyramid-attention-broadcast",)
 HOOKS = "diffusers.hooks"
@@ -39,7 +38,6 @@ FAULTS = (
         "what a call has cached answers the next one",
         Around("diffusers.models.cache_utils:CacheMixin._reset_stateful_cache", _not_once),
         "diffusers #11180: caches that nobody resets",
-        stage=FIRST,
         later=True,
     ),
     _fault(

@@ -114,10 +114,6 @@ def _ids_in_float32(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: 
     return original(*args, **{**kwargs, **places})
 
 
-def _with_empty_component(pipe: Any, fired: Fired) -> None:
-    pipe.register_modules(image_encoder_2=fired(None))
-
-
 def _weights_copied(pipe: Any, fired: Fired) -> None:
     for component in (pipe.transformer, pipe.text_encoder_2, pipe.text_encoder, pipe.vae):
         for tensor in component.parameters():
@@ -323,29 +319,11 @@ FAULTS = (
         "The transformer narrows it, and all that are asked for are the same in bfloat16",
     ),
     _harmless(
-        "mask-of-ones",
-        "T5 is given a mask that hides nothing",
-        Edit(
-            ENCODE_T5,
-            CALLED,
-            CALLED.replace(", output_", ", attention_mask=FIRED(torch.ones_like(text_input_ids)), output_"),
-        ),
-        "a warning of tokenizers about masks",
-        "It is the mask that T5 makes itself",
-    ),
-    _harmless(
         "ids-in-float32",
         "positions come in float32",
         Around(FORWARD, _ids_in_float32),
         "positions beyond 256, which bfloat16 rounds",
         "They are computed with in float32, and none here is rounded",
-    ),
-    _harmless(
-        "empty-component",
-        "a pipeline has one more component, which is empty",
-        Loaded(_with_empty_component),
-        "an optional component",
-        "Nobody asks for it",
     ),
     _harmless(
         "weights-copied-once",
@@ -381,16 +359,5 @@ FAULTS = (
         Around("diffusers.pipelines.flux.pipeline_flux:randn_tensor", _drawn_in_place),
         "a helper that is written anew",
         "They are the same numbers of the same generator",
-    ),
-    _harmless(
-        "bytes-in-torch",
-        "pixels become bytes in torch",
-        Edit(
-            TO_PICTURES,
-            'images = (images * 255).round().astype("uint8")',
-            "images = torch.from_numpy(FIRED(images)).mul(255).round().to(torch.uint8).numpy()",
-        ),
-        "a conversion at another place",
-        "Both round halves to the even number",
     ),
 )
