@@ -27,9 +27,10 @@ def size_as_with(decoder: str, pipe: Any, site: Site) -> None:
 
 def _with_decoder(decoder: str, pipe: Any, site: Site) -> Any:
     import torch
+    from torch.utils._python_dispatch import _disable_current_modes  # it is no work of the call that loads a stage
 
     _, kind = origin_of(site.folder, decoder)
-    with torch.device("meta"):
+    with _disable_current_modes(), torch.device("meta"):
         made = kind.from_config(kind.load_config(site.folder, subfolder=decoder))
     takes = inspect.signature(type(pipe).__init__).parameters
     settings = {name: pipe.config[name] for name in takes if name in pipe.config and name not in pipe.components}
