@@ -20,7 +20,7 @@ from fluxgate.strategies.sizes import size_as_with  # noqa: E402
 WITHOUT = ("vae", "transformer", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 
 
-class Counting(TorchDispatchMode):  # type: ignore[misc]  # torch was imported as anything
+class Counting(TorchDispatchMode):
     """Counts operators, as the watch of work does."""
 
     def __init__(self) -> None:
