@@ -43,6 +43,7 @@ CASTS = "cast on "  # how the names of copies begin that stay where they are and
 NEAR_BY = (CASTS, "within ", "other tensors asked to move")  # of what may be less: none of it is of weights
 NEAR = 0.01  # share by which these may differ between releases: another norm or rotation is no other work
 SCALARS = 256  # bytes of copies that may be more or less: guidance, or a noise level, in another dtype
+FEW_COPIES = 0.02  # share by which copies may be more
 FEW = 1 << 20  # bytes that come and go beside weights: prompts, noise, noise levels
 
 
@@ -120,14 +121,19 @@ def _is_dear(changes: list[WorkChange]) -> bool:
     operators = [one for one in changes if one.section == OPERATORS and one.what not in IDLE]
     near = [one for one in changes if one.section in (BYTES, MOVES) and _is_by_operators(one)]
     exact = [one for one in changes if one.section not in (OPERATORS, MODULES, FLOPS) and one not in near]
-    sizes = [one for one in near if one.section == BYTES]  # of copies, which are no dearer for being more
+    sizes = [one for one in near if one.section == BYTES]
     return (
         bool(exact)
         or sum(one.more for one in changes if one.section == FLOPS) != 0
-        or (sum(one.more for one in operators) > 0 and _computing(operators) > 0)
+        or (sum(one.more for one in operators) > 0 and not all(map(_is_a_copy_or_two, operators)))
         or any(one.more > SCALARS for one in sizes)
         or _are_narrower(sizes, operators)
     )
+
+
+def _is_a_copy_or_two(change: WorkChange) -> bool:
+    """Whether hardly more is copied than was; how large copies to another dtype are, their bytes tell."""
+    return change.more <= 0 or (change.what in COPIES and change.more <= FEW_COPIES * change.before)
 
 
 def _computing(operators: list[WorkChange]) -> int:
