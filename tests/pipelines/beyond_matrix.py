@@ -262,6 +262,7 @@ BEYOND_MATRIX: dict[str, tuple[str, Callable[[], Components]]] = {
     "hunyuan-dit": ("HunyuanDiTPipeline", hunyuan_dit),
     "hunyuan-video": ("HunyuanVideoPipeline", hunyuan_video),
     "cogvideox": ("CogVideoXPipeline", cogvideox),
+    "cogvideox-v2v": ("CogVideoXVideoToVideoPipeline", cogvideox),
     "mochi": ("MochiPipeline", mochi),
     "allegro": ("AllegroPipeline", allegro),
     "kandinsky22": ("KandinskyV22CombinedPipeline", kandinsky22),

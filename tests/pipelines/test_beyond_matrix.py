@@ -29,6 +29,7 @@ SAMPLE = {
     "dit": ("sequential-offload", "vae-tiling"),  # no prompt, nothing that encodes, and no scale of the VAE's own
     "z-image": ("staged",),  # a list of embeddings
     "sdxl-controlnet": ("staged",),  # a network beside the denoiser, and a picture to follow
+    "cogvideox-v2v": ("model-offload",),  # a video to start from, as a list of pictures
     "kandinsky22": ("sequential-offload",),  # two pipelines in one, of which a part stays where it is
 }
 CASES = [(name, strategy) for name, strategies in SAMPLE.items() for strategy in strategies]
