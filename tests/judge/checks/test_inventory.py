@@ -137,6 +137,14 @@ def test_an_adapter_lies_beside_what_the_reference_holds(tmp_path: Path, adapts:
     assert verdict(whole, INVENTORY).status == status
 
 
+@pytest.mark.parametrize(("on_disk", "status"), [(500, PASSED), (501, FAILED), (525, FAILED)])
+def test_what_is_exempt_in_the_due_dtype_replaces_no_weight(tmp_path: Path, on_disk: int, status: str) -> None:
+    """500 numbers of bfloat16, 50 of them exempt, are not 550: 25 of float32 are missing from the due ones."""
+    own = replace(component({"bfloat16": 1000, "float32": 100}), exempt_bytes={"bfloat16": 100})
+    whole = evidence(tmp_path, FULL, numbers_on_disk={"text_encoder_2": on_disk})
+    assert verdict(with_rendering(whole, inventory=Inventory({"text_encoder_2": own})), INVENTORY).status == status
+
+
 def test_every_dtype_that_moved_is_told_with_the_total(tmp_path: Path) -> None:
     """One may shrink while another grows."""
     some = tiny()

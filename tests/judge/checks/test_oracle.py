@@ -151,6 +151,7 @@ def test_more_tokens_than_asked_for_are_wrong_but_where_a_strategy_says_so(tmp_p
 
     take = take_of(tmp_path, bent={T5_TOKENS: padded})
     assert (judged(tmp_path, take).status, judged(tmp_path, take, "staged-256-tokens").status) == (FAILED, PASSED)
+    assert judged(tmp_path, take, "vae-tiling").status == FAILED  # it counts tiles, and says nothing of tokens
 
 
 def test_fewer_tokens_than_the_default_are_wrong_but_where_a_strategy_says_so(tmp_path: Path) -> None:
