@@ -239,6 +239,22 @@ def test_other_measures_and_the_mean_are_judged_too(tmp_path: Path) -> None:
     assert found.sentence.startswith("The mean of 5 pictures is 0.99")
 
 
+def test_the_picture_that_breaks_a_limit_is_shown(tmp_path: Path) -> None:
+    """Though another one, which keeps this limit, is less like its reference."""
+
+    def with_a_spot(pixels: Pixels) -> Pixels:
+        spot = pixels.copy()
+        spot[6:10, 6:10] = 255 - spot[6:10, 6:10]
+        return spot
+
+    ours = changed(changed(made(tmp_path, "nf4"), nudge, shot="pair"), with_a_spot, shot="fox")
+    ceiling = CaseLimits(likeness={CHANGED: Band(ceiling=Limit(0.4, "measured"))})
+    found = verdict(evidence(tmp_path, NF4, rendered=ours, limits=ceiling), PROMISE)
+    assert found.status == FAILED
+    assert "pair-" in found.pictures["actual"]
+    assert found.numbers[SSIM] < 0.95  # of the one with the spot
+
+
 def test_too_much_likeness_can_break_a_limit(tmp_path: Path) -> None:
     """A ceiling on the likeness rejects the un-quantized picture where a quantized one is due."""
     ceiling = CaseLimits(likeness={SSIM: Band(ceiling=Limit(0.9, "measured"))})
