@@ -97,6 +97,15 @@ def test_an_oracle_that_does_not_know_what_a_strategy_computes_is_not_asked(tmp_
     assert "oracle" not in str(damage(with_rendering(found, inventory=None)))
 
 
+def test_an_oracle_that_agrees_or_was_not_asked_proves_no_damage(tmp_path: Path) -> None:
+    """Only a stage that is wrong does."""
+    found = moved_a_little(tmp_path)
+    assert found.rendered is not None
+    found = replace(found, case=replace(found.case, subject=OURS))
+    for take in (None, take_of(found.rendered.folder)):
+        assert damage(with_rendering(found, given=take)) is None
+
+
 def test_a_missing_effect_is_no_drift(tmp_path: Path) -> None:
     """A strategy that did nothing has not drifted."""
     found = moved_a_little(tmp_path)
