@@ -13,6 +13,7 @@ from fluxgate.subjects.pipeline_class import PipelineClass, has_class, pipeline_
 from fluxgate.subjects.single_files import cannot_come_from_a_file
 from fluxgate.subjects.subject import Shot, Subject
 
+INVERT = "invert"  # the method by which some pipelines find the noise that a picture would have come from
 OUTPUTS = ("images", "frames", "image", "video")  # the fields that pipelines return pictures in
 
 
@@ -79,6 +80,8 @@ def why_not_rendered(installed: PipelineClass, given: Collection[str] = ()) -> s
     if installed.gives and not {*OUTPUTS} & {*installed.gives}:
         fields = f"{', '.join(OUTPUTS[:-1])} or {OUTPUTS[-1]}"
         return f"{installed.name} returns {', '.join(installed.gives)}, and Fluxgate looks for pictures in {fields}"
+    if INVERT in installed.methods:
+        return f"{installed.name} edits a picture that its {INVERT} was called with before, and a shot is one call"
     known = {PROMPT, *installed.pictures, *installed.picture_lists, *installed.options, *given}
     beyond = [name for name in installed.must_have if name not in known]
     return f"a call of {installed.name} needs {beyond[0]}, which a shot cannot give" if beyond else None

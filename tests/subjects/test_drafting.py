@@ -129,6 +129,7 @@ def test_what_cannot_be_a_subject_is_refused() -> None:
     [
         ("StableAudioPipeline", "StableAudioPipeline returns audios"),
         ("KandinskyV22PriorPipeline", "returns image_embeds, negative_image_embeds, and"),
+        ("LEditsPPPipelineStableDiffusion", "its invert was called with before"),
         ("KandinskyV22Pipeline", "needs image_embeds, which a shot cannot give"),
         ("KandinskyV22ControlnetPipeline", "needs image_embeds, which a shot cannot give"),
     ],
