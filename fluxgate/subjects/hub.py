@@ -42,11 +42,21 @@ def download(
         raise Refusal(f"{repository} is not in the cache and {offline()} forbids a download; unset it, {INSTEAD}.")
     _refuse_full_disk(repository, needed)
     index = read_index(_snapshot(repository, revision, files=(MODEL_INDEX,)))
-    ignored = (*(() if variant else (VARIANTS,)), *(f"{name}/*.safetensors" for name in elsewhere))
-    reason = mismatch(index) or why_not_loadable(_snapshot(repository, revision, ignored=ignored), variant, elsewhere)
+    reason = mismatch(index)
+    others = _not_of_variant(repository, revision, variant) if variant and not reason else (VARIANTS,)
+    ignored = (*others, *(f"{name}/*.safetensors" for name in elsewhere))
+    reason = reason or why_not_loadable(_snapshot(repository, revision, ignored=ignored), variant, elsewhere)
     if reason:
         raise Refusal(full_stop(f"{repository} at {revision[:12]} cannot be used: {reason}"))
     return folder
+
+
+def _not_of_variant(repository: str, revision: str, variant: str) -> tuple[str, ...]:
+    """The weights that are not loaded where a variant is: all others of a component that has files of it."""
+    weights = [file for file in listed(repository, revision).sizes if file.endswith(".safetensors")]
+    of_variant = {file for file in weights if f".{variant}." in file or f".{variant}-" in file}
+    components = {file.partition("/")[0] for file in of_variant}
+    return tuple(file for file in weights if file.partition("/")[0] in components and file not in of_variant)
 
 
 def why_not_ready(

@@ -60,7 +60,9 @@ def test_a_variant_is_fetched_where_it_is_named(hub: Hub) -> None:
     (hub.folder / "vae" / "model.fp16.safetensors").write_bytes(WEIGHTS)
     assert not (download(NAME, COMMIT) / "vae" / "model.fp16.safetensors").exists()
     shutil.rmtree(os.environ["HF_HUB_CACHE"])
-    assert (download(NAME, COMMIT, variant="fp16") / "vae" / "model.fp16.safetensors").exists()
+    folder = download(NAME, COMMIT, variant="fp16")
+    assert (folder / "vae" / "model.fp16.safetensors").exists()
+    assert not (folder / "vae" / "model.safetensors").exists()
 
 
 def test_a_second_call_asks_no_network(hub: Hub) -> None:
