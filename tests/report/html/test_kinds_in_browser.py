@@ -170,7 +170,7 @@ def test_a_killed_page_tells_what_is_missing(show: Show, pages: dict[str, Path])
     page = show(pages[KILLED]).page
     assert page.locator("h1").inner_text().endswith("Cut short")
     assert "1 of 5 cases was rendered" in page.locator(".lead").inner_text()
-    assert "that the run did not come to" in page.locator(".next").inner_text()
+    assert "that the run did not reach" in page.locator(".next").inner_text()
     assert names(page)[0] == "full"
 
 
