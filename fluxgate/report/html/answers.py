@@ -218,7 +218,7 @@ def _to_accept(report: Report) -> Iterator[Next]:
         yield Next(f"{who} yet: look at the pictures and, if they are right, accept them.", command=_accept(folder))
     elif changed:
         yield Next("If the change is right, accept it.", command=_accept(folder, *changed[:1]))
-    elif not report.failures and report.measured and not report.cut_short:
+    elif report.measured and not (report.failures or report.cut_short or report.gated.not_rendered):
         yield Next("Nothing: all that was checked is as it should be.")
 
 
