@@ -23,8 +23,6 @@ MEMORY = 2 * WINDOW  # and for how a level wanders, which shows in many points o
 FEW = 2.0  # how much higher the threshold is where few points say what a series varies: divided by their number
 AGREEING = 0.5  # standard deviations beyond which a point is on the other level's side
 CLIPPED = 3.0  # standard deviations from the median beyond which a point before says no more
-FARTHEST = 4.0  # the same of the latest
-AROUND = 2.0  # and standard deviations from theirs beyond which one of the latest says no more
 SMALL_DRIFT = 0.07  # share of the level: what has come further within the window is told, as the changes it is made of
 LEAST = 0.01  # share of the median that is worth a word, however little a series varies
 
@@ -108,16 +106,17 @@ def _squares(values: Values) -> float:
 
 def are_apart(before: Values, after: Values, threshold: float) -> Any:
     """Whether the latest points lie so many standard errors away, and nothing but a step explains it, along the last
-    axis. Single points far away count as less far, and one of more than three may lie on the other side."""
+    axis. Single points far away before them count as less far, and one of more than three may lie on the other
+    side."""
     latest, (far, ahead) = after.shape[-1], _scaled(before, after)
-    recent, nearer = far[..., -WINDOW:], _nearer(ahead)
-    apart = nearer.mean(axis=-1) - recent.mean(axis=-1)
+    recent = far[..., -WINDOW:]
+    apart = ahead.mean(axis=-1) - recent.mean(axis=-1)
     agreeing = (ahead * np.sign(apart)[..., None] > AGREEING).sum(axis=-1)
     errors = np.abs(apart) / sqrt(1 / latest + 1 / recent.shape[-1])
     told = np.asarray((errors > threshold * (1 + FEW / before.shape[-1])) & (agreeing >= _fewest_agreeing(latest)))
     if told.any():
         in_a_mode = is_in_a_mode(np.concatenate([recent, ahead], axis=-1)[told], latest)
-        wanders = only_wanders(np.concatenate([far, nearer], axis=-1)[told], latest) & _drifts_little(before[told])
+        wanders = only_wanders(np.concatenate([far, ahead], axis=-1)[told], latest) & _drifts_little(before[told])
         told[told] = ~in_a_mode & ~wanders
     return told
 
@@ -129,13 +128,6 @@ def _scaled(before: Values, after: Values) -> tuple[Values, Values]:
     least = 1e-12 * np.maximum(np.abs(before).max(axis=-1, keepdims=True), np.abs(after).max(axis=-1, keepdims=True))
     spread = np.maximum(np.maximum(before.std(axis=-1, ddof=1, keepdims=True), least), 1e-300)
     return np.clip((before - middle) / spread, -CLIPPED, CLIPPED), (after - middle) / spread
-
-
-def _nearer(ahead: Values) -> Values:
-    """The latest points, none of them far away from the others."""
-    at = np.median(ahead, axis=-1, keepdims=True)
-    nearer: Values = np.clip(np.clip(ahead, at - AROUND, at + AROUND), -FARTHEST, FARTHEST)
-    return nearer
 
 
 def _drifts_little(before: Values) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fluxgate.history import change_points as module
 from fluxgate.history.change_points import (
     FEWEST,
     LATEST,
@@ -74,6 +75,19 @@ def test_the_first_look_passes_over_nothing() -> None:
             far = abs(float(np.median(after)) - middle) > LEAST * middle
             if far and are_apart(before, after, threshold):
                 assert _may_be_apart(after, middle)
+
+
+def test_two_windows_of_points_say_how_a_level_wanders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no more: what was before is another year."""
+    asked = list[int]()
+
+    def record(before: np.ndarray, after: np.ndarray, threshold: float) -> bool:
+        asked.append(len(before))
+        return False
+
+    monkeypatch.setattr(module, "are_apart", record)
+    change_points(noise(6, 400).tolist())
+    assert max(asked) == 2 * WINDOW
 
 
 def test_the_level_before_each_point_is_that_of_its_window() -> None:
