@@ -17,6 +17,7 @@ from fluxgate.judge.verdict import (
     EFFECT,
     FAILED,
     NO_DATA,
+    NOT_SELECTED,
     PASSED,
     PROMISE,
     TWICE,
@@ -164,6 +165,12 @@ def test_where_nothing_was_accepted_the_whole_run_can_be() -> None:
 def test_nothing_is_left_to_do_where_everything_was_checked() -> None:
     """In words."""
     assert steps(report(of_case("full", PASSED))) == [Next("Nothing: all that was checked is as it should be.")]
+
+
+def test_what_a_run_left_out_is_left_to_do() -> None:
+    """So it does not say beside it that there is nothing to do."""
+    (left,) = steps(report([*of_case("full", PASSED), *of_case("nf4", NOT_SELECTED)]))
+    assert left.words == "Render the 1 case that this run left out."
 
 
 def test_what_a_run_did_not_come_to_is_rendered_first() -> None:
