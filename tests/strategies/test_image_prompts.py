@@ -50,7 +50,7 @@ def test_at_a_scale_of_nothing_one_picture_is_as_it_was(miniature_folder: Path, 
     """To the pixel; several at once are rounded otherwise by FLUX's other attention, which the reason says."""
     needs = strategy_named("ip-adapter-off").unsupported
     assert needs(ONE, CPU, NEW) is None
-    assert "multiplies several pictures by another kernel" in str(needs(SUBJECT, CPU, NEW))
+    assert "multiplies several pictures with another kernel" in str(needs(SUBJECT, CPU, NEW))
     rendered = {}
     for name in ("full", "ip-adapter-off"):
         (tmp_path / name).mkdir()
