@@ -15,7 +15,8 @@ from fluxgate.history.modes import is_in_a_mode
 from fluxgate.history.wandering import Values, only_wanders
 
 # So many of the latest points are set against those before them, and must lie so many standard errors away. More
-# looks need a higher threshold: benchmarks/change_points.py has the false alarms and the power of these.
+# looks need a higher threshold. These numbers and those below are chosen; benchmarks/change_points.py has the false
+# alarms and the power that they lead to.
 LATEST = {3: 4.7, 5: 4.0, 8: 4.5}
 FEWEST = 10  # points before them: fewer do not say what a series varies
 WINDOW = 60  # points that are looked back on for the level, so that a slow drift is not held against the year before

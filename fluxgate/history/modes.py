@@ -1,4 +1,9 @@
-"""Modes: whether the latest points are on another level, or in one of two that the series has had all along."""
+"""Modes: whether the latest points are on another level, or in one of two that the series has had all along.
+
+With a step, points lie around one mean before it and another one after it. With two modes, each point lies around one
+of two means, whenever it was measured, and which of the two is chance. The closer the points lie to these means, the
+likelier they are: the sum of the squared distances to the power of -count/2, if the noise is as large as fits best.
+With modes, the choices between the two have a probability as well."""
 
 from __future__ import annotations
 
@@ -9,6 +14,8 @@ import numpy as np
 
 from fluxgate.history.wandering import Values
 
+# The first two are chosen, and not measured: with generated series, as in benchmarks/change_points.py, but from other
+# seeds.
 STEPPED = 6.0  # how much more likely, as a logarithm, a step must be than two modes
 BY_CHANCE = 5e-6  # so many of the latest in one mode are a change, if they come less often than this
 NOTHING = 1e-300  # in place of squares that are none
@@ -24,6 +31,7 @@ def is_in_a_mode(values: Values, latest: int) -> Any:
     step = -count / 2 * np.log(np.maximum(_squares(before) + _squares(after), NOTHING))
     border = (np.take_along_axis(ordered, cut, -1) + np.take_along_axis(ordered, cut + 1, -1)) / 2
     side = np.median(after, axis=-1, keepdims=True) > border
+    # Laplace's rule: one more on either side, so that a mode in which no point was yet is not impossible.
     share = (((before > border) == side).sum(axis=-1) + 1) / (before.shape[-1] + 2)
     in_it = ((after > border) == side).sum(axis=-1)
     ways = np.array([comb(latest, number) for number in range(latest + 1)])[in_it]
