@@ -107,7 +107,7 @@ def _refuse_odd_options(arguments: Namespace) -> None:
 
 
 def act(arguments: Namespace) -> int:
-    """Show a judged run or a gate: in the terminal, as a page, or for a program. The exit code is always 0."""
+    """Show a judged run or a gate: in the terminal, as a page, or for a program. Red or not, the exit code is 0."""
     _refuse_odd_options(arguments)
     folder = find(arguments.about, runs_folder=arguments.runs)
     shown = _of_gate(folder) if is_gate(folder) else _of_run(folder, arguments.baselines)
