@@ -113,11 +113,11 @@ def _is_by_operators(change: WorkChange) -> bool:
 def costly_changes(changes: tuple[WorkChange, ...]) -> tuple[WorkChange, ...]:
     """The changes of those phases in which more is done, or another thing: what is written otherwise, comes to as many
     operations and bytes and calls no more operators that compute, is no other work."""
-    dear = {phase for phase in PHASES if _is_dear([one for one in changes if one.phase == phase])}
-    return tuple(one for one in changes if one.phase in dear and not _is_view(one))
+    costly = {phase for phase in PHASES if _is_costly([one for one in changes if one.phase == phase])}
+    return tuple(one for one in changes if one.phase in costly and not _is_view(one))
 
 
-def _is_dear(changes: list[WorkChange]) -> bool:
+def _is_costly(changes: list[WorkChange]) -> bool:
     operators = [one for one in changes if one.section == OPERATORS and one.what not in IDLE]
     near = [one for one in changes if one.section in (BYTES, MOVES) and _is_by_operators(one)]
     exact = [one for one in changes if one.section not in (OPERATORS, MODULES, FLOPS) and one not in near]
@@ -136,15 +136,10 @@ def _is_a_copy_or_two(change: WorkChange) -> bool:
     return change.more <= 0 or (change.what in COPIES and change.more <= FEW_COPIES * change.before)
 
 
-def _computing(operators: list[WorkChange]) -> int:
-    """How many more of them compute."""
-    return sum(one.more for one in operators if one.what not in COPIES)
-
-
 def _are_narrower(sizes: list[WorkChange], operators: list[WorkChange]) -> bool:
     """Whether as much is computed with fewer casts: in float32 before, and in bfloat16 now."""
     fewer_casts = any(one.what.startswith(CASTS) and one.more < -SCALARS for one in sizes)
-    return fewer_casts and _computing(operators) >= 0
+    return fewer_casts and sum(one.more for one in operators if one.what not in COPIES) >= 0
 
 
 def _is_view(change: WorkChange) -> bool:

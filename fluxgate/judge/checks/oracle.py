@@ -100,9 +100,9 @@ def _unmeasured(measured: Sequence[StageDistance], limits: dict[str, Limits | No
 
 def _of_texts(take: GivenTake) -> Iterator[Wrong]:
     """Tokenizers that make other tokens of some texts than their files say, though not of any prompt."""
-    for (name, stage), expected in zip(TOKENIZERS.items(), map(tokenized().get, TOKENIZERS), strict=True):
-        rows = take.tokens.get(name)
-        if rows is None or expected is None or rows == expected:
+    for name, stage in TOKENIZERS.items():
+        rows, expected = take.tokens.get(name), tokenized()[name]
+        if rows is None or rows == expected:
             continue
         others = [text for text, row, due in zip_longest(TEXTS, rows, expected) if row != due]
         more = f", and of {counted(len(others) - 1, 'more text')}" if len(others) > 1 else ""
