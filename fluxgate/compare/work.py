@@ -40,7 +40,9 @@ IDLE = VIEWS | ROOM
 WHOLE = ("aten.linear", "aten.to", "aten.conv2d")
 COPIES = ("aten._to_copy", "aten.clone", "aten.copy_")  # of numbers that there are already
 CASTS = "cast on "  # how the names of copies begin that stay where they are and become another dtype
-NEAR_BY = (CASTS, "within ", "other tensors asked to move")  # of what may be less: none of it is of weights
+WITHIN = "within "  # how those begin that keep their dtype
+ASKED = " asked to move"  # how the names of tensors end that somebody asked for, whether they moved or not
+NEAR_BY = (CASTS, WITHIN, f"other tensors{ASKED}")  # of what may be less: none of it is of weights
 NEAR = 0.01  # share by which these may differ between releases: another norm or rotation is no other work
 SCALARS = 256  # bytes of copies that may be more or less: guidance, or a noise level, in another dtype
 FEW_COPIES = 0.02  # share by which copies may be more
@@ -200,15 +202,27 @@ def _doing(section: str, what: str, before: int, after: int) -> str:
         return f"does {now}{f' in {what}' if what else ''} instead of {then}"
     if section == BYTES:
         now, then = distinct(after, before)
-        return f"moves {now} {what} instead of {then}"
-    verb = {COMPONENTS: "calls", MODULES: "calls", OPERATORS: "calls", MOVES: "moves", REPEATS: "repeats"}.get(
-        section, "counts"
-    )
+        return f"{_moving(what, now)} instead of {then}"
+    verb = {COMPONENTS: "calls", MODULES: "calls", OPERATORS: "calls", REPEATS: "repeats"}.get(section, "counts")
     if not before:
         return f"{verb} {what} {_times(after)}, which it did not"
     if not after:
         return f"no longer {verb} {what}, which it did {_times(before)}"
     return f"{verb} {what} {_times(after)} instead of {before}"
+
+
+def _moving(what: str, size: str) -> str:
+    """`casts 1.3 MB on the host`, of what is counted as `cast on host`."""
+    where = what.replace("nowhere", "meta device")
+    if what.endswith(ASKED):
+        return f"asks to move {size} of {what.removesuffix(ASKED)}"
+    if what == FILES_READ:
+        return f"reads {size} of weight files"
+    if what.startswith(CASTS):
+        return f"casts {size} on the {where.removeprefix(CASTS)}"
+    if what.startswith(WITHIN):
+        return f"copies {size} within the {where.removeprefix(WITHIN)}"
+    return f"moves {size} from {where}" if " to " in what else f"counts {size} {what}"
 
 
 def _times(number: int) -> str:

@@ -115,7 +115,8 @@ def _after_not_safe(gated: Gated, culprit: CulpritResult | None, about: About) -
         alone = _likeliest(culprit, about)
         return ("Keep the incumbent, or gate the likeliest alone.", about.command_of([alone])) if alone else (KEEP, "")
     if about.files:
-        return f"So pinned, {about.upgrade[-1]} passes.", ""
+        pins = "those pins" if culprit is not None and len(culprit.pin) > 1 else "that pin"
+        return f"Write {pins} into {about.upgrade[-1]}: the rest of the upgrade passes.", ""
     return "Without that it passes.", about.command_of(rest)
 
 

@@ -36,8 +36,25 @@ def test_numbers_that_differ_are_not_told_alike() -> None:
     after = PhaseWork(DENOISE, flops={"aten.mm": 16_500_000_001}, bytes={"cast on host": 130_000_100})
     assert [one.sentence for one in changes_between((before,), (after,))] == [
         "denoise does 16,500,000,001 FLOP in aten.mm instead of 16,500,000,000 FLOP",
-        "denoise moves 130,000,100 B cast on host instead of 130,000,000 B",
+        "denoise casts 130,000,100 B on the host instead of 130,000,000 B",
     ]
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("cast on nowhere", "casts 2 B on the meta device"),
+        ("within host", "copies 2 B within the host"),
+        ("device to nowhere", "moves 2 B from device to meta device"),
+        ("weights asked to move", "asks to move 2 B of weights"),
+        ("weight files read", "reads 2 B of weight files"),
+        ("pinned", "counts 2 B pinned"),
+    ],
+)
+def test_what_is_moved_is_told_by_what_is_done_with_it(what: str, told: str) -> None:
+    """The names of counters are no sentences."""
+    (change,) = changes_between((PhaseWork(DENOISE, bytes={what: 1}),), (PhaseWork(DENOISE, bytes={what: 2}),))
+    assert change.sentence == f"denoise {told} instead of 1 B"
 
 
 def test_what_came_and_what_went_are_told_so() -> None:
