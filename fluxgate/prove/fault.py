@@ -38,6 +38,11 @@ def called_with(target: str, **changes: Any) -> Around:
     return Around(target, change)
 
 
+def not_called(target: str) -> Around:
+    """A function of a library that does nothing when it is called, and gives None."""
+    return Around(target, lambda original, fired, args, kwargs: fired(None))
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A pipeline that a library has loaded otherwise than it should: change(pipeline, fired)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from fluxgate.prove.fault import Around, Fault, Fired, Loaded, called_with
+from fluxgate.prove.fault import Around, Fault, Fired, Loaded, called_with, not_called
 from fluxgate.prove.targets import FORWARD
 from fluxgate.rendering import FIRST, MIDDLE
 
@@ -27,10 +27,6 @@ def _half_left_out(pipe: Any, fired: Fired) -> None:
     for layer in _layers(pipe)[::2]:
         for name in layer.scaling:
             layer.scaling[name] = fired(0.0)
-
-
-def _not_taken_out(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return fired(None)
 
 
 def _on_each_others_layers(pipe: Any, fired: Fired) -> None:
@@ -73,7 +69,7 @@ FAULTS = (
     _fault(
         "lora-stays-fused",
         "a LoRA is not taken out of the weights that it was fused into",
-        Around("diffusers.loaders.lora_pipeline:FluxLoraLoaderMixin.unfuse_lora", _not_taken_out),
+        not_called("diffusers.loaders.lora_pipeline:FluxLoraLoaderMixin.unfuse_lora"),
         "unfuse_lora of components",
         strategies=UNLOADED,
         stage=FIRST,
@@ -97,7 +93,7 @@ FAULTS = (
     _fault(
         "lora-not-unloaded",
         "a LoRA is not unloaded",
-        Around("diffusers.loaders.lora_pipeline:FluxLoraLoaderMixin.unload_lora_weights", _not_taken_out),
+        not_called("diffusers.loaders.lora_pipeline:FluxLoraLoaderMixin.unload_lora_weights"),
         "unload_lora_weights of another pipeline",
         strategies=UNLOADED,
     ),

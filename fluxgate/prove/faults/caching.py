@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from fluxgate.prove.fault import Around, Edit, Fault, Fired
+from fluxgate.prove.fault import Around, Edit, Fault, Fired, not_called
 from fluxgate.prove.targets import DIFFUSERS
 
 FIRST_BLOCK, TAYLOR, PYRAMID = ("first-block-cache",), ("taylorseer-cache",), ("pyramid-attention-broadcast",)
@@ -14,10 +14,6 @@ HEAD = f"{HOOKS}.first_block_cache:FBCHeadBlockHook.new_forward"
 RESIDUAL = "shared_state.head_block_residual = hidden_states_residual"
 SEER = f"{HOOKS}.taylorseer_cache"
 BROADCAST = f"{HOOKS}.pyramid_attention_broadcast:PyramidAttentionBroadcastHook.new_forward"
-
-
-def _not_once(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return fired(None)
 
 
 def _threshold(factor: float) -> Around:
@@ -36,7 +32,7 @@ FAULTS = (
     _fault(
         "cache-kept-between-calls",
         "what a call has cached answers the next one",
-        Around("diffusers.models.cache_utils:CacheMixin._reset_stateful_cache", _not_once),
+        not_called("diffusers.models.cache_utils:CacheMixin._reset_stateful_cache"),
         "diffusers #11180: caches that nobody resets",
         later=True,
     ),
@@ -97,7 +93,7 @@ FAULTS = (
     _fault(
         "foretold-from-the-call-before",
         "what one call has seen is foretold from in the next one",
-        Around(f"{SEER}:TaylorSeerState.reset", _not_once),
+        not_called(f"{SEER}:TaylorSeerState.reset"),
         "states that nobody resets",
         strategies=TAYLOR,
         later=True,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
-from fluxgate.prove.fault import Around, Edit, Fault, Fired
+from fluxgate.prove.fault import Edit, Fault, not_called
 from fluxgate.prove.targets import DIFFUSERS, TRANSFORMER
 from fluxgate.rendering import FIRST
 
@@ -15,17 +14,13 @@ LOADER = "diffusers.loaders.transformer_flux:FluxTransformer2DLoadersMixin._conv
 PROCESSOR = f"{TRANSFORMER}:FluxIPAdapterAttnProcessor.__call__"
 
 
-def _not_once(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return fired(None)
-
-
 _fault = partial(Fault, packages=DIFFUSERS, stage=FIRST, strategies=("ip-adapter",))
 
 FAULTS = (
     _fault(
         "image-scale-not-set",
         "a picture that is given counts in full, whatever scale it is to have",
-        Around(SET_SCALE, _not_once),
+        not_called(SET_SCALE),
         "diffusers #8863: processors that are exchanged after their scale was set",
         strategies=("ip-adapter-off",),
     ),
@@ -74,7 +69,7 @@ FAULTS = (
     _fault(
         "image-adapter-stays",
         "an IP-Adapter is not unloaded",
-        Around(UNLOAD, _not_once),
+        not_called(UNLOAD),
         "unload_ip_adapter of another pipeline",
         strategies=("ip-adapter-unloaded",),
         stage=None,

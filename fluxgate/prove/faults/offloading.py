@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fluxgate.prove.fault import Around, Edit, Fault, Fired
+from fluxgate.prove.fault import Around, Edit, Fault, Fired, not_called
 from fluxgate.prove.targets import ACCELERATE, DIFFUSERS, GROUPS
 from fluxgate.rendering import T5
 
@@ -17,10 +17,6 @@ STREAMS = ("group-offload-leaf-stream",)
 
 def _nothing(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return fired(args[0])
-
-
-def _not_once(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return fired(None)
 
 
 def _config(**changes: Any) -> Around:
@@ -105,7 +101,7 @@ FAULTS = (
     Fault(
         "hooks-stay",
         "hooks are not removed when they are to be",
-        Around(f"{ANY_PIPELINE}.remove_all_hooks", _not_once),
+        not_called(f"{ANY_PIPELINE}.remove_all_hooks"),
         "accelerate: hooks that wrap a forward which is wrapped again",
         packages=("diffusers", "accelerate"),
         strategies=MODEL,
@@ -113,7 +109,7 @@ FAULTS = (
     Fault(
         "models-not-freed",
         "the last component stays on the GPU when the call is over",
-        Around(f"{ANY_PIPELINE}.maybe_free_model_hooks", _not_once),
+        not_called(f"{ANY_PIPELINE}.maybe_free_model_hooks"),
         "maybe_free_model_hooks left out of a call",
         packages=("diffusers", "accelerate"),
         strategies=MODEL,
@@ -122,7 +118,7 @@ FAULTS = (
     Fault(
         "layer-hooks-missing",
         "sequential offloading adds no hooks to layers",
-        Around("accelerate.big_modeling:attach_align_device_hook", _not_once),
+        not_called("accelerate.big_modeling:attach_align_device_hook"),
         "hooks attached to named modules",
         packages=ACCELERATE,
         strategies=SEQUENTIAL,
@@ -147,7 +143,7 @@ FAULTS = (
     Fault(
         "group-hooks-missing",
         "group offloading adds no hooks",
-        Around(f"{GROUPS}:_apply_group_offloading", _not_once),
+        not_called(f"{GROUPS}:_apply_group_offloading"),
         "apply_group_offloading moved to a registry of hooks",
         packages=DIFFUSERS,
         strategies=BLOCKS,
@@ -229,7 +225,7 @@ FAULTS = (
     Fault(
         "model-kept",
         "components stay on the GPU when the next one comes",
-        Around("accelerate.hooks:UserCpuOffloadHook.offload", _not_once),
+        not_called("accelerate.hooks:UserCpuOffloadHook.offload"),
         "prev_module_hook",
         packages=ACCELERATE,
         strategies=MODEL,
