@@ -33,7 +33,9 @@ DECIDING = (
 TORCHS_OWN = ("CUDA_MODULE_LOADING",)  # which torch sets itself once it uses a GPU
 HANDLED = (signal.SIGINT, signal.SIGTERM)
 STATE = 624  # numbers that a generator of Python's or numpy's has before it makes the next as many of them
-MOST_DRAWN = 100 * STATE  # by a library that draws from such a generator, and leaves its seed alone
+# By a library that draws from such a generator, and leaves its seed alone: the noise of a few pictures, in numpy. To
+# follow so many takes 0.2 s, and only where a generator was used that much, or seeded.
+MOST_DRAWN = 10_000 * STATE
 
 
 @dataclass(frozen=True)

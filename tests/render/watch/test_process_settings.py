@@ -122,6 +122,15 @@ def test_numbers_may_be_drawn_from_a_generator(numbers: int) -> None:
     assert list(before.changed(process_settings())) == []
 
 
+def test_the_noise_of_a_large_picture_may_be_drawn_from_numpys_generator() -> None:
+    """FLUX's latents of 1024 by 1024 pixels, for four of them."""
+    before = process_settings()
+    np.random.randn(4, 4096, 64)
+    assert list(before.changed(process_settings())) == []
+    np.random.seed(0)
+    assert list(before.changed(process_settings())) == ["the seed of numpy's own generator"]
+
+
 def test_a_variable_that_is_taken_away_or_comes_is_named() -> None:
     """It need not have been there before; what torch sets by itself is left alone."""
     os.environ["HF_HUB_OFFLINE"] = "1"
