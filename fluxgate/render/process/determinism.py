@@ -28,7 +28,8 @@ THREADS = "FLUXGATE_CPU_THREADS"  # another number, to measure what it does
 
 # MKL multiplies a row of float32 by a matrix with other kernels where that does not lie at a multiple of 64 bytes, as
 # in a file that is mapped; a strategy that copies it gives other pixels then. "AUTO" has MKL take the same kernels
-# wherever numbers lie. It is read at the first product of a process.
+# wherever numbers lie. It is read at the first product of float32 in a process, or in the one that it was
+# forked from: whatever is imported before must not multiply.
 SAME_WHEREVER_IT_LIES = ("MKL_CBWR", "AUTO")
 
 # Noted because they can move a pixel, a byte or a second.

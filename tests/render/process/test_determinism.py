@@ -101,6 +101,8 @@ WHERE_IT_LIES = """
 import sys
 import torch
 from fluxgate.render.process.determinism import settle
+from fluxgate.render.process.libraries import import_libraries
+assert import_libraries(sys.argv[2:]).crash is None
 settle("cpu", dtype=sys.argv[1])
 row, matrix = torch.randn(1, 64), torch.randn(64, 64)
 products = set()
@@ -112,9 +114,11 @@ print(len(products))
 
 
 def test_a_product_is_the_same_wherever_its_matrix_lies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a file that is mapped as in a copy of it: else strategies that copy weights would change pixels."""
+    """In a file that is mapped as in a copy of it: else strategies that copy weights would change pixels.
+
+    MKL asks once, at the first product of float32: what is imported before, as by a fork server, must not multiply."""
     monkeypatch.delenv("MKL_CBWR", raising=False)
-    command = [sys.executable, "-c", WHERE_IT_LIES, "float32"]
+    command = [sys.executable, "-c", WHERE_IT_LIES, "float32", "FluxPipeline"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
     assert done.stdout.split() == ["1"]
 
