@@ -1,4 +1,7 @@
-"""Texts that prompts seldom are, and what our own hands make of each of them with the tokenizers' files.
+"""Texts that prompts seldom are, and the tokens that the tokenizers' own files say for each of them.
+
+The files are read by the `tokenizers` library, without transformers; marks, cutting and padding are our own code's.
+What it made of them is kept, so that another release of it, too, is compared with that.
 
 `python -m fluxgate.miniature.texts` writes the file that ships."""
 
