@@ -54,6 +54,7 @@ from tests.judge.made import (
     scramble,
     with_rendering,
 )
+from tests.wording import unsaid
 
 ENTRY = KnownFailure(
     subject="tiny",
@@ -83,7 +84,7 @@ def test_every_check_that_applies_has_one_verdict_in_order(tmp_path: Path) -> No
     assert [check for check in found if found[check].status == PASSED] == [TWICE, PROMISE, GIVES_BACK, INVENTORY]
     assert {verdict.case_id for verdict in found.values()} == {"tiny-offload"}
     assert {verdict.status for verdict in found.values()} == {PASSED, NO_DATA}
-    assert found[TWICE].line.startswith("tiny-offload: 5 pictures of fox and pair")
+    assert not unsaid(found[TWICE].line, "tiny-offload", "5 pictures", "fox", "pair")
 
 
 def test_an_unsupported_case_is_unsupported_throughout(tmp_path: Path) -> None:
@@ -133,7 +134,8 @@ def test_a_known_failure_that_fails_is_known(tmp_path: Path) -> None:
     found = by_check(judge_case(evidence(tmp_path, rendered=ours, known_failures={TWICE: ENTRY})))[TWICE]
     assert (found.status, found.numbers[SSIM] < 1) == (KNOWN_FAILURE, True)
     known = "Known since 2025-07-01: Weights are read too early (https://example.org/11981)."
-    assert found.sentence.startswith(f"{known} 5 of 5 pictures differ between takes: ")
+    assert found.sentence.startswith(known)
+    assert not unsaid(found.sentence, "5 of 5")
 
 
 def test_a_known_failure_that_passes_fails(tmp_path: Path) -> None:
@@ -141,7 +143,8 @@ def test_a_known_failure_that_passes_fails(tmp_path: Path) -> None:
     found = by_check(judge_case(evidence(tmp_path, known_failures={TWICE: ENTRY})))[TWICE]
     assert found.status == FAILED
     known = "It passes, though it has been known to fail since 2025-07-01 (Weights are read too early)"
-    assert found.sentence.startswith(f"{known}: remove the entry of ada from known_failures.toml.")
+    assert found.sentence.startswith(known)
+    assert not unsaid(found.sentence, "entry of ada", "known_failures.toml")
 
 
 def test_a_known_failure_says_nothing_where_nothing_was_judged(tmp_path: Path) -> None:
@@ -159,7 +162,7 @@ def test_an_entry_that_passes_is_stale_whatever_else_fails(tmp_path: Path) -> No
     ours = changed(changed(made(tmp_path, "offload"), nudge), nudge, take=1)
     found = by_check(judge_case(evidence(tmp_path, rendered=ours, known_failures={TWICE: ENTRY})))
     assert (found[TWICE].status, found[PROMISE].status) == (FAILED, FAILED)
-    assert found[TWICE].sentence.startswith("It passes, though it has been known to fail")
+    assert not unsaid(found[TWICE].sentence, "passes", "known to fail")
 
 
 def test_an_entry_for_every_check_excuses_a_crash(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from tests.judge.made import (
     verdict,
     with_rendering,
 )
+from tests.wording import unsaid
 
 
 def held_against_itself(tmp_path: Path, *, machine: str = "tiny-torch1.0") -> Evidence:
@@ -49,7 +50,7 @@ def bands(most: float) -> CaseLimits:
 def test_the_accepted_pictures_pass(tmp_path: Path) -> None:
     """Equal hashes in pictures and stages are a pass."""
     found = verdict(held_against_itself(tmp_path), BASELINE)
-    assert (found.status, found.sentence) == (PASSED, "All 5 pictures are identical to the accepted ones.")
+    assert (found.status, unsaid(found.sentence, "All 5", "identical")) == (PASSED, [])
 
 
 @pytest.mark.parametrize(("use", "status"), [(BaselineUse.IF_ANY, NO_DATA), (BaselineUse.REQUIRED, FAILED)])
@@ -84,11 +85,10 @@ def test_drift_is_told_apart_from_change(tmp_path: Path, limits: CaseLimits, wor
     ours = left_at(changed(whole.rendered, nudge, shot="fox"), T5, LAST, DECODED)
     found = verdict(replace(beside_float32(whole, tmp_path), rendered=ours, limits=limits), BASELINE)
     assert (found.status, found.stage, found.numbers[DRIFTED]) == (FAILED, T5, float(word == "Drifted"))
-    assert found.sentence.startswith(f"{word}: 1 of 5 pictures is not the accepted one: shot 'fox' differs in 50%")
+    assert found.sentence.startswith(f"{word}: ")
+    assert not unsaid(found.sentence, "1 of 5", "'fox'", "50%")
     assert why in found.sentence
-    assert (
-        "It first differs at prompt embeddings: most likely transformers or tokenizers or diffusers." in found.sentence
-    )
+    assert not unsaid(found.sentence, "prompt embeddings", "transformers", "tokenizers", "diffusers")
     assert ("fluxgate accept" in found.sentence) is (word == "Drifted")
     assert found.pictures["expected"].startswith("baselines/")
 
@@ -104,7 +104,7 @@ def test_other_noise_levels_are_no_drift(tmp_path: Path) -> None:
     found = with_rendering(found, durations=(Duration("denoise", 2.0, "fox", 0, (), (1.0, 0.51, 0.0)),))
     told = verdict(found, BASELINE)
     assert (told.status, told.numbers[DRIFTED]) == (FAILED, 0)
-    assert "level 2 is 0.5100 where the accepted one is 0.5000" in told.sentence
+    assert not unsaid(told.sentence, "level 2", "0.5100", "0.5000")
 
 
 def test_embeddings_of_another_length_are_no_drift(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_moved_stage_is_drift_even_where_no_pixel_moved(tmp_path: Path) -> Non
     assert whole.rendered is not None
     found = verdict(replace(whole, rendered=left_at(whole.rendered, LAST)), BASELINE)
     assert (found.status, found.stage, found.numbers[DRIFTED]) == (FAILED, LAST, 1)
-    assert found.sentence.startswith("Drifted: the pixels are the accepted ones, but")
+    assert found.sentence.startswith("Drifted: ")
 
 
 def test_one_of_several_accepted_pictures_is_enough(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_changed_recipe_makes_the_baseline_stale(tmp_path: Path) -> None:
     old = replace(whole.baseline, case=replace(whole.baseline.case, recipes={"fox": "old", "pair": "old"}))
     found = verdict(replace(whole, baseline=old), BASELINE)
     assert found.status == FAILED
-    assert "The baseline of shot 'fox' is stale: its recipe has changed since. Run fluxgate accept" in found.sentence
+    assert not unsaid(found.sentence, "'fox'", "recipe", "fluxgate accept")
 
 
 def test_a_picture_that_was_never_accepted_fails(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_picture_that_was_never_accepted_fails(tmp_path: Path) -> None:
     assert whole.baseline is not None
     less = replace(whole.baseline, case=replace(whole.baseline.case, shots=whole.baseline.case.shots[:-1]))
     found = verdict(replace(whole, baseline=less), BASELINE)
-    assert (found.status, "shot 'pair' picture 4 was accepted yet" in found.sentence) == (FAILED, True)
+    assert (found.status, unsaid(found.sentence, "'pair' picture 4")) == (FAILED, [])
 
 
 def test_an_altered_accepted_picture_is_named(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_an_altered_accepted_picture_is_named(tmp_path: Path) -> None:
 def test_a_run_without_pictures_matches_nothing(tmp_path: Path) -> None:
     """Nothing at all is not what was accepted."""
     whole = with_rendering(held_against_itself(tmp_path), pictures=())
-    assert "no picture to compare with the baseline" in verdict(whole, BASELINE).sentence
+    assert not unsaid(verdict(whole, BASELINE).sentence, "no picture")
 
 
 def test_portable_pictures_are_compared_by_likeness(tmp_path: Path) -> None:
@@ -212,12 +212,9 @@ def test_portable_pictures_are_compared_by_likeness(tmp_path: Path) -> None:
     for limits, status in ((CaseLimits(), NO_DATA), (bands(1), PASSED), (bands(0.9), FAILED)):
         found = verdict(replace(whole, rendered=ours, limits=limits), BASELINE)
         assert found.status == status, found.sentence
-    assert (
-        "is further from the portable picture than other machines are: maximum difference 1, the ceiling is 0.9"
-        in found.sentence
-    )
+    assert not unsaid(found.sentence, "portable", "maximum difference 1", "0.9")
     smaller = changed(whole.rendered, lambda pixels: pixels[:8], shot="fox")
-    assert "cannot be compared with the portable ones" in verdict(replace(whole, rendered=smaller), BASELINE).sentence
+    assert not unsaid(verdict(replace(whole, rendered=smaller), BASELINE).sentence, "cannot be compared", "portable")
 
 
 def test_noise_levels_are_the_same_on_every_machine(tmp_path: Path) -> None:
@@ -229,7 +226,7 @@ def test_noise_levels_are_the_same_on_every_machine(tmp_path: Path) -> None:
         found = replace(whole, baseline=replace(whole.baseline, case=case))
         found = with_rendering(found, durations=(Duration("denoise", 2.0, "fox", 0, (), levels),))
         assert verdict(found, BASELINE).status == status
-    assert verdict(found, BASELINE).sentence.startswith("Changed: Shot 'fox' went through 3 noise levels")
+    assert not unsaid(verdict(found, BASELINE).sentence, "Changed", "'fox'", "3 noise levels")
 
 
 def test_a_shot_without_a_portable_picture_is_left_out(tmp_path: Path) -> None:
@@ -254,5 +251,5 @@ def test_another_size_is_no_other_machines_doing(tmp_path: Path) -> None:
     prints = tuple(replace(one, shape=(1, 9)) if one.stage == T5 else one for one in rendering.fingerprints)
     told = verdict(with_rendering(whole, fingerprints=prints), BASELINE)
     assert (told.status, told.stage) == (FAILED, T5)
-    assert "are 1 × 9 numbers, where the accepted ones are 1 × 2" in told.sentence
+    assert not unsaid(told.sentence, "1 × 9", "1 × 2")
     assert "most likely diffusers or" in told.sentence

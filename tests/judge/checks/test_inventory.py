@@ -15,6 +15,7 @@ from fluxgate.strategies.promise import Promise
 from tests.judge.made import FULL, accepted, evidence, made, promising, verdict, with_rendering
 from tests.runs.building import inventory as tiny
 from tests.runs.building import memory
+from tests.wording import unsaid
 
 
 def component(sizes: dict[str, int], *, quantized: int = 0, name: str = "text_encoder_2") -> Component:
@@ -42,7 +43,7 @@ def test_weights_that_a_library_made_up_are_noticed(tmp_path: Path, warning: str
     whole = with_rendering(evidence(tmp_path, FULL), warnings=(warning,))
     found = verdict(whole, INVENTORY)
     assert found.status == status
-    assert status == PASSED or found.sentence.startswith("A library made up weights that it did not find in the files:")
+    assert status == PASSED or not unsaid(found.sentence, "made up weights")
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
@@ -55,14 +56,14 @@ def test_copies_of_weights_beside_the_components_are_noticed(
     whole = with_rendering(evidence(tmp_path, FULL), inventory=weights)
     found = verdict(replace(whole, case=replace(whole.case, device=device)), INVENTORY)
     assert found.status == status
-    assert found.sentence.startswith("Besides the components, 8.4 MB of tensors are in memory") == (status == FAILED)
+    assert (unsaid(found.sentence, "8.4 MB of tensors") == []) == (status == FAILED)
 
 
 def test_gradients_are_noticed(tmp_path: Path) -> None:
     """They cost memory, which only a GPU's ceiling would tell."""
     whole = evidence(tmp_path, FULL)
     found = with_rendering(whole, inventory=replace(tiny(), counts={GRADIENTS: 20}))
-    assert verdict(found, INVENTORY).sentence.startswith("20 calls of its components recorded gradients")
+    assert not unsaid(verdict(found, INVENTORY).sentence, "20 calls", "gradients")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_the_same_inventory_passes(tmp_path: Path) -> None:
     whole = replace(whole, baseline=accepted(whole.rendered, tmp_path / "baselines"))
     found = verdict(whole, INVENTORY)
     assert (found.status, found.numbers) == (PASSED, {"bytes": 2000})
-    assert found.sentence == "2 components match the subject's dtype, full and the baseline."
+    assert not unsaid(found.sentence, "2 components", "dtype", "full", "baseline")
 
 
 @pytest.mark.parametrize(("more", "status"), [(-2, FAILED), (0, PASSED), (2, FAILED)])
@@ -124,7 +125,7 @@ def test_a_small_table_that_is_in_no_file_is_no_other_model(
     numbers = {"text_encoder_2": 500_000}
     whole = evidence(tmp_path, strategy, reference=reference, numbers_on_disk=numbers)
     found = verdict(with_rendering(whole, inventory=Inventory({"text_encoder_2": own})), INVENTORY)
-    assert (found.status, "does not hold what it does in full" in found.sentence) == (status, status == FAILED)
+    assert (found.status, unsaid(found.sentence, "in full") == []) == (status, status == FAILED)
 
 
 @pytest.mark.parametrize(("adapts", "status"), [(True, PASSED), (False, FAILED)])
@@ -150,7 +151,12 @@ def test_every_dtype_that_moved_is_told_with_the_total(tmp_path: Path) -> None:
     some = tiny()
     mixed = replace(some.components["transformer"], bytes_by_dtype={"bfloat16": 999, "float32": 0, "uint8": 9})
     whole = with_rendering(evidence(tmp_path), inventory=Inventory({**some.components, "transformer": mixed}))
-    assert "bfloat16 1,000 B → 999 B, uint8 0 B → 9 B, in all 1,000 B → 1,008 B" in verdict(whole, INVENTORY).sentence
+    assert not unsaid(
+        verdict(whole, INVENTORY).sentence,
+        "bfloat16 1,000 B → 999 B",
+        "uint8 0 B → 9 B",
+        "1,000 B → 1,008 B",
+    )
 
 
 def test_hooks_and_modules_are_a_strategys_own(tmp_path: Path) -> None:
@@ -170,9 +176,8 @@ def test_a_component_that_is_missing_or_new_fails(tmp_path: Path) -> None:
     without = Inventory({**some.components, "extra": component({})})  # weights, which costs nothing
     assert verdict(with_rendering(evidence(tmp_path), inventory=without), INVENTORY).status == PASSED
     more = Inventory({**some.components, "extra": component({"bfloat16": 2})})
-    assert "extra is there, which full does not have" in verdict(
-        with_rendering(evidence(tmp_path), inventory=more), INVENTORY
-    ).sentence  # fmt: skip
+    found = with_rendering(evidence(tmp_path), inventory=more)
+    assert not unsaid(verdict(found, INVENTORY).sentence, "extra", "full")
 
 
 def test_an_approximating_strategy_is_held_against_its_baseline_only(tmp_path: Path) -> None:
@@ -183,7 +188,7 @@ def test_an_approximating_strategy_is_held_against_its_baseline_only(tmp_path: P
     whole = replace(whole, baseline=accepted(made(tmp_path, "nf4"), tmp_path / "baselines"))
     found = verdict(whole, INVENTORY)
     assert found.status == FAILED
-    assert "what it does in the baseline: bfloat16" in found.sentence
+    assert not unsaid(found.sentence, "baseline: bfloat16")
     assert "fluxgate accept" not in found.sentence
 
 
@@ -194,10 +199,7 @@ def test_weights_that_silently_stay_in_float32_are_caught_without_a_baseline(
     """A fifth of T5 in float32 is told, whether or not the files on disk can be looked at."""
     found = verdict(holding(tmp_path, {"bfloat16": 1600, "float32": 800}, on_disk=on_disk), INVENTORY)
     assert found.status == status
-    assert (
-        "text_encoder_2 holds 800 B of float32, 33.33% of it, where all its weights should be bfloat16"
-        in found.sentence
-    )
+    assert not unsaid(found.sentence, "text_encoder_2", "800 B of float32", "33.33%", "bfloat16")
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
@@ -246,7 +248,7 @@ def test_weights_that_are_no_longer_quantized_are_told(tmp_path: Path) -> None:
     reference = made(tmp_path, "full", inventory=replace(some, components=before))
     found = verdict(replace(whole, reference=reference), INVENTORY)
     assert found.status == FAILED
-    assert "quantized weights 900 B → 0 B" in found.sentence
+    assert not unsaid(found.sentence, "900 B → 0 B")
 
 
 @pytest.mark.parametrize(
@@ -263,7 +265,7 @@ def test_weights_that_are_cast_while_they_are_used_are_caught(
     found = verdict(with_rendering(evidence(tmp_path, FULL), inventory=Inventory({"text_encoder_2": whole})), INVENTORY)
     assert found.status == status
     if status == FAILED:
-        assert found.sentence.startswith(f"text_encoder_2 holds {after:,} B after rendering where it held 4,000 B")
+        assert not unsaid(found.sentence, "text_encoder_2", f"{after:,} B after rendering", "held 4,000 B")
 
 
 @pytest.mark.parametrize("what", [TILES, SLICES])
@@ -292,7 +294,7 @@ def test_new_warnings_are_told_and_fail_nothing(
     baseline = replace(baseline, case=replace(baseline.case, warnings=accepted_ones))
     found = verdict(replace(with_rendering(whole, warnings=("it is slow", "it is old")), baseline=baseline), INVENTORY)
     assert (found.status, found.numbers.get(NEW_WARNINGS, 0)) == (PASSED, new)
-    assert ("Libraries warn of what they did not when it was accepted: it is" in found.sentence) == bool(new)
+    assert (unsaid(found.sentence, "Libraries warn") == []) == bool(new)
 
 
 def test_a_setting_of_the_process_that_is_left_changed_is_noticed(tmp_path: Path) -> None:
@@ -328,7 +330,7 @@ def test_weights_that_are_on_the_gpu_twice_while_they_load_are_noticed(
     )
     case = replace(whole.case, device=device, strategy=replace(FULL, promise=promise))
     found = verdict(replace(whole, case=case), INVENTORY)
-    assert (found.status, "Loading peaks at 0.11 GB on the GPU" in found.sentence) == (status, status == FAILED)
+    assert (found.status, unsaid(found.sentence, "0.11 GB") == []) == (status, status == FAILED)
 
 
 def inventory_of(size: int) -> Inventory:

@@ -40,6 +40,7 @@ from fluxgate.strategies import STRATEGIES
 from fluxgate.tensors import read_tensors, stored, write_tensors
 from tests.judge.checks.stages import FILE, rendered_of, take_of
 from tests.judge.made import SUBJECT, verdict
+from tests.wording import unsaid
 
 OURS = replace(SUBJECT, name="tiny", oracle="miniature")
 
@@ -134,7 +135,7 @@ def test_a_stage_that_was_passed_over_is_wrong(tmp_path: Path) -> None:
     """A loop that ends early has no second step."""
     answer = judged(tmp_path, take_of(tmp_path, without=after_step(2)))
     assert (answer.status, answer.stage) == (FAILED, after_step(2))
-    assert "Most likely diffusers' pipeline, which calls it, or diffusers' scheduler." in answer.sentence
+    assert answer.suspects == "diffusers' pipeline, which calls it, or diffusers' scheduler"
 
 
 def test_another_dtype_than_the_strategys_is_wrong(tmp_path: Path) -> None:
@@ -230,7 +231,7 @@ def test_a_layer_that_was_called_too_often_is_named(tmp_path: Path) -> None:
     take = replace(take_of(tmp_path), miscounted=dict.fromkeys(names, (2, 4)))
     answer = judged(tmp_path, take)
     assert (answer.status, answer.stage, answer.numbers["wrong"]) == (FAILED, None, 1)
-    assert f"{names[0]} called 4 times, not 2, and so is 1 more of its layers" in answer.sentence
+    assert not unsaid(answer.sentence, names[0], "4 times, not 2", "1 more of its layers")
 
 
 def test_gradients_are_wrong(tmp_path: Path) -> None:
@@ -323,10 +324,8 @@ def test_a_call_that_ended_early_fails_at_a_stage_that_was_wrong_before(tmp_path
     whole = take_of(tmp_path, bent={output_of(1): louder})
     take = replace(whole, error="ValueError: no.", stages=tuple(one for one in whole.stages if one.stage not in early))
     answer = judged(tmp_path, take)
-    assert (answer.stage, "ended early, at 'denoiser's output in step 1': ValueError: no. " in answer.sentence) == (
-        output_of(1),
-        True,
-    )
+    assert answer.stage == output_of(1)
+    assert not unsaid(answer.sentence, "ended early", output_of(1), "ValueError: no")
     whole = take_of(tmp_path)
     take = replace(whole, error="ValueError: no", stages=tuple(one for one in whole.stages if one.stage not in early))
     assert judged(tmp_path, take).stage == DECODED

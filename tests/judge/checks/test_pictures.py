@@ -39,6 +39,7 @@ from tests.judge.made import (
     verdict,
     with_rendering,
 )
+from tests.wording import unsaid
 
 COARSER = "torchao|quanto|gguf|nf4|fp4|int8|fp8"  # what the names of such strategies tell
 
@@ -49,7 +50,7 @@ def test_equal_takes_pass(tmp_path: Path) -> None:
     """Five pictures of two shots that came out the same twice are counted."""
     found = verdict(evidence(tmp_path), TWICE)
     assert (found.status, found.numbers) == (PASSED, {"pictures": 5})
-    assert found.sentence == "5 pictures of fox and pair are the same in both takes."
+    assert not unsaid(found.sentence, "5 pictures", "fox", "pair", "the same")
 
 
 def test_another_second_take_fails(tmp_path: Path) -> None:
@@ -57,9 +58,8 @@ def test_another_second_take_fails(tmp_path: Path) -> None:
     ours = left_at(changed(made(tmp_path, "offload"), nudge, shot="pair", take=1), LAST, DECODED, take=1)
     found = verdict(evidence(tmp_path, rendered=ours), TWICE)
     assert (found.status, found.stage) == (FAILED, LAST)
-    assert found.sentence.startswith("4 of 5 pictures differ between takes: shot 'pair' picture ")
-    assert "differs in 50% of its pixels by at most 1/255, first at row 0, column 0 (SSIM 0.99" in found.sentence
-    assert f"It first differs at the {LAST}: most likely diffusers." in found.sentence
+    assert not unsaid(found.sentence, "4 of 5", "'pair'", "50%", "1/255", "row 0, column 0")
+    assert (0.99 < found.numbers[SSIM] < 1, found.suspects) == (True, "diffusers")
     assert "pytest --subject tiny --strategy offload" in found.sentence
 
 
@@ -73,7 +73,7 @@ def test_another_way_to_the_same_pictures_fails_too(tmp_path: Path) -> None:
     """Latents that differ between takes are not the same twice, though no pixel shows it."""
     found = verdict(evidence(tmp_path, rendered=left_at(made(tmp_path, "offload"), T5, take=1)), TWICE)
     assert (found.status, found.stage) == (FAILED, T5)
-    assert "the same pictures, but did not get there the same way" in found.sentence
+    assert not unsaid(found.sentence, "the same pictures", "the same way")
 
 
 def test_shots_rendered_once_do_not_count(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_shots_rendered_once_do_not_count(tmp_path: Path) -> None:
 def test_identical_pictures_keep_the_promise(tmp_path: Path) -> None:
     """Equal hashes are enough, and the likeness is told as 1."""
     found = verdict(evidence(tmp_path), PROMISE)
-    assert (found.status, found.sentence) == (PASSED, "All 5 pictures are identical to full's.")
+    assert (found.status, unsaid(found.sentence, "All 5", "identical", "full's")) == (PASSED, [])
     assert (found.numbers[SSIM], found.limit) == (1.0, Limit(1.0, "reproduces: identical"))
 
 
@@ -153,7 +153,7 @@ def test_the_least_alike_picture_is_shown(tmp_path: Path) -> None:
 def test_a_crashed_reference_is_told_as_that(tmp_path: Path) -> None:
     """Without its reference the case can neither pass nor fail."""
     found = verdict(evidence(tmp_path, reference=crashed(made(tmp_path))), PROMISE)
-    assert (found.status, found.sentence) == (CRASHED, "Its reference full crashed: It was killed by SIGSEGV.")
+    assert (found.status, unsaid(found.sentence, "full crashed", "SIGSEGV")) == (CRASHED, [])
 
 
 def test_a_reference_that_is_too_large_for_the_limit_asked_for_is_no_crash(tmp_path: Path) -> None:
@@ -162,16 +162,14 @@ def test_a_reference_that_is_too_large_for_the_limit_asked_for_is_no_crash(tmp_p
     full = replace(full, rendering=replace(full.rendering, crash=replace(CRASH, limit=16 * 10**9)))
     found = verdict(evidence(tmp_path, reference=full, memory_reference=full), PROMISE)
     assert found.status == NO_DATA
-    assert found.sentence.startswith("Its reference full does not fit into the 16.00 GB asked for.")
+    assert not unsaid(found.sentence, "reference full", "16.00 GB")
 
 
 def test_without_its_reference_there_is_no_data(tmp_path: Path) -> None:
     """The command that renders both is told."""
     found = verdict(evidence(tmp_path, reference=None), PROMISE)
-    assert (found.status, found.sentence) == (
-        NO_DATA,
-        "Its reference full was not rendered. Run pytest --subject tiny --strategy full,offload.",
-    )
+    assert found.status == NO_DATA
+    assert not unsaid(found.sentence, "full was not rendered", "pytest --subject tiny --strategy full,offload")
 
 
 def test_a_reference_that_lacks_a_picture_or_has_another_recipe_is_no_reference(tmp_path: Path) -> None:
@@ -180,7 +178,7 @@ def test_a_reference_that_lacks_a_picture_or_has_another_recipe_is_no_reference(
     part = replace(part, rendering=only(part.rendering, "fox"))
     found = verdict(evidence(tmp_path, reference=part), PROMISE)
     assert found.status == FAILED
-    assert "shot 'pair' picture 1 has nothing to be compared with" in found.sentence
+    assert not unsaid(found.sentence, "'pair' picture 1", "nothing to be compared with")
     other = made(tmp_path, "full", recipes={"fox": "0", "pair": SUBJECT.shots[1].recipe})
     assert "rendered from another recipe than full's" in verdict(evidence(tmp_path, reference=other), PROMISE).sentence
 
@@ -212,10 +210,8 @@ def test_a_missed_floor_is_told_whole(tmp_path: Path) -> None:
     """What was found, the floor and where it came from, the stage, where to look, what to run."""
     found = verdict(nf4(tmp_path, floor(0.999999)), PROMISE)
     assert (found.status, found.stage, found.limit) == (FAILED, T5, replace(MEASURED, value=0.999999))
-    assert " like full; the floor is 0.999999 (measured, n=40, tiny, diffusers 0.42.1). It first" in found.sentence
-    assert (
-        "It first differs at prompt embeddings: most likely transformers or tokenizers or diffusers." in found.sentence
-    )
+    assert not unsaid(found.sentence, "like full", "0.999999 (measured, n=40, tiny, diffusers 0.42.1)")
+    assert found.suspects == "transformers or tokenizers or diffusers"
     assert "See " in found.sentence
     assert found.sentence.endswith("Run pytest --subject tiny --strategy nf4.")
 
@@ -233,7 +229,7 @@ def test_other_measures_and_the_mean_are_judged_too(tmp_path: Path) -> None:
     ceiling = CaseLimits(likeness={CHANGED: Band(ceiling=Limit(0.4, "measured"))})
     found = verdict(nf4(tmp_path, ceiling), PROMISE)
     assert found.status == FAILED
-    assert "against full's: changed pixels 0.5, the ceiling is 0.4 (measured)." in found.sentence
+    assert not unsaid(found.sentence, "full's", "changed pixels 0.5", "0.4 (measured)")
     found = verdict(nf4(tmp_path, CaseLimits(overall={SSIM: Band(floor=Limit(0.99999, "measured"))})), PROMISE)
     assert found.status == FAILED
     assert found.sentence.startswith("The mean of 5 pictures is 0.99")
@@ -265,7 +261,7 @@ def test_without_a_floor_the_picture_is_still_looked_at(tmp_path: Path) -> None:
     """No measured floor is no pass, and says which command measures one."""
     found = verdict(nf4(tmp_path), PROMISE)
     assert found.status == NO_DATA
-    assert "No floor was measured for this machine; run fluxgate calibrate." in found.sentence
+    assert not unsaid(found.sentence, "No floor", "fluxgate calibrate")
     assert found.numbers[SSIM] > 0.9
 
 
@@ -280,9 +276,7 @@ def test_pictures_that_were_swapped_fail_without_any_floor(tmp_path: Path) -> No
 
     found = verdict(evidence(tmp_path, NF4, rendered=changed(ours, swapped, shot="pair")), PROMISE)
     assert found.status == FAILED
-    assert found.sentence.startswith(
-        "Shot 'pair' picture 1 is more like shot 'pair' picture 3 than like its own reference."
-    )
+    assert not unsaid(found.sentence, "'pair' picture 1 is more like shot 'pair' picture 3")
 
 
 def test_other_noise_starts_another_picture(tmp_path: Path) -> None:
@@ -293,7 +287,7 @@ def test_other_noise_starts_another_picture(tmp_path: Path) -> None:
     ours = changed(made(tmp_path, "wide", draws=draws), scramble)
     found = verdict(evidence(tmp_path, own, rendered=ours, reference=reference), PROMISE)
     assert found.status == NO_DATA
-    assert "this torch draws other noise in float32 than in bfloat16" in found.sentence
+    assert not unsaid(found.sentence, "other noise in float32 than in bfloat16")
     alike: dict[str, tuple[float, ...]] = {"float32": (0.5, 1.0), "bfloat16": (0.5, 1.0)}
     ours, reference = (replace(one, rendering=replace(one.rendering, draws=alike)) for one in (ours, reference))
     found = verdict(evidence(tmp_path, own, rendered=ours, reference=reference, limits=floor(0.9)), PROMISE)
@@ -306,7 +300,7 @@ def test_what_changes_the_weights_changes_the_pictures(tmp_path: Path, changes_w
     one = promising("some", "any", approximates="full", changes_weights=changes_weights)
     found = verdict(evidence(tmp_path, one, limits=floor(0.9)), PROMISE)
     assert found.status == status
-    assert ("the weights were not changed as promised" in found.sentence) is changes_weights
+    assert (unsaid(found.sentence, "weights were not changed") == []) is changes_weights
 
 
 STORED_OTHERWISE = [one for one in STRATEGIES if one.promise.approximates and re.search(COARSER, one.name)]
@@ -325,7 +319,7 @@ def test_a_reference_passes_when_it_is_whole(tmp_path: Path) -> None:
     """What promises nothing is still looked at."""
     found = verdict(evidence(tmp_path, FULL), PROMISE)
     assert found.status == PASSED
-    assert "it gave 5 pictures, and each shows something" in found.sentence
+    assert not unsaid(found.sentence, "5 pictures", "each shows something")
 
 
 @pytest.mark.parametrize(("level", "word"), [(0, "black"), (128, "grey"), (255, "white")])
@@ -334,7 +328,7 @@ def test_a_blank_picture_fails_whatever_it_is_held_against(tmp_path: Path, level
     ours = changed(made(tmp_path), lambda pixels: np.full_like(pixels, level), shot="fox")
     found = verdict(evidence(tmp_path, FULL, rendered=ours), PROMISE)
     assert found.status == FAILED
-    assert f"Shot 'fox' shows nothing: it is {word} all over." in found.sentence
+    assert not unsaid(found.sentence, "'fox' shows nothing", word)
 
 
 def test_numbers_that_are_not_finite_fail(tmp_path: Path) -> None:
@@ -342,28 +336,25 @@ def test_numbers_that_are_not_finite_fail(tmp_path: Path) -> None:
     ours = made(tmp_path)
     prints = tuple(replace(entry, finite=entry.stage != LAST) for entry in ours.rendering.fingerprints)
     found = verdict(with_rendering(evidence(tmp_path, FULL), fingerprints=prints), PROMISE)
-    assert (found.status, found.sentence.partition(".")[0]) == (
-        FAILED,
-        f"Shot 'fox' has a NaN or an infinity in its {LAST}",
-    )
+    assert (found.status, unsaid(found.sentence, "'fox'", "NaN", LAST)) == (FAILED, [])
 
 
 def test_a_nan_that_became_a_pixel_fails(tmp_path: Path) -> None:
     """It arose after the last stage that is fingerprinted; numpy has seen it."""
     told = ("numpy: RuntimeWarning: invalid value encountered in cast",)
     found = verdict(with_rendering(evidence(tmp_path, FULL), warnings=told), PROMISE)
-    assert (found.status, found.sentence.partition(",")[0]) == (FAILED, "A NaN or an infinity was cast to a pixel")
+    assert (found.status, unsaid(found.sentence, "NaN", "cast to a pixel")) == (FAILED, [])
 
 
 def test_missing_pictures_and_old_recipes_fail(tmp_path: Path) -> None:
     """A shot with too few pictures, or of another recipe than today's, is not judged further."""
     part = with_rendering(evidence(tmp_path, FULL), pictures=made(tmp_path).rendering.pictures[1:])
-    assert verdict(part, PROMISE).sentence.startswith("Shot 'fox' gave 0 of the 1 pictures asked for.")
+    assert not unsaid(verdict(part, PROMISE).sentence, "'fox'", "0 of the 1")
     three = tuple(picture for picture in made(tmp_path).rendering.pictures if picture.index != 2)
     part = with_rendering(evidence(tmp_path, FULL), pictures=three)
-    assert verdict(part, PROMISE).sentence.startswith("Shot 'pair' gave 3 of the 4 pictures asked for.")
+    assert not unsaid(verdict(part, PROMISE).sentence, "'pair'", "3 of the 4")
     old = with_rendering(evidence(tmp_path, FULL), recipes={"fox": "old", "pair": SUBJECT.shots[1].recipe})
-    assert "Shot 'fox' was rendered with another recipe than the subject has now" in verdict(old, PROMISE).sentence
+    assert not unsaid(verdict(old, PROMISE).sentence, "'fox'", "another recipe")
 
 
 @pytest.mark.parametrize(("taken", "status"), [(3, FAILED), (4, PASSED), (7, PASSED), (0, PASSED)])
@@ -373,7 +364,7 @@ def test_fewer_steps_than_were_asked_for_fail(tmp_path: Path, taken: int, status
     found = verdict(with_rendering(evidence(tmp_path, FULL), durations=durations), PROMISE)
     assert found.status == status
     if status == FAILED:
-        assert found.sentence.startswith("Shot 'fox' took 3 steps where 4 were asked for.")
+        assert not unsaid(found.sentence, "'fox'", "took 3 steps", "4 were asked for")
 
 
 @pytest.mark.parametrize(
@@ -399,7 +390,7 @@ def test_nothing_is_done_twice(tmp_path: Path, phase: str) -> None:
     durations = (Duration(phase, 2.0, "fox", 0, repeats=1),)
     found = verdict(with_rendering(evidence(tmp_path, FULL), durations=durations), PROMISE)
     assert found.status == FAILED
-    assert found.sentence.startswith(f"Shot 'fox' {phase}d the same again, 1 time in one call.")
+    assert not unsaid(found.sentence, "'fox'", f"{phase}d", "1 time")
 
 
 def test_an_approximation_goes_through_the_noise_levels_of_its_reference(tmp_path: Path) -> None:
@@ -413,10 +404,8 @@ def test_an_approximation_goes_through_the_noise_levels_of_its_reference(tmp_pat
         found = replace(whole, reference=replace(whole.reference, rendering=beside))
         found = with_rendering(found, durations=(Duration("denoise", 2.0, "fox", 0, (), ours),))
         assert verdict(found, PROMISE).status == status
-    assert verdict(found, PROMISE).sentence == (
-        "Shot 'fox' went through 2 noise levels, full's through 3; level 2 is 0.0000 where full's is 0.5000: "
-        "most likely diffusers' scheduler. Run pytest --subject tiny --strategy nf4."
-    )
+    assert not unsaid(verdict(found, PROMISE).sentence, "'fox'", "through 2 noise levels", "full's through 3")
+    assert not unsaid(verdict(found, PROMISE).sentence, "level 2 is 0.0000", "0.5000", "diffusers' scheduler")
 
 
 def test_a_size_that_was_not_asked_for_fails(tmp_path: Path) -> None:
@@ -453,7 +442,7 @@ def test_a_truncated_and_an_altered_picture_are_told_apart(tmp_path: Path) -> No
     path.write_bytes(path.read_bytes()[:200])
     assert "is a damaged PNG" in verdict(whole, PROMISE).sentence
     path.write_bytes((path.parent / "pair-0.png").read_bytes())
-    assert "is not the picture that was rendered" in verdict(whole, PROMISE).sentence
+    assert not unsaid(verdict(whole, PROMISE).sentence, "not the picture that was rendered")
 
 
 def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from fluxgate.runs.rendered import Rendered
 from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.subject import Shot, Subject
 from tests.judge.made import FULL, NF4, accepted, crashed, made, verdict
+from tests.wording import unsaid
 
 REPOSITORY = Path(__file__).parents[3] / "baselines"
 
@@ -67,14 +68,14 @@ def test_a_drawing_of_its_prompt_passes(tmp_path: Path) -> None:
     """Everything that the two captions ask for is found, and counted."""
     found = verdict(full(told(tmp_path, drawn(RED_HOUSE), drawn(TWO_FOXES))), SCENE)
     assert (found.status, found.numbers) == (PASSED, {"asked": 10.0, "found": 10.0})
-    assert found.sentence == "10 of 10 things asked for are found in 2 pictures (100%)."
+    assert not unsaid(found.sentence, "10 of 10", "2 pictures", "100%")
 
 
 def test_swapped_pictures_are_told_by_what_they_show(tmp_path: Path) -> None:
     """A picture that answers another shot's prompt names it."""
     found = verdict(full(told(tmp_path, drawn(TWO_FOXES), drawn(RED_HOUSE))), SCENE)
     assert found.status == FAILED
-    assert "of what its prompt asks, but is of shot 'foxes': 'Two grey foxes in the snow by day.'" in found.sentence
+    assert not unsaid(found.sentence, "is of shot 'foxes'", "Two grey foxes in the snow by day.")
 
 
 def test_one_picture_that_shows_nothing_is_noticed_without_another_to_hold_it_against(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_one_picture_that_shows_nothing_is_noticed_without_another_to_hold_it_ag
     noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
     found = verdict(full(told(tmp_path, noise, drawn(TWO_FOXES))), SCENE)
     assert found.status == FAILED
-    assert found.sentence.startswith("Shot 'house' shows 0 of 5 of what its prompt asks: asked for 1 house")
+    assert not unsaid(found.sentence, "'house'", "0 of 5", "asked for 1 house")
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
@@ -91,7 +92,7 @@ def test_a_picture_of_nothing_shows_nothing(tmp_path: Path, level: int) -> None:
     blank = np.full((128, 128, 3), level, np.uint8)
     found = verdict(full(told(tmp_path, blank, blank)), SCENE)
     assert found.status == FAILED
-    assert "Missing: asked for 1 house, and the picture shows" in found.sentence
+    assert not unsaid(found.sentence, "Missing", "asked for 1 house")
 
 
 def test_an_approximation_may_not_lose_a_picture(tmp_path: Path) -> None:
@@ -100,9 +101,7 @@ def test_an_approximation_may_not_lose_a_picture(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
     found = verdict(nf4(told(tmp_path, noise, drawn(TWO_FOXES), strategy="nf4"), reference=reference), SCENE)
     assert found.status == FAILED
-    assert found.sentence.startswith(
-        "Shot 'house' shows 0 of 5 of what its prompt asks, full's 5 of 5: asked for 1 house"
-    )
+    assert not unsaid(found.sentence, "'house' shows 0 of 5", "full's 5 of 5", "asked for 1 house")
 
 
 def test_an_approximation_may_lose_little(tmp_path: Path) -> None:
@@ -111,12 +110,12 @@ def test_an_approximation_may_lose_little(tmp_path: Path) -> None:
     one_fox = replace(TWO_FOXES, groups=(Group("fox", "grey", 1, "", (0.25,), (0.72,), (0.33,)),))
     found = verdict(nf4(told(tmp_path, drawn(RED_HOUSE), drawn(one_fox), strategy="nf4"), reference=reference), SCENE)
     assert found.status == PASSED
-    assert found.sentence.endswith("Not found: shot 'foxes': 2 grey foxes.")
+    assert not unsaid(found.sentence, "Not found", "'foxes': 2 grey foxes")
     orange = replace(one_fox, groups=(Group("fox", "orange", 1, "", (0.25,), (0.72,), (0.33,)),))
     blue = replace(RED_HOUSE, groups=(replace(RED_HOUSE.groups[0], colour="blue"),))
     found = verdict(nf4(told(tmp_path, drawn(blue), drawn(orange), strategy="nf4"), reference=reference), SCENE)
     assert found.status == FAILED
-    assert found.sentence.startswith("The pictures show 6 of 10 of what is asked, full's 10 of 10: asked for")
+    assert not unsaid(found.sentence, "pictures show 6 of 10", "full's 10 of 10")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from fluxgate.rendering import Component, Inventory, StoredWeights
 from fluxgate.strategies.effects import Layers, Setting
 from fluxgate.strategies.promise import Promise
 from tests.judge.made import SUBJECT, made, strategy, verdict, with_rendering
+from tests.wording import unsaid
 
 SOUND = StoredWeights(10, 10, kinds={"bfloat16": 4})
 NF4, FP4 = "nf4, blocks of 64", "fp4, blocks of 64"
@@ -133,13 +134,13 @@ def test_an_adapter_lies_in_memory_where_it_was_promised(tmp_path: Path, adapts:
     """One that should have been unloaded is named."""
     answer = judged(tmp_path, replace(SOUND, adapters=36), Promise(adapts=adapts))
     assert answer.status == status
-    assert ("36 tensors of an adapter lie in memory" in answer.sentence) is not adapts
+    assert (unsaid(answer.sentence, "36 tensors of an adapter") == []) is not adapts
 
 
 def test_what_is_well_is_counted_by_how_it_was_read(tmp_path: Path) -> None:
     """Bit for bit, by its format, and not at all: nothing is said of what there is none of."""
     plain = judged(tmp_path / "plain", SOUND).sentence
-    assert plain == "10 tensors of the files' 10 lie in memory bit for bit."
+    assert not unsaid(plain, "10 tensors", "files' 10", "bit for bit")
     mixed = judged(tmp_path / "mixed", replace(QUANTIZED, same=5, unread=2, whole=False), promises()).sentence
-    assert "5 tensors of the files' 10 lie in memory bit for bit, 3 as their format makes of them" in mixed
-    assert "; 2 could not be read; of each large tensor the first numbers were looked at." in mixed
+    assert not unsaid(mixed, "5 tensors", "files' 10", "3 as their format makes of them", "2 could not be read")
+    assert not unsaid(mixed, "first numbers")

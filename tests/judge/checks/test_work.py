@@ -22,6 +22,7 @@ from fluxgate.subjects.subject import InputPicture  # noqa: E402
 from tests.judge.checks.working import SHOT, SUBJECT, Fault, clean, judged, work_of  # noqa: E402
 from tests.strategies.looking import unsupported  # noqa: E402
 from tests.strategies.named import strategy_named  # noqa: E402
+from tests.wording import unsaid  # noqa: E402
 
 RUNNING = (
     "sequential-offload",
@@ -269,7 +270,7 @@ def gpu_work(**denoise: dict[str, int]) -> Work:
 def test_tensors_that_go_to_the_host_in_each_step_are_caught_on_a_gpu(tmp_path: Path) -> None:
     """A strategy whose weights stay moves nothing there while it denoises, not even something small."""
     answer = judged(tmp_path, "full", gpu_work(moves={"device to host": 3}, bytes={"device to host": 30_000}))
-    assert (answer.status, "to the host 3 times in 3 steps" in answer.sentence) == (FAILED, True)
+    assert (answer.status, unsaid(answer.sentence, "3 times in 3 steps")) == (FAILED, [])
     for harmless in (
         {"moves": {"device to host": 1}},
         {"moves": {"device to host": 9}, "bytes": {"device to host": 72}},
@@ -413,7 +414,7 @@ def test_work_is_held_to_what_the_same_releases_do_elsewhere(tmp_path: Path) -> 
     same = judged(tmp_path / "same", "full", sound, usual=KnownWork("another", sound))
     held = judged(tmp_path / "held", "full", odd, held=odd, usual=KnownWork("another", sound))
     assert (alone.status, same.status, held.status) == (FAILED, PASSED, PASSED)
-    assert "the same releases do on another: encode calls aten.mm" in alone.sentence
+    assert not unsaid(alone.sentence, "the same releases", "encode calls aten.mm")
     assert "Most likely diffusers or transformers." in alone.sentence
 
 
