@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,27 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "runs": _shared("runs"),
     "html": _own("html", metavar="FILE", help="also write the report as a page (default: none)"),
 }
+
+
+# Those that name a folder or a file, with and without their prefix.
+OF_PLACES = [f"{prefix}{name}" for prefix in (PREFIX, "--") for name in ("runs", "baselines", "html")]
+
+
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
+    """Refuse `--fluxgate-runs FOLDER` where pytest has looked for the project's settings in the folder.
+
+    It looks for them before it knows any option of a plugin, and takes the folder for the place of tests:
+    https://docs.pytest.org/en/stable/reference/customize.html#finding-the-rootdir"""
+    here = early_config.invocation_params.dir
+    if early_config.inipath is not None or early_config.rootpath == here:
+        return
+    for option, place in itertools.pairwise(args):
+        outside = here not in (here / place).resolve().parents
+        if option in OF_PLACES and outside and (here / place).exists():
+            raise pytest.UsageError(
+                f"Write {option}={place}, with an equals sign: after a space, pytest takes {place} for the place of "
+                f"the tests, and does not read the settings of {here}."
+            )
 
 
 def pytest_configure(config: pytest.Config) -> None:
