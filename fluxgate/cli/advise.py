@@ -90,7 +90,7 @@ def _from_shipped(arguments: Namespace, *, vram: int, ram: int | None) -> int:
     advice = advise_from_shipped(measured, vram=vram, ram=ram)
     say(advice_text(advice, width=columns()) + "\n")
     _say_scripts(advice)
-    if ram is None:
+    if ram is None and not advice.asks_for_ram:
         say_wrapped("Host memory was not considered; say how much there is: --ram 32GB")
     say_wrapped("To measure your own machine: fluxgate grow, then pytest -m gpu --subject grown, then ask again.")
     return 0 if advice.best else NOTHING

@@ -16,6 +16,7 @@ from fluxgate.report.cards import Trial, covers, ran_on, ran_out_on
 from fluxgate.runs.rendered import Rendered
 
 CONTEXT = 600_000_000  # bytes: what the CUDA context and the code of kernels may take, which torch does not count
+MUCH_RAM = 32_000_000_000  # bytes: what many hosts have no more of
 NEARLY = 1.25  # times as long as the quickest: as quick, for a choice among them
 YES, LIKELY, NO = ("yes", "likely", "no")  # it ran; it should by its peak; it should not by its peak, or ran out
 
@@ -51,6 +52,11 @@ class Advice:
     def best(self) -> Ranked | None:
         """The first that fits."""
         return next((one for one in self.ranked if one.fits != NO), None)
+
+    @property
+    def asks_for_ram(self) -> bool:
+        """Whether the best needs more of the host than many have, and nobody said how much there is."""
+        return self.ram is None and self.best is not None and (self.best.host or 0) > MUCH_RAM
 
     @property
     def quicker(self) -> Ranked | None:

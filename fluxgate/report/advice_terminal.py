@@ -37,6 +37,11 @@ def _choice(advice: Advice) -> Iterator[str]:
         yield f"Nothing fits. {least.strategy} needs the least: {amount(least.peak)} on the GPU{_on_host(least)}."
         return
     yield f"Take {_costs(advice.best, advice.vram)}."
+    if advice.asks_for_ram and advice.best.host is not None:
+        yield (
+            f"{advice.best.strategy} needs {amount(advice.best.host)} of host memory. If you have less, "
+            "say how much you have, like --ram 32GB."
+        )
     if advice.quicker:
         yield f"Quicker: {_costs(advice.quicker, advice.vram)}."
 

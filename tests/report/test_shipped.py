@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.report.advice import CONTEXT, LIKELY, NO, YES
+from fluxgate.report.advice import CONTEXT, LIKELY, MUCH_RAM, NO, YES
 from fluxgate.report.advice_terminal import advice_text
 from fluxgate.report.shipped import Measurement, Shipped, advise_from_shipped, seconds_of_picture, shipped
+from tests.wording import unsaid
 
 ROOT = Path(__file__).parents[2]
 GB = 10**9
@@ -101,10 +102,29 @@ def test_the_words_say_that_it_is_not_ones_own_machine() -> None:
         assert part in words
 
 
+def test_a_best_that_needs_much_host_memory_asks_how_much_there_is() -> None:
+    """Until somebody has said it; the best for that needs no more of it."""
+    silent, told = (advise_from_shipped(shipped(), vram=12 * GB, ram=ram) for ram in (None, 32 * GB))
+    assert silent.best is not None
+    assert told.best is not None
+    assert told.best.host is not None
+    assert told.best.host <= 32 * GB
+    assert not unsaid(advice_text(silent), f"{silent.best.strategy} needs 75.68 GB of host memory", "--ram 32GB")
+    assert "--ram" not in advice_text(told)
+
+
+@pytest.mark.parametrize(("host", "asks"), [(MUCH_RAM, False), (MUCH_RAM + 1, True), (None, False)])
+def test_only_what_is_more_than_many_hosts_have_asks_for_it(host: int | None, asks: bool) -> None:
+    """To the byte; a host's memory that was not measured is no reason."""
+    advice = advise_from_shipped(shipped(), vram=12 * GB)
+    assert advice.best is not None
+    assert replace(advice, ranked=(replace(advice.best, host=host),)).asks_for_ram is asks
+
+
 def test_where_nothing_fits_the_smallest_is_named() -> None:
     """And no table is shown."""
     words = advice_text(advise_from_shipped(shipped(), vram=GB))
-    assert "Nothing fits. sequential-offload needs the least" in words
+    assert not unsaid(words, "Nothing fits", "sequential-offload needs the least")
     assert "strategy  fits" not in words
 
 
