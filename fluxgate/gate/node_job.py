@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from fluxgate.gate.tiers import Tier
+import msgspec
+
+from fluxgate.gate.settings import Settings
 from fluxgate.machine import Machine, Stack
 from fluxgate.subjects.subject import Subject
 
@@ -20,22 +24,14 @@ class GateJob:
     id: str  # the gate's
     folder: str  # the gate's, where it was called
     started: str  # UTC, ISO 8601
-    command: str
     machine: Machine  # that it was planned for
     stack: Stack
     subjects: tuple[Subject, ...]
     upgrade: tuple[str, ...]  # as it was typed; of two files of pins, their names
-    pins: tuple[str, ...] = ()  # and what is in these
+    settings: Settings  # whose paths are the node's; a node renders into runs of its own
+    pins: tuple[str, ...] = ()  # what is in the two files
     first: tuple[str, ...] = ()
-    python: str | None = None  # on the node
-    tier: Tier = Tier.SHORT
-    strategies: tuple[str, ...] = ()
-    installer: str | None = None
-    wheelhouse: str | None = None  # on the node
-    case_timeout: str | None = None
-    repeats: int = 1
-    culprit: bool = True
-    bisect: bool = False
+    python: Path | None = None  # on the node
     ahead: tuple[str, ...] = ()  # cases that are only rendered; none: hold the gate
 
 
@@ -45,3 +41,18 @@ class StacksMade:
 
     incumbent: dict[str, str]
     candidate: dict[str, str] = field(default_factory=dict)  # empty where it could not be made
+
+
+def to_json(job: GateJob) -> bytes:
+    return msgspec.json.encode(job, enc_hook=os.fspath)
+
+
+def from_json(data: bytes) -> GateJob:
+    return msgspec.json.decode(data, type=GateJob, dec_hook=_path)
+
+
+def _path(kind: type, text: str) -> Path:
+    """What msgspec does not know: the only other kind of value in a job is a path."""
+    if not issubclass(kind, Path):
+        raise NotImplementedError(f"a {kind.__name__} is no part of a job")
+    return Path(text)

@@ -8,8 +8,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
-
 from fluxgate.environment import Environment
 from fluxgate.files import write_plain
 from fluxgate.fleet.job import News
@@ -18,7 +16,7 @@ from fluxgate.fleet.packing import unpack
 from fluxgate.fleet.serving import GIVEN, RESULT, NextJob, Tell, serve
 from fluxgate.gate.environments.choice import choose_installer
 from fluxgate.gate.holding import Held, hold
-from fluxgate.gate.node_job import DEEPEST, STACKS_MADE, GateJob, StacksMade
+from fluxgate.gate.node_job import DEEPEST, STACKS_MADE, GateJob, StacksMade, from_json
 from fluxgate.gate.result import About, as_plain
 from fluxgate.gate.settings import Settings
 from fluxgate.gate.sides import OpenStack, Stack, imports_of, times_anew
@@ -48,7 +46,7 @@ def do_jobs(next_job: NextJob, folder: Path, tell: Tell) -> None:
     with ExitStack() as resources:
         opened: _Opened | None = None
         while True:
-            job = msgspec.json.decode(next_job(), type=GateJob)
+            job = from_json(next_job())
             try:
                 _refuse_unfit(job)
                 (folder / RESULT).mkdir()
@@ -95,8 +93,8 @@ def _hold(job: GateJob, folder: Path, report: Say) -> None:
 def _write_result(held: Held, job: GateJob, result: Path) -> None:
     about = About(
         Path(job.folder),
-        tier=",".join(job.strategies) or job.tier.value,
-        command=job.command,
+        tier=",".join(job.settings.strategies) or job.settings.tier.value,
+        command=job.settings.command,
         started=datetime.datetime.fromisoformat(job.started),
         upgrade=job.upgrade,
         files=bool(job.pins),
@@ -109,19 +107,8 @@ def _write_result(held: Held, job: GateJob, result: Path) -> None:
 
 
 def _settings(job: GateJob) -> Settings:
-    return Settings(
-        subjects=tuple(subject.name for subject in job.subjects),
-        tier=job.tier,
-        strategies=job.strategies,
-        installer=job.installer,
-        wheelhouse=Path(job.wheelhouse) if job.wheelhouse else None,
-        case_timeout=job.case_timeout,
-        repeats=job.repeats,
-        culprit=job.culprit,
-        bisect=job.bisect,
-        runs=cache_folder() / RUNS,
-        command=job.command,
-    )
+    """As they were sent, with this node's own runs."""
+    return replace(job.settings, runs=cache_folder() / RUNS)
 
 
 def _asked(job: GateJob, folder: Path) -> Asked:
@@ -132,7 +119,7 @@ def _asked(job: GateJob, folder: Path) -> Asked:
         for name, text in zip(texts, job.pins, strict=True):
             (folder / name).write_text(text, encoding="utf-8")
         texts = tuple(str(folder / name) for name in texts)
-    return asked_of(texts, python=Path(job.python) if job.python else None, first=job.first)
+    return asked_of(texts, python=job.python, first=job.first)
 
 
 # Rendering ahead
@@ -156,7 +143,7 @@ class _Opened:
         """Render the job's cases, each in one stack and then in the other, and leave them by case and stack."""
         write_plain(result / STACKS_MADE, _told(self.made))
         for case_id in job.ahead:
-            for attempt in range(1, job.repeats + 1):
+            for attempt in range(1, job.settings.repeats + 1):
                 self._render(case_id, attempt, result)
 
     def _render(self, case_id: str, attempt: int, result: Path) -> None:

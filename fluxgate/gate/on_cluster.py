@@ -6,7 +6,7 @@ import datetime
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fluxgate.files import write_plain
@@ -67,26 +67,20 @@ def _gate_of(kind: Kind, upgrade: Upgrade, settings: Settings) -> GateOnKind:
     started = datetime.datetime.now(datetime.UTC)
     folder = create_gate(settings.runs, kind.choice.machine.id, now=started)
     asked = asked_cases(settings, kind.choice)
+    subjects = {case.subject.name: case.subject for case in kind.choice.cases}
+    wheelhouse = settings.wheelhouse.absolute() if settings.wheelhouse else None
     job = GateJob(
         id=folder.name,
         folder=str(folder),
         started=started.isoformat(),
-        command=settings.command,
         machine=kind.choice.machine,
         stack=kind.choice.stack,
-        subjects=tuple({case.subject.name: case.subject for case in kind.choice.cases}.values()),
+        subjects=tuple(subjects.values()),
         upgrade=upgrade.changes,
+        settings=replace(settings, subjects=tuple(subjects), wheelhouse=wheelhouse),
         pins=upgrade.pins,
         first=upgrade.first,
-        python=str(upgrade.python) if upgrade.python else None,
-        tier=settings.tier,
-        strategies=settings.strategies,
-        installer=settings.installer,
-        wheelhouse=str(settings.wheelhouse.absolute()) if settings.wheelhouse else None,
-        case_timeout=settings.case_timeout,
-        repeats=settings.repeats,
-        culprit=settings.culprit,
-        bisect=settings.bisect,
+        python=upgrade.python,
     )
     cases = {case.id: case for case in kind.choice.cases}
     return GateOnKind(kind, job, folder, settings.runs, cases, kind.choice.with_references(asked))

@@ -8,15 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import msgspec
-
 from fluxgate.cases import Case
 from fluxgate.files import is_name, read_plain
 from fluxgate.fleet.on_cluster import Kind, tasks_of
 from fluxgate.fleet.packing import packed, sound_rendering, unpack
 from fluxgate.fleet.scheduling import Task
 from fluxgate.gate.environments.pins import Pins
-from fluxgate.gate.node_job import DEEPEST, STACKS_MADE, GateJob, StacksMade
+from fluxgate.gate.node_job import DEEPEST, STACKS_MADE, GateJob, StacksMade, to_json
 from fluxgate.gate.settings import STACKS
 from fluxgate.refusal import Refusal
 from fluxgate.render.pool.workers import refusing_full_disk
@@ -73,9 +71,9 @@ class GateOnKind:
         """What a seat is started with."""
         case_id = task.removeprefix(f"{self.name}/")
         if case_id != task:
-            return (msgspec.json.encode(replace(self.job, ahead=(case_id,))),)
+            return (to_json(replace(self.job, ahead=(case_id,))),)
         given = packed(self.incoming, deep=DEEPEST) if self.incoming.is_dir() else b""
-        return (msgspec.json.encode(self.job), given)
+        return (to_json(self.job), given)
 
     # What comes back
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from fluxgate.files import write_plain
 from fluxgate.fleet.nodes import Node
 from fluxgate.fleet.on_cluster import Kind
 from fluxgate.fleet.packing import packed, unpack
-from fluxgate.gate.node_job import DEEPEST, STACKS_MADE, GateJob, StacksMade
+from fluxgate.gate.node_job import DEEPEST, STACKS_MADE, GateJob, StacksMade, from_json
 from fluxgate.gate.on_kind import GateOnKind
+from fluxgate.gate.settings import Settings
 from fluxgate.refusal import Refusal
 from fluxgate.report.gate_folder import FACTS, read_gate_result, run_of
 from fluxgate.report.gate_result import STACKS, Answer, GateResult
@@ -35,9 +35,7 @@ def gate(tmp_path: Path) -> GateOnKind:
     chosen = choice((FULL, OFFLOAD), tmp_path)
     folder = tmp_path / "runs" / "gates" / "20260301-tiny"
     folder.mkdir(parents=True)
-    job = GateJob(
-        folder.name, str(folder), "2026-03-01T12:30:00+00:00", "fluxgate gate x", MACHINE, STACK, (), ("x==2",)
-    )
+    job = GateJob(folder.name, str(folder), "2026-03-01T12:30:00+00:00", MACHINE, STACK, (), ("x==2",), Settings())
     cases = {case.id: case for case in chosen.cases}
     return GateOnKind(Kind("H100", NODES, chosen), job, folder, tmp_path / "runs", cases, chosen.cases)
 
@@ -84,7 +82,7 @@ def test_cases_are_rendered_before_the_gate_is_held(gate: GateOnKind, tmp_path: 
     (then,) = gate.keep("gate-H100/tiny-offload", sent_ahead(tmp_path / "2", "offload"), "ben")
     assert (then.case_id, then.nodes) == ("gate-H100", frozenset("ab"))
     job, given = gate.job_of("gate-H100")
-    assert msgspec.json.decode(job, type=GateJob).ahead == ()
+    assert from_json(job).ahead == ()
     unpack(given, tmp_path / "given", whence="us", deep=DEEPEST)
     found = {path.rpartition("/")[0] for path in contents(tmp_path / "given")}
     assert found == {f"{case}/{stack}/1" for case in ("tiny-full", "tiny-offload") for stack in STACKS}
@@ -100,7 +98,7 @@ def test_on_one_gpu_nothing_is_rendered_ahead(gate: GateOnKind) -> None:
 def test_what_was_rendered_ahead_is_told_by_its_case(gate: GateOnKind) -> None:
     """A node is asked for one case, and for no gate."""
     (job,) = gate.job_of("gate-H100/tiny-full")
-    assert msgspec.json.decode(job, type=GateJob).ahead == ("tiny-full",)
+    assert from_json(job).ahead == ("tiny-full",)
 
 
 @pytest.mark.parametrize(
