@@ -38,7 +38,7 @@ def test_an_amount_is_read_with_or_without_a_space(words: str, count: int) -> No
 @pytest.mark.parametrize("words", ["", "17", "GB", "-1 GB", "1e9 GB", "17 GiB", "9" * 40 + " GB", "nan GB"])
 def test_what_is_no_amount_is_refused_by_name(words: str) -> None:
     """A text that is no amount is refused in a sentence that names its place."""
-    with pytest.raises(Refusal, match=r"^needs\.disk is .*write it like '17 GB'"):
+    with pytest.raises(Refusal, match=r"^needs\.disk is .*'17 GB'"):
         parse_amount(words, name="needs.disk")
 
 

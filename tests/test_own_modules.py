@@ -62,7 +62,7 @@ def test_a_strategy_loads_it(module: str, tmp_path: Path) -> None:
     site = Site(subject, folder=tmp_path, device="cpu", scratch=tmp_path, watch=lambda _: None)
     assert site.pipeline_class.__module__ == module
     Path("pyproject.toml").write_text("[tool.fluxgate]\n")
-    with pytest.raises(Refusal, match="neither in diffusers nor in a module"):
+    with pytest.raises(Refusal, match="neither in diffusers nor"):
         _ = site.pipeline_class
 
 
@@ -74,5 +74,5 @@ def test_workers_of_other_environments_get_it(module: str) -> None:
 @pytest.mark.parametrize("look", [imported, source_of])
 def test_a_module_that_is_not_there_is_refused_with_its_key(look: object, module: str) -> None:
     """Whether it is imported or only read."""
-    with pytest.raises(Refusal, match=r"tool\.fluxgate: pipelines names nowhere_at_all\.x, which "):
+    with pytest.raises(Refusal, match=r"nowhere_at_all\.x"):
         look(configuration.current(), "pipelines", "nowhere_at_all.x")  # type: ignore[operator]  # one of the two

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from fluxgate.pipeline_folder import MODEL_INDEX, read_index, why_not_loadable
 from fluxgate.refusal import Refusal
 from tests.subjects.hollow import FLUX, hollow_pipeline
+from tests.wording import unsaid
 
 
 @pytest.fixture
@@ -150,11 +151,11 @@ def test_code_that_comes_with_a_pipeline_is_refused(tmp_path: Path) -> None:
     folder = hollow_pipeline(tmp_path / "auto", {**FLUX, "text_encoder_2": ["transformers", "AutoModel"]})
     assert why_not_loadable(folder) is None
     (folder / "text_encoder_2" / "config.json").write_text('{"auto_map": {"AutoModel": "ours.Ours"}}')
-    assert "text_encoder_2/config.json names code of its own, by auto_map" in reason(folder)
+    assert not unsaid(reason(folder), "text_encoder_2/config.json", "auto_map")
     (folder / "text_encoder_2" / "config.json").write_text("{")
     assert "is damaged" in reason(folder)
     own = hollow_pipeline(tmp_path / "own", {**FLUX, "_class_name": ["pipeline", "OursPipeline"]})
-    assert "names a class in a file of its own, pipeline.OursPipeline, and code" in reason(own)
+    assert not unsaid(reason(own), "pipeline.OursPipeline", "code")
 
 
 def test_a_component_without_weights_has_a_configuration_of_any_name(pipeline: Path) -> None:
@@ -183,7 +184,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path, pipeline: Path, ins
     outside = tmp_path / "outside"
     (pipeline / inside).rename(outside)
     (pipeline / inside).symlink_to(outside)
-    assert f"{pipeline / inside} is a link to {outside}, out of the pipeline's folder" in reason(pipeline)
+    assert not unsaid(reason(pipeline), f"{pipeline / inside} is a link to {outside}")
 
 
 def test_a_link_within_the_folder_is_followed(pipeline: Path) -> None:

@@ -39,6 +39,7 @@ WITHOUT_NAMESAKE = {
     "gate/test_torch_as_candidate.py": "the whole gate, with another torch",
     "test_repository.py": "the rules of the repository as a whole",
     "test_docs.py": "the pages",
+    "test_wording.py": "what asserts facts in sentences",
     "test_wheel.py": "what is built from it",
     "test_workflows.py": "what runs at GitHub",
     "test_fuzz.py": "all that is read from files, damaged",

@@ -24,6 +24,7 @@ from fluxgate.refusal import Refusal
 from fluxgate.runs.run import Run
 from tests.baselines.acceptance import accept, accepted_case, planned
 from tests.runs.building import CASES, MACHINE, NOW, SHOTS, SUBJECT, contents, put, rendering, run_of
+from tests.wording import unsaid
 
 
 def test_a_run_becomes_a_baseline(folder: Path, root: Path) -> None:
@@ -177,7 +178,7 @@ def test_a_run_that_cannot_be_written_is_told(folder: Path, root: Path) -> None:
     accept(run_of(folder, "full"), root)
     run = run_of(folder, "full", seed=1)
     (run.folder / "pictures").write_text("a file in the way")
-    with pytest.raises(Refusal, match=r"What changes cannot be drawn into .*: .+\.$"):
+    with pytest.raises(Refusal, match=r"cannot be drawn.*\.$"):
         accepting.draw(planned(run, root))
 
 
@@ -191,7 +192,7 @@ def test_a_store_that_changed_since_the_plan_is_not_written(folder: Path, root: 
     plan = planned(run, root)
     accept(run_of(folder, "nf4"), root)
     before = contents(root)
-    with pytest.raises(Refusal, match=r"has changed since .*; nothing was written"):
+    with pytest.raises(Refusal, match="has changed"):
         accepting.write(plan, accepting.acceptance(run, because="late", by="somebody", at=NOW))
     assert contents(root) == before
 
@@ -278,7 +279,7 @@ def test_a_full_disk_leaves_the_old_baseline(folder: Path, root: Path, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(accepting, "write_png", full)
-    with pytest.raises(Refusal, match="cannot be written: No space left on device; nothing was changed"):
+    with pytest.raises(Refusal, match="No space left on device"):
         accept(run_of(folder, "full", seed=1), root)
     assert contents(root) == before
 
@@ -336,5 +337,5 @@ def test_a_large_picture_of_what_approximates_is_not_kept(
     (line,) = {
         line.partition("is ")[2] for line in planned(moved, root, only="tiny-nf4").cases[0].lines if "hash" in line
     }
-    assert line == "another one than was accepted, of which only the hash was kept"
+    assert not unsaid(line, "another one", "only the hash")
     accept(moved, root)

@@ -21,6 +21,7 @@ from fluxgate.runs.run import Run
 from tests.baselines.acceptance import accept, accepted_case, planned
 from tests.runs import building
 from tests.runs.building import CASES, MACHINE, NOW, contents, put, run_of
+from tests.wording import unsaid
 
 
 def lines_of(plan: Plan, case_id: str) -> tuple[str, ...]:
@@ -41,7 +42,8 @@ def test_a_first_acceptance_is_new(folder: Path, root: Path) -> None:
     """Where nothing was accepted there is nothing to compare with; the store is not even made."""
     plan = planned(run_of(folder, "full", "nf4"), root)
     assert [case.changed for case in plan.cases] == [True, True]
-    assert list(plan.lines()) == ["tiny-full, tiny-nf4: is new, with 5 pictures"]
+    (line,) = plan.lines()
+    assert not unsaid(line, "tiny-full", "tiny-nf4", "new", "5 pictures")
     assert not root.exists()
 
 
@@ -52,9 +54,9 @@ def test_what_changes_is_told_by_its_difference(folder: Path, root: Path) -> Non
     write_plain(run.folder / "run.json", replace(run.facts, stack={"diffusers": "0.43.0", "torch": "1.0"}))
     text = "\n".join(planned(runs.open_run(run.folder), root).lines())
     assert "tiny-full: stack: diffusers 0.42.1 → 0.43.0" in text
-    assert "tiny-full: shot 'fox': first differs at prompt embeddings" in text
-    assert "picture 0 of shot 'fox' differs in 100% of its pixels" in text
-    assert "allocated peak of denoise rises by 1.00 GB to 2.00 GB" in text
+    assert not unsaid(text, "tiny-full: shot 'fox'", "first differs at prompt embeddings")
+    assert not unsaid(text, "picture 0 of shot 'fox' differs in 100%")
+    assert not unsaid(text, "allocated peak of denoise rises by 1.00 GB to 2.00 GB")
 
 
 def test_only_what_is_approved_is_accepted_with_its_note_in_the_reason(folder: Path, root: Path) -> None:
@@ -89,7 +91,8 @@ def test_another_run_of_the_same_adds_a_sample(folder: Path, root: Path) -> None
     accept(run_of(folder, "full"), root)
     plan = planned(run_of(folder, "full"), root)
     assert plan.changes_anything
-    assert lines_of(plan, "tiny-full") == ("peaks and seconds gain a sample, 2 in all",)
+    (line,) = lines_of(plan, "tiny-full")
+    assert not unsaid(line, "peaks and seconds", "2 in all")
 
 
 def test_a_run_without_measurements_changes_nothing(folder: Path, root: Path) -> None:
@@ -170,14 +173,14 @@ def test_a_run_under_a_limit_of_memory_is_refused(folder: Path, root: Path) -> N
     """Its peaks are those of a smaller card, and later runs of this one would be held to them."""
     run = run_of(folder, "full")
     limited = replace(run, facts=replace(run.facts, vram_limit=12 * 10**9))
-    with pytest.raises(Refusal, match=r"was rendered under --vram-limit 12\.00 GB: .* accept a run without it\.$"):
+    with pytest.raises(Refusal, match=r"--vram-limit 12\.00 GB.*without it"):
         planned(limited, root)
 
 
 def test_an_unfinished_run_is_refused(folder: Path, root: Path) -> None:
     """A run that was cut short is not accepted, but for those of its cases that somebody names."""
     run = run_of(folder, "full", "nf4", finished=False)
-    with pytest.raises(Refusal, match=r"is not finished; name the cases .* with --only"):
+    with pytest.raises(Refusal, match=r"not finished.*--only"):
         planned(run, root)
     assert [case.case_id for case in planned(run, root, only="tiny-full").cases] == ["tiny-full"]
 
@@ -198,7 +201,7 @@ def test_a_broken_promise_is_refused(folder: Path, root: Path, together: bool) -
     accept(run_of(folder, "full"), root)
     run = run_of(folder, "full" if together else "nf4")
     put(run, building.rendering("offload", run.case_folder("tiny-offload"), seed=7))
-    with pytest.raises(Refusal, match="tiny-offload: shot 'fox' is not the picture of full"):
+    with pytest.raises(Refusal, match=r"tiny-offload.*'fox'.*full"):
         planned(run, root)
 
 
@@ -212,7 +215,7 @@ def test_a_tampered_picture_of_the_run_is_refused(folder: Path, root: Path, acce
     pixels = read_png(path)
     pixels[0, 0, 0] ^= 1
     write_png(path, pixels)
-    with pytest.raises(Refusal, match=r"pair-2\.png is not the picture that was rendered"):
+    with pytest.raises(Refusal, match=r"pair-2\.png is not"):
         planned(run, root)
 
 
@@ -224,7 +227,7 @@ def test_a_known_crash_is_left_out(folder: Path, root: Path) -> None:
     entry = KnownFailure("*", "nf4", "*", "broken", ("https://x",), ("diffusers<=0.42.1",), day, "me", day)
     plan = planned(run, root, known_failures=(entry,))
     assert plan.left_out == ("tiny-nf4",)
-    assert next(plan.lines()) == "tiny-nf4: left out, its crash is a known failure"
+    assert not unsaid(next(plan.lines()), "tiny-nf4", "left out", "known failure")
     assert [case.case_id for case in plan.cases] == ["tiny-full"]
     with pytest.raises(Refusal, match="tiny-nf4 crashed"):
         planned(run, root, known_failures=(replace(entry, versions=("diffusers<0.42.1",)),))
@@ -252,7 +255,8 @@ def test_pixels_that_stay_are_not_read(folder: Path, root: Path) -> None:
     run = run_of(folder, "full")
     for path in run.case_folder("tiny-full").glob("*.png"):
         path.write_bytes(b"not read")
-    assert lines_of(planned(run, root), "tiny-full") == ("peaks and seconds gain a sample, 2 in all",)
+    (line,) = lines_of(planned(run, root), "tiny-full")
+    assert not unsaid(line, "peaks and seconds", "2 in all")
 
 
 def test_seconds_count_as_measurements(folder: Path, root: Path) -> None:

@@ -21,6 +21,7 @@ from fluxgate.runs import run as runs
 from tests.baselines.acceptance import accept
 from tests.runs import building
 from tests.runs.building import CASES
+from tests.wording import unsaid
 
 FULL = CASES["tiny-full"]
 ASKED = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
@@ -62,7 +63,7 @@ def test_each_variant_of_each_case_has_its_row(measured: Measured) -> None:
     _, rows, told = measured
     assert len(rows) == 2 * (len(portability.VARIANTS) - 2)
     assert {row.strategy for row in rows} == {"full", "full-float32"}
-    assert "tiny-full-float32: no AVX crashed: illegal instruction" in told
+    assert [line for line in told if not unsaid(line, "tiny-full-float32", "no AVX", "illegal instruction")]
 
 
 def test_rows_tell_what_moved(measured: Measured) -> None:

@@ -17,6 +17,7 @@ from fluxgate.gate.settings import Settings
 from fluxgate.report.gate_folder import write_gate_result
 from fluxgate.report.gate_result import Answer, GateResult
 from tests.runs.building import MACHINE
+from tests.wording import unsaid
 
 
 @dataclass
@@ -87,6 +88,6 @@ def test_all_machines_stand_in_one_line_and_one_table(
     """By the names that the cluster has for its GPUs; and why there is no gate on one of them."""
     call(H100=Answer.SAFE, L4=Answer.NOT_SAFE, A100=None)
     said = capsys.readouterr().out
-    assert "Safe on H100, not safe on L4." in said
-    assert "On A100 the gate could not be held. ann lost 3 cases in a row" in said
-    assert "Safe on H100, not safe on L4." in (tmp_path / "H100" / "machines.md").read_text()
+    assert not unsaid(said, "Safe on H100", "not safe on L4")
+    assert not unsaid(said, "On A100", "could not be held", "ann lost 3 cases")
+    assert not unsaid((tmp_path / "H100" / "machines.md").read_text(), "Safe on H100", "not safe on L4")

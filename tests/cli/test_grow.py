@@ -10,12 +10,13 @@ from fluxgate.cli.main import main
 from fluxgate.miniature.growth import grown_folder
 from fluxgate.refusal import USAGE
 from fluxgate.subjects.sources import CACHE, MINIATURE
+from tests.wording import unsaid
 
 
 def test_grow_grows_nothing_into_the_miniature_itself(capsys: pytest.CaptureFixture[str]) -> None:
     """The refusal comes before the first byte."""
     assert main(["grow", str(MINIATURE / "grown")]) == USAGE
-    assert "lies in the small pipeline itself; choose another folder." in capsys.readouterr().err
+    assert not unsaid(capsys.readouterr().err, "in the small pipeline itself")
     assert not (MINIATURE / "grown").exists()
 
 

@@ -22,6 +22,7 @@ from fluxgate.runs.run import Run
 from tests.baselines.acceptance import accept
 from tests.outside import call
 from tests.runs.building import CASES, put, run_of
+from tests.wording import unsaid
 
 
 def test_judge_needs_no_torch(rendered: Path, environment: dict[str, str]) -> None:
@@ -69,7 +70,7 @@ def test_a_run_in_which_all_has_crashed_is_red(
     for path in rendered.glob(f"{runs.CASES}/*/{RENDERING}"):
         write_plain(path, replace(read_plain(path, Rendering), crash=crash))
     assert main(["judge", str(rendered)]) == RED
-    assert "0 of 11 checks gated: 2 cases crashed" in capsys.readouterr().out
+    assert not unsaid(capsys.readouterr().out, "0 of 11 checks", "2 cases crashed")
 
 
 def test_baselines_need_not_be_asked_for(rendered: Path, tiny_exists: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,4 +136,4 @@ def test_judge_names_baselines_that_no_case_uses(
     accept(run_of(tmp_path / "runs", "offload"), tmp_path / "baselines")
     assert main(["judge", str(rendered), f"--baselines={tmp_path / 'baselines'}"]) == RED
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("The baseline tiny-torch1.0/tiny/facts/offload.json is stale: no case uses it.")
+    assert not unsaid(last, "tiny-torch1.0/tiny/facts/offload.json", "no case")

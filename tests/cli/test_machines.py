@@ -16,6 +16,7 @@ from fluxgate.report.gate_folder import create_gate, write_gate_result
 from fluxgate.runs import run as runs
 from tests.report.gates import result
 from tests.runs.building import MACHINE, STACK
+from tests.wording import unsaid
 
 
 def judged(root: Path, name: str, status: str) -> str:
@@ -32,7 +33,7 @@ def test_runs_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "No failures on H100 and A100." in capsys.readouterr().out
     assert main(["machines", good, bad, f"--output={tmp_path / 'table.md'}"]) == RED
     text = (tmp_path / "table.md").read_text()
-    assert "No failures on H100, failures in 1 case on L4." in text
+    assert not unsaid(text, "No failures on H100", "failures in 1 case on L4")
 
 
 def test_one_machine_is_not_put_beside_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ from fluxgate.environment import fluxgate_version
 from fluxgate.refusal import USAGE
 from fluxgate.runs import run as runs
 from tests.outside import ROOT, tiny
+from tests.wording import unsaid
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_a_faulty_configuration_is_told_in_a_sentence(elsewhere: Path, capsys: p
     (elsewhere / "pyproject.toml").write_text('[tool.fluxgate]\nbaselinez = "x"\n')
     for verb in ("list", "judge"):
         assert main([verb]) == USAGE
-        assert "the key 'baselinez' is unknown; did you mean 'baselines'?" in capsys.readouterr().err
+        assert not unsaid(capsys.readouterr().err, "'baselinez'", "'baselines'")
     with pytest.raises(SystemExit):
         main(["--version"])
 

@@ -12,6 +12,7 @@ from fluxgate.refusal import USAGE
 from fluxgate.runs import run as runs
 from tests.devices import on_a_cpu
 from tests.outside import BROKEN, CARD, call
+from tests.wording import unsaid
 
 
 def test_render_makes_a_run_with_the_references(rendered: Path) -> None:
@@ -38,7 +39,7 @@ def test_render_is_not_green_when_nothing_is_rendered(tmp_path: Path, environmen
     """Exit code 5, and the reason."""
     ended = call("-m", "fluxgate", "render", "--subject=tiny", "--strategy=gguf-q8", within=tmp_path, **environment)
     assert ended.code == NOTHING
-    assert "tiny-gguf-q8 cannot run here: gguf is needed" in ended.out
+    assert not unsaid(ended.out, "tiny-gguf-q8", "gguf is needed")
 
 
 def test_a_crash_makes_render_red(tmp_path: Path, environment: dict[str, str]) -> None:

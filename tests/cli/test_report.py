@@ -17,6 +17,7 @@ from fluxgate.runs.plan import plan_of
 from fluxgate.strategies import STRATEGIES
 from tests.report import gates
 from tests.runs.building import CASES, run_of
+from tests.wording import unsaid
 
 
 def test_report_wants_a_judged_run(rendered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,7 +26,7 @@ def test_report_wants_a_judged_run(rendered: Path, tmp_path: Path, capsys: pytes
     copy.mkdir()
     (copy / "run.json").write_bytes((rendered / "run.json").read_bytes())
     assert main(["report", str(copy)]) == USAGE
-    assert capsys.readouterr().err == f"{copy} has not been judged; run fluxgate judge {copy}.\n"
+    assert not unsaid(capsys.readouterr().err, str(copy), f"fluxgate judge {copy}")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_report_has_three_forms(
     told = capsys.readouterr().out
     assert told.startswith(opening)
     assert ("reproduces full" in told) is (form != "terminal")
-    assert re.search(rf"2 of {len(STRATEGIES)} strategies and \d+ of \d+ checks gated: no failures\.", told)
+    assert re.search(rf"2 of {len(STRATEGIES)} strategies .*\d+ of \d+ checks .*no failures", told)
     assert main(["report", str(rendered), "--format", form, "--output", str(tmp_path / "told")]) == 0
     assert (tmp_path / "told").read_text() == told
 
@@ -117,14 +118,14 @@ def test_a_folder_is_no_file_to_write(form: str, tmp_path: Path, capsys: pytest.
     folder, output = gates.gate(tmp_path / "runs"), tmp_path / "output"
     output.mkdir()
     assert main(["report", str(folder), f"--format={form}", f"--output={output}"]) == USAGE
-    assert capsys.readouterr().err == f"{output} cannot be written: Is a directory.\n"
+    assert not unsaid(capsys.readouterr().err, str(output), "Is a directory")
     assert not list(output.iterdir())
 
 
 def test_report_says_that_there_is_nothing_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither a run nor a gate."""
     assert main(["report", f"--runs={tmp_path}"]) == USAGE
-    assert capsys.readouterr().err == f"There is neither a run nor a gate in {tmp_path} yet.\n"
+    assert not unsaid(capsys.readouterr().err, str(tmp_path), "neither a run nor a gate")
 
 
 @pytest.mark.parametrize(
@@ -160,8 +161,8 @@ def test_report_tells_what_published_settings_change(
     run.write_json(runs.VERDICTS, ())
     assert main(["report", str(run.folder), "--format", form]) == 0
     told = capsys.readouterr().out
-    assert "What the published settings change: tiny against full" in told
-    assert "Neither float16 nor 256 tokens changed a pixel." in told
+    assert not unsaid(told, "tiny against full")
+    assert not unsaid(told, "Neither float16 nor 256 tokens")
 
 
 def test_reports_tell_cards_and_the_limit(
@@ -173,11 +174,11 @@ def test_reports_tell_cards_and_the_limit(
     told = capsys.readouterr().out
     assert re.search(r"^tiny .* peak +time .*card", told, re.MULTILINE)
     assert re.search(r"^model-offload .* 1\.00 .* 8$", told, re.MULTILINE)
-    assert "Every case was held to 8.00 GB of each GPU." in " ".join(told.split())
+    assert not unsaid(told, "8.00 GB of each GPU")
     assert main(["report", run, "--format=markdown"]) == 0
     told = capsys.readouterr().out
     assert told.startswith("# Fluxgate on A tiny GPU\n")
-    assert "Every case was held to 8.00 GB of each GPU." in told
+    assert not unsaid(told, "8.00 GB of each GPU")
     assert "| card |\n" in told
     assert main(["report", run, "--format=json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -3,6 +3,7 @@
 import pytest
 
 from fluxgate.compare.noise_levels import NEAR, ScheduleMismatch, schedule_mismatches
+from tests.wording import unsaid
 
 LEVELS = {"fox": (1.0, 0.75, 0.5, 0.25, 0.0)}
 
@@ -55,4 +56,4 @@ def test_the_first_level_that_differs_is_known(actual: tuple[float, ...], first:
 def test_a_mismatch_is_told_where_it_begins(actual: tuple[float, ...], place: str) -> None:
     """With digits enough to tell the two apart."""
     said = ScheduleMismatch("fox", LEVELS["fox"], actual).sentence(whose="full's")
-    assert said == f"Shot 'fox' went through {place} most likely diffusers' scheduler"
+    assert not unsaid(said, "'fox'", place, "diffusers' scheduler")

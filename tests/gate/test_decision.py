@@ -16,6 +16,7 @@ from fluxgate.strategies.available import strategies
 from fluxgate.strategies.effects import Stored
 from fluxgate.strategies.promise import Moves, Promise
 from tests.runs.building import MACHINE, STACK, SUBJECT, strategy
+from tests.wording import unsaid
 
 
 def case(name: str, **promise: Any) -> Case:
@@ -72,9 +73,9 @@ def test_what_crashes_in_both_stacks_is_not_the_same_to_the_pixel() -> None:
 def test_cases_are_counted_in_plain_words() -> None:
     """One kind in one clause, several after the number of cases."""
     changed, broken, same = one(FULL, "changed"), one(NF4, "broken"), one(WIDE, "identical")
-    assert decide([changed, same], ALL).sentence.startswith("Not safe: 1 of 2 cases has changed")
-    assert decide([changed, broken, same], ALL).sentence.startswith(
-        "Not safe: of 3 cases, 1 has changed and 1 is broken"
+    assert not unsaid(decide([changed, same], ALL).sentence, "Not safe", "1 of 2", "changed")
+    assert not unsaid(
+        decide([changed, broken, same], ALL).sentence, "Not safe", "3 cases", "1 has changed", "1 is broken"
     )
     assert decide([one(FULL, "fixed"), same], ALL).sentence == (
         "Safe: of 2 cases, 1 is the same to the pixel and the byte and 1 is fixed."
@@ -97,8 +98,8 @@ def test_one_cause_of_all_is_in_the_headline() -> None:
     assert "no such argument" in decide(crashed, ALL).sentence
     other = replace(one(WIDE, "broken"), reason="it crashes otherwise")
     most = decide([*crashed, other], ALL).sentence
-    assert most.endswith("3 of 3 cases are broken, most often because it crashes during load: no such argument.")
-    assert "for instance because it crashes during load" in decide([crashed[0], other], ALL).sentence
+    assert not unsaid(most, "3 of 3 cases are broken", "most often", "crashes during load: no such argument")
+    assert not unsaid(decide([crashed[0], other], ALL).sentence, "for instance", "crashes during load")
     rendered = [replace(one(each, "changed", stage=T5), reason="it moved") for each in (FULL, NF4)]
     assert decide([*rendered, other], ALL).sentence.endswith(f"first at the {T5}.")
 
@@ -116,12 +117,14 @@ def test_what_stands_out_is_told() -> None:
     narrow = decide([one(FULL, "changed", shots=("fox", "pair")), one(WIDE, "identical")], ALL)
     several = decide([one(FULL, "changed", shots=("pair",)), one(OFFLOAD, "changed", shots=("pair",))], ALL)
     offloaded = decide([one(FULL, "identical"), one(OFFLOAD, "changed", shots=("fox",))], ALL)
-    assert [decision.contrasts for decision in (quantized, narrow, several, offloaded)] == [
-        ("Only quantized or cast cases moved.",),
-        ("bfloat16 moved and float32 did not: a kernel or a layout, not the arithmetic.",),
-        ("Only shots with several pictures moved.",),
-        ("Only offloaded cases moved.",),
-    ]
+    facts = (
+        ("quantized or cast",),
+        ("bfloat16 moved", "float32 did not", "kernel"),
+        ("several pictures",),
+        ("offloaded",),
+    )
+    for decision, expected in zip((quantized, narrow, several, offloaded), facts, strict=True):
+        assert [unsaid(contrast, *expected) for contrast in decision.contrasts] == [[]]
 
 
 def test_a_name_says_nothing_about_a_strategy() -> None:
@@ -151,7 +154,7 @@ def test_noise_that_is_rounded_otherwise_is_not_taken_for_a_kernel() -> None:
     moved = one(FULL, "drifted", shots=("fox",), given=("noise drawn", "noise drawn, several pictures"))
     decision = decide([moved, one(WIDE, "identical")], ALL)
     rounded = "torch rounds the noise that it draws in bfloat16 otherwise"
-    assert decision.contrasts == (f"bfloat16 moved and float32 did not: {rounded}.",)
+    assert [unsaid(one, "bfloat16 moved", "float32 did not", rounded) for one in decision.contrasts] == [[]]
 
 
 def test_the_only_case_is_not_counted() -> None:
@@ -168,7 +171,7 @@ def test_other_noise_is_not_within_what_was_measured() -> None:
     assert "other noise" in decision.sentence
     assert "measured" not in decision.sentence
     both = decide([moved, one(WIDE, "drifted", shots=("fox",))], ALL).sentence
-    assert "2 of 2 cases have drifted: 1 because torch draws other noise, 1 within what was measured" in both
+    assert not unsaid(both, "2 of 2 cases have drifted", "1 because torch draws other noise", "1 within")
     unheld = decide([replace(moved, outcome=CaseOutcome.UNSTEADY, reason="nothing holds it")], ALL)
     assert (unheld.answer, f"nothing holds it ({FULL.id})" in unheld.sentence) == (Answer.CANNOT_TELL, True)
 

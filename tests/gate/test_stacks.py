@@ -74,7 +74,7 @@ def test_what_no_release_is_named_for_stays_as_the_python_has_it(python: Built, 
     path.write_text("alpha==2.0\nbeta @ https://example.org/beta.whl\n")
     assert whole_stack(read_pin_file(path), python).versions == {"alpha": "2.0", "beta": "1.0"}
     path.write_text("alpha==2.0\nother @ https://example.org/other.whl\n")
-    with pytest.raises(Refusal, match=r"other comes from https://example\.org/other\.whl, and is not installed"):
+    with pytest.raises(Refusal, match=r"other.* https://example\.org/other\.whl.*not installed"):
         whole_stack(read_pin_file(path), python)
 
 
@@ -101,7 +101,7 @@ def test_a_checkout_is_in_both_stacks(python: Built, pip: Pip, tmp_path: Path, n
 def test_a_file_that_pins_a_part_is_told_as_that(python: Built, pip: Pip, tmp_path: Path) -> None:
     """It is the reason why nothing can be imported, and no fault of a release."""
     asked = asked_of(files(tmp_path, "alpha==1.0", "alpha==2.0"), python=python.python)
-    with pytest.raises(Refusal, match=r"old\.txt does not pin core: a file of pins must name the whole stack"):
+    with pytest.raises(Refusal, match=r"old\.txt.* core\b.*whole stack"):
         make_stacks(asked, installer=pip)
 
 

@@ -19,6 +19,7 @@ from fluxgate.runs import run as runs
 from fluxgate.strategies import STRATEGIES
 from tests.devices import on_a_cpu
 from tests.outside import BROKEN, CARD, ROOT, Ended, pytest_on_the_suite, tiny
+from tests.wording import unsaid
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def test_the_summary_has_a_row_for_each_strategy_that_was_rendered(everyday: End
     assert re.findall(r"^(full|model-offload|gguf-q8|staged)\b", summary, re.MULTILINE) == ["full", "model-offload"]
     gated = rf"^2 of {len(STRATEGIES)} strategies and \d+ of \d+ checks gated: no failures\.$"
     assert re.search(gated, summary, re.MULTILINE)
-    assert "gguf-q8 cannot run here: gguf is needed to write and read GGUF files" in " ".join(summary.split())
+    assert not unsaid(summary, "gguf-q8 cannot run here", "gguf is needed")
 
 
 def test_every_cell_has_exactly_one_verdict(everyday: Ended, home: Path) -> None:
@@ -202,7 +203,7 @@ def test_a_limit_of_gpu_memory_needs_a_gpu(tmp_path: Path) -> None:
     """On a CPU it is refused rather than kept by chance."""
     ended = pytest_on_the_suite("--vram-limit=12GB", within=tmp_path)
     assert (ended.code, ended.out) == (4, "")
-    assert "--vram-limit 12GB limits the memory of a GPU; none can be used here" in ended.err
+    assert not unsaid(ended.err, "--vram-limit 12GB", "GPU")
 
 
 @on_a_cpu
@@ -211,8 +212,8 @@ def test_a_limit_of_gpu_memory_is_told_and_kept_in_the_run(tmp_path: Path, envir
     (tmp_path / "card.py").write_text(CARD)
     arguments = ("-p", "card", "--subject=tiny", "--strategy=full", "-k", "tiny", "--vram-limit=12GB")
     ended = pytest_on_the_suite(*arguments, within=tmp_path, **environment)
-    assert "vram limit: 12.00 GB of each GPU for every case" in ended.out, ended.out + ended.err
-    assert "Every case was held to 12.00 GB of each GPU." in " ".join(ended.out.split())
+    assert not unsaid(ended.out, "vram limit: 12.00 GB of each GPU"), ended.out + ended.err
+    assert not unsaid(ended.out, "held to 12.00 GB of each GPU")
     assert run_of(ended, tmp_path).vram_limit == 12 * 10**9
 
 
@@ -290,7 +291,7 @@ def test_a_damaged_store_is_refused_before_anything_is_rendered(
     asked = ("--subject=tiny", "--strategy=full", "-k", "tiny", f"--baselines={tmp_path / 'store'}", *arguments)
     ended = pytest_on_the_suite(*asked, within=tmp_path, **environment)
     assert ended.code == code, ended.out + ended.err
-    assert (ended.out + ended.err).count("was damaged or edited since it was accepted") == (1 if code else 0)
+    assert (ended.out + ended.err).count("damaged or edited") == (1 if code else 0)
     assert (tmp_path / "runs").exists() == (code == 0)
 
 
@@ -415,8 +416,8 @@ def test_a_test_can_be_limited_to_an_amount_of_gpu_memory(tmp_path: Path) -> Non
     (tmp_path / "test_limited.py").write_text(LIMITED.format(available=True, amount="'much'"))
     ended = pytest_on_the_suite(str(tmp_path / "test_limited.py"), "-p", "conftest", within=tmp_path)
     assert outcomes(ended) == {"failed": 2, "passed": 2}, ended.out + ended.err
-    assert "limited to 17.00 GB of GPU memory, but allocated 17.00 GB: 1 B more" in ended.out
-    assert "limit_vram is 'much'; write it like '17 GB' or '512 MB'." in ended.out
+    assert not unsaid(ended.out, "limited to 17.00 GB", "allocated 17.00 GB", "1 B more")
+    assert not unsaid(ended.out, "limit_vram is 'much'", "'17 GB'")
 
 
 def test_a_limit_is_not_kept_where_it_is_not_measured(tmp_path: Path) -> None:

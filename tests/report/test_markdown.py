@@ -11,6 +11,7 @@ from fluxgate.report.markdown import markdown
 from fluxgate.report.report import CutShort
 from tests.report.made import RUN, cases, changed, of_case, renderings, report, settings, verdicts
 from tests.runs.building import rendering
+from tests.wording import unsaid
 
 
 def section(text: str, heading: str) -> str:
@@ -24,26 +25,26 @@ def test_the_report_has_tables_and_every_sentence(tmp_path: Path) -> None:
     gated = f"4 of 6 strategies and {len(CHECKS) - 1} of {len(CHECKS)} checks gated"
     assert told.startswith(f"# Fluxgate on A tiny GPU\n\n{gated}: 1 check failed,")
     assert "\nNot gated:\n\n- fp8-layerwise-model-offload cannot run here:" in told
-    assert "\nWith driver 500.1, CUDA 12.0, Python 3.12.0, torch 1.0, diffusers 0.42.1.\n" in told
+    assert not unsaid(told, "driver 500.1", "CUDA 12.0", "Python 3.12.0", "torch 1.0", "diffusers 0.42.1")
     assert "1.00 GB | 3.00 s | 0.912 |\n" in section(told, "tiny")
     assert "| full | passed | passed | no data |" in section(told, "tiny")
-    assert f"- **tiny-vae-tiling**, {PROMISE} (failed): Shot 'fox' is 0.912 like" in section(told, "To look at")
+    assert not unsaid(section(told, "To look at"), "**tiny-vae-tiling**", PROMISE, "failed", "Shot 'fox' is 0.912")
     assert "- **tiny-nf4-sequential-offload**" in section(told, "Known failures")
-    assert section(told, "Cannot run here").startswith("- fp8-layerwise-model-offload: accelerate 1.9 is needed")
+    assert not unsaid(section(told, "Cannot run here"), "- fp8-layerwise-model-offload", "accelerate 1.9 is needed")
 
 
 def test_the_last_lines_say_where_the_run_is_and_where_it_came_from() -> None:
     """With what it was held to; without a run there is nothing of it."""
     told = markdown(report(verdicts(), run=replace(RUN, vram_limit=12 * 10**9))).splitlines()[-1]
-    assert told.startswith("The run is in runs/20260301-tiny. It was started by pytest -m gpu at 2026-03-01T12:30:00")
-    assert told.endswith("and took 63.0 s. Every case was held to 12.00 GB of each GPU.")
+    assert not unsaid(told, "runs/20260301-tiny", "pytest -m gpu", "2026-03-01T12:30:00")
+    assert not unsaid(told, "63.0 s", "12.00 GB of each GPU")
     assert "The run is in" not in markdown(report(verdicts(), run=None))
 
 
 def test_a_run_that_was_cut_short_says_so_first() -> None:
     """Right below the title."""
     short = replace(RUN, cut_short=CutShort(4, 6))
-    assert "\n\nThis run was cut short: 4 of 6 cases were rendered. 4 of 6" in markdown(report(verdicts(), run=short))
+    assert not unsaid(markdown(report(verdicts(), run=short)), "cut short", "4 of 6 cases were rendered")
 
 
 def test_every_row_has_every_cell(tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_what_published_settings_change_has_a_table() -> None:
     stage = "prompt embeddings \\(half for whole, 1×2\\)"
     assert half == f"| half | staged-half | 0.116 | 0.250 | 201/255 | 98.71% | {stage} |"
     assert short == "| short | staged-short | 1 | 1 | 0/255 | 0% |  |"
-    assert sentence == "half changed the pictures more than short: mean SSIM 0.25 against 1."
+    assert not unsaid(sentence, "half changed the pictures more than short", "0.25 against 1")
     assert "published" not in markdown(report(of_case("full", PASSED)))
 
 
@@ -132,5 +133,5 @@ def test_new_warnings_have_a_section_and_fail_nothing() -> None:
     """What passed and tells of them is shown; what passed otherwise is not."""
     warned = changed(of_case("full", PASSED, "It is slow now."), CHECKS[0], numbers={NEW_WARNINGS: 1.0})
     told = markdown(report(warned))
-    assert section(told, "New warnings").startswith(f"- **tiny-full**, {CHECKS[0]} (passed): It is slow now.")
+    assert not unsaid(section(told, "New warnings"), "**tiny-full**", CHECKS[0], "passed", "It is slow now.")
     assert "## New warnings" not in markdown(report(of_case("full", PASSED)))

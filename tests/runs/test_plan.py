@@ -57,7 +57,7 @@ def test_a_plan_with_a_case_of_no_subject_is_damaged(tmp_path: Path) -> None:
     stray = PlannedCase("another", record_of(FULL), None, True)
     run = planned(tmp_path, Plan((SUBJECT,), (stray,)))
     for read in (read_plan, cases_of):
-        with pytest.raises(Refusal, match=r"plan\.json is damaged: it has cases of 'another'"):
+        with pytest.raises(Refusal, match=r"plan\.json is damaged.* 'another'"):
             read(run)
 
 
@@ -73,5 +73,5 @@ def test_a_run_without_a_plan_has_the_cases_of_todays_catalogue(tmp_path: Path) 
 
 def test_a_run_without_a_plan_needs_its_subjects(tmp_path: Path) -> None:
     """The sentence says where to name them."""
-    with pytest.raises(Refusal, match=r"has renderings of tiny, which .* FLUXGATE_SUBJECTS"):
+    with pytest.raises(Refusal, match=r"renderings of tiny.* FLUXGATE_SUBJECTS"):
         cases_of(run_of(tmp_path, "full"))

@@ -16,6 +16,7 @@ from fluxgate.strategies.record import StrategyRecord, record_of, restored
 from fluxgate.subjects.subject import Subject
 from tests.strategies.machines import H100, NEW
 from tests.strategies.named import strategy_named
+from tests.wording import unsaid
 
 CODE = {"load", "unsupported"}  # what a record leaves behind
 
@@ -75,9 +76,7 @@ def test_an_effect_of_a_newer_version_is_refused() -> None:
     """A check that passes it over would pass what it never looked at."""
     with pytest.raises(Refusal) as caught:
         restored(record_with(effects=[{"effect": "Compiled", "graphs": 3}]))
-    assert str(caught.value) == (
-        "The promise of nf4 has the effect 'Compiled', which this Fluxgate does not know; a newer one does."
-    )
+    assert not unsaid(str(caught.value), "nf4", "'Compiled'", "newer")
 
 
 @pytest.mark.parametrize(
@@ -109,5 +108,5 @@ def test_an_effect_that_cannot_be_read_back_is_not_written() -> None:
 
     Own.__name__ = "Hooked"
     strategy = replace(strategy_named("full"), promise=Promise(effects=(Own("x"),)))
-    with pytest.raises(Refusal, match="A run cannot keep the effect Hooked; take one of Hooked, Unhooked, "):
+    with pytest.raises(Refusal, match=r"effect Hooked.* Unhooked, "):
         record_of(strategy)

@@ -84,7 +84,7 @@ def test_stages_in_processes_need_a_worker(tmp_path: Path) -> None:
     """Called where nobody starts processes, the strategy says so."""
     subject = Subject("small", "a small pipeline", "folder:.", ())
     site = Site(subject, folder=tmp_path, device="cpu", scratch=tmp_path, watch=lambda pipeline: None)
-    with pytest.raises(Refusal, match="staged-processes needs a worker that starts processes"):
+    with pytest.raises(Refusal, match="staged-processes needs a worker"):
         strategy_named("staged-processes").load(site)
 
 

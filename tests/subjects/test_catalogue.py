@@ -239,22 +239,22 @@ def test_a_picture_that_is_not_there_is_told_with_the_file_that_names_it(tmp_pat
         read_catalogue(written(tmp_path, LEAST + 'inputs = { image = "gone.png" }'))
     with pytest.raises(Refusal, match=r"mine\.toml, mine: inputs names 'gone\.png'"):
         read_catalogue(written(tmp_path, LEAST + 'inputs = { video = ["gone.png"] }'))
-    with pytest.raises(Refusal, match=r"mine\.toml, mine: inputs has no picture for video"):
+    with pytest.raises(Refusal, match=r"mine\.toml, mine: inputs .*video"):
         read_catalogue(written(tmp_path, LEAST + "inputs = { video = [] }"))
-    with pytest.raises(Refusal, match=r"image must be the name of a PNG, or a list of such names; it is 3"):
+    with pytest.raises(Refusal, match=r"image must be .*PNG.* 3\b"):
         read_catalogue(written(tmp_path, LEAST + "inputs = { image = 3 }"))
 
 
 def test_a_users_file_cannot_replace_a_subject(tmp_path: Path) -> None:
     """Reports of two people mean the same thing by the same name."""
-    with pytest.raises(Refusal, match=r"mine\.toml: grown is in the catalogue already; choose another name"):
+    with pytest.raises(Refusal, match=r"mine\.toml: grown is .*already"):
         subjects(written(tmp_path, LEAST.replace("mine", "grown")))
 
 
 def test_a_missing_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that points nowhere is an error, not an empty catalogue."""
     monkeypatch.setenv(VARIABLE, str(tmp_path / "nowhere.toml"))
-    with pytest.raises(Refusal, match=r"nowhere\.toml is missing or is not a file"):
+    with pytest.raises(Refusal, match=r"nowhere\.toml is missing"):
         subjects()
 
 

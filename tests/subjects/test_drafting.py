@@ -117,7 +117,7 @@ def test_the_size_that_a_denoiser_was_trained_on(
 
 def test_what_cannot_be_a_subject_is_refused() -> None:
     """A class that diffusers does not have, and a pipeline without what denoises or decodes."""
-    with pytest.raises(Refusal, match="OursPipeline, which the installed diffusers has not"):
+    with pytest.raises(Refusal, match=r"OursPipeline.* installed diffusers"):
         draft(of("OursPipeline"))
     without = {name: origin for name, origin in COMPONENTS.items() if name != "vae"}
     with pytest.raises(Refusal, match="lists nothing that decodes"):

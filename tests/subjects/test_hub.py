@@ -13,6 +13,7 @@ import pytest
 from fluxgate.refusal import Refusal
 from fluxgate.subjects.hub import download, explained, why_not_ready
 from tests.subjects.hub import COMMIT, TOKEN, Hub, serving
+from tests.wording import unsaid
 
 NAME = "storybook/miniature"
 WEIGHTS = os.urandom(300_000)
@@ -89,7 +90,7 @@ def test_a_gated_repository_with_a_token_that_may_not_read_it(hub: Hub, monkeypa
     """A token whose owner has not accepted the licence gets its own words."""
     hub.gated = True
     monkeypatch.setenv("HF_TOKEN", "hf_other")
-    with pytest.raises(Refusal, match="is gated and its token may not read it: accept its licence at "):
+    with pytest.raises(Refusal, match=r"token may not read it.*licence at "):
         download(NAME, COMMIT)
 
 
@@ -102,7 +103,7 @@ def test_a_gated_repository_with_a_good_token(hub: Hub, monkeypatch: pytest.Monk
 
 def test_a_missing_revision(hub: Hub) -> None:
     """A commit that the repository does not have is named."""
-    with pytest.raises(Refusal, match=rf"^{NAME} has no revision {'f' * 40}; correct it in the catalogue"):
+    with pytest.raises(Refusal, match=rf"^{NAME} has no revision {'f' * 40}"):
         download(NAME, "f" * 40)
 
 
@@ -111,7 +112,7 @@ def test_a_missing_repository(hub: Hub, monkeypatch: pytest.MonkeyPatch, token: 
     """The hub does not tell a missing from a private repository, so the sentence names both ways out."""
     if token:
         monkeypatch.setenv("HF_TOKEN", token)
-    with pytest.raises(Refusal, match=r"shows no repository storybook/nothing: check its name, and set HF_TOKEN"):
+    with pytest.raises(Refusal, match=r"no repository storybook/nothing.*HF_TOKEN"):
         download("storybook/nothing", COMMIT)
 
 
@@ -133,7 +134,7 @@ def test_a_connection_that_keeps_breaking(hub: Hub, monkeypatch: pytest.MonkeyPa
     """After some tries the download ends in a sentence, nothing counts as downloaded, and the next run goes on."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     hub.cut_after = 100_000
-    with pytest.raises(Refusal, match=f"^The download of {NAME} broke off .*; run again to go on where it stopped"):
+    with pytest.raises(Refusal, match=f"^The download of {NAME} broke off .*run again"):
         download(NAME, COMMIT)
     assert why_not_ready(NAME, COMMIT, needed=0, token=False) is not None
     hub.cut_after = None
@@ -145,7 +146,7 @@ def test_a_hub_that_is_down(hub: Hub, status: int, monkeypatch: pytest.MonkeyPat
     """A server error is the hub's fault and says so."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     hub.refused = status
-    with pytest.raises(Refusal, match=rf"cannot be reached \(it answers {status}\); check the network and run again"):
+    with pytest.raises(Refusal, match=rf"cannot be reached.* {status}\b.*run again"):
         download(NAME, COMMIT)
 
 
@@ -155,7 +156,7 @@ def test_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}")
-        with pytest.raises(Refusal, match=r"127\.0\.0\.1:\d+ cannot be reached; check the network and run again, or"):
+        with pytest.raises(Refusal, match=r"127\.0\.0\.1:\d+ cannot be reached.*run again"):
             download(NAME, COMMIT)
 
 
@@ -163,7 +164,7 @@ def test_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_offline(hub: Hub, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     """Offline, what is not in the cache is refused without a request; what is there is used."""
     monkeypatch.setenv(variable, "1")
-    with pytest.raises(Refusal, match=f"is not in the cache and {variable}=1 forbids a download"):
+    with pytest.raises(Refusal, match=f"not in the cache and {variable}=1"):
         download(NAME, COMMIT)
     assert f"{variable}=1 forbids a download" in str(why_not_ready(NAME, COMMIT, needed=0, token=False))
     assert hub.requests == []
@@ -177,7 +178,7 @@ def test_too_little_disk_is_refused_before_a_request(hub: Hub, monkeypatch: pyte
     """The free space is compared with what the subject says it needs."""
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10**9))
-    with pytest.raises(Refusal, match=rf"^{NAME} needs 33\.70 GB more in .*cache, and only 1\.00 GB are free"):
+    with pytest.raises(Refusal, match=rf"^{NAME} needs 33\.70 GB more.* 1\.00 GB are free"):
         download(NAME, COMMIT, needed=33_700_000_000)
     assert hub.requests == []
 
@@ -186,13 +187,13 @@ def test_a_disk_that_fills_up() -> None:
     """The kernel's own error is found however deep the library has wrapped it."""
     error = RuntimeError("download failed")
     error.__cause__ = OSError(28, "No space left on device")
-    assert re.match(rf"The disk of .*cache is full: {NAME} is not whole yet", str(explained(error, NAME, COMMIT)))
+    assert re.match(rf"The disk of .*cache is full: {NAME}", str(explained(error, NAME, COMMIT)))
 
 
 def test_a_repository_with_pickles_only(hub: Hub) -> None:
     """What arrives is looked over: a model without safetensors is not used."""
     (hub.folder / "vae" / "model.safetensors").unlink()
-    with pytest.raises(Refusal, match=f"{NAME} at 0123456789ab cannot be used: .*vae is incomplete"):
+    with pytest.raises(Refusal, match=f"{NAME} at 0123456789ab .*vae is incomplete"):
         download(NAME, COMMIT)
 
 
@@ -207,7 +208,7 @@ def test_a_snapshot_with_a_hole_is_fetched_again(hub: Hub) -> None:
 def test_what_is_missing_is_told_with_size_and_licence(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before a download, the size; and the licence while no token is set."""
     reason = why_not_ready(NAME, COMMIT, needed=33_700_000_000, token=True)
-    assert reason == f"33.70 GB will be downloaded; first accept its licence at {hub.url}/{NAME} and set HF_TOKEN"
+    assert not unsaid(reason, "33.70 GB", f"licence at {hub.url}/{NAME}", "HF_TOKEN")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     assert why_not_ready(NAME, COMMIT, needed=33_700_000_000, token=True) == "33.70 GB will be downloaded"
     assert hub.requests == []

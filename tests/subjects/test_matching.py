@@ -14,6 +14,7 @@ from fluxgate.subjects.matching import mismatch, why_not_rendered
 from fluxgate.subjects.pipeline_class import PipelineClass
 from fluxgate.subjects.subject import Subject
 from tests.subjects.hollow import FLUX
+from tests.wording import unsaid
 
 pytest.importorskip("diffusers")
 
@@ -61,23 +62,19 @@ def test_a_pipeline_without_a_vae_is_named() -> None:
     """What decodes must be there too, although no key names it."""
     without = index_of()
     del without.components["vae"]
-    assert str(mismatch(SUBJECT, without)).startswith("its VAE is 'vae', which model_index.json does not list; ")
+    assert not unsaid(str(mismatch(SUBJECT, without)), "'vae'", "model_index.json does not list")
 
 
 def test_a_misspelt_class_is_named() -> None:
     """With the class that was meant."""
     reason = mismatch(replace(SUBJECT, pipeline="FluxPipelin"), index_of())
-    assert (
-        reason == "pipeline is 'FluxPipelin', which the installed diffusers does not have; did you mean 'FluxPipeline'?"
-    )
+    assert not unsaid(reason, "'FluxPipelin'", "installed diffusers", "did you mean 'FluxPipeline'?")
 
 
 def test_a_class_that_resembles_none_is_told_what_the_index_says() -> None:
     """Not four hundred names."""
     reason = mismatch(replace(SUBJECT, pipeline="Qqq"), index_of())
-    assert (
-        reason == "pipeline is 'Qqq', which the installed diffusers does not have; model_index.json says FluxPipeline"
-    )
+    assert not unsaid(reason, "'Qqq'", "installed diffusers", "model_index.json says FluxPipeline")
 
 
 @pytest.mark.parametrize("pipeline", ["FluxImg2ImgPipeline", "FluxInpaintPipeline", "FluxKontextPipeline"])
@@ -90,34 +87,28 @@ def test_a_class_that_needs_more_is_refused() -> None:
     """It names what is missing."""
     subject = replace(SUBJECT, pipeline="StableDiffusionXLPipeline")
     reason = mismatch(subject, index_of())
-    assert (
-        reason
-        == "pipeline is 'StableDiffusionXLPipeline', and model_index.json is of a FluxPipeline, which has no unet"
-    )
+    assert not unsaid(reason, "'StableDiffusionXLPipeline'", "FluxPipeline", "no unet")
 
 
 def test_a_class_for_another_denoiser_is_refused() -> None:
     """Components of the same names are not the same components."""
     other = index_of(_class_name="StableDiffusion3Pipeline", transformer=["diffusers", "SD3Transformer2DModel"])
-    assert mismatch(SUBJECT, other) == (
-        "pipeline is 'FluxPipeline', and model_index.json is of a StableDiffusion3Pipeline, "
-        "whose transformer is a SD3Transformer2DModel, not a FluxTransformer2DModel"
-    )
+    reason = mismatch(SUBJECT, other) or ""
+    assert not unsaid(reason, "'FluxPipeline'", "StableDiffusion3Pipeline")
+    assert not unsaid(reason, "is a SD3Transformer2DModel, not a FluxTransformer2DModel")
 
 
 def test_wrong_results_of_encode_prompt_are_refused() -> None:
     """A tensor under another name would be compared with something else, or be lost."""
     reason = mismatch(replace(SUBJECT, encodes=("prompt_embeds", "text_ids")), index_of())
-    assert reason == (
-        "encodes is prompt_embeds, text_ids; "
-        "encode_prompt of FluxPipeline returns prompt_embeds, pooled_prompt_embeds, text_ids"
-    )
+    assert not unsaid(reason, "encodes is prompt_embeds, text_ids", "FluxPipeline")
+    assert not unsaid(reason, "returns prompt_embeds, pooled_prompt_embeds, text_ids")
 
 
 def test_an_embedding_that_the_call_does_not_take_is_refused() -> None:
     """The text ids are made anew by the call."""
     reason = mismatch(replace(SUBJECT, embeddings=("prompt_embeds", "text_ids")), index_of())
-    assert reason == "embeddings names 'text_ids', which FluxPipeline cannot be called with"
+    assert not unsaid(reason, "embeddings", "'text_ids'", "FluxPipeline")
 
 
 def test_without_diffusers_only_components_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,13 +129,12 @@ def test_a_pipeline_that_gives_no_pictures_does_not_fit() -> None:
 def test_what_the_shots_give_is_not_missed() -> None:
     """A call may need what only a person can know to be a text."""
     needs = replace(PipelineClass("P", {}, ("prompt", "tone"), ()), must_have=("prompt", "tone"))
-    assert str(why_not_rendered(needs)).endswith("a call of P needs tone, which a shot cannot give")
+    assert not unsaid(str(why_not_rendered(needs)), "a call of P needs tone")
     assert why_not_rendered(needs, given=("tone",)) is None
 
 
 def test_a_class_that_the_installed_diffusers_does_not_have_is_named() -> None:
     """As one that a later release has moved or taken away; what transformers has is not looked at."""
-    assert "lists vae as a PaellaVQModel of diffusers" in str(
-        mismatch(SUBJECT, index_of(vae=["diffusers", "PaellaVQModel"]))
-    )
+    reason = mismatch(SUBJECT, index_of(vae=["diffusers", "PaellaVQModel"]))
+    assert not unsaid(reason, "vae", "PaellaVQModel of diffusers")
     assert mismatch(SUBJECT, index_of(text_encoder=["transformers", "LaterModel"])) is None

@@ -40,7 +40,7 @@ def test_the_shipped_miniature_is_found(miniature_folder: Path) -> None:
 
 def test_a_missing_folder_is_refused_in_a_sentence(tmp_path: Path) -> None:
     """The refusal names the subject and the folder."""
-    with pytest.raises(Refusal, match=rf"^mine is not ready: there is no folder {tmp_path}/nowhere\.$"):
+    with pytest.raises(Refusal, match=rf"^mine is not ready.* {tmp_path}/nowhere\.$"):
         locate(subject(f"folder:{tmp_path}/nowhere"))
 
 
@@ -58,7 +58,7 @@ def test_only_what_cannot_be_fetched_is_refused_as_unready(
 def test_what_is_not_grown_says_how_to_grow_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The grown subject is looked for in the cache, and the sentence holds the command."""
     monkeypatch.setenv(CACHE, str(tmp_path))
-    with pytest.raises(Refusal, match=f"nothing has been grown in {tmp_path}/grown yet; run fluxgate grow"):
+    with pytest.raises(Refusal, match=f"grown in {tmp_path}/grown .*fluxgate grow"):
         locate(subjects()["grown"])
 
 
@@ -77,7 +77,7 @@ def test_the_cache_is_where_the_user_says(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_subject_that_its_pipeline_contradicts_is_refused(pipeline: Path) -> None:
     """Before anything is rendered, with the name that was meant."""
     mine = dataclasses.replace(subject(f"folder:{pipeline}"), denoiser="transfomer")
-    with pytest.raises(Refusal, match=r"^mine is not ready: denoiser is 'transfomer'.*did you mean 'transformer'\?$"):
+    with pytest.raises(Refusal, match=r"^mine is not ready: denoiser .*'transfomer'.* 'transformer'\?$"):
         refuse_unready(mine)
 
 
@@ -103,11 +103,11 @@ def test_the_hubs_index_is_checked_before_the_weights_are_fetched(
     repository = hollow_pipeline(tmp_path / "repository", {**FLUX, "image_encoder": [None, None]})
     with serving(Hub(repository)) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        with pytest.raises(Refusal, match=r"cannot be used: denoiser is 'unet', which model_index.json does not list"):
+        with pytest.raises(Refusal, match=r"denoiser is 'unet'.*model_index.json"):
             locate(wrong)
         assert {path for path in hub.fetched() if not path.startswith("/api")} == {"model_index.json"}
         hub.requests.clear()
-        with pytest.raises(Refusal, match=r"^mine is not ready: denoiser is 'unet'"):
+        with pytest.raises(Refusal, match="mine is not ready: denoiser is 'unet'"):
             locate(wrong)
         assert hub.requests == []
         assert locate(mine).is_dir()

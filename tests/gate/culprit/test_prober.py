@@ -7,6 +7,7 @@ import pytest
 from fluxgate.gate.culprit.outcomes import BAD, FAILED, FLAKY, GOOD, UNRESOLVABLE, Outcome, Result, Trial, trial
 from fluxgate.gate.culprit.prober import MOST_UNRESOLVABLE, Announcement, LimitReached, Prober
 from tests.gate.culprit.worlds import move
+from tests.wording import unsaid
 
 A, B, C = move("a"), move("b"), move("c")
 
@@ -83,12 +84,13 @@ def test_an_announcement_says_what_comes() -> None:
     asking.result([C, B])
     asking.confirmed([C, B], lambda result: result.outcome)
     asking.result([])
-    assert [line.sentence for line in said] == [
-        "Environment 1, at most 2 more: the incumbent with a 1 → 2.",
-        "Environment 2, at most 1 more (about 2.00 s each): the incumbent with b 1 → 2 and c 1 → 2.",
-        "Once more (about 2.00 s each): the incumbent with b 1 → 2 and c 1 → 2.",
-        "To confirm (about 2.00 s each): the incumbent.",
-    ]
+    expected = (
+        ("Environment 1", "at most 2 more", "incumbent with a 1 → 2"),
+        ("Environment 2", "at most 1 more", "2.00 s each", "incumbent with b 1 → 2 and c 1 → 2"),
+        ("Once more", "2.00 s each", "incumbent with b 1 → 2 and c 1 → 2"),
+        ("To confirm", "2.00 s each", "the incumbent."),
+    )
+    assert [unsaid(line.sentence, *facts) for line, facts in zip(said, expected, strict=True)] == [[]] * 4
     assert [(line.number, line.left) for line in said] == [(1, 2), (2, 1), (None, 1), (None, 1)]
 
 

@@ -28,6 +28,7 @@ from fluxgate.report.gate_result import Move
 from tests.gate.environments.conftest import INCUMBENT
 from tests.gate.environments.unzip import Unzip
 from tests.gate.environments.wheels import source_distribution, wheel
+from tests.wording import unsaid
 
 ROOT = Path(__file__).parents[3]
 CHANGED = INCUMBENT.moved([Move("alpha", "1.0", "2.0"), Move("beta", "1.0", "1.1"), Move("core", "1.0", "2.0")])
@@ -244,7 +245,7 @@ def test_a_changed_environment_is_built_again(unzip: Unzip, empty_cache: Path) -
     again = built(SMALL, installer=unzip, lines=lines)
     assert not again.reused
     assert imported(again, "gamma") == "1.0"
-    assert "gamma.py has changed since it was built" in lines[0]
+    assert not unsaid(lines[0], "gamma.py", "changed")
 
 
 def test_nothing_is_cloned_from_an_environment_that_has_changed(unzip: Unzip, empty_cache: Path) -> None:
@@ -288,7 +289,7 @@ def test_an_installer_that_leaves_the_old_release_is_found_out(
     failure = build(pins, installer=InstallsNothing(wheelhouse), base=incumbent)
     assert isinstance(failure, StageFailure)
     assert (failure.stage, failure.cause) == (Stage.INSTALL, Cause.NOT_AS_ASKED)
-    assert failure.sentence == "alpha 2.0 was asked for, and 1.0 is installed."
+    assert not unsaid(failure.sentence, "alpha 2.0", "1.0 is installed")
     assert not [path for path in empty_cache.iterdir() if path.is_dir()]
 
 

@@ -72,7 +72,7 @@ def test_a_line_that_is_no_pin_is_refused_with_its_place(tmp_path: Path, line: s
 
 def test_a_package_that_is_pinned_to_two_versions_is_refused(tmp_path: Path) -> None:
     """Neither of the two is taken."""
-    with pytest.raises(Refusal, match=r"line 2: torch is pinned to 2\.1, and before that to 2\.0"):
+    with pytest.raises(Refusal, match=r"line 2: torch.* 2\.1.* 2\.0"):
         read_pins(written(tmp_path, "torch==2.0\nTorch==2.1\n"))
 
 

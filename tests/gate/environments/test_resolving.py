@@ -97,7 +97,7 @@ def test_an_incumbent_that_cannot_be_resolved_itself_is_refused(wheelhouse: Path
     moved = INCUMBENT.moved([Move("lacking", None, "1.0"), Move("needy", None, "1.0")])
     built = build(moved, installer=pip)
     assert isinstance(built, Built)
-    with pytest.raises(Refusal, match="lacking depends on nowhere>=1, which the incumbent does not have"):
+    with pytest.raises(Refusal, match=r"lacking.* nowhere>=1.*incumbent"):
         resolve(built, parse_changes(["beta==1.1"]), installer=pip)
 
 

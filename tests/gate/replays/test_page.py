@@ -7,6 +7,7 @@ from dataclasses import replace
 from fluxgate.gate.replays.page import page
 from fluxgate.gate.replays.played import Status
 from tests.gate.replays.made import NEIGHBOUR, ON_A_GPU, REGRESSION, result
+from tests.wording import unsaid
 
 OTHER = replace(REGRESSION, name="other")
 ROWS = {row.name: row for row in (REGRESSION, OTHER, ON_A_GPU, NEIGHBOUR)}
@@ -15,8 +16,8 @@ ROWS = {row.name: row for row in (REGRESSION, OTHER, ON_A_GPU, NEIGHBOUR)}
 def test_the_page_counts_what_was_played() -> None:
     """What was not played is neither green nor forgotten."""
     text = page(ROWS, [result(REGRESSION), result(NEIGHBOUR)])
-    assert "1 of 3 played; 1 of these caught" in text
-    assert "1 of 1 played; 1 of these let pass" in text
+    assert not unsaid(text, "1 of 3 played", "1 of these caught")
+    assert not unsaid(text, "1 of 1 played", "1 of these let pass")
     assert "- other\n" in text
     assert "record-stream (needs a GPU)" in text
 
@@ -27,16 +28,16 @@ def test_what_is_wrong_is_told() -> None:
     text = page(ROWS, [wrong])
     assert "| **wrong:** not safe |" in text
     assert "- neighbour: It must be safe." in text
-    assert "1 of 1 played; 0 of these let pass" in text
+    assert not unsaid(text, "1 of 1 played", "0 of these let pass")
 
 
 def test_what_cannot_be_installed_any_more_is_told() -> None:
     """It counts neither as played nor as caught."""
     gone = result(REGRESSION, Status.NOT_INSTALLED, sentence="transformers 4.57.0 does not exist.")
     text = page(ROWS, [gone])
-    assert "0 of 3 played; 0 of these caught" in text
-    assert "1 row could not be installed any more" in text
-    assert "not installable: transformers 4.57.0 does not exist." in text
+    assert not unsaid(text, "0 of 3 played", "0 of these caught")
+    assert not unsaid(text, "1 row could not be installed")
+    assert not unsaid(text, "not installable: transformers 4.57.0")
 
 
 def test_a_row_links_its_thread() -> None:
@@ -55,8 +56,8 @@ def test_each_row_says_where_it_was_played() -> None:
     here = result(REGRESSION, machine="cpu-x", python="3.11.7", torch="2.13.0", load=2.0)
     there = result(NEIGHBOUR, machine="cpu-y", python="3.12.3", torch="2.11.0")
     text = page(ROWS, [here, there]).replace("\\", "")
-    assert "- **A**: cpu-x, Python 3.11.7, torch 2.13.0: 1 row, with a load of 2\n" in text
-    assert "- **B**: cpu-y, Python 3.12.3, torch 2.11.0: 1 row\n" in text
+    assert not unsaid(text, "**A**: cpu-x, Python 3.11.7, torch 2.13.0: 1 row", "load of 2")
+    assert not unsaid(text, "**B**: cpu-y, Python 3.12.3, torch 2.11.0: 1 row")
     cells = {line.split("|")[1].strip(): line.split("|")[-2].strip() for line in text.splitlines() if "|" in line}
     assert (cells[f"[{REGRESSION.name}]({REGRESSION.thread})"], cells["neighbour"]) == ("A", "B")
 
@@ -77,4 +78,4 @@ def test_it_says_when_rows_were_played() -> None:
     days = [result(REGRESSION, date="2026-11-26", machine="cpu"), result(NEIGHBOUR, date="2026-11-27", machine="cpu")]
     assert "2 rows, 2026-11-26 and 2026-11-27\n" in page(ROWS, days)
     third = result(OTHER, date="2026-11-25", machine="cpu", load=3.0)
-    assert "3 rows, 2026-11-25, 2026-11-26 and 2026-11-27, with a load of 3\n" in page(ROWS, [*days, third])
+    assert not unsaid(page(ROWS, [*days, third]), "3 rows", "2026-11-25, 2026-11-26 and 2026-11-27", "load of 3")

@@ -29,7 +29,7 @@ def test_a_damaged_manifest_is_refused_by_name(small: Path, big: Path, tmp_path:
     """A manifest that cannot be read is an error that names it; the folder is not silently grown over."""
     folder = shutil.copytree(big, tmp_path / "grown")
     (folder / MANIFEST).write_bytes(content)
-    with pytest.raises(Refusal, match=r"manifest\.json is damaged: .*; remove .*grown and grow again\.$"):
+    with pytest.raises(Refusal, match=r"manifest\.json is damaged.*grown.* again"):
         grow(folder, source=small, target=BIG)
     assert (folder / MANIFEST).read_bytes() == content
 

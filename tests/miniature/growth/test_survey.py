@@ -39,6 +39,6 @@ def test_flux_devs_parameters_are_counted_exactly(miniature_folder: Path) -> Non
 
 def test_a_source_that_is_no_pipeline_is_refused(tmp_path: Path) -> None:
     """A wrong folder is refused before anything is written."""
-    with pytest.raises(Refusal, match=r"^Nothing can grow: there is no folder"):
+    with pytest.raises(Refusal, match="there is no folder"):
         grow(tmp_path / "grown", source=tmp_path / "nowhere", target=BIG)
     assert left_in(tmp_path) == []

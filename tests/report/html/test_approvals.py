@@ -73,14 +73,14 @@ def test_a_picture_that_was_changed_since_is_refused(run: Run, tmp_path: Path) -
     """Its bytes count, not what rendering.json says of them."""
     file = written(tmp_path / "approvals.json", looked_at(run, "tiny-full"), of=run.id)
     write_png(run.case_folder("tiny-full") / "pair-1.png", building.pixels(5))
-    with pytest.raises(Refusal, match=r"pair-1\.png is not the picture that was rendered"):
+    with pytest.raises(Refusal, match=r"pair-1\.png is not"):
         approved_cases(file, run)
 
 
 def test_approvals_of_another_run_are_refused(run: Run, tmp_path: Path) -> None:
     """Both runs are named."""
     file = written(tmp_path / "approvals.json", looked_at(run, "tiny-nf4"))
-    with pytest.raises(Refusal, match=f"about the run '20260301', and .* is {run.id}"):
+    with pytest.raises(Refusal, match=f"'20260301'.* {run.id}"):
         approved_cases(file, run)
 
 

@@ -12,6 +12,7 @@ from fluxgate.runs.rendered import Rendered
 from tests.report.html.made import rendered, sides
 from tests.report.made import of_case, report
 from tests.runs import building
+from tests.wording import unsaid
 
 
 def section(name: str, ours: Rendered | None, reference: Rendered | None, *, run: Path) -> Section:
@@ -58,7 +59,7 @@ def test_the_heading_of_the_stages_tells_where_it_left(tmp_path: Path) -> None:
         "the same as full"
     )
     left = section("nf4", rendered(tmp_path, "nf4", seed=7), reference, run=tmp_path).stages_title
-    assert left == "Stage by stage: fox and pair first differ at the prompt embeddings"
+    assert not unsaid(left, "fox and pair", "prompt embeddings")
 
 
 def test_a_case_that_was_not_rendered_has_its_answers(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from fluxgate.render.pool.device_queue import turn
 from fluxgate.render.pool.workers import FORK, SPAWN, ImportFailed, Workers
 from fluxgate.rendering import Rendering
 from tests.render import making
+from tests.wording import unsaid
 
 # As diffusers says it, with the cause below.
 FAILS = """
@@ -59,7 +60,7 @@ def test_a_library_that_kills_the_process_is_a_failure_to_import(break_library: 
         workers.ready()
     crash = raised.value.crash
     assert crash.kind == "import"
-    assert crash.sentence == "the process that imported the libraries was ended by SIGSEGV"
+    assert not unsaid(crash.sentence, "imported the libraries", "SIGSEGV")
 
 
 def test_a_case_is_crashed_without_a_turn_where_nothing_can_be_imported(break_library: Break, tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_one_pipeline_that_cannot_be_imported_crashes_its_own_cases_alone(tmp_pa
             crash = workers.render(missing, tmp_path / "missing", source=tmp_path, timeout=60).crash
         other = workers.render(case, tmp_path / "other", source=tmp_path, timeout=60).crash
     assert crash is not None
-    assert (crash.kind, "NoSuchPipeline cannot be imported: AttributeError: " in crash.sentence) == ("import", True)
+    assert (crash.kind, unsaid(crash.sentence, "NoSuchPipeline", "AttributeError")) == ("import", [])
     assert other is not None
     assert other.sentence == "ValueError: no such thing"
 
