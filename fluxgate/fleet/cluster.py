@@ -13,7 +13,7 @@ class Lost(Exception):
 
 
 class Cluster(Protocol):
-    """Nodes, and seats on them. A seat, and a request to one, are the engine's own values."""
+    """Nodes, and runners on them. A runner, and a request to one, are the engine's own values."""
 
     def nodes(self) -> tuple[Node, ...]:
         """Those that are alive and have anything to render on."""
@@ -22,13 +22,13 @@ class Cluster(Protocol):
         """What each node says of itself, or why it could not."""
 
     def open(self, node: Node, gpus: int) -> Any:
-        """A seat on a node, with so many GPUs of its own."""
+        """A runner on a node, with so many GPUs of its own."""
 
-    def close(self, seat: Any) -> None:
-        """End a seat and whatever runs on it."""
+    def close(self, runner: Any) -> None:
+        """End a runner and whatever runs on it."""
 
-    def ask(self, seat: Any, method: str, *arguments: bytes | float) -> Any:
-        """Call a method of the seat, without waiting."""
+    def ask(self, runner: Any, method: str, *arguments: bytes | float) -> Any:
+        """Call a method of the runner, without waiting."""
 
     def ready(self, requests: Sequence[Any], patience: float) -> list[Any]:
         """The requests that are answered or lost; waits so many seconds for the first."""

@@ -1,4 +1,4 @@
-"""The driver: places cases on the seats of a cluster, follows them, and goes on whatever happens to a node."""
+"""The driver: places cases on the runners of a cluster, follows them, and goes on whatever happens to a node."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from fluxgate.locks import Say
 from fluxgate.refusal import Refusal
 
 MOST_IN_A_ROW = 3  # cases that a node may lose without rendering one in between
-REST = 20.0  # seconds without a new case after a seat was lost: by then a cluster knows whether the node is gone
-PATIENCE = 1.0  # seconds that a seat, and the driver, wait for news
+REST = 20.0  # seconds without a new case after a runner was lost: by then a cluster knows whether the node is gone
+PATIENCE = 1.0  # seconds that a runner, and the driver, wait for news
 LONGEST_LINE = 400  # characters of a node's line that are shown
 ORDINALS = ("", "first", "second", "third")
-BEGIN, START, NEWS, RESULT = "begin", "start", "news", "result"  # the methods of a seat
+BEGIN, START, NEWS, RESULT = "begin", "start", "news", "result"  # the methods of a runner
 
-Seats = dict[str, list[tuple[int, Any]]]  # node -> its seats without a case, with their GPUs
+IdleRunners = dict[str, list[tuple[int, Any]]]  # node -> its runners without a case, with their GPUs
 
 
 @dataclass
-class Sitting:
-    """A case that is being rendered on a seat, and what the seat was asked last."""
+class RunningTask:
+    """A task that a runner has begun, and what the runner was asked last."""
 
     placement: Placement
-    seat: Any
+    runner: Any
     asked: str
     request: Any
 
@@ -72,7 +72,7 @@ class Outcome:
 
 class Driver:
     """Renders tasks on nodes. `keep` is called with each case, its bytes, and the node's name; it may refuse them, and
-    says what is to be done then. `job_of` gives what a seat is started with: the job, and what is sent along."""
+    says what is to be done then. `job_of` gives what a runner is started with: the job, and what is sent along."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Driver:
         job_of: Callable[[str], tuple[bytes, ...]],
         keep: Callable[[str, bytes, str], Iterable[Task]],
         report: Say,
-        idle: Seats | None = None,  # seats that are open already
+        idle: IdleRunners | None = None,  # runners that are open already
     ) -> None:
         self._cluster = cluster
         self._nodes = {node.id: node for node in nodes}  # those that cases are still placed on
@@ -90,18 +90,18 @@ class Driver:
         self._job_of = job_of
         self._keep = keep
         self._report = report
-        self._sittings: list[Sitting] = []
-        self._idle: Seats = {} if idle is None else idle
+        self._running: list[RunningTask] = []
+        self._idle: IdleRunners = {} if idle is None else idle
         self._in_a_row = dict.fromkeys(self._nodes, 0)  # node -> cases that it lost since it rendered one
         self._rests = dict[str, float]()  # node -> when it may have cases again
         self._schedule = Schedule(())
         self._outcome = Outcome()
 
     def drive(self, tasks: Iterable[Task]) -> Outcome:
-        """Render them all, as far as nodes are left. No seat is left open, whatever happens."""
+        """Render them all, as far as nodes are left. No runner is left open, whatever happens."""
         self._schedule = schedule_of(tasks)
         try:
-            while self._place() or self._sittings or (self._schedule.waiting and self._rests):
+            while self._place() or self._running or (self._schedule.waiting and self._rests):
                 self._listen()
         finally:
             self._close_all()
@@ -119,9 +119,9 @@ class Driver:
         self._schedule, placements = place(self._schedule, self._free(), sizes)
         for placement in placements:
             case_id = placement.task.case_id
-            seat = self._seat(self._nodes[placement.node], placement.task.gpus)
-            request = self._cluster.ask(seat, START, *self._job_of(case_id))
-            self._sittings.append(Sitting(placement, seat, START, request))
+            runner = self._runner_on(self._nodes[placement.node], placement.task.gpus)
+            request = self._cluster.ask(runner, START, *self._job_of(case_id))
+            self._running.append(RunningTask(placement, runner, START, request))
             self._report(f"{case_id}: on {self._names[placement.node]}")
         return bool(placements)
 
@@ -136,19 +136,19 @@ class Driver:
 
     def _free(self) -> dict[str, int]:
         free = {node.id: 0 if node.id in self._rests else node.slots for node in self._nodes.values()}
-        for sitting in self._sittings:
-            if sitting.placement.node in free:
-                free[sitting.placement.node] -= sitting.placement.task.gpus
+        for running in self._running:
+            if running.placement.node in free:
+                free[running.placement.node] -= running.placement.task.gpus
         return free
 
-    def _seat(self, node: Node, gpus: int) -> Any:
-        """A seat that is idle, or a new one; idle ones of another size make room for it."""
+    def _runner_on(self, node: Node, gpus: int) -> Any:
+        """A runner that is idle, or a new one; idle ones of another size make room for it."""
         idle = self._idle.setdefault(node.id, [])
         for each in idle:
             if each[0] == gpus:
                 idle.remove(each)
                 return each[1]
-        taken = sum(each.placement.task.gpus for each in self._sittings if each.placement.node == node.id)
+        taken = sum(each.placement.task.gpus for each in self._running if each.placement.node == node.id)
         while idle and node.slots - taken - sum(size for size, _ in idle) < gpus:
             self._cluster.close(idle.pop()[1])
         return self._cluster.open(node, gpus)
@@ -157,59 +157,59 @@ class Driver:
 
     def _listen(self) -> None:
         """Hear whoever has something to say."""
-        if not self._sittings:
+        if not self._running:
             time.sleep(min(PATIENCE, REST))
             return
-        ready = self._cluster.ready([sitting.request for sitting in self._sittings], PATIENCE)
-        for sitting in [each for each in self._sittings if each.request in ready]:
+        ready = self._cluster.ready([running.request for running in self._running], PATIENCE)
+        for running in [each for each in self._running if each.request in ready]:
             try:
-                answer = self._cluster.answer(sitting.request)
+                answer = self._cluster.answer(running.request)
             except Lost as lost:
-                self._rests[sitting.placement.node] = time.monotonic() + REST
-                self._lose(sitting, str(lost))
+                self._rests[running.placement.node] = time.monotonic() + REST
+                self._lose(running, str(lost))
                 continue
             try:
-                self._hear(sitting, answer)
+                self._hear(running, answer)
             except Lost as lost:
-                self._lose(sitting, str(lost))
+                self._lose(running, str(lost))
 
-    def _hear(self, sitting: Sitting, answer: bytes) -> None:
-        if sitting.asked == RESULT:
-            self._take(sitting, answer)
+    def _hear(self, running: RunningTask, answer: bytes) -> None:
+        if running.asked == RESULT:
+            self._take(running, answer)
             return
-        case_id, node = sitting.placement.task.case_id, self._names[sitting.placement.node]
-        news = parse_news(answer) if sitting.asked == NEWS else []
+        case_id, node = running.placement.task.case_id, self._names[running.placement.node]
+        news = parse_news(answer) if running.asked == NEWS else []
         for each in news:
             if each.says is not None:
                 self._report(f"{node}: {shown(each.says)}")
             elif each.refused is not None:
-                self._leave_out(sitting, f"{node} cannot render {case_id}: {shown(each.refused)}")
+                self._leave_out(running, f"{node} cannot render {case_id}: {shown(each.refused)}")
                 return
             elif each.died is not None:
                 raise Lost(shown(each.died))
         ended = any(each.ended for each in news)
-        sitting.asked = RESULT if ended else NEWS
+        running.asked = RESULT if ended else NEWS
         arguments = () if ended else (PATIENCE,)
-        sitting.request = self._cluster.ask(sitting.seat, sitting.asked, *arguments)
+        running.request = self._cluster.ask(running.runner, running.asked, *arguments)
 
-    def _take(self, sitting: Sitting, data: bytes) -> None:
-        case_id, node = sitting.placement.task.case_id, sitting.placement.node
+    def _take(self, running: RunningTask, data: bytes) -> None:
+        case_id, node = running.placement.task.case_id, running.placement.node
         try:
             more = self._keep(case_id, data, self._names[node])
         except Refusal as refusal:
-            self._leave_out(sitting, f"What {self._names[node]} sent of {case_id} is not taken: {refusal}")
+            self._leave_out(running, f"What {self._names[node]} sent of {case_id} is not taken: {refusal}")
             return
         self._outcome.rendered_on[case_id] = self._names[node]
         self._in_a_row[node] = 0
-        self._sittings.remove(sitting)
-        self._idle.setdefault(node, []).append((sitting.placement.task.gpus, sitting.seat))
+        self._running.remove(running)
+        self._idle.setdefault(node, []).append((running.placement.task.gpus, running.runner))
         self._schedule = with_more(self._schedule, more)
 
-    def _lose(self, sitting: Sitting, how: str) -> None:
-        """A seat is gone, and perhaps its node with it; the case is placed again."""
-        placement, case_id = sitting.placement, sitting.placement.task.case_id
-        self._sittings.remove(sitting)
-        self._cluster.close(sitting.seat)
+    def _lose(self, running: RunningTask, how: str) -> None:
+        """A runner is gone, and perhaps its node with it; the case is placed again."""
+        placement, case_id = running.placement, running.placement.task.case_id
+        self._running.remove(running)
+        self._cluster.close(running.runner)
         self._schedule = after_loss(self._schedule, placement)
         node = self._names[placement.node]
         often = len(self._schedule.lost_on(case_id))
@@ -219,20 +219,20 @@ class Driver:
         if self._in_a_row[placement.node] >= MOST_IN_A_ROW:
             self._gone(placement.node, f"{node} lost {MOST_IN_A_ROW} cases in a row; no further one is placed on it.")
 
-    def _leave_out(self, sitting: Sitting, sentence: str) -> None:
+    def _leave_out(self, running: RunningTask, sentence: str) -> None:
         """A node turned out to be unfit: the case waits for another one."""
-        self._sittings.remove(sitting)
-        self._cluster.close(sitting.seat)
-        self._schedule = after_refusal(self._schedule, sitting.placement)
-        node = self._names[sitting.placement.node]
-        self._gone(sitting.placement.node, f"{sentence} No further case is placed on {node}.")
+        self._running.remove(running)
+        self._cluster.close(running.runner)
+        self._schedule = after_refusal(self._schedule, running.placement)
+        node = self._names[running.placement.node]
+        self._gone(running.placement.node, f"{sentence} No further case is placed on {node}.")
 
     def _gone(self, node: str, sentence: str) -> None:
-        if node not in self._nodes:  # another of its seats has told it
+        if node not in self._nodes:  # another of its runners has told it
             return
         self._say(sentence)
-        for _, seat in self._idle.pop(node, []):
-            self._cluster.close(seat)
+        for _, runner in self._idle.pop(node, []):
+            self._cluster.close(runner)
         self._nodes.pop(node, None)
         self._rests.pop(node, None)
 
@@ -241,14 +241,14 @@ class Driver:
         self._report(sentence)
 
     def _close_all(self) -> None:
-        seats = [sitting.seat for sitting in self._sittings]
-        for seat in (*seats, *(seat for idle in self._idle.values() for _, seat in idle)):
-            self._cluster.close(seat)
-        self._sittings, self._idle = [], {}
+        runners = [running.runner for running in self._running]
+        for runner in (*runners, *(runner for idle in self._idle.values() for _, runner in idle)):
+            self._cluster.close(runner)
+        self._running, self._idle = [], {}
 
 
 def parse_news(data: bytes) -> list[News]:
-    """What a seat told, as a stranger's."""
+    """What a runner told, as a stranger's."""
     try:
         return msgspec.json.decode(data, type=list[News])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

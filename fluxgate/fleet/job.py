@@ -25,7 +25,7 @@ class Job:
 
 @dataclass(frozen=True)
 class News:
-    """One thing that a seat has to tell. The last one says that the case ended, was refused, or died."""
+    """One thing that a runner has to tell. The last one says that the case ended, was refused, or died."""
 
     says: str | None = None  # a line of progress
     ended: bool = False  # the case was rendered, crashed or not, and its folder can be fetched

@@ -18,7 +18,7 @@ from fluxgate.environment import Environment
 from fluxgate.files import write_plain
 from fluxgate.fleet.cluster import Cluster
 from fluxgate.fleet.describing import engine_hash
-from fluxgate.fleet.driving import BEGIN, Driver, Outcome, Seats
+from fluxgate.fleet.driving import BEGIN, Driver, IdleRunners, Outcome
 from fluxgate.fleet.job import Job
 from fluxgate.fleet.nodes import (
     DescribedNode,
@@ -59,7 +59,7 @@ class Kind:
     accelerator: str
     nodes: tuple[Node, ...]
     choice: Choice
-    seats: Seats = field(default_factory=dict)  # that are open already
+    runners: IdleRunners = field(default_factory=dict)  # that are open already
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def plan(
     begin: import libraries on all nodes meanwhile."""
     asked = _subjects(request)
     nodes = cluster.nodes()
-    seats = _begun(cluster, nodes, asked) if begin else {}
+    runners = _begun(cluster, nodes, asked) if begin else {}
     described = _described(cluster, nodes, asked, say)
     groups, left_out = fitting(described, engine_hash(), [subject.name for subject in asked])
     for sentence in left_out:
@@ -92,22 +92,22 @@ def plan(
             accelerator,
             tuple(one.node for one in group),
             choose(request, environment=_environment(group)),
-            {one.node.id: seats.pop(one.node.id) for one in group if one.node.id in seats},
+            {one.node.id: runners.pop(one.node.id) for one in group if one.node.id in runners},
         )
         for accelerator, group in chosen_kinds(groups, each).items()
     )
-    for _, seat in (each for those in seats.values() for each in those):
-        cluster.close(seat)
+    for _, runner in (each for those in runners.values() for each in those):
+        cluster.close(runner)
     return kinds
 
 
-def _begun(cluster: Cluster, nodes: Iterable[Node], asked: Iterable[Subject]) -> Seats:
-    """A seat for each GPU, whose process imports what the pipelines need, before anything is known of the nodes."""
+def _begun(cluster: Cluster, nodes: Iterable[Node], asked: Iterable[Subject]) -> IdleRunners:
+    """A runner for each GPU, whose process imports what the pipelines need, before anything is known of the nodes."""
     pipelines = msgspec.json.encode(list(dict.fromkeys(subject.pipeline for subject in asked)))
-    seats = {node.id: [(1, cluster.open(node, 1)) for _ in range(node.slots)] for node in nodes}
-    for _, seat in (each for those in seats.values() for each in those):
-        cluster.ask(seat, BEGIN, pipelines)
-    return seats
+    runners = {node.id: [(1, cluster.open(node, 1)) for _ in range(node.slots)] for node in nodes}
+    for _, runner in (each for those in runners.values() for each in those):
+        cluster.ask(runner, BEGIN, pipelines)
+    return runners
 
 
 def _subjects(request: Request) -> tuple[Subject, ...]:
@@ -154,7 +154,7 @@ def render(cluster: Cluster, parts: Sequence[tuple[Kind, Run]], *, say: Say) -> 
         job_of=lambda name: of[name].job_of(name),
         keep=keep,
         report=say,
-        idle={node: seats for kind, _ in parts for node, seats in kind.seats.items()},
+        idle={node: runners for kind, _ in parts for node, runners in kind.runners.items()},
     )
     outcome = driver.drive([task for rendering in renderings for task in rendering.tasks.values()])
     return tuple(rendering.ended(outcome) for rendering in renderings)

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from fluxgate.fleet.cluster import Lost
+from fluxgate.fleet.job_runner import CASES, JobRunner, describe
 from fluxgate.fleet.nodes import Node
-from fluxgate.fleet.seat import CASES, Seat, describe
 from fluxgate.gpus import visible_gpus
 from fluxgate.refusal import Refusal
 
@@ -25,7 +25,7 @@ QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "
 def connected(on: str, *, process: str = CASES, deep: int = 1) -> Iterator[RayCluster]:
     """The cluster at an address as it is typed: `ray` for the one of this host, made if there is none.
 
-    process, deep: what its seats run; see Seat."""
+    process, deep: what its runners start; see JobRunner."""
     if on != LOCAL and not ADDRESS.fullmatch(on):
         raise Refusal(f"--on is {on!r}; it must be {LOCAL}, for a cluster on this host, or like ray://HEAD:10001.")
     ray = _imported()
@@ -45,7 +45,7 @@ def connected(on: str, *, process: str = CASES, deep: int = 1) -> Iterator[RayCl
 def _init(ray: Any, address: str | None) -> None:
     """Connect to an address, or to the cluster of this host; where there is none, start one.
 
-    That would begin with a process for each CPU; but a seat with a GPU takes no CPU of Ray's."""
+    That would begin with a process for each CPU; but a runner with a GPU takes no CPU of Ray's."""
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "namespace": "fluxgate"}
     gpus = len(visible_gpus()) if address is None else 0
     own = {"num_cpus": gpus + 1, "include_dashboard": False} if gpus else {}
@@ -73,7 +73,7 @@ class RayCluster:
     def __init__(self, ray: Any, process: str, deep: int) -> None:
         self._ray = ray
         self._process, self._deep = process, deep
-        self._seat = ray.remote(Seat)
+        self._runner = ray.remote(JobRunner)
         self._describe = ray.remote(describe)
 
     def nodes(self) -> tuple[Node, ...]:
@@ -95,7 +95,7 @@ class RayCluster:
 
     def open(self, node: Node, gpus: int) -> Any:
         on_cpus = node.accelerator == CPU
-        return self._seat.options(
+        return self._runner.options(
             num_gpus=0 if on_cpus else gpus,
             num_cpus=node.cpus if on_cpus else 0,  # all of them: measured cases never share
             max_restarts=0,
@@ -103,12 +103,12 @@ class RayCluster:
             scheduling_strategy=self._on(node),
         ).remote(self._process, self._deep)
 
-    def close(self, seat: Any) -> None:
+    def close(self, runner: Any) -> None:
         with suppress(self._ray.exceptions.RayError, ValueError):
-            self._ray.kill(seat)  # whose process reads from a pipe of its own, and ends with it
+            self._ray.kill(runner)  # whose process reads from a pipe of its own, and ends with it
 
-    def ask(self, seat: Any, method: str, *arguments: bytes | float) -> Any:
-        return getattr(seat, method).remote(*arguments)
+    def ask(self, runner: Any, method: str, *arguments: bytes | float) -> Any:
+        return getattr(runner, method).remote(*arguments)
 
     def ready(self, requests: Sequence[Any], patience: float) -> list[Any]:
         ready, _ = self._ray.wait(list(requests), num_returns=1, timeout=patience)

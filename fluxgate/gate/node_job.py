@@ -12,7 +12,7 @@ from fluxgate.gate.settings import Settings
 from fluxgate.machine import Machine, Stack
 from fluxgate.subjects.subject import Subject
 
-PROCESS = "fluxgate.gate.node_process"  # what a seat runs
+PROCESS = "fluxgate.gate.node_process"  # the module that a runner starts
 DEEPEST = 7  # folders that what it leaves is deep: a run of a stack, with what was rendered once more
 STACKS_MADE = "stacks.json"  # beside what was rendered ahead
 

@@ -68,7 +68,7 @@ class GateOnKind:
         return Task(self.name, 0.0, gpus if cuda else 1, frozenset(node.id for node in self.kind.nodes))
 
     def job_of(self, task: str) -> tuple[bytes, ...]:
-        """What a seat is started with."""
+        """What a runner is started with."""
         case_id = task.removeprefix(f"{self.name}/")
         if case_id != task:
             return (to_json(replace(self.job, ahead=(case_id,))),)

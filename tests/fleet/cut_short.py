@@ -1,4 +1,4 @@
-"""A process of a seat that is killed while it tells something: `python -m tests.fleet.cut_short FOLDER`."""
+"""A process of a runner that is killed while it tells something: `python -m tests.fleet.cut_short FOLDER`."""
 
 from __future__ import annotations
 

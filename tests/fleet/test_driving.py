@@ -36,7 +36,7 @@ def _nodes_rest_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @dataclass
-class OwnSeat:
+class OwnRunner:
     node: str
     gpus: int
     case: str = ""
@@ -49,7 +49,7 @@ class OwnCluster:
 
     answer_of: Answer
     sizes: dict[str, int]
-    seats: list[OwnSeat] = field(default_factory=list)
+    runners: list[OwnRunner] = field(default_factory=list)
 
     def nodes(self) -> tuple[Node, ...]:
         return tuple(Node(name, name, "H100", slots) for name, slots in self.sizes.items())
@@ -57,32 +57,32 @@ class OwnCluster:
     def describe(self, nodes: Sequence[Node], subjects: bytes) -> list[bytes | str]:
         raise NotImplementedError
 
-    def open(self, node: Node, gpus: int) -> OwnSeat:
-        self.seats.append(OwnSeat(node.id, gpus))
-        assert sum(seat.gpus for seat in self.seats if seat.open and seat.node == node.id) <= node.slots
-        return self.seats[-1]
+    def open(self, node: Node, gpus: int) -> OwnRunner:
+        self.runners.append(OwnRunner(node.id, gpus))
+        assert sum(runner.gpus for runner in self.runners if runner.open and runner.node == node.id) <= node.slots
+        return self.runners[-1]
 
-    def close(self, seat: OwnSeat) -> None:
-        seat.open = False
+    def close(self, runner: OwnRunner) -> None:
+        runner.open = False
 
-    def ask(self, seat: OwnSeat, method: str, *arguments: bytes | float) -> Any:
+    def ask(self, runner: OwnRunner, method: str, *arguments: bytes | float) -> Any:
         if method == "start":
             (job,) = arguments
             assert isinstance(job, bytes)
-            seat.case = job.decode()
-        return seat, method
+            runner.case = job.decode()
+        return runner, method
 
     def ready(self, requests: Sequence[Any], patience: float) -> list[Any]:
-        seat, method = requests[0]
-        return [(seat, method)]  # an equal one, and not the same: Ray's client gives no others
+        runner, method = requests[0]
+        return [(runner, method)]  # an equal one, and not the same: Ray's client gives no others
 
     def answer(self, request: Any) -> bytes:
-        seat, method = request
+        runner, method = request
         if method == "result":
-            return f"{seat.case} by {seat.node}".encode()
+            return f"{runner.case} by {runner.node}".encode()
         if method == "start":
             return b""
-        said = self.answer_of(seat.node, seat.case)
+        said = self.answer_of(runner.node, runner.case)
         if isinstance(said, Exception):
             raise said
         return msgspec.json.encode([said])
@@ -103,7 +103,7 @@ def drive(
 
     driver = Driver(cluster, cluster.nodes(), job_of=job_of, keep=keep, report=lines.append)
     outcome = driver.drive(tasks)
-    assert not any(seat.open for seat in cluster.seats)
+    assert not any(runner.open for runner in cluster.runners)
     return outcome, kept, cluster, lines
 
 
@@ -112,10 +112,10 @@ def cases(count: int) -> list[Task]:
 
 
 def test_every_case_is_kept_once() -> None:
-    """Each node opens one seat for each GPU, and keeps it."""
+    """Each node opens one runner for each GPU, and keeps it."""
     outcome, kept, cluster, _ = drive(lambda node, case: ENDED, *cases(9), a=2, b=1)
     assert set(kept) == set(outcome.rendered_on) == {task.case_id for task in cases(9)}
-    assert sorted(seat.node for seat in cluster.seats) == ["a", "a", "b"]
+    assert sorted(runner.node for runner in cluster.runners) == ["a", "a", "b"]
     assert outcome.said == []
 
 
@@ -139,14 +139,14 @@ def test_a_task_whose_nodes_are_gone_is_not_placed() -> None:
     assert (set(kept), set(outcome.unplaced)) == ({"other"}, {"case-0", "case-1"})
 
 
-def test_seats_that_are_open_are_taken_first() -> None:
+def test_runners_that_are_open_are_taken_first() -> None:
     """And closed with the others."""
     cluster = OwnCluster(lambda node, case: ENDED, {"a": 2})
     (node,) = cluster.nodes()
-    seats = {"a": [(1, cluster.open(node, 1)) for _ in range(2)]}
-    driver = Driver(cluster, [node], job_of=job_of, keep=lambda *_: (), report=print, idle=seats)
+    runners = {"a": [(1, cluster.open(node, 1)) for _ in range(2)]}
+    driver = Driver(cluster, [node], job_of=job_of, keep=lambda *_: (), report=print, idle=runners)
     assert set(driver.drive(cases(3)).rendered_on) == {"case-0", "case-1", "case-2"}
-    assert [seat.open for seat in cluster.seats] == [False, False]
+    assert [runner.open for runner in cluster.runners] == [False, False]
 
 
 def test_a_case_that_kills_every_node_is_given_up() -> None:
@@ -161,12 +161,12 @@ def test_a_case_that_kills_every_node_is_given_up() -> None:
 
 
 def test_a_process_that_dies_is_a_loss() -> None:
-    """Its seat says so itself; the next one on the node renders the case."""
+    """Its runner says so itself; the next one on the node renders the case."""
     died = iter([News(died="the process was ended by SIGKILL")])
     outcome, kept, cluster, _ = drive(lambda node, case: next(died, ENDED), *cases(1), a=1)
     assert set(kept) == {"case-0"}
     assert outcome.losses == {"case-0": ("a",)}
-    assert len(cluster.seats) == 2
+    assert len(cluster.runners) == 2
     assert "SIGKILL" in outcome.said[0]
 
 
@@ -243,17 +243,17 @@ def test_without_nodes_the_rest_is_told() -> None:
     assert (kept, set(outcome.unplaced)) == ({}, {"case-0", "case-1", "case-2"})
 
 
-def test_seats_make_room_for_a_case_with_two_gpus() -> None:
-    """A seat of one GPU that is idle would keep it from ever beginning."""
+def test_runners_make_room_for_a_case_with_two_gpus() -> None:
+    """A runner of one GPU that is idle would keep it from ever beginning."""
     lost = iter([Lost("it died")])
     tasks = [Task("large", 9.0, gpus=2), *cases(4)]
     outcome, kept, cluster, _ = drive(lambda node, case: next(lost, ENDED) if case == "large" else ENDED, *tasks, a=2)
     assert len(kept) == 5
-    assert {seat.gpus for seat in cluster.seats} == {1, 2}
+    assert {runner.gpus for runner in cluster.runners} == {1, 2}
     assert outcome.losses == {"large": ("a",)}
 
 
-def test_ctrl_c_closes_every_seat() -> None:
+def test_ctrl_c_closes_every_runner() -> None:
     """And goes on to whoever has called."""
     cluster = OwnCluster(lambda node, case: ENDED, {"a": 2})
 
@@ -264,7 +264,7 @@ def test_ctrl_c_closes_every_seat() -> None:
     driver = Driver(cluster, cluster.nodes(), job_of=job_of, keep=lambda *_: (), report=print)
     with pytest.raises(KeyboardInterrupt):
         driver.drive(cases(2))
-    assert [seat.open for seat in cluster.seats] == [False, False]
+    assert [runner.open for runner in cluster.runners] == [False, False]
 
 
 def test_damaged_news_are_a_loss() -> None:

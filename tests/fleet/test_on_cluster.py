@@ -66,7 +66,7 @@ def test_each_accelerator_has_its_plan() -> None:
 
 
 def test_libraries_are_imported_while_nodes_are_described() -> None:
-    """On each GPU of every node; the seats of those that are left out are closed, and the others are a kind's."""
+    """On each GPU of every node; the runners of those that are left out are closed, and the others are a kind's."""
 
     class Opening(OwnCluster):
         opened: ClassVar[list[str]] = []
@@ -77,12 +77,12 @@ def test_libraries_are_imported_while_nodes_are_described() -> None:
             self.opened.append(f"{node.id}-{len(self.opened)}")
             return self.opened[-1]
 
-        def ask(self, seat: str, method: str, *arguments: bytes | float) -> None:
+        def ask(self, runner: str, method: str, *arguments: bytes | float) -> None:
             assert method == "begin"
-            self.begun.append((seat, *arguments))
+            self.begun.append((runner, *arguments))
 
-        def close(self, seat: str) -> None:
-            self.closed.append(seat)
+        def close(self, runner: str) -> None:
+            self.closed.append(runner)
 
         def describe(self, nodes: Sequence[Node], subjects: bytes) -> list[bytes | str]:
             assert len(self.begun) == 4
@@ -90,7 +90,7 @@ def test_libraries_are_imported_while_nodes_are_described() -> None:
 
     cluster = Opening(H100_a=here(), H100_b=here(engine="another"))
     (kind,) = plan(cluster, Request(strategies=["full"]), each=None, say=print, begin=True)
-    assert kind.seats == {"H100_a": [(1, "H100_a-0"), (1, "H100_a-1")]}
+    assert kind.runners == {"H100_a": [(1, "H100_a-0"), (1, "H100_a-1")]}
     assert cluster.closed == ["H100_b-2", "H100_b-3"]
     assert {pipelines for _, pipelines in cluster.begun} == {b'["FluxPipeline"]'}
 
@@ -128,8 +128,8 @@ class SendingCluster:
     def open(self, node: Node, gpus: int) -> str:
         return node.id
 
-    def ask(self, seat: str, method: str, *arguments: bytes | float) -> tuple[str, str]:
-        return seat, method
+    def ask(self, runner: str, method: str, *arguments: bytes | float) -> tuple[str, str]:
+        return runner, method
 
     def ready(self, requests: Sequence[tuple[str, str]], patience: float) -> list[tuple[str, str]]:
         return list(requests)
@@ -142,7 +142,7 @@ class SendingCluster:
         run = run_of(self._folder, "full", allocated=next(self._allocated))
         return packed(run.case_folder("tiny-full"))
 
-    def close(self, seat: str) -> None:
+    def close(self, runner: str) -> None:
         pass
 
     def nodes(self) -> tuple[Node, ...]:

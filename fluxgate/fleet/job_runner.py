@@ -1,4 +1,4 @@
-"""A seat: the GPUs of a node that one case at a time has to itself, and the process that renders there.
+"""A runner: the GPUs of a node that one case at a time has to itself, and the process that renders there.
 
 Its methods take and give bytes and plain numbers alone. Whatever holds it, a process of Ray's or a test, its rendering
 process ends when that ends: it reads from a pipe that nobody else holds open."""
@@ -27,11 +27,11 @@ from fluxgate.render.process.forkserver import end_group
 
 LEAVE = 5.0  # seconds that the process gets to end its worker itself
 DESCRIBES = 300.0  # seconds for a node to describe itself
-SET_BY_RAY = ("CUDA_VISIBLE_DEVICES",)  # which of a node's GPUs the seat has
+SET_BY_RAY = ("CUDA_VISIBLE_DEVICES",)  # which of a node's GPUs the runner has
 CASES, DESCRIBING = "fluxgate.fleet.case_process", "fluxgate.fleet.describing"  # what is run on a node
 
 
-class Seat:
+class JobRunner:
     """Starts the process with the first job, and again if it died.
 
     process: the module that does the jobs. deep: how many folders deep what they leave may lie."""
@@ -102,7 +102,7 @@ class Seat:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env=variables(seat=True),
+                env=variables(runner=True),
                 start_new_session=True,
             )
         self._news = queue.SimpleQueue()  # what an earlier one has told of its end is of no job any more
@@ -128,7 +128,7 @@ def describe(subjects: bytes) -> bytes:
         [sys.executable, "-P", "-m", DESCRIBING],
         input=subjects,
         capture_output=True,
-        env=variables(seat=False),
+        env=variables(runner=False),
         timeout=DESCRIBES,
     )
     if done.returncode != 0:
@@ -137,13 +137,13 @@ def describe(subjects: bytes) -> bytes:
     return done.stdout
 
 
-def variables(*, seat: bool) -> dict[str, str]:
+def variables(*, runner: bool) -> dict[str, str]:
     """The node's own environment variables, for a process that finds this Fluxgate.
 
     Those that this process was started with: Ray adds some of its own later, of which OMP_NUM_THREADS would change
-    seconds, and on a CPU pixels. Of a seat's, the GPUs that it was given are kept."""
+    seconds, and on a CPU pixels. Of a runner's, the GPUs that it was given are kept."""
     own = _at_start() or dict(os.environ)
-    given = {name: os.environ[name] for name in SET_BY_RAY if seat and name in os.environ}
+    given = {name: os.environ[name] for name in SET_BY_RAY if runner and name in os.environ}
     path = os.pathsep.join([str(ENGINE.parent), *filter(None, [own.get("PYTHONPATH")])])
     return {**own, **given, "PYTHONPATH": path}
 

@@ -1,4 +1,4 @@
-"""Tests of a seat: it renders one case after the other in a process that ends with it."""
+"""Tests of a runner: it renders one case after the other in a process that ends with it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import pytest
 from fluxgate.environment import Environment
 from fluxgate.fleet.describing import engine_hash
 from fluxgate.fleet.job import Description, Job, News
+from fluxgate.fleet.job_runner import JobRunner, describe
 from fluxgate.fleet.on_cluster import job_of
 from fluxgate.fleet.packing import sound_rendering, unpack
-from fluxgate.fleet.seat import Seat, describe
 from fluxgate.session.choice import Choice, Request, choose
 from fluxgate.subjects.catalogue import subjects
 from tests.devices import on_a_cpu
@@ -38,75 +38,75 @@ def choice(tmp_path: Path, miniature_folder: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def seat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Seat]:
+def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobRunner]:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    made = Seat()
+    made = JobRunner()
     yield made
     made.close()
 
 
-def followed(seat: Seat) -> list[News]:
+def followed(runner: JobRunner) -> list[News]:
     """All that it tells until the last."""
     told, end = list[News](), time.monotonic() + LONGEST
     while not (told and told[-1].last):
-        told += msgspec.json.decode(seat.news(1.0), type=list[News])
+        told += msgspec.json.decode(runner.news(1.0), type=list[News])
         assert time.monotonic() < end
     return told
 
 
 @on_a_cpu
-def test_a_seat_renders_a_case_and_can_be_killed(seat: Seat, choice: Choice, tmp_path: Path) -> None:
+def test_a_runner_renders_a_case_and_can_be_killed(runner: JobRunner, choice: Choice, tmp_path: Path) -> None:
     """The case comes back whole. A process that was killed is told, and the next case has a new one; a job of another
-    machine is refused by it, and where the seat is closed nothing is left."""
+    machine is refused by it, and where the runner is closed nothing is left."""
     case = next(case for case in choice.cases if case.id == "tiny-full")
     job = job_of(choice, case)
-    seat.begin(msgspec.json.encode([case.subject.pipeline]))
-    assert seat._process is not None
-    begun = seat._process.pid
-    seat.start(job)
-    assert seat._process.pid == begun, "it imports anew"
-    told = followed(seat)
+    runner.begin(msgspec.json.encode([case.subject.pipeline]))
+    assert runner._process is not None
+    begun = runner._process.pid
+    runner.start(job)
+    assert runner._process.pid == begun, "it imports anew"
+    told = followed(runner)
     assert told[-1] == News(ended=True)
     assert any("started" in (each.says or "") for each in told)
-    unpack(seat.result(), tmp_path / "here", whence="the seat")
+    unpack(runner.result(), tmp_path / "here", whence="the runner")
     recipes = {shot.name: shot.recipe for shot in case.shots}
     assert sound_rendering(tmp_path / "here", case.id, recipes=recipes, device="cpu").crash is None
 
-    first = seat._process.pid
+    first = runner._process.pid
     os.kill(first, signal.SIGKILL)
-    assert not unsaid(followed(seat)[-1].died, "SIGKILL")
+    assert not unsaid(followed(runner)[-1].died, "SIGKILL")
 
     planned = msgspec.json.decode(job, type=Job)
-    seat.start(msgspec.json.encode(replace(planned, machine=replace(planned.machine, id="another-machine"))))
-    assert "another-machine" in (followed(seat)[-1].refused or "")
-    second = seat._process.pid
+    runner.start(msgspec.json.encode(replace(planned, machine=replace(planned.machine, id="another-machine"))))
+    assert "another-machine" in (followed(runner)[-1].refused or "")
+    second = runner._process.pid
     assert second != first
-    seat.close()
+    runner.close()
     assert not Path(f"/proc/{second}").exists()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("fluxgate-fleet-")] == []
 
 
-def test_a_process_that_died_before_it_had_a_job_is_started_again(seat: Seat, choice: Choice) -> None:
+def test_a_process_that_died_before_it_had_a_job_is_started_again(runner: JobRunner, choice: Choice) -> None:
     """Its end is no news of the case that comes then."""
-    seat.begin(msgspec.json.encode(["FluxPipeline"]))
-    assert seat._process is not None
-    seat._process.kill()
-    seat._process.wait()
+    runner.begin(msgspec.json.encode(["FluxPipeline"]))
+    assert runner._process is not None
+    runner._process.kill()
+    runner._process.wait()
     case = next(case for case in choice.cases if case.id == "tiny-full")
     planned = msgspec.json.decode(job_of(choice, case), type=Job)
-    seat.start(msgspec.json.encode(replace(planned, machine=replace(planned.machine, id="another-machine"))))
-    assert "another-machine" in (followed(seat)[-1].refused or "")
+    runner.start(msgspec.json.encode(replace(planned, machine=replace(planned.machine, id="another-machine"))))
+    assert "another-machine" in (followed(runner)[-1].refused or "")
 
 
 def test_a_process_that_is_killed_while_it_tells_something_is_told_to_have_ended() -> None:
     """Half a line is no news, and whoever waits for the case does not wait for ever."""
-    seat = Seat("tests.fleet.cut_short")
+    runner = JobRunner("tests.fleet.cut_short")
     try:
-        seat.begin(b"[]")
-        assert [unsaid(news.died, "SIGKILL") for news in followed(seat)] == [[]]
+        runner.begin(b"[]")
+        assert [unsaid(news.died, "SIGKILL") for news in followed(runner)] == [[]]
     finally:
-        seat.close()
+        runner.close()
 
 
 def test_a_node_describes_itself(choice: Choice) -> None:
