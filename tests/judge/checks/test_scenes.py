@@ -75,7 +75,9 @@ def test_swapped_pictures_are_told_by_what_they_show(tmp_path: Path) -> None:
     """A picture that answers another shot's prompt names it."""
     found = verdict(full(told(tmp_path, drawn(TWO_FOXES), drawn(RED_HOUSE))), SCENE)
     assert found.status == FAILED
-    assert not unsaid(found.sentence, "is of shot 'foxes'", "Two grey foxes in the snow by day.")
+    assert not unsaid(
+        found.sentence, "'house' shows 0 of 5", "is of shot 'foxes'", "Two grey foxes in the snow by day."
+    )
 
 
 def test_one_picture_that_shows_nothing_is_noticed_without_another_to_hold_it_against(tmp_path: Path) -> None:
@@ -115,7 +117,7 @@ def test_an_approximation_may_lose_little(tmp_path: Path) -> None:
     blue = replace(RED_HOUSE, groups=(replace(RED_HOUSE.groups[0], colour="blue"),))
     found = verdict(nf4(told(tmp_path, drawn(blue), drawn(orange), strategy="nf4"), reference=reference), SCENE)
     assert found.status == FAILED
-    assert not unsaid(found.sentence, "pictures show 6 of 10", "full's 10 of 10")
+    assert not unsaid(found.sentence, "pictures show 6 of 10", "full's 10 of 10", "asked for 2 grey foxes")
 
 
 @dataclass(frozen=True)
