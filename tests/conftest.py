@@ -1,4 +1,4 @@
-"""What several tests share: a small pipeline on disk, a device queue of their own, and a Ctrl-C that is heard."""
+"""What several tests share: a small pipeline on disk, a subject of it, a device queue, and a Ctrl-C that is heard."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from fluxgate.render.pool import device_queue
 from fluxgate.render.process import bfloat16
 from tests.gate import held
 from tests.once import once
+from tests.outside import tiny
 
 SHIPPED = Path(__file__).parents[1] / "fluxgate/miniature/pipeline"
 
@@ -45,6 +46,19 @@ def miniature_folder() -> Path:
         if (folder / "model_index.json").is_file():
             return folder
     pytest.skip(f"no pipeline in {SHIPPED}, and FLUXGATE_MINIATURE names none")
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory, miniature_folder: Path) -> dict[str, str]:
+    """The variables that make the tiny subject known."""
+    return tiny(tmp_path_factory.mktemp("catalogue"), pipeline=miniature_folder)
+
+
+@pytest.fixture
+def tiny_exists(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
+    """The tiny subject is known in this process too."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import pytest
 from fluxgate.judge.verdict import EFFECT, FAILED, PASSED, PROMISE, TWICE, Verdict
 from fluxgate.render.pool import device_queue
 from fluxgate.runs.run import VERDICTS, latest
-from tests.outside import LONGEST, ROOT, Ended, tiny
+from tests.outside import LONGEST, ROOT, Ended
 
 LARGEST = 100_000_000  # bytes: PyPI's limit for a file
 
@@ -116,11 +116,6 @@ def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ended = run(folder / "bin/python", "-m", "pip", "install", "--quiet", "--no-deps", wheel, within=folder)
     assert ended.code == 0, ended.err
     return folder / "bin"
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory, miniature_folder: Path) -> dict[str, str]:
-    return tiny(tmp_path_factory.mktemp("catalogue"), pipeline=miniature_folder)
 
 
 @pytest.fixture

@@ -89,6 +89,9 @@ def large_encoder(subject: Subject, machine: Machine, stack: Stack) -> str | Non
     return f"a large text encoder is needed; {subject.name} has none: large names {' and '.join(subject.large)}"
 
 
+ENCODER_NARROWED = (BITSANDBYTES, large_encoder, encoders_in_folder, T5_ON_CPU)
+
+
 @dataclass(frozen=True)
 class WholeBlocks:
     """Layers as wide as whole blocks of 4-bit weights: a CPU's kernels give wrong numbers, or crash, for others."""
@@ -369,7 +372,7 @@ def int8_reloaded(site: Site) -> Any:
         less_during=AT_WORK,
         effects=four_bits(of=LARGE_ENCODERS),
     ),
-    needs=(BITSANDBYTES, large_encoder, encoders_in_folder, T5_ON_CPU, WholeBlocks(encoders_only=True)),
+    needs=(*ENCODER_NARROWED, WholeBlocks(encoders_only=True)),
 )
 def nf4_t5(site: Site) -> Any:
     """Only T5 in NF4, by transformers' loader, which also works on a CPU."""
@@ -384,14 +387,7 @@ def nf4_t5(site: Site) -> Any:
         less_during=AT_WORK,
         effects=(*four_bits(of=LARGE_ENCODERS), Hooked("AlignDevicesHook", each_linear=True, but=STAYING)),
     ),
-    needs=(
-        BITSANDBYTES,
-        large_encoder,
-        encoders_in_folder,
-        T5_ON_CPU,
-        WholeBlocks(encoders_only=True),
-        carried_by_layers,
-    ),
+    needs=(*ENCODER_NARROWED, WholeBlocks(encoders_only=True), carried_by_layers),
     slow=True,
 )
 def nf4_t5_sequential_offload(site: Site) -> Any:
@@ -408,7 +404,7 @@ def nf4_t5_sequential_offload(site: Site) -> Any:
         less_during=AT_WORK,
         effects=narrow("Linear8bitLt", LARGE_ENCODERS),
     ),
-    needs=(BITSANDBYTES, large_encoder, encoders_in_folder, T5_ON_CPU),
+    needs=ENCODER_NARROWED,
 )
 def int8_t5(site: Site) -> Any:
     """Only T5 in eight bits."""
@@ -423,7 +419,7 @@ def int8_t5(site: Site) -> Any:
         less_during=AT_WORK,
         effects=narrow("Linear8bitLt", LARGE_ENCODERS),
     ),
-    needs=(BITSANDBYTES, large_encoder, encoders_in_folder, T5_ON_CPU, saved_again),
+    needs=(*ENCODER_NARROWED, saved_again),
 )
 def int8_t5_reloaded(site: Site) -> Any:
     """Only T5 in eight bits, saved and loaded again."""
@@ -442,7 +438,7 @@ def int8_t5_reloaded(site: Site) -> Any:
             Placed("meta", but=STAYING),
         ),
     ),
-    needs=(BITSANDBYTES, large_encoder, encoders_in_folder, T5_ON_CPU, *INT8_LAYERS_MOVE, carried_by_layers),
+    needs=(*ENCODER_NARROWED, *INT8_LAYERS_MOVE, carried_by_layers),
     slow=True,
 )
 def int8_t5_sequential_offload(site: Site) -> Any:

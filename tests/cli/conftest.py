@@ -9,20 +9,8 @@ from pathlib import Path
 import pytest
 
 from fluxgate.runs.run import create
-from tests.outside import call, tiny
+from tests.outside import call
 from tests.runs import building
-
-
-@pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory, miniature_folder: Path) -> dict[str, str]:
-    """The variables that make the tiny subject known."""
-    return tiny(tmp_path_factory.mktemp("catalogue"), pipeline=miniature_folder)
-
-
-@pytest.fixture
-def tiny_exists(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")

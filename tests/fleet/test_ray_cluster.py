@@ -27,7 +27,7 @@ from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
 from tests.devices import on_a_cpu
 from tests.fleet.ray_nodes import Nodes, soon
-from tests.outside import LONGEST, ROOT, call, tiny
+from tests.outside import LONGEST, ROOT, call
 
 ray = pytest.importorskip("ray", reason='Ray is not installed; pip install "fluxgate[ray]"')
 pytestmark = [
@@ -37,11 +37,6 @@ pytestmark = [
 
 STRATEGIES = "--strategy=full,model-offload,full-float32,vae-tiling"
 CASES = {"tiny-full", "tiny-model-offload", "tiny-full-float32", "tiny-vae-tiling"}
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory, miniature_folder: Path) -> dict[str, str]:
-    return tiny(tmp_path_factory.mktemp("catalogue"), pipeline=miniature_folder)
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +59,6 @@ def nodes(cluster: Nodes) -> Iterator[Nodes]:
         cluster.add(name)
     yield cluster
     cluster.clear()
-
-
-@pytest.fixture
-def tiny_exists(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
 
 
 class Driver:

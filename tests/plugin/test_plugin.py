@@ -23,11 +23,6 @@ from tests.wording import unsaid
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory, miniature_folder: Path) -> dict[str, str]:
-    return tiny(tmp_path_factory.mktemp("catalogue"), pipeline=miniature_folder)
-
-
-@pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 
