@@ -102,7 +102,7 @@ def test_what_is_missing_says_what_would_provide_it() -> None:
     some = [verdict for verdict in verdicts() if verdict.strategy in ("full", LONGEST, "int8")]
     longest, unselected, baseline = gated_of(some).missing
     assert not unsaid(longest, LONGEST, "cannot run here", "accelerate 1.9 is needed to do it; this is 1.2")
-    assert not unsaid(unselected, "int8", "not selected")
+    assert not unsaid(unselected, "int8 was not selected")
     assert not unsaid(baseline, "'matches its baseline'", NO_BASELINE)
 
 
@@ -133,7 +133,7 @@ def test_the_cases_that_a_run_did_not_come_to_are_named() -> None:
     rest = [verdict for name in "fghi" for verdict in of_case(name, NOT_SELECTED)]
     cut, unselected = gated_of([*due, *rest]).missing
     assert not unsaid(cut, "a, b, c, d and e", "cut short")
-    assert not unsaid(unselected, "4 strategies", "not selected")
+    assert not unsaid(unselected, "4 strategies were not selected")
 
 
 def test_a_brief_reason_leaves_out_why() -> None:

@@ -95,7 +95,9 @@ def test_a_class_for_another_denoiser_is_refused() -> None:
     other = index_of(_class_name="StableDiffusion3Pipeline", transformer=["diffusers", "SD3Transformer2DModel"])
     reason = mismatch(SUBJECT, other) or ""
     assert not unsaid(reason, "'FluxPipeline'", "StableDiffusion3Pipeline")
-    assert not unsaid(reason, "is a SD3Transformer2DModel, not a FluxTransformer2DModel")
+    assert not unsaid(
+        reason, "model_index.json", "transformer is a SD3Transformer2DModel, not a FluxTransformer2DModel"
+    )
 
 
 def test_wrong_results_of_encode_prompt_are_refused() -> None:
