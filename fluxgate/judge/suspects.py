@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from fluxgate.compare.stages import AFTERWARDS, CALL, ENCODER, FINISHED, TOKENIZER, StageDifference
 from fluxgate.rendering import (
@@ -33,6 +33,7 @@ HOOKS = {
     "LayerwiseCastingHook": (DIFFUSERS,),
 }
 HOOKS_OF_ACCELERATE = {"AlignDevicesHook", "CpuOffload", "SequentialHook", "UserCpuOffloadHook"}
+OR = " or "  # between suspects
 QUANTIZING = "the quantizing library"  # of which nobody knows the name
 PEFT = "peft"
 QUANTIZERS = {  # by how the names of their layers begin
@@ -49,12 +50,26 @@ OF_QUANTIZED_LAYERS = ("compute_dtype", "quant_type", "double_quant", "threshold
 
 def joined(names: Iterable[str]) -> str:
     """`diffusers or accelerate`, each once."""
-    return " or ".join(dict.fromkeys(names))
+    return OR.join(dict.fromkeys(names))
 
 
 def most_likely(suspects: str) -> str:
     """`Most likely diffusers or accelerate.`; nothing where nobody is suspected."""
     return f"Most likely {suspects}." if suspects else ""
+
+
+def of_another_release(suspects: str, *, accepted: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
+    """`transformers 5.17.0 → 5.23.0`, of those suspects whose release is not the accepted one."""
+    names = dict.fromkeys(each.partition("'")[0] for each in suspects.split(OR))  # diffusers' scheduler is diffusers
+    releases = {
+        name: (_public(accepted[name]), _public(now[name])) for name in names if name in accepted and name in now
+    }
+    return tuple(f"{name} {old} → {new}" for name, (old, new) in releases.items() if old != new)
+
+
+def _public(version: str) -> str:
+    """A version without its local part: 2.11.0 for 2.11.0+cu130."""
+    return version.partition("+")[0]
 
 
 # By the inventory
@@ -130,14 +145,14 @@ def of_difference(
     stage, component = difference.stage, _component(difference.stage, subject=subject, inventory=inventory)
     names = _encoding(difference) if stage in (T5, POOLED) else _owners(stage)
     if difference.within not in (None, ENCODER):
-        return " or ".join(names)  # no weight has any part in it
+        return OR.join(names)  # no weight has any part in it
     quantizer = quantizer_of(component)
     if quantizer is not None:
         names.append(quantizer)
     names += adapter_of(component)
     if component is not None and any(component.hooks.values()) and not hooks_cleared:
         names.append("the hooks that move its weights (" + ", ".join(sorted(component.hooks)) + ")")
-    return " or ".join(names)
+    return OR.join(names)
 
 
 def _encoding(difference: StageDifference) -> list[str]:
@@ -176,7 +191,7 @@ def of_given_stage(stage: str, component: Component | None) -> str:
     """The packages that can have done it: the inputs are given, so only what works within the stage."""
     if stage.endswith(OF_TEXTS):  # we have called the tokenizers
         return f"{TRANSFORMERS} or tokenizers"
-    return " or ".join([*_owners_of_given(without_call(stage)), *_at_work_in(component)])
+    return OR.join([*_owners_of_given(without_call(stage)), *_at_work_in(component)])
 
 
 def _owners_of_given(stage: str) -> list[str]:

@@ -7,7 +7,15 @@ from dataclasses import replace
 import pytest
 
 from fluxgate.compare.stages import AFTERWARDS, CALL, ENCODER, FINISHED, TOKENIZER, StageDifference
-from fluxgate.judge.suspects import joined, most_likely, movers, of_difference, of_effects, of_given_stage
+from fluxgate.judge.suspects import (
+    joined,
+    most_likely,
+    movers,
+    of_another_release,
+    of_difference,
+    of_effects,
+    of_given_stage,
+)
 from fluxgate.rendering import DECODED, FIRST, LAST, POOLED, STAGES, T5, Inventory, after_step, output_of
 from fluxgate.strategies.effects import Counted, Hooked, Layers, Placed, Quantized, Setting, Stored
 from fluxgate.strategies.promise import Effect
@@ -174,3 +182,18 @@ def test_a_stage_that_starts_from_what_is_given_suspects_what_works_in_it_alone(
         inventory().components["transformer"], quantized_bytes=9, module_classes={"Linear4bit": 3}, hooks=hooks
     )
     assert of_given_stage(stage, one if stage == output_of(1) else None) == who
+
+
+@pytest.mark.parametrize(
+    ("suspects", "moved"),
+    [
+        ("transformers or tokenizers or torch", ("transformers 5.17.0 → 5.23.0",)),
+        ("diffusers' scheduler or diffusers' transformer", ("diffusers 0.42.1 → 0.43.0",)),
+        ("torch or the quantizing library", ()),
+    ],
+)
+def test_a_suspect_of_another_release_has_both_releases(suspects: str, moved: tuple[str, ...]) -> None:
+    """Each library once, whatever part of it is suspected; a local part makes no other release."""
+    accepted = {"transformers": "5.17.0", "diffusers": "0.42.1", "torch": "2.11.0"}
+    now = {"transformers": "5.23.0", "diffusers": "0.43.0", "torch": "2.11.0+cu130", "tokenizers": "0.23.3"}
+    assert of_another_release(suspects, accepted=accepted, now=now) == moved

@@ -39,6 +39,7 @@ from fluxgate.judge.sentences import (
     sentence_case,
 )
 from fluxgate.judge.standards import BaselineUse
+from fluxgate.judge.suspects import of_another_release
 from fluxgate.judge.verdict import BASELINE, Verdict
 from fluxgate.rendering import STAGES
 
@@ -92,6 +93,18 @@ def _same_machine(evidence: Evidence) -> Verdict:
 
 
 def _where(evidence: Evidence, stage: StageDifference | None) -> FirstDifference | None:
+    """Where they first differ; which suspects are not of the accepted release is said beside it."""
+    place = _place(evidence, stage)
+    if place is None:
+        return None
+    moved = of_another_release(place.suspects, accepted=evidence.accepted_facts.stack, now=evidence.rendering.libraries)
+    if not moved:
+        return place
+    told = f"Not the accepted release{'s' * (len(moved) > 1)}: {', '.join(moved)}."
+    return replace(place, sentence=f"{place.sentence} {told}")
+
+
+def _place(evidence: Evidence, stage: StageDifference | None) -> FirstDifference | None:
     """Where they first differ; where the reference left what was accepted of it there too, it is the one to look at."""
     place = located(evidence, stage, hooks_cleared=_is_the_references(evidence))
     if stage is None or place is None or not _left_as_its_reference(evidence, stage):

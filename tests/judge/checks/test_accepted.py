@@ -138,6 +138,18 @@ def test_hooks_are_cleared_by_the_references_own_pictures(tmp_path: Path, cleare
     assert ("the hooks that move its weights" in verdict(found, BASELINE).sentence) is not cleared
 
 
+@pytest.mark.parametrize(
+    ("release", "told"), [("0.43.0", True), ("0.42.1", False), ("0.42.1+local", False)], ids=["other", "same", "local"]
+)
+def test_a_suspect_of_another_release_is_named_with_both(tmp_path: Path, release: str, told: bool) -> None:
+    """Of the libraries that can have moved a picture, the one whose release is not the accepted one."""
+    whole = with_rendering(held_against_itself(tmp_path), libraries={"diffusers": release, "torch": "9.9"})
+    moved = replace(whole, rendered=changed(left_at(whole.rendered_here, LAST), nudge))
+    found = verdict(moved, BASELINE)
+    assert "diffusers" in (found.suspects or "")
+    assert ("diffusers 0.42.1 → 0.43.0" in found.sentence, "9.9" in found.sentence) == (told, False)
+
+
 def test_a_moved_stage_is_drift_even_where_no_pixel_moved(tmp_path: Path) -> None:
     """Stage hashes are part of what was accepted."""
     whole = held_against_itself(tmp_path)
