@@ -46,8 +46,8 @@ def without_path(text: str, run_id: str) -> str:
 
 
 def without_environment(page: str) -> str:
-    """A page whose logs say where in a package a line is, and not where that was installed."""
-    return re.sub(r"/[\w./-]*/(?=site-packages/)", "", page)
+    """A page whose logs say where in a package a line is, and not where that or Fluxgate lies."""
+    return re.sub(r"(?<![\w.:/])/[\w./-]*/(?=(?:site-packages|fluxgate)/)", "", page)
 
 
 def without_paths(report: Report) -> Report:

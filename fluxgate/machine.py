@@ -92,6 +92,11 @@ def memory_limit(text: str, *, of: Machine, option: str) -> int:
     return value
 
 
+def public_version(version: str) -> str:
+    """A version without its local part: 2.11.0 for 2.11.0+cu130."""
+    return version.partition("+")[0]
+
+
 def installed_version(package: str) -> str | None:
     """The version of an installed package; None for one that is not."""
     try:
@@ -112,7 +117,7 @@ def torch_build() -> tuple[str, str | None]:
     version = assigned.get("__version__") or installed_version("torch")
     if version is None:
         raise Refusal(f"The torch at {Path(spec.origin).parent} does not state its version.")
-    return version.partition("+")[0], assigned.get("cuda")
+    return public_version(version), assigned.get("cuda")
 
 
 def _assignments(path: Path) -> dict[str, str]:

@@ -88,6 +88,7 @@ def test_the_page_of_the_latest_run_on_an_h100_is_published() -> None:
     assert re.search(r"<bdi>\d{8}-\d{6}-h100-[\w.-]+</bdi>", text)
     assert text.count('<details class="case ') > 10
     assert "/site-packages/" not in text
+    assert re.search(r"(?<![\w.:/])/[\w./-]+\.py", text) is None, "a file of the machine that rendered it"
     assert 100_000 < H100.stat().st_size <= LARGEST
     assert 'href="/' not in text
     assert "mkdocs build" in (ROOT / ".github/workflows/nightly.yml").read_text()

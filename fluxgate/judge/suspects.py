@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from fluxgate.compare.stages import AFTERWARDS, CALL, ENCODER, FINISHED, TOKENIZER, StageDifference
+from fluxgate.machine import public_version
 from fluxgate.rendering import (
     CLIP_TOKENS,
     DECODED,
@@ -61,15 +62,9 @@ def most_likely(suspects: str) -> str:
 def of_another_release(suspects: str, *, accepted: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
     """`transformers 5.17.0 → 5.23.0`, of those suspects whose release is not the accepted one."""
     names = dict.fromkeys(each.partition("'")[0] for each in suspects.split(OR))  # diffusers' scheduler is diffusers
-    releases = {
-        name: (_public(accepted[name]), _public(now[name])) for name in names if name in accepted and name in now
-    }
-    return tuple(f"{name} {old} → {new}" for name, (old, new) in releases.items() if old != new)
-
-
-def _public(version: str) -> str:
-    """A version without its local part: 2.11.0 for 2.11.0+cu130."""
-    return version.partition("+")[0]
+    known = [name for name in names if name in accepted and name in now]
+    releases = [(name, public_version(accepted[name]), public_version(now[name])) for name in known]
+    return tuple(f"{name} {old} → {new}" for name, old, new in releases if old != new)
 
 
 # By the inventory

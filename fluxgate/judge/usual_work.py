@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fluxgate.cases import Case
 from fluxgate.files import read_plain
-from fluxgate.machine import Machine, Stack
+from fluxgate.machine import Machine, Stack, public_version
 from fluxgate.rendering import Rendering, Work
 
 FILE = Path(__file__).parents[1] / "miniature" / "work.json"
@@ -103,4 +103,4 @@ def deciding(libraries: Mapping[str, str]) -> Stack:
 def _releases(libraries: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name in DECIDING:
         if name in libraries:
-            yield name, libraries[name].partition("+")[0]
+            yield name, public_version(libraries[name])

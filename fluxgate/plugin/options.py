@@ -49,8 +49,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-# Those that name a folder or a file, with and without their prefix.
-OF_PLACES = [f"{prefix}{name}" for prefix in (PREFIX, "--") for name in ("runs", "baselines", "html")]
+# Those that name a folder or a file. Without its prefix, one may be another plugin's, like pytest-html's --html.
+OF_PLACES = [f"{PREFIX}{name}" for name in ("runs", "baselines", "html")]
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:

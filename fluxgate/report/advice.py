@@ -16,7 +16,7 @@ from fluxgate.report.cards import Trial, covers, ran_on, ran_out_on
 from fluxgate.runs.rendered import Rendered
 
 CONTEXT = 600_000_000  # bytes: what the CUDA context and the code of kernels may take, which torch does not count
-MUCH_RAM = 32_000_000_000  # bytes: what many hosts have no more of
+MUCH_RAM = 32_000_000_000  # bytes; many hosts have no more
 NEARLY = 1.25  # times as long as the quickest: as quick, for a choice among them
 YES, LIKELY, NO = ("yes", "likely", "no")  # it ran; it should by its peak; it should not by its peak, or ran out
 

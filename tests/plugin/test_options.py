@@ -23,7 +23,7 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("option", ["--fluxgate-runs", "--fluxgate-baselines", "--runs"])
+@pytest.mark.parametrize("option", ["--fluxgate-runs", "--fluxgate-baselines", "--fluxgate-html"])
 def test_a_folder_outside_needs_an_equals_sign(project: Path, option: str) -> None:
     """After a space pytest would look for the project's settings there; the sentence says what to write."""
     place = str(project.parent / "out")
@@ -42,3 +42,12 @@ def test_a_folder_after_which_the_settings_are_found_is_taken(project: Path, arg
     (project / "within").mkdir()
     ended = call(*COLLECT, *(each.format(out=project.parent / "out") for each in arguments), within=project)
     assert (ended.code, "ours_first.py::test_first" in ended.out) == (0, True), ended.out + ended.err
+
+
+def test_another_plugins_option_is_left_alone(project: Path) -> None:
+    """Fluxgate is installed in repositories that have a --html or --runs of their own."""
+    (project / "theirs.py").write_text("def pytest_addoption(parser): parser.addoption('--html')\n")
+    page = project.parent / "out" / "report.html"
+    page.touch()
+    ended = call(*COLLECT, "-p", "theirs", "--html", str(page), within=project)
+    assert ended.code != pytest.ExitCode.USAGE_ERROR, ended.err

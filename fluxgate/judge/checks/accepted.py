@@ -93,15 +93,14 @@ def _same_machine(evidence: Evidence) -> Verdict:
 
 
 def _where(evidence: Evidence, stage: StageDifference | None) -> FirstDifference | None:
-    """Where they first differ; which suspects are not of the accepted release is said beside it."""
+    """Where they first differ, and which of those suspected there have another release than the accepted one."""
     place = _place(evidence, stage)
     if place is None:
         return None
     moved = of_another_release(place.suspects, accepted=evidence.accepted_facts.stack, now=evidence.rendering.libraries)
     if not moved:
         return place
-    told = f"Not the accepted release{'s' * (len(moved) > 1)}: {', '.join(moved)}."
-    return replace(place, sentence=f"{place.sentence} {told}")
+    return replace(place, sentence=f"{place.sentence} Releases have changed since it was accepted: {', '.join(moved)}.")
 
 
 def _place(evidence: Evidence, stage: StageDifference | None) -> FirstDifference | None:
