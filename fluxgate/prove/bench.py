@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fluxgate.cases import Case, matrix
@@ -37,6 +37,16 @@ class Bench:
     report: Say
     held_to: tuple[With, ...] = tuple(With)
     keep: bool = False  # what was rendered, pictures and all
+    _cases: dict[tuple[str, ...], dict[str, Case]] = field(default_factory=dict, init=False, repr=False)
+
+    def cases(self, shots: tuple[str, ...]) -> dict[str, Case]:
+        """Every case of the miniature with these shots alone, by strategy; worked out once for all faults."""
+        if shots not in self._cases:
+            subject = subjects()[SUBJECT]
+            subject = replace(subject, shots=tuple(shot for shot in subject.shots if shot.name in shots))
+            every = matrix([subject], STRATEGIES, machine=self.environment.machine, stack=self.environment.stack)
+            self._cases[shots] = {case.strategy.name: case for case in every}
+        return self._cases[shots]
 
 
 @contextmanager
@@ -49,10 +59,7 @@ def bench(folder: Path, *, report: Say, held_to: tuple[With, ...] = tuple(With),
 
 def cases_of(fault: Fault, on: Bench) -> tuple[Case, ...]:
     """The cases that show a fault, those first that others are compared with."""
-    subject = subjects()[SUBJECT]
-    subject = replace(subject, shots=tuple(shot for shot in subject.shots if shot.name in fault.shots))
-    every = matrix([subject], STRATEGIES, machine=on.environment.machine, stack=on.environment.stack)
-    by_name = {case.strategy.name: case for case in every}
+    by_name = on.cases(fault.shots)
     names: dict[str, None] = {}
     for strategy in fault.strategies:
         names |= dict.fromkeys((*by_name[strategy].strategy.promise.compared_with, strategy))
