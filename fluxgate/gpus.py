@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,9 @@ def _chosen(gpus: tuple[Gpu, ...], devices: str) -> tuple[Gpu, ...]:
     return tuple(chosen)
 
 
+@cache
 def _all_gpus() -> tuple[Gpu, ...]:
+    """Asked for once: the driver takes its time to answer, and every case asks."""
     try:
         import pynvml
     except ImportError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,15 @@ from fluxgate.refusal import Refusal
 
 H100 = Gpu("NVIDIA H100 80GB HBM3", "GPU-aaaa", 85_000_000_000, "9.0", "580.159.04")
 A40 = Gpu("NVIDIA A40", "GPU-bbbb", 48_000_000_000, "8.6", "580.159.04")
+
+
+@pytest.fixture(autouse=True)
+def unasked() -> Iterator[None]:
+    """The driver has not been asked yet, and what a test's says is forgotten."""
+    gpus._all_gpus.cache_clear()
+    known = gpus._all_gpus
+    yield
+    known.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -78,6 +88,15 @@ def test_the_driver_describes_its_gpus(monkeypatch: pytest.MonkeyPatch, text: ty
     assert visible_gpus({}) == (H100,)
 
 
+def test_the_driver_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which of its GPUs are seen depends on the environment; what they are does not."""
+    monkeypatch.setitem(sys.modules, "pynvml", nvml())
+    assert visible_gpus({}) == (H100,)
+    monkeypatch.setitem(sys.modules, "pynvml", nvml(fails="nvmlInit"))
+    assert visible_gpus({}) == (H100,)
+    assert visible_gpus({"CUDA_VISIBLE_DEVICES": ""}) == ()
+
+
 def test_no_driver_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """The library is installed, the driver is not."""
     monkeypatch.setitem(sys.modules, "pynvml", nvml(fails="nvmlInit"))
@@ -97,5 +116,6 @@ def test_a_gpu_without_the_library_is_refused(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(gpus, "Path", lambda name: tmp_path / "nvidia0")
     assert visible_gpus({}) == ()
     (tmp_path / "nvidia0").touch()
+    gpus._all_gpus.cache_clear()
     with pytest.raises(Refusal, match="nvidia-ml-py"):
         visible_gpus({})

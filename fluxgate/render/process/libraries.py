@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -109,11 +109,20 @@ def _version(package: str, module: Any) -> str | None:
     The metadata that comes first on the path may be of another copy, and what a module states may be out of date."""
     file = getattr(module, "__file__", None)
     if file is not None:
-        folder = Path(file).parents[module.__name__.count(".") + 1]
-        for distribution in importlib.metadata.Distribution.discover(name=package, path=[str(folder)]):
-            return distribution.version
+        installed = _installed_beside(package, Path(file).parents[module.__name__.count(".") + 1])
+        if installed is not None:
+            return installed
     stated = getattr(module, "__version__", None)
     return stated if isinstance(stated, str) else None
+
+
+@cache
+def _installed_beside(package: str, folder: Path) -> str | None:
+    """The version of the package that is installed in a folder; None if there is none. It is read once, and what is
+    forked from a process that has read it need not: metadata of a hundred kilobytes take longer than all else here."""
+    for distribution in importlib.metadata.Distribution.discover(name=package, path=[str(folder)]):
+        return distribution.version
+    return None
 
 
 def unrecorded_imports() -> tuple[str, ...]:

@@ -94,6 +94,15 @@ def test_the_version_is_the_one_installed_beside_the_files(
     assert libraries._version("diffusers", module(tmp_path, stated=stated, installed=installed)) == version
 
 
+def test_installed_metadata_are_read_once(tmp_path: Path) -> None:
+    """A worker is forked from a process that has read them, and says three times what it has imported."""
+    imported = module(tmp_path, installed="0.2")
+    assert libraries._version("diffusers", imported) == "0.2"
+    (information,) = tmp_path.glob("*.dist-info")
+    (information / "METADATA").unlink()
+    assert libraries._version("diffusers", imported) == "0.2"
+
+
 def test_a_package_whose_module_lies_deeper_is_found_beside_its_top(tmp_path: Path) -> None:
     """optimum-quanto is imported as optimum.quanto."""
     deep = module(tmp_path, name="optimum.quanto")
