@@ -8,6 +8,7 @@ from typing import Any
 from fluxgate.machine import Machine, Stack
 from fluxgate.strategies.coarse import coarse_float8
 from fluxgate.strategies.effects import DENOISER, STAYING, SUBJECT_DTYPE, Cast, Hooked, Placed, Setting, Stored
+from fluxgate.strategies.layer_use import wide_outside
 from fluxgate.strategies.offloading import ONCE
 from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
 from fluxgate.strategies.requirements import OtherDtype, Twice, unquantized
@@ -52,7 +53,10 @@ def full_float32(site: Site) -> Any:
     return site.pipeline(dtype=torch.float32, noise=torch.float32).to(site.device)
 
 
-@strategy(float8_promise(stays=True, approximates="full", less_memory_than="full", effects=CAST), needs=(unquantized,))
+@strategy(
+    float8_promise(stays=True, approximates="full", less_memory_than="full", effects=CAST),
+    needs=(unquantized, wide_outside),
+)
 def fp8_layerwise(site: Site) -> Any:
     """The denoiser's layers are stored in float8 and widened for their own forward."""
     return cast(site).to(site.device)
@@ -65,7 +69,7 @@ def fp8_layerwise(site: Site) -> Any:
         less_memory_than="fp8-layerwise",
         effects=(*CAST, Hooked("CpuOffload", but=STAYING), Placed("cpu", but=STAYING)),
     ),
-    needs=(unquantized,),
+    needs=(unquantized, wide_outside),
 )
 def fp8_layerwise_model_offload(site: Site) -> Any:
     """As fp8-layerwise, with whole components waiting on the CPU."""

@@ -147,6 +147,13 @@ class Layers:
         return f"{count} of its {linears} linear layers are {self.layer}, expected at least {self.at_least:.0%}"
 
 
+def _quantizable(component: Component) -> tuple[int, str]:
+    """How many bytes of a component can be quantized, and what they are; an older run did not count linear layers."""
+    if component.linear_bytes is None:
+        return component.total_bytes, "its bytes"
+    return component.linear_bytes, "the bytes of its linear layers"
+
+
 @dataclass(frozen=True)
 class Quantized:
     """A share of what can be quantized of each component is: of the weights of its linear layers."""
@@ -158,11 +165,10 @@ class Quantized:
         return _first(inventory, self.of, self._missing_of)
 
     def _missing_of(self, component: Component) -> str | None:
-        can_be = component.total_bytes if component.linear_bytes is None else component.linear_bytes
+        can_be, of = _quantizable(component)
         share = component.quantized_bytes / max(can_be, 1)
         if share >= self.at_least:
             return None
-        of = "its bytes" if component.linear_bytes is None else "the bytes of its linear layers"
         return f"{share:.1%} of {of} are quantized, expected at least {self.at_least:.0%}"
 
 
@@ -175,6 +181,7 @@ class Stored:
     at_least: float = 0.99
     spared: bool = False  # beside float16, float32 counts too: transformers keeps some of T5's layers in it
     but: Names = IN_GGUF
+    of_linear: bool = False  # a share of what can be quantized: convolutions cannot
 
     def missing(self, inventory: Inventory, *, device: str) -> str | None:
         return _first(inventory, self.of, self._missing_of, but=self.but)
@@ -183,10 +190,11 @@ class Stored:
         dtypes = (self.dtype, "float32") if self.spared and self.dtype == "float16" else (self.dtype,)
         stored = sum(component.bytes_by_dtype.get(dtype, 0) for dtype in dtypes)
         stored += sum(size for dtype, size in component.exempt_bytes.items() if dtype not in dtypes)
-        share = stored / max(component.total_bytes, 1)
+        can_be, of = _quantizable(component) if self.of_linear else (component.total_bytes, "its bytes")
+        share = stored / max(can_be, 1)
         if share >= self.at_least:
             return None
-        return f"{share:.1%} of its bytes are {self.dtype}, expected at least {self.at_least:.0%}"
+        return f"{share:.1%} of {of} are {self.dtype}, expected at least {self.at_least:.0%}"
 
 
 @dataclass(frozen=True)

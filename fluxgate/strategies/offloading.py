@@ -23,9 +23,10 @@ from fluxgate.strategies.effects import (
     Stored,
     Unhooked,
 )
+from fluxgate.strategies.layer_use import carried_by_layers
 from fluxgate.strategies.loading import modules_of, weighty
 from fluxgate.strategies.promise import Effect, Moves, Promise, Site, strategy
-from fluxgate.strategies.requirements import Gpu, Release, carried_by_layers, folder_of_weights
+from fluxgate.strategies.requirements import Gpu, Release, folder_of_weights
 from fluxgate.subjects.decoder_class import BLOCK_NAMES, weights_read
 from fluxgate.subjects.definitions import definition_of
 from fluxgate.subjects.pipeline_class import package_folder, pipeline_class

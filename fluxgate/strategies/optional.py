@@ -13,6 +13,7 @@ from fluxgate.pipeline_folder import read_index
 from fluxgate.rendering import DECODE, ENCODE, LOAD
 from fluxgate.strategies.coarse import coarse_eight_bit
 from fluxgate.strategies.effects import DENOISER, Layers, Quantized, Stored
+from fluxgate.strategies.layer_use import Packed
 from fluxgate.strategies.loading import component
 from fluxgate.strategies.promise import Effect, OtherWork, Promise, Site, dtype_setting, strategy
 from fluxgate.strategies.requirements import GGUF, Release, unquantized
@@ -43,7 +44,9 @@ def denoiser_in_folder(subject: Subject, machine: Machine, stack: Stack) -> str 
 
 
 @strategy(
-    eight_bit_promise(other_work=(OTHER_KERNELS,), effects=(*MOSTLY, Stored("int8", of=DENOISER, at_least=0.75))),
+    eight_bit_promise(
+        other_work=(OTHER_KERNELS,), effects=(*MOSTLY, Stored("int8", of=DENOISER, at_least=0.75, of_linear=True))
+    ),
     needs=(
         Release("torchao", "0.15.0", to="quantize with it"),
         Release("diffusers", "0.36.0", to="take torchao's configurations"),
@@ -74,6 +77,7 @@ def quanto_int8(site: Site) -> Any:
         Release("gguf", GGUF, to="write and read GGUF files"),
         Release("diffusers", "0.35.0", to="load a GGUF file with diffusers' own names"),
         denoiser_in_folder,
+        Packed("diffusers", "GGUFLinear"),
     ),
 )
 def gguf_q8(site: Site) -> Any:

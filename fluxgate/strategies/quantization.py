@@ -27,6 +27,7 @@ from fluxgate.strategies.effects import (
     Setting,
     Stored,
 )
+from fluxgate.strategies.layer_use import Packed, carried_by_layers
 from fluxgate.strategies.loading import exchange_linears, quantized, reloaded
 from fluxgate.strategies.offloading import (
     EACH_LAYER,
@@ -43,10 +44,8 @@ from fluxgate.strategies.promise import Effect, LibraryCache, OtherWork, Promise
 from fluxgate.strategies.requirements import (
     Gpu,
     Release,
-    carried_by_layers,
     encoders_in_folder,
     folder_of_weights,
-    layers_called,
     saved_again,
     unquantized,
 )
@@ -56,7 +55,8 @@ from fluxgate.subjects.weights import folder_at_hand, matrices_on_disk
 BITSANDBYTES = Release("bitsandbytes", "0.46.0", to="quantize")
 LOADER = Gpu("diffusers' loader for bitsandbytes refuses a CPU")
 T5_ON_CPU = Release("transformers", "4.56.0", to="quantize where there is no GPU", on="cpu")
-PLAIN = (unquantized, layers_called, encoders_in_folder)
+PACKED = Packed("bitsandbytes", "Linear4bit")
+PLAIN = (unquantized, PACKED, encoders_in_folder)
 MAPPED = Release("diffusers", "0.34.0", to="quantize a whole pipeline by one configuration")
 INT8_MOVES = (
     Release("diffusers", "0.40.0", to="offload 8-bit components"),
@@ -180,7 +180,7 @@ def nf4(site: Site) -> Any:
 
 @strategy(
     four_bit_promise(stays=True, reproduces="nf4", less_memory_than="full", effects=four_bits()),
-    needs=(BITSANDBYTES, LOADER, MAPPED, layers_called, folder_of_weights),
+    needs=(BITSANDBYTES, LOADER, MAPPED, PACKED, folder_of_weights),
 )
 def nf4_pipeline(site: Site) -> Any:
     """As nf4, by one configuration given to the pipeline."""
@@ -195,7 +195,7 @@ def nf4_pipeline(site: Site) -> Any:
 
 @strategy(
     four_bit_promise(stays=True, reproduces="nf4", less_memory_than="full", effects=four_bits()),
-    needs=(BITSANDBYTES, WholeBlocks(), unquantized, layers_called),
+    needs=(BITSANDBYTES, WholeBlocks(), unquantized, PACKED),
 )
 def nf4_linear(site: Site) -> Any:
     """Linear layers replaced by hand with bitsandbytes' own, which also run on a CPU."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,6 @@ from packaging.version import Version
 
 from fluxgate.amounts import amount
 from fluxgate.machine import Machine, Stack
-from fluxgate.subjects.definitions import made_of
-from fluxgate.subjects.denoiser_class import denoiser_class
-from fluxgate.subjects.pipeline_class import package_folder
 from fluxgate.subjects.subject import Subject
 
 GGUF = "0.13.0"  # older ones cannot read with numpy 2
@@ -104,35 +100,6 @@ def unquantized(subject: Subject, machine: Machine, stack: Stack) -> str | None:
     """A need: weights that no file holds in quantized formats already."""
     name = next(iter(subject.in_gguf), None)
     return f"{name} is quantized already, by its file {Path(subject.files[name]).name}" if name else None
-
-
-def carried_by_layers(subject: Subject, machine: Machine, stack: Stack) -> str | None:
-    """A need of sequential offloading: weights that accelerate can make anew on the meta device."""
-    name = next(iter(subject.in_gguf), None)
-    if name:
-        return f"accelerate cannot put the weights of {name} aside, which a GGUF file holds quantized"
-    reader = _reads_layers(subject)
-    return f"accelerate brings a layer's weights when it is called, and {reader} reads them without" if reader else None
-
-
-def layers_called(subject: Subject, machine: Machine, stack: Stack) -> str | None:
-    """A need of packed weights: that only the layer itself computes with them."""
-    reader = _reads_layers(subject)
-    return f"bitsandbytes packs a layer's weights, and {reader} reads them without a call of it" if reader else None
-
-
-def _reads_layers(subject: Subject) -> str | None:
-    """A class within the denoiser that computes with the weights of layers that it does not call."""
-    denoiser, root = denoiser_class(subject), package_folder()
-    if denoiser is None or root is None:
-        return None
-    parts = made_of(denoiser.name, root / "models")
-    return next((part.name for part in parts if any(_is_attention_of_torch(node) for node in ast.walk(part))), None)
-
-
-def _is_attention_of_torch(node: ast.AST) -> bool:
-    """It takes the matrices of linear layers as arguments, as torch's own module does with one of its layers."""
-    return isinstance(node, ast.Attribute) and node.attr in ("multi_head_attention_forward", "MultiheadAttention")
 
 
 def saved_again(subject: Subject, machine: Machine, stack: Stack) -> str | None:

@@ -85,10 +85,10 @@ def _own_files() -> tuple[Path, ...]:
     return tuple(source_of(configured, "pipelines", name) for name in configured.pipelines)
 
 
-def package_folder() -> Path | None:
-    """Where the installed diffusers is."""
+def package_folder(package: str = "diffusers") -> Path | None:
+    """Where the installed diffusers, or another package, is."""
     try:
-        spec = importlib.util.find_spec("diffusers")
+        spec = importlib.util.find_spec(package)
     except ValueError:  # a module put into sys.modules by hand
         return None
     return Path(spec.origin).parent if spec and spec.origin else None

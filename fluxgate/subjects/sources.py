@@ -91,6 +91,11 @@ def readable_index(subject: Subject) -> Index | None:
         return None
 
 
+def component_folder(subject: Subject, name: str) -> Path:
+    """Where a component's files lie, or will lie."""
+    return _folder(subject) / name
+
+
 def _folder(subject: Subject) -> Path:
     """Where the pipeline lies or will lie."""
     scheme, _, rest = subject.source.partition(":")

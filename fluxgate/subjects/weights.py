@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fluxgate.pipeline_folder import why_not_loadable
 from fluxgate.subjects.headers import UNREADABLE, tensor_headers
-from fluxgate.subjects.sources import locate, why_not_ready
+from fluxgate.subjects.sources import component_folder, locate, why_not_ready
 from fluxgate.subjects.subject import Subject
 
 WIDTHS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1}  # bytes
@@ -122,6 +122,11 @@ def matrices_on_disk(component: Path, variant: str | None = None) -> dict[str, t
     except UNREADABLE:
         return {}
     return {name: (shape[0], shape[1]) for name, shape in tensors.items() if len(shape) == 2}
+
+
+def denoiser_matrices(subject: Subject) -> dict[str, tuple[int, int]]:
+    """The same for what denoises, as far as its files are here; those of the hub may not be yet."""
+    return matrices_on_disk(component_folder(subject, subject.denoiser), subject.variant)
 
 
 def lists_on_disk(component: Path, variant: str | None = None) -> frozenset[str]:

@@ -151,6 +151,15 @@ def test_what_cannot_be_quantized_does_not_count() -> None:
     assert not unsaid(effect.missing(Inventory({"unet": few}), device="cpu"), "unet: 50.0%", "at least 75%")
 
 
+@pytest.mark.parametrize("stored, missed", [(75_001, False), (74_999, True)])
+def test_a_dtype_can_be_asked_of_linear_layers_alone(stored: int, missed: bool) -> None:
+    """torchao leaves a UNet's convolutions as they are."""
+    unet = replace(component("transformer"), bytes_by_dtype={"int8": stored, "bfloat16": BYTES}, linear_bytes=100_000)
+    effect = Stored("int8", of=("unet",), at_least=0.75, of_linear=True)
+    assert bool(effect.missing(Inventory({"unet": unet}), device="cpu")) is missed
+    assert replace(effect, of_linear=False).missing(Inventory({"unet": unet}), device="cpu")
+
+
 @pytest.mark.parametrize("stored, missed", [(564_301, False), (564_299, True)])
 def test_a_cast_layer_too_few_is_noticed(stored: int, missed: bool) -> None:
     """Of 570,000 bytes that can be cast, 99% must be."""

@@ -11,7 +11,7 @@ import pytest
 
 from fluxgate.machine import Machine
 from fluxgate.strategies import STRATEGIES
-from fluxgate.strategies.requirements import Gpu, Release, Requirements, carried_by_layers, release
+from fluxgate.strategies.requirements import Gpu, Release, Requirements, release
 from fluxgate.subjects.subject import Needs, Shot, Subject
 from tests.strategies.machines import CPU, H100, NEW, OLD, TWO
 from tests.strategies.named import strategy_named
@@ -211,26 +211,6 @@ def test_no_reason_needs_torch() -> None:
         "sys.exit(bool({'torch', 'diffusers', 'transformers', 'bitsandbytes'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-@pytest.mark.parametrize(
-    ("pipeline", "denoiser", "reader"),
-    [
-        ("HunyuanDiTPipeline", "transformer", "HunyuanDiTAttentionPool"),
-        ("FluxPipeline", "transformer", None),
-        ("StableDiffusionXLPipeline", "unet", None),
-    ],
-)
-def test_layers_that_are_not_called_cannot_be_brought(pipeline: str, denoiser: str, reader: str | None) -> None:
-    """A class within the denoiser that hands matrices of its layers to torch is named, however deep it lies."""
-    pytest.importorskip("diffusers")
-    subject = Subject("s", "s", "hub:o/n", (), pipeline=pipeline, denoiser=denoiser)
-    reason = carried_by_layers(subject, CPU, NEW)
-    assert (reason is None) is (reader is None)
-    assert reader is None or f"{reader} reads them without" in str(reason)
-    for name in ("nf4", "nf4-pipeline", "nf4-linear", "int8"):
-        packed = str(strategy_named(name).unsupported(subject, H100, NEW))
-        assert ("bitsandbytes packs a layer's weights" in packed) is (reader is not None)
 
 
 @pytest.mark.parametrize(

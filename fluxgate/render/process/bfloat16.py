@@ -36,9 +36,12 @@ def widen() -> None:
 
 
 def _widened(function: Callable[..., Any], narrow: Any) -> Callable[..., Any]:
+    from torch.overrides import has_torch_function
+
     @functools.wraps(function)
     def widened(input: Any, weight: Any, bias: Any = None, *args: Any, **kwargs: Any) -> Any:
-        if not (input.dtype is weight.dtype is narrow and input.device.type == "cpu"):
+        # Quantized weights say that they are bfloat16, too, and know by themselves how to multiply.
+        if not (input.dtype is weight.dtype is narrow and input.device.type == "cpu") or has_torch_function((weight,)):
             return function(input, weight, bias, *args, **kwargs)
         wide = None if bias is None else bias.float()
         return function(input.float(), weight.float(), wide, *args, **kwargs).to(narrow)

@@ -52,6 +52,27 @@ def test_other_dtypes_are_left_alone(widened: None) -> None:
             layer(given.to(torch.bfloat16))
 
 
+Tensor: Any = torch.Tensor
+
+
+class Packed(Tensor):
+    """Says that it is bfloat16, holds something else, and multiplies by itself, as quanto's weights do."""
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function is functional.linear.__wrapped__:
+            return "multiplied by itself"
+        if function is torch.Tensor.float:
+            raise ValueError("the dtype of quantized weights cannot be changed")
+        return super().__torch_function__(function, types, args, kwargs or {})
+
+
+def test_weights_that_multiply_by_themselves_are_left_alone(widened: None) -> None:
+    """They are no plain tensors, whatever dtype they name."""
+    packed = torch.ones(4, 8, dtype=torch.bfloat16).as_subclass(Packed)
+    assert functional.linear(torch.ones(2, 8, dtype=torch.bfloat16), packed) == "multiplied by itself"
+
+
 def test_widening_twice_is_widening_once(widened: None) -> None:
     """A worker and the tests may both ask for it."""
     once = {name: getattr(functional, name) for name in bfloat16.WIDENED}

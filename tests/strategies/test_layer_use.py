@@ -1,0 +1,100 @@
+"""Tests of what is read of a denoiser's use of its linear layers, held against the libraries themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("diffusers")
+pytest.importorskip("bitsandbytes")
+
+from fluxgate.strategies.layer_use import Packed, carried_by_layers, wide_outside
+from fluxgate.strategies.promise import Strategy
+from fluxgate.subjects.subject import Shot, Subject
+from tests.pipelines.beyond_matrix import BEYOND_MATRIX
+from tests.pipelines.matrix import saved
+from tests.pipelines.matrix import write as write_pipeline
+from tests.strategies.looking import look
+from tests.strategies.machines import CPU, H100, NEW
+from tests.strategies.named import strategy_named
+from tests.wording import unsaid
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # what diffusers warns itself of
+PACKED = ("nf4", "nf4-linear", "nf4-pipeline", "int8", "fp4", "gguf-q8")  # with weights in bytes
+CAST = ("fp8-layerwise", "fp8-layerwise-model-offload")
+SHOT = Shot("s", ("a red circle",), seed=1, height=64, width=64, steps=2, guidance=None, max_sequence_length=None)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "denoiser", "reader"),
+    [
+        ("HunyuanDiTPipeline", "transformer", "HunyuanDiTAttentionPool"),
+        ("FluxPipeline", "transformer", None),
+        ("StableDiffusionXLPipeline", "unet", None),
+    ],
+)
+def test_layers_that_are_not_called_cannot_be_brought(pipeline: str, denoiser: str, reader: str | None) -> None:
+    """A class within the denoiser that hands matrices of its layers to torch is named, however deep it lies."""
+    pytest.importorskip("diffusers")
+    subject = Subject("s", "s", "hub:o/n", (), pipeline=pipeline, denoiser=denoiser)
+    reason = carried_by_layers(subject, CPU, NEW)
+    assert (reason is None) is (reader is None)
+    assert reader is None or f"{reader} reads them without" in str(reason)
+    for name in ("nf4", "nf4-pipeline", "nf4-linear", "int8"):
+        packed = str(strategy_named(name).unsupported(subject, H100, NEW))
+        assert ("bitsandbytes packs a layer's weights" in packed) is (reader is not None)
+
+
+def written(name: str, folder: Path) -> Subject:
+    kind, _ = BEYOND_MATRIX[name]
+    saved(*BEYOND_MATRIX[name], folder / name)
+    return Subject("s", "s", f"folder:{folder / name}", (SHOT,), pipeline=kind, denoiser="unet", large=("unet",))
+
+
+def test_a_layer_called_by_an_argument_of_its_own_cannot_be_exchanged(tmp_path: Path) -> None:
+    """AnimateDiff's motion modules name torch's argument, which other layers call otherwise; casting does not mind."""
+    subject = written("animatediff", tmp_path)
+    for name in PACKED:
+        reason = str(strategy_named(name).unsupported(subject, H100, NEW))
+        assert not unsaid(reason, "AnimateDiffTransformer3D calls proj_in with input=")
+    assert [strategy_named(name).unsupported(subject, H100, NEW) for name in CAST] == [None, None]
+    assert fails(strategy_named("nf4-linear"), subject, tmp_path, TypeError)
+
+
+def test_an_argument_that_the_layer_has_is_no_reason(tmp_path: Path) -> None:
+    """quanto's takes torch's own, and of a package that is not installed nothing is said."""
+    subject = written("animatediff", tmp_path)
+    assert Packed("torch", "Linear")(subject, H100, NEW) is None
+    assert Packed("not_installed", "Linear")(subject, H100, NEW) is None
+    assert strategy_named("quanto-int8").unsupported(subject, H100, NEW) is None
+
+
+def test_a_dtype_that_something_goes_by_must_stay(tmp_path: Path) -> None:
+    """Kandinsky's projection casts a picture's embedding to the dtype of its weights: to bytes, or to float8."""
+    subject = written("kandinsky22", tmp_path)
+    for name in (*PACKED, *CAST):
+        reason = str(strategy_named(name).unsupported(subject, H100, NEW))
+        assert not unsaid(reason, "ImageProjection casts what comes in to the dtype of the weights of image_embeds")
+    for name in ("nf4-linear", "fp8-layerwise"):
+        assert fails(strategy_named(name), subject, tmp_path, RuntimeError)
+
+
+def fails(strategy: Strategy, subject: Subject, scratch: Path, kind: type[Exception]) -> bool:
+    """Once the libraries do not, the strategy need not refuse this."""
+    with pytest.raises(kind):
+        look(strategy, Path(subject.source.removeprefix("folder:")), scratch, subject=subject)
+    return True
+
+
+def test_a_layer_that_the_files_do_not_have_is_no_reason(tmp_path: Path) -> None:
+    """Stable Diffusion's denoiser is of Kandinsky's class, without a projection; and a hub's files may not be here."""
+    folder = write_pipeline("sd15", tmp_path / "sd15")
+    there = Subject("s", "s", f"folder:{folder}", (), pipeline="StableDiffusionPipeline", denoiser="unet")
+    for subject in (there, replace(there, source="hub:o/n")):
+        assert (Packed("bitsandbytes", "Linear4bit")(subject, CPU, NEW), wide_outside(subject, CPU, NEW)) == (
+            None,
+            None,
+        )
