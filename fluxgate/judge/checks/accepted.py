@@ -41,8 +41,9 @@ from fluxgate.judge.sentences import (
 from fluxgate.judge.standards import BaselineUse
 from fluxgate.judge.suspects import of_another_release
 from fluxgate.judge.verdict import BASELINE, Verdict
-from fluxgate.rendering import STAGES
+from fluxgate.rendering import FIRST, LAST, MIDDLE, STAGES
 
+DENOISING = (FIRST, MIDDLE, LAST)  # stages of what strategies compile
 DRIFTED = "drifted"  # 1 in a verdict's numbers: pictures moved no further than legal changes move them; 0: further
 
 
@@ -84,12 +85,41 @@ def _same_machine(evidence: Evidence) -> Verdict:
     if not moved:
         return _same_pictures(evidence, pairs)
     stage = _first_stage(evidence, (pair.shot for pair in moved), moved=True)
+    anew = _compiled_anew(evidence, pairs) if _only_compiled_anew(evidence, stage) else None
+    if anew is not None:
+        return anew
     drifted, why = _drift(evidence, moved, stage)
     word, then = ("Drifted", IF_RIGHT) if drifted else ("Changed", CAUSE)
     are = "is not the accepted one" if len(moved) == 1 else "are not the accepted ones"
     lead = f"{word}: {len(moved)} of {counted(len(pairs), 'picture')} {are}: %s{why}."
     answer = failure_for_worst(evidence, BASELINE, moved, Explanation(lead, _where(evidence, stage), then))
     return replace(answer, numbers={**answer.numbers, DRIFTED: float(drifted)})
+
+
+def _only_compiled_anew(evidence: Evidence, stage: StageDifference | None) -> bool:
+    """Whether the first stage to have moved is of what is compiled, and nothing moved that rounding never moves."""
+    if not evidence.case.strategy.compiles or stage is None or stage.stage not in DENOISING or stage.reshaped:
+        return False
+    levels = schedule_mismatches(evidence.accepted_facts.noise_levels, evidence.facts.noise_levels)
+    return next(iter(levels), None) is None and damage(evidence) is None
+
+
+def _compiled_anew(evidence: Evidence, pairs: Sequence[Pair]) -> Verdict | None:
+    """Pictures of code that was compiled in another session, by their likeness; None where they are too far off."""
+    moved, bands = [pair for pair in pairs if not pair.identical], evidence.limits.drift
+    compared = [pair for pair in moved if pair.shown]  # of the others no picture was kept
+    if len(likenesses(compared)) != len(compared):
+        return None
+    are = "is not the accepted one" if len(moved) == 1 else "are not the accepted ones"
+    sentence = f"{len(moved)} of {counted(len(pairs), 'picture')} {are}: "
+    sentence += "torch compiles anew in each session, and takes whichever kernels are fastest then. "
+    if not bands or not compared:
+        sentence += "How far that moves pictures was not measured here; the other checks judge them."
+        return no_data(evidence, BASELINE, sentence, numbers=numbers_of(pairs))
+    if first_breach(compared, bands) is not None:
+        return None
+    sentence += "They moved no further than a harmless change of machine or release moves them."
+    return passed(evidence, BASELINE, sentence, numbers=numbers_of(pairs))
 
 
 def _where(evidence: Evidence, stage: StageDifference | None) -> FirstDifference | None:
@@ -131,7 +161,7 @@ def _same_pictures(evidence: Evidence, pairs: Sequence[Pair]) -> Verdict:
     sure = [shot for (shot, _), choices in evidence.accepted_facts.pictures.items() if len(choices) == 1]
     stage = _first_stage(evidence, sure)
     where = _where(evidence, stage)
-    if where is None:
+    if where is None or _only_compiled_anew(evidence, stage):
         sentence = f"{all_identical(len(pairs))}."
         return passed(evidence, BASELINE, sentence, numbers=numbers_of(pairs))
     proof = damage(evidence)

@@ -162,7 +162,11 @@ def _burdens(parts: Inventory) -> Iterator[Complaint]:
 
 
 def _twice_on_the_way(evidence: Evidence, parts: Inventory) -> Iterator[Complaint]:
-    """Weights that lie on a GPU while they load and are not there any more, or are narrower, once they stay there."""
+    """Weights that lie on a GPU while they load and are not there any more, or are narrower, once they stay there.
+
+    Not where code is compiled: the calls that compile it belong to loading, and their numbers lie there as well."""
+    if evidence.case.strategy.compiles:
+        return
     promise, memory = evidence.case.strategy.promise, evidence.rendering.memory
     keeps = any(isinstance(one, Counted) and one.what == ALTERED for one in promise.effects)  # weights to compare with
     if not evidence.gpu or not promise.stays or keeps or memory is None:

@@ -93,6 +93,38 @@ def test_drift_is_told_apart_from_change(tmp_path: Path, limits: CaseLimits, wor
     assert found.pictures["expected"].startswith("baselines/")
 
 
+@pytest.mark.parametrize(
+    ("limits", "stage", "compiles", "status"),
+    [
+        (bands(1), LAST, True, PASSED),
+        (bands(1), T5, True, FAILED),
+        (bands(1), DECODED, True, FAILED),
+        (bands(0), LAST, True, FAILED),
+        (CaseLimits(), LAST, True, NO_DATA),
+        (bands(1), LAST, False, FAILED),
+    ],
+    ids=["within", "before the denoiser", "after it", "further", "not measured", "not compiled"],
+)
+def test_what_is_compiled_anew_may_round_otherwise(
+    tmp_path: Path, limits: CaseLimits, stage: str, compiles: bool, status: str
+) -> None:
+    """torch times kernels and takes the fastest: on H100s, two sessions' pictures differed, from the denoiser on."""
+    whole = held_against_itself(tmp_path)
+    assert whole.rendered is not None
+    ours = left_at(changed(whole.rendered, nudge, shot="fox"), stage)
+    case = replace(whole.case, strategy=replace(whole.case.strategy, compiles=compiles))
+    assert verdict(replace(whole, case=case, rendered=ours, limits=limits), BASELINE).status == status
+
+
+@pytest.mark.parametrize(("compiles", "status"), [(True, PASSED), (False, FAILED)])
+def test_rounding_of_what_is_compiled_may_vanish_in_the_pixels(tmp_path: Path, compiles: bool, status: str) -> None:
+    """The stages before them are other numbers."""
+    whole = held_against_itself(tmp_path)
+    assert whole.rendered is not None
+    case = replace(whole.case, strategy=replace(whole.case.strategy, compiles=compiles))
+    assert verdict(replace(whole, case=case, rendered=left_at(whole.rendered, LAST)), BASELINE).status == status
+
+
 def test_other_noise_levels_are_no_drift(tmp_path: Path) -> None:
     """However little they move the picture, no legal change of machine or release moves them."""
     whole = held_against_itself(tmp_path)

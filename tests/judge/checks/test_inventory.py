@@ -333,6 +333,14 @@ def test_weights_that_are_on_the_gpu_twice_while_they_load_are_noticed(
     assert (found.status, unsaid(found.sentence, "0.11 GB") == []) == (status, status == FAILED)
 
 
+def test_the_peak_of_calls_that_compile_is_not_that_of_weights(tmp_path: Path) -> None:
+    """They belong to loading, and so do the numbers that they compute."""
+    whole = with_rendering(evidence(tmp_path, FULL), inventory=inventory_of(WEIGHTS), memory=memory(10 * WEIGHTS))
+    compiled = replace(FULL, promise=Promise(stays=True), compiles=True)
+    found = verdict(replace(whole, case=replace(whole.case, device="cuda", strategy=compiled)), INVENTORY)
+    assert found.status == PASSED
+
+
 def inventory_of(size: int) -> Inventory:
     """Of a transformer that lies on the GPU from the start."""
     parts = tiny(size)
