@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from fluxgate.render.watch import fingerprints  # noqa: E402
 from fluxgate.render.watch.fingerprints import fingerprint, tensor_sha256  # noqa: E402
 
 
@@ -39,6 +42,36 @@ def test_the_summary_is_of_the_finite_values() -> None:
     assert (summary.low, summary.high, summary.mean, summary.std) == (1.0, 3.0, 2.0, 1.0)
     assert not summary.finite
     assert (summary.shape, summary.dtype) == ((4,), "bfloat16")
+
+
+@pytest.mark.parametrize("worst", [float("nan"), float("inf"), -float("inf")])
+def test_one_value_that_is_not_finite_is_noticed(worst: float) -> None:
+    """Wherever it stands, and however large the rest are."""
+    for values in ([worst, 1e30, -1e30], [-1e30, 1e30, worst]):
+        summary = fingerprint(torch.tensor(values), shot="one", take=0, stage="x")
+        assert not summary.finite
+        assert (summary.low, summary.high) == pytest.approx((-1e30, 1e30))
+
+
+def test_what_was_summed_up_before_is_not_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second take that gives the same bits costs a hash; one of other bits, shape or dtype is looked at."""
+    looked_at: list[tuple[int, ...]] = []
+    look = fingerprints._summary_of
+
+    def looking(tensor: torch.Tensor) -> object:
+        looked_at.append(tuple(tensor.shape))
+        return look(tensor)
+
+    monkeypatch.setattr(fingerprints, "_summaries", {})
+    monkeypatch.setattr(fingerprints, "_summary_of", looking)
+    values = torch.tensor([1.5, 2.5, 7.25])
+    first, again, other = (
+        fingerprint(tensor, shot="one", take=take, stage="x")
+        for take, tensor in enumerate((values, values.clone(), values[None]))
+    )
+    assert replace(again, take=0) == first
+    assert (other.mean, other.sha256 != first.sha256) == (first.mean, True)
+    assert looked_at == [(3,), (1, 3)]
 
 
 @pytest.mark.parametrize("values", [[], [float("nan")]])
