@@ -82,12 +82,12 @@ def plain_tensors(module: Any) -> Iterator[Any]:
 def values_of(module: Any, name: str, tensor: Any) -> Any | None:
     """The tensor with its values: from accelerate's map of weights, if it is only a shape here."""
     owner_name, _, leaf = name.rpartition(".")
-    owner = _part(module, owner_name)
-    if owner is not None and _on_disk(module, owner_name):
+    path = _path(module, owner_name)
+    if any(map(_is_on_disk, path)):
         return None
     if tensor.device.type != "meta":
         return tensor.detach()
-    for hook in hooks_of_accelerate(owner):
+    for hook in hooks_of_accelerate(path[-1] if path else None):
         weights = getattr(hook, "weights_map", None)
         if weights is not None:
             try:
@@ -97,21 +97,20 @@ def values_of(module: Any, name: str, tensor: Any) -> Any | None:
     return None
 
 
-def _part(module: Any, name: str) -> Any | None:
-    try:
-        return module.get_submodule(name)
-    except AttributeError:  # the name leads into a quantized weight
-        return None
+def _path(module: Any, name: str) -> tuple[Any, ...]:
+    """The module and its parts down to the one of that name; none where the name leads into a quantized weight."""
+    path = [module]
+    for each in name.split(".") if name else ():
+        part = path[-1]._modules.get(each)
+        if part is None:
+            return ()
+        path.append(part)
+    return tuple(path)
 
 
-def _on_disk(module: Any, name: str) -> bool:
-    """Whether group offloading keeps the values in a file: what lies in memory then is not initialised."""
-    parts = name.split(".") if name else []
-    for depth in range(len(parts) + 1):
-        hooks = hooks_of_diffusers(_part(module, ".".join(parts[:depth])))
-        if any(getattr(getattr(hook, "group", None), "offload_to_disk_path", None) for hook in hooks):
-            return True
-    return False
+def _is_on_disk(part: Any) -> bool:
+    """Whether group offloading keeps its values in a file: what lies in memory then is not initialised."""
+    return any(getattr(getattr(hook, "group", None), "offload_to_disk_path", None) for hook in hooks_of_diffusers(part))
 
 
 # Hooks
