@@ -14,6 +14,7 @@ from fluxgate.render.watch.component import (  # noqa: E402
     plain_tensors,
     tensors_of,
     tensors_of_weight,
+    values_of,
 )
 from tests.render.watch.modules import Flattened, four_bit, made  # noqa: E402
 
@@ -52,6 +53,16 @@ def test_values_are_found_where_accelerate_lets_them_wait() -> None:
     assert {tensor.device.type for _, tensor, _ in tensors_of(offloaded)} == {"meta"}
     both = zip(plain_tensors(module), plain_tensors(offloaded), strict=True)
     assert all(torch.equal(one, other) for one, other in both)
+
+
+@pytest.mark.parametrize(("waits", "known"), [("", False), ("0", False), ("0.inner", False), ("1", True)])
+def test_values_of_a_part_wait_on_the_disk_with_whatever_it_is_in(waits: str, known: bool) -> None:
+    """Its block's group, or the whole model's, is its own; that of the block beside it is not."""
+    block = torch.nn.ModuleDict({"inner": torch.nn.Linear(2, 2)})
+    module = torch.nn.ModuleList([block, torch.nn.Linear(2, 2)])
+    hook = SimpleNamespace(group=SimpleNamespace(offload_to_disk_path="there"))
+    module.get_submodule(waits)._diffusers_hook = SimpleNamespace(hooks={"group_offloading": hook})
+    assert (values_of(module, "0.inner.weight", block["inner"].weight) is not None) is known
 
 
 def test_hooks_in_a_sequence_are_hooks_of_their_own() -> None:
