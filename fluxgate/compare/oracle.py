@@ -62,9 +62,11 @@ class StageDistance:
         return without_call(self.stage) in (*TOKENS, NOISE) or self.stage.startswith(HANDED)
 
 
-def distances(rendered: Rendered) -> list[StageDistance]:
-    """Every stage that the oracle knows, in the order of the pipeline, call by call."""
-    take = rendered.rendering.given
+def distances(rendered: Rendered, computed_as: str | None = None) -> list[StageDistance]:
+    """Every stage that the oracle knows, in the order of the pipeline, call by call.
+
+    computed_as: what the strategy promises to compute, if it is another thing than the networks by themselves."""
+    rendering, take = rendered.rendering, rendered.rendering.given
     if take is None:
         return []
     stages = {each.stage: each for each in take.stages}
@@ -72,7 +74,9 @@ def distances(rendered: Rendered) -> list[StageDistance]:
     return [
         _distance(name, stages.get(name), tensors, expected)
         for call in _calls_of(stages)
-        for name, expected in _expected_of(call, rendered, stages, tensors).items()
+        for name, expected in (
+            _expected_of(call, stages, tensors) | _variants(call, rendering.inventory, take, computed_as)
+        ).items()
     ]
 
 
@@ -82,18 +86,15 @@ def _calls_of(stages: Mapping[str, GivenStage]) -> list[GivenCall]:
     return [call for call in CALLS if call.name in made or not call.name]
 
 
-def _expected_of(
-    call: GivenCall, rendered: Rendered, stages: Mapping[str, GivenStage], tensors: Mapping[str, Tensor]
-) -> Stages:
-    """What is expected of each stage of a call, as this rendering's dtype, formats and tiles have it."""
+def _expected_of(call: GivenCall, stages: Mapping[str, GivenStage], tensors: Mapping[str, Tensor]) -> Stages:
+    """What is expected of each stage of a call, as this rendering's dtype has it."""
     expectations = {**ordered(call)}
     drawn, starts = (of_call(name, call.name) for name in (NOISE, STARTS))
     if drawn in stages or call.name:  # in older runs, latents were given from the start
         expectations = {drawn if name == starts else name: each for name, each in expectations.items()}
         packed = tensors.get(of_call(DRAWN, call.name))
         expectations[drawn] = np.zeros(0, np.float32) if packed is None else packed.values
-    expectations |= _picture(call, stages, tensors)
-    return expectations | _variants(call, rendered.rendering.inventory, rendered.rendering.given)
+    return expectations | _picture(call, stages, tensors)
 
 
 def _picture(call: GivenCall, stages: Mapping[str, GivenStage], tensors: Mapping[str, Tensor]) -> Stages:
@@ -119,13 +120,14 @@ _ROUNDED: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def _variants(call: GivenCall, inventory: Inventory | None, take: GivenTake | None) -> Stages:
-    """What is expected where weights are in a format that the oracle knows, and where a picture is decoded in tiles."""
+def _variants(call: GivenCall, inventory: Inventory | None, take: GivenTake, computed_as: str | None) -> Stages:
+    """What is expected where weights are in a format that the oracle knows, where a picture is decoded in tiles, and of
+    what a strategy promises to compute."""
     components = inventory.components if inventory else {}
     forms = {name: format_of(component.settings) for name, component in components.items()}
-    of_stage: dict[str, str | None] = {output_of(step): forms.get("transformer") for step in call.steps}
-    of_stage |= {LAST_LATENTS: forms.get("transformer"), T5: forms.get("text_encoder_2")}
-    of_stage[DECODED] = TILED if take is not None and take.tiled else None
+    denoising = computed_as or forms.get("transformer")
+    of_stage: dict[str, str | None] = {output_of(step): denoising for step in call.steps}
+    of_stage |= {LAST_LATENTS: denoising, T5: forms.get("text_encoder_2"), DECODED: TILED if take.tiled else None}
     named = {of_call(stage, call.name): form for stage, form in of_stage.items()}
     known = {stage: given().variants.get(f"{form}/{stage}") for stage, form in named.items()}
     return {stage: expected for stage, expected in known.items() if expected is not None}

@@ -32,9 +32,12 @@ def computes_alike(promise: Promise) -> bool:
 
 
 def _adapts_others(case: Case) -> bool:
-    """Whether it has another adapter than the LoRA that the oracle knows, or that one in the twin, with other rows."""
+    """Whether it has another adapter than those that the oracle knows, or one of them in the twin, with other rows.
+
+    The oracle has the IP-Adapter's weights as bfloat16 rounds them."""
     promise = case.strategy.promise
-    known = Setting("adapter", ADAPTER, of=(case.subject.denoiser,)) in promise.effects
+    doubles = Setting("adapter", ADAPTER, of=(case.subject.denoiser,)) in promise.effects
+    known = doubles or (promise.computed_as is not None and case.subject.dtype == "bfloat16")
     return promise.adapts and (not known or case.subject.source.startswith("cache:"))
 
 

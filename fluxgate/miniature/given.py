@@ -36,6 +36,8 @@ EVERY = 32  # tokens one
 FP8 = "e4m3"
 DOUBLED = "rows doubled"  # by the LoRA of `fluxgate.strategies.adapters`
 FORMATS = ("nf4", "fp4", "nf4, double", FP8, DOUBLED)  # of weights, with which stages give other numbers
+IMAGE_PROMPT = "image prompt"  # beside the text, as `fluxgate.strategies.image_prompts` gives one
+COMPUTED_AS = (IMAGE_PROMPT,)  # what strategies compute that is another thing than the networks by themselves
 ADAPTER = "doubling"  # what the strategies call that LoRA
 PREFIX = "given/"  # of what is given, in the file
 TILED = "tiled"  # a decoder that decodes in tiles gives other numbers, too
@@ -49,7 +51,7 @@ class Given:
 
     inputs: Stages
     expected: Stages
-    variants: Stages  # "FORMAT/STAGE": with weights of a format, or in tiles
+    variants: Stages  # "FORMAT/STAGE": with weights of a format, in tiles, or as a strategy computes it
     provenance: dict[str, str]
 
 
@@ -58,7 +60,9 @@ def given() -> Given:
     """What ships."""
     tensors = {name: each.values for name, each in read_tensors(FILE).items()}
     inputs = {name.removeprefix(PREFIX): values for name, values in tensors.items() if name.startswith(PREFIX)}
-    variants = {name: each for name, each in tensors.items() if name.partition("/")[0] in (*FORMATS, TILED)}
+    variants = {
+        name: each for name, each in tensors.items() if name.partition("/")[0] in (*FORMATS, *COMPUTED_AS, TILED)
+    }
     computed = {name: each for name, each in tensors.items() if "/" not in name}
     handed: Stages = {}
     for call in CALLS:

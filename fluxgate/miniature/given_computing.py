@@ -17,12 +17,24 @@ import numpy as np
 
 from fluxgate import quantizers
 from fluxgate.miniature import bfloat16
-from fluxgate.miniature.given import DOUBLED, FILE, FORMATS, FP8, PREFIX, TILED, Stages, embeddings, noise, sampled
+from fluxgate.miniature.given import (
+    DOUBLED,
+    FILE,
+    FORMATS,
+    FP8,
+    IMAGE_PROMPT,
+    PREFIX,
+    TILED,
+    Stages,
+    embeddings,
+    noise,
+    sampled,
+)
 from fluxgate.miniature.given_calls import CALLS, GUIDANCE, ONE, GivenCall
 from fluxgate.miniature.oracle import schedule, vae
 from fluxgate.miniature.oracle.flux import NETWORKS, Flux
-from fluxgate.miniature.oracle.layers import Array
-from fluxgate.miniature.oracle.transformer import Conditions
+from fluxgate.miniature.oracle.layers import Array, Weights
+from fluxgate.miniature.oracle.transformer import Conditions, ImagePrompt
 from fluxgate.rendering import (
     CLIP_TOKENS,
     DECODED,
@@ -42,13 +54,19 @@ from fluxgate.tensors import Tensor, stored, write_tensors
 
 PIPELINE = Path(__file__).parent / "pipeline"
 PROJECTIONS = (".to_q.weight", ".to_k.weight", ".to_v.weight")  # of which the LoRA doubles some rows
+IP_ADAPTER = (
+    Path(__file__).parent / "ip_adapter"
+)  # the file that the strategy of image prompts writes for the miniature
+IMAGE_EMBEDDING, IMAGE_SCALE = bfloat16.rounded(np.linspace(-1, 1, 64)), 0.1  # what it gives, and at which scale
 NORMS = ("norm_q", "norm_k", "norm_added_q", "norm_added_k")
 
 
 def computed(flux: Flux) -> tuple[Stages, Stages]:
     """What is given, and what is expected."""
     inputs, expected = _start(flux), Stages()
+    seeing = ImagePrompt(Weights.read(IP_ADAPTER), IMAGE_EMBEDDING, IMAGE_SCALE)
     altered = {form: _altered(flux, form) for form in FORMATS}
+    altered[IMAGE_PROMPT] = dataclasses.replace(flux, image_prompt=seeing)
     for call in CALLS:
         known = embeddings(inputs, call)
         rows = [_row(known, call, number) for number in range(call.count)]
@@ -58,7 +76,7 @@ def computed(flux: Flux) -> tuple[Stages, Stages]:
         for form, other in altered.items():
             wanted = [_denoised(other, call, own | row) for (own, _), row in zip(pictures, rows, strict=True)]
             expected |= {f"{form}/{name}": each for name, each in _joined(wanted, call).items()}
-            if form not in (FP8, DOUBLED):
+            if form not in (FP8, DOUBLED, IMAGE_PROMPT):
                 expected |= {f"{form}/{name}": each for name, each in _prompts(other, call).items()}
     return inputs, expected
 
@@ -149,7 +167,7 @@ def _velocities(flux: Flux, call: GivenCall, inputs: Stages, steps: Sequence[int
     found: Stages = {}
     for step in steps or call.steps:
         level, guidance = 1000 * call.steps[step], 1000 * GUIDANCE
-        conditions = Conditions(inputs[T5], inputs[POOLED], level, guidance, call.asked[0].size)
+        conditions = Conditions(inputs[T5], inputs[POOLED], level, guidance, call.asked[0].size, flux.image_prompt)
         found[output_of(step)] = flux.velocity(inputs[after_step(step - 1)], conditions)
     return found
 
@@ -203,7 +221,8 @@ def write(path: Path, inputs: Stages, expected: Stages) -> None:
 
 
 def _provenance() -> dict[str, str]:
-    weights = {name: next((PIPELINE / name).glob("*.safetensors")) for name in NETWORKS}
+    folders = {**{name: PIPELINE / name for name in NETWORKS}, "the IP-Adapter": IP_ADAPTER}
+    weights = {name: next(folder.glob("*.safetensors")) for name, folder in folders.items()}
     return {
         "about": f"{len(CALLS)} calls, the first for {ONE.prompts[0]!r}; each stage from what is given",
         "command": "python -m fluxgate.miniature.given_computing",

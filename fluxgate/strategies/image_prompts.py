@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fluxgate.machine import Machine, Stack
+from fluxgate.miniature.given import IMAGE_PROMPT
 from fluxgate.rendering import DENOISE, ENCODE
 from fluxgate.strategies.effects import IMAGE_LAYERS, IMAGE_LAYERS_LEFT, IMAGES_SEEN, Counted, Unhooked
 from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
@@ -50,7 +51,15 @@ NEEDS = (loads_ip_adapter, unquantized)
 
 
 @strategy(
-    Promise(stays=True, approximates="full", changes_weights=True, adapts=True, other_work=(ATTENDS,), effects=SEES),
+    Promise(
+        stays=True,
+        approximates="full",
+        changes_weights=True,
+        adapts=True,
+        computed_as=IMAGE_PROMPT,
+        other_work=(ATTENDS,),
+        effects=SEES,
+    ),
     needs=NEEDS,
 )
 def ip_adapter(site: Site) -> Any:

@@ -74,6 +74,8 @@ class Promise:
     moves: Moves | None = None  # how its weights do; neither: nothing is said of them
     other_work: tuple[OtherWork, ...] = ()  # beside its reference's, which it does but for transfers
     adapts: bool = False  # it leaves the weights of an adapter in memory, beside those of the files
+    # What of `miniature.given.COMPUTED_AS` it computes, if another thing than the networks by themselves.
+    computed_as: str | None = None
     control: str | None = None  # the strategy of `coarse` that keeps half as many levels: no limit may let it through
 
     @property

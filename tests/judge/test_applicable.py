@@ -20,6 +20,7 @@ from fluxgate.judge.verdict import (
     SPEED,
     WEIGHTS,
 )
+from fluxgate.miniature.given import IMAGE_PROMPT
 from fluxgate.strategies.effects import FILES, RANKS, REUSED, SHARED_WEIGHTS, Counted, Hooked, Setting
 from fluxgate.strategies.promise import Promise
 from tests.runs.building import CASES
@@ -65,6 +66,7 @@ def test_seconds_are_asked_of_every_case() -> None:
         (Promise(), True),
         (Promise(approximates="full", changes_weights=True), True),
         (Promise(approximates="full", changes_weights=True, adapts=True, effects=(DOUBLING,)), True),
+        (Promise(approximates="full", changes_weights=True, adapts=True, computed_as=IMAGE_PROMPT), True),
         (Promise(approximates="full", changes_weights=True, adapts=True), False),
         (Promise(approximates="full", effects=(Counted(REUSED, at_least=1),)), False),
     ],
@@ -76,12 +78,20 @@ def test_the_oracle_knows_formats_and_adapters_but_no_caches(promise: Promise, a
     assert (ORACLE in checks_of(case)) is applies
 
 
-def test_the_oracle_knows_no_adapter_of_the_twin() -> None:
-    """Its layers have other rows, of which the LoRA doubles others."""
-    promise = Promise(approximates="full", adapts=True, effects=(DOUBLING,))
-    subject = replace(FULL.subject, oracle="miniature", source="cache:grown")
-    case = replace(FULL, subject=subject, strategy=replace(FULL.strategy, promise=promise))
-    assert ORACLE not in checks_of(case)
+@pytest.mark.parametrize(
+    ("promise", "applies"),
+    [
+        (Promise(approximates="full", adapts=True, effects=(DOUBLING,)), {"float32": True, "the twin": False}),
+        (Promise(approximates="full", adapts=True, computed_as=IMAGE_PROMPT), {"float32": False, "the twin": False}),
+    ],
+)
+def test_the_oracle_knows_adapters_of_the_miniature_alone(promise: Promise, applies: dict[str, bool]) -> None:
+    """The twin's layers have other rows; an IP-Adapter's random weights are rounded otherwise in another dtype."""
+    ours = replace(FULL.subject, oracle="miniature")
+    subjects = {"float32": replace(ours, dtype="float32"), "the twin": replace(ours, source="cache:grown")}
+    strategy = replace(FULL.strategy, promise=promise)
+    cases = {name: replace(FULL, subject=subject, strategy=strategy) for name, subject in subjects.items()}
+    assert {name: ORACLE in checks_of(case) for name, case in cases.items()} == applies
 
 
 @pytest.mark.parametrize(

@@ -6,19 +6,29 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
+from fluxgate.miniature.given_computing import IMAGE_EMBEDDING, IMAGE_SCALE, IP_ADAPTER  # noqa: E402
 from fluxgate.render.watch.stored import stored_weights  # noqa: E402
 from fluxgate.rendering import Component, Inventory  # noqa: E402
 from fluxgate.strategies.effects import IMAGE_LAYERS, IMAGE_LAYERS_LEFT  # noqa: E402
-from fluxgate.strategies.image_prompts import loads_ip_adapter  # noqa: E402
+from fluxgate.strategies.image_prompts import (  # noqa: E402
+    EMBEDS,
+    FILE,
+    SCALE,
+    image_prompt,
+    loads_ip_adapter,
+    write_ip_adapter,
+)
 from fluxgate.strategies.promise import Site  # noqa: E402
 from fluxgate.subjects.catalogue import read_catalogue  # noqa: E402
 from fluxgate.subjects.subject import Subject  # noqa: E402
+from fluxgate.tensors import read_tensors  # noqa: E402
 from tests.pipelines.catalogued import catalogue  # noqa: E402
 from tests.strategies.looking import SUBJECT, Seen, folder_of, look, missing_effects  # noqa: E402
 from tests.strategies.machines import CPU, NEW  # noqa: E402
@@ -42,6 +52,23 @@ def test_unloaded_it_leaves_the_pictures_as_they_were(seen: Callable[[str], Seen
     """full's pictures come back to the pixel."""
     assert seen("ip-adapter-unloaded").missing == ()
     assert seen("ip-adapter-unloaded").pictures == seen("full").pictures
+
+
+def test_the_oracle_has_the_adapter_the_picture_and_the_scale_of_the_strategy(
+    miniature_folder: Path, tmp_path: Path
+) -> None:
+    """The file that ships is the one that is written for the miniature, to a rounding of another processor."""
+    site = Site(SUBJECT, miniature_folder, "cpu", tmp_path, watch=lambda _: None)
+    pipe = site.pipeline(dtype=torch.bfloat16)
+    write_ip_adapter(pipe.transformer, tmp_path / "written")
+    written, shipped = (read_tensors(folder / FILE) for folder in (tmp_path / "written", IP_ADAPTER))
+    assert written.keys() == shipped.keys()
+    for name, tensor in written.items():
+        assert tensor.dtype == shipped[name].dtype == "BF16"
+        assert np.allclose(tensor.values, shipped[name].values, rtol=2**-7, atol=0), name
+    (image,) = image_prompt(pipe, {"prompt": "A fox."})[EMBEDS]
+    assert np.array_equal(image.float().numpy()[0, 0], IMAGE_EMBEDDING)
+    assert SCALE == IMAGE_SCALE
 
 
 ONE = replace(SUBJECT, shots=(replace(SUBJECT.shots[0], pictures_per_prompt=1),))

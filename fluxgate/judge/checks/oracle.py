@@ -61,7 +61,7 @@ def oracle(evidence: Evidence) -> Verdict:
     if take is None:
         sentence = f"This rendering has no stages that were run from what is given. Run {again(evidence.case)}."
         return no_data(evidence, ORACLE, sentence)
-    measured = distances(evidence.rendered_here)
+    measured = distances(evidence.rendered_here, evidence.case.strategy.promise.computed_as)
     limits = {each.stage: _limits(evidence, each) for each in measured}
     wrong = [one for each in measured if (one := _wrong(evidence, each, limits[each.stage])) is not None]
     of_prompts = [one for one in wrong if without_call(one.stage) in TOKENS_OF]

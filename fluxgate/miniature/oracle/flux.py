@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fluxgate.miniature.oracle import schedule, text, transformer, vae
 from fluxgate.miniature.oracle.layers import Array, Weights
-from fluxgate.miniature.oracle.transformer import Conditions
+from fluxgate.miniature.oracle.transformer import Conditions, ImagePrompt
 
 PATCH = 16  # pixels on each side: 8 to a place of the latents, 2 places to a patch
 NETWORKS = ("text_encoder", "text_encoder_2", "transformer", "vae")
@@ -44,6 +44,7 @@ class Flux:
     folder: Path
     weights: dict[str, Weights]
     configs: dict[str, dict[str, Any]]
+    image_prompt: ImagePrompt | None = None  # beside the text
 
     @classmethod
     def read(cls, folder: Path) -> Flux:
@@ -85,6 +86,8 @@ class Flux:
         pooled, embeddings = self.pooled(clip_ids), self.embeddings(t5_ids)
         levels = self.levels(call)
         for level, following in pairwise(levels):
-            conditions = Conditions(embeddings, pooled, 1000 * level, 1000 * call.guidance, call.size)
+            conditions = Conditions(
+                embeddings, pooled, 1000 * level, 1000 * call.guidance, call.size, self.image_prompt
+            )
             latents = schedule.step(latents, self.velocity(latents, conditions), level, following)
         return vae.picture(self.decoded(self.to_decode(latents, call)))

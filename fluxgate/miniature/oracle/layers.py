@@ -53,6 +53,10 @@ def layer_norm(x: Array, eps: float) -> Array:
     return np.asarray(centred / np.sqrt((centred**2).mean(-1, keepdims=True) + eps))
 
 
+def affine_norm(x: Array, weights: Weights, name: str, eps: float) -> Array:
+    return layer_norm(x, eps) * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+
 def rms_norm(x: Array, weight: Array, eps: float) -> Array:
     """Each row with mean square 1, times a weight."""
     return np.asarray(x / np.sqrt((x**2).mean(-1, keepdims=True) + eps) * weight)

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from fluxgate.miniature.oracle.layers import (
     Array,
     Weights,
+    affine_norm,
     attention,
     gelu,
     heads_apart,
     heads_together,
-    layer_norm,
     linear,
     rms_norm,
     sigmoid,
@@ -65,18 +65,14 @@ def clip(weights: Weights, config: dict[str, Any], ids: Ids) -> Array:
     for number in range(config["num_hidden_layers"]):
         layer = model.within(f"encoder.layers.{number}")
         attn = layer.within("self_attn")
-        normal = _affine_norm(x, layer, "layer_norm1", eps)
+        normal = affine_norm(x, layer, "layer_norm1", eps)
         query, key, value = (heads_apart(linear(normal, attn, f"{name}_proj"), heads) for name in "qkv")
         mixed = heads_together(attention(query, key, value, scale=scale, bias=past_only))
         x = x + linear(mixed, attn, "out_proj")
-        inner = linear(_affine_norm(x, layer, "layer_norm2", eps), layer, "mlp.fc1")
+        inner = linear(affine_norm(x, layer, "layer_norm2", eps), layer, "mlp.fc1")
         x = x + linear(inner * sigmoid(1.702 * inner), layer, "mlp.fc2")  # OpenAI's 'quick' GELU
-    x = _affine_norm(x, model, "final_layer_norm", eps)
+    x = affine_norm(x, model, "final_layer_norm", eps)
     return np.asarray(x[int(ids.argmax())])  # the end token has the highest id, and its first one counts
-
-
-def _affine_norm(x: Array, weights: Weights, name: str, eps: float) -> Array:
-    return layer_norm(x, eps) * weights[f"{name}.weight"] + weights[f"{name}.bias"]
 
 
 def t5(weights: Weights, config: dict[str, Any], ids: Ids) -> Array:

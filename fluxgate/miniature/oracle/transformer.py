@@ -10,6 +10,7 @@ import numpy as np
 from fluxgate.miniature.oracle.layers import (
     Array,
     Weights,
+    affine_norm,
     attention,
     gelu,
     heads_apart,
@@ -23,6 +24,7 @@ from fluxgate.miniature.oracle.layers import (
 EPS = 1e-6
 THETA = 10_000  # the longest wave, of positions and of noise levels
 LEVEL_WIDTH = 256
+PICTURE_TOKENS = 4
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,23 @@ class Conditions:
     level: float  # of noise, in thousandths
     guidance: float  # in thousandths
     size: tuple[int, int]  # rows and columns of patches
+    image_prompt: ImagePrompt | None = None  # beside the text
+
+
+@dataclass(frozen=True)
+class ImagePrompt:
+    """One that is given beside the prompt, and the IP-Adapter by which the image looks at it."""
+
+    adapter: Weights
+    embedding: Array
+    scale: float  # of what is seen of it
+
+    def seen_by(self, query: Array, block: int) -> Array:
+        """What a double block's queries, which are not turned, take from the picture's tokens."""
+        rows = linear(self.embedding, self.adapter, "image_proj.proj").reshape(PICTURE_TOKENS, -1)
+        tokens, layer = affine_norm(rows, self.adapter, "image_proj.norm", 1e-5), f"ip_adapter.{block}"
+        key, value = (heads_apart(linear(tokens, self.adapter, f"{layer}.to_{name}_ip"), len(query)) for name in "kv")
+        return self.scale * heads_together(attention(query, key, value, scale=query.shape[-1] ** -0.5))
 
 
 def velocity(weights: Weights, config: dict[str, Any], latents: Array, given: Conditions) -> Array:
@@ -43,7 +62,9 @@ def velocity(weights: Weights, config: dict[str, Any], latents: Array, given: Co
     condition = silu(_condition(weights.within("time_text_embed"), given))
     waves = _waves(_positions(len(text), given.size), config["axes_dims_rope"])
     for number in range(config["num_layers"]):
-        image, text = _double(weights.within(f"transformer_blocks.{number}"), image, text, condition, waves, heads)
+        block = weights.within(f"transformer_blocks.{number}")
+        image, text, query = _double(block, image, text, condition, waves, heads)
+        image = image if given.image_prompt is None else image + given.image_prompt.seen_by(query, number)
     both = np.concatenate([text, image])
     for number in range(config["num_single_layers"]):
         both = _single(weights.within(f"single_transformer_blocks.{number}"), both, condition, waves, heads)
@@ -108,8 +129,9 @@ def _attended(query: Array, key: Array, value: Array, waves: tuple[Array, Array]
 
 def _double(
     weights: Weights, image: Array, text: Array, condition: Array, waves: tuple[Array, Array], heads: int
-) -> tuple[Array, Array]:
-    """Each stream has its own weights; only in attention do they see each other, the text first."""
+) -> tuple[Array, Array, Array]:
+    """Each stream has its own weights; only in attention do they see each other, the text first. Beside both, the
+    image's queries."""
     attn = weights.within("attn")
     image_parts = np.split(linear(condition, weights, "norm1.linear"), 6)
     text_parts = np.split(linear(condition, weights, "norm1_context.linear"), 6)
@@ -127,7 +149,8 @@ def _double(
     mixed = _attended(query, key, value, waves)
     text = text + text_parts[2] * linear(mixed[: len(text)], attn, "to_add_out")
     image = image + image_parts[2] * linear(mixed[len(text) :], attn, "to_out.0")
-    return _fed(image, weights.within("ff"), image_parts), _fed(text, weights.within("ff_context"), text_parts)
+    fed = _fed(image, weights.within("ff"), image_parts), _fed(text, weights.within("ff_context"), text_parts)
+    return *fed, of_image[0]
 
 
 def _modulated(x: Array, shift: Array, scale: Array) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from fluxgate.cases import Case
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, NO_DATA, ORACLE, PASSED, Verdict
 from fluxgate.miniature import bfloat16
-from fluxgate.miniature.given import given
+from fluxgate.miniature.given import IMAGE_PROMPT, given
 from fluxgate.miniature.texts import TEXTS, tokenized
 from fluxgate.rendering import (
     CLIP_TOKENS,
@@ -51,6 +52,10 @@ def judged(folder: Path, take: GivenTake | None, strategy: str = "full", invento
     return verdict(Evidence(case, rendered_of(take, folder, strategy=strategy, **changes), run=folder), ORACLE)
 
 
+def instead(others: Any, values: Any) -> Any:
+    return others
+
+
 def louder(values: Any) -> Any:
     return values * 1.05
 
@@ -60,6 +65,18 @@ def test_the_oracles_own_stages_agree(tmp_path: Path, dtype: str, strategy: str)
     """Rounded to the dtype, every stage lies within its tolerance."""
     answer = judged(tmp_path, take_of(tmp_path, dtype=dtype), strategy)
     assert (answer.status, answer.numbers["stages"], answer.numbers["share of tolerance"] < 1) == (PASSED, 104, True)
+
+
+def test_a_strategy_is_held_to_what_it_promises_to_compute(tmp_path: Path) -> None:
+    """With a picture beside the prompt, the denoiser gives other numbers, and the plain ones are wrong."""
+    variants = given().variants.items()
+    own = {name.partition("/")[2]: each for name, each in variants if name.startswith(f"{IMAGE_PROMPT}/")}
+    assert {output_of(1), of_call(output_of(3), SEVERAL), of_call(LAST_LATENTS, WHOLE)} <= own.keys()
+    seen = take_of(tmp_path, bent={name: partial(instead, each) for name, each in own.items()})
+    assert judged(tmp_path, seen, "ip-adapter").status == PASSED
+    assert judged(tmp_path, seen).stage == output_of(1)
+    answer = judged(tmp_path, take_of(tmp_path), "ip-adapter")
+    assert (answer.status, answer.stage, answer.numbers["wrong"]) == (FAILED, output_of(1), len(own) - 1)
 
 
 @pytest.mark.parametrize(

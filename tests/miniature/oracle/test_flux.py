@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 import fluxgate.miniature.oracle
 from fluxgate.miniature import given
+from fluxgate.miniature.given_computing import IMAGE_EMBEDDING, IMAGE_SCALE, IP_ADAPTER
 from fluxgate.miniature.oracle.flux import Call, Flux
+from fluxgate.miniature.oracle.layers import Weights
+from fluxgate.miniature.oracle.transformer import Conditions, ImagePrompt
 
 ROOM = Path(fluxgate.miniature.oracle.__file__).parent
 SMALL = Call("Two orange foxes in a forest by day.", height=64, width=96, steps=2, guidance=3.5, tokens=32)
@@ -50,6 +53,40 @@ def test_its_picture_is_the_libraries_in_float32(flux: Flux, miniature_folder: P
     ).images[0]
     apart = np.abs(ours.astype(int) - np.asarray(theirs).astype(int))
     assert (ours.shape, ours.std() > 20, apart.max() <= 1, (apart > 0).mean() < 0.01) == ((64, 96, 3), True, True, True)
+
+
+def test_a_picture_beside_the_prompt_is_seen_as_the_libraries_see_it(flux: Flux, miniature_folder: Path) -> None:
+    """Through the IP-Adapter that ships, in float32: what the transformer gives, which without it is another."""
+    import diffusers
+    import torch
+
+    from fluxgate.strategies.promise import dtype_setting
+
+    rows, columns = SMALL.size
+    text, pooled = given.given().inputs["prompt embeddings"][:32], given.given().inputs["pooled embeddings"]
+    numbers = (text.astype(np.float64), pooled.astype(np.float64), 500.0, 4000.0, SMALL.size)
+    seeing = ImagePrompt(Weights.read(IP_ADAPTER), IMAGE_EMBEDDING, IMAGE_SCALE)
+    ours, unseen = (flux.velocity(latents(SMALL), Conditions(*numbers, picture)) for picture in (seeing, None))
+    settings = dtype_setting(diffusers, torch.float32)
+    pipe = diffusers.FluxPipeline.from_pretrained(miniature_folder, **settings)
+    pipe.load_ip_adapter(
+        str(IP_ADAPTER), weight_name="ip_adapter.safetensors", image_encoder_pretrained_model_name_or_path=None
+    )
+    pipe.set_ip_adapter_scale(IMAGE_SCALE)
+    places = torch.cartesian_prod(torch.zeros(1), torch.arange(rows).float(), torch.arange(columns).float())
+    with torch.no_grad():
+        theirs = pipe.transformer(
+            torch.from_numpy(latents(SMALL)).float()[None],
+            torch.from_numpy(text)[None],
+            torch.from_numpy(pooled)[None],
+            torch.tensor([0.5]),
+            places,
+            torch.zeros(len(text), 3),
+            torch.tensor([4.0]),
+            joint_attention_kwargs={"ip_adapter_image_embeds": [torch.from_numpy(IMAGE_EMBEDDING).float()[None, None]]},
+        ).sample[0]
+    size = np.sqrt((ours**2).mean())
+    assert np.sqrt(((ours - theirs.numpy()) ** 2).mean()) < 1e-5 * size < np.sqrt(((ours - unseen) ** 2).mean())
 
 
 def test_it_is_short_and_imports_nothing_that_is_tested() -> None:
