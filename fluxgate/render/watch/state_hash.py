@@ -10,7 +10,7 @@ from fluxgate.render.watch.component import tensors_of, values_of
 CHUNK = 1 << 22  # 4-byte words that are summed at a time
 GOLDEN, OFFSET = -7046029254386353131, 1442695040888963407  # 2^64 / φ, as int64; and Knuth's increment
 
-Factors = dict[Any, Any]  # device -> a chunk of factors
+Factors = dict[Any, Any]  # device -> the first of a chunk's factors
 
 
 def state_sha256(module: Any) -> str | None:
@@ -42,18 +42,18 @@ def checksums(tensor: Any, factors_by_device: Factors) -> list[int]:
         flat = flat.clone()
     words = flat[:whole].view(torch.int32)
     sums = [int(flat[whole:].to(torch.int64).sum())] if whole < flat.numel() else []
-    factors = _factors(words.device, factors_by_device)
     for start in range(0, words.numel(), CHUNK):
         chunk = words[start : start + CHUNK].to(torch.int64)
-        sums.append(int(chunk.mul_(factors[: chunk.numel()]).sum()))
+        sums.append(int(chunk.mul_(_factors(chunk.numel(), chunk.device, factors_by_device)).sum()))
     return sums
 
 
-def _factors(device: Any, by_device: Factors) -> Any:
-    """Odd numbers spread over 64 bits, one for each place of a chunk; made once for each device."""
+def _factors(count: int, device: Any, by_device: Factors) -> Any:
+    """So many odd numbers spread over 64 bits, one for each place of a chunk; they are made again only where more are
+    needed than ever before on the device."""
     import torch
 
-    if device not in by_device:
-        places = torch.arange(CHUNK, dtype=torch.int64, device=device)
+    if device not in by_device or len(by_device[device]) < count:
+        places = torch.arange(min(CHUNK, 1 << (count - 1).bit_length()), dtype=torch.int64, device=device)
         by_device[device] = places.mul_(GOLDEN).add_(OFFSET).bitwise_or_(1)
-    return by_device[device]
+    return by_device[device][:count]

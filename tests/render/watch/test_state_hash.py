@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from fluxgate.render.watch import state_hash  # noqa: E402
 from fluxgate.render.watch.description import placement_of  # noqa: E402
 from fluxgate.render.watch.state_hash import checksums, state_sha256  # noqa: E402
 from tests.render.watch.modules import BF16, Flattened, GGUFParameter, four_bit, made  # noqa: E402
@@ -71,6 +72,15 @@ def test_checksums_cover_every_byte() -> None:
         changed = tensor.clone()
         changed[place] ^= 128
         assert checksums(changed, {}) != whole
+
+
+def test_checksums_do_not_depend_on_what_was_summed_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The numbers that words are multiplied by are kept from one tensor to the next, and made as far as needed."""
+    monkeypatch.setattr(state_hash, "CHUNK", 16)
+    tensors = [torch.arange(count, dtype=torch.int32) for count in (3, 40, 5, 16, 0)]
+    kept: dict[Any, Any] = {}
+    assert [checksums(each, kept) for each in tensors] == [checksums(each, {}) for each in tensors]
+    assert [len(factors) for factors in kept.values()] == [16]
 
 
 def test_checksums_tell_the_order() -> None:
