@@ -6,13 +6,13 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from fluxgate.gpus import visible_gpus
 from fluxgate.render.process.messages import receive, send
 
-POLL = 0.02  # seconds between two looks at a worker and at the parent
+POLL = 0.02  # seconds between two looks at a worker, where the system does not say that it is gone
 
 Work = Callable[[bytes], int]  # does a packed job in the process that calls it, and gives the exit code
 
@@ -71,16 +71,32 @@ def _become_worker(link: socket.socket, job: bytes, work: Work) -> None:
 
 
 def _wait_for_exit(pid: int, link: socket.socket) -> int:
-    """A worker's exit code; if the parent goes first, the worker must go too."""
-    while True:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            end_group(pid)
-            return os.waitstatus_to_exitcode(status)
-        if select.select([link], [], [], POLL)[0]:  # the parent never speaks while a worker runs: it is gone
-            end_group(pid)
-            os.waitpid(pid, 0)
-            os._exit(1)
+    """A worker's exit code, as soon as it is gone; if the parent goes first, the worker must go too."""
+    with _told_when_gone(pid) as gone:
+        while True:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                end_group(pid)
+                return os.waitstatus_to_exitcode(status)
+            readable, _, _ = select.select([link.fileno(), *gone], [], [], POLL)
+            if link.fileno() in readable:  # the parent never speaks while a worker runs: it is gone
+                end_group(pid)
+                os.waitpid(pid, 0)
+                os._exit(1)
+
+
+@contextmanager
+def _told_when_gone(pid: int) -> Iterator[tuple[int, ...]]:
+    """A file that can be read once a process is gone; none where the system has no such thing."""
+    try:
+        file = os.pidfd_open(pid)
+    except (OSError, AttributeError):
+        yield ()
+        return
+    try:
+        yield (file,)
+    finally:
+        os.close(file)
 
 
 def end_group(pid: int) -> None:

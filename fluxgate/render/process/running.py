@@ -27,6 +27,9 @@ class Running(Protocol):
     def exit_code(self) -> int | None:
         """Its exit code, the negative number of the signal that ended it, or None while it runs."""
 
+    def rest(self, seconds: float) -> None:
+        """Do nothing for so long, or until it may have ended."""
+
 
 class Forked:
     """A worker that a fork server made."""
@@ -48,6 +51,9 @@ class Forked:
             self._code = -signal.SIGKILL if answer is None else int(answer)
         return self._code
 
+    def rest(self, seconds: float) -> None:
+        select.select([self._link], [], [], seconds)
+
 
 class Spawned:
     """A worker that has imported the libraries itself."""
@@ -62,6 +68,10 @@ class Spawned:
             end_group(self.pid)
         return code
 
+    def rest(self, seconds: float) -> None:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+
 
 def wait_for_exit(worker: Running, deadline: float, look: Callable[[], None]) -> int | None:
     """The worker's exit code, or None if it was not done by the deadline. `look` is called again and again."""
@@ -69,7 +79,7 @@ def wait_for_exit(worker: Running, deadline: float, look: Callable[[], None]) ->
         if time.monotonic() > deadline:
             return None
         look()
-        time.sleep(POLL)
+        worker.rest(POLL)
     return code
 
 
@@ -84,4 +94,4 @@ def end(worker: Running) -> None:
     with suppress(ProcessLookupError):
         os.kill(worker.pid, signal.SIGKILL)
     while worker.exit_code() is None:
-        time.sleep(POLL)
+        worker.rest(POLL)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 
 import pytest
 
-from fluxgate.render.process.running import Spawned, end, wait_for_exit
+from fluxgate.render.process import forkserver, running
+from fluxgate.render.process.running import Forked, Spawned, end, wait_for_exit
 
 CHILD = (
     "import subprocess, sys, time; subprocess.Popen(['sleep', '600']); print('started', flush=True); time.sleep(600)"
@@ -47,3 +49,26 @@ def test_nothing_that_a_worker_has_started_outlives_it(finished: bool) -> None:
             wait_for_exit(Spawned(worker), time.monotonic() + 60, lambda: None)
         end(Spawned(worker))
         assert worker.stdout.read() == b""
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "not told"])
+def test_a_worker_that_has_ended_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, told: bool) -> None:
+    """Neither its server nor its parent sleeps until the next look, where the system tells who is gone; where it does
+    not, the server looks again and again."""
+    monkeypatch.setattr(running, "POLL", 60.0)
+    monkeypatch.setattr(forkserver, "POLL", 60.0 if told else 0.02)
+    if told and not hasattr(os, "pidfd_open"):
+        pytest.skip("this Python cannot ask the system to be told when a process is gone")
+    if not told:
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    link = forkserver.forked_server(ends_soon)
+    assert link is not None
+    with link:
+        started = time.monotonic()
+        assert wait_for_exit(Forked(link, b"a job"), started + 60, lambda: None) == 3
+        assert time.monotonic() - started < 30
+
+
+def ends_soon(job: bytes) -> int:
+    time.sleep(0.3)
+    return 3
