@@ -84,15 +84,20 @@ def table(run: runs.Run) -> Iterator[str]:
 def devices(run: runs.Run, began: float, ended: float) -> Iterator[str]:
     """A line for each device: when its first case began, how long it waited between cases, when its last one ended."""
     cases: dict[str, list[tuple[float, float]]] = {}
-    for case_id, rendering in run.renderings().items():
+    again: dict[str, dict[float, float]] = {}  # by the end of a case, the seconds of rendering it once more
+    for case_id, rendered in run.rendered_cases().items():
+        rendering, more = rendered.rendering, runs.rendered_once_more(rendered)
         end = (run.case_folder(case_id) / RENDERING).stat().st_mtime
         device = rendering.determinism.get("CUDA_VISIBLE_DEVICES", rendering.device)
         cases.setdefault(device, []).append((end - rendering.wall_seconds, end))
+        again.setdefault(device, {}).update({end: more.rendering.wall_seconds} if more else {})
     for device, spans in sorted(cases.items()):
         first, last = min(spans)[0], max(end for _, end in spans)
         between = last - first - sum(end - start for start, end in spans)
         told = f"the first begins after {first - began:.1f} s, {between:.1f} s between them"
-        yield f"{device}: {len(spans)} cases, {told}, the session ends {ended - last:.1f} s after the last"
+        repeated = [seconds for end, seconds in again[device].items() if end < last]
+        once_more = f", of which {len(repeated)} rendered once more took {sum(repeated):.1f} s" if repeated else ""
+        yield f"{device}: {len(spans)} cases, {told}{once_more}, the session ends {ended - last:.1f} s after the last"
 
 
 def judged(run: runs.Run) -> Iterator[str]:

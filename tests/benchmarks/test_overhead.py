@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.overhead import devices, is_within, judged, processes, ratio, table
+from fluxgate.files import write_plain
 from fluxgate.refusal import USAGE
 from fluxgate.runs.plan import FILE as PLAN
 from fluxgate.runs.plan import plan_of
@@ -64,6 +65,18 @@ def test_what_a_worker_does_beside_rendering_is_told(tmp_path: Path) -> None:
     (line,) = devices(run, 990.0, 1010.0)
     assert not unsaid(line, "2 cases", "begins after 5.0 s", "1.0 s between")
     assert not unsaid(line, "ends 4.0 s after")
+    assert "once more" not in line
+
+
+def test_what_was_rendered_once_more_is_told_beside_what_lies_between_cases(tmp_path: Path) -> None:
+    """It lies between two cases, and nobody waits for it in vain."""
+    run = run_of(tmp_path, "full", "nf4")
+    for end, one in enumerate(run.renderings().values(), start=1):
+        put(run, replace(one, wall_seconds=5.0))
+        os.utime(run.case_folder(one.case_id) / "rendering.json", (1000.0 + 9 * end, 1000.0 + 9 * end))
+    write_plain(run.once_more_folder(one.case_id) / "rendering.json", replace(one, wall_seconds=3.5))
+    (line,) = devices(run, 1000.0, 1020.0)
+    assert not unsaid(line, "4.0 s between", "1 rendered once more took 3.5 s")
 
 
 def test_judging_is_timed_by_itself(tmp_path: Path) -> None:
