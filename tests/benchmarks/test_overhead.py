@@ -71,12 +71,12 @@ def test_what_a_worker_does_beside_rendering_is_told(tmp_path: Path) -> None:
 def test_what_was_rendered_once_more_is_told_beside_what_lies_between_cases(tmp_path: Path) -> None:
     """It lies between two cases, and nobody waits for it in vain."""
     run = run_of(tmp_path, "full", "nf4")
-    for end, one in enumerate(run.renderings().values(), start=1):
+    for end, one in zip((1010.0, 1019.0), run.renderings().values(), strict=True):
         put(run, replace(one, wall_seconds=5.0))
-        os.utime(run.case_folder(one.case_id) / "rendering.json", (1000.0 + 9 * end, 1000.0 + 9 * end))
-    write_plain(run.once_more_folder(one.case_id) / "rendering.json", replace(one, wall_seconds=3.5))
-    (line,) = devices(run, 1000.0, 1020.0)
-    assert not unsaid(line, "4.0 s between", "1 rendered once more took 3.5 s")
+        os.utime(run.case_folder(one.case_id) / "rendering.json", (end, end))
+        write_plain(run.once_more_folder(one.case_id) / "rendering.json", replace(one, wall_seconds=3.5))
+    (line,) = devices(run, 1000.0, 1030.0)
+    assert not unsaid(line, "4.0 s between", "1 rendered once more took 3.5 s", "ends 11.0 s after")
 
 
 def test_judging_is_timed_by_itself(tmp_path: Path) -> None:
