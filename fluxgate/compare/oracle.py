@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fluxgate.files import is_name
 from fluxgate.miniature import bfloat16
-from fluxgate.miniature.given import TILED, Stages, format_of, given, widened
+from fluxgate.miniature.given import OTHERWISE, TILED, Stages, format_of, given, widened
 from fluxgate.miniature.given_calls import CALLS, GivenCall
 from fluxgate.miniature.oracle import vae
 from fluxgate.miniature.oracle.layers import Array
@@ -75,7 +75,9 @@ def distances(rendered: Rendered, computed_as: str | None = None) -> list[StageD
         _distance(name, stages.get(name), tensors, expected)
         for call in _calls_of(stages)
         for name, expected in (
-            _expected_of(call, stages, tensors) | _variants(call, rendering.inventory, take, computed_as)
+            _expected_of(call, stages, tensors)
+            | _variants(call, rendering.inventory, take, computed_as)
+            | _decided_otherwise(call, tensors, computed_as)
         ).items()
     ]
 
@@ -108,10 +110,12 @@ def _picture(call: GivenCall, stages: Mapping[str, GivenStage], tensors: Mapping
         vae.picture(values, rounded).astype(np.float32) for rounded in (_ROUNDED.get(dtype, np.asarray), np.asarray)
     ]
     same_size = [each for each in ways if each.size == seen.values.size]
-    near = sorted(
-        same_size, key=lambda each: float(np.abs(each.ravel() - seen.values.ravel().astype(np.float32)).mean())
-    )
-    return {name: near[0]} if near else {}
+    return {name: _nearest(same_size, seen)} if same_size else {}
+
+
+def _nearest(ways: Sequence[NDArray[np.float32]], seen: Tensor) -> NDArray[np.float32]:
+    """Of several that are right, the one that what was seen is nearest to."""
+    return min(ways, key=lambda each: float(np.abs(each.ravel() - seen.values.ravel().astype(np.float32)).mean()))
 
 
 _ROUNDED: dict[str, Callable[[Array], Array]] = {
@@ -131,6 +135,18 @@ def _variants(call: GivenCall, inventory: Inventory | None, take: GivenTake, com
     named = {of_call(stage, call.name): form for stage, form in of_stage.items()}
     known = {stage: given().variants.get(f"{form}/{stage}") for stage, form in named.items()}
     return {stage: expected for stage, expected in known.items() if expected is not None}
+
+
+def _decided_otherwise(call: GivenCall, tensors: Mapping[str, Tensor], computed_as: str | None) -> Stages:
+    """The last latents as either decision of a cache leads to them that is so near that rounding decides."""
+    name = of_call(LAST_LATENTS, call.name)
+    known, seen = given().variants, tensors.get(name)
+    ways = [
+        known[each] for way in (computed_as, OTHERWISE.get(computed_as or "")) if (each := f"{way}/{name}") in known
+    ]
+    return (
+        {name: _nearest(ways, seen)} if seen is not None and len(ways) > 1 and ways[0].size == seen.values.size else {}
+    )
 
 
 def ordered(call: GivenCall) -> Stages:

@@ -13,7 +13,7 @@ def checks_of(case: Case) -> tuple[str, ...]:
     """The checks that can be asked of a case, in their order, whatever data there is to answer them."""
     gpu, promise = case.device == "cuda", case.strategy.promise
     applies = {
-        ORACLE: case.subject.oracle is not None and computes_alike(promise) and not _adapts_others(case),
+        ORACLE: case.subject.oracle is not None and _is_known(case),
         # A checkpoint of a whole pipeline has names of others.
         WEIGHTS: not _counts(promise, FILES, SHARED_WEIGHTS) and case.subject.checkpoint is None,
         SCENE: case.subject.reader is not None and any(shot.readable for shot in case.shots),
@@ -27,18 +27,22 @@ def checks_of(case: Case) -> tuple[str, ...]:
 def computes_alike(promise: Promise) -> bool:
     """Whether it computes all that the subject computes, with the subject's weights in some format.
 
-    A cache leaves out blocks, which the oracle does not know, and of two processes that share a picture it sees one."""
+    A cache leaves out blocks, and of two processes that share a picture the oracle sees one."""
     return not _counts(promise, REUSED, RANKS)
 
 
-def _adapts_others(case: Case) -> bool:
-    """Whether it has another adapter than those that the oracle knows, or one of them in the twin, with other rows.
+def _is_known(case: Case) -> bool:
+    """Whether the oracle knows what the strategy computes: the subject's own, or more or less than that.
 
-    The oracle has the IP-Adapter's weights as bfloat16 rounds them."""
-    promise = case.strategy.promise
-    doubles = Setting("adapter", ADAPTER, of=(case.subject.denoiser,)) in promise.effects
-    known = doubles or (promise.computed_as is not None and case.subject.dtype == "bfloat16")
-    return promise.adapts and (not known or case.subject.source.startswith("cache:"))
+    The twin's layers have other rows, of which adapters change others; and the oracle has an IP-Adapter's weights, and
+    what a cache foretells, as bfloat16 rounds them."""
+    promise, subject = case.strategy.promise, case.subject
+    is_twin = subject.source.startswith("cache:")
+    if promise.computed_as is not None:
+        return not is_twin and subject.dtype == "bfloat16"
+    if promise.adapts:
+        return not is_twin and Setting("adapter", ADAPTER, of=(subject.denoiser,)) in promise.effects
+    return computes_alike(promise)
 
 
 def _counts(promise: Promise, *what: str) -> bool:

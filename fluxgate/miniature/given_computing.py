@@ -17,12 +17,16 @@ import numpy as np
 
 from fluxgate import quantizers
 from fluxgate.miniature import bfloat16
+from fluxgate.miniature.computed_as import FirstBlockCache, ForetellingCache, ImagePrompt
 from fluxgate.miniature.given import (
     DOUBLED,
     FILE,
+    FIRST_BLOCK_CACHE,
+    FORETELLING_CACHE,
     FORMATS,
     FP8,
     IMAGE_PROMPT,
+    OTHERWISE,
     PREFIX,
     TILED,
     Stages,
@@ -34,7 +38,7 @@ from fluxgate.miniature.given_calls import CALLS, GUIDANCE, ONE, GivenCall
 from fluxgate.miniature.oracle import schedule, vae
 from fluxgate.miniature.oracle.flux import NETWORKS, Flux
 from fluxgate.miniature.oracle.layers import Array, Weights
-from fluxgate.miniature.oracle.transformer import Conditions, ImagePrompt
+from fluxgate.miniature.oracle.transformer import Conditions
 from fluxgate.rendering import (
     CLIP_TOKENS,
     DECODED,
@@ -58,15 +62,14 @@ IP_ADAPTER = (
     Path(__file__).parent / "ip_adapter"
 )  # the file that the strategy of image prompts writes for the miniature
 IMAGE_EMBEDDING, IMAGE_SCALE = bfloat16.rounded(np.linspace(-1, 1, 64)), 0.1  # what it gives, and at which scale
+THRESHOLD, NEAR = 0.2, 0.05  # of the first block's change, and how near to it, as a share, either decision is right
 NORMS = ("norm_q", "norm_k", "norm_added_q", "norm_added_k")
 
 
 def computed(flux: Flux) -> tuple[Stages, Stages]:
     """What is given, and what is expected."""
     inputs, expected = _start(flux), Stages()
-    seeing = ImagePrompt(Weights.read(IP_ADAPTER), IMAGE_EMBEDDING, IMAGE_SCALE)
-    altered = {form: _altered(flux, form) for form in FORMATS}
-    altered[IMAGE_PROMPT] = dataclasses.replace(flux, image_prompt=seeing)
+    altered = {form: _altered(flux, form) for form in FORMATS} | computed_as(flux)
     for call in CALLS:
         known = embeddings(inputs, call)
         rows = [_row(known, call, number) for number in range(call.count)]
@@ -74,9 +77,9 @@ def computed(flux: Flux) -> tuple[Stages, Stages]:
         inputs |= _joined([own for own, _ in pictures], call)
         expected |= _encoded(flux, call) | _levels(flux, call) | _joined([wanted for _, wanted in pictures], call)
         for form, other in altered.items():
-            wanted = [_denoised(other, call, own | row) for (own, _), row in zip(pictures, rows, strict=True)]
+            wanted = [denoised(other, call, own | row) for (own, _), row in zip(pictures, rows, strict=True)]
             expected |= {f"{form}/{name}": each for name, each in _joined(wanted, call).items()}
-            if form not in (FP8, DOUBLED, IMAGE_PROMPT):
+            if form in FORMATS and form not in (FP8, DOUBLED):
                 expected |= {f"{form}/{name}": each for name, each in _prompts(other, call).items()}
     return inputs, expected
 
@@ -132,7 +135,7 @@ def _picture(flux: Flux, call: GivenCall, number: int, row: Stages) -> tuple[Sta
     inputs: Stages = {after_step(0): bfloat16.rounded(noise(asked.size[0] * asked.size[1] * 64, label).reshape(-1, 64))}
     expected: Stages = {}
     if call.whole:
-        expected |= _denoised(flux, call, inputs | row)
+        expected |= denoised(flux, call, inputs | row)
         inputs[LAST_LATENTS] = bfloat16.rounded(expected[LAST_LATENTS])
     for step, (level, following) in enumerate(pairwise(() if call.whole else levels), start=1):
         expected |= _velocities(flux, call, inputs | row, steps=(step,))
@@ -151,8 +154,9 @@ def _picture(flux: Flux, call: GivenCall, number: int, row: Stages) -> tuple[Sta
     return inputs, expected
 
 
-def _denoised(flux: Flux, call: GivenCall, inputs: Stages) -> Stages:
+def denoised(flux: Flux, call: GivenCall, inputs: Stages) -> Stages:
     """What the denoiser makes of what it is given in each step, or of the noise in all of them together."""
+    flux = dataclasses.replace(flux, cache=flux.cache.emptied())
     if not call.whole:
         return _velocities(flux, call, inputs)
     latents = inputs[after_step(0)]
@@ -166,10 +170,23 @@ def _velocities(flux: Flux, call: GivenCall, inputs: Stages, steps: Sequence[int
     """What the denoiser makes of what it is given, in these steps or all."""
     found: Stages = {}
     for step in steps or call.steps:
-        level, guidance = 1000 * call.steps[step], 1000 * GUIDANCE
-        conditions = Conditions(inputs[T5], inputs[POOLED], level, guidance, call.asked[0].size, flux.image_prompt)
+        level, guidance, beside = 1000 * call.steps[step], 1000 * GUIDANCE, (flux.image_prompt, flux.cache)
+        conditions = Conditions(inputs[T5], inputs[POOLED], level, guidance, call.asked[0].size, *beside)
         found[output_of(step)] = flux.velocity(inputs[after_step(step - 1)], conditions)
     return found
+
+
+def computed_as(flux: Flux) -> dict[str, Flux]:
+    """The same networks as strategies compute with them that do more, or less."""
+    seeing = ImagePrompt(Weights.read(IP_ADAPTER), IMAGE_EMBEDDING, IMAGE_SCALE)
+    config = flux.configs["transformer"]
+    attentions = config["num_layers"] + config["num_single_layers"]
+    return {
+        IMAGE_PROMPT: dataclasses.replace(flux, image_prompt=seeing),
+        FIRST_BLOCK_CACHE: dataclasses.replace(flux, cache=FirstBlockCache(THRESHOLD * (1 - NEAR))),
+        OTHERWISE[FIRST_BLOCK_CACHE]: dataclasses.replace(flux, cache=FirstBlockCache(THRESHOLD * (1 + NEAR))),
+        FORETELLING_CACHE: dataclasses.replace(flux, cache=ForetellingCache(attentions)),
+    }
 
 
 def _altered(flux: Flux, form: str) -> Flux:

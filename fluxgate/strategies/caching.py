@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fluxgate.machine import Machine, Stack
+from fluxgate.miniature.given import FIRST_BLOCK_CACHE, FORETELLING_CACHE
 from fluxgate.rendering import DENOISE
 from fluxgate.strategies.effects import DENOISER, REUSED, SUBJECT_DTYPE, Counted, Hooked, Stored
 from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
@@ -83,18 +84,19 @@ def one_call(subject: Subject, machine: Machine, stack: Stack) -> str | None:
     )
 
 
-def reusing(hook: str) -> Promise:
+def reusing(hook: str, *, computed_as: str | None = None) -> Promise:
     """What all of them promise: fewer calls of the blocks, by hooks of their own, and no other weights."""
     return Promise(
         stays=True,
         approximates="full",
+        computed_as=computed_as,
         other_work=(LESS_WORK,),
         effects=(Hooked(hook, of=DENOISER), Counted(REUSED, at_least=1), Stored(SUBJECT_DTYPE, spared=True)),
     )
 
 
 @strategy(
-    reusing("FBCHeadBlockHook"),
+    reusing("FBCHeadBlockHook", computed_as=FIRST_BLOCK_CACHE),
     needs=(
         Release("diffusers", "0.35.0", to="watch a denoiser's first block"),
         caches,
@@ -109,7 +111,7 @@ def first_block_cache(site: Site) -> Any:
 
 
 @strategy(
-    reusing("TaylorSeerCacheHook"),
+    reusing("TaylorSeerCacheHook", computed_as=FORETELLING_CACHE),
     needs=(Release("diffusers", "0.36.0", to="foretell what an attention gives"), caches, CONTEXT, Steps(3)),
 )
 def taylorseer_cache(site: Site) -> Any:

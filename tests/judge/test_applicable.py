@@ -20,7 +20,7 @@ from fluxgate.judge.verdict import (
     SPEED,
     WEIGHTS,
 )
-from fluxgate.miniature.given import IMAGE_PROMPT
+from fluxgate.miniature.given import FIRST_BLOCK_CACHE, IMAGE_PROMPT
 from fluxgate.strategies.effects import FILES, RANKS, REUSED, SHARED_WEIGHTS, Counted, Hooked, Setting
 from fluxgate.strategies.promise import Promise
 from tests.runs.building import CASES
@@ -69,10 +69,14 @@ def test_seconds_are_asked_of_every_case() -> None:
         (Promise(approximates="full", changes_weights=True, adapts=True, computed_as=IMAGE_PROMPT), True),
         (Promise(approximates="full", changes_weights=True, adapts=True), False),
         (Promise(approximates="full", effects=(Counted(REUSED, at_least=1),)), False),
+        (
+            Promise(approximates="full", computed_as=FIRST_BLOCK_CACHE, effects=(Counted(REUSED, at_least=1),)),
+            True,
+        ),
     ],
 )
-def test_the_oracle_knows_formats_and_adapters_but_no_caches(promise: Promise, applies: bool) -> None:
-    """What a cache leaves out is nowhere in it; quantized weights are, and the rows that the LoRA doubles."""
+def test_the_oracle_knows_formats_and_what_strategies_promise_to_compute(promise: Promise, applies: bool) -> None:
+    """Quantized weights, the rows that the LoRA doubles and what is promised; not what any adapter or cache does."""
     subject = replace(FULL.subject, oracle="miniature")
     case = replace(FULL, subject=subject, strategy=replace(FULL.strategy, promise=promise))
     assert (ORACLE in checks_of(case)) is applies

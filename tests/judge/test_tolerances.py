@@ -12,6 +12,7 @@ from fluxgate.cases import Case
 from fluxgate.judge.tolerances import (
     BEYOND_LARGEST,
     ELSEWHERE,
+    FORETOLD,
     OTHER_INPUTS,
     OTHER_RELEASE,
     ROUNDINGS,
@@ -25,7 +26,7 @@ from fluxgate.judge.tolerances import (
     limits_of,
     root_of,
 )
-from fluxgate.miniature.given import given
+from fluxgate.miniature.given import FORETELLING_CACHE, IMAGE_PROMPT, given
 from fluxgate.rendering import DECODED, LEVELS, POOLED, T5, Component, Inventory, output_of
 from fluxgate.strategies import STRATEGIES
 from fluxgate.strategies.promise import Promise
@@ -55,6 +56,31 @@ def test_a_device_that_was_not_measured_has_twice_the_tolerance() -> None:
     assert there is not None
     assert there.rms.value == ELSEWHERE * here.rms.value
     assert (here.rms.source, "CPU" in there.rms.source, there.rms.n) == ("measured", True, 4)
+
+
+@pytest.mark.parametrize(
+    ("computed_as", "device", "stage", "times"),
+    [
+        (FORETELLING_CACHE, "cpu", output_of(1), FORETOLD),
+        (FORETELLING_CACHE, "cuda", output_of(1), ELSEWHERE * FORETOLD),
+        (FORETELLING_CACHE, "cuda", T5, 1.0),
+        (IMAGE_PROMPT, "cpu", output_of(1), 1.0),
+        (IMAGE_PROMPT, "cuda", output_of(1), ELSEWHERE),
+    ],
+)
+def test_what_a_strategy_computes_of_its_own_has_more_tolerance(
+    computed_as: str, device: str, stage: str, times: float
+) -> None:
+    """In what is foretold two steps' roundings add up, and no such strategy was measured on a GPU; beside the denoiser
+    they compute what all do."""
+    group = replace(KNOWN.measured[0], device=device, tolerances=(replace(PLAIN, stage=stage),))
+    own, plain = (
+        limits_of(case(device=device, **promise), stage, "bfloat16", altered=False, known=Tolerances((group,)))
+        for promise in ({"computed_as": computed_as}, {})
+    )
+    assert own is not None
+    assert plain is not None
+    assert own.rms.value == times * plain.rms.value
 
 
 @pytest.mark.parametrize(("version", "times"), [("0.42.1", 1.0), ("0.36.0", OTHER_RELEASE)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fluxgate.miniature.computed_as import Cache, ImagePrompt
 from fluxgate.miniature.oracle import schedule, text, transformer, vae
 from fluxgate.miniature.oracle.layers import Array, Weights
-from fluxgate.miniature.oracle.transformer import Conditions, ImagePrompt
+from fluxgate.miniature.oracle.transformer import Conditions
 
 PATCH = 16  # pixels on each side: 8 to a place of the latents, 2 places to a patch
 NETWORKS = ("text_encoder", "text_encoder_2", "transformer", "vae")
@@ -45,6 +46,7 @@ class Flux:
     weights: dict[str, Weights]
     configs: dict[str, dict[str, Any]]
     image_prompt: ImagePrompt | None = None  # beside the text
+    cache: Cache = field(default_factory=Cache)
 
     @classmethod
     def read(cls, folder: Path) -> Flux:
@@ -84,10 +86,8 @@ class Flux:
         """The picture, from the latents that are the noise at the start."""
         clip_ids, t5_ids = self.ids(call)
         pooled, embeddings = self.pooled(clip_ids), self.embeddings(t5_ids)
-        levels = self.levels(call)
+        levels, beside = self.levels(call), (self.image_prompt, self.cache.emptied())
         for level, following in pairwise(levels):
-            conditions = Conditions(
-                embeddings, pooled, 1000 * level, 1000 * call.guidance, call.size, self.image_prompt
-            )
+            conditions = Conditions(embeddings, pooled, 1000 * level, 1000 * call.guidance, call.size, *beside)
             latents = schedule.step(latents, self.velocity(latents, conditions), level, following)
         return vae.picture(self.decoded(self.to_decode(latents, call)))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from fluxgate.miniature.computed_as import Cache, ImagePrompt
 from fluxgate.miniature.oracle.layers import (
     Array,
     Weights,
-    affine_norm,
     attention,
     gelu,
     heads_apart,
@@ -24,7 +25,7 @@ from fluxgate.miniature.oracle.layers import (
 EPS = 1e-6
 THETA = 10_000  # the longest wave, of positions and of noise levels
 LEVEL_WIDTH = 256
-PICTURE_TOKENS = 4
+Attend = Callable[[Array, Array, Array], Array]
 
 
 @dataclass(frozen=True)
@@ -37,39 +38,38 @@ class Conditions:
     guidance: float  # in thousandths
     size: tuple[int, int]  # rows and columns of patches
     image_prompt: ImagePrompt | None = None  # beside the text
-
-
-@dataclass(frozen=True)
-class ImagePrompt:
-    """One that is given beside the prompt, and the IP-Adapter by which the image looks at it."""
-
-    adapter: Weights
-    embedding: Array
-    scale: float  # of what is seen of it
-
-    def seen_by(self, query: Array, block: int) -> Array:
-        """What a double block's queries, which are not turned, take from the picture's tokens."""
-        rows = linear(self.embedding, self.adapter, "image_proj.proj").reshape(PICTURE_TOKENS, -1)
-        tokens, layer = affine_norm(rows, self.adapter, "image_proj.norm", 1e-5), f"ip_adapter.{block}"
-        key, value = (heads_apart(linear(tokens, self.adapter, f"{layer}.to_{name}_ip"), len(query)) for name in "kv")
-        return self.scale * heads_together(attention(query, key, value, scale=query.shape[-1] ** -0.5))
+    cache: Cache = field(default_factory=Cache)  # of what earlier steps have computed
 
 
 def velocity(weights: Weights, config: dict[str, Any], latents: Array, given: Conditions) -> Array:
     """What the scheduler steps along: for each patch of the latents, the noise less the picture."""
-    heads = config["num_attention_heads"]
-    image, text = linear(latents, weights, "x_embedder"), linear(given.text, weights, "context_embedder")
+    heads, doubles, tokens = config["num_attention_heads"], config["num_layers"], len(given.text)
     condition = silu(_condition(weights.within("time_text_embed"), given))
-    waves = _waves(_positions(len(text), given.size), config["axes_dims_rope"])
-    for number in range(config["num_layers"]):
-        block = weights.within(f"transformer_blocks.{number}")
-        image, text, query = _double(block, image, text, condition, waves, heads)
-        image = image if given.image_prompt is None else image + given.image_prompt.seen_by(query, number)
-    both = np.concatenate([text, image])
-    for number in range(config["num_single_layers"]):
-        both = _single(weights.within(f"single_transformer_blocks.{number}"), both, condition, waves, heads)
+    waves = _waves(_positions(tokens, given.size), config["axes_dims_rope"])
+
+    def attend(query: Array, key: Array, value: Array) -> Array:
+        return given.cache.attention(lambda: _attended(query, key, value, waves))
+
+    def block(number: int, both: Array) -> Array:
+        if number >= doubles:
+            single = weights.within(f"single_transformer_blocks.{number - doubles}")
+            return _single(single, both, condition, attend, heads)
+        double = weights.within(f"transformer_blocks.{number}")
+        image, text, query = _double(double, both[tokens:], both[:tokens], condition, attend, heads)
+        seen = 0.0 if given.image_prompt is None else given.image_prompt.seen_by(query, number)
+        return np.concatenate([text, image + seen])
+
+    def rest() -> Array:
+        both = first
+        for number in range(1, doubles + config["num_single_layers"]):
+            both = block(number, both)
+        return both - first
+
+    both = np.concatenate([linear(given.text, weights, "context_embedder"), linear(latents, weights, "x_embedder")])
+    first = block(0, both)
+    last = first + given.cache.rest((first - both)[tokens:], rest)
     scale, shift = np.split(linear(condition, weights, "norm_out.linear"), 2)
-    return linear(layer_norm(both[len(text) :], EPS) * (1 + scale) + shift, weights, "proj_out")
+    return linear(layer_norm(last[tokens:], EPS) * (1 + scale) + shift, weights, "proj_out")
 
 
 def _condition(weights: Weights, given: Conditions) -> Array:
@@ -128,7 +128,7 @@ def _attended(query: Array, key: Array, value: Array, waves: tuple[Array, Array]
 
 
 def _double(
-    weights: Weights, image: Array, text: Array, condition: Array, waves: tuple[Array, Array], heads: int
+    weights: Weights, image: Array, text: Array, condition: Array, attend: Attend, heads: int
 ) -> tuple[Array, Array, Array]:
     """Each stream has its own weights; only in attention do they see each other, the text first. Beside both, the
     image's queries."""
@@ -146,7 +146,7 @@ def _double(
         heads,
     )
     query, key, value = (np.concatenate(parts, axis=1) for parts in zip(of_text, of_image, strict=True))
-    mixed = _attended(query, key, value, waves)
+    mixed = attend(query, key, value)
     text = text + text_parts[2] * linear(mixed[: len(text)], attn, "to_add_out")
     image = image + image_parts[2] * linear(mixed[len(text) :], attn, "to_out.0")
     fed = _fed(image, weights.within("ff"), image_parts), _fed(text, weights.within("ff_context"), text_parts)
@@ -162,10 +162,10 @@ def _fed(x: Array, weights: Weights, parts: list[Array]) -> Array:
     return x + parts[5] * linear(inner, weights, "net.2")
 
 
-def _single(weights: Weights, both: Array, condition: Array, waves: tuple[Array, Array], heads: int) -> Array:
+def _single(weights: Weights, both: Array, condition: Array, attend: Attend, heads: int) -> Array:
     """Attention and feed-forward side by side, in one step."""
     shift, scale, gate = np.split(linear(condition, weights, "norm.linear"), 3)
     normal = _modulated(both, shift, scale)
     parts = _projected(normal, weights.within("attn"), ("to_q", "to_k", "to_v"), ("norm_q", "norm_k"), heads)
     inner = gelu(linear(normal, weights, "proj_mlp"))
-    return both + gate * linear(np.concatenate([_attended(*parts, waves), inner], axis=1), weights, "proj_out")
+    return both + gate * linear(np.concatenate([attend(*parts), inner], axis=1), weights, "proj_out")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ diffusers = pytest.importorskip("diffusers")
 from tokenizers import normalizers  # noqa: E402
 
 from fluxgate.compare.oracle import distances  # noqa: E402
+from fluxgate.machine import stack  # noqa: E402
 from fluxgate.miniature.texts import TEXTS, tokenized  # noqa: E402
 from fluxgate.render.measure.meter import Meter  # noqa: E402
 from fluxgate.render.process.case_job import run_from_given  # noqa: E402
@@ -42,10 +44,14 @@ from fluxgate.rendering import (  # noqa: E402
     to_denoiser,
     without_call,
 )
-from fluxgate.strategies.promise import dtype_setting  # noqa: E402
+from fluxgate.strategies.promise import Site, dtype_setting  # noqa: E402
 from tests.judge.checks.stages import rendered_of  # noqa: E402
 from tests.render import making  # noqa: E402
+from tests.strategies.looking import SHOT, SUBJECT  # noqa: E402
+from tests.strategies.machines import CPU  # noqa: E402
+from tests.strategies.named import strategy_named  # noqa: E402
 
+EIGHT_STEPS = replace(SUBJECT, dtype="bfloat16", shots=(replace(SHOT, steps=8, pictures_per_prompt=1),))
 FAR = 1e-4  # of its size: in float32 what is sound lies within a hundredth of that
 
 
@@ -114,6 +120,27 @@ def test_a_sound_stack_agrees_in_every_stage(pipeline: Any, tmp_path: Path) -> N
     assert (take.layers, take.miscounted) == (200, {})
     assert all(each.rms < 1e-5 for each in found)
     assert take.tokens == tokenized()
+
+
+@pytest.mark.parametrize("name", ["ip-adapter", "first-block-cache", "taylorseer-cache"])
+def test_a_strategy_that_computes_another_thing_agrees_with_what_it_promises(
+    name: str, miniature_folder: Path, tmp_path: Path
+) -> None:
+    """In bfloat16, and lies farther from what the networks by themselves compute."""
+    strategy = strategy_named(name)
+    if (reason := strategy.unsupported(EIGHT_STEPS, CPU, stack())) is not None:
+        pytest.skip(reason)
+    probe = Probe(EIGHT_STEPS, meter=Meter("cpu"), announce=lambda phase: None)
+    site = Site(EIGHT_STEPS, miniature_folder, "cpu", tmp_path, watch=probe.watch)
+    pipe = strategy.load(site)
+    probe.watch(pipe)
+    take = run_from_given(pipe, probe, tmp_path).given
+    assert take is not None
+    assert (take.error, take.miscounted) == (None, {})
+    rendered = rendered_of(take, tmp_path, strategy=name)
+    own, plain = (distances(rendered, form) for form in (strategy.promise.computed_as, None))
+    assert max(each.rms for each in own if each.stage != PICTURE) < 0.06
+    assert max(each.rms for each in plain if each.stage.startswith(LAST_LATENTS)) > 0.1
 
 
 def test_a_tokenizer_that_drops_accents_is_seen_though_no_prompt_has_any(pipeline: Any, tmp_path: Path) -> None:
