@@ -36,12 +36,15 @@ def widen() -> None:
 
 
 def _widened(function: Callable[..., Any], narrow: Any) -> Callable[..., Any]:
-    from torch.overrides import has_torch_function
+    from torch import Tensor
+    from torch.nn import Parameter
 
     @functools.wraps(function)
     def widened(input: Any, weight: Any, bias: Any = None, *args: Any, **kwargs: Any) -> Any:
-        # Quantized weights say that they are bfloat16, too, and know by themselves how to multiply.
-        if not (input.dtype is weight.dtype is narrow and input.device.type == "cpu") or has_torch_function((weight,)):
+        # Quantized weights say that they are bfloat16, too, and know by themselves how to multiply. torch's own
+        # has_torch_function is no answer: it says so of every tensor while one of torch's modes looks on.
+        plain = type(weight) in (Tensor, Parameter)
+        if not (plain and input.dtype is weight.dtype is narrow and input.device.type == "cpu"):
             return function(input, weight, bias, *args, **kwargs)
         wide = None if bias is None else bias.float()
         return function(input.float(), weight.float(), wide, *args, **kwargs).to(narrow)

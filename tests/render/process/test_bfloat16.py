@@ -44,6 +44,26 @@ def test_what_comes_out_is_the_rounded_sum(widened: None) -> None:
         assert torch.equal(product, narrow.float()(given.float()).to(torch.bfloat16))
 
 
+def test_what_looks_on_does_not_change_what_is_computed(widened: None) -> None:
+    """Work is counted, and weights are watched, under one of torch's modes: they see products of float32, too."""
+    from torch.overrides import TorchFunctionMode
+
+    multiplied: list[Any] = []
+
+    class Looking(TorchFunctionMode):
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if function in (functional.linear.__wrapped__, functional.conv2d.__wrapped__):
+                multiplied.append(args[0].dtype)
+            return function(*args, **(kwargs or {}))
+
+    for layer, given in layers():
+        narrow, given = layer.to(torch.bfloat16), given.to(torch.bfloat16)
+        unseen = narrow(given)
+        with Looking():
+            assert torch.equal(narrow(given), unseen)
+    assert multiplied == [torch.float32] * 3
+
+
 def test_other_dtypes_are_left_alone(widened: None) -> None:
     """float32 stays as it is, and what torch refuses it still refuses."""
     for layer, given in layers():
