@@ -83,6 +83,8 @@ def _of_steps(shot: Shot, duration: Duration, calls_per_step: int | None) -> Ite
 
 
 def _is_of_size(picture: Picture, shot: Shot) -> bool:
+    if shot.own_size:  # which of its sizes is right, nobody has said; its reference's is compared with it
+        return True
     rows, columns = picture.grid
     edges = ((shot.height, picture.height / rows), (shot.width, picture.width / columns))
     return all(asked is None or asked % GRAIN or asked == got for asked, got in edges)

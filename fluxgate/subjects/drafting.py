@@ -132,7 +132,8 @@ def _shot(source: Source, installed: PipelineClass, inputs: tuple[str, ...]) -> 
     yield "seed = 42"
     if "height" in installed.takes:
         height, width, why = size_of(source, installed)
-        yield f"height = {height}  # {why}"
+        of_its_own = "; the pipeline makes a size of its own of it" if installed.own_size == () else ""
+        yield f"height = {height}  # {why}{of_its_own}"
         yield f"width = {width}"
     if STEPS in installed.takes:
         yield "steps = 8  # few, to be quick; what it leaves out, as guidance, is the pipeline's own default"

@@ -95,15 +95,21 @@ class ShotEntry:
         if self.sigmas is not None:
             _check_sigmas(self.sigmas, self.steps)
 
-    def shot(self, name: str, *, folder: Path) -> Shot:
-        """The shot; its pictures lie in `folder`, where the catalogue is."""
+    def shot(self, name: str, *, folder: Path, pipeline: str) -> Shot:
+        """The shot of a pipeline of that class; its pictures lie in `folder`, where the catalogue is."""
         given = {key: value for key, value in vars(self).items() if key != "prompt"}
         changed = {
             "prompts": self.prompts or ((self.prompt,) if self.prompt else ()),
             "options": tuple(sorted(self.options.items())),
             "inputs": tuple(picture for name in sorted(self.inputs) for picture in self._pictures(name, folder)),
+            "own_size": self._is_of_own_size(pipeline),
         }
         return Shot(name, **(given | changed))
+
+    def _is_of_own_size(self, pipeline: str) -> bool:
+        installed = None if pipeline == Subject.pipeline else pipeline_class(pipeline)
+        unless = installed.own_size if installed else None
+        return unless is not None and all(self.options.get(name) is not False for name in unless)
 
     def _pictures(self, argument: str, folder: Path) -> Iterator[InputPicture]:
         """The one picture of an argument, or those of its list."""
@@ -207,7 +213,7 @@ class SubjectEntry:
         encodes, embeddings = self._encoding(pipeline)
         changed: dict[str, Any] = {
             "source": source,
-            "shots": tuple(entry.shot(shot, folder=folder) for shot, entry in self.shots.items()),
+            "shots": tuple(entry.shot(shot, folder=folder, pipeline=pipeline) for shot, entry in self.shots.items()),
             "pipeline": pipeline,
             "large": self.large or parts.large or Subject.large,
             "denoiser": self.denoiser or parts.denoiser or Subject.denoiser,

@@ -14,6 +14,7 @@ from typing import Any
 
 from fluxgate import configuration
 from fluxgate.own_modules import source_of
+from fluxgate.subjects.own_sizes import own_size
 from fluxgate.subjects.pipeline_call import (
     encoders_called,
     given_the_prompt,
@@ -59,6 +60,8 @@ class PipelineClass:
     methods: frozenset[str] = frozenset()  # by name, with those that it inherits from other pipelines
     encodings: int = 0  # how often its call has prompts encoded
     prompt_goes_to: dict[str, str] = field(default_factory=dict)  # methods that its call gives the prompt -> the option
+    # Where its call gives pictures of a size of its own: the options that keep it from that; else None.
+    own_size: tuple[str, ...] | None = None
 
     @property
     def embeddings(self) -> tuple[str, ...]:
@@ -162,6 +165,7 @@ def _of_call(call: ast.FunctionDef) -> dict[str, Any]:
         "gives": returned_fields(call),
         "encodings": encoders_called(call),
         "prompt_goes_to": given_the_prompt(call),
+        "own_size": own_size(call),
     }
 
 

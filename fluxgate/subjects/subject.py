@@ -41,6 +41,7 @@ class Shot:
     readable: bool = True  # False where the steps or the size of a shot leave the scene unclear to the subject's reader
     options: tuple[tuple[str, Option], ...] = ()  # further arguments of the call
     inputs: tuple[InputPicture, ...] = ()
+    own_size: bool = False  # whether the pipeline makes another size of the height and width that it is given
 
     def arguments(self) -> dict[str, object]:
         """The call's keyword arguments, without the generator and the pictures that it is given."""

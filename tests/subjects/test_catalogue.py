@@ -393,6 +393,26 @@ def test_another_pipeline_says_itself_what_it_encodes(tmp_path: Path) -> None:
     assert (subject.encodes, subject.embeddings) == (("prompt_embeds", "ids"), ("prompt_embeds",))
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "options", "own"),
+    [
+        ("HiDreamImagePipeline", "", True),
+        ("HunyuanDiTPipeline", "", True),
+        ("HunyuanDiTPipeline", "use_resolution_binning = false", False),
+        ("StableDiffusionXLPipeline", "", False),
+        ("OursPipeline", "", False),
+    ],
+)
+def test_a_shot_knows_whether_its_pipeline_chooses_the_size(
+    tmp_path: Path, pipeline: str, options: str, own: bool
+) -> None:
+    """By the installed class, and by what the shot turns off."""
+    pytest.importorskip("diffusers")
+    text = written(tmp_path, with_key(f'pipeline = "{pipeline}"')).read_text() + f"\noptions = {{ {options} }}\n"
+    (shot,) = read_catalogue(written(tmp_path, text))["mine"].shots
+    assert (dict(shot.options), shot.own_size) == ({"use_resolution_binning": False} if options else {}, own)
+
+
 def test_a_pipeline_that_is_not_installed_encodes_what_the_entry_says(tmp_path: Path) -> None:
     """Without a class nothing is guessed."""
     unknown = 'pipeline = "OursPipeline"'
@@ -406,7 +426,7 @@ def test_entries_and_subjects_have_the_same_keys() -> None:
     """A field that cannot be written, or is not handed on, would silently keep its default."""
     for entry, value, own in ((SubjectEntry, Subject, {"readable"}), (ShotEntry, Shot, {"prompt"})):
         keys, names = ({field.name for field in fields(kind)} for kind in (entry, value))
-        assert keys - own == names - {"name"}
+        assert keys - own == names - {"name", "own_size"}  # which the pipeline's class says
 
 
 # Hashes and files
