@@ -54,6 +54,9 @@ def _factors(count: int, device: Any, by_device: Factors) -> Any:
     import torch
 
     if device not in by_device or len(by_device[device]) < count:
-        places = torch.arange(min(CHUNK, 1 << (count - 1).bit_length()), dtype=torch.int64, device=device)
+        # Room for a whole chunk, whatever is filled: from the largest piece that was given back the C library learns
+        # what to keep of smaller ones, and the peaks of the takes that follow would be others.
+        places = torch.empty(CHUNK, dtype=torch.int64, device=device)[: min(CHUNK, 1 << (count - 1).bit_length())]
+        torch.arange(len(places), out=places)
         by_device[device] = places.mul_(GOLDEN).add_(OFFSET).bitwise_or_(1)
     return by_device[device][:count]
