@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -86,8 +86,9 @@ def gguf_q8(site: Site) -> Any:
 
     name = site.subject.denoiser
     file = site.scratch / "denoiser.gguf"
-    write_gguf(site.folder / name, file)
-    denoiser = getattr(diffusers, read_index(site.folder).components[name][1]).from_single_file(
+    kind = getattr(diffusers, read_index(site.folder).components[name][1])
+    write_gguf(site.folder / name, file, wide=kind._keep_in_fp32_modules or ())
+    denoiser = kind.from_single_file(
         str(file),
         config=str(site.folder),
         subfolder=name,
@@ -101,14 +102,16 @@ def with_denoiser(site: Site, denoiser: Any) -> Any:
     return site.pipeline(**{site.subject.denoiser: denoiser}).to(site.device)
 
 
-def write_gguf(weights: Path, file: Path) -> None:
-    """Every tensor of a component's safetensors files: matrices in Q8_0, the rest in float32."""
+def write_gguf(weights: Path, file: Path, *, wide: Collection[str] = ()) -> None:
+    """Every tensor of a component's safetensors files: matrices in Q8_0, the rest in float32, and so what lies in a
+    module that the component's class keeps in it."""
     import gguf
 
     writer = gguf.GGUFWriter(file, "flux", use_temp_file=True)  # a large denoiser need not fit into memory twice
     with ThreadPoolExecutor() as pool:
         for tensors in few_at_once(weights):
-            for name, (values, kind) in zip(tensors, pool.map(in_blocks, tensors.values()), strict=True):
+            packed = [not set(wide) & set(name.split(".")) for name in tensors]
+            for name, (values, kind) in zip(tensors, pool.map(in_blocks, tensors.values(), packed), strict=True):
                 writer.add_tensor(name, values, raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -127,9 +130,9 @@ def few_at_once(weights: Path) -> Iterator[dict[str, Any]]:
                 yield {name: tensors.get_tensor(name) for name in names[start : start + AT_ONCE]}
 
 
-def in_blocks(tensor: Any) -> tuple[Any, Any]:
-    """The tensor's values as a GGUF file has them, and their type there if it is not float32."""
+def in_blocks(tensor: Any, packed: bool) -> tuple[Any, Any]:
+    """The tensor's values as a GGUF file has them, matrices packed or not, and their type if it is not float32."""
     import gguf
 
     values, eight = tensor.float().numpy(), gguf.GGMLQuantizationType.Q8_0
-    return (gguf.quants.quantize(values, eight), eight) if values.ndim == 2 else (values, None)
+    return (gguf.quants.quantize(values, eight), eight) if packed and values.ndim == 2 else (values, None)

@@ -71,7 +71,7 @@ def test_an_effect_taken_away_is_missed(
 
 
 def test_a_gguf_file_holds_every_weight(tmp_path: Path) -> None:
-    """Matrices within half a step of their block's scale, of eight bits; everything else exactly."""
+    """Matrices within half a step of eight bits, and what 127 steps of a scale in float16 are off; the rest exactly."""
     skip_without("gguf-q8")
     from gguf import GGUFReader
     from gguf.quants import dequantize
@@ -85,4 +85,16 @@ def test_a_gguf_file_holds_every_weight(tmp_path: Path) -> None:
     assert torch.equal(torch.from_numpy(entries["a.bias"].data.copy()), weights["a.bias"].float())
     back = torch.from_numpy(dequantize(entries["a.weight"].data, entries["a.weight"].tensor_type)).reshape(4, 64)
     steps = weights["a.weight"].float().reshape(-1, 32).abs().amax(dim=1, keepdim=True) / 127
-    assert ((back - weights["a.weight"].float()).reshape(-1, 32).abs() <= 0.51 * steps).all()
+    assert ((back - weights["a.weight"].float()).reshape(-1, 32).abs() <= 0.57 * steps).all()
+
+
+def test_what_a_class_keeps_wide_is_not_packed(tmp_path: Path) -> None:
+    """diffusers unpacks it while it loads the file, rounded: Wan's embedding of the time."""
+    skip_without("gguf-q8")
+    from gguf import GGUFReader
+    from safetensors.torch import save_file
+
+    save_file({f"{name}.weight": torch.randn(4, 64) for name in ("time.one", "times.one")}, tmp_path / "x.safetensors")
+    write_gguf(tmp_path, tmp_path / "all.gguf", wide=("time",))
+    kinds = {entry.name: entry.tensor_type.name for entry in GGUFReader(tmp_path / "all.gguf").tensors}
+    assert kinds == {"time.one.weight": "F32", "times.one.weight": "Q8_0"}
