@@ -34,6 +34,7 @@ from tests.report.html import made
 from tests.report.html.conftest import Show
 from tests.report.made import of_case, report, settings
 from tests.runs import building
+from tests.slowness import slowness
 from tests.test_fuzz import TRIES, hold
 
 HOSTILE = (
@@ -251,7 +252,7 @@ class Large:
     """A page of 200 cases, and the seconds that it took to write."""
 
     file: Path
-    seconds: float  # of the processor
+    seconds: float  # of a processor as fast as the one that the limit was set on
 
 
 @pytest.fixture(scope="module")
@@ -270,9 +271,9 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Large:
         verdicts[-10] = replace(verdicts[-10], status=FAILED if number % 9 == 1 else PASSED)
     run.write_json(PLAN, plan_of(cases, asked={case.id for case in cases}))
     run.write_json(VERDICTS, tuple(verdicts))
-    file, began = tmp_path_factory.mktemp("page") / "report.html", time.process_time()
+    file, slow, began = tmp_path_factory.mktemp("page") / "report.html", slowness(), time.process_time()
     made.page(run, file)
-    return Large(file, time.process_time() - began)
+    return Large(file, (time.process_time() - began) / max(slow, slowness()))
 
 
 def _put(run: Run, name: str, drawn: list[Pixels]) -> None:
@@ -306,4 +307,4 @@ def test_a_page_of_two_hundred_cases_is_quick_to_use(large: Large, show: Show) -
             return performance.now() - began;
         }"""
     )
-    assert took < 2000  # milliseconds, where others want the processor, too
+    assert took < 2000 * slowness()  # milliseconds, where others want the processor, too
