@@ -9,7 +9,9 @@ import numpy as np
 from PIL import Image
 
 PICTURES = 60  # drawn, made smaller and compressed, as for a page
-QUICK = 0.5  # seconds that they take where the limits were set, two cores of an AMD EPYC with AVX-512
+# Seconds that they take where the limits were set, on two cores of an AMD EPYC with AVX-512. Not timed there: a page of
+# 200 cases took 7.7 s there and 14.8 s on other cores, on which these took 0.95.
+QUICK = 0.5
 
 
 def slowness() -> float:

@@ -58,9 +58,8 @@ from fluxgate.tensors import Tensor, stored, write_tensors
 
 PIPELINE = Path(__file__).parent / "pipeline"
 PROJECTIONS = (".to_q.weight", ".to_k.weight", ".to_v.weight")  # of which the LoRA doubles some rows
-IP_ADAPTER = (
-    Path(__file__).parent / "ip_adapter"
-)  # the file that the strategy of image prompts writes for the miniature
+# The file that the strategy of image prompts writes for the miniature.
+IP_ADAPTER = Path(__file__).parent / "ip_adapter"
 IMAGE_EMBEDDING, IMAGE_SCALE = bfloat16.rounded(np.linspace(-1, 1, 64)), 0.1  # what it gives, and at which scale
 THRESHOLD, NEAR = 0.2, 0.05  # of the first block's change, and how near to it, as a share, either decision is right
 NORMS = ("norm_q", "norm_k", "norm_added_q", "norm_added_k")
