@@ -220,11 +220,12 @@ def _spotlight(material: Material) -> Spotlight | None:
     """The pair to look at first: one that a check failed by, else the one that is furthest apart within a promise, else
     the one of which nobody has measured how far it may be."""
     kept = {one.case_id for one in material.report.verdicts if (one.check, one.status) == (PROMISE, PASSED)}
+    failed = bool(material.report.failures)
     every = (
         Spotlight(case_id, one, case_id in kept)
         for case_id, those in material.album.comparisons.items()
         for one in those
-        if one.apart and (one.pair.wrong or not material.report.failures)
+        if one.apart and (one.pair.wrong or not failed)
     )
     return min(every, key=lambda spot: (not spot.kept, spot.comparison.rank), default=None)
 
