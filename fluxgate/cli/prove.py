@@ -14,7 +14,7 @@ from fluxgate.prove import words
 from fluxgate.prove.bench import bench
 from fluxgate.prove.fault import Fault
 from fluxgate.prove.faults import FAULTS, fault_named
-from fluxgate.prove.outcome import Outcome, With, rates
+from fluxgate.prove.outcome import UNCLEAN, Outcome, With, rates
 from fluxgate.prove.proving import known, prove
 from fluxgate.refusal import Refusal
 
@@ -76,7 +76,8 @@ def act(arguments: Namespace) -> int:
             say(line)
     rate = rates(pairs)
     caught = rate.caught[With.BASELINE.value]
-    return RED if rate.alarms or (With.BASELINE in held_to and caught.part < caught.whole) else 0
+    unclean = any(outcome.status == UNCLEAN for _, outcome in pairs)
+    return RED if unclean or rate.alarms or (With.BASELINE in held_to and caught.part < caught.whole) else 0
 
 
 def _known(faults: list[Fault], folders: Sequence[Path]) -> list[tuple[Fault, Outcome]]:

@@ -16,11 +16,16 @@ from fluxgate.prove.bench import Bench, rendered
 from fluxgate.prove.fault import Fault
 from fluxgate.prove.held_to import red
 from fluxgate.prove.outcome import With
+from fluxgate.refusal import Refusal
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
 
 CLEAN, SECOND = "clean", "second"  # folders: of all clean renderings, and of the one that is judged
 WHY = "rendered without a fault, to hold faulty runs against"
+
+
+class CrashedClean(Refusal):
+    """A case crashed without a fault; its message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +54,22 @@ def clean_of(fault: Fault, cases: tuple[Case, ...], on: Bench) -> Clean:
         if not (folder / SECOND).exists():
             shutil.rmtree(folder, ignore_errors=True)
             on.report(f"rendering {name} without a fault")
-            accept(rendered(cases, on, folder / "first"), cases, store)
-            rendered(cases, on, folder / SECOND)
+            accept(_uncrashed(rendered(cases, on, folder / "first")), cases, store)
+            _uncrashed(rendered(cases, on, folder / SECOND))
         if not facts.exists():
             second = runs.open_run(folder / SECOND)
             write_plain(facts, CleanFacts({one.value: _red(cases, second, store, on, one) for one in With}))
     found = read_plain(facts, CleanFacts).red
     return Clean(store, {held_to: frozenset(pairs) for held_to, pairs in found.items()})
+
+
+def _uncrashed(run: Run) -> Run:
+    """The run, if each of its cases was rendered."""
+    for case_id, one in run.renderings().items():
+        if one.crash:
+            shutil.rmtree(run.folder)  # what crashed once is tried again, not believed
+            raise CrashedClean(f"{case_id}: {one.crash.sentence}")
+    return run
 
 
 def _red(cases: Iterable[Case], run: Run, store: Path, on: Bench, held_to: With) -> tuple[tuple[str, str], ...]:

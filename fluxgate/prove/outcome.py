@@ -10,6 +10,7 @@ from fluxgate.prove.fault import Fault
 
 INVITATION = "fluxgate accept"
 JUDGED, INAPPLICABLE, UNSUPPORTED = "judged", "not in this release", "cannot run here"
+UNCLEAN = "crashes without the fault, too"  # nothing to hold the faulty run against
 
 
 class With(Enum):

@@ -12,10 +12,10 @@ from fluxgate.cases import Case
 from fluxgate.files import read_plain, write_plain
 from fluxgate.locks import held
 from fluxgate.prove.bench import Bench, cases_of, fired, rendered
-from fluxgate.prove.clean import Clean, clean_of
+from fluxgate.prove.clean import Clean, CrashedClean, clean_of
 from fluxgate.prove.fault import Fault
 from fluxgate.prove.held_to import red
-from fluxgate.prove.outcome import INAPPLICABLE, JUDGED, UNSUPPORTED, Catch, Outcome, With
+from fluxgate.prove.outcome import INAPPLICABLE, JUDGED, UNCLEAN, UNSUPPORTED, Catch, Outcome, With
 from fluxgate.prove.patching import CANNOT_BE_MADE
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
@@ -37,7 +37,8 @@ def prove(fault: Fault, on: Bench, *, again: bool = False) -> Outcome:
             shutil.rmtree(on.folder / FAULTY / fault.name, ignore_errors=True)
         started = time.monotonic()
         outcome = replace(_proved(fault, on), seconds=round(time.monotonic() - started, 1))
-        write_plain(path, outcome)
+        if outcome.status != UNCLEAN:  # says nothing about the fault, and may go otherwise the next time
+            write_plain(path, outcome)
         return outcome
 
 
@@ -57,7 +58,10 @@ def _proved(fault: Fault, on: Bench) -> Outcome:
     if without:
         return replace(begun, status=UNSUPPORTED, why=without)
     on.workers.takes = TWICE if fault.later else ONCE
-    clean = clean_of(fault, cases, on)
+    try:
+        clean = clean_of(fault, cases, on)
+    except CrashedClean as crash:
+        return replace(begun, status=UNCLEAN, why=str(crash))
     folder = on.folder / FAULTY / fault.name
     run = runs.open_run(folder) if folder.exists() else rendered(cases, on, folder, fault=fault)
     try:

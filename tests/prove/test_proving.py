@@ -11,10 +11,12 @@ import pytest
 from fluxgate.prove import inside
 from fluxgate.prove.bench import Bench, bench
 from fluxgate.prove.faults import fault_named
-from fluxgate.prove.outcome import JUDGED, UNSUPPORTED, With
-from fluxgate.prove.proving import prove
+from fluxgate.prove.outcome import JUDGED, UNCLEAN, UNSUPPORTED, With
+from fluxgate.prove.proving import known, prove
 from fluxgate.rendering import T5
 from tests.devices import on_a_cpu
+from tests.render.making import fills_a_gpu
+from tests.wording import unsaid
 
 pytestmark = on_a_cpu
 
@@ -55,6 +57,19 @@ def test_the_fault_stays_in_the_worker(workbench: Bench) -> None:
     """Neither this process nor its environment has anything of it afterwards."""
     assert prove(fault_named("t5-masked"), workbench).status == JUDGED
     assert inside.VARIABLE not in os.environ
+
+
+def test_a_case_that_crashes_without_the_fault_ends_nothing(workbench: Bench) -> None:
+    """The outcome names the case and the crash, and the next time it is tried again."""
+    fault = replace(fault_named("t5-masked"), name="t5-masked-elsewhere", shots=(*fault_named("t5-masked").shots, "x"))
+    sound = workbench.cases(fault_named("t5-masked").shots)
+    crashing = {name: replace(case, strategy=replace(case.strategy, load=fills_a_gpu)) for name, case in sound.items()}
+    on = replace(workbench)
+    on._cases[fault.shots] = crashing
+    outcome = prove(fault, on)
+    assert (outcome.status, outcome.did_something) == (UNCLEAN, False)
+    assert not unsaid(outcome.why, "miniature-full", "out of memory")
+    assert known([fault], on.folder) == []
 
 
 def test_what_needs_a_gpu_is_not_tried_here(workbench: Bench) -> None:
