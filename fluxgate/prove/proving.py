@@ -60,8 +60,8 @@ def _proved(fault: Fault, on: Bench) -> Outcome:
     on.workers.takes = TWICE if fault.later else ONCE
     try:
         clean = clean_of(fault, cases, on)
-    except CrashedClean as crash:
-        return replace(begun, status=UNCLEAN, why=str(crash))
+    except CrashedClean as crashed:
+        return replace(begun, status=UNCLEAN, why=str(crashed))
     folder = on.folder / FAULTY / fault.name
     run = runs.open_run(folder) if folder.exists() else rendered(cases, on, folder, fault=fault)
     try:

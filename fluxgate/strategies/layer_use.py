@@ -64,6 +64,22 @@ def wide_outside(subject: Subject, machine: Machine, stack: Stack) -> str | None
     return f"{_casting(use)}, which is float8 until that is called" if use else None
 
 
+def cast_before_int8(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need of optimum-quanto's layers in eight bits, which take nothing but the dtype that they were made from."""
+    spares = (part.name for part in _parts(subject) if any(map(_spares_int8, ast.walk(part))))
+    name = next(spares, None)
+    return (
+        f"{name} does not cast what comes in where weights are int8, nor do optimum-quanto's layers" if name else None
+    )
+
+
+def _spares_int8(node: ast.AST) -> bool:
+    """It compares a dtype with int8, so as to do something for all others."""
+    if not isinstance(node, ast.Compare) or not any(isinstance(each, ast.NotEq) for each in node.ops):
+        return False
+    return any(ast.unparse(each) == "torch.int8" for each in node.comparators)
+
+
 def _casting(use: Use) -> str:
     return f"{use.reader} casts what comes in to the dtype of the weights of {use.layer}"
 

@@ -13,7 +13,7 @@ from fluxgate.pipeline_folder import read_index
 from fluxgate.rendering import DECODE, ENCODE, LOAD
 from fluxgate.strategies.coarse import coarse_eight_bit
 from fluxgate.strategies.effects import DENOISER, Layers, Quantized, Stored
-from fluxgate.strategies.layer_use import Packed
+from fluxgate.strategies.layer_use import Packed, cast_before_int8
 from fluxgate.strategies.loading import component
 from fluxgate.strategies.promise import Effect, OtherWork, Promise, Site, dtype_setting, strategy
 from fluxgate.strategies.requirements import GGUF, Release, unquantized
@@ -63,7 +63,7 @@ def torchao_int8wo(site: Site) -> Any:
 
 @strategy(
     eight_bit_promise(other_work=(OTHER_KERNELS,), effects=(*MOSTLY, Layers("QLinear", of=DENOISER))),
-    needs=(Release("optimum-quanto", "0.2.6", to="quantize with it"), unquantized),
+    needs=(Release("optimum-quanto", "0.2.6", to="quantize with it"), unquantized, cast_before_int8),
 )
 def quanto_int8(site: Site) -> Any:
     """The denoiser's weights in eight bits by optimum-quanto."""

@@ -18,14 +18,18 @@ def definition_of(name: str, *folders: Path) -> ast.ClassDef | None:
 
 
 def made_of(name: str, *folders: Path) -> Iterator[ast.ClassDef]:
-    """The definition of a class, and those of all that it and they name, as far as they are in the folders."""
-    waiting, seen = [name], {name}
+    """The definition of a class, and those of all that it and they name, as far as they are in the folders.
+
+    Several files may have a class of one name: what a class names is in its own file, if that has it."""
+    files = _files(folders)
+    waiting, seen = [(name, files.get(name))], {name}
     while waiting:
-        definition = definition_of(waiting.pop(), *folders)
-        if definition is not None:
+        wanted, path = waiting.pop()
+        if path is not None:
+            definition = _classes(path)[wanted]
             yield definition
             named = {node.id for node in ast.walk(definition) if isinstance(node, ast.Name)} - seen
-            waiting += sorted(named)
+            waiting += [(each, path if each in _classes(path) else files.get(each)) for each in sorted(named)]
             seen |= named
 
 

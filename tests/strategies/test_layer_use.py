@@ -72,6 +72,16 @@ def test_an_argument_that_the_layer_has_is_no_reason(tmp_path: Path) -> None:
     assert strategy_named("quanto-int8").unsupported(subject, H100, NEW) is None
 
 
+@pytest.mark.parametrize(("pipeline", "reader"), [("WanPipeline", "WanTimeTextImageEmbedding"), ("FluxPipeline", None)])
+def test_int8_must_be_cast_for(pipeline: str, reader: str | None) -> None:
+    """Wan's time embedding stays in float32 where its layers are int8; torchao's layers cast it, quanto's do not."""
+    subject = Subject("s", "s", "hub:o/n", (), pipeline=pipeline, denoiser="transformer")
+    why = strategy_named("quanto-int8").unsupported(subject, H100, NEW)
+    assert (why is None) is (reader is None)
+    assert reader is None or not unsaid(why, reader, "int8")
+    assert strategy_named("torchao-int8wo").unsupported(subject, H100, NEW) is None
+
+
 def test_a_dtype_that_something_goes_by_must_stay(tmp_path: Path) -> None:
     """Kandinsky's projection casts a picture's embedding to the dtype of its weights: to bytes, or to float8."""
     subject = written("kandinsky22", tmp_path)

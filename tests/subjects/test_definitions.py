@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fluxgate.subjects.definitions import definition_of
+from fluxgate.subjects.definitions import definition_of, made_of
 
 
 def test_a_class_is_found_by_its_name(tmp_path: Path) -> None:
@@ -21,3 +21,13 @@ def test_a_class_is_found_by_its_name(tmp_path: Path) -> None:
 def test_a_class_that_is_not_there_has_no_definition(tmp_path: Path) -> None:
     """Nor has one in another folder."""
     assert definition_of("Missing", tmp_path) is None
+
+
+def test_what_a_class_names_is_in_its_own_file(tmp_path: Path) -> None:
+    """Another file has a class of the same name; what a file does not have is found elsewhere."""
+    (tmp_path / "first.py").write_text(
+        "class Whole(object):\n    parts = Part, Other\nclass Part(object):\n    of = 1\n"
+    )
+    (tmp_path / "second.py").write_text("class Part(object):\n    pass\n    of = 2\nclass Other(object):\n    pass\n")
+    bodies = {definition.name: len(definition.body) for definition in made_of("Whole", tmp_path)}
+    assert bodies == {"Whole": 1, "Part": 1, "Other": 1}
