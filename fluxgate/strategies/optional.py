@@ -17,6 +17,7 @@ from fluxgate.strategies.layer_use import Packed, cast_before_int8
 from fluxgate.strategies.loading import component
 from fluxgate.strategies.promise import Effect, OtherWork, Promise, Site, dtype_setting, strategy
 from fluxgate.strategies.requirements import GGUF, Release, unquantized
+from fluxgate.subjects.denoiser_class import denoiser_class
 from fluxgate.subjects.subject import Subject
 
 AT_ONCE = 16  # tensors in float32 at a time: all of a large denoiser would not fit into memory
@@ -71,12 +72,21 @@ def quanto_int8(site: Site) -> Any:
     return with_denoiser(site, component(site, site.subject.denoiser, config="QuantoConfig", settings=settings))
 
 
+def in_one_file(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need: a denoiser whose class can be loaded from a single file."""
+    known = denoiser_class(subject)
+    if known is None or any(base.endswith("FromOriginalModelMixin") for base in known.bases):
+        return None
+    return f"{known.name} is not loaded from single files in this release of diffusers"
+
+
 @strategy(
     eight_bit_promise(other_work=(OTHER_KERNELS,), effects=(*MOSTLY, Layers("GGUFLinear", of=DENOISER))),
     needs=(
         Release("gguf", GGUF, to="write and read GGUF files"),
         Release("diffusers", "0.35.0", to="load a GGUF file with diffusers' own names"),
         denoiser_in_folder,
+        in_one_file,
         Packed("diffusers", "GGUFLinear"),
     ),
 )
@@ -103,14 +113,14 @@ def with_denoiser(site: Site, denoiser: Any) -> Any:
 
 
 def write_gguf(weights: Path, file: Path, *, wide: Collection[str] = ()) -> None:
-    """Every tensor of a component's safetensors files: matrices in Q8_0, the rest in float32, and so what lies in a
-    module that the component's class keeps in it."""
+    """Every tensor of a component's safetensors files: matrices of layers in Q8_0, the rest in float32, and so what
+    lies in a module that the component's class keeps in it."""
     import gguf
 
     writer = gguf.GGUFWriter(file, "flux", use_temp_file=True)  # a large denoiser need not fit into memory twice
     with ThreadPoolExecutor() as pool:
         for tensors in few_at_once(weights):
-            packed = [not set(wide) & set(name.split(".")) for name in tensors]
+            packed = [name.endswith(".weight") and not set(wide) & set(name.split(".")) for name in tensors]
             for name, (values, kind) in zip(tensors, pool.map(in_blocks, tensors.values(), packed), strict=True):
                 writer.add_tensor(name, values, raw_dtype=kind)
     writer.write_header_to_file()

@@ -13,9 +13,11 @@ diffusers = pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
 from fluxgate.strategies import STRATEGIES  # noqa: E402
-from fluxgate.strategies.optional import write_gguf  # noqa: E402
+from fluxgate.strategies.optional import in_one_file, write_gguf  # noqa: E402
 from fluxgate.strategies.promise import dtype_setting  # noqa: E402
-from tests.strategies.looking import Seen, look, skip_without  # noqa: E402
+from fluxgate.subjects.subject import Subject  # noqa: E402
+from tests.strategies.looking import SUBJECT, Seen, look, skip_without  # noqa: E402
+from tests.strategies.machines import CPU, NEW  # noqa: E402
 from tests.strategies.named import strategy_named  # noqa: E402
 from tests.strategies.taking import DENOISER, Patch, other_settings  # noqa: E402
 from tests.wording import unsaid  # noqa: E402
@@ -98,3 +100,22 @@ def test_what_a_class_keeps_wide_is_not_packed(tmp_path: Path) -> None:
     write_gguf(tmp_path, tmp_path / "all.gguf", wide=("time",))
     kinds = {entry.name: entry.tensor_type.name for entry in GGUFReader(tmp_path / "all.gguf").tensors}
     assert kinds == {"time.one.weight": "F32", "times.one.weight": "Q8_0"}
+
+
+def test_a_matrix_that_is_no_layer_is_not_packed(tmp_path: Path) -> None:
+    """Sana adds its table of scales to something as it is: nothing would unpack it."""
+    skip_without("gguf-q8")
+    from gguf import GGUFReader
+    from safetensors.torch import save_file
+
+    save_file({name: torch.randn(4, 64) for name in ("table", "layer.weight")}, tmp_path / "x.safetensors")
+    write_gguf(tmp_path, tmp_path / "all.gguf")
+    kinds = {entry.name: entry.tensor_type.name for entry in GGUFReader(tmp_path / "all.gguf").tensors}
+    assert kinds == {"table": "F32", "layer.weight": "Q8_0"}
+
+
+def test_a_denoiser_that_no_single_file_is_loaded_into_is_left_out() -> None:
+    """PixArt's transformer comes from a folder only."""
+    subject = Subject("s", "s", "hub:o/n", (), pipeline="PixArtSigmaPipeline", denoiser="transformer")
+    assert not unsaid(in_one_file(subject, CPU, NEW), "PixArtTransformer2DModel", "single files")
+    assert in_one_file(SUBJECT, CPU, NEW) is None
