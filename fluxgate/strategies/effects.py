@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
@@ -89,8 +88,30 @@ def staying(subject: Subject) -> Names:
     return installed.stays if installed else ()
 
 
+class EachComponent:
+    """An effect that every one of the named components shows: each that has weights, where every one is meant."""
+
+    of: Names
+    but: Names = ()
+
+    def missing(self, inventory: Inventory, *, device: str) -> str | None:
+        """What the first of them lacks; one that is not there lacks everything."""
+        if not inventory.components:
+            return "the inventory holds no component"
+        weighty = [name for name, component in inventory.components.items() if component.total_bytes]
+        for name in [name for name in weighty if name not in self.but] if self.of == EVERY else self.of:
+            component = inventory.components.get(name)
+            missing = "is not in the inventory" if component is None else self._missing_of(component)
+            if missing:
+                return f"{name}: {missing}"
+        return None
+
+    def _missing_of(self, component: Component) -> str | None:
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Hooked:
+class Hooked(EachComponent):
     """Each component carries hooks of a class: so many, or one for every linear layer, or fewer than those."""
 
     hook: str
@@ -99,9 +120,6 @@ class Hooked:
     each_linear: bool = False
     fewer_than_linears: bool = False
     but: Names = ()
-
-    def missing(self, inventory: Inventory, *, device: str) -> str | None:
-        return _first(inventory, self.of, self._missing_of, but=self.but)
 
     def _missing_of(self, component: Component) -> str | None:
         count, linears = component.hooks.get(self.hook, 0), _linears(component)
@@ -114,13 +132,10 @@ class Hooked:
 
 
 @dataclass(frozen=True)
-class Unhooked:
+class Unhooked(EachComponent):
     """No component carries a hook."""
 
     of: Names = EVERY
-
-    def missing(self, inventory: Inventory, *, device: str) -> str | None:
-        return _first(inventory, self.of, self._missing_of)
 
     def _missing_of(self, component: Component) -> str | None:
         hooks = ", ".join(f"{count} {name}" for name, count in component.hooks.items() if count)
@@ -128,7 +143,7 @@ class Unhooked:
 
 
 @dataclass(frozen=True)
-class Layers:
+class Layers(EachComponent):
     """A share of each component's linear layers is of the quantizing class.
 
     Of the seven in a layer of T5, or the six of an older one, the libraries leave `wo` as it is."""
@@ -136,9 +151,6 @@ class Layers:
     layer: str
     of: Names = LARGE
     at_least: float = 0.8
-
-    def missing(self, inventory: Inventory, *, device: str) -> str | None:
-        return _first(inventory, self.of, self._missing_of)
 
     def _missing_of(self, component: Component) -> str | None:
         count, linears = component.module_classes.get(self.layer, 0), _linears(component)
@@ -155,14 +167,11 @@ def _quantizable(component: Component) -> tuple[int, str]:
 
 
 @dataclass(frozen=True)
-class Quantized:
+class Quantized(EachComponent):
     """A share of what can be quantized of each component is: of the weights of its linear layers."""
 
     of: Names = DENOISER
     at_least: float = 0.75
-
-    def missing(self, inventory: Inventory, *, device: str) -> str | None:
-        return _first(inventory, self.of, self._missing_of)
 
     def _missing_of(self, component: Component) -> str | None:
         can_be, of = _quantizable(component)
@@ -173,7 +182,7 @@ class Quantized:
 
 
 @dataclass(frozen=True)
-class Stored:
+class Stored(EachComponent):
     """A share of each component's bytes is of a dtype."""
 
     dtype: str
@@ -182,9 +191,6 @@ class Stored:
     spared: bool = False  # beside float16, float32 counts too: transformers keeps some of T5's layers in it
     but: Names = IN_GGUF
     of_linear: bool = False  # a share of what can be quantized: convolutions cannot
-
-    def missing(self, inventory: Inventory, *, device: str) -> str | None:
-        return _first(inventory, self.of, self._missing_of, but=self.but)
 
     def _missing_of(self, component: Component) -> str | None:
         dtypes = (self.dtype, "float32") if self.spared and self.dtype == "float16" else (self.dtype,)
@@ -198,7 +204,7 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Cast:
+class Cast(EachComponent):
     """A share of what layerwise casting takes of each component is stored in a dtype.
 
     Norms, embeddings of places, and what else the model's class leaves out do not count."""
@@ -206,9 +212,6 @@ class Cast:
     dtype: str
     of: Names = DENOISER
     at_least: float = 0.99
-
-    def missing(self, inventory: Inventory, *, device: str) -> str | None:
-        return _first(inventory, self.of, self._missing_of)
 
     def _missing_of(self, component: Component) -> str | None:
         if not component.castable_bytes:
@@ -220,15 +223,12 @@ class Cast:
 
 
 @dataclass(frozen=True)
-class Setting:
+class Setting(EachComponent):
     """Each component reports a setting: the dtype that quantized layers compute in, whether groups have a stream."""
 
     name: str
     value: str | None  # None: it must not be set
     of: Names = LARGE
-
-    def missing(self, inventory: Inventory, *, device: str) -> str | None:
-        return _first(inventory, self.of, self._missing_of)
 
     def _missing_of(self, component: Component) -> str | None:
         actual = component.settings.get(self.name)
@@ -238,7 +238,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Placed:
+class Placed(EachComponent):
     """Nearly all bytes of each component are on a device before and after the call. On a CPU only "meta" shows."""
 
     device: str  # "cuda", "cpu", or "meta" where the weights were taken out of the modules
@@ -250,7 +250,7 @@ class Placed:
     def missing(self, inventory: Inventory, *, device: str) -> str | None:
         if device != "cuda" and self.device != "meta":
             return None
-        return _first(inventory, self.of, self._missing_of, but=self.but)
+        return super().missing(inventory, device=device)
 
     def _missing_of(self, component: Component) -> str | None:
         for moment in self.moments:
@@ -332,22 +332,6 @@ EFFECTS: dict[str, type[Any]] = {
         Counted,
     )
 }
-
-
-def _first(
-    inventory: Inventory, names: Names, missing_of: Callable[[Component], str | None], *, but: Names = ()
-) -> str | None:
-    """What the first of the named components lacks; one that is not there lacks everything. Every component is each
-    that has weights."""
-    if not inventory.components:
-        return "the inventory holds no component"
-    every = [name for name, component in inventory.components.items() if component.total_bytes and name not in but]
-    for name in every if names == EVERY else names:
-        component = inventory.components.get(name)
-        missing = "is not in the inventory" if component is None else missing_of(component)
-        if missing:
-            return f"{name}: {missing}"
-    return None
 
 
 def _linears(component: Component) -> int:
