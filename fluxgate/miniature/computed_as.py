@@ -34,8 +34,8 @@ class ImagePrompt:
 class Cache:
     """Uses nothing again. Those below answer some steps with what earlier ones have computed."""
 
-    def emptied(self) -> Self:
-        """The same before its first step."""
+    def emptied(self, levels: Array) -> Self:
+        """The same before the first step of a call, whose steps begin at these levels of noise."""
         return replace(self)
 
     def attention(self, compute: Compute) -> Array:
@@ -82,3 +82,24 @@ class ForetellingCache(Cache):
         value = compute()
         self._last[place] = (step, value, 0.0 if before is None else (value - before[1]) / (step - before[0]))
         return value
+
+
+@dataclass(eq=False)
+class RepeatingCache(Cache):
+    """Between two levels of noise, attentions give in every other step what they gave in the one before."""
+
+    attentions: int  # of a step
+    between: tuple[float, float]
+    levels: Array = field(default_factory=lambda: np.zeros(0))  # of the call's steps
+    _asked: int = field(default=0, init=False)
+    _last: dict[int, Array] = field(default_factory=dict, init=False)
+
+    def emptied(self, levels: Array) -> Self:
+        return replace(self, levels=levels)
+
+    def attention(self, compute: Compute) -> Array:
+        step, place = divmod(self._asked, self.attentions)
+        self._asked += 1
+        if step % 2 == 0 or not self.between[0] < self.levels[step] < self.between[1]:
+            self._last[place] = compute()
+        return self._last[place]

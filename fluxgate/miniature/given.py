@@ -37,13 +37,15 @@ FP8 = "e4m3"
 DOUBLED = "rows doubled"  # by the LoRA of `fluxgate.strategies.adapters`
 FORMATS = ("nf4", "fp4", "nf4, double", FP8, DOUBLED)  # of weights, with which stages give other numbers
 IMAGE_PROMPT = "image prompt"  # beside the text, as `fluxgate.strategies.image_prompts` gives one
-FIRST_BLOCK_CACHE, FORETELLING_CACHE = "first-block cache", "foretelling cache"  # of `fluxgate.strategies.caching`
+# Those of `fluxgate.strategies.caching`.
+FIRST_BLOCK_CACHE, FORETELLING_CACHE, REPEATING_CACHE = "first-block cache", "foretelling cache", "repeating cache"
 # Where a decision of a cache is so near that either is right, what the other one leads to begins with this.
 OTHERWISE = {FIRST_BLOCK_CACHE: f"{FIRST_BLOCK_CACHE}, decided otherwise"}
 COMPUTED_AS = (
     IMAGE_PROMPT,
     FIRST_BLOCK_CACHE,
     FORETELLING_CACHE,
+    REPEATING_CACHE,
     *OTHERWISE.values(),
 )  # what strategies compute that is another thing than the networks by themselves
 ADAPTER = "doubling"  # what the strategies call that LoRA

@@ -17,7 +17,7 @@ import numpy as np
 
 from fluxgate import quantizers
 from fluxgate.miniature import bfloat16
-from fluxgate.miniature.computed_as import FirstBlockCache, ForetellingCache, ImagePrompt
+from fluxgate.miniature.computed_as import FirstBlockCache, ForetellingCache, ImagePrompt, RepeatingCache
 from fluxgate.miniature.given import (
     DOUBLED,
     FILE,
@@ -28,6 +28,7 @@ from fluxgate.miniature.given import (
     IMAGE_PROMPT,
     OTHERWISE,
     PREFIX,
+    REPEATING_CACHE,
     TILED,
     Stages,
     embeddings,
@@ -62,6 +63,7 @@ PROJECTIONS = (".to_q.weight", ".to_k.weight", ".to_v.weight")  # of which the L
 IP_ADAPTER = Path(__file__).parent / "ip_adapter"
 IMAGE_EMBEDDING, IMAGE_SCALE = bfloat16.rounded(np.linspace(-1, 1, 64)), 0.1  # what it gives, and at which scale
 THRESHOLD, NEAR = 0.2, 0.05  # of the first block's change, and how near to it, as a share, either decision is right
+MIDDLE = (0.1, 0.8)  # levels of noise between which attentions are used again
 NORMS = ("norm_q", "norm_k", "norm_added_q", "norm_added_k")
 
 
@@ -155,11 +157,12 @@ def _picture(flux: Flux, call: GivenCall, number: int, row: Stages) -> tuple[Sta
 
 def denoised(flux: Flux, call: GivenCall, inputs: Stages) -> Stages:
     """What the denoiser makes of what it is given in each step, or of the noise in all of them together."""
-    flux = dataclasses.replace(flux, cache=flux.cache.emptied())
+    levels = flux.levels(call.asked[0])
+    flux = dataclasses.replace(flux, cache=flux.cache.emptied(levels))
     if not call.whole:
         return _velocities(flux, call, inputs)
     latents = inputs[after_step(0)]
-    for step, (level, following) in enumerate(pairwise(flux.levels(call.asked[0])), start=1):
+    for step, (level, following) in enumerate(pairwise(levels), start=1):
         velocity = _velocities(flux, call, {**inputs, after_step(step - 1): latents}, steps=(step,))
         latents = schedule.step(latents, velocity[output_of(step)], level, following)
     return {LAST_LATENTS: latents}
@@ -185,6 +188,7 @@ def computed_as(flux: Flux) -> dict[str, Flux]:
         FIRST_BLOCK_CACHE: dataclasses.replace(flux, cache=FirstBlockCache(THRESHOLD * (1 - NEAR))),
         OTHERWISE[FIRST_BLOCK_CACHE]: dataclasses.replace(flux, cache=FirstBlockCache(THRESHOLD * (1 + NEAR))),
         FORETELLING_CACHE: dataclasses.replace(flux, cache=ForetellingCache(attentions)),
+        REPEATING_CACHE: dataclasses.replace(flux, cache=RepeatingCache(attentions, MIDDLE)),
     }
 
 

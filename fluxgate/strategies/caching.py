@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fluxgate.machine import Machine, Stack
-from fluxgate.miniature.given import FIRST_BLOCK_CACHE, FORETELLING_CACHE
+from fluxgate.miniature.given import FIRST_BLOCK_CACHE, FORETELLING_CACHE, REPEATING_CACHE
 from fluxgate.rendering import DENOISE
 from fluxgate.strategies.effects import DENOISER, REUSED, SUBJECT_DTYPE, Counted, Hooked, Stored
 from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
@@ -122,7 +122,7 @@ def taylorseer_cache(site: Site) -> Any:
 
 
 @strategy(
-    reusing("PyramidAttentionBroadcastHook"),
+    reusing("PyramidAttentionBroadcastHook", computed_as=REPEATING_CACHE),
     needs=(caches, TIME, one_call, Steps(2)),
 )
 def pyramid_attention_broadcast(site: Site) -> Any:

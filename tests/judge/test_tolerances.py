@@ -26,7 +26,7 @@ from fluxgate.judge.tolerances import (
     limits_of,
     root_of,
 )
-from fluxgate.miniature.given import FORETELLING_CACHE, IMAGE_PROMPT, given
+from fluxgate.miniature.given import FORETELLING_CACHE, IMAGE_PROMPT, REPEATING_CACHE, given
 from fluxgate.rendering import DECODED, LEVELS, POOLED, T5, Component, Inventory, output_of
 from fluxgate.strategies import STRATEGIES
 from fluxgate.strategies.promise import Promise
@@ -64,6 +64,7 @@ def test_a_device_that_was_not_measured_has_twice_the_tolerance() -> None:
         (FORETELLING_CACHE, "cpu", output_of(1), FORETOLD),
         (FORETELLING_CACHE, "cuda", output_of(1), ELSEWHERE * FORETOLD),
         (FORETELLING_CACHE, "cuda", T5, 1.0),
+        (REPEATING_CACHE, "cpu", output_of(1), 1.0),
         (IMAGE_PROMPT, "cpu", output_of(1), 1.0),
         (IMAGE_PROMPT, "cuda", output_of(1), ELSEWHERE),
     ],

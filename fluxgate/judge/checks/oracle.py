@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from fluxgate.cases import Case
 from fluxgate.compare.oracle import HANDED, StageDistance, distances
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
@@ -13,6 +14,7 @@ from fluxgate.judge.sentences import again, counted, origin
 from fluxgate.judge.suspects import joined, most_likely, of_given_stage
 from fluxgate.judge.tolerances import Limits, component_of, is_altered, limits_of
 from fluxgate.judge.verdict import ORACLE, Limit, Verdict
+from fluxgate.miniature.given import REPEATING_CACHE
 from fluxgate.miniature.texts import TEXTS, tokenized
 from fluxgate.rendering import (
     CLIP_TOKENS,
@@ -39,6 +41,7 @@ FLOATS = ("bfloat16", "float16", "float32")
 LEVELS_OF_PICTURES = "uint8"
 TOKENIZERS = {"tokenizer": CLIP_TOKENS, "tokenizer_2": T5_TOKENS}  # by the stage that each makes
 TOKENS_OF = tuple(TOKENIZERS.values())
+ATTENTION = ".attn."  # in the names of an attention's layers
 SHOWN = 60  # characters of a text
 # Beside what the denoiser gives, these have the pipeline's own dtype.
 COMPUTED = (T5, POOLED, LAST_LATENTS, TO_DECODE, DECODED)
@@ -66,7 +69,7 @@ def oracle(evidence: Evidence) -> Verdict:
     wrong = [one for each in measured if (one := _wrong(evidence, each, limits[each.stage])) is not None]
     of_prompts = [one for one in wrong if without_call(one.stage) in TOKENS_OF]
     wrong = of_prompts + list(_of_texts(take)) + [one for one in _by_itself(wrong) if one not in of_prompts]
-    wrong += _miscounted(take, evidence.case.subject)
+    wrong += _miscounted(take, evidence.case)
     numbers = {"stages": float(len(measured)), "wrong": float(len(wrong)), **_largest(measured, limits)}
     if take.error is not None:
         return _ended_early(evidence, take, wrong, numbers)
@@ -110,14 +113,21 @@ def _of_texts(take: GivenTake) -> Iterator[Wrong]:
         yield Wrong(of_call(stage, OF_TEXTS), sentence)
 
 
-def _miscounted(take: GivenTake, subject: Subject) -> Iterator[Wrong]:
+def _miscounted(take: GivenTake, case: Case) -> Iterator[Wrong]:
     """Layers that compute more often, or less often, than a call of their network needs."""
-    for network, stage in _networks(subject).items():
-        of_it = [(name, counts) for name, counts in take.miscounted.items() if name.partition(".")[0] == network]
+    computed_as = case.strategy.promise.computed_as
+    wrong = {name: each for name, each in take.miscounted.items() if not _is_left_out(name, *each, computed_as)}
+    for network, stage in _networks(case.subject).items():
+        of_it = [(name, counts) for name, counts in wrong.items() if name.partition(".")[0] == network]
         for name, (due, calls) in of_it[:1]:
             others = len(of_it) - 1
             more = f", and so {'is' if others == 1 else 'are'} {others} more of its layers" if others else ""
             yield Wrong(stage, f"is made with {name} called {counted(calls, 'time')}, not {due}{more}", moves=False)
+
+
+def _is_left_out(layer: str, due: int, calls: int, computed_as: str | None) -> bool:
+    """Whether it is an attention's, which such a cache answers from memory in one of the first call's two steps."""
+    return computed_as == REPEATING_CACHE and ATTENTION in layer and calls == due - 1
 
 
 def _networks(subject: Subject) -> dict[str, str]:

@@ -86,7 +86,8 @@ class Flux:
         """The picture, from the latents that are the noise at the start."""
         clip_ids, t5_ids = self.ids(call)
         pooled, embeddings = self.pooled(clip_ids), self.embeddings(t5_ids)
-        levels, beside = self.levels(call), (self.image_prompt, self.cache.emptied())
+        levels = self.levels(call)
+        beside = (self.image_prompt, self.cache.emptied(levels))
         for level, following in pairwise(levels):
             conditions = Conditions(embeddings, pooled, 1000 * level, 1000 * call.guidance, call.size, *beside)
             latents = schedule.step(latents, self.velocity(latents, conditions), level, following)

@@ -89,6 +89,7 @@ FAULTS = (
         ),
         "disable_cache_before_step and its off-by-one",
         strategies=TAYLOR,
+        equivalent="It decides the second step alone, which the interval has computed anyway: (1 - 2 - 1) % 2 is 0.",
     ),
     _fault(
         "foretold-from-the-call-before",

@@ -8,7 +8,7 @@ from typing import Any
 
 from fluxgate.rendering import GivenTake
 
-MOST_NAMES = 20  # of layers
+MOST_NAMES = 64  # of layers: a cache may answer all 44 of the attentions of the miniature from memory
 
 
 class LayerCalls:

@@ -15,7 +15,14 @@ from fluxgate.cases import Case
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, NO_DATA, ORACLE, PASSED, Verdict
 from fluxgate.miniature import bfloat16
-from fluxgate.miniature.given import FIRST_BLOCK_CACHE, FORETELLING_CACHE, IMAGE_PROMPT, OTHERWISE, given
+from fluxgate.miniature.given import (
+    FIRST_BLOCK_CACHE,
+    FORETELLING_CACHE,
+    IMAGE_PROMPT,
+    OTHERWISE,
+    REPEATING_CACHE,
+    given,
+)
 from fluxgate.miniature.texts import TEXTS, tokenized
 from fluxgate.rendering import (
     CLIP_TOKENS,
@@ -74,6 +81,7 @@ def test_the_oracles_own_stages_agree(tmp_path: Path, dtype: str, strategy: str)
         ("first-block-cache", FIRST_BLOCK_CACHE, (of_call(LAST_LATENTS, WHOLE),)),
         ("first-block-cache", OTHERWISE[FIRST_BLOCK_CACHE], (of_call(LAST_LATENTS, WHOLE),)),
         ("taylorseer-cache", FORETELLING_CACHE, (of_call(output_of(3), SEVERAL), of_call(LAST_LATENTS, WHOLE))),
+        ("pyramid-attention-broadcast", REPEATING_CACHE, (output_of(2), of_call(LAST_LATENTS, WHOLE))),
     ],
 )
 def test_a_strategy_is_held_to_what_it_promises_to_compute(
@@ -261,6 +269,28 @@ def test_a_layer_that_was_called_too_often_is_named(tmp_path: Path) -> None:
     answer = judged(tmp_path, take)
     assert (answer.status, answer.stage, answer.numbers["wrong"]) == (FAILED, None, 1)
     assert not unsaid(answer.sentence, names[0], "4 times, not 2", "1 more of its layers")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "layer", "calls", "status"),
+    [
+        ("pyramid-attention-broadcast", "attn.to_q", 1, PASSED),
+        ("pyramid-attention-broadcast", "attn.to_q", 3, FAILED),
+        ("pyramid-attention-broadcast", "proj_mlp", 1, FAILED),
+        ("taylorseer-cache", "attn.to_q", 1, FAILED),
+        ("full", "attn.to_q", 1, FAILED),
+    ],
+)
+def test_an_attention_may_be_left_out_once_by_the_cache_that_repeats_it(
+    tmp_path: Path, strategy: str, layer: str, calls: int, status: str
+) -> None:
+    """In the second step of two, which no other cache answers from memory; and nothing but attentions."""
+    form = REPEATING_CACHE if strategy == "pyramid-attention-broadcast" else FORETELLING_CACHE
+    own = {name.partition("/")[2]: each for name, each in given().variants.items() if name.startswith(f"{form}/")}
+    bent = {} if strategy == "full" else {name: partial(instead, each) for name, each in own.items()}
+    take = take_of(tmp_path, bent=bent)
+    seen = replace(take, miscounted={f"transformer.single_transformer_blocks.0.{layer}": (2, calls)})
+    assert judged(tmp_path, seen, strategy).status == status
 
 
 def test_gradients_are_wrong(tmp_path: Path) -> None:

