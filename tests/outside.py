@@ -71,6 +71,10 @@ class Ended:
     err: str
 
 
+# A strategy that cannot run, whatever is installed: two GPUs cannot share the tiny pipeline's three heads.
+NOWHERE = "tensor-parallel"
+
+
 def tiny(folder: Path, *, pipeline: Path) -> dict[str, str]:
     """The environment in which a subject named tiny exists, and nothing is downloaded."""
     catalogue = folder / "subjects.toml"

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from fluxgate.machine import Machine, Stack
 from fluxgate.subjects.definitions import definition_of, made_of
@@ -66,15 +67,19 @@ def wide_outside(subject: Subject, machine: Machine, stack: Stack) -> str | None
 
 def cast_before_int8(subject: Subject, machine: Machine, stack: Stack) -> str | None:
     """A need of optimum-quanto's layers in eight bits, which take nothing but the dtype that they were made from."""
-    spares = (part.name for part in _parts(subject) if any(map(_spares_int8, ast.walk(part))))
-    name = next(spares, None)
+    name = next((part.name for part in _parts(subject) if _spares_int8(part)), None)
     return (
         f"{name} does not cast what comes in where weights are int8, nor do optimum-quanto's layers" if name else None
     )
 
 
-def _spares_int8(node: ast.AST) -> bool:
+@cache
+def _spares_int8(part: ast.ClassDef) -> bool:
     """It compares a dtype with int8, so as to do something for all others."""
+    return any(map(_is_unequal_to_int8, ast.walk(part)))
+
+
+def _is_unequal_to_int8(node: ast.AST) -> bool:
     if not isinstance(node, ast.Compare) or not any(isinstance(each, ast.NotEq) for each in node.ops):
         return False
     return any(ast.unparse(each) == "torch.int8" for each in node.comparators)
@@ -86,8 +91,12 @@ def _casting(use: Use) -> str:
 
 def _reads_layers(subject: Subject) -> str | None:
     """A class within the denoiser that computes with the weights of layers that it does not call."""
-    parts = _parts(subject)
-    return next((part.name for part in parts if any(_is_attention_of_torch(node) for node in ast.walk(part))), None)
+    return next((part.name for part in _parts(subject) if _reads(part)), None)
+
+
+@cache
+def _reads(part: ast.ClassDef) -> bool:
+    return any(map(_is_attention_of_torch, ast.walk(part)))
 
 
 def _is_attention_of_torch(node: ast.AST) -> bool:
@@ -102,13 +111,23 @@ def _uses(subject: Subject) -> Iterator[Use]:
     yield from (use for use in uses if use.layer in there)
 
 
-def _parts(subject: Subject) -> Iterator[ast.ClassDef]:
+def _parts(subject: Subject) -> tuple[ast.ClassDef, ...]:
     denoiser, root = denoiser_class(subject), package_folder()
-    if denoiser is not None and root is not None:
-        yield from made_of(denoiser.name, root / "models")
+    return () if denoiser is None or root is None else _parts_of(denoiser.name, root)
 
 
-def _uses_of(part: ast.ClassDef) -> Iterator[Use]:
+@cache
+def _parts_of(denoiser: str, root: Path) -> tuple[ast.ClassDef, ...]:
+    """The classes that a denoiser may be made of: a hundred or more, which every strategy asks about."""
+    return tuple(made_of(denoiser, root / "models"))
+
+
+@cache
+def _uses_of(part: ast.ClassDef) -> tuple[Use, ...]:
+    return tuple(_uses_found(part))
+
+
+def _uses_found(part: ast.ClassDef) -> Iterator[Use]:
     nodes = list(ast.walk(part))
     linears = {_own(node.targets[0]) for node in nodes if isinstance(node, ast.Assign) and _is_linear(node.value)}
     calls = [node for node in nodes if isinstance(node, ast.Call)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from fluxgate.machine import Machine, Stack
@@ -63,6 +64,7 @@ def groups_known(subject: Subject, machine: Machine, stack: Stack) -> str | None
     return None
 
 
+@cache
 def _refuses_groups(definition: ast.ClassDef) -> bool:
     return any(ast.unparse(node) == "_supports_group_offloading = False" for node in definition.body)
 

@@ -28,9 +28,15 @@ def made_of(name: str, *folders: Path) -> Iterator[ast.ClassDef]:
         if path is not None:
             definition = _classes(path)[wanted]
             yield definition
-            named = {node.id for node in ast.walk(definition) if isinstance(node, ast.Name)} - seen
+            named = _named(definition) - seen
             waiting += [(each, path if each in _classes(path) else files.get(each)) for each in sorted(named)]
             seen |= named
+
+
+@cache
+def _named(definition: ast.ClassDef) -> frozenset[str]:
+    """All that a class names."""
+    return frozenset(node.id for node in ast.walk(definition) if isinstance(node, ast.Name))
 
 
 @cache

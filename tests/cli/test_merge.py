@@ -12,9 +12,9 @@ from fluxgate.files import read_plain
 from fluxgate.judge.verdict import Verdict
 from fluxgate.refusal import USAGE
 from fluxgate.runs import run as runs
-from tests.outside import call
+from tests.outside import NOWHERE, call
 
-ASKED = ("--subject=tiny", "--strategy=full,model-offload,full-float32,gguf-q8")
+ASKED = ("--subject=tiny", f"--strategy=full,model-offload,full-float32,{NOWHERE}")
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from fluxgate.machine import detect
 from fluxgate.runs import run as runs
 from fluxgate.strategies import STRATEGIES
 from tests.devices import on_a_cpu
-from tests.outside import BROKEN, CARD, ROOT, Ended, pytest_on_the_suite, tiny
+from tests.outside import BROKEN, CARD, NOWHERE, ROOT, Ended, pytest_on_the_suite, tiny
 from tests.wording import unsaid
 
 
@@ -31,7 +31,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def everyday(home: Path, environment: dict[str, str]) -> Ended:
     """One session that renders two cases and meets one that cannot be rendered on a CPU."""
     files = ("--junitxml=report.xml", "--benchmark-json=seconds.json", "--html=pages/report.html")
-    arguments = ("--subject=tiny", "--strategy=full,model-offload", "--strategy", "gguf-q8", *files)
+    arguments = ("--subject=tiny", "--strategy=full,model-offload", "--strategy", NOWHERE, *files)
     return pytest_on_the_suite(*arguments, "-k", "tiny", within=home, **environment)
 
 
@@ -82,7 +82,7 @@ def test_the_report_is_a_page_too(everyday: Ended, home: Path) -> None:
 def test_a_page_that_cannot_be_written_changes_no_exit_code(tmp_path: Path, environment: dict[str, str]) -> None:
     """The verdicts stand; one sentence says why there is no page."""
     (tmp_path / "file").write_text("")
-    arguments = ("--subject=tiny", "--strategy=gguf-q8", "-k", "tiny", "--html=file/report.html")
+    arguments = ("--subject=tiny", f"--strategy={NOWHERE}", "-k", "tiny", "--html=file/report.html")
     found = pytest_on_the_suite(*arguments, within=tmp_path, **environment)
     assert found.code == pytest.ExitCode.NO_TESTS_COLLECTED
     assert "file/report.html cannot be written: " in found.out
@@ -112,10 +112,10 @@ def test_progress_is_told_without_a_terminal(everyday: Ended) -> None:
 def test_the_summary_has_a_row_for_each_strategy_that_was_rendered(everyday: Ended) -> None:
     """It comes after the tests, begins with how much was gated, and says what cannot run here."""
     _, _, summary = everyday.out.partition(" Fluxgate ")
-    assert re.findall(r"^(full|model-offload|gguf-q8|staged)\b", summary, re.MULTILINE) == ["full", "model-offload"]
+    assert re.findall(rf"^(full|model-offload|staged|{NOWHERE})\b", summary, re.MULTILINE) == ["full", "model-offload"]
     gated = rf"^2 of {len(STRATEGIES)} strategies and \d+ of \d+ checks gated: no failures\.$"
     assert re.search(gated, summary, re.MULTILINE)
-    assert not unsaid(summary, "gguf-q8 cannot run here", "gguf is needed")
+    assert not unsaid(summary, f"{NOWHERE} cannot run here")
 
 
 def test_every_cell_has_exactly_one_verdict(everyday: Ended, home: Path) -> None:
@@ -218,7 +218,7 @@ def test_a_limit_of_gpu_memory_is_told_and_kept_in_the_run(tmp_path: Path, envir
     [
         (("-m", "gpu"), "Nothing was rendered: -m 'gpu' asks for a GPU; none can be used here"),
         (("-k", "teddy"), "Nothing was rendered: the selection leaves no case"),
-        (("--strategy=gguf-q8", "-k", "tiny"), "Nothing was rendered: all that was selected is unsupported here"),
+        ((f"--strategy={NOWHERE}", "-k", "tiny"), "Nothing was rendered: all that was selected is unsupported here"),
     ],
 )
 def test_a_session_that_renders_nothing_is_not_green(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("bitsandbytes")
 
-from fluxgate.strategies.layer_use import Packed, carried_by_layers, wide_outside
+from fluxgate.strategies.layer_use import Packed, carried_by_layers, cast_before_int8, wide_outside
 from fluxgate.strategies.promise import Strategy
 from fluxgate.subjects.subject import Shot, Subject
 from tests.pipelines.beyond_matrix import BEYOND_MATRIX
@@ -46,6 +47,15 @@ def test_layers_that_are_not_called_cannot_be_brought(pipeline: str, denoiser: s
     for name in ("nf4", "nf4-pipeline", "nf4-linear", "int8"):
         packed = str(strategy_named(name).unsupported(subject, H100, NEW))
         assert ("bitsandbytes packs a layer's weights" in packed) is (reader is not None)
+
+
+def test_the_classes_of_a_denoiser_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred of them, about which each strategy asks for each subject: other subjects of the class read none."""
+    first, other = (Subject(name, name, "hub:o/n", (), pipeline="WanPipeline", denoiser="transformer") for name in "ab")
+    needs = (carried_by_layers, wide_outside, cast_before_int8, Packed("diffusers", "GGUFLinear"))
+    answers = [need(first, H100, NEW) for need in needs]
+    monkeypatch.delattr(ast, "walk")
+    assert [need(other, H100, NEW) for need in needs] == answers
 
 
 def written(name: str, folder: Path) -> Subject:
