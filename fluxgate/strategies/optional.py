@@ -86,8 +86,8 @@ def in_one_file(subject: Subject, machine: Machine, stack: Stack) -> str | None:
         Release("gguf", GGUF, to="write and read GGUF files"),
         Release("diffusers", "0.35.0", to="load a GGUF file with diffusers' own names"),
         denoiser_in_folder,
-        in_one_file,
         Packed("diffusers", "GGUFLinear"),
+        in_one_file,
     ),
 )
 def gguf_q8(site: Site) -> Any:
