@@ -117,7 +117,8 @@ def table(cells: Sequence[Cell]) -> str:
     notes: dict[str, int] = {}
     lines = ["| strategy | " + " | ".join(subjects) + " |", "| --- |" + " --- |" * len(subjects)]
     for strategy in [name for name in strategies if name not in nowhere]:
-        row = (marked(by_name[subject, strategy], notes) for subject in subjects if (subject, strategy) in by_name)
+        cells_of = (by_name.get((subject, strategy)) for subject in subjects)
+        row = (marked(cell, notes) if cell else "" for cell in cells_of)  # empty: it was not rendered
         lines.append(f"| `{strategy}` | " + " | ".join(row) + " |")
     lines += ["", *(f"{number}. {says}" for says, number in notes.items()), "", *told(nowhere)]
     versions = ", ".join(f"{package} {stack()[package]}" for package in TOLD)

@@ -41,6 +41,8 @@ IMAGE_PROMPT = "image prompt"  # beside the text, as `fluxgate.strategies.image_
 FIRST_BLOCK_CACHE, FORETELLING_CACHE, REPEATING_CACHE = "first-block cache", "foretelling cache", "repeating cache"
 # Where a decision of a cache is so near that either is right, what the other one leads to begins with this.
 OTHERWISE = {FIRST_BLOCK_CACHE: f"{FIRST_BLOCK_CACHE}, decided otherwise"}
+# Layers with this in their names may be called once less than there are steps in the first call: of two in one.
+LEFT_OUT = {REPEATING_CACHE: ".attn."}
 COMPUTED_AS = (
     IMAGE_PROMPT,
     FIRST_BLOCK_CACHE,

@@ -99,7 +99,8 @@ class EachComponent:
         if not inventory.components:
             return "the inventory holds no component"
         weighty = [name for name, component in inventory.components.items() if component.total_bytes]
-        for name in [name for name in weighty if name not in self.but] if self.of == EVERY else self.of:
+        every = [name for name in weighty if name not in self.but]
+        for name in every if self.of == EVERY else self.of:
             component = inventory.components.get(name)
             missing = "is not in the inventory" if component is None else self._missing_of(component)
             if missing:

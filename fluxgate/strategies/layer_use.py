@@ -124,18 +124,16 @@ def _parts_of(denoiser: str, root: Path) -> tuple[ast.ClassDef, ...]:
 
 @cache
 def _uses_of(part: ast.ClassDef) -> tuple[Use, ...]:
-    return tuple(_uses_found(part))
-
-
-def _uses_found(part: ast.ClassDef) -> Iterator[Use]:
     nodes = list(ast.walk(part))
     linears = {_own(node.targets[0]) for node in nodes if isinstance(node, ast.Assign) and _is_linear(node.value)}
     calls = [node for node in nodes if isinstance(node, ast.Call)]
+    found = []
     for name in sorted(linears - {None}, key=str):
         by_name = {each.arg for call in calls if _own(call.func) == name for each in call.keywords if each.arg}
         casts = any(_casts_to(call, f"self.{name}.weight.dtype") for call in calls)
         if by_name or casts:
-            yield Use(part.name, str(name), frozenset(by_name), casts)
+            found.append(Use(part.name, str(name), frozenset(by_name), casts))
+    return tuple(found)
 
 
 def _own(node: ast.AST) -> str | None:

@@ -18,6 +18,8 @@ from fluxgate.strategies.loading import component
 from fluxgate.strategies.promise import Effect, OtherWork, Promise, Site, dtype_setting, strategy
 from fluxgate.strategies.requirements import GGUF, Release, unquantized
 from fluxgate.subjects.denoiser_class import denoiser_class
+from fluxgate.subjects.pipeline_class import package_folder
+from fluxgate.subjects.single_files import LOADER, inherits
 from fluxgate.subjects.subject import Subject
 
 AT_ONCE = 16  # tensors in float32 at a time: all of a large denoiser would not fit into memory
@@ -74,10 +76,10 @@ def quanto_int8(site: Site) -> Any:
 
 def in_one_file(subject: Subject, machine: Machine, stack: Stack) -> str | None:
     """A need: a denoiser whose class can be loaded from a single file."""
-    known = denoiser_class(subject)
-    if known is None or any(base.endswith("FromOriginalModelMixin") for base in known.bases):
+    known, root = denoiser_class(subject), package_folder()
+    if known is None or root is None or inherits(known.name, LOADER, root / "models"):
         return None
-    return f"{known.name} is not loaded from single files in this release of diffusers"
+    return f"{known.name} loads no single file in this release of diffusers"
 
 
 @strategy(

@@ -56,14 +56,14 @@ def cannot_come_from_a_file(subject: Subject, index: Index) -> str | None:
         library, kind = index.components[name]
         if library != "diffusers":
             return f"files names {name}, a {kind} of {library}, which loads no single file"
-        if not _inherits(kind, LOADER, root / "models"):
+        if not inherits(kind, LOADER, root / "models"):
             return f"files names {name}, and a {kind} loads no single file in this release of diffusers"
-    if subject.checkpoint and not _inherits(subject.pipeline, WHOLE, root / "pipelines"):
+    if subject.checkpoint and not inherits(subject.pipeline, WHOLE, root / "pipelines"):
         return f"checkpoint is given, and {subject.pipeline} loads no single file in this release of diffusers"
     return None
 
 
-def _inherits(kind: str, mixin: str, folder: Path) -> bool:
+def inherits(kind: str, mixin: str, folder: Path) -> bool:
     """Whether the source of the class names the mixin; one whose source is not found is left to diffusers."""
     definition = definition_of(kind, folder)
     return definition is None or any(getattr(base, "id", "") == mixin for base in definition.bases)

@@ -11,7 +11,7 @@ from fluxgate.cli.main import main
 from fluxgate.cli.prove import BEGIN, END, _write_table
 from fluxgate.files import write_plain
 from fluxgate.prove.faults import FAULTS
-from fluxgate.prove.outcome import With
+from fluxgate.prove.outcome import UNCLEAN, Outcome, With
 from fluxgate.refusal import USAGE, Refusal
 from tests.prove.test_outcome import caught, fault
 
@@ -68,6 +68,13 @@ def test_what_is_known_is_told_without_a_worker(tmp_path: Path, capsys: pytest.C
     write_plain(tmp_path / "faults" / "rope-axes.json", caught("rope-axes"))
     assert main(["prove", "--known", "--output", str(tmp_path)]) == 1
     assert (tmp_path / "result.json").exists()
+
+
+def test_a_case_that_crashes_without_a_fault_is_not_green(tmp_path: Path) -> None:
+    """Nothing is known of the fault then, though all others are caught."""
+    write_plain(tmp_path / "faults" / "t5-masked.json", caught("t5-masked", *With))
+    write_plain(tmp_path / "faults" / "rope-axes.json", Outcome("rope-axes", UNCLEAN, why="miniature-full: it broke"))
+    assert main(["prove", "--known", "--output", str(tmp_path)]) == 1
 
 
 def test_what_other_machines_proved_is_told_beside_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -117,5 +117,5 @@ def test_a_matrix_that_is_no_layer_is_not_packed(tmp_path: Path) -> None:
 def test_a_denoiser_that_no_single_file_is_loaded_into_is_left_out() -> None:
     """PixArt's transformer comes from a folder only."""
     subject = Subject("s", "s", "hub:o/n", (), pipeline="PixArtSigmaPipeline", denoiser="transformer")
-    assert not unsaid(in_one_file(subject, CPU, NEW), "PixArtTransformer2DModel", "single files")
+    assert not unsaid(in_one_file(subject, CPU, NEW), "PixArtTransformer2DModel", "no single file")
     assert in_one_file(SUBJECT, CPU, NEW) is None

@@ -14,7 +14,7 @@ from fluxgate.judge.sentences import again, counted, origin
 from fluxgate.judge.suspects import joined, most_likely, of_given_stage
 from fluxgate.judge.tolerances import Limits, component_of, is_altered, limits_of
 from fluxgate.judge.verdict import ORACLE, Limit, Verdict
-from fluxgate.miniature.given import REPEATING_CACHE
+from fluxgate.miniature.given import LEFT_OUT
 from fluxgate.miniature.texts import TEXTS, tokenized
 from fluxgate.rendering import (
     CLIP_TOKENS,
@@ -41,7 +41,6 @@ FLOATS = ("bfloat16", "float16", "float32")
 LEVELS_OF_PICTURES = "uint8"
 TOKENIZERS = {"tokenizer": CLIP_TOKENS, "tokenizer_2": T5_TOKENS}  # by the stage that each makes
 TOKENS_OF = tuple(TOKENIZERS.values())
-ATTENTION = ".attn."  # in the names of an attention's layers
 SHOWN = 60  # characters of a text
 # Beside what the denoiser gives, these have the pipeline's own dtype.
 COMPUTED = (T5, POOLED, LAST_LATENTS, TO_DECODE, DECODED)
@@ -126,8 +125,9 @@ def _miscounted(take: GivenTake, case: Case) -> Iterator[Wrong]:
 
 
 def _is_left_out(layer: str, due: int, calls: int, computed_as: str | None) -> bool:
-    """Whether it is an attention's, which such a cache answers from memory in one of the first call's two steps."""
-    return computed_as == REPEATING_CACHE and ATTENTION in layer and calls == due - 1
+    """Whether a cache answers it from memory in one of the first call's steps."""
+    named = LEFT_OUT.get(computed_as or "")
+    return named is not None and named in layer and calls == due - 1
 
 
 def _networks(subject: Subject) -> dict[str, str]:

@@ -33,9 +33,6 @@ SLOWER_ON_A_CPU = 1.0  # twice the usual multiple: who shares its caches and its
 STEP_SLOWER = 0.5  # share by which a step is slower than accepted, beside the reference of the same run
 KINDS = ("", BESIDE_FIXED_WORK, BY_THE_CLOCK)  # of a step's paces
 SLOWER_ALONE = {"": 0.5, BESIDE_FIXED_WORK: 0.5, BY_THE_CLOCK: 0.9}  # the same, of what has no reference beside it
-# The same where others had the processor: fixed work beside a step slows down as it does, but not to the same share. On
-# two cores with a load of five, a step was once seen to take 1.6 times as long.
-SLOWER_BUSY = 0.9
 ALONE = {"": "", BESIDE_FIXED_WORK: " beside fixed work in the same run", BY_THE_CLOCK: " by the clock, undisturbed"}
 LASTING_RUNS = 5  # in a row, this one among them, show less than one can
 LASTING = 0.2  # share by which the middle one of them is slower,
@@ -105,8 +102,7 @@ def _question(kind: str, now: Mapping[str, tuple[float, ...]], accepted: Mapping
 
 def _answer(evidence: Evidence, question: Question, numbers: dict[str, float]) -> Verdict:
     named, times = evidence.case.strategy.promise.reference, question.times
-    least = STEP_SLOWER if named else SLOWER_BUSY if _busy(evidence) else SLOWER_ALONE[question.kind]
-    limit = _slowest_step(question.accepted, least=least)
+    limit = _slowest_step(question.accepted, least=STEP_SLOWER if named else SLOWER_ALONE[question.kind])
     numbers[f"step{question.kind}, times the accepted"] = times
     than = f" beside {named}'s in the same run" if named else ALONE[question.kind]
     taken = f"A denoising step takes {times:.2f} times as long as accepted{than}; the limit is {limit.value:.2f}"

@@ -31,7 +31,7 @@ from fluxgate.report.html.pictures import (
 from fluxgate.report.html.sides import Sides
 
 MANY, SMALLER = 1000, 192  # pictures of a page: where there are more, their longer edge has so many pixels
-MOST_MAPS = 16  # FLIP maps of a page: each takes a tenth of a second of a fast processor
+MOST_MAPS = 24  # FLIP maps of a page: each takes a tenth of a second
 THREADS = 4
 REMEMBERED = 48  # pictures that stay in memory for a while: references are compared again and again
 
