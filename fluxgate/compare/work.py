@@ -21,7 +21,7 @@ OPERATORS, FLOPS, BYTES, MOVES, COMPONENTS, MODULES, EVENTS, REPEATS = SECTIONS 
 # What holds across releases of torch and of the libraries: a product has as many floating-point operations however it
 # is dispatched, and a byte that crosses to a device is a byte. Operators, classes and hooks go by names of theirs.
 TO_DEVICE, TO_HOST = "host to device", "device to host"
-FILES_READ = "weight files read"
+FILES_READ, FILES_WRITTEN = "weight files read", "weight files written"
 WEIGHTS_ASKED = "weights asked to move"  # all that shows of an offload where there is no GPU
 HELD = ((BYTES, TO_DEVICE), (BYTES, TO_HOST))
 # Operators that see the same numbers in another shape or place, and touch none of them.
@@ -39,6 +39,7 @@ IDLE = VIEWS | ROOM
 # Of operators that are made of others, torch dispatches the whole in inference mode, and the parts otherwise.
 WHOLE = ("aten.linear", "aten.to", "aten.conv2d")
 COPIES = ("aten._to_copy", "aten.clone", "aten.copy_")  # of numbers that there are already
+WAITS_FOR_A_COPY = "waits for a copy"  # counted with those
 CASTS = "cast on "  # how the names of copies begin that stay where they are and become another dtype
 WITHIN = "within "  # how those begin that keep their dtype
 ASKED = " asked to move"  # how the names of tensors end that somebody asked for, whether they moved or not
@@ -107,9 +108,11 @@ def _are_counted_alike(expected: PhaseWork | None, actual: PhaseWork | None) -> 
 
 
 def _is_by_operators(change: WorkChange) -> bool:
-    """Whether it was counted by the names of operators: those that are dispatched as a whole have other names."""
-    near = change.section in (BYTES, MOVES) and change.what.startswith(NEAR_BY)
-    return change.section in (OPERATORS, FLOPS) or near
+    """Whether it was counted by the names of operators: those that are dispatched as a whole have other names, and what
+    an `aten.to` copies nobody sees."""
+    if change.section in (BYTES, MOVES):
+        return change.what not in (WEIGHTS_ASKED, FILES_READ, FILES_WRITTEN)
+    return change.section in (OPERATORS, FLOPS) or change.what == WAITS_FOR_A_COPY
 
 
 def costly_changes(changes: tuple[WorkChange, ...]) -> tuple[WorkChange, ...]:
@@ -121,7 +124,7 @@ def costly_changes(changes: tuple[WorkChange, ...]) -> tuple[WorkChange, ...]:
 
 def _is_costly(changes: list[WorkChange]) -> bool:
     operators = [one for one in changes if one.section == OPERATORS and one.what not in IDLE]
-    near = [one for one in changes if one.section in (BYTES, MOVES) and _is_by_operators(one)]
+    near = [one for one in changes if one.section in (BYTES, MOVES) and one.what.startswith(NEAR_BY)]
     exact = [one for one in changes if one.section not in (OPERATORS, MODULES, FLOPS) and one not in near]
     sizes = [one for one in near if one.section == BYTES]
     return (
@@ -159,7 +162,7 @@ def held_changes(expected: Work | None, actual: Work | None) -> tuple[WorkChange
         for theirs, ours, phase in pairs
         for section, what in theirs
         if _is_far(section, theirs[section, what], ours[section, what])
-        and (section != FLOPS or _are_counted_alike(before.get(phase), after.get(phase)))
+        and _are_counted_alike(before.get(phase), after.get(phase))
     )
 
 

@@ -67,5 +67,5 @@ class Fault:
     shots: tuple[str, ...] = SHORT
     equivalent: str | None = None  # the proof that it changes nothing that anybody could see
     only_time: bool = False  # all that it takes is time
-    gpu: bool = False  # shows on a GPU only
+    only_on: str | None = None  # the device on which alone it shows, or on which alone it is harmless
     later: bool = False  # shows in a second call only, so that each shot is rendered twice

@@ -51,8 +51,8 @@ def known(faults: Iterable[Fault], folder: Path) -> list[tuple[Fault, Outcome]]:
 def _proved(fault: Fault, on: Bench) -> Outcome:
     machine, stack = on.environment.machine, on.environment.stack
     begun = Outcome(fault.name, JUDGED, machine=machine.id, device=machine.device, stack=dict(stack))
-    if fault.gpu and machine.device != "cuda":
-        return replace(begun, status=UNSUPPORTED, why="It shows on a GPU only.")
+    if fault.only_on not in (None, machine.device):
+        return replace(begun, status=UNSUPPORTED, why=_why_there_only(fault))
     cases = cases_of(fault, on)
     without = next((f"{case.id}: {case.unsupported}" for case in cases if case.unsupported), None)
     if without:
@@ -73,6 +73,11 @@ def _proved(fault: Fault, on: Bench) -> Outcome:
     finally:
         if not on.keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _why_there_only(fault: Fault) -> str:
+    where = "GPU" if fault.only_on == "cuda" else "CPU"
+    return f"It {'is harmless' if fault.equivalent else 'shows'} on a {where} only."
 
 
 def _catches(cases: Iterable[Case], run: Run, clean: Clean, on: Bench, held_to: With) -> Iterator[Catch]:

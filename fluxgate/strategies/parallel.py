@@ -23,10 +23,13 @@ from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
 from fluxgate.strategies.requirements import Gpu, Release, folder_of_weights
 from fluxgate.strategies.staging import write_tensors
 from fluxgate.subjects.denoiser_class import denoiser_class
+from fluxgate.subjects.pipeline_class import pipeline_class
 from fluxgate.subjects.subject import Subject
 from fluxgate.subjects.weights import folder_at_hand
 
 SIZE = 2  # processes, and GPUs
+MASK_OF_TEXT = "prompt_embeds_mask"  # what a call is given beside the embeddings of prompts that are not filled up
+MASKS_OF_HEADS = "prepare_attention_mask"  # what gives every head a mask of its own
 PATIENCE = timedelta(seconds=120)  # for the other process, before a collective call gives up
 SECOND = (sys.executable, "-P", "-m", "fluxgate.strategies.second_rank")
 TWO_GPUS = Gpu("two processes share the work, and diffusers asks torch for an accelerator for each", count=SIZE)
@@ -45,6 +48,19 @@ class Plan:
         if known is None or self.attribute in known.attributes:
             return None
         return f"{known.name} does not say how {self.how} in this release of diffusers"
+
+
+def masks_for_all_heads(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need: masks, if there are any, that are not made for all heads where each GPU has half of these."""
+    known = denoiser_class(subject)
+    reader = known.calls.get(MASKS_OF_HEADS) if known else None
+    return f"{reader} makes a mask for all heads, and each of {SIZE} GPUs has a part of them" if reader else None
+
+
+def even_tokens(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need: prompts that are filled up to an even number of tokens, or a release that shares any number."""
+    release = Release("diffusers", "0.37.0", to="share prompts of any number of tokens")
+    return release(subject, machine, stack) if as_long_as_it_is(subject) else None
 
 
 def even_heads(subject: Subject, machine: Machine, stack: Stack) -> str | None:
@@ -71,6 +87,8 @@ def even_heads(subject: Subject, machine: Machine, stack: Stack) -> str | None:
         TWO_GPUS,
         Release("diffusers", "0.36.0", to="share the tokens of a picture"),
         Plan("_cp_plan", "its tokens are shared"),
+        masks_for_all_heads,
+        even_tokens,
     ),
     gpus=SIZE,
 )
@@ -195,14 +213,21 @@ def joined(site: Site, kind: str, *, rank: int, meeting: Path) -> Any:
     if kind == "tensor":
         config = diffusers.TensorParallelConfig(tp_degree=SIZE)
     else:
-        config = diffusers.ContextParallelConfig(ulysses_degree=SIZE, **uneven(denoiser))
+        config = diffusers.ContextParallelConfig(ulysses_degree=SIZE, **uneven(site.subject, denoiser))
     denoiser.enable_parallelism(config=config)
     return pipe
 
 
-def uneven(denoiser: Any) -> dict[str, bool]:
-    """Whether heads cannot be dealt out evenly, which diffusers must be told."""
-    return {"ulysses_anything": True} if getattr(denoiser.config, "num_attention_heads", 0) % SIZE else {}
+def uneven(subject: Subject, denoiser: Any) -> dict[str, bool]:
+    """Whether heads or tokens cannot be dealt out evenly, which diffusers must be told."""
+    odd = getattr(denoiser.config, "num_attention_heads", 0) % SIZE
+    return {"ulysses_anything": True} if odd or as_long_as_it_is(subject) else {}
+
+
+def as_long_as_it_is(subject: Subject) -> bool:
+    """Whether a prompt has as many tokens as it has words for, and is not filled up to a length."""
+    known = pipeline_class(subject.pipeline)
+    return known is not None and MASK_OF_TEXT in known.takes
 
 
 def count(site: Site, pipe: Any) -> None:

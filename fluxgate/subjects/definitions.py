@@ -17,6 +17,12 @@ def definition_of(name: str, *folders: Path) -> ast.ClassDef | None:
     return _classes(path)[name] if path else None
 
 
+def beside(name: str, *folders: Path) -> tuple[ast.ClassDef, ...]:
+    """The definitions of all classes in the file of one, its own among them."""
+    path = _files(folders).get(name)
+    return tuple(_classes(path).values()) if path else ()
+
+
 def made_of(name: str, *folders: Path) -> Iterator[ast.ClassDef]:
     """The definition of a class, and those of all that it and they name, as far as they are in the folders.
 

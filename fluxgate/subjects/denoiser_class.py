@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from fluxgate.subjects.definitions import definition_of
+from fluxgate.subjects.definitions import beside, definition_of
 from fluxgate.subjects.pipeline_class import package_folder, pipeline_class
 from fluxgate.subjects.sources import readable_index
 from fluxgate.subjects.subject import Subject
@@ -22,6 +23,7 @@ class DenoiserClass:
     name: str
     bases: tuple[str, ...]
     attributes: tuple[str, ...]  # that the class itself sets
+    calls: Mapping[str, str]  # a method that is called -> a class in the same file that does
 
 
 def denoiser_class(subject: Subject) -> DenoiserClass | None:
@@ -39,8 +41,15 @@ def _annotated(subject: Subject) -> str | None:
 
 @cache
 def _read(root: Path, name: str) -> DenoiserClass | None:
-    definition = definition_of(name, *(root / kind for kind in KINDS))
+    folders = tuple(root / kind for kind in KINDS)
+    definition = definition_of(name, *folders)
     if definition is None:
         return None
     attributes = (ast.unparse(node.targets[0]) for node in definition.body if isinstance(node, ast.Assign))
-    return DenoiserClass(name, tuple(ast.unparse(base) for base in definition.bases), tuple(attributes))
+    calls = {method: each.name for each in beside(name, *folders) for method in _called(each)}
+    return DenoiserClass(name, tuple(ast.unparse(base) for base in definition.bases), tuple(attributes), calls)
+
+
+def _called(definition: ast.ClassDef) -> Iterator[str]:
+    calls = (node.func for node in ast.walk(definition) if isinstance(node, ast.Call))
+    return (each.attr for each in calls if isinstance(each, ast.Attribute))

@@ -218,3 +218,16 @@ def test_inference_mode_is_no_other_work() -> None:
     assert held_changes(work(ONE), work(whole)) == ()
     more = replace(whole, components={"transformer": 4})
     assert [one.what for one in changes_between((ONE,), (more,))] == ["transformer"]
+
+
+def test_what_is_copied_in_inference_mode_is_not_compared_with_what_is_copied_outside() -> None:
+    """Neither its bytes nor its wait is counted of an `aten.to` as a whole; what was asked for is."""
+    copying = otherwise(
+        bytes={"host to device": 8 << 20, "weights asked to move": 900},
+        moves={"host to device": 4, "weights asked to move": 9},
+        events={"waits for a copy": 4},
+    )
+    whole = replace(copying, operators={"aten.to": 6}, bytes={}, moves={"weights asked to move": 8}, events=ONE.events)
+    assert {one.what for one in changes_between((copying,), (whole,))} == {"weights asked to move"}
+    assert held_changes(work(copying), work(whole)) == ()
+    assert held_changes(work(copying), work(replace(copying, bytes={}))) != ()

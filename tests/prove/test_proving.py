@@ -72,8 +72,12 @@ def test_a_case_that_crashes_without_the_fault_ends_nothing(workbench: Bench) ->
     assert known([fault], on.folder) == []
 
 
-def test_what_needs_a_gpu_is_not_tried_here(workbench: Bench) -> None:
+@pytest.mark.parametrize(("only_on", "equivalent", "said"), [("cuda", None, "GPU"), ("mps", "It is.", "harmless")])
+def test_what_is_for_another_device_is_not_tried_here(
+    workbench: Bench, only_on: str, equivalent: str | None, said: str
+) -> None:
     """The outcome says why, and counts for nothing."""
-    outcome = prove(fault_named("stream-not-used"), workbench)
+    fault = replace(fault_named("stream-not-used"), only_on=only_on, equivalent=equivalent)
+    outcome = prove(fault, replace(workbench, folder=workbench.folder / only_on))
     assert (outcome.status, outcome.catches) == (UNSUPPORTED, {})
-    assert "GPU" in outcome.why
+    assert said in outcome.why

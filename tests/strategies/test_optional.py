@@ -23,6 +23,8 @@ from tests.strategies.taking import DENOISER, Patch, other_settings  # noqa: E40
 from tests.wording import unsaid  # noqa: E402
 
 NAMES = [strategy.name for strategy in STRATEGIES if strategy.family == "optional"]
+# diffusers 0.42.1 says so of what its own guide has one write.
+pytestmark = pytest.mark.filterwarnings("ignore:`QuantoConfig` is deprecated:FutureWarning")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -19,7 +19,8 @@ from fluxgate.strategies import parallel  # noqa: E402
 from fluxgate.strategies.parallel import SIZE, Together, context_parallel, even_heads, tensor_parallel  # noqa: E402
 from fluxgate.strategies.promise import Site  # noqa: E402
 from fluxgate.subjects.subject import Subject  # noqa: E402
-from tests.strategies.looking import SUBJECT, look  # noqa: E402
+from tests.pipelines.matrix import write  # noqa: E402
+from tests.strategies.looking import SUBJECT, look, rendered  # noqa: E402
 from tests.strategies.machines import CPU, H100, NEW, OLD, TWO  # noqa: E402
 from tests.strategies.named import strategy_named  # noqa: E402
 from tests.wording import unsaid  # noqa: E402
@@ -102,3 +103,28 @@ def test_heads_are_dealt_out_evenly(miniature_folder: Path) -> None:
     said = even_heads(replace(SUBJECT, source=f"folder:{miniature_folder}"), TWO, NEW)
     assert (said is None) is (heads % SIZE == 0)
     assert said is None or not unsaid(said, f"{heads} heads of transformer")
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.usefixtures("two_of_a_cpu")
+def test_a_prompt_of_an_odd_number_of_tokens_is_shared(tmp_path: Path) -> None:
+    """Qwen-Image does not fill prompts up: diffusers is told that what it shares may be uneven."""
+    folder = write("qwen-image", tmp_path / "pipeline")
+    subject = replace(SMALL, source=f"folder:{folder}", pipeline="QwenImagePipeline")
+    assert rendered("context-parallel", subject, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "stack", "facts"),
+    [
+        ("LTXPipeline", NEW, ("LTXVideoAttnProcessor", "mask")),
+        ("QwenImagePipeline", {**NEW, "diffusers": "0.36.0"}, ("diffusers 0.37.0", "0.36.0 is installed")),
+        ("QwenImagePipeline", NEW, ()),
+    ],
+)
+def test_texts_that_cannot_be_shared(pipeline: str, stack: dict[str, str], facts: tuple[str, ...]) -> None:
+    """A mask for all heads, or a number of tokens that an older release cannot halve."""
+    said = context_parallel.unsupported(Subject("s", "s", "hub:o/n", (), pipeline=pipeline), TWO, stack)
+    assert (said is None) is (not facts)
+    assert said is None or not unsaid(said, *facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fluxgate.subjects.definitions import definition_of, made_of
+from fluxgate.subjects.definitions import beside, definition_of, made_of
 
 
 def test_a_class_is_found_by_its_name(tmp_path: Path) -> None:
@@ -31,3 +31,11 @@ def test_what_a_class_names_is_in_its_own_file(tmp_path: Path) -> None:
     (tmp_path / "second.py").write_text("class Part(object):\n    pass\n    of = 2\nclass Other(object):\n    pass\n")
     bodies = {definition.name: len(definition.body) for definition in made_of("Whole", tmp_path)}
     assert bodies == {"Whole": 1, "Part": 1, "Other": 1}
+
+
+def test_a_file_has_classes_beside_one(tmp_path: Path) -> None:
+    """Its own among them, and none of another file."""
+    (tmp_path / "first.py").write_text("class One(object):\n    pass\nclass Two(object):\n    pass\n")
+    (tmp_path / "second.py").write_text("class Three(object):\n    pass\n")
+    assert [each.name for each in beside("Two", tmp_path)] == ["One", "Two"]
+    assert beside("Missing", tmp_path) == ()

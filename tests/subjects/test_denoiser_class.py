@@ -41,6 +41,14 @@ def test_a_unet_is_found_too() -> None:
     assert known.name == "UNet2DConditionModel"
 
 
+@pytest.mark.parametrize(("pipeline", "caller"), [("LTXPipeline", "LTXVideoAttnProcessor"), ("FluxPipeline", None)])
+def test_what_its_file_calls_is_known(pipeline: str, caller: str | None) -> None:
+    """A method, and a class in the file of the denoiser's that calls it; what a base's file calls is not."""
+    known = denoiser_class(of(pipeline))
+    assert known is not None
+    assert known.calls.get("prepare_attention_mask") == caller
+
+
 def test_an_unknown_class_says_nothing() -> None:
     """Neither that it can nor that it cannot."""
     assert denoiser_class(of("NoPipeline")) is None

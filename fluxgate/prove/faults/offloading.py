@@ -96,7 +96,7 @@ FAULTS = (
         "model_cpu_offload_seq of a pipeline",
         packages=("diffusers", "accelerate"),
         strategies=MODEL,
-        gpu=True,
+        only_on="cuda",
     ),
     Fault(
         "hooks-stay",
@@ -113,7 +113,7 @@ FAULTS = (
         "maybe_free_model_hooks left out of a call",
         packages=("diffusers", "accelerate"),
         strategies=MODEL,
-        gpu=True,
+        only_on="cuda",
     ),
     Fault(
         "layer-hooks-missing",
@@ -188,7 +188,7 @@ FAULTS = (
         "use_stream that is not passed on",
         packages=DIFFUSERS,
         strategies=STREAMS,
-        gpu=True,
+        only_on="cuda",
     ),
     Fault(
         "stream-not-waited-for",
@@ -202,7 +202,7 @@ FAULTS = (
         packages=DIFFUSERS,
         strategies=STREAMS,
         stage=T5,
-        gpu=True,
+        only_on="cuda",
     ),
     Fault(
         "record-stream-ignored",
@@ -211,7 +211,7 @@ FAULTS = (
         "diffusers #12673: record_stream on the wrong stream",
         packages=DIFFUSERS,
         strategies=("group-offload-leaf-record-stream",),
-        gpu=True,
+        only_on="cuda",
     ),
     Fault(
         "groups-kept",
@@ -220,7 +220,7 @@ FAULTS = (
         "offload leaders of nested groups",
         packages=DIFFUSERS,
         strategies=BLOCKS,
-        gpu=True,
+        only_on="cuda",
     ),
     Fault(
         "model-kept",
@@ -229,7 +229,7 @@ FAULTS = (
         "prev_module_hook",
         packages=ACCELERATE,
         strategies=MODEL,
-        gpu=True,
+        only_on="cuda",
     ),
     Fault(
         "group-encoder-left-out",

@@ -150,7 +150,7 @@ def _widened_and_kept(original: Any, fired: Fired, args: tuple[Any, ...], kwargs
     layer = args[0]
     if "_wide" not in layer.__dict__:
         shape = (layer.out_features, layer.in_features)
-        layer.__dict__["_wide"] = fired(torch.zeros(shape, dtype=torch.bfloat16))
+        layer.__dict__["_wide"] = fired(torch.zeros(shape, dtype=torch.bfloat16, device=layer.weight.device))
     return original(*args, **kwargs)
 
 

@@ -180,7 +180,7 @@ FAULTS = (
         ),
         "an order of execution that is not found",
         strategies=("group-offload-leaf-stream",),
-        gpu=True,
+        only_on="cuda",
     ),
     _fault(
         "step-twice-as-long",
