@@ -24,7 +24,7 @@ from tests.wording import unsaid  # noqa: E402
 
 NAMES = [strategy.name for strategy in STRATEGIES if strategy.family == "optional"]
 # diffusers 0.42.1 says so of what its own guide has one write.
-pytestmark = pytest.mark.filterwarnings("ignore:`QuantoConfig` is deprecated:FutureWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:`Quanto(Config|Quantizer)` is deprecated:FutureWarning")
 
 
 @pytest.mark.parametrize("name", NAMES)
