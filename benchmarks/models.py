@@ -6,6 +6,7 @@ MATRIX.json …` puts the table of one or several of these into the page; of a c
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import time
@@ -62,7 +63,20 @@ class Cell:
     promise: str | None = None  # the status of the one check that compares pictures with the reference's
 
 
-def main(folder: Path, names: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.models", description=(__doc__ or "").partition(":")[0])
+    parser.add_argument("--into", metavar="PAGE", type=Path, help="render nothing; put the table of MATRIX.json here")
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="what is written to; with --into, a MATRIX.json")
+    parser.add_argument("names", metavar="NAME", nargs="*", help="the pipelines (default: all); or a MATRIX.json more")
+    asked = parser.parse_args(arguments)
+    if asked.into is not None:
+        return write_page(asked.into, [asked.folder, *map(Path, asked.names)])
+    if unknown := [name for name in asked.names if name not in (*PIPELINES, *FORMS)]:
+        parser.error(f"there is no pipeline {unknown[0]}; there are {', '.join((*PIPELINES, *FORMS))}")
+    return render(asked.folder, asked.names or tuple(PIPELINES))
+
+
+def render(folder: Path, names: Sequence[str]) -> int:
     os.environ[VARIABLE] = str(catalogue(folder, names))
     cells: list[Cell] = []
     for cell in rendered(folder, names):
@@ -161,6 +175,4 @@ def marked(cell: Cell, notes: dict[str, int]) -> str:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--into":
-        sys.exit(write_page(Path(sys.argv[2]), [Path(name) for name in sys.argv[3:]]))
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2:] or tuple(PIPELINES)))
+    sys.exit(main(sys.argv[1:]))
