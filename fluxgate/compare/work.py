@@ -39,7 +39,7 @@ IDLE = VIEWS | ROOM
 # Of operators that are made of others, torch dispatches the whole in inference mode, and the parts otherwise.
 WHOLE = ("aten.linear", "aten.to", "aten.conv2d")
 COPIES = ("aten._to_copy", "aten.clone", "aten.copy_")  # of numbers that there are already
-WAITS_FOR_A_COPY = "waits for a copy"  # counted with those
+WAITS = ("waits for a copy", "waits for a result")  # counted where an operator of that name is dispatched
 CASTS = "cast on "  # how the names of copies begin that stay where they are and become another dtype
 WITHIN = "within "  # how those begin that keep their dtype
 ASKED = " asked to move"  # how the names of tensors end that somebody asked for, whether they moved or not
@@ -108,11 +108,11 @@ def _are_counted_alike(expected: PhaseWork | None, actual: PhaseWork | None) -> 
 
 
 def _is_by_operators(change: WorkChange) -> bool:
-    """Whether it was counted by the names of operators: those that are dispatched as a whole have other names, and what
-    an `aten.to` copies nobody sees."""
+    """Whether it was counted by the names of operators: those that are dispatched as a whole have other names, and
+    nobody sees what an `aten.to` copies or an `aten.item` waits for."""
     if change.section in (BYTES, MOVES):
         return change.what not in (WEIGHTS_ASKED, FILES_READ, FILES_WRITTEN)
-    return change.section in (OPERATORS, FLOPS) or change.what == WAITS_FOR_A_COPY
+    return change.section in (OPERATORS, FLOPS) or change.what in WAITS
 
 
 def costly_changes(changes: tuple[WorkChange, ...]) -> tuple[WorkChange, ...]:

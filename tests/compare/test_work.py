@@ -221,11 +221,11 @@ def test_inference_mode_is_no_other_work() -> None:
 
 
 def test_what_is_copied_in_inference_mode_is_not_compared_with_what_is_copied_outside() -> None:
-    """Neither its bytes nor its wait is counted of an `aten.to` as a whole; what was asked for is."""
+    """Neither bytes nor a wait is counted of an `aten.to` or an `aten.item` as a whole; what was asked for is."""
     copying = otherwise(
         bytes={"host to device": 8 << 20, "weights asked to move": 900},
         moves={"host to device": 4, "weights asked to move": 9},
-        events={"waits for a copy": 4},
+        events={"waits for a copy": 4, "waits for a result": 1},
     )
     whole = replace(copying, operators={"aten.to": 6}, bytes={}, moves={"weights asked to move": 8}, events=ONE.events)
     assert {one.what for one in changes_between((copying,), (whole,))} == {"weights asked to move"}
