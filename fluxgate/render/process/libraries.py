@@ -27,6 +27,8 @@ LIBRARIES = ("torch", "accelerate", "diffusers", "transformers", "PIL.PngImagePl
 FROM_DIFFUSERS = ("FluxTransformer2DModel", "AutoencoderKL", "FlowMatchEulerDiscreteScheduler")
 FROM_TRANSFORMERS = ("CLIPTextModel", "T5EncoderModel", "CLIPTokenizer", "T5TokenizerFast")
 MODULES = {"optimum-quanto": "optimum.quanto", "pillow": "PIL"}  # where the module is not called like the package
+# How many objects may come before garbage is looked for, in the youngest of three generations and in the older ones.
+RARELY = (50_000, 20, 1_000)
 TRITONS_OLDEST = (7, 0)  # capability of a GPU, as torch has it in torch.utils._triton
 
 
@@ -53,6 +55,7 @@ class ImportFailed(Exception):
 def import_libraries(pipelines: Iterable[str]) -> Imported:
     """Import what every worker needs, and these pipelines of diffusers."""
     with ExitStack() as during:
+        during.enter_context(rare_collections())
         for name in LIBRARIES:
             crash = _crash_of_import(name, partial(importlib.import_module, name))
             if crash is not None:
@@ -68,6 +71,18 @@ def import_libraries(pipelines: Iterable[str]) -> Imported:
     gc.freeze()  # a million objects that stay anyway: else every collection looks at them, for half a second
     failed = {name: crash for name, crash in crashes.items() if crash is not None}
     return Imported(imported_versions(), imported_places(), unrecorded_imports(), pipelines=failed)
+
+
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Let garbage be looked for rarely: imports make half a million objects that stay, and looking at them again and
+    again takes a sixth of the time. Not never, which would leave the process some megabytes larger."""
+    usual = gc.get_threshold()
+    gc.set_threshold(*RARELY)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 def _crash_of_import(what: str, load: Callable[[], Any]) -> Crash | None:

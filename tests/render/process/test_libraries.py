@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +67,20 @@ def test_a_torch_without_that_module_is_imported_all_the_same(monkeypatch: pytes
         capability: Any = torch.cuda.get_device_capability
         assert capability() == (9, 0)
     assert torch.cuda.get_device_capability is None
+
+
+def test_garbage_is_looked_for_rarely_while_libraries_are_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And as often as before afterwards, also where one of them cannot be imported."""
+    (tmp_path / "counts_garbage.py").write_text("import gc\nraise ImportError(gc.get_threshold())")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(libraries, "LIBRARIES", ("counts_garbage",))
+    usual = gc.get_threshold()
+    imported = libraries.import_libraries(())
+    assert imported.crash is not None
+    assert imported.crash.sentence.endswith(f"ImportError: {libraries.RARELY}")
+    assert gc.get_threshold() == usual != libraries.RARELY
 
 
 def test_a_name_that_a_library_no_longer_has_is_missed_later() -> None:
