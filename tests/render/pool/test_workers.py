@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -40,13 +40,6 @@ from fluxgate.rendering import (
 )
 from tests.render import making
 from tests.wording import unsaid
-
-
-@pytest.fixture(scope="module")
-def workers() -> Iterator[Workers]:
-    """One fork server for all tests of this file."""
-    with Workers() as workers:
-        yield workers
 
 
 @pytest.fixture
@@ -376,13 +369,15 @@ def test_a_strategy_that_cannot_be_sent_is_a_crash(render: Any) -> None:
 
 
 @pytest.mark.parametrize("start", [FORK, SPAWN])
-def test_a_strategy_that_cannot_be_imported_there_is_a_crash(tmp_path: Path, monkeypatch: Any, start: str) -> None:
+def test_a_strategy_that_cannot_be_imported_there_is_a_crash(
+    workers: Workers, tmp_path: Path, monkeypatch: Any, start: str
+) -> None:
     """However the worker starts, it says which function is missing, and its log has the traceback."""
     gone = ModuleType("gone")
     exec("def load(site): pass", gone.__dict__)
     monkeypatch.setitem(sys.modules, "gone", gone)  # here it can be imported, in a worker it cannot
-    with Workers(start=start) as workers:
-        crash = workers.render(making.case(gone.load), tmp_path / "case", source=tmp_path, timeout=120).crash
+    with nullcontext(workers) if start == FORK else Workers(start=SPAWN) as used:
+        crash = used.render(making.case(gone.load), tmp_path / "case", source=tmp_path, timeout=120).crash
     assert crash is not None
     assert (crash.kind, crash.phase) == ("exception", None)
     sentence = "gone:load cannot be imported: ModuleNotFoundError: No module named 'gone'"
@@ -431,22 +426,23 @@ def test_each_lane_has_a_gpu_and_its_share_of_the_processors(monkeypatch: pytest
     assert Workers(lane=0)._devices("cuda", gpus=1)[1]["OMP_NUM_THREADS"] == "2"
 
 
-def test_a_worker_is_ended_from_another_thread(workers: Workers, tmp_path: Path) -> None:
+def test_a_worker_is_ended_from_another_thread(
+    workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As Ctrl-C would: the rendering says so, and no process is left; nor does one wait for its turn any longer."""
-    with Workers() as own:
-        own.ready()
+    monkeypatch.setattr(workers, "_stopped", threading.Event())  # those of other tests go on
 
-        def report(line: str) -> None:
-            if line.endswith("started"):
-                threading.Thread(target=own.stop).start()
+    def report(line: str) -> None:
+        if line.endswith("started"):
+            threading.Thread(target=workers.stop).start()
 
-        with pytest.raises(KeyboardInterrupt):
-            own.render(making.case(making.hangs), tmp_path / "case", source=tmp_path, timeout=120, report=report)
-        crash = read_plain(tmp_path / "case" / "rendering.json", Rendering).crash
-        assert crash is not None
-        assert crash.kind == "interrupted"
-        with turn("cpu", case="another"), pytest.raises(KeyboardInterrupt):
-            own.render(making.case(making.hangs), tmp_path / "next", source=tmp_path, timeout=120)
+    with pytest.raises(KeyboardInterrupt):
+        workers.render(making.case(making.hangs), tmp_path / "case", source=tmp_path, timeout=120, report=report)
+    crash = read_plain(tmp_path / "case" / "rendering.json", Rendering).crash
+    assert crash is not None
+    assert crash.kind == "interrupted"
+    with turn("cpu", case="another"), pytest.raises(KeyboardInterrupt):
+        workers.render(making.case(making.hangs), tmp_path / "next", source=tmp_path, timeout=120)
 
 
 def test_what_is_no_case_has_the_device_to_itself(

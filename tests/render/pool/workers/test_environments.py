@@ -27,10 +27,10 @@ def other(other_python: Path) -> Environment:
 
 
 @pytest.fixture(scope="module")
-def pair(other: Environment) -> Iterator[tuple[Workers, Workers]]:
+def pair(workers: Workers, other: Environment) -> Iterator[tuple[Workers, Workers]]:
     """Workers here and in the other environment, in one session."""
-    with Workers(takes=1) as here, Workers(environment=other, takes=1) as there:
-        yield here, there
+    with Workers(environment=other, takes=1) as there:
+        yield workers, there
 
 
 def render(workers: Workers, case: Case, folder: Path, source: Path) -> Rendering:
@@ -76,12 +76,11 @@ def test_a_module_of_this_process_alone_is_not_found_in_another_environment(
 
 
 def test_the_parts_of_a_case_are_done_in_its_environment(
-    other: Environment, tmp_path: Path, miniature_folder: Path
+    pair: tuple[Workers, Workers], tmp_path: Path, miniature_folder: Path
 ) -> None:
     """A strategy whose stages have processes of their own forks them there; the latents of its steps come from one."""
     case = replace(CASE, strategy=strategy_named("staged-processes"))
-    with Workers(environment=other, takes=1) as workers:
-        rendering = render(workers, case, tmp_path, miniature_folder)
+    rendering = render(pair[1], case, tmp_path, miniature_folder)
     assert rendering.crash is None
     assert rendering.inventory is not None
     assert rendering.inventory.counts["processes"] >= 3

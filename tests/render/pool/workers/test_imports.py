@@ -55,7 +55,7 @@ def test_a_library_that_cannot_be_imported_is_one_failure_with_its_cause(break_l
 @pytest.mark.parametrize("start", [FORK, SPAWN])
 def test_a_library_that_kills_the_process_is_a_failure_to_import(break_library: Break, start: str) -> None:
     """It is named by how the process ended."""
-    break_library("accelerate", DIES)
+    break_library("torch", DIES)  # the first
     with Workers(start=start) as workers, pytest.raises(ImportFailed) as raised:
         workers.ready()
     crash = raised.value.crash
@@ -65,7 +65,7 @@ def test_a_library_that_kills_the_process_is_a_failure_to_import(break_library: 
 
 def test_a_case_is_crashed_without_a_turn_where_nothing_can_be_imported(break_library: Break, tmp_path: Path) -> None:
     """Another process may have the device all the while."""
-    break_library("diffusers", FAILS)
+    break_library("torch", FAILS)  # the first
     with Workers() as workers, turn("cpu", case="another"):
         rendering = workers.render(making.case(making.full), tmp_path / "case", source=tmp_path, timeout=60)
     assert rendering.crash is not None
@@ -94,9 +94,8 @@ def test_no_pipeline_that_can_be_imported_is_a_failure_of_all() -> None:
         workers.ready()
 
 
-def test_a_load_that_fails_gives_the_device_back_at_once(tmp_path: Path) -> None:
+def test_a_load_that_fails_gives_the_device_back_at_once(workers: Workers, tmp_path: Path) -> None:
     """Nobody waits after it."""
-    with Workers() as workers:
-        workers.render(making.case(making.raises), tmp_path, source=tmp_path, timeout=60)
-        with turn("cpu", case="next", report=pytest.fail):
-            pass
+    workers.render(making.case(making.raises), tmp_path, source=tmp_path, timeout=60)
+    with turn("cpu", case="next", report=pytest.fail):
+        pass
