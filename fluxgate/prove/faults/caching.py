@@ -94,7 +94,7 @@ FAULTS = (
     _fault(
         "foretold-from-the-call-before",
         "what one call has seen is foretold from in the next one",
-        not_called(f"{SEER}:TaylorSeerState.reset"),
+        not_called("diffusers.models.cache_utils:CacheMixin._reset_stateful_cache"),
         "states that nobody resets",
         strategies=TAYLOR,
         later=True,
