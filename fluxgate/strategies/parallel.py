@@ -28,8 +28,8 @@ from fluxgate.subjects.subject import Subject
 from fluxgate.subjects.weights import folder_at_hand
 
 SIZE = 2  # processes, and GPUs
-MASK_OF_TEXT = "prompt_embeds_mask"  # what a call is given beside the embeddings of prompts that are not filled up
-MASKS_OF_HEADS = "prepare_attention_mask"  # what gives every head a mask of its own
+MASK_OF_TEXT = "prompt_embeds_mask"  # an argument of calls whose prompts are not padded to a fixed length
+MASKS_OF_HEADS = "prepare_attention_mask"  # the method that makes a mask for each head
 PATIENCE = timedelta(seconds=120)  # for the other process, before a collective call gives up
 SECOND = (sys.executable, "-P", "-m", "fluxgate.strategies.second_rank")
 TWO_GPUS = Gpu("two processes share the work, and diffusers asks torch for an accelerator for each", count=SIZE)
@@ -51,16 +51,16 @@ class Plan:
 
 
 def masks_for_all_heads(subject: Subject, machine: Machine, stack: Stack) -> str | None:
-    """A need: masks, if there are any, that are not made for all heads where each GPU has half of these."""
+    """A need: no masks for all heads, of which each GPU has a part."""
     known = denoiser_class(subject)
     reader = known.calls.get(MASKS_OF_HEADS) if known else None
     return f"{reader} makes a mask for all heads, and each of {SIZE} GPUs has a part of them" if reader else None
 
 
 def even_tokens(subject: Subject, machine: Machine, stack: Stack) -> str | None:
-    """A need: prompts that are filled up to an even number of tokens, or a release that shares any number."""
+    """A need: prompts that are padded to a fixed length, or a release that shares any number of tokens."""
     release = Release("diffusers", "0.37.0", to="share prompts of any number of tokens")
-    return release(subject, machine, stack) if as_long_as_it_is(subject) else None
+    return release(subject, machine, stack) if has_prompts_of_any_length(subject) else None
 
 
 def even_heads(subject: Subject, machine: Machine, stack: Stack) -> str | None:
@@ -221,11 +221,11 @@ def joined(site: Site, kind: str, *, rank: int, meeting: Path) -> Any:
 def uneven(subject: Subject, denoiser: Any) -> dict[str, bool]:
     """Whether heads or tokens cannot be dealt out evenly, which diffusers must be told."""
     odd = getattr(denoiser.config, "num_attention_heads", 0) % SIZE
-    return {"ulysses_anything": True} if odd or as_long_as_it_is(subject) else {}
+    return {"ulysses_anything": True} if odd or has_prompts_of_any_length(subject) else {}
 
 
-def as_long_as_it_is(subject: Subject) -> bool:
-    """Whether a prompt has as many tokens as it has words for, and is not filled up to a length."""
+def has_prompts_of_any_length(subject: Subject) -> bool:
+    """Whether the pipeline leaves a prompt as long as it is, and pads it to no fixed length."""
     known = pipeline_class(subject.pipeline)
     return known is not None and MASK_OF_TEXT in known.takes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -72,12 +73,16 @@ def test_a_case_that_crashes_without_the_fault_ends_nothing(workbench: Bench) ->
     assert known([fault], on.folder) == []
 
 
-@pytest.mark.parametrize(("only_on", "equivalent", "said"), [("cuda", None, "GPU"), ("mps", "It is.", "harmless")])
-def test_what_is_for_another_device_is_not_tried_here(
-    workbench: Bench, only_on: str, equivalent: str | None, said: str
+@pytest.mark.parametrize(
+    ("name", "device", "facts"),
+    [("stream-not-used", "cpu", ("shows", "GPU")), ("harmless-positions-kept", "cuda", ("harmless", "CPU"))],
+)
+def test_what_is_for_another_device_is_not_tried(
+    workbench: Bench, tmp_path: Path, name: str, device: str, facts: tuple[str, ...]
 ) -> None:
     """The outcome says why, and counts for nothing."""
-    fault = replace(fault_named("stream-not-used"), only_on=only_on, equivalent=equivalent)
-    outcome = prove(fault, replace(workbench, folder=workbench.folder / only_on))
+    environment = workbench.environment
+    there = replace(environment, machine=replace(environment.machine, device=device))
+    outcome = prove(fault_named(name), replace(workbench, environment=there, folder=tmp_path))
     assert (outcome.status, outcome.catches) == (UNSUPPORTED, {})
-    assert said in outcome.why
+    assert not unsaid(outcome.why, *facts)

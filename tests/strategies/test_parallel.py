@@ -109,7 +109,7 @@ def test_heads_are_dealt_out_evenly(miniature_folder: Path) -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.usefixtures("two_of_a_cpu")
 def test_a_prompt_of_an_odd_number_of_tokens_is_shared(tmp_path: Path) -> None:
-    """Qwen-Image does not fill prompts up: diffusers is told that what it shares may be uneven."""
+    """Qwen-Image pads a prompt to no fixed length: diffusers is told that what it shares may be uneven."""
     folder = write("qwen-image", tmp_path / "pipeline")
     subject = replace(SMALL, source=f"folder:{folder}", pipeline="QwenImagePipeline")
     assert rendered("context-parallel", subject, tmp_path)

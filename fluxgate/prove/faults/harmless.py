@@ -272,7 +272,7 @@ FAULTS = (
         "positions are computed once, and kept beside what they are of",
         Around(f"{TRANSFORMER}:FluxPosEmbed.forward", _kept_positions),
         "a cache with a whole key",
-        "They are the same numbers, in less work; a GPU is waited for to compare what they are of",
+        "They are the same numbers, in less work; on a GPU, comparing the ids waits for the result",
         only_on="cpu",
     ),
     _harmless(
@@ -331,7 +331,7 @@ FAULTS = (
         "weights that are loaded lie in memory of their own, not in the file's",
         Loaded(_weights_copied),
         "safetensors that are read and not mapped",
-        "They are the same numbers; a GPU would hold the largest twice while it is copied",
+        "They are the same numbers; on a GPU, the largest is held twice while it is copied",
         only_on="cpu",
     ),
     _harmless(
