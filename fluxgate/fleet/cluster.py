@@ -21,8 +21,8 @@ class Cluster(Protocol):
     def describe(self, nodes: Sequence[Node], subjects: bytes) -> list[bytes | str]:
         """What each node says of itself, or why it could not."""
 
-    def open(self, node: Node, gpus: int) -> Any:
-        """A runner on a node, with so many GPUs of its own."""
+    def open(self, node: Node) -> Any:
+        """A runner on a node, with one GPU of its own, or with all CPUs of a node without GPUs."""
 
     def close(self, runner: Any) -> None:
         """End a runner and whatever runs on it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -30,19 +31,27 @@ REST = 20.0  # seconds without a new case after a runner was lost: by then a clu
 PATIENCE = 1.0  # seconds that a runner, and the driver, wait for news
 LONGEST_LINE = 400  # characters of a node's line that are shown
 ORDINALS = ("", "first", "second", "third")
-BEGIN, START, NEWS, RESULT = "begin", "start", "news", "result"  # the methods of a runner
+BEGIN, GPUS, START, NEWS, RESULT = "begin", "gpus", "start", "news", "result"  # the methods of a runner
 
-IdleRunners = dict[str, list[tuple[int, Any]]]  # node -> its runners without a case, with their GPUs
+IdleRunners = dict[str, list[Any]]  # node -> its runners without a case
 
 
 @dataclass
 class RunningTask:
-    """A task that a runner has begun, and what the runner was asked last."""
+    """A task that a runner has, and what was asked last for it.
+
+    lenders: further runners of the node, which do nothing meanwhile, so that the task has their GPUs too."""
 
     placement: Placement
     runner: Any
-    asked: str
-    request: Any
+    lenders: tuple[Any, ...]
+    lent: list[bytes] = field(default_factory=list)  # what the lenders have answered
+    asked: str = ""
+    request: Any = None
+
+    @property
+    def runners(self) -> tuple[Any, ...]:
+        return (self.runner, *self.lenders)
 
 
 @dataclass
@@ -118,12 +127,22 @@ class Driver:
         sizes = {node.id: node.slots for node in self._nodes.values()}
         self._schedule, placements = place(self._schedule, self._free(), sizes)
         for placement in placements:
-            case_id = placement.task.case_id
-            runner = self._runner_on(self._nodes[placement.node], placement.task.gpus)
-            request = self._cluster.ask(runner, START, *self._job_of(case_id))
-            self._running.append(RunningTask(placement, runner, START, request))
-            self._report(f"{case_id}: on {self._names[placement.node]}")
+            node = self._nodes[placement.node]
+            runner, *lenders = (self._runner_on(node) for _ in range(placement.task.gpus))
+            self._running.append(RunningTask(placement, runner, tuple(lenders)))
+            self._begin(self._running[-1])
+            self._report(f"{placement.task.case_id}: on {self._names[placement.node]}")
         return bool(placements)
+
+    def _begin(self, running: RunningTask) -> None:
+        """Start the job, once every lender has said which GPUs it has."""
+        if len(running.lent) < len(running.lenders):
+            running.asked = GPUS
+            running.request = self._cluster.ask(running.lenders[len(running.lent)], GPUS)
+            return
+        job = self._job_of(running.placement.task.case_id)
+        running.asked = START
+        running.request = self._cluster.ask(running.runner, START, b",".join(filter(None, running.lent)), *job)
 
     def _wake(self) -> None:
         """End the rest of nodes that have had it, if they are still there."""
@@ -141,17 +160,10 @@ class Driver:
                 free[running.placement.node] -= running.placement.task.gpus
         return free
 
-    def _runner_on(self, node: Node, gpus: int) -> Any:
-        """A runner that is idle, or a new one; idle ones of another size make room for it."""
+    def _runner_on(self, node: Node) -> Any:
+        """A runner that is idle, or a new one."""
         idle = self._idle.setdefault(node.id, [])
-        for each in idle:
-            if each[0] == gpus:
-                idle.remove(each)
-                return each[1]
-        taken = sum(each.placement.task.gpus for each in self._running if each.placement.node == node.id)
-        while idle and node.slots - taken - sum(size for size, _ in idle) < gpus:
-            self._cluster.close(idle.pop()[1])
-        return self._cluster.open(node, gpus)
+        return idle.pop(0) if idle else self._cluster.open(node)
 
     # Following
 
@@ -176,6 +188,10 @@ class Driver:
     def _hear(self, running: RunningTask, answer: bytes) -> None:
         if running.asked == RESULT:
             self._take(running, answer)
+            return
+        if running.asked == GPUS:
+            running.lent.append(answer)
+            self._begin(running)
             return
         case_id, node = running.placement.task.case_id, self._names[running.placement.node]
         news = parse_news(answer) if running.asked == NEWS else []
@@ -202,14 +218,13 @@ class Driver:
         self._outcome.rendered_on[case_id] = self._names[node]
         self._in_a_row[node] = 0
         self._running.remove(running)
-        self._idle.setdefault(node, []).append((running.placement.task.gpus, running.runner))
+        self._idle.setdefault(node, []).extend(running.runners)
         self._schedule = with_more(self._schedule, more)
 
     def _lose(self, running: RunningTask, how: str) -> None:
         """A runner is gone, and perhaps its node with it; the case is placed again."""
         placement, case_id = running.placement, running.placement.task.case_id
-        self._running.remove(running)
-        self._cluster.close(running.runner)
+        self._end(running)
         self._schedule = after_loss(self._schedule, placement)
         node = self._names[placement.node]
         often = len(self._schedule.lost_on(case_id))
@@ -221,17 +236,21 @@ class Driver:
 
     def _leave_out(self, running: RunningTask, sentence: str) -> None:
         """A node turned out to be unfit: the case waits for another one."""
-        self._running.remove(running)
-        self._cluster.close(running.runner)
+        self._end(running)
         self._schedule = after_refusal(self._schedule, running.placement)
         node = self._names[running.placement.node]
         self._gone(running.placement.node, f"{sentence} No further case is placed on {node}.")
+
+    def _end(self, running: RunningTask) -> None:
+        self._running.remove(running)
+        for runner in running.runners:
+            self._cluster.close(runner)
 
     def _gone(self, node: str, sentence: str) -> None:
         if node not in self._nodes:  # another of its runners has told it
             return
         self._say(sentence)
-        for _, runner in self._idle.pop(node, []):
+        for runner in self._idle.pop(node, []):
             self._cluster.close(runner)
         self._nodes.pop(node, None)
         self._rests.pop(node, None)
@@ -241,8 +260,8 @@ class Driver:
         self._report(sentence)
 
     def _close_all(self) -> None:
-        runners = [running.runner for running in self._running]
-        for runner in (*runners, *(runner for idle in self._idle.values() for _, runner in idle)):
+        at_work = (running.runners for running in self._running)
+        for runner in chain.from_iterable((*at_work, *self._idle.values())):
             self._cluster.close(runner)
         self._running, self._idle = [], {}
 

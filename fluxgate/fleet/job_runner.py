@@ -1,4 +1,4 @@
-"""A runner: the GPUs of a node that one case at a time has to itself, and the process that renders there.
+"""A runner: a GPU of a node that one case at a time has to itself, and the process that renders there.
 
 Its methods take and give bytes and plain numbers alone. Whatever holds it, a process of Ray's or a test, its rendering
 process ends when that ends: it reads from a pipe that nobody else holds open."""
@@ -20,14 +20,13 @@ import msgspec
 from fluxgate.environment import ENGINE
 from fluxgate.fleet.job import News
 from fluxgate.fleet.packing import packed
-from fluxgate.fleet.serving import GIVEN, RESULT
+from fluxgate.fleet.serving import GIVEN, RESULT, VISIBLE, written_order
 from fluxgate.refusal import Refusal
 from fluxgate.render.process.endings import last_lines, way_of_ending
 from fluxgate.render.process.forkserver import end_group
 
 LEAVE = 5.0  # seconds that the process gets to end its worker itself
 DESCRIBES = 300.0  # seconds for a node to describe itself
-SET_BY_RAY = ("CUDA_VISIBLE_DEVICES",)  # which of a node's GPUs the runner has
 CASES, DESCRIBING = "fluxgate.fleet.case_process", "fluxgate.fleet.describing"  # what is run on a node
 
 
@@ -47,15 +46,19 @@ class JobRunner:
         self._process = self._started(*msgspec.json.decode(pipelines, type=list[str]))
         return b""
 
-    def start(self, job: bytes, given: bytes = b"") -> bytes:
-        """Begin a job, with what is given along as a file."""
+    def gpus(self) -> bytes:
+        """Which of the node's GPUs this runner has, as CUDA_VISIBLE_DEVICES names them; empty where nobody has said."""
+        return os.fsencode(os.environ.get(VISIBLE, ""))
+
+    def start(self, lent: bytes, job: bytes, given: bytes = b"") -> bytes:
+        """Begin a job, with what is given along as a file, on the runner's own GPU and on those that others lend."""
         (self._folder / GIVEN).write_bytes(given)
         if self._process is None or self._process.poll() is not None:
             self._end_input()
             self._process = self._started()
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # how it ended is told as news
-            self._process.stdin.write(job + b"\n")
+            self._process.stdin.write(written_order(os.fsdecode(b",".join(filter(None, (self.gpus(), lent)))), job))
             self._process.stdin.flush()
         return b""
 
@@ -141,9 +144,9 @@ def variables(*, runner: bool) -> dict[str, str]:
     """The node's own environment variables, for a process that finds this Fluxgate.
 
     Those that this process was started with: Ray adds some of its own later, of which OMP_NUM_THREADS would change
-    seconds, and on a CPU pixels. Of a runner's, the GPUs that it was given are kept."""
+    seconds, and on a CPU pixels. Of a runner's, the GPU that it was given is kept."""
     own = _at_start() or dict(os.environ)
-    given = {name: os.environ[name] for name in SET_BY_RAY if runner and name in os.environ}
+    given = {VISIBLE: os.environ[VISIBLE]} if runner and VISIBLE in os.environ else {}
     path = os.pathsep.join([str(ENGINE.parent), *filter(None, [own.get("PYTHONPATH")])])
     return {**own, **given, "PYTHONPATH": path}
 

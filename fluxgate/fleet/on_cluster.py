@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -96,7 +97,7 @@ def plan(
         )
         for accelerator, group in chosen_kinds(groups, each).items()
     )
-    for _, runner in (each for those in runners.values() for each in those):
+    for runner in chain.from_iterable(runners.values()):
         cluster.close(runner)
     return kinds
 
@@ -104,8 +105,8 @@ def plan(
 def _begun(cluster: Cluster, nodes: Iterable[Node], asked: Iterable[Subject]) -> IdleRunners:
     """A runner for each GPU, whose process imports what the pipelines need, before anything is known of the nodes."""
     pipelines = msgspec.json.encode(list(dict.fromkeys(subject.pipeline for subject in asked)))
-    runners = {node.id: [(1, cluster.open(node, 1)) for _ in range(node.slots)] for node in nodes}
-    for _, runner in (each for those in runners.values() for each in those):
+    runners = {node.id: [cluster.open(node) for _ in range(node.slots)] for node in nodes}
+    for runner in chain.from_iterable(runners.values()):
         cluster.ask(runner, BEGIN, pipelines)
     return runners
 

@@ -93,10 +93,10 @@ class RayCluster:
                 answers.append(str(lost))
         return answers
 
-    def open(self, node: Node, gpus: int) -> Any:
+    def open(self, node: Node) -> Any:
         on_cpus = node.accelerator == CPU
         return self._runner.options(
-            num_gpus=0 if on_cpus else gpus,
+            num_gpus=0 if on_cpus else 1,
             num_cpus=node.cpus if on_cpus else 0,  # all of them: measured cases never share
             max_restarts=0,
             max_task_retries=0,

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -20,10 +21,23 @@ import msgspec
 from fluxgate.fleet.job import News
 
 PATIENCE = 15.0  # seconds to end what was started once nobody is left who wants it
+VISIBLE = "CUDA_VISIBLE_DEVICES"  # which of a node's GPUs a process sees
 RESULT, GIVEN = "result", "given.tar"  # in its folder: what a job leaves, and what was sent along with it
 
 Tell = Callable[[News], None]
 NextJob = Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Order:
+    """A line of the standard input."""
+
+    gpus: str  # that the job has, as CUDA_VISIBLE_DEVICES names them; empty: as the process was started
+    job: msgspec.Raw
+
+
+def written_order(gpus: str, job: bytes) -> bytes:
+    return msgspec.json.encode(Order(gpus, msgspec.Raw(job))) + b"\n"
 
 
 def serve(act: Callable[[NextJob, Path, Tell], None]) -> None:
@@ -32,11 +46,18 @@ def serve(act: Callable[[NextJob, Path, Tell], None]) -> None:
     os.dup2(2, 1)  # whatever else is printed is no news
     signal.signal(signal.SIGINT, signal.default_int_handler)  # it may have been started deaf to it
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     folder = Path(sys.argv[1])
+
+    def next_job() -> bytes:
+        order = msgspec.json.decode(orders.get(), type=Order)
+        if order.gpus:
+            os.environ[VISIBLE] = order.gpus
+        return bytes(order.job)
+
     try:
-        threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
-        act(jobs.get, folder, tell)
+        threading.Thread(target=_read_orders, args=(orders,), daemon=True).start()
+        act(next_job, folder, tell)
     except KeyboardInterrupt:
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
@@ -51,10 +72,10 @@ def _told_to(handle: int) -> Tell:
     return tell
 
 
-def _read_jobs(jobs: queue.SimpleQueue[bytes]) -> None:
-    """Pass jobs on until there will be none; then end the process, by force if need be."""
+def _read_orders(orders: queue.SimpleQueue[bytes]) -> None:
+    """Pass orders on until there will be none; then end the process, by force if need be."""
     for line in sys.stdin.buffer:
-        jobs.put(line)
+        orders.put(line)
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(PATIENCE)
     os._exit(1)

@@ -38,8 +38,9 @@ def _nodes_rest_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
 @dataclass
 class OwnRunner:
     node: str
-    gpus: int
+    gpu: str
     case: str = ""
+    lent: str = ""
     open: bool = True
 
 
@@ -57,9 +58,9 @@ class OwnCluster:
     def describe(self, nodes: Sequence[Node], subjects: bytes) -> list[bytes | str]:
         raise NotImplementedError
 
-    def open(self, node: Node, gpus: int) -> OwnRunner:
-        self.runners.append(OwnRunner(node.id, gpus))
-        assert sum(runner.gpus for runner in self.runners if runner.open and runner.node == node.id) <= node.slots
+    def open(self, node: Node) -> OwnRunner:
+        self.runners.append(OwnRunner(node.id, str(len(self.runners))))
+        assert sum(runner.open for runner in self.runners if runner.node == node.id) <= node.slots
         return self.runners[-1]
 
     def close(self, runner: OwnRunner) -> None:
@@ -67,9 +68,10 @@ class OwnCluster:
 
     def ask(self, runner: OwnRunner, method: str, *arguments: bytes | float) -> Any:
         if method == "start":
-            (job,) = arguments
+            lent, job = arguments
             assert isinstance(job, bytes)
-            runner.case = job.decode()
+            assert isinstance(lent, bytes)
+            runner.case, runner.lent = job.decode(), lent.decode()
         return runner, method
 
     def ready(self, requests: Sequence[Any], patience: float) -> list[Any]:
@@ -78,6 +80,8 @@ class OwnCluster:
 
     def answer(self, request: Any) -> bytes:
         runner, method = request
+        if method == "gpus":
+            return str(runner.gpu).encode()
         if method == "result":
             return f"{runner.case} by {runner.node}".encode()
         if method == "start":
@@ -143,7 +147,7 @@ def test_runners_that_are_open_are_taken_first() -> None:
     """And closed with the others."""
     cluster = OwnCluster(lambda node, case: ENDED, {"a": 2})
     (node,) = cluster.nodes()
-    runners = {"a": [(1, cluster.open(node, 1)) for _ in range(2)]}
+    runners = {"a": [cluster.open(node) for _ in range(2)]}
     driver = Driver(cluster, [node], job_of=job_of, keep=lambda *_: (), report=print, idle=runners)
     assert set(driver.drive(cases(3)).rendered_on) == {"case-0", "case-1", "case-2"}
     assert [runner.open for runner in cluster.runners] == [False, False]
@@ -243,13 +247,31 @@ def test_without_nodes_the_rest_is_told() -> None:
     assert (kept, set(outcome.unplaced)) == ({}, {"case-0", "case-1", "case-2"})
 
 
-def test_runners_make_room_for_a_case_with_two_gpus() -> None:
-    """A runner of one GPU that is idle would keep it from ever beginning."""
+def test_a_case_with_two_gpus_has_that_of_a_runner_that_waits() -> None:
+    """No runner is closed for it, none is opened, and those after it have their own GPU alone."""
+    tasks = [Task("large", 9.0, gpus=2), *cases(4)]
+    lent = dict[str, str]()
+    cluster: OwnCluster
+
+    def answer(node: str, case: str) -> News:
+        (runner,) = (each for each in cluster.runners if each.case == case)
+        lent[case] = runner.lent
+        runner.case = ""
+        return ENDED
+
+    cluster = OwnCluster(answer, {"a": 2})
+    Driver(cluster, cluster.nodes(), job_of=job_of, keep=lambda *_: (), report=print).drive(tasks)
+    assert lent == {"large": "1", **{task.case_id: "" for task in cases(4)}}
+    assert len(cluster.runners) == 2
+
+
+def test_a_case_with_two_gpus_that_is_lost_takes_both_runners_along() -> None:
+    """It is placed again, on new ones."""
     lost = iter([Lost("it died")])
     tasks = [Task("large", 9.0, gpus=2), *cases(4)]
     outcome, kept, cluster, _ = drive(lambda node, case: next(lost, ENDED) if case == "large" else ENDED, *tasks, a=2)
     assert len(kept) == 5
-    assert {runner.gpus for runner in cluster.runners} == {1, 2}
+    assert [runner.open for runner in cluster.runners] == [False] * 4
     assert outcome.losses == {"large": ("a",)}
 
 

@@ -20,6 +20,7 @@ from fluxgate.fleet.job import Description, Job, News
 from fluxgate.fleet.job_runner import JobRunner, describe
 from fluxgate.fleet.on_cluster import job_of
 from fluxgate.fleet.packing import sound_rendering, unpack
+from fluxgate.fleet.serving import VISIBLE
 from fluxgate.session.choice import Choice, Request, choose
 from fluxgate.subjects.catalogue import subjects
 from tests.devices import on_a_cpu
@@ -64,7 +65,7 @@ def test_a_runner_renders_a_case_and_can_be_killed(runner: JobRunner, choice: Ch
     runner.begin(msgspec.json.encode([case.subject.pipeline]))
     assert runner._process is not None
     begun = runner._process.pid
-    runner.start(job)
+    runner.start(b"", job)
     assert runner._process.pid == begun, "it imports anew"
     told = followed(runner)
     assert told[-1] == News(ended=True)
@@ -78,7 +79,7 @@ def test_a_runner_renders_a_case_and_can_be_killed(runner: JobRunner, choice: Ch
     assert not unsaid(followed(runner)[-1].died, "SIGKILL")
 
     planned = msgspec.json.decode(job, type=Job)
-    runner.start(msgspec.json.encode(replace(planned, machine=replace(planned.machine, id="another-machine"))))
+    runner.start(b"", msgspec.json.encode(replace(planned, machine=replace(planned.machine, id="another-machine"))))
     assert "another-machine" in (followed(runner)[-1].refused or "")
     second = runner._process.pid
     assert second != first
@@ -95,7 +96,7 @@ def test_a_process_that_died_before_it_had_a_job_is_started_again(runner: JobRun
     runner._process.wait()
     case = next(case for case in choice.cases if case.id == "tiny-full")
     planned = msgspec.json.decode(job_of(choice, case), type=Job)
-    runner.start(msgspec.json.encode(replace(planned, machine=replace(planned.machine, id="another-machine"))))
+    runner.start(b"", msgspec.json.encode(replace(planned, machine=replace(planned.machine, id="another-machine"))))
     assert "another-machine" in (followed(runner)[-1].refused or "")
 
 
@@ -105,6 +106,20 @@ def test_a_process_that_is_killed_while_it_tells_something_is_told_to_have_ended
     try:
         runner.begin(b"[]")
         assert [unsaid(news.died, "SIGKILL") for news in followed(runner)] == [[]]
+    finally:
+        runner.close()
+
+
+def test_a_job_has_the_gpus_that_are_lent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the runner's own, and for that job alone."""
+    monkeypatch.setenv(VISIBLE, "3")
+    runner = JobRunner("tests.fleet.telling_gpus")
+    try:
+        said = []
+        for lent in (b"0,2", b""):
+            runner.start(lent, b"1")
+            said.append(followed(runner)[0].says)
+        assert (runner.gpus(), said) == (b"3", ["1 3,0,2", "1 3"])
     finally:
         runner.close()
 

@@ -73,7 +73,7 @@ def test_libraries_are_imported_while_nodes_are_described() -> None:
         begun: ClassVar[list[tuple[Any, ...]]] = []
         closed: ClassVar[list[str]] = []
 
-        def open(self, node: Node, gpus: int) -> str:
+        def open(self, node: Node) -> str:
             self.opened.append(f"{node.id}-{len(self.opened)}")
             return self.opened[-1]
 
@@ -90,7 +90,7 @@ def test_libraries_are_imported_while_nodes_are_described() -> None:
 
     cluster = Opening(H100_a=here(), H100_b=here(engine="another"))
     (kind,) = plan(cluster, Request(strategies=["full"]), each=None, say=print, begin=True)
-    assert kind.runners == {"H100_a": [(1, "H100_a-0"), (1, "H100_a-1")]}
+    assert kind.runners == {"H100_a": ["H100_a-0", "H100_a-1"]}
     assert cluster.closed == ["H100_b-2", "H100_b-3"]
     assert {pipelines for _, pipelines in cluster.begun} == {b'["FluxPipeline"]'}
 
@@ -125,7 +125,7 @@ class SendingCluster:
         self._nodes = tuple(nodes)
         self._folder, self._allocated = folder, iter(allocated)
 
-    def open(self, node: Node, gpus: int) -> str:
+    def open(self, node: Node) -> str:
         return node.id
 
     def ask(self, runner: str, method: str, *arguments: bytes | float) -> tuple[str, str]:
