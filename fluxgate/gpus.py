@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -45,25 +45,44 @@ def _chosen(gpus: tuple[Gpu, ...], devices: str) -> tuple[Gpu, ...]:
     return tuple(chosen)
 
 
+def memory_in_use(uuids: Iterable[str]) -> int | None:
+    """Bytes of these GPUs that any process holds, but for what the driver keeps for itself; None where nobody says."""
+    nvml = _library()
+    if nvml is None:
+        return None
+    try:
+        handles = [nvml.nvmlDeviceGetHandleByUUID(uuid) for uuid in uuids]
+        return sum(int(nvml.nvmlDeviceGetMemoryInfo(each, version=nvml.nvmlMemory_v2).used) for each in handles)
+    except (nvml.NVMLError, AttributeError, TypeError):  # older drivers and releases of nvidia-ml-py
+        return None
+
+
 @cache
 def _all_gpus() -> tuple[Gpu, ...]:
     """Asked for once: the driver takes its time to answer, and every case asks."""
+    nvml = _library()
+    if nvml is None:
+        return ()
+    try:
+        return tuple(_gpu(nvml, index) for index in range(nvml.nvmlDeviceGetCount()))
+    except nvml.NVMLError as error:
+        raise Refusal(f"The driver does not describe its GPUs: {error}.") from error
+
+
+@cache
+def _library() -> Any:
+    """The driver's management library, open for as long as this process lives; None where there is no driver."""
     try:
         import pynvml
     except ImportError:
         if Path("/dev/nvidia0").exists():
             raise Refusal("There is a GPU, but nvidia-ml-py, which describes it, is not installed.") from None
-        return ()
+        return None
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
-        return ()
-    try:
-        return tuple(_gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
-    except pynvml.NVMLError as error:
-        raise Refusal(f"The driver does not describe its GPUs: {error}.") from error
-    finally:
-        pynvml.nvmlShutdown()
+        return None
+    return pynvml
 
 
 def _gpu(nvml: Any, index: int) -> Gpu:

@@ -427,6 +427,7 @@ class Rendering:
     steps: tuple[StepPictures, ...] = ()  # of the first takes; older renderings have none
     repeated: Repeated | None = None
     beside: dict[str, float] = field(default_factory=dict)  # seconds of the worker beside its durations, by what for
+    held_by_others: int | None = None  # bytes of its GPUs, before it began or after it ended; None where nobody says
 
     @property
     def case_id(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fluxgate import gpus
-from fluxgate.gpus import Gpu, visible_gpus
+from fluxgate.gpus import Gpu, memory_in_use, visible_gpus
 from fluxgate.refusal import Refusal
 
 H100 = Gpu("NVIDIA H100 80GB HBM3", "GPU-aaaa", 85_000_000_000, "9.0", "580.159.04")
@@ -21,10 +21,12 @@ A40 = Gpu("NVIDIA A40", "GPU-bbbb", 48_000_000_000, "8.6", "580.159.04")
 @pytest.fixture(autouse=True)
 def unasked() -> Iterator[None]:
     """The driver has not been asked yet, and what a test's says is forgotten."""
-    gpus._all_gpus.cache_clear()
-    known = gpus._all_gpus
+    asked = (gpus._all_gpus, gpus._library)
+    for each in asked:
+        each.cache_clear()
     yield
-    known.cache_clear()
+    for each in asked:
+        each.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def nvml(*, fails: str = "", text: type = str) -> Any:
     """The driver's library with one GPU; one of its functions may fail."""
 
     def answer(name: str, value: Any) -> Any:
-        def function(*_: Any) -> Any:
+        def function(*_: Any, **__: Any) -> Any:
             if name == fails:
                 raise NVMLError("it does not answer")
             return value
@@ -75,10 +77,13 @@ def nvml(*, fails: str = "", text: type = str) -> Any:
         "nvmlDeviceGetCudaComputeCapability": (9, 0),
         "nvmlDeviceGetName": named(H100.name),
         "nvmlDeviceGetUUID": named(H100.uuid),
-        "nvmlDeviceGetMemoryInfo": SimpleNamespace(total=H100.memory),
+        "nvmlDeviceGetHandleByUUID": "handle",
+        "nvmlDeviceGetMemoryInfo": SimpleNamespace(total=H100.memory, used=5_000_000),
         "nvmlSystemGetDriverVersion": named(H100.driver),
     }
-    return SimpleNamespace(NVMLError=NVMLError, **{name: answer(name, value) for name, value in values.items()})
+    return SimpleNamespace(
+        NVMLError=NVMLError, nvmlMemory_v2=2, **{name: answer(name, value) for name, value in values.items()}
+    )
 
 
 @pytest.mark.parametrize("text", [str, bytes])
@@ -116,6 +121,20 @@ def test_a_gpu_without_the_library_is_refused(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(gpus, "Path", lambda name: tmp_path / "nvidia0")
     assert visible_gpus({}) == ()
     (tmp_path / "nvidia0").touch()
-    gpus._all_gpus.cache_clear()
+    for each in (gpus._all_gpus, gpus._library):
+        each.cache_clear()
     with pytest.raises(Refusal, match="nvidia-ml-py"):
         visible_gpus({})
+
+
+def test_the_memory_that_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all the GPUs that are named."""
+    monkeypatch.setitem(sys.modules, "pynvml", nvml())
+    assert memory_in_use([H100.uuid, A40.uuid]) == 10_000_000
+
+
+@pytest.mark.parametrize("fails", ["nvmlInit", "nvmlDeviceGetHandleByUUID", "nvmlDeviceGetMemoryInfo"])
+def test_a_driver_that_does_not_say_what_is_in_use(monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
+    """An older one, perhaps: then nobody knows."""
+    monkeypatch.setitem(sys.modules, "pynvml", nvml(fails=fails))
+    assert memory_in_use([H100.uuid]) is None

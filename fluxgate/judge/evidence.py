@@ -17,6 +17,8 @@ from fluxgate.judge.usual_work import KnownWork
 from fluxgate.rendering import Rendering
 from fluxgate.runs.rendered import Rendered
 
+SHARES_A_GPU = 256 << 20  # bytes that a program holds: one that computes on a GPU holds more, and most displays less
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -54,6 +56,13 @@ class Evidence:
     @property
     def rendering(self) -> Rendering:
         return self.rendered_here.rendering
+
+    @property
+    def held_by_others(self) -> int | None:
+        """Bytes of the GPU that other programs held beside the case or its reference, if enough to compute there."""
+        both = (self.rendering, *((self.reference.rendering,) if self.reference else ()))
+        most = max(one.held_by_others or 0 for one in both)
+        return most if most >= SHARES_A_GPU else None
 
     @cached_property
     def facts(self) -> Facts:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -164,6 +166,28 @@ def test_more_than_the_limit_is_out_of_memory_that_names_it(more: Any, less: Any
         assert rendering.crash.kind == kind, rendering.crash
         assert rendering.crash.sentence.startswith(stage + sentence)
         assert rendering.crash.limit == (LIMIT if kind == "out of memory" else None)
+
+
+def raises_nothing_to_render(site: Any) -> Any:
+    allocate(None)
+    raise ValueError("that was all")
+
+
+def test_what_another_program_holds_of_the_gpu_is_told(workers: Workers, tmp_path: Path) -> None:
+    """At least as much as it has allocated; the worker's own memory is not among it."""
+    case = making.case(raises_nothing_to_render, device="cuda")
+    alone = workers.render(case, tmp_path / "alone", source=tmp_path, timeout=300).held_by_others
+    holder = f"import torch; held = torch.ones({4 * SIZE}, dtype=torch.uint8, device='cuda'); print('holds'); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "holds\n"
+        beside = workers.render(case, tmp_path / "beside", source=tmp_path, timeout=300).held_by_others
+        other.communicate("\n")
+    assert alone is not None
+    assert beside is not None
+    assert 4 * SIZE <= beside - alone < 8 * SIZE
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,6 @@ from fluxgate.rendering import (
     THREADS,
     Memory,
     Repeated,
-    Work,
 )
 
 TABLES, LIBRARIES = 8 << 20, "tables of the libraries' own"  # bytes of tensors; 252 were seen, of bitsandbytes
@@ -123,7 +122,7 @@ def _leftovers(evidence: Evidence, memory: Memory) -> Iterator[Leftover]:
             unmeasured(memory, "host_held", "What stays in host memory"),
         )
     yield from _after_a_call(evidence)
-    yield from _outside_of_tensors(evidence.rendering.repeated, evidence.rendering.work)
+    yield from _outside_of_tensors(evidence)
     yield from _after_a_second_take(evidence, memory)
 
 
@@ -176,10 +175,11 @@ def _after_a_call(evidence: Evidence) -> Iterator[Leftover]:
         )
 
 
-def _outside_of_tensors(repeated: Repeated | None, work: Work | None) -> Iterator[Leftover]:
+def _outside_of_tensors(evidence: Evidence) -> Iterator[Leftover]:
     """What every one of several equal calls leaves in the process; nothing where no such calls were made.
 
     safetensors leaves two small objects for each tensor that it reads: where a call reads weights they say nothing."""
+    repeated, work = evidence.rendering.repeated, evidence.rendering.work
     if repeated is None or repeated.unavailable is not None:
         return
     kinds = f" (most are {listed(repeated.types)})" if repeated.types else ""
@@ -190,7 +190,7 @@ def _outside_of_tensors(repeated: Repeated | None, work: Work | None) -> Iterato
             why = f"{EACH_CALL}{kinds if counter in OF_OBJECTS else ''}"
             yield Leftover(f"{counter} by a call", max(0, least), limit, f"{stay} after each call", why, "", unit=unit)
     on_gpu = _gpu_outside_of_torch(repeated)
-    if on_gpu is not None:
+    if on_gpu is not None and evidence.held_by_others is None:
         limit = Limit(float(EACH_CALL_MAY), "a driver gives memory in pieces of 2 MiB")
         stay = "more of the GPU are in use, and are not torch's, after each call"
         yield Leftover(f"{GPU_OTHERWISE} by a call", on_gpu, limit, stay, EACH_CALL, "")

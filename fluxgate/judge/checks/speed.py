@@ -8,6 +8,7 @@ from math import sqrt
 from statistics import median
 
 from fluxgate import figures
+from fluxgate.amounts import amount
 from fluxgate.compare.pace import (
     BESIDE_FIXED_WORK,
     BY_THE_CLOCK,
@@ -107,7 +108,7 @@ def _answer(evidence: Evidence, question: Question, numbers: dict[str, float]) -
     than = f" beside {named}'s in the same run" if named else ALONE[question.kind]
     taken = f"A denoising step takes {times:.2f} times as long as accepted{than}; the limit is {limit.value:.2f}"
     if times > limit.value:
-        return _too_slow(evidence, f"{taken}, by what the accepted takes vary.", numbers, limit)
+        return _too_slow(evidence, f"{taken}, by what the accepted takes vary.", numbers, limit, beside=named)
     lasting = question.lasting(evidence.paces)
     if lasting is not None and question.kind != BY_THE_CLOCK:
         middle, least = lasting
@@ -115,27 +116,32 @@ def _answer(evidence: Evidence, question: Question, numbers: dict[str, float]) -
         slow = Limit(1 + LASTING, "what steps were seen to vary from run to run", n=LASTING_RUNS)
         if middle > slow.value and least > 1 + LASTING_LEAST:
             row = f"In {LASTING_RUNS} runs in a row a denoising step took {middle:.2f} times as long as accepted{than}"
-            return _too_slow(evidence, f"{row}, and never less than {least:.2f}.", numbers, slow)
+            return _too_slow(evidence, f"{row}, and never less than {least:.2f}.", numbers, slow, beside=named)
     return passed(evidence, SPEED, f"{taken}.", numbers=numbers, limit=limit)
 
 
-def _too_slow(evidence: Evidence, taken: str, numbers: dict[str, float], limit: Limit) -> Verdict:
-    """Red, unless others had the processor."""
-    named = evidence.case.strategy.promise.reference
-    busy = _busy(evidence) if named else None  # fixed work beside a step has the same share of the processor
-    then = f"Run {again(evidence.case, beside=named)} with nothing else on the machine."
-    if busy is not None:
+def _too_slow(
+    evidence: Evidence, taken: str, numbers: dict[str, float], limit: Limit, *, beside: str | None
+) -> Verdict:
+    """Red, unless others had the processor or the GPU.
+
+    beside: the strategy that must be rendered with it to tell once more."""
+    then = f"Run {again(evidence.case, beside=beside)} with nothing else on the machine."
+    if busy := _busy(evidence):
         return no_data(evidence, SPEED, f"{taken} But {busy}, so that tells nothing. {then}", numbers=numbers)
     same = "The same work, slower: " if _does_the_same_work(evidence) else ""
     return failed(evidence, SPEED, f"{same}{taken} {then}", numbers=numbers, limit=limit)
 
 
 def _busy(evidence: Evidence) -> str | None:
-    """What is to be said where other programs had a CPU that the case or its reference was to be measured on."""
+    """What is to be said where other programs had what the case or its reference was to be measured on."""
     if evidence.rendering.device == "cuda":
-        return None
+        held = evidence.held_by_others
+        return f"other programs held {amount(held)} of its GPU" if held else None
     reference = evidence.reference
-    both = [evidence.rendering] + ([reference.rendering] if reference else [])
+    if reference is None:  # fixed work beside a step has the same share of the processor
+        return None
+    both = (evidence.rendering, reference.rendering)
     shares = [share for one in both if (share := processor_share(one)) is not None]
     if not shares or min(shares) >= HAD_THE_PROCESSOR:
         return None
@@ -172,9 +178,7 @@ def _phases(evidence: Evidence, numbers: dict[str, float], steps: Verdict | None
     for phase, past in enough.items():
         limit = _slowest(past, gpu=evidence.gpu)
         if now[phase] > limit.value:
-            then = f"Run {again(evidence.case)} with nothing else on the machine."
-            sentence = f"{_slower(evidence, phase, now[phase], limit)} {then}"
-            return failed(evidence, SPEED, sentence, numbers=numbers, limit=limit)
+            return _too_slow(evidence, _slower(evidence, phase, now[phase], limit), numbers, limit, beside=None)
     runs = counted(max(map(len, enough.values())), "run")
     return passed(evidence, SPEED, f"As fast as the median of the latest {runs} allows.", numbers=numbers)
 

@@ -18,7 +18,7 @@ from typing import Self
 from fluxgate.cases import Case
 from fluxgate.environment import Environment
 from fluxgate.files import is_disk_full, write_plain
-from fluxgate.gpus import visible_gpus
+from fluxgate.gpus import memory_in_use, visible_gpus
 from fluxgate.locks import Say, silent
 from fluxgate.refusal import Refusal
 from fluxgate.render.pool.device_queue import turn
@@ -36,6 +36,18 @@ __all__ = ["FORK", "SPAWN", "ImportFailed", "Workers"]
 
 LIKELY_PIPELINES = ("FluxPipeline",)
 ROOM = 1 << 20  # bytes that a disk must still take to be worth another case
+
+
+class Others:
+    """What other programs hold of some GPUs: looked at while no worker of this process is there."""
+
+    def __init__(self, gpus: Sequence[str]) -> None:
+        self.most: int | None = None
+        self._gpus = gpus
+
+    def look(self) -> None:
+        held = memory_in_use(self._gpus) if self._gpus else None
+        self.most = held if self.most is None else max(self.most, held or 0)
 
 
 class Workers:
@@ -124,7 +136,8 @@ class Workers:
                     held.enter_context(turn(device, case=case.id, report=report, look=self._refuse_stopped))
                 with _prepared(folder) as scratch:
                     launch = partial(self._launch, case, folder, source, scratch, variables)
-                    rendering = self._follow(case, folder, launch, timeout=timeout, pass_on=pass_on)
+                    others = Others(devices if case.device == "cuda" else ())
+                    rendering = self._follow(case, folder, launch, others, timeout=timeout, pass_on=pass_on)
             if rendering.crash is not None:
                 _try_disk(folder)
             return rendering
@@ -185,6 +198,7 @@ class Workers:
         case: Case,
         folder: Path,
         launch: Callable[[], Running],
+        others: Others,
         *,
         timeout: float,
         pass_on: Callable[[Note], None],
@@ -193,6 +207,7 @@ class Workers:
         ending = Ending(log=folder / "log.txt", timeout=timeout, kills_before=kills_for_memory())
         _begin_notes(case, folder)
         reader, notes = NotesReader(folder / FILE), list[Note]()
+        others.look()
         started = time.monotonic()
 
         def read() -> None:
@@ -208,6 +223,8 @@ class Workers:
         finally:
             notes.extend(reader.new())
             rendering = compose(notes, wall_seconds=time.monotonic() - started, crash=ending.crash(notes))
+            others.look()
+            rendering = replace(rendering, held_by_others=others.most)
             rendering = self._refusing_wrong_imports(rendering)
             write_plain(folder / RENDERING, rendering)
         return rendering

@@ -281,6 +281,14 @@ def test_memory_of_the_gpu_that_is_not_torchs_is_told_if_it_is_the_calls(
     assert found.numbers.get(name) == (each if after[:-1] == idle else None)
 
 
+def test_memory_of_a_gpu_that_others_use_is_not_the_calls(tmp_path: Path) -> None:
+    """Whatever it does between them."""
+    repeated = Repeated(readings={GPU_OTHERWISE: (0, 2 * MIB, 4 * MIB)}, idle=(0, 2 * MIB))
+    one = with_rendering(evidence(tmp_path, FULL), memory=memory(), repeated=repeated, held_by_others=512 * MIB)
+    assert verdict(one, GIVES_BACK).status == PASSED
+    assert verdict(with_rendering(one, held_by_others=100 * MIB), GIVES_BACK).status == FAILED
+
+
 def test_without_equal_calls_nothing_is_said_of_them(tmp_path: Path) -> None:
     """Older renderings have none, and some calls cannot be repeated."""
     one = with_rendering(evidence(tmp_path, FULL), memory=memory(), repeated=Repeated(unavailable="x"))

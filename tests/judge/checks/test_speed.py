@@ -105,6 +105,32 @@ def stepping(
     return with_rendering(held, device=device, durations=(took,))
 
 
+@pytest.mark.parametrize("whose", ["the case's", "its reference's"])
+def test_a_gpu_that_others_use_tells_nothing(tmp_path: Path, whose: str) -> None:
+    """A slow step beside them is not red; a display's memory excuses nothing, and a quick step passes."""
+
+    def shared(seconds: float, held: int) -> Evidence:
+        found = stepping(tmp_path, seconds)
+        if whose == "the case's":
+            return with_rendering(found, held_by_others=held)
+        assert found.reference is not None
+        beside = replace(found.reference.rendering, held_by_others=held)
+        return replace(found, reference=replace(found.reference, rendering=beside))
+
+    slow = verdict(shared(2.0, 600_000_000), SPEED)
+    assert (slow.status, unsaid(slow.sentence, "2.00 times", "0.60 GB", "tells nothing")) == (NO_DATA, [])
+    assert verdict(shared(2.0, 100_000_000), SPEED).status == FAILED
+    assert verdict(shared(1.0, 600_000_000), SPEED).status == PASSED
+
+
+def test_a_phase_on_a_gpu_that_others_use_tells_nothing(tmp_path: Path) -> None:
+    """Its seconds are theirs, too."""
+    found = with_rendering(evidence(tmp_path, paces={"denoise": (1.0,) * 5}), durations=(Duration("denoise", 9.0),))
+    assert verdict(found, SPEED).status == FAILED
+    shared = verdict(with_rendering(found, held_by_others=600_000_000), SPEED)
+    assert (shared.status, unsaid(shared.sentence, "0.60 GB")) == (NO_DATA, [])
+
+
 @pytest.mark.parametrize("device", ["cuda", "cpu"])
 def test_a_step_twice_as_long_fails_on_the_first_run_after(tmp_path: Path, device: str) -> None:
     """One accepted run is enough; half as long again is what may be."""

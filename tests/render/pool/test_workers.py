@@ -426,6 +426,17 @@ def test_each_lane_has_a_gpu_and_its_share_of_the_processors(monkeypatch: pytest
     assert Workers(lane=0)._devices("cuda", gpus=1)[1]["OMP_NUM_THREADS"] == "2"
 
 
+@pytest.mark.parametrize("held, most", [((3, 7), 7), ((9, None), 9), ((None, None), None)])
+def test_what_others_hold_of_a_gpu_is_asked_before_and_after(
+    workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: tuple[Any, Any], most: int | None
+) -> None:
+    """While no worker is there; the larger one is told, also of a case that crashed."""
+    answers = iter(held)
+    monkeypatch.setattr(module, "memory_in_use", lambda devices: next(answers))
+    case = making.case(making.raises, device="cuda")
+    assert workers.render(case, tmp_path / "case", source=tmp_path, timeout=120).held_by_others == most
+
+
 def test_a_worker_is_ended_from_another_thread(
     workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
