@@ -339,8 +339,15 @@ def offload_to_files(pipe: Any, site: Site, **settings: Any) -> Any:
     gpus=2,
 )
 def device_map_balanced(site: Site) -> Any:
-    """Components are spread over all GPUs."""
-    return site.pipeline(device_map="balanced")
+    """Components are spread over two GPUs, of which each may take as much as the other.
+
+    Left to itself, diffusers begins with the GPU that has most free memory, a few MB more, perhaps, and takes all that
+    there are."""
+    import torch
+
+    gpus = range(2)
+    free = min(torch.cuda.mem_get_info(gpu)[0] for gpu in gpus)
+    return site.pipeline(device_map="balanced", max_memory=dict.fromkeys(gpus, free))
 
 
 def offload_groups(pipe: Any, site: Site, **settings: Any) -> Any:

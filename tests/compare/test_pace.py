@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fluxgate.compare.pace import pace, step_paces
+from fluxgate.compare.pace import pace, quickest_step_paces, step_paces
 from fluxgate.rendering import Crash, Duration, Rendering
 from tests.runs.building import rendering
 
@@ -54,6 +54,15 @@ def test_a_steps_pace_is_a_multiple_of_the_references_middle_step(tmp_path: Path
     for device in ("cpu", "cuda"):
         found = step_paces(replace(ours, device=device), replace(theirs, device=device))
         assert found == {"fox": (2.0, 2.5)}
+
+
+def test_the_quickest_take_is_set_against_the_references_quickest(tmp_path: Path) -> None:
+    """By the middle of its steps; nothing where the reference crashed."""
+    one, other = (replace(rendering(name, tmp_path / name), durations=()) for name in ("offload", "full"))
+    ours = stepped(stepped(stepped(one, 1.0, 4.0, 4.0), 6.0, take=1), 1.0, shot="pair")
+    theirs = stepped(stepped(other, 8.0, 5.0, 5.0), 2.0, take=1)
+    assert quickest_step_paces(replace(ours, device="cuda"), replace(theirs, device="cuda")) == {"fox": 2.0}
+    assert quickest_step_paces(ours, replace(theirs, crash=Crash("exception", "x", None, ()))) == {}
 
 
 def test_a_reference_that_crashed_gives_no_pace(tmp_path: Path) -> None:

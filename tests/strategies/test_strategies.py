@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from fluxgate.strategies import STRATEGIES, coarse
+from fluxgate.strategies import STRATEGIES, coarse, offloading
 from fluxgate.strategies.effects import FILES
 from tests.strategies.named import strategy_named
 
@@ -79,3 +82,11 @@ def test_a_promise_names_its_coarser_control(control: str | None, names: tuple[s
 def test_a_control_belongs_to_what_changes_weights() -> None:
     """Nothing else has levels to halve."""
     assert all(s.promise.changes_weights for s in STRATEGIES if s.promise.control)
+
+
+def test_components_are_spread_over_two_gpus_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one has a little less left, it is not the second for that; a third is not used."""
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda gpu: ((7, 9), (5, 9), (9, 9))[gpu])
+    site: Any = SimpleNamespace(pipeline=lambda **settings: settings)
+    given: Any = offloading.device_map_balanced(site)
+    assert given == {"device_map": "balanced", "max_memory": {0: 5, 1: 5}}

@@ -149,6 +149,30 @@ def test_a_step_that_shared_its_processor_tells_nothing(tmp_path: Path) -> None:
     assert found.numbers["step, times the accepted"] == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+@pytest.mark.parametrize(("ours", "theirs"), [((2.0, 2.0, 1.0), (1.0,)), ((2.0, 2.0), (1.0, 1.0, 2.0))])
+def test_a_case_that_was_slow_for_a_while_tells_nothing(
+    tmp_path: Path, device: str, ours: tuple[float, ...], theirs: tuple[float, ...]
+) -> None:
+    """One take as quick as accepted says that the machine was slow in the others; a slow take of the reference's, with
+    a quick one beside it, excuses nothing."""
+    found = stepping(tmp_path, 2.0, device=device)
+    assert found.reference is not None
+
+    def takes(like: Duration, seconds: tuple[float, ...]) -> tuple[Duration, ...]:
+        return tuple(
+            replace(like, take=take, steps=(each,) * 3, steps_processor=(each,) * 3)
+            for take, each in enumerate(seconds)
+        )
+
+    beside = replace(found.reference.rendering, durations=takes(found.reference.rendering.durations[0], theirs))
+    found = replace(found, reference=replace(found.reference, rendering=beside))
+    one = verdict(with_rendering(found, device=device, durations=takes(found.rendering.durations[0], ours)), SPEED)
+    assert one.status == (NO_DATA if 1.0 in ours else FAILED)
+    assert one.numbers["step, times the accepted"] == pytest.approx(2.0)
+    assert one.numbers["step at its quickest, times the accepted"] == pytest.approx(min(ours))
+
+
 def test_what_the_accepted_run_varied_may_be(tmp_path: Path) -> None:
     """Six times the spread of its own repeats, of whose middle more of them are surer."""
     pair, many = (0.8, 1.2), (0.8, 0.8, 0.8, 0.8, 1.2, 1.2, 1.2, 1.2)
