@@ -88,5 +88,5 @@ def test_components_are_spread_over_two_gpus_alike(monkeypatch: pytest.MonkeyPat
     """Where one has a little less left, it is not the second for that; a third is not used."""
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda gpu: ((7, 9), (5, 9), (9, 9))[gpu])
     site: Any = SimpleNamespace(pipeline=lambda **settings: settings)
-    given: Any = offloading.device_map_balanced(site)
+    given: Any = offloading.device_map_balanced.load(site)
     assert given == {"device_map": "balanced", "max_memory": {0: 5, 1: 5}}
