@@ -48,10 +48,14 @@ def step_paces(rendering: Rendering, reference: Rendering | None) -> dict[str, t
     }
 
 
-def quickest_step_paces(rendering: Rendering, reference: Rendering) -> dict[str, float]:
+def quickest_step_paces(rendering: Rendering, reference: Rendering | None) -> dict[str, float]:
     """Shot -> the pace of its quickest take beside the reference's quickest.
 
-    Where a machine is slow for a while, which a processor on a shared host is, the one or the other was quick."""
+    A processor of a shared host is slow for a while; the one or the other was quick then. Fixed work beside a GPU's
+    step takes milliseconds and says how quick it was just then. On a CPU both are counted in what it worked, and a
+    take of its own says nothing."""
+    if reference is None:
+        return {shot: min(takes) for shot, takes in _alone(rendering).items()} if rendering.device == "cuda" else {}
     theirs = {shot: min(takes) for shot, takes in _steps(reference).items()} if reference.crash is None else {}
     return {shot: min(takes) / theirs[shot] for shot, takes in _steps(rendering).items() if theirs.get(shot)}
 

@@ -65,6 +65,16 @@ def test_the_quickest_take_is_set_against_the_references_quickest(tmp_path: Path
     assert quickest_step_paces(ours, replace(theirs, crash=Crash("exception", "x", None, ()))) == {}
 
 
+@pytest.mark.parametrize(("device", "paces"), [("cuda", {"fox beside fixed work": 2.0}), ("cpu", {})])
+def test_the_quickest_take_beside_fixed_work_is_a_gpus(tmp_path: Path, device: str, paces: dict[str, float]) -> None:
+    """On a CPU a take alone says nothing."""
+    one = replace(rendering("full", tmp_path), durations=(), device=device)
+    for take, seconds in enumerate((3.0, 1.0, 2.0)):
+        one = stepped(one, seconds / 10, take=take)
+    takes = tuple(replace(took, fixed_work=FIXED, waited=0.0) for took in one.durations)
+    assert quickest_step_paces(replace(one, durations=takes), None) == paces
+
+
 def test_a_reference_that_crashed_gives_no_pace(tmp_path: Path) -> None:
     """Nothing stands beside the step."""
     one = stepped(replace(rendering("full", tmp_path), durations=()), 2.0)

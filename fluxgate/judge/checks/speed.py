@@ -67,7 +67,7 @@ def _steps(evidence: Evidence, numbers: dict[str, float]) -> Verdict | None:
         return None
     beside, accepted = reference.rendering if reference else None, baseline.case.step_paces
     now = step_paces(evidence.rendering, beside)
-    quickest = quickest_step_paces(evidence.rendering, beside) if beside else {}
+    quickest = quickest_step_paces(evidence.rendering, beside)
     asked = [_question(kind, now, quickest, accepted) for kind in KINDS]
     verdicts = [_answer(evidence, one, numbers) for one in asked if one.now]
     return next((one for one in verdicts if one.status != PASSED), verdicts[0] if verdicts else None)
@@ -79,7 +79,7 @@ class Question:
 
     kind: str  # what follows a shot's name in its paces
     now: dict[str, tuple[float, ...]]  # of what was accepted too
-    quickest: dict[str, float]  # the same, of the quickest takes; empty where the case has no reference
+    quickest: dict[str, float]  # the same, of the quickest takes; empty where they excuse nothing
     accepted: dict[str, tuple[float, ...]]
 
     @property
