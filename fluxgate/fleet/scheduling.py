@@ -51,7 +51,10 @@ def place(
     Where a case needs more than any node has free, the node that has most is kept for it: smaller ones do not take
     what it waits for. A case that was lost waits for another node, if there is one that is large enough."""
     left, placed, waiting = dict(free), list[Placement](), list[Task]()
-    for task in schedule.waiting:
+    for number, task in enumerate(schedule.waiting):
+        if not any(left.values()):
+            waiting += schedule.waiting[number:]
+            break
         own = {node for node in sizes if node in task.nodes or not task.nodes}
         others = {node for node in own if sizes[node] >= task.gpus} - {*schedule.lost_on(task.case_id)}
         fit = {node: gpus for node, gpus in left.items() if node in (others or own)}
