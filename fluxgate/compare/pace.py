@@ -51,9 +51,9 @@ def step_paces(rendering: Rendering, reference: Rendering | None) -> dict[str, t
 def quickest_step_paces(rendering: Rendering, reference: Rendering | None) -> dict[str, float]:
     """Shot -> the pace of its quickest take beside the reference's quickest.
 
-    A processor of a shared host is slow for a while; the one or the other was quick then. Fixed work beside a GPU's
-    step takes milliseconds and says how quick it was just then. On a CPU both are counted in what it worked, and a
-    take of its own says nothing."""
+    A processor of a shared host is slow for a while and quick again, so that one take may show what the other hides.
+    Fixed work beside a GPU's step takes milliseconds and speaks of its moment alone; on a CPU, where both are what the
+    processor worked, a quick take excuses nothing."""
     if reference is None:
         return {shot: min(takes) for shot, takes in _alone(rendering).items()} if rendering.device == "cuda" else {}
     theirs = {shot: min(takes) for shot, takes in _steps(reference).items()} if reference.crash is None else {}
