@@ -252,7 +252,7 @@ def _ended(path: Path) -> dict[str, str]:
     """How each test ended: a test that passes and fails when it is taken down has failed."""
     ended: dict[str, str] = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        test, outcome, _ = json.loads(line)
+        test, outcome = json.loads(line)
         if ended.get(test) != FAILED:
             ended[test] = outcome
     return ended
@@ -266,7 +266,7 @@ def clean_passes(sessions: Mapping[str, Session]) -> list[str]:
 
 def _clean_counts(sessions: Mapping[str, Session]) -> dict[str, int]:
     first, second = (sessions[name].tests for name in CLEAN)
-    counts = Counter(outcome if outcome == second.get(test) else "now so, now so" for test, outcome in first.items())
+    counts = Counter(outcome if outcome == second.get(test) else "flaky" for test, outcome in first.items())
     return dict(sorted(counts.items()))
 
 

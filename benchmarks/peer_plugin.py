@@ -38,7 +38,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """A skipped or broken setup is all that there is of such a test."""
     if report.when == "call" or report.outcome != "passed":
         with (_folder() / ENDED).open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps([report.nodeid, report.outcome, round(report.duration, 2)]) + "\n")
+            lines.write(json.dumps([report.nodeid, report.outcome]) + "\n")
 
 
 def _folder() -> Path:

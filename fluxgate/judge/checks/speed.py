@@ -128,14 +128,11 @@ def _answer(evidence: Evidence, question: Question, numbers: dict[str, float]) -
     than = f" beside {named}'s in the same run" if named else ALONE[question.kind]
     taken = f"A denoising step takes {times:.2f} times as long as accepted{than}; the limit is {limit.value:.2f}"
     if times > limit.value:
-        taken, quickest = f"{taken}, by what the accepted takes vary.", question.times_at_its_quickest
+        quickest = question.times_at_its_quickest
         numbers["step at its quickest, times the accepted"] = quickest
-        if quickest <= limit.value:
-            at_once = f"But at its quickest it took {quickest:.2f} times as long, so the machine may have been slow"
-            return no_data(
-                evidence, SPEED, f"{taken} {at_once} for a while. {_once_more(evidence, named)}", numbers=numbers
-            )
-        return _too_slow(evidence, taken, numbers, limit, beside=named)
+        quick = f"at its quickest it took {quickest:.2f} times as long, as if the machine had been slow for a while"
+        doubt = quick if quickest <= limit.value else _busy(evidence)
+        return _too_slow(evidence, f"{taken}, by what the accepted takes vary.", numbers, limit, named, doubt)
     lasting = question.lasting(evidence.paces)
     if lasting is not None and question.kind != BY_THE_CLOCK:
         middle, least = lasting
@@ -143,33 +140,29 @@ def _answer(evidence: Evidence, question: Question, numbers: dict[str, float]) -
         slow = Limit(1 + LASTING, "what steps were seen to vary from run to run", n=LASTING_RUNS)
         if middle > slow.value and least > 1 + LASTING_LEAST:
             row = f"In {LASTING_RUNS} runs in a row a denoising step took {middle:.2f} times as long as accepted{than}"
-            return _too_slow(evidence, f"{row}, and never less than {least:.2f}.", numbers, slow, beside=named)
+            row = f"{row}, and never less than {least:.2f}."
+            return _too_slow(evidence, row, numbers, slow, named, _busy(evidence))
     return passed(evidence, SPEED, f"{taken}.", numbers=numbers, limit=limit)
 
 
 def _too_slow(
-    evidence: Evidence, taken: str, numbers: dict[str, float], limit: Limit, *, beside: str | None
+    evidence: Evidence, taken: str, numbers: dict[str, float], limit: Limit, beside: str | None, doubt: str | None
 ) -> Verdict:
-    """Red, unless others had the processor or the GPU.
+    """Red, unless there is a doubt.
 
     beside: the strategy that must be rendered with it to tell once more."""
-    then = _once_more(evidence, beside)
-    if busy := _busy(evidence):
-        return no_data(evidence, SPEED, f"{taken} But {busy}, so that tells nothing. {then}", numbers=numbers)
+    then = f"Run {again(evidence.case, beside=beside)} with nothing else on the machine."
+    if doubt is not None:
+        return no_data(evidence, SPEED, f"{taken} But {doubt}, so that tells nothing. {then}", numbers=numbers)
     same = "The same work, slower: " if _does_the_same_work(evidence) else ""
     return failed(evidence, SPEED, f"{same}{taken} {then}", numbers=numbers, limit=limit)
 
 
-def _once_more(evidence: Evidence, beside: str | None) -> str:
-    return f"Run {again(evidence.case, beside=beside)} with nothing else on the machine."
-
-
 def _busy(evidence: Evidence) -> str | None:
-    """What is to be said where other programs had what the case or its reference was to be measured on."""
-    if evidence.rendering.device == "cuda":
-        held = evidence.held_by_others
-        return f"other programs held {amount(held)} of its GPU" if held else None
+    """What is to be said where others had the GPU or the CPU that the case or its reference was to be measured on."""
     reference = evidence.reference
+    if evidence.rendering.device == "cuda":
+        return _on_its_gpu(evidence)
     if reference is None:  # fixed work beside a step has the same share of the processor
         return None
     both = (evidence.rendering, reference.rendering)
@@ -177,6 +170,10 @@ def _busy(evidence: Evidence) -> str | None:
     if not shares or min(shares) >= HAD_THE_PROCESSOR:
         return None
     return f"other programs left the processor to its steps for {figures.percent(min(shares))} of their time"
+
+
+def _on_its_gpu(evidence: Evidence) -> str | None:
+    return f"other programs held {amount(evidence.gpu_shared)} of its GPU" if evidence.gpu_shared else None
 
 
 def _slowest_step(accepted: Mapping[str, tuple[float, ...]], *, least: float) -> Limit:
@@ -209,7 +206,8 @@ def _phases(evidence: Evidence, numbers: dict[str, float], steps: Verdict | None
     for phase, past in enough.items():
         limit = _slowest(past, gpu=evidence.gpu)
         if now[phase] > limit.value:
-            return _too_slow(evidence, _slower(evidence, phase, now[phase], limit), numbers, limit, beside=None)
+            slower = _slower(evidence, phase, now[phase], limit)
+            return _too_slow(evidence, slower, numbers, limit, None, _on_its_gpu(evidence))
     runs = counted(max(map(len, enough.values())), "run")
     return passed(evidence, SPEED, f"As fast as the median of the latest {runs} allows.", numbers=numbers)
 

@@ -74,6 +74,13 @@ def test_a_cpu_may_take_twice_the_usual_multiple(tmp_path: Path) -> None:
     )
 
 
+def test_a_phase_is_counted_in_what_the_processor_worked_whoever_else_had_it(tmp_path: Path) -> None:
+    """Its reference shared the processor as well: a phase that worked longer is red all the same."""
+    found = on_a_cpu(tmp_path, 6.02, (1.5,) * 5)
+    shared = replace(found.rendering.durations[0], steps=(9.0,) * 3, steps_processor=(1.0,) * 3)
+    assert verdict(with_rendering(found, device="cpu", durations=(shared,)), SPEED).status == FAILED
+
+
 def test_a_multiple_of_nothing_is_no_data(tmp_path: Path) -> None:
     """Without the reference, or where none of its phases took long; what would tell is said."""
     found = on_a_cpu(tmp_path, 6.0, (1.5,) * 5)
