@@ -85,7 +85,7 @@ def devices(run: runs.Run, began: float, ended: float) -> Iterator[str]:
     """A line for each device: when its first case began, how long it waited between cases, when its last one ended."""
     cases: dict[str, list[tuple[float, float]]] = {}
     again: dict[str, dict[float, float]] = {}  # by the end of a case, the seconds of rendering it once more
-    for case_id, rendered in run.rendered_cases().items():
+    for case_id, rendered in run.ended_cases().items():
         rendering, more = rendered.rendering, runs.rendered_once_more(rendered)
         end = (run.case_folder(case_id) / RENDERING).stat().st_mtime
         device = rendering.determinism.get("CUDA_VISIBLE_DEVICES", rendering.device)

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.overhead import devices, is_within, judged, processes, ratio, table
 from fluxgate.files import write_plain
 from fluxgate.refusal import USAGE
+from fluxgate.render.process.notes import FILE, CaseHeader, Note, Notebook
 from fluxgate.runs.plan import FILE as PLAN
 from fluxgate.runs.plan import plan_of
 from fluxgate.runs.run import open_run
@@ -66,6 +67,18 @@ def test_what_a_worker_does_beside_rendering_is_told(tmp_path: Path) -> None:
     assert not unsaid(line, "2 cases", "begins after 5.0 s", "1.0 s between")
     assert not unsaid(line, "ends 4.0 s after")
     assert "once more" not in line
+
+
+def test_a_case_that_was_cut_short_is_on_no_device(tmp_path: Path) -> None:
+    """A session that was killed has its notes; when it would have ended, nobody knows."""
+    run = replace(run_of(tmp_path, "full", "nf4"), finished=None)
+    cut = run.case_folder("tiny-nf4")
+    (cut / "rendering.json").unlink()
+    notebook = Notebook(cut / FILE)
+    notebook.add(Note(of=CaseHeader("tiny", "nf4", "cpu", {})))
+    notebook.close()
+    (line,) = devices(run, 0.0, 1e12)
+    assert not unsaid(line, "1 cases")
 
 
 def test_what_was_rendered_once_more_is_told_beside_what_lies_between_cases(tmp_path: Path) -> None:
