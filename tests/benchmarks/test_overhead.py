@@ -71,7 +71,7 @@ def test_what_a_worker_does_beside_rendering_is_told(tmp_path: Path) -> None:
 
 def test_a_case_that_was_cut_short_is_on_no_device(tmp_path: Path) -> None:
     """A session that was killed has its notes; when it would have ended, nobody knows."""
-    run = replace(run_of(tmp_path, "full", "nf4"), finished=None)
+    run = run_of(tmp_path, "full", "nf4", finished=False)
     cut = run.case_folder("tiny-nf4")
     (cut / "rendering.json").unlink()
     notebook = Notebook(cut / FILE)
