@@ -428,6 +428,7 @@ class Rendering:
     repeated: Repeated | None = None
     beside: dict[str, float] = field(default_factory=dict)  # seconds of the worker beside its durations, by what for
     held_by_others: int | None = None  # bytes of its GPUs, before it began or after it ended; None where nobody says
+    at_once: int = 1  # cases that could share its device; its seconds tell something where it had that to itself
 
     @property
     def case_id(self) -> str:

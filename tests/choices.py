@@ -24,6 +24,7 @@ def choice(cases: Sequence[Case], folder: Path, **changes: Any) -> Choice:
         strategies=tuple(case.strategy.name for case in cases),
         takes=None,
         vram_limit=None,
+        at_once=1,
         timeout=5.0,
         runs=folder / "runs",
         baselines=Store(folder / "baselines"),

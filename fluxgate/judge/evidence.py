@@ -60,6 +60,11 @@ class Evidence:
         return self.rendered_here.rendering
 
     @property
+    def at_once(self) -> int:
+        """How many cases could share the device of the case or its reference at once; 1 where they are timed."""
+        return max(self.rendering.at_once, self.reference.rendering.at_once if self.reference else 1)
+
+    @property
     def gpu_shared(self) -> int | None:
         """Bytes of the GPU that others held beside the case or its reference; None where nobody computed there."""
         both = (self.rendering, *((self.reference.rendering,) if self.reference else ()))

@@ -78,6 +78,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     choice = choice_of(config)
     if config.option.collectonly or hasattr(config, "workerinput"):  # xdist's own processes need not ask again
         return
+    if choice.at_once > 1 and not getattr(config.option, "numprocesses", None):
+        most = choice.at_once
+        raise pytest.UsageError(f"--at-once={most} needs as many processes: add -n {most} (of pytest-xdist) or more.")
     try:
         refuse_unready(choice)
         refuse_damaged(choice)
@@ -98,6 +101,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     ]
     if choice.vram_limit is not None:
         lines.append(f"vram limit: {amount(choice.vram_limit)} of each GPU for every case")
+    if choice.at_once > 1:
+        lines.append(f"at once: up to {choice.at_once} cases share a device, so seconds are not judged")
     return lines
 
 

@@ -26,7 +26,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     if not asks(config):
         return None
     machine = detect()
-    return machine.count if machine.device == "cuda" else 1
+    devices = machine.count if machine.device == "cuda" else 1
+    return devices * choice_of(config).at_once
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -175,7 +175,10 @@ def _too_large_for_host(measured: Measured, ram: int | None) -> bool:
 
 
 def seconds(rendering: Rendering, shots: Iterable[str]) -> float | None:
-    """What the shots took without loading: the second take if each has one, since the first also warms up."""
+    """What the shots took without loading: the second take if each has one, since the first also warms up; None where
+    other cases shared the device."""
+    if rendering.at_once > 1:
+        return None
     shots = set(shots)
     durations = [duration for duration in rendering.durations if duration.shot in shots]
     take = 1 if {duration.shot for duration in durations if duration.take == 1} == shots else 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from fluxgate import figures
-from fluxgate.amounts import amount
 from fluxgate.judge.sentences import sentence_case
 from fluxgate.judge.verdict import CHECKS, CRASHED, Verdict
 from fluxgate.report.columns import BESIDE, columns_of, legend
@@ -103,8 +102,8 @@ def _origin(run: ReportedRun) -> str:
     """Where the run is, and where it came from."""
     took = f" and took {figures.seconds(run.seconds)}" if run.seconds is not None else ""
     commit = f" with Fluxgate at commit {run.commit}" if run.commit else ""
-    held = f" Every case was held to {amount(run.vram_limit)} of each GPU." if run.vram_limit is not None else ""
-    return safe(f"The run is in {run.folder}. It was started by {run.command} at {run.started}{commit}{took}.{held}")
+    origin = f"It was started by {run.command} at {run.started}{commit}{took}."
+    return safe(" ".join([f"The run is in {run.folder}.", origin, *run.conditions]))
 
 
 # Markdown's own forms

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fluxgate.amounts import amount
 from fluxgate.cases import Case
 from fluxgate.judge.sentences import counted, listed
 from fluxgate.judge.verdict import (
@@ -65,7 +66,15 @@ class ReportedRun:
     started: str  # UTC, ISO 8601
     finished: str | None
     vram_limit: int | None = None  # bytes of each GPU that every case was held to
+    at_once: int = 1  # cases that could share a device; seconds tell something where it is 1
     cut_short: CutShort | None = None
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What its cases had to work with, where that is not all of the machine."""
+        held = f"Every case was held to {amount(self.vram_limit)} of each GPU." if self.vram_limit is not None else ""
+        shared = f"Up to {self.at_once} cases shared a device at once, so seconds were not judged."
+        return tuple(filter(None, (held, shared if self.at_once > 1 else "")))
 
     @property
     def seconds(self) -> float | None:
@@ -191,6 +200,7 @@ def report_on(run: Run, verdicts: Iterable[Verdict], cases: Iterable[Case], *, f
         started=run.facts.started,
         finished=run.finished,
         vram_limit=run.vram_limit,
+        at_once=max((one.at_once for one in renderings.values()), default=1),
         cut_short=_cut_short(run, renderings),
     )
     return compile_report(reported, verdicts, cases, machine=run.machine, stack=run.stack, measured=measured)

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fluxgate import figures
-from fluxgate.amounts import amount
 from fluxgate.judge.sentences import sentence_case
 from fluxgate.judge.verdict import BASELINE, CHECKS, CRASHED, NO_DATA, PASSED, STATUSES, Verdict
 from fluxgate.report.columns import SYMBOLS, WORDS, Column, columns_of, legend
@@ -88,8 +87,8 @@ def _legend(report: Report, rows: Sequence[Row], layout: _Layout, width: int) ->
     yield from wrapped(", ".join(f"{SYMBOLS[status]} {status}" for status in STATUSES if status in used), width)
     for line in legend(layout.figures, rows):
         yield from wrapped(line, width)
-    if report.run and report.run.vram_limit is not None:
-        yield from wrapped(f"Every case was held to {amount(report.run.vram_limit)} of each GPU.", width)
+    for sentence in report.run.conditions if report.run else ():
+        yield from wrapped(sentence, width)
 
 
 def _table(report: Report, layout: _Layout, width: int) -> Iterator[str]:

@@ -28,6 +28,7 @@ from fluxgate.support import outside_support
 
 CASE_TIMEOUT = float(SHARED["case-timeout"].default)  # seconds; a guard against a hang, not a limit of speed
 MOST_TAKES = 100
+MOST_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Request:
     strategies: Sequence[str] = ()
     takes: str | None = None
     vram_limit: str | None = None
+    at_once: str | None = None
     case_timeout: str = SHARED["case-timeout"].default
     runs: Path = Path(SHARED["runs"].default)
     baselines: Path = OWN
@@ -56,6 +58,7 @@ class Choice:
     strategies: tuple[str, ...]  # those that are asked about
     takes: int | None
     vram_limit: int | None
+    at_once: int  # cases that may share a device
     timeout: float
     runs: Path
     baselines: Store
@@ -125,7 +128,7 @@ def choose(request: Request, *, environment: Environment | None = None) -> Choic
         raise Refusal(unfit)
     subject = request.subjects or configuration.current().subject or ["miniature"]
     names = chosen(subject, among=catalogue, option="--subject")
-    available, limit, takes = strategies(), request.vram_limit, request.takes
+    available, limit, takes, at_once = strategies(), request.vram_limit, request.takes, request.at_once
     every = [strategy.name for strategy in available]
     return Choice(
         environment=environment,
@@ -133,6 +136,7 @@ def choose(request: Request, *, environment: Environment | None = None) -> Choic
         strategies=chosen(request.strategies or every, among=every, option="--strategy"),
         takes=whole_number(takes, option="--takes", most=MOST_TAKES) if takes is not None else None,
         vram_limit=memory_limit(limit, of=machine, option="--vram-limit") if limit is not None else None,
+        at_once=whole_number(at_once, option="--at-once", most=MOST_AT_ONCE) if at_once is not None else 1,
         timeout=seconds(request.case_timeout, option="--case-timeout"),
         runs=request.runs,
         baselines=local_copy.store_at(request.baselines, machine=machine.id, subjects=names),

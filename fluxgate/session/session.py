@@ -215,7 +215,7 @@ class Session:
         lock = self.run.folder / f".{name}.lock"
         with held(lock, waiting="waiting for another process that measures NF4", report=self._report):
             if not (self.run.folder / name).exists():
-                alone = partial(self._workers.device_alone, device, what="NF4", report=self._report)
+                alone = partial(self._workers.device_for, "NF4", device, report=self._report)
                 environment, timeout = self.choice.environment, self.choice.timeout
                 variables = self._workers.variables(device)
                 facts = measured(environment, device, timeout=timeout, variables=variables, alone=alone)
@@ -239,6 +239,7 @@ def workers_of(choice: Choice, *, lane: int | None = None) -> Workers:
         environment=choice.environment,
         takes=choice.takes,
         lane=lane,
+        at_once=choice.at_once,
         vram_limit=choice.vram_limit,
         pipelines=pipelines,
     )

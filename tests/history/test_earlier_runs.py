@@ -62,11 +62,12 @@ def test_history_looks_back_on_so_many_runs(tmp_path: Path) -> None:
 
 
 def test_paces_are_those_of_the_same_shots(tmp_path: Path) -> None:
-    """In the order of the runs; a run of another recipe, or one in which the case crashed, is passed over."""
+    """In order; a run of another recipe, or in which the case crashed or shared its device, is passed over."""
     past = (
         run_with(tmp_path, ("full", 4.0)),
         run_with(tmp_path, ("full", 5.0)),
         run_with(tmp_path, ("full", 9.0), recipes={"fox": "other"}),
+        run_with(tmp_path, ("full", 9.0), at_once=2),
         run_with(tmp_path, ("full", 9.0), crash=Crash("timeout", "It hung.", "denoise", ())),
         run_with(tmp_path),
     )

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from fluxgate.judge.verdict import CHECKS, STATUSES, Verdict
+from fluxgate.judge.verdict import CHECKS, SPEED, STATUSES, Verdict
 from fluxgate.machine import detect
 from fluxgate.runs import run as runs
 from fluxgate.strategies import STRATEGIES
@@ -172,6 +172,7 @@ def test_pytest_benchmark_gets_the_workers_seconds(everyday: Ended, home: Path) 
         (("--no-baseline", "--require-baseline"), "--require-baseline and --no-baseline exclude each other."),
         (("--vram-limit=much",), "--vram-limit is 'much'; write it like '17 GB' or '512 MB'."),
         (("--vram-limit=30GB", "-p", "card"), "--vram-limit is 30.00 GB; the A card has 25.77 GB."),
+        (("--at-once=3",), "--at-once=3 needs as many processes: add -n 3"),
         (("--subject=broken",), "broken is not ready: there is no folder"),
         (("--subject=tiny", "--subject=none", "-n2"), "--subject 'none' is unknown"),
     ],
@@ -341,6 +342,19 @@ def test_cases_are_rendered_ahead_of_their_judge(tmp_path: Path, environment: di
     found = {(v.strategy, v.check): v.status for v in verdicts_of(run)}
     assert found["killed", CHECKS[0]] == "crashed"
     assert found["model-offload", "keeps its promise to its reference"] == "passed"
+
+
+def test_processes_that_share_the_device_are_not_timed(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Two cases are rendered at once, as `-n auto` begins two processes for it; all but seconds is judged."""
+    arguments = ("--subject=tiny", "--strategy=full,model-offload", "-n", "auto", "--at-once=2", "-k", "tiny")
+    ended = pytest_on_the_suite(*arguments, within=tmp_path, **environment)
+    assert ended.code == 0, ended.out + ended.err
+    assert not unsaid(ended.out, "2 workers", "up to 2 cases share a device", "2 cases shared a device at once")
+    run = run_of(ended, tmp_path)
+    found = {(v.strategy, v.check): v.status for v in verdicts_of(run)}
+    assert found["model-offload", "keeps its promise to its reference"] == "passed"
+    assert (found["full", SPEED], found["model-offload", SPEED]) == ("no data", "no data")
+    assert {one.at_once for one in run.renderings().values()} == {2}
 
 
 def test_only_what_failed_is_asked_again(troubled: tuple[Ended, Path], environment: dict[str, str]) -> None:

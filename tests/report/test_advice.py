@@ -65,6 +65,12 @@ def test_seconds_are_those_of_the_first_take_where_a_shot_has_no_other(made: Mad
     assert seconds(once, ["cow"]) is None
 
 
+def test_a_case_that_shared_its_device_has_no_seconds(made: Made) -> None:
+    """Others worked meanwhile."""
+    one = made("full").rendering
+    assert seconds(replace(one, at_once=2), ["fox"]) is None
+
+
 def test_seconds_are_of_the_shots_that_all_have(made: Made) -> None:
     """A slow strategy leaves long shots out; it is not faster for that, and the others are told of by name."""
     slow = made("slow")

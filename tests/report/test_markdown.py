@@ -35,9 +35,9 @@ def test_the_report_has_tables_and_every_sentence(tmp_path: Path) -> None:
 
 def test_the_last_lines_say_where_the_run_is_and_where_it_came_from() -> None:
     """With what it was held to; without a run there is nothing of it."""
-    told = markdown(report(verdicts(), run=replace(RUN, vram_limit=12 * 10**9))).splitlines()[-1]
+    told = markdown(report(verdicts(), run=replace(RUN, vram_limit=12 * 10**9, at_once=4))).splitlines()[-1]
     assert not unsaid(told, "runs/20260301-tiny", "pytest -m gpu", "2026-03-01T12:30:00")
-    assert not unsaid(told, "63.0 s", "12.00 GB of each GPU")
+    assert not unsaid(told, "63.0 s", "12.00 GB of each GPU", "4 cases shared")
     assert "The run is in" not in markdown(report(verdicts(), run=None))
 
 

@@ -115,11 +115,11 @@ def test_each_subject_has_its_rows() -> None:
 
 def test_the_legend_stands_below_the_table(of_all_kinds: Report) -> None:
     """With the symbols that are used and no others, and the memory that all were held to."""
-    limited = replace(of_all_kinds, run=replace(RUN, vram_limit=12 * 10**9))
+    limited = replace(of_all_kinds, run=replace(RUN, vram_limit=12 * 10**9, at_once=4))
     _, row, legend = terminal(limited, width=100).partition("\nnf4 ")
     assert row
     assert "\n✓ passed, ✗ failed, ! crashed, k known failure, ? no data\n" in legend
-    assert not unsaid(legend, "12.00 GB of each GPU")
+    assert not unsaid(legend, "12.00 GB of each GPU", "4 cases shared")
     assert "\ncard: " in legend
 
 

@@ -39,8 +39,9 @@ def test_what_a_case_is_compared_with_is_rendered_before_it(tmp_path: Path) -> N
         Request(takes="0"),
         Request(case_timeout="soon"),
         Request(vram_limit="much"),
+        Request(at_once="all"),
     ],
-    ids=["subject", "strategy", "takes", "timeout", "limit"],
+    ids=["subject", "strategy", "takes", "timeout", "limit", "at once"],
 )
 def test_what_makes_no_sense_is_refused(request_: Request) -> None:
     """Before a folder is made."""

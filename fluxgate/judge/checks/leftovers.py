@@ -190,7 +190,7 @@ def _outside_of_tensors(evidence: Evidence) -> Iterator[Leftover]:
             why = f"{EACH_CALL}{kinds if counter in OF_OBJECTS else ''}"
             yield Leftover(f"{counter} by a call", max(0, least), limit, f"{stay} after each call", why, "", unit=unit)
     on_gpu = _gpu_outside_of_torch(repeated)
-    if on_gpu is not None and evidence.gpu_shared is None:
+    if on_gpu is not None and evidence.gpu_shared is None and evidence.at_once == 1:
         limit = Limit(float(EACH_CALL_MAY), "a driver gives memory in pieces of 2 MiB")
         stay = "more of the GPU are in use, and are not torch's, after each call"
         yield Leftover(f"{GPU_OTHERWISE} by a call", on_gpu, limit, stay, EACH_CALL, "")

@@ -51,10 +51,17 @@ def speed(evidence: Evidence) -> Verdict:
     """A step against the accepted one, and each phase against the latest runs."""
     seconds = {phase: evidence.rendering.seconds(phase) for phase in PHASES}
     numbers = {f"seconds {phase}": value for phase, value in seconds.items() if value is not None}
+    if evidence.at_once > 1:
+        return no_data(evidence, SPEED, _shared(evidence), numbers=numbers)
     steps = _steps(evidence, numbers)
     if steps is not None and steps.status != PASSED:
         return steps
     return _phases(evidence, numbers, steps)
+
+
+def _shared(evidence: Evidence) -> str:
+    device = "a GPU" if evidence.gpu else "the CPU"
+    return f"Up to {evidence.at_once} cases shared {device} at once, so seconds tell nothing. Run it without --at-once."
 
 
 def _steps(evidence: Evidence, numbers: dict[str, float]) -> Verdict | None:

@@ -1,8 +1,10 @@
-"""The device queue: cases on one device are measured one at a time, in the order in which they came.
+"""The device queue: cases on one device are measured one at a time, in the order in which they came, or as many at
+once as each of them allows.
 
 Every process takes a ticket, a file whose number is one higher than the highest there is, and holds a lock on it for as
-long as it waits or works. The lowest ticket whose lock is held is the one whose turn it is: the lock of a process that
-died is gone, whatever user or container it belonged to. All users of a machine share the queue."""
+long as it waits or works. The lowest ticket whose lock is held is the one whose turn it is, and so are the next ones as
+far as all before them share: the lock of a process that died is gone, whatever user or container it belonged to. All
+users of a machine share the queue."""
 
 from __future__ import annotations
 
@@ -39,22 +41,26 @@ class Ticket:
     user: str
     case: str
     since: float | None = None  # seconds of the epoch at which its turn began; None while it waits
+    at_once: int = 1  # cases that may have the device at once, this one among them
 
 
 @contextmanager
-def turn(device: str, *, case: str, report: Say = silent, look: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Have a device, named by its GPU's uuid or "cpu", to oneself for a case.
+def turn(
+    device: str, *, case: str, at_once: int = 1, report: Say = silent, look: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Have a device, named by its GPU's uuid or "cpu", for a case: to itself, or with others that share it as well.
 
+    at_once: how many cases may have it at once, this one among them.
     look is called again and again while it waits; what it raises ends the waiting."""
     try:
         folder = _shared_folder(re.sub(r"[^A-Za-z0-9-]", "-", device))
-        ticket = Ticket(os.getpid(), _user(), case)
+        ticket = Ticket(os.getpid(), _user(), case, at_once=at_once)
         number, handle = _take_ticket(folder, ticket)
     except OSError as error:
         sentence = f"The queue for {device} cannot be joined: {error.strerror} ({error.filename})."
         raise Refusal(f"{sentence} Set {VARIABLE} to a folder that everybody may write to.") from error
     try:
-        place = _Place(folder, number, device)
+        place = _Place(folder, number, device, at_once)
         wait_until(partial(_reached, place, look), waiting=place.describe, report=report)
         with _alone_in(folder):
             _write(handle, replace(ticket, since=time.time()))
@@ -66,25 +72,26 @@ def turn(device: str, *, case: str, report: Say = silent, look: Callable[[], Non
 
 def _reached(place: _Place, look: Callable[[], None]) -> bool:
     look()
-    return place.is_first()
+    return place.is_reached()
 
 
 class _Place:
     """One ticket's place in the queue."""
 
-    def __init__(self, folder: Path, number: int, device: str) -> None:
+    def __init__(self, folder: Path, number: int, device: str, at_once: int) -> None:
         self._folder = folder
         self._number = number
         self._device = device
+        self._at_once = at_once
         self._earlier: list[Ticket] = []
 
-    def is_first(self) -> bool:
-        """Look again who comes before it, and say whether that is nobody."""
+    def is_reached(self) -> bool:
+        """Look again who comes before it, and say whether that is nobody, or few enough that share."""
         with _alone_in(self._folder):
             numbers = [number for number in _numbers(self._folder) if number < self._number]
             tickets = [_read_live(self._folder / str(number)) for number in numbers]
         self._earlier = [ticket for ticket in tickets if ticket is not None]
-        return not self._earlier
+        return len(self._earlier) < min([self._at_once, *(ticket.at_once for ticket in self._earlier)])
 
     def describe(self, waited: float) -> str:
         """One line that says who has the device, since when, and how many others come before this one."""

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -56,6 +56,7 @@ class Workers:
     environment: None for that of this process; a job for another one does not carry this process's sys.path.
     takes: how often each shot is rendered; None for twice on a GPU, and on a CPU twice the first shot, once the others.
     lane: the number among processes that render side by side; it picks the one GPU that workers see, None shows all.
+    at_once: how many cases may share a device, each in a worker of another process; their seconds are told apart.
     start: "fork" from a server that has imported everything, or "spawn" from nothing; fork falls back to spawn.
     vram_limit: bytes of each GPU that a worker may take; None for all there are.
     pipelines: the classes of diffusers that cases are going to use; if none of them can be imported, nothing can be
@@ -67,6 +68,7 @@ class Workers:
         environment: Environment | None = None,
         takes: int | None = None,
         lane: int | None = None,
+        at_once: int = 1,
         start: str = FORK,
         vram_limit: int | None = None,
         pipelines: Sequence[str] = LIKELY_PIPELINES,
@@ -75,6 +77,7 @@ class Workers:
         self.vram_limit = vram_limit
         self.environment = environment or Environment.current()
         self._lane = lane
+        self._at_once = at_once
         self._launcher = EnvironmentLauncher(environment=self.environment, start=start, pipelines=pipelines)
         self._fallback_reported = False
         self._stopped = threading.Event()
@@ -133,10 +136,10 @@ class Workers:
                 return _unrendered(case, folder, crash)
             with ExitStack() as held:
                 for device in sorted(devices):  # in one order everywhere, so that no two processes wait for each other
-                    held.enter_context(turn(device, case=case.id, report=report, look=self._refuse_stopped))
+                    held.enter_context(self._turn(device, case.id, report=report, look=self._refuse_stopped))
                 with _prepared(folder) as scratch:
                     launch = partial(self._launch, case, folder, source, scratch, variables)
-                    others = Others(devices if case.device == "cuda" else ())
+                    others = Others(devices if case.device == "cuda" and self._at_once == 1 else ())
                     rendering = self._follow(case, folder, launch, others, timeout=timeout, pass_on=pass_on)
             if rendering.crash is not None:
                 _try_disk(folder)
@@ -147,11 +150,16 @@ class Workers:
         return self._devices(device, gpus=1)[1]
 
     @contextmanager
-    def device_alone(self, device: str, *, what: str, report: Say = silent) -> Iterator[None]:
-        """Have this lane's device to oneself for something that is no case."""
+    def device_for(self, what: str, device: str, *, report: Say = silent) -> Iterator[None]:
+        """Have this lane's device for something that is no case."""
         (first, *_), _ = self._devices(device, gpus=1)
-        with turn(first, case=what, report=report):
+        with self._turn(first, what, report=report):
             yield
+
+    def _turn(
+        self, device: str, what: str, *, report: Say, look: Callable[[], None] = lambda: None
+    ) -> AbstractContextManager[None]:
+        return turn(device, case=what, at_once=self._at_once, report=report, look=look)
 
     def _import_crash(self, case: Case, variables: Mapping[str, str]) -> Crash | None:
         """Why the libraries that the case needs cannot be imported; needs no turn, since nothing is measured."""
@@ -170,14 +178,18 @@ class Workers:
         """The devices that this lane uses, and the environment variables that show its workers no others."""
         variables = dict(os.environ)
         visible = visible_gpus() if device == "cuda" else ()
+        threads = self._threads(variables, devices=max(1, len(visible)))
         if not visible:
-            return (device,), variables
+            return (device,), {**variables, **(threads if self._at_once > 1 else {})}
         first = (self._lane or 0) % len(visible)
         uuids = tuple(gpu.uuid for gpu in (visible[first:] + visible[:first])[:gpus])
         if self._lane is None:
             return uuids, variables
-        threads = {} if OMP_THREADS in variables else {OMP_THREADS: str(_share_of_processors(len(visible)))}
         return uuids, {**variables, **threads, "CUDA_VISIBLE_DEVICES": ",".join(uuids)}
+
+    def _threads(self, variables: Mapping[str, str], *, devices: int) -> dict[str, str]:
+        """The variable that gives each of all workers its share of the processors, unless the user has set it."""
+        return {} if OMP_THREADS in variables else {OMP_THREADS: str(_share_of_processors(devices * self._at_once))}
 
     def _launch(self, case: Case, folder: Path, source: Path, scratch: Path, variables: Mapping[str, str]) -> Running:
         job = CaseJob(
@@ -224,7 +236,7 @@ class Workers:
             notes.extend(reader.new())
             rendering = compose(notes, wall_seconds=time.monotonic() - started, crash=ending.crash(notes))
             others.look()
-            rendering = replace(rendering, held_by_others=others.most)
+            rendering = replace(rendering, held_by_others=others.most, at_once=self._at_once)
             rendering = self._refusing_wrong_imports(rendering)
             write_plain(folder / RENDERING, rendering)
         return rendering
@@ -252,10 +264,10 @@ def _passing_on(case: Case, report: Say, on_pictures: Callable[[tuple[Picture, .
     return pass_on
 
 
-def _share_of_processors(gpus: int) -> int:
-    """How many of this process's processors each GPU's worker has to itself: threads beyond those wait for each other,
-    and torch starts one for each processor of the machine."""
-    return max(1, len(os.sched_getaffinity(0)) // gpus)
+def _share_of_processors(workers: int) -> int:
+    """How many of this process's processors each worker has to itself: threads beyond those wait for each other, and
+    torch starts one for each processor of the machine."""
+    return max(1, len(os.sched_getaffinity(0)) // workers)
 
 
 def _run(launch: Callable[[], Running], ending: Ending, *, deadline: float, look: Callable[[], None]) -> None:

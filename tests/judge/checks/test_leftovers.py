@@ -287,6 +287,7 @@ def test_memory_of_a_gpu_that_others_use_is_not_the_calls(tmp_path: Path) -> Non
     one = with_rendering(evidence(tmp_path, FULL), memory=memory(), repeated=repeated, held_by_others=512 * MIB)
     assert verdict(one, GIVES_BACK).status == PASSED
     assert verdict(with_rendering(one, held_by_others=100 * MIB), GIVES_BACK).status == FAILED
+    assert verdict(with_rendering(one, held_by_others=None, at_once=2), GIVES_BACK).status == PASSED
 
 
 def test_without_equal_calls_nothing_is_said_of_them(tmp_path: Path) -> None:

@@ -130,6 +130,24 @@ def test_a_gpu_that_others_use_tells_nothing(tmp_path: Path, whose: str) -> None
     assert verdict(shared(1.0, 600_000_000), SPEED).status == PASSED
 
 
+@pytest.mark.parametrize("whose", ["the case's", "its reference's"])
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_cases_that_shared_their_device_are_not_timed(tmp_path: Path, device: str, whose: str) -> None:
+    """They were slower for each other, and one that looks quick may have been lucky."""
+
+    def shared(seconds: float) -> Evidence:
+        found = stepping(tmp_path / str(seconds), seconds, device=device)
+        if whose == "the case's":
+            return with_rendering(found, at_once=3)
+        assert found.reference is not None
+        beside = replace(found.reference.rendering, at_once=3)
+        return replace(found, reference=replace(found.reference, rendering=beside))
+
+    for seconds in (1.0, 9.0):
+        answer = verdict(shared(seconds), SPEED)
+        assert (answer.status, unsaid(answer.sentence, "3 cases shared", "--at-once")) == (NO_DATA, [])
+
+
 def test_a_phase_on_a_gpu_that_others_use_tells_nothing(tmp_path: Path) -> None:
     """Its seconds are theirs, too."""
     found = with_rendering(evidence(tmp_path, paces={"denoise": (1.0,) * 5}), durations=(Duration("denoise", 9.0),))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from fluxgate.locks import PAUSE
 from fluxgate.refusal import Refusal
 from fluxgate.render.pool import device_queue
 from fluxgate.render.pool.device_queue import turn
@@ -129,6 +130,37 @@ def test_two_devices_have_two_queues(queue: Path) -> None:
     """A case on one GPU waits for none on another."""
     with turn("GPU-1", case="one", report=pytest.fail), turn("GPU-2", case="other", report=pytest.fail):
         pass
+
+
+def test_as_many_have_a_device_at_once_as_each_of_them_allows(queue: Path) -> None:
+    """The third waits for one of two; what wants it to itself waits for all, and all that come later for that."""
+    reached: list[str] = []
+
+    def take(name: str, at_once: int, until: threading.Event) -> threading.Thread:
+        def hold() -> None:
+            with turn("GPU-1", case=name, at_once=at_once):
+                reached.append(name)
+                assert until.wait(60)
+
+        before = len(tickets(queue))
+        thread = threading.Thread(target=hold)
+        thread.start()
+        wait_for(lambda: len(tickets(queue)) > before)
+        return thread
+
+    ends = {name: threading.Event() for name in ("one", "two", "three", "alone", "last")}
+    threads = [take(name, 1 if name == "alone" else 2, end) for name, end in ends.items()]
+    for name, after in (("one", ["one", "two", "three"]), ("two", ["one", "two", "three"]), ("three", [*ends][:4])):
+        wait_for(lambda: len(reached) >= 2)
+        ends[name].set()
+        wait_for(lambda after=after: sorted(reached) == sorted(after))  # type: ignore[misc]
+        time.sleep(4 * PAUSE)
+        assert sorted(reached) == sorted(after)
+    ends["alone"].set()
+    ends["last"].set()
+    for thread in threads:
+        thread.join(60)
+    assert reached[3:] == ["alone", "last"]
 
 
 def test_a_case_that_fails_gives_the_device_back(queue: Path) -> None:

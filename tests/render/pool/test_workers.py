@@ -422,8 +422,21 @@ def test_each_lane_has_a_gpu_and_its_share_of_the_processors(monkeypatch: pytest
     devices, variables = Workers(lane=4)._devices("cuda", gpus=1)
     assert (devices, variables["CUDA_VISIBLE_DEVICES"], variables["OMP_NUM_THREADS"]) == (("GPU-1",), "GPU-1", "21")
     assert "OMP_NUM_THREADS" not in Workers()._devices("cuda", gpus=1)[1]
+    shared = Workers(lane=4, at_once=4)
+    assert shared._devices("cuda", gpus=1)[1]["OMP_NUM_THREADS"] == "5"
+    assert shared._devices("cpu", gpus=1)[1]["OMP_NUM_THREADS"] == "16"
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert Workers(lane=0)._devices("cuda", gpus=1)[1]["OMP_NUM_THREADS"] == "2"
+
+
+def test_workers_that_share_a_device_render_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside one that has it already; the rendering says so, and others are not asked what they hold."""
+    monkeypatch.setenv("FLUXGATE_QUEUE", str(tmp_path / "queue"))
+    monkeypatch.setattr(module, "memory_in_use", lambda devices: pytest.fail("asked"))
+    case = making.case(making.raises, device="cuda")
+    with Workers(at_once=2) as workers, turn("cuda", case="another", at_once=2):
+        rendering = workers.render(case, tmp_path / "case", source=tmp_path, timeout=120, report=silent)
+    assert rendering.at_once == 2
 
 
 @pytest.mark.parametrize("held, most", [((3, 7), 7), ((9, None), 9), ((None, None), None)])
@@ -462,7 +475,7 @@ def test_what_is_no_case_has_the_device_to_itself(
     """It waits for its turn as a case does."""
     monkeypatch.setenv("FLUXGATE_QUEUE", str(tmp_path))
     assert "PATH" in workers.variables("cpu")
-    with workers.device_alone("cpu", what="NF4"):
+    with workers.device_for("NF4", "cpu"):
         (ticket,) = (tmp_path / "cpu").iterdir()
         assert "NF4" in ticket.read_text()
 
