@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -148,14 +149,17 @@ def test_as_many_have_a_device_at_once_as_each_of_them_allows(queue: Path) -> No
         wait_for(lambda: len(tickets(queue)) > before)
         return thread
 
+    def has_reached(names: list[str]) -> bool:
+        return sorted(reached) == sorted(names)
+
     ends = {name: threading.Event() for name in ("one", "two", "three", "alone", "last")}
     threads = [take(name, 1 if name == "alone" else 2, end) for name, end in ends.items()]
     for name, after in (("one", ["one", "two", "three"]), ("two", ["one", "two", "three"]), ("three", [*ends][:4])):
         wait_for(lambda: len(reached) >= 2)
         ends[name].set()
-        wait_for(lambda after=after: sorted(reached) == sorted(after))  # type: ignore[misc]
+        wait_for(partial(has_reached, after))
         time.sleep(4 * PAUSE)
-        assert sorted(reached) == sorted(after)
+        assert has_reached(after)
     ends["alone"].set()
     ends["last"].set()
     for thread in threads:
