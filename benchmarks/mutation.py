@@ -134,10 +134,10 @@ def main(arguments: Sequence[str]) -> None:
         counts = outcomes(results)
         if not counts:
             sys.exit(f"mutmut has no results:\n{said[-3000:]}")
-        print(table(counts), flush=True)
-        for line in results.splitlines():
-            if line.endswith(("survived", "no tests")):
-                print(mutmut(folder, "show", line.split(":")[0].strip()), flush=True)
+        survivors = [line.strip() for line in results.splitlines() if line.endswith(("survived", "no tests"))]
+        print("\n".join([table(counts), *survivors]), flush=True)  # each difference takes a second to be told
+        for line in survivors:
+            print(mutmut(folder, "show", line.split(":")[0]), flush=True)
 
 
 if __name__ == "__main__":

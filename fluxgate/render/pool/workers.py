@@ -56,7 +56,8 @@ class Workers:
     environment: None for that of this process; a job for another one does not carry this process's sys.path.
     takes: how often each shot is rendered; None for twice on a GPU, and on a CPU twice the first shot, once the others.
     lane: the number among processes that render side by side; it picks the one GPU that workers see, None shows all.
-    at_once: how many cases may share a device, each in a worker of another process; their seconds are told apart.
+    at_once: how many cases may share a device, each rendered by another process; seconds tell nothing where it is more
+    than 1.
     start: "fork" from a server that has imported everything, or "spawn" from nothing; fork falls back to spawn.
     vram_limit: bytes of each GPU that a worker may take; None for all there are.
     pipelines: the classes of diffusers that cases are going to use; if none of them can be imported, nothing can be
