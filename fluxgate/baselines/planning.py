@@ -91,7 +91,6 @@ def plan(
     refuse_damaged_machine(root, inputs.machine)
     manifests = manifests_of(root, inputs.machine)
     renderings, left_out = _chosen(inputs)
-    _refuse_shared(run, renderings)
     tighten = request.tighten
     limits = tuple(limit_changes(run, Store(root), inputs.machine, asked=inputs.asks_for, tighten=tighten))
     if not renderings and not limits:
@@ -117,14 +116,6 @@ def _refuse_limited(run: Run) -> None:
     if run.vram_limit is not None:
         rendered = f"{run.folder} was rendered under --vram-limit {amount(run.vram_limit)}"
         raise Refusal(f"{rendered}: its peaks and seconds are those of a smaller card; accept a run without it.")
-
-
-def _refuse_shared(run: Run, renderings: Iterable[Rendering]) -> None:
-    """What shared its device was slower for that, and later runs would be held to it."""
-    most = max((one.at_once for one in renderings), default=1)
-    if most > 1:
-        shared = f"{run.folder} was rendered with --at-once {most}"
-        raise Refusal(f"{shared}: its seconds are those of a shared device; accept a run without it.")
 
 
 def _chosen(inputs: _Inputs) -> tuple[list[Rendering], tuple[str, ...]]:

@@ -89,5 +89,7 @@ def _measured(memory: Memory) -> Iterator[tuple[str, str, int]]:
 
 
 def seconds_of(rendering: Rendering) -> dict[str, tuple[float, ...]]:
-    """The seconds of each phase that came to its end."""
+    """The seconds of each phase that came to its end; none of what shared its device."""
+    if rendering.at_once > 1:
+        return {}
     return {phase: (seconds,) for phase in PHASES if (seconds := rendering.seconds(phase)) is not None}

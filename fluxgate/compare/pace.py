@@ -21,7 +21,9 @@ def pace(rendering: Rendering, reference: Rendering | None) -> Mapping[str, floa
     """Each phase in seconds on a GPU; on a CPU in seconds that it worked, as multiples of the reference's.
 
     A CPU's clock also counts what else it does. The reference was rendered in the same run; its short phases are
-    left out."""
+    left out. What shared its device has none."""
+    if is_shared(rendering, reference):
+        return {}
     if rendering.device == "cuda":
         return {phase: seconds for phase in PHASES if (seconds := rendering.seconds(phase)) is not None}
     if reference is None or reference.crash is not None:
@@ -38,7 +40,9 @@ def step_paces(rendering: Rendering, reference: Rendering | None) -> dict[str, t
     """Shot -> the pace of its middle step, once for each take: a multiple of the reference's in the same run.
 
     Both ran on one machine within minutes, so that its CPU, which decides how fast a small denoiser is asked of a GPU,
-    counts for nothing. The reference of all is set against fixed work, see `_alone`."""
+    counts for nothing. The reference of all is set against fixed work, see `_alone`. What shared a device has none."""
+    if is_shared(rendering, reference):
+        return {}
     if reference is None:
         return _alone(rendering)
     ours = _steps(rendering)
@@ -54,10 +58,17 @@ def quickest_step_paces(rendering: Rendering, reference: Rendering | None) -> di
     A processor of a shared host is slow for a while and quick again, so that one take may show what the other hides.
     Fixed work beside a GPU's step takes milliseconds and speaks of its moment alone; on a CPU, where both are what the
     processor worked, a quick take excuses nothing."""
+    if is_shared(rendering, reference):
+        return {}
     if reference is None:
         return {shot: min(takes) for shot, takes in _alone(rendering).items()} if rendering.device == "cuda" else {}
     theirs = {shot: min(takes) for shot, takes in _steps(reference).items()} if reference.crash is None else {}
     return {shot: min(takes) / theirs[shot] for shot, takes in _steps(rendering).items() if theirs.get(shot)}
+
+
+def is_shared(rendering: Rendering, reference: Rendering | None) -> bool:
+    """Whether other cases could have the device of one of them at the same time."""
+    return max(one.at_once for one in (rendering, reference) if one is not None) > 1
 
 
 def kind_of(shot: str) -> str:

@@ -55,8 +55,6 @@ def earlier_runs(root: Path, machine: str, *, than: str | None = None, vram_limi
 
 
 def _repeats(earlier: Rendering, rendering: Rendering) -> bool:
-    """Whether both did the same work, each with the device to itself."""
-    if max(earlier.at_once, rendering.at_once) > 1:
-        return False
+    """Whether both did the same work."""
     as_often = len(earlier.pictures) == len(rendering.pictures)
     return earlier.crash is None and earlier.recipes == rendering.recipes and as_often

@@ -10,7 +10,7 @@ import pytest
 
 from fluxgate.configuration import default_folder
 from fluxgate.options import SHARED, within
-from fluxgate.session.choice import Request
+from fluxgate.session.choice import AUTO, Request
 from fluxgate.strategies import STRATEGIES
 
 # Long names, so that no option of somebody else's project has one of them; short_names.py has the others.
@@ -43,7 +43,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "at-once": _own(
         "at-once",
         metavar="N",
-        help="how many cases share a GPU, or the CPU, with -n; their seconds are not judged (default: 1)",
+        help="how many cases share a GPU, or the CPU, with -n, or auto; their seconds are not judged (default: 1)",
     ),
     "case-timeout": _shared("case-timeout", default=SHARED["case-timeout"].default),
     "require-baseline": _own("require-baseline", action="store_true", help="fail if this machine has no baseline"),
@@ -95,13 +95,20 @@ def request_of(config: pytest.Config) -> Request:
         takes=asked("fluxgate_takes"),
         shard=asked("fluxgate_shard"),
         vram_limit=asked("fluxgate_vram_limit"),
-        at_once=asked("fluxgate_at_once"),
+        at_once=_at_once(config),
         case_timeout=asked("fluxgate_case_timeout"),
         runs=here / (asked("fluxgate_runs") or default_folder("runs")),
         baselines=_baselines(config, here),
         require_baseline=asked("fluxgate_require_baseline"),
         no_baseline=asked("fluxgate_no_baseline"),
     )
+
+
+def _at_once(config: pytest.Config) -> str | None:
+    """What was asked for; without processes to share a device, auto is one case at a time."""
+    asked: str | None = config.getoption("fluxgate_at_once")
+    deals = hasattr(config, "workerinput") or getattr(config.option, "numprocesses", None)
+    return None if asked == AUTO and not deals else asked
 
 
 def _baselines(config: pytest.Config, here: Path) -> Path:

@@ -21,14 +21,17 @@ from fluxgate.options import SHARED, chosen, seconds, whole_number
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import id_of_case
 from fluxgate.runs.shards import Shard, deal, parse_shard
+from fluxgate.session.at_once import as_many_as_fit
 from fluxgate.strategies.available import strategies
 from fluxgate.subjects import sources
 from fluxgate.subjects.catalogue import subjects
+from fluxgate.subjects.subject import Subject
 from fluxgate.support import outside_support
 
 CASE_TIMEOUT = float(SHARED["case-timeout"].default)  # seconds; a guard against a hang, not a limit of speed
 MOST_TAKES = 100
 MOST_AT_ONCE = 64
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def choose(request: Request, *, environment: Environment | None = None) -> Choic
         raise Refusal(unfit)
     subject = request.subjects or configuration.current().subject or ["miniature"]
     names = chosen(subject, among=catalogue, option="--subject")
-    available, limit, takes, at_once = strategies(), request.vram_limit, request.takes, request.at_once
+    available, limit, takes = strategies(), request.vram_limit, request.takes
     every = [strategy.name for strategy in available]
     return Choice(
         environment=environment,
@@ -136,13 +139,19 @@ def choose(request: Request, *, environment: Environment | None = None) -> Choic
         strategies=chosen(request.strategies or every, among=every, option="--strategy"),
         takes=whole_number(takes, option="--takes", most=MOST_TAKES) if takes is not None else None,
         vram_limit=memory_limit(limit, of=machine, option="--vram-limit") if limit is not None else None,
-        at_once=whole_number(at_once, option="--at-once", most=MOST_AT_ONCE) if at_once is not None else 1,
+        at_once=_at_once(request.at_once, machine, [catalogue[name] for name in names]),
         timeout=seconds(request.case_timeout, option="--case-timeout"),
         runs=request.runs,
         baselines=local_copy.store_at(request.baselines, machine=machine.id, subjects=names),
         baseline_use=baseline_use(required=request.require_baseline, ignored=request.no_baseline),
         shard=parse_shard(request.shard, option="--shard") if request.shard is not None else None,
     )
+
+
+def _at_once(asked: str | None, machine: Machine, chosen: Sequence[Subject]) -> int:
+    if asked == AUTO:
+        return as_many_as_fit(machine, chosen)
+    return whole_number(asked, option="--at-once", most=MOST_AT_ONCE) if asked is not None else 1
 
 
 def baseline_use(*, required: bool, ignored: bool) -> BaselineUse:

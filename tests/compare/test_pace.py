@@ -81,6 +81,19 @@ def test_a_reference_that_crashed_gives_no_pace(tmp_path: Path) -> None:
     assert step_paces(one, replace(one, crash=Crash("signal", "gone", None, ()))) == {}
 
 
+@pytest.mark.parametrize("whose", ["the case's", "its reference's"])
+def test_what_shared_its_device_has_no_pace(tmp_path: Path, whose: str) -> None:
+    """Whoever of the two did: neither seconds nor multiples of them say anything."""
+    one, other = (replace(rendering(name, tmp_path / name), device="cuda") for name in ("offload", "full"))
+    ours, theirs = stepped(one, 2.0), stepped(other, 1.0)
+    assert all((step_paces(ours, theirs), quickest_step_paces(ours, theirs), pace(ours, theirs)))
+    if whose == "the case's":
+        ours = replace(ours, at_once=2)
+    else:
+        theirs = replace(theirs, at_once=2)
+    assert (step_paces(ours, theirs), quickest_step_paces(ours, theirs), pace(ours, theirs)) == ({}, {}, {})
+
+
 def alone(tmp_path: Path, device: str, **changes: Any) -> dict[str, tuple[float, ...]]:
     """The paces of what has no reference: steps of two seconds, for each of which the processor worked for one."""
     take = Duration("denoise", 10.0, "fox", 0, steps=(9.0, 2.0, 2.0), steps_processor=(9.0, 1.0, 1.0))

@@ -9,7 +9,9 @@ import pytest
 
 from fluxgate.machine import detect
 from fluxgate.refusal import Refusal
+from fluxgate.session.at_once import as_many_as_fit
 from fluxgate.session.choice import Request, choose
+from fluxgate.subjects.catalogue import subjects
 from tests.choices import choice
 from tests.runs.building import CASES
 
@@ -47,3 +49,11 @@ def test_what_makes_no_sense_is_refused(request_: Request) -> None:
     """Before a folder is made."""
     with pytest.raises(Refusal):
         choose(request_)
+
+
+def test_as_many_cases_share_the_device_as_fit() -> None:
+    """Where that is left open; a number is taken as it is."""
+    fits = as_many_as_fit(detect(), [subjects()["miniature"]])
+    assert choose(Request(at_once="auto")).at_once == fits
+    assert choose(Request(at_once="5")).at_once == 5
+    assert choose(Request()).at_once == 1
