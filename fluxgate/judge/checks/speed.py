@@ -26,13 +26,15 @@ from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import ACCEPT, again, counted
 from fluxgate.judge.verdict import PASSED, SPEED, Limit, Verdict
-from fluxgate.rendering import PHASES
+from fluxgate.rendering import DECODE, DENOISE, ENCODE, PHASES
 
 FEWEST = 5  # runs before a median means something
 SLOWER = 0.25  # a phase on a GPU fails when it is slower by this share
 SECONDS = 0.5  # and by this much, since short phases vary
 SLOWER_ON_A_CPU = 1.0  # twice the usual multiple: who shares its caches and its cores makes a processor slower too
 STEP_SLOWER = 0.5  # share by which a step is slower than accepted, beside the reference of the same run
+IN_A_CALL = (ENCODE, DENOISE, DECODE)
+SLOW_FOR_A_WHILE = "as if the machine had been slow for a while"
 KINDS = ("", BESIDE_FIXED_WORK, BY_THE_CLOCK)  # of a step's paces
 SLOWER_ALONE = {"": 0.5, BESIDE_FIXED_WORK: 0.5, BY_THE_CLOCK: 0.9}  # the same, of what has no reference beside it
 ALONE = {"": "", BESIDE_FIXED_WORK: " beside fixed work in the same run", BY_THE_CLOCK: " by the clock, undisturbed"}
@@ -135,10 +137,8 @@ def _answer(evidence: Evidence, question: Question, numbers: dict[str, float]) -
     than = f" beside {named}'s in the same run" if named else ALONE[question.kind]
     taken = f"A denoising step takes {times:.2f} times as long as accepted{than}; the limit is {limit.value:.2f}"
     if times > limit.value:
-        quickest = question.times_at_its_quickest
-        numbers["step at its quickest, times the accepted"] = quickest
-        quick = f"at its quickest it took {quickest:.2f} times as long, as if the machine had been slow for a while"
-        doubt = quick if quickest <= limit.value else _busy(evidence)
+        doubt = _quick_once(question, limit, numbers) or _slow_all_over(evidence, limit.value, numbers)
+        doubt = doubt or _busy(evidence)
         return _too_slow(evidence, f"{taken}, by what the accepted takes vary.", numbers, limit, named, doubt)
     lasting = question.lasting(evidence.paces)
     if lasting is not None and question.kind != BY_THE_CLOCK:
@@ -148,7 +148,8 @@ def _answer(evidence: Evidence, question: Question, numbers: dict[str, float]) -
         if middle > slow.value and least > 1 + LASTING_LEAST:
             row = f"In {LASTING_RUNS} runs in a row a denoising step took {middle:.2f} times as long as accepted{than}"
             row = f"{row}, and never less than {least:.2f}."
-            return _too_slow(evidence, row, numbers, slow, named, _busy(evidence))
+            doubt = _slow_all_over(evidence, 1 + LASTING_LEAST, numbers) or _busy(evidence)
+            return _too_slow(evidence, row, numbers, slow, named, doubt)
     return passed(evidence, SPEED, f"{taken}.", numbers=numbers, limit=limit)
 
 
@@ -163,6 +164,43 @@ def _too_slow(
         return no_data(evidence, SPEED, f"{taken} But {doubt}, so that tells nothing. {then}", numbers=numbers)
     same = "The same work, slower: " if _does_the_same_work(evidence) else ""
     return failed(evidence, SPEED, f"{same}{taken} {then}", numbers=numbers, limit=limit)
+
+
+def _quick_once(question: Question, limit: Limit, numbers: dict[str, float]) -> str | None:
+    """What is to be said where one shot was as quick as it may be."""
+    quickest = question.times_at_its_quickest
+    numbers["step at its quickest, times the accepted"] = quickest
+    if quickest > limit.value:
+        return None
+    return f"at its quickest it took {quickest:.2f} times as long, {SLOW_FOR_A_WHILE}"
+
+
+def _slow_all_over(evidence: Evidence, most: float, numbers: dict[str, float]) -> str | None:
+    """What is to be said where encoding and decoding became as slow as the step."""
+    times = _times_beside_the_rest(evidence)
+    if times is None:
+        return None
+    numbers["denoising beside encoding and decoding, times the accepted"] = times
+    if times > most:
+        return None
+    return f"beside encoding and decoding in the same case it took {times:.2f} times as long, {SLOW_FOR_A_WHILE}"
+
+
+def _times_beside_the_rest(evidence: Evidence) -> float | None:
+    """How many times as long as accepted denoising took beside what else the same calls did on a GPU, which is asked by
+    the same processor in the same seconds; None where that is not known.
+
+    A reference is rendered minutes before or after, when a shared host may be twice as quick. On a CPU what the
+    processor worked does not depend on that as much."""
+    accepted = evidence.baseline.case.seconds if evidence.baseline else {}
+    if evidence.rendering.device != "cuda" or not all(accepted.get(phase) for phase in IN_A_CALL):
+        return None
+    before = {phase: median(accepted[phase]) for phase in IN_A_CALL}
+    now = {phase: evidence.rendering.seconds(phase) or 0.0 for phase in IN_A_CALL}
+    if min(*before.values(), *now.values()) <= 0:
+        return None
+    ours, theirs = (each[DENOISE] / (each[ENCODE] + each[DECODE]) for each in (now, before))
+    return ours / theirs
 
 
 def _busy(evidence: Evidence) -> str | None:

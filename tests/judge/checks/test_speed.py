@@ -198,6 +198,39 @@ def test_a_case_that_was_slow_for_a_while_tells_nothing(
     assert one.numbers["step at its quickest, times the accepted"] == pytest.approx(min(ours))
 
 
+def among(found: Evidence, rest: float) -> Evidence:
+    """Encoding and decoding take so many times as long as accepted, and denoising twice."""
+    assert found.baseline is not None
+    seconds = {"encode": (1.0,), "denoise": (4.5, 4.5), "decode": (1.0,)}
+    baseline = replace(found.baseline, case=replace(found.baseline.case, seconds=seconds))
+    beside = tuple(Duration(phase, rest, "fox", 0) for phase in ("encode", "decode"))
+    durations = (*found.rendering.durations, *beside)
+    return with_rendering(replace(found, baseline=baseline), durations=durations)
+
+
+@pytest.mark.parametrize(
+    ("device", "rest", "status"),
+    [("cuda", 1.0, FAILED), ("cuda", 1.5, NO_DATA), ("cuda", 2.0, NO_DATA), ("cpu", 2.0, FAILED)],
+)
+def test_a_step_on_a_gpu_is_slow_only_beside_the_rest_of_its_case(
+    tmp_path: Path, device: str, rest: float, status: str
+) -> None:
+    """Where encoding and decoding became as slow, the machine did: a reference is rendered in other minutes."""
+    found = verdict(among(stepping(tmp_path, 2.0, device=device), rest), SPEED)
+    assert found.status == status
+    beside = found.numbers.get("denoising beside encoding and decoding, times the accepted")
+    assert beside == (pytest.approx(2.0 / rest) if device == "cuda" else None)
+
+
+@pytest.mark.parametrize(("rest", "status"), [(1.0, FAILED), (2.0, NO_DATA)])
+def test_a_step_that_was_slow_for_five_runs_is_so_beside_the_rest_of_its_case(
+    tmp_path: Path, rest: float, status: str
+) -> None:
+    """A machine may be slower for weeks."""
+    slow = replace(stepping(tmp_path, 1.25, paces=(1.0,) * 5), paces={f"{STEP}fox": (1.25,) * 4})
+    assert verdict(among(slow, rest), SPEED).status == status
+
+
 def test_what_the_accepted_run_varied_may_be(tmp_path: Path) -> None:
     """Six times the spread of its own repeats, of whose middle more of them are surer."""
     pair, many = (0.8, 1.2), (0.8, 0.8, 0.8, 0.8, 1.2, 1.2, 1.2, 1.2)
