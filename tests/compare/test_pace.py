@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fluxgate.compare.pace import pace, quickest_step_paces, step_paces
+from fluxgate.compare.pace import pace, processor_share, quickest_step_paces, step_paces
 from fluxgate.rendering import Crash, Duration, Rendering
 from tests.runs.building import rendering
 
@@ -119,3 +119,27 @@ def test_without_a_reference_a_gpus_step_says_whose_seconds_they_are(tmp_path: P
     assert alone(tmp_path, "cuda", fixed_work=FIXED, waited=0.1) == {"fox beside fixed work": (4.0,)}
     assert alone(tmp_path, "cuda", fixed_work=FIXED, waited=1.1) == {"fox": (2.0,)}
     assert alone(tmp_path, "cuda", waited=0.1) == {}
+
+
+def test_a_gpus_step_is_told_by_the_gpus_clock_and_a_cpus_by_what_was_worked(tmp_path: Path) -> None:
+    """The two may differ by as much as others had the processor."""
+    one, other = (replace(rendering(name, tmp_path / name), durations=()) for name in ("offload", "full"))
+    clock = Duration("denoise", 9.0, "fox", 0, steps=(3.0, 3.0), steps_processor=(2.0, 2.0))
+    ours = replace(one, durations=(clock,))
+    theirs = replace(other, durations=(replace(clock, steps=(1.0, 1.0), steps_processor=(1.0, 1.0)),))
+    assert step_paces(replace(ours, device="cuda"), replace(theirs, device="cuda")) == {"fox": (3.0,)}
+    assert step_paces(replace(ours, device="cpu"), replace(theirs, device="cpu")) == {"fox": (2.0,)}
+
+
+@pytest.mark.parametrize("fixed", [((0.0, 0.25),), ((0.5, 0.0),)])
+def test_a_clock_too_coarse_for_fixed_work_gives_no_pace(tmp_path: Path, fixed: Any) -> None:
+    """By the clock, or by what was worked."""
+    assert alone(tmp_path, "cpu", fixed_work=fixed) == {}
+
+
+def test_the_share_of_the_processor_is_that_of_takes_in_which_others_had_it(tmp_path: Path) -> None:
+    """The middle one; a take that was left alone has slept, and one without steps says nothing."""
+    take = Duration("denoise", 10.0, "fox", 0, steps=(0.5, 0.5), steps_processor=(0.2, 0.2), delayed=5.0)
+    quiet, none = replace(take, steps_processor=(0.0, 0.1), delayed=0.0), replace(take, steps=(), steps_processor=())
+    assert processor_share(replace(rendering("full", tmp_path), durations=(quiet, none, take))) == pytest.approx(0.4)
+    assert processor_share(replace(rendering("full", tmp_path / "none"), durations=(quiet, none))) is None

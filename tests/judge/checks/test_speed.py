@@ -8,7 +8,7 @@ import pytest
 from fluxgate.compare.pace import BESIDE_FIXED_WORK, BY_THE_CLOCK, STEP, step_paces
 from fluxgate.judge.checks.speed import LASTING_TAKES
 from fluxgate.judge.evidence import Evidence
-from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED, SPEED, Verdict
+from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED, SPEED, Limit, Verdict
 from fluxgate.rendering import Duration, PhaseWork, Work
 from tests.judge.made import FULL, OFFLOAD, accepted, evidence, made, verdict, with_rendering
 from tests.wording import unsaid
@@ -137,15 +137,18 @@ def test_cases_that_shared_their_device_are_not_timed(tmp_path: Path, device: st
 
     def shared(seconds: float) -> Evidence:
         found = stepping(tmp_path / str(seconds), seconds, device=device)
+        found = replace(found, case=replace(found.case, device=device))
         if whose == "the case's":
-            return with_rendering(found, at_once=3)
+            return with_rendering(found, at_once=2)
         assert found.reference is not None
-        beside = replace(found.reference.rendering, at_once=3)
+        beside = replace(found.reference.rendering, at_once=2)
         return replace(found, reference=replace(found.reference, rendering=beside))
 
     for seconds in (1.0, 9.0):
         answer = verdict(shared(seconds), SPEED)
-        assert (answer.status, unsaid(answer.sentence, "3 cases shared", "--at-once")) == (NO_DATA, [])
+        where = "a GPU" if device == "cuda" else "the CPU"
+        assert (answer.status, unsaid(answer.sentence, f"2 cases shared {where}", "--at-once")) == (NO_DATA, [])
+        assert "seconds denoise" in answer.numbers
 
 
 def test_a_phase_on_a_gpu_that_others_use_tells_nothing(tmp_path: Path) -> None:
@@ -229,6 +232,35 @@ def test_a_step_that_was_slow_for_five_runs_is_so_beside_the_rest_of_its_case(
     """A machine may be slower for weeks."""
     slow = replace(stepping(tmp_path, 1.25, paces=(1.0,) * 5), paces={f"{STEP}fox": (1.25,) * 4})
     assert verdict(among(slow, rest), SPEED).status == status
+
+
+def test_a_call_without_decoding_leaves_the_step_alone_with_its_reference(tmp_path: Path) -> None:
+    """Whether it was accepted so, or ended so."""
+    whole = among(stepping(tmp_path, 2.0), 2.0)
+    assert whole.baseline is not None
+    durations = tuple(one for one in whole.rendering.durations if one.phase != "decode")
+    assert verdict(with_rendering(whole, durations=durations), SPEED).status == FAILED
+    nothing = replace(whole.baseline.case, seconds={**whole.baseline.case.seconds, "decode": (0.0,)})
+    assert verdict(replace(whole, baseline=replace(whole.baseline, case=nothing)), SPEED).status == FAILED
+
+
+def test_phases_as_quick_as_ever_excuse_no_slow_step(tmp_path: Path) -> None:
+    """Nor does their history hide it."""
+    found = replace(stepping(tmp_path, 2.0), paces={"denoise": (9.0,) * 5})
+    assert "denoising step" in verdict(found, SPEED).sentence
+    assert verdict(found, SPEED).status == FAILED
+
+
+@pytest.mark.parametrize("times", [1.0, 2.0])
+def test_a_step_is_told_with_its_limit_and_what_it_was_set_against(tmp_path: Path, times: float) -> None:
+    """Slow or not: as multiples of what was accepted, whatever that was."""
+    found = verdict(stepping(tmp_path, 2.0 * times, paces=(2.0, 2.0)), SPEED)
+    assert found.status == (PASSED if times == 1.0 else FAILED)
+    assert found.limit == Limit(1.5, "the accepted run's own repeats", 1.0, 0.0, n=2)
+    assert found.numbers["step, times the accepted"] == pytest.approx(times)
+    assert not unsaid(found.sentence, "beside full's in the same run")
+    if times > 1.0:
+        assert not unsaid(found.sentence, "--strategy full,offload")
 
 
 def test_what_the_accepted_run_varied_may_be(tmp_path: Path) -> None:
@@ -325,8 +357,10 @@ def test_a_quarter_more_fails_by_the_fifth_run(
 
 def test_five_runs_beside_a_reference_tell_as_much(tmp_path: Path) -> None:
     """The paces of its earlier runs are multiples of the reference's, as this one's is."""
-    earlier = {f"{STEP}fox": (1.25, 1.2, 1.3, 1.25)}
-    told = verdict(replace(stepping(tmp_path, 1.25, paces=(1.0,) * LASTING_TAKES), paces=earlier), SPEED)
+    earlier = {f"{STEP}fox": (2.5, 2.4, 2.6, 2.5)}
+    told = verdict(replace(stepping(tmp_path, 2.5, paces=(2.0,) * LASTING_TAKES), paces=earlier), SPEED)
     assert (told.status, told.numbers["step, times the accepted, in the latest runs"]) == (FAILED, 1.25)
-    few = replace(stepping(tmp_path / "few", 1.25, paces=(1.0,) * (LASTING_TAKES - 1)), paces=earlier)
+    assert told.limit is not None
+    assert (told.limit.value, told.limit.n, unsaid(told.sentence, "5 runs in a row", "1.25", "1.20")) == (1.2, 5, [])
+    few = replace(stepping(tmp_path / "few", 2.5, paces=(2.0,) * (LASTING_TAKES - 1)), paces=earlier)
     assert verdict(few, SPEED).status == PASSED
