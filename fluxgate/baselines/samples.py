@@ -67,7 +67,8 @@ def join(before: Samples, run: Samples, *, again: bool, tighten: bool) -> Joined
     after = _after(before, run, {key: step.samples for key, step in steps.items()}, again=again)
     changes = [step.change for step in steps.values() if step.change]
     if before not in (Samples(), after) and not again:
-        changes.append(f"peaks and seconds gain a sample, {_most(after)} in all")
+        what = "peaks and seconds" if run.seconds else "peaks"
+        changes.append(f"{what} gain a sample, {_most(after)} in all")
     return Joined(after, tuple(changes), tuple(step.note for step in steps.values() if step.note))
 
 

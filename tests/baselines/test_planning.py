@@ -185,6 +185,9 @@ def test_a_run_whose_cases_shared_their_device_is_accepted_without_its_seconds(f
     accepted = accepted_case(root, "full")
     assert (accepted.seconds, accepted.step_paces) == ({}, {})
     assert accepted.peaks
+    again = run_of(folder, "full")
+    put(again, replace(again.renderings()["tiny-full"], at_once=4))
+    assert lines_of(planned(again, root), "tiny-full") == ("peaks gain a sample, 2 in all",)
 
 
 def test_an_unfinished_run_is_refused(folder: Path, root: Path) -> None:
