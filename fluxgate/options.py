@@ -63,10 +63,11 @@ def suggestion(name: str, among: Iterable[str], *, listing: str | None = None) -
     return f"{listing} names all {len(names)}." if listing else f"choose from {', '.join(names)}."
 
 
-def whole_number(text: str, *, option: str, most: int) -> int:
-    """A number from 1 to the most that makes sense."""
+def whole_number(text: str, *, option: str, most: int, instead: str = "") -> int:
+    """A number from 1 to the most that makes sense; instead: a word that may stand for one."""
     if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= most:
-        raise Refusal(f"{option} is {text!r}; it must be a whole number from 1 to {most}.")
+        word = f", or {instead}" if instead else ""
+        raise Refusal(f"{option} is {text!r}; it must be a whole number from 1 to {most}{word}.")
     return int(text)
 
 

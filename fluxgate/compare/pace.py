@@ -22,7 +22,7 @@ def pace(rendering: Rendering, reference: Rendering | None) -> Mapping[str, floa
 
     A CPU's clock also counts what else it does. The reference was rendered in the same run; its short phases are
     left out. What shared its device has none."""
-    if is_shared(rendering, reference):
+    if _is_shared(rendering, reference):
         return {}
     if rendering.device == "cuda":
         return {phase: seconds for phase in PHASES if (seconds := rendering.seconds(phase)) is not None}
@@ -41,7 +41,7 @@ def step_paces(rendering: Rendering, reference: Rendering | None) -> dict[str, t
 
     Both ran on one machine within minutes, so that its CPU, which decides how fast a small denoiser is asked of a GPU,
     counts for nothing. The reference of all is set against fixed work, see `_alone`. What shared a device has none."""
-    if is_shared(rendering, reference):
+    if _is_shared(rendering, reference):
         return {}
     if reference is None:
         return _alone(rendering)
@@ -58,7 +58,7 @@ def quickest_step_paces(rendering: Rendering, reference: Rendering | None) -> di
     A processor of a shared host is slow for a while and quick again, so that one take may show what the other hides.
     Fixed work beside a GPU's step takes milliseconds and speaks of its moment alone; on a CPU, where both are what the
     processor worked, a quick take excuses nothing."""
-    if is_shared(rendering, reference):
+    if _is_shared(rendering, reference):
         return {}
     if reference is None:
         return {shot: min(takes) for shot, takes in _alone(rendering).items()} if rendering.device == "cuda" else {}
@@ -66,7 +66,7 @@ def quickest_step_paces(rendering: Rendering, reference: Rendering | None) -> di
     return {shot: min(takes) / theirs[shot] for shot, takes in _steps(rendering).items() if theirs.get(shot)}
 
 
-def is_shared(rendering: Rendering, reference: Rendering | None) -> bool:
+def _is_shared(rendering: Rendering, reference: Rendering | None) -> bool:
     """Whether other cases could have the device of one of them at the same time."""
     return max(one.at_once for one in (rendering, reference) if one is not None) > 1
 

@@ -54,17 +54,17 @@ def measured(
     *,
     timeout: float,
     variables: Mapping[str, str] = os.environ,
-    alone: Callable[[], AbstractContextManager[object]] = nullcontext,
+    turn: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> Nf4Facts:
     """The facts in an environment, on the device that the variables show. Whatever happens to the process, facts come
     out.
 
     It takes seconds; a machine that has much else to do may take many times as long, and is not blamed for it.
-    alone: has the device to itself; torch is imported before, since others can use it meanwhile."""
+    turn: has the device; torch is imported before, since others can use it meanwhile."""
     with tempfile.TemporaryFile() as said, _process(environment, device, variables, said) as process:
         try:
             _wait_until_ready(process, timeout)
-            with alone():
+            with turn():
                 out, _ = process.communicate(b"\n", timeout=timeout)
         except subprocess.TimeoutExpired:
             return Nf4Facts(device, crash=f"it was not done after {timeout:.0f} s")

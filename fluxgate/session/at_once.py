@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from fluxgate.machine import Machine
 from fluxgate.subjects.subject import Subject
 
-MOST_ON_A_GPU = 6  # of an H200 with 16 processors, the miniature's whole matrix takes less than five minutes with them
-MOST_ON_A_CPU = 8  # chosen: more than this many cases of a pipeline seldom take the longest one's time
+MOST_ON_A_GPU = 6  # the miniature's whole matrix takes 290 s with so many, on an H200 with 16 processors
+MOST_ON_A_CPU = 8  # chosen: two at once, on two processors, are all that was measured
 BESIDE_A_GPU = 2  # processors for each case: one that asks the GPU, and one for what it starts beside that
 WIDENED = 2  # times what a subject says that it needs: in float32 it takes twice as much
 
 
 def as_many_as_fit(machine: Machine, subjects: Iterable[Subject]) -> int:
-    """As many as have processors, and memory whatever they do; one where a subject does not say what it needs."""
+    """As many as there are processors and memory for; one where a subject does not say what it needs."""
     needed = [WIDENED * subject.needs.vram for subject in subjects]
     if not needed or not all(needed):
         return 1

@@ -148,10 +148,13 @@ def choose(request: Request, *, environment: Environment | None = None) -> Choic
     )
 
 
-def _at_once(asked: str | None, machine: Machine, chosen: Sequence[Subject]) -> int:
+def _at_once(asked: str | None, machine: Machine, among: Sequence[Subject]) -> int:
+    """How many cases may share a device: one, unless a user asked for more or left it open."""
+    if asked is None:
+        return 1
     if asked == AUTO:
-        return as_many_as_fit(machine, chosen)
-    return whole_number(asked, option="--at-once", most=MOST_AT_ONCE) if asked is not None else 1
+        return as_many_as_fit(machine, among)
+    return whole_number(asked, option="--at-once", most=MOST_AT_ONCE, instead=AUTO)
 
 
 def baseline_use(*, required: bool, ignored: bool) -> BaselineUse:

@@ -215,10 +215,10 @@ class Session:
         lock = self.run.folder / f".{name}.lock"
         with held(lock, waiting="waiting for another process that measures NF4", report=self._report):
             if not (self.run.folder / name).exists():
-                alone = partial(self._workers.device_for, "NF4", device, report=self._report)
+                turn = partial(self._workers.device_for, "NF4", device, report=self._report)
                 environment, timeout = self.choice.environment, self.choice.timeout
                 variables = self._workers.variables(device)
-                facts = measured(environment, device, timeout=timeout, variables=variables, alone=alone)
+                facts = measured(environment, device, timeout=timeout, variables=variables, turn=turn)
                 self.run.write_json(name, facts)
         return nf4.verdict_on(self.run.read_json(name, Nf4Facts))
 

@@ -172,6 +172,7 @@ def test_pytest_benchmark_gets_the_workers_seconds(everyday: Ended, home: Path) 
         (("--no-baseline", "--require-baseline"), "--require-baseline and --no-baseline exclude each other."),
         (("--vram-limit=much",), "--vram-limit is 'much'; write it like '17 GB' or '512 MB'."),
         (("--vram-limit=30GB", "-p", "card"), "--vram-limit is 30.00 GB; the A card has 25.77 GB."),
+        (("--at-once=all", "-n2"), "--at-once is 'all'; it must be a whole number from 1 to 64, or auto."),
         (("--at-once=3",), "--at-once=3 needs as many processes: add -n 3"),
         (("--subject=broken",), "broken is not ready: there is no folder"),
         (("--subject=tiny", "--subject=none", "-n2"), "--subject 'none' is unknown"),

@@ -58,11 +58,11 @@ def test_the_device_is_asked_for_once_torch_is_imported(tmp_path: Path, monkeypa
     there: list[tuple[bool, bool]] = []
 
     @contextmanager
-    def alone() -> Iterator[None]:
+    def turn() -> Iterator[None]:
         there.append(((tmp_path / "torch").exists(), (tmp_path / "bitsandbytes").exists()))
         yield
 
-    assert measured(Environment.current(), "cpu", timeout=600, alone=alone).version == "0.2"
+    assert measured(Environment.current(), "cpu", timeout=600, turn=turn).version == "0.2"
     assert (there, (tmp_path / "bitsandbytes").exists()) == ([(True, False)], True)
 
 

@@ -32,7 +32,7 @@ from fluxgate.runs.run import CASES, FACTS, VERDICTS, Run
 from fluxgate.subjects.subject import Shot, Subject
 from tests.report.html import made
 from tests.report.html.conftest import Show
-from tests.report.made import of_case, report, settings
+from tests.report.made import RUN, of_case, report, settings
 from tests.runs import building
 from tests.slowness import slowness
 from tests.test_fuzz import TRIES, hold
@@ -308,3 +308,14 @@ def test_a_page_of_two_hundred_cases_is_quick_to_use(large: Large, show: Show) -
         }"""
     )
     assert took < 2000 * slowness()  # milliseconds, where others want the processor, too
+
+
+def test_the_page_says_how_many_cases_shared_the_device() -> None:
+    """Beside the machine; nothing where each had it to itself."""
+    alone, shared = (
+        page_of(
+            report(of_case("full", PASSED), run=replace(RUN, at_once=number)), Sides(), (), beside="x"
+        ).text.decode()
+        for number in (1, 4)
+    )
+    assert ("up to 4 cases at once" in shared, "at once" in alone) == (True, False)
