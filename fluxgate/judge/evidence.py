@@ -43,6 +43,7 @@ class Evidence:
     paces: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     usual_work: KnownWork | None = None  # what the same releases do on another machine of this kind
     run: Path | None = None  # the run's folder, as the user would write it
+    machine: str | None = None  # the id of the one that rendered it
 
     @property
     def gpu(self) -> bool:

@@ -60,6 +60,7 @@ def gather(case: Case, rendered: RenderedBy, standards: Standards, *, run: Path 
         paces=standards.paces(ours.rendering, promise.reference),
         usual_work=usual_of(case, ours.rendering, standards.machine),
         run=run,
+        machine=standards.machine.id,
     )
 
 

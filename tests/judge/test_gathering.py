@@ -180,6 +180,7 @@ def test_all_that_is_known_of_a_case_is_gathered(tmp_path: Path, kept: Store) ->
     assert found.once_more is not None
     assert found.once_more.rendering.wall_seconds == 9.0
     assert (found.numbers_on_disk, found.run) == ({"tiny": 7}, tmp_path)
+    assert found.machine == STANDARDS.machine.id
     assert found.limits.gives_back is not None
 
 

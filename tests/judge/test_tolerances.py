@@ -14,6 +14,7 @@ from fluxgate.judge.tolerances import (
     ELSEWHERE,
     FORETOLD,
     OTHER_INPUTS,
+    OTHER_MACHINE,
     OTHER_RELEASE,
     ROUNDINGS,
     WORST_BEYOND_LARGEST,
@@ -27,7 +28,7 @@ from fluxgate.judge.tolerances import (
     root_of,
 )
 from fluxgate.miniature.given import FORETELLING_CACHE, IMAGE_PROMPT, REPEATING_CACHE, given
-from fluxgate.rendering import DECODED, LEVELS, POOLED, T5, Component, Inventory, output_of
+from fluxgate.rendering import DECODED, LEVELS, POOLED, T5, WHOLE, Component, Inventory, of_call, output_of
 from fluxgate.strategies import STRATEGIES
 from fluxgate.strategies.promise import Promise
 from tests.judge.made import SUBJECT, strategy
@@ -107,6 +108,49 @@ def test_sound_stacks_that_were_seen_on_gpus_have_tolerance(
     limits = limits_of(Case(SUBJECT, by_name[name], "cuda"), T5, dtype, altered=False, stack=stack)
     assert limits is not None
     assert 1.3 * seen < limits.rms.value
+
+
+@pytest.mark.parametrize(
+    ("machine", "dtype", "times"),
+    [
+        ("tiny", "float32", 1.0),
+        (None, "float32", 1.0),
+        ("another", "float32", OTHER_MACHINE["float32"]),
+        ("another", "bfloat16", 1.0),
+    ],
+)
+def test_a_machine_that_was_not_measured_has_more_tolerance_in_float32(
+    machine: str | None, dtype: str, times: float
+) -> None:
+    """Its kernels add in another order."""
+    group = replace(KNOWN.measured[0], tolerances=(replace(PLAIN, dtype=dtype),))
+    limits = limits_of(case(), T5, dtype, altered=False, machine=machine, known=Tolerances((group,)))
+    assert limits is not None
+    assert limits.rms.value == times * SEEN.ceiling()
+
+
+def test_a_device_that_was_not_measured_is_no_other_machine_as_well() -> None:
+    """Its room is that of another kind of device, and no more."""
+    group = replace(KNOWN.measured[0], tolerances=(replace(PLAIN, dtype="float32"),))
+    known = Tolerances((group,))
+    limits = limits_of(case(device="cuda"), T5, "float32", altered=False, machine="another", known=known)
+    assert limits is not None
+    assert limits.rms.value == ELSEWHERE * SEEN.ceiling()
+
+
+def test_what_an_intel_cpu_gave_in_float32_has_tolerance() -> None:
+    """Seen there with torch 2.11.0, and sound; on none of AMD's CPUs did a number lie half as far."""
+    by_name = {one.name: one for one in STRATEGIES}
+    limits = limits_of(
+        Case(SUBJECT, by_name["full-float32"], "cpu"),
+        of_call(POOLED, WHOLE),
+        "float32",
+        altered=False,
+        machine="cpu-intel-6-207-avx512-amx-torch2.11.0",
+        stack={"transformers": "5.23.0", "diffusers": "0.42.1"},
+    )
+    assert limits is not None
+    assert limits.worst.value > 1.3 * 3.02e-06
 
 
 def test_altered_weights_have_the_tolerance_of_those_with_their_control() -> None:

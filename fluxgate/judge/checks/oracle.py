@@ -141,7 +141,8 @@ def _limits(evidence: Evidence, distance: StageDistance) -> Limits | None:
         return None
     altered = is_altered(distance.stage, evidence.case.subject, evidence.rendering.inventory)
     stack = evidence.rendering.libraries
-    return limits_of(evidence.case, distance.stage, distance.actual.dtype, altered=altered, stack=stack)
+    dtype, machine = distance.actual.dtype, evidence.machine
+    return limits_of(evidence.case, distance.stage, dtype, altered=altered, machine=machine, stack=stack)
 
 
 def _largest(measured: Sequence[StageDistance], limits: dict[str, Limits | None]) -> dict[str, float]:
