@@ -41,6 +41,10 @@ def test_another():
 @pytest.mark.compile
 def test_compiled():
     pass
+
+
+def test_error_raised_if_streams_used_and_no_accelerator_device():
+    pass
 """
 FAULT = "range-not-moved"
 OF_WHAT_IS_LOADED = "bias-zero"
