@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import os
 import re
 import subprocess
@@ -199,6 +200,16 @@ def test_continuous_integration_runs_what_the_readme_tells() -> None:
     assert os.access(script, os.X_OK)
     assert "tox run -e tests" in README
     assert 'tox" run -e tests' in script.read_text()
+
+
+def test_what_the_readmes_command_leaves_out_runs_for_each_change() -> None:
+    """The environment that measures coverage runs every test, and continuous integration runs it."""
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    tests, long, everything = (tox[f"testenv:{name}"]["commands"] for name in ("tests", "long", "coverage"))
+    assert ('-m "not long"' in tests, "-m long" in long) == (True, True)
+    assert " -m " not in everything.partition("-m pytest")[2]
+    assert "tox run -e coverage" in (ROOT / ".github/workflows/tests.yml").read_text()
 
 
 def test_the_architectures_table_names_what_there_is() -> None:

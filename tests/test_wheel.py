@@ -193,6 +193,7 @@ def test_a_session_that_does_not_ask_is_left_alone(scripts: Path, project: Path)
     assert not (project / "runs").exists()
 
 
+@pytest.mark.long
 def test_a_session_that_asks_gets_both(scripts: Path, project: Path, environment: dict[str, str]) -> None:
     """`pytest --fluxgate` adds the conformance tests to their own; baselines are sought in their repository."""
     asked = ("--fluxgate", "--fluxgate-subject=tiny", "--fluxgate-strategy=full", "--fluxgate-require-baseline")
@@ -203,6 +204,7 @@ def test_a_session_that_asks_gets_both(scripts: Path, project: Path, environment
     assert set(latest(project / "runs").renderings()) == {"tiny-full"}
 
 
+@pytest.mark.long
 def test_a_repositorys_own_strategies_are_rendered_and_judged(
     scripts: Path, project: Path, environment: dict[str, str]
 ) -> None:
@@ -229,6 +231,7 @@ def test_a_repositorys_own_strategies_are_rendered_and_judged(
 BLOCK = re.compile(r"(?:^<!-- ([a-z ]+): ([^\n]+) -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.long
 def test_the_tutorial_works(scripts: Path, empty: Path) -> None:
     """Every command of it, in an empty folder, with the exit code that it tells; files are written as they stand."""
     folder, blocks = empty, BLOCK.findall((ROOT / "docs" / "tutorial.md").read_text())
@@ -248,6 +251,7 @@ def test_the_tutorial_works(scripts: Path, empty: Path) -> None:
     assert "first differs at the decoded picture" in " ".join(ended.out.split())
 
 
+@pytest.mark.long
 def test_the_plugin_needs_no_xdist(scripts: Path, project: Path, environment: dict[str, str]) -> None:
     """Without it, no hook of it is asked for."""
     asked = ("--fluxgate", "--fluxgate-subject=tiny", "--fluxgate-strategy=full", "-p", "no:xdist")

@@ -75,6 +75,7 @@ def test_a_session_that_dies_of_a_fault_has_seen_it() -> None:
     assert answer(session("fault", code=3, fired=0), ["right"]).status == NOT_ASKED
 
 
+@pytest.mark.long
 def test_a_fault_turns_a_test_of_a_clone_red(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The clone's own diffusers is never imported, and what has run is not run again."""
     for name in TESTS:

@@ -15,6 +15,7 @@ from tests.outside import call
 from tests.wording import unsaid
 
 
+@pytest.mark.long
 def test_calibrate_measures_limits_into_a_run(tmp_path: Path, environment: dict[str, str]) -> None:
     """It ends by naming the command that keeps the limits."""
     arguments = ("calibrate", "--subject=tiny", "--strategy=vae-tiling", "--pictures=5", "--controls=1")
@@ -34,6 +35,7 @@ def test_calibrate_measures_what_lies_between_runs(
     assert "two or more" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_calibrate_measures_what_threads_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_exists: None) -> None:
     """--portability renders a case again with other settings of the processor, here with one thread."""
     variants = {portability.AS_IT_IS: {}, "1 thread": portability.VARIANTS["1 thread"]}

@@ -44,6 +44,7 @@ def hashes(run: Path) -> set[tuple[str, str, int, str]]:
     }
 
 
+@pytest.mark.long
 def test_the_merged_run_is_the_unsharded_one(
     shards: list[Path], rendered: Path, tmp_path: Path, tiny_exists: None
 ) -> None:
@@ -56,6 +57,7 @@ def test_the_merged_run_is_the_unsharded_one(
     assert of_both == {cell: cells(rendered)[cell] for cell in of_both}
 
 
+@pytest.mark.long
 def test_each_shard_renders_its_part(shards: list[Path]) -> None:
     """And what that is compared with."""
     parts = [set(runs.open_run(shard).renderings()) for shard in shards]

@@ -80,6 +80,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bisect:
     return bisect
 
 
+@pytest.mark.long
 def test_commits_are_bisected_once_the_releases_are(world: Bisect, tmp_path: Path) -> None:
     """Real git, real pip: the commit that did it is named, though its neighbour cannot be built."""
     repository = Repository(tmp_path / "alpha", "alpha")

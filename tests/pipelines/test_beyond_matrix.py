@@ -59,6 +59,7 @@ def full(subjects: dict[str, Subject], tmp_path_factory: pytest.TempPathFactory)
     return {name: rendered("full", subject, tmp_path_factory.mktemp(name)) for name, subject in subjects.items()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "strategy"), CASES)
 def test_a_strategy_keeps_its_promise_on_a_pipeline_that_nothing_knows(
     name: str, strategy: str, subjects: dict[str, Subject], full: dict[str, tuple[bytes, ...]], tmp_path: Path

@@ -330,6 +330,7 @@ def test_several_processes_share_one_run(troubled: tuple[Ended, Path]) -> None:
     assert set(run_of(ended, folder).renderings()) == {"tiny-full", "tiny-raises", "tiny-killed", "tiny-redder"}
 
 
+@pytest.mark.long
 def test_cases_are_rendered_ahead_of_their_judge(tmp_path: Path, environment: dict[str, str]) -> None:
     """As on several GPUs: all are rendered once, by whichever process is free, and judged; one that dies does not
     matter."""

@@ -54,6 +54,7 @@ def test_what_is_known_is_not_rendered_again(workbench: Bench) -> None:
     assert first.stage(With.BASELINE) == T5
 
 
+@pytest.mark.long
 def test_the_fault_stays_in_the_worker(workbench: Bench) -> None:
     """Neither this process nor its environment has anything of it afterwards."""
     assert prove(fault_named("t5-masked"), workbench).status == JUDGED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,25 +27,30 @@ BROKEN = {"nf4-t5-sequential-offload"}  # by upstream, see baselines/known_failu
 RUNNING = [s.name for s in STRATEGIES if s.name not in BROKEN and unsupported(s) is None and s.family != "optional"]
 
 
-@pytest.mark.parametrize("name", RUNNING)
+def marked(names: Iterable[str]) -> list[Any]:
+    """Compiling takes a minute or more."""
+    return [pytest.param(name, marks=[pytest.mark.long] if name == "compiled" else []) for name in names]
+
+
+@pytest.mark.parametrize("name", marked(RUNNING))
 def test_every_effect_shows(name: str, seen: Callable[[str], Seen]) -> None:
     """A strategy that ran has nothing to complain of."""
     assert seen(name).missing == ()
 
 
-@pytest.mark.parametrize("name", RUNNING)
+@pytest.mark.parametrize("name", marked(RUNNING))
 def test_two_calls_give_the_same_pictures(name: str, seen: Callable[[str], Seen]) -> None:
     """The second call of a pipeline renders what the first one did."""
     assert seen(name).again == seen(name).pictures
 
 
-@pytest.mark.parametrize("name", RUNNING)
+@pytest.mark.parametrize("name", marked(RUNNING))
 def test_a_second_call_leaves_no_file(name: str, seen: Callable[[str], Seen]) -> None:
     """What a strategy hands over in files goes with the call."""
     assert seen(name).leftover_files == 0
 
 
-@pytest.mark.parametrize("name", [n for n in RUNNING if strategy_named(n).promise.reproduces in RUNNING])
+@pytest.mark.parametrize("name", marked(n for n in RUNNING if strategy_named(n).promise.reproduces in RUNNING))
 def test_what_reproduces_a_reference_does_so_to_the_byte(name: str, seen: Callable[[str], Seen]) -> None:
     """A promise to reproduce another strategy's pictures is kept on this machine."""
     reference = strategy_named(name).promise.reproduces
@@ -53,7 +58,7 @@ def test_what_reproduces_a_reference_does_so_to_the_byte(name: str, seen: Callab
     assert seen(name).pictures == seen(reference).pictures
 
 
-@pytest.mark.parametrize("name", [n for n in RUNNING if strategy_named(n).promise.approximates])
+@pytest.mark.parametrize("name", marked(n for n in RUNNING if strategy_named(n).promise.approximates))
 def test_what_approximates_full_moves_a_pixel(name: str, seen: Callable[[str], Seen]) -> None:
     """A strategy that only approximates does change something: it is not `full` under another name."""
     assert seen(name).pictures != seen("full").pictures
@@ -187,13 +192,15 @@ def test_an_effect_taken_away_is_missed(
 def test_every_effect_of_a_running_strategy_is_taken_away_once() -> None:
     """No strategy that runs here is left without a test of its effect's absence."""
     reloaded = {"int8-t5-reloaded"}  # shows what int8-t5 shows
-    elsewhere = {  # in test_compiling.py and test_caching.py
+    elsewhere = {  # in test_compiling.py, test_caching.py and test_adapters.py
         "compiled",
         "first-block-cache",
         "taylorseer-cache",
         "pyramid-attention-broadcast",
         "ip-adapter",
         "ip-adapter-unloaded",
+        "lora",
+        "lora-unloaded",
     }
     assert {name for name, *_ in TAKEN_AWAY} | reloaded | elsewhere | {"full"} >= set(RUNNING)
 

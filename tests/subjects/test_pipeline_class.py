@@ -65,6 +65,7 @@ def test_an_unknown_class_is_none() -> None:
     assert not [name for name in pipeline_names() if name.endswith("Output")]
 
 
+@pytest.mark.long
 def test_every_pipeline_can_be_read() -> None:
     """Whatever its source looks like, nothing is raised."""
     assert sum(bool(read.encodes) for name in pipeline_names() if (read := pipeline_class(name))) > 100

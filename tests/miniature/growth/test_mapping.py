@@ -113,7 +113,7 @@ def test_another_prompt_gives_another_picture(miniature_folder: Path, narrow: Pa
     assert likeness(picture(miniature_folder, "bfloat16"), other) < 0.9
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", list(FLOOR))
 def test_flux_devs_own_widths_paint_the_same_picture(miniature_folder: Path, wide: Path, dtype: str) -> None:
     """The same holds at the real widths: 24 heads, T5's 4096 channels, CLIP's 768, the VAE's 512."""

@@ -127,6 +127,7 @@ def test_the_decoder_is_polished_alone(trained: Path, tmp_path: Path) -> None:
     assert (trained / masters).read_bytes() == (tmp_path / "new" / masters).read_bytes()
 
 
+@pytest.mark.long
 def test_two_processes_train_one_set_of_weights(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They end together, and what one of them writes goes on from where both began."""
     with socket.socket() as free:

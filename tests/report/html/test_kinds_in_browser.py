@@ -24,7 +24,8 @@ from tests.report.html.conftest import NARROW, WIDE, Opened, Show
 from tests.report.html.test_in_browser import names, until, viewer
 from tests.wording import unsaid
 
-pytestmark = [on_a_cpu, pytest.mark.timeout(1800)]  # the first waits until runs and a gate are rendered
+# The first waits until runs and a gate are rendered.
+pytestmark = [on_a_cpu, pytest.mark.long, pytest.mark.timeout(1800)]
 
 GREEN, FAILURES, KILLED, GATE, PUBLISHED = rendered.GREEN, rendered.FAILURES, rendered.KILLED, "gate", "published"
 KINDS = (PUBLISHED, GREEN, FAILURES, KILLED, GATE)

@@ -287,6 +287,7 @@ def _put(run: Run, name: str, drawn: list[Pixels]) -> None:
     building.put(run, replace(facts, pictures=tuple(found), recipes={shot.name: shot.recipe for shot in SHOTS}))
 
 
+@pytest.mark.long
 def test_two_hundred_cases_take_twenty_megabytes_and_ten_seconds(large: Large) -> None:
     """Seconds of the processor: others may want it, too."""
     assert large.file.stat().st_size <= 20e6

@@ -65,6 +65,7 @@ def test_guidance_is_the_calls_own(guidance: float | None, subjects: dict[str, S
     assert staged == full
 
 
+@pytest.mark.long
 def test_stages_of_their_own_processes_reproduce_full(subjects: dict[str, Subject], tmp_path: Path) -> None:
     """Four embeddings go through files as two do."""
     full, staged = (rendered(name, subjects["sd3"], tmp_path) for name in ("full", "staged-processes"))

@@ -123,6 +123,7 @@ def test_a_gguf_file_of_others_gives_the_pictures_of_its_numbers(
     assert (rendered.missing, rendered.pictures) == ((), seen(plain, "full").pictures)
 
 
+@pytest.mark.long
 def test_strategies_keep_their_promises_with_a_quantized_file(
     subjects: dict[str, Subject], seen: Look, tmp_path: Path
 ) -> None:
