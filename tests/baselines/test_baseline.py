@@ -16,11 +16,13 @@ from fluxgate.baselines import baseline as baselines
 from fluxgate.baselines import integrity, manifest
 from fluxgate.baselines.baseline import AcceptedCase, Baseline
 from fluxgate.baselines.store import Store
+from fluxgate.compare.facts import facts_of
 from fluxgate.files import write_plain
 from fluxgate.pictures import read_png, write_png
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import Fingerprint
-from tests.runs.building import MACHINE, contents, inventory
+from fluxgate.rendering import Fingerprint, Work
+from fluxgate.runs.rendered import Rendered
+from tests.runs.building import MACHINE, SHOTS, STACK, SUBJECT, contents, inventory, pixels, rendering
 
 
 @pytest.fixture
@@ -220,3 +222,51 @@ def test_the_schema_is_written(accepted: Path) -> None:
     """A later version can tell by what format it meets."""
     data = (accepted / MACHINE.id / "tiny" / "facts" / "full.json").read_bytes()
     assert msgspec.json.decode(data)["schema"] == baselines.SCHEMA
+
+
+def test_what_was_accepted_compares_as_what_was_rendered(accepted: Path, tmp_path: Path) -> None:
+    """Nothing that a comparison looks at is lost between a rendering and the facts that stand for it."""
+    baseline = found(accepted)
+    known: dict[str, Any] = {"draws": {"float32": (0.5,)}, "work": Work("fox", 4, ())}
+    case = replace(baseline.case, levels={"fox": (1.0, 0.5)}, **known)
+    rendered = Rendered(rendering("full", tmp_path), tmp_path)
+    expected = replace(facts_of(rendered, stack=STACK), noise_levels={"fox": (1.0, 0.5)}, **known)
+    assert baselines.accepted_facts(Baseline(case, baseline.folder)) == expected
+
+
+def test_an_accepted_picture_is_read_when_it_is_compared(accepted: Path) -> None:
+    """From its own file; of one that was not kept there is nothing to read."""
+    baseline = found(accepted)
+    shot = baseline.case.shots[0]
+    (source,) = baselines.accepted_facts(baseline).pictures["fox", 0]
+    assert (source.path, source.kept) == (baseline.path_of(shot.pictures[0]), True)
+    assert (source.read() == pixels(0, shot="fox")).all()
+    only_hash = replace(shot, pictures=(replace(shot.pictures[0], kept=False),))
+    hashed = Baseline(replace(baseline.case, shots=(only_hash,)), baseline.folder)
+    (source,) = baselines.accepted_facts(hashed).pictures["fox", 0]
+    assert not source.kept
+    with pytest.raises(Refusal, match="Only the hash"):
+        source.read()
+
+
+def test_an_accepted_shot_is_found_by_its_name_and_index(accepted: Path) -> None:
+    """And holds its own pictures, not those of another index."""
+    case = found(accepted).case
+    second, third = case.shot_of("pair", 1), case.shot_of("pair", 2)
+    assert second is not None
+    assert third is not None
+    assert (second.shot, second.index, third.index) == ("pair", 1, 2)
+    assert second.holds(second.pictures[0].sha256)
+    assert not second.holds(third.pictures[0].sha256)
+    assert case.shot_of("fox", 1) is None
+
+
+def test_a_folder_knows_its_strategies(accepted: Path) -> None:
+    """By the facts that its manifest lists, pictures aside."""
+    assert baselines.strategies_in(accepted / MACHINE.id / "tiny") == ("full", "nf4")
+
+
+def test_a_shot_is_stale_once_its_recipe_is_another(accepted: Path) -> None:
+    """Or once the subject has no such shot; the others stay good."""
+    case = replace(found(accepted).case, recipes={"fox": SHOTS[0].recipe, "pair": "another", "gone": "old"})
+    assert baselines.stale_shots(case, SUBJECT) == ("pair", "gone")

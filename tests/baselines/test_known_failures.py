@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fluxgate.baselines import known_failures
 from fluxgate.baselines.known_failures import KnownFailure
+from fluxgate.baselines.store import Store
 from fluxgate.judge.verdict import CHECKS, EFFECT, PROMISE
 from fluxgate.refusal import Refusal
 
@@ -67,6 +68,33 @@ def test_the_projects_own_entries_are_sound() -> None:
 def test_no_file_is_no_entries(tmp_path: Path) -> None:
     """A project without known failures needs no file."""
     assert known_failures.read(tmp_path / "absent.toml") == ()
+
+
+def test_known_failures_of_both_are_in_force(tmp_path: Path) -> None:
+    """An own entry replaces the shipped one for the same strategy, check and device."""
+    for name, entries in (
+        ("own", [changed(reason="ours"), changed(strategy="full")]),
+        ("shipped", [ENTRY, changed(device="cpu")]),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / known_failures.FILE).write_text("".join(map(toml_of, entries)))
+    found = known_failures.read_all(Store(tmp_path / "own", tmp_path / "shipped"))
+    assert [(one.strategy, one.device, one.reason) for one in found] == [
+        (ENTRY.strategy, "cuda", "ours"),
+        ("full", "cuda", ENTRY.reason),
+        (ENTRY.strategy, "cpu", ENTRY.reason),
+    ]
+
+
+def test_ones_own_entries_stand_where_the_configuration_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else among the baselines."""
+    monkeypatch.chdir(tmp_path)
+    store = Store(tmp_path / "baselines")
+    assert known_failures.own_file(store) == tmp_path / "baselines" / known_failures.FILE
+    (tmp_path / "ours.toml").write_text(toml_of(ENTRY))
+    (tmp_path / "pyproject.toml").write_text('[tool.fluxgate]\nknown_failures = "ours.toml"\n')
+    assert known_failures.own_file(store) == tmp_path / "ours.toml"
+    assert known_failures.read_all(store) == (ENTRY,)
 
 
 def test_an_entry_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -189,6 +217,7 @@ def test_development_releases_and_local_builds_are_in_range() -> None:
     """0.50.3.dev0 comes after 0.50.2, and 2.11.0+cu130 is 2.11.0."""
     assert changed(versions=("bitsandbytes<=0.50.2",)).outside({"bitsandbytes": "0.50.3.dev0"}) != ()
     assert changed(versions=("torch<=2.11.0",)).outside({"torch": "2.11.0+cu130"}) == ()
+    assert changed(versions=("torch>=2.10",)).outside({"torch": "2.11.0.dev20260101"}) == ()
 
 
 def test_an_absent_package_has_left_no_range() -> None:
@@ -211,6 +240,8 @@ def test_a_release_outside_of_the_range_is_told() -> None:
     (told,) = known_failures.complaints([ENTRY], device="cuda", stack={"bitsandbytes": "0.51.0"}, today=TODAY)
     assert "bitsandbytes 0.51.0 is installed" in told
     assert known_failures.complaints([ENTRY], device="cpu", stack={"bitsandbytes": "0.51.0"}, today=TODAY) == ()
+    both = [changed(device="cpu"), ENTRY]
+    assert known_failures.complaints(both, device="cuda", stack={"bitsandbytes": "0.51.0"}, today=TODAY) == (told,)
 
 
 def test_an_unreadable_version_is_refused() -> None:

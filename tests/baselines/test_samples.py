@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fluxgate.baselines import samples
 from fluxgate.baselines.memory_limits import ALLOCATOR, margin
-from fluxgate.baselines.samples import MOST, Samples, join
+from fluxgate.baselines.samples import MOST, Samples, join, join_paces
+from tests.baselines.acceptance import accepted_case
 from tests.runs import building
 from tests.wording import unsaid
 
@@ -37,6 +39,12 @@ def test_what_a_run_measured_is_one_sample_of_each(tmp_path: Path) -> None:
     assert (found.held_after, found.seconds) == ((0,), {"load": (1.0,), "denoise": (2.0,)})
     unmeasured = replace(building.rendering("full", tmp_path), memory=None, durations=())
     assert samples.measured(unmeasured) == Samples()
+
+
+def test_what_was_measured_is_what_is_accepted_of_it(accepted: Path, tmp_path: Path) -> None:
+    """After one run the samples of a case are that run's."""
+    measured = samples.measured(building.rendering("full", tmp_path))
+    assert samples.accepted(accepted_case(accepted, "full")) == measured
 
 
 def test_the_first_samples_are_no_change_of_any() -> None:
@@ -75,6 +83,38 @@ def test_host_memory_lowers_its_ceiling_only_when_asked() -> None:
     tightened = join(before, less, again=False, tighten=True)
     assert tightened.samples.peaks == less.peaks
     assert tightened.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("earlier", "value"),
+    [((40 * GB,), 42 * GB), ((40 * GB, 46 * GB, 46 * GB), 67 * GB)],
+)
+def test_host_memory_gathers_within_its_own_margin(earlier: tuple[int, ...], value: int) -> None:
+    """A share of what was accepted, which is a mean of three, and not the block of an allocator around the first."""
+    before, run = (Samples({"load": {"host": samples}}) for samples in (earlier, (value,)))
+    found = join(before, run, again=False, tighten=False)
+    assert found.samples.peaks["load"]["host"] == (*earlier, value)
+    assert [unsaid(change, f"{len(earlier) + 1} in all") for change in found.changes] == [[]]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "new", "expected"),
+    [
+        ((), (2.0,), (2.0,)),
+        ((4.0,), (5.0,), (4.0, 5.0)),
+        ((4.0,), (3.0,), (4.0, 3.0)),
+        ((4.0,), (5.01,), (5.01,)),
+        ((4.0,), (2.99,), (2.99,)),
+        ((1.0, 4.0, 4.0), (4.0, 9.0, 4.0), (1.0, 4.0, 4.0, 4.0, 9.0, 4.0)),
+    ],
+)
+def test_paces_gather_within_a_quarter(
+    earlier: tuple[float, ...], new: tuple[float, ...], expected: tuple[float, ...]
+) -> None:
+    """Beyond it, either way, the step is another one and starts anew; one slow take alone moves no median."""
+    before = {"cat": (1.0,), **({"fox": earlier} if earlier else {})}
+    assert join_paces(before, {"fox": new}) == {"cat": (1.0,), "fox": expected}
+    assert before.get("fox", ()) == earlier
 
 
 def test_a_run_gives_its_samples_once() -> None:

@@ -14,7 +14,6 @@ from fluxgate.baselines.store import PORTABLE, Store
 from fluxgate.refusal import Refusal
 from tests.baselines.acceptance import accept
 from tests.baselines.calibrated import file_for, sealed
-from tests.baselines.test_known_failures import ENTRY, changed, toml_of
 from tests.runs.building import MACHINE, SUBJECT, contents, run_of
 
 REPOSITORY = Path(__file__).parents[2]
@@ -91,22 +90,6 @@ def test_a_shipped_gpu_lends_its_limits(tmp_path: Path) -> None:
     assert case_limits.for_case(store, MACHINE.id, SUBJECT, "nf4").likeness
 
 
-def test_known_failures_of_both_are_in_force(tmp_path: Path) -> None:
-    """An own entry replaces the shipped one for the same strategy, check and device."""
-    for name, entries in (
-        ("own", [changed(reason="ours"), changed(strategy="full")]),
-        ("shipped", [ENTRY, changed(device="cpu")]),
-    ):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / known_failures.FILE).write_text("".join(map(toml_of, entries)))
-    found = known_failures.read_all(Store(tmp_path / "own", tmp_path / "shipped"))
-    assert [(one.strategy, one.device, one.reason) for one in found] == [
-        (ENTRY.strategy, "cuda", "ours"),
-        ("full", "cuda", ENTRY.reason),
-        (ENTRY.strategy, "cpu", ENTRY.reason),
-    ]
-
-
 def test_accepting_writes_into_ones_own_folder_only(store: Store, tmp_path: Path) -> None:
     """What ships stays as it is, to the byte."""
     assert store.shipped is not None
@@ -154,6 +137,14 @@ def test_what_a_killed_process_set_aside_is_read_where_it_lies(store: Store) -> 
     assert found is not None
     assert baselines.read_picture(found, found.case.shots[0].pictures[0]).shape == (16, 16, 3)
     assert contents(store.own) == before
+
+
+def test_the_cases_of_a_machine_are_those_of_ones_own_folder(store: Store, tmp_path: Path) -> None:
+    """Of that machine alone, and nothing of what ships."""
+    accepted(store.own, tmp_path / "runs", "nf4", "offload")
+    assert store.cases_of(MACHINE.id) == {"tiny-nf4", "tiny-offload"}
+    assert store.cases_of(PORTABLE) == {"tiny-full"}
+    assert store.cases_of("another") == set()
 
 
 def test_a_store_that_is_not_there_is_empty(tmp_path: Path) -> None:

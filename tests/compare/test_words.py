@@ -10,7 +10,7 @@ from fluxgate.compare.facts import Facts
 from fluxgate.compare.inventory import ComponentChange
 from fluxgate.compare.pairs import pair_up
 from fluxgate.pictures import Pixels
-from fluxgate.rendering import LAST, Component
+from fluxgate.rendering import DENOISE, LAST, Component, PhaseWork, Work
 from tests.compare.sides import facts, shown
 from tests.runs.building import inventory, pixels
 from tests.wording import unsaid
@@ -88,3 +88,15 @@ def test_what_is_compared_with_nothing_is_new() -> None:
     """A first picture, whatever else there is to say."""
     *_, last = words.lines(compare(Facts(), facts()))
     assert not unsaid(last, "picture 0 of shot 'pair'", "new")
+
+
+@pytest.mark.parametrize(("others", "said"), [(0, "instead of 6"), (1, "1 more counter"), (2, "2 more counters")])
+def test_the_most_telling_counter_speaks_for_the_others(others: int, said: str) -> None:
+    """How many more differ follows it, and nothing where it is the only one."""
+    old, new = (
+        facts(work=Work("fox", 4, ((PhaseWork(DENOISE, modules={"Block": calls}, operators=operators),),)))
+        for calls, operators in ((6, {}), (12, {f"operator {which}": 1 for which in range(others)}))
+    )
+    (line,) = words.lines(compare(old, new))
+    assert not unsaid(line, "Block", "12 times instead of 6", said)
+    assert (" more " in line) is (others > 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -15,6 +15,7 @@ from fluxgate.judge.suspects import (
     of_difference,
     of_effects,
     of_given_stage,
+    of_stage,
 )
 from fluxgate.rendering import DECODED, FIRST, LAST, POOLED, STAGES, T5, Inventory, after_step, output_of
 from fluxgate.strategies.effects import Counted, Hooked, Layers, Placed, Quantized, Setting, Stored
@@ -36,6 +37,7 @@ def suspected(difference: StageDifference, some: Inventory | None = None, *, hoo
         (Hooked("AlignDevicesHook"), "transformer", "accelerate"),
         (Hooked("CpuOffload"), "transformer", "diffusers or accelerate"),
         (Hooked("GroupOffloadingHook"), "transformer", "diffusers"),
+        (Hooked("SomebodysHook"), "transformer", "diffusers or accelerate"),
         (Placed("meta"), "transformer", "diffusers or accelerate"),
         (Layers("Linear4bit"), "text_encoder_2", "bitsandbytes or transformers"),
         (Layers("GGUFLinear"), "transformer", "gguf or diffusers"),
@@ -43,6 +45,7 @@ def suspected(difference: StageDifference, some: Inventory | None = None, *, hoo
         (Quantized(), "transformer", "the quantizing library or diffusers"),
         (Setting("adapter", None), "transformer", "diffusers or peft"),
         (Setting("quant_type", "nf4"), "transformer", "bitsandbytes or diffusers"),
+        (Setting("quant_type", "nf4"), "text_encoder_2", "bitsandbytes or transformers"),
         (Setting("group_stream", "on"), "transformer", "diffusers"),
         (Stored("bfloat16"), "text_encoder_2", "transformers"),
         (Stored("float8_e4m3fn"), "transformer", "diffusers"),
@@ -51,7 +54,22 @@ def suspected(difference: StageDifference, some: Inventory | None = None, *, hoo
 )
 def test_an_effect_that_is_missing_names_who_makes_it(effect: Effect, component: str, who: str) -> None:
     """Hooks are accelerate's or diffusers', quantized layers bitsandbytes', weights those of whoever loads them."""
-    assert of_effects([(effect, f"{component}: it is not there")], SUBJECT) == who
+    assert of_effects([(effect, f"{component}: it is not there: none of 2")], SUBJECT) == who
+
+
+@dataclass(frozen=True)
+class OwnEffect:
+    """What only its author knows."""
+
+    def missing(self, inventory: Inventory, *, device: str) -> str | None:
+        return f"no part of {len(inventory.components)} shows it on {device}"
+
+
+def test_nobody_is_suspected_of_an_effect_of_ones_own() -> None:
+    """Its makers are not known here; those of the other effects are named all the same."""
+    missing = (OwnEffect(), "nothing of it shows")
+    assert of_effects([missing], SUBJECT) == ""
+    assert of_effects([missing, (Counted("tiles decoded"), "tiles decoded")], SUBJECT) == "diffusers"
 
 
 def test_each_suspect_is_named_once() -> None:
@@ -104,6 +122,16 @@ def test_quantized_and_hooked_components_widen_the_suspicion() -> None:
     for layers, library in {**named, "Linear": "the quantizing library"}.items():
         other = Inventory({"transformer": replace(heavy, module_classes={layers: 3}, hooks={})})
         assert suspected(at(FIRST), other) == f"diffusers or {library}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_alone_suspects_whoever_works_in_it(stage: str) -> None:
+    """As where pictures first differ there, hooks and all."""
+    hooked = replace(inventory().components["transformer"], hooks={"CpuOffload": 1})
+    some = Inventory(dict.fromkeys(("text_encoder", "text_encoder_2", "transformer", "vae"), hooked))
+    found = of_stage(stage, SUBJECT, some)
+    assert found == suspected(at(stage), some)
+    assert ("CpuOffload" in found) is (stage != FINISHED)
 
 
 def test_what_computes_an_adapter_is_suspected_where_there_is_one() -> None:
@@ -172,6 +200,7 @@ def test_an_encoder_that_is_quantized_is_suspected_for_its_own_output_alone() ->
     [
         (T5, "transformers"),
         (after_step(1), "diffusers' scheduler"),
+        (FIRST, "diffusers' pipeline"),
         (output_of(1), "diffusers' transformer or torch or bitsandbytes or accelerate or diffusers' hooks"),
     ],
 )
