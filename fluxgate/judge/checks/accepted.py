@@ -150,7 +150,9 @@ def _left_as_its_reference(evidence: Evidence, stage: StageDifference) -> bool:
     theirs, ours = evidence.reference_accepted_facts, evidence.reference_facts
     if stage.shot not in theirs.fingerprints or stage.shot not in ours.fingerprints:
         return False
-    first = next(stage_differences(theirs, ours, {stage.shot: stage.stage == FINISHED}), None)
+    its_pictures = ((key, one) for key, (one, *_) in ours.pictures.items() if key[0] == stage.shot)
+    moved = any(one not in theirs.pictures.get(key, (one,)) for key, one in its_pictures)
+    first = next(stage_differences(theirs, ours, {stage.shot: moved}), None)
     order = (*STAGES, FINISHED)
     return first is not None and order.index(first.stage) <= order.index(stage.stage)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,11 @@ from fluxgate.compare.measures import MAXIMUM_DIFFERENCE
 from fluxgate.judge.checks.accepted import DRIFTED
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.standards import BaselineUse
-from fluxgate.judge.verdict import BASELINE, FAILED, NO_DATA, NOT_SELECTED, PASSED
+from fluxgate.judge.verdict import BASELINE, FAILED, NO_DATA, NOT_SELECTED, PASSED, Verdict
 from fluxgate.pictures import read_png, write_png
 from fluxgate.rendering import DECODED, LAST, T5, Duration, Inventory
 from tests.judge.made import (
+    FULL,
     OFFLOAD,
     accepted,
     changed,
@@ -29,11 +31,19 @@ from tests.judge.made import (
 )
 from tests.wording import unsaid
 
+INVITATION = "fluxgate accept"
+
 
 def held_against_itself(tmp_path: Path, *, machine: str = "tiny-torch1.0") -> Evidence:
     whole = evidence(tmp_path)
     assert whole.rendered is not None
     return replace(whole, baseline=accepted(whole.rendered, tmp_path / "baselines", machine=machine))
+
+
+def accepted_with(whole: Evidence, **changes: Any) -> Evidence:
+    """The same evidence, where other facts were accepted."""
+    assert whole.baseline is not None
+    return replace(whole, baseline=replace(whole.baseline, case=replace(whole.baseline.case, **changes)))
 
 
 def beside_float32(whole: Evidence, folder: Path, *, moved: bool = False) -> Evidence:
@@ -45,6 +55,41 @@ def beside_float32(whole: Evidence, folder: Path, *, moved: bool = False) -> Evi
 
 def bands(most: float) -> CaseLimits:
     return CaseLimits(drift={MAXIMUM_DIFFERENCE: Band(ceiling=Limit(most, "measured", n=6))})
+
+
+def moved_a_little(folder: Path, *, float32: bool | None = False) -> Evidence:
+    """One picture has moved no further than legal changes do; float32 has moved or not, or is not known."""
+    whole = held_against_itself(folder)
+    assert whole.rendered is not None
+    ours = changed(whole.rendered, nudge, shot="fox")
+    whole = whole if float32 is None else beside_float32(whole, folder, moved=float32)
+    return replace(whole, rendered=ours, limits=bands(1))
+
+
+def resized(found: Evidence, **changes: object) -> Evidence:
+    """The same with another transformer in memory."""
+    inventory = found.rendering.inventory
+    assert inventory is not None
+    transformer = replace(inventory.components["transformer"], **changes)  # type: ignore[arg-type]  # any field
+    return with_rendering(
+        found, inventory=Inventory({**inventory.components, "transformer": transformer}, inventory.counts)
+    )
+
+
+def is_drift(told: Verdict) -> bool:
+    assert told.status == FAILED
+    return bool(told.numbers[DRIFTED])
+
+
+def thinned(found: Evidence, *shots: str) -> Evidence:
+    """The same, where of these shots only the hashes were kept."""
+    baseline = found.baseline
+    assert baseline is not None
+    kept = tuple(
+        replace(shot, pictures=tuple(replace(one, kept=shot.shot not in shots) for one in shot.pictures))
+        for shot in baseline.case.shots
+    )
+    return replace(found, baseline=replace(baseline, case=replace(baseline.case, shots=kept)))
 
 
 def test_the_accepted_pictures_pass(tmp_path: Path) -> None:
@@ -113,7 +158,9 @@ def test_what_is_compiled_anew_may_round_otherwise(
     assert whole.rendered is not None
     ours = left_at(changed(whole.rendered, nudge, shot="fox"), stage)
     case = replace(whole.case, strategy=replace(whole.case.strategy, compiles=compiles))
-    assert verdict(replace(whole, case=case, rendered=ours, limits=limits), BASELINE).status == status
+    found = verdict(replace(whole, case=case, rendered=ours, limits=limits), BASELINE)
+    assert (found.status, found.numbers["pictures"]) == (status, 1 if status == FAILED else 5)
+    assert not unsaid(found.sentence, "1 of 5")
 
 
 @pytest.mark.parametrize(("compiles", "status"), [(True, PASSED), (False, FAILED)])
@@ -153,8 +200,8 @@ def test_embeddings_of_another_length_are_no_drift(tmp_path: Path) -> None:
     assert "and prompt embeddings have another size" in told.sentence
 
 
-@pytest.mark.parametrize("cleared", [True, False])
-def test_hooks_are_cleared_by_the_references_own_pictures(tmp_path: Path, cleared: bool) -> None:
+@pytest.mark.parametrize("theirs", ["moved alike", "as it was", None])
+def test_hooks_are_cleared_by_the_references_own_pictures(tmp_path: Path, theirs: str | None) -> None:
     """Where full moved in the same way, it is not the offloading that moved the picture."""
     whole = evidence(tmp_path, OFFLOAD)
     assert whole.rendered is not None
@@ -163,11 +210,13 @@ def test_hooks_are_cleared_by_the_references_own_pictures(tmp_path: Path, cleare
     hooked = {name: replace(part, hooks={"CpuOffload": 1}) for name, part in parts.items()}
     baseline = accepted(whole.rendered, tmp_path / "baselines" / "tiny-torch1.0" / "tiny")
     ours = left_at(changed(whole.rendered, nudge, shot="fox"), LAST, DECODED)
-    reference = changed(made(tmp_path), nudge, shot="fox") if cleared else made(tmp_path)
+    full = made(tmp_path)
+    reference = {"moved alike": changed(full, nudge, shot="fox"), "as it was": full}.get(theirs or "")
     found = with_rendering(
         replace(whole, rendered=ours, reference=reference, baseline=baseline), inventory=Inventory(hooked)
     )
-    assert ("the hooks that move its weights" in verdict(found, BASELINE).sentence) is not cleared
+    suspected = "the hooks that move its weights" in verdict(found, BASELINE).sentence
+    assert suspected is (theirs != "moved alike")
 
 
 @pytest.mark.parametrize(
@@ -189,6 +238,127 @@ def test_a_moved_stage_is_drift_even_where_no_pixel_moved(tmp_path: Path) -> Non
     found = verdict(replace(whole, rendered=left_at(whole.rendered, LAST)), BASELINE)
     assert (found.status, found.stage, found.numbers[DRIFTED]) == (FAILED, LAST, 1)
     assert found.sentence.startswith("Drifted: ")
+
+
+def test_the_same_pixels_from_other_weights_are_no_drift(tmp_path: Path) -> None:
+    """Where only a stage before the picture differs, the weights decide what it is called."""
+    whole = beside_float32(held_against_itself(tmp_path), tmp_path)
+    assert whole.rendered is not None
+    found = replace(whole, rendered=left_at(whole.rendered, T5))
+    assert is_drift(verdict(found, BASELINE))
+    told = verdict(resized(found, state_sha256="c" * 64), BASELINE)
+    assert not is_drift(told)
+    assert not unsaid(told.sentence, "transformer is not what was accepted", "weights change")
+
+
+def test_drift_is_not_told_from_change_where_float32_is_not_known(tmp_path: Path) -> None:
+    """However little the pictures moved, nobody is asked to accept anything."""
+    told = verdict(moved_a_little(tmp_path, float32=None), BASELINE)
+    assert not is_drift(told)
+    assert INVITATION not in told.sentence
+    assert "full-float32" in told.sentence
+
+
+def test_pictures_of_other_weights_are_no_drift(tmp_path: Path) -> None:
+    """However little they moved."""
+    assert not is_drift(verdict(resized(moved_a_little(tmp_path), state_sha256="c" * 64), BASELINE))
+
+
+@pytest.mark.parametrize("change", ["levels", "weights"])
+def test_what_is_compiled_anew_moves_neither_levels_nor_weights(tmp_path: Path, change: str) -> None:
+    """One of the two is enough to say that it was not the kernels."""
+    whole = moved_a_little(tmp_path)
+    whole = replace(whole, case=replace(whole.case, strategy=replace(whole.case.strategy, compiles=True)))
+    whole = replace(whole, rendered=left_at(whole.rendered_here, LAST))
+    assert verdict(whole, BASELINE).status == PASSED
+    if change == "weights":
+        found = resized(whole, state_sha256="c" * 64)
+    else:
+        found = accepted_with(whole, levels={"fox": (1.0, 0.5, 0.0)})
+        found = with_rendering(found, durations=(Duration("denoise", 2.0, "fox", 0, (), (1.0, 0.51, 0.0)),))
+    assert verdict(found, BASELINE).status == FAILED
+
+
+def test_a_hash_alone_still_tells_that_a_picture_moved(tmp_path: Path) -> None:
+    """How far is not known then, and what nobody can see nobody is asked to accept."""
+    found = thinned(moved_a_little(tmp_path), "fox")
+    told = verdict(found, BASELINE)
+    assert not is_drift(told)
+    assert "only the hash was kept" in told.sentence
+    assert told.pictures["expected"] == told.pictures["actual"]
+    assert INVITATION not in told.sentence
+
+
+def test_what_was_kept_speaks_for_the_rest(tmp_path: Path) -> None:
+    """A picture that can be looked at is shown, and decides what the change is called."""
+    found = moved_a_little(tmp_path)
+    assert found.rendered is not None
+    found = thinned(replace(found, rendered=changed(found.rendered, nudge, shot="pair")), "pair")
+    told = verdict(found, BASELINE)
+    assert is_drift(told)
+    assert "shot 'fox'" in told.sentence
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "moved", "told"),
+    [
+        (T5, T5, True, True),
+        (LAST, T5, True, True),
+        (T5, LAST, True, False),
+        (T5, None, False, False),
+        (None, None, True, True),
+        (None, None, False, False),
+    ],
+    ids=["there", "before", "after", "nowhere", "in the finished picture", "not in the finished picture"],
+)
+def test_a_reference_that_moved_there_or_before_is_the_one_to_look_at(
+    tmp_path: Path, ours: str | None, theirs: str | None, moved: bool, told: bool
+) -> None:
+    """Where a case only shows what its reference did, the reference is named, and not what the case does besides."""
+    whole, full = held_against_itself(tmp_path), made(tmp_path)
+    reference = changed(left_at(full, *([theirs] if theirs else ())), nudge, shot="fox") if moved else full
+    kept = accepted(full, tmp_path / "references")
+    rendered = left_at(changed(whole.rendered_here, nudge, shot="fox"), *([ours] if ours else ()))
+    found = replace(whole, rendered=rendered, reference=reference, reference_baseline=kept)
+    said = verdict(found, BASELINE).sentence
+    assert (not unsaid(said, "full", "its own baseline", "look there first")) is told
+
+
+def test_a_reference_that_moved_is_suspected_by_what_it_is_made_of(tmp_path: Path) -> None:
+    """Its quantized layers can have done it, and the hooks of what offloads it cannot."""
+    whole, full = held_against_itself(tmp_path), made(tmp_path)
+    parts = whole.rendering.inventory
+    assert parts is not None
+    transformer = parts.components["transformer"]
+    hooked = Inventory({"transformer": replace(transformer, hooks={"CpuOffload": 1})})
+    quantized = Inventory({"transformer": replace(transformer, quantized_bytes=9)})
+    kept = accepted(full, tmp_path / "references")
+    full = left_at(changed(full, nudge, shot="fox"), LAST)
+    reference = replace(full, rendering=replace(full.rendering, inventory=quantized))
+    rendered = left_at(changed(whole.rendered_here, scramble, shot="fox"), LAST)
+    found = replace(whole, rendered=rendered, reference=reference, reference_baseline=kept)
+    assert verdict(with_rendering(found, inventory=hooked), BASELINE).suspects == "diffusers or the quantizing library"
+
+
+@pytest.mark.parametrize("side", ["reference", "reference_baseline"])
+def test_a_reference_of_which_too_little_is_known_is_not_named(tmp_path: Path, side: str) -> None:
+    """Whether it was not rendered in this run, or was never accepted."""
+    whole, full = held_against_itself(tmp_path), made(tmp_path)
+    ours = left_at(changed(whole.rendered_here, nudge, shot="fox"), T5)
+    kept = accepted(full, tmp_path / "references")
+    both = replace(whole, rendered=ours, reference=left_at(full, T5), reference_baseline=kept)
+    assert "look there first" in verdict(both, BASELINE).sentence
+    found = replace(both, reference=None) if side == "reference" else replace(both, reference_baseline=None)
+    assert "look there first" not in verdict(found, BASELINE).sentence
+
+
+def test_what_has_no_reference_names_none(tmp_path: Path) -> None:
+    """The reference of all is looked at itself."""
+    whole = evidence(tmp_path, FULL)
+    assert whole.rendered is not None
+    kept = accepted(whole.rendered, tmp_path / "baselines")
+    found = replace(whole, baseline=kept, rendered=left_at(changed(whole.rendered, nudge, shot="fox"), T5))
+    assert "look there first" not in verdict(found, BASELINE).sentence
 
 
 def test_one_of_several_accepted_pictures_is_enough(tmp_path: Path) -> None:
@@ -255,8 +425,10 @@ def test_portable_pictures_are_compared_by_likeness(tmp_path: Path) -> None:
     ours = left_at(changed(whole.rendered, nudge), T5, LAST)
     for limits, status in ((CaseLimits(), NO_DATA), (bands(1), PASSED), (bands(0.9), FAILED)):
         found = verdict(replace(whole, rendered=ours, limits=limits), BASELINE)
-        assert found.status == status, found.sentence
+        assert (found.status, found.numbers["pictures"]) == (status, 5)
+        assert "there is none of" not in found.sentence
     assert not unsaid(found.sentence, "portable", "maximum difference 1", "0.9")
+    assert found.limit == Limit(0.9, "measured", n=6)
     smaller = changed(whole.rendered, lambda pixels: pixels[:8], shot="fox")
     assert not unsaid(verdict(replace(whole, rendered=smaller), BASELINE).sentence, "cannot be compared", "portable")
 
@@ -269,8 +441,9 @@ def test_noise_levels_are_the_same_on_every_machine(tmp_path: Path) -> None:
         case = replace(whole.baseline.case, levels={"fox": (1.0, 0.5, 0.0)})
         found = replace(whole, baseline=replace(whole.baseline, case=case))
         found = with_rendering(found, durations=(Duration("denoise", 2.0, "fox", 0, (), levels),))
-        assert verdict(found, BASELINE).status == status
-    assert not unsaid(verdict(found, BASELINE).sentence, "Changed", "'fox'", "3 noise levels")
+        told = verdict(found, BASELINE)
+        assert (told.status, told.numbers["pictures"]) == (status, 5)
+    assert not unsaid(told.sentence, "Changed", "'fox'", "3 noise levels")
 
 
 def test_a_shot_without_a_portable_picture_is_left_out(tmp_path: Path) -> None:
@@ -287,6 +460,38 @@ def test_a_shot_without_a_portable_picture_is_left_out(tmp_path: Path) -> None:
     assert (found.status, "fluxgate accept --portable" in found.sentence) == (NO_DATA, True)
 
 
+@pytest.mark.parametrize(
+    ("drawn", "status"),
+    [({"bfloat16": (0.5, -1.0)}, NO_DATA), ({"float32": (0.5, -1.0)}, PASSED), ({}, PASSED)],
+    ids=["in the subject's dtype", "in another", "unknown"],
+)
+def test_pictures_from_other_noise_are_not_compared(
+    tmp_path: Path, drawn: dict[str, tuple[float, ...]], status: str
+) -> None:
+    """Where this torch draws other numbers than the machine's that the portable pictures are of."""
+    whole = replace(held_against_itself(tmp_path, machine=PORTABLE), limits=bands(1))
+    whole = accepted_with(whole, draws={"bfloat16": (0.5, 1.0), "float32": (0.5, 1.0)})
+    found = verdict(with_rendering(whole, draws=drawn), BASELINE)
+    assert (found.status, found.numbers["pictures"]) == (status, 5)
+    assert status == PASSED or not unsaid(found.sentence, "bfloat16 noise", "fluxgate accept")
+
+
+@pytest.mark.parametrize("side", ["accepted", "rendered"])
+@pytest.mark.parametrize("what", ["a stage", "a shot"])
+def test_a_stage_that_one_machine_did_not_note_has_no_other_size(tmp_path: Path, side: str, what: str) -> None:
+    """There is nothing to compare it with."""
+    whole = replace(held_against_itself(tmp_path, machine=PORTABLE), limits=bands(1))
+    assert whole.baseline is not None
+    prints = whole.baseline.case.fingerprints if side == "accepted" else whole.rendering.fingerprints
+    fewer = tuple(one for one in prints if (one.stage != T5 if what == "a stage" else one.shot != "fox"))
+    if side == "accepted":
+        found = accepted_with(whole, fingerprints=fewer)
+    else:
+        recipes = whole.rendering.recipes if what == "a stage" else {}
+        found = with_rendering(whole, fingerprints=fewer, recipes=recipes)
+    assert verdict(found, BASELINE).status == PASSED
+
+
 def test_another_size_is_no_other_machines_doing(tmp_path: Path) -> None:
     """Half of the tokens are half of the tokens everywhere, however little the picture moves."""
     whole = held_against_itself(tmp_path, machine=PORTABLE)
@@ -294,6 +499,6 @@ def test_another_size_is_no_other_machines_doing(tmp_path: Path) -> None:
     rendering = whole.rendered.rendering
     prints = tuple(replace(one, shape=(1, 9)) if one.stage == T5 else one for one in rendering.fingerprints)
     told = verdict(with_rendering(whole, fingerprints=prints), BASELINE)
-    assert (told.status, told.stage) == (FAILED, T5)
-    assert not unsaid(told.sentence, "1 × 9", "1 × 2")
+    assert (told.status, told.stage, told.numbers["pictures"]) == (FAILED, T5, 5)
+    assert not unsaid(told.sentence, "'fox'", "1 × 9", "1 × 2")
     assert "most likely diffusers or" in told.sentence
