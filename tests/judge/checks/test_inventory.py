@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fluxgate.baselines.store import PORTABLE
 from fluxgate.judge.checks.inventory import A_TABLE, LOAD_SHARE, SPARE
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, INVENTORY, NEW_WARNINGS, PASSED
@@ -81,6 +82,43 @@ def test_hooks_that_change_or_stay_are_noticed(tmp_path: Path, count: str, sente
         assert (found.status, found.sentence.startswith(sentence)) == (status, status == FAILED)
 
 
+@pytest.mark.parametrize(
+    ("name", "changes", "who"),
+    [
+        ("transformer", {"bytes_by_dtype": {"bfloat16": 998}}, "diffusers"),
+        (
+            "transformer",
+            {"bytes_by_dtype": {"bfloat16": 9}, "module_classes": {"Linear4bit": 1}},
+            "diffusers or bitsandbytes",
+        ),
+        ("text_encoder", {"bytes_by_dtype": {"bfloat16": 998}}, "transformers"),
+        ("text_encoder", {"bytes_by_dtype": {"bfloat16": 900, "float32": 100}}, "transformers"),
+        ("text_encoder", {"placement": {"before": {"cpu": 500}, "after": {"cpu": 600}}}, "transformers"),
+        ("text_encoder", None, "diffusers or transformers"),
+        ("vae", {}, "diffusers"),
+    ],
+    ids=["bytes", "quantized", "of an encoder", "strays", "cast", "missing", "new"],
+)
+def test_a_component_is_whoever_loaded_its_own(
+    tmp_path: Path, name: str, changes: dict[str, Any] | None, who: str
+) -> None:
+    """And quantized it; a component that is not there is of whoever loads any."""
+    parts = dict(tiny().components)
+    one = parts.pop(name, replace(parts["transformer"], name=name))
+    if changes is not None:
+        parts[name] = replace(one, **changes)
+    found = verdict(with_rendering(evidence(tmp_path), inventory=replace(tiny(), components=parts)), INVENTORY)
+    assert (found.status, found.suspects) == (FAILED, who)
+
+
+def test_pieces_are_of_whoever_loaded_the_decoder(tmp_path: Path) -> None:
+    """Nobody else makes them."""
+    parts = tiny().components
+    whole = Inventory({**parts, "vae": replace(parts["transformer"], name="vae")}, {TILES: 2})
+    found = verdict(with_rendering(evidence(tmp_path, FULL), inventory=whole), INVENTORY)
+    assert (found.status, found.suspects) == (FAILED, "diffusers")
+
+
 def test_a_case_without_an_inventory_fails(tmp_path: Path) -> None:
     """What left none cannot pass."""
     assert verdict(with_rendering(evidence(tmp_path), inventory=None), INVENTORY).status == FAILED
@@ -113,6 +151,7 @@ def test_a_byte_more_or_less_than_the_reference_fails(tmp_path: Path, more: int,
         ({"float32": A_TABLE + 1}, {"buffer_bytes": A_TABLE + 1, "exempt_bytes": {"float32": A_TABLE + 1}}, FAILED),
         ({"float32": 256}, {"buffer_bytes": 256}, FAILED),  # it is saved
         ({"float32": 256}, {"exempt_bytes": {"float32": 256}}, FAILED),  # it is a weight that is kept wide
+        ({"float32": 256}, {"buffer_bytes": 512, "exempt_bytes": {"float32": 512}}, FAILED),  # more than there is
     ],
 )
 def test_a_small_table_that_is_in_no_file_is_no_other_model(
@@ -126,6 +165,19 @@ def test_a_small_table_that_is_in_no_file_is_no_other_model(
     whole = evidence(tmp_path, strategy, reference=reference, numbers_on_disk=numbers)
     found = verdict(with_rendering(whole, inventory=Inventory({"text_encoder_2": own})), INVENTORY)
     assert (found.status, unsaid(found.sentence, "in full") == []) == (status, status == FAILED)
+
+
+@pytest.mark.parametrize(("float32", "status"), [(512, PASSED), (256 + A_TABLE, PASSED), (257 + A_TABLE, FAILED)])
+def test_a_table_may_grow_by_as_much_as_a_new_one_may_take(tmp_path: Path, float32: int, status: str) -> None:
+    """What the reference's takes already is no part of it."""
+
+    def tabled(size: int) -> Inventory:
+        own = component({"bfloat16": 1_000_000, "float32": size})
+        return Inventory({"text_encoder_2": replace(own, buffer_bytes=size, exempt_bytes={"float32": size})})
+
+    reference = made(tmp_path, "full", inventory=tabled(256))
+    whole = evidence(tmp_path, promising("other", reproduces="full"), reference=reference)
+    assert verdict(with_rendering(whole, inventory=tabled(float32)), INVENTORY).status == status
 
 
 @pytest.mark.parametrize(("adapts", "status"), [(True, PASSED), (False, FAILED)])
@@ -192,6 +244,13 @@ def test_an_approximating_strategy_is_held_against_its_baseline_only(tmp_path: P
     assert "fluxgate accept" not in found.sentence
 
 
+def test_a_portable_baseline_says_nothing_of_what_lies_in_memory(tmp_path: Path) -> None:
+    """Only its pictures hold on every machine."""
+    portable = accepted(made(tmp_path, "nf4"), tmp_path / "baselines", machine=PORTABLE)
+    whole = evidence(tmp_path, promising("nf4", approximates="full"), baseline=portable)
+    assert verdict(with_rendering(whole, inventory=tiny(500)), INVENTORY).status == PASSED
+
+
 @pytest.mark.parametrize(("on_disk", "status"), [(None, FAILED), (1000, FAILED)], ids=["no files", "files"])
 def test_weights_that_silently_stay_in_float32_are_caught_without_a_baseline(
     tmp_path: Path, on_disk: int | None, status: str
@@ -213,18 +272,57 @@ def test_any_other_floating_dtype_is_as_wrong(tmp_path: Path, dtype: str) -> Non
     [
         ({"bfloat16": 2000, "int64": 900}, None),
         ({"bfloat16": 2_000_000, "float32": 256}, None),
+        ({"bfloat16": 1_998_000, "float32": 2000}, None),
         ({"bfloat16": 2000, "float32": 256}, 1000),
         ({"bfloat16": 1800}, 1000),
         ({"float16": 2000, "float32": 400}, 1000),
         ({"float8_e4m3fn": 2000, "bfloat16": 100, "float32": 50}, None),
     ],
-    ids=["positions", "small buffer", "buffer, all weights there", "unloaded keys", "cast whole", "fp8"],
+    ids=[
+        "positions",
+        "small buffer",
+        "buffer at the edge",
+        "buffer, all weights there",
+        "unloaded keys",
+        "cast whole",
+        "fp8",
+    ],
 )
 def test_buffers_unloaded_keys_and_casts_are_no_strays(
     tmp_path: Path, sizes: dict[str, int], on_disk: int | None
 ) -> None:
     """Only weights that are missing from the due dtype are called stray."""
     assert verdict(holding(tmp_path, sizes, on_disk=on_disk), INVENTORY).status == PASSED
+
+
+def test_a_buffer_beyond_the_share_is_a_stray(tmp_path: Path) -> None:
+    """A byte more than a thousandth, where no file tells whether it is a weight."""
+    assert verdict(holding(tmp_path, {"bfloat16": 1_997_999, "float32": 2001}), INVENTORY).status == FAILED
+
+
+@pytest.mark.parametrize(
+    ("float32", "on_disk", "status"),
+    [(400, None, PASSED), (440, None, FAILED), (440, 600, PASSED), (440, 601, FAILED), (440, 599, PASSED)],
+)
+def test_what_a_library_keeps_wide_on_purpose_is_no_stray(
+    tmp_path: Path, float32: int, on_disk: int | None, status: str
+) -> None:
+    """400 bytes of 100 numbers of the file are; 40 more are a buffer only where no number of it is missing."""
+    own = replace(component({"bfloat16": 1000, "float32": float32}), exempt_bytes={"float32": 400})
+    numbers = {} if on_disk is None else {"text_encoder_2": on_disk}
+    whole = evidence(tmp_path, FULL, numbers_on_disk=numbers)
+    assert verdict(with_rendering(whole, inventory=Inventory({"text_encoder_2": own})), INVENTORY).status == status
+
+
+def test_a_quantized_component_hides_no_stray_of_another(tmp_path: Path) -> None:
+    """Each is looked at by itself."""
+    sizes = {"bfloat16": 1600, "float32": 800}
+    parts = {
+        "transformer": component(sizes, quantized=800, name="transformer"),
+        "text_encoder_2": component(sizes),
+    }
+    found = verdict(with_rendering(evidence(tmp_path, FULL), inventory=Inventory(parts)), INVENTORY)
+    assert (found.status, unsaid(found.sentence, "text_encoder_2")) == (FAILED, [])
 
 
 def test_a_quantized_component_is_left_to_its_effects(tmp_path: Path) -> None:
@@ -295,6 +393,7 @@ def test_new_warnings_are_told_and_fail_nothing(
     found = verdict(replace(with_rendering(whole, warnings=("it is slow", "it is old")), baseline=baseline), INVENTORY)
     assert (found.status, found.numbers.get(NEW_WARNINGS, 0)) == (PASSED, new)
     assert (unsaid(found.sentence, "Libraries warn") == []) == bool(new)
+    assert ("more warning" in found.sentence, "and 1 more warning)" in found.sentence) == (new == 2, new == 2)
 
 
 def test_a_setting_of_the_process_that_is_left_changed_is_noticed(tmp_path: Path) -> None:
@@ -316,8 +415,9 @@ WEIGHTS = 100_000_000
         (1, Promise(stays=True), "cpu", PASSED),
         (1, Promise(), "cuda", PASSED),
         (1, Promise(stays=True, effects=(Counted(ALTERED, at_least=1),)), "cuda", PASSED),
+        (1, Promise(stays=True, effects=(Counted(TILES, at_least=2),)), "cuda", FAILED),
     ],
-    ids=["at the edge", "beyond", "on a CPU", "that do not stay", "that are compared"],
+    ids=["at the edge", "beyond", "on a CPU", "that do not stay", "that are compared", "that are tiled"],
 )
 def test_weights_that_are_on_the_gpu_twice_while_they_load_are_noticed(
     tmp_path: Path, beyond: int, promise: Promise, device: str, status: str
@@ -339,6 +439,17 @@ def test_the_peak_of_calls_that_compile_is_not_that_of_weights(tmp_path: Path) -
     compiled = replace(FULL, promise=Promise(stays=True), compiles=True)
     found = verdict(replace(whole, case=replace(whole.case, device="cuda", strategy=compiled)), INVENTORY)
     assert found.status == PASSED
+
+
+def test_what_is_computed_later_is_no_weight_that_was_loaded_twice(tmp_path: Path) -> None:
+    """Only the peak of loading counts; and a component of which nobody noted where it lay takes nothing there."""
+    load, *later = memory(WEIGHTS).phases
+    more = replace(memory(WEIGHTS), phases=(load, *(replace(one, allocated=10 * WEIGHTS) for one in later)))
+    parts = inventory_of(WEIGHTS)
+    parts = replace(parts, components={**parts.components, "vae": component({"bfloat16": 2}, name="vae")})
+    whole = with_rendering(evidence(tmp_path, FULL), inventory=parts, memory=more)
+    stays = replace(FULL, promise=Promise(stays=True))
+    assert verdict(replace(whole, case=replace(whole.case, strategy=stays)), INVENTORY).status == PASSED
 
 
 def inventory_of(size: int) -> Inventory:
