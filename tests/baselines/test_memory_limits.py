@@ -34,7 +34,7 @@ def test_a_ceiling_is_the_accepted_value_and_a_grain(facts: AcceptedCase) -> Non
     """The number stands beside all that it was made of; what was accepted later tells what it varies."""
     found = memory_limits.ceiling((100, 110, 120), figure=ALLOCATED, case=facts)
     assert found.value == 100 + 2 * 1024**2
-    assert (found.mean, found.spread, found.n) == (100, 10, 3)
+    assert (found.mean, found.spread, found.n, found.source) == (100, 10, 3, "measured")
     assert (found.machine, found.stack, found.date) == (MACHINE.id, facts.accepted.stack, "2026-03-01")
 
 
@@ -44,12 +44,30 @@ def test_one_sample_has_no_spread(facts: AcceptedCase) -> None:
     assert (found.value, found.spread, found.n) == (100 + 2 * 1024**2, None, 1)
 
 
+def test_two_samples_have_a_spread(facts: AcceptedCase) -> None:
+    """As few as they are."""
+    assert memory_limits.ceiling((100, 110), figure=ALLOCATED, case=facts).spread == pytest.approx(50**0.5)
+
+
+@pytest.mark.parametrize(
+    ("samples", "room"),
+    [((10**9,), 0.0), ((10**9, 10**9 + 2), 7 * 2**0.5)],
+    ids=["one", "two"],
+)
+def test_what_loading_adds_has_room_for_its_own_spread(samples: tuple[int, ...], room: float) -> None:
+    """Which one sample does not have."""
+    assert memory_limits.margin(samples, figure=OWN_HOST) == pytest.approx(memory_limits.OWN_HOST_GRAIN + room)
+
+
 def test_host_memory_that_lay_close_by_chance_keeps_its_distance(facts: AcceptedCase) -> None:
     """Three samples alike do not mean that the fourth will be: the spread of other cases stands in."""
     alike = memory_limits.ceiling((10**9,) * 3, figure=HOST, case=facts)
     assert alike.value == pytest.approx(1.385e9 + 64 * 1024**2)
     apart = memory_limits.ceiling((9 * 10**8, 10**9, 11 * 10**8), figure=HOST, case=facts)
     assert apart.value == pytest.approx(1.7e9 + 64 * 1024**2)
+    assert apart.mean == 10**9
+    near = memory_limits.ceiling((98 * 10**7, 10**9, 102 * 10**7), figure=HOST, case=facts)
+    assert near.value == alike.value  # a share of their mean, and not of the first
 
 
 @pytest.mark.parametrize(
@@ -97,6 +115,9 @@ def test_what_torch_reserves_is_held_where_it_is_stable(facts: AcceptedCase) -> 
     reserved = bands[RESERVED].ceiling
     assert reserved is not None
     assert reserved.value == (9 << 20) + ALLOCATOR
+    fragmentation = bands[memory_limits.FRAGMENTATION].ceiling
+    assert fragmentation is not None
+    assert fragmentation.mean == (9 << 20) - 5
     twice = {figure: samples[:2] for figure, samples in whole.items()}
     assert memory_limits.stable_bands(replace(facts, peaks={"whole": twice})) == {}
 
@@ -137,6 +158,22 @@ def test_floors_need_something_on_the_gpu() -> None:
         memory_limits.memory_floors(replace(inventory(), components={}), SUBJECT, lowest=dict.fromkeys(PHASES, 10**9))
         == {}
     )
+
+
+def test_a_subject_without_encoders_has_no_floor_for_them() -> None:
+    """One that begins with a picture encodes nothing."""
+    without = replace(SUBJECT, encoders=())
+    floors = memory_limits.memory_floors(inventory(), without, lowest=dict.fromkeys(PHASES, 10**9))
+    assert set(floors) == {"load", "denoise", "whole"}
+
+
+def test_what_is_held_afterwards_has_a_ceiling(facts: AcceptedCase) -> None:
+    """The first accepted value and a grain, on the machine that it was measured on."""
+    band = memory_limits.held_band(replace(facts, held_after=(1000, 1001)))
+    assert band is not None
+    assert band.floor is None
+    assert band.ceiling is not None
+    assert (band.ceiling.value, band.ceiling.machine) == (1000 + ALLOCATOR, MACHINE.id)
 
 
 def test_weights_that_were_never_together_are_no_floor(facts: AcceptedCase) -> None:

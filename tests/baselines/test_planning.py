@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
-from fluxgate.baselines import manifest
+from fluxgate.baselines import manifest, planning
 from fluxgate.baselines.changes import Plan
 from fluxgate.baselines.known_failures import KnownFailure
 from fluxgate.baselines.picture_changes import PictureChange
@@ -19,6 +20,7 @@ from fluxgate.rendering import Crash, Duration
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
 from tests.baselines.acceptance import accept, accepted_case, planned
+from tests.baselines.test_limit_changes import drifted
 from tests.runs import building
 from tests.runs.building import CASES, MACHINE, NOW, contents, put, run_of
 from tests.wording import unsaid
@@ -166,6 +168,116 @@ def test_pictures_belong_to_the_end_of_the_chain(folder: Path, root: Path) -> No
     assert [case.owner for case in planned(run, root, cases=cases).cases] == ["nf4", "nf4"]
 
 
+def test_what_is_held_to_no_others_pictures_is_a_reference(folder: Path, root: Path) -> None:
+    """And so are the pictures of what reproduces it."""
+    plan = planned(run_of(folder, "full", "offload", "nf4"), root)
+    assert {case.case_id: case.is_reference for case in plan.cases} == {
+        "tiny-full": True,
+        "tiny-offload": True,
+        "tiny-nf4": False,
+    }
+
+
+@pytest.mark.parametrize(("tighten", "floor"), [(False, 0.95), (True, 0.98)])
+def test_a_plan_has_the_limits_that_were_measured(folder: Path, root: Path, tighten: bool, floor: float) -> None:
+    """Of the cases asked for, joined to those that stand for the machine."""
+    accept(drifted(folder, 0.95), root)
+    run = drifted(folder, 0.98)
+    plan = planned(run, root, only="*-nf4", tighten=tighten)
+    (change,) = plan.limits
+    floors = {name: bands["ssim"].floor for name, bands in change.file.drift.items()}
+    assert {name: one and one.value for name, one in floors.items()} == {"full": 0.95, "nf4": floor}
+    assert (plan.run, change.file.machine) == (run, MACHINE.id)
+
+
+def test_a_new_warning_is_told(folder: Path, root: Path) -> None:
+    """On one line, and once it was accepted no more."""
+    accept(run_of(folder, "full"), root)
+    run = run_of(folder, "full")
+    put(run, replace(run.renderings()["tiny-full"], warnings=("it is\nslow",)))
+    assert "a new warning: it is slow" in lines_of(planned(run, root), "tiny-full")
+    accept(run, root)
+    again = run_of(folder, "full")
+    put(again, replace(again.renderings()["tiny-full"], warnings=("it is\nslow",)))
+    assert not [line for line in lines_of(planned(again, root), "tiny-full") if "warning" in line]
+
+
+@pytest.mark.parametrize("tighten", [True, False])
+def test_host_memory_that_fell_is_noted_or_tightened(folder: Path, root: Path, tighten: bool) -> None:
+    """As the request says."""
+    accept(run_of(folder, "full"), root)
+    run = run_of(folder, "full")
+    put(run, replace(run.renderings()["tiny-full"], memory=building.memory(host=10**9)))
+    (change,) = planned(run, root, tighten=tighten).cases
+    assert change.samples.peaks["load"]["host"] == (10**9 if tighten else 2 * 10**9,)
+    assert bool(change.notes) is not tighten
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_earlier_pictures_are_kept_where_it_is_asked(folder: Path, root: Path, keep: bool) -> None:
+    """And nobody has noted anything where nothing was approved one by one."""
+    accept(run_of(folder, "full"), root)
+    (change,) = planned(run_of(folder, "full", seed=1), root, keep_pictures=keep).cases
+    assert (change.keep_pictures, change.note) == (keep, "")
+
+
+def with_steps(run: Run, strategy: str, seconds: float, **other: float) -> Run:
+    """The run, where one step of a strategy took so long."""
+    rendering = run.renderings()[f"tiny-{strategy}"]
+    put(run, replace(rendering, durations=(Duration("denoise", 2.0, "fox", 0, (seconds,) * 3, **other),)))  # type: ignore[arg-type]  # any field
+    return run
+
+
+def paces(run: Run, root: Path, strategy: str = "nf4") -> dict[str, tuple[float, ...]]:
+    (change,) = planned(run, root, only=f"tiny-{strategy}").cases
+    return dict(change.step_paces)
+
+
+def test_the_pace_of_a_step_is_that_beside_the_reference_of_the_same_run(folder: Path, root: Path) -> None:
+    """It gathers from run to run, and a run that is accepted again gives its own once."""
+    run = with_steps(run_of(folder, "full", "nf4"), "nf4", 1.0)
+    assert paces(run, root) == {"fox": (2.0,)}
+    accept(run, root)
+    assert paces(run, root) == {"fox": (2.0,)}
+    assert paces(with_steps(run_of(folder, "full", "nf4"), "nf4", 1.1), root) == {"fox": (2.0, 2.2)}
+
+
+def test_a_step_without_its_reference_has_no_pace(folder: Path, root: Path) -> None:
+    """Though it could be timed alone, as the reference of all is."""
+    run = with_steps(run_of(folder, "full"), "full", 1.0, waited=9.0)
+    assert paces(run, root, "full") == {"fox": (1.0,)}
+    alone = with_steps(run_of(folder, "nf4"), "nf4", 1.0, waited=9.0)
+    assert paces(alone, root) == {}
+    accept(alone, root)
+    put(alone, building.rendering("full", alone.case_folder("tiny-full")))
+    assert paces(alone, root) == {"fox": (2.0,)}
+
+
+def test_a_picture_that_was_finished_otherwise_says_so(folder: Path, root: Path) -> None:
+    """Where every stage is the accepted one, and the pixels are not."""
+    accept(run_of(folder, "full"), root)
+    run = run_of(folder, "full")
+    before = run.renderings()["tiny-full"]
+    other = building.rendering("full", run.case_folder("tiny-full"), seed=1)
+    put(run, replace(other, fingerprints=before.fingerprints))
+    text = "\n".join(lines_of(planned(run, root), "tiny-full"))
+    assert not unsaid(text, "shot 'fox'", "first differs at the finished picture")
+
+
+def test_what_reproduces_a_reference_that_nobody_has_is_held_to_nothing(folder: Path, root: Path) -> None:
+    """Neither this run nor the store has its pictures."""
+    assert [case.case_id for case in planned(run_of(folder, "offload"), root).cases] == ["tiny-offload"]
+
+
+def test_a_manifest_that_is_missing_is_empty(folder: Path, root: Path) -> None:
+    """So that a plan made without it is not one made with it."""
+    accept(run_of(folder, "full"), root)
+    path = root / MACHINE.id / "tiny" / manifest.NAME
+    assert planning.manifests_of(root, MACHINE.id) == {"tiny": path.read_bytes()}
+    path.unlink()
+    assert planning.manifests_of(root, MACHINE.id) == {"tiny": b""}
+
+
 # What is refused
 
 
@@ -208,6 +320,29 @@ def test_objections_are_listed_together(folder: Path, root: Path) -> None:
     assert [line[:15] for line in str(refused.value).splitlines()[1:]] == ["  tiny-full cra", "  tiny-nf4 cras"]
 
 
+@pytest.mark.parametrize(("cases", "said"), [(12, None), (13, "and 1 more"), (14, "and 2 more")])
+def test_of_many_objections_twelve_are_listed(folder: Path, root: Path, cases: int, said: str | None) -> None:
+    """And how many there are beside them."""
+    run = run_of(folder)
+    for number in range(cases):  # of strategies that are not there any more
+        put(run, building.rendering(f"way-{number}", run.case_folder(f"tiny-way-{number}"), takes=1))
+    with pytest.raises(Refusal) as refused:
+        planned(run, root)
+    listed = str(refused.value).splitlines()[1:]
+    assert sum("tiny-way-" in line for line in listed) == 12
+    assert [line.strip() for line in listed[12:]] == ([] if said is None else [said])
+
+
+def test_what_crashed_breaks_no_promise_besides(folder: Path, root: Path) -> None:
+    """One objection to a case is enough."""
+    run = run_of(folder, "full")
+    other = building.rendering("offload", run.case_folder("tiny-offload"), seed=7)
+    put(run, replace(other, crash=Crash("signal", "killed by SIGSEGV", "denoise", ())))
+    with pytest.raises(Refusal) as refused:
+        planned(run, root)
+    assert len(str(refused.value).splitlines()) == 2
+
+
 @pytest.mark.parametrize("together", [True, False])
 def test_a_broken_promise_is_refused(folder: Path, root: Path, together: bool) -> None:
     """What promises to reproduce `full` is not accepted with other pictures, of this run or of the store."""
@@ -232,12 +367,13 @@ def test_a_tampered_picture_of_the_run_is_refused(folder: Path, root: Path, acce
         planned(run, root)
 
 
-def test_a_known_crash_is_left_out(folder: Path, root: Path) -> None:
+@pytest.mark.parametrize("device", [None, "cuda"])
+def test_a_known_crash_is_left_out(folder: Path, root: Path, device: Literal["cuda"] | None) -> None:
     """A crash that is a known failure does not keep the other cases from being accepted."""
     run = run_of(folder, "full", "nf4")
     put(run, replace(run.renderings()["tiny-nf4"], crash=Crash("exception", "NotImplementedError", "denoise", ())))
     day = NOW.date()
-    entry = KnownFailure("*", "nf4", "*", "broken", ("https://x",), ("diffusers<=0.42.1",), day, "me", day)
+    entry = KnownFailure("*", "nf4", "*", "broken", ("https://x",), ("diffusers<=0.42.1",), day, "me", day, device)
     plan = planned(run, root, known_failures=(entry,))
     assert plan.left_out == ("tiny-nf4",)
     assert not unsaid(next(plan.lines()), "tiny-nf4", "left out", "known failure")
