@@ -9,7 +9,9 @@ import pytest
 
 from fluxgate.baselines.baseline import Acceptance
 from fluxgate.baselines.changes import Plan
-from fluxgate.rendering import DENOISE, PhaseWork, Work
+from fluxgate.baselines.limit_changes import LimitsChange
+from fluxgate.baselines.limits import LimitsFile
+from fluxgate.rendering import DENOISE, Duration, PhaseWork, Work
 from tests.baselines.acceptance import accept, accepted_case, planned
 from tests.runs.building import put, run_of
 from tests.wording import unsaid
@@ -57,6 +59,7 @@ def test_a_line_that_several_cases_share_is_told_once(plan: Plan) -> None:
     """With their names, or the first of them and how many more."""
     (line,) = plan.lines()
     assert not unsaid(line, "tiny-full", "tiny-nf4", "tiny-offload", "2 in all")
+    assert "more" not in line
     more = replace(plan, cases=(*plan.cases, plan.cases[0]))
     assert not unsaid(next(more.lines()), "tiny-full", "tiny-nf4", "tiny-offload", "1 more")
 
@@ -109,3 +112,47 @@ def test_work_is_accepted_as_one_call_did_it(folder: Path, root: Path) -> None:
         put(run, replace(run.renderings()["tiny-full"], work=uncounted))
         (case,) = planned(run, root).cases
         assert case.facts(LATER).work == kept
+
+
+def test_limits_that_stay_are_told(plan: Plan) -> None:
+    """By their subject; those that move have lines of their own."""
+    file = LimitsFile("tiny", plan.machine, {}, {})
+    limits = (LimitsChange(file, ()), LimitsChange(file, ("tiny-nf4: ssim at least 0.9",)))
+    stay, moves = replace(plan, cases=(), limits=limits).lines()
+    assert not unsaid(stay, "tiny", "limits", "stay")
+    assert moves == "tiny-nf4: ssim at least 0.9"
+
+
+def test_a_note_on_a_case_comes_after_the_reason_for_all(plan: Plan) -> None:
+    """A case without one has that reason alone."""
+    case = plan.cases[0]
+    assert case.noted(LATER) == LATER
+    assert replace(case, note="only one level").noted(LATER) == replace(LATER, because="later: only one level")
+
+
+def test_facts_hold_what_the_first_take_was(folder: Path, root: Path) -> None:
+    """Its stages, its noise levels and what torch drew, and what it was made of."""
+    run = run_of(folder, "full", "nf4")
+    rendering = run.renderings()["tiny-nf4"]
+    steps = Duration("denoise", 2.0, "fox", 0, (1.0,) * 3, (1.0, 0.5, 0.0))
+    put(run, replace(rendering, draws={"float32": (0.5,)}, durations=(steps,)))
+    _, case = planned(run, root).cases
+    facts = case.facts(LATER)
+    assert facts.fingerprints == tuple(one for one in rendering.fingerprints if one.take == 0) != ()
+    assert (facts.inventory, facts.draws) == (rendering.inventory, {"float32": (0.5,)})
+    assert (facts.levels, facts.step_paces) == ({"fox": (1.0, 0.5, 0.0)}, {"fox": (2.0,)})
+
+
+def test_of_what_only_approximates_two_pictures_are_kept(plan: Plan) -> None:
+    """One of each of two shots; of a reference, and of what reproduces it, all of them."""
+    kept = {
+        case.strategy: [
+            (shot.shot, picture.kept)
+            for shot in replace(case, before=None).facts(LATER).shots
+            for picture in shot.pictures
+        ]
+        for case in plan.cases
+    }
+    assert all(is_kept for name in ("full", "offload") for _, is_kept in kept[name])
+    assert sorted(shot for shot, is_kept in kept["nf4"] if is_kept) == ["fox", "pair"]
+    assert len(kept["nf4"]) == 5

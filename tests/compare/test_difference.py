@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from fluxgate.compare.difference import PeakChange, SecondsChange, StackChange, compare
+from fluxgate.compare.difference import PeakChange, SecondsChange, StackChange, compare, stage_differences
 from fluxgate.compare.facts import Facts
 from fluxgate.compare.noise_levels import ScheduleMismatch
 from fluxgate.compare.stages import FINISHED
-from fluxgate.rendering import DECODED, LAST, Inventory
+from fluxgate.rendering import DECODED, DENOISE, LAST, Inventory, PhaseWork, Work
 from tests.compare.sides import facts, shown
 from tests.runs.building import fingerprint, inventory, pixels
 
@@ -70,3 +70,15 @@ def test_what_was_not_measured_is_not_zero() -> None:
     found = compare(facts(), Facts())
     assert found.memory == (PeakChange("load", "allocated", 150, None),)
     assert found.seconds == (SecondsChange("load", 1.5, None),)
+
+
+def test_a_shot_that_one_side_did_not_look_at_has_no_stage() -> None:
+    """Neither the expected nor the actual one."""
+    for one, other in ((facts(), facts(fingerprints={})), (facts(fingerprints={}), facts())):
+        assert list(stage_differences(one, other, {"fox": True})) == []
+
+
+def test_other_work_is_told() -> None:
+    """Counter by counter."""
+    old, new = (facts(work=Work("fox", 4, ((PhaseWork(DENOISE, {"aten.mm": n}),),))) for n in (1, 2))
+    assert [(one.what, one.before, one.after) for one in compare(old, new).work] == [("aten.mm", 1, 2)]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -120,11 +121,29 @@ def test_pictures_of_other_shape_or_mode_are_told_in_words() -> None:
 
 @pytest.mark.parametrize(
     ("level", "word"),
-    [(0, "black"), (3, "black"), (128, "grey"), (255, "white"), ((200, 30, 30), "of one colour, RGB 200 30 30")],
+    [
+        (0, "black"),
+        (3, "black"),
+        (4, "grey"),
+        (128, "grey"),
+        (251, "grey"),
+        (252, "white"),
+        (255, "white"),
+        ((100, 100, 103), "grey"),
+        ((100, 100, 104), "of one colour, RGB 100 100 104"),
+        ((200, 30, 30), "of one colour, RGB 200 30 30"),
+    ],
 )
 def test_a_picture_of_one_colour_is_blank(level: object, word: str) -> None:
     """A picture that shows nothing is named after its colour."""
     assert likeness.blankness(np.full((20, 20, 3), level, np.uint8)) == word
+
+
+def test_transparency_alone_shows_nothing() -> None:
+    """A picture of any shape is blank where its colours are."""
+    rng = np.random.default_rng(0)
+    levels = np.dstack([np.full((20, 30, 3), 128, np.uint8), rng.integers(0, 256, (20, 30), dtype=np.uint8)])
+    assert likeness.blankness(levels) == "grey"
 
 
 def test_a_blank_picture_may_have_odd_pixels_and_faint_noise() -> None:
@@ -138,6 +157,31 @@ def test_a_blank_picture_may_have_odd_pixels_and_faint_noise() -> None:
     assert likeness.blankness(half) is None
     assert likeness.blankness(smooth()) is None
     assert likeness.blankness(smooth()[..., 0]) is None
+
+
+def test_ssim_is_what_its_authors_defined() -> None:
+    """Where the window of eleven pixels fits once, by a Gaussian of 1.5 pixels; the mean of the channels."""
+    rng = np.random.default_rng(5)
+    one, other = (rng.integers(0, 256, (11, 11, 3)).astype(np.uint8) for _ in range(2))
+    bell = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+    weights = np.outer(bell, bell)[..., None] / bell.sum() ** 2
+
+    def mean(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.asarray((weights * values).sum(axis=(0, 1)))
+
+    x, y = one.astype(np.float64), other.astype(np.float64)
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    spreads = mean(x * x) - mean(x) ** 2 + mean(y * y) - mean(y) ** 2
+    alike = (2 * mean(x) * mean(y) + c1) * (2 * (mean(x * y) - mean(x) * mean(y)) + c2)
+    expected = alike / ((mean(x) ** 2 + mean(y) ** 2 + c1) * (spreads + c2))
+    assert likeness.similarity(one, other) == pytest.approx(float(expected.mean()), abs=1e-6)
+
+
+@pytest.mark.parametrize(("rows", "measured"), [(1, False), (2, False), (3, True)])
+def test_a_shift_is_measured_from_three_pixels_on(rows: int, measured: bool) -> None:
+    """A slope takes a pixel on either side."""
+    one = smooth()[:rows]
+    assert (likeness_of(one, np.roll(one, 1, axis=1)).shift > 0) is measured
 
 
 def test_worst_and_average_go_measure_by_measure() -> None:

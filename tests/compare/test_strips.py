@@ -56,3 +56,24 @@ def test_rows_stand_below_each_other() -> None:
     assert (page[second : second + 16, GAP : GAP + 16] == PAPER).all()
     assert np.array_equal(page[second : second + 16, column : column + 16], new)
     assert page.shape == (TITLE + 2 * (16 + GAP), GAP + 4 * (16 + GAP), 3)
+
+
+def test_a_difference_is_stretched_to_full_contrast() -> None:
+    """However small it is; half of it is half as bright."""
+    old = np.full((16, 16, 3), 100, np.uint8)
+    new = old.copy()
+    new[0], new[1] = 102, 101
+    amplified = columns(old, new)[AMPLIFIED]
+    assert amplified is not None
+    assert (amplified[0].min(), amplified[1].min(), amplified[2:].max()) == (255, 128, 0)
+    new[0] = 100
+    least = columns(old, new)[AMPLIFIED]
+    assert least is not None
+    assert (least[1].min(), least[2:].max()) == (255, 0)
+
+
+def test_a_row_is_as_high_as_its_pictures() -> None:
+    """Whatever their width; one row is a page, too."""
+    wide = pixels(0)[:10]
+    page = side_by_side([columns(wide, wide)])
+    assert page.shape == (TITLE + 10 + GAP, GAP + 4 * (16 + GAP), 3)

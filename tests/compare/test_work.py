@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fluxgate.compare.work import changes_between, costly_changes, flops, held_changes, work_changes
+from fluxgate.compare.work import changes_between, costly_changes, flops, held_changes, same_call, work_changes
 from fluxgate.rendering import DECODE, DENOISE, PhaseWork, Work
 from tests.wording import unsaid
 
@@ -39,6 +39,8 @@ def test_numbers_that_differ_are_not_told_alike() -> None:
         "denoise does 16,500,000,001 FLOP in aten.mm instead of 16,500,000,000 FLOP",
         "denoise casts 130,000,100 B on the host instead of 130,000,000 B",
     ]
+    (change,) = changes_between((before,), (PhaseWork(DENOISE, flops={"aten.mm": 33 * 10**9}, bytes=before.bytes),))
+    assert change.sentence == "denoise does 33 GFLOP in aten.mm instead of 16.5 GFLOP"
 
 
 @pytest.mark.parametrize(
@@ -67,16 +69,28 @@ def test_what_came_and_what_went_are_told_so() -> None:
 
 def test_a_phase_that_only_one_side_has_is_a_change() -> None:
     """Nothing is left out for want of a partner."""
-    (change,) = changes_between((), (PhaseWork(DECODE, {"aten.mm": 1}),))
-    assert (change.phase, change.before, change.after) == (DECODE, 0, 1)
+    alone = (PhaseWork(DECODE, {"aten.mm": 1}),)
+    for before, after in (((), alone), (alone, ())):
+        (change,) = changes_between(before, after)
+        assert (change.phase, change.before, change.after) == (DECODE, len(before), len(after))
+
+
+def test_what_moved_most_comes_first() -> None:
+    """In shares of what it was, more or less; of what was not there, one counts as one."""
+    before = {"one": 1, "fewer": 10, "more": 10, "many": 100}
+    after = {"one": 2, "fewer": 1, "more": 18, "many": 150}
+    found = changes_between((PhaseWork(DENOISE, before),), (PhaseWork(DENOISE, after),))
+    assert [change.what for change in found] == ["one", "fewer", "more", "many"]
 
 
 @pytest.mark.parametrize("other", [work(WHOLE, steps=4), Work("cat", 3, ((WHOLE,),)), Work("fox", 3, ()), None])
 def test_another_call_is_not_compared(other: Work | None) -> None:
     """Another shot, other steps, or nothing counted."""
     twice = PhaseWork(DENOISE, {"aten.mm": 18})
-    assert work_changes(work(twice), other) == ()
-    assert held_changes(work(twice), other) == ()
+    for one, another in ((work(twice), other), (other, work(twice))):
+        assert not same_call(one, another)
+        assert work_changes(one, another) == ()
+        assert held_changes(one, another) == ()
 
 
 @pytest.mark.parametrize("number, held", [(900, True), (909, True), (910, False), (891, True), (890, False)])
@@ -84,6 +98,14 @@ def test_operations_hold_across_releases_within_a_hundredth(number: int, held: b
     """However they are dispatched."""
     other = work(PhaseWork(DENOISE, {"aten.addmm": 9}, flops={"aten.addmm": number}))
     assert (held_changes(work(WHOLE), other) == ()) is held
+
+
+def test_what_is_not_held_is_told_with_both_numbers() -> None:
+    """One operation of ten is more than a hundredth."""
+    ten, eleven = (work(PhaseWork(DENOISE, flops={"aten.mm": number})) for number in (10, 11))
+    (change,) = held_changes(ten, eleven)
+    assert (change.phase, change.section, change.what, change.before, change.after) == (DENOISE, "flops", "", 10, 11)
+    assert not unsaid(change.sentence, "11 FLOP instead of 10 FLOP")
 
 
 @pytest.mark.parametrize("size, held", [(1 << 20, True), ((1 << 20) + 1, False)])
@@ -94,7 +116,17 @@ def test_a_megabyte_more_to_the_device_is_held(size: int, held: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "number, words", [(0, "0 FLOP"), (17_420_000_000, "17.42 GFLOP"), (3e15, "3 PFLOP"), (2_500_000, "2.5 MFLOP")]
+    "number, words",
+    [
+        (0, "0 FLOP"),
+        (17_420_000_000, "17.42 GFLOP"),
+        (3e15, "3 PFLOP"),
+        (2_500_000, "2.5 MFLOP"),
+        (1e6, "1 MFLOP"),
+        (1e9, "1 GFLOP"),
+        (1e12, "1 TFLOP"),
+        (1e15, "1 PFLOP"),
+    ],
 )
 def test_operations_in_words(number: float, words: str) -> None:
     """Four digits say enough."""

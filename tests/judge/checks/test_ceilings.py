@@ -40,6 +40,22 @@ def test_a_floor_is_kept_to_the_byte(tmp_path: Path, above: int, status: str) ->
     found = verdict(using(tmp_path, memory(5 * GB + above), limits=limits), CEILING)
     assert found.status == status
     assert ("Something may not have been loaded" in found.sentence) == (status == FAILED)
+    assert not unsaid(found.sentence, "1 B less" if status == FAILED else "at least 5.00 GB")
+
+
+def test_of_several_limits_the_one_over_all_phases_is_told(tmp_path: Path) -> None:
+    """Each phase is held to its own peak all the same."""
+    each = {phase: Band(ceiling=Limit(6 * GB, f"of {phase}")) for phase in (*PHASES, WHOLE)}
+    found = verdict(using(tmp_path, memory(denoise=6 * GB), limits=CaseLimits(memory=each)), CEILING)
+    assert (found.status, found.limit) == (PASSED, Limit(6 * GB, f"of {WHOLE}"))
+    assert not unsaid(found.sentence, "5 peaks", "the case peaks at 6.00 GB", "at most 6.00 GB")
+    assert {phase: found.numbers[f"allocated {phase}"] for phase in (*PHASES, WHOLE)} == {
+        "load": 5 * GB,
+        "encode": 5 * GB,
+        "denoise": 6 * GB,
+        "decode": 5 * GB,
+        WHOLE: 6 * GB,
+    }
 
 
 def test_a_missed_ceiling_is_told_whole(tmp_path: Path) -> None:
@@ -78,7 +94,8 @@ def test_a_published_figure_is_told_and_never_judged(tmp_path: Path) -> None:
 def test_without_limits_or_a_measure_there_is_no_data(tmp_path: Path) -> None:
     """What would give them is told, and never a figure of 0."""
     found = verdict(using(tmp_path, memory()), CEILING)
-    assert (found.status, unsaid(found.sentence, "No ceiling", "fluxgate accept")) == (NO_DATA, [])
+    assert (found.status, unsaid(found.sentence, "No ceiling", "run fluxgate accept")) == (NO_DATA, [])
+    assert found.numbers[f"allocated {WHOLE}"] == 5 * GB
     found = verdict(using(tmp_path, memory(None, held=None)), CEILING)
     assert (found.status, unsaid(found.sentence, "not measured", "no GPU")) == (NO_DATA, [])
     found = verdict(using(tmp_path, None), CEILING)
@@ -91,6 +108,8 @@ def test_ceilings_that_were_left_out_were_not_selected(tmp_path: Path, check: st
     found = verdict(using(tmp_path, memory(), baseline_use=BaselineUse.IGNORED), check)
     assert (found.status, found.sentence.startswith("What was accepted was left out")) == (NOT_SELECTED, True)
     assert " It peaks at " in found.sentence
+    peak, value = (f"allocated {WHOLE}", 5 * GB) if check == CEILING else ("host peak", 2 * GB)
+    assert found.numbers[peak] == value
 
 
 # What is stable beside it
@@ -107,6 +126,13 @@ def test_what_is_stable_is_held_both_ways(tmp_path: Path, figure: str, value: in
     using_it = using(tmp_path, replace(found, phases=phases, driver_scope="process"), limits=limits)
     assert verdict(using_it, CEILING).status == status
     assert verdict(using_it, CEILING).numbers[figure] == value
+
+
+def test_what_torch_does_not_use_is_not_known_without_what_it_reserves(tmp_path: Path) -> None:
+    """The allocated peak is judged all the same."""
+    phases = tuple(replace(one, reserved=None) for one in memory().phases)
+    found = verdict(using(tmp_path, replace(memory(), phases=phases), limits=ceiling(5 * GB)), CEILING)
+    assert (found.status, FRAGMENTATION in found.numbers) == (PASSED, False)
 
 
 def test_what_the_driver_sees_of_others_is_not_judged(tmp_path: Path) -> None:
@@ -175,6 +201,8 @@ def test_host_memory_has_a_ceiling_of_its_own(tmp_path: Path, above: int, status
     found = verdict(using(tmp_path, memory(host=2 * GB + above), limits=limits), HOST)
     assert (found.status, found.numbers) == (status, {"host peak": 2 * GB + above})
     assert (unsaid(found.sentence, "2,000,000,001 B", "1 B", "ceiling") == []) == (above > 0)
+    assert found.limit == Limit(2 * GB, "measured")
+    assert status == FAILED or not unsaid(found.sentence, "at most")
 
 
 def test_host_memory_without_limit_or_measure_has_no_data(tmp_path: Path) -> None:
@@ -182,4 +210,14 @@ def test_host_memory_without_limit_or_measure_has_no_data(tmp_path: Path) -> Non
     assert "accept 3 runs" in verdict(using(tmp_path, memory()), HOST).sentence
     empty = CaseLimits(host=Band())
     assert verdict(using(tmp_path, memory(), limits=empty), HOST).status == NO_DATA
-    assert "Host memory was not measured" in verdict(using(tmp_path, memory(host=None)), HOST).sentence
+    unmeasured = replace(memory(host=None), unavailable={"host": "the system does not tell"})
+    found = verdict(using(tmp_path, unmeasured), HOST)
+    assert not unsaid(found.sentence, "Host memory was not measured", "the system does not tell")
+
+
+def test_host_memory_may_have_a_floor_alone(tmp_path: Path) -> None:
+    """Then that is what it is told with."""
+    limits = CaseLimits(host=Band(floor=Limit(GB, "measured")))
+    found = verdict(using(tmp_path, memory(), limits=limits), HOST)
+    assert (found.status, found.limit) == (PASSED, Limit(GB, "measured"))
+    assert not unsaid(found.sentence, "at least 1.00 GB")

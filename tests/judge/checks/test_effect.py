@@ -1,10 +1,13 @@
 """Tests of the check that a strategy took effect."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import pytest
 
 from fluxgate.judge.verdict import EFFECT, FAILED, PASSED
 from fluxgate.rendering import Inventory
+from fluxgate.strategies.effects import Hooked, Spread, Stored
 from tests.judge.made import evidence, promising, verdict, with_rendering
 
 
@@ -41,3 +44,18 @@ def test_an_effect_without_an_inventory_fails(tmp_path: Path) -> None:
     """What left none cannot pass."""
     one = promising("nf4", effects=(Says(None),))
     assert verdict(with_rendering(evidence(tmp_path, one), inventory=None), EFFECT).status == FAILED
+
+
+def test_whoever_makes_a_missing_effect_is_suspected(tmp_path: Path) -> None:
+    """Of those that are missing, and not of those that show."""
+    one = promising("offload", effects=(Hooked("AlignDevicesHook"), Stored("bfloat16")))
+    found = verdict(evidence(tmp_path, one), EFFECT)
+    assert (found.status, found.suspects) == (FAILED, "accelerate")
+    assert found.numbers == {"effects": 2, "missing": 1}
+
+
+@pytest.mark.parametrize(("device", "status"), [("cuda", FAILED), ("cpu", PASSED)])
+def test_an_effect_is_asked_for_where_it_can_show(tmp_path: Path, device: str, status: str) -> None:
+    """Nothing is spread over several GPUs where there is none."""
+    whole = evidence(tmp_path, promising("balanced", effects=(Spread(),)))
+    assert verdict(replace(whole, case=replace(whole.case, device=device)), EFFECT).status == status

@@ -42,6 +42,7 @@ def test_a_single_byte_that_stays_is_seen(tmp_path: Path, held: int, status: str
     found = verdict(using(tmp_path, memory(held=held)), GIVES_BACK)
     assert (found.status, found.numbers["held after"]) == (status, held)
     assert (found.sentence == "Everything is given back.") is (status == PASSED)
+    assert status == PASSED or not unsaid(found.sentence, "on the GPU")
 
 
 @pytest.mark.parametrize(("held", "status"), [(999, PASSED), (1000, PASSED), (1001, FAILED)])
@@ -97,6 +98,7 @@ def test_libraries_may_keep_tables_on_a_cpu(tmp_path: Path, held: int, status: s
     """There all tensors that are alive count, not the pipeline's alone."""
     found = verdict(on_cpu(evidence(tmp_path, FULL), held_after=held), GIVES_BACK)
     assert (found.status, found.limit) == (status, Limit(float(TABLES), LIBRARIES))
+    assert not unsaid(found.sentence, "in memory")
 
 
 @pytest.mark.parametrize(("grown", "status"), [(GROWTH - 1, PASSED), (GROWTH, PASSED), (GROWTH + 1, FAILED)])
@@ -181,6 +183,32 @@ def test_what_each_call_leaves_behind_is_judged(tmp_path: Path, left: int, statu
     work = Work("fox", 3, ((),), count=2, held=(1000, 1000 + left))
     found = verdict(with_rendering(evidence(tmp_path), work=work), GIVES_BACK)
     assert (found.status, found.numbers["held by a call"]) == (status, float(left))
+
+
+@pytest.mark.parametrize(("left", "status"), [(2 * (4 << 10) + 1, PASSED), (2 * (4 << 10) + 2, FAILED)])
+def test_what_calls_leave_behind_is_told_for_one_of_them(tmp_path: Path, left: int, status: str) -> None:
+    """The mean from the first to the last, whatever lay there in between, in whole bytes."""
+    work = Work("fox", 3, ((),), count=3, held=(1000, 1000, 1000 + left))
+    found = verdict(with_rendering(evidence(tmp_path), work=work), GIVES_BACK)
+    assert (found.status, found.numbers["held by a call"]) == (status, left // 2)
+
+
+def test_one_call_tells_what_it_keeps_and_not_what_the_next_leaves(tmp_path: Path) -> None:
+    """There is nothing to compare it with."""
+    inventory = weighing(10_000)
+    work = Work("fox", 3, ((),), count=1, held=(inventory.total_bytes + 5,))
+    found = verdict(with_rendering(evidence(tmp_path), work=work, inventory=inventory), GIVES_BACK)
+    assert found.numbers["held beside weights"] == 5
+    assert "held by a call" not in found.numbers
+
+
+def test_what_a_call_keeps_is_what_the_first_kept(tmp_path: Path) -> None:
+    """What later ones add is told of each."""
+    inventory = weighing(10_000)
+    first = inventory.total_bytes + 5
+    work = Work("fox", 3, ((),), count=2, held=(first, first + 1000))
+    found = verdict(with_rendering(evidence(tmp_path), work=work, inventory=inventory), GIVES_BACK)
+    assert (found.numbers["held beside weights"], found.numbers["held by a call"]) == (5, 1000)
 
 
 @pytest.mark.parametrize(("device", "most"), [("cuda", 8 << 20), ("cpu", 1 << 20)])
@@ -279,6 +307,24 @@ def test_memory_of_the_gpu_that_is_not_torchs_is_told_if_it_is_the_calls(
     assert found.status == status
     name, each = f"{GPU_OTHERWISE} by a call", float(MIB if status == FAILED else 0)
     assert found.numbers.get(name) == (each if after[:-1] == idle else None)
+
+
+@pytest.mark.parametrize(
+    ("after", "each", "status"),
+    [
+        ((0, 9 * MIB), 0, PASSED),  # one call alone shows no growth of each
+        ((0, 64 << 10, (128 << 10) + 1), 64 << 10, PASSED),
+        ((0, 64 << 10, (128 << 10) + 2), (64 << 10) + 1, FAILED),
+        ((0, 1, 2), 1, PASSED),
+    ],
+)
+def test_memory_of_the_gpu_may_grow_by_a_little_with_each_call(
+    tmp_path: Path, after: tuple[int, ...], each: int, status: str
+) -> None:
+    """64 KiB on average, in whole bytes."""
+    repeated = Repeated(readings={GPU_OTHERWISE: after}, idle=after[:-1])
+    found = verdict(with_rendering(evidence(tmp_path, FULL), memory=memory(), repeated=repeated), GIVES_BACK)
+    assert (found.status, found.numbers[f"{GPU_OTHERWISE} by a call"]) == (status, each)
 
 
 def test_memory_of_a_gpu_that_others_use_is_not_the_calls(tmp_path: Path) -> None:

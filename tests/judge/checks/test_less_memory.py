@@ -30,6 +30,9 @@ def test_less_means_less(tmp_path: Path, above: int, status: str) -> None:
     found = verdict(large(using(tmp_path, memory(5 * GB + above), memory_reference=other)), LESS)
     assert found.status == status
     assert (found.numbers["allocated"], found.numbers["allocated by full"]) == (5 * GB + above, 5 * GB)
+    assert found.limit is not None
+    assert (found.limit.value, unsaid(found.limit.source, "less than full")) == (5 * GB, [])
+    assert ("no less than" in found.sentence) is (above == 0)
 
 
 def test_less_is_told_with_both_figures(tmp_path: Path) -> None:
@@ -62,13 +65,14 @@ def test_less_than_what_is_not_there_is_not_judged(tmp_path: Path) -> None:
     assert found.status == NO_DATA
     assert not unsaid(found.sentence, "not rendered", "pytest --subject tiny --strategy full,offload")
     unmeasured = made(tmp_path, "full", memory=None)
-    assert verdict(using(tmp_path, memory(), memory_reference=unmeasured), LESS).status == NO_DATA
+    found = verdict(using(tmp_path, memory(), memory_reference=unmeasured), LESS)
+    assert (found.status, unsaid(found.sentence, "full", "--strategy full,offload")) == (NO_DATA, [])
     found = verdict(using(tmp_path, memory(), memory_reference=crashed(made(tmp_path))), LESS)
     assert (found.status, "crashed: It was killed" in found.sentence) == (CRASHED, True)
     full = crashed(made(tmp_path))
     full = replace(full, rendering=replace(full.rendering, crash=replace(CRASH, limit=16 * GB)))
     found = verdict(using(tmp_path, memory(), memory_reference=full), LESS)
-    assert (found.status, unsaid(found.sentence, "16.00 GB")) == (NO_DATA, [])
+    assert (found.status, unsaid(found.sentence, "16.00 GB", "--strategy full,offload")) == (NO_DATA, [])
 
 
 @pytest.mark.parametrize("memories", [memory(None, held=None), None])
@@ -85,7 +89,7 @@ SPARING = promising("disk", "offloading", reproduces="full", less_memory_than="f
 LOADED = Inventory({"transformer": Component("transformer", "T", {"bfloat16": 4 * FEW}, 0, {}, {}, {}, {}, None)})
 
 
-def sparing(tmp_path: Path, loaded: int | None, *, inventory: Inventory = LOADED) -> Evidence:
+def sparing(tmp_path: Path, loaded: int | None, *, inventory: Inventory | None = LOADED) -> Evidence:
     """A strategy whose weights wait in files, on a CPU where full has 1 GB in memory once loaded."""
     other = made(tmp_path, "full", memory=replace(memory(None), host_loaded=GB))
     whole = on_cpu(evidence(tmp_path, SPARING, memory_reference=other), host_loaded=loaded)
@@ -116,6 +120,9 @@ def test_what_cannot_be_seen_in_a_process_is_not_judged(tmp_path: Path) -> None:
     few = Inventory({"vae": Component("vae", "V", {"bfloat16": FEW - 1}, 0, {}, {}, {}, {}, None)})
     found = verdict(sparing(tmp_path, GB, inventory=few), LESS)
     assert (found.status, "too few to be missed" in found.sentence) == (NO_DATA, True)
+    assert found.numbers == {"host loaded": GB, "host loaded by full": GB}
+    unknown = verdict(sparing(tmp_path, GB, inventory=None), LESS)
+    assert (unknown.status, unsaid(unknown.sentence, "0 B of weights")) == (NO_DATA, [])
     enough = Inventory({"vae": Component("vae", "V", {"bfloat16": FEW}, 0, {}, {}, {}, {}, None)})
     assert verdict(sparing(tmp_path, GB, inventory=enough), LESS).status == FAILED
     found = verdict(sparing(tmp_path, None), LESS)
@@ -131,4 +138,7 @@ def test_a_tiny_pipeline_shows_nothing_on_a_gpu(tmp_path: Path, weights: int, st
     other = made(tmp_path, "full", memory=memory(5 * GB))
     for more, expected in ((1000, status), (weights, FAILED)):
         held = large(using(tmp_path, memory(5 * GB + more), memory_reference=other), weights)
-        assert verdict(held, LESS).status == expected
+        found = verdict(held, LESS)
+        assert (found.status, found.numbers["allocated"]) == (expected, 5 * GB + more)
+        assert found.limit is not None
+        assert found.limit.value == 5 * GB

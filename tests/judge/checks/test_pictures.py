@@ -15,7 +15,7 @@ from fluxgate.compare.stages import FINISHED
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import CRASHED, FAILED, NO_DATA, PASSED, PROMISE, TWICE
 from fluxgate.pictures import Pixels, read_png
-from fluxgate.rendering import DECODED, LAST, T5, Duration
+from fluxgate.rendering import DECODED, LAST, T5, Duration, Inventory
 from fluxgate.strategies import STRATEGIES
 from fluxgate.strategies.promise import Strategy
 from fluxgate.subjects.subject import Shot
@@ -331,6 +331,25 @@ def test_a_blank_picture_fails_whatever_it_is_held_against(tmp_path: Path, level
     assert not unsaid(found.sentence, "'fox' shows nothing", word)
 
 
+@pytest.mark.parametrize(
+    ("stage", "who"),
+    [
+        (T5, "transformers or tokenizers or diffusers or bitsandbytes"),
+        (LAST, "diffusers"),
+        (DECODED, "diffusers' VAE or torch"),
+    ],
+)
+def test_a_number_that_is_not_finite_is_of_whoever_works_in_its_stage(tmp_path: Path, stage: str, who: str) -> None:
+    """With the inventory of what it was made of."""
+    ours = made(tmp_path)
+    parts = dict(ours.rendering.inventory.components) if ours.rendering.inventory else {}
+    parts["text_encoder_2"] = replace(parts["text_encoder"], module_classes={"Linear4bit": 1})
+    prints = tuple(replace(entry, finite=entry.stage != stage) for entry in ours.rendering.fingerprints)
+    found = with_rendering(evidence(tmp_path, FULL), fingerprints=prints, inventory=Inventory(parts))
+    told = verdict(found, PROMISE)
+    assert (told.status, told.stage, told.suspects) == (FAILED, stage, who)
+
+
 def test_numbers_that_are_not_finite_fail(tmp_path: Path) -> None:
     """A NaN in the latents is named with its stage."""
     ours = made(tmp_path)
@@ -344,6 +363,7 @@ def test_a_nan_that_became_a_pixel_fails(tmp_path: Path) -> None:
     told = ("numpy: RuntimeWarning: invalid value encountered in cast",)
     found = verdict(with_rendering(evidence(tmp_path, FULL), warnings=told), PROMISE)
     assert (found.status, unsaid(found.sentence, "NaN", "cast to a pixel")) == (FAILED, [])
+    assert (found.stage, found.suspects) == (DECODED, "diffusers' VAE or torch")
 
 
 def test_missing_pictures_and_old_recipes_fail(tmp_path: Path) -> None:
