@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -19,10 +20,13 @@ from fluxgate.compare.facts import ALLOCATED
 from fluxgate.files import write_plain
 from fluxgate.judge.gathering import gather, judge_cases, needs_confirmation, needs_float32
 from fluxgate.judge.standards import BaselineUse, Standards
+from fluxgate.judge.usual_work import SUBJECT as MINIATURE
+from fluxgate.judge.usual_work import shipped
 from fluxgate.judge.verdict import BASELINE, FAILED, NO_DATA, NOT_SELECTED, PROMISE, TWICE
 from fluxgate.rendering import PHASES, RENDERING, Rendering
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import once_more_folder
+from fluxgate.subjects.catalogue import subjects
 from tests.judge.made import CRASH, FULL, NF4, OFFLOAD, SUBJECT, accepted, changed, made, nudge, promising
 from tests.runs.building import MACHINE, STACK, memory
 
@@ -64,6 +68,42 @@ def test_nothing_else_is_asked_of_a_case_that_gave_nothing(
     assert asked == ["tiny-nf4"]
     crashed = {"tiny-offload": made(tmp_path, "offload", crash=CRASH), "tiny-full": made(tmp_path)}
     assert gather(OFFLOADED, crashed.get, STANDARDS).reference is None
+
+
+@pytest.mark.parametrize(("device", "there"), [(None, True), ("cuda", True), ("cpu", False)])
+@pytest.mark.parametrize("check", [PROMISE, "*"])
+def test_a_known_failure_is_of_its_check_and_device(
+    tmp_path: Path, check: str, device: Literal["cuda", "cpu"] | None, there: bool
+) -> None:
+    """Also where the case gave something to be judged."""
+    day = datetime.date(2025, 1, 1)
+    entry = KnownFailure(
+        "*", "offload", check, "broken", ("https://x",), ("diffusers<=0.42.1",), day, "ada", day, device
+    )
+    run = {"tiny-offload": made(tmp_path, "offload")}
+    found = gather(OFFLOADED, run.get, replace(STANDARDS, known_failures=(entry,))).known_failures
+    assert (PROMISE in found, TWICE in found) == (there, there and check == "*")
+
+
+def test_usual_work_is_asked_of_such_a_machine(tmp_path: Path) -> None:
+    """For the miniature alone, of which it ships."""
+    usual = next(one for one in shipped().counted if "full" in one.work)
+    work = usual.work["full"]
+    machine = replace(MACHINE, device=usual.device, capability=usual.capability, cuda=usual.cuda)
+    case = Case(subjects()[MINIATURE], FULL, usual.device)
+    one = made(tmp_path, subject=MINIATURE, libraries=dict(usual.stack), work=work, recipes={work.shot: usual.recipe})
+    known = gather(case, {case.id: one}.get, Standards(machine, STACK)).usual_work
+    assert known is not None
+    assert known.work == work
+    assert gather(case, {case.id: one}.get, STANDARDS).usual_work is None
+
+
+def test_verdicts_name_pictures_within_the_run(tmp_path: Path) -> None:
+    """As the user would write its folder."""
+    run = {"tiny-full": made(tmp_path), "tiny-offload": changed(made(tmp_path, "offload"), nudge, shot="pair")}
+    found = judge_cases([OFFLOADED], run.get, STANDARDS, run=tmp_path)
+    promise = next(one for one in found if one.check == PROMISE)
+    assert promise.pictures["expected"] == "cases/tiny-full/pair-0.png"
 
 
 def test_known_failures_are_those_of_the_checks_that_apply() -> None:

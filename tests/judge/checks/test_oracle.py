@@ -32,6 +32,7 @@ from fluxgate.rendering import (
     NOISE,
     OF_TEXTS,
     PICTURE,
+    POOLED,
     SEVERAL,
     T5,
     T5_TOKENS,
@@ -71,7 +72,9 @@ def louder(values: Any) -> Any:
 def test_the_oracles_own_stages_agree(tmp_path: Path, dtype: str, strategy: str) -> None:
     """Rounded to the dtype, every stage lies within its tolerance."""
     answer = judged(tmp_path, take_of(tmp_path, dtype=dtype), strategy)
-    assert (answer.status, answer.numbers["stages"], answer.numbers["share of tolerance"] < 1) == (PASSED, 104, True)
+    assert (answer.status, answer.numbers["stages"]) == (PASSED, 104)
+    share = answer.numbers["share of tolerance"]
+    assert (share < 1, share > 0) == (True, dtype == "bfloat16")  # in float32 they are the oracle's own
 
 
 @pytest.mark.parametrize(
@@ -132,7 +135,9 @@ def test_texts_that_become_other_tokens_are_named_with_the_tokenizers(tmp_path: 
     assert judged(tmp_path, replace(take, tokens=dict(rows))).stage == DECODED
     answer = judged(tmp_path, replace(take, tokens={**rows, "tokenizer_2": other}))
     assert (answer.status, answer.stage) == (FAILED, of_call(T5_TOKENS, OF_TEXTS))
-    assert "'Un caf\\xe9" in answer.sentence
+    assert ("'Un caf\\xe9" in answer.sentence, "more text" in answer.sentence) == (True, False)
+    two = (*other[:5], rows["tokenizer_2"][0], *other[6:])
+    assert not unsaid(judged(tmp_path, replace(take, tokens={**rows, "tokenizer_2": two})).sentence, "1 more text")
     assert "Most likely transformers or tokenizers." in answer.sentence
 
 
@@ -154,6 +159,9 @@ def test_one_value_that_is_far_off_is_enough(tmp_path: Path) -> None:
 
     answer = judged(tmp_path, take_of(tmp_path, bent={output_of(1): one}))
     assert (answer.status, answer.stage) == (FAILED, output_of(1))
+    assert answer.numbers["share of tolerance"] > 1
+    assert answer.limit is not None
+    assert not unsaid(answer.sentence, f"the limit is {answer.limit.value:.2g}")
 
 
 def test_the_first_of_several_is_named_first(tmp_path: Path) -> None:
@@ -272,6 +280,25 @@ def test_a_layer_that_was_called_too_often_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("network", "stage", "who"),
+    [
+        ("text_encoder", POOLED, "transformers"),
+        ("text_encoder_2", T5, "transformers"),
+        ("transformer", output_of(1), "diffusers' transformer or torch"),
+        ("vae", DECODED, "diffusers' VAE or torch"),
+    ],
+)
+def test_whoever_calls_a_layer_too_often_is_told_by_its_network(
+    tmp_path: Path, network: str, stage: str, who: str
+) -> None:
+    """At the stage where its work shows: its numbers are right, so that the call is suspected first."""
+    answer = judged(tmp_path, replace(take_of(tmp_path), miscounted={f"{network}.layers.0": (1, 2)}))
+    assert (answer.status, answer.suspects) == (FAILED, f"diffusers' call of it or {who}")
+    assert not unsaid(answer.sentence, f"'{stage}'", f"{network}.layers.0", "2 times, not 1")
+    assert "more of its layers" not in answer.sentence
+
+
+@pytest.mark.parametrize(
     ("strategy", "layer", "calls", "status"),
     [
         ("pyramid-attention-broadcast", "attn.to_q", 1, PASSED),
@@ -305,6 +332,7 @@ def test_a_call_that_ended_early_fails_with_its_error(tmp_path: Path) -> None:
     take = replace(take_of(tmp_path, without=PICTURE), error="ValueError: no such thing")
     answer = judged(tmp_path, take)
     assert (answer.status, answer.stage, "no such thing" in answer.sentence) == (FAILED, PICTURE, True)
+    assert (answer.numbers["stages"], answer.numbers["wrong"]) == (104, 1)
 
 
 def test_no_stages_are_no_data(tmp_path: Path) -> None:
@@ -351,6 +379,13 @@ def test_quantized_weights_are_expected_to_give_other_numbers(tmp_path: Path) ->
     assert judged(tmp_path, take_of(tmp_path, bent=numbers_of("nf4"))).numbers["wrong"] == wrong
 
 
+def test_numbers_for_which_nothing_was_measured_are_no_data(tmp_path: Path) -> None:
+    """Quantized weights of a strategy that promises none, and that has no control: the first such stage is named."""
+    answer = judged(tmp_path, take_of(tmp_path), "full", quantized("transformer"))
+    assert (answer.status, answer.numbers["stages"], answer.numbers["wrong"]) == (NO_DATA, 104, 0)
+    assert not unsaid(answer.sentence, output_of(1), "not measured", "fluxgate.calibration.tolerances")
+
+
 def test_the_quantizing_library_is_a_suspect_where_weights_are_quantized(tmp_path: Path) -> None:
     """And nowhere else."""
     take = take_of(tmp_path, bent={output_of(1): lambda values: -values})
@@ -375,6 +410,7 @@ def test_later_stages_that_are_wrong_are_named(tmp_path: Path, bent: tuple[str, 
     answer = judged(tmp_path, take_of(tmp_path, bent=dict.fromkeys(bent, lambda values: values * -1.5)))
     assert sentence in answer.sentence
     assert (", …." in answer.sentence) is (len(bent) > 4)
+    assert (f"'{DECODED}'" in answer.sentence) is (len(bent) == 4)
 
 
 def test_a_call_that_ended_early_fails_at_a_stage_that_was_wrong_before(tmp_path: Path) -> None:

@@ -450,3 +450,81 @@ def test_who_computes_in_narrow_layers_is_suspected(tmp_path: Path) -> None:
         inventory = Inventory({"text_encoder_2": layers})
         answer = judged(tmp_path / phase, "nf4-t5", more, held=one, inventory=inventory)
         assert (answer.status, f"Most likely {who}." in answer.sentence) == (FAILED, True), answer.sentence
+
+
+def mixed(**operators: int) -> Work:
+    """Some products and views while it denoises."""
+    return Work(
+        "small",
+        3,
+        (
+            (
+                PhaseWork(
+                    DENOISE,
+                    {"aten.mm": 9, "aten.view": 3} | {f"aten.{name}": times for name, times in operators.items()},
+                    flops={"aten.mm": 900},
+                ),
+            ),
+        ),
+        count=2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("beside", "said", "unsaid_of"),
+    [
+        ({}, (), ("full's", "accepted", "another machine")),
+        ({"reference": mixed()}, ("full's",), ("accepted", "another machine")),
+        ({"held": mixed()}, ("accepted",), ("full's", "another machine")),
+        ({"usual": KnownWork("another", mixed())}, ("another machine",), ("full's", "accepted")),
+        ({"held": mixed(), "usual": KnownWork("another", mixed())}, ("accepted",), ("full's", "another machine")),
+    ],
+    ids=["nothing", "reference", "accepted", "usual", "accepted and usual"],
+)
+def test_what_its_work_was_compared_with_is_told(
+    tmp_path: Path, beside: dict[str, Any], said: tuple[str, ...], unsaid_of: tuple[str, ...]
+) -> None:
+    """And nothing else; what was accepted here comes before what others do."""
+    answer = judged(tmp_path, "vae-slicing", mixed(), **beside)
+    assert (answer.status, answer.numbers["FLOPs"]) == (PASSED, 900), answer.sentence
+    assert not unsaid(answer.sentence, "900 FLOP", "3 steps", *said)
+    assert unsaid(answer.sentence, *unsaid_of) == list(unsaid_of)
+
+
+@pytest.mark.parametrize(
+    ("beside", "libraries", "told"),
+    [
+        ({"held": mixed()}, {}, True),
+        ({"held": mixed()}, {"diffusers": "0.43.0"}, False),
+        ({"usual": KnownWork("another", mixed())}, {}, True),
+        ({"usual": KnownWork("another", mixed(), exact=False)}, {}, False),
+        ({"usual": KnownWork("another", mixed(), encodes=False)}, {}, False),
+        ({"held": mixed(view=4), "usual": KnownWork("another", mixed())}, {}, False),
+        ({}, {}, False),
+    ],
+    ids=["accepted", "other releases", "usual", "other watchers", "another encoder", "accepted comes first", "nothing"],
+)
+def test_what_is_written_otherwise_is_counted(
+    tmp_path: Path, beside: dict[str, Any], libraries: dict[str, str], told: bool
+) -> None:
+    """Where every counter was looked at: one more view costs nothing."""
+    answer = judged(tmp_path, "full", mixed(view=4), libraries=libraries, **beside)
+    assert answer.status == PASSED, answer.sentence
+    assert ("1 counter differs" in answer.sentence) is told
+    assert "counters differ" not in answer.sentence
+
+
+def test_several_that_are_written_otherwise_are_counted_together(tmp_path: Path) -> None:
+    """Each operator by itself."""
+    answer = judged(tmp_path, "full", mixed(view=4, transpose=1), held=mixed())
+    assert (answer.status, "2 counters differ" in answer.sentence) == (PASSED, True), answer.sentence
+
+
+def test_work_that_failed_is_told_in_numbers_too(tmp_path: Path) -> None:
+    """Operations, and the bytes that move either way."""
+    (phase,) = mixed().first
+    moving = replace(phase, bytes={"host to device": 5, "device to host": 7}, flops={"aten.mm": 1000})
+    answer = judged(tmp_path, "full", replace(mixed(), calls=((moving,),)), held=mixed())
+    assert answer.status == FAILED
+    assert answer.numbers == {"FLOPs": 1000, "host to device": 5, "device to host": 7}
+    assert answer.suspects == "diffusers"
