@@ -41,7 +41,7 @@ def test_the_first_stage_in_the_pipelines_order_is_named(first: str) -> None:
     """Everything after it differs too, and is not its own doing."""
     found = first_difference("fox", prints(), prints(*STAGES[STAGES.index(first) :]))
     assert found is not None
-    assert (found.shot, found.stage) == ("fox", first)
+    assert found == at(first)
 
 
 def test_equal_or_unknown_stages_tell_nothing() -> None:
@@ -55,7 +55,7 @@ def test_a_stage_that_never_came_is_where_they_part() -> None:
     """A loop that ends one step early has no last step; what comes after it differs for that."""
     found = first_difference("fox", prints(), prints(DECODED, without=LAST))
     assert found is not None
-    assert (found.stage, found.actual) == (LAST, None)
+    assert found == StageDifference("fox", LAST, prints()[LAST], None)
     unfinished = {stage: print_ for stage, print_ in prints().items() if stage in (T5, POOLED)}
     assert first_difference("fox", prints(), unfinished) is None
 
@@ -64,7 +64,7 @@ def test_pictures_that_moved_after_the_last_stage_point_there() -> None:
     """What is decoded alike and finished otherwise was rounded, or put into another order."""
     found = first_difference("fox", prints(), prints(), moved=True)
     assert found is not None
-    assert (found.stage, found.place) == (FINISHED, "the finished picture")
+    assert (found, found.place) == (StageDifference("fox", FINISHED, None, None), "the finished picture")
 
 
 def test_embeddings_of_another_length_are_reshaped() -> None:
@@ -91,3 +91,12 @@ def test_the_part_of_the_encoders_work_that_differs_first_is_told(stage: str, mo
     found = first_difference("fox", theirs, ours)
     assert found is not None
     assert (found.stage, found.within) == (stage, within)
+
+
+def test_a_part_that_one_side_did_not_note_tells_nothing() -> None:
+    """What the encoder made is only known to be the same, or another, where both did."""
+    clue = {encoded_for(T5): fingerprint("fox", encoded_for(T5), value="b")}
+    for theirs, ours in ((prints() | clue, prints(T5)), (prints(), prints(T5) | clue)):
+        found = first_difference("fox", theirs, ours)
+        assert found is not None
+        assert (found.stage, found.within) == (T5, None)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fluxgate.judge.damage import damage, float32_moved
 from fluxgate.judge.verdict import BASELINE
+from fluxgate.pictures import Pixels
 from fluxgate.rendering import output_of
 from fluxgate.strategies.effects import REUSED, Counted, Stored
 from tests.judge.checks.stages import take_of
@@ -18,7 +20,7 @@ from tests.judge.checks.test_accepted import (
     moved_a_little,
     resized,
 )
-from tests.judge.made import SUBJECT, verdict, with_rendering
+from tests.judge.made import FULL, SUBJECT, accepted, changed, evidence, verdict, with_rendering
 from tests.wording import unsaid
 
 OURS = replace(SUBJECT, oracle="miniature")
@@ -110,3 +112,27 @@ def test_float32_is_its_own_witness(tmp_path: Path) -> None:
     named = replace(whole.case, strategy=replace(whole.case.strategy, name="full-float32"))
     assert float32_moved(whole) is None
     assert float32_moved(replace(whole, case=named)) is True
+
+
+@pytest.mark.parametrize(
+    ("number", "by", "moved"), [(10, 1, False), (11, 1, True), (10, 2, True)], ids=["few", "more", "further"]
+)
+def test_float32_may_move_a_level_in_a_thousandth_of_its_pixels(
+    tmp_path: Path, number: int, by: int, moved: bool
+) -> None:
+    """As from one release of transformers to another, on ten thousand pixels."""
+
+    def large(pixels: Pixels) -> Pixels:
+        return pixels.repeat(7, axis=0).repeat(7, axis=1)[:100, :100]
+
+    def a_little(pixels: Pixels) -> Pixels:
+        other = pixels.copy()
+        first = other[0, :number, 0]
+        other[0, :number, 0] = np.where(first < 128, first + by, first - by)
+        return other
+
+    whole = evidence(tmp_path, replace(FULL, name="full-float32"))
+    before = changed(whole.rendered_here, large)
+    kept = accepted(before, tmp_path / "baselines")
+    found = replace(whole, rendered=changed(before, a_little, shot="fox"), baseline=kept)
+    assert float32_moved(found) is moved
