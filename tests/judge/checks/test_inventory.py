@@ -99,10 +99,10 @@ def test_hooks_that_change_or_stay_are_noticed(tmp_path: Path, count: str, sente
     ],
     ids=["bytes", "quantized", "of an encoder", "strays", "cast", "missing", "new"],
 )
-def test_a_component_is_whoever_loaded_its_own(
+def test_whoever_loaded_a_component_is_suspected_of_its_weights(
     tmp_path: Path, name: str, changes: dict[str, Any] | None, who: str
 ) -> None:
-    """And quantized it; a component that is not there is of whoever loads any."""
+    """And whoever quantized it; of a component that is not there, whoever loads any."""
     parts = dict(tiny().components)
     one = parts.pop(name, replace(parts["transformer"], name=name))
     if changes is not None:
@@ -111,8 +111,8 @@ def test_a_component_is_whoever_loaded_its_own(
     assert (found.status, found.suspects) == (FAILED, who)
 
 
-def test_pieces_are_of_whoever_loaded_the_decoder(tmp_path: Path) -> None:
-    """Nobody else makes them."""
+def test_whoever_loaded_the_decoder_is_suspected_of_its_pieces(tmp_path: Path) -> None:
+    """Nobody else cuts them."""
     parts = tiny().components
     whole = Inventory({**parts, "vae": replace(parts["transformer"], name="vae")}, {TILES: 2})
     found = verdict(with_rendering(evidence(tmp_path, FULL), inventory=whole), INVENTORY)

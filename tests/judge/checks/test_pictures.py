@@ -339,8 +339,8 @@ def test_a_blank_picture_fails_whatever_it_is_held_against(tmp_path: Path, level
         (DECODED, "diffusers' VAE or torch"),
     ],
 )
-def test_a_number_that_is_not_finite_is_of_whoever_works_in_its_stage(tmp_path: Path, stage: str, who: str) -> None:
-    """With the inventory of what it was made of."""
+def test_whoever_works_in_a_stage_is_suspected_of_its_nan(tmp_path: Path, stage: str, who: str) -> None:
+    """The quantizing library too, where the inventory has its layers."""
     ours = made(tmp_path)
     parts = dict(ours.rendering.inventory.components) if ours.rendering.inventory else {}
     parts["text_encoder_2"] = replace(parts["text_encoder"], module_classes={"Linear4bit": 1})

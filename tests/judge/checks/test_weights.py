@@ -73,7 +73,9 @@ def test_a_tensor_that_is_not_the_files_is_named(tmp_path: Path, change: dict[st
         ("transformer", {"noted": False}, "diffusers"),
     ],
 )
-def test_wrong_weights_are_of_whoever_read_them(tmp_path: Path, name: str, changes: dict[str, Any], who: str) -> None:
+def test_whoever_read_weights_is_suspected_of_wrong_ones(
+    tmp_path: Path, name: str, changes: dict[str, Any], who: str
+) -> None:
     """The library that loads the component, and the one that quantized it or read its file, where that is known."""
     answer = judged(tmp_path, replace(SOUND, differing=("a.weight",)), name=name, **changes)
     assert (answer.status, answer.stage, answer.suspects) == (FAILED, LOAD, who)
