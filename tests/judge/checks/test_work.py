@@ -452,22 +452,10 @@ def test_who_computes_in_narrow_layers_is_suspected(tmp_path: Path) -> None:
         assert (answer.status, f"Most likely {who}." in answer.sentence) == (FAILED, True), answer.sentence
 
 
-def mixed(**operators: int) -> Work:
-    """Some products and views while it denoises."""
-    return Work(
-        "small",
-        3,
-        (
-            (
-                PhaseWork(
-                    DENOISE,
-                    {"aten.mm": 9, "aten.view": 3} | {f"aten.{name}": times for name, times in operators.items()},
-                    flops={"aten.mm": 900},
-                ),
-            ),
-        ),
-        count=2,
-    )
+def mixed(**more: int) -> Work:
+    """Some products and views while it denoises, and so many calls of other operators."""
+    operators = {"aten.mm": 9, "aten.view": 3} | {f"aten.{name}": times for name, times in more.items()}
+    return Work("small", 3, ((PhaseWork(DENOISE, operators, flops={"aten.mm": 900}),),), count=2)
 
 
 @pytest.mark.parametrize(
