@@ -151,6 +151,7 @@ def test_the_wheel_has_the_miniature_and_the_conformance_tests(wheel: Path) -> N
     assert not {name for name in names if name.startswith(("suite/", "tests/", "baselines/"))}
 
 
+@pytest.mark.long
 def test_the_command_renders_judges_and_reports(scripts: Path, empty: Path, environment: dict[str, str]) -> None:
     """From an empty folder, in which the run is the only thing that it leaves."""
     shown = run(scripts / "fluxgate", "list", within=empty, **environment)

@@ -129,6 +129,7 @@ def test_what_crashes_has_no_limits(tmp_path: Path) -> None:
     assert not (run.folder / "limits").exists()
 
 
+@pytest.mark.long
 def test_a_calibration_of_the_real_pipeline(miniature_folder: Path, tmp_path: Path) -> None:
     """Rendered by workers on a CPU, a strategy and its coarser control are measured against `full`."""
     miniature = subjects()["miniature"]

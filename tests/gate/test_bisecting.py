@@ -96,6 +96,7 @@ def test_commits_are_bisected_once_the_releases_are(world: Bisect, tmp_path: Pat
     assert f"{bad} (Break the import)" in sentence(commits)
 
 
+@pytest.mark.long
 def test_a_checkout_without_the_tags_says_so(world: Bisect, tmp_path: Path) -> None:
     """What was found among the releases is told all the same."""
     repository = Repository(tmp_path / "alpha", "alpha")

@@ -346,6 +346,7 @@ def test_cases_are_rendered_ahead_of_their_judge(tmp_path: Path, environment: di
     assert found["model-offload", "keeps its promise to its reference"] == "passed"
 
 
+@pytest.mark.long
 def test_processes_that_share_the_device_are_not_timed(tmp_path: Path, environment: dict[str, str]) -> None:
     """Two cases are rendered at once, as `-n auto` begins two processes for it; all but seconds is judged."""
     arguments = ("--subject=tiny", "--strategy=full,model-offload", "-n", "auto", "--at-once=2", "-k", "tiny")

@@ -41,6 +41,7 @@ def two_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of torch's, for what diffusers calls
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.usefixtures("two_of_a_cpu")
@@ -105,6 +106,7 @@ def test_heads_are_dealt_out_evenly(miniature_folder: Path) -> None:
     assert said is None or not unsaid(said, f"{heads} heads of transformer")
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.usefixtures("two_of_a_cpu")

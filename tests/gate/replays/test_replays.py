@@ -52,6 +52,7 @@ def replays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Replays, l
     return Replays(settings, Pip(wheelhouse=wheels), store, again=False, report=lines.append), lines
 
 
+@pytest.mark.long
 def test_what_was_played_is_not_played_again(replays: tuple[Replays, list[str]]) -> None:
     """Its result is found by both stacks, for which this Python is cloned and nothing else is built."""
     played, lines = replays

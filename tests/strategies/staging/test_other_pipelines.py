@@ -72,6 +72,7 @@ def test_stages_of_their_own_processes_reproduce_full(subjects: dict[str, Subjec
     assert staged == full
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("blocks", [2, 5])
 def test_a_latent_stands_for_as_many_pixels_as_with_the_vae(
     blocks: int, subjects: dict[str, Subject], tmp_path: Path
@@ -92,6 +93,7 @@ def test_a_latent_stands_for_as_many_pixels_as_with_the_vae(
     assert staged == full
 
 
+@pytest.mark.long
 def test_the_safety_checker_looks_at_what_was_decoded_apart(subjects: dict[str, Subject], tmp_path: Path) -> None:
     """What it flags comes out black, as from the pipeline itself."""
     pipe = diffusers.StableDiffusionPipeline(**sd15())

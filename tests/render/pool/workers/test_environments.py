@@ -37,6 +37,7 @@ def render(workers: Workers, case: Case, folder: Path, source: Path) -> Renderin
     return workers.render(case, folder, source=source, timeout=300)
 
 
+@pytest.mark.long
 def test_one_session_renders_a_case_in_two_environments(
     pair: tuple[Workers, Workers], other_diffusers: str, tmp_path: Path, miniature_folder: Path
 ) -> None:
