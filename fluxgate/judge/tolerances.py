@@ -143,7 +143,7 @@ def limits_of(
             alike = [one for one in group.tolerances if (one.dtype, one.altered) == (dtype, altered)]
             tolerance = _tolerance(case, [one for one in alike if like(one, stage)], altered=altered)
             if tolerance is not None:
-                elsewhere = _on_another(group, machine, dtype) if group.device == case.device else ELSEWHERE
+                elsewhere = _on_another_machine(group, machine, dtype) if group.device == case.device else ELSEWHERE
                 factor = wider * elsewhere * _beside(group, stack or {}, dtype) * _of_its_own(case, stage)
                 return _limits(tolerance, group, factor)
     return None
@@ -154,7 +154,7 @@ def _limits(tolerance: Tolerance, group: Measured, factor: float) -> Limits:
     return Limits(rms.limit(tolerance.rms, BEYOND_LARGEST), worst.limit(tolerance.worst, WORST_BEYOND_LARGEST))
 
 
-def _on_another(group: Measured, machine: str | None, dtype: str) -> float:
+def _on_another_machine(group: Measured, machine: str | None, dtype: str) -> float:
     """How much more room a machine has that is not among the measured ones."""
     return 1.0 if machine is None or machine in group.machines else OTHER_MACHINE.get(dtype, 1.0)
 

@@ -28,7 +28,7 @@ RUNNING = [s.name for s in STRATEGIES if s.name not in BROKEN and unsupported(s)
 
 
 def marked(names: Iterable[str]) -> list[Any]:
-    """Compiling takes a minute or more."""
+    """The names of strategies, of which the one that compiles is marked as long: it takes a minute or more."""
     return [pytest.param(name, marks=[pytest.mark.long] if name == "compiled" else []) for name in names]
 
 
