@@ -1,7 +1,8 @@
 """Measuring tolerances: how far the stages of runs with sound stacks lie from the oracle.
 
 `python -m fluxgate.calibration.tolerances FILE RUN…` puts them into the file, in place of what it had of the device;
-with --add, beside that: another stack rounds otherwise, and is sound, too."""
+with --add, beside that: another stack rounds otherwise, and is sound, too. With --altered, only those of stages whose
+weights are quantized or cast: of a subject that has the miniature's numbers, the others are the miniature's."""
 
 from __future__ import annotations
 
@@ -17,17 +18,17 @@ from pathlib import Path
 from fluxgate.compare.oracle import StageDistance, distances
 from fluxgate.files import read_plain, write_plain
 from fluxgate.judge.applicable import computes_alike
-from fluxgate.judge.tolerances import Measured, Seen, Tolerance, Tolerances, is_altered, root_of
+from fluxgate.judge.tolerances import MINIATURE, Measured, Seen, Tolerance, Tolerances, is_altered, root_of
 from fluxgate.refusal import Refusal
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run, open_run
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.subject import Subject
 
-Key = tuple[str, str, str, bool]  # strategy, stage, dtype, altered
+Key = tuple[str, str, str, bool, str]  # strategy, stage, dtype, altered, whose weights
 
 
-def measured(runs: Sequence[Run]) -> Measured:
+def measured(runs: Sequence[Run], *, altered_only: bool = False) -> Measured:
     """The tolerances of all cases of some runs; they must be of one kind of device."""
     seen: dict[Key, list[StageDistance]] = defaultdict(list)
     devices = {one.rendering.device for run in runs for one in run.rendered_cases().values()}
@@ -39,12 +40,13 @@ def measured(runs: Sequence[Run]) -> Measured:
         for rendered in run.rendered_cases().values():
             for key, distance in _observed(rendered):
                 seen[key].append(distance)
+    kept = [key for key in sorted(seen) if not altered_only or _is_altered(key)]
     return Measured(
         device=devices.pop(),
         machines=tuple(sorted({run.machine.id for run in runs})),
         stack=dict(runs[-1].stack),
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        tolerances=tuple(_tolerance(key, seen[key]) for key in sorted(seen)),
+        tolerances=tuple(_tolerance(key, seen[key]) for key in kept),
     )
 
 
@@ -60,14 +62,19 @@ def _observed(rendered: Rendered) -> Iterator[tuple[Key, StageDistance]]:
     for distance in distances(rendered):
         if distance.actual is not None and not distance.reshaped and not distance.exact:
             altered = is_altered(distance.stage, shapes, rendering.inventory)
-            yield (root_of(rendering.strategy), distance.stage, distance.actual.dtype, altered), distance
+            whose = rendering.subject if altered else MINIATURE
+            yield (root_of(rendering.strategy), distance.stage, distance.actual.dtype, altered, whose), distance
+
+
+def _is_altered(key: Key) -> bool:
+    return key[3]
 
 
 def _tolerance(key: Key, seen: Sequence[StageDistance]) -> Tolerance:
-    strategy, stage, dtype, altered = key
+    strategy, stage, dtype, altered, whose = key
     control = {one.name: one.promise.control for one in STRATEGIES}.get(strategy)
     rms, worst = _seen([each.rms for each in seen]), _seen([each.worst for each in seen])
-    return Tolerance(strategy, stage, dtype, rms, worst, control=control, altered=altered)
+    return Tolerance(strategy, stage, dtype, rms, worst, control=control, altered=altered, weights=whose)
 
 
 def _seen(values: Iterable[float]) -> Seen:
@@ -76,10 +83,10 @@ def _seen(values: Iterable[float]) -> Seen:
 
 
 def together(one: Measured, other: Measured) -> Measured:
-    """What was measured on one kind of device with two stacks; the newer one's is told."""
+    """What was measured on one kind of device with two stacks; the first one's is told."""
     tolerances: dict[Key, Tolerance] = {}
     for each in (*one.tolerances, *other.tolerances):
-        key = (each.strategy, each.stage, each.dtype, each.altered)
+        key = (each.strategy, each.stage, each.dtype, each.altered, each.weights)
         known = tolerances.get(key)
         joined = replace(each, rms=_both(known.rms, each.rms), worst=_both(known.worst, each.worst)) if known else each
         tolerances[key] = joined
@@ -100,13 +107,14 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("file", type=Path, help="where tolerances are kept")
     result.add_argument("runs", type=Path, nargs="+", help="folders of runs with sound stacks, on one kind of device")
     result.add_argument("--add", action="store_true", help="beside what the file has of the device, not in its place")
+    result.add_argument("--altered", action="store_true", help="only stages whose weights are quantized or cast")
     return result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
-        now = measured([open_run(folder) for folder in options.runs])
+        now = measured([open_run(folder) for folder in options.runs], altered_only=options.altered)
         before = read_plain(options.file, Tolerances).measured if options.file.exists() else ()
     except Refusal as refusal:
         print(refusal, file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from fluxgate.baselines.limits import Limit
@@ -34,6 +35,7 @@ OTHER_MACHINE = {"float32": 2.0}
 # Times that, where a step is foretold from two others, whose roundings add up: 2.0 times was seen in bfloat16.
 FORETOLD = 3.0
 COMPUTING = ("transformers", "diffusers", "bitsandbytes")
+MINIATURE = "miniature"  # the subject of most that was measured
 
 
 # However near a stage was seen to lie, it may lie as far as a rounding of its dtype: a picture a level in 400.
@@ -64,6 +66,7 @@ class Tolerance:
     worst: Seen
     control: str | None = None  # the strategy's
     altered: bool = False  # whether the weights that the stage computes with are quantized or cast
+    weights: str = MINIATURE  # the subject whose weights were altered: a format loses more of some than of others
 
 
 @dataclass(frozen=True)
@@ -136,11 +139,15 @@ def limits_of(
 
     A machine that is not among the measured ones, and a stack with other releases than theirs, have more room, too.
 
-    A stage of a later call or step that was measured nowhere has four times the room of the same work elsewhere."""
+    A stage of a later call or step that was measured nowhere has four times the room of the same work elsewhere. Where
+    weights are quantized or cast, what was measured of this subject's comes first."""
     sets = sorted((known or tolerances()).measured, key=lambda each: each.device != case.device)
-    for like, wider in ((_same_stage, 1.0), (_same_work, OTHER_INPUTS)):
+    weights = dict.fromkeys((case.subject.name if altered else MINIATURE, MINIATURE))
+    for whose, (like, wider) in product(weights, ((_same_stage, 1.0), (_same_work, OTHER_INPUTS))):
         for group in sets:
-            alike = [one for one in group.tolerances if (one.dtype, one.altered) == (dtype, altered)]
+            alike = [
+                one for one in group.tolerances if (one.dtype, one.altered, one.weights) == (dtype, altered, whose)
+            ]
             tolerance = _tolerance(case, [one for one in alike if like(one, stage)], altered=altered)
             if tolerance is not None:
                 elsewhere = _on_another_machine(group, machine, dtype) if group.device == case.device else ELSEWHERE

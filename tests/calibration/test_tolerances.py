@@ -11,18 +11,21 @@ from fluxgate.calibration.tolerances import main, measured, together
 from fluxgate.files import read_plain, write_plain
 from fluxgate.judge.tolerances import Measured, Seen, Tolerance, Tolerances
 from fluxgate.refusal import USAGE, Refusal
-from fluxgate.rendering import T5, T5_TOKENS, output_of
+from fluxgate.rendering import T5, T5_TOKENS, Component, Inventory, output_of
 from fluxgate.runs.run import Run
 from tests.judge.checks.stages import rendered_of, take_of
 from tests.runs.building import run_of
 
+EIGHT_BITS = Component("transformer", "FluxTransformer2DModel", {"float8_e4m3fn": 100}, 0, {}, {}, {}, {}, None)
 
-def run_with(folder: Path, *, strategy: str = "full") -> Run:
-    """A run of one case whose embeddings are off by 2%."""
+
+def run_with(folder: Path, *, strategy: str = "full", eight_bits: bool = False) -> Run:
+    """A run of one case whose embeddings are off by 2%, and whose denoiser may have been cast to eight bits."""
     run = run_of(folder)
     place = run.case_folder(f"tiny-{strategy}")
     take = take_of(place, bent={T5: lambda values: values * 1.02})
-    rendering = rendered_of(take, place, strategy=strategy).rendering
+    inventory = Inventory({"transformer": EIGHT_BITS} if eight_bits else {}, {})
+    rendering = rendered_of(take, place, strategy=strategy, inventory=inventory).rendering
     write_plain(place / "rendering.json", rendering)
     return run
 
@@ -64,6 +67,19 @@ def test_another_stack_can_be_added(tmp_path: Path) -> None:
     main(["--add", str(file), str(run.folder)])
     counts = {tolerance.rms.n for each in read_plain(file, Tolerances).measured for tolerance in each.tolerances}
     assert counts == {2}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "altered_only", "found"),
+    [("full", False, {(False, "miniature")}), ("full", True, set()), ("fp8-layerwise", True, {(True, "tiny")})],
+)
+def test_altered_weights_are_of_their_own_subject(
+    tmp_path: Path, strategy: str, altered_only: bool, found: set[tuple[bool, str]]
+) -> None:
+    """All others are the miniature's, whoever has them, and can be left out."""
+    run = run_with(tmp_path, strategy=strategy, eight_bits=strategy != "full")
+    tolerances = measured([run], altered_only=altered_only).tolerances
+    assert {(tolerance.altered, tolerance.weights) for tolerance in tolerances} == found
 
 
 def test_what_computes_otherwise_is_not_measured(tmp_path: Path) -> None:

@@ -163,6 +163,30 @@ def test_altered_weights_have_the_tolerance_of_those_with_their_control() -> Non
 
 
 @pytest.mark.parametrize(
+    ("subject", "altered", "seen"),
+    [("twin", True, SEEN), ("tiny", True, WIDE), ("twin", False, SEEN)],
+)
+def test_altered_weights_have_the_tolerance_of_their_own_subject(subject: str, altered: bool, seen: Seen) -> None:
+    """A format without scales of its own loses more of smaller weights; what was not altered is the miniature's."""
+    twins = replace(NF4, weights="twin", rms=SEEN, worst=SEEN)
+    plain = replace(PLAIN, weights="twin", rms=WIDE, worst=WIDE)
+    known = Tolerances((replace(KNOWN.measured[0], tolerances=(twins, NF4, plain, PLAIN)),))
+    name = "nf4" if altered else "full"
+    asked = Case(replace(SUBJECT, name=subject), strategy(name), "cpu")
+    limits = limits_of(asked, T5, "bfloat16", altered=altered, known=known)
+    assert limits is not None
+    assert limits.rms.value == seen.ceiling()
+
+
+def test_what_the_twins_eight_bits_gave_on_an_h100_has_tolerance() -> None:
+    """e4m3 has no scale, and the twin's weights are smaller than the miniature's."""
+    twin = Case(replace(SUBJECT, name="grown"), next(one for one in STRATEGIES if one.name == "fp8-layerwise"), "cuda")
+    limits = limits_of(twin, output_of(1), "bfloat16", altered=True)
+    assert limits is not None
+    assert limits.rms.value > 1.5 * 0.0391
+
+
+@pytest.mark.parametrize(
     ("name", "stage", "dtype", "altered"),
     [("full", T5, "float16", False), ("full", output_of(1), "bfloat16", False), ("other", T5, "bfloat16", True)],
 )
