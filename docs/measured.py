@@ -4,12 +4,16 @@
     python -m docs.measured --check    # exit code 1 if it is not what the accepted facts say
 
 Nothing in the file is typed by hand. Memory and seconds are from the facts of each strategy, likeness is computed from
-the accepted pictures, and the cards that were tried are read from the tables of docs/measurements.md."""
+the accepted pictures that were kept, and the cards that were tried are read from the tables of docs/measurements.md. A
+strategy of which nothing is accepted any more keeps what the file has of it, with the releases that it was measured
+with."""
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -19,7 +23,7 @@ from fluxgate.baselines.baseline import AcceptedCase, Baseline, accepted_facts, 
 from fluxgate.baselines.store import Store, folder_of
 from fluxgate.compare.facts import ALLOCATED, HOST, RESERVED, WHOLE
 from fluxgate.compare.likeness import similarity
-from fluxgate.files import write_plain
+from fluxgate.files import read_plain, write_plain
 from fluxgate.report.shipped import FILE, Measurement, Shipped, seconds_of_picture
 from fluxgate.subjects.catalogue import subjects
 from fluxgate.subjects.subject import Subject
@@ -38,6 +42,11 @@ def measured() -> Shipped:
     likenesses, cards = _likenesses(baselines), _cards((ROOT / "docs" / "measurements.md").read_text())
     stacks = [one.case.accepted.stack for one in baselines.values()]
     common = {name: version for name, version in stacks[0].items() if all(s.get(name) == version for s in stacks)}
+    accepted = [
+        _measurement(one.case, subject, per_picture=shot.steps, likeness=likenesses[name], card=cards.get(name))
+        for name, one in baselines.items()
+    ]
+    earlier = [one for one in _earlier(common) if one.strategy not in baselines]
     return Shipped(
         subject=SUBJECT,
         about=ABOUT,
@@ -46,11 +55,17 @@ def measured() -> Shipped:
         width=shot.width or 0,
         height=shot.height or 0,
         steps=shot.steps,
-        strategies=tuple(
-            _measurement(one.case, subject, per_picture=shot.steps, likeness=likenesses[name], card=cards.get(name))
-            for name, one in baselines.items()
-        ),
+        strategies=tuple(sorted((*accepted, *earlier), key=lambda one: one.strategy)),
     )
+
+
+def _earlier(common: dict[str, str]) -> Iterator[Measurement]:
+    """What the file has, each with those of its releases that are others."""
+    if FILE.is_file():
+        before = read_plain(FILE, Shipped)
+        for one in before.strategies:
+            stack = {**before.stack, **one.stack}
+            yield replace(one, stack={name: version for name, version in stack.items() if common.get(name) != version})
 
 
 def _measurement(
@@ -89,6 +104,8 @@ def _likenesses(baselines: dict[str, Baseline]) -> dict[str, float]:
     least = {}
     for name, baseline in baselines.items():
         for key, (ours, *_) in accepted_facts(baseline).pictures.items():
+            if not ours.kept and ours.sha256 != full[key][0].sha256:
+                continue
             pair = (ours.sha256, full[key][0].sha256)
             if pair not in known:
                 known[pair] = 1.0 if pair[0] == pair[1] else similarity(full[key][0].read(), ours.read())

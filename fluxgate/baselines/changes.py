@@ -18,7 +18,7 @@ from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 
 MOST_NAMED = 3  # cases before a line
-SHOTS_KEPT, LARGEST_KEPT = 2, 250_000  # of a case that only approximates: shots, and bytes of a picture
+SHOTS_KEPT, LARGEST_KEPT = 2, 250_000  # of a case that only approximates: shots, and bytes of each picture
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ class CaseChange:
     @cached_property
     def kept(self) -> frozenset[Key]:
         """The pictures that are kept, not only their hashes: all of what is compared with on other machines or is a
-        reference; of any other case the smallest ones of two shots, which show a difference for the fewest bytes."""
+        reference; of any other case the smallest ones of two shots, which show a difference for the fewest bytes, and
+        of large ones a single one."""
         pictures = self.rendered.rendering.pictures_of()
         if self.machine == PORTABLE or self.is_reference:
             return frozenset(pictures)
@@ -105,7 +106,7 @@ class CaseChange:
         for key in sorted(sizes, key=lambda one: (sizes[one], one)):
             smallest.setdefault(key[0], key)
         chosen = list(smallest.values())[:SHOTS_KEPT]
-        return frozenset(key for key in chosen if sizes[key] <= LARGEST_KEPT)
+        return frozenset([key for key in chosen if sizes[key] <= LARGEST_KEPT] or chosen[:1])
 
     def file_of(self, shot: str, index: int, sha256: str) -> str:
         """What a new picture is called among the accepted ones."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fluxgate import figures
@@ -12,6 +13,7 @@ from fluxgate.report.advice import LIKELY, NO, YES, Advice, Ranked, leaves_room,
 
 FILE = Path(__file__).with_name("shipped.json")  # written by docs/measured.py
 SCHEMA = 1
+LIBRARIES = ("diffusers", "transformers", "bitsandbytes")  # that are told; the others are in the file
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Measurement:
     run: str
     accepted: str  # date
     commit: str | None
+    stack: dict[str, str] = field(default_factory=dict)  # what of it is other than what all have in common
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,9 @@ def _origin(shipped: Shipped) -> tuple[str, ...]:
     """What must be known of the figures before anybody relies on them."""
     dates = sorted({one.accepted for one in shipped.strategies})
     when = " to ".join(dates[:: len(dates) - 1 or 1])
-    libraries = ", ".join(f"{name} {shipped.stack[name]}" for name in ("diffusers", "transformers", "bitsandbytes"))
+    libraries = ", ".join(f"{name} {shipped.stack[name]}" for name in LIBRARIES if name in shipped.stack)
+    others = [name for one in shipped.strategies for name in _other_releases(one)]
+    libraries += "".join(f" ({count} of the strategies with {name})" for name, count in Counter(others).items())
     few = [one for one in shipped.strategies if one.steps < shipped.steps]
     return (
         f"These figures were not measured on your machine: they ship with Fluxgate, and are those of {shipped.about}, "
@@ -95,6 +100,10 @@ def _origin(shipped: Shipped) -> tuple[str, ...]:
         f"time: one picture of {shipped.width}×{shipped.height} in {shipped.steps} steps without loading"
         + (f"; for {len(few)} slow strategies computed from {_fewest(few)} steps" if few else ""),
     )
+
+
+def _other_releases(one: Measurement) -> list[str]:
+    return [f"{name} {one.stack[name]}" for name in LIBRARIES if name in one.stack]
 
 
 def _fewest(few: list[Measurement]) -> int:
