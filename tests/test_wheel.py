@@ -175,6 +175,7 @@ def test_python_m_is_the_command(scripts: Path, empty: Path) -> None:
     assert run(scripts / "python", "-m", "fluxgate", "list", within=empty) == command
 
 
+@pytest.mark.long
 def test_the_conformance_tests_run_by_their_packages_name(
     scripts: Path, empty: Path, environment: dict[str, str]
 ) -> None:

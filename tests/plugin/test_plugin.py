@@ -304,6 +304,7 @@ def troubled(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, st
     return pytest_on_the_suite(*arguments, within=folder, **environment), folder
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_takes_nobody_with_it(troubled: tuple[Ended, Path]) -> None:
     """Each crash is told, the other cases are judged, and the session is red."""
     ended, folder = troubled
@@ -323,6 +324,7 @@ def test_a_failure_is_told_in_its_own_sentence(troubled: tuple[Ended, Path]) -> 
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.long
 def test_several_processes_share_one_run(troubled: tuple[Ended, Path]) -> None:
     """With -n, each case is rendered once, and all of them into the same folder."""
     ended, folder = troubled

@@ -39,6 +39,7 @@ def test_a_fault_is_caught(workbench: Bench, name: str) -> None:
     assert outcome.names(fault.packages, With.BASELINE)
 
 
+@pytest.mark.long
 def test_an_equivalent_fault_is_not_caught(workbench: Bench) -> None:
     """It fires, and no check turns red."""
     outcome = prove(fault_named("pixels-rint"), workbench)

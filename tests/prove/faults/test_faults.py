@@ -59,6 +59,7 @@ def test_a_fault_names_what_there_is() -> None:
         assert not isinstance(one.patch, Edit) or "FIRED(" in one.patch.new, one.name
 
 
+@pytest.mark.long
 def test_every_fault_can_be_made_here() -> None:
     """The places that faults change are there in the installed libraries."""
     done = subprocess.run([sys.executable, "-c", APPLY], capture_output=True, text=True, env=os.environ, check=False)
