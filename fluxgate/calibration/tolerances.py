@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from fluxgate.compare.oracle import StageDistance, distances
 from fluxgate.files import read_plain, write_plain
@@ -25,7 +26,15 @@ from fluxgate.runs.run import Run, open_run
 from fluxgate.strategies import STRATEGIES
 from fluxgate.subjects.subject import Subject
 
-Key = tuple[str, str, str, bool, str]  # strategy, stage, dtype, altered, whose weights
+
+class Key(NamedTuple):
+    """What has a tolerance of its own, as a Tolerance says it."""
+
+    strategy: str
+    stage: str
+    dtype: str
+    altered: bool
+    weights: str
 
 
 def measured(runs: Sequence[Run], *, altered_only: bool = False) -> Measured:
@@ -40,7 +49,7 @@ def measured(runs: Sequence[Run], *, altered_only: bool = False) -> Measured:
         for rendered in run.rendered_cases().values():
             for key, distance in _observed(rendered):
                 seen[key].append(distance)
-    kept = [key for key in sorted(seen) if not altered_only or _is_altered(key)]
+    kept = [key for key in sorted(seen) if key.altered or not altered_only]
     return Measured(
         device=devices.pop(),
         machines=tuple(sorted({run.machine.id for run in runs})),
@@ -62,19 +71,15 @@ def _observed(rendered: Rendered) -> Iterator[tuple[Key, StageDistance]]:
     for distance in distances(rendered):
         if distance.actual is not None and not distance.reshaped and not distance.exact:
             altered = is_altered(distance.stage, shapes, rendering.inventory)
-            whose = rendering.subject if altered else MINIATURE
-            yield (root_of(rendering.strategy), distance.stage, distance.actual.dtype, altered, whose), distance
-
-
-def _is_altered(key: Key) -> bool:
-    return key[3]
+            weights = rendering.subject if altered else MINIATURE
+            root = root_of(rendering.strategy)
+            yield Key(root, distance.stage, distance.actual.dtype, altered, weights), distance
 
 
 def _tolerance(key: Key, seen: Sequence[StageDistance]) -> Tolerance:
-    strategy, stage, dtype, altered, whose = key
-    control = {one.name: one.promise.control for one in STRATEGIES}.get(strategy)
+    control = {one.name: one.promise.control for one in STRATEGIES}.get(key.strategy)
     rms, worst = _seen([each.rms for each in seen]), _seen([each.worst for each in seen])
-    return Tolerance(strategy, stage, dtype, rms, worst, control=control, altered=altered, weights=whose)
+    return Tolerance(**key._asdict(), rms=rms, worst=worst, control=control)
 
 
 def _seen(values: Iterable[float]) -> Seen:
@@ -86,7 +91,7 @@ def together(one: Measured, other: Measured) -> Measured:
     """What was measured on one kind of device with two stacks; the first one's is told."""
     tolerances: dict[Key, Tolerance] = {}
     for each in (*one.tolerances, *other.tolerances):
-        key = (each.strategy, each.stage, each.dtype, each.altered, each.weights)
+        key = Key(each.strategy, each.stage, each.dtype, each.altered, each.weights)
         known = tolerances.get(key)
         joined = replace(each, rms=_both(known.rms, each.rms), worst=_both(known.worst, each.worst)) if known else each
         tolerances[key] = joined
