@@ -328,7 +328,7 @@ def test_of_what_approximates_little_is_kept(folder: Path, root: Path) -> None:
 def test_of_large_pictures_of_what_approximates_one_is_kept(
     folder: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its hash is, and a picture that is another one is still told."""
+    """Of the others their hashes are, and a picture that is another one is still told."""
     monkeypatch.setattr(changes, "LARGEST_KEPT", 10)
     accept(run_of(folder, "full", "nf4"), root)
     baseline = read_case(Store(root), MACHINE.id, "tiny", "nf4")

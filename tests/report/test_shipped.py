@@ -35,11 +35,12 @@ def test_the_file_is_what_was_accepted() -> None:
 
 
 def test_every_strategy_has_its_origin() -> None:
-    """The run and the day of each, and one machine for all."""
-    found = shipped()
+    """The run, the day and the commit of each, if only on the page of measurements; and one machine for all."""
+    found, page = shipped(), (ROOT / "docs" / "measurements.md").read_text()
     assert found.machine.startswith("h100-80gb")
     assert {"diffusers", "transformers", "bitsandbytes"} <= found.stack.keys()
     assert all(one.run.endswith(found.machine) and one.accepted for one in found.strategies)
+    assert all(one.commit or f"{one.run}, of the commit " in page for one in found.strategies)
     assert len({one.strategy for one in found.strategies}) == len(found.strategies) > 40
 
 

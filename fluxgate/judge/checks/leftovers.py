@@ -27,8 +27,9 @@ from fluxgate.rendering import (
 TABLES, LIBRARIES = 8 << 20, "tables of the libraries' own"  # bytes of tensors; 252 were seen, of bitsandbytes
 TABLES_SHARE = 0.001  # of the weights, added to that: 3.5 MB of scales were seen beside 34 GB, before any call
 # The same on a GPU, where torch gives out more than it is asked for, and how much more depends on what was free: beside
-# the twin's 11 to 34 GB it was 0.03% to 0.45%, and all but 1 MB of that was there before any call.
-ROUNDED_SHARE = 0.01
+# the twin's 11 to 34 GB it was 0.03% to 0.45%, and all but 1 MB of that was there before any call. Twice the largest
+# share may.
+ROUNDED_SHARE, ROUNDED = 0.01, f"{LIBRARIES}, and what torch gives out beyond what it is asked for"
 # Bytes of tensors that a call may keep beside the weights on a CPU, where all are seen: 0.53 MB were, of Qwen-Image's
 # positions; on an H100, where torch rounds what it gives out, 1.9 MB, and as much may as of the libraries' tables.
 KEPT = 1 << 20
@@ -159,11 +160,11 @@ def _after_a_call(evidence: Evidence) -> Iterator[Leftover]:
     that were counted."""
     work, inventory = evidence.rendering.work, evidence.rendering.inventory
     if work is not None and work.held and inventory is not None and inventory.total_bytes:
-        most, share = (TABLES, ROUNDED_SHARE) if evidence.gpu else (KEPT, TABLES_SHARE)
+        most, share, of = (TABLES, ROUNDED_SHARE, ROUNDED) if evidence.gpu else (KEPT, TABLES_SHARE, LIBRARIES)
         yield Leftover(
             "held beside weights",
             max(0, work.held[0] - inventory.total_bytes),
-            Limit(most + share * inventory.total_bytes, LIBRARIES),
+            Limit(most + share * inventory.total_bytes, of),
             f"of tensors stay {'on the GPU' if evidence.gpu else 'in memory'} beside the weights once it was called",
             "something keeps what a call has made",
             "",
