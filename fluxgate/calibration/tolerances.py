@@ -1,8 +1,9 @@
 """Measuring tolerances: how far the stages of runs with sound stacks lie from the oracle.
 
 `python -m fluxgate.calibration.tolerances FILE RUN…` puts them into the file, in place of what it had of the device;
-with --add, beside that: another stack rounds otherwise, and is sound, too. With --altered, only those of stages whose
-weights are quantized or cast: of a subject that has the miniature's numbers, the others are the miniature's."""
+with --add, beside that: another stack rounds otherwise, and is sound, too. With --own, only those that are of the
+subject's own weights (quantized or cast ones, and float32): of a subject that has the miniature's numbers, the others
+are the miniature's."""
 
 from __future__ import annotations
 
@@ -19,7 +20,16 @@ from typing import NamedTuple
 from fluxgate.compare.oracle import StageDistance, distances
 from fluxgate.files import read_plain, write_plain
 from fluxgate.judge.applicable import computes_alike
-from fluxgate.judge.tolerances import MINIATURE, Measured, Seen, Tolerance, Tolerances, is_altered, root_of
+from fluxgate.judge.tolerances import (
+    MINIATURE,
+    Measured,
+    Seen,
+    Tolerance,
+    Tolerances,
+    is_altered,
+    root_of,
+    whose_weights,
+)
 from fluxgate.refusal import Refusal
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run, open_run
@@ -37,7 +47,7 @@ class Key(NamedTuple):
     weights: str
 
 
-def measured(runs: Sequence[Run], *, altered_only: bool = False) -> Measured:
+def measured(runs: Sequence[Run], *, own_only: bool = False) -> Measured:
     """The tolerances of all cases of some runs; they must be of one kind of device."""
     seen: dict[Key, list[StageDistance]] = defaultdict(list)
     devices = {one.rendering.device for run in runs for one in run.rendered_cases().values()}
@@ -49,7 +59,7 @@ def measured(runs: Sequence[Run], *, altered_only: bool = False) -> Measured:
         for rendered in run.rendered_cases().values():
             for key, distance in _observed(rendered):
                 seen[key].append(distance)
-    kept = [key for key in sorted(seen) if key.altered or not altered_only]
+    kept = [key for key in sorted(seen) if key.weights != MINIATURE or not own_only]
     return Measured(
         device=devices.pop(),
         machines=tuple(sorted({run.machine.id for run in runs})),
@@ -71,9 +81,9 @@ def _observed(rendered: Rendered) -> Iterator[tuple[Key, StageDistance]]:
     for distance in distances(rendered):
         if distance.actual is not None and not distance.reshaped and not distance.exact:
             altered = is_altered(distance.stage, shapes, rendering.inventory)
-            weights = rendering.subject if altered else MINIATURE
-            root = root_of(rendering.strategy)
-            yield Key(root, distance.stage, distance.actual.dtype, altered, weights), distance
+            dtype = distance.actual.dtype
+            weights = whose_weights(rendering.subject, dtype, altered=altered)
+            yield Key(root_of(rendering.strategy), distance.stage, dtype, altered, weights), distance
 
 
 def _tolerance(key: Key, seen: Sequence[StageDistance]) -> Tolerance:
@@ -112,14 +122,14 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("file", type=Path, help="where tolerances are kept")
     result.add_argument("runs", type=Path, nargs="+", help="folders of runs with sound stacks, on one kind of device")
     result.add_argument("--add", action="store_true", help="beside what the file has of the device, not in its place")
-    result.add_argument("--altered", action="store_true", help="only stages whose weights are quantized or cast")
+    result.add_argument("--own", action="store_true", help="only what is of the subject's own weights")
     return result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
-        now = measured([open_run(folder) for folder in options.runs], altered_only=options.altered)
+        now = measured([open_run(folder) for folder in options.runs], own_only=options.own)
         before = read_plain(options.file, Tolerances).measured if options.file.exists() else ()
     except Refusal as refusal:
         print(refusal, file=sys.stderr)

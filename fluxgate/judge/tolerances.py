@@ -36,6 +36,7 @@ OTHER_MACHINE = {"float32": 2.0}
 FORETOLD = 3.0
 COMPUTING = ("transformers", "diffusers", "bitsandbytes")
 MINIATURE = "miniature"  # the subject of most that was measured
+LENGTH_SHOWS = ("float32",)  # dtypes that round so little that it shows how many numbers a sum has
 
 
 # However near a stage was seen to lie, it may lie as far as a rounding of its dtype: a picture a level in 400.
@@ -66,7 +67,7 @@ class Tolerance:
     worst: Seen
     control: str | None = None  # the strategy's
     altered: bool = False  # whether the weights that the stage computes with are quantized or cast
-    weights: str = MINIATURE  # the subject whose weights were altered: a format loses more of some than of others
+    weights: str = MINIATURE  # the subject of whose weights this was measured, as whose_weights says
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,12 @@ def is_altered(stage: str, subject: Subject, inventory: Inventory | None) -> boo
     return component.quantized_bytes > 0 or any(name.startswith("float8") for name in component.bytes_by_dtype)
 
 
+def whose_weights(subject: str, dtype: str, *, altered: bool) -> str:
+    """The subject whose weights say how far a stage may lie: its own where they are quantized or cast, since a format
+    loses more of some than of others, and where the length of its sums shows; else the miniature."""
+    return subject if altered or dtype in LENGTH_SHOWS else MINIATURE
+
+
 @dataclass(frozen=True)
 class Limits:
     """The ceilings of one stage's two distances."""
@@ -140,9 +147,9 @@ def limits_of(
     A machine that is not among the measured ones, and a stack with other releases than theirs, have more room, too.
 
     A stage of a later call or step that was measured nowhere has four times the room of the same work elsewhere. Where
-    weights are quantized or cast, what was measured of this subject's comes first."""
+    the subject's own weights matter, what was measured of them comes first."""
     sets = sorted((known or tolerances()).measured, key=lambda each: each.device != case.device)
-    weights = dict.fromkeys((case.subject.name if altered else MINIATURE, MINIATURE))
+    weights = dict.fromkeys((whose_weights(case.subject.name, dtype, altered=altered), MINIATURE))
     for whose, (like, wider) in product(weights, ((_same_stage, 1.0), (_same_work, OTHER_INPUTS))):
         for group in sets:
             alike = [

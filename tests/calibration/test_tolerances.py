@@ -69,17 +69,27 @@ def test_another_stack_can_be_added(tmp_path: Path) -> None:
     assert counts == {2}
 
 
+ROUNDED = ("bfloat16", False, "miniature")
+PICTURE = ("uint8", False, "miniature")
+LEVELS_IN_FLOAT32 = ("float32", False, "tiny")
+CAST = ("bfloat16", True, "tiny")
+
+
 @pytest.mark.parametrize(
-    ("strategy", "altered_only", "found"),
-    [("full", False, {(False, "miniature")}), ("full", True, set()), ("fp8-layerwise", True, {(True, "tiny")})],
+    ("strategy", "own_only", "found"),
+    [
+        ("full", False, {ROUNDED, PICTURE, LEVELS_IN_FLOAT32}),
+        ("full", True, {LEVELS_IN_FLOAT32}),
+        ("fp8-layerwise", True, {CAST, LEVELS_IN_FLOAT32}),
+    ],
 )
-def test_altered_weights_are_of_their_own_subject(
-    tmp_path: Path, strategy: str, altered_only: bool, found: set[tuple[bool, str]]
+def test_what_is_of_a_subjects_own_weights_can_be_had_alone(
+    tmp_path: Path, strategy: str, own_only: bool, found: set[tuple[str, bool, str]]
 ) -> None:
-    """All others are the miniature's, whoever has them, and can be left out."""
+    """All else is the miniature's, whoever has its numbers."""
     run = run_with(tmp_path, strategy=strategy, eight_bits=strategy != "full")
-    tolerances = measured([run], altered_only=altered_only).tolerances
-    assert {(tolerance.altered, tolerance.weights) for tolerance in tolerances} == found
+    tolerances = measured([run], own_only=own_only).tolerances
+    assert {(tolerance.dtype, tolerance.altered, tolerance.weights) for tolerance in tolerances} == found
 
 
 def test_what_computes_otherwise_is_not_measured(tmp_path: Path) -> None:

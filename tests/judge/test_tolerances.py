@@ -163,17 +163,25 @@ def test_altered_weights_have_the_tolerance_of_those_with_their_control() -> Non
 
 
 @pytest.mark.parametrize(
-    ("subject", "altered", "seen"),
-    [("twin", True, SEEN), ("tiny", True, WIDE), ("twin", False, SEEN)],
+    ("subject", "dtype", "altered", "seen"),
+    [
+        ("twin", "bfloat16", True, SEEN),
+        ("tiny", "bfloat16", True, WIDE),
+        ("twin", "bfloat16", False, SEEN),
+        ("twin", "float32", False, WIDE),
+        ("tiny", "float32", False, SEEN),
+    ],
 )
-def test_altered_weights_have_the_tolerance_of_their_own_subject(subject: str, altered: bool, seen: Seen) -> None:
-    """A format without scales of its own loses more of smaller weights; what was not altered is the miniature's."""
+def test_a_subjects_own_weights_count_where_they_matter(subject: str, dtype: str, altered: bool, seen: Seen) -> None:
+    """A format without scales of its own loses more of smaller weights, and float32 rounds more often in longer sums;
+    all else is the miniature's."""
     twins = replace(NF4, weights="twin", rms=SEEN, worst=SEEN)
     plain = replace(PLAIN, weights="twin", rms=WIDE, worst=WIDE)
-    known = Tolerances((replace(KNOWN.measured[0], tolerances=(twins, NF4, plain, PLAIN)),))
+    both = [replace(one, dtype=each) for one in (plain, PLAIN) for each in ("bfloat16", "float32")]
+    known = Tolerances((replace(KNOWN.measured[0], tolerances=(twins, NF4, *both)),))
     name = "nf4" if altered else "full"
     asked = Case(replace(SUBJECT, name=subject), strategy(name), "cpu")
-    limits = limits_of(asked, T5, "bfloat16", altered=altered, known=known)
+    limits = limits_of(asked, T5, dtype, altered=altered, known=known)
     assert limits is not None
     assert limits.rms.value == seen.ceiling()
 
@@ -184,6 +192,15 @@ def test_what_the_twins_eight_bits_gave_on_an_h100_has_tolerance() -> None:
     limits = limits_of(twin, output_of(1), "bfloat16", altered=True)
     assert limits is not None
     assert limits.rms.value > 1.5 * 0.0391
+
+
+def test_what_the_twin_in_float32_gave_on_an_h100_has_tolerance() -> None:
+    """Its sums are four to sixteen times as long as the miniature's."""
+    full = next(one for one in STRATEGIES if one.name == "full-float32")
+    twin = Case(replace(SUBJECT, name="grown"), full, "cuda")
+    limits = limits_of(twin, f"{DECODED}, several seeds", "float32", altered=False)
+    assert limits is not None
+    assert limits.rms.value > 1.4 * 4.14e-05
 
 
 @pytest.mark.parametrize(
