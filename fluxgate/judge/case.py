@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from fluxgate.amounts import amount
 from fluxgate.baselines.known_failures import EVERY, KnownFailure
 from fluxgate.judge.answers import crashed, failed, no_data, unsupported
 from fluxgate.judge.applicable import checks_of
@@ -47,7 +48,7 @@ from fluxgate.judge.verdict import (
     Verdict,
 )
 from fluxgate.refusal import Refusal
-from fluxgate.rendering import Crash
+from fluxgate.rendering import Crash, CrashKind
 
 ASKED: dict[str, Callable[[Evidence], Verdict]] = {
     TWICE: pictures.twice,
@@ -87,10 +88,12 @@ def _verdicts(evidence: Evidence) -> list[Verdict]:
     crash = evidence.rendered.rendering.crash
     if crash is not None:
         first, *others = checks
-        who = joined(crash.raised_in) or None
+        lacked = _lacked(evidence, crash)
+        who = "" if lacked else joined(crash.raised_in)
+        ending = _ending(crash, lacked or most_likely(who))
         return [
-            crashed(evidence, first, _last_words(crash), suspects=who),
-            *(crashed(evidence, check, _ending(crash), suspects=who) for check in others),
+            crashed(evidence, first, "\n".join((ending, *_last_words(crash))), suspects=who or None),
+            *(crashed(evidence, check, ending, suspects=who or None) for check in others),
         ]
     return [_asked(evidence, check) for check in checks]
 
@@ -103,16 +106,28 @@ def _asked(evidence: Evidence, check: str) -> Verdict:
         return failed(evidence, check, f"It cannot be judged: {refusal}")
 
 
-def _ending(crash: Crash) -> str:
+def _lacked(evidence: Evidence, crash: Crash) -> str:
+    """What the machine did not have for the case, where that ended it: then no library is suspected."""
+    if crash.kind == CrashKind.DISK_FULL:
+        return "Make room on the disk, and render it again."
+    if crash.kind != CrashKind.OUT_OF_MEMORY or crash.limit is not None:  # what it is limited to is its own
+        return ""
+    if evidence.at_once > 1:
+        return f"Up to {evidence.at_once} cases shared the memory; render fewer at once."
+    if evidence.gpu_shared:
+        return f"Other programs held {amount(evidence.gpu_shared)} of its GPU; end them, and render it again."
+    return ""
+
+
+def _ending(crash: Crash, why: str) -> str:
     during = f" during {crash.phase}" if crash.phase else ""
     sentence = f"The worker ended{during} ({crash.kind}): {crash.sentence}"
-    return f"{sentence.rstrip('.')}. {most_likely(joined(crash.raised_in))}" if crash.raised_in else sentence
+    return f"{sentence.rstrip('.')}. {why}" if why else sentence
 
 
-def _last_words(crash: Crash) -> str:
-    """The crash with the log's end; the line breaks are part of the evidence."""
-    lines = crash.last_lines[-LINES:]
-    return "\n".join([_ending(crash), *(f"  {line}" for line in lines)])
+def _last_words(crash: Crash) -> Iterator[str]:
+    """The end of the log, a line each; the line breaks are part of the evidence."""
+    return (f"  {line}" for line in crash.last_lines[-LINES:])
 
 
 def _by_known_failure(verdict: Verdict, entry: KnownFailure | None, *, broken: bool) -> Verdict:

@@ -5,6 +5,7 @@ import tempfile
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +19,7 @@ from fluxgate.cases import Case
 from fluxgate.compare.measures import SSIM
 from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.case import judge_case
-from fluxgate.judge.evidence import Evidence
+from fluxgate.judge.evidence import SHARED_FROM, Evidence
 from fluxgate.judge.standards import BaselineUse
 from fluxgate.judge.verdict import (
     BASELINE,
@@ -36,7 +37,7 @@ from fluxgate.judge.verdict import (
     UNSUPPORTED,
     Verdict,
 )
-from fluxgate.rendering import PHASES, STAGES, Crash, Memory, PhaseMemory
+from fluxgate.rendering import PHASES, STAGES, Crash, CrashKind, Memory, PhaseMemory
 from fluxgate.runs.rendered import Rendered
 from tests.judge.made import (
     CRASH,
@@ -119,6 +120,41 @@ def test_a_crash_names_the_libraries_that_it_came_through(tmp_path: Path) -> Non
     assert first.sentence.splitlines()[0] == others[0].sentence
     assert others[0].sentence.endswith("SIGSEGV. Most likely accelerate or diffusers.")
     assert {one.suspects for one in (first, *others)} == {"accelerate or diffusers"}
+
+
+@pytest.mark.parametrize(
+    ("crash", "beside", "lacked"),
+    [
+        ({"kind": CrashKind.DISK_FULL}, {}, "Make room on the disk"),
+        ({"kind": CrashKind.OUT_OF_MEMORY}, {"at_once": 5}, "Up to 5 cases shared the memory"),
+        ({"kind": CrashKind.OUT_OF_MEMORY}, {"held_by_others": 3 * SHARED_FROM}, "Other programs held 0.81 GB"),
+    ],
+)
+def test_a_machine_without_room_is_no_librarys_fault(
+    tmp_path: Path, crash: dict[str, Any], beside: dict[str, Any], lacked: str
+) -> None:
+    """Whatever the error came through: others had taken what the case needed."""
+    ended = replace(CRASH, raised_in=("safetensors", "diffusers"), **crash)
+    first, *others = judge_case(evidence(tmp_path, rendered=made(tmp_path, "offload", crash=ended, **beside)))
+    assert {one.suspects for one in (first, *others)} == {None}
+    assert all(lacked in one.sentence and "Most likely" not in one.sentence for one in (first, *others))
+
+
+@pytest.mark.parametrize(
+    ("crash", "beside"),
+    [
+        ({"kind": CrashKind.OUT_OF_MEMORY}, {"at_once": 1, "held_by_others": SHARED_FROM - 1}),
+        ({"kind": CrashKind.OUT_OF_MEMORY, "limit": 8 * 10**9}, {"at_once": 5}),
+        ({"kind": CrashKind.EXCEPTION}, {"at_once": 5, "held_by_others": 3 * SHARED_FROM}),
+    ],
+)
+def test_what_a_case_had_to_itself_is_its_librarys(
+    tmp_path: Path, crash: dict[str, Any], beside: dict[str, Any]
+) -> None:
+    """A GPU of its own, a limit of its own, and every other error."""
+    ended = replace(CRASH, raised_in=("diffusers",), **crash)
+    first, *_ = judge_case(evidence(tmp_path, rendered=made(tmp_path, "offload", crash=ended, **beside)))
+    assert first.suspects == "diffusers"
 
 
 def test_a_long_log_is_cut_to_its_end(tmp_path: Path) -> None:
