@@ -6,7 +6,7 @@
 Nothing in the file is typed by hand. Memory and seconds are from the facts of each strategy, likeness is computed from
 the accepted pictures that were kept, and the cards that were tried are read from the tables of docs/measurements.md. A
 strategy of which nothing is accepted any more keeps what the file has of it, with the releases that it was measured
-with."""
+with; one that was accepted without seconds keeps the file's seconds."""
 
 from __future__ import annotations
 
@@ -42,11 +42,19 @@ def measured() -> Shipped:
     likenesses, cards = _likenesses(baselines), _cards((ROOT / "docs" / "measurements.md").read_text())
     stacks = [one.case.accepted.stack for one in baselines.values()]
     common = {name: version for name, version in stacks[0].items() if all(s.get(name) == version for s in stacks)}
+    before = {one.strategy: one for one in _earlier(common)}
     accepted = [
-        _measurement(one.case, subject, per_picture=shot.steps, likeness=likenesses[name], card=cards.get(name))
+        _measurement(
+            one.case,
+            subject,
+            per_picture=shot.steps,
+            likeness=likenesses[name],
+            card=cards.get(name),
+            before=before.get(name),
+        )
         for name, one in baselines.items()
     ]
-    earlier = [one for one in _earlier(common) if one.strategy not in baselines]
+    earlier = [one for name, one in before.items() if name not in baselines]
     return Shipped(
         subject=SUBJECT,
         about=ABOUT,
@@ -69,18 +77,26 @@ def _earlier(common: dict[str, str]) -> Iterator[Measurement]:
 
 
 def _measurement(
-    case: AcceptedCase, subject: Subject, *, per_picture: int, likeness: float, card: int | None
+    case: AcceptedCase,
+    subject: Subject,
+    *,
+    per_picture: int,
+    likeness: float,
+    card: int | None,
+    before: Measurement | None,
 ) -> Measurement:
     shots = [shot for shot in subject.shots if case.recipes.get(shot.name) == shot.recipe]
     if len(shots) != len(case.recipes):
         raise SystemExit(f"{case.strategy}: a shot that was accepted is no longer the catalogue's")
     steps = TAKES * sum(shot.steps for shot in shots)
-    seconds = seconds_of_picture(
-        {phase: median(runs) for phase, runs in case.seconds.items()},
-        steps=steps,
-        pictures=TAKES * len(shots),
-        per_picture=per_picture,
-    )
+    phases = {phase: median(runs) for phase, runs in case.seconds.items()}
+    if phases:
+        pictures = TAKES * len(shots)
+        seconds = seconds_of_picture(phases, steps=steps, pictures=pictures, per_picture=per_picture)
+    elif before is not None:
+        seconds = before.seconds
+    else:
+        raise SystemExit(f"{case.strategy}: it was accepted without seconds, and the file has none")
     whole = case.peaks[WHOLE]
     return Measurement(
         strategy=case.strategy,
