@@ -1,9 +1,9 @@
 """The same faults under diffusers' own tests of FLUX and of memory strategies, held to the installed diffusers.
 
-`python -m benchmarks.peer CHECKOUT [FAULT ...] [--beside N] [--gpus N] [--output FOLDER] [--limit SECONDS]
-[--fluxgate FOLDER]`: CHECKOUT is a clone of diffusers' repository, of which only `tests` is used. The tests run twice
-without a fault, and once with each; those count that pass both times without and fail with it. What FOLDER has of a
-session already is not run again, and --fluxgate names what `fluxgate prove` has written."""
+`python -m benchmarks.peer CHECKOUT [FAULT ...] [--beside N] [--gpus N] [--tests PATH] [--output FOLDER]
+[--limit SECONDS] [--fluxgate FOLDER]`: CHECKOUT is a clone of diffusers' repository, of which only `tests` is used. The
+tests run twice without a fault, and once with each; those count that pass both times without and fail with it. What
+FOLDER has of a session already is not run again, and --fluxgate names what `fluxgate prove` has written."""
 
 from __future__ import annotations
 
@@ -68,6 +68,7 @@ class Session:
     machine: str = ""
     stack: dict[str, str] = field(default_factory=dict)
     release: str = ""  # of diffusers' tests
+    selection: tuple[str, ...] = TESTS
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class Asked:
     """What is to be done."""
 
     tests: Path  # diffusers'
+    selection: tuple[str, ...]  # of them
     release: str
     folder: Path
     beside: int
@@ -100,10 +102,11 @@ def main(arguments: list[str]) -> int:
     names = dict.fromkeys(options.fault or every)  # in the order asked for, since time may be short
     chosen(names, among=every, option="FAULT", listing="fluxgate prove --list")
     faults = [fault_named(name) for name in names]
-    tests = _tests(options.checkout)
+    selection = tuple(dict.fromkeys(options.tests or TESTS))
+    tests = _tests(options.checkout, selection)
     folder = options.output.absolute()
     until = time.monotonic() + options.limit
-    asked = Asked(tests, _release(options.checkout), folder, options.beside, options.gpus, until)
+    asked = Asked(tests, selection, _release(options.checkout), folder, options.beside, options.gpus, until)
     put_in = [fault for fault in faults if _why_not(fault, options.gpus) is None]
     sessions = dict(_sessions([*CLEAN, *(fault.name for fault in put_in)], asked))
     answers = [_answer(fault, sessions, options.gpus) for fault in faults]
@@ -119,6 +122,9 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("fault", nargs="*", metavar="FAULT", help="of `fluxgate prove --list` (default: all)")
     parser.add_argument("--beside", type=int, default=1, metavar="N", help="sessions side by side")
     parser.add_argument("--gpus", type=int, default=0, metavar="N", help="GPUs that they are dealt to; 0: on the CPU")
+    parser.add_argument(
+        "--tests", action="append", choices=TESTS, metavar="PATH", help="only these (default: all of the list)"
+    )
     parser.add_argument("--output", type=Path, default=Path("runs/peer"), metavar="FOLDER")
     parser.add_argument("--limit", type=float, default=1e9, metavar="SECONDS", help="after which all is cut short")
     parser.add_argument(
@@ -132,9 +138,9 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _tests(checkout: Path) -> Path:
+def _tests(checkout: Path, selection: tuple[str, ...]) -> Path:
     """The folder of diffusers' tests in a clone."""
-    missing = next((name for name in TESTS if not (checkout / name).exists()), None)
+    missing = next((name for name in selection if not (checkout / name).exists()), None)
     if missing:
         raise Refusal(f"{checkout} is not a clone of diffusers with its tests: there is no {missing}.")
     return checkout / "tests"
@@ -194,11 +200,14 @@ def _prepared(asked: Asked) -> Path:
 def _session(name: str, asked: Asked, place: Path, *, gpu: str) -> Session:
     home = asked.folder / "sessions" / name
     if (home / SESSION).exists():
-        return read_plain(home / SESSION, Session)
+        known_already = read_plain(home / SESSION, Session)
+        if known_already.selection != asked.selection:
+            raise Refusal(f"{asked.folder} has sessions with other tests; name another folder with --output.")
+        return known_already
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     started = time.monotonic()
-    code, said = _pytest(name, home, place, gpu=gpu, limit=asked.until - started)
+    code, said = _pytest(name, home, place, asked, gpu=gpu)
     session = Session(
         name,
         _ended(home / peer_plugin.ENDED),
@@ -209,6 +218,7 @@ def _session(name: str, asked: Asked, place: Path, *, gpu: str) -> Session:
         detect().id,
         dict(stack()),
         asked.release,
+        asked.selection,
     )
     shutil.rmtree(home / "temporary", ignore_errors=True)
     if code is not None:  # what was cut short is run again the next time
@@ -216,7 +226,7 @@ def _session(name: str, asked: Asked, place: Path, *, gpu: str) -> Session:
     return session
 
 
-def _pytest(name: str, home: Path, place: Path, *, gpu: str, limit: float) -> tuple[int | None, str]:
+def _pytest(name: str, home: Path, place: Path, asked: Asked, *, gpu: str) -> tuple[int | None, str]:
     """Run the tests with the fault of that name, if it is one; how the process ended, and its last lines."""
     (home / "temporary").mkdir()
     plugins = ("-p", "benchmarks.peer_plugin", "-p", "no:cacheprovider")
@@ -236,12 +246,12 @@ def _pytest(name: str, home: Path, place: Path, *, gpu: str, limit: float) -> tu
     with log.open("wb") as into:
         try:
             done = subprocess.run(
-                [*command, *plugins, "-m", LEFT_OUT, "-k", f"not {HIDES_THE_GPU}", *TESTS],
+                [*command, *plugins, "-m", LEFT_OUT, "-k", f"not {HIDES_THE_GPU}", *asked.selection],
                 cwd=place,
                 env=variables,
                 stdout=into,
                 stderr=subprocess.STDOUT,
-                timeout=max(limit, 0.01),
+                timeout=max(asked.until - time.monotonic(), 0.01),
                 check=False,
             )
             code: int | None = done.returncode

@@ -100,6 +100,21 @@ def test_a_fault_turns_a_test_of_a_clone_red(tmp_path: Path, capsys: pytest.Capt
     assert f"| `{FAULT}` | 1 red |" in told
     assert "1 failed, 1 passed without a fault" in told
     assert "tests of 0.0.1" in told
+    with pytest.raises(Refusal, match="other tests"):
+        main([*asked, "--tests", TESTS[0]])
+
+
+@pytest.mark.long
+def test_only_the_tests_asked_for_are_run(tmp_path: Path) -> None:
+    """So what could not be asked the first time can be asked alone."""
+    for name in TESTS[:2]:
+        file = tmp_path / "clone" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(PICTURES, encoding="utf-8")
+    asked = [str(tmp_path / "clone"), FAULT, "--output", str(tmp_path / "out")]
+    assert main([*asked, "--tests", TESTS[1]]) == 0
+    (seen,) = read_plain(tmp_path / "out" / RESULT, dict)["answers"]
+    assert seen["red"] == [f"{TESTS[1]}::test_range"]
 
 
 def test_a_clone_without_tests_is_refused(tmp_path: Path) -> None:
