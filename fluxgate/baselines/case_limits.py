@@ -23,11 +23,13 @@ ROOM_ELSEWHERE = 1.25  # how much farther from equality a likeness may lie where
 
 def for_case(store: Store, machine: str, subject: Subject, strategy: str, *, accepted: bool = True) -> CaseLimits:
     """Every limit for a case on a machine. The portable ones stand in for what was not measured on it, and another
-    machine's likeness, with more room, for what is in neither.
+    machine's likeness and drift, with more room, for what is in neither.
 
     Those of memory come from the accepted facts, which are not read where nobody asks what was accepted."""
     files = [file for place in (machine, PORTABLE) for file in read_limits(store, place, subject.name)]
     lent = [file for place in lenders(store, machine, subject.name) for file in read_limits(store, place, subject.name)]
+    drifts = [file.drift_of(strategy) for file in files]
+    drifts += [_bands_with_more_room(file.drift_of(strategy)) for file in lent]
     candidates = [file.strategies[strategy] for file in files if strategy in file.strategies]
     candidates += [_with_more_room(file.strategies[strategy]) for file in lent if strategy in file.strategies]
     measured = next((one for one in candidates if _same_device(one.likeness, machine)), UNMEASURED)
@@ -35,7 +37,8 @@ def for_case(store: Store, machine: str, subject: Subject, strategy: str, *, acc
     return CaseLimits(
         likeness=measured.likeness,
         overall=measured.overall,
-        drift=next((bands for file in files if _same_device(bands := file.drift_of(strategy), machine)), {}),
+        drift=next((bands for bands in drifts if _same_device(bands, machine)), {}),
+        apart=next((bands for file in files if _same_device(bands := file.apart_of(strategy), machine)), {}),
         memory=memory_limits.memory_bands(own.case, subject) if own else {},
         stable=memory_limits.stable_bands(own.case) if own else {},
         host=memory_limits.host_band(own.case, WHOLE, HOST) if own else None,
@@ -60,10 +63,12 @@ def lenders(store: Store, machine: str, subject: str) -> tuple[str, ...]:
 def _with_more_room(limits: LikenessLimits) -> LikenessLimits:
     """Limits of another machine, which tell how alike pictures are here, but not to the digit."""
     return LikenessLimits(
-        {measure: _band_with_more_room(band, measure) for measure, band in limits.likeness.items()},
-        {measure: _band_with_more_room(band, measure) for measure, band in limits.overall.items()},
-        limits.unseparated,
+        _bands_with_more_room(limits.likeness), _bands_with_more_room(limits.overall), limits.unseparated
     )
+
+
+def _bands_with_more_room(bands: Mapping[str, Band]) -> dict[str, Band]:
+    return {measure: _band_with_more_room(band, measure) for measure, band in bands.items()}
 
 
 def _band_with_more_room(band: Band, measure: str) -> Band:

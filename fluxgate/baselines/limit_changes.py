@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from fluxgate.baselines import case_limits, limits
-from fluxgate.baselines.limits import Band, LikenessLimits, LimitsFile, wider
+from fluxgate.baselines.limits import Band, LimitsFile, widened
 from fluxgate.baselines.store import Store
 from fluxgate.files import read_plain
 from fluxgate.refusal import Refusal
@@ -33,26 +33,23 @@ def limit_changes(run: Run, store: Store, machine: str, *, asked: Asked, tighten
         before = next(case_limits.read_limits(store, machine, new.subject), LimitsFile(new.subject, machine, {}, {}))
         strategies = {name: its for name, its in new.strategies.items() if asked(new.subject, name)}
         drift = {name: bands for name, bands in new.drift.items() if asked(new.subject, name)}
-        if strategies or drift:
-            after = _joined(before, strategies, drift, tighten=tighten)
+        releases = {name: bands for name, bands in new.releases.items() if asked(new.subject, name)}
+        if strategies or drift or releases:
+            after = replace(
+                before,
+                strategies={**before.strategies, **strategies},
+                drift=_joined(before.drift, drift, tighten=tighten),
+                releases=_joined(before.releases, releases, tighten=tighten),
+            )
             yield LimitsChange(after, tuple(_lines(before, after)))
 
 
 def _joined(
-    before: LimitsFile,
-    strategies: Mapping[str, LikenessLimits],
-    drift: Mapping[str, Mapping[str, Band]],
-    *,
-    tighten: bool,
-) -> LimitsFile:
-    """New likenesses take the place of old ones; drift holds every legal change seen so far, but to tighten it."""
-    joined = {name: dict(its) if tighten else _widened(before.drift.get(name, {}), its) for name, its in drift.items()}
-    return replace(before, strategies={**before.strategies, **strategies}, drift={**before.drift, **joined})
-
-
-def _widened(before: Mapping[str, Band], new: Mapping[str, Band]) -> dict[str, Band]:
-    """Bands that hold every legal change seen so far."""
-    return {**before, **{measure: wider(before.get(measure, band), band) for measure, band in new.items()}}
+    before: Mapping[str, dict[str, Band]], new: Mapping[str, dict[str, Band]], *, tighten: bool
+) -> dict[str, dict[str, Band]]:
+    """Drift holds every legal change seen so far, but to tighten it."""
+    joined = {name: its if tighten else widened(before.get(name, {}), its) for name, its in new.items()}
+    return {**before, **joined}
 
 
 def _lines(before: LimitsFile, after: LimitsFile) -> Iterator[str]:
@@ -74,6 +71,7 @@ def _lines(before: LimitsFile, after: LimitsFile) -> Iterator[str]:
 def _bands(file: LimitsFile) -> dict[str, dict[str, Band]]:
     """Every band of a file, by what it is about."""
     bands = {f"{id_of_case(file.subject, name)}, drift": its for name, its in file.drift.items()}
+    bands |= {f"{id_of_case(file.subject, name)}, drift of releases": its for name, its in file.releases.items()}
     for name, likenesses in file.strategies.items():
         case_id = id_of_case(file.subject, name)
         bands[case_id] = likenesses.likeness

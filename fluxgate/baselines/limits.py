@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 SCHEMA = 1
@@ -56,6 +57,7 @@ class CaseLimits:
     likeness: dict[str, Band] = field(default_factory=dict)  # measure -> band, of each picture against its reference
     overall: dict[str, Band] = field(default_factory=dict)  # measure -> band of the mean over all pictures of the case
     drift: dict[str, Band] = field(default_factory=dict)  # measure -> what legal changes of machine or release did
+    apart: dict[str, Band] = field(default_factory=dict)  # measure -> what those of machine did, for portable pictures
     memory: dict[str, Band] = field(default_factory=dict)  # phase or "whole" -> allocated bytes on the GPU
     stable: dict[str, Band] = field(default_factory=dict)  # "reserved", … -> its peak over all, where it is stable
     host_load: Band | None = None  # what loading adds to the worker's own memory at most
@@ -83,8 +85,19 @@ class LimitsFile:
     subject: str
     machine: str
     strategies: dict[str, LikenessLimits]
-    drift: dict[str, dict[str, Band]]  # strategy -> measure -> band; `full` stands for those that have none
+    drift: dict[str, dict[str, Band]]  # between machines: strategy -> measure -> band
+    releases: dict[str, dict[str, Band]] = field(default_factory=dict)  # the same, between releases on one machine
     schema: int = SCHEMA
 
-    def drift_of(self, strategy: str) -> dict[str, Band]:
+    def apart_of(self, strategy: str) -> dict[str, Band]:
+        """How far machines lie apart; `full` stands for strategies that have no bands."""
         return self.drift.get(strategy) or self.drift.get(FULL, {})
+
+    def drift_of(self, strategy: str) -> dict[str, Band]:
+        """What every legal change was seen to do."""
+        return widened(self.apart_of(strategy), self.releases.get(strategy) or self.releases.get(FULL, {}))
+
+
+def widened(before: Mapping[str, Band], new: Mapping[str, Band]) -> dict[str, Band]:
+    """Bands that hold all that either hold."""
+    return {**before, **{measure: wider(before.get(measure, band), band) for measure, band in new.items()}}

@@ -50,14 +50,15 @@ class Store:
         machines = (machine for root in self.roots for machine, name in subjects_in(root) if name == subject)
         return tuple(dict.fromkeys(machines))
 
+    def accepted_for(self, machine: str) -> Iterator[tuple[str, str]]:
+        """The subject and the strategy of each case that one's own folder has for a machine, in order."""
+        for subject in (subject for place, subject in subjects_in(self.own) if place == machine):
+            facts = folder_of(self.own, machine, subject) / "facts"
+            yield from ((subject, path.stem) for path in sorted(facts.glob("*.json")))
+
     def cases_of(self, machine: str) -> set[str]:
         """The ids of the cases that one's own folder has for a machine."""
-        return {
-            id_of_case(subject, path.stem)
-            for place, subject in subjects_in(self.own)
-            if place == machine
-            for path in (folder_of(self.own, machine, subject) / "facts").glob("*.json")
-        }
+        return {id_of_case(*case) for case in self.accepted_for(machine)}
 
     def folders_with(self, machine: str, subject: str, name: str) -> Iterator[Path]:
         """The folders that hold a file for a subject on a machine, one's own first.

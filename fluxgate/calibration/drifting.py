@@ -1,66 +1,118 @@
-"""Drift: how far the same pictures lie apart between runs that differ in nothing but a legal change."""
+"""Drift: how far the same pictures lie apart between machines or releases that differ in nothing but a legal change."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+from fluxgate.baselines.baseline import accepted_facts, read_case
 from fluxgate.baselines.limits import LimitsFile
+from fluxgate.baselines.store import Store
 from fluxgate.calibration import floors
 from fluxgate.calibration.calibrate import origin_of
+from fluxgate.calibration.floors import Origin
 from fluxgate.compare.difference import other_recipes
-from fluxgate.compare.facts import facts_of
+from fluxgate.compare.facts import Facts, facts_of
 from fluxgate.compare.likeness import Likeness, worst
 from fluxgate.compare.pairs import pairs_of
 from fluxgate.files import write_plain
 from fluxgate.locks import Say
 from fluxgate.refusal import Refusal
+from fluxgate.rendering import id_of_case
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import Run
 
 
-def between(run: Run, runs: Sequence[Run], *, report: Say) -> dict[str, LimitsFile]:
-    """Bands of drift for every case that the first of the runs shares with another, written into a new run."""
-    if len(runs) < 2:
+@dataclass(frozen=True)
+class Painted:
+    """The pictures of one case, and where they are of."""
+
+    facts: Facts
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Side:
+    """What a machine painted: a run of it, or what was accepted for it."""
+
+    machine: str
+    cases: Mapping[tuple[str, str], Painted]  # by subject and strategy
+
+
+def of_run(run: Run) -> Side:
+    """What a run rendered, but for what crashed."""
+    rendered = (one for one in run.rendered_cases().values() if not one.rendering.crash)
+    origin = origin_of(run)
+    cases = {(one.rendering.subject, one.rendering.strategy): Painted(facts_of(one), origin) for one in rendered}
+    return Side(run.machine.id, cases)
+
+
+def of_accepted(folder: Path) -> Side:
+    """What was accepted for a machine, whose id is the folder's name."""
+    store, machine = Store(folder.absolute().parent), folder.absolute().name
+    cases: dict[tuple[str, str], Painted] = {}
+    for subject, strategy in store.accepted_for(machine):
+        baseline = read_case(store, machine, subject, strategy)
+        if baseline is not None:
+            accepted = baseline.case.accepted
+            cases[subject, strategy] = Painted(
+                accepted_facts(baseline), Origin(machine, accepted.stack, accepted.at[:10])
+            )
+    return Side(machine, cases)
+
+
+def between(run: Run, sides: Sequence[Side], *, report: Say) -> dict[str, LimitsFile]:
+    """Bands of drift for every case that the first of the sides shares with another, written into a new run."""
+    if len(sides) < 2:
         raise Refusal("Drift lies between runs: name two or more, of machines or releases that may differ.")
-    first, *later = runs
+    first, *later = sides
     files: dict[str, LimitsFile] = {}
-    for case_id, rendered in first.rendered_cases().items():
-        measured = [likeness for other in later for likeness in _shared(rendered, other)]
+    for (subject, strategy), painted in first.cases.items():
+        others = [side.cases[subject, strategy] for side in later if (subject, strategy) in side.cases]
+        measured = [likeness for other in others for likeness in _shared(painted, other, id_of_case(subject, strategy))]
         if not measured:
             continue
-        report(f"{case_id}: {len(measured)} pictures, SSIM {worst(measured).ssim:.6f} at worst")
-        bands = floors.drift([one.measures() for one in measured], origin_of(first), source=_source(runs))
-        subject, strategy = rendered.rendering.subject, rendered.rendering.strategy
-        file = files.setdefault(subject, LimitsFile(subject, run.machine.id, {}, {}))
-        file.drift[strategy] = bands
+        report(f"{id_of_case(subject, strategy)}: {len(measured)} pictures, SSIM {worst(measured).ssim:.6f} at worst")
+        origins = [painted.origin, *(other.origin for other in others)]
+        bands = floors.drift([one.measures() for one in measured], painted.origin, source=_source(origins))
+        file = files.setdefault(subject, LimitsFile(subject, first.machine, {}, {}))
+        (file.releases if _on_one_machine(origins) else file.drift)[strategy] = bands
     for subject, file in files.items():
         write_plain(run.folder / "limits" / f"{subject}.json", file)
     return files
 
 
-def _shared(rendered: Rendered, other: Run) -> Iterator[Likeness]:
-    """The likenesses of a case to the same case of another run, where both were rendered whole."""
-    rendering = other.rendered(rendered.rendering.case_id)
-    if rendering is not None and not rendering.crash and not rendered.rendering.crash:
-        yield from likenesses(rendered, Rendered(rendering, other.case_folder(rendering.case_id)))
+def _shared(expected: Painted, actual: Painted, case_id: str) -> Iterator[Likeness]:
+    """How alike the pictures are that both sides have and kept."""
+    kept = {key for key, sources in actual.facts.pictures.items() if any(source.kept for source in sources)}
+    kept &= {key for key, sources in expected.facts.pictures.items() if any(source.kept for source in sources)}
+    return _likenesses(expected.facts, actual.facts, only=kept, case_id=case_id)
 
 
 def likenesses(expected: Rendered, actual: Rendered) -> Iterator[Likeness]:
     """How alike two renderings of a case are, picture by picture, where both were rendered by the same recipe."""
-    theirs, ours = facts_of(expected), facts_of(actual)
+    ours = facts_of(actual)
+    return _likenesses(facts_of(expected), ours, only=ours.pictures, case_id=actual.rendering.case_id)
+
+
+def _likenesses(theirs: Facts, ours: Facts, *, only: Iterable[tuple[str, int]], case_id: str) -> Iterator[Likeness]:
     shared = theirs.recipes.keys() & ours.recipes.keys() - set(other_recipes(theirs, ours))
-    for pair in pairs_of(theirs, ours, only=[key for key in ours.pictures if key[0] in shared]):
+    wanted = set(only)
+    for pair in pairs_of(theirs, ours, only=[key for key in ours.pictures if key in wanted and key[0] in shared]):
         if pair.likeness is None:
-            case_id = actual.rendering.case_id
             raise Refusal(f"{case_id}: picture {pair.index} of shot {pair.shot!r} {pair.trouble}.")
         yield pair.likeness
 
 
-def _source(runs: Sequence[Run]) -> str:
-    """What the runs differ in."""
-    machines = list(dict.fromkeys(run.machine.id for run in runs))
-    if len(machines) > 1:
-        return f"between {', '.join(machines)}"
-    stacks = [f"{name} {version}" for run in runs for name, version in sorted(run.stack.items())]
-    moved = [entry for entry in dict.fromkeys(stacks) if stacks.count(entry) < len(runs)]
+def _on_one_machine(origins: Iterable[Origin]) -> bool:
+    return len({origin.machine for origin in origins}) == 1
+
+
+def _source(origins: Sequence[Origin]) -> str:
+    """What the sides differ in."""
+    if not _on_one_machine(origins):
+        return f"between {', '.join(dict.fromkeys(origin.machine for origin in origins))}"
+    stacks = [f"{name} {version}" for origin in origins for name, version in sorted(origin.stack.items())]
+    moved = [entry for entry in dict.fromkeys(stacks) if stacks.count(entry) < len(origins)]
     return f"between {', '.join(moved)}" if moved else "between runs of one machine and stack"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from fluxgate.calibration import drifting, portability
 from fluxgate.calibration.calibrate import calibrate
+from fluxgate.calibration.drifting import Side
 from fluxgate.calibration.variations import Extent
 from fluxgate.cases import Case
 from fluxgate.cli.finding import find_run
 from fluxgate.cli.shared import NOTHING, add_choosing_options, command, request_of, say, say_unsupported
-from fluxgate.machine import detect, stack
+from fluxgate.machine import Machine, detect, device_of, stack
 from fluxgate.options import chosen, whole_number
 from fluxgate.refusal import Refusal
 from fluxgate.render.pool.workers import SPAWN, Workers
@@ -48,18 +50,35 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--between",
         nargs="+",
-        metavar="RUN",
-        help="instead: measure how far apart runs of several machines or releases are",
+        metavar="NAME",
+        help="instead: measure how far apart several machines or releases are; each is a run, or the folder of what was"
+        " accepted for a machine, and the limits are for the machine of the first",
     )
 
 
 def act(arguments: Namespace) -> int:
     """Measure how alike pictures are that should be alike, and which controls the limits reject."""
     if arguments.between:
-        others = [find_run(name, runs_folder=arguments.runs) for name in arguments.between]
-        run = runs.create(arguments.runs, detect(), stack(), command())
-        return _finish(run, drifting.between(run, others, report=say))
+        sides = [_side(name, runs_folder=arguments.runs) for name in arguments.between]
+        run = runs.create(arguments.runs, _about(sides[0].machine), stack(), command())
+        return _finish(run, drifting.between(run, sides, report=say))
     return _portability(arguments) if arguments.portability else _likeness(arguments)
+
+
+def _side(name: str, *, runs_folder: Path) -> Side:
+    """A run, or what was accepted for a machine, whose folder has that machine's id for a name."""
+    folder = Path(name)
+    if folder.is_dir() and not (folder / runs.FACTS).exists():
+        accepted = drifting.of_accepted(folder)
+        if accepted.cases:
+            return accepted
+    return drifting.of_run(find_run(name, runs_folder=runs_folder))
+
+
+def _about(machine: str) -> Machine:
+    """The machine that limits are for: this one, or another of which only the id is known here."""
+    here = detect()
+    return here if here.id == machine else replace(here, id=machine, device=device_of(machine), name=machine)
 
 
 def _likeness(arguments: Namespace) -> int:

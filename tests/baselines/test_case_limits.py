@@ -111,7 +111,8 @@ def test_what_nobody_measured_here_is_lent_by_another_gpu(tmp_path: Path) -> Non
     assert ssim.floor == replace(limit(pytest.approx(0.75), machine="a-gpu"), source=source)
     assert flip.ceiling == replace(limit(pytest.approx(0.25), machine="a-gpu"), source=source)
     assert flip.floor == replace(limit(pytest.approx(0.24)), source=source)
-    assert found.drift == {}
+    assert found.drift == found.likeness
+    assert found.apart == {}
     sealed(tmp_path, file_for(MACHINE.id, 0.9))
     assert case_limits.for_case(Store(tmp_path), MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor == limit(0.9)
 

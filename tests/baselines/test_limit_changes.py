@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,14 @@ def calibrated(
     return run
 
 
-def drifted(folder: Path, ssim: float) -> Run:
-    """A run that measured drift."""
+def drifted(folder: Path, ssim: float, *, of: str) -> Run:
+    """A run that measured drift, between machines or of releases."""
     run = run_of(folder)
     bands = {"ssim": Band(floor=Limit(ssim, "between machines"))}
-    write_plain(run.folder / "limits" / "tiny.json", LimitsFile("tiny", MACHINE.id, {}, {"full": bands, "nf4": bands}))
+    both = {"full": bands, "nf4": bands}
+    empty = LimitsFile("tiny", MACHINE.id, {}, {})
+    file = replace(empty, drift=both) if of == "drift" else replace(empty, releases=both)
+    write_plain(run.folder / "limits" / "tiny.json", file)
     return run
 
 
@@ -72,7 +76,8 @@ def test_no_change_of_limits_is_without_words(tmp_path: Path, root: Path) -> Non
     assert not unsaid(line, "tiny-nf4", "not reject", "grey")
 
 
-def test_drift_gathers_all_that_was_seen(tmp_path: Path, root: Path) -> None:
+@pytest.mark.parametrize("of", ["drift", "releases"])
+def test_drift_gathers_all_that_was_seen(tmp_path: Path, root: Path, of: str) -> None:
     """Bands only become wider, unless they are tightened; --only chooses whose."""
 
     def floor(strategy: str) -> float | None:
@@ -80,9 +85,9 @@ def test_drift_gathers_all_that_was_seen(tmp_path: Path, root: Path) -> None:
         return band.floor.value if band.floor else None
 
     for ssim in (0.99, 0.95, 0.98):
-        accept(drifted(tmp_path, ssim), root)
+        accept(drifted(tmp_path, ssim, of=of), root)
     assert (floor("full"), floor("nf4")) == (0.95, 0.95)
-    accept(drifted(tmp_path, 0.98), root, tighten=True, only="*-nf4")
+    accept(drifted(tmp_path, 0.98, of=of), root, tighten=True, only="*-nf4")
     assert (floor("full"), floor("nf4")) == (0.95, 0.98)
 
 

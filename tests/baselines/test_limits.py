@@ -33,6 +33,15 @@ def test_a_strategy_drifts_like_full_unless_it_was_measured_itself() -> None:
     assert replace(file, drift={}).drift_of("nf4") == {}
 
 
+def test_drift_is_of_machines_and_of_releases() -> None:
+    """Whichever goes further; how far machines lie apart is told alone, too."""
+    apart, moved = {"ssim": Band(floor=limit(0.9)), "flip": Band(ceiling=limit(0.1))}, {"ssim": Band(floor=limit(0.8))}
+    file = LimitsFile("tiny", "m", {}, {"full": apart}, {"full": moved})
+    assert file.drift_of("nf4") == {**apart, **moved}
+    assert file.apart_of("nf4") == apart
+    assert replace(file, drift={}).drift_of("nf4") == moved
+
+
 def test_the_wider_of_two_bands_holds_both() -> None:
     """The lower floor and the higher ceiling, each with its own source; one that is missing asks for nothing."""
     low, high = limit(1), limit(9)

@@ -181,8 +181,8 @@ def test_what_is_held_to_no_others_pictures_is_a_reference(folder: Path, root: P
 @pytest.mark.parametrize(("tighten", "floor"), [(False, 0.95), (True, 0.98)])
 def test_a_plan_has_the_limits_that_were_measured(folder: Path, root: Path, tighten: bool, floor: float) -> None:
     """Of the cases asked for, joined to those that stand for the machine."""
-    accept(drifted(folder, 0.95), root)
-    run = drifted(folder, 0.98)
+    accept(drifted(folder, 0.95, of="drift"), root)
+    run = drifted(folder, 0.98, of="drift")
     plan = planned(run, root, only="*-nf4", tighten=tighten)
     (change,) = plan.limits
     floors = {name: bands["ssim"].floor for name, bands in change.file.drift.items()}

@@ -10,7 +10,7 @@ import pytest
 
 from fluxgate.baselines import case_limits
 from fluxgate.baselines.store import Store
-from fluxgate.calibration.drifting import between
+from fluxgate.calibration.drifting import Side, between, of_accepted, of_run
 from fluxgate.compare.measures import MEAN_DIFFERENCE, SSIM
 from fluxgate.pictures import hash_of, read_png, write_png
 from fluxgate.refusal import Refusal
@@ -43,7 +43,7 @@ def test_what_moved_between_machines_becomes_the_drift(tmp_path: Path) -> None:
     """The case that moved has a band around what was seen, the one that stood still a band of nothing."""
     told: list[str] = []
     run = fresh(tmp_path)
-    between(run, [run_of(tmp_path, "full", "nf4"), moved(tmp_path, by=3)], report=told.append)
+    between(run, [of_run(run_of(tmp_path, "full", "nf4")), of_run(moved(tmp_path, by=3))], report=told.append)
     accept(run, tmp_path / "store")
     bands = {
         name: case_limits.for_case(Store(tmp_path / "store"), MACHINE.id, building.SUBJECT, name).drift
@@ -65,9 +65,9 @@ def test_other_recipes_and_crashes_are_left_out(tmp_path: Path) -> None:
     full, nf4 = (other.renderings()[f"tiny-{name}"] for name in ("full", "nf4"))
     put(other, replace(full, recipes={**full.recipes, "pair": "0" * 64}))
     put(other, replace(nf4, crash=Crash("exit", "it left", None, ())))
-    found = between(fresh(tmp_path), [run_of(tmp_path, "full", "nf4"), other], report=lambda line: None)
-    assert set(found["tiny"].drift) == {"full"}
-    floor = found["tiny"].drift["full"][SSIM].floor
+    found = between(fresh(tmp_path), [of_run(run_of(tmp_path, "full", "nf4")), of_run(other)], report=lambda line: None)
+    assert set(found["tiny"].releases) == {"full"}
+    floor = found["tiny"].releases["full"][SSIM].floor
     assert floor is not None
     assert floor.n == SHOTS[0].pictures
 
@@ -78,8 +78,8 @@ def test_a_shot_that_only_one_run_has_is_left_out(tmp_path: Path) -> None:
     rendering = first.renderings()["tiny-full"]
     pictures = tuple(picture for picture in rendering.pictures if picture.shot == "fox")
     put(first, replace(rendering, recipes={"fox": SHOTS[0].recipe}, pictures=pictures))
-    found = between(fresh(tmp_path), [first, other], report=lambda line: None)
-    floor = found["tiny"].drift["full"][SSIM].floor
+    found = between(fresh(tmp_path), [of_run(first), of_run(other)], report=lambda line: None)
+    floor = found["tiny"].releases["full"][SSIM].floor
     assert floor is not None
     assert floor.n == 1
 
@@ -89,8 +89,8 @@ def test_the_source_names_what_differs(tmp_path: Path) -> None:
     first, second = run_of(tmp_path, "full"), run_of(tmp_path, "full")
     newer = replace(second, facts=replace(second.facts, stack={"diffusers": "0.43.0", "torch": "1.0"}))
     for other, said in ((newer, "between diffusers 0.42.1, diffusers 0.43.0"), (second, "of one machine and stack")):
-        found = between(fresh(tmp_path), [first, other], report=lambda line: None)
-        floor = found["tiny"].drift["full"][SSIM].floor
+        found = between(fresh(tmp_path), [of_run(first), of_run(other)], report=lambda line: None)
+        floor = found["tiny"].releases["full"][SSIM].floor
         assert floor is not None
         assert said in floor.source
 
@@ -98,7 +98,7 @@ def test_the_source_names_what_differs(tmp_path: Path) -> None:
 def test_one_run_has_no_drift(tmp_path: Path) -> None:
     """Two runs are the least."""
     with pytest.raises(Refusal, match="two or more"):
-        between(fresh(tmp_path), [run_of(tmp_path, "full")], report=lambda line: None)
+        between(fresh(tmp_path), [of_run(run_of(tmp_path, "full"))], report=lambda line: None)
 
 
 def test_pixels_are_what_was_rendered(tmp_path: Path) -> None:
@@ -107,11 +107,29 @@ def test_pixels_are_what_was_rendered(tmp_path: Path) -> None:
     path = other.case_folder("tiny-full") / "fox-0.png"
     write_png(path, np.zeros_like(read_png(path)))
     with pytest.raises(Refusal, match="not the picture that was rendered"):
-        between(fresh(tmp_path), [first, other], report=lambda line: None)
+        between(fresh(tmp_path), [of_run(first), of_run(other)], report=lambda line: None)
     small = building.pixels(0, size=8)
     write_png(path, small)
     rendering = other.renderings()["tiny-full"]
     pictures = [replace(p, sha256=hash_of(small)) if p.file == "fox-0.png" else p for p in rendering.pictures]
     put(other, replace(rendering, pictures=tuple(pictures)))
     with pytest.raises(Refusal, match=r"tiny-full.*'fox'.* 8×8 .*16×16"):
-        between(fresh(tmp_path), [first, other], report=lambda line: None)
+        between(fresh(tmp_path), [of_run(first), of_run(other)], report=lambda line: None)
+
+
+def test_what_was_accepted_is_a_side(tmp_path: Path) -> None:
+    """Before and after an upgrade, from version control; of what only the hash was kept nothing is told."""
+    for name, run in (("old", run_of(tmp_path, "full", "nf4")), ("new", moved(tmp_path, by=3, machine=MACHINE.id))):
+        accept(run, tmp_path / name)
+    old, new = (of_accepted(tmp_path / name / MACHINE.id) for name in ("old", "new"))
+    assert {case: found.origin.machine for case, found in new.cases.items()} == {
+        ("tiny", "full"): MACHINE.id,
+        ("tiny", "nf4"): MACHINE.id,
+    }
+    band = between(fresh(tmp_path), [new, old], report=lambda line: None)["tiny"].releases["full"][MEAN_DIFFERENCE]
+    assert band.ceiling is not None
+    assert band.ceiling.value == pytest.approx(1.5 * 3 / (16 * 16 * 3))
+    full = old.cases["tiny", "full"]
+    hashes = {key: tuple(replace(one, kept=False) for one in all_) for key, all_ in full.facts.pictures.items()}
+    thinned = replace(full, facts=replace(full.facts, pictures=hashes))
+    assert not between(fresh(tmp_path), [new, Side(MACHINE.id, {("tiny", "full"): thinned})], report=lambda line: None)

@@ -11,7 +11,9 @@ from fluxgate.calibration import portability
 from fluxgate.cli.main import main
 from fluxgate.refusal import USAGE
 from fluxgate.runs import run as runs
+from tests.baselines.acceptance import accept
 from tests.outside import call
+from tests.runs.building import MACHINE, run_of
 from tests.wording import unsaid
 
 
@@ -30,9 +32,20 @@ def test_calibrate_measures_what_lies_between_runs(
     """Two runs give bands of drift in a new run; one is refused."""
     assert main(["calibrate", f"--runs={tmp_path}", "--between", str(rendered), str(rendered)]) == 0
     (limits,) = tmp_path.glob("*/limits/tiny.json")
-    assert set(json.loads(limits.read_text())["drift"]) == set(_strategies_in(rendered))
+    assert set(json.loads(limits.read_text())["releases"]) == set(_strategies_in(rendered))
     assert main(["calibrate", f"--runs={tmp_path}", "--between", str(rendered)]) == USAGE
     assert "two or more" in capsys.readouterr().err
+
+
+def test_calibrate_measures_what_lies_between_acceptances(tmp_path: Path) -> None:
+    """The limits are for the machine that they were accepted for, whichever measures them."""
+    accept(run_of(tmp_path, "full"), tmp_path / "baselines")
+    accepted = tmp_path / "baselines" / MACHINE.id
+    assert main(["calibrate", f"--runs={tmp_path / 'runs'}", "--between", str(accepted), str(accepted)]) == 0
+    run = runs.latest(tmp_path / "runs")
+    assert run.machine.id == MACHINE.id
+    accept(run, tmp_path / "baselines")
+    assert set(json.loads((accepted / "tiny" / "limits.json").read_text())["releases"]) == {"full"}
 
 
 @pytest.mark.long

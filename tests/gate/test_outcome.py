@@ -41,7 +41,7 @@ from fluxgate.rendering import (
 )
 from fluxgate.report.gate_result import CaseResult
 from fluxgate.runs.rendered import Rendered
-from tests.judge.made import changed, left_at, made, nudge, scramble
+from tests.judge.made import changed, left_at, made, nudge, one_level, scramble, tiled
 from tests.runs.building import CASES, STACK
 
 CASE = CASES["tiny-full"]
@@ -82,6 +82,15 @@ def test_a_little_is_drift_where_drift_was_measured(before: Rendered, after: Ren
     assert (found.outcome, found.stage, found.is_bad) == (DRIFTED, LAST, False)
     assert found.reason.startswith(f"{found.pictures_moved} of {found.pictures_compared} pictures moved")
     assert outcome(before, moved).outcome == CHANGED
+
+
+def test_rounding_in_float32_is_drift_without_a_band(before: Rendered, after: Rendered) -> None:
+    """One level in a few numbers; more than that is no rounding."""
+    case = replace(CASE, subject=replace(CASE.subject, dtype="float32"))
+    before, after = changed(before, tiled), changed(after, tiled)
+    assert outcome(before, changed(after, one_level), case=case).outcome == DRIFTED
+    assert outcome(before, changed(after, nudge), case=case).outcome == CHANGED
+    assert outcome(before, changed(after, one_level)).outcome == CHANGED
 
 
 def test_another_picture_has_changed(before: Rendered, after: Rendered) -> None:

@@ -88,6 +88,18 @@ def nudge(pixels: Pixels) -> Pixels:
     return moved
 
 
+def tiled(pixels: Pixels) -> Pixels:
+    """The same many times: so large that one pixel is less than a thousandth of it."""
+    return np.tile(pixels, (8, 8, 1))
+
+
+def one_level(pixels: Pixels) -> Pixels:
+    """A single pixel one level away; as rounding moves float32, in a large picture."""
+    moved = pixels.copy()
+    moved[0, 0] ^= 1
+    return moved
+
+
 def scramble(pixels: Pixels) -> Pixels:
     """Another picture altogether."""
     return np.random.default_rng(99).integers(0, 256, pixels.shape, dtype=np.uint8)

@@ -14,7 +14,7 @@ from fluxgate.compare.noise_levels import SCHEDULER, schedule_mismatches
 from fluxgate.compare.pairs import Pair, pairs_of
 from fluxgate.compare.stages import FINISHED, StageDifference
 from fluxgate.judge.answers import failed, no_data, not_selected, passed
-from fluxgate.judge.damage import CAUSE, FLOAT32, damage, float32_moved
+from fluxgate.judge.damage import CAUSE, FLOAT32, beyond_float32_rounding, beyond_rounding, damage, float32_moved
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.picture_failures import (
     Explanation,
@@ -97,11 +97,13 @@ def _same_machine(evidence: Evidence) -> Verdict:
 
 
 def _only_compiled_anew(evidence: Evidence, stage: StageDifference | None) -> bool:
-    """Whether the first stage to have moved is of what is compiled, and nothing moved that rounding never moves."""
+    """Whether the first stage to have moved is of what is compiled, and nothing moved that rounding never moves.
+
+    With the same releases, too: torch chooses among kernels by the time that they take."""
     if not evidence.case.strategy.compiles or stage is None or stage.stage not in DENOISING or stage.reshaped:
         return False
     levels = schedule_mismatches(evidence.accepted_facts.noise_levels, evidence.facts.noise_levels)
-    return next(iter(levels), None) is None and damage(evidence) is None
+    return next(iter(levels), None) is None and beyond_rounding(evidence) is None
 
 
 def _compiled_anew(evidence: Evidence, pairs: Sequence[Pair]) -> Verdict | None:
@@ -190,7 +192,8 @@ def _drift(evidence: Evidence, moved: Sequence[Pair], stage: StageDifference | N
     compared = [pair for pair in moved if pair.expected is None or pair.shown]
     if not compared:
         return False, " (which ones were accepted was not kept, so how far they moved cannot be told)"
-    if len(likenesses(compared)) != len(compared) or first_breach(compared, bands) is not None:
+    held = beyond_float32_rounding(compared, evidence.case)
+    if len(likenesses(compared)) != len(compared) or first_breach(held, bands) is not None:
         return False, ", further than any harmless change of machine or release moves them"
     near = ", no further than a harmless change of machine or release moves them"
     if float32_moved(evidence) is None:
@@ -247,11 +250,12 @@ def _as_near_as_machines_are(evidence: Evidence, pairs: Sequence[Pair]) -> Verdi
     sentence = f"The picture that is least like its portable one has SSIM {least}"
     without = dict.fromkeys(shot for shot, _ in evidence.facts.pictures if shot not in shown)
     sentence += f" (there is none of {listed(without)})" if without else ""
-    if not evidence.limits.drift:
+    held = beyond_float32_rounding(pairs, evidence.case)
+    if held and not evidence.limits.apart:
         how = "--between a run of each" if evidence.gpu else "--portability"
         apart = f"How far machines like this one lie apart was not measured; run {CALIBRATE} {how}."
         return no_data(evidence, BASELINE, f"{apart} {sentence}.", numbers=numbers)
-    breach = first_breach(pairs, evidence.limits.drift)
+    breach = first_breach(held, evidence.limits.apart)
     if breach is None or breach.pair is None:
         return passed(evidence, BASELINE, f"{sentence}; other machines are as far from it.", numbers=numbers)
     who = sentence_case(picture_name(evidence.case, *breach.pair.key))

@@ -25,7 +25,9 @@ from tests.judge.made import (
     left_at,
     made,
     nudge,
+    one_level,
     scramble,
+    tiled,
     verdict,
     with_rendering,
 )
@@ -54,7 +56,8 @@ def beside_float32(whole: Evidence, folder: Path, *, moved: bool = False) -> Evi
 
 
 def bands(most: float) -> CaseLimits:
-    return CaseLimits(drift={MAXIMUM_DIFFERENCE: Band(ceiling=Limit(most, "measured", n=6))})
+    band = {MAXIMUM_DIFFERENCE: Band(ceiling=Limit(most, "measured", n=6))}
+    return CaseLimits(drift=band, apart=band)
 
 
 def moved_a_little(folder: Path, *, float32: bool | None = False) -> Evidence:
@@ -161,6 +164,18 @@ def test_what_is_compiled_anew_may_round_otherwise(
     found = verdict(replace(whole, case=case, rendered=ours, limits=limits), BASELINE)
     assert (found.status, found.numbers["pictures"]) == (status, 1 if status == FAILED else 5)
     assert not unsaid(found.sentence, "1 of 5")
+
+
+@pytest.mark.parametrize(("compiles", "status"), [(True, PASSED), (False, FAILED)])
+def test_what_is_compiled_anew_rounds_otherwise_with_the_same_releases(
+    tmp_path: Path, compiles: bool, status: str
+) -> None:
+    """On an H200, six cases at once: what torch found to be fastest was not what had been accepted."""
+    whole = with_rendering(moved_a_little(tmp_path), libraries={"diffusers": "0.42.1"})
+    assert whole.accepted_facts.stack["diffusers"] == "0.42.1"
+    case = replace(whole.case, strategy=replace(whole.case.strategy, compiles=compiles))
+    found = verdict(replace(whole, case=case, rendered=left_at(whole.rendered_here, LAST)), BASELINE)
+    assert (found.status, "no release has changed" in found.sentence) == (status, not compiles)
 
 
 @pytest.mark.parametrize(("compiles", "status"), [(True, PASSED), (False, FAILED)])
@@ -431,6 +446,27 @@ def test_portable_pictures_are_compared_by_likeness(tmp_path: Path) -> None:
     assert found.limit == Limit(0.9, "measured", n=6)
     smaller = changed(whole.rendered, lambda pixels: pixels[:8], shot="fox")
     assert not unsaid(verdict(replace(whole, rendered=smaller), BASELINE).sentence, "cannot be compared", "portable")
+
+
+def test_what_releases_do_says_nothing_about_machines(tmp_path: Path) -> None:
+    """Portable pictures are held to how far machines lie apart, and to nothing where that was not measured."""
+    whole = held_against_itself(tmp_path, machine=PORTABLE)
+    ours = changed(whole.rendered_here, nudge, shot="fox")
+    found = replace(whole, rendered=ours, limits=CaseLimits(drift=bands(0.9).drift))
+    assert verdict(found, BASELINE).status == NO_DATA
+
+
+def test_rounding_in_float32_needs_no_band(tmp_path: Path) -> None:
+    """One level in a few numbers is what machines and releases do to it; a level in every other row is not."""
+    whole = evidence(tmp_path, FULL)
+    ours = changed(whole.rendered_here, tiled)
+    whole = replace(
+        whole,
+        case=replace(whole.case, subject=replace(whole.case.subject, dtype="float32")),
+        baseline=accepted(ours, tmp_path / "baselines", machine=PORTABLE),
+    )
+    status = {how: verdict(replace(whole, rendered=changed(ours, how)), BASELINE).status for how in (one_level, nudge)}
+    assert status == {one_level: PASSED, nudge: NO_DATA}
 
 
 def test_noise_levels_are_the_same_on_every_machine(tmp_path: Path) -> None:
