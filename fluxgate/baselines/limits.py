@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 SCHEMA = 1
 FILE = "limits.json"
 FULL = "full"  # the reference of all
+FLOAT32 = "full-float32"  # the strategy whose pictures hardly depend on rounding
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,17 @@ class LimitsFile:
     schema: int = SCHEMA
 
     def apart_of(self, strategy: str) -> dict[str, Band]:
-        """How far machines lie apart; `full` stands for strategies that have no bands."""
-        return self.drift.get(strategy) or self.drift.get(FULL, {})
+        """How far machines lie apart."""
+        return _of(self.drift, strategy)
 
     def drift_of(self, strategy: str) -> dict[str, Band]:
         """What every legal change was seen to do."""
-        return widened(self.apart_of(strategy), self.releases.get(strategy) or self.releases.get(FULL, {}))
+        return widened(self.apart_of(strategy), _of(self.releases, strategy))
+
+
+def _of(bands: Mapping[str, dict[str, Band]], strategy: str) -> dict[str, Band]:
+    """A strategy's bands; `full` stands for those that have none, but for the one that hardly moves."""
+    return bands.get(strategy) or ({} if strategy == FLOAT32 else bands.get(FULL, {}))
 
 
 def widened(before: Mapping[str, Band], new: Mapping[str, Band]) -> dict[str, Band]:

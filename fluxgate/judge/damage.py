@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from fluxgate.baselines.limits import FLOAT32
 from fluxgate.cases import Case
 from fluxgate.compare import words
 from fluxgate.compare.inventory import component_changes
@@ -13,7 +14,6 @@ from fluxgate.judge.checks.oracle import oracle
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, ORACLE
 
-FLOAT32 = "full-float32"  # the strategy whose pictures hardly depend on rounding
 # From one release of transformers to another on an H100, float32 moved one level in under 0.01% of the numbers, where
 # bfloat16 moved three quarters of the pixels.
 A_LEVEL, FEW = 1.0, 0.001

@@ -9,12 +9,11 @@ from fluxgate.baselines import baseline as baselines
 from fluxgate.baselines import case_limits, known_failures
 from fluxgate.baselines.baseline import Baseline
 from fluxgate.baselines.known_failures import KnownFailure
-from fluxgate.baselines.limits import CaseLimits
+from fluxgate.baselines.limits import FLOAT32, CaseLimits
 from fluxgate.cases import Case
 from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.case import judge_case
 from fluxgate.judge.checks import ceilings
-from fluxgate.judge.damage import FLOAT32
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.standards import BaselineUse, Standards
 from fluxgate.judge.usual_work import usual_of

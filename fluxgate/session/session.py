@@ -15,9 +15,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from types import FrameType
 
+from fluxgate.baselines.limits import FLOAT32
 from fluxgate.cases import Case
 from fluxgate.judge import libraries, nf4
-from fluxgate.judge.damage import FLOAT32
 from fluxgate.judge.gathering import judge_cases, needs_confirmation, needs_float32
 from fluxgate.judge.prefetch import compare_early
 from fluxgate.judge.standards import Standards

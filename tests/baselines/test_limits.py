@@ -31,6 +31,7 @@ def test_a_strategy_drifts_like_full_unless_it_was_measured_itself() -> None:
     own = {"ssim": Band(floor=limit(0.7))}
     assert replace(file, drift={**file.drift, "nf4": own}).drift_of("nf4") == own
     assert replace(file, drift={}).drift_of("nf4") == {}
+    assert file.drift_of("full-float32") == {}
 
 
 def test_drift_is_of_machines_and_of_releases() -> None:

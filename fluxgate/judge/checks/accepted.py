@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from fluxgate import figures
 from fluxgate.baselines.baseline import Baseline
+from fluxgate.baselines.limits import FLOAT32
 from fluxgate.compare.difference import other_recipes, stage_differences
 from fluxgate.compare.draws import draws_differ, dtype_of
 from fluxgate.compare.likeness import worst
@@ -14,7 +15,7 @@ from fluxgate.compare.noise_levels import SCHEDULER, schedule_mismatches
 from fluxgate.compare.pairs import Pair, pairs_of
 from fluxgate.compare.stages import FINISHED, StageDifference
 from fluxgate.judge.answers import failed, no_data, not_selected, passed
-from fluxgate.judge.damage import CAUSE, FLOAT32, beyond_float32_rounding, beyond_rounding, damage, float32_moved
+from fluxgate.judge.damage import CAUSE, beyond_float32_rounding, beyond_rounding, damage, float32_moved
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.picture_failures import (
     Explanation,
