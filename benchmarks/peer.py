@@ -200,10 +200,10 @@ def _prepared(asked: Asked) -> Path:
 def _session(name: str, asked: Asked, place: Path, *, gpu: str) -> Session:
     home = asked.folder / "sessions" / name
     if (home / SESSION).exists():
-        known_already = read_plain(home / SESSION, Session)
-        if known_already.selection != asked.selection:
+        earlier = read_plain(home / SESSION, Session)
+        if earlier.selection != asked.selection:
             raise Refusal(f"{asked.folder} has sessions with other tests; name another folder with --output.")
-        return known_already
+        return earlier
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     started = time.monotonic()

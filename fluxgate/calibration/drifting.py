@@ -25,8 +25,8 @@ from fluxgate.runs.run import Run
 
 
 @dataclass(frozen=True)
-class Painted:
-    """The pictures of one case, and where they are of."""
+class CasePictures:
+    """The pictures of one case, and where and when they were rendered."""
 
     facts: Facts
     origin: Origin
@@ -34,31 +34,30 @@ class Painted:
 
 @dataclass(frozen=True)
 class Side:
-    """What a machine painted: a run of it, or what was accepted for it."""
+    """What a machine rendered: a run of it, or what was accepted for it."""
 
     machine: str
-    cases: Mapping[tuple[str, str], Painted]  # by subject and strategy
+    cases: Mapping[tuple[str, str], CasePictures]  # by subject and strategy
 
 
 def of_run(run: Run) -> Side:
     """What a run rendered, but for what crashed."""
     rendered = (one for one in run.rendered_cases().values() if not one.rendering.crash)
     origin = origin_of(run)
-    cases = {(one.rendering.subject, one.rendering.strategy): Painted(facts_of(one), origin) for one in rendered}
+    cases = {(one.rendering.subject, one.rendering.strategy): CasePictures(facts_of(one), origin) for one in rendered}
     return Side(run.machine.id, cases)
 
 
 def of_accepted(folder: Path) -> Side:
     """What was accepted for a machine, whose id is the folder's name."""
     store, machine = Store(folder.absolute().parent), folder.absolute().name
-    cases: dict[tuple[str, str], Painted] = {}
+    cases: dict[tuple[str, str], CasePictures] = {}
     for subject, strategy in store.accepted_for(machine):
         baseline = read_case(store, machine, subject, strategy)
         if baseline is not None:
             accepted = baseline.case.accepted
-            cases[subject, strategy] = Painted(
-                accepted_facts(baseline), Origin(machine, accepted.stack, accepted.at[:10])
-            )
+            origin = Origin(machine, accepted.stack, accepted.at[:10])
+            cases[subject, strategy] = CasePictures(accepted_facts(baseline), origin)
     return Side(machine, cases)
 
 
@@ -68,14 +67,15 @@ def between(run: Run, sides: Sequence[Side], *, report: Say) -> dict[str, Limits
         raise Refusal("Drift lies between runs: name two or more, of machines or releases that may differ.")
     first, *later = sides
     files: dict[str, LimitsFile] = {}
-    for (subject, strategy), painted in first.cases.items():
+    for (subject, strategy), pictures in first.cases.items():
+        case_id = id_of_case(subject, strategy)
         others = [side.cases[subject, strategy] for side in later if (subject, strategy) in side.cases]
-        measured = [likeness for other in others for likeness in _shared(painted, other, id_of_case(subject, strategy))]
+        measured = [likeness for other in others for likeness in _shared(pictures, other, case_id)]
         if not measured:
             continue
-        report(f"{id_of_case(subject, strategy)}: {len(measured)} pictures, SSIM {worst(measured).ssim:.6f} at worst")
-        origins = [painted.origin, *(other.origin for other in others)]
-        bands = floors.drift([one.measures() for one in measured], painted.origin, source=_source(origins))
+        report(f"{case_id}: {len(measured)} pictures, SSIM {worst(measured).ssim:.6f} at worst")
+        origins = [pictures.origin, *(other.origin for other in others)]
+        bands = floors.drift([one.measures() for one in measured], pictures.origin, source=_source(origins))
         file = files.setdefault(subject, LimitsFile(subject, first.machine, {}, {}))
         (file.releases if _on_one_machine(origins) else file.drift)[strategy] = bands
     for subject, file in files.items():
@@ -83,9 +83,9 @@ def between(run: Run, sides: Sequence[Side], *, report: Say) -> dict[str, Limits
     return files
 
 
-def _shared(expected: Painted, actual: Painted, case_id: str) -> Iterator[Likeness]:
+def _shared(expected: CasePictures, actual: CasePictures, case_id: str) -> Iterator[Likeness]:
     """How alike the pictures are that both sides have and kept."""
-    kept = {key for key, sources in actual.facts.pictures.items() if any(source.kept for source in sources)}
+    kept = {key for key, (source, *_) in actual.facts.pictures.items() if source.kept}
     kept &= {key for key, sources in expected.facts.pictures.items() if any(source.kept for source in sources)}
     return _likenesses(expected.facts, actual.facts, only=kept, case_id=case_id)
 
