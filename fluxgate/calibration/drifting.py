@@ -18,6 +18,7 @@ from fluxgate.compare.likeness import Likeness, worst
 from fluxgate.compare.pairs import pairs_of
 from fluxgate.files import write_plain
 from fluxgate.locks import Say
+from fluxgate.machine import Machine, device_of
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import id_of_case
 from fluxgate.runs.rendered import Rendered
@@ -36,7 +37,7 @@ class CasePictures:
 class Side:
     """What a machine rendered: a run of it, or what was accepted for it."""
 
-    machine: str
+    machine: Machine
     cases: Mapping[tuple[str, str], CasePictures]  # by subject and strategy
 
 
@@ -45,7 +46,7 @@ def of_run(run: Run) -> Side:
     rendered = (one for one in run.rendered_cases().values() if not one.rendering.crash)
     origin = origin_of(run)
     cases = {(one.rendering.subject, one.rendering.strategy): CasePictures(facts_of(one), origin) for one in rendered}
-    return Side(run.machine.id, cases)
+    return Side(run.machine, cases)
 
 
 def of_accepted(folder: Path) -> Side:
@@ -58,7 +59,24 @@ def of_accepted(folder: Path) -> Side:
             accepted = baseline.case.accepted
             origin = Origin(machine, accepted.stack, accepted.at[:10])
             cases[subject, strategy] = CasePictures(accepted_facts(baseline), origin)
-    return Side(machine, cases)
+    return Side(_known_by_id(machine), cases)
+
+
+def _known_by_id(machine: str) -> Machine:
+    """A machine of which nothing else is known: the rest is left empty."""
+    return Machine(
+        id=machine,
+        device=device_of(machine),
+        name=machine,
+        count=0,
+        memory=0,
+        capability="",
+        torch="",
+        cuda=None,
+        driver=None,
+        python="",
+        system="",
+    )
 
 
 def between(run: Run, sides: Sequence[Side], *, report: Say) -> dict[str, LimitsFile]:
@@ -70,36 +88,30 @@ def between(run: Run, sides: Sequence[Side], *, report: Say) -> dict[str, Limits
     for (subject, strategy), pictures in first.cases.items():
         case_id = id_of_case(subject, strategy)
         others = [side.cases[subject, strategy] for side in later if (subject, strategy) in side.cases]
-        measured = [likeness for other in others for likeness in _shared(pictures, other, case_id)]
+        measured = [one for other in others for one in _likenesses(pictures.facts, other.facts, case_id)]
         if not measured:
             continue
         report(f"{case_id}: {len(measured)} pictures, SSIM {worst(measured).ssim:.6f} at worst")
         origins = [pictures.origin, *(other.origin for other in others)]
         bands = floors.drift([one.measures() for one in measured], pictures.origin, source=_source(origins))
-        file = files.setdefault(subject, LimitsFile(subject, first.machine, {}, {}))
+        file = files.setdefault(subject, LimitsFile(subject, first.machine.id, {}, {}))
         (file.releases if _on_one_machine(origins) else file.drift)[strategy] = bands
     for subject, file in files.items():
         write_plain(run.folder / "limits" / f"{subject}.json", file)
     return files
 
 
-def _shared(expected: CasePictures, actual: CasePictures, case_id: str) -> Iterator[Likeness]:
-    """How alike the pictures are that both sides have and kept."""
-    kept = {key for key, (source, *_) in actual.facts.pictures.items() if source.kept}
-    kept &= {key for key, sources in expected.facts.pictures.items() if any(source.kept for source in sources)}
-    return _likenesses(expected.facts, actual.facts, only=kept, case_id=case_id)
-
-
 def likenesses(expected: Rendered, actual: Rendered) -> Iterator[Likeness]:
     """How alike two renderings of a case are, picture by picture, where both were rendered by the same recipe."""
-    ours = facts_of(actual)
-    return _likenesses(facts_of(expected), ours, only=ours.pictures, case_id=actual.rendering.case_id)
+    return _likenesses(facts_of(expected), facts_of(actual), actual.rendering.case_id)
 
 
-def _likenesses(theirs: Facts, ours: Facts, *, only: Iterable[tuple[str, int]], case_id: str) -> Iterator[Likeness]:
+def _likenesses(theirs: Facts, ours: Facts, case_id: str) -> Iterator[Likeness]:
     shared = theirs.recipes.keys() & ours.recipes.keys() - set(other_recipes(theirs, ours))
-    wanted = set(only)
-    for pair in pairs_of(theirs, ours, only=[key for key in ours.pictures if key in wanted and key[0] in shared]):
+    kept = [key for key, (one, *_) in ours.pictures.items() if key[0] in shared and one.kept]
+    for pair in pairs_of(theirs, ours, only=kept):
+        if pair.expected is not None and not pair.shown:  # only its hash was kept
+            continue
         if pair.likeness is None:
             raise Refusal(f"{case_id}: picture {pair.index} of shot {pair.shot!r} {pair.trouble}.")
         yield pair.likeness

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Collection
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from fluxgate.calibration.variations import Extent
 from fluxgate.cases import Case
 from fluxgate.cli.finding import find_run
 from fluxgate.cli.shared import NOTHING, add_choosing_options, command, request_of, say, say_unsupported
-from fluxgate.machine import Machine, detect, device_of, stack
+from fluxgate.machine import stack
 from fluxgate.options import chosen, whole_number
 from fluxgate.refusal import Refusal
 from fluxgate.render.pool.workers import SPAWN, Workers
@@ -60,7 +59,7 @@ def act(arguments: Namespace) -> int:
     """Measure how alike pictures are that should be alike, and which controls the limits reject."""
     if arguments.between:
         sides = [_side(name, runs_folder=arguments.runs) for name in arguments.between]
-        run = runs.create(arguments.runs, _about(sides[0].machine), stack(), command())
+        run = runs.create(arguments.runs, sides[0].machine, stack(), command())
         return _finish(run, drifting.between(run, sides, report=say))
     return _portability(arguments) if arguments.portability else _likeness(arguments)
 
@@ -73,12 +72,6 @@ def _side(name: str, *, runs_folder: Path) -> Side:
         if accepted.cases:
             return accepted
     return drifting.of_run(find_run(name, runs_folder=runs_folder))
-
-
-def _about(machine: str) -> Machine:
-    """The machine that limits are for: this one, or another of which only the id is known here."""
-    here = detect()
-    return here if here.id == machine else replace(here, id=machine, device=device_of(machine), name=machine)
 
 
 def _likeness(arguments: Namespace) -> int:

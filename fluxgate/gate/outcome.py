@@ -14,7 +14,7 @@ from fluxgate.compare.facts import Facts, facts_of
 from fluxgate.compare.pairs import Pair
 from fluxgate.compare.work import held_changes
 from fluxgate.gate.trends import Spreads, memory_trend, seconds_trend, too_heavy
-from fluxgate.judge.damage import beyond_float32_rounding
+from fluxgate.judge.damage import needing_bands
 from fluxgate.judge.picture_failures import first_breach
 from fluxgate.judge.sentences import listed
 from fluxgate.judge.verdict import CRASHED, FAILED, ORACLE, PASSED, PROMISE, SCENE, Verdict
@@ -213,7 +213,7 @@ def _moved(before: Rendered, after: Side, difference: Difference, drift: Mapping
     comparable = [pair for pair in difference.pictures if pair.likeness is not None]
     if len(comparable) < len(difference.pictures) or difference.missing:
         return _compared(after, CHANGED, "its pictures cannot be compared", difference)
-    held = beyond_float32_rounding(comparable, after.case)
+    held = needing_bands(comparable, after.case)
     breach = first_breach(held, drift)
     if breach is None and (drift or not held):
         within = f"{_how_far(comparable)}: within what harmless changes were seen to do"

@@ -77,8 +77,8 @@ def computes_in_float32(case: Case) -> bool:
     return case.strategy.name == FLOAT32 or case.subject.dtype == "float32"
 
 
-def beyond_float32_rounding(pairs: Iterable[Pair], case: Case) -> list[Pair]:
-    """What must be held to bands: in float32, rounding alone needs none."""
+def needing_bands(pairs: Iterable[Pair], case: Case) -> list[Pair]:
+    """The pictures that are held to bands: what is rounding in float32 needs none."""
     return [pair for pair in pairs if not (computes_in_float32(case) and _is_rounding(pair))]
 
 

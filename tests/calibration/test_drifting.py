@@ -129,7 +129,10 @@ def test_what_was_accepted_is_a_side(tmp_path: Path) -> None:
     band = between(fresh(tmp_path), [new, old], report=lambda line: None)["tiny"].releases["full"][MEAN_DIFFERENCE]
     assert band.ceiling is not None
     assert band.ceiling.value == pytest.approx(1.5 * 3 / (16 * 16 * 3))
+    assert (new.machine.device, new.machine.memory) == ("cuda", 0)
     full = old.cases["tiny", "full"]
     hashes = {key: tuple(replace(one, kept=False) for one in all_) for key, all_ in full.facts.pictures.items()}
     thinned = replace(full, facts=replace(full.facts, pictures=hashes))
-    assert not between(fresh(tmp_path), [new, Side(MACHINE.id, {("tiny", "full"): thinned})], report=lambda line: None)
+    hashed = Side(MACHINE, {("tiny", "full"): thinned})
+    assert not between(fresh(tmp_path), [new, hashed], report=lambda line: None)
+    assert not between(fresh(tmp_path), [hashed, new], report=lambda line: None)

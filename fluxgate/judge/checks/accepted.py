@@ -15,7 +15,7 @@ from fluxgate.compare.noise_levels import SCHEDULER, schedule_mismatches
 from fluxgate.compare.pairs import Pair, pairs_of
 from fluxgate.compare.stages import FINISHED, StageDifference
 from fluxgate.judge.answers import failed, no_data, not_selected, passed
-from fluxgate.judge.damage import CAUSE, beyond_float32_rounding, beyond_rounding, damage, float32_moved
+from fluxgate.judge.damage import CAUSE, beyond_rounding, damage, float32_moved, needing_bands
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.picture_failures import (
     Explanation,
@@ -193,7 +193,7 @@ def _drift(evidence: Evidence, moved: Sequence[Pair], stage: StageDifference | N
     compared = [pair for pair in moved if pair.expected is None or pair.shown]
     if not compared:
         return False, " (which ones were accepted was not kept, so how far they moved cannot be told)"
-    held = beyond_float32_rounding(compared, evidence.case)
+    held = needing_bands(compared, evidence.case)
     if len(likenesses(compared)) != len(compared) or first_breach(held, bands) is not None:
         return False, ", further than any harmless change of machine or release moves them"
     near = ", no further than a harmless change of machine or release moves them"
@@ -251,7 +251,7 @@ def _as_near_as_machines_are(evidence: Evidence, pairs: Sequence[Pair]) -> Verdi
     sentence = f"The picture that is least like its portable one has SSIM {least}"
     without = dict.fromkeys(shot for shot, _ in evidence.facts.pictures if shot not in shown)
     sentence += f" (there is none of {listed(without)})" if without else ""
-    held = beyond_float32_rounding(pairs, evidence.case)
+    held = needing_bands(pairs, evidence.case)
     if held and not evidence.limits.apart:
         how = "--between a run of each" if evidence.gpu else "--portability"
         apart = f"How far machines like this one lie apart was not measured; run {CALIBRATE} {how}."

@@ -454,6 +454,8 @@ def test_what_releases_do_says_nothing_about_machines(tmp_path: Path) -> None:
     ours = changed(whole.rendered_here, nudge, shot="fox")
     found = replace(whole, rendered=ours, limits=CaseLimits(drift=bands(0.9).drift))
     assert verdict(found, BASELINE).status == NO_DATA
+    wider = replace(found.limits, apart=bands(1).apart)
+    assert verdict(replace(found, limits=wider), BASELINE).status == PASSED
 
 
 def test_rounding_in_float32_needs_no_band(tmp_path: Path) -> None:
@@ -465,8 +467,10 @@ def test_rounding_in_float32_needs_no_band(tmp_path: Path) -> None:
         case=replace(whole.case, subject=replace(whole.case.subject, dtype="float32")),
         baseline=accepted(ours, tmp_path / "baselines", machine=PORTABLE),
     )
-    status = {how: verdict(replace(whole, rendered=changed(ours, how)), BASELINE).status for how in (one_level, nudge)}
-    assert status == {one_level: PASSED, nudge: NO_DATA}
+    for limits, further in ((CaseLimits(), NO_DATA), (bands(0.5), FAILED)):
+        held = replace(whole, limits=limits)
+        found = [verdict(replace(held, rendered=changed(ours, how)), BASELINE).status for how in (one_level, nudge)]
+        assert found == [PASSED, further]
 
 
 def test_noise_levels_are_the_same_on_every_machine(tmp_path: Path) -> None:
