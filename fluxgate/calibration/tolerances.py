@@ -1,9 +1,9 @@
 """Measuring tolerances: how far the stages of runs with sound stacks lie from the oracle.
 
 `python -m fluxgate.calibration.tolerances FILE RUN…` puts them into the file, in place of what it had of the device;
-with --add, beside that: another stack rounds otherwise, and is sound, too. With --own, only those that are of the
-subject's own weights (quantized or cast ones, and float32): of a subject that has the miniature's numbers, the others
-are the miniature's."""
+with --add, beside that: another stack or machine rounds otherwise, and is sound, too. With --own, only those that are
+of the subject's own weights (quantized or cast ones, and float32): of a subject that has the miniature's numbers, the
+others are the miniature's."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from fluxgate.judge.tolerances import (
     MINIATURE,
     Measured,
     Seen,
+    Session,
     Tolerance,
     Tolerances,
     is_altered,
@@ -60,13 +61,12 @@ def measured(runs: Sequence[Run], *, own_only: bool = False) -> Measured:
             for key, distance in _observed(rendered):
                 seen[key].append(distance)
     kept = [key for key in sorted(seen) if key.weights != MINIATURE or not own_only]
-    return Measured(
-        device=devices.pop(),
+    session = Session(
         machines=tuple(sorted({run.machine.id for run in runs})),
         stack=dict(runs[-1].stack),
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        tolerances=tuple(_tolerance(key, seen[key]) for key in kept),
     )
+    return Measured(devices.pop(), (session,), tuple(_tolerance(key, seen[key]) for key in kept))
 
 
 def _observed(rendered: Rendered) -> Iterator[tuple[Key, StageDistance]]:
@@ -98,19 +98,24 @@ def _seen(values: Iterable[float]) -> Seen:
 
 
 def together(one: Measured, other: Measured) -> Measured:
-    """What was measured on one kind of device with two stacks; the first one's is told."""
+    """What was measured on one kind of device in several sessions: each tolerance knows in which of them."""
+    sessions = [*one.sessions, *(session for session in other.sessions if session not in one.sessions)]
     tolerances: dict[Key, Tolerance] = {}
-    for each in (*one.tolerances, *other.tolerances):
-        key = Key(each.strategy, each.stage, each.dtype, each.altered, each.weights)
-        known = tolerances.get(key)
-        joined = replace(each, rms=_both(known.rms, each.rms), worst=_both(known.worst, each.worst)) if known else each
-        tolerances[key] = joined
-    machines = tuple(sorted({*one.machines, *other.machines}))
-    return replace(one, machines=machines, tolerances=tuple(tolerances[key] for key in sorted(tolerances)))
+    for group in (one, other):
+        for each in group.tolerances:
+            key = Key(each.strategy, each.stage, each.dtype, each.altered, each.weights)
+            now = replace(each, sessions=tuple(sessions.index(group.sessions[index]) for index in each.sessions))
+            tolerances[key] = _joined(tolerances[key], now) if key in tolerances else now
+    return Measured(one.device, tuple(sessions), tuple(tolerances[key] for key in sorted(tolerances)))
+
+
+def _joined(one: Tolerance, other: Tolerance) -> Tolerance:
+    """As if what both saw had been seen at once."""
+    sessions = tuple(sorted({*one.sessions, *other.sessions}))
+    return replace(other, rms=_both(one.rms, other.rms), worst=_both(one.worst, other.worst), sessions=sessions)
 
 
 def _both(one: Seen, other: Seen) -> Seen:
-    """As if all had been seen at once."""
     count = one.n + other.n
     mean = (one.n * one.mean + other.n * other.mean) / count
     squares = sum(each.n * (each.spread**2 + (each.mean - mean) ** 2) for each in (one, other))

@@ -68,6 +68,16 @@ class Tolerance:
     control: str | None = None  # the strategy's
     altered: bool = False  # whether the weights that the stage computes with are quantized or cast
     weights: str = MINIATURE  # the subject of whose weights this was measured, as whose_weights says
+    sessions: tuple[int, ...] = (0,)  # which of its device's it was measured in
+
+
+@dataclass(frozen=True)
+class Session:
+    """Where, with what and when sound stacks were seen."""
+
+    machines: tuple[str, ...]
+    stack: dict[str, str]
+    date: str
 
 
 @dataclass(frozen=True)
@@ -75,9 +85,7 @@ class Measured:
     """What was measured on one kind of device."""
 
     device: str
-    machines: tuple[str, ...]
-    stack: dict[str, str]
-    date: str
+    sessions: tuple[Session, ...]
     tolerances: tuple[Tolerance, ...]
 
 
@@ -144,7 +152,8 @@ def limits_of(
 ) -> Limits | None:
     """As measured on such a device, else on another with twice the room; None where nothing like it was measured.
 
-    A machine that is not among the measured ones, and a stack with other releases than theirs, have more room, too.
+    A machine that is not among the measured ones, and a stack with other releases than theirs, have more room, too. Of
+    several sessions that a stage was measured in, the limit tells the one most like the case's.
 
     A stage of a later call or step that was measured nowhere has four times the room of the same work elsewhere. Where
     the subject's own weights matter, what was measured of them comes first."""
@@ -157,26 +166,37 @@ def limits_of(
             ]
             tolerance = _tolerance(case, [one for one in alike if like(one, stage)], altered=altered)
             if tolerance is not None:
-                elsewhere = _on_another_machine(group, machine, dtype) if group.device == case.device else ELSEWHERE
-                factor = wider * elsewhere * _beside(group, stack or {}, dtype) * _of_its_own(case, stage)
-                return _limits(tolerance, group, factor)
+                sessions = [group.sessions[index] for index in tolerance.sessions]
+                elsewhere = _on_another_machine(sessions, machine, dtype) if group.device == case.device else ELSEWHERE
+                factor = wider * elsewhere * _with_other_releases(sessions, stack, dtype) * _of_its_own(case, stage)
+                told = max(sessions, key=lambda each: (_same_releases(each, stack), machine in each.machines))
+                return _limits(tolerance, _Origin(group.device, told, factor))
     return None
 
 
-def _limits(tolerance: Tolerance, group: Measured, factor: float) -> Limits:
-    rms, worst = (_Bounds(least, group, factor) for least in ROUNDINGS.get(tolerance.dtype, (0.0, 0.0)))
-    return Limits(rms.limit(tolerance.rms, BEYOND_LARGEST), worst.limit(tolerance.worst, WORST_BEYOND_LARGEST))
+def _limits(tolerance: Tolerance, origin: _Origin) -> Limits:
+    rms, worst = ROUNDINGS.get(tolerance.dtype, (0.0, 0.0))
+    return Limits(
+        origin.limit(tolerance.rms, BEYOND_LARGEST, least=rms),
+        origin.limit(tolerance.worst, WORST_BEYOND_LARGEST, least=worst),
+    )
 
 
-def _on_another_machine(group: Measured, machine: str | None, dtype: str) -> float:
+def _on_another_machine(sessions: Sequence[Session], machine: str | None, dtype: str) -> float:
     """How much more room a machine has that is not among the measured ones."""
-    return 1.0 if machine is None or machine in group.machines else OTHER_MACHINE.get(dtype, 1.0)
+    known = machine is None or any(machine in each.machines for each in sessions)
+    return 1.0 if known else OTHER_MACHINE.get(dtype, 1.0)
 
 
-def _beside(group: Measured, stack: Stack, dtype: str) -> float:
-    """How much more room a stack has than the one that was measured."""
-    others = [name for name in COMPUTING if name in stack and stack[name] != group.stack.get(name)]
-    return OTHER_RELEASES.get(dtype, OTHER_RELEASE) if others else 1.0
+def _with_other_releases(sessions: Sequence[Session], stack: Stack | None, dtype: str) -> float:
+    """How much more room a stack has that is not among the measured ones."""
+    known = any(_same_releases(each, stack) for each in sessions)
+    return 1.0 if known else OTHER_RELEASES.get(dtype, OTHER_RELEASE)
+
+
+def _same_releases(session: Session, stack: Stack | None) -> bool:
+    """Of what computes the stages."""
+    return all(version == session.stack.get(name) for name, version in (stack or {}).items() if name in COMPUTING)
 
 
 def _of_its_own(case: Case, stage: str) -> float:
@@ -213,22 +233,22 @@ def _work_of(stage: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Bounds:
-    """What makes a limit of what was seen."""
+class _Origin:
+    """What a limit is made from beside what was seen."""
 
-    least: float
-    group: Measured
+    device: str
+    session: Session
     factor: float
 
-    def limit(self, seen: Seen, beyond: float) -> Limit:
-        device = self.group.device.upper()
+    def limit(self, seen: Seen, beyond: float, *, least: float) -> Limit:
+        room = "" if self.factor == 1 else f" on a {self.device.upper()}, with {self.factor:g} times the room"
         return Limit(
-            max(self.factor * seen.ceiling(beyond), self.least),
-            "measured" if self.factor == 1 else f"measured on a {device}, with {self.factor:g} times the room",
+            max(self.factor * seen.ceiling(beyond), least),
+            f"measured{room}",
             mean=seen.mean,
             spread=seen.spread,
             n=seen.n,
-            machine=", ".join(self.group.machines),
-            stack=self.group.stack,
-            date=self.group.date,
+            machine=", ".join(self.session.machines),
+            stack=self.session.stack,
+            date=self.session.date,
         )

@@ -9,13 +9,14 @@ import pytest
 
 from fluxgate.calibration.tolerances import main, measured, together
 from fluxgate.files import read_plain, write_plain
-from fluxgate.judge.tolerances import Measured, Seen, Tolerance, Tolerances
+from fluxgate.judge.tolerances import Measured, Seen, Session, Tolerance, Tolerances
 from fluxgate.refusal import USAGE, Refusal
-from fluxgate.rendering import T5, T5_TOKENS, Component, Inventory, output_of
+from fluxgate.rendering import DECODED, T5, T5_TOKENS, Component, Inventory, output_of
 from fluxgate.runs.run import Run
 from tests.judge.checks.stages import rendered_of, take_of
 from tests.runs.building import run_of
 
+ONCE = Seen(0.02, 0.02, 0.0, 1)
 EIGHT_BITS = Component("transformer", "FluxTransformer2DModel", {"float8_e4m3fn": 100}, 0, {}, {}, {}, {}, None)
 
 
@@ -41,10 +42,10 @@ def test_a_tolerance_is_what_was_seen(tmp_path: Path) -> None:
 def test_measuring_one_device_keeps_what_was_measured_on_others(tmp_path: Path) -> None:
     """And replaces what was known of its own."""
     file, run = tmp_path / "tolerances.json", run_with(tmp_path / "run")
-    old = tuple(Measured(device, ("old",), {}, "2025-01-01", ()) for device in ("cpu", "cuda"))
+    old = tuple(Measured(device, (Session(("old",), {}, "2025-01-01"),), ()) for device in ("cpu", "cuda"))
     write_plain(file, Tolerances(old))
     main([str(file), str(run.folder)])
-    groups = {each.device: each.machines for each in read_plain(file, Tolerances).measured}
+    groups = {each.device: each.sessions[0].machines for each in read_plain(file, Tolerances).measured}
     assert groups == {"cuda": ("old",), "cpu": (run.machine.id,)}
 
 
@@ -53,11 +54,12 @@ def test_another_stack_can_be_added(tmp_path: Path) -> None:
     one, other = Seen(0.02, 0.02, 0.0, 1), Seen(0.04, 0.03, 0.01, 2)
     tolerances = [Tolerance("full", T5, "bfloat16", seen, seen) for seen in (one, other)]
     sets = [
-        Measured("cpu", (name,), {"name": name}, "", (tolerance,))
+        Measured("cpu", (Session((name,), {"name": name}, ""),), (tolerance,))
         for name, tolerance in zip("ab", tolerances, strict=True)
     ]
     both = together(*sets)
-    assert (both.machines, both.stack) == (("a", "b"), {"name": "a"})
+    assert [each.machines for each in both.sessions] == [("a",), ("b",)]
+    assert both.tolerances[0].sessions == (0, 1)
     seen = both.tolerances[0].rms
     assert (seen.most, seen.n) == (0.04, 3)
     assert seen.mean == pytest.approx(0.08 / 3)
@@ -67,6 +69,17 @@ def test_another_stack_can_be_added(tmp_path: Path) -> None:
     main(["--add", str(file), str(run.folder)])
     counts = {tolerance.rms.n for each in read_plain(file, Tolerances).measured for tolerance in each.tolerances}
     assert counts == {2}
+
+
+def test_each_tolerance_knows_its_own_sessions() -> None:
+    """What was seen in one of them alone has more room in the others'."""
+    t5, picture = (Tolerance("full", stage, "bfloat16", ONCE, ONCE) for stage in (T5, DECODED))
+    one = Measured("cuda", (Session(("a",), {}, ""),), (t5,))
+    other = Measured("cuda", (Session(("b",), {}, ""),), (picture, t5))
+    third = Measured("cuda", (Session(("c",), {}, ""),), (picture,))
+    joined = together(together(one, other), third)
+    assert [each.machines for each in joined.sessions] == [("a",), ("b",), ("c",)]
+    assert {each.stage: each.sessions for each in joined.tolerances} == {T5: (0, 1), DECODED: (1, 2)}
 
 
 ROUNDED = ("bfloat16", False, "miniature")

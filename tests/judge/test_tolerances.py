@@ -16,10 +16,12 @@ from fluxgate.judge.tolerances import (
     OTHER_INPUTS,
     OTHER_MACHINE,
     OTHER_RELEASE,
+    OTHER_RELEASES,
     ROUNDINGS,
     WORST_BEYOND_LARGEST,
     Measured,
     Seen,
+    Session,
     Tolerance,
     Tolerances,
     component_of,
@@ -37,7 +39,8 @@ SEEN = Seen(most=0.01, mean=0.01, spread=0.0, n=4)
 WIDE = Seen(most=0.1, mean=0.1, spread=0.01, n=4)
 PLAIN = Tolerance("full", T5, "bfloat16", SEEN, SEEN)
 NF4 = Tolerance("nf4", T5, "bfloat16", WIDE, WIDE, control="coarse-four-bit", altered=True)
-KNOWN = Tolerances((Measured("cpu", ("tiny",), {"diffusers": "0.42.1"}, "2026-11-26", (PLAIN, NF4)),))
+SESSION = Session(("tiny",), {"diffusers": "0.42.1"}, "2026-11-26")
+KNOWN = Tolerances((Measured("cpu", (SESSION,), (PLAIN, NF4)),))
 
 
 def case(name: str = "full", device: str = "cpu", **promise: str | None) -> Case:
@@ -91,6 +94,34 @@ def test_other_releases_have_more_tolerance(version: str, times: float) -> None:
     limits = limits_of(case(), T5, "bfloat16", altered=False, stack={"diffusers": version, "numpy": "1"}, known=KNOWN)
     assert limits is not None
     assert limits.rms.value == times * SEEN.ceiling()
+
+
+@pytest.mark.parametrize(
+    ("version", "machine", "told", "times"),
+    [("1", "tiny", "1", 1.0), ("2", "tiny", "2", 1.0), ("2", "other", "2", 1.0), ("3", "tiny", "1", OTHER_RELEASE)],
+)
+def test_a_tolerance_of_two_sessions_knows_the_releases_of_both(
+    version: str, machine: str, told: str, times: float
+) -> None:
+    """And tells the session that is most like what is judged."""
+    sessions = tuple(Session((where,), {"diffusers": each}, "") for where, each in (("tiny", "1"), ("other", "2")))
+    known = Tolerances((Measured("cpu", sessions, (replace(PLAIN, sessions=(0, 1)),)),))
+    stack = {"diffusers": version}
+    limits = limits_of(case(), T5, "bfloat16", altered=False, machine=machine, stack=stack, known=known)
+    assert limits is not None
+    assert (limits.rms.value, limits.rms.stack) == (times * SEEN.ceiling(), {"diffusers": told})
+
+
+def test_a_tolerance_of_one_session_knows_nothing_of_the_others() -> None:
+    """A stage that was measured with one release alone has more room with the other, and on the other's machine."""
+    sessions = tuple(Session((where,), {"diffusers": each}, "") for where, each in (("tiny", "1"), ("other", "2")))
+    known = Tolerances((Measured("cpu", sessions, (replace(PLAIN, dtype="float32", sessions=(1,)),)),))
+    limits = [
+        limits_of(case(), T5, "float32", altered=False, machine=machine, stack={"diffusers": version}, known=known)
+        for machine, version in (("other", "2"), ("tiny", "2"), ("other", "1"))
+    ]
+    room = [each and each.rms.value / SEEN.ceiling() for each in limits]
+    assert room == [1.0, OTHER_MACHINE["float32"], OTHER_RELEASES["float32"]]
 
 
 @pytest.mark.parametrize(
@@ -298,9 +329,8 @@ def test_weights_are_altered_where_they_are_quantized_or_cast(changes: dict[str,
 
 def test_a_limit_says_where_it_is_from() -> None:
     """How often it was measured, how far that varied, on what, with what, and when."""
-    known = Tolerances(
-        (Measured("cpu", ("one", "other"), {"diffusers": "0.42.1"}, "2026-11-26", (replace(PLAIN, rms=WIDE),)),)
-    )
+    session = replace(SESSION, machines=("one", "other"))
+    known = Tolerances((Measured("cpu", (session,), (replace(PLAIN, rms=WIDE),)),))
     here, there = (limits_of(case(device=kind), T5, "bfloat16", altered=False, known=known) for kind in ("cpu", "cuda"))
     assert here is not None
     assert there is not None
