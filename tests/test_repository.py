@@ -8,12 +8,15 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
+import warnings
 from collections.abc import Iterator
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
+from _pytest.config import parse_warning_filter
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -220,6 +223,17 @@ def test_the_architectures_table_names_what_there_is() -> None:
     there = {f"fluxgate/{path.name}{'/' * path.is_dir()}" for path in (ROOT / "fluxgate").iterdir()}
     there = {name for name in there if not re.search(r"__init__|__pycache__|py.typed", name)}
     assert there - named == set()
+
+
+def test_older_releases_of_pytest_benchmark_may_say_that_xdist_switches_them_off() -> None:
+    """Before 5.3 they warn while pytest is set up, where an error ends the session without a word of ours."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]
+    with warnings.catch_warnings():
+        for line in settings["filterwarnings"]:
+            warnings.filterwarnings(*parse_warning_filter(line, escape=False))
+        warnings.warn("Benchmarks are automatically disabled because xdist plugin is active.", stacklevel=1)
+        with pytest.raises(UserWarning, match="else"):
+            warnings.warn("Something else.", stacklevel=1)
 
 
 def test_imports_keep_their_contracts() -> None:

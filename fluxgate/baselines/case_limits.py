@@ -23,13 +23,15 @@ ROOM_ELSEWHERE = 1.25  # how much farther from equality a likeness may lie where
 
 def for_case(store: Store, machine: str, subject: Subject, strategy: str, *, accepted: bool = True) -> CaseLimits:
     """Every limit for a case on a machine. The portable ones stand in for what was not measured on it, and another
-    machine's likeness and drift, with more room, for what is in neither.
+    machine's likeness and drift, with more room, for what is in neither. Drift of the strategy itself, be it another
+    machine's, comes before that of the one that stands in for it: what is quantized moves further.
 
     Those of memory come from the accepted facts, which are not read where nobody asks what was accepted."""
     files = [file for place in (machine, PORTABLE) for file in read_limits(store, place, subject.name)]
     lent = [file for place in lenders(store, machine, subject.name) for file in read_limits(store, place, subject.name)]
-    drifts = [file.drift_of(strategy) for file in files]
-    drifts += [_bands_with_more_room(file.drift_of(strategy)) for file in lent]
+    drifts = [(file.has_drift_of(strategy), file.drift_of(strategy)) for file in files]
+    drifts += [(file.has_drift_of(strategy), _bands_with_more_room(file.drift_of(strategy))) for file in lent]
+    drifts.sort(key=lambda one: not one[0])
     candidates = [file.strategies[strategy] for file in files if strategy in file.strategies]
     candidates += [_with_more_room(file.strategies[strategy]) for file in lent if strategy in file.strategies]
     measured = next((one for one in candidates if _same_device(one.likeness, machine)), UNMEASURED)
@@ -37,7 +39,7 @@ def for_case(store: Store, machine: str, subject: Subject, strategy: str, *, acc
     return CaseLimits(
         likeness=measured.likeness,
         overall=measured.overall,
-        drift=next((bands for bands in drifts if _same_device(bands, machine)), {}),
+        drift=next((bands for _, bands in drifts if _same_device(bands, machine)), {}),
         apart=next((bands for file in files if _same_device(bands := file.apart_of(strategy), machine)), {}),
         memory=memory_limits.memory_bands(own.case, subject) if own else {},
         stable=memory_limits.stable_bands(own.case) if own else {},

@@ -98,6 +98,10 @@ class LimitsFile:
         """What every legal change was seen to do."""
         return widened(self.apart_of(strategy), _of(self.releases, strategy))
 
+    def has_drift_of(self, strategy: str) -> bool:
+        """Whether that was measured of the strategy itself."""
+        return strategy in self.drift or strategy in self.releases
+
 
 def _of(bands: Mapping[str, dict[str, Band]], strategy: str) -> dict[str, Band]:
     """A strategy's bands; `full` stands for those that have none, but for the one that hardly moves."""

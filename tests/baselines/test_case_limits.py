@@ -117,6 +117,19 @@ def test_what_nobody_measured_here_is_lent_by_another_gpu(tmp_path: Path) -> Non
     assert case_limits.for_case(Store(tmp_path), MACHINE.id, SUBJECT, "nf4").likeness["ssim"].floor == limit(0.9)
 
 
+def test_drift_of_the_strategy_itself_comes_before_what_stands_in_for_it(tmp_path: Path) -> None:
+    """Even if it is another GPU's: what is quantized moves further than full precision."""
+    sealed(tmp_path, file_for(MACHINE.id, 0.9))
+    lent = {"ssim": Band(limit(0.6, machine="a-gpu"))}
+    sealed(tmp_path, LimitsFile("tiny", "a-gpu", {}, {}, releases={"nf4": lent}))
+    floors = {
+        name: case_limits.for_case(Store(tmp_path), MACHINE.id, SUBJECT, name).drift["ssim"].floor
+        for name in ("nf4", "int8")
+    }
+    assert floors["nf4"] is not None
+    assert (floors["nf4"].value, floors["int8"]) == (pytest.approx(0.5), limit(0.9))
+
+
 def test_a_cpu_lends_nothing_to_a_gpu(tmp_path: Path) -> None:
     """But to another CPU it does; and what was measured on another subject says nothing."""
     sealed(tmp_path, file_for("cpu-avx2-torch1.0", 0.9))
