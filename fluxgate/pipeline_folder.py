@@ -23,6 +23,9 @@ MODEL_CONFIG = "config.json"
 SETTINGS = "*config.json"  # scheduler_config.json, tokenizer_config.json, preprocessor_config.json, guider_config.json…
 STEMS = ("diffusion_pytorch_model", "model")
 ANY = "*"  # among the names of components whose weights lie elsewhere: each of them may
+METADATA = "__metadata__"  # among the tensors of a safetensors file's header
+SIZE_OF_HEADER = 8  # bytes, of the number that such a file begins with
+LFS_POINTER = b"version https://git-lfs"  # begins the file that a clone without Git LFS has in place of a large one
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -137,7 +140,9 @@ def _component_faults(component: Path, kind: str, variant: str | None) -> Iterat
 
 def _weight_faults(component: Path, variant: str | None) -> Iterator[str]:
     ending = f"{variant}.safetensors" if variant else "safetensors"
-    if any((component / f"{stem}.{ending}").is_file() for stem in STEMS):
+    whole = next((path for stem in STEMS if (path := component / f"{stem}.{ending}").is_file()), None)
+    if whole is not None:
+        yield from _faults_of_file(whole)
         return
     indexes = [component / f"{stem}.{_index_of(variant)}" for stem in STEMS]
     index = next((path for path in indexes if path.is_file()), None)
@@ -163,6 +168,37 @@ def _shard_faults(index: Path) -> Iterator[str]:
             yield f"{index} names {file!r}, which is no safetensors file beside it"
         if not (index.parent / file).is_file():
             yield f"{index.parent} is incomplete: {file} is missing"
+        else:
+            yield from _faults_of_file(index.parent / file)
+
+
+def _faults_of_file(path: Path) -> Iterator[str]:
+    """What a download or a clone leaves that was not finished: a pointer in place of the weights, or a part of them."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            start = stream.read(len(LFS_POINTER))
+            stream.seek(SIZE_OF_HEADER)
+            length = int.from_bytes(start[:SIZE_OF_HEADER], "little")
+            header = stream.read(length) if 0 < length <= LARGEST_INDEX else b""
+    except OSError as error:
+        yield f"{path} cannot be read: {error.strerror}"
+        return
+    if start == LFS_POINTER:
+        yield f"{path} is a pointer of Git LFS and not the weights themselves; run git lfs pull in its folder"
+        return
+    due = SIZE_OF_HEADER + length + (_end_of_tensors(header) if len(header) == length else 0)
+    if header and size < due:
+        yield f"{path} is cut short: it has {size:,} of at least {due:,} bytes; fetch it again"
+
+
+def _end_of_tensors(header: bytes) -> int:
+    """Where a safetensors file's tensors end, behind its header; 0 where that cannot be read."""
+    try:
+        tensors = [tensor for name, tensor in json.loads(header).items() if name != METADATA]
+        return max((int(tensor["data_offsets"][1]) for tensor in tensors), default=0)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return 0
 
 
 def _links_that_lead_out(folder: Path, index: Index) -> Iterator[str]:

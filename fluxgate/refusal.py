@@ -6,8 +6,8 @@ USAGE = 4  # pytest's own code for a usage error, used by the command line too
 
 
 def full_stop(sentence: str) -> str:
-    """The sentence with a full stop, if it does not end in one, or in a question, already."""
-    return sentence if sentence.endswith((".", "?")) else f"{sentence}."
+    """The sentence with a full stop, if it does not end in one, in a question or in an exclamation already."""
+    return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
 
 
 class Refusal(Exception):

@@ -100,7 +100,7 @@ def _dataclass(table: Mapping[str, object], kind: Any, place: Place) -> Any:
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     for key in table:
         if key not in fields:
-            raise place.refusal(f"the key {key!r} is unknown; {suggestion(key, fields)}")
+            raise place.refusal(f"the key {key!r} is unknown; {suggestion(key, fields)}{_elsewhere(kind)}")
     for field in fields.values():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and field.name not in table:
@@ -111,6 +111,12 @@ def _dataclass(table: Mapping[str, object], kind: Any, place: Place) -> Any:
         return kind(**values)
     except ValueError as error:
         raise place.refusal(str(error)) from error
+
+
+def _elsewhere(kind: Any) -> str:
+    """A sentence of the dataclass on where that belongs which is no key of it."""
+    sentence = getattr(kind, "ELSEWHERE", "")
+    return f" {sentence}" if sentence else ""
 
 
 def _table(value: object, place: Place, name: str) -> dict[str, object]:

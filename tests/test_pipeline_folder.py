@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,10 @@ def test_every_pipeline_of_diffusers_may_have_classes_of_its_own(tmp_path: Path)
         assert (reason is None) is known
 
 
+HEADER = json.dumps({"x": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}, "__metadata__": {}}).encode()
+WHOLE = struct.pack("<Q", len(HEADER)) + HEADER + bytes(16)
+
+
 def spoil(folder: Path, what: str) -> None:
     transformer = folder / "transformer"
     weights = transformer / "diffusion_pytorch_model.safetensors"
@@ -110,6 +115,16 @@ def spoil(folder: Path, what: str) -> None:
         (folder / "scheduler" / "scheduler_config.json").unlink()
     elif what == "foreign library":
         index.write_text(json.dumps({"transformer": ["my_code", "Transformer"]}))
+    elif what == "pointer":
+        weights.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n")
+    elif what == "half of the weights":
+        weights.write_bytes(WHOLE[:-1])
+    elif what == "half of the header":
+        weights.write_bytes(WHOLE[:20])
+    elif what == "half of a shard":
+        weights.rename(transformer / "a.safetensors")
+        (transformer / "a.safetensors").write_bytes(WHOLE[:-1])
+        shards.write_text(json.dumps({"weight_map": {"x": "a.safetensors"}}))
     elif what == "component outside":
         index.write_text(json.dumps({"../transformer": ["diffusers", "FluxTransformer2DModel"]}))
     else:
@@ -138,12 +153,23 @@ def spoil(folder: Path, what: str) -> None:
         ("shard outside", ("names '../../secret.safetensors', which is no safetensors file beside it",)),
         ("pickle shard", ("names 'a.bin', which is no safetensors file beside it",)),
         ("empty index", ("is damaged: it names no shards",)),
+        ("pointer", ("diffusion_pytorch_model.safetensors is a pointer of Git LFS", "run git lfs pull in its folder")),
+        ("half of the weights", (f"is cut short: it has {len(WHOLE) - 1} of at least {len(WHOLE)} bytes",)),
+        ("half of the header", (f"is cut short: it has 20 of at least {8 + len(HEADER)} bytes; fetch it again",)),
+        ("half of a shard", ("a.safetensors is cut short",)),
     ],
 )
 def test_a_folder_that_cannot_be_loaded_says_why(pipeline: Path, what: str, words: tuple[str, ...]) -> None:
     """Incomplete folders, pickles, foreign code and paths that lead outside: each its own sentence."""
     spoil(pipeline, what)
     assert all(word in reason(pipeline) for word in words)
+
+
+@pytest.mark.parametrize("weights", [WHOLE, b"{}", struct.pack("<Q", 4) + b"null" + bytes(4)])
+def test_weights_are_looked_at_as_far_as_they_can_be_read(pipeline: Path, weights: bytes) -> None:
+    """A whole file is none the worse for it; of another kind, whoever loads it says what is wrong."""
+    (pipeline / "transformer" / "diffusion_pytorch_model.safetensors").write_bytes(weights)
+    assert why_not_loadable(pipeline) is None
 
 
 def test_code_that_comes_with_a_pipeline_is_refused(tmp_path: Path) -> None:

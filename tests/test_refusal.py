@@ -13,7 +13,8 @@ def test_a_refusal_is_a_usage_error_unless_said_otherwise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"), [("it is", "it is."), ("it is.", "it is."), ("did you mean it?", "did you mean it?")]
+    ("text", "sentence"),
+    [("it is", "it is."), ("it is.", "it is."), ("did you mean it?", "did you mean it?"), ("it is!", "it is!")],
 )
 def test_a_sentence_ends_once(text: str, sentence: str) -> None:
     """Whether or not what it was made of had an end."""

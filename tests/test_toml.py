@@ -7,7 +7,7 @@ import tomllib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pytest
 from hypothesis import given
@@ -27,6 +27,7 @@ class Shelf:
     wood: Literal["oak", "pine"] | None = None
     links: tuple[Address, ...] = ()
     load: float = 0.0
+    ELSEWHERE: ClassVar[str] = "Books belong in another table."
 
     def __post_init__(self) -> None:
         if self.load > self.width:
@@ -61,6 +62,7 @@ def test_tables_become_dataclasses(tmp_path: Path) -> None:
         ("shelfs = 1", "room.toml: the key 'shelfs' is unknown; did you mean 'shelf'?"),
         ("zzz = 1", "room.toml: the key 'zzz' is unknown; choose from shelf, by_name."),
         ('[shelf]\nowner = "me"', "shelf must be an array of tables: write [[shelf]], with two brackets, above each."),
+        ("[[shelf]]\nzzz = 1", "built, wood, links, load. Books belong in another table."),
         ("[[shelf]]", "room.toml, shelf 1: owner is missing."),
         ('[[shelf]]\nowner = " "', "shelf 1: owner must not be empty; it is ' '."),
         ("[[shelf]]\nowner = 3", "shelf 1: owner must be a string, not an integer."),

@@ -31,7 +31,8 @@ from fluxgate.subjects.weights import bytes_in_file, bytes_on_disk, loaded_of, o
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 VARIANT_DTYPES = {"fp16": {"F16": 1}, "bf16": {"BF16": 1}}  # what the hub has counted is of all files
 CHECKPOINT = "checkpoint"  # stands for the whole pipeline among components
-EDGE, STEP = 512, 16  # pixels: of a picture that is drafted to start from, and from one frame of a video to the next
+# In pixels: of a picture that is drafted to start from, where the call takes no size, and from one frame to the next.
+EDGE, STEP = 512, 16
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -68,6 +69,10 @@ def act(arguments: Namespace) -> int:
         source = in_folder(Path(given), name, output, elsewhere, arguments.variant)
     elif REPOSITORY.fullmatch(given):
         source = on_hub(given, name, arguments.revision, arguments.variant)
+    elif Path(given).is_file():
+        raise Refusal(
+            f"{given} is a file; name a pipeline's folder, and weights of their own by --checkpoint or --file."
+        )
     else:
         raise Refusal(f"{given} is no folder, and no repository of the hub such as OWNER/NAME.")
     source = with_files(source, files, arguments.checkpoint, output)
@@ -164,10 +169,11 @@ def write_checked(drafted: Draft, source: Source, output: Path) -> None:
     """Write the entry and its pictures, once it was read as a catalogue and held against the pipeline."""
     with tempfile.TemporaryDirectory(dir=output.absolute().parent, prefix=".subject-") as folder:
         trial = Path(folder, output.name)
-        pictures = {picture_file(source.name, argument): picture(argument) for argument in drafted.inputs}
+        size = drafted.size or (EDGE, EDGE)
+        pictures = {picture_file(source.name, argument): picture(argument, size) for argument in drafted.inputs}
         for argument in drafted.lists:
             files = frame_files(source.name, argument)
-            pictures |= {file: picture(argument, moved=number * STEP) for number, file in enumerate(files)}
+            pictures |= {file: picture(argument, size, moved=number * STEP) for number, file in enumerate(files)}
         for file, pixels in pictures.items():
             write_png(trial.with_name(file), pixels)
         trial.write_text(drafted.text, encoding="utf-8")
@@ -188,12 +194,15 @@ def beside(files: Mapping[str, str], output: Path) -> dict[str, str]:
     return {name: str(output.absolute().parent / file) for name, file in files.items()}
 
 
-def picture(argument: str, *, moved: int = 0) -> Pixels:
-    """Something to start from: colours that run across it, as far as they have moved, or a mask of its middle."""
+def picture(argument: str, size: tuple[int, int], *, moved: int = 0) -> Pixels:
+    """Something to start from: colours that run across it, as far as they have moved, or a mask of its middle.
+
+    It is as large as the shot, since not every pipeline scales what it starts from."""
+    height, width = size
     if argument in MASKS:
-        mask = np.zeros((EDGE, EDGE), np.uint8)
-        mask[EDGE // 4 : -EDGE // 4, EDGE // 4 : -EDGE // 4] = 255
+        mask = np.zeros(size, np.uint8)
+        mask[height // 4 : -height // 4, width // 4 : -width // 4] = 255
         return mask
-    down, across = np.mgrid[0:EDGE, 0:EDGE]
-    colours = np.stack([down // 2, across // 2, (down + across) // 4], axis=-1).astype(np.uint8)
+    down, across = np.mgrid[0:height, 0:width] * 256 // np.array(size).reshape(2, 1, 1)
+    colours = np.stack([down, across, (down + across) // 2], axis=-1).astype(np.uint8)
     return np.roll(colours, moved, axis=1)

@@ -47,7 +47,7 @@ from fluxgate.judge.verdict import (
     WORK,
     Verdict,
 )
-from fluxgate.refusal import Refusal
+from fluxgate.refusal import Refusal, full_stop
 from fluxgate.rendering import Crash, CrashKind
 
 ASKED: dict[str, Callable[[Evidence], Verdict]] = {
@@ -122,7 +122,7 @@ def _lacked(evidence: Evidence, crash: Crash) -> str:
 def _ending(crash: Crash, why: str) -> str:
     during = f" during {crash.phase}" if crash.phase else ""
     sentence = f"The worker ended{during} ({crash.kind}): {crash.sentence}"
-    return f"{sentence.rstrip('.')}. {why}" if why else sentence
+    return f"{full_stop(sentence.rstrip('.'))} {why}" if why else sentence
 
 
 def _last_words(crash: Crash) -> Iterator[str]:

@@ -20,6 +20,9 @@ TILE_SIZES = {
     "tile_sample_stride_width": 0.75,
 }
 
+# Some are told apart how many latents a tile has.
+LATENT_SIZES = ("tile_latent_min_height", "tile_latent_min_width")
+
 PIXELS_OF_A_LATENT = ("vae_scale_factor", "vae_scale_factor_spatial", "vae_spatial_compression_ratio")
 
 
@@ -94,9 +97,11 @@ def vae_tiling(site: Site) -> Any:
     """The VAE decodes overlapping tiles and blends their seams."""
     pipe = site.pipeline().to(site.device)
     vae, tile = getattr(pipe, site.subject.decoder), site.subject.vae_tile
-    sizes = set(inspect.signature(vae.enable_tiling).parameters) & set(TILE_SIZES)
+    takes = set(inspect.signature(vae.enable_tiling).parameters)
+    sizes, latents = takes & set(TILE_SIZES), takes & set(LATENT_SIZES)
     grain = next((getattr(pipe, name) for name in PIXELS_OF_A_LATENT if hasattr(pipe, name)), 1)
-    vae.enable_tiling(**{name: int(tile * TILE_SIZES[name]) // grain * grain for name in sizes} if tile else {})
+    edges = {name: int(tile * TILE_SIZES[name]) // grain * grain for name in sizes} if tile else {}
+    vae.enable_tiling(**edges, **(dict.fromkeys(latents, tile // grain) if tile else {}))
     if tile is not None and not sizes:
         vae.tile_sample_min_size = tile
         vae.tile_latent_min_size = tile // 2 ** (len(vae.config.block_out_channels) - 1)

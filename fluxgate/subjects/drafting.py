@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -14,15 +15,17 @@ from fluxgate.refusal import Refusal, full_stop
 from fluxgate.subjects.matching import why_not_rendered
 from fluxgate.subjects.parts import Parts, parts_in_index
 from fluxgate.subjects.pipeline_call import PROMPT as PROMPT_OF_CALL
-from fluxgate.subjects.pipeline_class import PipelineClass, pipeline_class
+from fluxgate.subjects.pipeline_class import PipelineClass, pipeline_class, pipeline_names
 from fluxgate.subjects.subject import Option
 
 DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
 ROOM = 1.2  # of a GPU's memory to that of the weights, where everything lies on it
 EDGE = 1024  # pixels, of a picture where nothing says otherwise
 FRAMES = 9  # few, and one more than a multiple of what a video's VAE takes at a time
+NUMBERS_OF_FRAMES = ("num_frames", "frames")
 PROMPT = "A red fox in the snow, looking at the camera, in the light of a winter morning."
 IMAGE, MASK = "image", "mask_image"
+HEIGHT = "height"
 STEPS = "num_inference_steps"
 
 
@@ -50,6 +53,7 @@ class Draft:
     text: str
     inputs: tuple[str, ...]  # arguments of the call that a picture must be there for
     lists: tuple[str, ...] = ()  # those that several must be there for
+    size: tuple[int, int] | None = None  # height and width of the shot, where the call takes them
 
 
 def draft(source: Source) -> Draft:
@@ -57,9 +61,7 @@ def draft(source: Source) -> Draft:
     name = source.index.class_name
     installed = pipeline_class(name) if name else None
     if name is None or installed is None:
-        raise Refusal(
-            f"{MODEL_INDEX} is of a {name or 'pipeline without a class'}, which the installed diffusers has not."
-        )
+        raise Refusal(f"{source.source} cannot be a subject: {_unknown(name)}")
     fault = why_not_rendered(installed)
     if fault:
         raise Refusal(full_stop(f"{source.source} cannot be a subject: {fault}"))
@@ -72,7 +74,18 @@ def draft(source: Source) -> Draft:
             )
     inputs = needed_pictures(installed)
     lines = [*_head(source), *_parts(source, parts, installed), *_needs(source), "", *_shot(source, installed, inputs)]
-    return Draft("\n".join(lines) + "\n", inputs, installed.picture_lists)
+    size = size_of(source, installed)[:2] if HEIGHT in installed.takes else None
+    return Draft("\n".join(lines) + "\n", inputs, installed.picture_lists, size)
+
+
+def _unknown(name: str | None) -> str:
+    """What is said of a class that nobody knows."""
+    if name is None:
+        return f"{MODEL_INDEX} names no class."
+    near = difflib.get_close_matches(name, pipeline_names(), n=1)
+    meant = f"; did you mean {near[0]}?" if near else "."
+    own = f" If {name} is your own, name its module with pipelines in [tool.fluxgate]."
+    return f"{MODEL_INDEX} is of a {name}, which the installed diffusers does not have{meant}{own}"
 
 
 def needed_pictures(installed: PipelineClass) -> tuple[str, ...]:
@@ -130,13 +143,13 @@ def _shot(source: Source, installed: PipelineClass, inputs: tuple[str, ...]) -> 
     if PROMPT_OF_CALL in installed.takes:
         yield f"prompt = {_quoted(PROMPT)}"
     yield "seed = 42"
-    if "height" in installed.takes:
+    if HEIGHT in installed.takes:
         height, width, why = size_of(source, installed)
         of_its_own = "; the pipeline makes a size of its own of it" if installed.own_size == () else ""
         yield f"height = {height}  # {why}{of_its_own}"
         yield f"width = {width}"
     if STEPS in installed.takes:
-        yield "steps = 8  # few, to be quick; what it leaves out, as guidance, is the pipeline's own default"
+        yield _steps(installed)
     options = list(_options(source, installed, inputs))
     if options:
         yield f"options = {{ {', '.join(options)} }}  # further arguments of the call"
@@ -144,15 +157,21 @@ def _shot(source: Source, installed: PipelineClass, inputs: tuple[str, ...]) -> 
     files |= {name: _listed(frame_files(source.name, name)) for name in installed.picture_lists}
     if files:
         named = ", ".join(f"{argument} = {file}" for argument, file in files.items())
-        yield f"inputs = {{ {named} }}  # PNGs beside this file: put your own there"
+        yield f"inputs = {{ {named} }}  # PNGs beside this file, as large as the shot: put your own there"
     elif IMAGE in installed.takes:
         yield '# inputs = { image = "cat.png" }  # it can start from a picture, a PNG beside this file'
 
 
+def _steps(installed: PipelineClass) -> str:
+    if installed.for_each_step:
+        own = f"the pipeline's own default: its {installed.for_each_step[0]} has a value for each step"
+        return f"steps = {installed.numbers[STEPS]}  # {own}"
+    return "steps = 8  # few, to be quick; what it leaves out, as guidance, is the pipeline's own default"
+
+
 def _options(source: Source, installed: PipelineClass, inputs: tuple[str, ...]) -> Iterator[str]:
     height, width, _ = size_of(source, installed)
-    if "num_frames" in installed.takes:
-        yield f"num_frames = {FRAMES}"
+    yield from (f"{name} = {FRAMES}" for name in NUMBERS_OF_FRAMES if name in installed.takes)
     if "max_area" in installed.takes:
         yield f"max_area = {height * width}"
     if "use_resolution_binning" in installed.takes:

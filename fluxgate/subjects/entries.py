@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -58,6 +58,7 @@ Guidance = Annotated[float, Meta(ge=0, le=100, extra={MUST: "be 0 to 100"})]
 Gigabytes = Annotated[float, Meta(gt=0, le=1e6, extra={MUST: "be a number of GB"})]
 Amount = Annotated[str, Meta(pattern=rf"(?i)^{AMOUNT}\Z", extra={MUST: "be an amount such as '17 GB' or '512 MB'"})]
 Files = Annotated[str | tuple[str, ...], Meta(extra={MUST: "be the name of a PNG, or a list of such names"})]
+Further = Annotated[Option, Meta(extra={MUST: "be a number, a string, true or false, or a list of numbers or strings"})]
 Commit = Annotated[
     str,
     Meta(
@@ -71,6 +72,7 @@ Commit = Annotated[
 class ShotEntry:
     """[NAME.shots.SHOT]"""
 
+    ELSEWHERE: ClassVar[str] = "Further arguments of the call belong in options, and pictures in inputs."
     seed: Seed
     prompt: Prompt | None = None
     prompts: tuple[Prompt, ...] = ()
@@ -84,7 +86,7 @@ class ShotEntry:
     long: bool = False
     only_on: Literal["cuda", "cpu"] | None = None
     readable: bool = True
-    options: dict[str, Option] = field(default_factory=dict)
+    options: dict[str, Further] = field(default_factory=dict)
     inputs: dict[str, Files] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

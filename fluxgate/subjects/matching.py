@@ -42,6 +42,7 @@ def _mismatches(subject: Subject, index: Index) -> Iterator[str]:
     if installed is not None:
         yield from _class_mismatches(subject, index, installed)
         yield from _call_mismatches(subject, installed)
+        yield from _left_out(subject, index, installed)
     elif pipeline_names():  # else no diffusers is installed, and nothing can be said
         yield f"pipeline is {subject.pipeline!r}, which the installed diffusers does not have{_meant(subject, index)}"
 
@@ -71,6 +72,13 @@ def _class_mismatches(subject: Subject, index: Index, installed: PipelineClass) 
     actual = index.components[subject.denoiser][1]
     if classes and actual not in classes:
         yield f"{which}, whose {subject.denoiser} is a {actual}, not a {' or a '.join(classes)}"
+
+
+def _left_out(subject: Subject, index: Index, installed: PipelineClass) -> Iterator[str]:
+    """What the constructor cannot do without; a checkpoint may hold it."""
+    for name in installed.components:
+        if name not in index.components and subject.checkpoint is None:
+            yield f"{MODEL_INDEX} lists no {name}, and no {installed.name} can be made without"
 
 
 def why_not_rendered(installed: PipelineClass, given: Collection[str] = ()) -> str | None:

@@ -37,8 +37,13 @@ def without_default(call: ast.FunctionDef) -> tuple[str, ...]:
 
 
 def needed_pictures(call: ast.FunctionDef) -> tuple[str, ...]:
-    """The pictures that it must be given: it never asks whether they are there, other than to complain."""
-    asked, must, listed = set(_asked_for(call)), without_default(call), needed_lists(call)
+    """The pictures that it must be given: it never asks whether they are there, other than to complain, or has taken
+    them for granted before."""
+    asked, must, listed = (
+        set(_asked_for(call)) - set(_taken_for_granted(call)),
+        without_default(call),
+        needed_lists(call),
+    )
     typed = [each.arg for each in _all_parameters(call) if _takes_pictures(each)]
     needed = (name for name in typed if name in must or (name in PICTURES and name not in asked))
     return tuple(name for name in needed if name not in listed)
@@ -59,6 +64,27 @@ def needed_options(call: ast.FunctionDef) -> dict[str, Option]:
     kinds = {each.arg: _alternatives(each) for each in _all_parameters(call) if each.arg in must}
     found = {name: [kind for kind in given if kind in _OPTIONS] for name, given in kinds.items()}
     return {name: _OPTIONS[given[0]] for name, given in found.items() if given}
+
+
+def for_each_step(call: ast.FunctionDef, steps: int | None) -> tuple[str, ...]:
+    """The parameters whose defaults list a value for each of the default's steps, so that no other number will do."""
+    named = zip(reversed(call.args.args), reversed(call.args.defaults), strict=False)
+    pairs = [*named, *zip(call.args.kwonlyargs, call.args.kw_defaults, strict=True)]
+    lengths = {each.arg: _length(default) for each, default in pairs if default is not None}
+    return tuple(name for name, length in lengths.items() if steps and length == steps)
+
+
+def _length(node: ast.expr) -> int | None:
+    """How many values a list has that is written out, multiplied or joined; None for all else."""
+    if isinstance(node, ast.Tuple | ast.List):
+        return len(node.elts)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        one, other = _length(node.left), _length(node.right)
+        return None if one is None or other is None else one + other
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and isinstance(node.right, ast.Constant):
+        one, times = _length(node.left), node.right.value
+        return one * times if one is not None and type(times) is int else None
+    return None
 
 
 def lists_of_tensors(call: ast.FunctionDef) -> tuple[str, ...]:
@@ -95,6 +121,20 @@ def _asked_for(call: ast.FunctionDef) -> Iterator[str]:
                 if isinstance(part, ast.Compare) and isinstance(part.left, ast.Name):
                     yield from [part.left.id] if any(map(_is_none, part.comparators)) else []
             yield from [node.test.id] if isinstance(node.test, ast.Name) else []
+
+
+def _taken_for_granted(call: ast.FunctionDef) -> Iterator[str]:
+    """The names of which it takes a part, as `image.size`, in a statement that it always comes to and that does not
+    ask for them."""
+    for statement in call.body:
+        if isinstance(statement, ast.Assign):
+            nodes = list(ast.walk(statement.value))
+            tests = (part for node in nodes if isinstance(node, ast.IfExp) for part in ast.walk(node.test))
+            asked = {
+                part.left.id for part in tests if isinstance(part, ast.Compare) and isinstance(part.left, ast.Name)
+            }
+            parts = (node.value for node in nodes if isinstance(node, ast.Attribute | ast.Subscript))
+            yield from (part.id for part in parts if isinstance(part, ast.Name) and part.id not in asked)
 
 
 def _complains(node: ast.If | ast.IfExp) -> bool:

@@ -17,6 +17,7 @@ from fluxgate.own_modules import source_of
 from fluxgate.subjects.own_sizes import own_size
 from fluxgate.subjects.pipeline_call import (
     encoders_called,
+    for_each_step,
     given_the_prompt,
     lists_of_tensors,
     needed_lists,
@@ -56,6 +57,7 @@ class PipelineClass:
     picture_lists: tuple[str, ...] = ()  # those that must be given a list of pictures, as a video
     options: dict[str, Option] = field(default_factory=dict)  # those that must be given a text or a number, with one
     lists: tuple[str, ...] = ()  # parameters of its call that take a list of tensors, one for each prompt
+    for_each_step: tuple[str, ...] = ()  # those whose defaults have a value for each of the default's steps
     gives: tuple[str, ...] = ()  # the fields of what its call returns; empty where its source does not name them
     methods: frozenset[str] = frozenset()  # by name, with those that it inherits from other pipelines
     encodings: int = 0  # how often its call has prompts encoded
@@ -131,7 +133,7 @@ def _read(root: Path, name: str, own: tuple[Path, ...] = ()) -> PipelineClass | 
     if definition is None:
         return None
     methods = {function.name: function for function in _functions(files, definition)}
-    optional = _names_in(definition, "_optional_components")
+    optional = _names_in(files, definition, "_optional_components")
     call = methods.get("__call__")
     return PipelineClass(
         name,
@@ -141,7 +143,7 @@ def _read(root: Path, name: str, own: tuple[Path, ...] = ()) -> PipelineClass | 
         takes=_parameters(call),
         encodes=_returned(methods.get("encode_prompt")),
         parts=dict(_annotated(methods.get("__init__"))),
-        stays=_names_in(definition, "_exclude_from_cpu_offload"),
+        stays=_names_in(files, definition, "_exclude_from_cpu_offload"),
         decoding=_source_of_decoding(call),
         reads=_read_of_components(methods.get("__call__")),
         encoding_takes=_parameters(methods.get("encode_prompt")),
@@ -162,6 +164,7 @@ def _of_call(call: ast.FunctionDef) -> dict[str, Any]:
         "picture_lists": needed_lists(call),
         "options": needed_options(call),
         "lists": lists_of_tensors(call),
+        "for_each_step": for_each_step(call, _whole_defaults(call).get("num_inference_steps")),
         "gives": returned_fields(call),
         "encodings": encoders_called(call),
         "prompt_goes_to": given_the_prompt(call),
@@ -179,20 +182,27 @@ def _definition(files: Mapping[str, Path], name: str) -> ast.ClassDef | None:
 
 def _functions(files: Mapping[str, Path], definition: ast.ClassDef) -> Iterator[ast.FunctionDef]:
     """The methods of a class, behind those that it inherits from other pipelines."""
+    for base in _bases(files, definition):
+        yield from _functions(files, base)
+    yield from (node for node in definition.body if isinstance(node, ast.FunctionDef))
+
+
+def _bases(files: Mapping[str, Path], definition: ast.ClassDef) -> Iterator[ast.ClassDef]:
+    """The pipelines that a class inherits from."""
     for base in definition.bases:
         name = getattr(base, "id", getattr(base, "attr", ""))  # as Base, or as diffusers.Base
         inherited = _definition(files, name) if name != definition.name else None
         if inherited is not None:
-            yield from _functions(files, inherited)
-    yield from (node for node in definition.body if isinstance(node, ast.FunctionDef))
+            yield inherited
 
 
-def _names_in(definition: ast.ClassDef, attribute: str) -> tuple[str, ...]:
-    """The names that an attribute of the class lists."""
+def _names_in(files: Mapping[str, Path], definition: ast.ClassDef, attribute: str) -> tuple[str, ...]:
+    """The names that an attribute of the class lists, its own or an inherited one."""
     for node in definition.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == attribute:
             return tuple(ast.literal_eval(node.value))
-    return ()
+    inherited = (_names_in(files, base, attribute) for base in _bases(files, definition))
+    return next((names for names in inherited if names), ())
 
 
 def _parameters(function: ast.FunctionDef | None) -> tuple[str, ...]:

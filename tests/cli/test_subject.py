@@ -11,6 +11,7 @@ import pytest
 
 from fluxgate.cli.main import main
 from fluxgate.cli.subject import name_from
+from fluxgate.pictures import read_png
 from fluxgate.refusal import USAGE
 from fluxgate.subjects.catalogue import read_catalogue
 from fluxgate.subjects.sources import why_not_ready
@@ -141,7 +142,7 @@ def test_an_inpainting_pipeline_gets_pictures_to_start_from(folder: Path, tmp_pa
     (tmp_path / "fill-image.png").write_bytes(b"mine")
     assert main(["subject", "models/Our_FLUX", "--name", "fill", "--output", "fill.toml"]) == 0
     assert (tmp_path / "fill-image.png").read_bytes() == b"mine"
-    assert (tmp_path / "fill-mask_image.png").stat().st_size > 100
+    assert read_png(tmp_path / "fill-mask_image.png").shape[:2] == (1024, 1024)  # as large as the shot
 
 
 @pytest.mark.parametrize(
@@ -149,6 +150,7 @@ def test_an_inpainting_pipeline_gets_pictures_to_start_from(folder: Path, tmp_pa
     [
         (["nowhere/at/all"], "is no folder, and no repository"),
         (["models"], "cannot be a subject"),
+        (["models/Our_FLUX/model_index.json"], "is a file; name a pipeline's folder"),
         (["models/Our_FLUX", "--name", "Our FLUX"], "must consist of lower-case letters"),
     ],
 )

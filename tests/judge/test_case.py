@@ -122,6 +122,13 @@ def test_a_crash_names_the_libraries_that_it_came_through(tmp_path: Path) -> Non
     assert {one.suspects for one in (first, *others)} == {"accelerate or diffusers"}
 
 
+def test_what_a_library_exclaims_ends_once(tmp_path: Path) -> None:
+    """Its sentence is followed by another one."""
+    ours = made(tmp_path, "offload", crash=replace(CRASH, sentence="See the report above!", raised_in=("diffusers",)))
+    _, other, *_ = judge_case(evidence(tmp_path, rendered=ours))
+    assert other.sentence.endswith("See the report above! Most likely diffusers.")
+
+
 @pytest.mark.parametrize(
     ("crash", "beside", "lacked"),
     [

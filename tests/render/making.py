@@ -123,6 +123,25 @@ def warns(site: Site) -> Any:
     return site.pipeline()
 
 
+class WarnsOfFewSteps:
+    """A pipeline that warns of calls for other steps than a shot has: those that are no shots."""
+
+    def __init__(self, pipeline: Any) -> None:
+        self.pipeline = pipeline
+        self.components = pipeline.components
+
+    def __call__(self, **arguments: Any) -> Any:
+        if arguments["num_inference_steps"] != ONE.steps:
+            warnings.warn("invalid value encountered in cast", RuntimeWarning, stacklevel=1)
+        return SimpleNamespace(images=self.pipeline(**arguments).images)
+
+
+def warns_of_few_steps(site: Site) -> Any:
+    pipeline = site.pipeline()
+    site.watch(pipeline)
+    return WarnsOfFewSteps(pipeline)
+
+
 class DiesInTheCall:
     """A pipeline that renders once and raises when it is called again."""
 

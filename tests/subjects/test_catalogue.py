@@ -284,6 +284,16 @@ FAULTS = [
     (replaced('source = "folder:/models/ours"', ""), SUBJECT + "source is missing"),
     (replaced('"our own"', "3"), SUBJECT + "about must be a string, not an integer"),
     (
+        LEAST + 'negative_prompt = "a blur"\n',
+        "choose from seed, prompt, prompts, height, width, steps, guidance, max_sequence_length, pictures_per_prompt, "
+        "sigmas, long, only_on, readable, options, inputs. Further arguments of the call belong in options, and "
+        "pictures in inputs.",
+    ),
+    (
+        LEAST + "options = { noise = { level = 1 } }\n",
+        "noise must be a number, a string, true or false, or a list of numbers or strings; it is {'level': 1}",
+    ),
+    (
         replaced("[mine]", "[Mine]").replace("mine.", "Mine."),
         "the name of a subject must consist of lower-case letters",
     ),

@@ -13,6 +13,7 @@ from fluxgate.refusal import Refusal
 from fluxgate.subjects.catalogue import read_catalogue
 from fluxgate.subjects.drafting import Source, draft, trained_size
 from fluxgate.subjects.parts import Parts
+from fluxgate.subjects.pipeline_class import pipeline_class
 from fluxgate.subjects.subject import Needs
 
 pytest.importorskip("diffusers")
@@ -69,6 +70,7 @@ def test_a_hub_subject_is_pinned_and_names_its_token(tmp_path: Path) -> None:
         ("DiTPipeline", "options = { class_labels = [1] }"),
         ("CycleDiffusionPipeline", 'strength = 1.0, source_prompt = "a fox" }'),
         ("PaintByExamplePipeline", 'example_image = "ours-example_image.png"'),
+        ("SanaVideoPipeline", "options = { frames = 9, use_resolution_binning = false }"),
         ("LucyEditPipeline", 'inputs = { video = ["ours-video-1.png", '),
     ],
 )
@@ -82,8 +84,27 @@ def test_pictures_are_named_where_the_call_needs_them() -> None:
     assert draft(of("FluxFillPipeline")).inputs == ("image", "mask_image")
     assert draft(of("FluxImg2ImgPipeline")).inputs == ("image",)
     assert draft(of("FluxKontextPipeline")).inputs == ()
+    assert draft(of("QwenImageEditPipeline")).inputs == ("image",)
     assert draft(of("FluxControlNetPipeline")).inputs == ("control_image",)
     assert draft(of("StableDiffusionXLControlNetImg2ImgPipeline")).inputs == ("image", "control_image")
+
+
+def test_pictures_are_as_large_as_the_shot() -> None:
+    """Where the call takes a size; Z-Image, for one, does not scale what it starts from."""
+    assert draft(of("ZImageImg2ImgPipeline", trained=(512, 768))).size == (512, 768)
+    assert draft(of("LucyEditPipeline")).size == (480, 832)
+    assert draft(of("StableDiffusionUpscalePipeline")).size is None
+
+
+def test_a_call_with_a_value_for_each_step_keeps_its_number_of_steps() -> None:
+    """It refuses any other, unless it is given other values as well."""
+    name = "Ideogram4Pipeline"
+    if pipeline_class(name) is None:
+        pytest.skip(f"this release of diffusers has no {name}")
+    assert (
+        "steps = 48  # the pipeline's own default: its guidance_schedule has a value for each step"
+        in draft(of(name)).text
+    )
 
 
 def test_a_pipeline_without_prompts_is_asked_for_none(tmp_path: Path) -> None:
@@ -117,8 +138,12 @@ def test_the_size_that_a_denoiser_was_trained_on(
 
 def test_what_cannot_be_a_subject_is_refused() -> None:
     """A class that diffusers does not have, and a pipeline without what denoises or decodes."""
-    with pytest.raises(Refusal, match=r"OursPipeline.* installed diffusers"):
+    with pytest.raises(Refusal, match=r"OursPipeline.* installed diffusers.*your own, name its module with pipelines"):
         draft(of("OursPipeline"))
+    with pytest.raises(Refusal, match=r"FluxPipelin, which .*; did you mean FluxPipeline\?"):
+        draft(of("FluxPipelin"))
+    with pytest.raises(Refusal, match=r"names no class\.$"):
+        draft(replace(SOURCE, index=Index(None, COMPONENTS)))
     without = {name: origin for name, origin in COMPONENTS.items() if name != "vae"}
     with pytest.raises(Refusal, match="lists nothing that decodes"):
         draft(replace(SOURCE, index=Index("FluxPipeline", without)))

@@ -90,6 +90,14 @@ def test_a_class_that_needs_more_is_refused() -> None:
     assert not unsaid(reason, "'StableDiffusionXLPipeline'", "FluxPipeline", "no unet")
 
 
+def test_a_component_that_the_class_cannot_do_without_is_named() -> None:
+    """Left out, or not listed at all; diffusers would say so only once it loads the pipeline."""
+    subject = replace(SUBJECT, large=("transformer",), encoders=("text_encoder",))
+    reason = mismatch(subject, index_of(text_encoder_2=[None, None]))
+    assert reason == "model_index.json lists no text_encoder_2, and no FluxPipeline can be made without"
+    assert mismatch(replace(subject, checkpoint="all.safetensors"), index_of(text_encoder_2=[None, None])) is None
+
+
 def test_a_class_for_another_denoiser_is_refused() -> None:
     """Components of the same names are not the same components."""
     other = index_of(_class_name="StableDiffusion3Pipeline", transformer=["diffusers", "SD3Transformer2DModel"])

@@ -8,6 +8,7 @@ import pytest
 
 from fluxgate.subjects.pipeline_call import (
     encoders_called,
+    for_each_step,
     given_the_prompt,
     lists_of_tensors,
     needed_lists,
@@ -40,11 +41,32 @@ def test_what_has_no_default_must_be_given() -> None:
         (["if image is not None:", "    image = self.prepare(image)"], ()),
         (["image = self.prepare(image) if image is not None else None"], ()),
         (["if image:", "    pass"], ()),
+        (["size = image[0].size if isinstance(image, list) else image.size", "if image is not None: pass"], ("image",)),
+        (["size = image.size if image is not None else None"], ()),
+        (["if image is not None:", "    size = image.size"], ()),
     ],
 )
 def test_a_picture_is_needed_where_the_call_never_does_without(lines: list[str], needed: tuple[str, ...]) -> None:
     """A question that is only asked to complain is none."""
     assert needed_pictures(call("image: PipelineImageInput = None", *lines)) == needed
+
+
+@pytest.mark.parametrize(
+    ("default", "found"),
+    [
+        ("(7.0,) * 3 + (3.0,)", ("weights",)),
+        ("[7.0, 5.0, 3.0, 1.0]", ("weights",)),
+        ("(7.0,) * 3", ()),
+        ("(7.0,) * steps", ()),
+        ("4", ()),
+        ("None", ()),
+    ],
+)
+def test_a_default_with_a_value_for_each_step_is_found(default: str, found: tuple[str, ...]) -> None:
+    """Written out, multiplied or joined; a list of another length is something else."""
+    assert for_each_step(call(f"prompt, steps=4, weights={default}"), 4) == found
+    assert for_each_step(call(f"prompt, *, weights={default}"), 4) == found
+    assert for_each_step(call(f"prompt, weights={default}"), None) == ()
 
 
 def test_only_what_a_png_can_be_is_a_picture() -> None:

@@ -72,9 +72,10 @@ def test_every_pipeline_can_be_read() -> None:
 
 
 def test_methods_are_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A class that only changes its constructor encodes as its base does; its own definitions win."""
+    """A class that only changes its constructor encodes as its base does; its own definitions win. So with lists."""
     (tmp_path / "pipeline_base.py").write_text(
         "class BasePipeline(Other):\n"
+        "    _exclude_from_cpu_offload = ['vae']\n"
         "    def encode_prompt(self, prompt):\n        return prompt_embeds, mask\n"
         "    def __call__(self, prompt_embeds, *, mask=None): pass\n"
     )
@@ -87,6 +88,7 @@ def test_methods_are_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     read = pipeline_class("DerivedPipeline")
     assert read is not None
     assert read.components == {"vae": ("A", "B")}
+    assert read.stays == ("vae",)
     assert (read.encodes, read.takes, read.embeddings) == (
         ("prompt_embeds", "mask"),
         ("prompt_embeds", "mask"),

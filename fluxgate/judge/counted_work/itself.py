@@ -112,9 +112,11 @@ def _asked_again(done: Work) -> int:
 
 
 def _due(done: Work, *, each_use: bool) -> int:
-    """The bytes of weights that must come to the device in one call."""
+    """The bytes of weights that must come to the device in one call.
+
+    A component that is never called as a whole counts once: Ideogram 4 calls the layers of its text encoder."""
     calls: dict[str, int] = {}
     for phase in done.first:
         for component, times in phase.components.items():
             calls[component] = calls.get(component, 0) + times
-    return sum(done.weights.get(name, 0) * (times if each_use else 1) for name, times in calls.items())
+    return sum(size * (calls.get(name, 1) if each_use else 1) for name, size in done.weights.items())

@@ -130,6 +130,7 @@ def _call_unmeasured(
 
     torch.manual_seed(UNUSUAL)
     probe.inventory.remember_settings()
+    note(Note(warnings=warnings.new()))
     call, readings = partial(_call, pipeline, job.subject), Readings(job.device)
     work, shot = count_work_of_one(call, job.subject, probe, after_each=readings.read)
     note(Note(work=work, says=f"work counted in {work.seconds:.1f} s"))
@@ -139,8 +140,8 @@ def _call_unmeasured(
     probe.inventory.compare_settings()
     if job.subject.oracle is not None:
         note(run_from_given(pipeline, probe, job.folder))
-        warnings.new()  # of a call that is no shot
         laps.end("oracle")
+    warnings.new()  # of calls that are no shots: of one step, some schedulers make a NaN
 
 
 def _remove_hooks(pipeline: Any, probe: Probe, note: AddNote) -> None:

@@ -49,10 +49,19 @@ def _kept_wide(module: Any) -> set[str]:
     return set(names or ())
 
 
+def _wide_in_float16(module: Any) -> set[str]:
+    """Names of modules that transformers keeps in float32 where float16 was asked for, as T5's wo."""
+    import torch
+
+    names = getattr(module, "_keep_in_fp32_modules", None) or ()
+    return set(names) if any(tensor.dtype == torch.float16 for tensor in module.parameters()) else set()
+
+
 def exempt_bytes(module: Any) -> dict[str, int]:
     """Bytes by dtype of what need not be in the dtype that was asked for: modules that the class keeps wide, and
     buffers that are in no file, as positions computed once."""
-    wide = {*_kept_wide(module), *(getattr(module, "_keep_in_fp32_modules_strict", None) or ())}
+    strictly = getattr(module, "_keep_in_fp32_modules_strict", None) or ()
+    wide = {*_kept_wide(module), *_wide_in_float16(module), *strictly}
     sizes: Counter[str] = Counter()
     for prefix, part in module.named_modules():
         tensors = {**part._parameters, **part._buffers}

@@ -197,13 +197,20 @@ def _ignored(module: Any, name: str) -> bool:
 def _matching(name: str, names: Any) -> str | None:
     """The same name, or the only one that differs by what stands before it: releases differ in how they begin.
 
-    So `model.layers.0.q.weight` of a file is `model.language_model.layers.0.q.weight` in memory."""
+    So `model.layers.0.q.weight` of a file is `model.language_model.layers.0.q.weight` in memory, and so is
+    `language_model.model.layers.0.q.weight`, as Mistral's files name it."""
     if name in names:
         return name
     within = name.partition(".")[2]
     near = [own for own in names if own.endswith(f".{name}") or name.endswith(f".{own}")]
     near = near or [own for own in names if within.count(".") > 1 and own.endswith(f".{within}")]
+    near = near or [own for own in names if len(own) == len(name) and _parts(own) == _parts(name)]
     return str(near[0]) if len(near) == 1 else None
+
+
+def _parts(name: str) -> list[str]:
+    """What a name is made of, in whatever order."""
+    return sorted(name.split("."))
 
 
 def _wrapped(name: str, names: Any) -> str | None:

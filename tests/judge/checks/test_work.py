@@ -315,6 +315,14 @@ def test_whole_components_are_asked_for_once_a_call(tmp_path: Path, calls: int, 
     assert judged(tmp_path, "model-offload", done).status == status
 
 
+@pytest.mark.parametrize("size, status", [(2, PASSED), (9, FAILED)])
+def test_a_component_whose_layers_alone_are_called_moves_as_well(tmp_path: Path, size: int, status: str) -> None:
+    """As Ideogram 4's text encoder: nothing calls it as a whole, and it is needed all the same."""
+    moved = {"weights asked to move": size * (40 << 20)}
+    done = replace(gpu_work(bytes=moved), weights={"transformer": 1 << 20, "text_encoder": 40 << 20})
+    assert judged(tmp_path, "model-offload", done).status == status
+
+
 def test_prefetching_that_is_switched_off_is_caught_on_a_gpu(tmp_path: Path) -> None:
     """A stream that copies nothing ahead is no gain; on a CPU there are no streams."""
     events = {"GroupOffloadingHook ran": 9, "groups onloaded": 9}

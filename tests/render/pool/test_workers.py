@@ -357,6 +357,13 @@ def test_warnings_of_the_libraries_are_collected(render: Any, miniature_folder: 
     assert rendering.warnings.count("diffusers.somewhere: so is the air") == 1
 
 
+def test_a_warning_of_a_call_that_is_no_shot_is_not_one_of_the_shots(render: Any, miniature_folder: Path) -> None:
+    """As of calls for one step, of which some schedulers make a NaN."""
+    rendering = render(making.warns_of_few_steps, source=miniature_folder)
+    assert (rendering.crash, rendering.repeated.unavailable) == (None, None)
+    assert not [line for line in rendering.warnings if "invalid value" in line]
+
+
 def test_a_strategy_that_cannot_be_sent_is_a_crash(render: Any) -> None:
     """A function that another process cannot find is a crash that says so."""
 

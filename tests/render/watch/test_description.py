@@ -181,6 +181,15 @@ def test_what_can_be_quantized_is_the_weights_of_linear_layers() -> None:
     assert castable_bytes(model.conv) is None
 
 
+@pytest.mark.parametrize(("dtype", "exempt"), [(torch.float16, 4 * (4 * 4 + 4)), (torch.bfloat16, 0)])
+def test_what_transformers_keeps_wide_in_float16_is_exempt_there_alone(dtype: Any, exempt: int) -> None:
+    """As T5's wo; in bfloat16 it would be a stray."""
+    model = torch.nn.ModuleDict({"wi": torch.nn.Linear(4, 4), "wo": torch.nn.Linear(4, 4)}).to(dtype)
+    model.wo.to(torch.float32)
+    model._keep_in_fp32_modules = ["wo"]
+    assert exempt_bytes(model) == ({"float32": exempt} if exempt else {})
+
+
 def test_a_compiled_part_tells_that_it_is() -> None:
     """Whether it was compiled, not whether that was asked for."""
     module = torch.nn.Sequential(torch.nn.Linear(2, 2))

@@ -233,6 +233,8 @@ def test_int8_layers_are_what_is_stored(model: Any, folder: Path) -> None:
     ("name", "own"),
     [
         ("model.layers.0.q.weight", "model.language_model.layers.0.q.weight"),
+        ("language_model.model.layers.0.q.weight", "model.language_model.layers.0.q.weight"),
+        ("language_model.model.layers.1.q.weight", None),
         ("text_model.layers.0.q.weight", "layers.0.q.weight"),
         ("model.visual.blocks.0.q.weight", "visual.blocks.0.q.weight"),
         ("model.q.weight", None),  # too little of a name is left to tell
