@@ -13,7 +13,7 @@ from fluxgate.compare.draws import draws_differ, dtype_of
 from fluxgate.compare.facts import Facts, facts_of
 from fluxgate.compare.pairs import Pair
 from fluxgate.compare.work import held_changes
-from fluxgate.gate.trends import Spreads, memory_trend, seconds_trend, too_heavy
+from fluxgate.gate.trends import Spreads, memory_trend, more_by_libraries, seconds_trend, too_heavy
 from fluxgate.judge.damage import needing_bands
 from fluxgate.judge.picture_failures import first_breach
 from fluxgate.judge.sentences import listed
@@ -112,15 +112,22 @@ def _outcomes(
         failed = tuple(before.failing)
         yield _compared(after, FIXED, f"it failed {_quoted(failed)} before", difference, checks=failed)
     outcome = _moved(before.rendered, after, difference, drift) if _differs(difference) else None
-    if memory is not None and too_heavy(memory) and (outcome is None or outcome.outcome is DRIFTED):
-        yield _compared(
-            after, CHANGED, f"it takes more memory ({memory.figure}, {memory.phase}): {memory.reason}", difference
-        )
+    by_libraries = more_by_libraries(before.renderings, after.renderings)
+    if memory is not None and too_heavy(memory, by_libraries) and (outcome is None or outcome.outcome is DRIFTED):
+        reason = f"it takes more memory ({memory.figure}, {memory.phase}): {memory.reason}"
+        yield _costlier(after, reason, difference, drift=outcome)
     changes = held_changes(before.rendered.rendering.work, after.rendered.rendering.work)
     more = [change.sentence for change in changes if change.after > change.before]
     if more and (outcome is None or outcome.outcome is DRIFTED):
-        yield _compared(after, CHANGED, f"it does more work for its pictures: {more[0]}", difference)
+        reason = f"it does more work for its pictures: {more[0]}"
+        yield _costlier(after, reason, difference, drift=outcome)
     yield outcome or _compared(after, IDENTICAL, "every picture, stage and byte is the same", difference)
+
+
+def _costlier(after: Side, reason: str, difference: Difference, *, drift: CaseResult | None) -> CaseResult:
+    """Changed by what it costs. No stage did that, though pictures may have drifted as well."""
+    drifted = f"; its pictures have drifted: {drift.reason}" if drift else ""
+    return replace(_compared(after, CHANGED, f"{reason}{drifted}", difference), stage=None)
 
 
 def _of_support(before: Side, after: Side) -> Iterator[CaseResult]:

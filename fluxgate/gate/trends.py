@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import sqrt
 from statistics import fmean
 
@@ -32,17 +33,41 @@ _ORDER = (Trend.WORSE, Trend.BETTER, Trend.SAME, Trend.UNDECIDED)
 def memory_trend(
     before: Sequence[Rendering], after: Sequence[Rendering], *, spreads: Spreads | None = None
 ) -> FigureResult | None:
-    """The figure of memory that moved most, for the worse if there is one; None where none was measured."""
+    """The figure of memory that moved most, one that is too heavy first; None where none was measured."""
     one, other = samples_of(before), samples_of(after)
     moves = [_memory(key, one[key], other[key], (spreads or {}).get(key, 0.0)) for key in one if key in other]
-    return min(moves, key=lambda each: (_ORDER.index(each.trend), -abs(_share(each))), default=None)
+    by_libraries = more_by_libraries(before, after)
+    worst = min(
+        moves,
+        key=lambda each: (not too_heavy(each, by_libraries), _ORDER.index(each.trend), -abs(_share(each))),
+        default=None,
+    )
+    if worst is None or worst.figure != HOST or worst.trend is not Trend.WORSE or by_libraries <= ALLOCATOR:
+        return worst
+    return replace(
+        worst, reason=f"{worst.reason}; the libraries take {amount(by_libraries)} more before anything loads"
+    )
 
 
-def too_heavy(memory: FigureResult | None) -> bool:
-    """Whether so much more memory is taken that it is a reason against the upgrade. A noisy figure is none."""
+def too_heavy(memory: FigureResult | None, by_libraries: float = 0.0) -> bool:
+    """Whether a case takes so much more memory that it is a reason against the upgrade.
+
+    A noisy figure is none; nor are bytes that the libraries take more before anything loads, however much is loaded
+    then: those of a torch that was built for CUDA are such."""
     if memory is None or memory.trend is not Trend.WORSE or (memory.figure, memory.phase) == (HOST, WHOLE):
         return False
-    return _share(memory) > HEAVIER and (memory.after or 0) - (memory.before or 0) > HEAVY
+    more = (memory.after or 0) - (memory.before or 0)
+    own = more - max(0.0, by_libraries) if memory.figure == HOST else more
+    return bool(memory.before) and own > HEAVY and own > HEAVIER * (memory.before or 0)
+
+
+def more_by_libraries(before: Sequence[Rendering], after: Sequence[Rendering]) -> float:
+    """How many more bytes are resident before anything is loaded; 0 where that was not measured."""
+    resident = [
+        [one.memory.host_before for one in side if one.memory is not None and one.memory.host_before is not None]
+        for side in (before, after)
+    ]
+    return fmean(resident[1]) - fmean(resident[0]) if all(resident) else 0.0
 
 
 def spreads_of(renderings: Sequence[Rendering]) -> dict[Key, float]:

@@ -86,6 +86,6 @@ def moves_table(result: GateResult) -> str:
     blamed = result.culprit.packages if result.culprit else ()
     rows = (
         [safe(one.package), safe(one.old or "absent"), safe(one.new or "absent"), "culprit" if one in blamed else ""]
-        for one in result.moves
+        for one in result.told_moves
     )
     return table(["package", "incumbent", "candidate", ""], rows)

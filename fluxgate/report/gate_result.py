@@ -192,6 +192,11 @@ class GateResult:
         return f"{self.next.removesuffix(f': {self.next_command}')}." if self.next_command else self.next
 
     @property
+    def told_moves(self) -> tuple[Move, ...]:
+        """What moved, as it is told: what is new was seldom asked for, so it comes last."""
+        return tuple(sorted(self.moves, key=lambda move: move.old is None))
+
+    @property
     def held_on(self) -> str:
         """`AMD EPYC, torch 2.13.0`; a torch that moves is told among what moves."""
         moves = any(move.package == "torch" for move in self.moves)

@@ -29,7 +29,7 @@ def gate_lines(result: GateResult, *, width: int) -> Iterator[str]:
     for contrast in result.contrasts:
         yield from wrapped(contrast, width)
     if result.moves:
-        moved = f"{counted(len(result.moves), 'package')} moved: {', '.join(map(str, result.moves))}."
+        moved = f"{counted(len(result.moves), 'package')} moved: {', '.join(map(str, result.told_moves))}."
         yield from wrapped(moved, width)
     yield f"On {plain(result.held_on)} ({plain(result.machine.id)})."
     if result.cases:

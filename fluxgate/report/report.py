@@ -168,7 +168,8 @@ class Report:
     def versions(self) -> dict[str, str]:
         """Of everything between the hardware and the pictures, the lowest layer first."""
         machine = self.machine
-        layers = {"driver": machine.driver, "CUDA": machine.cuda, "Python": machine.python, "torch": machine.torch}
+        cuda = machine.cuda if machine.device == "cuda" else None  # a torch built for it says nothing of a CPU
+        layers = {"driver": machine.driver, "CUDA": cuda, "Python": machine.python, "torch": machine.torch}
         return {**{name: version for name, version in layers.items() if version}, **self.stack}
 
 

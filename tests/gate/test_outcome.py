@@ -324,6 +324,15 @@ def test_much_more_memory_is_a_change(before: Rendered, after: Rendered) -> None
     assert (memory.trend, memory.before, memory.after) == ("worse", 500_000_000, 510_000_000)
 
 
+def test_more_memory_beside_drift_is_a_change_at_no_stage(before: Rendered, after: Rendered) -> None:
+    """It is told first, and the drift as well; that pictures moved is not what is wrong."""
+    grown = with_memory(left_at(changed(after, nudge), LAST), 700_000_000)
+    found = outcome(with_memory(before, 500_000_000), grown, drift=LIKE_A_NEIGHBOUR)
+    assert (found.outcome, found.stage, found.pictures_moved > 0) == (CHANGED, None, True)
+    assert found.reason.startswith("it takes more memory (host, loaded): ")
+    assert "; its pictures have drifted: " in found.reason
+
+
 def test_the_same_pictures_by_more_work_have_changed(before: Rendered, after: Rendered) -> None:
     """Floating-point operations are the same in every release; the operators that came are named."""
     work = Work("fox", 3, ((PhaseWork(DENOISE, {"aten.mm": 9}, flops={"aten.mm": 900}),),))

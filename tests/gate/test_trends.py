@@ -7,7 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from fluxgate.gate.trends import LOADED, memory_trend, seconds_trend, spreads_of, spreads_of_loading, too_heavy
+from fluxgate.gate.trends import (
+    LOADED,
+    memory_trend,
+    more_by_libraries,
+    seconds_trend,
+    spreads_of,
+    spreads_of_loading,
+    too_heavy,
+)
 from fluxgate.rendering import Duration, Memory, PhaseMemory, Rendering
 from fluxgate.report.gate_result import Trend
 from tests.judge.made import made
@@ -26,8 +34,10 @@ def with_gpu(rendering: Rendering, allocated: int) -> Rendering:
     )
 
 
-def with_host(rendering: Rendering, *, loaded: int | None, peak: int | None) -> Rendering:
-    return replace(rendering, memory=Memory((), None, peak, None, None, host_loaded=loaded))
+def with_host(
+    rendering: Rendering, *, loaded: int | None, peak: int | None = None, before: int | None = None
+) -> Rendering:
+    return replace(rendering, memory=Memory((), None, peak, None, None, host_loaded=loaded, host_before=before))
 
 
 def trend(before: Sequence[Rendering], after: Sequence[Rendering]) -> Trend | None:
@@ -82,6 +92,30 @@ def test_a_peak_of_the_host_is_noise_unless_it_is_large(rendering: Rendering) ->
     )
     assert loaded is not None
     assert (loaded.trend, loaded.phase, too_heavy(loaded)) == (Trend.WORSE, LOADED, True)
+
+
+def test_what_libraries_take_before_anything_loads_is_no_reason(rendering: Rendering) -> None:
+    """A torch built for CUDA takes as much more however much is loaded; it is told, and a case's own bytes count."""
+    one = with_host(rendering, loaded=500_000_000, before=420_000_000)
+    libraries = with_host(rendering, loaded=673_000_000, before=593_000_000)
+    moved = memory_trend([one], [libraries])
+    assert moved is not None
+    by_libraries = more_by_libraries([one], [libraries])
+    assert (moved.trend, by_libraries, too_heavy(moved, by_libraries)) == (Trend.WORSE, 173_000_000, False)
+    assert "the libraries take 0.17 GB more before anything loads" in moved.reason
+    own = [with_host(rendering, loaded=773_000_000, before=593_000_000)]
+    heavy = memory_trend([one], own)
+    assert too_heavy(heavy, more_by_libraries([one], own))
+    unknown = [with_host(rendering, loaded=673_000_000)]
+    assert too_heavy(memory_trend([one], unknown), more_by_libraries([one], unknown))
+
+
+def test_a_noisy_figure_hides_none_that_is_a_reason(rendering: Rendering) -> None:
+    """Though a peak of the host grew by a larger share."""
+    one = with_host(rendering, loaded=500_000_000, peak=600_000_000)
+    moved = memory_trend([one], [with_host(rendering, loaded=600_000_000, peak=1_200_000_000)])
+    assert moved is not None
+    assert (moved.phase, too_heavy(moved)) == (LOADED, True)
 
 
 def test_what_was_not_measured_has_no_trend(rendering: Rendering) -> None:

@@ -30,6 +30,12 @@ def test_a_move_says_what_it_is(move: Move, words: str) -> None:
     assert str(move) == words
 
 
+def test_what_is_new_is_told_last() -> None:
+    """A torch for CUDA brings twenty packages, and is the one that was asked for."""
+    moves = (Move("cuda-toolkit", None, "13"), Move("gone", "1", None), Move("torch", "2.13.0", "2.15.0"))
+    assert [move.package for move in replace(result(), moves=moves).told_moves] == ["gone", "torch", "cuda-toolkit"]
+
+
 @pytest.mark.parametrize(
     ("given", "stages"),
     [

@@ -73,6 +73,14 @@ def test_versions_go_from_the_hardware_up() -> None:
     assert list(report([]).versions) == ["driver", "CUDA", "Python", "torch", "diffusers"]
 
 
+def test_a_cpu_has_no_cuda_whatever_torch_was_built_for() -> None:
+    """What PyPI has of torch for Linux is built for CUDA."""
+    made = report([])
+    on_cpu = replace(made, machine=replace(made.machine, device="cpu", driver=None))
+    assert made.machine.cuda
+    assert list(on_cpu.versions) == ["Python", "torch", "diffusers"]
+
+
 @pytest.mark.parametrize(
     ("given", "outcome"),
     [

@@ -47,7 +47,7 @@ def ask(python: Path) -> Interpreter:
     finished = run([python, "-P", inside_packages.__file__], timeout=TIMEOUT)
     last = (finished.output.strip().splitlines() or [""])[-1]
     if finished.code != 0:
-        raise Refusal(f"{python} cannot say which packages it has: {last or f'it {finished.ending}'}.")
+        raise Refusal(f"{python} cannot say which packages it has: {last.rstrip('.') or f'it {finished.ending}'}.")
     return _interpreter(python, parse_plain(last.encode(), _Answer, name=f"what {python} says of itself"))
 
 

@@ -236,7 +236,9 @@ def _reason(line: str) -> str | None:
     asked = re.fullmatch(r"The user requested (\(constraint\) )?(.+)", line)
     if asked is None:
         return line
-    return f"{asked[2]} is {'pinned' if asked[1] else 'asked for'}" if re.search(r"[=<>~]", asked[2]) else None
+    # The gate hands no constraints on: one is the user's own.
+    who = "demanded by a constraint in pip's settings" if asked[1] else "asked for"
+    return f"{asked[2]} is {who}" if re.search(r"[=<>~]", asked[2]) else None
 
 
 def _mislabelled(output: str) -> Objection | None:

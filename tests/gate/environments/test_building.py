@@ -436,3 +436,8 @@ def test_a_python_that_does_not_start_is_refused(tmp_path: Path) -> None:
     assert silent is not None
     with pytest.raises(Refusal, match="cannot say which packages it has"):
         clone_of(Path(silent))
+    wordy = tmp_path / "wordy"
+    wordy.write_text("#!/bin/sh\necho Try something else.\nexit 2\n")
+    wordy.chmod(0o755)
+    with pytest.raises(Refusal, match=r"which packages it has: Try something else\.$"):
+        clone_of(wordy)

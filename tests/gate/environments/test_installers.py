@@ -118,7 +118,7 @@ UV_OTHER = "error: Failed to install: alpha-2.0.whl\n  cause: failed to read dir
             "pip",
             PIP_CONFLICT,
             Cause.CONFLICT,
-            "huggingface_hub==2.4.0 is asked for; numpy<2 is pinned; "
+            "huggingface_hub==2.4.0 is asked for; numpy<2 is demanded by a constraint in pip's settings; "
             "diffusers 0.41.0 depends on huggingface-hub<2.0 and >=1.32.0.",
         ),
         (
