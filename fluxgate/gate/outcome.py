@@ -17,7 +17,7 @@ from fluxgate.gate.trends import Spreads, memory_trend, more_by_libraries, secon
 from fluxgate.judge.damage import needing_bands
 from fluxgate.judge.picture_failures import first_breach
 from fluxgate.judge.sentences import listed
-from fluxgate.judge.verdict import CRASHED, FAILED, ORACLE, PASSED, PROMISE, SCENE, Verdict
+from fluxgate.judge.verdict import CRASHED, FAILED, ORACLE, PASSED, PROMISE, SCENE, WEIGHTS, Verdict
 from fluxgate.rendering import NOISE, STAGES, Crash, Rendering, without_call
 from fluxgate.report.gate_result import CaseOutcome, CaseResult, FigureResult
 from fluxgate.runs.rendered import Rendered
@@ -111,7 +111,11 @@ def _outcomes(
     if before.failing and not after.failing:
         failed = tuple(before.failing)
         yield _compared(after, FIXED, f"it failed {_quoted(failed)} before", difference, checks=failed)
-    outcome = _moved(before.rendered, after, difference, drift) if _differs(difference) else None
+    outcome: CaseResult | None
+    if _stands_for_the_same(before, after, difference):
+        outcome = _compared(after, DRIFTED, "its quantized weights have other codes for the same numbers", difference)
+    else:
+        outcome = _moved(before.rendered, after, difference, drift) if _differs(difference) else None
     by_libraries = more_by_libraries(before.renderings, after.renderings)
     if memory is not None and too_heavy(memory, by_libraries) and (outcome is None or outcome.outcome is DRIFTED):
         reason = f"it takes more memory ({memory.figure}, {memory.phase}): {memory.reason}"
@@ -201,6 +205,20 @@ def _with_passing(result: CaseResult, before: Side, after: Side) -> CaseResult:
 
 def _quoted(checks: Iterable[str]) -> str:
     return listed(f"'{check}'" for check in checks)
+
+
+def _stands_for_the_same(before: Side, after: Side, difference: Difference) -> bool:
+    """Whether nothing but codes of quantized weights differ that both stacks hold to the file's: where a block's scale
+    is zero, all codes stand for zero."""
+    codes = [
+        change.traits == ("weights",)
+        and not change.sizes
+        and change.after is not None
+        and change.after.quantized_bytes > 0
+        for change in difference.inventory
+    ]
+    held = [side.verdicts[WEIGHTS].status == PASSED for side in (before, after) if WEIGHTS in side.verdicts]
+    return any(codes) and all(codes) and held == [True, True] and not _differs(replace(difference, inventory=()))
 
 
 def _moved(before: Rendered, after: Side, difference: Difference, drift: Mapping[str, Band]) -> CaseResult:

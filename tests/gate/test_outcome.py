@@ -25,7 +25,7 @@ from fluxgate.gate.outcome import (
     Side,
     outcome_of,
 )
-from fluxgate.judge.verdict import FAILED, ORACLE, PASSED, PROMISE, TWICE, Verdict
+from fluxgate.judge.verdict import FAILED, ORACLE, PASSED, PROMISE, TWICE, WEIGHTS, Verdict
 from fluxgate.rendering import (
     DENOISE,
     LAST,
@@ -109,6 +109,25 @@ def test_a_moved_dtype_is_no_drift(before: Rendered, after: Rendered) -> None:
     found = outcome(before, replace(after, rendering=rendering), drift=LIKE_A_NEIGHBOUR)
     assert found.outcome == CHANGED
     assert all(word in found.inventory[0] for word in ("bfloat16", "float32", "in all"))
+
+
+@pytest.mark.parametrize(
+    ("quantized", "status", "is_now"), [(600, PASSED, DRIFTED), (0, PASSED, CHANGED), (600, FAILED, BROKEN)]
+)
+def test_other_codes_that_both_hold_to_the_file_are_drift(
+    before: Rendered, after: Rendered, quantized: int, status: str, is_now: str
+) -> None:
+    """bitsandbytes 0.49.2 has other codes than 0.50.2 in blocks of zeros; plain weights have no codes."""
+    sides = []
+    for rendered, sha256, each in ((before, "a" * 64, PASSED), (after, "b" * 64, status)):
+        inventory = rendered.rendering.inventory
+        assert inventory is not None
+        stored = replace(inventory.components["transformer"], state_sha256=sha256, quantized_bytes=quantized)
+        components = {**inventory.components, "transformer": stored}
+        rendering = replace(rendered.rendering, inventory=replace(inventory, components=components))
+        verdict = Verdict("tiny", "full", WEIGHTS, each, "")
+        sides.append(Side(CASE, STACK, replace(rendered, rendering=rendering), verdicts={WEIGHTS: verdict}))
+    assert outcome_of(*sides).outcome == is_now
 
 
 def test_other_noise_levels_are_no_drift(before: Rendered, after: Rendered) -> None:
