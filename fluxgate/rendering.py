@@ -26,6 +26,7 @@ T5, POOLED, FIRST, MIDDLE, LAST, DECODED = STAGES = (
 # Stages that are told apart only where each starts from what it is given, beside those above.
 CLIP_TOKENS, T5_TOKENS = "CLIP's tokens", "T5's tokens"
 OF_TEXTS = "of odd texts"  # as a call is named: of no prompt, but of texts that a tokenizer is given by itself
+GENERATOR = "generator"  # an argument that a call draws from
 LEVELS = "noise levels"
 NOISE = "noise drawn"  # from the generator, and packed: what the first step starts from where nothing is given
 DRAWN = "drawn by torch"  # beside it in the file: what torch draws from that generator
@@ -45,6 +46,19 @@ def of_call(stage: str, call: str) -> str:
 def without_call(stage: str) -> str:
     """The same stage of the first call."""
     return stage.partition(", ")[0]
+
+
+_CALLERS = "caller's "
+
+
+def callers(argument: str) -> str:
+    """The stage of what a call leaves of an argument that the caller has, too."""
+    return f"{_CALLERS}{argument}"
+
+
+def is_callers(stage: str) -> bool:
+    """Whether the stage is what a call leaves of some argument."""
+    return stage.startswith(_CALLERS)
 
 
 def to_denoiser(argument: str, step: int) -> str:
@@ -199,6 +213,7 @@ class GivenTake:
     layers: int = 0  # that the first call counts
     miscounted: dict[str, tuple[int, int]] = field(default_factory=dict)  # layer -> calls that were due, and its own
     raised_in: tuple[str, ...] = ()  # the libraries that the error came through, the innermost first
+    changed: tuple[str, ...] = ()  # what a call left of its arguments, where it is not what it must be: see `callers`
     tokens: dict[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)  # tokenizer -> a row of each odd text
 
 

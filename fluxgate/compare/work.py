@@ -29,8 +29,8 @@ VIEWS = frozenset(
     {
         "aten._reshape_alias", "aten._unsafe_view", "aten.alias", "aten.as_strided", "aten.chunk", "aten.detach",
         "aten.detach_", "aten.diagonal", "aten.expand", "aten.is_pinned", "aten.lift_fresh", "aten.narrow",
-        "aten.permute", "aten.select", "aten.slice", "aten.split", "aten.split_with_sizes", "aten.squeeze", "aten.t",
-        "aten.transpose", "aten.unbind", "aten.unfold", "aten.unsqueeze", "aten.view",
+        "aten.permute", "aten.select", "aten.set_", "aten.slice", "aten.split", "aten.split_with_sizes",
+        "aten.squeeze", "aten.t", "aten.transpose", "aten.unbind", "aten.unfold", "aten.unsqueeze", "aten.view",
     }
 )  # fmt: skip
 # Operators that make room and fill it with nothing.
@@ -43,7 +43,8 @@ WAITS = ("waits for a copy", "waits for a result")  # counted where an operator 
 CASTS = "cast on "  # how the names of copies begin that stay where they are and become another dtype
 WITHIN = "within "  # how those begin that keep their dtype
 ASKED = " asked to move"  # how the names of tensors end that somebody asked for, whether they moved or not
-NEAR_BY = (CASTS, WITHIN, f"other tensors{ASKED}")  # of what may be less: none of it is of weights
+OTHERS_ASKED = f"other tensors{ASKED}"  # than weights
+NEAR_BY = (CASTS, WITHIN, OTHERS_ASKED)  # of what may be less: none of it is of weights
 NEAR = 0.01  # share by which these may differ between releases: another norm or rotation is no other work
 SCALARS = 256  # bytes of copies that may be more or less: guidance, or a noise level, in another dtype
 FEW_COPIES = 0.02  # share by which copies may be more
@@ -126,24 +127,37 @@ def _is_costly(changes: list[WorkChange]) -> bool:
     operators = [one for one in changes if one.section == OPERATORS and one.what not in IDLE]
     near = [one for one in changes if one.section in (BYTES, MOVES) and one.what.startswith(NEAR_BY)]
     exact = [one for one in changes if one.section not in (OPERATORS, MODULES, FLOPS) and one not in near]
+    exact = [one for one in exact if not _is_spared(one, changes)]
     sizes = [one for one in near if one.section == BYTES]
+    small = sum(max(one.more, 0) for one in near if one.section == MOVES and one.what != OTHERS_ASKED)
     return (
         bool(exact)
         or sum(one.more for one in changes if one.section == FLOPS) != 0
-        or (sum(one.more for one in operators) > 0 and not all(map(_is_a_copy_or_two, operators)))
+        or (sum(one.more for one in operators) > 0 and not all(_is_a_copy_or_two(one, small) for one in operators))
         or any(one.more > SCALARS for one in sizes)
         or _are_narrower(sizes, operators)
     )
 
 
-def _is_a_copy_or_two(change: WorkChange) -> bool:
-    """Whether hardly more is copied than was; how large copies to another dtype are, their bytes tell."""
-    return change.more <= 0 or (change.what in COPIES and change.more <= FEW_COPIES * change.before)
+def _is_spared(change: WorkChange, changes: list[WorkChange]) -> bool:
+    """Whether the host waits less often, or less comes and goes, all of which may be other tensors than weights."""
+    fewer = -sum(one.more for one in changes if (one.section, one.what) == (change.section, OTHERS_ASKED))
+    most = {TO_DEVICE: fewer, TO_HOST: fewer, **dict.fromkeys(WAITS, change.before)}
+    return 0 < -change.more <= most.get(change.what, 0)
+
+
+def _is_a_copy_or_two(change: WorkChange, small: int) -> bool:
+    """Whether hardly more is copied than was; how large copies are that stay where they are, their bytes tell.
+
+    small: how many more of those there are; a copy that is not among them goes elsewhere."""
+    return change.more <= 0 or (change.what in COPIES and change.more <= max(FEW_COPIES * change.before, small))
 
 
 def _are_narrower(sizes: list[WorkChange], operators: list[WorkChange]) -> bool:
-    """Whether as much is computed with fewer casts: in float32 before, and in bfloat16 now."""
-    fewer_casts = any(one.what.startswith(CASTS) and one.more < -SCALARS for one in sizes)
+    """Whether as much is computed with fewer casts: in float32 before, and in bfloat16 now. What is not asked to move
+    any more may have been cast on its way."""
+    moved = sum(one.more for one in sizes if one.what == OTHERS_ASKED)
+    fewer_casts = any(one.what.startswith(CASTS) and one.more < min(moved, 0) - SCALARS for one in sizes)
     return fewer_casts and sum(one.more for one in operators if one.what not in COPIES) >= 0
 
 

@@ -19,6 +19,7 @@ from fluxgate.rendering import (
     Component,
     Inventory,
     is_after_step,
+    is_callers,
     is_output,
     without_call,
 )
@@ -194,6 +195,8 @@ def _owners_of_given(stage: str) -> list[str]:
         return [TRANSFORMERS, "tokenizers", "diffusers' call of them"]
     if stage in (T5, POOLED):
         return [TRANSFORMERS]
+    if is_callers(stage):
+        return ["diffusers' pipeline", "its scheduler"]
     if stage == LEVELS or is_after_step(stage):
         return ["diffusers' scheduler"]
     if stage == DECODED:

@@ -27,6 +27,7 @@ class GivenCall:
     size: tuple[int, int]  # of its pictures, in pixels: height and width
     steps: Mapping[int, float]  # by step, the noise level that the denoiser is given
     pictures: int = 1  # of each prompt
+    guidance: float = GUIDANCE  # that is asked for; the denoiser is given the usual one, whatever it is asked for
     says_all: bool = True  # False: guidance and the prompt's length are left to the pipeline
     sigmas: tuple[float, ...] | None = None
     seeds: tuple[int, ...] = (0,)  # of one generator for all pictures, or of one for each
@@ -46,7 +47,7 @@ class GivenCall:
     @property
     def asked(self) -> tuple[Call, ...]:
         """The same for our own implementation, a call for each picture, in their order."""
-        guidance, tokens = (GUIDANCE, TOKENS) if self.says_all else (DEFAULT_GUIDANCE, DEFAULT_TOKENS)
+        guidance, tokens = (self.guidance, TOKENS) if self.says_all else (DEFAULT_GUIDANCE, DEFAULT_TOKENS)
         one = (*self.size, len(self.steps), guidance, tokens, self.sigmas)
         return tuple(Call(prompt, *one) for prompt in self.prompts for _ in range(self.pictures))
 
@@ -74,7 +75,8 @@ CALLS = (
         sigmas=(1.0, 0.8, 0.3),
         tile=32,
     ),
-    GivenCall(SEEDED, (OTHER_PROMPT, PROMPT), (32, 32), {1: 1.0}, seeds=(5, 6)),
+    # With more guidance than models are usually asked for.
+    GivenCall(SEEDED, (OTHER_PROMPT, PROMPT), (32, 32), {1: 1.0}, guidance=8.0, seeds=(5, 6)),
     # As wide as shots are, and with as many steps; of the first call's patches, in other places.
     GivenCall(
         WHOLE, (LONG_PROMPT,), (32, 512), dict(enumerate([1.0] * 6 + [0.5] * 6 + [0.25] * 4, start=1)), whole=True

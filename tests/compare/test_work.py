@@ -137,11 +137,17 @@ ONE = PhaseWork(
     DENOISE,
     {"aten.addmm": 9, "aten.randn": 1, "aten.stack": 4, "aten.mul": 20, "aten.view": 30, "aten._to_copy": 250},
     flops={"aten.addmm": 900},
-    bytes={"host to device": 500, "cast on host": 6000, "weights asked to move": 700},
-    moves={"host to device": 5, "cast on host": 6},
+    bytes={
+        "host to device": 500,
+        "device to host": 50,
+        "cast on host": 6000,
+        "weights asked to move": 700,
+        "other tensors asked to move": 300,
+    },
+    moves={"host to device": 5, "device to host": 2, "cast on host": 6, "other tensors asked to move": 8},
     components={"transformer": 3},
     modules={"Block": 6},
-    events={"AlignDevicesHook ran": 12},
+    events={"AlignDevicesHook ran": 12, "waits for a copy": 8, "waits for a result": 2},
 )
 
 
@@ -175,6 +181,18 @@ def otherwise(**changes: dict[str, int]) -> PhaseWork:
             "bytes": {"cast on host": 5744},
             "moves": {"cast on host": 3},
         },
+        {
+            "operators": {"aten.set_": 6, "aten.new_empty": 2, "aten.copy_": 2},
+            "bytes": {"within host": 256},
+            "moves": {"within host": 2},
+        },
+        {"events": {"waits for a copy": 7, "waits for a result": 0}},
+        {
+            "operators": {"aten._to_copy": 249},
+            "bytes": {"host to device": 400, "device to host": 0, "other tensors asked to move": 200},
+            "moves": {"host to device": 4, "device to host": 0, "other tensors asked to move": 6},
+            "events": {"waits for a copy": 7},
+        },
     ],
     ids=[
         "views",
@@ -185,6 +203,9 @@ def otherwise(**changes: dict[str, int]) -> PhaseWork:
         "room that is made apart",
         "scalars that are cast",
         "scalars that are not cast any more",
+        "scalars that are copied",
+        "fewer waits",
+        "what is made where it is used",
     ],
 )
 def test_what_is_written_otherwise_costs_nothing(changes: dict[str, dict[str, int]]) -> None:
@@ -199,11 +220,19 @@ def test_what_is_written_otherwise_costs_nothing(changes: dict[str, dict[str, in
         {"operators": {"aten.mul": 21}},
         {"operators": {"aten._to_copy": 256}},
         {"operators": {"aten.clone": 1}},
+        {"operators": {"aten.copy_": 3}, "bytes": {"within host": 256}, "moves": {"within host": 2}},
+        {"operators": {"aten.copy_": 2}, "bytes": {"within host": 257}, "moves": {"within host": 2}},
         {"operators": {"aten.mul": 19, "aten._local_scalar_dense": 2}},
         {"flops": {"aten.addmm": 901}},
         {"flops": {"aten.addmm": 899}},
         {"bytes": {"cast on host": 6257}},
         {"bytes": {"host to device": 499}},
+        {"bytes": {"host to device": 399, "other tensors asked to move": 200}},
+        {"bytes": {"host to device": 501, "other tensors asked to move": 200}},
+        {"bytes": {"device to host": 49, "weights asked to move": 699, "other tensors asked to move": 200}},
+        {"moves": {"host to device": 4}},
+        {"events": {"waits for a copy": 9}},
+        {"events": {"waits for a result": 3}},
         {"bytes": {"weights asked to move": 0}},
         {"moves": {"host to device": 6}},
         {"components": {"transformer": 4}},
@@ -223,6 +252,17 @@ def test_views_are_not_told_beside_what_costs() -> None:
         changes_between((ONE,), (otherwise(operators={"aten.view": 9, "aten.mul": 40}, modules={"Block": 12}),))
     )
     assert [one.what for one in found] == ["Block", "aten.mul"]
+
+
+@pytest.mark.parametrize(("fewer", "told"), [(300, False), (557, True)])
+def test_a_cast_may_go_with_a_move(fewer: int, told: bool) -> None:
+    """What is made where it is used, in its dtype, is cast on no way there; beyond that, more is computed narrower."""
+    gone = otherwise(
+        operators={"aten._to_copy": 249},
+        bytes={"cast on host": 6000 - fewer, "other tensors asked to move": 0},
+        moves={"cast on host": 5, "other tensors asked to move": 7},
+    )
+    assert bool(costly_changes(changes_between((ONE,), (gone,)))) is told
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from fluxgate.miniature import bfloat16, given
 from fluxgate.miniature.given_calls import CALLS, FEW, GUIDANCE
-from fluxgate.rendering import DECODED, POOLED, SEVERAL, T5, of_call, output_of, to_denoiser
+from fluxgate.rendering import DECODED, POOLED, SEEDED, SEVERAL, T5, of_call, output_of, to_denoiser
 
 
 def test_each_stage_is_given_what_the_one_before_makes_within_bfloat16() -> None:
@@ -20,10 +20,17 @@ def test_each_stage_is_given_what_the_one_before_makes_within_bfloat16() -> None
 
 def test_noise_levels_and_guidance_are_exact_in_bfloat16() -> None:
     """As shares and times 1000, so that no dtype rounds what the denoiser is given."""
-    for share in (*(share for call in CALLS for share in call.steps.values()), GUIDANCE):
+    for share in (*(share for call in CALLS for share in (*call.steps.values(), call.guidance)), GUIDANCE):
         for value in (share, 1000 * share):
             exact = np.array([value], np.float32)
             assert np.array_equal(bfloat16.to_floats(bfloat16.to_bits(exact)), exact)
+
+
+def test_more_guidance_is_asked_for_than_the_denoiser_is_given() -> None:
+    """The pipeline must pass it on; the denoiser computes with the usual one, as in every call."""
+    stage = of_call(to_denoiser("guidance", 1), SEEDED)
+    shipped = given.given()
+    assert (shipped.expected[stage].tolist(), shipped.inputs[stage].tolist()) == ([8.0, 8.0], [GUIDANCE, GUIDANCE])
 
 
 def test_each_picture_of_a_batch_is_given_other_embeddings() -> None:

@@ -19,6 +19,7 @@ from fluxgate.miniature.texts import TEXTS, tokenized
 from fluxgate.rendering import (
     CLIP_TOKENS,
     DECODED,
+    GENERATOR,
     LAST_LATENTS,
     LEVELS,
     OF_TEXTS,
@@ -28,6 +29,7 @@ from fluxgate.rendering import (
     T5_TOKENS,
     TO_DECODE,
     GivenTake,
+    callers,
     is_after_step,
     is_output,
     of_call,
@@ -68,7 +70,7 @@ def oracle(evidence: Evidence) -> Verdict:
     wrong = [one for each in measured if (one := _wrong(evidence, each, limits[each.stage])) is not None]
     of_prompts = [one for one in wrong if without_call(one.stage) in TOKENS_OF]
     wrong = of_prompts + list(_of_texts(take)) + [one for one in _by_itself(wrong) if one not in of_prompts]
-    wrong += _miscounted(take, evidence.case)
+    wrong += [*_changed(take), *_miscounted(take, evidence.case)]
     numbers = {"stages": float(len(measured)), "wrong": float(len(wrong)), **_largest(measured, limits)}
     if take.error is not None:
         return _ended_early(evidence, take, wrong, numbers)
@@ -110,6 +112,13 @@ def _of_texts(take: GivenTake) -> Iterator[Wrong]:
         more = f", and of {counted(len(others) - 1, 'more text')}" if len(others) > 1 else ""
         sentence = f"is not what its files make of {ascii(others[0])[:SHOWN]}{more}"
         yield Wrong(of_call(stage, OF_TEXTS), sentence)
+
+
+def _changed(take: GivenTake) -> Iterator[Wrong]:
+    """The caller's arguments that a call left otherwise than it must."""
+    for stage in take.changed:
+        drawn = without_call(stage) == callers(GENERATOR)
+        yield Wrong(stage, "is not where one draw of the noise leaves it" if drawn else "was changed by the call")
 
 
 def _miscounted(take: GivenTake, case: Case) -> Iterator[Wrong]:

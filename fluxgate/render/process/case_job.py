@@ -159,7 +159,7 @@ def run_from_given(pipeline: Any, probe: Probe, folder: Path) -> Note:
     libraries: tuple[str, ...] = ()
     try:
         for call in calls_of(probe.inventory.recorded().total_bytes):
-            recorder.record_pictures(list(pipeline(**recorder.begin(call)).images))
+            recorder.end(list(pipeline(**recorder.begin(call)).images))
     except Exception as failure:  # a library may raise anything: that is what the oracle is asked about
         traceback.print_exc()
         error, libraries = headline(failure), raised_in(failure)

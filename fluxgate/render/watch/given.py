@@ -22,6 +22,7 @@ from fluxgate.rendering import (
     CLIP_TOKENS,
     DECODED,
     DRAWN,
+    GENERATOR,
     LAST_LATENTS,
     LEVELS,
     NOISE,
@@ -33,6 +34,7 @@ from fluxgate.rendering import (
     GivenStage,
     GivenTake,
     after_step,
+    callers,
     of_call,
     output_of,
     to_denoiser,
@@ -59,13 +61,26 @@ class GivenRecorder:
         self._handles: list[Any] = []
         self._layers = LayerCalls()
         self._tokens: dict[str, Rows] = {}
+        self._arguments: dict[str, Any] = {}
+        self._drawn_to: tuple[str, ...] = ()  # where drawing the noise leaves generators; empty: elsewhere it was drawn
+        self._changed: list[str] = []
 
     def begin(self, call: GivenCall) -> dict[str, Any]:
         """The pipeline is called next, with these arguments."""
-        self._call, self._step = call, 0
+        self._call, self._step, self._drawn_to = call, 0, ()
         self._layers.counting = not call.name
         drawn = self._generators()
-        return {**call.arguments(), "generator": drawn if len(drawn) > 1 else drawn[0]}
+        self._arguments = {**call.arguments(), GENERATOR: drawn if len(drawn) > 1 else drawn[0]}
+        return self._arguments
+
+    def end(self, images: list[Any]) -> None:
+        """The pipeline has returned these pictures. It may have drawn from its generators, and changed nothing else."""
+        self._record_pictures(images)
+        given, generators = self._call.arguments(), self._arguments[GENERATOR]
+        changed = [name for name, value in given.items() if self._arguments[name] != value]
+        if self._drawn_to and self._drawn_to != _states(generators if isinstance(generators, list) else [generators]):
+            changed.append(GENERATOR)
+        self._changed += [self._of_call(callers(name)) for name in changed]
 
     @property
     def call(self) -> str:
@@ -83,21 +98,23 @@ class GivenRecorder:
         import torch
 
         dtypes = dict.fromkeys((self._dtype, latents.dtype))
-        near = [self._drawn(dtype).to(latents.dtype) for dtype in dtypes]
+        near = [(drawn.to(latents.dtype), states) for drawn, states in map(self._drawn, dtypes)]
         host = latents.detach().to("cpu").reshape(-1, 4 * CHANNELS)
-        same = [each for each in near if torch.equal(each, host)]
+        same = [each for each in near if torch.equal(each[0], host)]
         self._record(NOISE, latents)
-        self._tensors[self._of_call(DRAWN)] = as_stored((same or near)[0].contiguous())
+        drawn, states = (same or near)[0]
+        self._tensors[self._of_call(DRAWN)] = as_stored(drawn.contiguous())
+        self._drawn_to = states if same else ()
 
-    def _drawn(self, dtype: Any) -> Any:
-        """What torch draws for all pictures, packed by our own hands."""
+    def _drawn(self, dtype: Any) -> tuple[Any, tuple[str, ...]]:
+        """What torch draws for all pictures, packed by our own hands, and where that leaves the generators."""
         import torch
 
         generators, (rows, columns) = self._generators(), (edge // 8 for edge in self._call.size)
         shape = (self._call.count // len(generators), CHANNELS, rows, columns)
         drawn = torch.cat([torch.randn(shape, generator=each, dtype=dtype) for each in generators])
         packed = drawn.view(-1, CHANNELS, rows // 2, 2, columns // 2, 2).permute(0, 2, 4, 1, 3, 5)
-        return packed.reshape(-1, 4 * CHANNELS)
+        return packed.reshape(-1, 4 * CHANNELS), _states(generators)
 
     def watch(self, pipeline: Any, denoiser: str) -> None:
         """See what the pipeline's networks are called with, until `finish`."""
@@ -125,7 +142,8 @@ class GivenRecorder:
         write_tensors(folder / FILE, self._tensors)
         layers, miscounted = self._layers.result()
         stages = tuple(self._stages.values())
-        seen = GivenTake(stages, FILE, error, tiled=self._tiled, tokens=self._tokens)
+        changed = tuple(self._changed)
+        seen = GivenTake(stages, FILE, error, tiled=self._tiled, changed=changed, tokens=self._tokens)
         return replace(seen, layers=layers, miscounted=miscounted)
 
     def add_from_process(self, take: GivenTake, folder: Path) -> None:
@@ -137,7 +155,7 @@ class GivenRecorder:
         if take.file is not None:
             self._tensors |= read_tensors(folder / FILE)
 
-    def record_pictures(self, images: list[Any]) -> None:
+    def _record_pictures(self, images: list[Any]) -> None:
         import torch
 
         pixels = np.stack([np.array(image) for image in images])
@@ -275,6 +293,10 @@ def tokens_of(pipeline: Any) -> Iterator[tuple[str, Rows]]:
         except Exception:  # a library may raise anything
             traceback.print_exc()
             yield name, ()
+
+
+def _states(generators: list[Any]) -> tuple[str, ...]:
+    return tuple(tensor_sha256(one.get_state()) for one in generators)
 
 
 def _by_name(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

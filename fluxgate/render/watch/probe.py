@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,10 @@ class Probe:
         quieten = getattr(pipeline, "set_progress_bar_config", None)
         if quieten is not None:
             quieten(disable=True)
-        wrap(pipeline, "encode_prompt", self._encode, pipeline=pipeline)
-        wrap(getattr(pipeline, self.subject.decoder, None), "decode", self._decode, pipeline=pipeline)
-        wrap(getattr(pipeline, "scheduler", None), "step", self._step, pipeline=pipeline)
+        wrap(pipeline, "encode_prompt", self._encode)
+        decode = partial(self._decode, weakref.ref(pipeline))
+        wrap(getattr(pipeline, self.subject.decoder, None), "decode", decode)
+        wrap(getattr(pipeline, "scheduler", None), "step", self._step)
         watch_encoders(pipeline, self.subject, self._record_clue)
         denoiser = getattr(pipeline, self.subject.denoiser, None)
         if denoiser is not None and not hasattr(denoiser, "_fluxgate"):
@@ -225,19 +227,19 @@ class Probe:
                 if EMBEDDINGS[name] == T5:
                     self.inventory.count("prompt tokens", int(tensor.shape[-2]))
 
-    def _step(self, inner: Callable[..., Any], pipeline: Any, args: Any, kwargs: Any) -> Any:
+    def _step(self, inner: Callable[..., Any], scheduler: Any, args: Any, kwargs: Any) -> Any:
         if self.given is not None:
-            return self.given.step(inner, getattr(pipeline, "scheduler", None), args, kwargs)
+            return self.given.step(inner, scheduler, args, kwargs)
         take = self._take
         if take is None:
             return inner(*args, **kwargs)
         take.enter(DENOISE)
         returned = inner(*args, **kwargs)
         take.end_step()
-        stages = _stages_of(take.steps, _step_count(pipeline))
+        stages = _stages_of(take.steps, _step_count(scheduler))
         if stages:
             with self._apart(take):
-                take.levels = take.levels or _levels(pipeline)
+                take.levels = take.levels or _levels(scheduler)
                 latents = _first(returned, "prev_sample")
                 for stage in stages:
                     take.record(stage, latents, step=take.steps)
@@ -246,16 +248,18 @@ class Probe:
         take.begin_step()
         return returned
 
-    def _decode(self, inner: Callable[..., Any], pipeline: Any, args: Any, kwargs: Any) -> Any:
+    def _decode(
+        self, pipeline: weakref.ref[Any], inner: Callable[..., Any], decoder: Any, args: Any, kwargs: Any
+    ) -> Any:
         if self.given is not None:
-            return self.given.decode(inner, getattr(pipeline, self.subject.decoder), args, kwargs)
+            return self.given.decode(inner, decoder, args, kwargs)
         take = self._take
         if take is None:
             return inner(*args, **kwargs)
-        self._describe_if_new(pipeline)
+        self._describe_if_new(pipeline())
         take.enter(DECODE)
         self._count_gradients()
-        with _decoder_calls(getattr(pipeline, self.subject.decoder)) as shapes:
+        with _decoder_calls(decoder) as shapes:
             returned = inner(*args, **kwargs)
         picture = _first(returned, "sample")
         if shapes:
@@ -279,7 +283,7 @@ class Probe:
         owners = [
             pipeline for pipeline in self.pipelines() if getattr(pipeline, self.subject.denoiser, None) is denoiser
         ]
-        if owners and take.steps >= _step_count(owners[-1]) // 2:
+        if owners and take.steps >= _step_count(getattr(owners[-1], "scheduler", None)) // 2:
             self._weights_watched = True
             placements = self.inventory.placements
             watch_weights(denoiser, device=self.meter.device, placements=placements, done=self._record_weights)
@@ -301,9 +305,9 @@ class Probe:
             self.inventory.add(GRADIENTS)
 
 
-def _step_count(pipeline: Any) -> int:
-    """How many steps the pipeline's scheduler is set to."""
-    timesteps = getattr(getattr(pipeline, "scheduler", None), "timesteps", None)
+def _step_count(scheduler: Any) -> int:
+    """How many steps the scheduler is set to."""
+    timesteps = getattr(scheduler, "timesteps", None)
     return len(timesteps) if timesteps is not None else 0
 
 
@@ -313,9 +317,9 @@ def _stages_of(step: int, total: int) -> list[str]:
     return [stage for stage, number in numbers.items() if number == step]
 
 
-def _levels(pipeline: Any) -> tuple[float, ...]:
-    """The noise levels that a pipeline's scheduler goes through; none where it has no such thing."""
-    sigmas = getattr(getattr(pipeline, "scheduler", None), "sigmas", None)
+def _levels(scheduler: Any) -> tuple[float, ...]:
+    """The noise levels that a scheduler goes through; none where it has no such thing."""
+    sigmas = getattr(scheduler, "sigmas", None)
     return () if sigmas is None else tuple(float(sigma) for sigma in sigmas)
 
 

@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import weakref
 from collections.abc import Callable
 from typing import Any
 
-# Called with the method itself, the pipeline, and the arguments of the call.
+# Called with the method itself, the object, and the arguments of the call.
 Around = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
-def wrap(owner: Any, name: str, around: Around, *, pipeline: Any) -> None:
+def wrap(owner: Any, name: str, around: Around) -> None:
     """Put a function around a method, once. The object gets no reference to itself.
 
     Such a cycle would keep a freed pipeline in memory until the next garbage collection."""
     method = getattr(owner, name, None)
     if method is None or hasattr(method, "_fluxgate"):
         return
-    inner = _unbound(owner, name)
-    owner_ref, pipeline_ref = weakref.ref(owner), weakref.ref(pipeline)
+    if name in vars(owner):
+        setattr(owner, name, _around_own(owner, method, around))
+    else:
+        owner.__class__ = _wrapped_class(type(owner), name, around)
+
+
+def _wrapped_class(kind: type, name: str, around: Around) -> type:
+    """A class like the object's own: so a copy of the object has a wrapped method, too, and one that is its own."""
+    function = getattr(kind, name)
+
+    @functools.wraps(function)
+    def wrapped(owner: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return around(functools.partial(function, owner), owner, args, kwargs)
+
+    wrapped._fluxgate = True  # type: ignore[attr-defined]  # so that it is not wrapped twice
+    alike = {each: getattr(kind, each) for each in ("__module__", "__qualname__", "__doc__")}
+    return type(kind)(kind.__name__, (kind,), {**alike, name: wrapped})
+
+
+def _around_own(owner: Any, method: Callable[..., Any], around: Around) -> Callable[..., Any]:
+    """A function that was set on the object itself, by somebody else's wrapper, is called as it is."""
+    owner_ref = weakref.ref(owner)
 
     @functools.wraps(method)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        return around(functools.partial(inner, owner_ref), pipeline_ref(), args, kwargs)
+        return around(method, owner_ref(), args, kwargs)
 
-    del wrapped.__wrapped__  # it is the bound method, and so the cycle
-    wrapped.__signature__ = inspect.signature(method)  # type: ignore[attr-defined]  # pipelines ask for a step's
-    wrapped._fluxgate = True  # type: ignore[attr-defined]  # so that it is not wrapped twice
-    setattr(owner, name, wrapped)
-
-
-def _unbound(owner: Any, name: str) -> Callable[..., Any]:
-    """The method as a function of a weak reference to its owner; one set on the object itself is called as it is."""
-    own = vars(owner).get(name)
-    if own is not None:
-        return lambda _, *args, **kwargs: own(*args, **kwargs)
-    function = getattr(type(owner), name)
-    return lambda ref, *args, **kwargs: function(ref(), *args, **kwargs)
+    wrapped._fluxgate = True  # type: ignore[attr-defined]
+    return wrapped

@@ -27,6 +27,7 @@ from fluxgate.miniature.texts import TEXTS, tokenized
 from fluxgate.rendering import (
     CLIP_TOKENS,
     DECODED,
+    GENERATOR,
     LAST_LATENTS,
     LEVELS,
     NOISE,
@@ -41,6 +42,7 @@ from fluxgate.rendering import (
     GivenTake,
     Inventory,
     after_step,
+    callers,
     of_call,
     output_of,
     to_denoiser,
@@ -125,6 +127,16 @@ def test_a_bent_stage_is_named_with_who_can_have_done_it(tmp_path: Path, stage: 
     answer = judged(tmp_path, take_of(tmp_path, bent={stage: bent}))
     assert (answer.status, answer.stage, answer.numbers["wrong"]) == (FAILED, stage, 1)
     assert f"Most likely {suspect}" in answer.sentence or f" or {suspect}" in answer.sentence
+
+
+@pytest.mark.parametrize("argument", [GENERATOR, "sigmas"])
+def test_an_argument_that_a_call_left_otherwise_is_named(tmp_path: Path, argument: str) -> None:
+    """Though every stage is right; a wrong one comes before it."""
+    stage = of_call(callers(argument), SEVERAL)
+    answer = judged(tmp_path, replace(take_of(tmp_path), changed=(stage,)))
+    assert (answer.status, answer.stage, answer.suspects) == (FAILED, stage, "diffusers' pipeline or its scheduler")
+    bent = replace(take_of(tmp_path, bent={DECODED: louder}), changed=(stage,))
+    assert (judged(tmp_path, bent).stage, judged(tmp_path, bent).numbers["wrong"]) == (DECODED, 2)
 
 
 def test_texts_that_become_other_tokens_are_named_with_the_tokenizers(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -19,14 +21,16 @@ from tokenizers import normalizers  # noqa: E402
 
 from fluxgate.compare.oracle import distances  # noqa: E402
 from fluxgate.machine import stack  # noqa: E402
-from fluxgate.miniature.given import LEFT_OUT, REPEATING_CACHE  # noqa: E402
+from fluxgate.miniature.given import LEFT_OUT, REPEATING_CACHE, given  # noqa: E402
+from fluxgate.miniature.given_calls import CALLS, ONE  # noqa: E402
 from fluxgate.miniature.texts import TEXTS, tokenized  # noqa: E402
 from fluxgate.render.measure.meter import Meter  # noqa: E402
 from fluxgate.render.process.case_job import run_from_given  # noqa: E402
-from fluxgate.render.watch.given import tokens_of  # noqa: E402
+from fluxgate.render.watch.given import GivenRecorder, tokens_of  # noqa: E402
 from fluxgate.render.watch.probe import Probe  # noqa: E402
 from fluxgate.rendering import (  # noqa: E402
     DECODED,
+    GENERATOR,
     LAST_LATENTS,
     LEVELS,
     NOISE,
@@ -40,6 +44,7 @@ from fluxgate.rendering import (  # noqa: E402
     WHOLE,
     GivenTake,
     after_step,
+    callers,
     of_call,
     output_of,
     to_denoiser,
@@ -48,6 +53,7 @@ from fluxgate.rendering import (  # noqa: E402
 from fluxgate.strategies.promise import Site, dtype_setting  # noqa: E402
 from tests.judge.checks.stages import rendered_of  # noqa: E402
 from tests.render import making  # noqa: E402
+from tests.render.watch.unwrapping import unwrap  # noqa: E402
 from tests.strategies.looking import SHOT, SUBJECT  # noqa: E402
 from tests.strategies.machines import CPU  # noqa: E402
 from tests.strategies.named import strategy_named  # noqa: E402
@@ -69,6 +75,8 @@ def take_of(pipeline: Any, folder: Path) -> GivenTake:
     probe = Probe(subject, meter=Meter("cpu"), announce=lambda phase: None)
     probe.watch(pipeline)
     note = run_from_given(pipeline, probe, folder)
+    unwrap(pipeline.vae, "decode")  # other tests have pipelines with the same
+    unwrap(pipeline.scheduler, "step")
     assert note.given is not None
     return note.given
 
@@ -107,9 +115,6 @@ def fresh(pipeline: Any) -> Any:
     """The same networks in a pipeline that nobody watches yet."""
     again = diffusers.FluxPipeline(**pipeline.components)
     again.set_progress_bar_config(disable=True)
-    for part in (again.vae, again.scheduler):
-        for name in ("decode", "step"):
-            vars(part).pop(name, None)
     return again
 
 
@@ -118,7 +123,7 @@ def test_a_sound_stack_agrees_in_every_stage(pipeline: Any, tmp_path: Path) -> N
     take = take_of(fresh(pipeline), tmp_path)
     found = distances(rendered_of(take, tmp_path))
     assert (len(found), take.error) == (104, None)
-    assert (take.layers, take.miscounted) == (200, {})
+    assert (take.layers, take.miscounted, take.changed) == (200, {}, ())
     assert all(each.rms < 1e-5 for each in found)
     assert take.tokens == tokenized()
 
@@ -228,6 +233,79 @@ def test_seeds_that_are_exchanged_are_noticed(pipeline: Any, tmp_path: Path) -> 
 
     with replaced(type(pipeline), "prepare_latents", exchanged):
         assert batch_of(pipeline, tmp_path) == [of_call(NOISE, SEEDED)]
+
+
+def copied(generator: Any) -> Any:
+    if isinstance(generator, list):
+        return [copied(one) for one in generator]
+    return torch.Generator(generator.device).set_state(generator.get_state())
+
+
+def drawn_from_a_copy(inner: Callable[..., Any], *args: Any) -> Any:
+    *before, generator, latents = args
+    return inner(*before, copied(generator), latents)
+
+
+def drawn_twice(inner: Callable[..., Any], *args: Any) -> Any:
+    drawn = inner(*args)
+    inner(*args)
+    return drawn
+
+
+@pytest.mark.parametrize("draw", [drawn_from_a_copy, drawn_twice])
+def test_a_generator_that_is_left_elsewhere_is_noticed(
+    pipeline: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, draw: Callable[..., Any]
+) -> None:
+    """Where it was, or farther than the noise takes it; the noise is right."""
+    inner = type(pipeline).prepare_latents
+    monkeypatch.setattr(type(pipeline), "prepare_latents", lambda *args: draw(inner, *args))
+    take = take_of(fresh(pipeline), tmp_path)
+    assert (take.error, far(take, tmp_path)) == (None, [])
+    assert take.changed == tuple(of_call(callers(GENERATOR), call.name) for call in CALLS)
+
+
+def test_a_generator_is_not_asked_where_another_process_has_drawn(tmp_path: Path) -> None:
+    """It was given a state, and the caller's generator has no part in it."""
+    recorder = GivenRecorder(given(), dtype=torch.float32)
+    recorder.begin(ONE)
+    recorder.end([np.zeros((128, 128, 3), np.uint8)])
+    assert recorder.finish(tmp_path).changed == ()
+
+
+def test_a_list_of_the_callers_that_a_call_changes_is_noticed(
+    pipeline: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the argument's name, in the call that gives one; every stage is right."""
+    inner = type(pipeline.scheduler).set_timesteps
+
+    def longer(scheduler: Any, *args: Any, sigmas: Any = None, **kwargs: Any) -> Any:
+        returned = inner(scheduler, *args, sigmas=sigmas, **kwargs)
+        if isinstance(sigmas, list):
+            sigmas.append(0.0)
+        return returned
+
+    monkeypatch.setattr(type(pipeline.scheduler), "set_timesteps", longer)
+    take = take_of(fresh(pipeline), tmp_path)
+    assert (take.error, far(take, tmp_path)) == (None, [])
+    assert take.changed == (of_call(callers("sigmas"), SEVERAL),)
+
+
+@pytest.mark.parametrize("made", [copy.copy, copy.deepcopy])
+def test_a_copy_of_the_scheduler_is_watched_like_the_scheduler(
+    pipeline: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Callable[[Any], Any]
+) -> None:
+    """A pipeline may make one for each call."""
+    inner = type(pipeline).__call__
+
+    def with_a_copy(pipe: Any, *args: Any, **kwargs: Any) -> Any:
+        pipe.scheduler = made(pipe.scheduler)
+        return inner(pipe, *args, **kwargs)
+
+    monkeypatch.setattr(type(pipeline), "__call__", with_a_copy)
+    own = fresh(pipeline)
+    own.scheduler = made(pipeline.scheduler)  # which other tests' pipelines have
+    take = take_of(own, tmp_path)
+    assert (len(take.stages) >= 104, take.error, far(take, tmp_path)) == (True, None, [])
 
 
 def test_embeddings_that_are_repeated_in_the_wrong_order_are_noticed(pipeline: Any, tmp_path: Path) -> None:
