@@ -46,7 +46,8 @@ def _cases_of(subject: Subject, named: Mapping[str, Strategy], machine: Machine,
     missing = {name: named[name].promise for name, reason in reasons.items() if reason}
     for name, strategy in named.items():
         promise = _judgeable(strategy.promise, missing)
-        effects = tuple(for_subject(effect, subject) for effect in promise.effects)
+        shots = subject.shots_for(machine.device, slow=strategy.slow)
+        effects = tuple(for_subject(effect, subject, shots) for effect in promise.effects)
         judgeable = replace(strategy, promise=replace(promise, effects=effects))
         yield Case(subject, judgeable, machine.device, reasons[name])
 

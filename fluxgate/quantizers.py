@@ -46,6 +46,7 @@ class Deviation:
 
     codes: float  # the share of codes that are not the nearest
     scales: float  # the largest error of a scale, relative to the largest scale
+    offset: float = 0.0  # the error of the mean that double quantization takes from the scales, relative to that mean
 
 
 def name_of_table(table: Floats) -> str | None:
@@ -126,6 +127,12 @@ def double_quantized(codes: Codes, table: Floats, scales: Floats, offset: float,
     """The scales that double quantization stands for."""
     values = table[codes.reshape(-1).astype(np.int64)]
     return np.asarray(values * np.repeat(scales.reshape(-1), block)[: values.size] + np.float32(offset))
+
+
+def offset_error(weight: Floats, offset: float, *, block: int) -> float:
+    """How far an offset of double quantization lies from the mean of the weight's scales, relative to that mean."""
+    mean = float(np.abs(weight.reshape(-1, block)).max(axis=1).mean(dtype=np.float64))
+    return abs(offset - mean) / max(mean, 1e-30)
 
 
 def int8_rows(weight: Floats, codes: Codes, scales: Floats) -> Deviation:

@@ -127,6 +127,12 @@ THREADS = "threads"
 GPU_OTHERWISE = "bytes of the GPU outside of torch"  # other processes' are among them
 SETTING_CHANGED = "left changed: "  # begins the count of a setting of the process that loading or a call changed
 LEFTOVER_FILES = "files left behind"  # by second takes; not there if there was no second take
+# Each begins a count of what there is more of after a later call than after the first one.
+TORCH_HOOKS_GROWN = "more of torch's hooks: "  # then the component
+HANDLERS_GROWN = "more handlers of a log: "  # then the log
+# Once the pipeline is freed; not there where the worker did not come so far.
+FILES_AT_END = "files left at the end"  # by loading or a call, outside of the strategy's own folder
+PROCESSES_AT_END = "processes left at the end"
 
 
 def id_of_case(subject: str, strategy: str) -> str:
@@ -232,6 +238,7 @@ class StoredWeights:
     spared: tuple[str, ...] = ()  # last parts of names that the component's class keeps in float32
     codes: dict[str, float] = field(default_factory=dict)  # quantized layer -> the share of wrong codes, if any
     scales: dict[str, float] = field(default_factory=dict)  # quantized layer -> the error of its scales, if any
+    offsets: dict[str, float] = field(default_factory=dict)  # doubly quantized layer -> the error of their mean, if any
     adapters: int = 0  # tensors of LoRAs in memory, which are in files of their own
     whole: bool = True  # False: of a large component, only the first numbers of each tensor were looked at
 

@@ -54,6 +54,14 @@ def test_one_wrong_code_and_one_wrong_scale_are_seen() -> None:
     assert found.scales == pytest.approx(0.01, rel=0.6)
 
 
+def test_the_offset_of_double_quantization_is_the_mean_of_the_scales() -> None:
+    """As bitsandbytes sums it in float32; the same offset in bfloat16 is another one."""
+    _, state = four_bit("nf4", double=True)
+    plain, offset = weights().float().numpy(), float(state.offset)
+    assert quantizers.offset_error(plain, offset, block=64) < 1e-6
+    assert quantizers.offset_error(plain, offset * (1 + 2**-9), block=64) == pytest.approx(2**-9, rel=0.01)
+
+
 def test_double_quantized_scales_are_those_of_bitsandbytes() -> None:
     """The table is its own, and the scales lie within half a step of the plain ones."""
     _, state = four_bit("nf4", double=True)

@@ -36,7 +36,11 @@ def loads_lora(subject: Subject, machine: Machine, stack: Stack) -> str | None:
         changes_weights=True,
         adapts=True,
         other_work=(BESIDE,),
-        effects=(Setting("adapter", NAME, of=DENOISER), Setting("adapter_place", "beside the weights", of=DENOISER)),
+        effects=(
+            Setting("adapter", NAME, of=DENOISER),
+            Setting("adapter_place", "beside the weights", of=DENOISER),
+            Setting("adapter_dtype", None, of=DENOISER),  # that of the layers beside it
+        ),
     ),
     needs=(PEFT, loads_lora, unquantized),
 )
@@ -52,6 +56,7 @@ def lora(site: Site) -> Any:
         effects=(
             Counted(ALTERED, at_least=1),
             Setting("adapter", None, of=DENOISER),
+            Setting("adapter_in_no_layer", None, of=DENOISER),
             Unhooked(),
             Stored(SUBJECT_DTYPE, spared=True),
         ),

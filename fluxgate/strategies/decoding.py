@@ -7,7 +7,7 @@ from typing import Any
 
 from fluxgate.machine import Machine, Stack
 from fluxgate.rendering import DECODE, DENOISE, ENCODE
-from fluxgate.strategies.effects import SLICES, TILES, Counted
+from fluxgate.strategies.effects import EACH_PICTURE, SLICES, TILES, Counted
 from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
 from fluxgate.subjects.decoder_class import decoder_attributes, tile_edge
 from fluxgate.subjects.subject import Subject
@@ -68,7 +68,7 @@ def largest_edge(subject: Subject, device: str) -> int:
         stays=True,
         other_work=(OtherWork("it decodes the pictures of a batch one by one", phases=(DECODE,), operators=("",)),),
         approximates="full",
-        effects=(Counted(SLICES, at_least=2),),
+        effects=(Counted(SLICES, at_least=EACH_PICTURE),),
     ),
     needs=(several_pictures,),
 )

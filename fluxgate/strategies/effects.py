@@ -10,7 +10,7 @@ from fluxgate.rendering import AFTER, BEFORE, Component, Inventory
 from fluxgate.subjects.decoder_class import weights_read
 from fluxgate.subjects.pipeline_class import pipeline_class
 from fluxgate.subjects.sources import readable_index
-from fluxgate.subjects.subject import Subject
+from fluxgate.subjects.subject import Shot, Subject
 
 Names = tuple[str, ...]
 
@@ -27,6 +27,7 @@ STAYING: Names = ("<components that whole offloading leaves on the GPU>",)
 SAFETY_CHECKER = "safety_checker"  # of Stable Diffusion: it looks at what was decoded
 _WEIGHTLESS = re.compile(r"Tokenizer|Scheduler|Process|Extractor")  # classes of components that have none
 SUBJECT_DTYPE = "<the subject's dtype>"
+EACH_PICTURE = -1  # as many as the largest batch has pictures; two where no shot says
 
 # Counts that the renderer takes while a pipeline runs.
 ALIVE = "components alive at once"
@@ -48,8 +49,9 @@ GRAPHS = "graphs compiled"
 AnyEffect = TypeVar("AnyEffect")
 
 
-def for_subject(effect: AnyEffect, subject: Subject) -> AnyEffect:
-    """The effect with its roles replaced by the subject's own components and dtype."""
+def for_subject(effect: AnyEffect, subject: Subject, shots: tuple[Shot, ...] | None = None) -> AnyEffect:
+    """The effect with its roles replaced by the subject's own components and dtype, and by numbers of the shots that
+    are rendered: all of them, unless others are given."""
     roles = {
         LARGE: subject.large,
         DENOISER: (subject.denoiser,),
@@ -67,6 +69,9 @@ def for_subject(effect: AnyEffect, subject: Subject) -> AnyEffect:
             changes[entry.name] = roles[value]
         elif value == SUBJECT_DTYPE:
             changes[entry.name] = subject.dtype
+        elif value == EACH_PICTURE:
+            asked = subject.shots if shots is None else shots
+            changes[entry.name] = max((shot.pictures for shot in asked), default=2)
     return replace(effect, **changes) if changes else effect  # type: ignore[type-var]  # as above
 
 

@@ -42,9 +42,9 @@ IN_BLOCKS = {"offload_type": "block_level", "num_blocks_per_group": 1}
 IN_LEAVES = {"offload_type": "leaf_level"}
 ONCE = Moves()
 EACH_LAYER = Moves(each_use=True, asked=3.1)
-# diffusers copies what a group has of its own once with its modules and once by itself: an encoder, which is one group
-# as a whole, comes to the device twice.
-EACH_GROUP = Moves(each_use=True, asked=4.2, copies=2.0)
+# diffusers asks for what a group has of its own once with its modules and once by itself, as for all of an encoder,
+# which is one group as a whole; the second time it is there already, so that nothing is copied twice.
+EACH_GROUP = Moves(each_use=True, asked=4.2)
 EACH_LEAF = Moves(each_use=True, asked=2.1)
 GROUP_AHEAD = replace(EACH_GROUP, ahead=True)
 LEAF_AHEAD = replace(EACH_LEAF, ahead=True)

@@ -12,7 +12,7 @@ from fluxgate.machine import Machine, Stack
 from fluxgate.pipeline_folder import read_index
 from fluxgate.rendering import DECODE, ENCODE, LOAD
 from fluxgate.strategies.coarse import coarse_eight_bit
-from fluxgate.strategies.effects import DENOISER, Layers, Quantized, Stored
+from fluxgate.strategies.effects import DENOISER, Layers, Quantized, Setting, Stored
 from fluxgate.strategies.layer_use import Packed, cast_before_int8
 from fluxgate.strategies.loading import component
 from fluxgate.strategies.promise import Effect, OtherWork, Promise, Site, dtype_setting, strategy
@@ -48,7 +48,12 @@ def denoiser_in_folder(subject: Subject, machine: Machine, stack: Stack) -> str 
 
 @strategy(
     eight_bit_promise(
-        other_work=(OTHER_KERNELS,), effects=(*MOSTLY, Stored("int8", of=DENOISER, at_least=0.75, of_linear=True))
+        other_work=(OTHER_KERNELS,),
+        effects=(
+            *MOSTLY,
+            Stored("int8", of=DENOISER, at_least=0.75, of_linear=True),
+            Setting("quantized_activations", None, of=DENOISER),
+        ),
     ),
     needs=(
         Release("torchao", "0.15.0", to="quantize with it"),

@@ -385,6 +385,11 @@ GONE: list[tuple[str, Inventory, str]] = [
         "transformer: 0.0% of the bytes that can be cast are float8_e4m3fn, expected at least 99%",
     ),
     ("torchao-int8wo", plain(), "transformer: 0.0% of its bytes are quantized, expected at least 75%"),
+    (
+        "torchao-int8wo",
+        changed(lambda one: SOUND["torchao-int8wo"], with_settings("transformer", quantized_activations="on")),
+        "transformer: its quantized_activations is on, expected not set",
+    ),
     ("quanto-int8", plain(), "transformer: 0 of its 62 linear layers are QLinear, expected at least 80%"),
     ("gguf-q8", plain(), "transformer: 0 of its 62 linear layers are GGUFLinear, expected at least 80%"),
     (
@@ -393,12 +398,29 @@ GONE: list[tuple[str, Inventory, str]] = [
         "transformer: its adapter_place is in the weights, expected beside the weights",
     ),
     (
+        "lora",
+        changed(
+            with_settings(
+                "transformer", adapter="doubling", adapter_place="beside the weights", adapter_dtype="float32"
+            )
+        ),
+        "transformer: its adapter_dtype is float32, expected not set",
+    ),
+    (
         "lora-unloaded",
         changed(
             counted(layers_that_a_fused_adapter_altered=18),
             with_settings("transformer", adapter="doubling", adapter_place="beside the weights"),
         ),
         "transformer: its adapter is doubling, expected not set",
+    ),
+    (
+        "lora-unloaded",
+        changed(
+            counted(layers_that_a_fused_adapter_altered=18),
+            with_settings("transformer", adapter_in_no_layer="doubling"),
+        ),
+        "transformer: its adapter_in_no_layer is doubling, expected not set",
     ),
     (
         "lora-unloaded",

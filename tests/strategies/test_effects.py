@@ -218,3 +218,14 @@ def test_what_denoises_together_may_be_alive_together() -> None:
         for number in (most, most + 1):
             inventory = replace(plain(), counts={ALIVE: number})
             assert (effect.missing(inventory, device="cpu") is None) is (number == most)
+
+
+def test_slicing_takes_the_largest_batch_apart_picture_by_picture() -> None:
+    """Of the shots that are rendered: slices of two pictures each are too few."""
+    shots = tuple(Shot(f"{number}", ("a red circle",), seed=1, pictures_per_prompt=number) for number in (1, 4, 2))
+    (effect,) = strategy_named("vae-slicing").promise.effects
+    every, first = (for_subject(effect, replace(SUBJECT, shots=shots), *some) for some in ((), (shots[2:],)))
+    assert [each.missing(SOUND["vae-slicing"], device="cpu") for each in (every, first)] == [None, None]
+    halves = changed(counted(slices_decoded=2))
+    assert "2, expected at least 4" in str(every.missing(halves, device="cpu"))
+    assert first.missing(halves, device="cpu") is None

@@ -22,10 +22,12 @@ from fluxgate.rendering import (
     BEFORE,
     BESIDE,
     GRADIENTS,
+    HANDLERS_GROWN,
     HOOKS_CHANGED,
     HOOKS_LEFT,
     LOAD,
     SETTING_CHANGED,
+    TORCH_HOOKS_GROWN,
     Component,
     Inventory,
 )
@@ -184,11 +186,20 @@ def _hooks(parts: Inventory) -> Iterator[Complaint]:
     """What hangs in the components from call to call, and what is left of it once it is to be removed."""
     if parts.counts.get(HOOKS_CHANGED):
         yield Complaint("A later call left other hooks on its components than the first one")
-    for what in (name.removeprefix(SETTING_CHANGED) for name in parts.counts if name.startswith(SETTING_CHANGED)):
+    for name in _after(TORCH_HOOKS_GROWN, parts):
+        yield Complaint(f"A later call leaves more of torch's hooks on {name} than the first one", name)
+    for name in _after(HANDLERS_GROWN, parts):
+        yield Complaint(f"A later call leaves more handlers on the log of {name} than the first one")
+    for what in _after(SETTING_CHANGED, parts):
         yield Complaint(f"Loading the pipeline, or calling it, leaves {what} changed for the whole process")
     left = parts.counts.get(HOOKS_LEFT, 0)
     if left:
         yield Complaint(f"remove_all_hooks leaves accelerate's hooks on {counted(left, 'module')}")
+
+
+def _after(prefix: str, parts: Inventory) -> list[str]:
+    """What the counts are of that begin so."""
+    return [name.removeprefix(prefix) for name in parts.counts if name.startswith(prefix)]
 
 
 def _pieces(evidence: Evidence, parts: Inventory) -> Iterator[Complaint]:

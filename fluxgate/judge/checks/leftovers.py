@@ -11,14 +11,17 @@ from fluxgate.compare.work import FILES_READ, MOVES, total
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed, origin, unmeasured
+from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, joined, most_likely
 from fluxgate.judge.verdict import GIVES_BACK, Limit, Verdict
 from fluxgate.rendering import (
     BLOCKS,
+    FILES_AT_END,
     FILES_OPEN,
     GPU_OTHERWISE,
     LEFTOVER_FILES,
     MALLOC,
     MAPPED,
+    PROCESSES_AT_END,
     THREADS,
     Memory,
     Repeated,
@@ -67,6 +70,7 @@ class Leftover:
     why: str  # of too much: what it must come from
     unmeasured: str  # the whole sentence, where it was not measured
     unit: str | None = None  # of what is counted one by one; None for bytes
+    suspects: str = ""
 
     @property
     def too_much(self) -> bool:
@@ -91,8 +95,9 @@ def gives_back(evidence: Evidence) -> Verdict:
     numbers = {one.name: float(one.value) for one in leftovers if one.value is not None}
     for one in leftovers:
         if one.too_much:
-            sentence = f"{one.sentence}: {one.why}. Run {again(evidence.case)}."
-            return failed(evidence, GIVES_BACK, sentence, numbers=numbers, limit=one.limit)
+            then = f"{most_likely(one.suspects)} Run {again(evidence.case)}.".lstrip()
+            sentence, who = f"{one.sentence}: {one.why}. {then}", one.suspects or None
+            return failed(evidence, GIVES_BACK, sentence, numbers=numbers, limit=one.limit, suspects=who)
     missing = dict.fromkeys(one.unmeasured for one in leftovers if one.value is None)
     if missing:
         return no_data(evidence, GIVES_BACK, " ".join(missing), numbers=numbers)
@@ -128,6 +133,7 @@ def _leftovers(evidence: Evidence, memory: Memory) -> Iterator[Leftover]:
     yield from _after_a_call(evidence)
     yield from _outside_of_tensors(evidence)
     yield from _after_a_second_take(evidence, memory)
+    yield from _at_the_end(evidence)
 
 
 def _after_a_second_take(evidence: Evidence, memory: Memory) -> Iterator[Leftover]:
@@ -153,6 +159,19 @@ def _after_a_second_take(evidence: Evidence, memory: Memory) -> Iterator[Leftove
         _without_second_take(evidence) or "What a second take leaves on the disk was not counted.",
         unit="file",
     )
+
+
+def _at_the_end(evidence: Evidence) -> Iterator[Leftover]:
+    """What loading or a call has made that is still there once the pipeline is freed; nothing where nobody looked."""
+    counts = evidence.rendering.inventory.counts if evidence.rendering.inventory else {}
+    limit, who = Limit(0.0, "none was seen to stay"), joined([DIFFUSERS, TRANSFORMERS])
+    for name, unit, stay, why in (
+        (FILES_AT_END, "file", "stay on the disk", "nobody removes what loading or a call has made"),
+        (PROCESSES_AT_END, "program", "still run", "nobody ends what loading or a call has started"),
+    ):
+        if name in counts:
+            stays = f"{stay} once the pipeline is freed"
+            yield Leftover(name, counts[name], limit, stays, why, "", unit=unit, suspects=who)
 
 
 def _after_a_call(evidence: Evidence) -> Iterator[Leftover]:

@@ -21,6 +21,7 @@ WHOLE = ("FluxTransformer2DModel", "T5EncoderModel")
 THRESHOLD = "6.0"  # of LLM.int8, above which activations stay in float16: the paper's, and every release's default
 WRONG_CODES = 1e-3  # the share of a layer's codes that rounding may move where a weight lies between two; none was seen
 WRONG_SCALES = 2e-3  # relative: float16's rounding, where a library keeps scales in it
+WRONG_OFFSET = 1e-4  # relative: of the miniature's none was off by more than 5e-8; bfloat16 rounds by up to 4e-3
 NAMED = 3
 ALL = "all of its linear layers"
 
@@ -85,6 +86,10 @@ def _complaints(evidence: Evidence, name: str, stored: StoredWeights) -> Iterato
     if scales:
         worst = max(stored.scales.values())
         yield f"the scales of {_layers(scales)} are not those of the file's weights (off by {worst:.1%} at worst)"
+    offsets = [layer for layer, error in stored.offsets.items() if error > WRONG_OFFSET]
+    if offsets:
+        worst = max(stored.offsets.values())
+        yield f"the offset of the scales of {_layers(offsets)} is not their mean (off by {worst:.2%} at worst)"
 
 
 def _of_layers(evidence: Evidence, name: str, stored: StoredWeights) -> Iterator[str]:

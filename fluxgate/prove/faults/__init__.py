@@ -11,6 +11,7 @@ from fluxgate.prove.faults import (
     decoding,
     denoiser,
     harmless,
+    held_back,
     image_prompts,
     loading,
     memory,
@@ -46,6 +47,7 @@ FAULTS: tuple[Fault, ...] = (
     *work.FAULTS,
     *memory.FAULTS,
     *harmless.FAULTS,
+    *held_back.FAULTS,
 )
 
 

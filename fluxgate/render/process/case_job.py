@@ -12,6 +12,7 @@ from typing import Any
 
 from fluxgate.miniature.given_calls import calls_of
 from fluxgate.refusal import Refusal
+from fluxgate.render.measure.child_processes import child_processes
 from fluxgate.render.measure.fixed_work import fixed_work
 from fluxgate.render.measure.laps import Laps
 from fluxgate.render.measure.leftover_files import LeftoverFiles
@@ -59,10 +60,15 @@ def render_case(job: CaseJob, note: AddNote, *, work: Work) -> None:
     loading = partial(load, replace(site, part_runner=runner))
     if job.compiles:
         loading = partial(load_and_compile, loading, job.subject)
-    pictures = _render_takes(job, loading, probe, warnings, laps, note)
+    before = child_processes()
+    pictures, leftover = _render_takes(job, loading, probe, warnings, laps, note)
     launcher.close()
     probe.meter.close()
     note(Note(memory=probe.meter.after(), warnings=warnings.new()))
+    now = child_processes()
+    left = None if before is None or now is None else len(now - before)
+    probe.inventory.count_at_end(files=leftover.at_end(), processes=left)
+    note(Note(inventory=probe.inventory.recorded()))
     laps.end("free")
     steps = write_step_pictures(job.folder, pictures, probe.latents)  # last: nothing is measured any more
     laps.end("pictures of steps")
@@ -79,8 +85,9 @@ def _launcher_of_parts(job: CaseJob, work: Work) -> Launcher:
 
 def _render_takes(
     job: CaseJob, load: Callable[[], Any], probe: Probe, warnings: LibraryWarnings, laps: Laps, note: AddNote
-) -> tuple[Picture, ...]:
-    """All that is done with the pipeline, which is freed at the end; the pictures of the first takes."""
+) -> tuple[tuple[Picture, ...], LeftoverFiles]:
+    """All that is done with the pipeline, which is freed at the end; the pictures of the first takes, and what has
+    watched files since before it was loaded."""
     leftover = LeftoverFiles(job.scratch)
     files = PictureFiles(job.folder)
     probe.inventory.remember_settings()
@@ -100,6 +107,7 @@ def _render_takes(
                 rendered = _render_take(pipeline, job.subject, number, take, probe, files)
                 note(rendered)
                 probe.inventory.compare_hooks()
+                probe.inventory.compare_handlers()
                 probe.inventory.compare_settings()
                 recorded = probe.inventory.recorded()
                 note(Note(inventory=recorded, memory=probe.meter.memory(), warnings=warnings.new()))
@@ -109,7 +117,7 @@ def _render_takes(
     _call_unmeasured(pipeline, job, probe, warnings, laps, note)
     _remove_hooks(pipeline, probe, note)
     laps.end("hooks")
-    return files.first
+    return files.first, leftover
 
 
 def _describe_after(job: CaseJob, probe: Probe, leftover: LeftoverFiles, note: AddNote) -> None:

@@ -149,6 +149,12 @@ def hooks_of(module: Any) -> dict[str, int]:
     return dict(sorted(hooks.items()))
 
 
+def torch_hooks_of(module: Any) -> int:
+    """How many hooks torch itself calls for a module and its parts, of whatever kind."""
+    own = (vars(part).items() for part in module.modules())
+    return sum(len(hooks) for kinds in own for name, hooks in kinds if name.endswith("_hooks") and hooks)
+
+
 def settings_of(module: Any) -> dict[str, str]:
     """What the quantized layers and the casting hooks are set to; several values of one setting are all named."""
     settings: dict[str, set[str]] = {}
@@ -169,8 +175,12 @@ def _settings(part: Any) -> Iterator[tuple[str, Any]]:
         yield "threshold", getattr(getattr(part, "state", None), "threshold", None)
     elif kind == "GGUFParameter":
         yield "quant_type", getattr(weight, "quant_type", None)
+    elif kind == "LinearActivationQuantizedTensor" or getattr(weight, "act_quant_kwargs", None) is not None:
+        yield "quantized_activations", "on"  # torchao's, before and since it has one class for both
     if getattr(part, "_compiled_call_impl", None) is not None:
         yield "compiled", "on"
+    if getattr(part, "peft_config", None) and not any(hasattr(layer, "lora_A") for layer in part.modules()):
+        yield "adapter_in_no_layer", ", ".join(part.peft_config)
     if hasattr(part, "lora_A"):
         yield from _adapter(part)
     for hook in hooks_of_diffusers(part):
@@ -184,7 +194,10 @@ def _settings(part: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _adapter(layer: Any) -> Iterator[tuple[str, Any]]:
-    """Which LoRAs a layer of peft's uses, and where their numbers are."""
+    """Which LoRAs a layer of peft's uses, where their numbers are, and their dtype if it is not the layer's own."""
     for name in () if layer.disable_adapters else layer.active_adapters:
         yield "adapter", name
         yield "adapter_place", "in the weights" if name in layer.merged_adapters else "beside the weights"
+        for part in (layer.lora_A, layer.lora_B):
+            if name in part and part[name].weight.dtype != layer.get_base_layer().weight.dtype:
+                yield "adapter_dtype", part[name].weight.dtype

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import weakref
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +13,7 @@ from fluxgate.render.measure.compiled import compiled_graphs
 from fluxgate.render.measure.live_tensors import live_tensor_bytes
 from fluxgate.render.measure.meter import Meter
 from fluxgate.render.watch.component import modules_of, plain_tensors
-from fluxgate.render.watch.description import describe, hooks_of, placement_of
+from fluxgate.render.watch.description import describe, hooks_of, placement_of, torch_hooks_of
 from fluxgate.render.watch.process_settings import ProcessSettings, process_settings
 from fluxgate.render.watch.state_hash import state_sha256
 from fluxgate.render.watch.stored import stored_weights
@@ -22,10 +23,14 @@ from fluxgate.rendering import (
     BEFORE,
     BESIDE,
     DURING,
+    FILES_AT_END,
+    HANDLERS_GROWN,
     HOOKS_CHANGED,
     HOOKS_LEFT,
     LEFTOVER_FILES,
+    PROCESSES_AT_END,
     SETTING_CHANGED,
+    TORCH_HOOKS_GROWN,
     Component,
     Inventory,
     StoredWeights,
@@ -46,6 +51,7 @@ class InventoryRecorder:
         self.files: Mapping[str, str] = {}  # component -> its weights, where they do not lie in the pipeline's folder
         self.weights: dict[str, StoredWeights] = {}  # by component
         self._hooks: dict[str, dict[str, int]] = {}  # by component, after the first call
+        self._at_first: dict[str, int] = {}  # by what must not grow, after the first call
         self._settings: ProcessSettings | None = None  # as they were remembered
 
     def recorded(self) -> Inventory:
@@ -76,6 +82,12 @@ class InventoryRecorder:
         if number is not None:
             self.count(LEFTOVER_FILES, number)
 
+    def count_at_end(self, *, files: int, processes: int | None) -> None:
+        """Count what is left of loading and all calls; None for what this system does not tell."""
+        self.count(FILES_AT_END, files)
+        if processes is not None:
+            self.count(PROCESSES_AT_END, processes)
+
     def compare_hooks(self) -> None:
         """Count components whose hooks are others than after the first call; the first may exchange some for good."""
         for name, ref in self._modules.items():
@@ -84,6 +96,17 @@ class InventoryRecorder:
                 hooks = hooks_of(module)
                 if self._hooks.setdefault(name, hooks) != hooks:
                     self.count(HOOKS_CHANGED, 1)
+                self._must_not_grow(f"{TORCH_HOOKS_GROWN}{name}", torch_hooks_of(module))
+
+    def compare_handlers(self) -> None:
+        """Count logs that have more handlers than after the first call. One that had none may be set up later."""
+        for name, log in {"root": logging.root, **logging.root.manager.loggerDict}.items():
+            if isinstance(log, logging.Logger) and log.handlers:
+                self._must_not_grow(f"{HANDLERS_GROWN}{name}", len(log.handlers))
+
+    def _must_not_grow(self, name: str, number: int) -> None:
+        if number > self._at_first.setdefault(name, number):
+            self.count(name, 1)
 
     def remember_settings(self) -> None:
         """Keep the settings of the process as they are now, to hold later ones to them."""

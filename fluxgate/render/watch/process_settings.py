@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import gc
+import locale
 import logging
+import multiprocessing
 import os
 import random
 import signal
+import socket
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 # Of the environment: what decides which device, kernels, memory and files whatever starts later has.
@@ -29,9 +34,11 @@ DECIDING = (
     "OMP_",
     "ONEDNN_",
     "PYTORCH_",
+    "TMPDIR",
 )
 TORCHS_OWN = ("CUDA_MODULE_LOADING",)  # which torch sets itself once it uses a GPU
 HANDLED = (signal.SIGINT, signal.SIGTERM)
+LEVELS = ("", "diffusers", "transformers", "accelerate", "huggingface_hub")  # of these logs; the first is the root
 STATE = 624  # numbers that a generator of Python's or numpy's has before it makes the next as many of them
 # By a library that draws from such a generator, and leaves its seed alone: the noise of a few pictures, in numpy. To
 # follow so many takes 0.2 s, and only where a generator was used that much, or seeded.
@@ -42,13 +49,13 @@ MOST_DRAWN = 10_000 * STATE
 class ProcessSettings:
     """What they are now."""
 
-    told: Mapping[str, str]  # by name, in words
+    told: Mapping[str, object]  # by name: words, or the functions themselves
     variables: Mapping[str, str]  # of the environment
     generators: Mapping[str, tuple[int, ...]]  # by name, the numbers that a generator goes on from
 
     def changed(self, now: ProcessSettings) -> Iterator[str]:
         """The names of those that are others now."""
-        yield from (name for name, before in self.told.items() if now.told[name] != before)
+        yield from (name for name, before in self.told.items() if not _is_kept(before, now.told[name]))
         for name in sorted({*self.variables, *now.variables}):
             if self.variables.get(name) != now.variables.get(name):
                 yield f"the environment's {name}"
@@ -65,17 +72,26 @@ def process_settings() -> ProcessSettings:
     return ProcessSettings({**_of_torch(), **_of_python()}, variables, _generators())
 
 
-def _of_torch() -> dict[str, str]:
+def _of_torch() -> dict[str, object]:
     import torch
 
     return {
         "torch's default dtype": str(torch.get_default_dtype()),
         "torch's default device": str(torch.get_default_device()),
-        "torch's recording of gradients": str(torch.is_grad_enabled()),
+        "torch's recording of gradients": str((torch.is_grad_enabled(), torch.is_inference_mode_enabled())),
+        "torch's search for anomalies": str(torch.is_anomaly_enabled()),
+        "torch's casts by itself": str([torch.is_autocast_enabled(device) for device in ("cpu", "cuda")]),
+        "torch's modes": _modes(),
+        "torch's hooks of all modules": _hooks_of_all(torch.nn.modules.module),
+        "torch's initializers": _functions(torch.nn.init),
+        "torch's functions of networks": _functions(torch.nn.functional),
+        "how torch makes modules": {name: _functions(kind) for name, kind in _kinds(torch.nn).items()},
+        "torch's sharing of memory": torch.multiprocessing.get_sharing_strategy(),
         "torch's precision of products": torch.get_float32_matmul_precision(),
         "torch's precision of sums in products": _sums(torch.backends.cuda.matmul),
         "torch's number of threads": str(torch.get_num_threads()),
         "torch's deterministic algorithms": str(torch.are_deterministic_algorithms_enabled()),
+        "torch's filling of new memory": str(torch.utils.deterministic.fill_uninitialized_memory),
         "torch's choice of convolutions": _convolutions(torch.backends.cudnn),
         "torch's kernels of attention": _attention(torch.backends.cuda),
         "torch's use of oneDNN": str(torch.backends.mkldnn.enabled),
@@ -83,16 +99,23 @@ def _of_torch() -> dict[str, str]:
     }
 
 
-def _of_python() -> dict[str, str]:
+def _of_python() -> dict[str, object]:
     import numpy as np
 
     return {
         "Python's garbage collector": "on" if gc.isenabled() else "off",
         "the level up to which nothing is logged": str(logging.root.manager.disable),
+        "the levels of what is logged": str([logging.getLogger(name).level for name in LEVELS]),
         "what Python warns of": "nothing" if any(map(_hides_all, warnings.filters)) else "something",
         "what numpy does about what it cannot compute": str(np.geterr()),
         "what becomes of the smallest numbers": "kept" if sys.float_info.min / 2 else "flushed to zero",
         "working directory": os.getcwd(),
+        "the folder of temporary files": tempfile.gettempdir(),
+        "who may read new files": _umask(),
+        "how Python starts processes": _start_method(),
+        "how deep Python may call": str(sys.getrecursionlimit()),
+        "how long Python waits for a network": str(socket.getdefaulttimeout()),
+        "the language of numbers and texts": locale.setlocale(locale.LC_ALL),
         **{f"what becomes of {one.name}": _named(signal.getsignal(one)) for one in HANDLED},
     }
 
@@ -101,6 +124,51 @@ def _hides_all(one: Any) -> bool:
     """Whether one of Python's filters hides every warning, whatever it says and wherever it comes from."""
     action, message, category, module, line = one
     return action == "ignore" and category is Warning and message is None and module is None and not line
+
+
+def _is_kept(before: Any, now: Any) -> bool:
+    """Whether it is as before. Functions that came beside others, as transformers adds one to torch's modules, are."""
+    if isinstance(before, dict):
+        return isinstance(now, dict) and all(_is_kept(one, now.get(name)) for name, one in before.items())
+    return bool(before == now)
+
+
+def _umask() -> str | None:
+    """As the system tells it: Python can only set it. None where there is no such file."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((line for line in lines if line.startswith("Umask:")), None)
+
+
+def _start_method() -> str:
+    """The first of all is taken where nobody has chosen one; to ask for that would choose it."""
+    return multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0]
+
+
+def _functions(owner: Any) -> dict[str, Any]:
+    """The functions of a module or a class: whoever replaces one may not put it back."""
+    return {name: one for name, one in vars(owner).items() if callable(one)}
+
+
+def _kinds(nn: Any) -> dict[str, Any]:
+    return {name: one for name, one in vars(nn).items() if isinstance(one, type)}
+
+
+def _modes() -> list[str]:
+    """What sees each function or each operator of torch. A default device does, too, and is a setting of its own."""
+    from torch.overrides import _get_current_function_mode_stack
+    from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
+
+    names = [type(mode).__name__ for mode in (*_get_current_function_mode_stack(), *_get_current_dispatch_mode_stack())]
+    return [name for name in names if name != "DeviceContext"]
+
+
+def _hooks_of_all(module: Any) -> dict[str, list[int]]:
+    """By kind, the numbers of the hooks that torch calls for every module."""
+    kinds = ((name, hooks) for name, hooks in vars(module).items() if name.startswith("_global_"))
+    return {name: list(hooks) for name, hooks in kinds if isinstance(hooks, dict)}
 
 
 def _named(handler: Any) -> str:

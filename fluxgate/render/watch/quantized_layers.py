@@ -54,7 +54,9 @@ class FourBit:
         if not getattr(state, "nested", False):
             return found
         grain = 0.01 * float(floats_of(state.state2.absmax).max()) / max(float(np.abs(blocks[0]).max()), 1e-30)
-        return Deviation(found.codes, 0.0 if found.scales <= grain else found.scales)
+        whole = weight.size == math.prod(state.shape)  # of the first numbers alone no mean is known
+        offset = quantizers.offset_error(_in(state.dtype, weight), float(state.offset), block=block) if whole else 0.0
+        return Deviation(found.codes, 0.0 if found.scales <= grain else found.scales, offset)
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,13 @@ class UnknownFormat:
 def _floats(tensor: Tensor) -> Floats:
     """A file's numbers."""
     return np.asarray(tensor.values.astype(np.float32))
+
+
+def _in(dtype: Any, weight: Floats) -> Floats:
+    """A weight rounded to the dtype that it was quantized from."""
+    import torch
+
+    return np.asarray(torch.from_numpy(weight).to(dtype).float().numpy())
 
 
 def _four_bit_scales(state: Any) -> Floats:

@@ -126,6 +126,7 @@ class _Comparison:
         kinds = Counter(layers.values())
         codes = {name: one.codes for name, one in self.deviations.items() if one.codes > 0}
         scales = {name: one.scales for name, one in self.deviations.items() if one.scales > SCALE_NOISE}
+        offsets = {name: one.offset for name, one in self.deviations.items() if one.offset > SCALE_NOISE}
         return StoredWeights(
             tensors=self.counts["tensors"],
             same=self.counts["same"],
@@ -138,6 +139,7 @@ class _Comparison:
             spared=tuple(sorted(getattr(self.module, "_keep_in_fp32_modules", None) or ())),
             codes=codes,
             scales=scales,
+            offsets=offsets,
             adapters=len(self.adapters),
             whole=self.most is None,
         )

@@ -10,7 +10,17 @@ from fluxgate.baselines.store import PORTABLE
 from fluxgate.judge.checks.inventory import A_TABLE, LOAD_SHARE, SPARE
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, INVENTORY, NEW_WARNINGS, PASSED
-from fluxgate.rendering import BESIDE, GRADIENTS, HOOKS_CHANGED, HOOKS_LEFT, SETTING_CHANGED, Component, Inventory
+from fluxgate.rendering import (
+    BESIDE,
+    GRADIENTS,
+    HANDLERS_GROWN,
+    HOOKS_CHANGED,
+    HOOKS_LEFT,
+    SETTING_CHANGED,
+    TORCH_HOOKS_GROWN,
+    Component,
+    Inventory,
+)
 from fluxgate.strategies.effects import ALTERED, SLICES, TILES, Counted
 from fluxgate.strategies.promise import Promise
 from tests.judge.made import FULL, accepted, evidence, made, promising, verdict, with_rendering
@@ -402,6 +412,19 @@ def test_a_setting_of_the_process_that_is_left_changed_is_noticed(tmp_path: Path
     found = verdict(with_rendering(evidence(tmp_path, FULL), inventory=replace(tiny(), counts=counts)), INVENTORY)
     assert (found.status, "leaves torch's default dtype changed" in found.sentence) == (FAILED, True)
     assert "Most likely diffusers or transformers." in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("count", "said", "who"),
+    [
+        (f"{TORCH_HOOKS_GROWN}text_encoder", "torch's hooks on text_encoder", "transformers"),
+        (f"{HANDLERS_GROWN}diffusers", "handlers on the log of diffusers", "diffusers or transformers"),
+    ],
+)
+def test_what_a_later_call_hangs_up_beside_the_first_is_named(tmp_path: Path, count: str, said: str, who: str) -> None:
+    """With whoever loaded the component, if it is one."""
+    found = verdict(with_rendering(evidence(tmp_path, FULL), inventory=replace(tiny(), counts={count: 1})), INVENTORY)
+    assert (found.status, said in found.sentence, found.suspects) == (FAILED, True, who)
 
 
 WEIGHTS = 100_000_000

@@ -12,11 +12,13 @@ from fluxgate.judge.checks.leftovers import COMES_AND_GOES, COUNTERS, GROWTH, GR
 from fluxgate.judge.verdict import FAILED, GIVES_BACK, NO_DATA, PASSED
 from fluxgate.rendering import (
     BLOCKS,
+    FILES_AT_END,
     FILES_OPEN,
     GPU_OTHERWISE,
     LEFTOVER_FILES,
     MALLOC,
     MAPPED,
+    PROCESSES_AT_END,
     THREADS,
     Component,
     Inventory,
@@ -134,6 +136,18 @@ def test_files_that_a_second_take_leaves_are_seen(tmp_path: Path, files: int, st
     assert found.status == status
     said = f"{files} {'file' if files == 1 else 'files'} stay on the disk after the same was rendered again; none may"
     assert found.sentence.startswith(said) == (status == FAILED)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [(FILES_AT_END, "1 file stay on the disk"), (PROCESSES_AT_END, "1 program still run")]
+)
+def test_what_is_there_once_the_pipeline_is_freed_is_seen(tmp_path: Path, name: str, said: str) -> None:
+    """Files and processes of loading, which no second take makes again."""
+    for number, status, who in ((0, PASSED, None), (1, FAILED, "diffusers or transformers")):
+        counts = {LEFTOVER_FILES: 0, name: number}
+        found = verdict(with_rendering(using(tmp_path, memory()), inventory=weighing(1000, counts)), GIVES_BACK)
+        assert (found.status, found.suspects, found.numbers[name]) == (status, who, number)
+        assert found.sentence.startswith(f"{said} once the pipeline is freed") == (status == FAILED)
 
 
 def test_what_the_twin_left_on_an_h200_is_no_leak(tmp_path: Path) -> None:

@@ -204,6 +204,16 @@ def test_wrong_scales_are_told(tmp_path: Path) -> None:
     assert (answer.status, "the scales of encoder.block.1.q" in answer.sentence) == (FAILED, True)
 
 
+@pytest.mark.parametrize(("error", "status"), [(2e-5, PASSED), (5e-4, FAILED)])
+def test_an_offset_that_is_not_the_mean_of_the_scales_is_told(tmp_path: Path, error: float, status: str) -> None:
+    """Beyond what a sum in float32 is off by."""
+    answer = judged(tmp_path, replace(QUANTIZED, offsets={"encoder.block.1.q": error}), promises())
+    assert (answer.status, "the offset of the scales of encoder.block.1.q" in answer.sentence) == (
+        status,
+        status == FAILED,
+    )
+
+
 def test_what_could_not_be_read_is_no_pass(tmp_path: Path) -> None:
     """Nor is a rendering of an older Fluxgate."""
     unread = judged(tmp_path, StoredWeights(10, 0, unread=10, kinds={"bfloat16": 4}))

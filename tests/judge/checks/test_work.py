@@ -332,11 +332,12 @@ def test_prefetching_that_is_switched_off_is_caught_on_a_gpu(tmp_path: Path) -> 
     assert judged(tmp_path, "group-offload-leaf-stream", gpu_work(events=events)).status == PASSED
 
 
+@pytest.mark.parametrize("name", ["group-offload-leaf", "group-offload-block", "group-offload-by-component"])
 @pytest.mark.parametrize("moved, status", [(122, PASSED), (130, FAILED)])
-def test_more_than_the_weights_need_is_caught_on_a_gpu(moved: int, status: str, tmp_path: Path) -> None:
-    """Three calls of a denoiser of 40 MiB need 120 MiB."""
+def test_more_than_the_weights_need_is_caught_on_a_gpu(moved: int, status: str, name: str, tmp_path: Path) -> None:
+    """Three calls of a denoiser of 40 MiB need 120 MiB, whether by layers or by groups of blocks."""
     work = gpu_work(components={"transformer": 3}, bytes={"host to device": moved << 20})
-    assert judged(tmp_path, "group-offload-leaf", work).status == status
+    assert judged(tmp_path, name, work).status == status
 
 
 # --- what is not held, and what is not known

@@ -66,6 +66,24 @@ def test_a_file_of_another_program_does_not_count(leftover: LeftoverFiles, tmp_p
     assert leftover.count == 0
 
 
+def test_what_is_still_there_at_the_end_is_counted(leftover: LeftoverFiles, tmp_path: Path) -> None:
+    """A folder and what is in it, whenever it was made; the scratch folder is the strategy's own."""
+    Path(tempfile.mkdtemp(), "part").touch()
+    Path(tempfile.mkdtemp(dir=tmp_path / "scratch"), "weights").touch()
+    with tempfile.NamedTemporaryFile():
+        pass
+    assert leftover.at_end() == 2
+
+
+def test_what_goes_with_the_process_is_not_left(leftover: LeftoverFiles) -> None:
+    """A folder that an object will remove, and one of multiprocessing's."""
+    folder = tempfile.TemporaryDirectory()
+    Path(folder.name, "file").touch()
+    tempfile.mkdtemp(prefix="pymp-")
+    assert leftover.at_end() == 0
+    folder.cleanup()
+
+
 def test_without_a_second_take_there_is_no_count(leftover: LeftoverFiles) -> None:
     """What was not counted is not 0."""
     assert leftover.count is None

@@ -200,11 +200,40 @@ def test_a_compiled_part_tells_that_it_is() -> None:
 
 def test_a_lora_tells_where_its_numbers_are() -> None:
     """Beside the weights or within them; one that is switched off is not told of."""
-    layer = torch.nn.Linear(2, 2)
-    layer.lora_A, layer.active_adapters, layer.merged_adapters = torch.nn.ModuleDict(), ["ours"], []
-    layer.disable_adapters = False
+    layer = adapted()
     assert settings_of(layer) == {"adapter": "ours", "adapter_place": "beside the weights"}
     layer.merged_adapters = ["ours"]
     assert settings_of(layer)["adapter_place"] == "in the weights"
     layer.disable_adapters = True
     assert settings_of(layer) == {}
+
+
+@pytest.mark.parametrize("widened", ["lora_A", "lora_B"])
+def test_a_lora_of_another_dtype_than_its_layer_tells_its_own(widened: str) -> None:
+    """Either half of it; with the layer's own dtype there is nothing to tell."""
+    layer = adapted()
+    layer.to(torch.bfloat16)
+    assert "adapter_dtype" not in settings_of(layer)
+    getattr(layer, widened).float()
+    assert settings_of(layer)["adapter_dtype"] == "float32"
+
+
+def test_a_lora_that_is_known_and_in_no_layer_is_told() -> None:
+    """As one that was unloaded and is still in the model's list."""
+    module: Any = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    module.peft_config = {"ours": None}
+    assert settings_of(module) == {"adapter_in_no_layer": "ours"}
+    module.append(adapted())
+    assert "adapter_in_no_layer" not in settings_of(module)
+    del module[1], module.peft_config
+    assert settings_of(module) == {}
+
+
+def adapted() -> Any:
+    """A layer with a LoRA beside it, as far as peft's is looked at."""
+    layer: Any = torch.nn.Linear(2, 2)
+    layer.lora_A, layer.lora_B = (torch.nn.ModuleDict({"ours": torch.nn.Linear(2, 2)}) for _ in range(2))
+    layer.active_adapters, layer.merged_adapters, layer.disable_adapters = ["ours"], [], False
+    base = torch.nn.Linear(2, 2)
+    layer.base_layer, layer.get_base_layer = base, lambda: base
+    return layer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,9 +20,13 @@ from fluxgate.rendering import (  # noqa: E402
     BEFORE,
     BESIDE,
     DURING,
+    FILES_AT_END,
+    HANDLERS_GROWN,
     HOOKS_CHANGED,
     HOOKS_LEFT,
     LEFTOVER_FILES,
+    PROCESSES_AT_END,
+    TORCH_HOOKS_GROWN,
     Inventory,
 )
 
@@ -104,6 +109,34 @@ def test_hooks_that_a_later_call_changes_are_noticed(recorder: InventoryRecorder
             add_hook_to_module(kept.components["vae"], ModelHook(), append=True)
         recorder.compare_hooks()
         assert recorder.counts.get(HOOKS_CHANGED) == changed
+
+
+def test_hooks_of_torchs_that_pile_up_are_noticed(recorder: InventoryRecorder) -> None:
+    """By component; those that the first call leaves may stay."""
+    kept = pipeline()
+    recorder.describe(kept)
+    for more in (None, 1):
+        kept.components["vae"].register_forward_pre_hook(lambda *_: None)
+        recorder.compare_hooks()
+        assert recorder.counts.get(f"{TORCH_HOOKS_GROWN}vae") == more
+
+
+def test_handlers_that_pile_up_are_noticed(recorder: InventoryRecorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By log; the first may come with any call, as where a library is imported late."""
+    log = logging.getLogger("some.library")
+    monkeypatch.setattr(log, "handlers", [])
+    for more in (None, None, 1):
+        recorder.compare_handlers()
+        assert recorder.counts.get(f"{HANDLERS_GROWN}some.library") == more
+        log.handlers.append(logging.NullHandler())
+    recorder.compare_handlers()
+
+
+@pytest.mark.parametrize("processes", [None, 0, 2])
+def test_what_is_left_at_the_end_is_counted(recorder: InventoryRecorder, processes: int | None) -> None:
+    """Where the system does not tell of processes, there is no count of them."""
+    recorder.count_at_end(files=3, processes=processes)
+    assert (recorder.counts[FILES_AT_END], recorder.counts.get(PROCESSES_AT_END)) == (3, processes)
 
 
 def test_hooks_that_cannot_be_removed_are_counted(recorder: InventoryRecorder) -> None:

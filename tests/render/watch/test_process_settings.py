@@ -3,31 +3,64 @@
 from __future__ import annotations
 
 import gc
+import locale
 import logging
+import multiprocessing
 import os
 import random
 import signal
+import socket
+import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
+import torch.nn.functional as F  # noqa: E402
+from accelerate import init_empty_weights  # noqa: E402
+from torch.nn.modules.module import register_module_forward_pre_hook  # noqa: E402
+from torch.overrides import BaseTorchFunctionMode, _get_current_function_mode_stack  # noqa: E402
+from torch.utils import deterministic  # noqa: E402
+
 from fluxgate.render.measure.meter import Meter  # noqa: E402
 from fluxgate.render.watch.inventory import InventoryRecorder  # noqa: E402
 from fluxgate.render.watch.process_settings import process_settings  # noqa: E402
 from fluxgate.rendering import SETTING_CHANGED  # noqa: E402
 
-VARIABLES = ("CUDA_LAUNCH_BLOCKING", "CUDA_VISIBLE_DEVICES", "HF_HUB_OFFLINE", "OMP_NUM_THREADS", "PYTORCH_ALLOC_CONF")
+VARIABLES = (
+    "CUDA_LAUNCH_BLOCKING",
+    "CUDA_VISIBLE_DEVICES",
+    "HF_HUB_OFFLINE",
+    "OMP_NUM_THREADS",
+    "PYTORCH_ALLOC_CONF",
+    "TMPDIR",
+)
+
+MODE, EMPTY = BaseTorchFunctionMode(), ExitStack()
+HOOKS: list[Any] = []
+LANGUAGE = locale.setlocale(locale.LC_ALL)
 
 CHANGES: dict[str, Callable[[], object]] = {
     "torch's default dtype": lambda: torch.set_default_dtype(torch.bfloat16),
     "torch's default device": lambda: torch.set_default_device("meta"),
     "torch's recording of gradients": lambda: torch.set_grad_enabled(not torch.is_grad_enabled()),
+    "torch's search for anomalies": lambda: torch.autograd.set_detect_anomaly(True),
+    "torch's casts by itself": lambda: torch.set_autocast_enabled("cpu", True),
+    "torch's modes": lambda: MODE.__enter__(),
+    "torch's hooks of all modules": lambda: HOOKS.append(register_module_forward_pre_hook(lambda *_: None)),
+    "torch's initializers": lambda: setattr(torch.nn.init, "uniform_", lambda tensor, *_: tensor),
+    "torch's functions of networks": lambda: setattr(F, "scaled_dot_product_attention", lambda query, *_: query),
+    "how torch makes modules": lambda: EMPTY.enter_context(init_empty_weights()),
+    "torch's sharing of memory": lambda: torch.multiprocessing.set_sharing_strategy("file_system"),
+    "torch's filling of new memory": lambda: setattr(deterministic, "fill_uninitialized_memory", False),
     "torch's precision of products": lambda: torch.set_float32_matmul_precision("medium"),
     "torch's precision of sums in products": lambda: setattr(
         torch.backends.cuda.matmul, "allow_bf16_reduced_precision_reduction", False
@@ -40,6 +73,15 @@ CHANGES: dict[str, Callable[[], object]] = {
     "the seed of torch's own generator": lambda: torch.manual_seed(torch.initial_seed() + 1),
     "Python's garbage collector": gc.disable,
     "the level up to which nothing is logged": lambda: logging.disable(logging.ERROR),
+    "the levels of what is logged": lambda: logging.getLogger("diffusers").setLevel(logging.CRITICAL),
+    "the folder of temporary files": lambda: setattr(tempfile, "tempdir", "/var/tmp"),
+    "who may read new files": lambda: os.umask(0o077),
+    "how Python starts processes": lambda: multiprocessing.set_start_method("spawn", force=True),
+    "how deep Python may call": lambda: sys.setrecursionlimit(sys.getrecursionlimit() + 1),
+    "how long Python waits for a network": lambda: socket.setdefaulttimeout(1.0),
+    "the language of numbers and texts": lambda: locale.setlocale(
+        locale.LC_ALL, "POSIX" if LANGUAGE != "C" else "C.UTF-8"
+    ),
     "what Python warns of": lambda: warnings.simplefilter("ignore"),
     "what numpy does about what it cannot compute": lambda: np.seterr(all="raise"),
     "what becomes of the smallest numbers": lambda: torch.set_flush_denormal(True),
@@ -52,6 +94,10 @@ CHANGES: dict[str, Callable[[], object]] = {
 }
 
 
+def _log() -> logging.Logger:
+    return logging.getLogger("diffusers")
+
+
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     """Whatever a test changes is what it was again."""
@@ -61,13 +107,34 @@ def as_before() -> Iterator[None]:
         torch.get_num_threads(),
         Path.cwd(),
     )
-    precision, deterministic = torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
+    precision, repeats = torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
     convolutions, attention = torch.backends.cudnn.benchmark, torch.backends.cuda.flash_sdp_enabled()
     state, collects, silent = torch.get_rng_state(), gc.isenabled(), logging.root.manager.disable
     filters, handlers = warnings.filters[:], {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
     errors, drawn, drawn_by_numpy = np.geterr(), random.getstate(), np.random.get_state()
     variables = {name: os.environ.get(name) for name in VARIABLES}
+    initializer, attention_itself, level = torch.nn.init.uniform_, F.scaled_dot_product_attention, _log().level
+    shares, temporary, limit = torch.multiprocessing.get_sharing_strategy(), tempfile.tempdir, sys.getrecursionlimit()
+    mask = os.umask(0o022)
+    os.umask(mask)
     yield
+    torch.autograd.set_detect_anomaly(False)
+    torch.set_autocast_enabled("cpu", False)
+    if MODE in _get_current_function_mode_stack():
+        MODE.__exit__(None, None, None)
+    while HOOKS:
+        HOOKS.pop().remove()
+    EMPTY.close()
+    torch.nn.init.uniform_, F.scaled_dot_product_attention = initializer, attention_itself
+    torch.multiprocessing.set_sharing_strategy(shares)
+    deterministic.fill_uninitialized_memory = True
+    _log().setLevel(level)
+    tempfile.tempdir = temporary
+    os.umask(mask)
+    multiprocessing.set_start_method(None, force=True)
+    sys.setrecursionlimit(limit)
+    socket.setdefaulttimeout(None)
+    locale.setlocale(locale.LC_ALL, LANGUAGE)
     torch.set_flush_denormal(False)
     torch.backends.mkldnn.set_flags(True)
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = True
@@ -90,7 +157,7 @@ def as_before() -> Iterator[None]:
     torch.set_grad_enabled(grad)
     torch.set_num_threads(threads)
     torch.set_float32_matmul_precision(precision)
-    torch.use_deterministic_algorithms(deterministic)
+    torch.use_deterministic_algorithms(repeats)
     os.chdir(folder)
 
 
@@ -110,6 +177,21 @@ def test_every_setting_is_tried() -> None:
     """Nothing is compared that no test changes."""
     settings = process_settings()
     assert {*settings.told, *settings.generators} == {name for name in CHANGES if not name.startswith("the env")}
+
+
+def test_a_function_that_comes_beside_torchs_own_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers adds one to torch's modules when it loads a model."""
+    before = process_settings()
+    monkeypatch.setattr(torch.nn.Module, "applied_cleverly", lambda *_: None, raising=False)
+    assert list(before.changed(process_settings())) == []
+
+
+def test_looking_sets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How files are made and processes are started is what it was."""
+    mask = os.umask(0o027)
+    process_settings()
+    assert os.umask(mask) == 0o027
+    assert multiprocessing.get_start_method(allow_none=True) is None
 
 
 @pytest.mark.parametrize("numbers", [1, 700, 5000])

@@ -215,6 +215,32 @@ def test_codes_and_scales_of_other_weights_are_told(model: Any, folder: Path) ->
     assert (list(result.codes), list(result.scales)) == (["blocks.0.first"], ["blocks.1.first"])
 
 
+def test_an_offset_of_double_quantization_that_is_rounded_is_told(model: Any, folder: Path) -> None:
+    """Of the layer that it is in."""
+    in_four_bits(model, "nf4", double=True)
+    assert found(model, folder).offsets == {}
+    model.blocks[0].first.weight.quant_state.offset *= 1 + 2**-10
+    assert list(found(model, folder).offsets) == ["blocks.0.first"]
+
+
+def test_of_the_first_numbers_no_offset_is_known(model: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the mean over all of a weight."""
+    monkeypatch.setattr(stored, "LARGE", 1000)
+    monkeypatch.setattr(stored, "FIRST", 128)
+    in_four_bits(model, "nf4", double=True)
+    assert found(model, folder).offsets == {}
+
+
+def test_scales_that_were_saved_in_eight_bits_are_told(model: Any, folder: Path) -> None:
+    """In bfloat16 they are the same: they are numbers of a weight in bfloat16."""
+    in_four_bits(model, "nf4")
+    state = model.blocks[1].first.weight.quant_state
+    state.absmax = state.absmax.bfloat16().float()
+    assert found(model, folder).scales == {}
+    state.absmax = state.absmax.to(torch.float8_e4m3fn).float()
+    assert found(model, folder).scales["blocks.1.first"] > 0.01
+
+
 def test_int8_layers_are_what_is_stored(model: Any, folder: Path) -> None:
     """Codes and the scales of rows."""
     bitsandbytes = pytest.importorskip("bitsandbytes")

@@ -1,0 +1,8 @@
+"""Faults that were held back: written before any of them was tried, by people who did not know the checks."""
+
+from __future__ import annotations
+
+from fluxgate.prove.fault import Fault
+from fluxgate.prove.faults.held_back import computing, keeping
+
+FAULTS: tuple[Fault, ...] = (*computing.FAULTS, *keeping.FAULTS)
