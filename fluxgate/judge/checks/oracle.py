@@ -110,8 +110,12 @@ def _of_texts(take: GivenTake) -> Iterator[Wrong]:
             continue
         others = [text for text, row, due in zip_longest(TEXTS, rows, expected) if row != due]
         more = f", and of {counted(len(others) - 1, 'more text')}" if len(others) > 1 else ""
-        sentence = f"is not what its files make of {ascii(others[0])[:SHOWN]}{more}"
+        sentence = f"is not what its files make of {_shortened(others[0])!r}{more}"
         yield Wrong(of_call(stage, OF_TEXTS), sentence)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def _changed(take: GivenTake) -> Iterator[Wrong]:
