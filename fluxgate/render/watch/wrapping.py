@@ -45,5 +45,5 @@ def _around_own(owner: Any, method: Callable[..., Any], around: Around) -> Calla
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         return around(method, owner_ref(), args, kwargs)
 
-    wrapped._fluxgate = True  # type: ignore[attr-defined]
+    wrapped._fluxgate = True  # type: ignore[attr-defined]  # as above
     return wrapped
