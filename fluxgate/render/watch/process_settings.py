@@ -38,6 +38,7 @@ DECIDING = (
 )
 TORCHS_OWN = ("CUDA_MODULE_LOADING",)  # which torch sets itself once it uses a GPU
 HANDLED = (signal.SIGINT, signal.SIGTERM)
+COMPILER = "torch._dynamo."
 LEVELS = ("", "diffusers", "transformers", "accelerate", "huggingface_hub")  # of these logs; the first is the root
 STATE = 624  # numbers that a generator of Python's or numpy's has before it makes the next as many of them
 # By a library that draws from such a generator, and leaves its seed alone: the noise of a few pictures, in numpy. To
@@ -113,7 +114,6 @@ def _of_python() -> dict[str, object]:
         "the folder of temporary files": tempfile.gettempdir(),
         "who may read new files": _umask(),
         "how Python starts processes": _start_method(),
-        "how deep Python may call": str(sys.getrecursionlimit()),
         "how long Python waits for a network": str(socket.getdefaulttimeout()),
         "the language of numbers and texts": locale.setlocale(locale.LC_ALL),
         **{f"what becomes of {one.name}": _named(signal.getsignal(one)) for one in HANDLED},
@@ -127,10 +127,11 @@ def _hides_all(one: Any) -> bool:
 
 
 def _is_kept(before: Any, now: Any) -> bool:
-    """Whether it is as before. Functions that came beside others, as transformers adds one to torch's modules, are."""
+    """Whether it is as before. Functions that came beside others, as transformers adds one to torch's modules, are;
+    so are those that torch's own compiler puts in the place of others for good."""
     if isinstance(before, dict):
         return isinstance(now, dict) and all(_is_kept(one, now.get(name)) for name, one in before.items())
-    return bool(before == now)
+    return bool(before == now) or str(getattr(now, "__module__", "")).startswith(COMPILER)
 
 
 def _umask() -> str | None:

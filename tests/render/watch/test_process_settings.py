@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -77,7 +78,6 @@ CHANGES: dict[str, Callable[[], object]] = {
     "the folder of temporary files": lambda: setattr(tempfile, "tempdir", "/var/tmp"),
     "who may read new files": lambda: os.umask(0o077),
     "how Python starts processes": lambda: multiprocessing.set_start_method("spawn", force=True),
-    "how deep Python may call": lambda: sys.setrecursionlimit(sys.getrecursionlimit() + 1),
     "how long Python waits for a network": lambda: socket.setdefaulttimeout(1.0),
     "the language of numbers and texts": lambda: locale.setlocale(
         locale.LC_ALL, "POSIX" if LANGUAGE != "C" else "C.UTF-8"
@@ -114,7 +114,7 @@ def as_before() -> Iterator[None]:
     errors, drawn, drawn_by_numpy = np.geterr(), random.getstate(), np.random.get_state()
     variables = {name: os.environ.get(name) for name in VARIABLES}
     initializer, attention_itself, level = torch.nn.init.uniform_, F.scaled_dot_product_attention, _log().level
-    shares, temporary, limit = torch.multiprocessing.get_sharing_strategy(), tempfile.tempdir, sys.getrecursionlimit()
+    shares, temporary = torch.multiprocessing.get_sharing_strategy(), tempfile.tempdir
     mask = os.umask(0o022)
     os.umask(mask)
     yield
@@ -132,7 +132,6 @@ def as_before() -> Iterator[None]:
     tempfile.tempdir = temporary
     os.umask(mask)
     multiprocessing.set_start_method(None, force=True)
-    sys.setrecursionlimit(limit)
     socket.setdefaulttimeout(None)
     locale.setlocale(locale.LC_ALL, LANGUAGE)
     torch.set_flush_denormal(False)
@@ -184,6 +183,21 @@ def test_a_function_that_comes_beside_torchs_own_is_no_change(monkeypatch: pytes
     before = process_settings()
     monkeypatch.setattr(torch.nn.Module, "applied_cleverly", lambda *_: None, raising=False)
     assert list(before.changed(process_settings())) == []
+
+
+COMPILING = """
+import torch
+from fluxgate.render.watch.process_settings import process_settings
+made, before = torch.nn.Module.__init__, process_settings()
+torch.compile(torch.nn.Linear(2, 2), backend="eager", dynamic=True)(torch.zeros(1, 2))
+print(made is torch.nn.Module.__init__, list(before.changed(process_settings())))
+"""
+
+
+def test_what_torchs_compiler_replaces_for_good_is_no_change() -> None:
+    """It sees each module that is made from then on."""
+    finished = subprocess.run([sys.executable, "-c", COMPILING], capture_output=True, text=True, check=True)
+    assert finished.stdout == "False []\n"
 
 
 def test_looking_sets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
