@@ -47,3 +47,14 @@ def test_only_the_identical_reads_one(number: float) -> None:
     """Whatever is below 1 is told as below 1."""
     assert float(figures.likeness(number)) < 1
     assert float(figures.likeness(number, digits=3)) <= number + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("number", "limit", "words"),
+    [(0.0436, 0.012, ("0.044", "0.012")), (0.0441, 0.0439, ("0.0441", "0.0439")), (0.5, 0.5, ("0.5", "0.5"))],
+)
+def test_two_numbers_have_as_many_digits_as_tell_them_apart(
+    number: float, limit: float, words: tuple[str, str]
+) -> None:
+    """What is beyond its limit never reads like it."""
+    assert figures.apart(number, limit) == words

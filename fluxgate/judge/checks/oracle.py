@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from fluxgate import figures
 from fluxgate.cases import Case
 from fluxgate.compare.oracle import HANDED, StageDistance, distances
 from fluxgate.judge.answers import failed, no_data, passed
@@ -110,12 +111,13 @@ def _of_texts(take: GivenTake) -> Iterator[Wrong]:
             continue
         others = [text for text, row, due in zip_longest(TEXTS, rows, expected) if row != due]
         more = f", and of {counted(len(others) - 1, 'more text')}" if len(others) > 1 else ""
-        sentence = f"is not what its files make of {_shortened(others[0])!r}{more}"
+        sentence = f"is not what its files make of {_shown(others[0])}{more}"
         yield Wrong(of_call(stage, OF_TEXTS), sentence)
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+def _shown(text: str) -> str:
+    """Its beginning, in letters that tell one accent from another that looks like it."""
+    return f"{text[:SHOWN]!a}{'…' if len(text) > SHOWN else ''}"
 
 
 def _changed(take: GivenTake) -> Iterator[Wrong]:
@@ -198,8 +200,9 @@ def _too_far(distance: StageDistance, limits: Limits | None) -> Wrong | None:
     for what, value, limit in (("", distance.rms, limits.rms), ("at worst ", distance.worst, limits.worst)):
         if not value <= limit.value:
             unit = "levels" if without_call(distance.stage) == PICTURE else "of its size"
-            figures = f"{what}{value:.2g} {unit} from the oracle; the limit is {limit.value:.2g}"
-            return Wrong(distance.stage, f"lies {figures} ({origin(limit)})", limit)
+            far, most = figures.apart(value, limit.value)
+            sentence = f"lies {what}{far} {unit} from the oracle; the limit is {most} ({origin(limit)})"
+            return Wrong(distance.stage, sentence, limit)
     return None
 
 
