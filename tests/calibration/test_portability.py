@@ -85,7 +85,7 @@ def test_the_page_has_a_line_for_each_row(measured: Measured) -> None:
 
 
 def test_the_drift_can_be_accepted(measured: Measured, tmp_path: Path) -> None:
-    """What was done to each case becomes its band of drift; the other cases have that of `full`."""
+    """What was done to each case becomes its band of drift; the other cases have that of `full`, and more room."""
     run, _, _ = measured
     accept(run, tmp_path)
     drifts = {
@@ -96,5 +96,6 @@ def test_the_drift_can_be_accepted(measured: Measured, tmp_path: Path) -> None:
     assert floor is not None
     assert still is not None
     assert 0.9 < floor.value < still.value == 1
-    assert other == floor
+    assert other is not None
+    assert 1 - other.value == pytest.approx(2 * (1 - floor.value))
     assert floor.source == "other instructions and threads"
