@@ -24,7 +24,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f}".rstrip("0").rstrip(".") + "%"
 
 
-def apart(number: float, limit: float) -> tuple[str, str]:
+def distinct(number: float, limit: float) -> tuple[str, str]:
     """Two numbers in as few digits as tell them apart, two at least."""
     texts = ((f"{number:.{digits}g}", f"{limit:.{digits}g}") for digits in range(2, 18))
     return next((each for each in texts if each[0] != each[1]), (str(number), str(limit)))

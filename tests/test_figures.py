@@ -57,4 +57,4 @@ def test_two_numbers_have_as_many_digits_as_tell_them_apart(
     number: float, limit: float, words: tuple[str, str]
 ) -> None:
     """What is beyond its limit never reads like it."""
-    assert figures.apart(number, limit) == words
+    assert figures.distinct(number, limit) == words

@@ -90,7 +90,7 @@ def _sentence(answer: Answer, outcomes: Sequence[CaseResult]) -> str:
 def _drift(drifted: Sequence[CaseResult], judged: Sequence[CaseResult]) -> str:
     """How many drifted, where, and what they were held to; pictures of other noise are within nothing measured."""
     how_many = f"{_of_all(len(drifted), len(judged))} {'has' if len(drifted) == 1 else 'have'} drifted"
-    same = "inventory and noise levels are the same"
+    same = f"{'' if any(one.inventory for one in drifted) else 'inventory and '}noise levels are the same"
     measured = [one for one in drifted if not one.other_noise]
     if measured == drifted:
         return f"{how_many}, within what was measured{_where(drifted)}; {same}"

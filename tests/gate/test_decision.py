@@ -163,6 +163,13 @@ def test_the_only_case_is_not_counted() -> None:
         assert words in decide([one(FULL, outcome)], ALL).sentence
 
 
+@pytest.mark.parametrize("inventory", [(), ("transformer: its weights change",)])
+def test_an_inventory_is_called_the_same_only_where_it_is(inventory: tuple[str, ...]) -> None:
+    """Codes of weights may be others and stand for the same numbers."""
+    said = decide([one(NF4, "drifted", inventory=inventory)], ALL).sentence
+    assert ("inventory" in said, "noise levels are the same" in said) == (not inventory, True)
+
+
 def test_other_noise_is_not_within_what_was_measured() -> None:
     """It is told as what it is, and is no matter of kernels; nothing is known of a case that nothing else holds."""
     moved = one(FULL, "drifted", shots=("fox",), other_noise=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -56,6 +57,7 @@ COUNTERS = {
     THREADS: (0, "thread", "more run"),
 }
 SEEN_OF_CALLS = "chosen; every call of 48 strategies on CPUs and GPUs left at most 29 KB and 178 objects"
+SINGULAR = {"stay": "stays", "run": "runs", "are": "is"}  # verbs of what is counted one by one
 OF_OBJECTS = (MALLOC, BLOCKS)  # which Python's objects may be
 
 
@@ -81,9 +83,16 @@ class Leftover:
         """`1.2 KB stay on the GPU once the pipeline is freed; at most 0 B may (nothing was seen to stay)`."""
         if self.unit is not None:
             most = f"at most {self.limit.value:,.0f} may" if self.limit.value else "none may"
-            return f"{counted(self.value or 0, self.unit)} {self.stay}; {most}"
+            return (
+                f"{counted(self.value or 0, self.unit)} {_of_one(self.stay) if self.value == 1 else self.stay}; {most}"
+            )
         value, most = distinct(self.value or 0, self.limit.value)
         return f"{value} {self.stay}; at most {most} may ({origin(self.limit)})"
+
+
+def _of_one(stay: str) -> str:
+    """`stays on the disk` for `stay on the disk`."""
+    return re.sub("|".join(SINGULAR), lambda verb: SINGULAR[verb[0]], stay, count=1)
 
 
 def gives_back(evidence: Evidence) -> Verdict:

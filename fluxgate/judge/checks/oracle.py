@@ -200,7 +200,7 @@ def _too_far(distance: StageDistance, limits: Limits | None) -> Wrong | None:
     for what, value, limit in (("", distance.rms, limits.rms), ("at worst ", distance.worst, limits.worst)):
         if not value <= limit.value:
             unit = "levels" if without_call(distance.stage) == PICTURE else "of its size"
-            far, most = figures.apart(value, limit.value)
+            far, most = figures.distinct(value, limit.value)
             sentence = f"lies {what}{far} {unit} from the oracle; the limit is {most} ({origin(limit)})"
             return Wrong(distance.stage, sentence, limit)
     return None

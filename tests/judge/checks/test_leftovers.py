@@ -134,12 +134,13 @@ def test_files_that_a_second_take_leaves_are_seen(tmp_path: Path, files: int, st
     whole = with_rendering(whole, inventory=weighing(1000, {LEFTOVER_FILES: files}))
     found = verdict(whole, GIVES_BACK)
     assert found.status == status
-    said = f"{files} {'file' if files == 1 else 'files'} stay on the disk after the same was rendered again; none may"
+    those = "file stays" if files == 1 else "files stay"
+    said = f"{files} {those} on the disk after the same was rendered again; none may"
     assert found.sentence.startswith(said) == (status == FAILED)
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [(FILES_AT_END, "1 file stay on the disk"), (PROCESSES_AT_END, "1 program still run")]
+    ("name", "said"), [(FILES_AT_END, "1 file stays on the disk"), (PROCESSES_AT_END, "1 program still runs")]
 )
 def test_what_is_there_once_the_pipeline_is_freed_is_seen(tmp_path: Path, name: str, said: str) -> None:
     """Files and processes of loading, which no second take makes again."""
