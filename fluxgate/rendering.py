@@ -359,6 +359,7 @@ class PhaseWork:
     modules: dict[str, int] = field(default_factory=dict)  # class -> calls
     events: dict[str, int] = field(default_factory=dict)  # hooks that ran, groups that moved, waits for the device
     repeats: dict[str, int] = field(default_factory=dict)  # component -> calls with the same inputs as an earlier one
+    emptied: int | None = None  # how often torch gave its spare memory back to the GPU; None: nobody counted, or no GPU
 
 
 @dataclass(frozen=True)
@@ -372,6 +373,7 @@ class Work:
     weights: dict[str, int] = field(default_factory=dict)  # component -> bytes of its weights
     seconds: float = 0.0  # that it took, beside all that is judged
     held: tuple[int, ...] = ()  # bytes of tensors after each call: on the GPU, or in memory where there is none
+    held_in_memory: tuple[int, ...] = ()  # the same in memory, where there is a GPU
     unavailable: str | None = None  # why nothing was counted
 
     @property

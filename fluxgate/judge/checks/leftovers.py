@@ -12,7 +12,7 @@ from fluxgate.compare.work import FILES_READ, MOVES, total
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed, origin, unmeasured
-from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, joined, most_likely
+from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, joined, most_likely, movers
 from fluxgate.judge.verdict import GIVES_BACK, Limit, Verdict
 from fluxgate.rendering import (
     BLOCKS,
@@ -24,8 +24,10 @@ from fluxgate.rendering import (
     MAPPED,
     PROCESSES_AT_END,
     THREADS,
+    Inventory,
     Memory,
     Repeated,
+    Work,
 )
 
 TABLES, LIBRARIES = 8 << 20, "tables of the libraries' own"  # bytes of tensors; 252 were seen, of bitsandbytes
@@ -187,25 +189,34 @@ def _after_a_call(evidence: Evidence) -> Iterator[Leftover]:
     """Tensors that a call leaves beside the weights, and those that one more leaves behind; told where there are calls
     that were counted."""
     work, inventory = evidence.rendering.work, evidence.rendering.inventory
-    if work is not None and work.held and inventory is not None and inventory.total_bytes:
-        most, share, of = (TABLES, ROUNDED_SHARE, ROUNDED) if evidence.gpu else (KEPT, TABLES_SHARE, LIBRARIES)
-        yield Leftover(
-            "held beside weights",
-            max(0, work.held[0] - inventory.total_bytes),
-            Limit(most + share * inventory.total_bytes, of),
-            f"of tensors stay {'on the GPU' if evidence.gpu else 'in memory'} beside the weights once it was called",
-            "something keeps what a call has made",
-            "",
-        )
-    if work is not None and len(work.held) > 1:
-        yield Leftover(
-            "held by a call",
-            (work.held[-1] - work.held[0]) // (len(work.held) - 1),
-            Limit(float(TENSORS_MAY), "nothing was seen to stay; a scalar of a cache is no leak"),
-            "more of tensors stay after each call",
-            EACH_CALL,
-            "",
-        )
+    if work is None:
+        return
+    if inventory is not None and inventory.total_bytes:
+        yield from _beside_weights(work, inventory, gpu=evidence.gpu)
+    for name, held, where in (
+        ("held by a call", work.held, ""),
+        ("held in memory by a call", work.held_in_memory, " in memory"),
+    ):
+        if len(held) > 1:
+            most = Limit(float(TENSORS_MAY), "nothing was seen to stay; a scalar of a cache is no leak")
+            each, stay = (held[-1] - held[0]) // (len(held) - 1), f"more of tensors stay{where} after each call"
+            yield Leftover(name, each, most, stay, EACH_CALL, "")
+
+
+def _beside_weights(work: Work, inventory: Inventory, *, gpu: bool) -> Iterator[Leftover]:
+    """What the first call left. Beside a GPU, all weights may lie in memory, or none."""
+    weights, who = inventory.total_bytes, joined([DIFFUSERS, *movers(inventory)])
+    keeps, beside = "something keeps what a call has made", "beside the weights once it was called"
+    tables = Limit(TABLES + TABLES_SHARE * weights, LIBRARIES)
+    rounded = Limit(TABLES + ROUNDED_SHARE * weights, ROUNDED)
+    few = Limit(KEPT + TABLES_SHARE * weights, LIBRARIES)
+    where, most = ("on the GPU", rounded) if gpu else ("in memory", few)
+    for held in work.held[:1]:
+        stay = f"of tensors stay {where} {beside}"
+        yield Leftover("held beside weights", max(0, held - weights), most, stay, keeps, "")
+    for held in work.held_in_memory[:1]:
+        stay = f"of tensors stay in memory {beside}"
+        yield Leftover("held in memory beside weights", max(0, held - weights), tables, stay, keeps, "", suspects=who)
 
 
 def _outside_of_tensors(evidence: Evidence) -> Iterator[Leftover]:

@@ -10,7 +10,7 @@ from typing import Any
 from fluxgate.render.measure.compiled import uncompiled
 from fluxgate.render.measure.work_calls import calls_counted
 from fluxgate.render.measure.work_files import weight_files_counted
-from fluxgate.render.measure.work_hooks import hooks_counted
+from fluxgate.render.measure.work_hooks import EMPTIED, hooks_counted
 from fluxgate.render.measure.work_moves import moves_counted
 from fluxgate.render.measure.work_operators import operators_counted
 from fluxgate.render.measure.work_sleeps import sleeps_counted
@@ -69,8 +69,13 @@ class WorkCounter:
     def take_counted(self) -> tuple[PhaseWork, ...]:
         """The work of each phase since the last time, in the order of the pipeline; names are sorted."""
         phases, self._phases = self._phases, {}
-        return tuple(
-            PhaseWork(phase, **{section: dict(sorted(phases[phase].get(section, {}).items())) for section in SECTIONS})
-            for phase in PHASES
-            if phase in phases
-        )
+        return tuple(_work_of(phase, phases[phase]) for phase in PHASES if phase in phases)
+
+
+def _work_of(phase: str, counted: dict[str, Counter[str]]) -> PhaseWork:
+    import torch
+
+    sections: dict[str, Any] = {section: dict(sorted(counted.get(section, {}).items())) for section in SECTIONS}
+    return PhaseWork(
+        phase, **sections, emptied=counted.get(EMPTIED, Counter()).total() if torch.cuda.is_available() else None
+    )

@@ -1,4 +1,4 @@
-"""Hooks that ran, groups that were moved, and waits for a GPU that somebody asked for."""
+"""Hooks that ran, groups that were moved, and waits for a GPU, or memory back from torch, that somebody asked for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+EMPTIED = "emptied"  # what is counted of memory given back
 WAITS = {"Stream": ("synchronize", "wait_stream", "wait_event"), "Event": ("synchronize",)}  # classes of torch.cuda
 
 Add = Callable[..., None]
@@ -19,6 +20,8 @@ def hooks_counted(pipelines: Iterable[Any], add: Add) -> Iterator[None]:
     with ExitStack() as patches:
         for owner, name, what in [*_of_accelerate(), *_waits()]:
             patches.enter_context(_counting(owner, name, add, lambda *_, what=what: what))
+        for owner in _givers():
+            patches.enter_context(_counting(owner, "empty_cache", add, lambda *_: "", section=EMPTIED))
         for owner, name in _of_groups():
             patches.enter_context(_counting(owner, name, add, _move_of_group(name)))
         for reference, what in _of_diffusers(pipelines):
@@ -81,14 +84,23 @@ def _waits() -> Iterator[tuple[Any, str, str]]:
             yield from ((owner, name, f"{kind}.{name}") for name in names if name in vars(owner))
 
 
+def _givers() -> Iterator[Any]:
+    """What has a function that gives torch's spare memory back to the GPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        owners = (torch.cuda, getattr(torch, "accelerator", None))
+        yield from (owner for owner in owners if hasattr(owner, "empty_cache"))
+
+
 @contextmanager
-def _counting(owner: Any, name: str, add: Add, what: Callable[..., str]) -> Iterator[None]:
+def _counting(owner: Any, name: str, add: Add, what: Callable[..., str], *, section: str = "events") -> Iterator[None]:
     """Let a function count its calls meanwhile, where it is found."""
     function, own = getattr(owner, name), vars(owner).get(name)
 
     @functools.wraps(function)
     def counting(*args: Any, **kwargs: Any) -> Any:
-        add("events", what(*args))
+        add(section, what(*args))
         return function(*args, **kwargs)
 
     setattr(owner, name, counting)

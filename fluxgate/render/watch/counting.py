@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from fluxgate.render.measure.live_tensors import live_tensor_bytes
 from fluxgate.render.measure.meter import held_now
 from fluxgate.render.measure.work import WorkCounter
 from fluxgate.render.watch.component import modules_of, plain_tensors
@@ -37,7 +38,7 @@ def count_work(
     started = time.perf_counter()
     work = Work(shot.name, len(shot.sigmas or ()) or shot.steps or 0, ())
     try:
-        counted = [(_count_call(call, shot, probe), held_now(probe.meter.device), after_each()) for _ in range(CALLS)]
+        counted = [(_count_call(call, shot, probe), _held(probe.meter.device), after_each()) for _ in range(CALLS)]
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         return replace(work, unavailable=f"the take that is only counted failed: {reason}")
@@ -46,7 +47,8 @@ def count_work(
         work,
         calls=(first, *(call for call in later if call != first)),
         count=len(counted),
-        held=tuple(held for _, held, _ in counted),
+        held=tuple(held for _, (held, _), _ in counted),
+        held_in_memory=tuple(in_memory for _, (_, in_memory), _ in counted if in_memory is not None),
         weights=_weights(probe),
         seconds=time.perf_counter() - started,
     )
@@ -65,6 +67,11 @@ def _count_call(call: Callable[[Shot], Any], shot: Shot, probe: Probe) -> tuple[
         call(shot)
         take.enter(None)
     return counter.take_counted()
+
+
+def _held(device: str) -> tuple[int, int | None]:
+    """Bytes of tensors that are alive: where the pipeline runs, and in memory beside a GPU."""
+    return held_now(device), live_tensor_bytes() if device == "cuda" else None
 
 
 def _weights(probe: Probe) -> dict[str, int]:

@@ -36,5 +36,9 @@ def _row(one: PhaseWork, expected: PhaseWork | None) -> WorkRow:
         f"{sum(one.operators.values()):,}",
         ", ".join(f"{name} {times}" for name, times in one.components.items()),
         ", ".join(f"{amount(size)} {what}" for what, size in one.bytes.items()),
-        ", ".join(f"{what} {times}" for what, times in one.events.items()),
+        ", ".join(f"{what} {times}" for what, times in _events(one).items()),
     )
+
+
+def _events(one: PhaseWork) -> dict[str, int]:
+    return {**one.events, "spare memory given back": one.emptied} if one.emptied else one.events

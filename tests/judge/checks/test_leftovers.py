@@ -127,6 +127,26 @@ def test_what_stays_on_the_host_beside_a_gpu_is_seen_too(tmp_path: Path, held: i
     assert found.numbers == {"held after": 0, "held on host": held, "host grown": grown, "files left": 0}
 
 
+@pytest.mark.parametrize(
+    ("held", "status"),
+    [
+        ((2_000_000, 2_000_000), PASSED),
+        ((TABLES + 2_002_000,) * 2, PASSED),
+        ((TABLES + 2_002_001,) * 2, FAILED),
+        ((0, 4096), PASSED),
+        ((0, 4097), FAILED),
+    ],
+)
+def test_tensors_that_a_call_keeps_in_memory_beside_a_gpu_are_seen(
+    tmp_path: Path, held: tuple[int, ...], status: str
+) -> None:
+    """Weights may all lie there, and the libraries' tables; what each call adds is a leak."""
+    whole = with_rendering(using(tmp_path, memory()), inventory=weighing(2_000_000))
+    found = verdict(with_rendering(whole, work=Work("fox", 3, (), held_in_memory=held)), GIVES_BACK)
+    assert found.status == status, found.sentence
+    assert "in memory" in found.sentence or status == PASSED
+
+
 @pytest.mark.parametrize(("files", "status"), [(0, PASSED), (1, FAILED), (2, FAILED)])
 def test_files_that_a_second_take_leaves_are_seen(tmp_path: Path, files: int, status: str) -> None:
     """A disk fills up as memory does."""

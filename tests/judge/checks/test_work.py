@@ -445,6 +445,43 @@ def test_encoding_by_another_transformers_is_not_compared(tmp_path: Path) -> Non
         assert judged(tmp_path / status, "full", odd, usual=known).status == status
 
 
+def emptying(times: int | None, phase: str = DENOISE) -> Work:
+    """Work in which torch's spare memory is given back so often."""
+    return Work("small", 3, ((PhaseWork(phase, {"aten.mm": 1}, flops={"aten.mm": 1000}, emptied=times),),), 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "status"),
+    [(3, 3, PASSED), (3, 4, FAILED), (3, 2, FAILED), (0, 1, FAILED), (None, 2, PASSED), (3, None, PASSED)],
+)
+def test_spare_memory_is_given_back_as_often_as_accepted(
+    tmp_path: Path, before: int | None, now: int | None, status: str
+) -> None:
+    """Or as elsewhere; and where one side was not counted, that says nothing."""
+    held = judged(tmp_path / "held", "model-offload", emptying(now), held=emptying(before))
+    usual = judged(tmp_path / "usual", "model-offload", emptying(now), usual=KnownWork("another", emptying(before)))
+    assert (held.status, usual.status) == (status, status), held.sentence
+    assert status == PASSED or not unsaid(held.sentence, f"instead of {before}", "diffusers")
+
+
+def test_encoding_by_another_transformers_may_give_back_otherwise(tmp_path: Path) -> None:
+    """What was accepted here with other releases says nothing of it either."""
+    now, before = emptying(2, ENCODE), emptying(1, ENCODE)
+    known = KnownWork("another", before, encodes=False)
+    assert judged(tmp_path / "elsewhere", "model-offload", now, usual=known).status == PASSED
+    moved = judged(tmp_path / "moved", "model-offload", now, held=before, libraries={"diffusers": "0.0"})
+    assert moved.status == PASSED, moved.sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "times", "status"), [("full", 2, PASSED), ("full", 3, FAILED), ("sequential-offload", 3, PASSED)]
+)
+def test_weights_that_stay_need_no_memory_back_in_each_step(tmp_path: Path, name: str, times: int, status: str) -> None:
+    """Without any baseline; who moves weights may."""
+    answer = judged(tmp_path, name, emptying(times))
+    assert (answer.status, name) == (status, name), answer.sentence
+
+
 def with_more(work: Work, what: str = "aten.mm") -> tuple[PhaseWork, ...]:
     """One operator more while prompts are encoded."""
     first, *others = work.first

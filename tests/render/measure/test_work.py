@@ -153,6 +153,16 @@ def test_a_compiled_function_still_runs() -> None:
     assert torch.equal(results[0], expected)
 
 
+def test_memory_that_is_given_back_to_a_gpu_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By either name; a phase that gives none back has zero, and without a GPU nobody counts."""
+    assert counted(lambda: LAYER(ROWS)).emptied is None
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert counted(lambda: LAYER(ROWS)).emptied == 0
+    assert counted(lambda: (torch.cuda.empty_cache(), torch.cuda.empty_cache())).emptied == 2
+    monkeypatch.setattr(torch.accelerator, "empty_cache", lambda: None, raising=False)
+    assert counted(lambda: torch.accelerator.empty_cache()).emptied == 1
+
+
 @pytest.fixture(autouse=True)
 def _nothing_is_left_behind() -> Iterator[None]:
     from torch.nn.modules import module as modules
