@@ -72,6 +72,7 @@ class AcceptedCase:
     draws: dict[str, tuple[float, ...]] = field(default_factory=dict)  # dtype -> noise that torch draws in it
     work: Work | None = None  # of one call
     step_paces: dict[str, tuple[float, ...]] = field(default_factory=dict)  # shot (and beside what) -> of a step
+    phase_seconds: dict[str, tuple[float, ...]] = field(default_factory=dict)  # phase and shot -> once for each take
     warnings: tuple[str, ...] | None = None  # of the libraries; None where they were not kept yet
     schema: int = SCHEMA
 

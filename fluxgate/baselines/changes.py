@@ -32,6 +32,7 @@ class CaseChange:
     before: Baseline | None
     samples: Samples
     step_paces: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # as they are to be accepted
+    phase_seconds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # likewise
     keep_pictures: bool = False
     note: str = ""  # what a person wrote about this case alone
     pictures: tuple[PictureChange, ...] = ()  # those that are not among the accepted ones
@@ -82,6 +83,7 @@ class CaseChange:
             draws=rendering.draws,
             work=self._work(),
             step_paces=dict(self.step_paces),
+            phase_seconds=dict(self.phase_seconds),
             warnings=rendering.warnings,
             accepted=acceptance,
         )

@@ -23,6 +23,7 @@ from fluxgate.compare.difference import compare, stage_differences
 from fluxgate.compare.facts import Facts, facts_of
 from fluxgate.compare.library_warnings import new_warnings
 from fluxgate.compare.pace import step_paces
+from fluxgate.compare.phase_seconds import phase_seconds
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Rendering, id_of_case
 from fluxgate.runs.rendered import Rendered
@@ -185,6 +186,7 @@ def _case_change(rendering: Rendering, inputs: _Inputs) -> CaseChange:
         before=before,
         samples=joined.samples,
         step_paces=_step_paces(rendering, before, inputs),
+        phase_seconds=_joined(before.case.phase_seconds if before else {}, phase_seconds(rendering), before, inputs),
         keep_pictures=inputs.request.keep_pictures,
         note=(inputs.request.approved or {}).get(rendering.case_id, ""),
         pictures=picture_changes(accepted_facts(before) if before else Facts(), facts_of(rendered)),
@@ -199,9 +201,18 @@ def _step_paces(rendering: Rendering, before: Baseline | None, inputs: _Inputs) 
     named = case.strategy.promise.reference if case else None
     reference = inputs.run.rendered(id_of_case(rendering.subject, named)) if named else None
     paces = step_paces(rendering, reference) if reference or not named else {}
-    accepted = before.case.step_paces if before else {}
+    return _joined(before.case.step_paces if before else {}, paces, before, inputs)
+
+
+def _joined(
+    accepted: Mapping[str, tuple[float, ...]],
+    paces: Mapping[str, tuple[float, ...]],
+    before: Baseline | None,
+    inputs: _Inputs,
+) -> dict[str, tuple[float, ...]]:
+    """A run's among what was accepted; a run that is accepted again gives its own once."""
     if before is not None and before.case.accepted.run == inputs.run.folder.name:
-        return accepted or paces
+        return dict(accepted or paces)
     return samples.join_paces(accepted, paces)
 
 

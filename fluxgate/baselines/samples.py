@@ -85,7 +85,8 @@ def _after(before: Samples, run: Samples, peaks: Mapping[tuple[str, str], tuple[
 def join_paces(
     earlier: Mapping[str, tuple[float, ...]], run: Mapping[str, tuple[float, ...]]
 ) -> dict[str, tuple[float, ...]]:
-    """The paces of a step with a run's among them; a pace that is another one, as a person has seen, starts anew."""
+    """The paces of steps, or seconds of phases, with a run's among them; one that is another, as a person has seen,
+    starts anew."""
     joined = dict(earlier)
     for shot, new in run.items():
         old = earlier.get(shot, ())

@@ -242,6 +242,21 @@ def test_the_pace_of_a_step_is_that_beside_the_reference_of_the_same_run(folder:
     assert paces(with_steps(run_of(folder, "full", "nf4"), "nf4", 1.1), root) == {"fox": (2.0, 2.2)}
 
 
+def test_the_seconds_of_phases_gather_from_run_to_run(folder: Path, root: Path) -> None:
+    """As the paces of steps do."""
+
+    def planned_seconds(run: Run) -> dict[str, tuple[float, ...]]:
+        (change,) = planned(run, root, only="tiny-nf4").cases
+        return {key: seconds for key, seconds in change.phase_seconds.items() if "clock" not in key}
+
+    run = with_steps(run_of(folder, "full", "nf4"), "nf4", 1.0, processor=3.0, gpu=3.0)
+    assert planned_seconds(run) == {"denoise of fox": (3.0,)}
+    accept(run, root)
+    assert planned_seconds(run) == {"denoise of fox": (3.0,)}
+    another = with_steps(run_of(folder, "full", "nf4"), "nf4", 1.0, processor=3.1, gpu=3.1)
+    assert planned_seconds(another) == {"denoise of fox": (3.0, 3.1)}
+
+
 def test_a_step_without_its_reference_has_no_pace(folder: Path, root: Path) -> None:
     """Though it could be timed alone, as the reference of all is."""
     run = with_steps(run_of(folder, "full"), "full", 1.0, waited=9.0)

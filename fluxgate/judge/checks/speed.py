@@ -1,4 +1,4 @@
-"""Check of a case's seconds: a step against the accepted one, a phase against the latest runs of the machine."""
+"""Check of a case's seconds: a step and a phase against the accepted ones, and against the machine's latest runs."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from fluxgate.compare.pace import (
     quickest_step_paces,
     step_paces,
 )
+from fluxgate.compare.phase_seconds import phase_seconds, phase_times
 from fluxgate.compare.work import work_changes
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
@@ -31,6 +32,9 @@ from fluxgate.rendering import DECODE, DENOISE, ENCODE, PHASES
 FEWEST = 5  # runs before a median means something
 SLOWER = 0.25  # a phase on a GPU fails when it is slower by this share
 SECONDS = 0.5  # and by this much, since short phases vary
+# How many times as long as accepted encoding or decoding may take, by device: 1.4 were seen in 116 pairs of renderings
+# on a CPU beside other work. What asks a GPU takes longer or shorter by 60% from one minute to the next.
+LONGEST_PHASE = {"cpu": 2.0, "cuda": 2.6}
 SLOWER_ON_A_CPU = 1.0  # twice the usual multiple: who shares its caches and its cores makes a processor slower too
 STEP_SLOWER = 0.5  # share by which a step is slower than accepted, beside the reference of the same run
 IN_A_CALL = (ENCODE, DENOISE, DECODE)
@@ -58,7 +62,24 @@ def speed(evidence: Evidence) -> Verdict:
     steps = _steps(evidence, numbers)
     if steps is not None and steps.status != PASSED:
         return steps
-    return _phases(evidence, numbers, steps)
+    return _longer_phase(evidence, numbers) or _phases(evidence, numbers, steps)
+
+
+def _longer_phase(evidence: Evidence, numbers: dict[str, float]) -> Verdict | None:
+    """Encoding or decoding that takes much longer than accepted, by itself and beside its denoising; None where none
+    does."""
+    baseline = evidence.baseline
+    if baseline is None or baseline.portable:
+        return None
+    limit = Limit(LONGEST_PHASE[evidence.rendering.device], "chosen, by what phases were seen to vary")
+    for one in phase_times(baseline.case.phase_seconds, phase_seconds(evidence.rendering)):
+        numbers[f"{one.phase}, times the accepted"] = one.middle
+        if one.middle > limit.value:
+            taken = f"{one.phase.capitalize()} takes {one.middle:.2f} times as long as accepted, beside denoising, too"
+            quick = None if one.least > limit.value else f"in one shot it took {one.least:.2f} times as long"
+            doubt = quick or _on_its_gpu(evidence)
+            return _too_slow(evidence, f"{taken}; the limit is {limit.value:.2f}.", numbers, limit, None, doubt)
+    return None
 
 
 def _shared(evidence: Evidence) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fluxgate.compare.pace import BESIDE_FIXED_WORK, BY_THE_CLOCK, STEP, step_paces
+from fluxgate.compare.phase_seconds import phase_seconds
 from fluxgate.judge.checks.speed import LASTING_TAKES
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED, SPEED, Limit, Verdict
@@ -281,6 +282,52 @@ def test_equal_counters_with_other_seconds_are_the_same_work_slower(tmp_path: Pa
     found = replace(found, baseline=replace(found.baseline, case=replace(found.baseline.case, work=work)))
     assert verdict(with_rendering(found, work=work), SPEED).sentence.startswith("The same work, slower: ")
     assert not verdict(with_rendering(found, work=more), SPEED).sentence.startswith("The same work")
+
+
+# --- encoding and decoding against the accepted ones
+
+
+def decoding(tmp_path: Path, *times: float, denoise: float = 1.0, device: str = "cpu") -> Evidence:
+    """Each of some shots is decoded so many times as long as accepted, and denoised as well."""
+
+    def takes(decoded: tuple[float, ...], denoised: float) -> tuple[Duration, ...]:
+        return tuple(
+            Duration(phase, one, f"shot {number}", 0, processor=one, gpu=one)
+            for number, each in enumerate(decoded)
+            for phase, one in (("denoise", 4 * denoised), ("decode", each))
+        )
+
+    found = with_rendering(evidence(tmp_path, FULL), device=device, durations=takes(times, denoise))
+    baseline = accepted(made(tmp_path / "before", "full"), tmp_path / "accepted")
+    before = phase_seconds(replace(found.rendering, durations=takes((1.0,) * len(times), 1.0)))
+    return replace(found, baseline=replace(baseline, case=replace(baseline.case, phase_seconds=before)))
+
+
+@pytest.mark.parametrize(
+    ("device", "times", "red"), [("cpu", 2.0, False), ("cpu", 2.1, True), ("cuda", 2.6, False), ("cuda", 2.7, True)]
+)
+def test_decoding_that_takes_much_longer_fails_on_the_first_run(
+    tmp_path: Path, device: str, times: float, red: bool
+) -> None:
+    """A processor works as long whoever else works, which what asks a GPU does not."""
+    found = verdict(decoding(tmp_path, times, device=device), SPEED)
+    assert ((found.status == FAILED), found.numbers["decode, times the accepted"]) == (red, times)
+
+
+def test_a_slow_machine_decodes_and_denoises_longer(tmp_path: Path) -> None:
+    """And what was quick in one shot is in doubt."""
+    slow = verdict(decoding(tmp_path / "all", 3.0, denoise=3.0), SPEED)
+    once = verdict(decoding(tmp_path / "once", 3.0, 1.0, 3.0), SPEED)
+    assert (slow.status, once.status) == (NO_DATA, NO_DATA)
+    assert (unsaid(once.sentence, "in one shot", "tells nothing"), "in one shot" in slow.sentence) == ([], False)
+
+
+def test_without_accepted_phases_none_is_judged(tmp_path: Path) -> None:
+    """As where they were accepted before they were kept."""
+    found = decoding(tmp_path, 9.0)
+    assert found.baseline is not None
+    bare = replace(found, baseline=replace(found.baseline, case=replace(found.baseline.case, phase_seconds={})))
+    assert verdict(bare, SPEED).status != FAILED
 
 
 # --- steps with nothing beside them
