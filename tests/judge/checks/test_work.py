@@ -262,7 +262,7 @@ def test_a_tensor_that_each_call_leaves_behind_is_seen_to_the_byte() -> None:
 # --- what only a GPU counts, by counters made by hand
 
 
-def gpu_work(**denoise: dict[str, int]) -> Work:
+def gpu_work(**denoise: Any) -> Work:
     phases = (PhaseWork(ENCODE), PhaseWork(DENOISE, **denoise), PhaseWork(DECODE))
     return Work("small", 3, (phases,), count=2, weights={"transformer": 40 << 20})
 
