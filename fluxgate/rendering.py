@@ -371,6 +371,8 @@ class Work:
     calls: tuple[tuple[PhaseWork, ...], ...]  # the first, and of the later ones those that did something else
     count: int = 0  # of the calls
     weights: dict[str, int] = field(default_factory=dict)  # component -> bytes of its weights
+    # The same, each layer's own as often as it was called in the first call: none in what an older Fluxgate counted.
+    layers: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0  # that it took, beside all that is judged
     held: tuple[int, ...] = ()  # bytes of tensors after each call: on the GPU, or in memory where there is none
     held_in_memory: tuple[int, ...] = ()  # the same in memory, where there is a GPU

@@ -26,7 +26,7 @@ from fluxgate.subjects.entries import NAME
 from fluxgate.subjects.matching import mismatch
 from fluxgate.subjects.pipeline_call import MASKS
 from fluxgate.subjects.single_files import why_not_readable
-from fluxgate.subjects.weights import bytes_in_file, bytes_on_disk, loaded_of, only_variant, variants_of
+from fluxgate.subjects.weights import bytes_in_file, bytes_on_disk, loaded_of, only_variant, variants_of, wide_on_disk
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 VARIANT_DTYPES = {"fp16": {"F16": 1}, "bf16": {"BF16": 1}}  # what the hub has counted is of all files
@@ -131,7 +131,7 @@ def in_folder(
     place = os.path.relpath(folder.absolute(), output.absolute().parent)
     sizes, dtypes = bytes_on_disk(folder, variant)
     source = source_in(folder, name=name, source=f"folder:{place}", sizes=sizes, dtypes=dtypes)
-    return replace(source, variant=variant)
+    return replace(source, variant=variant, wide=wide_on_disk(folder, variant))
 
 
 def has_variant_anywhere(folder: Path, variant: str) -> bool:

@@ -86,6 +86,8 @@ def _verdicts(evidence: Evidence) -> list[Verdict]:
     if evidence.rendered is None:
         return [no_data(evidence, check, f"It was not rendered in this run. Run {again(case)}.") for check in checks]
     crash = evidence.rendered.rendering.crash
+    if crash is not None and (alike := _as_reference(evidence, crash)):
+        return [crashed(evidence, check, alike) for check in checks]
     if crash is not None:
         first, *others = checks
         lacked = _lacked(evidence, crash)
@@ -104,6 +106,17 @@ def _asked(evidence: Evidence, check: str) -> Verdict:
         return ASKED[check](evidence)
     except Refusal as refusal:
         return failed(evidence, check, f"It cannot be judged: {refusal}")
+
+
+def _as_reference(evidence: Evidence, crash: Crash) -> str | None:
+    """That the case ended as its reference did, whose own verdict says all of it."""
+    theirs = evidence.reference.rendering if evidence.reference else None
+    if theirs is None or theirs.crash is None:
+        return None
+    if (theirs.crash.kind, theirs.crash.phase, theirs.crash.sentence) != (crash.kind, crash.phase, crash.sentence):
+        return None
+    during = f" during {crash.phase}" if crash.phase else ""
+    return f"The worker ended{during} as that of its reference did, {theirs.case_id}, in the same words."
 
 
 def _lacked(evidence: Evidence, crash: Crash) -> str:

@@ -36,12 +36,14 @@ def judge_cases(
 def gather(case: Case, rendered: RenderedBy, standards: Standards, *, run: Path | None = None) -> Evidence:
     """All that the judge of this case may look at; renderings of other cases are asked for by their id."""
     promise, ours = case.strategy.promise, rendered(case.id) if case.unsupported is None else None
-    if ours is None or ours.rendering.crash is not None:
-        return Evidence(case, ours, known_failures=_known_failures(case, standards), run=run)
 
     def of(strategy: str | None) -> Rendered | None:
         return rendered(id_of_case(case.subject.name, strategy)) if strategy else None
 
+    if ours is None or ours.rendering.crash is not None:
+        theirs = of(promise.reference) if ours is not None else None
+        crashed = theirs if theirs is not None and theirs.rendering.crash is not None else None
+        return Evidence(case, ours, reference=crashed, known_failures=_known_failures(case, standards), run=run)
     return Evidence(
         case,
         ours,

@@ -80,16 +80,25 @@ class Session:
     # Rendering
 
     def render(self, case: Case) -> dict[str, Rendered]:
-        """What the case gave and, unless it crashed, what those gave that its promise compares it with; where its
-        pictures are not the accepted ones, float32's too."""
+        """What the case gave and what those gave that its promise compares it with; where its pictures are not the
+        accepted ones, float32's too. For one that crashed nothing is rendered; a reference that has crashed is told."""
         own = self.rendered(case.id)
-        if own is None or own.rendering.crash is not None:
-            return {case.id: own} if own else {}
+        if own is None:
+            return {}
+        if own.rendering.crash is not None:
+            return {case.id: own, **self._crashed_reference(case)}
         witness = (FLOAT32,) if needs_float32(case, own.rendering, self._standards) else ()
         named = (*case.strategy.promise.compared_with, *witness)
         names = (id_of_case(case.subject.name, name) for name in named)
         others = {name: rendered for name in names if (rendered := self.rendered(name)) is not None}
         return {case.id: own, **others}
+
+    def _crashed_reference(self, case: Case) -> dict[str, Rendered]:
+        """What the case's reference gave, where that has crashed already."""
+        named = case.strategy.promise.reference
+        reference = id_of_case(case.subject.name, named) if named else None
+        there = self.rendered(reference) if reference and self.is_rendered(reference) else None
+        return {reference: there} if reference and there and there.rendering.crash is not None else {}
 
     def import_libraries(self) -> Verdict | None:
         """Wait until the libraries are imported; the one verdict on the session where they cannot be."""

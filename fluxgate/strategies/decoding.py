@@ -84,7 +84,7 @@ def vae_slicing(site: Site) -> Any:
         stays=True,
         other_work=(
             OtherWork("its tiles overlap", phases=(DECODE,), operators=("",), flops=1.25),
-            OtherWork("pictures are encoded in tiles, too", (ENCODE, DENOISE), ("",), flops=0.25, given_pictures=True),
+            OtherWork("pictures are encoded in tiles, too", (ENCODE, DENOISE), ("",), flops=1.25, given_pictures=True),
         ),
         approximates="full",
         less_memory_than="full",

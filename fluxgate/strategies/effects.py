@@ -69,6 +69,7 @@ def for_subject(effect: AnyEffect, subject: Subject, shots: tuple[Shot, ...] | N
             changes[entry.name] = roles[value]
         elif value == SUBJECT_DTYPE:
             changes[entry.name] = subject.dtype
+            changes |= {"apart": tuple(sorted(subject.dtypes.items()))} if isinstance(effect, Stored) else {}
         elif value == EACH_PICTURE:
             asked = subject.shots if shots is None else shots
             changes[entry.name] = max((shot.pictures for shot in asked), default=2)
@@ -197,16 +198,18 @@ class Stored(EachComponent):
     spared: bool = False  # beside float16, float32 counts too: transformers keeps some of T5's layers in it
     but: Names = IN_GGUF
     of_linear: bool = False  # a share of what can be quantized: convolutions cannot
+    apart: tuple[tuple[str, str], ...] = ()  # components with a dtype of their own, and that
 
     def _missing_of(self, component: Component) -> str | None:
-        dtypes = (self.dtype, "float32") if self.spared and self.dtype == "float16" else (self.dtype,)
+        due = dict(self.apart).get(component.name, self.dtype)
+        dtypes = (due, "float32") if self.spared and due == "float16" else (due,)
         stored = sum(component.bytes_by_dtype.get(dtype, 0) for dtype in dtypes)
         stored += sum(size for dtype, size in component.exempt_bytes.items() if dtype not in dtypes)
         can_be, of = _quantizable(component) if self.of_linear else (component.total_bytes, "its bytes")
         share = stored / max(can_be, 1)
         if share >= self.at_least:
             return None
-        return f"{share:.1%} of {of} are {self.dtype}, expected at least {self.at_least:.0%}"
+        return f"{share:.1%} of {of} are {due}, expected at least {self.at_least:.0%}"
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def component(site: Site, name: str, *, config: str, settings: dict[str, Any], d
         use_safetensors=True,
         **files,
         quantization_config=quantization,
-        **dtype_setting(package, dtype or site.dtype),
+        **dtype_setting(package, dtype or site.dtype_of(name)),
     )
 
 

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from fluxgate.machine import Machine, Stack
+from fluxgate.pipeline_folder import MODEL_CONFIG, read_json
 from fluxgate.rendering import AFTER, BEFORE, DURING
 from fluxgate.strategies.effects import (
     BLOCKS,
@@ -24,19 +25,20 @@ from fluxgate.strategies.effects import (
     Stored,
     Unhooked,
 )
-from fluxgate.strategies.layer_use import carried_by_layers
+from fluxgate.strategies.layer_use import carried_by_layers, layers_of_one
 from fluxgate.strategies.loading import modules_of, weighty
 from fluxgate.strategies.promise import Effect, Moves, Promise, Site, strategy
 from fluxgate.strategies.requirements import Gpu, Release, folder_of_weights
 from fluxgate.subjects.decoder_class import BLOCK_NAMES, weights_read
 from fluxgate.subjects.definitions import definition_of
 from fluxgate.subjects.pipeline_class import package_folder, pipeline_class
-from fluxgate.subjects.sources import readable_index
+from fluxgate.subjects.sources import component_folder, readable_index
 from fluxgate.subjects.subject import Subject
 from fluxgate.subjects.weights import folder_at_hand, lists_on_disk
 
 GROUPS_ON_CPU = Release("diffusers", "0.41.0", to="offload groups of layers where there is no GPU", on="cpu")
 GROUPS_ON_DISK = Release("diffusers", "0.34.0", to="offload groups of layers to disk")
+UPCAST = "force_upcast"  # of a VAE's configuration
 STREAMS = Gpu("streams copy weights to one while it computes")
 IN_BLOCKS = {"offload_type": "block_level", "num_blocks_per_group": 1}
 IN_LEAVES = {"offload_type": "leaf_level"}
@@ -77,6 +79,20 @@ def decoder_called(subject: Subject, machine: Machine, stack: Stack) -> str | No
     )
 
 
+def dtype_kept(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need of files: what lies in one has the dtype that it was written in, whatever the call casts it to since."""
+    installed, name = pipeline_class(subject.pipeline), subject.decoder
+    if installed is None or name not in installed.widened or subject.dtype_of(name) == "float32":
+        return None
+    config = component_folder(subject, name) / MODEL_CONFIG
+    if not any(shot.inputs for shot in subject.shots) or not config.is_file() or not read_json(config).get(UPCAST):
+        return None
+    return (
+        f"the call of {subject.pipeline} casts {name} to float32 to encode a picture, "
+        f"and diffusers has it in a file in {subject.dtype_of(name)}"
+    )
+
+
 def classes_differ(subject: Subject, machine: Machine, stack: Stack) -> str | None:
     """A need of one folder for all: diffusers names a file by the class of its component, whichever of two it is."""
     index = readable_index(subject)
@@ -107,6 +123,7 @@ def lists_differ(subject: Subject, machine: Machine, stack: Stack) -> str | None
     return None
 
 
+IN_FILES = (decoder_called, dtype_kept, layers_of_one)
 GROUP_SETTINGS = ("stream", "record_stream", "low_cpu_mem_usage", "offload_to_disk_path")
 
 
@@ -283,7 +300,7 @@ def group_offload_by_component(site: Site) -> Any:
         spares_host=True,
         effects=(*grouped(offload_to_disk_path=True), Counted(FILES, at_least=5)),
     ),
-    needs=(GROUPS_ON_CPU, groups_known, GROUPS_ON_DISK, decoder_called, classes_differ, lists_differ),
+    needs=(GROUPS_ON_CPU, groups_known, GROUPS_ON_DISK, *IN_FILES, classes_differ, lists_differ),
     slow=True,
 )
 def group_offload_disk(site: Site) -> Any:
@@ -299,7 +316,7 @@ def group_offload_disk(site: Site) -> Any:
         spares_host=True,
         effects=(*grouped(leaves=True, offload_to_disk_path=True), Counted(FILES, at_least=50)),
     ),
-    needs=(GROUPS_ON_CPU, groups_known, GROUPS_ON_DISK, decoder_called),
+    needs=(GROUPS_ON_CPU, groups_known, GROUPS_ON_DISK, *IN_FILES),
     slow=True,
 )
 def group_offload_leaf_disk(site: Site) -> Any:
@@ -315,7 +332,7 @@ def group_offload_leaf_disk(site: Site) -> Any:
         spares_host=True,
         effects=(*grouped(leaves=True, stream=True, offload_to_disk_path=True), Counted(FILES, at_least=50)),
     ),
-    needs=(STREAMS, groups_known, GROUPS_ON_DISK, decoder_called),
+    needs=(STREAMS, groups_known, GROUPS_ON_DISK, *IN_FILES),
     slow=True,
 )
 def group_offload_leaf_disk_stream(site: Site) -> Any:

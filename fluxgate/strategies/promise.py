@@ -121,6 +121,18 @@ class Site:
 
         return getattr(torch, self.subject.dtype)
 
+    def dtype_of(self, name: str) -> Any:
+        """That of a component, where the subject gives it one of its own."""
+        import torch
+
+        return getattr(torch, self.subject.dtype_of(name))
+
+    @property
+    def dtypes(self) -> Any:
+        """The dtype of all, or that of each component that has one of its own and of all others."""
+        own = {name: self.dtype_of(name) for name in self.subject.dtypes}
+        return {**own, "default": self.dtype} if own else self.dtype
+
     @property
     def pipeline_class(self) -> Any:
         import diffusers
@@ -132,9 +144,9 @@ class Site:
         """The subject's pipeline, with some components or settings replaced, still on the CPU; whatever its dtype, it
         starts from the noise that the subject's dtype draws, if not from another's."""
         pipe = (
-            self._built(dtype or self.dtype, components)
+            self._built(dtype, components)
             if folder is None
-            else self._from_folder(folder, dtype or self.dtype, components)
+            else self._from_folder(folder, dtype or self.dtypes, components)
         )
         if (noise or self.dtype) != (dtype or self.dtype):
             draw_noise_in(pipe, noise or self.dtype)
@@ -148,12 +160,12 @@ class Site:
         components = components | {name: self.from_file(name, dtype=dtype) for name in own}
         if self.subject.checkpoint is None:
             variant = {"variant": self.subject.variant} if self.subject.variant else {}
-            return self._from_folder(self.folder, dtype, components | variant)
+            return self._from_folder(self.folder, dtype or self.dtypes, components | variant)
         return self.pipeline_class.from_single_file(
             self.subject.checkpoint,
             config=str(self.folder),
             local_files_only=True,
-            **dtype_setting(diffusers, dtype),
+            **dtype_setting(diffusers, dtype or self.dtype),
             **components,
         )
 
@@ -168,13 +180,15 @@ class Site:
         import diffusers
 
         if name in self.subject.in_gguf:
-            settings["quantization_config"] = diffusers.GGUFQuantizationConfig(compute_dtype=dtype or self.dtype)
+            settings["quantization_config"] = diffusers.GGUFQuantizationConfig(
+                compute_dtype=dtype or self.dtype_of(name)
+            )
         return getattr(diffusers, read_index(self.folder).components[name][1]).from_single_file(
             self.subject.single_file(name),
             config=str(self.folder),
             subfolder=name,
             local_files_only=True,
-            **dtype_setting(diffusers, dtype or self.dtype),
+            **dtype_setting(diffusers, dtype or self.dtype_of(name)),
             **settings,
         )
 

@@ -46,6 +46,7 @@ from fluxgate.strategies.requirements import (
     Release,
     encoders_in_folder,
     folder_of_weights,
+    one_dtype,
     saved_again,
     unquantized,
 )
@@ -266,7 +267,7 @@ def nf4_group_offload(site: Site) -> Any:
         less_during=AT_WORK,
         effects=(*four_bits(), Hooked("AlignDevicesHook", each_linear=True, but=STAYING)),
     ),
-    needs=(BITSANDBYTES, LOADER, *PLAIN),
+    needs=(BITSANDBYTES, LOADER, *PLAIN, carried_by_layers),
     slow=True,
 )
 def nf4_sequential_offload(site: Site) -> Any:
@@ -299,7 +300,7 @@ def nf4_double_quant(site: Site) -> Any:
         less_memory_than="full",
         effects=(*four_bits(compute="float16"), Stored("float16", of=VAE)),
     ),
-    needs=(BITSANDBYTES, LOADER, *PLAIN),
+    needs=(BITSANDBYTES, LOADER, *PLAIN, one_dtype),
 )
 def nf4_as_published(site: Site) -> Any:
     """NF4 computing in float16, with everything else in float16: the lines of the published guide."""

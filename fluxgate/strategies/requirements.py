@@ -137,6 +137,12 @@ class OtherDtype:
         return f"{subject.name} is in {self.dtype} already, so it would only repeat {self.like}"
 
 
+def one_dtype(subject: Subject, machine: Machine, stack: Stack) -> str | None:
+    """A need of a strategy that loads all in a narrower dtype: no component that must be in one of its own."""
+    name = next(iter(subject.dtypes), None)
+    return f"it loads all in float16, and {name} is to be in {subject.dtypes[name]}" if name else None
+
+
 def release(version: str) -> Version:
     """A version without its suffixes, so that 0.41.0.dev0 and 0.41.0+cu130 count as 0.41.0."""
     return Version(Version(version).base_version)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fluxgate.machine import Machine, Stack
+from fluxgate.strategies.layer_use import shared
 from fluxgate.subjects.pipeline_class import PipelineClass, calls_in, pipeline_class
 from fluxgate.subjects.subject import Subject
 
@@ -96,6 +97,8 @@ def _unknown(subject: Subject, installed: PipelineClass) -> str | None:
         return "its guider decides whether a negative prompt is encoded"
     if (other := _reads_the_prompt(subject, installed)) is not None:
         return f"it gives the prompt to {other}, too"
+    if (pair := shared(subject)) is not None:
+        return f"its {pair[0]} has layers of {pair[1]}, without which it is not made"
     if "image" in installed.encoding_takes:
         return "its encode_prompt looks at pictures, too"
     calls = calls_in(installed.decoding)

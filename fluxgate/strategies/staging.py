@@ -25,7 +25,7 @@ from fluxgate.strategies.effects import (
 )
 from fluxgate.strategies.loading import weighty
 from fluxgate.strategies.promise import OtherWork, Promise, Site, Strategy, strategy
-from fluxgate.strategies.requirements import Gpu, OtherDtype, Pipelines, unquantized
+from fluxgate.strategies.requirements import Gpu, OtherDtype, Pipelines, one_dtype, unquantized
 from fluxgate.strategies.sizes import size_as_with
 from fluxgate.strategies.stages import decoded_by, encoded_by, pictures_by, stages_known, without_prompt
 from fluxgate.subjects.decoder_class import weights_read
@@ -83,7 +83,7 @@ def staged(site: Site) -> Any:
         effects=(OneStageAtATime(), HALF, SHORT),
         changes_weights=True,
     ),
-    needs=(FLUX, FLOAT16, OtherDtype("float16", like="staged-256-tokens"), unquantized),
+    needs=(FLUX, FLOAT16, OtherDtype("float16", like="staged-256-tokens"), one_dtype, unquantized),
 )
 def staged_as_published(site: Site) -> Any:
     """Encoders first, then the rest, in float16 and with 256 tokens: the lines of the published guide."""
@@ -98,7 +98,7 @@ def staged_as_published(site: Site) -> Any:
         effects=(OneStageAtATime(), HALF),
         changes_weights=True,
     ),
-    needs=(stages_known, FLOAT16, OtherDtype("float16", like="staged"), unquantized),
+    needs=(stages_known, FLOAT16, OtherDtype("float16", like="staged"), one_dtype, unquantized),
 )
 def staged_float16(site: Site) -> Any:
     """As staged, in float16: one of the two settings of the published guide."""

@@ -24,6 +24,8 @@ class DenoiserClass:
     bases: tuple[str, ...]
     attributes: tuple[str, ...]  # that the class itself sets
     calls: Mapping[str, str]  # a method that is called -> a class in the same file that does
+    kept_wide: tuple[str, ...] = ()  # parts of paths of layers that the libraries' loaders leave in float32
+    kept_from_casts: tuple[str, ...] = ()  # patterns of paths of layers that layerwise casting leaves as they are
 
 
 def denoiser_class(subject: Subject) -> DenoiserClass | None:
@@ -47,7 +49,20 @@ def _read(root: Path, name: str) -> DenoiserClass | None:
         return None
     attributes = (ast.unparse(node.targets[0]) for node in definition.body if isinstance(node, ast.Assign))
     calls = {method: each.name for each in beside(name, *folders) for method in _called(each)}
-    return DenoiserClass(name, tuple(ast.unparse(base) for base in definition.bases), tuple(attributes), calls)
+    bases = tuple(ast.unparse(base) for base in definition.bases)
+    kept = (_listed(definition, each) for each in ("_keep_in_fp32_modules", "_skip_layerwise_casting_patterns"))
+    return DenoiserClass(name, bases, tuple(attributes), calls, *kept)
+
+
+def _listed(definition: ast.ClassDef, attribute: str) -> tuple[str, ...]:
+    """The texts that an attribute of a class lists."""
+    values = [node.value for node in definition.body if isinstance(node, ast.Assign) and _names(node, attribute)]
+    texts = (node.value for value in values[-1:] for node in ast.walk(value) if isinstance(node, ast.Constant))
+    return tuple(text for text in texts if isinstance(text, str))
+
+
+def _names(node: ast.Assign, attribute: str) -> bool:
+    return ast.unparse(node.targets[0]) == attribute
 
 
 def _called(definition: ast.ClassDef) -> Iterator[str]:

@@ -19,6 +19,7 @@ from fluxgate.subjects.pipeline_class import PipelineClass, pipeline_class, pipe
 from fluxgate.subjects.subject import Option
 
 DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
+WIDE = "F32"
 ROOM = 1.2  # of a GPU's memory to that of the weights, where everything lies on it
 EDGE = 1024  # pixels, of a picture where nothing says otherwise
 FRAMES = 9  # few, and one more than a multiple of what a video's VAE takes at a time
@@ -44,6 +45,7 @@ class Source:
     files: Mapping[str, str] = field(default_factory=dict)  # component -> its own file, as the catalogue says it
     checkpoint: str | None = None
     variant: str | None = None  # of the files of weights
+    wide: tuple[str, ...] = ()  # components all of whose weights are stored in float32
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,9 @@ def _head(source: Source) -> Iterator[str]:
     share = source.dtypes.get(spelled, 0) / max(sum(source.dtypes.values()), 1)
     why = f"{share:.0%} of the weights are stored in it" if share else "its files could not be read: check it"
     yield f"dtype = {_quoted(DTYPES[spelled] if share else 'bfloat16')}  # {why}"
+    if source.wide and share and spelled != WIDE and not source.checkpoint:
+        own = ", ".join(f"{name} = {_quoted(DTYPES[WIDE])}" for name in source.wide)
+        yield f"# dtypes = {{ {own} }}  # stored so, and else narrowed while it is loaded: a model card may say which"
 
 
 def _parts(source: Source, parts: Parts, installed: PipelineClass) -> Iterator[str]:

@@ -56,6 +56,7 @@ Tokens = Annotated[int, Meta(ge=1, le=4096, extra={MUST: "be 1 to 4096"})]
 Sixteen = Annotated[int, Meta(ge=1, le=16, extra={MUST: "be 1 to 16"})]
 Guidance = Annotated[float, Meta(ge=0, le=100, extra={MUST: "be 0 to 100"})]
 Gigabytes = Annotated[float, Meta(gt=0, le=1e6, extra={MUST: "be a number of GB"})]
+Dtype = Literal["bfloat16", "float16", "float32"]
 Amount = Annotated[str, Meta(pattern=rf"(?i)^{AMOUNT}\Z", extra={MUST: "be an amount such as '17 GB' or '512 MB'"})]
 Files = Annotated[str | tuple[str, ...], Meta(extra={MUST: "be the name of a PNG, or a list of such names"})]
 Further = Annotated[Option, Meta(extra={MUST: "be a number, a string, true or false, or a list of numbers or strings"})]
@@ -178,7 +179,8 @@ class SubjectEntry:
     shots: dict[str, ShotEntry] = field(default_factory=dict)
     revision: Commit | None = None
     pipeline: Identifier | None = None
-    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    dtype: Dtype = "bfloat16"
+    dtypes: dict[Identifier, Dtype] = field(default_factory=dict)
     large: tuple[Identifier, ...] | None = None
     denoiser: Identifier | None = None
     decoder: Identifier | None = None
@@ -203,6 +205,8 @@ class SubjectEntry:
         check_names("strategy", self.published)
         _check_source(self.source, self.revision)
         check_files(self.files, self.checkpoint)
+        if self.dtypes and self.checkpoint:
+            raise ValueError("dtypes and checkpoint cannot both be given: diffusers loads a single file in one dtype")
         if self.readable is not None and self.reader is not None:
             raise ValueError("give reader alone; readable is its older form")
         for name in self.embeddings or ():
@@ -213,12 +217,15 @@ class SubjectEntry:
         """The subject, with what the entry leaves out found from the pipeline; `folder` has the shots' pictures."""
         pipeline, parts = self._pipeline(source)
         encodes, embeddings = self._encoding(pipeline)
+        denoiser = self.denoiser or parts.denoiser or Subject.denoiser
+        if denoiser in self.dtypes:
+            raise ValueError(f"dtypes names {denoiser}, which denoises: its dtype is the subject's own, dtype")
         changed: dict[str, Any] = {
             "source": source,
             "shots": tuple(entry.shot(shot, folder=folder, pipeline=pipeline) for shot, entry in self.shots.items()),
             "pipeline": pipeline,
             "large": self.large or parts.large or Subject.large,
-            "denoiser": self.denoiser or parts.denoiser or Subject.denoiser,
+            "denoiser": denoiser,
             "decoder": self.decoder or parts.decoder or Subject.decoder,
             "encoders": parts.encoders if self.encoders is None else self.encoders,
             "calls_per_step": self.calls_per_step or (Subject.calls_per_step if pipeline == Subject.pipeline else None),

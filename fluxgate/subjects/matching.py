@@ -14,6 +14,7 @@ from fluxgate.subjects.single_files import cannot_come_from_a_file
 from fluxgate.subjects.subject import Shot, Subject
 
 INVERT = "invert"  # the method by which some pipelines find the noise that a picture would have come from
+EMBEDDED = "prompt_embeds"  # what calls take in place of a prompt
 OUTPUTS = ("images", "frames", "image", "video")  # the fields that pipelines return pictures in
 
 
@@ -27,6 +28,7 @@ def _mismatches(subject: Subject, index: Index) -> Iterator[str]:
     named = {"denoiser": (subject.denoiser,), "large": subject.large, "encoders": subject.encoders}
     named[decoder] = (subject.decoder,)
     named["files"] = tuple(subject.files)
+    named["dtypes"] = tuple(subject.dtypes)
     for key, names in named.items():
         for name in names:
             if name not in index.components:
@@ -90,6 +92,11 @@ def why_not_rendered(installed: PipelineClass, given: Collection[str] = ()) -> s
         return f"{installed.name} returns {', '.join(installed.gives)}, and Fluxgate looks for pictures in {fields}"
     if INVERT in installed.methods:
         return f"{installed.name} edits a picture that its {INVERT} was called with before, and a shot is one call"
+    named = [name for name in installed.takes if name.endswith(f"_{PROMPT}")]
+    prompts = [name for name in named if not name.startswith(("negative_", "num_"))]
+    if EMBEDDED in installed.takes and PROMPT not in installed.takes and not {*prompts} & {*given}:
+        parts = " and ".join(prompts) or "something else"
+        return f"{installed.name} is told what to paint by {parts}, and a shot has one prompt"
     known = {PROMPT, *installed.pictures, *installed.picture_lists, *installed.options, *given}
     beyond = [name for name in installed.must_have if name not in known]
     return f"a call of {installed.name} needs {beyond[0]}, which a shot cannot give" if beyond else None

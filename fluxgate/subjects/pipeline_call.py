@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from fluxgate.subjects.subject import Option
 
+CALL = "__call__"
 PROMPT = "prompt"
 MASKS = ("mask_image", "control_mask")
 # What is a picture, and a list of them, where a call has a default for it and cannot do without it all the same.
@@ -26,6 +27,8 @@ _OPTIONS: dict[str, Option] = {
     "bool": True,
     "": "a fox",  # its type is not said
 }
+_OWN_DEVICE = re.compile(r"self\.(\w+)\.device")
+_UPCAST = re.compile(r"self\.(\w+)\.config\.force_upcast")
 _TENSORS = re.compile(r"(Optional\[)?[Ll]ist\[torch\.(Float)?Tensor")
 
 
@@ -174,6 +177,44 @@ def _asked_before(node: ast.AST, part: ast.AST) -> Iterator[str]:
     """The names that a statement asks for before it comes to a part of it."""
     if isinstance(node, ast.If) and part in node.body:
         yield from (name.id for name in ast.walk(node.test) if isinstance(name, ast.Name))
+
+
+def devices_followed(methods: Mapping[str, ast.FunctionDef]) -> tuple[str, ...]:
+    """The components to whose device, as each says it itself, the call or a method that it calls moves tensors."""
+    return tuple(dict.fromkeys(name for method in _within_call(methods) for name in _devices_in(method)))
+
+
+def widened(methods: Mapping[str, ast.FunctionDef]) -> tuple[str, ...]:
+    """The components that the call, or a method that it calls, casts to float32 where their configurations say so."""
+    forks = (node for method in _within_call(methods) for node in ast.walk(method) if isinstance(node, ast.If))
+    found = ((match[1], fork) for fork in forks if (match := _UPCAST.fullmatch(ast.unparse(fork.test))))
+    return tuple(
+        dict.fromkeys(
+            name for name, fork in found if f"self.{name}.to(dtype=torch.float32)" in map(ast.unparse, fork.body)
+        )
+    )
+
+
+def _within_call(methods: Mapping[str, ast.FunctionDef]) -> Iterator[ast.FunctionDef]:
+    """The call, and the methods that it calls, and those that they do."""
+    waiting, seen = [CALL], set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in methods and name not in seen:
+            seen.add(name)
+            calls = (node.func for node in ast.walk(methods[name]) if isinstance(node, ast.Call))
+            waiting += [function.attr for function in calls if isinstance(function, ast.Attribute)]
+            yield methods[name]
+
+
+def _devices_in(method: ast.FunctionDef) -> Iterator[str]:
+    nodes = list(ast.walk(method))
+    calls = (node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute))
+    moved = (each for call in calls if ast.unparse(call.func).endswith(".to") for each in call.args)
+    assigned = (node.value for node in nodes if isinstance(node, ast.Assign))
+    for node in (*moved, *assigned):
+        device = _OWN_DEVICE.fullmatch(ast.unparse(node))
+        yield from [device[1]] if device else []
 
 
 def encoders_called(call: ast.FunctionDef) -> int:

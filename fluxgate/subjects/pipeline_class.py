@@ -16,6 +16,8 @@ from fluxgate import configuration
 from fluxgate.own_modules import source_of
 from fluxgate.subjects.own_sizes import own_size
 from fluxgate.subjects.pipeline_call import (
+    CALL,
+    devices_followed,
     encoders_called,
     for_each_step,
     given_the_prompt,
@@ -24,6 +26,7 @@ from fluxgate.subjects.pipeline_call import (
     needed_options,
     needed_pictures,
     returned_fields,
+    widened,
     without_default,
 )
 from fluxgate.subjects.subject import Option
@@ -31,6 +34,15 @@ from fluxgate.subjects.subject import Option
 _CLASS = re.compile(r"^class (\w+Pipeline(?!Output)\w*)\(", re.MULTILINE)
 _READ = re.compile(r"self\.\w+\.\w+")
 _TYPE = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Components that a constructor gives to a method of a class, in the order of its parameters."""
+
+    kind: str
+    method: str
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,9 @@ class PipelineClass:
     prompt_goes_to: dict[str, str] = field(default_factory=dict)  # methods that its call gives the prompt -> the option
     # Where its call gives pictures of a size of its own: the options that keep it from that; else None.
     own_size: tuple[str, ...] | None = None
+    follows: tuple[str, ...] = ()  # components to whose own device its call moves tensors
+    widened: tuple[str, ...] = ()  # components that its call casts to float32 where their configurations say so
+    joined: tuple[Joined, ...] = ()  # components that its constructor gives to one method, which may let them share
 
     @property
     def embeddings(self) -> tuple[str, ...]:
@@ -134,7 +149,7 @@ def _read(root: Path, name: str, own: tuple[Path, ...] = ()) -> PipelineClass | 
         return None
     methods = {function.name: function for function in _functions(files, definition)}
     optional = _names_in(files, definition, "_optional_components")
-    call = methods.get("__call__")
+    call = methods.get(CALL)
     return PipelineClass(
         name,
         components={
@@ -145,11 +160,14 @@ def _read(root: Path, name: str, own: tuple[Path, ...] = ()) -> PipelineClass | 
         parts=dict(_annotated(methods.get("__init__"))),
         stays=_names_in(files, definition, "_exclude_from_cpu_offload"),
         decoding=_source_of_decoding(call),
-        reads=_read_of_components(methods.get("__call__")),
+        reads=_read_of_components(methods.get(CALL)),
         encoding_takes=_parameters(methods.get("encode_prompt")),
         numbers=_own_sizes(methods.get("__init__")) | _whole_defaults(call),
         methods=frozenset(methods),
         bases=tuple(ast.unparse(base) for base in definition.bases),
+        follows=devices_followed(methods),
+        widened=widened(methods),
+        joined=tuple(_joined(methods.get("__init__"))),
         **(_of_call(call) if call else {}),
     )
 
@@ -242,6 +260,19 @@ def _annotated(function: ast.FunctionDef | None) -> Iterator[tuple[str, tuple[st
     for argument in function.args.args[1:] if function else ():
         annotation = ast.unparse(argument.annotation) if argument.annotation else ""
         yield argument.arg, tuple(_TYPE.findall(annotation))
+
+
+def _joined(function: ast.FunctionDef | None) -> Iterator[Joined]:
+    parameters = _parameters(function)
+    for node in ast.walk(function) if function else ():
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+        ):
+            names = tuple(each.id for each in node.args if isinstance(each, ast.Name) and each.id in parameters)
+            if len(names) > 1 and len(names) == len(node.args):
+                yield Joined(node.func.value.id, node.func.attr, names)
 
 
 def _source_of_decoding(call: ast.FunctionDef | None) -> str:

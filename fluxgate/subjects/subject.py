@@ -110,6 +110,7 @@ class Subject:
     revision: str | None = None  # a commit, for a hub source
     pipeline: str = "FluxPipeline"
     dtype: str = "bfloat16"
+    dtypes: dict[str, str] = field(default_factory=dict)  # component -> its own, where it is not the subject's
     large: tuple[str, ...] = ("transformer", "text_encoder_2")  # the components worth quantizing
     denoiser: str = "transformer"
     calls_per_step: int | None = 1  # of the denoiser; None where nobody has said
@@ -130,6 +131,10 @@ class Subject:
     def shots_for(self, device: str, *, slow: bool = False) -> tuple[Shot, ...]:
         """The shots that a strategy renders on a device; a slow strategy leaves the long ones out."""
         return tuple(shot for shot in self.shots if shot.only_on in (None, device) and not (slow and shot.long))
+
+    def dtype_of(self, name: str) -> str:
+        """The dtype that a component is loaded in."""
+        return self.dtypes.get(name, self.dtype)
 
     @property
     def in_gguf(self) -> tuple[str, ...]:

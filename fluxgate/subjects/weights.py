@@ -73,6 +73,16 @@ def bytes_on_disk(folder: Path, variant: str | None = None) -> tuple[dict[str, i
     return sizes, dtypes
 
 
+def wide_on_disk(folder: Path, variant: str | None = None) -> tuple[str, ...]:
+    """The components all of whose floating-point weights are stored in float32."""
+    found = []
+    for component in sorted(path for path in folder.glob("*/") if path.is_dir()):
+        sizes = sum((_bytes_by_dtype(path) for path in weight_files(component, variant)), Counter[str]())
+        if set(sizes) & FLOATING == {"F32"}:
+            found.append(component.name)
+    return tuple(found)
+
+
 def bytes_in_file(path: Path) -> Counter[str]:
     """Bytes of each dtype in one safetensors file; of a file of another kind nothing is known."""
     return _bytes_by_dtype(path) if path.suffix == ".safetensors" else Counter()
@@ -131,11 +141,16 @@ def denoiser_matrices(subject: Subject) -> dict[str, tuple[int, int]]:
 
 def lists_on_disk(component: Path, variant: str | None = None) -> frozenset[str]:
     """The lists of blocks that a component itself has, by the names of its weights; none where they cannot be read."""
+    names = names_on_disk(component, variant)
+    return frozenset(match[1] for name in names if (match := _IN_A_LIST.match(name)))
+
+
+def names_on_disk(component: Path, variant: str | None = None) -> frozenset[str]:
+    """The names of all weights in a component's files; none where they cannot be read."""
     try:
-        names = [name for path in weight_files(component, variant) for name, _ in tensor_headers(path)]
+        return frozenset(name for path in weight_files(component, variant) for name, _ in tensor_headers(path))
     except UNREADABLE:
         return frozenset()
-    return frozenset(match[1] for name in names if (match := _IN_A_LIST.match(name)))
 
 
 def _numbers(path: Path) -> Iterator[int]:

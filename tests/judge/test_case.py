@@ -113,6 +113,19 @@ def test_a_crash_is_told_whole_once_and_short_elsewhere(tmp_path: Path) -> None:
     assert {found[check].sentence for check in APPLICABLE[1:]} == {short}
 
 
+@pytest.mark.parametrize(
+    ("theirs", "short"), [({}, True), ({"sentence": "Another."}, False), ({"phase": "decode"}, False)]
+)
+def test_a_crash_of_its_reference_is_not_told_again(tmp_path: Path, theirs: dict[str, Any], short: bool) -> None:
+    """A case that ended as its reference did names that one, once; any other end is told whole."""
+    full = made(tmp_path, crash=replace(CRASH, **theirs))
+    found = judge_case(evidence(tmp_path, rendered=crashed(made(tmp_path, "offload")), reference=full))
+    assert {verdict.status for verdict in found} == {CRASHED}
+    same = "The worker ended during denoise as that of its reference did, tiny-full, in the same words."
+    assert ({verdict.sentence for verdict in found} == {same}) is short
+    assert ("Segmentation fault" in found[0].sentence) is not short
+
+
 def test_a_crash_names_the_libraries_that_it_came_through(tmp_path: Path) -> None:
     """The innermost first, before the worker's last lines."""
     ours = made(tmp_path, "offload", crash=replace(CRASH, raised_in=("accelerate", "diffusers")))

@@ -68,6 +68,8 @@ def test_nothing_else_is_asked_of_a_case_that_gave_nothing(
     assert asked == ["tiny-nf4"]
     crashed = {"tiny-offload": made(tmp_path, "offload", crash=CRASH), "tiny-full": made(tmp_path)}
     assert gather(OFFLOADED, crashed.get, STANDARDS).reference is None
+    crashed["tiny-full"] = made(tmp_path, crash=CRASH)  # which says why both did
+    assert gather(OFFLOADED, crashed.get, STANDARDS).reference is crashed["tiny-full"]
 
 
 @pytest.mark.parametrize(("device", "there"), [(None, True), ("cuda", True), ("cpu", False)])

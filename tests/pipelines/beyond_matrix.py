@@ -249,6 +249,53 @@ def wan_i2v() -> Components:
     }
 
 
+def lucy() -> Components:
+    """A video that is edited: its latents, and those of the given one. Its VAE computes in float32."""
+    return {**wan(in_channels=32, out_channels=16), "transformer_2": None}
+
+
+def anyflow() -> Components:
+    return {
+        **text.t5_pair("UMT5"),
+        "vae": decoders.wan_vae(),
+        "transformer": denoisers.anyflow(),
+        "scheduler": diffusers.FlowMapEulerDiscreteScheduler(num_train_timesteps=1000, shift=5.0),
+    }
+
+
+def ideogram4() -> Components:
+    """Two denoisers, called in turn in each step."""
+    from diffusers.pipelines.ideogram4.pipeline_ideogram4 import QWEN3_VL_ACTIVATION_LAYERS as LAYERS
+
+    return {
+        "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(),
+        "vae": decoders.flux2_vae(),
+        **text.pair(text.qwen3_vl(layers=max(LAYERS) + 1), text.qwen_tokenizer()),
+        "transformer": denoisers.ideogram4(text_layers=len(LAYERS)),
+        "unconditional_transformer": denoisers.ideogram4(text_layers=len(LAYERS)),
+    }
+
+
+def z_image_controlnet() -> Components:
+    """What guides has most of its layers from what denoises."""
+    return {**z_image(), "controlnet": denoisers.z_image_controlnet()}
+
+
+def framepack() -> Components:
+    """A video that goes on from a picture, which SigLIP looks at."""
+    return {
+        **hunyuan_video(),
+        "transformer": denoisers.framepack(),
+        "image_encoder": text.siglip_vision(image_size=32, patch_size=16),
+        "feature_extractor": transformers.SiglipImageProcessor(size={"height": 32, "width": 32}),
+    }
+
+
+def visualcloze() -> Components:
+    """Two pipelines in one: pictures in rows, and then each of them larger."""
+    return {**flux(channels=64 + 64 + 256), "resolution": 64}
+
+
 def animatediff() -> Components:
     return {**sd15_unchecked(), "motion_adapter": denoisers.motion_adapter(), "image_encoder": None}
 
@@ -281,5 +328,11 @@ BEYOND_MATRIX: dict[str, tuple[str, Callable[[], Components]]] = {
     "upscaler": ("StableDiffusionUpscalePipeline", upscaler),
     "svd": ("StableVideoDiffusionPipeline", svd),
     "wan-i2v": ("WanImageToVideoPipeline", wan_i2v),
+    "lucy": ("LucyEditPipeline", lucy),
+    "anyflow": ("AnyFlowPipeline", anyflow),
+    "ideogram4": ("Ideogram4Pipeline", ideogram4),
+    "z-image-controlnet": ("ZImageControlNetPipeline", z_image_controlnet),
+    "framepack": ("HunyuanVideoFramepackPipeline", framepack),
+    "visualcloze": ("VisualClozePipeline", visualcloze),
     "animatediff": ("AnimateDiffPipeline", animatediff),
 }

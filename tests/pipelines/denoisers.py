@@ -107,6 +107,23 @@ def wan(**more: Any) -> Any:
     return diffusers.WanTransformer3DModel(**sizes, **HEADS, **more)
 
 
+def anyflow() -> Any:
+    sizes = {"text_dim": TWICE, "freq_dim": 256, "ffn_dim": TWICE, "num_layers": 2, "rope_max_seq_len": 32}
+    return diffusers.AnyFlowTransformer3DModel(**sizes, **HEADS)
+
+
+def ideogram4(*, text_layers: int) -> Any:
+    return diffusers.Ideogram4Transformer2DModel(
+        in_channels=64,
+        num_layers=2,
+        intermediate_size=TWICE,
+        adaln_dim=WIDTH,
+        llm_features_dim=text_layers * WIDTH,
+        mrope_section=(3, 2, 2),
+        **HEADS,
+    )
+
+
 def ltx() -> Any:
     return diffusers.LTXVideoTransformer3DModel(
         in_channels=WIDTH, out_channels=WIDTH, num_layers=2, cross_attention_dim=WIDTH, caption_channels=TWICE, **HEADS
@@ -180,18 +197,25 @@ def hunyuan_dit() -> Any:
     )
 
 
+HUNYUAN_VIDEO: dict[str, Any] = {
+    "in_channels": 4,
+    "out_channels": 4,
+    "num_layers": 1,
+    "num_single_layers": 1,
+    "num_refiner_layers": 1,
+    "text_embed_dim": WIDTH,
+    "pooled_projection_dim": WIDTH,
+    "rope_axes_dim": (4, 6, 6),
+}
+
+
 def hunyuan_video() -> Any:
-    return diffusers.HunyuanVideoTransformer3DModel(
-        in_channels=4,
-        out_channels=4,
-        num_layers=1,
-        num_single_layers=1,
-        num_refiner_layers=1,
-        text_embed_dim=WIDTH,
-        pooled_projection_dim=WIDTH,
-        rope_axes_dim=(4, 6, 6),
-        **HEADS,
-    )
+    return diffusers.HunyuanVideoTransformer3DModel(**HUNYUAN_VIDEO, **HEADS)
+
+
+def framepack() -> Any:
+    image = {"has_image_proj": True, "image_proj_dim": WIDTH, "has_clean_x_embedder": True}
+    return diffusers.HunyuanVideoFramepackTransformer3DModel(**HUNYUAN_VIDEO, **HEADS, **image)
 
 
 def cogvideox() -> Any:
@@ -320,6 +344,12 @@ def z_image() -> Any:
     for token in (model.x_pad_token, model.cap_pad_token):
         token.data.fill_(1.0)  # they are made, and not initialised
     return model
+
+
+def z_image_controlnet() -> Any:
+    heads = {"n_refiner_layers": 1, "n_heads": 4, "n_kv_heads": 4}
+    places: dict[str, Any] = {"control_layers_places": [0], "control_refiner_layers_places": [0]}
+    return diffusers.ZImageControlNetModel(control_in_dim=16, dim=WIDTH, **heads, **places)
 
 
 def latte() -> Any:

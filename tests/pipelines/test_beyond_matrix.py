@@ -83,6 +83,7 @@ REFUSED = {
     "ddpm": "lists nothing that decodes",
     "kandinsky22-decoder": "needs image_embeds, which a shot cannot give",
     "allegro": "decodes in tiles alone",
+    "visualcloze": "is told what to paint by task_prompt and content_prompt, and a shot has one prompt",
     "stable-cascade": "the installed release has no such class",
 }
 

@@ -178,12 +178,30 @@ def clip_vision(**sizes: Any) -> Any:
     return transformers.CLIPVisionModelWithProjection(config).eval()
 
 
+def siglip_vision(**sizes: Any) -> Any:
+    config = transformers.SiglipVisionConfig(
+        hidden_size=WIDTH, intermediate_size=TWICE, num_hidden_layers=2, num_attention_heads=4, **sizes
+    )
+    return transformers.SiglipVisionModel(config).eval()
+
+
 def qwen25_vl() -> Any:
     rope = {"rope_type": "default", "type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10_000.0}
     vision = {"depth": 1, "hidden_size": WIDTH, "intermediate_size": TWICE, "num_heads": 4, "out_hidden_size": WIDTH}
     text = decoder_sizes(layers=2, tokenizer=qwen_tokenizer()) | {"rope_scaling": rope, "rope_parameters": rope}
     config = transformers.Qwen2_5_VLConfig(text_config=text, vision_config=vision)
     return transformers.Qwen2_5_VLForConditionalGeneration(config).eval()
+
+
+def qwen3_vl(kind: str = "Qwen3VLModel", *, layers: int) -> Any:
+    rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10_000.0}
+    vision = {"depth": 1, "hidden_size": WIDTH, "intermediate_size": TWICE, "num_heads": 4, "out_hidden_size": WIDTH}
+    sizes = decoder_sizes(layers=layers, tokenizer=qwen_tokenizer()) | {"head_dim": 16}
+    config = transformers.Qwen3VLConfig(
+        text_config=sizes | {"rope_parameters": rope, "rope_scaling": rope},
+        vision_config=vision | {"deepstack_visual_indexes": [0]},
+    )
+    return getattr(transformers, kind)(config).eval()
 
 
 def safety_checker() -> Any:

@@ -136,6 +136,22 @@ def test_a_case_comes_with_those_that_it_is_compared_with(run: Run) -> None:
     assert set(session(run, Workers()).render(CASES["tiny-offload"])) == {"tiny-offload", "tiny-full"}
 
 
+@pytest.mark.parametrize(("first", "there"), [("tiny-full", True), ("tiny-offload", False)])
+def test_a_case_that_crashed_comes_with_a_reference_that_did_before(run: Run, first: str, there: bool) -> None:
+    """Nothing is rendered for it."""
+
+    class Crashing(Workers):
+        def render(self, case: Case, folder: Path, **options: Any) -> Rendering:
+            made = replace(super().render(case, folder, **options), crash=Crash("exit", "It ended.", None, ()))
+            write_plain(folder / "rendering.json", made)
+            return made
+
+    one = session(run, Crashing())
+    one.rendered(first)
+    given = {"tiny-offload", "tiny-full"} if there else {"tiny-offload"}
+    assert set(one.render(CASES["tiny-offload"])) == given
+
+
 def test_cases_are_rendered_while_others_are_judged(run: Run) -> None:
     """Each once, also those that nobody has asked for here; what is told of them is told where one waits."""
     workers: Any = Workers()

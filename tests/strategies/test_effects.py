@@ -32,6 +32,7 @@ from tests.strategies.machines import CPU, NEW
 from tests.strategies.named import strategy_named
 from tests.wording import unsaid
 
+FULL = strategy_named("full")
 SUBJECT = Subject("small", "a small pipeline", "folder:.", ())
 
 
@@ -130,6 +131,15 @@ def test_roles_are_bound_to_the_subjects_own_names() -> None:
     assert for_subject(Hooked("x", of=ENCODERS), subject).of == ("text_encoder", "text_encoder_3")
     assert for_subject(Hooked("x", of=LARGE_ENCODERS), subject).of == ("text_encoder_3",)
     assert for_subject(Stored(SUBJECT_DTYPE), subject).dtype == "float16"
+
+
+def test_a_component_may_have_a_dtype_of_its_own() -> None:
+    """Where the subject gives it one; in the subject's it is a fault then, as all others are in any but that."""
+    wide = replace(component("vae"), bytes_by_dtype={"float32": BYTES})
+    (_, effect, _) = (for_subject(one, replace(SUBJECT, dtypes={"vae": "float32"})) for one in FULL.promise.effects)
+    assert effect.missing(replace(plain(), components={**plain().components, "vae": wide}), device="cpu") is None
+    assert not unsaid(str(effect.missing(plain(), device="cpu")), "vae: 0.0% of its bytes are float32")
+    assert for_subject(Stored("float32"), replace(SUBJECT, dtypes={"vae": "bfloat16"})).apart == ()
 
 
 def test_float32_beside_float16_is_spared_where_said() -> None:

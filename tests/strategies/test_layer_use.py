@@ -5,15 +5,19 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("bitsandbytes")
 
+from fluxgate.pictures import write_png
 from fluxgate.strategies.layer_use import Packed, carried_by_layers, cast_before_int8, wide_outside
 from fluxgate.strategies.promise import Strategy
+from fluxgate.subjects.entries import input_picture
 from fluxgate.subjects.subject import Shot, Subject
 from tests.pipelines.beyond_matrix import BEYOND_MATRIX
 from tests.pipelines.matrix import saved
@@ -58,10 +62,73 @@ def test_the_classes_of_a_denoiser_are_read_once(monkeypatch: pytest.MonkeyPatch
     assert [need(other, H100, NEW) for need in needs] == answers
 
 
-def written(name: str, folder: Path) -> Subject:
+def written(name: str, folder: Path, *, denoiser: str = "unet", **more: Any) -> Subject:
     kind, _ = BEYOND_MATRIX[name]
     saved(*BEYOND_MATRIX[name], folder / name)
-    return Subject("s", "s", f"folder:{folder / name}", (SHOT,), pipeline=kind, denoiser="unet", large=("unet",))
+    own: dict[str, Any] = {"pipeline": kind, "denoiser": denoiser, "large": (denoiser,), **more}
+    return Subject("s", "s", f"folder:{folder / name}", (SHOT,), **own)
+
+
+def test_a_part_whose_dtype_something_goes_by_must_keep_it(tmp_path: Path) -> None:
+    """AnyFlow casts to the dtype of two embedders' weights, of which its class keeps one in float32; layerwise casting
+    leaves both alone."""
+    subject = written("anyflow", tmp_path, denoiser="transformer")
+    for name in PACKED:
+        reason = str(strategy_named(name).unsupported(subject, H100, NEW))
+        assert not unsaid(reason, "casts what comes in to the dtype of the weights of delta_embedder")
+    assert [strategy_named(name).unsupported(subject, H100, NEW) for name in CAST] == [None, None]
+    assert fails(strategy_named("nf4-linear"), subject, tmp_path, NotImplementedError)
+
+
+def test_a_part_that_a_class_keeps_wide_is_no_reason(tmp_path: Path) -> None:
+    """Lucy Edit's denoiser is Wan's, which casts to the dtype of an embedder that it keeps in float32, and no other."""
+    subject = written("lucy", tmp_path, denoiser="transformer")
+    assert [strategy_named(name).unsupported(subject, H100, NEW) for name in (*PACKED, *CAST)] == [None] * 8
+
+
+@pytest.mark.parametrize("name", ["sequential-offload", "nf4-sequential-offload", "int8-t5-sequential-offload"])
+def test_a_prompt_must_not_follow_an_encoder_to_meta(name: str) -> None:
+    """Ideogram 4 and others ask their text encoder where it is; most ask the pipeline where it computes."""
+    own: dict[str, Any] = {"pipeline": "Ideogram4Pipeline", "large": ("text_encoder",), "encoders": ("text_encoder",)}
+    subject = Subject("s", "s", "hub:o/n", (), **own)
+    reason = str(strategy_named(name).unsupported(subject, H100, NEW))
+    assert not unsaid(reason, "Ideogram4Pipeline moves a prompt to the device that text_encoder says", "meta")
+    assert strategy_named(name).unsupported(replace(subject, pipeline="FluxPipeline"), H100, NEW) is None
+    assert strategy_named("model-offload").unsupported(subject, H100, NEW) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "kind"),
+    [
+        ("framepack", ("torch's attention in image_encoder reads them without",), RuntimeError),
+        ("z-image-controlnet", ("controlnet has layers of transformer",), NotImplementedError),
+    ],
+)
+def test_weights_that_others_read_or_have_are_not_put_aside(
+    name: str, words: tuple[str, ...], kind: type[Exception], tmp_path: Path
+) -> None:
+    """By the names of the weights, and by what the pipeline's constructor does."""
+    subject = written(name, tmp_path, denoiser="transformer", encoders=("text_encoder",))
+    for strategy in ("sequential-offload", "nf4-sequential-offload"):
+        assert not unsaid(str(strategy_named(strategy).unsupported(subject, H100, NEW)), *words)
+    assert strategy_named("model-offload").unsupported(subject, H100, NEW) is None
+    into_files = strategy_named("group-offload-leaf-disk").unsupported(subject, H100, NEW)
+    assert (into_files is None) is (name == "framepack")
+    assert fails(strategy_named("sequential-offload"), given_a_picture(subject, tmp_path), tmp_path, kind)
+
+
+def given_a_picture(subject: Subject, folder: Path) -> Subject:
+    """What both follow, or go on from."""
+    argument = {"ZImageControlNetPipeline": "control_image"}.get(subject.pipeline, "image")
+    write_png(folder / "picture.png", np.zeros((64, 64, 3), np.uint8))
+    return replace(subject, shots=(replace(SHOT, inputs=(input_picture(argument, "picture.png", folder),)),))
+
+
+def test_a_prompt_on_meta_is_lost(tmp_path: Path) -> None:
+    """Once it is not, sequential offload need not refuse it."""
+    shot = replace(SHOT, steps=48)  # its guidance has a value for each
+    subject = written("ideogram4", tmp_path, denoiser="transformer", encoders=("text_encoder",))
+    assert fails(strategy_named("sequential-offload"), replace(subject, shots=(shot,)), tmp_path, NotImplementedError)
 
 
 def test_a_layer_called_by_an_argument_of_its_own_cannot_be_exchanged(tmp_path: Path) -> None:

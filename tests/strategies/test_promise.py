@@ -120,6 +120,21 @@ def test_a_pipeline_in_another_dtype_starts_from_the_subjects_noise(miniature_fo
     assert not torch.equal(plain[0], own[0])
 
 
+def test_a_component_is_loaded_in_a_dtype_of_its_own(miniature_folder: Path) -> None:
+    """All others in the subject's; a strategy that asks for another dtype gets that of all."""
+    import torch
+
+    subject = Subject("small", "a small pipeline", "folder:.", (), dtypes={"vae": "float32"})
+    site = Site(subject, folder=miniature_folder, device="cpu", scratch=miniature_folder, watch=lambda pipe: None)
+    own, asked = site.pipeline(), site.pipeline(dtype=torch.float16)
+    assert (own.vae.dtype, own.transformer.dtype, own.text_encoder.dtype) == (
+        torch.float32,
+        torch.bfloat16,
+        torch.bfloat16,
+    )
+    assert (asked.vae.dtype, asked.transformer.dtype) == (torch.float16, torch.float16)
+
+
 def test_float32_keeps_noise_of_its_own() -> None:
     """The one strategy that draws in another dtype than the subject says so, for those who compare its pictures."""
     assert {one.name: one.noise for one in STRATEGIES if one.noise} == {"full-float32": "float32"}

@@ -238,3 +238,11 @@ def test_noise_that_a_call_draws_itself_cannot_be_drawn_in_another_dtype() -> No
         subject = Subject("s", "s", "hub:o/n", (), pipeline=pipeline)
         reason = strategy_named("full-float32").unsupported(subject, CPU, NEW)
         assert ("draws its noise itself" in str(reason)) is not drawn_apart
+
+
+@pytest.mark.parametrize("name", ["staged-float16", "staged-as-published", "nf4-as-published"])
+def test_float16_for_all_needs_no_component_in_a_dtype_of_its_own(name: str) -> None:
+    """What must be wide would be narrowed with the rest."""
+    own = replace(SUBJECT, dtypes={"vae": "float32"})
+    assert reason(name) is None
+    assert not unsaid(strategy_named(name).unsupported(own, H100, NEW), "all in float16", "vae is to be in float32")

@@ -202,6 +202,7 @@ def test_where_nothing_checks_pictures_each_passes_by_itself() -> None:
         ("SkyReelsV2DiffusionForcingPipeline", "must have a prompt"),
         ("StableUnCLIPPipeline", "gives the prompt to self._encode_prior_prompt"),
         ("HunyuanImagePipeline", "its guider decides"),
+        ("ZImageControlNetPipeline", "its controlnet has layers of transformer, without which it is not made"),
         ("EasyAnimatePipeline", "1 / self.vae.config.scaling_factor * latents"),
     ],
 )

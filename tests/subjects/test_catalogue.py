@@ -25,6 +25,7 @@ about = "our own"
 source = "folder:models/ours"
 pipeline = "StableDiffusion3Pipeline"
 dtype = "float16"
+dtypes = { vae = "float32" }
 large = ["transformer"]
 denoiser = "unet"
 encoders = ["text_encoder", "text_encoder_2", "text_encoder_3"]
@@ -192,6 +193,7 @@ def test_every_key_reaches_its_field(tmp_path: Path) -> None:
         source=f"folder:{tmp_path}/models/ours",
         pipeline="StableDiffusion3Pipeline",
         dtype="float16",
+        dtypes={"vae": "float32"},
         large=("transformer",),
         denoiser="unet",
         encoders=("text_encoder", "text_encoder_2", "text_encoder_3"),
@@ -315,6 +317,9 @@ FAULTS = [
     (with_key('revision = "main"').replace("folder:/models/ours", "hub:o/n"), "revision must be a commit of 40 hex"),
     (with_key(f'revision = "{"a" * 40}"'), SUBJECT + "revision must be given for a hub source, and for no other"),
     (with_key('dtype = "int8"'), SUBJECT + "dtype is 'int8'; choose from bfloat16, float16, float32"),
+    (with_key('dtypes = { vae = "int8" }'), "mine.dtypes: vae is 'int8'; choose from bfloat16, float16, float32"),
+    (with_key('dtypes = { transformer = "float32" }'), SUBJECT + "dtypes names transformer, which denoises"),
+    (with_key('dtypes = { vae = "float32" }\ncheckpoint = "a.safetensors"'), SUBJECT + "dtypes and checkpoint cannot"),
     (with_key('pipeline = "os.system"'), SUBJECT + "pipeline must be the name of a class, a component or a value"),
     (with_key('pipeline = "__import__"'), "it is '__import__'"),
     (with_key('denoiser = "unet\\n"'), r"it is 'unet\n'"),

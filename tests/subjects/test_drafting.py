@@ -51,6 +51,16 @@ def test_a_draft_says_what_was_found(tmp_path: Path) -> None:
     assert (shot.height, shot.width, shot.steps) == (1024, 1024, 8)
 
 
+def test_a_component_that_is_stored_wide_is_told(tmp_path: Path) -> None:
+    """As a comment, for the model's card to decide; not where all is in float32, nor of a single file."""
+    wide = replace(SOURCE, wide=("vae",))
+    line = next(line for line in draft(wide).text.splitlines() if line.startswith("# dtypes"))
+    (tmp_path / "ours.toml").write_text(draft(wide).text.replace(line, line.removeprefix("# ")))
+    assert read_catalogue(tmp_path / "ours.toml")["ours"].dtypes == {"vae": "float32"}
+    for other in (SOURCE, replace(wide, dtypes={"F32": 1}), replace(wide, checkpoint="a.safetensors")):
+        assert "# dtypes" not in draft(other).text
+
+
 def test_a_hub_subject_is_pinned_and_names_its_token(tmp_path: Path) -> None:
     """The commit that was looked at, and that somebody must have accepted a licence."""
     (tmp_path / "ours.toml").write_text(draft(replace(SOURCE, source="hub:o/n", revision="a" * 40, gated=True)).text)

@@ -48,6 +48,7 @@ def test_the_shipped_subjects_fit() -> None:
             {"large": ("transformer", "text_encoder2")},
             "large is 'text_encoder2', which model_index.json does not list; ",
         ),
+        ({"dtypes": {"vea": "float32"}}, "dtypes is 'vea', which model_index.json does not list; did you mean 'vae'?"),
         ({"encoders": ("text_encoder", "t5")}, "encoders is 't5', which model_index.json does not list; choose from "),
     ],
 )
@@ -141,6 +142,16 @@ def test_what_the_shots_give_is_not_missed() -> None:
     needs = replace(PipelineClass("P", {}, ("prompt", "tone"), ()), must_have=("prompt", "tone"))
     assert not unsaid(str(why_not_rendered(needs)), "a call of P needs tone")
     assert why_not_rendered(needs, given=("tone",)) is None
+
+
+def test_a_call_that_is_told_otherwise_what_to_paint_is_refused() -> None:
+    """As VisualCloze, which takes two texts and no prompt; unless the shot gives one of them."""
+    takes = ("task_prompt", "negative_prompt", "prompt_embeds", "image")
+    two = PipelineClass("P", {}, takes, ())
+    assert why_not_rendered(two) == "P is told what to paint by task_prompt, and a shot has one prompt"
+    assert why_not_rendered(two, given=("task_prompt",)) is None
+    assert why_not_rendered(replace(two, takes=(*takes, "prompt"))) is None
+    assert why_not_rendered(replace(two, takes=("image",))) is None
 
 
 def test_a_class_that_the_installed_diffusers_does_not_have_is_named() -> None:

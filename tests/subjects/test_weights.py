@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.subjects.weights import loaded_of, numbers_on_disk, variants_of
+from fluxgate.subjects.weights import loaded_of, numbers_on_disk, variants_of, wide_on_disk
 
 
 def put(path: Path, header: dict[str, object]) -> None:
@@ -37,6 +37,14 @@ def test_variants_and_other_files_do_not_count(tmp_path: Path) -> None:
     put(tmp_path / "vae" / "other.safetensors", {"a": tensor("F16", 7)})
     (tmp_path / "scheduler").mkdir()
     assert numbers_on_disk(tmp_path) == {"vae": 7}
+
+
+def test_a_component_that_is_stored_wide_is_found(tmp_path: Path) -> None:
+    """Whole numbers do not count; one narrow tensor is enough for it not to be."""
+    put(tmp_path / "vae" / "model.safetensors", {"a": tensor("F32", 7), "ids": tensor("I64", 3)})
+    put(tmp_path / "text_encoder" / "model.safetensors", {"a": tensor("F32", 7), "b": tensor("BF16", 1)})
+    (tmp_path / "scheduler").mkdir()
+    assert wide_on_disk(tmp_path) == ("vae",)
 
 
 def test_of_a_variant_its_own_files_are_loaded() -> None:

@@ -217,9 +217,8 @@ def _strays(evidence: Evidence, parts: Inventory) -> Iterator[Complaint]:
 
     A component that was quantized, or that was cast as a whole to another dtype, is left to the strategy's effects.
     """
-    due = evidence.case.subject.dtype
     for name, component in parts.components.items():
-        sizes = component.bytes_by_dtype
+        sizes, due = component.bytes_by_dtype, evidence.case.subject.dtype_of(name)
         if component.quantized_bytes or not sizes.get(due) or sizes[due] < max(sizes.values()):
             continue
         for dtype in WIDTHS:

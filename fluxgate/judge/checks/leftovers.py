@@ -206,7 +206,7 @@ def _after_a_call(evidence: Evidence) -> Iterator[Leftover]:
 def _beside_weights(work: Work, inventory: Inventory, *, gpu: bool) -> Iterator[Leftover]:
     """What the first call left. Beside a GPU, all weights may lie in memory, or none."""
     weights, who = inventory.total_bytes, joined([DIFFUSERS, *movers(inventory)])
-    keeps, beside = "something keeps what a call has made", "beside the weights once it was called"
+    keeps, beside = "something keeps what loading or a call has made", "beside the weights once it was called"
     tables = Limit(TABLES + TABLES_SHARE * weights, LIBRARIES)
     rounded = Limit(TABLES + ROUNDED_SHARE * weights, ROUNDED)
     few = Limit(KEPT + TABLES_SHARE * weights, LIBRARIES)

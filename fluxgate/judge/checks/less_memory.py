@@ -8,7 +8,7 @@ from fluxgate.judge.answers import crashed, failed, no_data, passed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, listed, unmeasured
 from fluxgate.judge.verdict import LESS, Limit, Verdict
-from fluxgate.rendering import PHASES, Rendering
+from fluxgate.rendering import PHASES, Rendering, id_of_case
 from fluxgate.runs.rendered import Rendered
 
 SPARED = 0.25  # share of the weights that waits in files; 0.55 and 0.76 were seen
@@ -41,7 +41,8 @@ def _without_reference(evidence: Evidence, reference: Rendered | None, named: st
     if crash.limit is not None:
         sentence = f"It must use less than {named}, which does not fit into the {amount(crash.limit)} asked for."
         return no_data(evidence, LESS, f"{sentence} Run {again(evidence.case, beside=named)}, without --vram-limit.")
-    return crashed(evidence, LESS, f"It must use less than {named}, which crashed: {crash.sentence}")
+    whose = id_of_case(evidence.case.subject.name, named)
+    return crashed(evidence, LESS, f"It must use less than {named}, which crashed: see {whose}.")
 
 
 def _used(evidence: Evidence, rendering: Rendering) -> int | None:

@@ -14,6 +14,7 @@ from fluxgate.compare.measures import SSIM
 from fluxgate.compare.noise_levels import SCHEDULER, schedule_mismatches
 from fluxgate.compare.pairs import Pair, closer_to_another_shot, pairs_of
 from fluxgate.judge.answers import crashed, failed, no_data, passed
+from fluxgate.judge.checks.effect import effect
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.picture_failures import (
     Breach,
@@ -29,7 +30,7 @@ from fluxgate.judge.picture_failures import (
 )
 from fluxgate.judge.sentences import CALIBRATE, again, counted, listed, origin, picture_name, sentence_case
 from fluxgate.judge.suspects import most_likely
-from fluxgate.judge.verdict import PROMISE, TWICE, Limit, Verdict
+from fluxgate.judge.verdict import PASSED, PROMISE, TWICE, Limit, Verdict
 from fluxgate.judge.wholeness import flaw
 
 # Renders the same twice
@@ -90,7 +91,7 @@ def _without_reference(evidence: Evidence, named: str) -> Verdict | None:
         sentence = f"Its reference {named} does not fit into the {amount(crash.limit)} asked for."
         return no_data(evidence, PROMISE, f"{sentence} Run {again(case, beside=named)}, without --vram-limit.")
     if crash is not None:
-        return crashed(evidence, PROMISE, f"Its reference {named} crashed: {crash.sentence}")
+        return crashed(evidence, PROMISE, f"Its reference {named} crashed: see {reference.rendering.case_id}.")
     for shot in other_recipes(evidence.reference_facts, evidence.facts):
         sentence = f"Shot '{shot}' was rendered from another recipe than {named}'s"
         return failed(evidence, PROMISE, f"{sentence}. Render both in one run: {again(case, beside=named)}.")
@@ -143,9 +144,12 @@ def _other_schedule(evidence: Evidence, named: str) -> str | None:
 
 
 def _no_change(evidence: Evidence, named: str, pairs: Sequence[Pair]) -> str | None:
-    """That a strategy which changes the weights has changed nothing."""
+    """That a strategy which changes the weights has changed nothing that can be seen."""
     if evidence.case.strategy.promise.changes_weights and all(pair.identical for pair in pairs):
-        return f"{all_identical(len(pairs), to=named)}, so the weights were not changed as promised"
+        if not evidence.case.strategy.promise.effects or effect(evidence).status != PASSED:
+            return f"{all_identical(len(pairs), to=named)}, so the weights were not changed as promised"
+        shown = f"{all_identical(len(pairs), to=named)}, and the promised effects show in the inventory all the same"
+        return f"{shown}: what was changed is not computed with, or these pictures do not depend on it"
     return None
 
 

@@ -18,6 +18,7 @@ BUFFERS = 4096  # bytes that a model itself brings to where it computes in a cal
 BUFFERS_SHARE = 5e-5  # of the weights, chosen: up to this a large pipeline's own buffers may be more than that
 SPARE = 0.02  # of the weights' bytes: buffers that a component moves beside them
 SCALARS = 4096  # bytes a step that a scheduler may ask of the device: its own numbers, and no latents
+MEASURED_STEPS = 3  # in which what hooks ask for was measured
 AHEAD = "groups onloaded ahead"
 ONLOADED = ("groups onloaded", AHEAD)
 GROUP_HOOK = "GroupOffloadingHook ran"
@@ -103,20 +104,33 @@ def _buffers(inventory: Inventory | None, phase: PhaseWork) -> int:
 
 
 def _asked_again(done: Work) -> int:
-    """The bytes that hooks of whole components ask for where one is called more than once a step, as a denoiser whose
-    guidance takes a call of its own: where they were measured, it takes none."""
+    """The bytes that hooks of whole components ask for where one is called more often than where they were measured, as
+    a denoiser whose guidance takes a call of its own, or that takes one number of steps alone."""
     calls: Counter[str] = Counter()
     for phase in done.first:
         calls.update(phase.components)
-    return sum(done.weights.get(name, 0) * max(times - done.steps, 0) for name, times in calls.items())
+    usual = min(done.steps, MEASURED_STEPS)
+    return sum(done.weights.get(name, 0) * max(times - usual, 0) for name, times in calls.items())
 
 
 def _due(done: Work, *, each_use: bool) -> int:
-    """The bytes of weights that must come to the device in one call.
+    """The bytes of weights that must come to the device in one call: all of a component whenever it is called, and what
+    is within layers that are called more often whenever these are; or whole components once, and again after another.
 
     A component that is never called as a whole counts once: Ideogram 4 calls the layers of its text encoder."""
-    calls: dict[str, int] = {}
+    if not each_use:
+        return sum(size * _comings(done, name) for name, size in done.weights.items())
+    calls: Counter[str] = Counter()
     for phase in done.first:
-        for component, times in phase.components.items():
-            calls[component] = calls.get(component, 0) + times
-    return sum(size * (calls.get(name, 1) if each_use else 1) for name, size in done.weights.items())
+        calls.update(phase.components)
+    return sum(max(size * (calls[name] or 1), done.layers.get(name, 0)) for name, size in done.weights.items())
+
+
+def _comings(done: Work, name: str) -> int:
+    """How often a whole component must come to the device: where others are called between its own calls, each may have
+    sent it away, as two text encoders do that each encode two prompts, or two denoisers that take turns."""
+    returns = 0
+    for phase in done.first:
+        own = phase.components.get(name, 0)
+        returns += min(max(own - 1, 0), sum(phase.components.values()) - own)
+    return 1 + returns

@@ -30,6 +30,7 @@ class WorkCounter:
         self._phase: str | None = None
         self._depth = 0  # of pauses
         self._phases: dict[str, dict[str, Counter[str]]] = {}
+        self.module_calls = Counter[int]()  # by the module's id
 
     def enter(self, phase: str | None) -> None:
         """A phase begins; None: what follows belongs to none, and is not counted."""
@@ -60,7 +61,7 @@ class WorkCounter:
             counting.enter_context(uncompiled())
             counting.enter_context(hooks_counted(pipelines, self.add))
             counting.enter_context(weight_files_counted(self.add))
-            counting.enter_context(calls_counted(self))
+            counting.enter_context(calls_counted(self, self.module_calls))
             counting.enter_context(sleeps_counted(self.add))
             counting.enter_context(moves_counted(self, weights))
             counting.enter_context(operators_counted(self))

@@ -45,6 +45,8 @@ def _mode(counter: Counting) -> Any:
     known: dict[Any, Operator] = {}
 
     class CountingMode(TorchDispatchMode):  # type: ignore[misc]  # torch has no types here
+        supports_higher_order_operators = True  # such as flex_attention, each counted as one
+
         @classmethod
         def ignore_compile_internals(cls) -> bool:
             return True  # else torch.compile gives up, and what is measured is another program

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -42,7 +42,7 @@ def count_work(
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         return replace(work, unavailable=f"the take that is only counted failed: {reason}")
-    first, *later = (phases for phases, *_ in counted)
+    first, *later = (phases for (phases, _), *_ in counted)
     return replace(
         work,
         calls=(first, *(call for call in later if call != first)),
@@ -50,11 +50,13 @@ def count_work(
         held=tuple(held for _, (held, _), _ in counted),
         held_in_memory=tuple(in_memory for _, (_, in_memory), _ in counted if in_memory is not None),
         weights=_weights(probe),
+        layers=counted[0][0][1],
         seconds=time.perf_counter() - started,
     )
 
 
-def _count_call(call: Callable[[Shot], Any], shot: Shot, probe: Probe) -> tuple[PhaseWork, ...]:
+def _count_call(call: Callable[[Shot], Any], shot: Shot, probe: Probe) -> tuple[tuple[PhaseWork, ...], dict[str, int]]:
+    """The work of one call by phase, and the bytes of the layers that it called."""
     counter = WorkCounter()
     take = CountedTake(shot.name, counter, decoder=probe.subject.decoder)
     pipelines = probe.pipelines()
@@ -66,7 +68,22 @@ def _count_call(call: Callable[[Shot], Any], shot: Shot, probe: Probe) -> tuple[
         take.enter(ENCODE)
         call(shot)
         take.enter(None)
-    return counter.take_counted()
+    return counter.take_counted(), _of_layers(probe, counter.module_calls)
+
+
+def _of_layers(probe: Probe, calls: Mapping[int, int]) -> dict[str, int]:
+    """Component -> the bytes that its layers have themselves, each as often as it was called."""
+    sizes: dict[str, int] = {}
+    for one in probe.pipelines():
+        for name, part in modules_of(one).items():
+            called = ((layer, calls.get(id(layer), 0)) for layer in part.modules())
+            sizes[name] = sum(times * _own_bytes(layer) for layer, times in called if times)
+    return dict(sorted(sizes.items()))
+
+
+def _own_bytes(layer: Any) -> int:
+    own = (*layer._parameters.values(), *layer._buffers.values())
+    return sum(int(tensor.numel() * tensor.element_size()) for tensor in own if tensor is not None)
 
 
 def _held(device: str) -> tuple[int, int | None]:

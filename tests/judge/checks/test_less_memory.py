@@ -68,7 +68,7 @@ def test_less_than_what_is_not_there_is_not_judged(tmp_path: Path) -> None:
     found = verdict(using(tmp_path, memory(), memory_reference=unmeasured), LESS)
     assert (found.status, unsaid(found.sentence, "full", "--strategy full,offload")) == (NO_DATA, [])
     found = verdict(using(tmp_path, memory(), memory_reference=crashed(made(tmp_path))), LESS)
-    assert (found.status, "crashed: It was killed" in found.sentence) == (CRASHED, True)
+    assert (found.status, "full, which crashed: see tiny-full." in found.sentence) == (CRASHED, True)
     full = crashed(made(tmp_path))
     full = replace(full, rendering=replace(full.rendering, crash=replace(CRASH, limit=16 * GB)))
     found = verdict(using(tmp_path, memory(), memory_reference=full), LESS)

@@ -323,6 +323,46 @@ def test_a_component_whose_layers_alone_are_called_moves_as_well(tmp_path: Path,
     assert judged(tmp_path, "model-offload", done).status == status
 
 
+@pytest.mark.parametrize("steps, status", [(48, PASSED), (8, FAILED)])
+def test_a_call_that_takes_one_number_of_steps_alone_asks_in_each(tmp_path: Path, steps: int, status: str) -> None:
+    """What hooks usually ask for was measured in three steps."""
+    done = gpu_work(bytes={"weights asked to move": 48 * (40 << 20)}, components={"transformer": steps})
+    assert judged(tmp_path, "model-offload", replace(done, steps=steps)).status == status
+
+
+@pytest.mark.parametrize("name", ["group-offload-leaf", "group-offload-block"])
+@pytest.mark.parametrize("moved, status", [(203, PASSED), (210, FAILED)])
+def test_a_layer_that_is_called_twice_comes_twice(moved: int, status: str, name: str, tmp_path: Path) -> None:
+    """As OmniGen's table of positions, for the noise and for pictures that are given."""
+    done = gpu_work(components={"transformer": 3}, bytes={"host to device": moved << 20})
+    assert judged(tmp_path, name, done).status == FAILED
+    assert judged(tmp_path, name, replace(done, layers={"transformer": 200 << 20})).status == status
+
+
+@pytest.mark.parametrize(
+    "others, moved, status", [(0, 41, PASSED), (0, 80, FAILED), (3, 121, PASSED), (3, 130, FAILED)]
+)
+def test_components_that_take_turns_come_again(tmp_path: Path, others: int, moved: int, status: str) -> None:
+    """As Ideogram 4's two denoisers: each sends the other away."""
+    done = gpu_work(components={"transformer": 3, "other": others}, bytes={"host to device": moved << 20})
+    assert judged(tmp_path, "model-offload", done).status == status
+
+
+def test_the_bytes_of_layers_are_counted_as_often_as_they_are_called() -> None:
+    """To the byte: a text encoder that is called once has what it weighs, and one layer counts once more if it is."""
+
+    def once_more(layer: Any) -> None:
+        layer(layer.weight)
+
+    def again(pipe: Any) -> None:
+        pipe.transformer.register_forward_pre_hook(lambda model, _: once_more(model.proj_out))
+
+    usual, more = clean("full"), work_of("full", again)
+    assert usual.layers["text_encoder_2"] == usual.weights["text_encoder_2"]
+    assert usual.layers["transformer"] == 3 * usual.weights["transformer"]
+    assert more.layers["transformer"] > usual.layers["transformer"]
+
+
 def test_prefetching_that_is_switched_off_is_caught_on_a_gpu(tmp_path: Path) -> None:
     """A stream that copies nothing ahead is no gain; on a CPU there are no streams."""
     events = {"GroupOffloadingHook ran": 9, "groups onloaded": 9}

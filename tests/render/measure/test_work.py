@@ -131,6 +131,15 @@ def test_a_tensor_that_takes_itself_apart_is_counted_by_its_parts() -> None:
     assert (phase.operators, phase.flops) == ({"aten.mm": 1}, {"aten.mm": PRODUCT})
 
 
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_an_operator_of_operators_is_counted_as_one() -> None:
+    """AnyFlow's causal denoiser attends by one of them, which torch hands on to a mode that says it takes such."""
+    flexible = pytest.importorskip("torch.nn.attention.flex_attention")
+    query = torch.ones(1, 1, 16, 16)
+    phase = counted(lambda: flexible.flex_attention(query, query, query))
+    assert phase.operators["flex_attention"] == 1
+
+
 def test_bitsandbytes_products_have_formulas() -> None:
     """Its operators are custom ones, which torch knows nothing of."""
     bitsandbytes = pytest.importorskip("bitsandbytes")

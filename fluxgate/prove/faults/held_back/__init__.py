@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from fluxgate.prove.fault import Fault
-from fluxgate.prove.faults.held_back import computing, keeping
+from fluxgate.prove.faults.held_back import computing, keeping, libraries, pipelines
 
-FAULTS: tuple[Fault, ...] = (*computing.FAULTS, *keeping.FAULTS)
+FAULTS: tuple[Fault, ...] = (*computing.FAULTS, *keeping.FAULTS, *libraries.FAULTS, *pipelines.FAULTS)
