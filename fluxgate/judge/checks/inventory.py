@@ -25,7 +25,9 @@ from fluxgate.rendering import (
     HANDLERS_GROWN,
     HOOKS_CHANGED,
     HOOKS_LEFT,
+    IN_TRAINING,
     LOAD,
+    PICTURES_CHANGED,
     SETTING_CHANGED,
     TORCH_HOOKS_GROWN,
     Component,
@@ -152,12 +154,17 @@ def _made_up(evidence: Evidence) -> Iterator[Complaint]:
 
 
 def _burdens(parts: Inventory) -> Iterator[Complaint]:
-    """What only costs memory: copies of weights, and what a backward pass would need."""
+    """What only costs memory, or shows in other pipelines alone: copies of weights, what a backward pass would need,
+    what is for training, and memory that calls share."""
     beside = parts.counts.get(BESIDE, 0)
     if beside > SPARE + SPARE_SHARE * parts.total_bytes:
         yield Complaint(
             f"Besides the components, {amount(beside)} of tensors are in memory once all is loaded: copies of weights"
         )
+    for name in _after(IN_TRAINING, parts):
+        yield Complaint(f"{name} is in training mode, in which layers may drop numbers out", name)
+    if parts.counts.get(PICTURES_CHANGED):
+        yield Complaint("A later call changed the pictures that an earlier one had returned")
     calls = parts.counts.get(GRADIENTS, 0)
     if calls:
         yield Complaint(f"{counted(calls, 'call')} of its components recorded gradients, which nobody asked for")

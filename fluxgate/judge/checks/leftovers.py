@@ -24,6 +24,7 @@ from fluxgate.rendering import (
     MAPPED,
     PROCESSES_AT_END,
     THREADS,
+    THREADS_AT_END,
     Inventory,
     Memory,
     Repeated,
@@ -59,6 +60,7 @@ COUNTERS = {
     THREADS: (0, "thread", "more run"),
 }
 SEEN_OF_CALLS = "chosen; every call of 48 strategies on CPUs and GPUs left at most 29 KB and 178 objects"
+ENDS = "nobody ends what loading or a call has started"
 SINGULAR = {"stay": "stays", "run": "runs", "are": "is"}  # verbs of what is counted one by one
 OF_OBJECTS = (MALLOC, BLOCKS)  # which Python's objects may be
 
@@ -178,7 +180,8 @@ def _at_the_end(evidence: Evidence) -> Iterator[Leftover]:
     limit, who = Limit(0.0, "none was seen to stay"), joined([DIFFUSERS, TRANSFORMERS])
     for name, unit, stay, why in (
         (FILES_AT_END, "file", "stay on the disk", "nobody removes what loading or a call has made"),
-        (PROCESSES_AT_END, "program", "still run", "nobody ends what loading or a call has started"),
+        (PROCESSES_AT_END, "program", "still run", ENDS),
+        (THREADS_AT_END, "thread", "still run", ENDS),
     ):
         if name in counts:
             stays = f"{stay} once the pipeline is freed"

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from fluxgate.render.measure.class_names import hook_name
+
 EMPTIED = "emptied"  # what is counted of memory given back
 WAITS = {"Stream": ("synchronize", "wait_stream", "wait_event"), "Event": ("synchronize",)}  # classes of torch.cuda
 
@@ -71,7 +73,7 @@ def _of_diffusers(pipelines: Iterable[Any]) -> Iterator[tuple[Any, str]]:
                 for hook in getattr(registry, "hooks", {}).values():
                     reference = getattr(hook, "fn_ref", None)
                     if getattr(reference, "pre_forward", None) is not None:
-                        yield reference, f"{type(hook).__name__} ran"
+                        yield reference, f"{hook_name(hook)} ran"
 
 
 def _waits() -> Iterator[tuple[Any, str, str]]:

@@ -17,6 +17,7 @@ from fluxgate.render.measure.fixed_work import fixed_work
 from fluxgate.render.measure.laps import Laps
 from fluxgate.render.measure.leftover_files import LeftoverFiles
 from fluxgate.render.measure.meter import Meter
+from fluxgate.render.measure.python_threads import python_threads
 from fluxgate.render.process.calling import call_arguments, pictures_of
 from fluxgate.render.process.crashes import headline, raised_in
 from fluxgate.render.process.determinism import draws, settle
@@ -33,9 +34,10 @@ from fluxgate.render.process.step_pictures import write_step_pictures
 from fluxgate.render.watch.counting import counted_shot
 from fluxgate.render.watch.probe import Probe
 from fluxgate.render.watch.repeating import Readings, repeat
+from fluxgate.render.watch.returned_pictures import ReturnedPictures
 from fluxgate.render.watch.shortening import count_work_of_one
 from fluxgate.render.watch.step_latents import StepLatents
-from fluxgate.rendering import DENOISE, LOAD, Duration, Picture
+from fluxgate.rendering import DENOISE, LOAD, PICTURES_CHANGED, Duration, Picture
 from fluxgate.subjects.subject import Shot, Subject
 
 UNUSUAL = 1_234_567_891  # a seed that no library sets
@@ -60,14 +62,15 @@ def render_case(job: CaseJob, note: AddNote, *, work: Work) -> None:
     loading = partial(load, replace(site, part_runner=runner))
     if job.compiles:
         loading = partial(load_and_compile, loading, job.subject)
-    before = child_processes()
+    before, running = child_processes(), python_threads()
     pictures, leftover = _render_takes(job, loading, probe, warnings, laps, note)
     launcher.close()
     probe.meter.close()
     note(Note(memory=probe.meter.after(), warnings=warnings.new()))
     now = child_processes()
     left = None if before is None or now is None else len(now - before)
-    probe.inventory.count_at_end(files=leftover.at_end(), processes=left)
+    threads = None if job.compiles else len(python_threads() - running)  # torch's compiler keeps some
+    probe.inventory.count_at_end(files=leftover.at_end(), processes=left, threads=threads)
     note(Note(inventory=probe.inventory.recorded()))
     laps.end("free")
     steps = write_step_pictures(job.folder, pictures, probe.latents)  # last: nothing is measured any more
@@ -139,11 +142,13 @@ def _call_unmeasured(
     torch.manual_seed(UNUSUAL)
     probe.inventory.remember_settings()
     note(Note(warnings=warnings.new()))
-    call, readings = partial(_call, pipeline, job.subject), Readings(job.device)
+    returned = ReturnedPictures()
+    call, readings = returned.of(partial(_call, pipeline, job.subject)), Readings(job.device)
     work, shot = count_work_of_one(call, job.subject, probe, after_each=readings.read)
     note(Note(work=work, says=f"work counted in {work.seconds:.1f} s"))
     laps.end("counting")
     note(Note(repeated=repeat(call, shot, readings, device=job.device, took=work.seconds)))
+    probe.inventory.count(PICTURES_CHANGED, int(returned.changed()))
     laps.end("calls again")
     probe.inventory.compare_settings()
     if job.subject.oracle is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from fluxgate.render.measure.class_names import class_name
+
 SCALES = ("absmax", "code", "offset")
 
 
@@ -32,7 +34,7 @@ def tensors_of_weight(weight: Any, owner: Any = None) -> Iterator[Any]:
 
 
 def _parts(name: str, tensor: Any, owner: Any) -> Iterator[tuple[str, Any, bool]]:
-    kind = type(tensor).__name__
+    kind = class_name(tensor)
     if kind == "Params4bit":
         yield name, tensor, True
         yield from _scales(name, getattr(tensor, "quant_state", None))

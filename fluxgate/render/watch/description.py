@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from fluxgate.render.measure.class_names import class_name, hook_name
 from fluxgate.render.watch.as_numpy import dtype_name
 from fluxgate.render.watch.component import (
     hooks_of_accelerate,
@@ -31,7 +32,7 @@ def describe(name: str, module: Any, *, placement: dict[str, dict[str, int]], st
         class_name=type(module).__name__,
         bytes_by_dtype=dict(sorted(bytes_by_dtype.items())),
         quantized_bytes=quantized,
-        module_classes=dict(sorted(Counter(type(part).__name__ for part in module.modules()).items())),
+        module_classes=dict(sorted(Counter(map(class_name, module.modules())).items())),
         hooks=hooks_of(module),
         settings=settings_of(module),
         placement=placement,
@@ -145,7 +146,7 @@ def hooks_of(module: Any) -> dict[str, int]:
     """The classes of accelerate's and diffusers' hooks on a module and its parts, and how many of each."""
     hooks: Counter[str] = Counter()
     for part in module.modules():
-        hooks.update(type(hook).__name__ for hook in (*hooks_of_accelerate(part), *hooks_of_diffusers(part)))
+        hooks.update(map(hook_name, (*hooks_of_accelerate(part), *hooks_of_diffusers(part))))
     return dict(sorted(hooks.items()))
 
 
@@ -166,7 +167,7 @@ def settings_of(module: Any) -> dict[str, str]:
 
 def _settings(part: Any) -> Iterator[tuple[str, Any]]:
     weight: Any = getattr(part, "_parameters", {}).get("weight")
-    kind = type(weight).__name__
+    kind = class_name(weight)
     if kind == "Params4bit":
         yield "compute_dtype", getattr(part, "compute_dtype", None)
         yield "quant_type", weight.quant_type
@@ -184,7 +185,7 @@ def _settings(part: Any) -> Iterator[tuple[str, Any]]:
     if hasattr(part, "lora_A"):
         yield from _adapter(part)
     for hook in hooks_of_diffusers(part):
-        if type(hook).__name__ == "LayerwiseCastingHook":
+        if hook_name(hook) == "LayerwiseCastingHook":
             yield "storage_dtype", hook.storage_dtype
             yield "casting_compute_dtype", hook.compute_dtype
         group = getattr(hook, "group", None)

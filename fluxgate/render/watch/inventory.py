@@ -27,9 +27,11 @@ from fluxgate.rendering import (
     HANDLERS_GROWN,
     HOOKS_CHANGED,
     HOOKS_LEFT,
+    IN_TRAINING,
     LEFTOVER_FILES,
     PROCESSES_AT_END,
     SETTING_CHANGED,
+    THREADS_AT_END,
     TORCH_HOOKS_GROWN,
     Component,
     Inventory,
@@ -82,11 +84,12 @@ class InventoryRecorder:
         if number is not None:
             self.count(LEFTOVER_FILES, number)
 
-    def count_at_end(self, *, files: int, processes: int | None) -> None:
+    def count_at_end(self, *, files: int, processes: int | None, threads: int | None) -> None:
         """Count what is left of loading and all calls; None for what this system does not tell."""
         self.count(FILES_AT_END, files)
-        if processes is not None:
-            self.count(PROCESSES_AT_END, processes)
+        for name, number in ((PROCESSES_AT_END, processes), (THREADS_AT_END, threads)):
+            if number is not None:
+                self.count(name, number)
 
     def compare_hooks(self) -> None:
         """Count components whose hooks are others than after the first call; the first may exchange some for good."""
@@ -145,6 +148,8 @@ class InventoryRecorder:
         for name, module in modules_of(pipeline).items():
             self._modules[name] = weakref.ref(module)
             self._met.add(module)
+            if module.training:
+                self.count(f"{IN_TRAINING}{name}", 1)
             if name not in self._components:
                 placement = {BEFORE: placement_of(module)}
                 state = self._hashed(name, module) if hashed else None

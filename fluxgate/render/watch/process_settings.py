@@ -78,7 +78,7 @@ def _of_torch() -> dict[str, object]:
 
     return {
         "torch's default dtype": str(torch.get_default_dtype()),
-        "torch's default device": str(torch.get_default_device()),
+        "torch's default device": _default_device(),
         "torch's recording of gradients": str((torch.is_grad_enabled(), torch.is_inference_mode_enabled())),
         "torch's search for anomalies": str(torch.is_anomaly_enabled()),
         "torch's casts by itself": str([torch.is_autocast_enabled(device) for device in ("cpu", "cuda")]),
@@ -95,6 +95,7 @@ def _of_torch() -> dict[str, object]:
         "torch's filling of new memory": str(torch.utils.deterministic.fill_uninitialized_memory),
         "torch's choice of convolutions": _convolutions(torch.backends.cudnn),
         "torch's kernels of attention": _attention(torch.backends.cuda),
+        "torch's share of the GPU's memory": _share_of_memory(torch.cuda),
         "torch's use of oneDNN": str(torch.backends.mkldnn.enabled),
         "the seed of torch's own generator": str(torch.initial_seed()),
     }
@@ -164,6 +165,24 @@ def _modes() -> list[str]:
 
     names = [type(mode).__name__ for mode in (*_get_current_function_mode_stack(), *_get_current_dispatch_mode_stack())]
     return [name for name in names if name != "DeviceContext"]
+
+
+def _default_device() -> str:
+    """Which one, and whether it was set: torch then looks for it in each of its functions."""
+    import torch
+    from torch.overrides import _get_current_function_mode_stack
+
+    is_set = any(type(mode).__name__ == "DeviceContext" for mode in _get_current_function_mode_stack())
+    return f"{torch.get_default_device()}{', set' if is_set else ''}"
+
+
+def _share_of_memory(cuda: Any) -> str:
+    """What of the GPU a process may have at most, where the release tells it."""
+    share = getattr(cuda, "get_per_process_memory_fraction", None)
+    try:
+        return str(share()) if share is not None else ""
+    except (AssertionError, RuntimeError):  # there is no GPU
+        return ""
 
 
 def _hooks_of_all(module: Any) -> dict[str, list[int]]:

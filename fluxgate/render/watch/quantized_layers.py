@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fluxgate import quantizers
 from fluxgate.quantizers import Deviation
 from fluxgate.refusal import Refusal
+from fluxgate.render.measure.class_names import class_name
 from fluxgate.render.watch.as_numpy import bits_of, dtype_name, floats_of
 from fluxgate.render.watch.component import tensors_of_weight
 from fluxgate.tensors import Tensor
@@ -146,7 +147,7 @@ def quantized_layers(module: Any) -> Iterator[tuple[str, QuantizedLayer]]:
     """The layers whose codes we can hold to a quantizer of our own."""
     for name, part in module.named_modules():
         weight: Any = getattr(part, "_parameters", {}).get("weight")
-        kind = type(weight).__name__
+        kind = class_name(weight)
         if kind == "Params4bit" and getattr(weight, "quant_state", None) is not None:
             yield name, FourBit(weight)
         elif kind == "Int8Params" and dtype_name(weight) == "int8":
@@ -172,14 +173,14 @@ def _gguf_type(weight: Any) -> int | None:
 def linear_layers(module: Any) -> Iterator[tuple[str, str]]:
     """Every linear layer, and how it is stored: read from what there is, not from what was asked for."""
     for name, part in module.named_modules():
-        if type(part).__name__ in LINEAR and part._parameters.get("weight") is not None:
+        if class_name(part) in LINEAR and part._parameters.get("weight") is not None:
             yield name, kind_of(part)
 
 
 def kind_of(layer: Any) -> str:
     """`bfloat16`, `nf4, blocks of 64`, `fp4, blocks of 64, double`, `int8`, `bfloat16 in a Linear4bit`."""
     weight: Any = layer._parameters["weight"]
-    outer = type(layer).__name__
+    outer = class_name(layer)
     dtype = dtype_name(weight)
     state = getattr(weight, "quant_state", None)
     if state is not None and weight.is_floating_point() and weight.numel() == math.prod(state.shape):
@@ -191,7 +192,7 @@ def kind_of(layer: Any) -> str:
         double = ", double" if getattr(state, "nested", False) else ""
         packed = "" if dtype == "uint8" else f", packed in {dtype}"  # which only FSDP asks for
         return f"{table or 'an unknown 4-bit format'}, blocks of {state.blocksize}{double}{packed}"
-    if type(weight).__name__ == "GGUFParameter":
+    if class_name(weight) == "GGUFParameter":
         return "GGUF Q8_0" if _gguf_type(weight) == Q8_0 else f"GGUF of type {_gguf_type(weight)}"
     if hasattr(weight, "__tensor_flatten__"):
         return type(weight).__name__

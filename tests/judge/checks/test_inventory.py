@@ -16,6 +16,8 @@ from fluxgate.rendering import (
     HANDLERS_GROWN,
     HOOKS_CHANGED,
     HOOKS_LEFT,
+    IN_TRAINING,
+    PICTURES_CHANGED,
     SETTING_CHANGED,
     TORCH_HOOKS_GROWN,
     Component,
@@ -82,13 +84,16 @@ def test_gradients_are_noticed(tmp_path: Path) -> None:
     [
         (HOOKS_CHANGED, "A later call left other hooks on its components than the first one."),
         (HOOKS_LEFT, "remove_all_hooks leaves accelerate's hooks on 1 module."),
+        (f"{IN_TRAINING}text_encoder_2", "text_encoder_2 is in training mode, in which layers may drop numbers out."),
+        (PICTURES_CHANGED, "A later call changed the pictures that an earlier one had returned."),
     ],
 )
-def test_hooks_that_change_or_stay_are_noticed(tmp_path: Path, count: str, sentence: str) -> None:
-    """None of either is right."""
+def test_what_calls_and_loading_should_not_leave_is_noticed(tmp_path: Path, count: str, sentence: str) -> None:
+    """None of it is right."""
     whole = evidence(tmp_path, FULL)
     for number, status in ((0, PASSED), (1, FAILED)):
-        found = verdict(with_rendering(whole, inventory=replace(tiny(), counts={count: number})), INVENTORY)
+        counts = {count: number} if number else {}
+        found = verdict(with_rendering(whole, inventory=replace(tiny(), counts=counts)), INVENTORY)
         assert (found.status, found.sentence.startswith(sentence)) == (status, status == FAILED)
 
 

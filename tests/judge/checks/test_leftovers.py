@@ -20,6 +20,7 @@ from fluxgate.rendering import (
     MAPPED,
     PROCESSES_AT_END,
     THREADS,
+    THREADS_AT_END,
     Component,
     Inventory,
     PhaseWork,
@@ -160,7 +161,12 @@ def test_files_that_a_second_take_leaves_are_seen(tmp_path: Path, files: int, st
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [(FILES_AT_END, "1 file stays on the disk"), (PROCESSES_AT_END, "1 program still runs")]
+    ("name", "said"),
+    [
+        (FILES_AT_END, "1 file stays on the disk"),
+        (PROCESSES_AT_END, "1 program still runs"),
+        (THREADS_AT_END, "1 thread still runs"),
+    ],
 )
 def test_what_is_there_once_the_pipeline_is_freed_is_seen(tmp_path: Path, name: str, said: str) -> None:
     """Files and processes of loading, which no second take makes again."""

@@ -24,8 +24,10 @@ from fluxgate.rendering import (  # noqa: E402
     HANDLERS_GROWN,
     HOOKS_CHANGED,
     HOOKS_LEFT,
+    IN_TRAINING,
     LEFTOVER_FILES,
     PROCESSES_AT_END,
+    THREADS_AT_END,
     TORCH_HOOKS_GROWN,
     Inventory,
 )
@@ -135,8 +137,20 @@ def test_handlers_that_pile_up_are_noticed(recorder: InventoryRecorder, monkeypa
 @pytest.mark.parametrize("processes", [None, 0, 2])
 def test_what_is_left_at_the_end_is_counted(recorder: InventoryRecorder, processes: int | None) -> None:
     """Where the system does not tell of processes, there is no count of them."""
-    recorder.count_at_end(files=3, processes=processes)
+    recorder.count_at_end(files=3, processes=processes, threads=processes)
     assert (recorder.counts[FILES_AT_END], recorder.counts.get(PROCESSES_AT_END)) == (3, processes)
+    assert recorder.counts.get(THREADS_AT_END) == processes
+
+
+def test_a_component_in_training_mode_is_counted(recorder: InventoryRecorder) -> None:
+    """A layer alone may be, as one that a quantizer has put there."""
+    encoder = torch.nn.Sequential(torch.nn.Linear(2, 2)).eval()
+    encoder[0].train()
+    recorder.describe(SimpleNamespace(components={"encoder": encoder}))
+    assert f"{IN_TRAINING}encoder" not in recorder.counts
+    encoder.train()
+    recorder.describe(SimpleNamespace(components={"encoder": encoder}))
+    assert recorder.counts[f"{IN_TRAINING}encoder"] == 1
 
 
 def test_hooks_that_cannot_be_removed_are_counted(recorder: InventoryRecorder) -> None:

@@ -66,6 +66,7 @@ CHANGES: dict[str, Callable[[], object]] = {
     "torch's precision of sums in products": lambda: setattr(
         torch.backends.cuda.matmul, "allow_bf16_reduced_precision_reduction", False
     ),
+    "torch's share of the GPU's memory": lambda: setattr(torch.cuda, "get_per_process_memory_fraction", lambda: 0.5),
     "torch's use of oneDNN": lambda: torch.backends.mkldnn.set_flags(False),
     "torch's number of threads": lambda: torch.set_num_threads(torch.get_num_threads() + 1),
     "torch's deterministic algorithms": lambda: torch.use_deterministic_algorithms(True),
@@ -115,9 +116,11 @@ def as_before() -> Iterator[None]:
     variables = {name: os.environ.get(name) for name in VARIABLES}
     initializer, attention_itself, level = torch.nn.init.uniform_, F.scaled_dot_product_attention, _log().level
     shares, temporary = torch.multiprocessing.get_sharing_strategy(), tempfile.tempdir
+    share = getattr(torch.cuda, "get_per_process_memory_fraction", None)
     mask = os.umask(0o022)
     os.umask(mask)
     yield
+    torch.cuda.get_per_process_memory_fraction = share  # type: ignore[assignment]  # there may be none
     torch.autograd.set_detect_anomaly(False)
     torch.set_autocast_enabled("cpu", False)
     if MODE in _get_current_function_mode_stack():
