@@ -133,6 +133,7 @@ HANDLERS_GROWN = "more handlers of a log: "  # then the log
 # Once the pipeline is freed; not there where the worker did not come so far.
 FILES_AT_END = "files left at the end"  # by loading or a call, outside of the strategy's own folder
 PROCESSES_AT_END = "processes left at the end"
+WEIGHTS_AT_END = "files of weights mapped at the end"
 THREADS_AT_END = "threads left at the end"  # of Python's; not there where code is compiled
 IN_TRAINING = "in training mode: "  # begins the count of a component that is
 PICTURES_CHANGED = "pictures of one call that a later one changed"

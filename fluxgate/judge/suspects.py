@@ -28,6 +28,7 @@ from fluxgate.strategies.promise import Effect
 from fluxgate.subjects.subject import Subject
 
 DIFFUSERS, TRANSFORMERS, ACCELERATE, BITSANDBYTES = "diffusers", "transformers", "accelerate", "bitsandbytes"
+TORCH = "torch"
 HOOKS = {
     "AlignDevicesHook": (ACCELERATE,),
     "CpuOffload": (DIFFUSERS, ACCELERATE),

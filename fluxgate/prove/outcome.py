@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from fluxgate.judge.verdict import CRASHED
 from fluxgate.prove.fault import Fault
 
 INVITATION = "fluxgate accept"
+SUSPECTED, WORD = re.compile(r"[Mm]ost likely ([^.]+)"), re.compile(r"[a-z][a-z0-9_-]*")
 JUDGED, INAPPLICABLE, UNSUPPORTED = "judged", "not in this release", "cannot run here"
 UNCLEAN = "crashes without the fault, too"  # nothing to hold the faulty run against
 
@@ -58,9 +61,13 @@ class Outcome:
         return next((catch.stage for catch in self.catches.get(held_to.value, ()) if catch.stage), None)
 
     def names(self, packages: Iterable[str], held_to: With) -> bool:
-        """Whether a sentence names one of the packages, or a crash's own words do."""
-        sentences = " ".join(catch.sentence.lower() for catch in self.catches.get(held_to.value, ()))
-        return any(package in sentences for package in packages)
+        """Whether one of the packages is among those that a sentence says most likely did it, or a crash's own words
+        name it."""
+        words: set[str] = set()
+        for catch in self.catches.get(held_to.value, ()):
+            told = [catch.sentence] if catch.status == CRASHED else SUSPECTED.findall(catch.sentence)
+            words.update(word for part in told for word in WORD.findall(part.lower()))
+        return not words.isdisjoint(packages)
 
     def invites(self, held_to: With) -> bool:
         """Whether any sentence about the fault invites to accept it."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from fluxgate.judge.verdict import CRASHED, FAILED
 from fluxgate.prove.fault import Edit, Fault
 from fluxgate.prove.outcome import JUDGED, UNSUPPORTED, Catch, Outcome, Share, With, rates
 from fluxgate.rendering import FIRST, T5
@@ -59,6 +62,22 @@ def test_a_wrong_stage_or_package_is_no_right_one() -> None:
     wrong = caught("one", With.BASELINE, stage=FIRST, sentence="most likely torch")
     told = rates([(fault(), wrong)])
     assert (told.stage, told.package) == (Share(0, 1), Share(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "status", "named"),
+    [
+        ("Most likely diffusers' scheduler or transformers. Run pytest.", FAILED, True),
+        ("Measured with transformers 5.23.0. Most likely torch.", FAILED, False),
+        ("Most likely transformers_extra.", FAILED, False),
+        ("It ended in transformers/modeling_utils.py.", CRASHED, True),
+        ("It ended in transformers/modeling_utils.py.", FAILED, False),
+    ],
+)
+def test_a_package_is_named_where_it_is_suspected(sentence: str, status: str, named: bool) -> None:
+    """Not wherever its name stands; but a crash's own words count."""
+    catch = Catch("full", "matches its baseline", status, sentence, T5)
+    assert Outcome("one", JUDGED, catches={"baseline": (catch,)}).names(["transformers"], With.BASELINE) == named
 
 
 def test_a_sentence_that_invites_to_accept_a_fault_is_counted() -> None:

@@ -15,7 +15,7 @@ from fluxgate.judge.answers import failed, passed
 from fluxgate.judge.damage import CAUSE
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed
-from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, joined, loader_of, most_likely, quantizer_of
+from fluxgate.judge.suspects import DIFFUSERS, TORCH, TRANSFORMERS, joined, loader_of, most_likely, quantizer_of
 from fluxgate.judge.verdict import INVENTORY, NEW_WARNINGS, Verdict
 from fluxgate.rendering import (
     AFTER,
@@ -54,6 +54,7 @@ class Complaint:
 
     sentence: str
     component: str | None = None
+    of_torch: bool = False  # whether torch's own doing is as likely
 
 
 def inventory(evidence: Evidence) -> Verdict:
@@ -85,7 +86,7 @@ def inventory(evidence: Evidence) -> Verdict:
 
 
 def _failed(evidence: Evidence, complaint: Complaint, then: str) -> Verdict:
-    who = _who(evidence, complaint.component)
+    who = joined([_who(evidence, complaint.component), *([TORCH] if complaint.of_torch else [])])
     return failed(evidence, INVENTORY, f"{complaint.sentence}. {most_likely(who)} {then}", suspects=who)
 
 
@@ -198,7 +199,8 @@ def _hooks(parts: Inventory) -> Iterator[Complaint]:
     for name in _after(HANDLERS_GROWN, parts):
         yield Complaint(f"A later call leaves more handlers on the log of {name} than the first one")
     for what in _after(SETTING_CHANGED, parts):
-        yield Complaint(f"Loading the pipeline, or calling it, leaves {what} changed for the whole process")
+        sentence = f"Loading the pipeline, or calling it, leaves {what} changed for the whole process"
+        yield Complaint(sentence, of_torch=what.startswith("torch's"))
     left = parts.counts.get(HOOKS_LEFT, 0)
     if left:
         yield Complaint(f"remove_all_hooks leaves accelerate's hooks on {counted(left, 'module')}")

@@ -25,6 +25,7 @@ from fluxgate.rendering import (
     PROCESSES_AT_END,
     THREADS,
     THREADS_AT_END,
+    WEIGHTS_AT_END,
     Inventory,
     Memory,
     Repeated,
@@ -182,6 +183,7 @@ def _at_the_end(evidence: Evidence) -> Iterator[Leftover]:
         (FILES_AT_END, "file", "stay on the disk", "nobody removes what loading or a call has made"),
         (PROCESSES_AT_END, "program", "still run", ENDS),
         (THREADS_AT_END, "thread", "still run", ENDS),
+        (WEIGHTS_AT_END, "weight file", "are mapped", "something keeps what has read them"),
     ):
         if name in counts:
             stays = f"{stay} once the pipeline is freed"

@@ -16,6 +16,7 @@ from fluxgate.render.measure.child_processes import child_processes
 from fluxgate.render.measure.fixed_work import fixed_work
 from fluxgate.render.measure.laps import Laps
 from fluxgate.render.measure.leftover_files import LeftoverFiles
+from fluxgate.render.measure.mapped_weights import mapped_weights
 from fluxgate.render.measure.meter import Meter
 from fluxgate.render.measure.python_threads import python_threads
 from fluxgate.render.process.calling import call_arguments, pictures_of
@@ -62,20 +63,24 @@ def render_case(job: CaseJob, note: AddNote, *, work: Work) -> None:
     loading = partial(load, replace(site, part_runner=runner))
     if job.compiles:
         loading = partial(load_and_compile, loading, job.subject)
-    before, running = child_processes(), python_threads()
+    before, running, mapped = child_processes(), python_threads(), mapped_weights()
     pictures, leftover = _render_takes(job, loading, probe, warnings, laps, note)
     launcher.close()
     probe.meter.close()
     note(Note(memory=probe.meter.after(), warnings=warnings.new()))
-    now = child_processes()
-    left = None if before is None or now is None else len(now - before)
+    processes, weights = _more(before, child_processes()), _more(mapped, mapped_weights())
     threads = None if job.compiles else len(python_threads() - running)  # torch's compiler keeps some
-    probe.inventory.count_at_end(files=leftover.at_end(), processes=left, threads=threads)
+    probe.inventory.count_at_end(files=leftover.at_end(), processes=processes, threads=threads, mapped=weights)
     note(Note(inventory=probe.inventory.recorded()))
     laps.end("free")
     steps = write_step_pictures(job.folder, pictures, probe.latents)  # last: nothing is measured any more
     laps.end("pictures of steps")
     note(Note(steps=steps, finished=True, says="finished", beside=laps.seconds))
+
+
+def _more(before: set[Any] | None, now: set[Any] | None) -> int | None:
+    """How many there are that were not there before; None where the system does not tell."""
+    return None if before is None or now is None else len(now - before)
 
 
 def _launcher_of_parts(job: CaseJob, work: Work) -> Launcher:
@@ -148,7 +153,7 @@ def _call_unmeasured(
     note(Note(work=work, says=f"work counted in {work.seconds:.1f} s"))
     laps.end("counting")
     note(Note(repeated=repeat(call, shot, readings, device=job.device, took=work.seconds)))
-    probe.inventory.count(PICTURES_CHANGED, int(returned.changed()))
+    probe.inventory.count(PICTURES_CHANGED, int(returned.changed))
     laps.end("calls again")
     probe.inventory.compare_settings()
     if job.subject.oracle is not None:

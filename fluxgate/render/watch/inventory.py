@@ -33,6 +33,7 @@ from fluxgate.rendering import (
     SETTING_CHANGED,
     THREADS_AT_END,
     TORCH_HOOKS_GROWN,
+    WEIGHTS_AT_END,
     Component,
     Inventory,
     StoredWeights,
@@ -84,10 +85,12 @@ class InventoryRecorder:
         if number is not None:
             self.count(LEFTOVER_FILES, number)
 
-    def count_at_end(self, *, files: int, processes: int | None, threads: int | None) -> None:
+    def count_at_end(
+        self, *, files: int, processes: int | None = None, threads: int | None = None, mapped: int | None = None
+    ) -> None:
         """Count what is left of loading and all calls; None for what this system does not tell."""
         self.count(FILES_AT_END, files)
-        for name, number in ((PROCESSES_AT_END, processes), (THREADS_AT_END, threads)):
+        for name, number in ((PROCESSES_AT_END, processes), (THREADS_AT_END, threads), (WEIGHTS_AT_END, mapped)):
             if number is not None:
                 self.count(name, number)
 

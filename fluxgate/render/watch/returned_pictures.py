@@ -10,27 +10,24 @@ from fluxgate.subjects.subject import Shot
 
 
 class ReturnedPictures:
-    """Keeps those of the first call, and looks at them again."""
+    """Keeps those of one call until the next one is over, and looks at them again then."""
 
     def __init__(self) -> None:
         self._pictures: Any = None
-        self._digest = ""
+        self._digest = _digest(None)
+        self.changed = False  # whether any call has changed those of the one before it
 
     def of(self, call: Callable[[Shot], Any]) -> Callable[[Shot], Any]:
-        """The same call, whose first pictures are kept."""
+        """The same call, whose pictures are kept."""
 
         def calling(shot: Shot) -> Any:
             output = call(shot)
-            if self._pictures is None:
-                self._pictures = getattr(output, "images", None)
-                self._digest = _digest(self._pictures)
+            self.changed = self.changed or _digest(self._pictures) != self._digest
+            self._pictures = getattr(output, "images", None)
+            self._digest = _digest(self._pictures)
             return output
 
         return calling
-
-    def changed(self) -> bool:
-        """Whether they are others now; False where none was returned that can be read."""
-        return _digest(self._pictures) != self._digest
 
 
 def _digest(pictures: Any) -> str:

@@ -21,6 +21,7 @@ from fluxgate.rendering import (
     PROCESSES_AT_END,
     THREADS,
     THREADS_AT_END,
+    WEIGHTS_AT_END,
     Component,
     Inventory,
     PhaseWork,
@@ -166,6 +167,7 @@ def test_files_that_a_second_take_leaves_are_seen(tmp_path: Path, files: int, st
         (FILES_AT_END, "1 file stays on the disk"),
         (PROCESSES_AT_END, "1 program still runs"),
         (THREADS_AT_END, "1 thread still runs"),
+        (WEIGHTS_AT_END, "1 weight file is mapped"),
     ],
 )
 def test_what_is_there_once_the_pipeline_is_freed_is_seen(tmp_path: Path, name: str, said: str) -> None:

@@ -36,7 +36,7 @@ def test_a_hook_is_known_by_the_plain_hook_that_it_is_derived_from() -> None:
     """Those of the libraries themselves keep their names."""
     accelerate, diffusers = (pytest.importorskip(f"{name}.hooks") for name in ("accelerate", "diffusers"))
 
-    class LayerCasting(diffusers.hooks.ModelHook):  # type: ignore[misc,name-defined]  # loaded above
+    class LayerCasting(diffusers.hooks.ModelHook):  # type: ignore[name-defined]  # loaded above
         pass
 
     class QuickCasting(LayerCasting):

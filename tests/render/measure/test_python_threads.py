@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from tqdm import TMonitor, tqdm
+from tqdm import TMonitor, tqdm  # type: ignore[import-untyped]  # it has no types
 
 from fluxgate.render.measure.python_threads import python_threads
 

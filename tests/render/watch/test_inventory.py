@@ -29,6 +29,7 @@ from fluxgate.rendering import (  # noqa: E402
     PROCESSES_AT_END,
     THREADS_AT_END,
     TORCH_HOOKS_GROWN,
+    WEIGHTS_AT_END,
     Inventory,
 )
 
@@ -137,9 +138,9 @@ def test_handlers_that_pile_up_are_noticed(recorder: InventoryRecorder, monkeypa
 @pytest.mark.parametrize("processes", [None, 0, 2])
 def test_what_is_left_at_the_end_is_counted(recorder: InventoryRecorder, processes: int | None) -> None:
     """Where the system does not tell of processes, there is no count of them."""
-    recorder.count_at_end(files=3, processes=processes, threads=processes)
+    recorder.count_at_end(files=3, processes=processes, threads=processes, mapped=processes)
     assert (recorder.counts[FILES_AT_END], recorder.counts.get(PROCESSES_AT_END)) == (3, processes)
-    assert recorder.counts.get(THREADS_AT_END) == processes
+    assert (recorder.counts.get(THREADS_AT_END), recorder.counts.get(WEIGHTS_AT_END)) == (processes, processes)
 
 
 def test_a_component_in_training_mode_is_counted(recorder: InventoryRecorder) -> None:

@@ -120,7 +120,7 @@ def as_before() -> Iterator[None]:
     mask = os.umask(0o022)
     os.umask(mask)
     yield
-    torch.cuda.get_per_process_memory_fraction = share  # type: ignore[assignment]  # there may be none
+    torch.cuda.get_per_process_memory_fraction = share
     torch.autograd.set_detect_anomaly(False)
     torch.set_autocast_enabled("cpu", False)
     if MODE in _get_current_function_mode_stack():

@@ -30,7 +30,7 @@ def test_a_picture_that_a_later_call_changes_is_seen(shared: bool) -> None:
     call = kept.of(render)
     for seed in (1, 1, 2):
         call(Shot("small", ("a red circle",), seed=seed))
-    assert kept.changed() == shared
+    assert kept.changed == shared
 
 
 @pytest.mark.parametrize("images", [[GREY], None, object()])
@@ -40,4 +40,4 @@ def test_what_is_no_picture_of_pillows_is_read_or_left_alone(images: Any) -> Non
     call = kept.of(lambda _: SimpleNamespace(images=images))
     assert call(SHOT).images is images
     call(SHOT)
-    assert not kept.changed()
+    assert not kept.changed

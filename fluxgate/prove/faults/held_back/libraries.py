@@ -109,7 +109,7 @@ def _cut_off(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[st
 def _attention_in_float32(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     import torch
 
-    narrow = (kwargs.get("query") if "query" in kwargs else args[0]).dtype  # type: ignore[union-attr]
+    narrow = (kwargs.get("query") if "query" in kwargs else args[0]).dtype  # type: ignore[union-attr]  # a query is a tensor
 
     def wide(given: Any) -> Any:
         return given.float() if isinstance(given, torch.Tensor) and given.is_floating_point() else given

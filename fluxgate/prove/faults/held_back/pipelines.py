@@ -630,9 +630,10 @@ FAULTS = (
             "):",
         ),
         "devices that are compared without their number",
-        "It is there already",
+        "It is there already; where a case runs on a CPU, it offloads nothing then, which is told, and rightly",
         packages=ACCELERATE,
         strategies=("model-offload",),
+        only_on="cuda",
     ),
     _harmless(
         "lora-made-empty",
