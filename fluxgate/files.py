@@ -36,6 +36,16 @@ def is_forbidden(error: OSError) -> bool:
     return error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR)
 
 
+def refuse_unwritable(folder: Path) -> None:
+    """Refuse a folder in which nothing can be written, before the work for it begins; nothing is left there."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise Refusal(f"{folder} cannot be written: {error.strerror}.") from error
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Put all of the data at the path, or leave what was there: a reader never meets half a file."""
     with _beside(path, data) as temporary:

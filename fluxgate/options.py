@@ -48,7 +48,8 @@ def chosen(given: Iterable[str], *, among: Iterable[str], option: str, listing: 
     asked = [name.strip() for text in given for name in text.split(",")]
     for name in asked:
         if name not in names:
-            raise Refusal(f"{option} {name!r} is unknown; {suggestion(name, names, listing=listing)}")
+            wrong = "is unknown" if name else "is empty"
+            raise Refusal(f"{option} {name!r} {wrong}; {suggestion(name, names, listing=listing)}")
     return tuple(name for name in names if name in asked)
 
 

@@ -23,6 +23,7 @@ from fluxgate.files import (
     parse_plain,
     read_limited,
     read_plain,
+    refuse_unwritable,
     write_plain,
     write_whole,
 )
@@ -150,3 +151,14 @@ def test_errors_of_a_disk_are_told_apart() -> None:
     forbidden = [OSError(number, "") for number in (errno.EACCES, errno.EPERM, errno.EROFS)]
     assert [is_disk_full(error) for error in (*full, *forbidden, ValueError())] == [True, True, *[False] * 4]
     assert [is_forbidden(error) for error in (*full, *forbidden)] == [False, False, True, True, True]
+
+
+def test_a_folder_that_cannot_be_written_is_refused_beforehand(tmp_path: Path) -> None:
+    """Also one that cannot be made; where it can be, nothing is made yet."""
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "runs"):
+        with pytest.raises(Refusal, match=f"^{folder} cannot be written: "):
+            refuse_unwritable(folder)
+    refuse_unwritable(tmp_path / "later" / "runs")
+    refuse_unwritable(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

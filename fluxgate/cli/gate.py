@@ -21,7 +21,7 @@ from fluxgate.cli.shared import (
     say,
     say_report,
 )
-from fluxgate.files import write_plain
+from fluxgate.files import refuse_unwritable, write_plain
 from fluxgate.gate.environments.choice import INSTALLERS, choose_installer
 from fluxgate.gate.environments.clearing import OLD, clear, clear_wheels
 from fluxgate.gate.environments.commits import WHEELS, parse_checkout
@@ -111,6 +111,7 @@ def _gate(arguments: Namespace) -> int:
     if not arguments.upgrade:
         raise Refusal("Say what changes, like diffusers==0.43.0, or name two files of pins: OLD.txt NEW.txt.")
     settings = _settings(arguments)
+    _refuse_unwritable(settings.runs, arguments.output)
     if arguments.on is not None:
         return gate_on_cluster(arguments, settings)
     refuse_each_alone(arguments)
@@ -125,6 +126,15 @@ def _gate(arguments: Namespace) -> int:
     say_report("\n".join(gate_lines(result, width=columns())))
     say(f"The result is in {path}")
     return held.gated.decision.exit_code(strict=arguments.strict)
+
+
+def _refuse_unwritable(runs: Path, output: Path | None) -> None:
+    """Refuse where the result could not be written, before an hour is spent on it."""
+    refuse_unwritable(runs)
+    if output is not None and output.is_dir():
+        raise Refusal(f"--output names a file, and {output} is a folder.")
+    if output is not None:
+        refuse_unwritable(output.parent)
 
 
 def _settings(arguments: Namespace) -> Settings:
@@ -167,9 +177,10 @@ class _Results:
             files=self.files,
         )
         result = as_plain(held, about)
+        path = write_gate_result(self.folder, result)
         if self.copy is not None:
             write_plain(self.copy, result)
-        return write_gate_result(self.folder, result), result
+        return path, result
 
     def write_early(self, held: Held) -> None:
         """Write the answer before the search for a culprit, which may be interrupted, and say it."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-from packaging.utils import canonicalize_name
 
 from fluxgate.gate.culprit.find import find
 from fluxgate.gate.culprit.finding import Finding
@@ -22,30 +19,10 @@ from fluxgate.gate.probing import Evidence, Probing
 from fluxgate.gate.settings import JOURNAL, STACKS, Settings
 from fluxgate.gate.sides import measuring, times_anew
 from fluxgate.gate.stacks import Stacks
+from fluxgate.gate.suspects import suspects
 from fluxgate.judge.sentences import listed
 from fluxgate.locks import Say, silent
-from fluxgate.rendering import DECODED, FIRST, LAST, MIDDLE, POOLED, T5
-
-# Which packages can move a stage, the one that works there first.
-_ENCODING = ("transformers", "tokenizers", "sentencepiece", "bitsandbytes", "accelerate", "huggingface-hub", "torch")
-_DENOISING = ("diffusers", "bitsandbytes", "accelerate", "torch", "transformers")
-# Where it crashes before any stage: what an error does not name itself, those that run then, the hub's client last.
-_LOADING = (
-    "transformers",
-    "diffusers",
-    "accelerate",
-    "bitsandbytes",
-    "torch",
-    "tokenizers",
-    "sentencepiece",
-    "safetensors",
-)
-SUSPECTS: Mapping[str, Sequence[str]] = {
-    **dict.fromkeys((T5, POOLED), _ENCODING),
-    **dict.fromkeys((FIRST, MIDDLE, LAST), _DENOISING),
-    DECODED: ("diffusers", "torch", "pillow", "numpy"),
-}
-NO_STAGE = "none"  # of what crashes before there is any
+from fluxgate.strategies.available import strategies
 
 
 def blame(
@@ -85,11 +62,10 @@ class _Blaming:
     def groups(self) -> tuple[Group, ...]:
         """What moves, most suspected first, in groups that can move alone."""
         bad = [outcome for outcome in self.gated.outcomes if outcome.is_bad]
-        stage = next((outcome.stage for outcome in bad if outcome.stage), NO_STAGE)
         together = couplings(ask(self.made.incumbent.python), ask(self.made.candidate.python))
         said = " ".join((self.gated.decision.sentence, *(outcome.reason for outcome in bad)))
-        packages = {**SUSPECTS, NO_STAGE: before_any_stage(self.made.moves, said)}
-        return by_suspicion(groups_of(self.made.moves, closure=together.get), stage=stage, packages=packages)
+        first = suspects(self.made.moves, self.gated.outcomes, said=said, strategies=strategies())
+        return by_suspicion(groups_of(self.made.moves, closure=together.get), suspects=first)
 
     def probing(self, cases: Sequence[str]) -> Probing:
         return Probing(self.made.incumbent, self.settings, cases, installer=self.installer, report=self.report)
@@ -101,17 +77,6 @@ class _Blaming:
             return True
         self.report(f"To confirm: all {len(cases)} cases in the candidate without {listed(map(str, held_back))}.")
         return self.probing(cases)(rest).outcome is GOOD
-
-
-def before_any_stage(moves: Moves, text: str) -> tuple[str, ...]:
-    """Who is suspected of what crashes before there is a stage, most of all first: those that the error names."""
-    return (*mentioned(moves, text), *_LOADING)
-
-
-def mentioned(moves: Moves, text: str) -> tuple[str, ...]:
-    """The packages that an error names, as they come in it: where nothing was rendered, these are suspected first."""
-    words = [str(canonicalize_name(word)) for word in re.findall(r"[A-Za-z0-9_.-]*[A-Za-z0-9]", text)]
-    return tuple(sorted({move.package for move in moves if move.package in words}, key=words.index))
 
 
 def journal(

@@ -10,6 +10,9 @@ from fluxgate.baselines import case_limits, limits
 from fluxgate.cases import Case
 from fluxgate.environment import Environment
 from fluxgate.gate.decision import Decision, decide, not_made
+from fluxgate.gate.environments.building import Built
+from fluxgate.gate.environments.consistency import needed_along
+from fluxgate.gate.environments.interpreters import ask
 from fluxgate.gate.environments.pins import Moves
 from fluxgate.gate.outcome import Side, outcome_of
 from fluxgate.gate.settings import Settings
@@ -42,6 +45,8 @@ class Gated:
     outcomes: tuple[CaseResult, ...] = ()
     stage: str | None = None  # at which the candidate failed, if it was not rendered
     runs: dict[str, Run] = field(default_factory=dict)  # "incumbent", "candidate"
+    cause: str | None = None  # why it failed there
+    needed: dict[str, str] = field(default_factory=dict)  # of what moves: why it could not stay, in a clause
 
 
 def of_unmade(made: Unmade) -> Gated:
@@ -49,7 +54,16 @@ def of_unmade(made: Unmade) -> Gated:
     pins = made.incumbent.pins
     machine = Environment.at(made.incumbent.python).machine
     moved = dict(pins.moved(made.moves).versions)
-    return Gated(not_made(made.failure), machine, dict(pins.versions), moved, made.moves, stage=made.failure.stage)
+    return Gated(
+        decision=not_made(made.failure),
+        machine=machine,
+        incumbent=dict(pins.versions),
+        candidate=moved,
+        moves=made.moves,
+        stage=made.failure.stage,
+        cause=made.failure.cause,
+        needed=_needed(made.incumbent, made.candidate) if made.candidate else {},
+    )
 
 
 def compare_stacks(made: Stacks, settings: Settings, *, report: Say = silent) -> Gated:
@@ -71,7 +85,12 @@ def compare_stacks(made: Stacks, settings: Settings, *, report: Say = silent) ->
         moves=made.moves,
         outcomes=outcomes,
         runs={INCUMBENT: before.run, CANDIDATE: after.run},
+        needed=_needed(made.incumbent, made.candidate),
     )
+
+
+def _needed(incumbent: Built, candidate: Built) -> dict[str, str]:
+    return needed_along(ask(incumbent.python), ask(candidate.python))
 
 
 def asked_cases(settings: Settings, choice: Choice) -> tuple[Case, ...]:
@@ -79,7 +98,7 @@ def asked_cases(settings: Settings, choice: Choice) -> tuple[Case, ...]:
     if not settings.strategies:
         return cases_of(settings.tier, choice.cases)
     known = dict.fromkeys(case.strategy.name for case in choice.cases)
-    names = chosen(settings.strategies, among=known, option="--strategy")
+    names = chosen(settings.strategies, among=known, option="--strategy", listing="fluxgate list")
     return tuple(case for case in choice.cases if case.strategy.name in names)
 
 

@@ -9,18 +9,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from fluxgate.gate.culprit import bisection
 from fluxgate.gate.culprit.bisection import Range
 from fluxgate.gate.culprit.finding import Finding, sentence
 from fluxgate.gate.environments.pins import parse_changes
+from fluxgate.gate.environments.stages import Cause
 from fluxgate.gate.gate import Gated
 from fluxgate.gate.holding import Held
 from fluxgate.gate.probing import Evidence
 from fluxgate.report.gate_folder import place_of
-from fluxgate.report.gate_result import Answer, CulpritResult, GateResult, Move, ReleasesResult
+from fluxgate.report.gate_result import (
+    Answer,
+    CulpritResult,
+    GateResult,
+    Move,
+    ReleasesResult,
+    Unasked,
+    Way,
+)
 
 KEEP = "Keep the incumbent."
+CHECK = "Check the name, the version and where it is looked for; until it is found, keep the incumbent."
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,12 @@ class About:
     started: datetime.datetime
     upgrade: tuple[str, ...] = ()  # of the command: the changes, or two files
     files: bool = False  # whether it is two files
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """The packages that the changes name; none of two files."""
+        changes = () if self.files else parse_changes(self.upgrade)
+        return frozenset(str(canonicalize_name(change.name)) for change in changes)
 
     def command_of(self, changes: Iterable[str]) -> str:
         """The same command for other changes: with the same incumbent, cases and wheels."""
@@ -61,9 +78,30 @@ def as_plain(held: Held, about: About) -> GateResult:
         culprit=culprit,
         next=f"{words.rstrip('.')}: {run}" if run else words,
         next_command=run,
+        unasked=tuple(_unasked(gated, about)),
         seconds=held.seconds,
         runs={name: place_of(run, gate=about.folder) for name, run in gated.runs.items()},
     )
+
+
+def _unasked(gated: Gated, about: About) -> Iterator[Unasked]:
+    """What moved beside what was asked for: the resolver moved it. Of two files of pins, all was asked for."""
+    if about.files or not about.upgrade:
+        return
+    asked = about.asked
+    for move in gated.moves:
+        if move.package not in asked:
+            yield Unasked(move.package, _way(move), gated.needed.get(move.package, ""))
+
+
+def _way(move: Move) -> Way:
+    if move.old is None or move.new is None:
+        return Way.NEW if move.old is None else Way.REMOVED
+    try:
+        old, new = Version(move.old), Version(move.new)
+    except InvalidVersion:
+        return Way.OTHER
+    return Way.NEWER if new > old else Way.OLDER if new < old else Way.OTHER
 
 
 def _culprit(finding: Finding[Evidence], ranges: Sequence[Range[Evidence]]) -> CulpritResult:
@@ -94,6 +132,8 @@ def _releases(turn: Range[Evidence]) -> ReleasesResult:
 
 def _next(gated: Gated, culprit: CulpritResult | None, about: About) -> tuple[str, str]:
     """What to do next, and the command for it if there is one."""
+    if gated.cause == Cause.NO_SUCH_VERSION:
+        return CHECK, ""
     answer, rendered = gated.decision.answer, any(one.pictures_compared for one in gated.outcomes)
     if answer is Answer.NOT_SAFE:
         return _after_not_safe(gated, culprit, about)
@@ -117,7 +157,9 @@ def _after_not_safe(gated: Gated, culprit: CulpritResult | None, about: About) -
     if about.files:
         pins = "those pins" if culprit is not None and len(culprit.pin) > 1 else "that pin"
         return f"Write {pins} into {about.upgrade[-1]}: the rest of the upgrade passes.", ""
-    return "Without that it passes.", about.command_of(rest)
+    # What the resolver has moved by itself it would move again.
+    kept = [pin for pin in (culprit.pin if culprit else ()) if pin.partition("==")[0] not in about.asked]
+    return "Without that it passes.", about.command_of([*rest, *kept])
 
 
 def _likeliest(culprit: CulpritResult | None, about: About) -> str | None:
@@ -125,7 +167,7 @@ def _likeliest(culprit: CulpritResult | None, about: About) -> str | None:
     than the whole upgrade does. None where it was asked for alone, or comes of a file."""
     if culprit is None or len(culprit.packages) < 2 or about.files:
         return None
-    first, asked = culprit.packages[0], {canonicalize_name(change.name) for change in parse_changes(about.upgrade)}
+    first, asked = culprit.packages[0], about.asked
     return f"{first.package}=={first.new}" if first.package in asked and len(asked) > 1 else None
 
 
@@ -138,6 +180,5 @@ def _held_back(culprit: CulpritResult | None) -> set[str]:
 
 def _left(gated: Gated, held_back: Collection[str], about: About) -> Iterator[Move]:
     """The other moves; of changes, those that were asked for, which bring the rest along."""
-    changes = () if about.files else parse_changes(about.upgrade)
-    asked = {canonicalize_name(change.name) for change in changes}
+    asked = about.asked
     yield from (one for one in gated.moves if one.package not in held_back and (not asked or one.package in asked))

@@ -103,7 +103,12 @@ def _anew(built: Built, settings: Settings) -> Path:
 def refuse_unknown(settings: Settings) -> None:
     """Refuse subjects and strategies that there are none of, before an environment is made for them."""
     _chosen_subjects(settings)
-    chosen(settings.strategies, among=[strategy.name for strategy in strategies()], option="--strategy")
+    chosen(
+        settings.strategies,
+        among=[strategy.name for strategy in strategies()],
+        option="--strategy",
+        listing="fluxgate list",
+    )
     if settings.case_timeout is not None:
         seconds(settings.case_timeout, option="--case-timeout")
 

@@ -37,6 +37,7 @@ def culprit_blocks(result: GateResult) -> Iterator[str]:
     if result.culprit is None:
         return
     yield f"**{safe(result.culprit.sentence)}**"
+    yield from filter(None, [safe(result.unasked_blame)])
     yield from (safe(one.sentence) for one in result.culprit.releases)
     yield from map(safe, result.culprit.unresolved)
     if result.pin:
@@ -82,10 +83,11 @@ def _why(case: CaseResult) -> str:
 
 
 def moves_table(result: GateResult) -> str:
-    """Every package that moved, with its versions."""
-    blamed = result.culprit.packages if result.culprit else ()
+    """Every package that moved, with its versions, and whether somebody had asked for that."""
+    blamed, along = result.culprit.packages if result.culprit else (), result.came_along
     rows = (
-        [safe(one.package), safe(one.old or "absent"), safe(one.new or "absent"), "culprit" if one in blamed else ""]
+        [safe(one.package), safe(one.old or "absent"), safe(one.new or "absent"), safe("; ".join(filter(None, notes)))]
         for one in result.told_moves
+        for notes in [("culprit" if one in blamed else "", along.get(one.package))]
     )
     return table(["package", "incumbent", "candidate", ""], rows)

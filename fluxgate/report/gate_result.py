@@ -6,10 +6,12 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from fluxgate.judge.sentences import listed
 from fluxgate.machine import Machine
 from fluxgate.rendering import without_call
 
 SCHEMA = 1
+MOST_UNASKED = 8  # packages that one sentence names
 MOST_WORK = 3  # counters that a report tells of each case; the result itself has more
 IN_A_STEP = re.compile(r" (in|for) step \d+$")  # ends the names of stages that there are several of
 INCUMBENT, CANDIDATE = STACKS = ("incumbent", "candidate")
@@ -64,6 +66,35 @@ class Move:
             return f"{self.package} {self.new} (new)"
         yanked = ", which is yanked" if self.yanked else ""
         return f"{self.package} {self.old} " + (f"→ {self.new}{yanked}" if self.new is not None else "(removed)")
+
+
+class Way(StrEnum):
+    """Where a package went; a closed list."""
+
+    NEWER = "newer"
+    OLDER = "older"
+    NEW = "new"
+    REMOVED = "removed"
+    OTHER = "other"  # another build, or versions of which nobody knows the order
+
+
+@dataclass(frozen=True)
+class Unasked:
+    """A package that came along, though nobody had asked for it: the resolver moved it."""
+
+    package: str
+    way: Way
+    because: str = ""  # a clause: who depends on what, so that it could not stay as it was
+
+    @property
+    def told(self) -> str:
+        """`huggingface-hub (older: transformers 5.24.0 depends on huggingface-hub<2)`."""
+        return f"{self.package} ({self.way}: {self.because})" if self.because else f"{self.package} ({self.way})"
+
+    @property
+    def named(self) -> str:
+        """The same, with a reason only where it was taken back: what is newer mostly surprises nobody."""
+        return self.told if self.way is Way.OLDER else f"{self.package} ({self.way})"
 
 
 @dataclass(frozen=True)
@@ -162,6 +193,9 @@ class CulpritResult:
         return tuple(one for one in self.unresolved if one not in self.sentence)
 
 
+_TOLD = (Way.OLDER, Way.REMOVED, Way.NEWER, Way.OTHER, Way.NEW)
+
+
 @dataclass(frozen=True)
 class GateResult:
     """What `fluxgate gate` writes."""
@@ -184,6 +218,7 @@ class GateResult:
     seconds: dict[str, float] = field(default_factory=dict)  # what the gate did -> how long that took
     runs: dict[str, str] = field(default_factory=dict)  # "incumbent", "candidate" -> the run, as seen from this file
     next_command: str = ""  # this command alone, as a shell takes it
+    unasked: tuple[Unasked, ...] = ()  # of what moved; of two files of pins, nothing is
     schema: int = SCHEMA
 
     @property
@@ -195,6 +230,34 @@ class GateResult:
     def told_moves(self) -> tuple[Move, ...]:
         """What moved, as it is told: what is new was seldom asked for, so it comes last."""
         return tuple(sorted(self.moves, key=lambda move: move.old is None))
+
+    @property
+    def told_unasked(self) -> str:
+        """What came along unasked, in a sentence, what was taken back first; empty where nothing did."""
+        if not self.unasked:
+            return ""
+        number, ordered = len(self.unasked), sorted(self.unasked, key=lambda one: _TOLD.index(one.way))
+        of = (
+            "it"
+            if len(self.moves) == 1
+            else "them"
+            if number == len(self.moves)
+            else f"{'one' if number == 1 else number} of them"
+        )
+        return f"Nobody asked for {of}: {listed((one.named for one in ordered), MOST_UNASKED)}."
+
+    @property
+    def unasked_blame(self) -> str:
+        """Which of those who are to blame came along unasked, in a sentence; empty where none did."""
+        blamed = self.culprit.packages or self.culprit.suspects if self.culprit else ()
+        told = [one.told for one in self.unasked if one.package in {move.package for move in blamed}]
+        return f"{listed(told, MOST_UNASKED)} came along with what was asked for." if told else ""
+
+    @property
+    def came_along(self) -> dict[str, str]:
+        """Of each package that nobody asked for, a clause for a table."""
+        clauses = {one.package: f"came along, {one.way}" for one in self.unasked}
+        return {one.package: ": ".join(filter(None, (clauses[one.package], one.because))) for one in self.unasked}
 
     @property
     def held_on(self) -> str:

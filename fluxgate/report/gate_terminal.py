@@ -31,6 +31,7 @@ def gate_lines(result: GateResult, *, width: int) -> Iterator[str]:
     if result.moves:
         moved = f"{counted(len(result.moves), 'package')} moved: {', '.join(map(str, result.told_moves))}."
         yield from wrapped(moved, width)
+        yield from wrapped(result.told_unasked, width)
     yield f"On {plain(result.held_on)} ({plain(result.machine.id)})."
     if result.cases:
         yield ""
@@ -41,6 +42,7 @@ def _culprit(result: GateResult, width: int) -> Iterator[str]:
     if result.culprit is None:
         return
     yield from wrapped(result.culprit.sentence, width)
+    yield from wrapped(result.unasked_blame, width)
     for releases in result.culprit.releases:
         yield from wrapped(releases.sentence, width)
     for unresolved in result.culprit.unresolved_beside:

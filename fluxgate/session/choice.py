@@ -136,7 +136,7 @@ def choose(request: Request, *, environment: Environment | None = None) -> Choic
     return Choice(
         environment=environment,
         cases=matrix([catalogue[name] for name in names], available, machine=machine, stack=libraries),
-        strategies=chosen(request.strategies or every, among=every, option="--strategy"),
+        strategies=chosen(request.strategies or every, among=every, option="--strategy", listing="fluxgate list"),
         takes=whole_number(takes, option="--takes", most=MOST_TAKES) if takes is not None else None,
         vram_limit=memory_limit(limit, of=machine, option="--vram-limit") if limit is not None else None,
         at_once=_at_once(request.at_once, machine, [catalogue[name] for name in names]),

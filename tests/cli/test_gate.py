@@ -32,6 +32,10 @@ from tests.outside import ROOT
         (["uv.lock", "pylock.toml"], "uv.lock"),
         (["diffusers==0.43", "--subject", "nobody"], "nobody"),
         (["diffusers==0.43", "--strategy", "full,nobody"], "nobody"),
+        (["diffusers==0.43", "--strategy", ""], "fluxgate list"),
+        (["diffusers==0.43", "--runs", "a-file/runs"], "a-file/runs cannot be written"),
+        (["diffusers==0.43", "--output", "a-file/gate.json"], "a-file cannot be written"),
+        (["diffusers==0.43", "--output", "."], "is a folder"),
         (["diffusers==0.43", "--case-timeout", "never"], "--case-timeout"),
         (["--clear-cache", "soon"], "--clear-cache"),
         (["diffusers==0.43", "--checkout", "diffusers"], "--checkout"),
@@ -48,7 +52,8 @@ def test_bad_input_is_refused_in_one_sentence(
     """With the exit code of what decided nothing, and nothing written."""
     monkeypatch.setenv(sources.CACHE, str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    if "old.txt" in arguments:
+    (tmp_path / "a-file").touch()
+    if "old.txt" in arguments or "cannot be written" in word:
         monkeypatch.setattr("fluxgate.gate.stacks.clone_of", lambda *_, **__: pytest.fail("it was not looked at first"))
     assert main(["gate", *arguments]) == 2
     error = capsys.readouterr().err

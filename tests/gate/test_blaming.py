@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from fluxgate.gate.blaming import NO_STAGE, SUSPECTS, before_any_stage, journal
-from fluxgate.gate.culprit.moves import by_suspicion, groups_of
+from fluxgate.gate.blaming import journal
 from fluxgate.gate.culprit.outcomes import BAD, FAILED, Result, trial
 from fluxgate.gate.decision import Decision
 from fluxgate.gate.environments.building import Built
@@ -18,7 +15,6 @@ from fluxgate.gate.probing import Evidence
 from fluxgate.gate.settings import Settings
 from fluxgate.gate.sides import render_anew
 from fluxgate.gate.stacks import Stacks
-from fluxgate.rendering import STAGES
 from fluxgate.report.gate_result import Answer, EvidenceResult, Move
 from tests.runs.building import MACHINE, STACK
 
@@ -56,28 +52,3 @@ def test_another_question_knows_nothing_of_it(tmp_path: Path) -> None:
         assert journal(made, GATED, settings, cases=cases, among=among).get(ALONE) is None
     render_anew(INCUMBENT, settings)
     assert journal(MADE, GATED, settings, cases=["tiny-full"]).get(ALONE) is None
-
-
-def test_every_stage_has_suspects() -> None:
-    """And each begins with the package that works there."""
-    assert {stage: SUSPECTS[stage][0] for stage in STAGES} == {
-        stage: "transformers" if "embeddings" in stage else "diffusers" for stage in STAGES
-    }
-
-
-HUB, TRANSFORMERS = Move("huggingface-hub", "0.36.0", "1.6.0"), Move("transformers", "4.57.6", "5.2.0")
-
-
-@pytest.mark.parametrize(
-    "error, first",
-    [
-        ("Int8Params.__new__() got an unexpected keyword argument '_is_hf_initialized'", TRANSFORMERS),
-        ("huggingface-hub>=0.34.0,<1.0 is required for a normal functioning of this module", HUB),
-    ],
-)
-def test_of_what_only_moves_together_the_likelier_is_named_first(error: str, first: Move) -> None:
-    """Who loads models comes before the hub's client, unless the error names that."""
-    moves = (HUB, TRANSFORMERS)
-    groups = groups_of(moves, closure=lambda _: frozenset({HUB.package, TRANSFORMERS.package}))
-    (group,) = by_suspicion(groups, stage=NO_STAGE, packages={NO_STAGE: before_any_stage(moves, error)})
-    assert group.moves[0] == first

@@ -12,6 +12,7 @@ import pytest
 from fluxgate.gate.culprit.bisection import Range, Unjudged
 from fluxgate.gate.culprit.finding import Culprit, Finding, Kind
 from fluxgate.gate.decision import Decision
+from fluxgate.gate.environments.stages import Cause
 from fluxgate.gate.gate import Gated
 from fluxgate.gate.holding import Held
 from fluxgate.gate.probing import Evidence
@@ -140,3 +141,46 @@ def test_where_nothing_renders_another_incumbent_is_asked_for(tmp_path: Path) ->
         as_plain(Held(Gated(decision, MACHINE, {}, {}, MOVES, (case,))), about).next for case in (nothing, other_noise)
     ]
     assert ["--incumbent" in told[0], "fluxgate report" in told[1]] == [True, True]
+
+
+HUB = Move("huggingface-hub", "2.4.0", "1.9.0")
+ASKED = About(
+    Path("gate"),
+    tier="full",
+    command="fluxgate gate transformers==4.57.0 --strategy full",
+    started=datetime.datetime(2026, 11, 26, tzinfo=datetime.UTC),
+    upgrade=("Transformers==4.57.0",),
+)
+
+
+def test_what_nobody_asked_for_is_told_with_its_way_and_reason() -> None:
+    """The resolver moved it, and may have taken it back; of two files all was asked for."""
+    odd = Move("odd", "a", "b")
+    moves = (HUB, Move("httpx", None, "0.28.1"), *MOVES, odd, Move("built", "1.0+cpu", "1.0+cpu"))
+    needed = {HUB.package: "transformers 4.57.0 depends on huggingface-hub<2"}
+    held = Held(Gated(Decision(Answer.SAFE, "Safe."), MACHINE, {}, {}, moves, needed=needed))
+    assert [(one.package, one.way, one.because) for one in as_plain(held, ASKED).unasked] == [
+        ("huggingface-hub", "older", needed[HUB.package]),
+        ("httpx", "new", ""),
+        ("tokenizers", "newer", ""),
+        ("odd", "other", ""),
+        ("built", "other", ""),
+    ]
+    assert as_plain(held, replace(ASKED, upgrade=("old.txt", "new.txt"), files=True)).unasked == ()
+
+
+def test_a_culprit_that_came_along_is_pinned_in_the_next_command() -> None:
+    """Without a pin, the resolver would move it again, and the same would come of it."""
+    finding: Finding[Evidence] = Finding(Kind.SINGLE, (Culprit(((HUB,),), evidence=(SEEN,)),), held_back=(HUB,))
+    held = Held(Gated(Decision(Answer.NOT_SAFE, "Not safe."), MACHINE, {}, {}, (HUB, *MOVES)), finding)
+    expected = "fluxgate gate transformers==4.57.0 huggingface-hub==2.4.0 --strategy full"
+    about = replace(ASKED, upgrade=("transformers==4.57.0",))
+    assert as_plain(held, about).next_command == expected
+
+
+def test_where_there_is_no_such_release_the_words_are_to_be_checked() -> None:
+    """A misspelt package says nothing about an upgrade."""
+    gated = Gated(Decision(Answer.NOT_SAFE, "Not safe."), MACHINE, {}, {}, (), stage="resolve")
+    assert as_plain(Held(gated), ASKED).next == "Keep the incumbent."
+    missing = replace(gated, cause=Cause.NO_SUCH_VERSION)
+    assert as_plain(Held(missing), ASKED).next.startswith("Check the name, the version")

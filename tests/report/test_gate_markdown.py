@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fluxgate.report.gate_markdown import gate_markdown
-from fluxgate.report.gate_result import Move
+from fluxgate.report.gate_result import Move, Unasked, Way
 from tests.report import gates
 
 RESULT = gates.full_result("20261126-gate", runs={})
@@ -45,3 +45,12 @@ def test_a_gate_without_a_culprit_says_nothing_of_one() -> None:
     text = gate_markdown(replace(RESULT, culprit=None))
     assert "```" not in text
     assert "culprit" not in text.lower()
+
+
+def test_what_nobody_asked_for_is_told_in_the_table() -> None:
+    """With the reason; of the culprit also in words."""
+    unasked = (Unasked("transformers", Way.OLDER, "accelerate 1.10.1 depends on transformers<4.50"),)
+    text = gate_markdown(replace(RESULT, unasked=unasked))
+    assert "accelerate 1.10.1 depends on transformers" in text.split("\n\n")[3]
+    assert "| culprit; came along, older: accelerate 1.10.1 depends on transformers" in text
+    assert "| accelerate | 1.10.0 | 1.10.1 |  |" in text

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fluxgate.report.gate_result import CaseOutcome, Move
+from fluxgate.report.gate_result import CaseOutcome, Move, Unasked, Way
 from tests.report.gates import result
 
 
@@ -55,3 +55,31 @@ def test_what_the_sentence_says_is_not_told_beside_it() -> None:
     assert culprit is not None
     told = replace(culprit, sentence="It did. Nobody knows why.", unresolved=("Nobody knows why.", "Nor when."))
     assert told.unresolved_beside == ("Nor when.",)
+
+
+OLDER = Unasked("huggingface-hub", Way.OLDER, "transformers 5.24.0 depends on huggingface-hub<2")
+NEWER = Unasked("tokenizers", Way.NEWER, "transformers 5.24.0 depends on tokenizers>=0.24")
+
+
+def test_what_came_along_unasked_is_told() -> None:
+    """What was taken back comes first, and says why."""
+    moves = (Move("huggingface-hub", "2.4.0", "1.9.0"), Move("tokenizers", "0.23.3", "0.24.0"))
+    several = replace(result(), moves=(*result().moves, *moves), unasked=(NEWER, OLDER))
+    assert several.told_unasked == (
+        "Nobody asked for 2 of them: huggingface-hub (older: transformers 5.24.0 depends on huggingface-hub<2) "
+        "and tokenizers (newer)."
+    )
+    assert several.came_along["tokenizers"] == "came along, newer: transformers 5.24.0 depends on tokenizers>=0.24"
+    assert replace(result(), moves=moves, unasked=(NEWER, OLDER)).told_unasked.startswith("Nobody asked for them: ")
+    assert result().told_unasked == ""
+
+
+def test_of_who_is_to_blame_it_is_told_whether_somebody_asked_for_it() -> None:
+    """It came along with what was asked for, older or newer, for a reason; suspects are told alike."""
+    (culprit, move) = (result().culprit, Move("tokenizers", "0.23.3", "0.24.0"))
+    assert culprit is not None
+    told = "tokenizers (newer: transformers 5.24.0 depends on tokenizers>=0.24) came along with what was asked for."
+    for blamed in (replace(culprit, packages=(move,)), replace(culprit, packages=(), suspects=(move,))):
+        assert result(culprit=blamed, unasked=(NEWER, OLDER)).unasked_blame == told
+    assert result(unasked=(NEWER, OLDER)).unasked_blame == ""
+    assert result(culprit=None, unasked=(NEWER, OLDER)).unasked_blame == ""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fluxgate.report.gate_markdown import gate_markdown
-from fluxgate.report.gate_result import CaseOutcome, FigureResult, Move, Trend
+from fluxgate.report.gate_result import CaseOutcome, FigureResult, Move, Trend, Unasked, Way
 from fluxgate.report.gate_terminal import gate_lines
 from tests.report.gates import result
 from tests.wording import unsaid
@@ -124,3 +124,16 @@ def test_where_the_inventory_is_the_reason_the_pictures_are_told_beside_it(moved
         bad, inventory=("vae: its modules change",), pictures_compared=4, least_ssim=0.9968, largest_difference=42.0
     )
     assert words in [line.strip() for line in text(cases=(replace(changed, pictures_moved=moved),))]
+
+
+def test_what_nobody_asked_for_is_told_beside_what_moved() -> None:
+    """And of the culprit beside its sentence."""
+    (move,) = result().moves
+    unasked = (Unasked(move.package, Way.NEWER, "diffusers 0.43.0 depends on transformers>=4.57"),)
+    lines = text(unasked=unasked)
+    assert (
+        lines[2]
+        == "transformers (newer: diffusers 0.43.0 depends on transformers>=4.57) came along with what was asked"
+    )
+    assert "Nobody asked for it: transformers (newer)." in lines
+    assert not [line for line in text() if "asked for" in line]

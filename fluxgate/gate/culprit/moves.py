@@ -56,13 +56,10 @@ def _reached(name: str, direct: Mapping[str, frozenset[str]]) -> frozenset[str]:
     return reached
 
 
-def by_suspicion(
-    groups: Iterable[Group], *, stage: str | None, packages: Mapping[str, Sequence[str]]
-) -> tuple[Group, ...]:
-    """The groups, most suspected first: those with packages that can show at this stage, in that order, then the rest.
+def by_suspicion(groups: Iterable[Group], *, suspects: Sequence[str]) -> tuple[Group, ...]:
+    """The groups, most suspected first: those with suspected packages, in the order of these, then the rest.
 
     What a group needs stands before it."""
-    suspects = list(packages.get(stage, ())) if stage is not None else []
 
     def rank(move: Move) -> int:
         return suspects.index(move.package) if move.package in suspects else len(suspects)

@@ -32,8 +32,7 @@ RECORD = "environment.json"  # written last: a folder without it is unfinished
 UNFINISHED = ".unfinished"  # ends the names of folders in which an environment is being built
 MOST_NAMED = 3  # packages that one sentence names
 
-# Estimates in seconds, from two busy cores: cloning 40,000 files, a package from an index, torch from a disk.
-CLONE, PACKAGE, TORCH = 3.0, 1.0, 30.0
+FEW = 4  # packages: more take longer, as a rule
 
 
 @dataclass(frozen=True)
@@ -142,8 +141,10 @@ def _build(recipe: _Recipe, report: Say) -> Built | StageFailure:
             if folder.exists():
                 report(f"Building environment {folder.name[:8]} again: {reason}.")
                 shutil.rmtree(folder)
-            with step(_doing(folder, recipe), estimate=_estimate(recipe), report=report):
-                return _build_beside(folder, recipe, report) or _built(folder, reused=False)
+            with step(_doing(folder, recipe), kind=_kind(recipe), report=report) as timed:
+                failure = _build_beside(folder, recipe, report)
+                timed.failed = failure is not None
+            return failure or _built(folder, reused=False)
 
 
 def lock_of(folder: Path) -> Path:
@@ -271,10 +272,11 @@ def _doing(folder: Path, recipe: _Recipe) -> str:
     return f"Building environment {folder.name[:8]} ({content})"
 
 
-def _estimate(recipe: _Recipe) -> float:
-    """Seconds that building will take, roughly."""
+def _kind(recipe: _Recipe) -> str:
+    """What building has taken about as long as this will, as a rule; torch takes longer than all else."""
     new = [move.package for move in recipe.moves if move.new is not None]
-    return CLONE + PACKAGE * len(new) + (TORCH if "torch" in new else 0)
+    how_many = "nothing" if not new else "one package" if len(new) == 1 else "few" if len(new) <= FEW else "many"
+    return f"{'clone' if recipe.cloned else 'make'} and install {'torch' if 'torch' in new else how_many}"
 
 
 def _listed(items: list[str], *, between: str) -> str:

@@ -30,7 +30,6 @@ HASH = re.compile(r"[0-9a-f]{40,64}\b")
 NUMBER = re.compile(r" \(#\d+\)$")
 LONGEST_TITLE = 100
 SHORT = 12  # characters of a commit's hash, in reports and labels
-BUILD = 20.0  # seconds, roughly, of a wheel in pure Python
 HOW = "write --checkout transformers=PATH, or PATH@GOOD..BAD with two commits"
 # Nothing is asked of the user, and no file is fetched that a commit only points to.
 VARIABLES = {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1", "GIT_OPTIONAL_LOCKS": "0"}
@@ -112,8 +111,12 @@ def wheel_of(
             built = sorted(folder.glob("*.whl"))
             if built:
                 return built[0]
-            with step(f"Building {checkout.package} at {commit}", estimate=BUILD, report=report):
-                return _built(checkout, commit, folder, python, installer)
+            with step(
+                f"Building {checkout.package} at {commit}", kind=f"wheel of {checkout.package}", report=report
+            ) as timed:
+                wheel = _built(checkout, commit, folder, python, installer)
+                timed.failed = isinstance(wheel, StageFailure)
+            return wheel
 
 
 def _built(checkout: Checkout, commit: str, folder: Path, python: Path, installer: Installer) -> Path | StageFailure:

@@ -50,6 +50,14 @@ def _met(requirement: Requirement, pins: Pins) -> bool:
     return version is not None and requirement.specifier.contains(version, prereleases=True)
 
 
+def needed_along(incumbent: Interpreter, candidate: Interpreter) -> dict[str, str]:
+    """For each package that moves between two stacks, what is at odds if it alone stays: `transformers 5.24.0 depends
+    on huggingface-hub<2`. Nothing of one that could stay."""
+    ends = _Ends(incumbent, candidate)
+    reasons = {move.package: ends.against_staying(move.package) for move in incumbent.pins.moves_to(candidate.pins)}
+    return {package: reason for package, reason in reasons.items() if reason}
+
+
 def couplings(incumbent: Interpreter, candidate: Interpreter) -> dict[str, frozenset[str]]:
     """For each package that moves between two stacks, all that must move when it does, itself among them.
 
@@ -72,6 +80,15 @@ class _Ends:
         while fresh := frozenset(self._forced(moved, at_odds)) - moved:
             moved |= fresh
         return moved
+
+    def against_staying(self, package: str) -> str:
+        """What is at odds in the candidate where one package is the incumbent's, in a clause; empty if nothing is."""
+        moves = self.incumbent.pins.moves_to(self.candidate.pins)
+        pins, requires = self._mixture(frozenset(move.package for move in moves) - {package})
+        at_odds = {*unmet(self.candidate.pins, self.candidate.requires)}
+        odds = [one for one in unmet(pins, requires) if one not in at_odds and package in (one.package, one.asked)]
+        odds.sort(key=lambda one: one.asked != package)  # rather who asks for it than what it would ask for
+        return f"{odds[0].package} {pins.versions[odds[0].package]} depends on {odds[0].requirement}" if odds else ""
 
     def _forced(self, moved: frozenset[str], at_odds: set[Unmet]) -> Iterator[str]:
         """Of a package and what it asks for, one has moved and the other has not, or nothing would be unmet."""

@@ -28,7 +28,6 @@ from fluxgate.refusal import Refusal, full_stop
 NEEDED = ("torch", "diffusers:FluxPipeline", "transformers:T5EncoderModel", "accelerate")
 WITHOUT_FLUX = tuple(target.partition(":")[0] for target in NEEDED)
 OPTIONAL = ("bitsandbytes",)  # only where it is installed
-IMPORT = 30.0  # seconds, roughly, the first time; a tenth when the bytecode is written and the files are cached
 TIMEOUT = 300.0
 MOST_MESSAGE = 300  # characters of an exception's message
 # By whoever wants the memory back, or wants to stop: no fault of what was imported.
@@ -71,8 +70,9 @@ def check_imports(
     if _proven(proof, targets):
         report(f"Environment {built.name} imports {len(targets)} packages, as it did before.")
         return None
-    with step(f"Importing {_names(targets)} in environment {built.name}", estimate=IMPORT, report=report):
+    with step(f"Importing {_names(targets)} in environment {built.name}", kind="import", report=report) as timed:
         failure = _import(built, targets, timeout)
+        timed.failed = failure is not None
     if failure is None:
         with refusing_a_failing_disk(built.folder):
             write_plain(proof, _Proof(list(targets), LOOKS))

@@ -69,6 +69,7 @@ UNREACHABLE = (
     "problem confirming the ssl certificate",
 )
 NO_CONFIGURATION = {"PIP_CONFIG_FILE": os.devnull}
+ANYWHERE = "where packages are looked for"
 NOBODYS = "9999!0"  # a version that no package has
 MOST_REASONS = 4  # lines of a conflict that its sentence names
 
@@ -123,7 +124,7 @@ class Pip:
         asked = self._run(python, "install", "--dry-run", "--no-deps", *self._places(), f"{package}=={NOBODYS}")
         every = {*_from_versions(asked.output), *_ignored_as_yanked(asked.output)}
         if not every:
-            return _objection(asked)
+            return self._objection(asked)
         listed = self._run(python, "index", "versions", "--pre", *self._places(), package)
         available = re.search(r"^Available versions: (.+)$", listed.output, re.MULTILINE)
         right = set(available[1].split(", ")) if available else every
@@ -143,11 +144,19 @@ class Pip:
                 *self._places(),
                 *requirements,
             )
-            return _plan(report.read_bytes(), finished.output) if finished.code == 0 else _objection(finished)
+            return _plan(report.read_bytes(), finished.output) if finished.code == 0 else self._objection(finished)
 
     def _done(self, python: Path, *arguments: str) -> Objection | None:
         finished = self._run(python, *arguments)
-        return None if finished.code == 0 else _objection(finished)
+        return None if finished.code == 0 else self._objection(finished)
+
+    def _objection(self, finished: Finished) -> Objection:
+        """Why pip has failed; what a wheelhouse lacks may be in an index all the same."""
+        found = _objection(finished)
+        if self.wheelhouse is None or found.cause is not Cause.NO_SUCH_VERSION:
+            return found
+        sentence = found.sentence.replace(ANYWHERE, f"in {self.wheelhouse}")
+        return replace(found, sentence=sentence.replace("does not exist", f"is not in {self.wheelhouse}"))
 
     def _run(self, python: Path, *arguments: str) -> Finished:
         quiet = ("--no-input", "--no-color", "--disable-pip-version-check")
@@ -263,7 +272,7 @@ def _missing(output: str) -> Objection | None:
     if needs:
         sentence = f"{subject} needs Python {needs[1].strip()}"
     elif versions == ["none"]:
-        sentence = f"{subject} was not found: there is no {name} for this Python where packages are looked for"
+        sentence = f"{subject} was not found: there is no {name} for this Python {ANYWHERE}"
     else:
         sentence = f"{subject} does not exist; the newest of {name} are {', '.join(versions[:-4:-1])}"
     return objection(Cause.NO_SUCH_VERSION, sentence, output)
@@ -272,11 +281,7 @@ def _missing(output: str) -> Objection | None:
 def _nowhere(output: str) -> Objection | None:
     """A package that no index has."""
     line = re.search(r"No matching distribution found for (\S+)", output)
-    return (
-        objection(Cause.NO_SUCH_VERSION, f"{line[1]} was not found where packages are looked for", output)
-        if line
-        else None
-    )
+    return objection(Cause.NO_SUCH_VERSION, f"{line[1]} was not found {ANYWHERE}", output) if line else None
 
 
 def _from_versions(output: str) -> list[str]:

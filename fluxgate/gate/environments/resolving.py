@@ -23,8 +23,6 @@ from fluxgate.locks import Say, silent
 from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import Move
 
-# Seconds, roughly; a source distribution that must be built takes longer.
-RESOLVE = 5.0
 NEAR = 0.8  # of 1: how alike two names are of which one may be misspelt
 
 
@@ -48,8 +46,7 @@ def resolve(
         requirements=(*map(str, changes), *kept),
         newest=_open(changes, incumbent.pins),
     )
-    with step(f"Resolving {', '.join(map(str, changes))}", estimate=RESOLVE, report=report):
-        plan = _planned(question, installer)
+    plan = _planned_in_a_step(question, changes, installer=installer, report=report)
     if isinstance(plan, StageFailure):
         if odds and isinstance(_planned(Question(incumbent.python, kept), installer), StageFailure):
             raise Refusal(
@@ -68,8 +65,11 @@ def yanked_among(moves: Moves, incumbent: Built, *, installer: Installer, report
     """The same moves, with what the index says of their releases; where it cannot be asked, they stay as they are."""
     new = [f"{move.package}=={move.new}" for move in moves if move.new is not None]
     plan: Plan | StageFailure = {}
-    with step("Asking the index about yanked releases", estimate=RESOLVE, report=report), suppress(Refusal):
+    doing, kind = "Asking the index about yanked releases", f"ask about yanked releases with {installer.name}"
+    with step(doing, kind=kind, report=report) as timed, suppress(Refusal):
+        timed.failed = True
         plan = _planned(Question(incumbent.python, new, alone=True), installer) if new else {}
+        timed.failed = isinstance(plan, StageFailure)
     yanked = set() if isinstance(plan, StageFailure) else {name for name, planned in plan.items() if planned.yanked}
     return tuple(replace(move, yanked=move.package in yanked) for move in moves)
 
@@ -81,6 +81,16 @@ def _with_nearest(failure: StageFailure, changes: Sequence[Requirement], pins: P
         if failure.cause is Cause.NO_SUCH_VERSION and near and near != [name] and name in failure.sentence:
             return replace(failure, sentence=f"{failure.sentence.rstrip('.')}; did you mean {near[0]}?")
     return failure
+
+
+def _planned_in_a_step(
+    question: Question, changes: Sequence[Requirement], *, installer: Installer, report: Say
+) -> Plan | StageFailure:
+    doing = f"Resolving {', '.join(map(str, changes))}"
+    with step(doing, kind=f"resolve with {installer.name}", report=report) as timed:
+        plan = _planned(question, installer)
+        timed.failed = isinstance(plan, StageFailure)
+    return plan
 
 
 def _planned(question: Question, installer: Installer) -> Plan | StageFailure:

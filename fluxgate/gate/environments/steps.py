@@ -5,21 +5,34 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from fluxgate import figures
 from fluxgate.files import is_disk_full
+from fluxgate.gate.environments.durations import expected, note
 from fluxgate.locks import Say
 from fluxgate.refusal import Refusal
 
 
+@dataclass
+class Timed:
+    """A step that is going on."""
+
+    failed: bool = False  # so it says nothing of how long the next one takes
+
+
 @contextmanager
-def step(doing: str, *, estimate: float, report: Say) -> Iterator[None]:
-    """One line before, with an estimate in seconds, and one after, however it ended, unless something was raised."""
-    report(f"{doing}: about {estimate:.0f} s")
-    started = time.monotonic()
-    yield
-    report(f"{doing} took {figures.seconds(time.monotonic() - started)}")
+def step(doing: str, *, kind: str, report: Say) -> Iterator[Timed]:
+    """One line before, with what the last steps of this kind took, and one after, however it ended, unless something
+    was raised."""
+    report(f"{doing}: {expected(kind)}")
+    started, timed = time.monotonic(), Timed()
+    yield timed
+    seconds = time.monotonic() - started
+    report(f"{doing} took {figures.seconds(seconds)}")
+    if not timed.failed:
+        note(kind, seconds)
 
 
 @contextmanager

@@ -69,7 +69,7 @@ class Uv:
                 *self._places(),
                 *question.requirements,
             )
-        return _plan(finished.output) if finished.code == 0 else _objection(finished)
+        return _plan(finished.output) if finished.code == 0 else self._objection(finished)
 
     def releases(self, python: Path, package: str) -> tuple[Planned, ...] | Objection:
         """Asked for one after the other, each older than the last: uv has no list. It passes over those yanked."""
@@ -82,16 +82,29 @@ class Uv:
             found.append(plan[canonicalize_name(package)])
 
     def install(self, python: Path, pins: Sequence[str]) -> Objection | None:
-        return _unless_done(self._pip("install", python, "--no-deps", *self._places(), *pins))
+        return self._unless_done(self._pip("install", python, "--no-deps", *self._places(), *pins))
 
     def uninstall(self, python: Path, packages: Sequence[str]) -> Objection | None:
-        return _unless_done(self._pip("uninstall", python, *packages))
+        return self._unless_done(self._pip("uninstall", python, *packages))
 
     def wheel(self, python: Path, source: Path, *, into: Path) -> Objection | None:
-        return _unless_done(self._run("build", python, "--wheel", f"--out-dir={into}", *self._places(), str(source)))
+        return self._unless_done(
+            self._run("build", python, "--wheel", f"--out-dir={into}", *self._places(), str(source))
+        )
 
     def within(self, wheelhouse: Path) -> Uv:
         return replace(self, wheelhouse=wheelhouse)
+
+    def _unless_done(self, finished: Finished) -> Objection | None:
+        return None if finished.code == 0 else self._objection(finished)
+
+    def _objection(self, finished: Finished) -> Objection:
+        """Why uv has failed; what a wheelhouse lacks may be in an index all the same."""
+        found = _objection(finished)
+        if self.wheelhouse is None or found.cause is not Cause.NO_SUCH_VERSION:
+            return found
+        sentence = found.sentence.replace("in the provided package locations", f"in {self.wheelhouse}")
+        return replace(found, sentence=sentence.replace("does not exist", f"is not in {self.wheelhouse}"))
 
     def _places(self) -> tuple[str, ...]:
         if self.wheelhouse is None:
@@ -126,10 +139,6 @@ def _configurations() -> Iterator[str]:
 
 def _configures(path: Path) -> bool:
     return path.is_file() and (path.name == "uv.toml" or "[tool.uv" in path.read_text(errors="replace"))
-
-
-def _unless_done(finished: Finished) -> Objection | None:
-    return None if finished.code == 0 else _objection(finished)
 
 
 def _plan(output: str) -> Plan:

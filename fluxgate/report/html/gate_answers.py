@@ -95,7 +95,8 @@ def blame(result: GateResult) -> Blame:
     if culprit is None:
         return Blame((), (_why_nobody(result),), ())
     releases = (one.sentence for one in culprit.releases)
-    sentences = (culprit.sentence, *releases, *culprit.unresolved_beside)
+    along = filter(None, [result.unasked_blame])
+    sentences = (culprit.sentence, *along, *releases, *culprit.unresolved_beside)
     return Blame(culprit.packages, sentences, culprit.pin, culprit.suspects)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,7 +53,7 @@ def test_the_most_suspected_come_first_after_what_they_need(closure: dict[str, N
     """No group is lost, none stands before one that it needs, and suspects keep their order where needs allow it."""
     made = groups_of([move(name) for name in ALL], closure=closure.get)
     suspects = list(data.draw(some(ALL, least=0)))
-    order = by_suspicion(made, stage="T5", packages={"T5": suspects, "decoded": ["g"]})
+    order = by_suspicion(made, suspects=suspects)
     assert {one.packages for one in order} == {one.packages for one in made}
     for index, one in enumerate(order):
         assert not any(later.needed_by(one) for later in order[index:])
@@ -64,21 +63,20 @@ def test_the_most_suspected_come_first_after_what_they_need(closure: dict[str, N
 
 
 def test_a_suspect_that_did_not_move_is_none() -> None:
-    """Suspects are what can show at the stage and has changed; the rest follow as they came."""
-    order = by_suspicion(groups(4), stage="T5", packages={"T5": ["transformers", "d", "b"]})
+    """The rest follow as they came."""
+    order = by_suspicion(groups(4), suspects=["transformers", "d", "b"])
     assert [one.moves[0].package for one in order] == ["d", "b", "a", "c"]
 
 
-@pytest.mark.parametrize("stage", [None, "another"])
-def test_without_a_stage_nobody_is_suspected(stage: str | None) -> None:
-    """A crash while loading, or a stage that nothing is known of, leaves the order alone."""
-    assert by_suspicion(groups(4), stage=stage, packages={"T5": ["d"]}) == groups(4)
+def test_without_suspects_the_order_stays() -> None:
+    """A stage that nothing is known of leaves it alone."""
+    assert by_suspicion(groups(4), suspects=[]) == groups(4)
 
 
 def test_the_most_suspected_of_a_group_is_named_first() -> None:
     """And its group is as suspected as it is."""
     tied = Group((move("hub"), move("transformers")))
-    (first, second) = by_suspicion((group("a"), tied), stage="T5", packages={"T5": ["transformers"]})
+    (first, second) = by_suspicion((group("a"), tied), suspects=["transformers"])
     assert [each.package for each in first.moves] == ["transformers", "hub"]
     assert second == group("a")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fluxgate.gate.environments.consistency import Unmet, couplings, unmet
+from fluxgate.gate.environments.consistency import Unmet, couplings, needed_along, unmet
 from fluxgate.gate.environments.interpreters import Interpreter
 from fluxgate.gate.environments.pins import Pins
 
@@ -90,3 +90,30 @@ def test_what_is_at_odds_at_an_end_couples_nothing() -> None:
     old = stack(alpha=("1.0", ["core>=9"]), core=("1.0", []))
     new = stack(alpha=("2.0", ["core>=8"]), core=("2.0", []))
     assert couplings(old, new)["alpha"] == {"alpha"}
+
+
+def test_what_cannot_stay_is_told_with_who_depends_on_it() -> None:
+    """Rather with that than with what it would ask for itself; what could stay has no reason."""
+    old = stack(
+        alpha=("1.0", []), hub=("2.4", ["core<2"]), core=("1.0", []), other=("1.0", []), slow=("1.0", ["core<2"])
+    )
+    new = stack(
+        alpha=("2.0", ["hub<2", "core>=2", "fresh"]),
+        hub=("1.9", []),
+        core=("2.0", []),
+        other=("2.0", []),
+        slow=("2.0", []),
+        fresh=("1.0", []),
+    )
+    assert needed_along(old, new) == {
+        "hub": "alpha 2.0 depends on hub<2",
+        "core": "alpha 2.0 depends on core>=2",
+        "slow": "slow 1.0 depends on core<2",
+        "fresh": "alpha 2.0 depends on fresh",
+    }
+
+
+def test_what_is_at_odds_in_the_candidate_anyway_is_no_reason() -> None:
+    """It would be with any release."""
+    old, new = stack(alpha=("1.0", ["gone"])), stack(alpha=("2.0", ["gone"]))
+    assert needed_along(old, new) == {}

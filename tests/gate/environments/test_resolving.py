@@ -79,6 +79,16 @@ def test_what_does_not_exist_is_named(incumbent: Built, installer: Installer, ch
     assert change in failure.sentence
 
 
+@pytest.mark.parametrize("change", ["alpha==9.0", "nobodys-package"])
+def test_what_a_wheelhouse_lacks_is_not_said_to_exist_nowhere(
+    incumbent: Built, installer: Installer, wheelhouse: Path, change: str
+) -> None:
+    """An index may have it; the folder is named."""
+    sentence = failure_of(incumbent, change, installer=installer).sentence
+    assert f" in {wheelhouse}" in sentence
+    assert "does not exist" not in sentence
+
+
 def test_what_is_at_odds_with_the_incumbent_already_stays(wheelhouse: Path, pip: Pip) -> None:
     """Its repair is no consequence of the changes; a line names it."""
     wheel(wheelhouse, "odd", "1.0", requires=["core>=2"])

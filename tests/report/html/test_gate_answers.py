@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fluxgate.report.gate_result import Answer, CaseOutcome, CulpritResult
+from fluxgate.report.gate_result import Answer, CaseOutcome, CulpritResult, Unasked, Way
 from fluxgate.report.html import gate_answers
 from fluxgate.report.report import ReportedGate
 from tests.report import gates
@@ -47,6 +47,14 @@ def test_the_culprit_has_its_versions_and_the_pin() -> None:
     found = gate_answers.blame(RESULT)
     assert (found.packages, found.pin) == (gates.MOVES[2:], (PIN,))
     assert found.sentences == (gates.CULPRIT.sentence,)
+
+
+def test_a_culprit_that_nobody_asked_for_is_said_to_have_come_along() -> None:
+    """Behind the sentence that names it."""
+    unasked = (Unasked("transformers", Way.OLDER, "accelerate 1.10.1 depends on transformers<4.50"),)
+    found = gate_answers.blame(replace(RESULT, unasked=unasked))
+    assert found.sentences[0] == gates.CULPRIT.sentence
+    assert found.sentences[1].startswith("transformers (older: accelerate")
 
 
 @pytest.mark.parametrize(

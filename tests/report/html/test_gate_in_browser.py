@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fluxgate.report.gate_result import CaseOutcome, Move
+from fluxgate.report.gate_result import CaseOutcome, Move, Unasked, Way
 from fluxgate.report.html.approvals import approved_cases
 from fluxgate.runs.run import open_run
 from tests.report import gates
@@ -121,3 +121,17 @@ def test_a_gate_whose_candidate_cannot_be_made_has_a_page(show: Show, tmp_path: 
     assert shown.complaints == []
     assert "'resolve'" in shown.page.locator(".who").inner_text()
     assert shown.page.locator(".case").count() == 0
+
+
+def test_what_nobody_asked_for_is_told_beside_its_versions(show: Show, tmp_path: Path) -> None:
+    """With who depends on it; where all was asked for, the table has no such column."""
+    unasked = (Unasked("tokenizers", Way.OLDER, "transformers 4.50.0 depends on tokenizers<0.22"),)
+    made.gate_page(gates.gate(tmp_path, unasked=unasked), tmp_path / "report.html")
+    shown = show(tmp_path / "report.html")
+    assert shown.complaints == []
+    rows = shown.page.locator("#packages table").first.locator("tbody tr")
+    told = {row.locator("th").inner_text(): row.locator("td").last.inner_text() for row in rows.all()}
+    assert told["tokenizers"] == "came along, older: transformers 4.50.0 depends on tokenizers<0.22"
+    assert told["transformers"] == "yes"
+    made.gate_page(gates.gate(tmp_path / "all"), tmp_path / "all.html")
+    assert "came along" not in show(tmp_path / "all.html").page.locator("#packages").inner_text()
