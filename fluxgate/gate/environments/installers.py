@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -119,6 +119,15 @@ def refuse_killed(name: str, finished: Finished) -> None:
     """Refuse if a signal has ended the installer: that says nothing about the packages."""
     if finished.code is not None and finished.code < 0:
         raise Refusal(f"{name} {finished.ending}; the next call goes on.")
+
+
+def within(found: Objection, wheelhouse: Path | None, *, anywhere: str) -> Objection:
+    """The same of a wheelhouse, which the installer's words for any place do not name: what it lacks may be in an index
+    all the same."""
+    if wheelhouse is None or found.cause is not Cause.NO_SUCH_VERSION:
+        return found
+    sentence = found.sentence.replace(anywhere, f"in {wheelhouse}")
+    return replace(found, sentence=sentence.replace("does not exist", f"is not in {wheelhouse}"))
 
 
 def objection(cause: Cause, sentence: str, output: str) -> Objection:

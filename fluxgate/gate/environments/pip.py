@@ -26,6 +26,7 @@ from fluxgate.gate.environments.installers import (
     refuse_killed,
     refuse_unreachable,
     wheels,
+    within,
 )
 from fluxgate.gate.environments.pins import Pins
 from fluxgate.gate.environments.processes import Finished, run
@@ -151,12 +152,7 @@ class Pip:
         return None if finished.code == 0 else self._objection(finished)
 
     def _objection(self, finished: Finished) -> Objection:
-        """Why pip has failed; what a wheelhouse lacks may be in an index all the same."""
-        found = _objection(finished)
-        if self.wheelhouse is None or found.cause is not Cause.NO_SUCH_VERSION:
-            return found
-        sentence = found.sentence.replace(ANYWHERE, f"in {self.wheelhouse}")
-        return replace(found, sentence=sentence.replace("does not exist", f"is not in {self.wheelhouse}"))
+        return within(_objection(finished), self.wheelhouse, anywhere=ANYWHERE)
 
     def _run(self, python: Path, *arguments: str) -> Finished:
         quiet = ("--no-input", "--no-color", "--disable-pip-version-check")

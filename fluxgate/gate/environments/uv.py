@@ -21,11 +21,13 @@ from fluxgate.gate.environments.installers import (
     refuse_killed,
     refuse_unreachable,
     wheels,
+    within,
 )
 from fluxgate.gate.environments.pins import Pins
 from fluxgate.gate.environments.processes import Finished, run
 from fluxgate.gate.environments.stages import Cause
 
+ANYWHERE = "in the provided package locations"  # as uv says it
 # Variables that do not decide which files are installed.
 ASIDE = ("UV_CACHE_DIR", "UV_LINK_MODE", "UV_NO_PROGRESS", "UV_CONCURRENT", "UV_HTTP", "UV_REQUEST", "UV_PYTHON")
 # Else the first index that has a package at all is the only one that is asked for it: an index of torch's has old
@@ -99,12 +101,7 @@ class Uv:
         return None if finished.code == 0 else self._objection(finished)
 
     def _objection(self, finished: Finished) -> Objection:
-        """Why uv has failed; what a wheelhouse lacks may be in an index all the same."""
-        found = _objection(finished)
-        if self.wheelhouse is None or found.cause is not Cause.NO_SUCH_VERSION:
-            return found
-        sentence = found.sentence.replace("in the provided package locations", f"in {self.wheelhouse}")
-        return replace(found, sentence=sentence.replace("does not exist", f"is not in {self.wheelhouse}"))
+        return within(_objection(finished), self.wheelhouse, anywhere=ANYWHERE)
 
     def _places(self) -> tuple[str, ...]:
         if self.wheelhouse is None:

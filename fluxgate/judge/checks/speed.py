@@ -33,7 +33,8 @@ FEWEST = 5  # runs before a median means something
 SLOWER = 0.25  # a phase on a GPU fails when it is slower by this share
 SECONDS = 0.5  # and by this much, since short phases vary
 # How many times as long as accepted encoding or decoding may take, by device: 1.4 were seen in 116 pairs of renderings
-# on a CPU beside other work. What asks a GPU takes longer or shorter by 60% from one minute to the next.
+# on a CPU beside other work. On a GPU phases were seen to vary by up to 60%, so that one may be 1.6 × 1.6 times as
+# long as another.
 LONGEST_PHASE = {"cpu": 2.0, "cuda": 2.6}
 SLOWER_ON_A_CPU = 1.0  # twice the usual multiple: who shares its caches and its cores makes a processor slower too
 STEP_SLOWER = 0.5  # share by which a step is slower than accepted, beside the reference of the same run

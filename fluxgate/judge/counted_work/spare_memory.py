@@ -40,7 +40,7 @@ def _usual(evidence: Evidence, done: Work) -> dict[str, int | None]:
     accepted, known = accepted_work(evidence, done), evidence.usual_work
     if accepted is not None:
         return {} if other_releases(evidence) else {one.phase: one.emptied for one in accepted.first}
-    elsewhere_ = usual_work(evidence, done)
-    if elsewhere_ is None or known is None:
+    theirs = usual_work(evidence, done)
+    if theirs is None or known is None:
         return {}
-    return {one.phase: one.emptied for one in elsewhere_.first if known.encodes or one.phase != ENCODE}
+    return {one.phase: one.emptied for one in theirs.first if known.encodes or one.phase != ENCODE}

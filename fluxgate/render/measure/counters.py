@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from fluxgate.render.measure.mapped_files import mapped_bytes
 from fluxgate.rendering import BLOCKS, FILES_OPEN, GPU_OTHERWISE, MALLOC, MAPPED, THREADS
 
 PROCESS = Path("/proc/self")
@@ -48,26 +49,6 @@ def malloc_in_use() -> int | None:
     return int(told.uordblks + told.hblkhd)
 
 
-def mapped() -> int | None:
-    """Bytes of mappings that are neither the C library's nor Python's own pools: files, shared memory, `mmap`."""
-    try:
-        lines = (PROCESS / "maps").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return None
-    return sum(_size(line) for line in lines if _has_a_file(line))
-
-
-def _has_a_file(line: str) -> bool:
-    """Whether a line of /proc/self/maps is of a file, shared memory included."""
-    fields = line.split(maxsplit=5)
-    return len(fields) == 6 and fields[5].startswith("/")
-
-
-def _size(line: str) -> int:
-    start, _, end = line.partition(" ")[0].partition("-")
-    return int(end, 16) - int(start, 16)
-
-
 def _entries(name: str) -> Callable[[], int | None]:
     def count() -> int | None:
         try:
@@ -95,7 +76,7 @@ def objects_by_type() -> Counter[str]:
 READERS: dict[str, Callable[[], int | None]] = {
     MALLOC: malloc_in_use,
     BLOCKS: sys.getallocatedblocks,
-    MAPPED: mapped,
+    MAPPED: mapped_bytes,
     FILES_OPEN: _entries("fd"),
     THREADS: _entries("task"),
 }

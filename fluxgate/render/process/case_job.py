@@ -16,7 +16,7 @@ from fluxgate.render.measure.child_processes import child_processes
 from fluxgate.render.measure.fixed_work import fixed_work
 from fluxgate.render.measure.laps import Laps
 from fluxgate.render.measure.leftover_files import LeftoverFiles
-from fluxgate.render.measure.mapped_weights import mapped_weights
+from fluxgate.render.measure.mapped_files import mapped_weights
 from fluxgate.render.measure.meter import Meter
 from fluxgate.render.measure.python_threads import python_threads
 from fluxgate.render.process.calling import call_arguments, pictures_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.render.measure.mapped_weights import MAPS, mapped_weights
+from fluxgate.render.measure.mapped_files import MAPS, mapped_weights
 
 
 @pytest.mark.skipif(not MAPS.exists(), reason="this system does not tell what is mapped")
