@@ -136,6 +136,8 @@ PROCESSES_AT_END = "processes left at the end"
 WEIGHTS_AT_END = "files of weights mapped at the end"
 THREADS_AT_END = "threads left at the end"  # of Python's; not there where code is compiled
 IN_TRAINING = "in training mode: "  # begins the count of a component that is
+DRAWN_IN_LOADING = "numbers drawn from torch's own generator while loading"  # 1 if any were, as to make up weights
+PRINTED = "writes to standard output"  # by loading and all calls
 PICTURES_CHANGED = "pictures of one call that a later one changed"
 
 
@@ -363,6 +365,7 @@ class PhaseWork:
     modules: dict[str, int] = field(default_factory=dict)  # class -> calls
     events: dict[str, int] = field(default_factory=dict)  # hooks that ran, groups that moved, waits for the device
     repeats: dict[str, int] = field(default_factory=dict)  # component -> calls with the same inputs as an earlier one
+    pinned: int | None = None  # bytes that went to the GPU from pinned memory; None: nobody counted, or no GPU
     emptied: int | None = None  # how often torch gave its spare memory back to the GPU; None: nobody counted, or no GPU
 
 

@@ -14,6 +14,7 @@ from fluxgate.compare.library_warnings import new_warnings
 from fluxgate.judge.answers import failed, passed
 from fluxgate.judge.damage import CAUSE
 from fluxgate.judge.evidence import Evidence
+from fluxgate.judge.noted import noted_otherwise
 from fluxgate.judge.sentences import again, counted, listed
 from fluxgate.judge.suspects import DIFFUSERS, TORCH, TRANSFORMERS, joined, loader_of, most_likely, quantizer_of
 from fluxgate.judge.verdict import INVENTORY, NEW_WARNINGS, Verdict
@@ -77,6 +78,8 @@ def inventory(evidence: Evidence) -> Verdict:
         against.append(name)
         for complaint in _differences(expected, parts, name):
             return _failed(evidence, complaint, then)
+    for told, component in noted_otherwise(evidence, parts):
+        return _failed(evidence, Complaint(told, component), CAUSE)
     sentence = f"{counted(len(parts.components), 'component')} match {listed(against)}."
     numbers, new = {"bytes": float(parts.total_bytes)}, _new_warnings(evidence)
     if new:

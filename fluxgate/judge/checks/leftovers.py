@@ -10,6 +10,8 @@ from itertools import pairwise
 from fluxgate.amounts import amount, distinct
 from fluxgate.compare.work import FILES_READ, MOVES, total
 from fluxgate.judge.answers import failed, no_data, passed
+from fluxgate.judge.counted_work.accepted import accepted_work
+from fluxgate.judge.damage import other_releases
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed, origin, unmeasured
 from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, joined, most_likely, movers
@@ -198,6 +200,7 @@ def _after_a_call(evidence: Evidence) -> Iterator[Leftover]:
         return
     if inventory is not None and inventory.total_bytes:
         yield from _beside_weights(work, inventory, gpu=evidence.gpu)
+    yield from _beyond_accepted(evidence, work)
     for name, held, where in (
         ("held by a call", work.held, ""),
         ("held in memory by a call", work.held_in_memory, " in memory"),
@@ -222,6 +225,20 @@ def _beside_weights(work: Work, inventory: Inventory, *, gpu: bool) -> Iterator[
     for held in work.held_in_memory[:1]:
         stay = f"of tensors stay in memory {beside}"
         yield Leftover("held in memory beside weights", max(0, held - weights), tables, stay, keeps, "", suspects=who)
+
+
+def _beyond_accepted(evidence: Evidence, work: Work) -> Iterator[Leftover]:
+    """What the first call left in memory beyond what it did when it was accepted, with the same releases; a GPU's
+    allocator gives out more than it is asked for, and how much more depends on what was free."""
+    accepted = accepted_work(evidence, work)
+    if accepted is None or other_releases(evidence) != []:
+        return
+    before, now = (side.held_in_memory if evidence.gpu else side.held for side in (accepted, work))
+    if before and now:
+        most = Limit(float(TENSORS_MAY), "as much was seen in every session with the same releases")
+        stay = "more of tensors stay in memory once it was called than did when it was accepted"
+        keeps = "something keeps what loading or a call has made"
+        yield Leftover("held beyond accepted", max(0, now[0] - before[0]), most, stay, keeps, "")
 
 
 def _outside_of_tensors(evidence: Evidence) -> Iterator[Leftover]:

@@ -18,9 +18,9 @@ from fluxgate.compare.work import (
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.counted_work.accepted import accepted_work, as_accepted, as_usual, usual_work
 from fluxgate.judge.counted_work.complaint import told
+from fluxgate.judge.counted_work.gpu_memory import gpu_memory
 from fluxgate.judge.counted_work.itself import moves, repeats, sleeps
 from fluxgate.judge.counted_work.reference import beside_reference, reference_work
-from fluxgate.judge.counted_work.spare_memory import spare_memory
 from fluxgate.judge.damage import CAUSE, other_releases
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed
@@ -54,7 +54,7 @@ def _complaints(evidence: Evidence, done: Work) -> Iterator[tuple[str, str | Non
         (repeats, then),
         (sleeps, then),
         (moves, then),
-        (spare_memory, then),
+        (gpu_memory, then),
         (beside_reference, then),
         (as_accepted, CAUSE),
         (as_usual, then),

@@ -21,7 +21,7 @@ from fluxgate.judge.counted_work.moving import MOVING
 from fluxgate.judge.damage import other_releases
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import listed
-from fluxgate.rendering import ENCODE, Work
+from fluxgate.rendering import ENCODE, PhaseWork, Work
 
 
 def accepted_work(evidence: Evidence, done: Work) -> Work | None:
@@ -51,6 +51,17 @@ def usual_work(evidence: Evidence, done: Work) -> Work | None:
         return None
     theirs = evidence.usual_work.work
     return theirs if same_call(theirs, done) else None
+
+
+def as_counted_before(evidence: Evidence, done: Work) -> dict[str, PhaseWork]:
+    """By phase, what was accepted here or counted elsewhere with the same releases; empty where neither is known."""
+    accepted, known = accepted_work(evidence, done), evidence.usual_work
+    if accepted is not None:
+        return {} if other_releases(evidence) else {one.phase: one for one in accepted.first}
+    theirs = usual_work(evidence, done)
+    if theirs is None or known is None:
+        return {}
+    return {one.phase: one for one in theirs.first if known.encodes or one.phase != ENCODE}
 
 
 def as_usual(evidence: Evidence, done: Work) -> Iterator[Complaint]:

@@ -12,7 +12,7 @@ from fluxgate.render.measure.work_calls import calls_counted
 from fluxgate.render.measure.work_files import weight_files_counted
 from fluxgate.render.measure.work_hooks import EMPTIED, hooks_counted
 from fluxgate.render.measure.work_moves import moves_counted
-from fluxgate.render.measure.work_operators import operators_counted
+from fluxgate.render.measure.work_operators import PINNED, operators_counted
 from fluxgate.render.measure.work_sleeps import sleeps_counted
 from fluxgate.rendering import PHASES, PhaseWork
 
@@ -77,6 +77,6 @@ def _work_of(phase: str, counted: dict[str, Counter[str]]) -> PhaseWork:
     import torch
 
     sections: dict[str, Any] = {section: dict(sorted(counted.get(section, {}).items())) for section in SECTIONS}
-    return PhaseWork(
-        phase, **sections, emptied=counted.get(EMPTIED, Counter()).total() if torch.cuda.is_available() else None
-    )
+    apart = {name: counted.get(name, Counter()).total() for name in (EMPTIED, PINNED)}
+    on_gpu: dict[str, Any] = apart if torch.cuda.is_available() else {}
+    return PhaseWork(phase, **sections, **on_gpu)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 COPIES = ("aten._to_copy", "aten.copy_", "aten._copy_from", "aten._pin_memory")
 WAITS = ("aten._local_scalar_dense", "aten.nonzero", "aten.equal")  # the host waits for their result
+PINNED = "pinned"  # what is counted of the bytes that go to a GPU from pinned memory
 UNCOUNTED = "not known"  # beside the operators: products for which there is no formula
 
 
@@ -104,6 +105,8 @@ def _count_copy(counter: Counting, name: str, args: Any, kwargs: Any, returned: 
     counter.add("moves", where)
     if source.device.type == returned.device.type:
         return
+    if source.device.type == "cpu" and returned.device.type == "cuda" and source.is_pinned():
+        counter.add(PINNED, "", int(returned.numel() * returned.element_size()))
     if not (kwargs.get("non_blocking") or (name == "aten.copy_" and len(args) > 2 and args[2])):
         counter.add("events", "waits for a copy")
     if on_own_stream(source, returned):

@@ -18,6 +18,7 @@ from fluxgate.render.measure.laps import Laps
 from fluxgate.render.measure.leftover_files import LeftoverFiles
 from fluxgate.render.measure.mapped_files import mapped_weights
 from fluxgate.render.measure.meter import Meter
+from fluxgate.render.measure.printed import writes_counted
 from fluxgate.render.measure.python_threads import python_threads
 from fluxgate.render.process.calling import call_arguments, pictures_of
 from fluxgate.render.process.crashes import headline, raised_in
@@ -38,7 +39,7 @@ from fluxgate.render.watch.repeating import Readings, repeat
 from fluxgate.render.watch.returned_pictures import ReturnedPictures
 from fluxgate.render.watch.shortening import count_work_of_one
 from fluxgate.render.watch.step_latents import StepLatents
-from fluxgate.rendering import DENOISE, LOAD, PICTURES_CHANGED, Duration, Picture
+from fluxgate.rendering import DENOISE, DRAWN_IN_LOADING, LOAD, PICTURES_CHANGED, PRINTED, Duration, Picture
 from fluxgate.subjects.subject import Shot, Subject
 
 UNUSUAL = 1_234_567_891  # a seed that no library sets
@@ -64,7 +65,9 @@ def render_case(job: CaseJob, note: AddNote, *, work: Work) -> None:
     if job.compiles:
         loading = partial(load_and_compile, loading, job.subject)
     before, running, mapped = child_processes(), python_threads(), mapped_weights()
-    pictures, leftover = _render_takes(job, loading, probe, warnings, laps, note)
+    with writes_counted() as output:
+        pictures, leftover = _render_takes(job, loading, probe, warnings, laps, note)
+    probe.inventory.count(PRINTED, output.writes)
     launcher.close()
     probe.meter.close()
     note(Note(memory=probe.meter.after(), warnings=warnings.new()))
@@ -96,10 +99,14 @@ def _render_takes(
 ) -> tuple[tuple[Picture, ...], LeftoverFiles]:
     """All that is done with the pipeline, which is freed at the end; the pictures of the first takes, and what has
     watched files since before it was loaded."""
+    import torch
+
     leftover = LeftoverFiles(job.scratch)
     files = PictureFiles(job.folder)
     probe.inventory.remember_settings()
+    generator = torch.get_rng_state()
     pipeline = _load(load, probe.meter, laps, note)
+    probe.inventory.count(DRAWN_IN_LOADING, int(not torch.equal(generator, torch.get_rng_state())))
     probe.inventory.compare_settings()
     probe.watch(pipeline)
     probe.describe()

@@ -1,0 +1,48 @@
+"""What only costs seconds or room beside a GPU: how often torch's spare memory was given back to it, and how much came
+to it from memory that is pinned, without which no copy overlaps with computing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fluxgate.amounts import distinct
+from fluxgate.judge.counted_work.accepted import as_counted_before
+from fluxgate.judge.counted_work.complaint import Complaint
+from fluxgate.judge.counted_work.reference import elsewhere
+from fluxgate.judge.evidence import Evidence
+from fluxgate.judge.sentences import counted
+from fluxgate.rendering import DENOISE, PhaseWork, Work
+
+
+def gpu_memory(evidence: Evidence, done: Work) -> Iterator[Complaint]:
+    """As often and as much as accepted, or as elsewhere, with the same releases."""
+    if elsewhere(done):
+        return
+    before = as_counted_before(evidence, done)
+    for phase in done.first:
+        yield from _given_back(evidence, done, phase, before.get(phase.phase))
+        yield from _pinned(phase, before.get(phase.phase))
+
+
+def _given_back(evidence: Evidence, done: Work, phase: PhaseWork, before: PhaseWork | None) -> Iterator[Complaint]:
+    """Where nothing is known, not in each step, if weights stay there."""
+    if phase.emptied is None:
+        return
+    usual = before.emptied if before else None
+    times = f"{phase.phase.capitalize()} gives torch's spare memory back to the GPU {counted(phase.emptied, 'time')}"
+    if usual is not None and usual != phase.emptied:
+        yield Complaint(f"{times} in one call instead of {usual:,}", (phase.phase,))
+    elif _in_each_step(phase, done) and evidence.case.strategy.promise.stays and usual is None:
+        yield Complaint(f"{times} in {counted(done.steps, 'step')}, though weights stay there", (phase.phase,))
+
+
+def _in_each_step(phase: PhaseWork, done: Work) -> bool:
+    return phase.phase == DENOISE and 0 < done.steps <= (phase.emptied or 0)
+
+
+def _pinned(phase: PhaseWork, before: PhaseWork | None) -> Iterator[Complaint]:
+    if before is None or before.pinned is None or phase.pinned is None or before.pinned == phase.pinned:
+        return
+    now, then = distinct(phase.pinned, before.pinned)
+    sentence = f"{phase.phase.capitalize()} copies {now} to the GPU from pinned memory in one call instead of {then}"
+    yield Complaint(sentence, (phase.phase,))
