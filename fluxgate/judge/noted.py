@@ -8,9 +8,10 @@ from fluxgate.judge.damage import other_releases
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import counted
 from fluxgate.rendering import AFTER, BEFORE, BESIDE, GRADIENTS, Component, Inventory
-from fluxgate.strategies.effects import PROCESSES
+from fluxgate.strategies.effects import FILES, PROCESSES
 
-SUMS = (GRADIENTS, PROCESSES)  # counts that grow with each take, of which a run may have more or fewer
+# Counts that grow with each take, of which a run may have more or fewer, and into how many files weights are written.
+LEFT_OUT = (GRADIENTS, PROCESSES, FILES)
 FEW = 64 << 10  # bytes beside the components that may be more or less; chosen: not one was seen to be
 
 
@@ -55,5 +56,5 @@ def _places(sizes: dict[str, int]) -> str:
 def _of_counts(before: dict[str, int], now: dict[str, int]) -> Iterator[str]:
     for what in sorted(before.keys() & now.keys()):
         most = FEW if what == BESIDE else 0
-        if what not in SUMS and abs(now[what] - before[what]) > most:
+        if what not in LEFT_OUT and abs(now[what] - before[what]) > most:
             yield f"The number of {what} is {now[what]:,} instead of the accepted {before[what]:,}"
