@@ -115,6 +115,22 @@ def prints_from_c(site: Site) -> Any:
     raise ValueError("enough")
 
 
+def draws_and_prints(site: Site) -> Any:
+    """A strategy that draws a number while it loads, and prints in each call."""
+    import torch
+
+    pipe = full(site)
+    torch.rand(1)
+    inner = pipe.encode_prompt
+
+    def printing(*args: Any, **kwargs: Any) -> Any:
+        print("encoding")
+        return inner(*args, **kwargs)
+
+    pipe.encode_prompt = printing
+    return pipe
+
+
 def warns(site: Site) -> Any:
     import logging
 

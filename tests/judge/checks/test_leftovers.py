@@ -30,7 +30,7 @@ from fluxgate.rendering import (
 )
 from fluxgate.strategies.promise import LibraryCache
 from tests.judge.checks.memories import memory, on_cpu, using
-from tests.judge.made import FULL, evidence, made, promising, verdict, with_rendering
+from tests.judge.made import FULL, accepted, evidence, made, promising, verdict, with_rendering
 from tests.wording import unsaid
 
 
@@ -234,6 +234,25 @@ def test_what_calls_leave_behind_is_told_for_one_of_them(tmp_path: Path, left: i
     work = Work("fox", 3, ((),), count=3, held=(1000, 1000, 1000 + left))
     found = verdict(with_rendering(evidence(tmp_path), work=work), GIVES_BACK)
     assert (found.status, found.numbers["held by a call"]) == (status, left // 2)
+
+
+@pytest.mark.parametrize(
+    ("more", "releases", "status"),
+    [(4096, "0.42.1", PASSED), (4097, "0.42.1", FAILED), (-9000, "0.42.1", PASSED), (9000, "0.43.0", PASSED)],
+)
+def test_a_call_keeps_what_it_did_when_it_was_accepted(tmp_path: Path, more: int, releases: str, status: str) -> None:
+    """In memory, and with the same releases; beside a GPU, too."""
+    before = PhaseWork("denoise", {"aten.mm": 1})
+    works = [Work("fox", 3, ((before,),), 1, held=(size,)) for size in (10_000, 10_000 + more)]
+    whole = with_rendering(on_cpu(evidence(tmp_path, FULL)), memory=memory(), libraries={"diffusers": releases})
+    baseline = accepted(whole.rendered_here, tmp_path / "store")
+    whole = replace(whole, baseline=replace(baseline, case=replace(baseline.case, work=works[0])))
+    found = verdict(with_rendering(whole, work=works[1]), GIVES_BACK)
+    assert found.status == status, found.sentence
+    beside = [replace(work, held=(0,), held_in_memory=work.held) for work in works]
+    whole = with_rendering(evidence(tmp_path, FULL), memory=memory(), libraries={"diffusers": releases})
+    whole = replace(whole, baseline=replace(baseline, case=replace(baseline.case, work=beside[0])))
+    assert verdict(with_rendering(whole, work=beside[1]), GIVES_BACK).status == status
 
 
 def test_one_call_tells_what_it_keeps_and_not_what_the_next_leaves(tmp_path: Path) -> None:

@@ -522,6 +522,25 @@ def test_weights_that_stay_need_no_memory_back_in_each_step(tmp_path: Path, name
     assert (answer.status, name) == (status, name), answer.sentence
 
 
+def pinned(size: int | None) -> Work:
+    """Work in which so many bytes come to a GPU from pinned memory."""
+    return Work("small", 3, ((PhaseWork(DENOISE, {"aten.mm": 1}, flops={"aten.mm": 1000}, pinned=size),),), 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "status"),
+    [(5000, 5000, PASSED), (5000, 0, FAILED), (0, 5000, FAILED), (None, 5000, PASSED), (5000, None, PASSED)],
+)
+def test_as_much_comes_from_pinned_memory_as_accepted(
+    tmp_path: Path, before: int | None, now: int | None, status: str
+) -> None:
+    """Or as elsewhere; and where one side was not counted, that says nothing."""
+    held = judged(tmp_path / "held", "model-offload", pinned(now), held=pinned(before))
+    usual = judged(tmp_path / "usual", "model-offload", pinned(now), usual=KnownWork("another", pinned(before)))
+    assert (held.status, usual.status) == (status, status), held.sentence
+    assert status == PASSED or not unsaid(held.sentence, "pinned", f"instead of {before:,} B")
+
+
 def with_more(work: Work, what: str = "aten.mm") -> tuple[PhaseWork, ...]:
     """One operator more while prompts are encoded."""
     first, *others = work.first
