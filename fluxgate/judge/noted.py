@@ -43,6 +43,9 @@ def _of_component(name: str, before: Component, now: Component) -> Iterator[str]
     ):
         if sum(one.values()) != sum(other.values()):
             yield f"{name} has {counted(sum(other.values()), kind)} instead of the {sum(one.values()):,} accepted"
+    for what in sorted(before.said.keys() & now.said.keys()):
+        if before.said[what] != now.said[what]:
+            yield f"{name} says of its {what} that it is {now.said[what]}, and said {before.said[what]} when accepted"
     for setting in sorted(before.settings.keys() & now.settings.keys()):
         if before.settings[setting] != now.settings[setting]:
             was, becomes = before.settings[setting], now.settings[setting]

@@ -20,6 +20,7 @@ from fluxgate.judge.suspects import DIFFUSERS, TORCH, TRANSFORMERS, joined, load
 from fluxgate.judge.verdict import INVENTORY, NEW_WARNINGS, Verdict
 from fluxgate.rendering import (
     AFTER,
+    ALTERED_BY_REMOVAL,
     BEFORE,
     BESIDE,
     GRADIENTS,
@@ -28,6 +29,8 @@ from fluxgate.rendering import (
     HOOKS_LEFT,
     IN_TRAINING,
     LOAD,
+    NOT_THE_SAME,
+    OWN_ARGUMENTS,
     PICTURES_CHANGED,
     SETTING_CHANGED,
     TORCH_HOOKS_GROWN,
@@ -70,6 +73,7 @@ def inventory(evidence: Evidence) -> Verdict:
         *_burdens(parts),
         *_twice_on_the_way(evidence, parts),
         *_hooks(parts),
+        *_says(parts),
         *_pieces(evidence, parts),
     ):
         return _failed(evidence, complaint, f"Run {again(evidence.case)}.")
@@ -167,6 +171,8 @@ def _burdens(parts: Inventory) -> Iterator[Complaint]:
         )
     for name in _after(IN_TRAINING, parts):
         yield Complaint(f"{name} is in training mode, in which layers may drop numbers out", name)
+    for what in _after(NOT_THE_SAME, parts):
+        yield Complaint(f"A call that is given {what} does not come to the same as one that is not, as it should")
     if parts.counts.get(PICTURES_CHANGED):
         yield Complaint("A later call changed the pictures that an earlier one had returned")
     calls = parts.counts.get(GRADIENTS, 0)
@@ -204,9 +210,22 @@ def _hooks(parts: Inventory) -> Iterator[Complaint]:
     for what in _after(SETTING_CHANGED, parts):
         sentence = f"Loading the pipeline, or calling it, leaves {what} changed for the whole process"
         yield Complaint(sentence, of_torch=what.startswith("torch's"))
+    for name in _after(ALTERED_BY_REMOVAL, parts):
+        yield Complaint(f"remove_all_hooks leaves {name} with other weights than it had", name)
     left = parts.counts.get(HOOKS_LEFT, 0)
     if left:
         yield Complaint(f"remove_all_hooks leaves accelerate's hooks on {counted(left, 'module')}")
+
+
+def _says(parts: Inventory) -> Iterator[Complaint]:
+    """What a component says of itself and is not so: other code, and other libraries, go by it."""
+    for name, component in parts.components.items():
+        takes, adapter = component.said.get("arguments", OWN_ARGUMENTS), component.said.get("adapter")
+        if takes != OWN_ARGUMENTS:
+            yield Complaint(f"{name} says that it takes {takes or 'nothing'}, which is not what its class takes", name)
+        has = "adapter" in component.settings
+        if adapter == "none" and has:
+            yield Complaint(f"{name} says that no adapter is loaded, and has layers of one", name)
 
 
 def _after(prefix: str, parts: Inventory) -> list[str]:

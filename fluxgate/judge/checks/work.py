@@ -17,8 +17,8 @@ from fluxgate.compare.work import (
 )
 from fluxgate.judge.answers import failed, no_data, passed
 from fluxgate.judge.counted_work.accepted import accepted_work, as_accepted, as_usual, usual_work
+from fluxgate.judge.counted_work.beside_operators import beside_operators
 from fluxgate.judge.counted_work.complaint import told
-from fluxgate.judge.counted_work.gpu_memory import gpu_memory
 from fluxgate.judge.counted_work.itself import moves, repeats, sleeps
 from fluxgate.judge.counted_work.reference import beside_reference, reference_work
 from fluxgate.judge.damage import CAUSE, other_releases
@@ -47,14 +47,14 @@ def work(evidence: Evidence) -> Verdict:
 def _complaints(evidence: Evidence, done: Work) -> Iterator[tuple[str, str | None]]:
     """What is wrong, what is surest first, and who most likely did it."""
     then = f"Run {again(evidence.case)}."
-    later = costly_changes(changes_between(*done.calls[:2])) if len(done.calls) > 1 else ()
+    later = costly_changes(changes_between(*done.calls[:2]), few=0) if len(done.calls) > 1 else ()
     if later:
         yield f"A second call does not do what the first did: {told(later)}. {then}", None
     for ask, last in (
         (repeats, then),
         (sleeps, then),
         (moves, then),
-        (gpu_memory, then),
+        (beside_operators, then),
         (beside_reference, then),
         (as_accepted, CAUSE),
         (as_usual, then),

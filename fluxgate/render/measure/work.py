@@ -10,7 +10,7 @@ from typing import Any
 from fluxgate.render.measure.compiled import uncompiled
 from fluxgate.render.measure.work_calls import calls_counted
 from fluxgate.render.measure.work_files import weight_files_counted
-from fluxgate.render.measure.work_hooks import EMPTIED, hooks_counted
+from fluxgate.render.measure.work_hooks import COLLECTED, EMPTIED, hooks_counted
 from fluxgate.render.measure.work_moves import moves_counted
 from fluxgate.render.measure.work_operators import PINNED, operators_counted
 from fluxgate.render.measure.work_sleeps import sleeps_counted
@@ -77,6 +77,6 @@ def _work_of(phase: str, counted: dict[str, Counter[str]]) -> PhaseWork:
     import torch
 
     sections: dict[str, Any] = {section: dict(sorted(counted.get(section, {}).items())) for section in SECTIONS}
-    apart = {name: counted.get(name, Counter()).total() for name in (EMPTIED, PINNED)}
-    on_gpu: dict[str, Any] = apart if torch.cuda.is_available() else {}
-    return PhaseWork(phase, **sections, **on_gpu)
+    apart = (EMPTIED, PINNED, COLLECTED) if torch.cuda.is_available() else (COLLECTED,)
+    sections |= {name: counted.get(name, Counter()).total() for name in apart}
+    return PhaseWork(phase, **sections)

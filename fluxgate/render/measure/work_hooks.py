@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 from fluxgate.render.measure.class_names import hook_name
 
 EMPTIED = "emptied"  # what is counted of memory given back
+COLLECTED = "collected"  # what is counted of collections of garbage that somebody asked for
 WAITS = {"Stream": ("synchronize", "wait_stream", "wait_event"), "Event": ("synchronize",)}  # classes of torch.cuda
 
 Add = Callable[..., None]
@@ -24,6 +26,7 @@ def hooks_counted(pipelines: Iterable[Any], add: Add) -> Iterator[None]:
             patches.enter_context(_counting(owner, name, add, lambda *_, what=what: what))
         for owner in _givers():
             patches.enter_context(_counting(owner, "empty_cache", add, lambda *_: "", section=EMPTIED))
+        patches.enter_context(_counting(gc, "collect", add, lambda *_: "", section=COLLECTED))
         for owner, name in _of_groups():
             patches.enter_context(_counting(owner, name, add, _move_of_group(name)))
         for reference, what in _of_diffusers(pipelines):

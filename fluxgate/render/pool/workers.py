@@ -203,6 +203,7 @@ class Workers:
             takes=self.takes,
             vram_limit=self.vram_limit,
             compiles=case.strategy.compiles,
+            asks_otherwise=case.subject.oracle is not None and case.strategy.promise.reference is None,
         )
         return self._launcher.launch(job, variables)
 

@@ -33,13 +33,23 @@ from fluxgate.render.process.parts import PartRunner
 from fluxgate.render.process.picture_files import PictureFiles
 from fluxgate.render.process.site import site_of
 from fluxgate.render.process.step_pictures import write_step_pictures
+from fluxgate.render.watch.asked_otherwise import not_the_same
 from fluxgate.render.watch.counting import counted_shot
 from fluxgate.render.watch.probe import Probe
 from fluxgate.render.watch.repeating import Readings, repeat
 from fluxgate.render.watch.returned_pictures import ReturnedPictures
 from fluxgate.render.watch.shortening import count_work_of_one
 from fluxgate.render.watch.step_latents import StepLatents
-from fluxgate.rendering import DENOISE, DRAWN_IN_LOADING, LOAD, PICTURES_CHANGED, PRINTED, Duration, Picture
+from fluxgate.rendering import (
+    DENOISE,
+    DRAWN_IN_LOADING,
+    LOAD,
+    NOT_THE_SAME,
+    PICTURES_CHANGED,
+    PRINTED,
+    Duration,
+    Picture,
+)
 from fluxgate.subjects.subject import Shot, Subject
 
 UNUSUAL = 1_234_567_891  # a seed that no library sets
@@ -163,6 +173,10 @@ def _call_unmeasured(
     probe.inventory.count(PICTURES_CHANGED, int(returned.changed))
     laps.end("calls again")
     probe.inventory.compare_settings()
+    if job.asks_otherwise:
+        for what in not_the_same(pipeline):
+            probe.inventory.count(f"{NOT_THE_SAME}{what}", 1)
+        laps.end("asking otherwise")
     if job.subject.oracle is not None:
         note(run_from_given(pipeline, probe, job.folder))
         laps.end("oracle")

@@ -34,6 +34,7 @@ class CaseJob:
     # Whether each shot is called for before its takes. Among the graphs that fit, torch takes the one that was used
     # last: where it compiled a more general one in the midst of a first take, a second take would do without the other.
     compiles: bool = False
+    asks_otherwise: bool = False  # whether the pipeline is asked for the same picture in other ways, too
 
     def takes_of(self, number: int) -> int:
         """How often the shot of this number is rendered."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from fluxgate.render.watch.component import (
     tensors_of_weight,
     values_of,
 )
-from fluxgate.rendering import Component
+from fluxgate.rendering import OWN_ARGUMENTS, Component
 
 
 def describe(name: str, module: Any, *, placement: dict[str, dict[str, int]], state: str | None = None) -> Component:
@@ -41,6 +42,7 @@ def describe(name: str, module: Any, *, placement: dict[str, dict[str, int]], st
         castable_bytes=castable_bytes(module),
         buffer_bytes=sum(_size(buffer) for buffer in module.buffers()),
         exempt_bytes=exempt_bytes(module),
+        said=said_of(module),
     )
 
 
@@ -154,6 +156,15 @@ def torch_hooks_of(module: Any) -> int:
     """How many hooks torch itself calls for a module and its parts, of whatever kind."""
     own = (vars(part).items() for part in module.modules())
     return sum(len(hooks) for kinds in own for name, hooks in kinds if name.endswith("_hooks") and hooks)
+
+
+def said_of(module: Any) -> dict[str, str]:
+    """What it says of itself to whoever asks, as other libraries and the user's own code do."""
+    said = {"dtype": str(getattr(module, "dtype", "")).removeprefix("torch.")}
+    takes, own = (list(inspect.signature(forward).parameters) for forward in (module.forward, type(module).forward))
+    said["arguments"] = OWN_ARGUMENTS if takes == own[1:] else ", ".join(takes)
+    said["adapter"] = "loaded" if getattr(module, "_hf_peft_config_loaded", False) else "none"
+    return said
 
 
 def settings_of(module: Any) -> dict[str, str]:

@@ -20,6 +20,7 @@ from fluxgate.render.watch.stored import stored_weights
 from fluxgate.render.watch.weights_in_use import Placements, WeightsInUse
 from fluxgate.rendering import (
     AFTER,
+    ALTERED_BY_REMOVAL,
     BEFORE,
     BESIDE,
     DURING,
@@ -38,6 +39,8 @@ from fluxgate.rendering import (
     Inventory,
     StoredWeights,
 )
+
+SMALL = 1 << 30  # bytes of a component: to hash them takes a second
 
 
 class InventoryRecorder:
@@ -128,8 +131,22 @@ class InventoryRecorder:
         remove = getattr(pipeline, "remove_all_hooks", None)
         if remove is None or not _accelerates(pipeline):
             return
+        before = self._small_states()
         remove()
         self.count(HOOKS_LEFT, _accelerates(pipeline))
+        after = self._small_states()
+        for name, state in before.items():
+            if None not in (state, after.get(name)) and state != after[name]:
+                self.count(f"{ALTERED_BY_REMOVAL}{name}", 1)
+
+    def _small_states(self) -> dict[str, str | None]:
+        """The hashes of the components that are not freed, as long as that takes no time."""
+        modules = {name: module for name, ref in self._modules.items() if (module := ref()) is not None}
+        return {
+            name: state_sha256(module)
+            for name, module in modules.items()
+            if self._components[name].total_bytes <= SMALL
+        }
 
     # Components
 

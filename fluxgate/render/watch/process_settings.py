@@ -20,10 +20,14 @@ from typing import Any
 
 # Of the environment: what decides which device, kernels, memory and files whatever starts later has.
 DECIDING = (
+    "ACCELERATE_",
     "ATEN_",
+    "BITSANDBYTES_",
+    "BNB_",
     "CUBLAS_",
     "CUDA_",
     "CUDNN_",
+    "DIFFUSERS_",
     "DNNL_",
     "HF_",
     "KMP_",
@@ -33,8 +37,13 @@ DECIDING = (
     "NVIDIA_",
     "OMP_",
     "ONEDNN_",
+    "OPENBLAS_",
+    "PYTHON",
     "PYTORCH_",
     "TMPDIR",
+    "TOKENIZERS_",
+    "TRANSFORMERS_",
+    "TRITON_",
 )
 TORCHS_OWN = ("CUDA_MODULE_LOADING",)  # which torch sets itself once it uses a GPU
 HANDLED = (signal.SIGINT, signal.SIGTERM)
@@ -96,6 +105,7 @@ def _of_torch() -> dict[str, object]:
         "torch's choice of convolutions": _convolutions(torch.backends.cudnn),
         "torch's kernels of attention": _attention(torch.backends.cuda),
         "torch's share of the GPU's memory": _share_of_memory(torch.cuda),
+        "torch's compiler": _compiler(),
         "torch's use of oneDNN": str(torch.backends.mkldnn.enabled),
         "the seed of torch's own generator": str(torch.initial_seed()),
     }
@@ -198,6 +208,21 @@ def _named(handler: Any) -> str:
 def _sums(products: Any) -> str:
     names = ("allow_bf16_reduced_precision_reduction", "allow_fp16_reduced_precision_reduction")
     return ", ".join(f"{name} {getattr(products, name, None)}" for name in names)
+
+
+def _compiler() -> str:
+    """What it does about what it cannot compile, and how often it tries, by settings that are not the release's own;
+    nothing where it was not imported, which changes none."""
+    config = sys.modules.get("torch._dynamo.config")
+    known: dict[str, Any] = getattr(config, "_config", {})
+    names = [name for name in known if not name.startswith("_") and not _is_default(config, name)]
+    return ", ".join(f"{name} {getattr(config, name, None)}" for name in sorted(names))
+
+
+def _is_default(config: Any, name: str) -> bool:
+    """Releases before 2.6 do not tell; nobody has changed anything there, as far as can be seen."""
+    is_default = getattr(config, "_is_default", None) or getattr(config, "is_default", None)
+    return is_default is None or bool(is_default(name))
 
 
 def _convolutions(cudnn: Any) -> str:

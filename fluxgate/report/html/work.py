@@ -41,4 +41,5 @@ def _row(one: PhaseWork, expected: PhaseWork | None) -> WorkRow:
 
 
 def _events(one: PhaseWork) -> dict[str, int]:
-    return {**one.events, "spare memory given back": one.emptied} if one.emptied else one.events
+    apart = {"spare memory given back": one.emptied or 0, "garbage collected": one.collected or 0}
+    return {**one.events, **{what: times for what, times in apart.items() if times}}

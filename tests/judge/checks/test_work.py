@@ -15,6 +15,7 @@ pytest.importorskip("transformers")
 
 from diffusers.hooks import group_offloading  # noqa: E402
 
+from fluxgate.compare.work import FEW_OPERATORS  # noqa: E402
 from fluxgate.judge.usual_work import KnownWork  # noqa: E402
 from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED  # noqa: E402
 from fluxgate.rendering import DECODE, DENOISE, ENCODE, Component, Inventory, PhaseWork, Work  # noqa: E402
@@ -477,7 +478,7 @@ def test_copies_of_other_watchers_are_no_work_of_the_pipeline(tmp_path: Path) ->
 
 
 def test_encoding_by_another_transformers_is_not_compared(tmp_path: Path) -> None:
-    """One product more while prompts are encoded says nothing then; otherwise it does."""
+    """A few products more while prompts are encoded say nothing then; otherwise it does."""
     sound = clean("full")
     odd = replace(sound, calls=(with_more(sound),))
     for encodes, status in ((False, PASSED), (True, FAILED)):
@@ -522,6 +523,25 @@ def test_weights_that_stay_need_no_memory_back_in_each_step(tmp_path: Path, name
     assert (answer.status, name) == (status, name), answer.sentence
 
 
+def collecting(times: int | None, phase: str = DENOISE) -> Work:
+    """Work in which garbage is collected so often."""
+    return Work("small", 3, ((PhaseWork(phase, {"aten.mm": 1}, flops={"aten.mm": 1000}, collected=times),),), 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "status"),
+    [(2, 2, PASSED), (2, 3, FAILED), (2, 1, PASSED), (None, 2, PASSED), (None, 3, FAILED), (2, None, PASSED)],
+)
+def test_garbage_is_collected_no_more_often_than_accepted(
+    tmp_path: Path, before: int | None, now: int | None, status: str
+) -> None:
+    """Or as elsewhere; where nothing is known, not in each step."""
+    held = judged(tmp_path / "held", "full", collecting(now), held=collecting(before))
+    usual = judged(tmp_path / "usual", "full", collecting(now), usual=KnownWork("another", collecting(before)))
+    assert (held.status, usual.status) == (status, status), held.sentence
+    assert judged(tmp_path / "decode", "full", collecting(9, DECODE)).status == PASSED
+
+
 def pinned(size: int | None) -> Work:
     """Work in which so many bytes come to a GPU from pinned memory."""
     return Work("small", 3, ((PhaseWork(DENOISE, {"aten.mm": 1}, flops={"aten.mm": 1000}, pinned=size),),), 1)
@@ -542,16 +562,17 @@ def test_as_much_comes_from_pinned_memory_as_accepted(
 
 
 def with_more(work: Work, what: str = "aten.mm") -> tuple[PhaseWork, ...]:
-    """One operator more while prompts are encoded."""
+    """A few operators more while prompts are encoded."""
     first, *others = work.first
-    return (replace(first, operators={**first.operators, what: first.operators.get(what, 0) + 1}), *others)
+    more = first.operators.get(what, 0) + FEW_OPERATORS + 1
+    return (replace(first, operators={**first.operators, what: more}), *others)
 
 
 def test_who_computes_in_narrow_layers_is_suspected(tmp_path: Path) -> None:
     """Of encoding, where an encoder has them; of denoising, where the denoiser has."""
     layers = Component("text_encoder_2", "T5EncoderModel", {"uint8": 9}, 9, {"Linear4bit": 2}, {}, {}, {}, None)
     for phase, who in ((ENCODE, "diffusers or transformers or bitsandbytes"), (DENOISE, "diffusers")):
-        one, more = (Work("small", 3, ((PhaseWork(phase, {"aten.mul": times}),),)) for times in (1, 2))
+        one, more = (Work("small", 3, ((PhaseWork(phase, {"aten.mul": times}),),)) for times in (1, 5))
         inventory = Inventory({"text_encoder_2": layers})
         answer = judged(tmp_path / phase, "nf4-t5", more, held=one, inventory=inventory)
         assert (answer.status, f"Most likely {who}." in answer.sentence) == (FAILED, True), answer.sentence

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from fluxgate.prove.fault import Fault
-from fluxgate.prove.faults.held_back import computing, keeping, libraries, pipelines
+from fluxgate.prove.faults.held_back import computing, fixes, keeping, libraries, pipelines, upgrades
 
-FAULTS: tuple[Fault, ...] = (*computing.FAULTS, *keeping.FAULTS, *libraries.FAULTS, *pipelines.FAULTS)
+FAULTS: tuple[Fault, ...] = (
+    *computing.FAULTS,
+    *keeping.FAULTS,
+    *libraries.FAULTS,
+    *pipelines.FAULTS,
+    *upgrades.FAULTS,
+    *fixes.FAULTS,
+)

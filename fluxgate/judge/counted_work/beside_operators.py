@@ -1,5 +1,6 @@
-"""What only costs seconds or room beside a GPU: how often torch's spare memory was given back to it, and how much came
-to it from memory that is pinned, without which no copy overlaps with computing."""
+"""What only costs seconds or room, and is no operator: how often Python was asked to collect garbage, and torch to give
+its spare memory back to the GPU; and how much came to a GPU from memory that is pinned, without which no copy overlaps
+with computing."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from fluxgate.judge.sentences import counted
 from fluxgate.rendering import DENOISE, PhaseWork, Work
 
 
-def gpu_memory(evidence: Evidence, done: Work) -> Iterator[Complaint]:
+def beside_operators(evidence: Evidence, done: Work) -> Iterator[Complaint]:
     """As often and as much as accepted, or as elsewhere, with the same releases."""
     if elsewhere(done):
         return
@@ -22,6 +23,7 @@ def gpu_memory(evidence: Evidence, done: Work) -> Iterator[Complaint]:
     for phase in done.first:
         yield from _given_back(evidence, done, phase, before.get(phase.phase))
         yield from _pinned(phase, before.get(phase.phase))
+        yield from _collected(done, phase, before.get(phase.phase))
 
 
 def _given_back(evidence: Evidence, done: Work, phase: PhaseWork, before: PhaseWork | None) -> Iterator[Complaint]:
@@ -46,3 +48,15 @@ def _pinned(phase: PhaseWork, before: PhaseWork | None) -> Iterator[Complaint]:
     now, then = distinct(phase.pinned, before.pinned)
     sentence = f"{phase.phase.capitalize()} copies {now} to the GPU from pinned memory in one call instead of {then}"
     yield Complaint(sentence, (phase.phase,))
+
+
+def _collected(done: Work, phase: PhaseWork, before: PhaseWork | None) -> Iterator[Complaint]:
+    """Where nothing is known, not in each step: to look through all objects takes as long as a step does."""
+    if phase.collected is None:
+        return
+    usual = before.collected if before else None
+    times = f"{phase.phase.capitalize()} asks Python to collect garbage {counted(phase.collected, 'time')}"
+    if usual is not None and phase.collected > usual:
+        yield Complaint(f"{times} in one call instead of {usual:,}", (phase.phase,))
+    elif usual is None and phase.phase == DENOISE and 0 < done.steps <= phase.collected:
+        yield Complaint(f"{times} in {counted(done.steps, 'step')}", (phase.phase,))
