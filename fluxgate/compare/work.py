@@ -40,7 +40,11 @@ IDLE = VIEWS | ROOM
 WHOLE = ("aten.linear", "aten.to", "aten.conv2d")
 COPIES = ("aten._to_copy", "aten.clone", "aten.copy_")  # of numbers that there are already
 WAITS = ("waits for a copy", "waits for a result")  # counted where an operator of that name is dispatched
-WAITING = ("aten._local_scalar_dense", "aten.nonzero", "aten.equal")  # for whose result the host waits
+# No formula written otherwise: what the host waits for, and numbers drawn from torch's own generator.
+NEVER_FEW = (
+    ("aten._local_scalar_dense", "aten.nonzero", "aten.equal"),
+    ("aten.rand", "aten.randn", "aten.randint", "aten.randperm", "aten.bernoulli", "aten.normal_", "aten.uniform_"),
+)
 CASTS = "cast on "  # how the names of copies begin that stay where they are and become another dtype
 WITHIN = "within "  # how those begin that keep their dtype
 ASKED = " asked to move"  # how the names of tensors end that somebody asked for, whether they moved or not
@@ -147,7 +151,7 @@ def _is_costly(changes: list[WorkChange], may_spare: bool, few: int) -> bool:
         or operations > 0
         or (operations < 0 and not may_spare)
         or sum(one.more for one in operators if one.what not in COPIES) > few
-        or any(one.more > 0 for one in operators if one.what in WAITING)
+        or any(sum(one.more for one in operators if one.what in names) > 0 for names in NEVER_FEW)
         or (sum(one.more for one in operators) > 0 and not all(_is_a_copy_or_two(one, small) for one in copies))
         or any(one.more > TOKENS for one in sizes)
         or (_are_narrower(sizes, operators) and not (may_spare and operations < 0))

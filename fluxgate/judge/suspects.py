@@ -88,7 +88,13 @@ def quantizer_of(component: Component | None) -> str | None:
     if component is None:
         return None
     known = next((one for name in component.module_classes if (one := _quantizer_of_layers(name)) is not None), None)
-    return known or (QUANTIZING if component.quantized_bytes else None)
+    return known or (component.said.get("quantizer", QUANTIZING) if component.quantized_bytes else None)
+
+
+def quantizers_of(inventory: Inventory | None) -> list[str]:
+    """The libraries that have quantized layers in this case."""
+    named = (quantizer_of(part) for part in (inventory.components.values() if inventory else ()))
+    return list(dict.fromkeys(name for name in named if name is not None))
 
 
 def _quantizer_of_layers(name: str) -> str | None:

@@ -222,6 +222,7 @@ def test_what_is_written_otherwise_costs_nothing(changes: dict[str, dict[str, in
         {"operators": {"aten.mul": 24}},
         {"operators": {"aten.mul": 23, "aten.sub": 1}},
         {"operators": {"aten.nonzero": 1}},
+        {"operators": {"aten.rand": 1}},
         {"operators": {"aten._to_copy": 256}},
         {"operators": {"aten.clone": 1}},
         {"operators": {"aten.copy_": 3}, "bytes": {"within host": 256}, "moves": {"within host": 2}},

@@ -11,12 +11,21 @@ from fluxgate.baselines.store import PORTABLE
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.noted import FEW, noted_otherwise
 from fluxgate.judge.verdict import FAILED, INVENTORY
-from fluxgate.rendering import AFTER, BESIDE, DURING, GRADIENTS, PRINTED, Component, Inventory
+from fluxgate.rendering import AFTER, BESIDE, DURING, GRADIENTS, OWN_ARGUMENTS, PRINTED, Component, Inventory
 from fluxgate.strategies.effects import FILES, GRAPHS, PROCESSES
 from tests.judge.made import ACCEPTANCE, FULL, accepted, evidence, only, verdict, with_rendering
 
 ENCODER = Component(
-    "text_encoder", "M", {"bfloat16": 8}, 0, {"Linear": 2}, {"A": 1}, {"kind": "nf4"}, {AFTER: {"cpu": 8}}, None
+    "text_encoder",
+    "M",
+    {"bfloat16": 8},
+    0,
+    {"Linear": 2},
+    {"A": 1},
+    {"kind": "nf4"},
+    {AFTER: {"cpu": 8}},
+    None,
+    said={"dtype": "bfloat16"},
 )
 
 
@@ -62,6 +71,8 @@ def test_counts_are_the_accepted_ones(tmp_path: Path, what: str, before: int, no
         ({"module_classes": {"Another": 2}}, 0),
         ({"hooks": {}}, 1),
         ({"hooks": {"B": 1}}, 0),
+        ({"said": {"dtype": "float32"}}, 1),
+        ({"said": {"arguments": OWN_ARGUMENTS}}, 0),
         ({"settings": {"kind": "fp4"}}, 1),
         ({"settings": {"kind": "nf4", "new": "1"}}, 0),
     ],

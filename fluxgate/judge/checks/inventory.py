@@ -16,7 +16,17 @@ from fluxgate.judge.damage import CAUSE
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.noted import noted_otherwise
 from fluxgate.judge.sentences import again, counted, listed
-from fluxgate.judge.suspects import DIFFUSERS, TORCH, TRANSFORMERS, joined, loader_of, most_likely, quantizer_of
+from fluxgate.judge.suspects import (
+    DIFFUSERS,
+    TORCH,
+    TRANSFORMERS,
+    joined,
+    loader_of,
+    most_likely,
+    movers,
+    quantizer_of,
+    quantizers_of,
+)
 from fluxgate.judge.verdict import INVENTORY, NEW_WARNINGS, Verdict
 from fluxgate.rendering import (
     AFTER,
@@ -110,10 +120,11 @@ def _warned(new: tuple[str, ...]) -> str:
 
 
 def _who(evidence: Evidence, component: str | None) -> str:
-    """Who loaded a component, and quantized it; what is of no component that is there is of whoever loads at all."""
+    """Who loaded a component, and quantized it; what is of no component that is there is of whoever loads, moves or
+    quantizes at all."""
     parts = evidence.rendering.inventory
     if component is None or parts is None or component not in parts.components:
-        return joined([DIFFUSERS, TRANSFORMERS])
+        return joined([DIFFUSERS, TRANSFORMERS, *movers(parts), *quantizers_of(parts)])
     quantizer = quantizer_of(parts.components[component])
     return joined([loader_of(component, evidence.case.subject), *([quantizer] if quantizer else [])])
 

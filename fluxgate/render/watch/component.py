@@ -73,6 +73,13 @@ def _int8(name: str, tensor: Any, owner: Any) -> Iterator[tuple[str, Any, bool]]
             return
 
 
+def lacks_scales(module: Any) -> bool:
+    """Whether a weight of eight bits is there without its scales: nobody knows which numbers it stands for."""
+    parts = list(tensors_of(module))
+    eight = {name for name, tensor, quantized in parts if quantized and class_name(tensor) == "Int8Params"}
+    return not {f"{name}.SCB" for name in eight} <= {name for name, *_ in parts}
+
+
 def plain_tensors(module: Any) -> Iterator[Any]:
     """Every tensor that holds data of the module: where only its shape is there, the one that accelerate keeps."""
     for name, tensor, _ in tensors_of(module):

@@ -164,7 +164,15 @@ def said_of(module: Any) -> dict[str, str]:
     takes, own = (list(inspect.signature(forward).parameters) for forward in (module.forward, type(module).forward))
     said["arguments"] = OWN_ARGUMENTS if takes == own[1:] else ", ".join(takes)
     said["adapter"] = "loaded" if getattr(module, "_hf_peft_config_loaded", False) else "none"
-    return said
+    quantizer = _package_of_weights(module)
+    return said | ({"quantizer": quantizer} if quantizer else {})
+
+
+def _package_of_weights(module: Any) -> str | None:
+    """The package, as it is imported, of the first weight that is a tensor made of others: its codes and scales."""
+    weights = (weight for part in module.modules() for weight in part._parameters.values())
+    packed = (type(weight) for weight in weights if hasattr(weight, "__tensor_flatten__"))
+    return next((kind.__module__.partition(".")[0] for kind in packed), None)
 
 
 def settings_of(module: Any) -> dict[str, str]:

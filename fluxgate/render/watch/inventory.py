@@ -12,10 +12,10 @@ from typing import Any
 from fluxgate.render.measure.compiled import compiled_graphs
 from fluxgate.render.measure.live_tensors import live_tensor_bytes
 from fluxgate.render.measure.meter import Meter
-from fluxgate.render.watch.component import modules_of, plain_tensors
+from fluxgate.render.watch.component import lacks_scales, modules_of, plain_tensors
 from fluxgate.render.watch.description import describe, hooks_of, placement_of, torch_hooks_of
 from fluxgate.render.watch.process_settings import ProcessSettings, process_settings
-from fluxgate.render.watch.state_hash import state_sha256
+from fluxgate.render.watch.state_hash import state_sha256, tensor_states
 from fluxgate.render.watch.stored import stored_weights
 from fluxgate.render.watch.weights_in_use import Placements, WeightsInUse
 from fluxgate.rendering import (
@@ -131,22 +131,14 @@ class InventoryRecorder:
         remove = getattr(pipeline, "remove_all_hooks", None)
         if remove is None or not _accelerates(pipeline):
             return
-        before = self._small_states()
+        modules = {name: module for name, ref in self._modules.items() if (module := ref()) is not None}
+        small = {name: one for name, one in modules.items() if self._components[name].total_bytes <= SMALL}
+        before = {name: dict(tensor_states(module)) for name, module in small.items()}
         remove()
         self.count(HOOKS_LEFT, _accelerates(pipeline))
-        after = self._small_states()
-        for name, state in before.items():
-            if None not in (state, after.get(name)) and state != after[name]:
+        for name, module in small.items():
+            if _is_altered(before[name], dict(tensor_states(module))) or lacks_scales(module):
                 self.count(f"{ALTERED_BY_REMOVAL}{name}", 1)
-
-    def _small_states(self) -> dict[str, str | None]:
-        """The hashes of the components that are not freed, as long as that takes no time."""
-        modules = {name: module for name, ref in self._modules.items() if (module := ref()) is not None}
-        return {
-            name: state_sha256(module)
-            for name, module in modules.items()
-            if self._components[name].total_bytes <= SMALL
-        }
 
     # Components
 
@@ -224,6 +216,11 @@ class InventoryRecorder:
         self._components |= inventory.components
         for name, number in inventory.counts.items():
             self.count(name, number)
+
+
+def _is_altered(before: dict[str, str | None], after: dict[str, str | None]) -> bool:
+    """Whether a tensor that could be read is gone or another one; what could not be may be there now."""
+    return any(state is not None and after.get(name) != state for name, state in before.items())
 
 
 def _accelerates(pipeline: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 from fluxgate.render.watch.component import tensors_of, values_of
@@ -18,18 +19,27 @@ def state_sha256(module: Any) -> str | None:
 
     Each tensor is first summed on the device it is on, so that 24 GB cost seconds: the sum is exact in integers,
     and so the same on every device, but it is a checksum against change, not against malice."""
+    digest = hashlib.sha256()
+    for _, state in tensor_states(module):
+        if state is None:
+            return None
+        digest.update(f"{state}\n".encode())
+    return digest.hexdigest()
+
+
+def tensor_states(module: Any) -> Iterator[tuple[str, str | None]]:
+    """The name of each tensor, in their order, with its own words and sums; None where it cannot be read."""
     import torch
 
-    digest = hashlib.sha256()
     factors: Factors = {}
     for name, tensor, _ in sorted(tensors_of(module), key=lambda entry: entry[0]):
         plain = values_of(module, name, tensor)
         if plain is None:
-            return None
-        digest.update(f"{name} {plain.dtype} {tuple(plain.shape)} ".encode())
+            yield name, None
+            continue
         with torch._C.DisableTorchFunctionSubclass():  # GGUF's parameters would make a parameter of each result
-            digest.update(" ".join(str(part) for part in checksums(plain, factors)).encode() + b"\n")
-    return digest.hexdigest()
+            sums = " ".join(str(part) for part in checksums(plain, factors))
+        yield name, f"{name} {plain.dtype} {tuple(plain.shape)} {sums}"
 
 
 def checksums(tensor: Any, factors_by_device: Factors) -> list[int]:

@@ -11,12 +11,15 @@ from fluxgate.judge.checks.inventory import A_TABLE, LOAD_SHARE, SPARE
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, INVENTORY, NEW_WARNINGS, PASSED
 from fluxgate.rendering import (
+    ALTERED_BY_REMOVAL,
     BESIDE,
     GRADIENTS,
     HANDLERS_GROWN,
     HOOKS_CHANGED,
     HOOKS_LEFT,
     IN_TRAINING,
+    NOT_THE_SAME,
+    OWN_ARGUMENTS,
     PICTURES_CHANGED,
     SETTING_CHANGED,
     TORCH_HOOKS_GROWN,
@@ -86,6 +89,8 @@ def test_gradients_are_noticed(tmp_path: Path) -> None:
         (HOOKS_LEFT, "remove_all_hooks leaves accelerate's hooks on 1 module."),
         (f"{IN_TRAINING}text_encoder_2", "text_encoder_2 is in training mode, in which layers may drop numbers out."),
         (PICTURES_CHANGED, "A later call changed the pictures that an earlier one had returned."),
+        (f"{NOT_THE_SAME}latents", "A call that is given latents does not come to the same as one that is not"),
+        (f"{ALTERED_BY_REMOVAL}vae", "remove_all_hooks leaves vae with other weights than it had."),
     ],
 )
 def test_what_calls_and_loading_should_not_leave_is_noticed(tmp_path: Path, count: str, sentence: str) -> None:
@@ -95,6 +100,25 @@ def test_what_calls_and_loading_should_not_leave_is_noticed(tmp_path: Path, coun
         counts = {count: number} if number else {}
         found = verdict(with_rendering(whole, inventory=replace(tiny(), counts=counts)), INVENTORY)
         assert (found.status, found.sentence.startswith(sentence)) == (status, status == FAILED)
+
+
+@pytest.mark.parametrize(
+    ("said", "settings", "status"),
+    [
+        ({}, {}, PASSED),  # of a worker that did not ask
+        ({"arguments": OWN_ARGUMENTS, "adapter": "none"}, {}, PASSED),
+        ({"arguments": "args, kwargs"}, {}, FAILED),
+        ({"adapter": "none"}, {"adapter": "one"}, FAILED),
+        ({"adapter": "loaded"}, {"adapter": "one"}, PASSED),
+    ],
+)
+def test_a_component_says_what_it_is(
+    tmp_path: Path, said: dict[str, str], settings: dict[str, str], status: str
+) -> None:
+    """Or others go by what is not so."""
+    one = replace(component({"bfloat16": 1000}), said=said, settings=settings)
+    whole = with_rendering(evidence(tmp_path, FULL), inventory=Inventory({"text_encoder_2": one}))
+    assert verdict(whole, INVENTORY).status == status
 
 
 @pytest.mark.parametrize(

@@ -261,6 +261,13 @@ def test_a_picture_may_be_made_in_its_dtype_or_in_a_wider_one(tmp_path: Path) ->
     assert [of(np.floor(way)).stage for way in ways] == [PICTURE, PICTURE]
 
 
+@pytest.mark.parametrize(("most", "status"), [(1.0, PASSED), (0.8, FAILED), (1.05, FAILED)])
+def test_a_decoder_may_cut_off_what_no_picture_shows(tmp_path: Path, most: float, status: str) -> None:
+    """Beyond -1 and 1; within them it may change nothing."""
+    found = judged(tmp_path, take_of(tmp_path, bent={DECODED: lambda values: np.clip(values, -most, most)}))
+    assert found.status == status, found.sentence
+
+
 def test_an_array_is_no_picture(tmp_path: Path) -> None:
     """Though it has the same numbers, from 0 to 1."""
     take, tensors = take_of(tmp_path), read_tensors(tmp_path / FILE)

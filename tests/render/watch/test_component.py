@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 
 from fluxgate.render.watch.component import (  # noqa: E402
     hooks_of_accelerate,
+    lacks_scales,
     modules_of,
     plain_tensors,
     tensors_of,
@@ -70,3 +71,18 @@ def test_hooks_in_a_sequence_are_hooks_of_their_own() -> None:
     part = SimpleNamespace(_hf_hook=SimpleNamespace(hooks=(1, 2)))
     assert list(hooks_of_accelerate(part))[1:] == [1, 2]
     assert list(hooks_of_accelerate(object())) == []
+
+
+def test_a_weight_of_eight_bits_that_lost_its_scales_is_noticed() -> None:
+    """Wherever bitsandbytes keeps them, before its first use and afterwards."""
+    bitsandbytes = pytest.importorskip("bitsandbytes")
+    layer = bitsandbytes.nn.Linear8bitLt(32, 32, has_fp16_weights=False)
+    assert not lacks_scales(layer)  # nothing is quantized yet
+    layer = layer.to("cpu")
+    if layer.weight.dtype != torch.int8:
+        pytest.skip("this release of bitsandbytes does not quantize to int8 on a CPU")
+    assert not lacks_scales(layer)
+    layer(torch.randn(2, 32, dtype=torch.bfloat16))
+    assert not lacks_scales(layer)
+    layer.weight.SCB = layer.state.SCB = None
+    assert lacks_scales(layer)

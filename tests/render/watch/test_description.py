@@ -18,6 +18,7 @@ from fluxgate.render.watch.description import (  # noqa: E402
     placement_of,
     settings_of,
 )
+from fluxgate.rendering import OWN_ARGUMENTS  # noqa: E402
 from tests.render.watch.modules import BF16, FP32, Flattened, GGUFParameter, four_bit, made  # noqa: E402
 
 
@@ -46,6 +47,21 @@ def test_tied_weights_that_wait_elsewhere_count_once_too() -> None:
     cpu_offload(module, torch.device("cpu"))
     assert placement_of(module) == {"meta": 8 * 8 * 4}
     assert described(module).bytes_by_dtype == {"float32": 8 * 8 * 4}
+
+
+def test_what_a_component_says_of_itself_is_kept() -> None:
+    """Its dtype, whether its forward takes what its class says, and whether it knows of an adapter."""
+    from accelerate.hooks import ModelHook, add_hook_to_module
+
+    part = made()
+    part.dtype = torch.bfloat16
+    assert described(part).said == {"dtype": "bfloat16", "arguments": OWN_ARGUMENTS, "adapter": "none"}
+    add_hook_to_module(part, ModelHook())
+    assert described(part).said["arguments"] == OWN_ARGUMENTS
+    inner = part.forward
+    part.forward = lambda *args, **kwargs: inner(*args, **kwargs)
+    part._hf_peft_config_loaded = True
+    assert described(part).said == {"dtype": "bfloat16", "arguments": "args, kwargs", "adapter": "loaded"}
 
 
 def test_classes_are_counted() -> None:

@@ -17,6 +17,7 @@ from fluxgate.render.watch.inventory import InventoryRecorder  # noqa: E402
 from fluxgate.render.watch.weights_in_use import WeightsInUse  # noqa: E402
 from fluxgate.rendering import (  # noqa: E402
     AFTER,
+    ALTERED_BY_REMOVAL,
     BEFORE,
     BESIDE,
     DURING,
@@ -162,6 +163,23 @@ def test_hooks_that_cannot_be_removed_are_counted(recorder: InventoryRecorder) -
     kept.remove_all_hooks = lambda: None
     recorder.count_left_hooks(kept)
     assert recorder.counts[HOOKS_LEFT] == 1
+
+
+@pytest.mark.parametrize("alters", [False, True])
+def test_weights_that_the_removal_of_hooks_alters_are_counted(recorder: InventoryRecorder, alters: bool) -> None:
+    """By component."""
+    kept = hooked()
+    recorder.describe(kept)
+    remove = kept.remove_all_hooks
+
+    def removing() -> None:
+        remove()
+        if alters:
+            next(kept.components["vae"].parameters()).data.zero_()
+
+    kept.remove_all_hooks = removing
+    recorder.count_left_hooks(kept)
+    assert recorder.counts.get(f"{ALTERED_BY_REMOVAL}vae") == (1 if alters else None)
 
 
 def test_a_pipeline_without_hooks_has_none_to_be_left(recorder: InventoryRecorder) -> None:

@@ -50,6 +50,7 @@ HOOKS: list[Any] = []
 LANGUAGE = locale.setlocale(locale.LC_ALL)
 
 CHANGES: dict[str, Callable[[], object]] = {
+    "torch's compiler": lambda: setattr(torch._dynamo.config, "suppress_errors", True),
     "torch's default dtype": lambda: torch.set_default_dtype(torch.bfloat16),
     "torch's default device": lambda: torch.set_default_device("meta"),
     "torch's recording of gradients": lambda: torch.set_grad_enabled(not torch.is_grad_enabled()),
@@ -117,10 +118,12 @@ def as_before() -> Iterator[None]:
     initializer, attention_itself, level = torch.nn.init.uniform_, F.scaled_dot_product_attention, _log().level
     shares, temporary = torch.multiprocessing.get_sharing_strategy(), tempfile.tempdir
     share = getattr(torch.cuda, "get_per_process_memory_fraction", None)
+    suppressed = torch._dynamo.config.suppress_errors
     mask = os.umask(0o022)
     os.umask(mask)
     yield
     torch.cuda.get_per_process_memory_fraction = share
+    torch._dynamo.config.suppress_errors = suppressed
     torch.autograd.set_detect_anomaly(False)
     torch.set_autocast_enabled("cpu", False)
     if MODE in _get_current_function_mode_stack():

@@ -431,6 +431,7 @@ FAULTS = (
         "a layer's weights are copied where they lie on the device already",
         Edit(SET_TENSOR, MOVED, "new_value = FIRED(value).to(device, non_blocking=non_blocking, copy=True)"),
         "a move that always copies",
+        only_on="cpu",  # where it is to be copied to a GPU, it is copied anyway
     ),
     _layer(
         "layers-wait-on-disk",
