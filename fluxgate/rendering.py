@@ -139,6 +139,10 @@ WEIGHTS_AT_END = "files of weights mapped at the end"
 THREADS_AT_END = "threads left at the end"  # of Python's; not there where code is compiled
 IN_TRAINING = "in training mode: "  # begins the count of a component that is
 DRAWN_IN_LOADING = "numbers drawn from torch's own generator while loading"  # 1 if any were, as to make up weights
+TIDIED_IN_LOADING = {  # by what was asked for
+    "emptied": "times that loading had torch give its spare memory back",
+    "collected": "times that loading had Python collect garbage",
+}
 NOT_THE_SAME = "not the same with "  # begins the count of an argument that changes what it should not
 ALTERED_BY_REMOVAL = "weights that remove_all_hooks alters: "  # begins the count of a component
 PRINTED = "writes to standard output"  # by loading and all calls

@@ -54,8 +54,7 @@ NEAR = 0.01  # share by which these may differ between releases: another norm or
 SCALARS = 256  # bytes of copies that may be less: guidance, or a noise level, in another dtype
 TOKENS = 4096  # bytes of copies that may be more: the same, or a prompt's tokens; latents of a small step are 8 KB
 FEW_OPERATORS = 3  # that compute and may be more in a phase: a formula written otherwise, in each of three steps
-# Of weights that are asked to move, one tensor may be less: one that two layers share need not be asked twice.
-FEWER_ASKED = {BYTES: 0.002, MOVES: 0.001}
+FEWER_ASKED = 0.01  # of the bytes of weights that are asked to move: one tensor, which layers share
 FEW_COPIES = 0.02  # share by which copies may be more
 FEW = 1 << 20  # bytes that come and go beside weights: prompts, noise, noise levels
 
@@ -162,7 +161,7 @@ def _is_spared(change: WorkChange, changes: list[WorkChange]) -> bool:
     """Whether the host waits less often, or less comes and goes, all of which may be other tensors than weights, or a
     shared weight is asked to move once less."""
     if change.what == WEIGHTS_ASKED:
-        return 0 <= -change.more <= FEWER_ASKED.get(change.section, 0.0) * change.before
+        return change.more == -1 if change.section == MOVES else 0 < -change.more <= FEWER_ASKED * change.before
     fewer = -sum(one.more for one in changes if (one.section, one.what) == (change.section, OTHERS_ASKED))
     most = {TO_DEVICE: fewer, TO_HOST: fewer, **dict.fromkeys(WAITS, change.before)}
     return 0 < -change.more <= most.get(change.what, 0)

@@ -59,7 +59,7 @@ def bench(folder: Path, *, report: Say, held_to: tuple[With, ...] = tuple(With),
 
 def cases_of(fault: Fault, on: Bench) -> tuple[Case, ...]:
     """The cases that show a fault, those first that others are compared with."""
-    by_name = on.cases(fault.shots)
+    by_name = on.cases(fault.rendered)
     names: dict[str, None] = {}
     for strategy in fault.strategies:
         names |= dict.fromkeys((*by_name[strategy].strategy.promise.compared_with, strategy))

@@ -46,7 +46,7 @@ class CleanFacts:
 def clean_of(fault: Fault, cases: tuple[Case, ...], on: Bench) -> Clean:
     """The cases without the fault, rendered and accepted once for all faults that they can show."""
     takes = ("twice",) if fault.later else ()
-    name = "+".join((*takes, *fault.shots, *(case.strategy.name for case in cases)))
+    name = "+".join((*takes, *fault.rendered, *(case.strategy.name for case in cases)))
     folder = on.folder / CLEAN / name
     folder.parent.mkdir(parents=True, exist_ok=True)
     store, facts = folder / "store", folder / "clean.json"

@@ -69,3 +69,8 @@ class Fault:
     only_time: bool = False  # all that it takes is time
     only_on: str | None = None  # the device on which alone it shows, or on which alone it is harmless
     later: bool = False  # shows in a second call only, so that each shot is rendered twice
+
+    @property
+    def rendered(self) -> tuple[str, ...]:
+        """Its shots, and the one in which work is counted: what other machines did is known of that one alone."""
+        return tuple(dict.fromkeys((*SHORT, *self.shots)))

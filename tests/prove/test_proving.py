@@ -65,10 +65,10 @@ def test_the_fault_stays_in_the_worker(workbench: Bench) -> None:
 def test_a_case_that_crashes_without_the_fault_ends_nothing(workbench: Bench) -> None:
     """The outcome names the case and the crash, and the next time it is tried again."""
     fault = replace(fault_named("t5-masked"), name="t5-masked-elsewhere", shots=(*fault_named("t5-masked").shots, "x"))
-    sound = workbench.cases(fault_named("t5-masked").shots)
+    sound = workbench.cases(fault_named("t5-masked").rendered)
     crashing = {name: replace(case, strategy=replace(case.strategy, load=fills_a_gpu)) for name, case in sound.items()}
     on = replace(workbench)
-    on._cases[fault.shots] = crashing
+    on._cases[fault.rendered] = crashing
     outcome = prove(fault, on)
     assert (outcome.status, outcome.did_something) == (UNCLEAN, False)
     assert not unsaid(outcome.why, "miniature-full", "out of memory")

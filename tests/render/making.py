@@ -116,8 +116,10 @@ def prints_from_c(site: Site) -> Any:
 
 
 def draws_and_prints(site: Site) -> Any:
-    """A strategy that draws a number while it loads, and prints in each call."""
+    """A strategy that draws a number and collects garbage while it loads, and prints in each call."""
     import torch
+
+    gc.collect()
 
     pipe = full(site)
     torch.rand(1)

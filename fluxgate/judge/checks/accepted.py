@@ -42,7 +42,7 @@ from fluxgate.judge.sentences import (
 from fluxgate.judge.standards import BaselineUse
 from fluxgate.judge.suspects import of_another_release
 from fluxgate.judge.verdict import BASELINE, Verdict
-from fluxgate.rendering import FIRST, LAST, MIDDLE, STAGES
+from fluxgate.rendering import DECODED, FIRST, LAST, MIDDLE, STAGES
 
 DENOISING = (FIRST, MIDDLE, LAST)  # stages of what strategies compile
 DRIFTED = "drifted"  # 1 in a verdict's numbers: pictures moved no further than legal changes move them; 0: further
@@ -166,7 +166,8 @@ def _same_pictures(evidence: Evidence, pairs: Sequence[Pair]) -> Verdict:
     sure = [shot for (shot, _), choices in evidence.accepted_facts.pictures.items() if len(choices) == 1]
     stage = _first_stage(evidence, sure)
     where = _where(evidence, stage)
-    if where is None or _only_compiled_anew(evidence, stage):
+    # What the decoder gives shows in the pixels as far as it counts: it may cut off itself what no picture shows.
+    if where is None or (stage is not None and stage.stage == DECODED) or _only_compiled_anew(evidence, stage):
         sentence = f"{all_identical(len(pairs))}."
         return passed(evidence, BASELINE, sentence, numbers=numbers_of(pairs))
     proof = damage(evidence)

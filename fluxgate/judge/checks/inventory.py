@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from fluxgate import figures
@@ -49,6 +49,7 @@ from fluxgate.rendering import (
 )
 from fluxgate.strategies.effects import ALTERED, SLICES, TILES, Counted
 
+NOT_COMPUTED_IN = ("float8", "int", "uint")  # dtypes that weights wait in
 ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 WIDTHS = ("float64", "float32", "float16", "bfloat16")  # dtypes that weights are cast to as a whole
 # How transformers and diffusers say that weights were not in the files; a long report is cut off before its notes.
@@ -231,12 +232,20 @@ def _hooks(parts: Inventory) -> Iterator[Complaint]:
 def _says(parts: Inventory) -> Iterator[Complaint]:
     """What a component says of itself and is not so: other code, and other libraries, go by it."""
     for name, component in parts.components.items():
-        takes, adapter = component.said.get("arguments", OWN_ARGUMENTS), component.said.get("adapter")
-        if takes != OWN_ARGUMENTS:
-            yield Complaint(f"{name} says that it takes {takes or 'nothing'}, which is not what its class takes", name)
-        has = "adapter" in component.settings
-        if adapter == "none" and has:
-            yield Complaint(f"{name} says that no adapter is loaded, and has layers of one", name)
+        for sentence in _untrue(component.said, any(one.startswith("adapter") for one in component.settings)):
+            yield Complaint(f"{name} {sentence}", name)
+
+
+def _untrue(said: Mapping[str, str], adapted: bool) -> Iterator[str]:
+    takes, dtype, adapter = said.get("arguments", OWN_ARGUMENTS), said.get("dtype", ""), said.get("adapter")
+    if takes != OWN_ARGUMENTS:
+        yield f"has a forward that says it takes {takes or 'nothing'}, which is not what its class takes"
+    if dtype.startswith(NOT_COMPUTED_IN):
+        yield f"says that its dtype is {dtype}, in which nothing is computed"
+    if adapter == "none" and adapted:
+        yield "says that no adapter is loaded, and has layers of one"
+    if adapter == "loaded" and not adapted:
+        yield "says that an adapter is loaded, and has no layer of one"
 
 
 def _after(prefix: str, parts: Inventory) -> list[str]:

@@ -24,13 +24,21 @@ def hooks_counted(pipelines: Iterable[Any], add: Add) -> Iterator[None]:
     with ExitStack() as patches:
         for owner, name, what in [*_of_accelerate(), *_waits()]:
             patches.enter_context(_counting(owner, name, add, lambda *_, what=what: what))
-        for owner in _givers():
-            patches.enter_context(_counting(owner, "empty_cache", add, lambda *_: "", section=EMPTIED))
-        patches.enter_context(_counting(gc, "collect", add, lambda *_: "", section=COLLECTED))
+        patches.enter_context(tidying_counted(add))
         for owner, name in _of_groups():
             patches.enter_context(_counting(owner, name, add, _move_of_group(name)))
         for reference, what in _of_diffusers(pipelines):
             patches.enter_context(_counting(reference, "pre_forward", add, lambda *_, what=what: what))
+        yield
+
+
+@contextmanager
+def tidying_counted(add: Add) -> Iterator[None]:
+    """Count how often somebody has memory given back to a GPU, or garbage collected: each takes its time."""
+    with ExitStack() as patches:
+        for owner in _givers():
+            patches.enter_context(_counting(owner, "empty_cache", add, lambda *_: "", section=EMPTIED))
+        patches.enter_context(_counting(gc, "collect", add, lambda *_: "", section=COLLECTED))
         yield
 
 

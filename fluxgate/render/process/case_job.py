@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -20,6 +21,7 @@ from fluxgate.render.measure.mapped_files import mapped_weights
 from fluxgate.render.measure.meter import Meter
 from fluxgate.render.measure.printed import writes_counted
 from fluxgate.render.measure.python_threads import python_threads
+from fluxgate.render.measure.work_hooks import tidying_counted
 from fluxgate.render.process.calling import call_arguments, pictures_of
 from fluxgate.render.process.crashes import headline, raised_in
 from fluxgate.render.process.determinism import draws, settle
@@ -47,6 +49,7 @@ from fluxgate.rendering import (
     NOT_THE_SAME,
     PICTURES_CHANGED,
     PRINTED,
+    TIDIED_IN_LOADING,
     Duration,
     Picture,
 )
@@ -115,7 +118,11 @@ def _render_takes(
     files = PictureFiles(job.folder)
     probe.inventory.remember_settings()
     generator = torch.get_rng_state()
-    pipeline = _load(load, probe.meter, laps, note)
+    tidied = Counter[str]()
+    with tidying_counted(lambda section, *_: tidied.update((section,))):
+        pipeline = _load(load, probe.meter, laps, note)
+    for section, name in TIDIED_IN_LOADING.items():
+        probe.inventory.count(name, tidied[section])
     probe.inventory.count(DRAWN_IN_LOADING, int(not torch.equal(generator, torch.get_rng_state())))
     probe.inventory.compare_settings()
     probe.watch(pipeline)

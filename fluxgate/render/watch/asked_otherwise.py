@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 PROMPT, NEGATIVE = "a red ball beside a blue box", "a tree at night"
-EDGE, ODD = 64, 71  # of a picture, and an edge that is rounded down to it
+EDGE, ODD = 64, 76  # of a picture, and an edge that is rounded down to it: to a multiple of 16, and not of 8
 STEPS = 2
 COMMON: dict[str, Any] = {
     "height": EDGE, "width": EDGE, "num_inference_steps": STEPS, "guidance_scale": 3.5, "max_sequence_length": 64,

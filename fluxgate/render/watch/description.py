@@ -161,11 +161,19 @@ def torch_hooks_of(module: Any) -> int:
 def said_of(module: Any) -> dict[str, str]:
     """What it says of itself to whoever asks, as other libraries and the user's own code do."""
     said = {"dtype": str(getattr(module, "dtype", "")).removeprefix("torch.")}
-    takes, own = (list(inspect.signature(forward).parameters) for forward in (module.forward, type(module).forward))
-    said["arguments"] = OWN_ARGUMENTS if takes == own[1:] else ", ".join(takes)
+    said["arguments"] = next(_other_arguments(module), OWN_ARGUMENTS)
     said["adapter"] = "loaded" if getattr(module, "_hf_peft_config_loaded", False) else "none"
     quantizer = _package_of_weights(module)
     return said | ({"quantizer": quantizer} if quantizer else {})
+
+
+def _other_arguments(module: Any) -> Iterator[str]:
+    """What a module, or a part of it, says that its forward takes, where its class says something else."""
+    for part in module.modules():
+        if "forward" in vars(part):  # in place of the class's own, as hooks put it there
+            takes, own = (list(inspect.signature(one).parameters) for one in (part.forward, type(part).forward))
+            if takes != own[1:]:
+                yield ", ".join(takes)
 
 
 def _package_of_weights(module: Any) -> str | None:

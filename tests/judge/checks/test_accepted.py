@@ -255,6 +255,12 @@ def test_a_moved_stage_is_drift_even_where_no_pixel_moved(tmp_path: Path) -> Non
     assert found.sentence.startswith("Drifted: ")
 
 
+def test_what_a_decoder_gives_may_differ_where_no_pixel_does(tmp_path: Path) -> None:
+    """It may cut off what no picture shows; the stages before it are the accepted ones."""
+    whole = held_against_itself(tmp_path)
+    assert verdict(replace(whole, rendered=left_at(whole.rendered_here, DECODED)), BASELINE).status == PASSED
+
+
 def test_the_same_pixels_from_other_weights_are_no_drift(tmp_path: Path) -> None:
     """Where only a stage before the picture differs, the weights decide what it is called."""
     whole = beside_float32(held_against_itself(tmp_path), tmp_path)

@@ -110,6 +110,10 @@ def test_what_calls_and_loading_should_not_leave_is_noticed(tmp_path: Path, coun
         ({"arguments": "args, kwargs"}, {}, FAILED),
         ({"adapter": "none"}, {"adapter": "one"}, FAILED),
         ({"adapter": "loaded"}, {"adapter": "one"}, PASSED),
+        ({"adapter": "loaded"}, {"adapter_in_no_layer": "one"}, PASSED),  # which is told as such
+        ({"adapter": "loaded"}, {}, FAILED),
+        ({"dtype": "bfloat16"}, {}, PASSED),
+        ({"dtype": "float8_e4m3fn"}, {}, FAILED),
     ],
 )
 def test_a_component_says_what_it_is(

@@ -37,6 +37,7 @@ from fluxgate.rendering import (
     PHASES,
     PRINTED,
     STAGES,
+    TIDIED_IN_LOADING,
     Picture,
     Rendering,
 )
@@ -242,13 +243,15 @@ def test_a_megabyte_that_each_call_leaves_is_seen(render: Any, miniature_folder:
         assert clean.least(counter) <= most, counter
 
 
-def test_what_is_drawn_and_printed_is_counted(rendered: Any, render: Any, miniature_folder: Path) -> None:
+def test_what_is_drawn_printed_and_tidied_is_counted(rendered: Any, render: Any, miniature_folder: Path) -> None:
     """By torch's own generator while a pipeline is loaded, and to standard output at any time."""
     clean, _, _ = rendered
     assert (clean.inventory.counts[DRAWN_IN_LOADING], clean.inventory.counts[PRINTED]) == (0, 0)
     counts = render(making.draws_and_prints, source=miniature_folder).inventory.counts
     assert counts[DRAWN_IN_LOADING] == 1
     assert counts[PRINTED] >= 2
+    tidied = TIDIED_IN_LOADING["collected"]
+    assert (clean.inventory.counts[tidied], counts[tidied]) == (0, 1)
 
 
 def test_a_file_that_each_call_leaves_is_counted(render: Any, miniature_folder: Path) -> None:
