@@ -8,7 +8,10 @@ from fluxgate.compare.stages import AFTERWARDS, CALL, ENCODER, FINISHED, TOKENIZ
 from fluxgate.machine import public_version
 from fluxgate.rendering import (
     CLIP_TOKENS,
+    DECODE,
     DECODED,
+    DENOISE,
+    ENCODE,
     LAST_LATENTS,
     LEVELS,
     OF_TEXTS,
@@ -36,6 +39,7 @@ HOOKS = {
     "LayerwiseCastingHook": (DIFFUSERS,),
 }
 HOOKS_OF_ACCELERATE = {"AlignDevicesHook", "CpuOffload", "SequentialHook", "UserCpuOffloadHook"}
+MOST_LIKELY = "Most likely"  # begins the sentence that names them
 OR = " or "  # between suspects
 QUANTIZING = "the quantizing library"  # of which nobody knows the name
 PEFT = "peft"
@@ -58,7 +62,7 @@ def joined(names: Iterable[str]) -> str:
 
 def most_likely(suspects: str) -> str:
     """`Most likely diffusers or accelerate.`; nothing where nobody is suspected."""
-    return f"Most likely {suspects}." if suspects else ""
+    return f"{MOST_LIKELY} {suspects}." if suspects else ""
 
 
 def of_another_release(suspects: str, *, accepted: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
@@ -95,6 +99,25 @@ def quantizers_of(inventory: Inventory | None) -> list[str]:
     """The libraries that have quantized layers in this case."""
     named = (quantizer_of(part) for part in (inventory.components.values() if inventory else ()))
     return list(dict.fromkeys(name for name in named if name is not None))
+
+
+def of_whole_case(inventory: Inventory | None) -> list[str]:
+    """The libraries that load, move, quantize or compute anything in this case, torch apart."""
+    parts = inventory.components.values() if inventory else ()
+    adapters = [name for part in parts for name in adapter_of(part)]
+    return [DIFFUSERS, TRANSFORMERS, *movers(inventory), *quantizers_of(inventory), *adapters]
+
+
+def of_phase(phases: Iterable[str], subject: Subject, inventory: Inventory | None) -> list[str]:
+    """Whose work it is that is done in these phases: pipelines and denoisers are diffusers', encoders transformers'.
+    What loads, or is no phase, may be anybody's."""
+    names = set(phases)
+    if not names <= {ENCODE, DENOISE, DECODE}:
+        return of_whole_case(inventory)
+    encodes, components = ENCODE in names and DENOISE not in names, inventory.components if inventory else {}
+    computing = subject.encoders if encodes else (subject.denoiser,)
+    narrow = [name for each in computing if (name := quantizer_of(components.get(each))) is not None]
+    return [DIFFUSERS, *([TRANSFORMERS] if encodes else []), *narrow, *movers(inventory)]
 
 
 def _quantizer_of_layers(name: str) -> str | None:

@@ -14,8 +14,8 @@ from fluxgate.baselines.baseline import AcceptedCase
 from fluxgate.baselines.memory_limits import ALLOCATOR
 from fluxgate.baselines.samples import Samples, join
 from fluxgate.baselines.store import Store
-from fluxgate.compare.facts import ALLOCATED, DRIVER, HOST, OWN_HOST, RESERVED
-from fluxgate.rendering import PHASES
+from fluxgate.compare.facts import ALLOCATED, DRIVER, HOST, OWN_HOST, RESERVED, WHOLE
+from fluxgate.rendering import LOAD, PHASES
 from tests.baselines.acceptance import accept
 from tests.runs.building import MACHINE, SUBJECT, inventory, run_of
 
@@ -51,12 +51,21 @@ def test_two_samples_have_a_spread(facts: AcceptedCase) -> None:
 
 @pytest.mark.parametrize(
     ("samples", "room"),
-    [((10**9,), 0.0), ((10**9, 10**9 + 2), 7 * 2**0.5)],
-    ids=["one", "two"],
+    [((10**6,), 2 * 16 * 2**20), ((10**9,), 0.25 * 10**9), ((10**9, 10**9 + 2), 0.25 * (10**9 + 1))],
+    ids=["one", "one that is large", "two"],
 )
-def test_what_loading_adds_has_room_for_its_own_spread(samples: tuple[int, ...], room: float) -> None:
-    """Which one sample does not have."""
-    assert memory_limits.margin(samples, figure=OWN_HOST) == pytest.approx(memory_limits.OWN_HOST_GRAIN + room)
+def test_what_loading_adds_has_more_room_while_few_runs_tell_of_it(samples: tuple[int, ...], room: float) -> None:
+    """Two grains or a quarter; from three runs on, their own spread and a grain."""
+    assert memory_limits.margin(samples, figure=OWN_HOST) == pytest.approx(room)
+    three = (10**9, 10**9 + 2, 10**9 + 4)
+    assert memory_limits.margin(three, figure=OWN_HOST) == pytest.approx(memory_limits.OWN_HOST_GRAIN + 7 * 2)
+
+
+def test_what_loading_adds_is_limited_from_the_first_run_on(facts: AcceptedCase) -> None:
+    """The peak of all host memory is not: other things move it."""
+    one = replace(facts, peaks={LOAD: {OWN_HOST: (10**6,)}, WHOLE: {HOST: (10**9,)}})
+    assert memory_limits.host_band(one, LOAD, OWN_HOST) is not None
+    assert memory_limits.host_band(one, WHOLE, HOST) is None
 
 
 def test_host_memory_that_lay_close_by_chance_keeps_its_distance(facts: AcceptedCase) -> None:

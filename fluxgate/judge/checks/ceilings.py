@@ -15,6 +15,7 @@ from fluxgate.judge.answers import failed, no_data, not_selected, passed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import ACCEPT, NO_BASELINE, again, counted, listed, origin, sentence_case, unmeasured
 from fluxgate.judge.standards import BaselineUse
+from fluxgate.judge.suspects import MOST_LIKELY, TORCH, joined, most_likely, of_phase
 from fluxgate.judge.verdict import CEILING, FAILED, HOST, Limit, Verdict
 from fluxgate.rendering import PHASES, Memory
 
@@ -65,7 +66,8 @@ def _confirmed(evidence: Evidence, judge: Callable[[Evidence], Verdict]) -> Verd
     second = judge(replace(evidence, rendered=more))
     if second.status == FAILED:
         return replace(second, sentence=f"{second.sentence} {took}, and it is so both times.")
-    return replace(second, sentence=f"{second.sentence} {took}; the first time it was not so: {first.sentence}")
+    found, _, _ = first.sentence.partition(f" {MOST_LIKELY}")  # nobody is to be suspected any more
+    return replace(second, sentence=f"{second.sentence} {took}; the first time it was not so: {found}")
 
 
 def _ceiling(evidence: Evidence) -> Verdict:
@@ -82,7 +84,8 @@ def _ceiling(evidence: Evidence) -> Verdict:
     for peak in (*peaks, *beside):
         limit = peak.band.broken(peak.value)
         if limit:
-            return failed(evidence, CEILING, _beyond(evidence, peak, limit) + published, numbers=numbers, limit=limit)
+            sentence, who = _beyond(evidence, peak, limit)
+            return failed(evidence, CEILING, sentence + published, numbers=numbers, limit=limit, suspects=who)
     if not peaks:
         return _without_ceiling(evidence, CEILING, f"It peaks at {amount(values[WHOLE])}.{published}", numbers)
     return _within(evidence, peaks, published, numbers)
@@ -145,7 +148,8 @@ def _host(evidence: Evidence) -> Verdict:
     for peak in peaks:
         broken = peak.band.broken(peak.value)
         if broken:
-            return failed(evidence, HOST, _beyond(evidence, peak, broken), numbers=numbers, limit=broken)
+            sentence, who = _beyond(evidence, peak, broken)
+            return failed(evidence, HOST, sentence, numbers=numbers, limit=broken, suspects=who)
     if limit is None:
         return _without_ceiling(evidence, HOST, f"It peaks at {amount(whole.value)}.", numbers, runs=FEWEST_FOR_HOST)
     value, bound = distinct(whole.value, limit.value)
@@ -154,13 +158,15 @@ def _host(evidence: Evidence) -> Verdict:
     return passed(evidence, HOST, sentence, numbers=numbers, limit=limit)
 
 
-def _beyond(evidence: Evidence, peak: Peak, limit: Limit) -> str:
+def _beyond(evidence: Evidence, peak: Peak, limit: Limit) -> tuple[str, str]:
+    """The sentence, and who most likely did it."""
     value, bound = distinct(peak.value, limit.value)
     over = limit is peak.band.ceiling
     away = f"{amount(abs(peak.value - limit.value))} {'more' if over else 'less'}"
     word, why = ("ceiling", "") if over else ("floor", LOADED_LESS)
     sentence = f"{sentence_case(_subject(peak.phase))} {value}, {away} than the {word} of {bound} ({origin(limit)})."
-    return f"{sentence}{why} Run {again(evidence.case)}."
+    who = joined([*of_phase((peak.phase,), evidence.case.subject, evidence.rendering.inventory), TORCH])
+    return f"{sentence}{why} {most_likely(who)} Run {again(evidence.case)}.", who
 
 
 def _without_ceiling(

@@ -16,17 +16,7 @@ from fluxgate.judge.damage import CAUSE
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.noted import noted_otherwise
 from fluxgate.judge.sentences import again, counted, listed
-from fluxgate.judge.suspects import (
-    DIFFUSERS,
-    TORCH,
-    TRANSFORMERS,
-    joined,
-    loader_of,
-    most_likely,
-    movers,
-    quantizer_of,
-    quantizers_of,
-)
+from fluxgate.judge.suspects import TORCH, joined, loader_of, most_likely, of_whole_case, quantizer_of
 from fluxgate.judge.verdict import INVENTORY, NEW_WARNINGS, Verdict
 from fluxgate.rendering import (
     AFTER,
@@ -125,7 +115,7 @@ def _who(evidence: Evidence, component: str | None) -> str:
     quantizes at all."""
     parts = evidence.rendering.inventory
     if component is None or parts is None or component not in parts.components:
-        return joined([DIFFUSERS, TRANSFORMERS, *movers(parts), *quantizers_of(parts)])
+        return joined(of_whole_case(parts))
     quantizer = quantizer_of(parts.components[component])
     return joined([loader_of(component, evidence.case.subject), *([quantizer] if quantizer else [])])
 
@@ -223,7 +213,7 @@ def _hooks(parts: Inventory) -> Iterator[Complaint]:
         sentence = f"Loading the pipeline, or calling it, leaves {what} changed for the whole process"
         yield Complaint(sentence, of_torch=what.startswith("torch's"))
     for name in _after(ALTERED_BY_REMOVAL, parts):
-        yield Complaint(f"remove_all_hooks leaves {name} with other weights than it had", name)
+        yield Complaint(f"remove_all_hooks leaves {name} with other weights than it had")
     left = parts.counts.get(HOOKS_LEFT, 0)
     if left:
         yield Complaint(f"remove_all_hooks leaves accelerate's hooks on {counted(left, 'module')}")

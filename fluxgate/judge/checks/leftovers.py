@@ -14,7 +14,7 @@ from fluxgate.judge.counted_work.accepted import accepted_work
 from fluxgate.judge.damage import other_releases
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed, origin, unmeasured
-from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, joined, most_likely, movers
+from fluxgate.judge.suspects import DIFFUSERS, TORCH, TRANSFORMERS, joined, most_likely, movers, of_whole_case
 from fluxgate.judge.verdict import GIVES_BACK, Limit, Verdict
 from fluxgate.rendering import (
     BLOCKS,
@@ -79,7 +79,7 @@ class Leftover:
     why: str  # of too much: what it must come from
     unmeasured: str  # the whole sentence, where it was not measured
     unit: str | None = None  # of what is counted one by one; None for bytes
-    suspects: str = ""
+    suspects: str = ""  # nobody: whoever does anything in the case
 
     @property
     def too_much(self) -> bool:
@@ -111,8 +111,8 @@ def gives_back(evidence: Evidence) -> Verdict:
     numbers = {one.name: float(one.value) for one in leftovers if one.value is not None}
     for one in leftovers:
         if one.too_much:
-            then = f"{most_likely(one.suspects)} Run {again(evidence.case)}.".lstrip()
-            sentence, who = f"{one.sentence}: {one.why}. {then}", one.suspects or None
+            who = one.suspects or joined([*of_whole_case(evidence.rendering.inventory), TORCH])
+            sentence = f"{one.sentence}: {one.why}. {most_likely(who)} Run {again(evidence.case)}."
             return failed(evidence, GIVES_BACK, sentence, numbers=numbers, limit=one.limit, suspects=who)
     missing = dict.fromkeys(one.unmeasured for one in leftovers if one.value is None)
     if missing:

@@ -24,9 +24,9 @@ from fluxgate.judge.counted_work.reference import beside_reference, reference_wo
 from fluxgate.judge.damage import CAUSE, other_releases
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed
-from fluxgate.judge.suspects import DIFFUSERS, TRANSFORMERS, joined, most_likely, movers, quantizer_of
+from fluxgate.judge.suspects import joined, most_likely, of_phase
 from fluxgate.judge.verdict import WORK, Verdict
-from fluxgate.rendering import DENOISE, ENCODE, Work
+from fluxgate.rendering import DENOISE, Work
 
 
 def work(evidence: Evidence) -> Verdict:
@@ -65,13 +65,8 @@ def _complaints(evidence: Evidence, done: Work) -> Iterator[tuple[str, str | Non
 
 
 def _who(evidence: Evidence, phases: tuple[str, ...]) -> str:
-    """Whose work it is that is done in these phases: pipelines and denoisers are diffusers', encoders transformers'."""
-    encodes, subject = ENCODE in phases and DENOISE not in phases, evidence.case.subject
-    inventory = evidence.rendering.inventory
-    components = inventory.components if inventory else {}
-    computing = subject.encoders if encodes else (subject.denoiser,)
-    narrow = [name for each in computing if (name := quantizer_of(components.get(each))) is not None]
-    return joined([DIFFUSERS, *([TRANSFORMERS] if encodes else []), *narrow, *movers(inventory)])
+    """Whose work it is that is done in these phases, or in none of them by itself."""
+    return joined(of_phase(phases or (DENOISE,), evidence.case.subject, evidence.rendering.inventory))
 
 
 def _compared_with(evidence: Evidence, done: Work) -> Iterator[str]:

@@ -63,7 +63,7 @@ def test_a_missed_ceiling_is_told_whole(tmp_path: Path) -> None:
     found = verdict(using(tmp_path, memory(denoise=6 * GB), limits=ceiling(5.5 * GB, DENOISE)), CEILING)
     assert found.sentence == (
         "Denoise peaks at 6.00 GB, 0.50 GB more than the ceiling of 5.50 GB (measured, n=5, tiny). "
-        "Run pytest --subject tiny --strategy offload."
+        "Most likely diffusers or torch. Run pytest --subject tiny --strategy offload."
     )
 
 
