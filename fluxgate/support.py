@@ -49,13 +49,13 @@ def _complaint(name: str, version: str | None) -> str | None:
 def _clash(stack: Stack) -> str | None:
     """Two releases that cannot be installed together: no FLUX pipeline of diffusers can be imported then."""
     diffusers, torchao = stack.get("diffusers"), stack.get("torchao")
-    if torchao is None or diffusers is None or not _older(diffusers, "0.37") or _older(torchao, "0.16"):
+    if torchao is None or diffusers is None or not is_older(diffusers, "0.37") or is_older(torchao, "0.16"):
         return None
     advice = "install diffusers 0.37 or newer, or torchao older than 0.16"
     return f"diffusers {diffusers} cannot be imported beside torchao {torchao}: {advice} ({LOGGER_ISSUE})"
 
 
-def _older(version: str, than: str) -> bool:
+def is_older(version: str, than: str) -> bool:
     """Whether a version is certainly older."""
     release = _release(version)
     return release is not None and release < Version(than)

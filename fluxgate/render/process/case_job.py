@@ -35,7 +35,7 @@ from fluxgate.render.process.parts import PartRunner
 from fluxgate.render.process.picture_files import PictureFiles
 from fluxgate.render.process.site import site_of
 from fluxgate.render.process.step_pictures import write_step_pictures
-from fluxgate.render.watch.asked_otherwise import not_the_same
+from fluxgate.render.watch.asked_otherwise import is_asked, not_the_same
 from fluxgate.render.watch.counting import counted_shot
 from fluxgate.render.watch.probe import Probe
 from fluxgate.render.watch.repeating import Readings, repeat
@@ -180,7 +180,7 @@ def _call_unmeasured(
     probe.inventory.count(PICTURES_CHANGED, int(returned.changed))
     laps.end("calls again")
     probe.inventory.compare_settings()
-    if job.asks_otherwise:
+    if job.asks_otherwise and is_asked(pipeline):
         for what in not_the_same(pipeline):
             probe.inventory.count(f"{NOT_THE_SAME}{what}", 1)
         laps.end("asking otherwise")

@@ -4,6 +4,7 @@ callback, a size that is rounded. Whatever the release, each comes to what the f
 from __future__ import annotations
 
 import functools
+import inspect
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +16,11 @@ COMMON: dict[str, Any] = {
     "height": EDGE, "width": EDGE, "num_inference_steps": STEPS, "guidance_scale": 3.5, "max_sequence_length": 64,
     "output_type": "latent", "return_dict": False,
 }  # fmt: skip
+GIVEN = (
+    "prompt", "prompt_embeds", "pooled_prompt_embeds", "latents", "true_cfg_scale", "negative_prompt",
+    "negative_prompt_embeds", "negative_pooled_prompt_embeds", "callback_on_step_end",
+    "callback_on_step_end_tensor_inputs",
+)  # fmt: skip
 CALLBACK_TENSORS = ("latents", "prompt_embeds")
 
 Way = tuple[str, Callable[[], Any], Callable[[], Any]]  # what is given, the call with it, and one without
@@ -25,6 +31,12 @@ def not_the_same(pipeline: Any) -> list[str]:
     import torch
 
     return [what for what, one, other in _ways(pipeline) if not _equal(torch, one, other)]
+
+
+def is_asked(pipeline: Any) -> bool:
+    """Whether its call takes all that is given here: older releases do not."""
+    takes = inspect.signature(type(pipeline).__call__).parameters
+    return all(name in takes for name in (*COMMON, *GIVEN))
 
 
 def _equal(torch: Any, one: Callable[[], Any], other: Callable[[], Any]) -> bool:

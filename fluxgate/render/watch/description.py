@@ -168,9 +168,11 @@ def said_of(module: Any) -> dict[str, str]:
 
 
 def _other_arguments(module: Any) -> Iterator[str]:
-    """What a module, or a part of it, says that its forward takes, where its class says something else."""
+    """What a module, or a part of it, says that its forward takes, where its class says something else.
+
+    Of what hooks of the libraries put in its place: what a strategy replaces itself is its own affair."""
     for part in module.modules():
-        if "forward" in vars(part):  # in place of the class's own, as hooks put it there
+        if "forward" in vars(part) and (*hooks_of_accelerate(part), *hooks_of_diffusers(part)):
             takes, own = (list(inspect.signature(one).parameters) for one in (part.forward, type(part).forward))
             if takes != own[1:]:
                 yield ", ".join(takes)

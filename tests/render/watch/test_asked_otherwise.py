@@ -12,7 +12,7 @@ pytest.importorskip("diffusers")
 
 from diffusers import FluxPipeline
 
-from fluxgate.render.watch.asked_otherwise import not_the_same
+from fluxgate.render.watch.asked_otherwise import is_asked, not_the_same
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,16 @@ def test_what_changes_what_it_should_not_is_named(
     """And nothing else is."""
     replaced(pipeline, method, change)
     assert not_the_same(pipeline) == found
+
+
+def test_older_pipelines_are_not_asked(pipeline: Any) -> None:
+    """Their calls do not take all that is given."""
+
+    class Older(FluxPipeline):
+        def __call__(self, prompt: Any, latents: Any = None) -> Any: ...
+
+    assert is_asked(pipeline)
+    assert not is_asked(Older(**pipeline.components))
 
 
 @pytest.mark.parametrize("fails", [False, True])

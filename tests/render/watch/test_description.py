@@ -59,7 +59,9 @@ def test_what_a_component_says_of_itself_is_kept() -> None:
     add_hook_to_module(part, ModelHook())
     assert described(part).said["arguments"] == OWN_ARGUMENTS
     inner = part[0].forward
-    part[0].forward = lambda *args, **kwargs: inner(*args, **kwargs)  # a part of it is enough
+    part[0].forward = lambda *args, **kwargs: inner(*args, **kwargs)
+    assert described(part).said["arguments"] == OWN_ARGUMENTS  # whoever did that is no hook
+    part[0]._hf_hook = ModelHook()
     part._hf_peft_config_loaded = True
     assert described(part).said == {"dtype": "bfloat16", "arguments": "args, kwargs", "adapter": "loaded"}
 

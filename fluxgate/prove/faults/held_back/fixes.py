@@ -42,7 +42,7 @@ LOOKED_UP = """if callback_on_step_end is not None:
                 for k in callback_on_step_end_tensor_inputs:
                     callback_kwargs[k] = locals()[k]"""
 COMPREHENDED = """if FIRED(callback_on_step_end) is not None:
-    callback_kwargs = {k: locals()[k] for k in callback_on_step_end_tensor_inputs}"""
+    callback_kwargs = dict((k, locals()[k]) for k in callback_on_step_end_tensor_inputs)"""  # a scope of its own
 READ = "loaded_tensors = safetensors.torch.load_file(self.safetensors_file_path, device=onload_device)"
 WRAPPED = "functools.partial(rewritten_forward, self._module_ref), forward"
 NO_META = 'if device is not None and self.SCB is not None and self.SCB.device.type != "meta":'
@@ -210,6 +210,7 @@ FAULTS = (
         stage=FIRST,
         strategies=("staged-float16",),
         only_on="cuda",
+        equivalent="No block of the miniature gives a number that float16 cannot hold",
     ),
     _fault(
         "attention-projected-where-it-lies",
@@ -366,6 +367,7 @@ FAULTS = (
         ),
         "bitsandbytes #1897, taken back",
         strategies=("int8-t5-reloaded", "int8-t5-sequential-offload"),
+        equivalent="In every strategy that saves weights of eight bits, each of them has its scales",
     ),
     Fault(
         "int8-refuses-to-move",
@@ -381,6 +383,7 @@ FAULTS = (
         Around("optimum.quanto.library.qbytes_mm:qbytes_int8pack_mm", _products_in_float32),
         "optimum-quanto's 95c079f, taken back: avoid float32 type promotion for int8",
         stage=FIRST,
+        only_on="cpu",  # a GPU has a kernel of its own
     ),
     _quanto(
         "quanto-default-scales-wide",
@@ -439,18 +442,6 @@ FAULTS = (
         DIFFUSERS,
         strategies=("nf4",),
         only_time=True,
-    ),
-    _on_gpu(
-        "room-asked-for-in-bytes",
-        "before a model is loaded, room is asked for as many numbers as it has bytes",
-        Edit(
-            f"{LOADING}:_caching_allocator_warmup",
-            "elements_per_device[device] += p.numel()",
-            "elements_per_device[device] += FIRED(p.numel() * p.element_size())",
-        ),
-        "diffusers #12172, taken back: the warm-up of the allocator",
-        DIFFUSERS,
-        strategies=("nf4",),
     ),
     _on_gpu(
         "memory-given-back-after-each-layer",

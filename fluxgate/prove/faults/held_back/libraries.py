@@ -652,6 +652,7 @@ FAULTS = (
         packages=BITSANDBYTES,
         strategies=("int8-model-offload",),
         stage=T5,
+        equivalent="A scale is the largest of a row of numbers in float16, and so is one itself",
     ),
     _leaving(
         "memory-fraction-left",

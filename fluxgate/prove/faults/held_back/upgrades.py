@@ -252,7 +252,7 @@ def _wide_first(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict
 
 
 def _variable_left() -> None:
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ["TOKENIZERS_PARALLELISM"] = "true"
 
 
 def _root_logger_configured() -> None:
