@@ -15,9 +15,26 @@ from fluxgate.judge.suspects import (
     of_difference,
     of_effects,
     of_given_stage,
+    of_phase,
     of_stage,
+    of_whole_case,
 )
-from fluxgate.rendering import DECODED, FIRST, LAST, POOLED, STAGES, T5, Inventory, after_step, output_of
+from fluxgate.rendering import (
+    DECODE,
+    DECODED,
+    DENOISE,
+    ENCODE,
+    FIRST,
+    LAST,
+    LOAD,
+    POOLED,
+    STAGES,
+    T5,
+    Component,
+    Inventory,
+    after_step,
+    output_of,
+)
 from fluxgate.strategies.effects import Counted, Hooked, Layers, Placed, Quantized, Setting, Stored
 from fluxgate.strategies.promise import Effect
 from tests.runs.building import SUBJECT, fingerprint, inventory
@@ -226,3 +243,36 @@ def test_a_suspect_of_another_release_has_both_releases(suspects: str, moved: tu
     accepted = {"transformers": "5.17.0", "diffusers": "0.42.1", "torch": "2.11.0"}
     now = {"transformers": "5.23.0", "diffusers": "0.43.0", "torch": "2.11.0+cu130", "tokenizers": "0.23.3"}
     assert of_another_release(suspects, accepted=accepted, now=now) == moved
+
+
+def quantized(name: str, module: str, **said: str) -> Inventory:
+    """One component whose layers are quantized."""
+    return Inventory({name: Component(name, "M", {"int8": 8}, 8, {module: 1}, {}, {}, {}, None, said=said)})
+
+
+@pytest.mark.parametrize(
+    ("module", "said", "who"),
+    [
+        ("Linear4bit", {}, "bitsandbytes"),
+        ("Linear", {"quantizer": "torchao"}, "torchao"),
+        ("Linear", {}, "the quantizing library"),
+    ],
+)
+def test_whoever_quantized_can_have_done_anything_in_the_case(module: str, said: dict[str, str], who: str) -> None:
+    """By the name of the layers, or by what their weights say."""
+    assert of_whole_case(quantized("transformer", module, **said)) == ["diffusers", "transformers", who]
+
+
+@pytest.mark.parametrize(
+    ("phase", "who"),
+    [
+        (LOAD, ["diffusers", "transformers", "bitsandbytes"]),
+        ("whole", ["diffusers", "transformers", "bitsandbytes"]),
+        (ENCODE, ["diffusers", "transformers"]),
+        (DENOISE, ["diffusers", "bitsandbytes"]),
+        (DECODE, ["diffusers", "bitsandbytes"]),
+    ],
+)
+def test_a_phase_is_of_those_that_compute_in_it(phase: str, who: list[str]) -> None:
+    """Where the denoiser alone is quantized."""
+    assert of_phase((phase,), SUBJECT, quantized("transformer", "Linear4bit")) == who

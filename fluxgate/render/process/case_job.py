@@ -112,19 +112,9 @@ def _render_takes(
 ) -> tuple[tuple[Picture, ...], LeftoverFiles]:
     """All that is done with the pipeline, which is freed at the end; the pictures of the first takes, and what has
     watched files since before it was loaded."""
-    import torch
-
     leftover = LeftoverFiles(job.scratch)
     files = PictureFiles(job.folder)
-    probe.inventory.remember_settings()
-    generator = torch.get_rng_state()
-    tidied = Counter[str]()
-    with tidying_counted(lambda section, *_: tidied.update((section,))):
-        pipeline = _load(load, probe.meter, laps, note)
-    for section, name in TIDIED_IN_LOADING.items():
-        probe.inventory.count(name, tidied[section])
-    probe.inventory.count(DRAWN_IN_LOADING, int(not torch.equal(generator, torch.get_rng_state())))
-    probe.inventory.compare_settings()
+    pipeline = _load_watched(load, probe, laps, note)
     probe.watch(pipeline)
     probe.describe()
     probe.meter.measure_loaded()
@@ -210,6 +200,21 @@ def run_from_given(pipeline: Any, probe: Probe, folder: Path) -> Note:
         traceback.print_exc()
         error, libraries = headline(failure), raised_in(failure)
     return Note(given=replace(recorder.finish(folder, error=error), raised_in=libraries))
+
+
+def _load_watched(load: Callable[[], Any], probe: Probe, laps: Laps, note: AddNote) -> Any:
+    """The pipeline; what loading leaves changed, tidies up meanwhile and draws at random is counted."""
+    import torch
+
+    probe.inventory.remember_settings()
+    generator, tidied = torch.get_rng_state(), Counter[str]()
+    with tidying_counted(lambda section, *_: tidied.update((section,))):
+        pipeline = _load(load, probe.meter, laps, note)
+    for section, name in TIDIED_IN_LOADING.items():
+        probe.inventory.count(name, tidied[section])
+    probe.inventory.count(DRAWN_IN_LOADING, int(not torch.equal(generator, torch.get_rng_state())))
+    probe.inventory.compare_settings()
+    return pipeline
 
 
 def _load(load: Callable[[], Any], meter: Meter, laps: Laps, note: AddNote) -> Any:

@@ -21,6 +21,7 @@ from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED  # noqa: E402
 from fluxgate.rendering import DECODE, DENOISE, ENCODE, Component, Inventory, PhaseWork, Work  # noqa: E402
 from fluxgate.subjects.subject import InputPicture  # noqa: E402
 from tests.judge.checks.working import SHOT, SUBJECT, Fault, clean, judged, work_of  # noqa: E402
+from tests.judge.made import made  # noqa: E402
 from tests.strategies.looking import unsupported  # noqa: E402
 from tests.strategies.named import strategy_named  # noqa: E402
 from tests.wording import unsaid  # noqa: E402
@@ -484,6 +485,17 @@ def test_encoding_by_another_transformers_is_not_compared(tmp_path: Path) -> Non
     for encodes, status in ((False, PASSED), (True, FAILED)):
         known = KnownWork("another", sound, encodes=encodes)
         assert judged(tmp_path / status, "full", odd, usual=known).status == status
+
+
+@pytest.mark.parametrize(("moved", "status"), [(False, PASSED), (True, FAILED)])
+def test_fewer_operations_that_come_to_the_accepted_pictures_are_no_other_work(
+    tmp_path: Path, moved: bool, status: str
+) -> None:
+    """As where a projection is made once for all steps; with other pictures, something was left out."""
+    before, now = (Work("small", 3, ((PhaseWork(DENOISE, {"aten.mm": n}, {"aten.mm": n * 100}),),), 1) for n in (9, 8))
+    shots = made(tmp_path / "moved", "full").rendering.pictures
+    others: dict[str, Any] = {"pictures": tuple(replace(one, sha256="0" * 64) for one in shots)} if moved else {}
+    assert judged(tmp_path, "full", now, held=before, **others).status == status
 
 
 def emptying(times: int | None, phase: str = DENOISE) -> Work:

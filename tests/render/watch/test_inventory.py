@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from fluxgate.render.measure.meter import Meter  # noqa: E402
-from fluxgate.render.watch.inventory import InventoryRecorder  # noqa: E402
+from fluxgate.render.watch.inventory import InventoryRecorder, _is_altered  # noqa: E402
 from fluxgate.render.watch.weights_in_use import WeightsInUse  # noqa: E402
 from fluxgate.rendering import (  # noqa: E402
     AFTER,
@@ -180,6 +180,13 @@ def test_weights_that_the_removal_of_hooks_alters_are_counted(recorder: Inventor
     kept.remove_all_hooks = removing
     recorder.count_left_hooks(kept)
     assert recorder.counts.get(f"{ALTERED_BY_REMOVAL}vae") == (1 if alters else None)
+
+
+def test_weights_that_could_not_be_read_before_are_not_altered() -> None:
+    """As scales that accelerate keeps elsewhere; what could be read must be there, and the same."""
+    assert not _is_altered({"a": "1", "b": None}, {"a": "1", "b": "2", "c": "3"})
+    assert _is_altered({"a": "1"}, {"a": "2"})
+    assert _is_altered({"a": "1"}, {})
 
 
 def test_a_pipeline_without_hooks_has_none_to_be_left(recorder: InventoryRecorder) -> None:
