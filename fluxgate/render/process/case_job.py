@@ -208,8 +208,12 @@ def _load_watched(load: Callable[[], Any], probe: Probe, laps: Laps, note: AddNo
 
     probe.inventory.remember_settings()
     generator, tidied = torch.get_rng_state(), Counter[str]()
-    with tidying_counted(lambda section, *_: tidied.update((section,))):
-        pipeline = _load(load, probe.meter, laps, note)
+
+    def watched() -> Any:
+        with tidying_counted(lambda section, *_: tidied.update((section,))):
+            return load()
+
+    pipeline = _load(watched, probe.meter, laps, note)
     for section, name in TIDIED_IN_LOADING.items():
         probe.inventory.count(name, tidied[section])
     probe.inventory.count(DRAWN_IN_LOADING, int(not torch.equal(generator, torch.get_rng_state())))
