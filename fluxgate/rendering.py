@@ -138,7 +138,7 @@ PROCESSES_AT_END = "processes left at the end"
 WEIGHTS_AT_END = "files of weights mapped at the end"
 THREADS_AT_END = "threads left at the end"  # of Python's; not there where code is compiled
 IN_TRAINING = "in training mode: "  # begins the count of a component that is
-DRAWN_IN_LOADING = "numbers drawn from torch's own generator while loading"  # 1 if any were, as to make up weights
+DRAWN_IN_LOADING = "draws from torch's own generator while loading"  # 1 if any were, as to make up weights
 TIDIED_IN_LOADING = {  # by what was asked for
     "emptied": "times that loading had torch give its spare memory back",
     "collected": "times that loading had Python collect garbage",
