@@ -97,7 +97,7 @@ def _of_torch() -> dict[str, object]:
         "torch's functions of networks": _functions(torch.nn.functional),
         "how torch makes modules": {name: _functions(kind) for name, kind in _kinds(torch.nn).items()},
         "torch's sharing of memory": torch.multiprocessing.get_sharing_strategy(),
-        "torch's precision of products": torch.get_float32_matmul_precision(),
+        "torch's precision of products": _precision(),
         "torch's precision of sums in products": _sums(torch.backends.cuda.matmul),
         "torch's number of threads": str(torch.get_num_threads()),
         "torch's deterministic algorithms": str(torch.are_deterministic_algorithms_enabled()),
@@ -223,6 +223,16 @@ def _is_default(config: Any, name: str) -> bool:
     """Releases before 2.6 do not tell; nobody has changed anything there, as far as can be seen."""
     is_default = getattr(config, "_is_default", None) or getattr(config, "is_default", None)
     return is_default is None or bool(is_default(name))
+
+
+def _precision() -> str:
+    """As torch tells it, which it refuses to where libraries have set it in the older way and in the newer one."""
+    import torch
+
+    try:
+        return str(torch.get_float32_matmul_precision())
+    except RuntimeError:
+        return f"set in two ways, {getattr(torch.backends.cuda.matmul, 'fp32_precision', None)} for a GPU"
 
 
 def _convolutions(cudnn: Any) -> str:

@@ -33,7 +33,7 @@ from torch.utils import deterministic  # noqa: E402
 
 from fluxgate.render.measure.meter import Meter  # noqa: E402
 from fluxgate.render.watch.inventory import InventoryRecorder  # noqa: E402
-from fluxgate.render.watch.process_settings import process_settings  # noqa: E402
+from fluxgate.render.watch.process_settings import _precision, process_settings  # noqa: E402
 from fluxgate.rendering import SETTING_CHANGED  # noqa: E402
 
 VARIABLES = (
@@ -109,7 +109,7 @@ def as_before() -> Iterator[None]:
         torch.get_num_threads(),
         Path.cwd(),
     )
-    precision, repeats = torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
+    precision, repeats = _precision(), torch.are_deterministic_algorithms_enabled()
     convolutions, attention = torch.backends.cudnn.benchmark, torch.backends.cuda.flash_sdp_enabled()
     state, collects, silent = torch.get_rng_state(), gc.isenabled(), logging.root.manager.disable
     filters, handlers = warnings.filters[:], {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
@@ -161,7 +161,7 @@ def as_before() -> Iterator[None]:
     torch.set_default_dtype(dtype)
     torch.set_grad_enabled(grad)
     torch.set_num_threads(threads)
-    torch.set_float32_matmul_precision(precision)
+    torch.set_float32_matmul_precision(precision if precision in ("highest", "high", "medium") else "highest")
     torch.use_deterministic_algorithms(repeats)
     os.chdir(folder)
 
@@ -176,6 +176,18 @@ def test_a_setting_that_is_left_changed_is_counted(name: str) -> None:
     CHANGES[name]()
     recorder.compare_settings()
     assert recorder.counts == {f"{SETTING_CHANGED}{name}": 1}
+
+
+def test_a_precision_that_was_set_in_two_ways_is_told_as_such() -> None:
+    """Where torch itself refuses to tell it."""
+    torch.set_float32_matmul_precision("highest")
+    if not hasattr(torch.backends.cuda.matmul, "fp32_precision"):
+        pytest.skip("this release of torch knows one way only")
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    with suppress(RuntimeError):
+        torch.get_float32_matmul_precision()
+        pytest.skip("this release of torch tells it all the same")
+    assert process_settings().told["torch's precision of products"] == "set in two ways, tf32 for a GPU"
 
 
 def test_every_setting_is_tried() -> None:
