@@ -12,7 +12,7 @@ from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.noted import FEW, noted_otherwise
 from fluxgate.judge.verdict import FAILED, INVENTORY
 from fluxgate.rendering import AFTER, BESIDE, DURING, GRADIENTS, OWN_ARGUMENTS, PRINTED, Component, Inventory
-from fluxgate.strategies.effects import FILES, GRAPHS, PROCESSES
+from fluxgate.strategies.effects import FILES, GRAPHS, PROCESSES, REUSED
 from tests.judge.made import ACCEPTANCE, FULL, accepted, evidence, only, verdict, with_rendering
 
 ENCODER = Component(
@@ -45,8 +45,11 @@ def told(whole: Evidence) -> list[str]:
 @pytest.mark.parametrize(
     ("what", "before", "now", "number"),
     [
-        (GRAPHS, 2, 3, 1),
-        (GRAPHS, 2, 1, 1),
+        (GRAPHS, 4, 6, 1),
+        (GRAPHS, 4, 1, 1),
+        (GRAPHS, 4, 5, 0),
+        (GRAPHS, 9, 11, 0),
+        (REUSED, 54, 108, 0),
         (PRINTED, 0, 1, 1),
         (PRINTED, 0, 0, 0),
         (BESIDE, 0, FEW, 0),
