@@ -8,6 +8,8 @@ STEP_LINE = "latents = self.scheduler.step(noise_pred, t, latents, return_dict=F
 TRANSFORMER = "diffusers.models.transformers.transformer_flux"
 FORWARD = f"{TRANSFORMER}:FluxTransformer2DModel.forward"
 SCHEDULER = "diffusers.schedulers.scheduling_flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler"
+ALIGN = "accelerate.hooks:AlignDevicesHook"
+T5_MODEL = "transformers.models.t5.modeling_t5"
 GROUPS = "diffusers.hooks.group_offloading"
 IMAGE_PROCESSOR = "diffusers.image_processor:VaeImageProcessor"
 

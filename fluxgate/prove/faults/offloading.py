@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fluxgate.prove.fault import Around, Edit, Fault, Fired, not_called
-from fluxgate.prove.targets import ACCELERATE, DIFFUSERS, GROUPS
+from fluxgate.prove.targets import ACCELERATE, ALIGN, DIFFUSERS, GROUPS
 from fluxgate.rendering import T5
 
-ALIGN = "accelerate.hooks:AlignDevicesHook"
 ANY_PIPELINE = "diffusers.pipelines.pipeline_utils:DiffusionPipeline"
 MODEL, SEQUENTIAL = ("model-offload",), ("sequential-offload",)
 BLOCKS, LEAVES, DISK = ("group-offload-block",), ("group-offload-leaf",), ("group-offload-disk",)

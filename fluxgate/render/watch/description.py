@@ -179,10 +179,12 @@ def _other_arguments(module: Any) -> Iterator[str]:
 
 
 def _package_of_weights(module: Any) -> str | None:
-    """The package, as it is imported, of the first weight that is a tensor made of others: its codes and scales."""
+    """The package, as it is imported, of the first weight that is a tensor made of others, as of codes and scales; not
+    torch, whose own are shares of a weight."""
     weights = (weight for part in module.modules() for weight in part._parameters.values())
     packed = (type(weight) for weight in weights if hasattr(weight, "__tensor_flatten__"))
-    return next((kind.__module__.partition(".")[0] for kind in packed), None)
+    packages = (kind.__module__.partition(".")[0] for kind in packed)
+    return next((package for package in packages if package != "torch"), None)
 
 
 def settings_of(module: Any) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 from fluxgate.prove.fault import BATCH, TILES, Around, Edit, Fault, Fired
 from fluxgate.prove.targets import (
     ACCELERATE,
+    ALIGN,
     BITSANDBYTES,
     CALL,
     DIFFUSERS,
@@ -22,7 +23,6 @@ from fluxgate.prove.targets import (
 )
 from fluxgate.rendering import FIRST, POOLED, T5
 
-ALIGN = "accelerate.hooks:AlignDevicesHook"
 CLIP = "transformers.models.clip.modeling_clip"
 LOADING = "diffusers.models.model_loading_utils"
 MODULES = "bitsandbytes.nn.modules"

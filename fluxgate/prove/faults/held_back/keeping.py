@@ -16,6 +16,7 @@ from typing import Any
 from fluxgate.prove.fault import BATCH, TILES, Around, Edit, Fault, Fired, Loaded, not_called
 from fluxgate.prove.targets import (
     ACCELERATE,
+    ALIGN,
     BITSANDBYTES,
     CALL,
     DIFFUSERS,
@@ -27,7 +28,6 @@ from fluxgate.prove.targets import (
 )
 from fluxgate.rendering import DECODED, FIRST, T5
 
-ALIGN = "accelerate.hooks:AlignDevicesHook"
 ANY_PIPELINE = "diffusers.pipelines.pipeline_utils:DiffusionPipeline"
 CASTING = "diffusers.hooks.layerwise_casting:LayerwiseCastingHook"
 GGUF = "diffusers.quantizers.gguf.utils"

@@ -12,11 +12,10 @@ from typing import Any
 
 from fluxgate.compare.stages import FINISHED
 from fluxgate.prove.fault import BATCH, Around, Edit, Fault, Fired, Loaded
-from fluxgate.prove.targets import BITSANDBYTES, IMAGE_PROCESSOR, TOKENIZERS, TRANSFORMERS
+from fluxgate.prove.targets import BITSANDBYTES, IMAGE_PROCESSOR, T5_MODEL, TOKENIZERS, TRANSFORMERS
 from fluxgate.rendering import DECODED, FIRST, POOLED, T5
 
 FUNCTIONAL = "torch.nn.functional"
-T5_MODEL = "transformers.models.t5.modeling_t5"
 MODEL = "transformers.modeling_utils:PreTrainedModel"
 TOKENIZER = "transformers.tokenization_utils_base:PreTrainedTokenizerBase.__call__"
 MATMUL_4BIT = "bitsandbytes:matmul_4bit"

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from fluxgate.prove.fault import BATCH, TILES, Around, Edit, Fault, Fired, Loaded, called_with
-from fluxgate.prove.targets import ACCELERATE, CALL, DIFFUSERS, GROUPS, IMAGE_PROCESSOR, PIPELINE, SCHEDULER
+from fluxgate.prove.targets import ACCELERATE, ALIGN, CALL, DIFFUSERS, GROUPS, IMAGE_PROCESSOR, PIPELINE, SCHEDULER
 from fluxgate.rendering import DECODED, FIRST, MIDDLE, T5
 
-ALIGN = "accelerate.hooks:AlignDevicesHook"
 ANY_MODEL = "diffusers.models.modeling_utils:ModelMixin"
 ANY_PIPELINE = "diffusers.pipelines.pipeline_utils:DiffusionPipeline"
 CASTING = "diffusers.hooks.layerwise_casting:LayerwiseCastingHook"

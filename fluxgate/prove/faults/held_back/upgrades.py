@@ -24,6 +24,7 @@ from fluxgate.prove.targets import (
     PIPELINE,
     SCHEDULER,
     STEP_LINE,
+    T5_MODEL,
     TRANSFORMER,
     TRANSFORMERS,
 )
@@ -33,7 +34,6 @@ CPU_OFFLOAD = "accelerate.hooks:CpuOffload"
 FLUX = "diffusers.pipelines.flux.pipeline_flux"
 ENCODES = f"{PIPELINE}._get_t5_prompt_embeds"
 ATTENTION = f"{TRANSFORMER}:dispatch_attention_fn"
-T5_MODEL = "transformers.models.t5.modeling_t5"
 VAE = "diffusers.models.autoencoders.autoencoder_kl:AutoencoderKL"
 ANY = (*DIFFUSERS, *TRANSFORMERS, *ACCELERATE, "torch")
 
