@@ -9,7 +9,7 @@ TRANSFORMER = "diffusers.models.transformers.transformer_flux"
 FORWARD = f"{TRANSFORMER}:FluxTransformer2DModel.forward"
 SCHEDULER = "diffusers.schedulers.scheduling_flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler"
 ALIGN = "accelerate.hooks:AlignDevicesHook"
-T5_MODEL = "transformers.models.t5.modeling_t5"
+T5_MODEL, CLIP_MODEL = "transformers.models.t5.modeling_t5", "transformers.models.clip.modeling_clip"
 GROUPS = "diffusers.hooks.group_offloading"
 IMAGE_PROCESSOR = "diffusers.image_processor:VaeImageProcessor"
 

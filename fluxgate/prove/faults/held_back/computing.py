@@ -9,11 +9,13 @@ from fluxgate.compare.stages import FINISHED
 from fluxgate.prove.fault import BATCH, GIVEN, SHORT, TILES, WITH_FLOAT32, Around, Edit, Fault, Fired, Loaded
 from fluxgate.prove.targets import (
     CALL,
+    CLIP_MODEL,
     DIFFUSERS,
     FORWARD,
     IMAGE_PROCESSOR,
     PIPELINE,
     SCHEDULER,
+    T5_MODEL,
     TOKENIZERS,
     TRANSFORMER,
     TRANSFORMERS,
@@ -22,7 +24,6 @@ from fluxgate.rendering import DECODED, FIRST, LAST, MIDDLE, POOLED, T5
 
 TOKENIZER = "transformers.tokenization_utils_base:PreTrainedTokenizerBase.__call__"
 STATE = "transformers.tokenization_utils_tokenizers:TokenizersBackend.set_truncation_and_padding"
-T5_MODEL, CLIP_MODEL = "transformers.models.t5.modeling_t5", "transformers.models.clip.modeling_clip"
 ENCODE_T5, ENCODE_CLIP = f"{PIPELINE}._get_t5_prompt_embeds", f"{PIPELINE}._get_clip_prompt_embeds"
 RANDOM, PREPARE = "diffusers.pipelines.flux.pipeline_flux:randn_tensor", f"{PIPELINE}.prepare_latents"
 DRAWN = "latents = randn_tensor(shape, generator=generator, device=device, dtype=dtype)"

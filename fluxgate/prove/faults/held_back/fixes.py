@@ -12,6 +12,7 @@ from fluxgate.prove.targets import (
     ALIGN,
     BITSANDBYTES,
     CALL,
+    CLIP_MODEL,
     DIFFUSERS,
     FORWARD,
     GROUPS,
@@ -23,7 +24,6 @@ from fluxgate.prove.targets import (
 )
 from fluxgate.rendering import FIRST, POOLED, T5
 
-CLIP = "transformers.models.clip.modeling_clip"
 LOADING = "diffusers.models.model_loading_utils"
 MODULES = "bitsandbytes.nn.modules"
 PEFT_MIXIN = "diffusers.loaders.peft:PeftAdapterMixin"
@@ -403,7 +403,7 @@ FAULTS = (
     Fault(
         "clip-positions-not-made-again",
         "CLIP's table of positions, which is in no file, is whatever lay in memory: zeros",
-        Edit(f"{CLIP}:CLIPPreTrainedModel._init_weights", CLIP_POSITIONS, "FIRED(module.position_ids).zero_()"),
+        Edit(f"{CLIP_MODEL}:CLIPPreTrainedModel._init_weights", CLIP_POSITIONS, "FIRED(module.position_ids).zero_()"),
         "transformers #48892: buffers that are not saved, after from_pretrained",
         TRANSFORMERS,
         stage=POOLED,
@@ -411,7 +411,7 @@ FAULTS = (
     Fault(
         "clip-masked-by-numbers",
         "CLIP is given its causal mask as a table of numbers, for which attention has another kernel",
-        Around(f"{CLIP}:create_causal_mask", _masked_by_numbers),
+        Around(f"{CLIP_MODEL}:create_causal_mask", _masked_by_numbers),
         "transformers #41750, taken back: masks of CLIP",
         TRANSFORMERS,
         stage=POOLED,
