@@ -34,11 +34,12 @@ def column_of_gate(result: GateResult) -> MachineColumn:
     """An upgrade on one machine."""
     cells = {case.case_id: str(case.outcome) for case in result.cases}
     culprit = result.culprit
+    blame = " ".join(filter(None, (culprit.sentence, result.unasked_blame))) if culprit else None
     return MachineColumn(
         *_named(result.machine),
         str(result.answer),
         cells,
-        culprit=culprit.sentence if culprit else None,
+        culprit=blame,
         packages=culprit.packages if culprit else (),
         details=tuple(f"{case.case_id}: {case.reason}" for case in result.cases if case.is_bad),
     )

@@ -9,7 +9,7 @@ import pytest
 
 from fluxgate.judge.verdict import CRASHED, FAILED, NO_DATA, NOT_SELECTED, PASSED, PROMISE, TWICE, UNSUPPORTED, Verdict
 from fluxgate.refusal import Refusal
-from fluxgate.report.gate_result import Answer, CaseOutcome, Move
+from fluxgate.report.gate_result import Answer, CaseOutcome, Move, Unasked, Way
 from fluxgate.report.machines import (
     GOOD,
     column_of_gate,
@@ -58,6 +58,15 @@ def test_culprits_are_told_apart() -> None:
     text = machines_markdown([column_of_gate(result(machine=H100)), column_of_gate(result(machine=L4, culprit=other))])
     assert "- H100: It did." in text
     assert "- L4: Torch did." in text
+
+
+def test_a_culprit_that_nobody_asked_for_is_said_to_have_come_along() -> None:
+    culprit = result().culprit
+    assert culprit is not None
+    unasked = (Unasked(culprit.packages[0].package, Way.OLDER, ""),)
+    gated = result(machine=H100, unasked=unasked)
+    assert gated.unasked_blame
+    assert gated.unasked_blame in (column_of_gate(gated).culprit or "")
 
 
 def test_gates_of_other_upgrades_are_refused() -> None:
