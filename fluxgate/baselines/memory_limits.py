@@ -9,7 +9,9 @@ from dataclasses import replace
 from fluxgate.baselines.baseline import AcceptedCase
 from fluxgate.baselines.limits import Band, Limit
 from fluxgate.compare.facts import ALLOCATED, DRIVER, HOST, OWN_HOST, RESERVED, WHOLE
+from fluxgate.machine import device_of
 from fluxgate.rendering import BEFORE, DECODE, DENOISE, DURING, ENCODE, LOAD, Component, Inventory
+from fluxgate.strategies.effects import GRAPHS
 from fluxgate.subjects.subject import Subject
 
 SPREADS = 7  # how many spreads above the mean a ceiling stands; bitsandbytes sets its own limits so
@@ -22,6 +24,9 @@ OWN_HOST_GRAIN = 16 * 1024**2  # bytes: what loading adds varied by up to 4 MB f
 # Where fewer runs were accepted, twice that, or this share: an H100 and an H200 differed by at most 10 MB in each of 50
 # strategies. A copy of what is loaded is more.
 OWN_HOST_SHARE = 0.25
+# The same where a CPU narrows weights or compiles while it loads: of the same case, malloc's pieces of what is needed
+# meanwhile were 96 to 157 MB, of another one 98 to 165 MB.
+MADE_HERE_SHARE = 0.75
 HOST_SPREAD = 0.055  # of the mean: 20 cases of three runs on a CPU, taken together; three samples alone may lie close
 FEWEST_FOR_HOST = 3  # a host peak is noisy: with fewer samples its spread says nothing
 NOISY = (HOST, OWN_HOST)
@@ -78,7 +83,7 @@ def ceiling(samples: tuple[int, ...], *, figure: str, case: AcceptedCase) -> Lim
     """The accepted value and its room; one sample has no spread, and it counts as none."""
     spread = statistics.stdev(samples) if len(samples) > 1 else None
     return Limit(
-        value=accepted_value(samples, figure=figure) + margin(samples, figure=figure),
+        value=accepted_value(samples, figure=figure) + margin(samples, figure=figure, own_share=_own_share(case)),
         source="measured",
         mean=accepted_value(samples, figure=figure),
         spread=spread,
@@ -95,14 +100,23 @@ def accepted_value(samples: tuple[int, ...], *, figure: str) -> float:
     return statistics.fmean(samples[: FEWEST_FOR_HOST if figure in NOISY else 1])
 
 
-def margin(samples: tuple[int, ...], *, figure: str) -> float:
+def _own_share(case: AcceptedCase) -> float:
+    """Of what loading adds to host memory, where one or two runs were accepted."""
+    inventory = case.inventory
+    if inventory is None or device_of(case.machine) != "cpu":
+        return OWN_HOST_SHARE
+    made = any(one.quantized_bytes for one in inventory.components.values()) or inventory.counts.get(GRAPHS, 0)
+    return MADE_HERE_SHARE if made else OWN_HOST_SHARE
+
+
+def margin(samples: tuple[int, ...], *, figure: str, own_share: float = OWN_HOST_SHARE) -> float:
     """How far a value of this figure may lie from the accepted one: as far as accepted runs did, or by its grain."""
     accepted = accepted_value(samples, figure=figure)
     if figure not in NOISY:
         return max(*(abs(sample - accepted) for sample in samples), _grain(samples))
     spread = statistics.stdev(samples) if len(samples) > 1 else 0.0
     if figure == OWN_HOST and len(samples) < FEWEST_FOR_HOST:
-        return max(2 * OWN_HOST_GRAIN, OWN_HOST_SHARE * accepted)
+        return max(2 * OWN_HOST_GRAIN, own_share * accepted)
     if figure == OWN_HOST:
         return SPREADS * spread + OWN_HOST_GRAIN
     return SPREADS * max(spread, HOST_SPREAD * accepted) + HOST_GRAIN

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from fluxgate.amounts import distinct
-from fluxgate.rendering import PHASES, PhaseWork, Work
+from fluxgate.rendering import DECODE, ENCODE, PHASES, PhaseWork, Work
 
 OPERATORS, FLOPS, BYTES, MOVES, COMPONENTS, MODULES, EVENTS, REPEATS = SECTIONS = (
     "operators",
@@ -40,11 +40,13 @@ IDLE = VIEWS | ROOM
 WHOLE = ("aten.linear", "aten.to", "aten.conv2d")
 COPIES = ("aten._to_copy", "aten.clone", "aten.copy_")  # of numbers that there are already
 WAITS = ("waits for a copy", "waits for a result")  # counted where an operator of that name is dispatched
-# No formula written otherwise: what the host waits for, and numbers drawn from torch's own generator.
-NEVER_FEW = (
-    ("aten._local_scalar_dense", "aten.nonzero", "aten.equal"),
-    ("aten.rand", "aten.randn", "aten.randint", "aten.randperm", "aten.bernoulli", "aten.normal_", "aten.uniform_"),
-)
+# What the host may wait for in these, and what is drawn from torch's own generator: no formula written otherwise.
+ANSWERS = ("aten._local_scalar_dense", "aten.nonzero", "aten.equal")
+DRAWS = ("aten.rand", "aten.randn", "aten.randint", "aten.randperm", "aten.bernoulli", "aten.normal_", "aten.uniform_")
+ANSWERS_MORE = {ENCODE: 1, DECODE: 1}  # as of a mask that is looked at: nothing beside a phase that has no steps
+# Waits of the host, and those of a stream that computes, which do as much where they come in place of the others.
+HOST_WAITS = ("waits for the device", "Stream.synchronize", "Event.synchronize")
+STREAM_WAITS = ("Stream.wait_stream", "Stream.wait_event")  # the one calls the other
 CASTS = "cast on "  # how the names of copies begin that stay where they are and become another dtype
 WITHIN = "within "  # how those begin that keep their dtype
 ASKED = " asked to move"  # how the names of tensors end that somebody asked for, whether they moved or not
@@ -53,7 +55,8 @@ NEAR_BY = (CASTS, WITHIN, OTHERS_ASKED)  # of what may be less: none of it is of
 NEAR = 0.01  # share by which these may differ between releases: another norm or rotation is no other work
 SCALARS = 256  # bytes of copies that may be less: guidance, or a noise level, in another dtype
 TOKENS = 4096  # bytes of copies that may be more: the same, or a prompt's tokens; latents of a small step are 8 KB
-FEW_OPERATORS = 3  # that compute and may be more in a phase: a formula written otherwise, in each of three steps
+FEW_OPERATORS = 6  # that compute and may be more in a phase: a formula written otherwise, in each of three steps
+HEADERS = 0.001  # share by which the bytes of files may differ: what a file says of itself beside its tensors
 FEWER_ASKED = 0.01  # of the bytes of weights that are asked to move: one tensor, which layers share
 FEW_COPIES = 0.02  # share by which copies may be more
 FEW = 1 << 20  # bytes that come and go beside weights: prompts, noise, noise levels
@@ -125,23 +128,25 @@ def _is_by_operators(change: WorkChange) -> bool:
 
 
 def costly_changes(
-    changes: tuple[WorkChange, ...], *, may_spare: bool = False, few: int = FEW_OPERATORS
+    changes: tuple[WorkChange, ...], *, gpu: bool = False, may_spare: bool = False, few: int = FEW_OPERATORS
 ) -> tuple[WorkChange, ...]:
     """The changes of those phases in which more is done, or another thing: what is written otherwise, comes to as many
     operations and bytes and calls hardly more operators that compute, is no other work.
 
+    gpu: whether there is one, so that what weights really move is counted beside what somebody asked for.
     may_spare: whether fewer operations are no other work either, as where they are known to come to the same.
     few: operators that compute and may be more in a phase."""
-    costly = {phase for phase in PHASES if _is_costly([one for one in changes if one.phase == phase], may_spare, few)}
+    by_phase = {phase: [one for one in changes if one.phase == phase] for phase in PHASES}
+    costly = {phase for phase, those in by_phase.items() if _is_costly(those, gpu=gpu, may_spare=may_spare, few=few)}
     return tuple(one for one in changes if one.phase in costly and not _is_view(one))
 
 
-def _is_costly(changes: list[WorkChange], may_spare: bool, few: int) -> bool:
+def _is_costly(changes: list[WorkChange], *, gpu: bool, may_spare: bool, few: int) -> bool:
     operations = sum(one.more for one in changes if one.section == FLOPS)
     operators = [one for one in changes if one.section == OPERATORS and one.what not in IDLE]
     near = [one for one in changes if one.section in (BYTES, MOVES) and one.what.startswith(NEAR_BY)]
     exact = [one for one in changes if one.section not in (OPERATORS, MODULES, FLOPS) and one not in near]
-    exact = [one for one in exact if not _is_spared(one, changes)]
+    exact = [one for one in exact if not _is_spared(one, changes, gpu=gpu)]
     sizes = [one for one in near if one.section == BYTES]
     small = sum(max(one.more, 0) for one in near if one.section == MOVES and one.what != OTHERS_ASKED)
     copies = [one for one in operators if one.what in COPIES]
@@ -150,21 +155,41 @@ def _is_costly(changes: list[WorkChange], may_spare: bool, few: int) -> bool:
         or operations > 0
         or (operations < 0 and not may_spare)
         or sum(one.more for one in operators if one.what not in COPIES) > few
-        or any(sum(one.more for one in operators if one.what in names) > 0 for names in NEVER_FEW)
+        or any(sum(one.more for one in operators if one.what in names) > most for names, most in _no_formulas(changes))
         or (sum(one.more for one in operators) > 0 and not all(_is_a_copy_or_two(one, small) for one in copies))
         or any(one.more > TOKENS for one in sizes)
         or (_are_narrower(sizes, operators) and not (may_spare and operations < 0))
     )
 
 
-def _is_spared(change: WorkChange, changes: list[WorkChange]) -> bool:
-    """Whether the host waits less often, or less comes and goes, all of which may be other tensors than weights, or a
-    shared weight is asked to move once less."""
+def _no_formulas(changes: list[WorkChange]) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Operators, and how many more of them there may be in the phase of these changes."""
+    yield ANSWERS, max((ANSWERS_MORE.get(one.phase, 0) for one in changes), default=0)
+    yield DRAWS, 0
+
+
+def _is_spared(change: WorkChange, changes: list[WorkChange], *, gpu: bool) -> bool:
+    """Whether the host waits less often, or hardly more so; less comes and goes, all of which may be other tensors than
+    weights; weights are asked to move less often, though as many move; or files say more of themselves."""
     if change.what == WEIGHTS_ASKED:
-        return change.more == -1 if change.section == MOVES else 0 < -change.more <= FEWER_ASKED * change.before
+        few = change.more == -1 if change.section == MOVES else 0 < -change.more <= FEWER_ASKED * change.before
+        return few or (gpu and change.more < 0)
+    if change.what in (FILES_READ, FILES_WRITTEN):
+        return change.section == BYTES and abs(change.more) <= max(TOKENS, HEADERS * change.before)
+    if change.what in (*HOST_WAITS, *STREAM_WAITS):
+        return _is_traded(change, changes)
+    if change.what in WAITS and 0 < change.more <= ANSWERS_MORE.get(change.phase, 0):
+        return True
     fewer = -sum(one.more for one in changes if (one.section, one.what) == (change.section, OTHERS_ASKED))
     most = {TO_DEVICE: fewer, TO_HOST: fewer, **dict.fromkeys(WAITS, change.before)}
     return 0 < -change.more <= most.get(change.what, 0)
+
+
+def _is_traded(change: WorkChange, changes: list[WorkChange]) -> bool:
+    """Whether streams wait as often as the host waits less."""
+    more = {what: sum(one.more for one in changes if one.what == what) for what in (*HOST_WAITS, *STREAM_WAITS)}
+    host, stream = sum(more[what] for what in HOST_WAITS), max(more[what] for what in STREAM_WAITS)
+    return host < 0 and stream == -host and change.more <= stream
 
 
 def _is_a_copy_or_two(change: WorkChange, small: int) -> bool:

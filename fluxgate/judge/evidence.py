@@ -28,7 +28,7 @@ class Evidence:
 
     case: Case
     rendered: Rendered | None
-    once_more: Rendered | None = None  # the case again, where its memory was not what was accepted
+    once_more: Rendered | None = None  # the case again, where its memory or its seconds were not as accepted
     reference: Rendered | None = None  # of the strategy whose pictures are promised, in the same run
     memory_reference: Rendered | None = None  # of the strategy that it must use less memory than, in the same run
     baseline: Baseline | None = None

@@ -13,7 +13,7 @@ from fluxgate.baselines.limits import FLOAT32, CaseLimits
 from fluxgate.cases import Case
 from fluxgate.judge.applicable import checks_of
 from fluxgate.judge.case import judge_case
-from fluxgate.judge.checks import ceilings
+from fluxgate.judge.checks import ceilings, speed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.standards import BaselineUse, Standards
 from fluxgate.judge.usual_work import usual_of
@@ -79,12 +79,24 @@ def needs_float32(case: Case, rendering: Rendering, standards: Standards) -> boo
     return any(key in known and not known[key].holds(one.sha256) for key, one in rendering.pictures_of().items())
 
 
-def needs_confirmation(case: Case, rendered: Rendered, standards: Standards) -> bool:
-    """Whether its memory is not what was accepted: another rendering must tell whether that was chance."""
+def needs_confirmation(
+    case: Case, rendered: Rendered, standards: Standards, *, reference: Rendered | None = None
+) -> bool:
+    """Whether its memory or its seconds are not what was accepted: another rendering must tell whether that was chance.
+
+    reference: what the case's reference gave in the same run, if it is there."""
     if rendered.rendering.crash is not None:
         return False
     try:
-        return ceilings.is_beyond(Evidence(case, rendered, limits=_limits(case, standards)))
+        evidence = Evidence(
+            case,
+            rendered,
+            reference=_whole(reference),
+            baseline=_accepted(case, case.strategy.name, standards),
+            limits=_limits(case, standards),
+            paces=standards.paces(rendered.rendering, case.strategy.promise.reference),
+        )
+        return ceilings.is_beyond(evidence) or speed.is_slow(evidence)
     except Refusal:  # whoever judges the case says what is wrong with its baseline
         return False
 

@@ -38,7 +38,7 @@ from fluxgate.session.choice import Choice
 from fluxgate.session.judging import standards_of
 from fluxgate.subjects import sources
 
-ONCE_MORE = "its memory is not what was accepted; rendering it once more before that is told"
+ONCE_MORE = "its memory or its seconds are not what was accepted; rendering it once more before that is told"
 
 OnPictures = Callable[[tuple[Picture, ...]], None]
 
@@ -177,10 +177,16 @@ class Session:
             rendering = self._render(case, folder, report=report, on_pictures=partial(self._begin_comparing, case))
             if case.device == "cpu":  # what is rendered next must have it to itself
                 self._end_comparing(case.id)
-            if needs_confirmation(case, Rendered(rendering, folder), self._standards):
+            if needs_confirmation(case, Rendered(rendering, folder), self._standards, reference=self._reference(case)):
                 report(f"{case.id}: {ONCE_MORE}")
                 self._render(case, self.run.once_more_folder(case.id), report=report)
             return rendering
+
+    def _reference(self, case: Case) -> Rendered | None:
+        """What the case's reference gave, if this process has rendered it or met it."""
+        reference = case.strategy.promise.reference
+        name = None if reference is None else id_of_case(case.subject.name, reference)
+        return Rendered(self._done[name], self.run.case_folder(name)) if name in self._done else None
 
     def _render(
         self, case: Case, folder: Path, *, report: Say, on_pictures: OnPictures = lambda pictures: None
@@ -204,10 +210,7 @@ class Session:
     def _compare_early(self, case: Case, pictures: tuple[Picture, ...]) -> None:
         if self._ahead is not None and not self._ahead.is_wanted(case.id):
             return  # another process may be going to judge it
-        reference = case.strategy.promise.reference
-        name = None if reference is None else id_of_case(case.subject.name, reference)
-        done = Rendered(self._done[name], self.run.case_folder(name)) if name in self._done else None
-        compare_early(case, pictures, self.run.case_folder(case.id), reference=done)
+        compare_early(case, pictures, self.run.case_folder(case.id), reference=self._reference(case))
 
     def close(self) -> None:
         """Compare nothing more."""

@@ -16,6 +16,7 @@ from fluxgate.baselines.samples import Samples, join
 from fluxgate.baselines.store import Store
 from fluxgate.compare.facts import ALLOCATED, DRIVER, HOST, OWN_HOST, RESERVED, WHOLE
 from fluxgate.rendering import LOAD, PHASES
+from fluxgate.strategies.effects import GRAPHS
 from tests.baselines.acceptance import accept
 from tests.runs.building import MACHINE, SUBJECT, inventory, run_of
 
@@ -66,6 +67,27 @@ def test_what_loading_adds_is_limited_from_the_first_run_on(facts: AcceptedCase)
     one = replace(facts, peaks={LOAD: {OWN_HOST: (10**6,)}, WHOLE: {HOST: (10**9,)}})
     assert memory_limits.host_band(one, LOAD, OWN_HOST) is not None
     assert memory_limits.host_band(one, WHOLE, HOST) is None
+
+
+@pytest.mark.parametrize(
+    ("machine", "quantized", "graphs", "share"),
+    [
+        ("cpu-amd-26-2-avx512-bf16-torch2.13.0", 1, 0, 0.75),
+        ("cpu-amd-26-2-avx512-bf16-torch2.13.0", 0, 9, 0.75),
+        ("cpu-amd-26-2-avx512-bf16-torch2.13.0", 0, 0, 0.25),
+        ("h100-torch2.11.0-cu130", 1, 9, 0.25),
+    ],
+    ids=["narrowed", "compiled", "as it is", "on a GPU"],
+)
+def test_what_a_cpu_makes_while_it_loads_needs_more_room(
+    facts: AcceptedCase, machine: str, quantized: int, graphs: int, share: float
+) -> None:
+    """A GPU narrows and compiles in memory of its own."""
+    assert facts.inventory is not None
+    parts = {name: replace(one, quantized_bytes=quantized) for name, one in facts.inventory.components.items()}
+    made = replace(facts.inventory, components=parts, counts={GRAPHS: graphs})
+    one = replace(facts, machine=machine, inventory=made)
+    assert memory_limits.ceiling((10**9,), figure=OWN_HOST, case=one).value == pytest.approx((1 + share) * 10**9)
 
 
 def test_host_memory_that_lay_close_by_chance_keeps_its_distance(facts: AcceptedCase) -> None:

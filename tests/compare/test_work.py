@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fluxgate.compare.work import changes_between, costly_changes, flops, held_changes, same_call, work_changes
-from fluxgate.rendering import DECODE, DENOISE, PhaseWork, Work
+from fluxgate.rendering import DECODE, DENOISE, ENCODE, PhaseWork, Work
 from tests.wording import unsaid
 
 WHOLE = PhaseWork(DENOISE, {"aten.mm": 9, "aten.add": 3}, flops={"aten.mm": 900}, modules={"Block": 6})
@@ -187,7 +187,7 @@ def otherwise(**changes: dict[str, int]) -> PhaseWork:
             "moves": {"within host": 2},
         },
         {"events": {"waits for a copy": 7, "waits for a result": 0}},
-        {"operators": {"aten.mul": 19, "aten.neg": 3, "aten.sub": 1}},
+        {"operators": {"aten.mul": 19, "aten.neg": 6, "aten.sub": 1}},
         {
             "operators": {"aten._to_copy": 249},
             "bytes": {"host to device": 400, "device to host": 0, "other tensors asked to move": 200},
@@ -219,8 +219,8 @@ def test_what_is_written_otherwise_costs_nothing(changes: dict[str, dict[str, in
 @pytest.mark.parametrize(
     "changes",
     [
-        {"operators": {"aten.mul": 24}},
-        {"operators": {"aten.mul": 23, "aten.sub": 1}},
+        {"operators": {"aten.mul": 27}},
+        {"operators": {"aten.mul": 26, "aten.sub": 1}},
         {"operators": {"aten.nonzero": 1}},
         {"operators": {"aten.rand": 1}},
         {"operators": {"aten._to_copy": 256}},
@@ -267,6 +267,53 @@ def test_a_weight_that_layers_share_may_be_asked_to_move_once_less(size: int, ti
     before = otherwise(bytes={asked: 1000}, moves={asked: 1000})
     after = otherwise(bytes={asked: size}, moves={asked: times})
     assert bool(costly_changes(changes_between((before,), (after,)))) is told
+
+
+@pytest.mark.parametrize(("gpu", "told"), [(True, False), (False, True)])
+def test_weights_may_be_asked_to_move_less_often_where_as_many_move(gpu: bool, told: bool) -> None:
+    """A GPU tells what has moved; without one, what was asked for is all that shows of an offload."""
+    asked = "weights asked to move"
+    before = otherwise(bytes={asked: 1000}, moves={asked: 1000})
+    found = changes_between((before,), (otherwise(bytes={asked: 600}, moves={asked: 500}),))
+    assert bool(costly_changes(found, gpu=gpu)) is told
+    more = changes_between((before,), (otherwise(bytes={asked: 1001}),))
+    assert costly_changes(more, gpu=gpu)
+
+
+@pytest.mark.parametrize(("phase", "more", "told"), [(ENCODE, 1, False), (ENCODE, 2, True), (DENOISE, 1, True)])
+def test_a_phase_without_steps_may_look_at_one_number_more(phase: str, more: int, told: bool) -> None:
+    """As at a mask that hides nothing: in each step, that would be as often as there are steps."""
+    before = replace(ONE, phase=phase)
+    operators = {**ONE.operators, "aten._local_scalar_dense": more}
+    after = replace(before, operators=operators, events={**ONE.events, "waits for a result": 2 + more})
+    assert bool(costly_changes(changes_between((before,), (after,)))) is told
+
+
+@pytest.mark.parametrize(
+    ("host", "streams", "told"),
+    [
+        (4, {"Stream.wait_stream": 3, "Stream.wait_event": 3}, False),
+        (4, {"Stream.wait_event": 3}, False),
+        (4, {}, True),  # nobody waits any more
+        (4, {"Stream.wait_stream": 2, "Stream.wait_event": 2}, True),
+        (4, {"Stream.wait_stream": 4, "Stream.wait_event": 4}, True),
+        (7, {"Stream.wait_stream": 3, "Stream.wait_event": 3}, True),
+    ],
+)
+def test_a_stream_may_wait_in_place_of_the_host(host: int, streams: dict[str, int], told: bool) -> None:
+    """Once for each time; the host did so seven times."""
+    before = otherwise(events={"Stream.synchronize": 7})
+    after = otherwise(events={"Stream.synchronize": host, **streams})
+    assert bool(costly_changes(changes_between((before,), (after,)), gpu=True)) is told
+
+
+@pytest.mark.parametrize(("more", "told"), [(4096, False), (4097, True), (-4096, False), (-4097, True)])
+@pytest.mark.parametrize("what", ["weight files read", "weight files written"])
+def test_files_may_say_more_of_themselves(what: str, more: int, told: bool) -> None:
+    """Beside the tensors in them; more of large files, a thousandth."""
+    for size, times in ((10**6, 1), (10**8, 24)):
+        changes = changes_between((otherwise(bytes={what: size}),), (otherwise(bytes={what: size + times * more}),))
+        assert bool(costly_changes(changes)) is (told if times == 1 else False)
 
 
 def test_views_are_not_told_beside_what_costs() -> None:

@@ -23,7 +23,7 @@ from fluxgate.judge.standards import BaselineUse, Standards
 from fluxgate.judge.usual_work import SUBJECT as MINIATURE
 from fluxgate.judge.usual_work import shipped
 from fluxgate.judge.verdict import BASELINE, FAILED, NO_DATA, NOT_SELECTED, PROMISE, TWICE
-from fluxgate.rendering import PHASES, RENDERING, Rendering
+from fluxgate.rendering import PHASES, RENDERING, Duration, Rendering
 from fluxgate.runs.rendered import Rendered
 from fluxgate.runs.run import once_more_folder
 from fluxgate.subjects.catalogue import subjects
@@ -242,6 +242,14 @@ def test_what_was_accepted_of_memory_is_no_limit_where_it_is_ignored(tmp_path: P
         limits = gather(OFFLOADED, {one.rendering.case_id: one}.get, replace(STANDARDS, store=kept, baseline_use=use))
         assert (limits.limits.gives_back is not None) is there
     assert gather(OFFLOADED, {one.rendering.case_id: one}.get, STANDARDS).limits.gives_back is None
+
+
+def test_seconds_beyond_what_is_usual_are_worth_another_rendering(tmp_path: Path) -> None:
+    """By those of the latest runs."""
+    standards = replace(STANDARDS, paces=lambda *_: {"denoise": (4.0,) * 5})
+    for seconds, worth in ((4.0, False), (6.0, True)):
+        one = made(tmp_path, "offload", durations=(Duration("denoise", seconds, "fox", 0),))
+        assert needs_confirmation(OFFLOADED, one, standards) is worth
 
 
 def test_memory_beyond_what_was_accepted_is_worth_another_rendering(tmp_path: Path, kept: Store) -> None:

@@ -105,7 +105,7 @@ def test_what_a_cpu_renders_next_waits_for_what_is_compared(run: Run, monkeypatc
             return super().render(case, folder, **options)
 
     monkeypatch.setattr(sessions, "compare_early", compare)
-    monkeypatch.setattr(sessions, "needs_confirmation", lambda *_: True)
+    monkeypatch.setattr(sessions, "needs_confirmation", lambda *_, **__: True)
     monkeypatch.setattr(Session, "_standards", None)  # which take longer to read than the comparison lasts
     workers = Timed()
     session(run, workers, [replace(FULL, device="cpu")], judges_each=True).rendered(FULL.id)

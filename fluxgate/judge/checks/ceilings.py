@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from fluxgate import figures
 from fluxgate.amounts import amount, distinct
 from fluxgate.baselines.limits import Band
 from fluxgate.baselines.memory_limits import FEWEST_FOR_HOST, FRAGMENTATION
 from fluxgate.compare import facts
 from fluxgate.compare.facts import ALLOCATED, DRIVER, RESERVED, WHOLE
 from fluxgate.judge.answers import failed, no_data, not_selected, passed
+from fluxgate.judge.checks.confirming import confirmed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import ACCEPT, NO_BASELINE, again, counted, listed, origin, sentence_case, unmeasured
 from fluxgate.judge.standards import BaselineUse
-from fluxgate.judge.suspects import MOST_LIKELY, TORCH, joined, most_likely, of_phase
+from fluxgate.judge.suspects import TORCH, joined, most_likely, of_phase
 from fluxgate.judge.verdict import CEILING, FAILED, HOST, Limit, Verdict
 from fluxgate.rendering import PHASES, Memory
 
@@ -42,32 +42,17 @@ class Peak:
 
 def ceiling(evidence: Evidence) -> Verdict:
     """Each phase's allocated peak, the largest of them and what is stable beside it, as accepted, both ways."""
-    return _confirmed(evidence, _ceiling)
+    return confirmed(evidence, _ceiling)
 
 
 def host(evidence: Evidence) -> Verdict:
     """The worker's own peak of resident memory, and what loading adds to it."""
-    return _confirmed(evidence, _host)
+    return confirmed(evidence, _host)
 
 
 def is_beyond(evidence: Evidence) -> bool:
     """Whether a peak is not what was accepted, so that the case is worth another rendering before that is told."""
     return any(judge(evidence).status == FAILED for judge in (_ceiling, _host))
-
-
-def _confirmed(evidence: Evidence, judge: Callable[[Evidence], Verdict]) -> Verdict:
-    """The check's answer; where it is red and the case was rendered once more, the answer to that."""
-    first, more = judge(evidence), evidence.once_more
-    if first.status != FAILED or more is None:
-        return first
-    took = f"It was rendered once more, in {figures.seconds(more.rendering.wall_seconds)}"
-    if more.rendering.crash is not None:
-        return replace(first, sentence=f"{first.sentence} {took}, which crashed: {more.rendering.crash.sentence}")
-    second = judge(replace(evidence, rendered=more))
-    if second.status == FAILED:
-        return replace(second, sentence=f"{second.sentence} {took}, and it is so both times.")
-    found, _, _ = first.sentence.partition(f" {MOST_LIKELY}")  # nobody is to be suspected any more
-    return replace(second, sentence=f"{second.sentence} {took}; the first time it was not so: {found}")
 
 
 def _ceiling(evidence: Evidence) -> Verdict:

@@ -17,6 +17,7 @@ from fluxgate.judge.sentences import again, counted, listed, origin, unmeasured
 from fluxgate.judge.suspects import DIFFUSERS, TORCH, TRANSFORMERS, joined, most_likely, movers, of_whole_case
 from fluxgate.judge.verdict import GIVES_BACK, Limit, Verdict
 from fluxgate.rendering import (
+    AFTER,
     BLOCKS,
     FILES_AT_END,
     FILES_OPEN,
@@ -50,6 +51,7 @@ GROWTH_BY_GPU = 64 << 20  # bytes beside a GPU, where libraries keep more by the
 # What a process keeps after it has read weights once more grows with the weights: of the twin's 34 GB, at most 33 MB
 # stayed beside an H100, and once 0.25 GB, 0.7% of them, beside an H200. Twice the largest share that was seen may.
 GROWTH_SHARE = 0.015
+EIGHT_BIT = "Linear8bitLt"
 COMES_AND_GOES = "what comes and goes in any process"
 EACH_CALL_MAY = 64 << 10  # bytes of a GPU, chosen: not one was seen to stay
 TENSORS_MAY = 4 << 10  # bytes, chosen: not one was seen to stay, and the latents of one small step are 8 KB
@@ -212,19 +214,31 @@ def _after_a_call(evidence: Evidence) -> Iterator[Leftover]:
 
 
 def _beside_weights(work: Work, inventory: Inventory, *, gpu: bool) -> Iterator[Leftover]:
-    """What the first call left. Beside a GPU, all weights may lie in memory, or none."""
+    """What the first call left. In memory beside a GPU, all weights may lie, or none."""
     weights, who = inventory.total_bytes, joined([DIFFUSERS, *movers(inventory)])
     keeps, beside = "something keeps what loading or a call has made", "beside the weights once it was called"
     tables = Limit(TABLES + TABLES_SHARE * weights, LIBRARIES)
     rounded = Limit(TABLES + ROUNDED_SHARE * weights, ROUNDED)
     few = Limit(KEPT + TABLES_SHARE * weights, LIBRARIES)
     where, most = ("on the GPU", rounded) if gpu else ("in memory", few)
+    lying = _weights_on_gpu(inventory) if gpu else weights
     for held in work.held[:1]:
         stay = f"of tensors stay {where} {beside}"
-        yield Leftover("held beside weights", max(0, held - weights), most, stay, keeps, "")
+        yield Leftover("held beside weights", max(0, held - lying), most, stay, keeps, "")
     for held in work.held_in_memory[:1]:
         stay = f"of tensors stay in memory {beside}"
         yield Leftover("held in memory beside weights", max(0, held - weights), tables, stay, keeps, "", suspects=who)
+
+
+def _weights_on_gpu(inventory: Inventory) -> int:
+    """The bytes of weights that lie there once all is rendered. A component of bitsandbytes' 8-bit layers counts whole:
+    what they have computed with stays there when they are sent away. So does one that nobody has looked at."""
+    return sum(
+        sum(size for place, size in part.placement[AFTER].items() if place.startswith("cuda"))
+        if AFTER in part.placement and EIGHT_BIT not in part.module_classes
+        else part.total_bytes
+        for part in inventory.components.values()
+    )
 
 
 def _beyond_accepted(evidence: Evidence, work: Work) -> Iterator[Leftover]:

@@ -24,9 +24,10 @@ from fluxgate.compare.pace import (
 from fluxgate.compare.phase_seconds import phase_seconds, phase_times
 from fluxgate.compare.work import work_changes
 from fluxgate.judge.answers import failed, no_data, passed
+from fluxgate.judge.checks.confirming import confirmed
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import ACCEPT, again, counted
-from fluxgate.judge.verdict import PASSED, SPEED, Limit, Verdict
+from fluxgate.judge.verdict import FAILED, PASSED, SPEED, Limit, Verdict
 from fluxgate.rendering import DECODE, DENOISE, ENCODE, PHASES
 
 FEWEST = 5  # runs before a median means something
@@ -56,6 +57,15 @@ SPREADS = 6.0  # and by this many times what the latest runs themselves vary
 
 def speed(evidence: Evidence) -> Verdict:
     """A step against the accepted one, and each phase against the latest runs."""
+    return confirmed(evidence, _speed)
+
+
+def is_slow(evidence: Evidence) -> bool:
+    """Whether it took longer than it should, so that the case is worth another rendering before that is told."""
+    return _speed(evidence).status == FAILED
+
+
+def _speed(evidence: Evidence) -> Verdict:
     seconds = {phase: evidence.rendering.seconds(phase) for phase in PHASES}
     numbers = {f"seconds {phase}": value for phase, value in seconds.items() if value is not None}
     if evidence.at_once > 1:

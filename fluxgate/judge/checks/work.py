@@ -47,7 +47,7 @@ def work(evidence: Evidence) -> Verdict:
 def _complaints(evidence: Evidence, done: Work) -> Iterator[tuple[str, str | None]]:
     """What is wrong, what is surest first, and who most likely did it."""
     then = f"Run {again(evidence.case)}."
-    later = costly_changes(changes_between(*done.calls[:2]), few=0) if len(done.calls) > 1 else ()
+    later = costly_changes(changes_between(*done.calls[:2]), gpu=evidence.gpu, few=0) if len(done.calls) > 1 else ()
     if later:
         yield f"A second call does not do what the first did: {told(later)}. {then}", None
     for ask, last in (

@@ -44,7 +44,7 @@ def as_accepted(evidence: Evidence, done: Work) -> Iterator[Complaint]:
     changes = (
         held_changes(theirs, done)
         if moved
-        else costly_changes(work_changes(theirs, done), may_spare=_come_to_the_same(evidence))
+        else costly_changes(work_changes(theirs, done), gpu=evidence.gpu, may_spare=_come_to_the_same(evidence))
     )
     if changes:
         such = f", whatever {listed(moved)} may do otherwise" if moved else ""
@@ -80,7 +80,7 @@ def as_usual(evidence: Evidence, done: Work) -> Iterator[Complaint]:
         for one in work_changes(theirs, done)
         if (known.exact or _computes(one)) and (known.encodes or one.phase != ENCODE)
     )
-    changes = costly_changes(changes, may_spare=_is_held_to_the_oracle(evidence))
+    changes = costly_changes(changes, gpu=evidence.gpu, may_spare=_is_held_to_the_oracle(evidence))
     if changes:
         yield changed(f"It does not do the work that the same releases do on {known.machine}", changes)
 

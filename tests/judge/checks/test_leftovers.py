@@ -11,6 +11,7 @@ from fluxgate.compare.work import FILES_READ
 from fluxgate.judge.checks.leftovers import COMES_AND_GOES, COUNTERS, GROWTH, GROWTH_BY_GPU, LIBRARIES, TABLES
 from fluxgate.judge.verdict import FAILED, GIVES_BACK, NO_DATA, PASSED
 from fluxgate.rendering import (
+    AFTER,
     BLOCKS,
     FILES_AT_END,
     FILES_OPEN,
@@ -286,6 +287,31 @@ def test_what_a_call_keeps_beside_the_weights_is_judged(
     one = evidence(tmp_path) if device == "cuda" else on_cpu(evidence(tmp_path))
     found = verdict(with_rendering(one, work=work, inventory=inventory), GIVES_BACK)
     assert (found.status, found.numbers["held beside weights"]) == (status, float(max(0, beside)))
+
+
+@pytest.mark.parametrize(
+    ("layers", "placement", "kept"),
+    [
+        ("Linear", {AFTER: {"cpu": 20 << 20}}, 20 << 20),  # all of it is kept for something else
+        ("Linear", {AFTER: {"cpu": 12 << 20, "cuda:0": 8 << 20}}, 12 << 20),
+        ("Linear", {AFTER: {"cuda:0": 20 << 20}}, 0),
+        ("Linear", {}, 0),  # nobody has looked
+        ("Linear8bitLt", {AFTER: {"cpu": 20 << 20}}, 0),  # they leave what they have computed with
+    ],
+)
+def test_what_a_call_keeps_on_the_gpu_is_beside_the_weights_that_lie_there(
+    tmp_path: Path, layers: str, placement: dict[str, dict[str, int]], kept: int
+) -> None:
+    """Weights that wait in memory are no reason for anything on the GPU."""
+    parts = weighing(20 << 20).components
+    inventory = Inventory({name: replace(one, placement=placement) for name, one in parts.items()})
+    inventory = Inventory(
+        {name: replace(one, module_classes={layers: 1}) for name, one in inventory.components.items()}
+    )
+    work = Work("fox", 3, ((),), count=2, held=(20 << 20, 20 << 20))
+    found = verdict(with_rendering(evidence(tmp_path), work=work, inventory=inventory), GIVES_BACK)
+    assert found.numbers["held beside weights"] == kept
+    assert (found.status == FAILED) is (kept > 0)
 
 
 @pytest.mark.parametrize(
