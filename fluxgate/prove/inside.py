@@ -26,6 +26,7 @@ def load(site: Site) -> Any:
         raise Refusal(f"{folder.name} is the case of no strategy, so no fault can be shown there.")
     fired = counting(folder / COUNT)
     apply(fault.patch, fired)
+    site.begin()  # the patch is no change that loading leaves
     pipeline = strategy.load(site)
     if isinstance(fault.patch, Loaded):
         fault.patch.change(pipeline, fired)

@@ -103,6 +103,10 @@ def uncounted(what: str, number: int) -> None:
     """Where nobody asks what a strategy counts."""
 
 
+def unremembered() -> None:
+    """Where nobody asks what loading leaves changed."""
+
+
 @dataclass(frozen=True)
 class Site:
     """Where a strategy builds: the subject's files, the device, a folder to write in, and the probe that watches."""
@@ -114,6 +118,7 @@ class Site:
     watch: Callable[[Any], None]  # a staged strategy hands each of its pipelines to the probe as soon as it is built
     part_runner: PartRunner | None = None
     count: Callable[[str, int], None] = uncounted  # notes a number that a strategy saw, for its effects
+    begin: Callable[[], None] = unremembered  # from here on, loading must leave the process's settings as they are
 
     @property
     def dtype(self) -> Any:

@@ -7,6 +7,7 @@ import gc
 import mmap
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -116,10 +117,12 @@ def prints_from_c(site: Site) -> Any:
 
 
 def draws_and_prints(site: Site) -> Any:
-    """A strategy that draws a number and collects garbage while it loads, and prints in each call."""
+    """A strategy that draws, collects garbage and asks for a server while it loads, and prints in each call."""
     import torch
 
     gc.collect()
+    with socket.socket() as one:
+        one.connect_ex(("127.0.0.1", 9))
 
     pipe = full(site)
     torch.rand(1)

@@ -29,6 +29,7 @@ from fluxgate.rendering import (
     HOOKS_LEFT,
     IN_TRAINING,
     LOAD,
+    NETWORK_ASKED,
     NOT_THE_SAME,
     OWN_ARGUMENTS,
     PICTURES_CHANGED,
@@ -179,6 +180,9 @@ def _burdens(parts: Inventory) -> Iterator[Complaint]:
         yield Complaint(f"A call that is given {what} does not come to the same as one that is not, as it should")
     if parts.counts.get(PICTURES_CHANGED):
         yield Complaint("A later call changed the pictures that an earlier one had returned")
+    asked = parts.counts.get(NETWORK_ASKED, 0)
+    if asked:
+        yield Complaint(f"Loading the pipeline, or calling it, asks for other machines {counted(asked, 'time')}")
     calls = parts.counts.get(GRADIENTS, 0)
     if calls:
         yield Complaint(f"{counted(calls, 'call')} of its components recorded gradients, which nobody asked for")

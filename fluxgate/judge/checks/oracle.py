@@ -40,6 +40,7 @@ from fluxgate.rendering import (
 from fluxgate.strategies.effects import TOKENS, Counted, Stored
 from fluxgate.subjects.subject import VAE, Subject
 
+BLOCKS = "blocks."  # in the names of a denoiser's layers that are in its blocks
 FLOATS = ("bfloat16", "float16", "float32")
 LEVELS_OF_PICTURES = "uint8"
 TOKENIZERS = {"tokenizer": CLIP_TOKENS, "tokenizer_2": T5_TOKENS}  # by the stage that each makes
@@ -130,13 +131,25 @@ def _changed(take: GivenTake) -> Iterator[Wrong]:
 def _miscounted(take: GivenTake, case: Case) -> Iterator[Wrong]:
     """Layers that compute more often, or less often, than a call of their network needs."""
     computed_as = case.strategy.promise.computed_as
-    wrong = {name: each for name, each in take.miscounted.items() if not _is_left_out(name, *each, computed_as)}
+    wrong = {
+        name: (due, calls)
+        for name, (due, calls) in take.miscounted.items()
+        if not _is_left_out(name, due, calls, computed_as)
+        and not (_is_the_same_in_each_step(name, case.subject) and 0 < calls < due)
+    }
     for network, stage in _networks(case.subject).items():
         of_it = [(name, counts) for name, counts in wrong.items() if name.partition(".")[0] == network]
         for name, (due, calls) in of_it[:1]:
             others = len(of_it) - 1
             more = f", and so {'is' if others == 1 else 'are'} {others} more of its layers" if others else ""
             yield Wrong(stage, f"is made with {name} called {counted(calls, 'time')}, not {due}{more}", moves=False)
+
+
+def _is_the_same_in_each_step(layer: str, subject: Subject) -> bool:
+    """Whether what it gives may be kept from the first step on, as a picture's tokens are. What blocks are given, each
+    step changes; and so it does noise levels, of which the numbers would tell."""
+    network, _, within = layer.partition(".")
+    return network == subject.denoiser and BLOCKS not in within
 
 
 def _is_left_out(layer: str, due: int, calls: int, computed_as: str | None) -> bool:

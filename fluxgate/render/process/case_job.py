@@ -14,6 +14,7 @@ from typing import Any
 from fluxgate.miniature.given_calls import calls_of
 from fluxgate.refusal import Refusal
 from fluxgate.render.measure.child_processes import child_processes
+from fluxgate.render.measure.connections import connections_counted
 from fluxgate.render.measure.fixed_work import fixed_work
 from fluxgate.render.measure.laps import Laps
 from fluxgate.render.measure.leftover_files import LeftoverFiles
@@ -46,6 +47,7 @@ from fluxgate.rendering import (
     DENOISE,
     DRAWN_IN_LOADING,
     LOAD,
+    NETWORK_ASKED,
     NOT_THE_SAME,
     PICTURES_CHANGED,
     PRINTED,
@@ -70,7 +72,7 @@ def render_case(job: CaseJob, note: AddNote, *, work: Work) -> None:
     hide_progress_bars()
     note(Note(determinism=settle(job.device, dtype=job.subject.dtype), draws=draws()))
     site, probe = site_of(job, note)
-    site = replace(site, count=probe.inventory.count)
+    site = replace(site, count=probe.inventory.count, begin=probe.inventory.remember_settings)
     runner = PartRunner(site, probe=probe, launcher=launcher, vram_limit=job.vram_limit)
     probe.latents = StepLatents(job.folder)
     laps.end("start")
@@ -78,9 +80,10 @@ def render_case(job: CaseJob, note: AddNote, *, work: Work) -> None:
     if job.compiles:
         loading = partial(load_and_compile, loading, job.subject)
     before, running, mapped = child_processes(), python_threads(), mapped_weights()
-    with writes_counted() as output:
+    with writes_counted() as output, connections_counted() as network:
         pictures, leftover = _render_takes(job, loading, probe, warnings, laps, note)
     probe.inventory.count(PRINTED, output.writes)
+    probe.inventory.count(NETWORK_ASKED, network.asked)
     launcher.close()
     probe.meter.close()
     note(Note(memory=probe.meter.after(), warnings=warnings.new()))

@@ -1,13 +1,17 @@
 """The same picture asked for in other ways, with arguments that no shot has: a prompt's own embeddings, latents, a
-callback, a size that is rounded. Whatever the release, each comes to what the first call did, to the bit."""
+callback, a size that is rounded, another kind of output; and of the pipeline saved and loaded again. Whatever the
+release, each comes to what the first call did, to the bit."""
 
 from __future__ import annotations
 
 import functools
 import inspect
+import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from fluxgate.strategies.promise import dtype_setting
 
 PROMPT, NEGATIVE = "a red ball beside a blue box", "a tree at night"
 EDGE, ODD = 64, 76  # of a picture, and an edge that is rounded down to it: to a multiple of 16, and not of 8
@@ -17,9 +21,9 @@ COMMON: dict[str, Any] = {
     "output_type": "latent", "return_dict": False,
 }  # fmt: skip
 GIVEN = (
-    "prompt", "prompt_embeds", "pooled_prompt_embeds", "latents", "true_cfg_scale", "negative_prompt",
-    "negative_prompt_embeds", "negative_pooled_prompt_embeds", "callback_on_step_end",
-    "callback_on_step_end_tensor_inputs",
+    "prompt", "prompt_2", "prompt_embeds", "pooled_prompt_embeds", "latents", "sigmas", "generator",
+    "num_images_per_prompt", "true_cfg_scale", "negative_prompt", "negative_prompt_embeds",
+    "negative_pooled_prompt_embeds", "callback_on_step_end", "callback_on_step_end_tensor_inputs",
 )  # fmt: skip
 CALLBACK_TENSORS = ("latents", "prompt_embeds")
 
@@ -56,6 +60,10 @@ def _ways(pipeline: Any) -> Iterator[Way]:
         return _call(pipeline, prompt=PROMPT, **arguments)
 
     yield "embeddings of its prompt", lambda: _call(pipeline, **_embeddings(pipeline, PROMPT)), usual
+    yield "a list of one prompt", lambda: _call(pipeline, prompt=[PROMPT]), usual
+    yield "its prompt once more", lambda: plain(prompt_2=PROMPT), usual
+    yield "a negative prompt that nothing asks for", lambda: plain(negative_prompt=NEGATIVE), usual
+    yield "its own noise levels", lambda: plain(sigmas=[1 - step / STEPS for step in range(STEPS)]), usual
     yield "latents", lambda: plain(latents=_latents(pipeline)), usual
     yield "a height that is rounded", lambda: plain(height=ODD), usual
     yield "a width that is rounded", lambda: plain(width=ODD), usual
@@ -65,16 +73,55 @@ def _ways(pipeline: Any) -> Iterator[Way]:
         lambda: plain(true_cfg_scale=2.0, **_embeddings(pipeline, NEGATIVE, "negative_")),
         lambda: plain(true_cfg_scale=2.0, negative_prompt=NEGATIVE),
     )
+    yield (
+        "a generator for each picture",
+        lambda: plain(num_images_per_prompt=2, generator=[_generator(0), _generator(1)]),
+        lambda: plain(num_images_per_prompt=2, latents=_latents(pipeline, 0, 1)),
+    )
+    yield from _of_outputs(pipeline, usual, plain)
+    yield "components of another pipeline", lambda: _call(type(pipeline)(**pipeline.components), prompt=PROMPT), usual
+    yield "what was saved and loaded again", lambda: _call(_saved_and_loaded(pipeline), prompt=PROMPT), usual
+
+
+def _of_outputs(pipeline: Any, usual: Callable[[], Any], plain: Callable[..., Any]) -> Iterator[Way]:
+    """Pictures by their place and by their name, and the same numbers in each kind of output."""
+    import numpy as np
+    import torch
+
+    @functools.cache
+    def numbers() -> Any:
+        return torch.from_numpy(plain(output_type="np"))
+
+    def by_name() -> Any:
+        given = pipeline(**{**COMMON, "return_dict": True}, prompt=PROMPT, generator=_generator())
+        return torch.cat((given[0], given.images))
+
+    yield "a wish for names", by_name, lambda: torch.cat((usual(), usual()))
+    yield "a wish for torch's numbers", lambda: plain(output_type="pt").permute(0, 2, 3, 1).float().cpu(), numbers
+    yield (
+        "a wish for pictures",
+        lambda: torch.from_numpy(np.stack([np.asarray(one) for one in plain(output_type="pil")])),
+        lambda: (numbers() * 255).round().to(torch.uint8),
+    )
+
+
+def _saved_and_loaded(pipeline: Any) -> Any:
+    import diffusers
+
+    place, dtype = pipeline._execution_device, pipeline.transformer.dtype
+    with tempfile.TemporaryDirectory(prefix="fluxgate-saved-") as folder:
+        pipeline.save_pretrained(folder)
+        return type(pipeline).from_pretrained(folder, **dtype_setting(diffusers, dtype)).to(place)
 
 
 def _call(pipeline: Any, **arguments: Any) -> Any:
-    return pipeline(**{**COMMON, **arguments}, generator=_generator())[0]
+    return pipeline(**{**COMMON, "generator": _generator(), **arguments})[0]
 
 
-def _generator() -> Any:
+def _generator(seed: int = 0) -> Any:
     import torch
 
-    return torch.Generator("cpu").manual_seed(0)
+    return torch.Generator("cpu").manual_seed(seed)
 
 
 def _embeddings(pipeline: Any, prompt: str, prefix: str = "") -> dict[str, Any]:
@@ -88,13 +135,16 @@ def _embeddings(pipeline: Any, prompt: str, prefix: str = "") -> dict[str, Any]:
     return {f"{prefix}prompt_embeds": embeddings, f"{prefix}pooled_prompt_embeds": pooled}
 
 
-def _latents(pipeline: Any) -> Any:
-    """What it would draw itself."""
+def _latents(pipeline: Any, *seeds: int) -> Any:
+    """What it would draw itself, for a picture of each seed."""
+    import torch
+
     channels = pipeline.transformer.config.in_channels // 4
-    place = pipeline._execution_device
-    dtype = pipeline.text_encoder_2.dtype
-    latents, *_ = pipeline.prepare_latents(1, channels, EDGE, EDGE, dtype, place, _generator())
-    return latents
+    place, dtype = pipeline._execution_device, pipeline.text_encoder_2.dtype
+    drawn = [
+        pipeline.prepare_latents(1, channels, EDGE, EDGE, dtype, place, _generator(seed)) for seed in seeds or (0,)
+    ]
+    return torch.cat([latents for latents, *_ in drawn])
 
 
 def _with_callback(plain: Callable[..., Any]) -> Any:

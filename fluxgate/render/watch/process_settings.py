@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import gc
 import locale
 import logging
@@ -12,6 +13,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -47,7 +49,7 @@ DECIDING = (
 )
 TORCHS_OWN = ("CUDA_MODULE_LOADING",)  # which torch sets itself once it uses a GPU
 HANDLED = (signal.SIGINT, signal.SIGTERM)
-COMPILER = "torch._dynamo."
+COMPILER = ("torch._dynamo.", "torch._compile")
 LEVELS = ("", "diffusers", "transformers", "accelerate", "huggingface_hub")  # of these logs; the first is the root
 STATE = 624  # numbers that a generator of Python's or numpy's has before it makes the next as many of them
 # By a library that draws from such a generator, and leaves its seed alone: the noise of a few pictures, in numpy. To
@@ -95,6 +97,8 @@ def _of_torch() -> dict[str, object]:
         "torch's hooks of all modules": _hooks_of_all(torch.nn.modules.module),
         "torch's initializers": _functions(torch.nn.init),
         "torch's functions of networks": _functions(torch.nn.functional),
+        "torch's own functions": {name: one for name, one in _functions(torch).items() if not isinstance(one, type)},
+        "torch's functions of tensors": _functions(torch.Tensor),
         "how torch makes modules": {name: _functions(kind) for name, kind in _kinds(torch.nn).items()},
         "torch's sharing of memory": torch.multiprocessing.get_sharing_strategy(),
         "torch's precision of products": _precision(),
@@ -113,17 +117,26 @@ def _of_torch() -> dict[str, object]:
 
 def _of_python() -> dict[str, object]:
     import numpy as np
+    from PIL import Image, ImageFile
 
     return {
+        "Python's own functions": _functions(builtins),
         "Python's garbage collector": "on" if gc.isenabled() else "off",
+        "when Python collects garbage": str((gc.get_threshold(), gc.get_freeze_count())),
+        "how deep functions may call each other": str(sys.getrecursionlimit()),
+        "how often Python goes on with another thread": str(sys.getswitchinterval()),
+        "what becomes of errors that nobody handles": [_named(one.excepthook) for one in (sys, threading)],
         "the level up to which nothing is logged": str(logging.root.manager.disable),
         "the levels of what is logged": str([logging.getLogger(name).level for name in LEVELS]),
         "what Python warns of": "nothing" if any(map(_hides_all, warnings.filters)) else "something",
         "what numpy does about what it cannot compute": str(np.geterr()),
         "what becomes of the smallest numbers": "kept" if sys.float_info.min / 2 else "flushed to zero",
+        "what Pillow takes for a picture": str((ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS)),
         "working directory": os.getcwd(),
         "the folder of temporary files": tempfile.gettempdir(),
         "who may read new files": _umask(),
+        "which processors it may use": _processors(),
+        "what the system lets it have": _system_limits(),
         "how Python starts processes": _start_method(),
         "how long Python waits for a network": str(socket.getdefaulttimeout()),
         "the language of numbers and texts": locale.setlocale(locale.LC_ALL),
@@ -142,7 +155,8 @@ def _is_kept(before: Any, now: Any) -> bool:
     so are those that torch's own compiler puts in the place of others for good."""
     if isinstance(before, dict):
         return isinstance(now, dict) and all(_is_kept(one, now.get(name)) for name, one in before.items())
-    return bool(before == now) or str(getattr(now, "__module__", "")).startswith(COMPILER)
+    written_in = (getattr(now, "__module__", ""), getattr(now, "__globals__", {}).get("__name__", ""))
+    return bool(before == now) or any(str(module).startswith(COMPILER) for module in written_in)
 
 
 def _umask() -> str | None:
@@ -152,6 +166,22 @@ def _umask() -> str | None:
     except OSError:
         return None
     return next((line for line in lines if line.startswith("Umask:")), None)
+
+
+def _processors() -> list[int]:
+    """Where the system tells it."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+def _system_limits() -> dict[str, tuple[int, int]]:
+    """Of open files, of memory and so on, and how urgently the process runs, where the system has such limits."""
+    try:
+        import resource
+    except ImportError:
+        return {}
+    names = [name for name in vars(resource) if name.startswith("RLIMIT_")]
+    limits = {name: resource.getrlimit(getattr(resource, name)) for name in names}
+    return {**limits, "niceness": (os.getpriority(os.PRIO_PROCESS, 0),) * 2}
 
 
 def _start_method() -> str:

@@ -339,6 +339,21 @@ def test_an_attention_may_be_left_out_once_by_the_cache_that_repeats_it(
     assert judged(tmp_path, seen, strategy).status == status
 
 
+@pytest.mark.parametrize(
+    ("layer", "calls", "status"),
+    [
+        ("transformer.encoder_hid_proj.layers.0", 1, PASSED),
+        ("transformer.encoder_hid_proj.layers.0", 0, FAILED),
+        ("transformer.encoder_hid_proj.layers.0", 3, FAILED),
+        ("transformer.transformer_blocks.0.attn", 1, FAILED),
+        ("text_encoder_2.final_layer_norm", 1, FAILED),
+    ],
+)
+def test_what_is_the_same_in_each_step_may_be_made_once(tmp_path: Path, layer: str, calls: int, status: str) -> None:
+    """A picture's tokens are; what a block is given is not, and an encoder has no steps."""
+    assert judged(tmp_path, replace(take_of(tmp_path), miscounted={layer: (2, calls)})).status == status
+
+
 def test_gradients_are_wrong(tmp_path: Path) -> None:
     """What flows between stages is kept for no backward pass."""
     take = take_of(tmp_path)

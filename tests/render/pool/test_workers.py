@@ -34,6 +34,7 @@ from fluxgate.rendering import (
     LOAD,
     MALLOC,
     MAPPED,
+    NETWORK_ASKED,
     PHASES,
     PRINTED,
     STAGES,
@@ -243,13 +244,16 @@ def test_a_megabyte_that_each_call_leaves_is_seen(render: Any, miniature_folder:
         assert clean.least(counter) <= most, counter
 
 
-def test_what_is_drawn_printed_and_tidied_is_counted(rendered: Any, render: Any, miniature_folder: Path) -> None:
-    """By torch's own generator while a pipeline is loaded, and to standard output at any time."""
+def test_what_is_drawn_printed_tidied_and_asked_for_is_counted(
+    rendered: Any, render: Any, miniature_folder: Path
+) -> None:
+    """By torch's own generator while a pipeline is loaded, and to standard output, or of the network, at any time."""
     clean, _, _ = rendered
-    assert (clean.inventory.counts[DRAWN_IN_LOADING], clean.inventory.counts[PRINTED]) == (0, 0)
+    assert [clean.inventory.counts[one] for one in (DRAWN_IN_LOADING, PRINTED, NETWORK_ASKED)] == [0, 0, 0]
     counts = render(making.draws_and_prints, source=miniature_folder).inventory.counts
     assert counts[DRAWN_IN_LOADING] == 1
     assert counts[PRINTED] >= 2
+    assert counts[NETWORK_ASKED] == 1
     tidied = TIDIED_IN_LOADING["collected"]
     assert (clean.inventory.counts[tidied], counts[tidied]) == (0, 1)
 

@@ -55,6 +55,22 @@ def unrounded(inner: Any, batch: int, channels: int, height: int, width: int, *a
     return inner(batch, channels, height + 16 * (height % 16 > 0), width, *args)
 
 
+def of_single_prompts(inner: Any, prompt: Any = None, **kwargs: Any) -> Any:
+    """A list of prompts loses one."""
+    return inner(prompt=[f"{each} here" for each in prompt] if isinstance(prompt, list) else prompt, **kwargs)
+
+
+def of_two_prompts(inner: Any, prompt_2: Any = None, **kwargs: Any) -> Any:
+    """A second prompt is read otherwise than the first."""
+    return inner(prompt_2=prompt_2 and f"{prompt_2} here", **kwargs)
+
+
+def by_the_first_generator(inner: Any, *args: Any) -> Any:
+    """One of a list draws for all."""
+    *others, generator, latents = args
+    return inner(*others, generator[0] if isinstance(generator, list) else generator, latents)
+
+
 def test_sound_pipelines_come_to_the_same(pipeline: Any) -> None:
     """Whichever way they are asked."""
     assert not_the_same(pipeline) == []
@@ -63,9 +79,12 @@ def test_sound_pipelines_come_to_the_same(pipeline: Any) -> None:
 @pytest.mark.parametrize(
     ("method", "change", "found"),
     [
-        ("prepare_latents", other_latents, ["latents"]),
+        ("prepare_latents", other_latents, ["latents", "a generator for each picture"]),
         ("prepare_latents", unrounded, ["a height that is rounded"]),
         ("encode_prompt", nothing_negative, ["embeddings of its prompt", "embeddings of a negative prompt"]),
+        ("encode_prompt", of_single_prompts, ["a list of one prompt"]),
+        ("encode_prompt", of_two_prompts, ["its prompt once more"]),
+        ("prepare_latents", by_the_first_generator, ["a generator for each picture"]),
     ],
 )
 def test_what_changes_what_it_should_not_is_named(
@@ -84,6 +103,55 @@ def test_older_pipelines_are_not_asked(pipeline: Any) -> None:
 
     assert is_asked(pipeline)
     assert not is_asked(Older(**pipeline.components))
+
+
+def test_a_field_before_the_pictures_is_told(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever takes the first of what a call gives takes something else then."""
+    inner = FluxPipeline.__call__
+
+    def saying_first(self: Any, *args: Any, **kwargs: Any) -> Any:
+        given = inner(self, *args, **kwargs)
+        if isinstance(given, tuple):
+            return given
+        monkeypatch.setattr(type(given), "__getitem__", lambda one, at: (given.images * 0, given.images)[at])
+        return given
+
+    monkeypatch.setattr(FluxPipeline, "__call__", saying_first)
+    assert not_the_same(pipeline) == ["a wish for names"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        ("pt", ["a wish for torch's numbers"]),
+        ("pil", ["a wish for pictures"]),
+        ("np", ["a wish for torch's numbers", "a wish for pictures"]),
+    ],
+)
+def test_another_kind_of_output_has_the_same_numbers(
+    pipeline: Any, monkeypatch: pytest.MonkeyPatch, kind: str, found: list[str]
+) -> None:
+    """Whichever of them is otherwise is told; the others are held to numpy's."""
+    inner = pipeline.image_processor.postprocess
+
+    def darker(image: Any, output_type: str = "pil", **options: Any) -> Any:
+        return inner(image - 0.5 if output_type == kind else image, output_type=output_type, **options)
+
+    monkeypatch.setattr(pipeline.image_processor, "postprocess", darker)
+    assert not_the_same(pipeline) == found
+
+
+def test_what_is_lost_when_it_is_saved_is_told(pipeline: Any) -> None:
+    """Here all of the last projection."""
+
+    def saving(inner: Any, folder: Any) -> None:
+        weight = pipeline.transformer.proj_out.weight
+        kept, weight.data = weight.data, weight.data * 0
+        inner(folder)
+        weight.data = kept
+
+    replaced(pipeline, "save_pretrained", saving)
+    assert not_the_same(pipeline) == ["what was saved and loaded again"]
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 import gc
 import locale
 import logging
 import multiprocessing
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -22,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import ImageFile
 
 torch = pytest.importorskip("torch")
 
@@ -48,8 +51,29 @@ VARIABLES = (
 MODE, EMPTY = BaseTorchFunctionMode(), ExitStack()
 HOOKS: list[Any] = []
 LANGUAGE = locale.setlocale(locale.LC_ALL)
+FILES = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+# By the setting that each changes, what holds an attribute of that name, and what it becomes.
+REPLACED: dict[str, tuple[Any, str, Any]] = {
+    "torch's own functions": (torch, "matmul", lambda one, _: one),
+    "torch's functions of tensors": (torch.Tensor, "clone", lambda tensor: tensor),
+    "Python's own functions": (builtins, "print", lambda *_: None),
+    "which processors it may use": (os, "sched_getaffinity", lambda _: {4711}),
+    "what becomes of errors that nobody handles": (sys, "excepthook", lambda *_: None),
+    "what Pillow takes for a picture": (ImageFile, "LOAD_TRUNCATED_IMAGES", True),
+}
+
+
+def _replace(owner: Any, name: str, other: Any) -> None:
+    setattr(owner, name, other)
+
 
 CHANGES: dict[str, Callable[[], object]] = {
+    **{setting: partial(_replace, *each) for setting, each in REPLACED.items()},
+    "when Python collects garbage": lambda: gc.set_threshold(701, 12, 13),
+    "how deep functions may call each other": lambda: sys.setrecursionlimit(4711),
+    "how often Python goes on with another thread": lambda: sys.setswitchinterval(0.5),
+    "what the system lets it have": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (FILES[0] - 1, FILES[1])),
     "torch's compiler": lambda: setattr(torch._dynamo.config, "suppress_errors", True),
     "torch's default dtype": lambda: torch.set_default_dtype(torch.bfloat16),
     "torch's default device": lambda: torch.set_default_device("meta"),
@@ -119,9 +143,17 @@ def as_before() -> Iterator[None]:
     shares, temporary = torch.multiprocessing.get_sharing_strategy(), tempfile.tempdir
     share = getattr(torch.cuda, "get_per_process_memory_fraction", None)
     suppressed = torch._dynamo.config.suppress_errors
+    replaced = [(owner, name, getattr(owner, name)) for owner, name, _ in REPLACED.values()]
+    thresholds, deepest, interval = gc.get_threshold(), sys.getrecursionlimit(), sys.getswitchinterval()
     mask = os.umask(0o022)
     os.umask(mask)
     yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, FILES)
+    for owner, name, one in replaced:
+        setattr(owner, name, one)
+    gc.set_threshold(*thresholds)
+    sys.setrecursionlimit(deepest)
+    sys.setswitchinterval(interval)
     torch.cuda.get_per_process_memory_fraction = share
     torch._dynamo.config.suppress_errors = suppressed
     torch.autograd.set_detect_anomaly(False)

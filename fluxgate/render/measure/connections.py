@@ -1,0 +1,62 @@
+"""How often other machines were asked for: whoever loads a pipeline that is here, and calls it, needs none."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+NETWORK = (socket.AF_INET, socket.AF_INET6)
+
+
+class Connections:
+    """What was asked for meanwhile."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def of_name(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function that looks a name up, which counts."""
+
+        def looked_up(*args: Any, **kwargs: Any) -> Any:
+            self.asked += 1
+            return function(*args, **kwargs)
+
+        return looked_up
+
+    def of_socket(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The method that connects, which counts where it leads to a network, and not to another process."""
+
+        def connecting(one: Any, *args: Any) -> Any:
+            self.asked += one.family in NETWORK
+            return function(one, *args)
+
+        return connecting
+
+
+@contextmanager
+def connections_counted() -> Iterator[Connections]:
+    """Count names that are looked up and connections that are begun, whether or not anybody answers."""
+    counted = Connections()
+    with ExitStack() as patches:
+        for owner, name, counting in (
+            (socket, "getaddrinfo", counted.of_name),
+            (socket.socket, "connect", counted.of_socket),
+            (socket.socket, "connect_ex", counted.of_socket),
+        ):
+            patches.enter_context(_replaced(owner, name, counting))
+        yield counted
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, counting: Callable[[Any], Any]) -> Iterator[None]:
+    own, function = vars(owner).get(name), getattr(owner, name)
+    setattr(owner, name, counting(function))
+    try:
+        yield
+    finally:
+        if own is None:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, own)
