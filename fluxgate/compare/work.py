@@ -43,7 +43,7 @@ WAITS = ("waits for a copy", "waits for a result")  # counted where an operator 
 # What the host may wait for in these, and what is drawn from torch's own generator: no formula written otherwise.
 ANSWERS = ("aten._local_scalar_dense", "aten.nonzero", "aten.equal")
 DRAWS = ("aten.rand", "aten.randn", "aten.randint", "aten.randperm", "aten.bernoulli", "aten.normal_", "aten.uniform_")
-ANSWERS_MORE = {ENCODE: 1, DECODE: 1}  # as of a mask that is looked at: nothing beside a phase that has no steps
+ANSWERS_MORE = {ENCODE: 2, DECODE: 2}  # as of a mask that is looked at: nothing beside a phase that has no steps
 # Waits of the host, and those of a stream that computes, which do as much where they come in place of the others.
 HOST_WAITS = ("waits for the device", "Stream.synchronize", "Event.synchronize")
 STREAM_WAITS = ("Stream.wait_stream", "Stream.wait_event")  # the one calls the other

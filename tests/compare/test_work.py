@@ -280,8 +280,8 @@ def test_weights_may_be_asked_to_move_less_often_where_as_many_move(gpu: bool, t
     assert costly_changes(more, gpu=gpu)
 
 
-@pytest.mark.parametrize(("phase", "more", "told"), [(ENCODE, 1, False), (ENCODE, 2, True), (DENOISE, 1, True)])
-def test_a_phase_without_steps_may_look_at_one_number_more(phase: str, more: int, told: bool) -> None:
+@pytest.mark.parametrize(("phase", "more", "told"), [(ENCODE, 2, False), (ENCODE, 3, True), (DENOISE, 1, True)])
+def test_a_phase_without_steps_may_look_at_two_numbers_more(phase: str, more: int, told: bool) -> None:
     """As at a mask that hides nothing: in each step, that would be as often as there are steps."""
     before = replace(ONE, phase=phase)
     operators = {**ONE.operators, "aten._local_scalar_dense": more}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ from typing import Any
 from fluxgate.strategies.promise import dtype_setting
 
 PROMPT, NEGATIVE = "a red ball beside a blue box", "a tree at night"
+LONG = " ".join([PROMPT] * 20)  # more tokens than either encoder takes
+ENCODERS = ("text_encoder", "text_encoder_2")
+LOG = logging.getLogger("diffusers")
 EDGE, ODD = 64, 76  # of a picture, and an edge that is rounded down to it: to a multiple of 16, and not of 8
 STEPS = 2
 COMMON: dict[str, Any] = {
@@ -64,7 +68,7 @@ def _ways(pipeline: Any) -> Iterator[Way]:
     yield "its prompt once more", lambda: plain(prompt_2=PROMPT), usual
     yield "a negative prompt that nothing asks for", lambda: plain(negative_prompt=NEGATIVE), usual
     yield "its own noise levels", lambda: plain(sigmas=[1 - step / STEPS for step in range(STEPS)]), usual
-    yield "latents", lambda: plain(latents=_latents(pipeline)), usual
+    yield "latents", lambda: _with_latents(pipeline, plain), usual
     yield "a height that is rounded", lambda: plain(height=ODD), usual
     yield "a width that is rounded", lambda: plain(width=ODD), usual
     yield "a callback", lambda: _with_callback(plain), usual
@@ -78,6 +82,8 @@ def _ways(pipeline: Any) -> Iterator[Way]:
         lambda: plain(num_images_per_prompt=2, generator=[_generator(0), _generator(1)]),
         lambda: plain(num_images_per_prompt=2, latents=_latents(pipeline, 0, 1)),
     )
+    if LOG.isEnabledFor(logging.WARNING):
+        yield "a prompt that is cut short", lambda: _told(pipeline, LONG), lambda: _told(pipeline, PROMPT).logical_not()
     yield from _of_outputs(pipeline, usual, plain)
     yield "components of another pipeline", lambda: _call(type(pipeline)(**pipeline.components), prompt=PROMPT), usual
     yield "what was saved and loaded again", lambda: _call(_saved_and_loaded(pipeline), prompt=PROMPT), usual
@@ -147,15 +153,48 @@ def _latents(pipeline: Any, *seeds: int) -> Any:
     return torch.cat([latents for latents, *_ in drawn])
 
 
+def _with_latents(pipeline: Any, plain: Callable[..., Any]) -> Any:
+    """The call, which leaves the caller's own latents as they are."""
+    import torch
+
+    given = _latents(pipeline)
+    kept = given.clone()
+    latents = plain(latents=given)
+    if not torch.equal(given, kept):
+        raise ValueError("the call has written over the latents that it was given")
+    return latents
+
+
+def _told(pipeline: Any, prompt: str) -> Any:
+    """Whether somebody is warned while the prompt is encoded, by each of the two encoders' limits."""
+    import torch
+
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = records.append  # type: ignore[method-assign]  # it keeps them, and nothing else
+    LOG.addHandler(handler)
+    try:
+        _embeddings(pipeline, prompt)
+    finally:
+        LOG.removeHandler(handler)
+    return torch.tensor(len(records) >= len(ENCODERS))
+
+
 def _with_callback(plain: Callable[..., Any]) -> Any:
     """The call, which calls back after each step, with all that was asked for."""
+    import torch
+
     given: list[set[str]] = []
+    kept: list[tuple[Any, Any]] = []
 
     def after_step(_: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         given.append(set(tensors))
+        kept.extend((tensor, tensor.clone()) for tensor in tensors.values())
         return {}
 
     latents = plain(callback_on_step_end=after_step, callback_on_step_end_tensor_inputs=list(CALLBACK_TENSORS))
     if given != [set(CALLBACK_TENSORS)] * STEPS:
         raise ValueError(f"the callback was given {given}")
+    if not all(torch.equal(tensor, copy) for tensor, copy in kept):
+        raise ValueError("a later step has written over what the callback was given")
     return latents

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,33 @@ def test_another_kind_of_output_has_the_same_numbers(
 
     monkeypatch.setattr(pipeline.image_processor, "postprocess", darker)
     assert not_the_same(pipeline) == found
+
+
+def test_nobody_being_told_of_a_cut_prompt_is_told(pipeline: Any) -> None:
+    """Each encoder's tokenizer cuts it, and the pipeline says so."""
+    logging.getLogger("diffusers").setLevel(logging.WARNING)
+
+    def silent(inner: Any, **kwargs: Any) -> Any:
+        log = logging.getLogger("diffusers.pipelines.flux.pipeline_flux")
+        log.disabled = True
+        try:
+            return inner(**kwargs)
+        finally:
+            log.disabled = False
+
+    replaced(pipeline, "encode_prompt", silent)
+    assert not_the_same(pipeline) == ["a prompt that is cut short"]
+
+
+def test_latents_that_are_written_over_are_told(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller's own, and those that a callback keeps."""
+    inner = pipeline.scheduler.step
+
+    def in_place(output: Any, timestep: Any, sample: Any, **options: Any) -> Any:
+        return (sample.copy_(inner(output, timestep, sample, **options)[0]),)
+
+    monkeypatch.setattr(pipeline.scheduler, "step", in_place)
+    assert not_the_same(pipeline) == ["latents", "a callback"]
 
 
 def test_what_is_lost_when_it_is_saved_is_told(pipeline: Any) -> None:
