@@ -122,7 +122,7 @@ def _of_python() -> dict[str, object]:
     return {
         "Python's own functions": _functions(builtins),
         "Python's garbage collector": "on" if gc.isenabled() else "off",
-        "when Python collects garbage": str((gc.get_threshold(), gc.get_freeze_count())),
+        "when Python collects garbage": str(gc.get_threshold()),
         "how deep functions may call each other": str(sys.getrecursionlimit()),
         "how often Python goes on with another thread": str(sys.getswitchinterval()),
         "what becomes of errors that nobody handles": [_named(one.excepthook) for one in (sys, threading)],

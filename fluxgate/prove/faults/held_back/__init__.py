@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from fluxgate.prove.fault import Fault
-from fluxgate.prove.faults.held_back import computing, fixes, keeping, libraries, pipelines, upgrades
+from fluxgate.prove.faults.held_back import (
+    computing,
+    fixes,
+    good_changes,
+    keeping,
+    libraries,
+    pipelines,
+    regressions,
+    upgrades,
+)
 
 FAULTS: tuple[Fault, ...] = (
     *computing.FAULTS,
@@ -12,4 +21,6 @@ FAULTS: tuple[Fault, ...] = (
     *pipelines.FAULTS,
     *upgrades.FAULTS,
     *fixes.FAULTS,
+    *good_changes.FAULTS,
+    *regressions.FAULTS,
 )
