@@ -123,7 +123,6 @@ def _of_python() -> dict[str, object]:
         "Python's own functions": _functions(builtins),
         "Python's garbage collector": "on" if gc.isenabled() else "off",
         "when Python collects garbage": str(gc.get_threshold()),
-        "how deep functions may call each other": str(sys.getrecursionlimit()),
         "how often Python goes on with another thread": str(sys.getswitchinterval()),
         "what becomes of errors that nobody handles": [_named(one.excepthook) for one in (sys, threading)],
         "the level up to which nothing is logged": str(logging.root.manager.disable),

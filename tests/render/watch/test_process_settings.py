@@ -71,7 +71,6 @@ def _replace(owner: Any, name: str, other: Any) -> None:
 CHANGES: dict[str, Callable[[], object]] = {
     **{setting: partial(_replace, *each) for setting, each in REPLACED.items()},
     "when Python collects garbage": lambda: gc.set_threshold(701, 12, 13),
-    "how deep functions may call each other": lambda: sys.setrecursionlimit(4711),
     "how often Python goes on with another thread": lambda: sys.setswitchinterval(0.5),
     "what the system lets it have": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (FILES[0] - 1, FILES[1])),
     "torch's compiler": lambda: setattr(torch._dynamo.config, "suppress_errors", True),
@@ -144,7 +143,7 @@ def as_before() -> Iterator[None]:
     share = getattr(torch.cuda, "get_per_process_memory_fraction", None)
     suppressed = torch._dynamo.config.suppress_errors
     replaced = [(owner, name, getattr(owner, name)) for owner, name, _ in REPLACED.values()]
-    thresholds, deepest, interval = gc.get_threshold(), sys.getrecursionlimit(), sys.getswitchinterval()
+    thresholds, interval = gc.get_threshold(), sys.getswitchinterval()
     mask = os.umask(0o022)
     os.umask(mask)
     yield
@@ -152,7 +151,6 @@ def as_before() -> Iterator[None]:
     for owner, name, one in replaced:
         setattr(owner, name, one)
     gc.set_threshold(*thresholds)
-    sys.setrecursionlimit(deepest)
     sys.setswitchinterval(interval)
     torch.cuda.get_per_process_memory_fraction = share
     torch._dynamo.config.suppress_errors = suppressed
