@@ -134,7 +134,8 @@ def costly_changes(
     operations and bytes and calls hardly more operators that compute, is no other work.
 
     gpu: whether there is one, so that what weights really move is counted beside what somebody asked for.
-    may_spare: whether fewer operations are no other work either, as where they are known to come to the same.
+    may_spare: whether fewer operations are no other work either, as where they are known to come to the same; but for
+    modules that are not called at all any more.
     few: operators that compute and may be more in a phase."""
     by_phase = {phase: [one for one in changes if one.phase == phase] for phase in PHASES}
     costly = {phase for phase, those in by_phase.items() if _is_costly(those, gpu=gpu, may_spare=may_spare, few=few)}
@@ -142,7 +143,10 @@ def costly_changes(
 
 
 def _is_costly(changes: list[WorkChange], *, gpu: bool, may_spare: bool, few: int) -> bool:
-    operations = sum(one.more for one in changes if one.section == FLOPS)
+    operations, spares = (
+        sum(one.more for one in changes if one.section == FLOPS),
+        may_spare and not _is_left_out(changes),
+    )
     operators = [one for one in changes if one.section == OPERATORS and one.what not in IDLE]
     near = [one for one in changes if one.section in (BYTES, MOVES) and one.what.startswith(NEAR_BY)]
     exact = [one for one in changes if one.section not in (OPERATORS, MODULES, FLOPS) and one not in near]
@@ -153,13 +157,20 @@ def _is_costly(changes: list[WorkChange], *, gpu: bool, may_spare: bool, few: in
     return (
         bool(exact)
         or operations > 0
-        or (operations < 0 and not may_spare)
+        or (operations < 0 and not spares)
         or sum(one.more for one in operators if one.what not in COPIES) > few
         or any(sum(one.more for one in operators if one.what in names) > most for names, most in _no_formulas(changes))
         or (sum(one.more for one in operators) > 0 and not all(_is_a_copy_or_two(one, small) for one in copies))
         or any(one.more > TOKENS for one in sizes)
         or (_are_narrower(sizes, operators) and not (may_spare and operations < 0))
     )
+
+
+def _is_left_out(changes: list[WorkChange]) -> bool:
+    """Whether a class of modules computes nothing any more, and no other one does in its place: then numbers of an
+    earlier call are used, which may have been given something else."""
+    modules = [one for one in changes if one.section == MODULES]
+    return any(not one.after for one in modules) and all(one.before for one in modules)
 
 
 def _no_formulas(changes: list[WorkChange]) -> Iterator[tuple[tuple[str, ...], int]]:

@@ -259,6 +259,15 @@ def test_fewer_operations_may_come_to_the_same() -> None:
 
 
 @pytest.mark.parametrize(
+    ("modules", "told"), [({"Block": 2}, False), ({"Block": 0}, True), ({"Block": 0, "DoubleBlock": 6}, False)]
+)
+def test_what_is_not_computed_at_all_any_more_is_told(modules: dict[str, int], told: bool) -> None:
+    """It comes from an earlier call, and the pictures of this one may be the same by chance."""
+    after = otherwise(flops={"aten.addmm": 600}, operators={"aten.addmm": 6}, modules=modules)
+    assert bool(costly_changes(changes_between((ONE,), (after,)), may_spare=True)) is told
+
+
+@pytest.mark.parametrize(
     ("size", "times", "told"), [(990, 999, False), (989, 999, True), (990, 998, True), (1001, 1000, True)]
 )
 def test_a_weight_that_layers_share_may_be_asked_to_move_once_less(size: int, times: int, told: bool) -> None:

@@ -23,6 +23,7 @@ from fluxgate.judge.damage import other_releases
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import listed
 from fluxgate.judge.verdict import ORACLE
+from fluxgate.miniature.given import IMAGE_PROMPT
 from fluxgate.rendering import ENCODE, PhaseWork, Work
 
 
@@ -93,7 +94,7 @@ def _come_to_the_same(evidence: Evidence) -> bool:
 
 def _is_held_to_the_oracle(evidence: Evidence) -> bool:
     """Whether another check sees what is left out; what caches leave out, it expects."""
-    return ORACLE in checks_of(evidence.case) and evidence.case.strategy.promise.computed_as is None
+    return ORACLE in checks_of(evidence.case) and evidence.case.strategy.promise.computed_as in (None, IMAGE_PROMPT)
 
 
 def _computes(change: WorkChange) -> bool:

@@ -47,7 +47,8 @@ DECIDING = (
     "TRANSFORMERS_",
     "TRITON_",
 )
-TORCHS_OWN = ("CUDA_MODULE_LOADING",)  # which torch sets itself once it uses a GPU
+# What torch sets itself once it uses a GPU, or compiles for one.
+TORCHS_OWN = ("CUDA_MODULE_LOADING", "TRITON_CACHE_DIR", "TRITON_LIBDEVICE_PATH", "TRITON_PTXAS_PATH")
 HANDLED = (signal.SIGINT, signal.SIGTERM)
 COMPILER = ("torch._dynamo.", "torch._compile")
 LEVELS = ("", "diffusers", "transformers", "accelerate", "huggingface_hub")  # of these logs; the first is the root

@@ -280,9 +280,9 @@ def test_a_variable_that_is_taken_away_or_comes_is_named() -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
     before = process_settings()
     del os.environ["HF_HUB_OFFLINE"]
-    os.environ |= {"CUDA_LAUNCH_BLOCKING": "1", "CUDA_MODULE_LOADING": "LAZY"}
+    os.environ |= {"CUDA_LAUNCH_BLOCKING": "1", "CUDA_MODULE_LOADING": "LAZY", "TRITON_CACHE_DIR": "here"}
     changed = list(before.changed(process_settings()))
-    del os.environ["CUDA_MODULE_LOADING"]
+    del os.environ["CUDA_MODULE_LOADING"], os.environ["TRITON_CACHE_DIR"]
     assert changed == ["the environment's CUDA_LAUNCH_BLOCKING", "the environment's HF_HUB_OFFLINE"]
 
 
