@@ -143,10 +143,8 @@ def costly_changes(
 
 
 def _is_costly(changes: list[WorkChange], *, gpu: bool, may_spare: bool, few: int) -> bool:
-    operations, spares = (
-        sum(one.more for one in changes if one.section == FLOPS),
-        may_spare and not _is_left_out(changes),
-    )
+    operations = sum(one.more for one in changes if one.section == FLOPS)
+    spares = may_spare and not _is_left_out(changes)
     operators = [one for one in changes if one.section == OPERATORS and one.what not in IDLE]
     near = [one for one in changes if one.section in (BYTES, MOVES) and one.what.startswith(NEAR_BY)]
     exact = [one for one in changes if one.section not in (OPERATORS, MODULES, FLOPS) and one not in near]

@@ -182,7 +182,8 @@ def _burdens(parts: Inventory) -> Iterator[Complaint]:
         yield Complaint("A later call changed the pictures that an earlier one had returned")
     asked = parts.counts.get(NETWORK_ASKED, 0)
     if asked:
-        yield Complaint(f"Loading the pipeline, or calling it, asks for other machines {counted(asked, 'time')}")
+        times = "once" if asked == 1 else f"{asked} times"
+        yield Complaint(f"Loading the pipeline, or calling it, turns to the network {times}, though its files are here")
     calls = parts.counts.get(GRADIENTS, 0)
     if calls:
         yield Complaint(f"{counted(calls, 'call')} of its components recorded gradients, which nobody asked for")

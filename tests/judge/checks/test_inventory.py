@@ -90,7 +90,7 @@ def test_gradients_are_noticed(tmp_path: Path) -> None:
         (HOOKS_LEFT, "remove_all_hooks leaves accelerate's hooks on 1 module."),
         (f"{IN_TRAINING}text_encoder_2", "text_encoder_2 is in training mode, in which layers may drop numbers out."),
         (PICTURES_CHANGED, "A later call changed the pictures that an earlier one had returned."),
-        (NETWORK_ASKED, "Loading the pipeline, or calling it, asks for other machines 1 time."),
+        (NETWORK_ASKED, "Loading the pipeline, or calling it, turns to the network once, though its files are here."),
         (f"{NOT_THE_SAME}latents", "A call that is given latents does not come to the same as one that is not"),
         (f"{ALTERED_BY_REMOVAL}vae", "remove_all_hooks leaves vae with other weights than it had."),
     ],
