@@ -146,8 +146,8 @@ def _miscounted(take: GivenTake, case: Case) -> Iterator[Wrong]:
 
 
 def _is_the_same_in_each_step(layer: str, subject: Subject) -> bool:
-    """Whether what it gives may be kept from the first step on, as a picture's tokens are. What blocks are given changes
-    in each step; so do noise levels, but there the numbers would tell."""
+    """Whether what it gives may be kept from the first step on, as a picture's tokens are. What blocks are given
+    changes in each step; so do noise levels, but there the numbers would tell."""
     network, _, within = layer.partition(".")
     return network == subject.denoiser and BLOCKS not in within
 
