@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from fluxgate.render.measure.replaced import replaced
+
 NETWORK = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -45,18 +47,5 @@ def connections_counted() -> Iterator[Connections]:
             (socket.socket, "connect", counted.of_socket),
             (socket.socket, "connect_ex", counted.of_socket),
         ):
-            patches.enter_context(_replaced(owner, name, counting))
+            patches.enter_context(replaced(owner, name, counting(getattr(owner, name))))
         yield counted
-
-
-@contextmanager
-def _replaced(owner: Any, name: str, counting: Callable[[Any], Any]) -> Iterator[None]:
-    own, function = vars(owner).get(name), getattr(owner, name)
-    setattr(owner, name, counting(function))
-    try:
-        yield
-    finally:
-        if own is None:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, own)

@@ -6,10 +6,11 @@ import functools
 import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from fluxgate.render.measure.class_names import hook_name
+from fluxgate.render.measure.replaced import replaced
 
 EMPTIED = "emptied"  # what is counted of memory given back
 COLLECTED = "collected"  # what is counted of collections of garbage that somebody asked for
@@ -106,21 +107,15 @@ def _givers() -> Iterator[Any]:
         yield from (owner for owner in owners if hasattr(owner, "empty_cache"))
 
 
-@contextmanager
-def _counting(owner: Any, name: str, add: Add, what: Callable[..., str], *, section: str = "events") -> Iterator[None]:
+def _counting(
+    owner: Any, name: str, add: Add, what: Callable[..., str], *, section: str = "events"
+) -> AbstractContextManager[None]:
     """Let a function count its calls meanwhile, where it is found."""
-    function, own = getattr(owner, name), vars(owner).get(name)
+    function = getattr(owner, name)
 
     @functools.wraps(function)
     def counting(*args: Any, **kwargs: Any) -> Any:
         add(section, what(*args))
         return function(*args, **kwargs)
 
-    setattr(owner, name, counting)
-    try:
-        yield
-    finally:
-        if own is None:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, own)
+    return replaced(owner, name, counting)
