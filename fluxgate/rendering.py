@@ -146,7 +146,7 @@ TIDIED_IN_LOADING = {  # by what was asked for
 NOT_THE_SAME = "not the same with "  # begins the count of an argument that changes what it should not
 ALTERED_BY_REMOVAL = "weights that remove_all_hooks alters: "  # begins the count of a component
 PRINTED = "writes to standard output"  # by loading and all calls
-NETWORK_ASKED = "other machines asked for"  # by loading and all calls: names looked up, connections begun
+NETWORK_ASKED = "turns to the network"  # by loading and all calls: names looked up, connections begun
 PICTURES_CHANGED = "pictures of one call that a later one changed"
 
 

@@ -43,7 +43,7 @@ WAITS = ("waits for a copy", "waits for a result")  # counted where an operator 
 # What the host may wait for in these, and what is drawn from torch's own generator: no formula written otherwise.
 ANSWERS = ("aten._local_scalar_dense", "aten.nonzero", "aten.equal")
 DRAWS = ("aten.rand", "aten.randn", "aten.randint", "aten.randperm", "aten.bernoulli", "aten.normal_", "aten.uniform_")
-ANSWERS_MORE = {ENCODE: 2, DECODE: 2}  # as of a mask that is looked at: nothing beside a phase that has no steps
+ANSWERS_MORE = {ENCODE: 2, DECODE: 2}  # chosen, as of a mask that is looked at: nothing where there are no steps
 # Waits of the host, and those of a stream that computes, which do as much where they come in place of the others.
 HOST_WAITS = ("waits for the device", "Stream.synchronize", "Event.synchronize")
 STREAM_WAITS = ("Stream.wait_stream", "Stream.wait_event")  # the one calls the other
@@ -55,8 +55,8 @@ NEAR_BY = (CASTS, WITHIN, OTHERS_ASKED)  # of what may be less: none of it is of
 NEAR = 0.01  # share by which these may differ between releases: another norm or rotation is no other work
 SCALARS = 256  # bytes of copies that may be less: guidance, or a noise level, in another dtype
 TOKENS = 4096  # bytes of copies that may be more: the same, or a prompt's tokens; latents of a small step are 8 KB
-FEW_OPERATORS = 6  # that compute and may be more in a phase: a formula written otherwise, in each of three steps
-HEADERS = 0.001  # share by which the bytes of files may differ: what a file says of itself beside its tensors
+FEW_OPERATORS = 6  # that compute and may be more in a phase, chosen: two for a formula, in each of three steps
+HEADERS = 0.001  # share, chosen, by which the bytes of files may differ: what a file says of itself beside its tensors
 FEWER_ASKED = 0.01  # of the bytes of weights that are asked to move: one tensor, which layers share
 FEW_COPIES = 0.02  # share by which copies may be more
 FEW = 1 << 20  # bytes that come and go beside weights: prompts, noise, noise levels

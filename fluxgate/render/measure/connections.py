@@ -1,4 +1,4 @@
-"""How often other machines were asked for: whoever loads a pipeline that is here, and calls it, needs none."""
+"""How often a process turned to the network: whoever loads a pipeline that is here, and calls it, need not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of the count of other machines that are asked for."""
+"""Tests of the count of turns to the network."""
 
 import socket
 from collections.abc import Iterator
