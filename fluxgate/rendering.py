@@ -363,6 +363,16 @@ class Duration:
 
 
 @dataclass(frozen=True)
+class Unmoved:
+    """Bytes of weights that were used in a phase though nobody had asked to move them: all that shows without a GPU of
+    where an offload would have kept them."""
+
+    most: int = 0  # at once, since they were used
+    last: int = 0  # the same, when the phase ended
+    unasked: int = 0  # before they were used for the first time
+
+
+@dataclass(frozen=True)
 class PhaseWork:
     """What one call of a pipeline did in one phase, counted; what is not there was done not once."""
 
@@ -375,6 +385,7 @@ class PhaseWork:
     modules: dict[str, int] = field(default_factory=dict)  # class -> calls
     events: dict[str, int] = field(default_factory=dict)  # hooks that ran, groups that moved, waits for the device
     repeats: dict[str, int] = field(default_factory=dict)  # component -> calls with the same inputs as an earlier one
+    unmoved: Unmoved | None = None  # None: nobody counted, or there is a GPU, where it shows what moves
     collected: int | None = None  # how often somebody asked Python to collect garbage; None: nobody counted
     pinned: int | None = None  # bytes that went to the GPU from pinned memory; None: nobody counted, or no GPU
     emptied: int | None = None  # how often torch gave its spare memory back to the GPU; None: nobody counted, or no GPU

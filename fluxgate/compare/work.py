@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from fluxgate.amounts import distinct
-from fluxgate.rendering import DECODE, ENCODE, PHASES, PhaseWork, Work
+from fluxgate.rendering import DECODE, ENCODE, PHASES, PhaseWork, Unmoved, Work
 
 OPERATORS, FLOPS, BYTES, MOVES, COMPONENTS, MODULES, EVENTS, REPEATS = SECTIONS = (
     "operators",
@@ -127,28 +127,52 @@ def _is_by_operators(change: WorkChange) -> bool:
     return change.section in (OPERATORS, FLOPS) or change.what in WAITS
 
 
+def moved_alike(expected: tuple[PhaseWork, ...], actual: tuple[PhaseWork, ...], *, gpu: bool) -> frozenset[str]:
+    """The phases in which what weights move is known by more than how often somebody asked for it: on a GPU by what
+    really comes and goes, and elsewhere where no more of them are used without having been asked to move."""
+    if gpu:
+        return frozenset(PHASES)
+    before = {one.phase: one.unmoved for one in expected}
+    return frozenset(one.phase for one in actual if not _is_unmoved_more(before.get(one.phase), one.unmoved))
+
+
+def _is_unmoved_more(before: Unmoved | None, after: Unmoved | None) -> bool:
+    """True where nobody knows."""
+    if before is None or after is None:
+        return True
+    return after.most > before.most or after.last > before.last or after.unasked > before.unasked
+
+
 def costly_changes(
-    changes: tuple[WorkChange, ...], *, gpu: bool = False, may_spare: bool = False, few: int = FEW_OPERATORS
+    changes: tuple[WorkChange, ...],
+    *,
+    moved_alike: Collection[str] = (),
+    may_spare: bool = False,
+    few: int = FEW_OPERATORS,
 ) -> tuple[WorkChange, ...]:
     """The changes of those phases in which more is done, or another thing: what is written otherwise, comes to as many
     operations and bytes and calls hardly more operators that compute, is no other work.
 
-    gpu: whether there is one, so that what weights really move is counted beside what somebody asked for.
+    moved_alike: the phases in which weights are known to move as they did, however often somebody asked for it.
     may_spare: whether fewer operations are no other work either, as where they are known to come to the same; but for
     modules that are not called at all any more.
     few: operators that compute and may be more in a phase."""
     by_phase = {phase: [one for one in changes if one.phase == phase] for phase in PHASES}
-    costly = {phase for phase, those in by_phase.items() if _is_costly(those, gpu=gpu, may_spare=may_spare, few=few)}
+    costly = {
+        phase
+        for phase, those in by_phase.items()
+        if _is_costly(those, moved_alike=phase in moved_alike, may_spare=may_spare, few=few)
+    }
     return tuple(one for one in changes if one.phase in costly and not _is_view(one))
 
 
-def _is_costly(changes: list[WorkChange], *, gpu: bool, may_spare: bool, few: int) -> bool:
+def _is_costly(changes: list[WorkChange], *, moved_alike: bool, may_spare: bool, few: int) -> bool:
     operations = sum(one.more for one in changes if one.section == FLOPS)
     spares = may_spare and not _is_left_out(changes)
     operators = [one for one in changes if one.section == OPERATORS and one.what not in IDLE]
     near = [one for one in changes if one.section in (BYTES, MOVES) and one.what.startswith(NEAR_BY)]
     exact = [one for one in changes if one.section not in (OPERATORS, MODULES, FLOPS) and one not in near]
-    exact = [one for one in exact if not _is_spared(one, changes, gpu=gpu)]
+    exact = [one for one in exact if not _is_spared(one, changes, moved_alike=moved_alike)]
     sizes = [one for one in near if one.section == BYTES]
     small = sum(max(one.more, 0) for one in near if one.section == MOVES and one.what != OTHERS_ASKED)
     copies = [one for one in operators if one.what in COPIES]
@@ -177,12 +201,12 @@ def _no_formulas(changes: list[WorkChange]) -> Iterator[tuple[tuple[str, ...], i
     yield DRAWS, 0
 
 
-def _is_spared(change: WorkChange, changes: list[WorkChange], *, gpu: bool) -> bool:
+def _is_spared(change: WorkChange, changes: list[WorkChange], *, moved_alike: bool) -> bool:
     """Whether the host waits less often, or hardly more so; less comes and goes, all of which may be other tensors than
-    weights; weights are asked to move less often, though as many move; or files say more of themselves."""
+    weights; weights are asked to move less often, though they move as they did; or files say more of themselves."""
     if change.what == WEIGHTS_ASKED:
         few = change.more == -1 if change.section == MOVES else 0 < -change.more <= FEWER_ASKED * change.before
-        return few or (gpu and change.more < 0)
+        return few or (moved_alike and change.more < 0)
     if change.what in (FILES_READ, FILES_WRITTEN):
         return change.section == BYTES and abs(change.more) <= max(TOKENS, HEADERS * change.before)
     if change.what in (*HOST_WAITS, *STREAM_WAITS):

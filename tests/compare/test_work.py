@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 
-from fluxgate.compare.work import changes_between, costly_changes, flops, held_changes, same_call, work_changes
-from fluxgate.rendering import DECODE, DENOISE, ENCODE, PhaseWork, Work
+from fluxgate.compare.work import (
+    changes_between,
+    costly_changes,
+    flops,
+    held_changes,
+    moved_alike,
+    same_call,
+    work_changes,
+)
+from fluxgate.rendering import DECODE, DENOISE, ENCODE, PHASES, PhaseWork, Unmoved, Work
 from tests.wording import unsaid
 
 WHOLE = PhaseWork(DENOISE, {"aten.mm": 9, "aten.add": 3}, flops={"aten.mm": 900}, modules={"Block": 6})
@@ -278,15 +286,36 @@ def test_a_weight_that_layers_share_may_be_asked_to_move_once_less(size: int, ti
     assert bool(costly_changes(changes_between((before,), (after,)))) is told
 
 
-@pytest.mark.parametrize(("gpu", "told"), [(True, False), (False, True)])
-def test_weights_may_be_asked_to_move_less_often_where_as_many_move(gpu: bool, told: bool) -> None:
-    """A GPU tells what has moved; without one, what was asked for is all that shows of an offload."""
+@pytest.mark.parametrize(("known", "told"), [(PHASES, False), ((), True), ((DECODE,), True)])
+def test_weights_may_be_asked_to_move_less_often_where_they_move_alike(known: tuple[str, ...], told: bool) -> None:
+    """In the phases where that is known; else what was asked for is all that shows of an offload."""
     asked = "weights asked to move"
     before = otherwise(bytes={asked: 1000}, moves={asked: 1000})
     found = changes_between((before,), (otherwise(bytes={asked: 600}, moves={asked: 500}),))
-    assert bool(costly_changes(found, gpu=gpu)) is told
+    assert bool(costly_changes(found, moved_alike=known)) is told
     more = changes_between((before,), (otherwise(bytes={asked: 1001}),))
-    assert costly_changes(more, gpu=gpu)
+    assert costly_changes(more, moved_alike=known)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "alike"),
+    [
+        (Unmoved(9, 5, 3), Unmoved(9, 5, 3), True),
+        (Unmoved(9, 5, 3), Unmoved(8, 4, 2), True),
+        (Unmoved(9, 5, 3), Unmoved(10, 5, 3), False),
+        (Unmoved(9, 5, 3), Unmoved(9, 6, 3), False),
+        (Unmoved(9, 5, 3), Unmoved(9, 5, 4), False),
+        (None, Unmoved(9, 5, 3), False),
+        (Unmoved(9, 5, 3), None, False),
+    ],
+)
+def test_weights_move_alike_where_no_more_are_used_unasked(
+    before: Unmoved | None, after: Unmoved | None, alike: bool
+) -> None:
+    """At once, when the phase ends, and before their first use; on a GPU what moves is counted itself."""
+    sides = [(PhaseWork(DENOISE, unmoved=one),) for one in (before, after)]
+    assert moved_alike(*sides, gpu=False) == ({DENOISE} if alike else set())
+    assert moved_alike(*sides, gpu=True) == set(PHASES)
 
 
 @pytest.mark.parametrize(("phase", "more", "told"), [(ENCODE, 2, False), (ENCODE, 3, True), (DENOISE, 1, True)])
@@ -313,7 +342,7 @@ def test_a_stream_may_wait_in_place_of_the_host(host: int, streams: dict[str, in
     """Once for each time; the host did so seven times."""
     before = otherwise(events={"Stream.synchronize": 7})
     after = otherwise(events={"Stream.synchronize": host, **streams})
-    assert bool(costly_changes(changes_between((before,), (after,)), gpu=True)) is told
+    assert bool(costly_changes(changes_between((before,), (after,)), moved_alike=PHASES)) is told
 
 
 @pytest.mark.parametrize(("more", "told"), [(4096, False), (4097, True), (-4096, False), (-4097, True)])

@@ -8,9 +8,11 @@ from fluxgate.compare.work import (
     BYTES,
     TO_DEVICE,
     TO_HOST,
+    WorkChange,
     changes_between,
     costly_changes,
     flops,
+    moved_alike,
     total,
     total_flops,
     work_changes,
@@ -26,7 +28,7 @@ from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted, listed
 from fluxgate.judge.suspects import joined, most_likely, of_phase
 from fluxgate.judge.verdict import WORK, Verdict
-from fluxgate.rendering import DENOISE, Work
+from fluxgate.rendering import DENOISE, PhaseWork, Work
 
 
 def work(evidence: Evidence) -> Verdict:
@@ -47,7 +49,7 @@ def work(evidence: Evidence) -> Verdict:
 def _complaints(evidence: Evidence, done: Work) -> Iterator[tuple[str, str | None]]:
     """What is wrong, what is surest first, and who most likely did it."""
     then = f"Run {again(evidence.case)}."
-    later = costly_changes(changes_between(*done.calls[:2]), gpu=evidence.gpu, few=0) if len(done.calls) > 1 else ()
+    later = _in_a_second_call(*done.calls[:2], gpu=evidence.gpu) if len(done.calls) > 1 else ()
     if later:
         yield f"A second call does not do what the first did: {told(later)}. {then}", None
     for ask, last in (
@@ -62,6 +64,12 @@ def _complaints(evidence: Evidence, done: Work) -> Iterator[tuple[str, str | Non
         for complaint in ask(evidence, done):
             who = _who(evidence, complaint.phases)
             yield f"{complaint.sentence}. {most_likely(who)} {last}", who
+
+
+def _in_a_second_call(
+    first: tuple[PhaseWork, ...], second: tuple[PhaseWork, ...], *, gpu: bool
+) -> tuple[WorkChange, ...]:
+    return costly_changes(changes_between(first, second), moved_alike=moved_alike(first, second, gpu=gpu), few=0)
 
 
 def _who(evidence: Evidence, phases: tuple[str, ...]) -> str:

@@ -13,6 +13,7 @@ from fluxgate.compare.work import (
     WorkChange,
     costly_changes,
     held_changes,
+    moved_alike,
     same_call,
     work_changes,
 )
@@ -45,7 +46,11 @@ def as_accepted(evidence: Evidence, done: Work) -> Iterator[Complaint]:
     changes = (
         held_changes(theirs, done)
         if moved
-        else costly_changes(work_changes(theirs, done), gpu=evidence.gpu, may_spare=_come_to_the_same(evidence))
+        else costly_changes(
+            work_changes(theirs, done),
+            moved_alike=moved_alike(theirs.first, done.first, gpu=evidence.gpu),
+            may_spare=_come_to_the_same(evidence),
+        )
     )
     if changes:
         such = f", whatever {listed(moved)} may do otherwise" if moved else ""
@@ -81,7 +86,8 @@ def as_usual(evidence: Evidence, done: Work) -> Iterator[Complaint]:
         for one in work_changes(theirs, done)
         if (known.exact or _computes(one)) and (known.encodes or one.phase != ENCODE)
     )
-    changes = costly_changes(changes, gpu=evidence.gpu, may_spare=_is_held_to_the_oracle(evidence))
+    alike = moved_alike(theirs.first, done.first, gpu=evidence.gpu)
+    changes = costly_changes(changes, moved_alike=alike, may_spare=_is_held_to_the_oracle(evidence))
     if changes:
         yield changed(f"It does not do the work that the same releases do on {known.machine}", changes)
 

@@ -1,12 +1,13 @@
 """What only costs seconds or room, and is no operator: how often Python was asked to collect garbage, and torch to give
-its spare memory back to the GPU; and how much came to a GPU from memory that is pinned, without which no copy overlaps
-with computing."""
+its spare memory back to the GPU; how much came to a GPU from memory that is pinned, without which no copy overlaps with
+computing; and without a GPU, which weights nobody asked to move after use."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from fluxgate.amounts import distinct
+from fluxgate.compare.work import FEWER_ASKED
 from fluxgate.judge.counted_work.accepted import as_counted_before
 from fluxgate.judge.counted_work.complaint import Complaint
 from fluxgate.judge.counted_work.reference import elsewhere
@@ -24,6 +25,7 @@ def beside_operators(evidence: Evidence, done: Work) -> Iterator[Complaint]:
         yield from _given_back(evidence, done, phase, before.get(phase.phase))
         yield from _pinned(phase, before.get(phase.phase))
         yield from _collected(done, phase, before.get(phase.phase))
+        yield from _unmoved(phase, before.get(phase.phase))
 
 
 def _given_back(evidence: Evidence, done: Work, phase: PhaseWork, before: PhaseWork | None) -> Iterator[Complaint]:
@@ -60,3 +62,13 @@ def _collected(done: Work, phase: PhaseWork, before: PhaseWork | None) -> Iterat
         yield Complaint(f"{times} in one call instead of {usual:,}", (phase.phase,))
     elif usual is None and phase.phase == DENOISE and 0 < done.steps <= phase.collected:
         yield Complaint(f"{times} in {counted(done.steps, 'step')}", (phase.phase,))
+
+
+def _unmoved(phase: PhaseWork, before: PhaseWork | None) -> Iterator[Complaint]:
+    """An offload that moves each weight as often, but later, needs more room."""
+    if before is None or before.unmoved is None or phase.unmoved is None:
+        return
+    if phase.unmoved.most > before.unmoved.most * (1 + FEWER_ASKED):
+        now, then = distinct(phase.unmoved.most, before.unmoved.most)
+        sentence = f"{phase.phase.capitalize()} has used {now} of weights that nobody has asked to move since"
+        yield Complaint(f"{sentence}, instead of {then}", (phase.phase,))

@@ -11,10 +11,10 @@ from fluxgate.render.measure.compiled import uncompiled
 from fluxgate.render.measure.work_calls import calls_counted
 from fluxgate.render.measure.work_files import weight_files_counted
 from fluxgate.render.measure.work_hooks import COLLECTED, EMPTIED, hooks_counted
-from fluxgate.render.measure.work_moves import moves_counted
+from fluxgate.render.measure.work_moves import UNASKED, UNMOVED, moves_counted
 from fluxgate.render.measure.work_operators import PINNED, operators_counted
 from fluxgate.render.measure.work_sleeps import sleeps_counted
-from fluxgate.rendering import PHASES, PhaseWork
+from fluxgate.rendering import PHASES, PhaseWork, Unmoved
 
 SECTIONS = ("operators", "flops", "bytes", "moves", "components", "modules", "events", "repeats")  # fields of PhaseWork
 
@@ -40,6 +40,13 @@ class WorkCounter:
         """Count something in the running phase."""
         if self._depth == 0 and self._phase is not None:
             self._phases.setdefault(self._phase, {}).setdefault(section, Counter())[what] += number
+
+    def stand(self, what: str, number: int) -> None:
+        """Something comes to this much now: the most in a phase, and the last, are told."""
+        if self._depth == 0 and self._phase is not None:
+            known = self._phases.setdefault(self._phase, {}).setdefault(what, Counter())
+            known.update(most=max(0, number - known["most"]))
+            known["last"] = number
 
     @property
     def paused(self) -> bool:
@@ -77,6 +84,12 @@ def _work_of(phase: str, counted: dict[str, Counter[str]]) -> PhaseWork:
     import torch
 
     sections: dict[str, Any] = {section: dict(sorted(counted.get(section, {}).items())) for section in SECTIONS}
-    apart = (EMPTIED, PINNED, COLLECTED) if torch.cuda.is_available() else (COLLECTED,)
+    gpu = torch.cuda.is_available()
+    apart = (EMPTIED, PINNED, COLLECTED) if gpu else (COLLECTED,)
     sections |= {name: counted.get(name, Counter()).total() for name in apart}
-    return PhaseWork(phase, **sections)
+    return PhaseWork(phase, **sections, unmoved=None if gpu else _unmoved(counted))
+
+
+def _unmoved(counted: dict[str, Counter[str]]) -> Unmoved:
+    known = counted.get(UNMOVED, Counter())
+    return Unmoved(known["most"], known["last"], counted.get(UNASKED, Counter()).total())

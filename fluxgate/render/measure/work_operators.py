@@ -22,6 +22,8 @@ class Counting(Protocol):
 
     def add(self, section: str, what: str, number: int = 1) -> None: ...
 
+    def stand(self, what: str, number: int) -> None: ...
+
 
 @dataclass(frozen=True)
 class Operator:

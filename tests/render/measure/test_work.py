@@ -14,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from fluxgate.render.measure.work import WorkCounter  # noqa: E402
-from fluxgate.rendering import DENOISE, SLEEPS, PhaseWork  # noqa: E402
+from fluxgate.rendering import DENOISE, SLEEPS, PhaseWork, Unmoved  # noqa: E402
 
 LAYER = torch.nn.Linear(8, 16, bias=False)
 ROWS = torch.ones(4, 8)
@@ -160,6 +160,44 @@ def test_a_compiled_function_still_runs() -> None:
     results: list[Any] = []
     counted(lambda: results.append(compiled(ROWS)))
     assert torch.equal(results[0], expected)
+
+
+SIZE = 8 * 16 * 4  # bytes of LAYER
+
+
+@pytest.mark.parametrize(
+    ("call", "unmoved"),
+    [
+        (lambda one, two: (one(ROWS), two(ROWS)), Unmoved(2 * SIZE, 2 * SIZE, 2 * SIZE)),
+        (lambda one, two: (one(ROWS), one.to("cpu"), two(ROWS)), Unmoved(SIZE, SIZE, 2 * SIZE)),
+        (lambda one, two: (one.to("cpu"), one(ROWS), one.to("cpu"), one.to("cpu")), Unmoved(SIZE, 0, 0)),
+        (lambda one, two: (one.weight.data.cpu(), one(ROWS), one(ROWS)), Unmoved(SIZE, SIZE, 0)),
+        (lambda one, two: (one.to("cpu"), two.to("cpu")), Unmoved()),
+        (lambda one, two: (one.weight.numel(), one.weight.add(1), one.weight.copy_(two.weight)), Unmoved()),
+    ],
+    ids=["stay", "one after the other", "again and again", "by its data", "not used", "nothing else is computed with"],
+)
+def test_weights_that_nobody_asks_to_move_are_told(call: Callable[..., Any], unmoved: Unmoved) -> None:
+    """At once and last, since they were used; and before they were used first."""
+    layers = [torch.nn.Linear(8, 16, bias=False) for _ in range(2)]
+    assert counted(lambda: call(*layers)).unmoved == unmoved
+
+
+def test_weights_that_are_made_anew_are_no_longer_there() -> None:
+    """As an offload to disk makes them: what was used is gone, though nobody asked to move it."""
+    layer = torch.nn.Linear(8, 16, bias=False)
+
+    def used_twice() -> None:
+        for _ in range(2):
+            layer(ROWS)
+            layer.weight.data = torch.ones(16, 8)
+
+    assert counted(used_twice).unmoved == Unmoved(SIZE, SIZE, 2 * SIZE)
+
+
+def test_on_a_gpu_what_nobody_asks_to_move_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert counted(lambda: LAYER(ROWS)).unmoved is None
 
 
 def test_memory_that_is_given_back_to_a_gpu_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
