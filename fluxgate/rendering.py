@@ -139,6 +139,7 @@ WEIGHTS_AT_END = "files of weights mapped at the end"
 THREADS_AT_END = "threads left at the end"  # of Python's; not there where code is compiled
 IN_TRAINING = "in training mode: "  # begins the count of a component that is
 DRAWN_IN_LOADING = "draws from torch's own generator while loading"  # 1 if any were, as to make up weights
+READ_IN_LOADING = "bytes of weight files opened while loading"  # a file that is opened twice counts twice
 TIDIED_IN_LOADING = {  # by what was asked for
     "emptied": "times that loading had torch give its spare memory back",
     "collected": "times that loading had Python collect garbage",

@@ -208,7 +208,7 @@ def _is_spared(change: WorkChange, changes: list[WorkChange], *, moved_alike: bo
         few = change.more == -1 if change.section == MOVES else 0 < -change.more <= FEWER_ASKED * change.before
         return few or (moved_alike and change.more < 0)
     if change.what in (FILES_READ, FILES_WRITTEN):
-        return change.section == BYTES and abs(change.more) <= max(TOKENS, HEADERS * change.before)
+        return change.section == BYTES and abs(change.more) <= of_headers(change.before)
     if change.what in (*HOST_WAITS, *STREAM_WAITS):
         return _is_traded(change, changes)
     if change.what in WAITS and 0 < change.more <= ANSWERS_MORE.get(change.phase, 0):
@@ -216,6 +216,11 @@ def _is_spared(change: WorkChange, changes: list[WorkChange], *, moved_alike: bo
     fewer = -sum(one.more for one in changes if (one.section, one.what) == (change.section, OTHERS_ASKED))
     most = {TO_DEVICE: fewer, TO_HOST: fewer, **dict.fromkeys(WAITS, change.before)}
     return 0 < -change.more <= most.get(change.what, 0)
+
+
+def of_headers(size: int) -> float:
+    """The bytes by which what is read of files may differ, which say more or less of themselves now."""
+    return max(TOKENS, HEADERS * size)
 
 
 def _is_traded(change: WorkChange, changes: list[WorkChange]) -> bool:

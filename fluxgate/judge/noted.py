@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fluxgate.compare.work import of_headers
 from fluxgate.judge.damage import other_releases
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import counted
-from fluxgate.rendering import AFTER, BEFORE, BESIDE, GRADIENTS, Component, Inventory
+from fluxgate.rendering import AFTER, BEFORE, BESIDE, GRADIENTS, READ_IN_LOADING, Component, Inventory
 from fluxgate.strategies.effects import FILES, GRAPHS, IMAGES_SEEN, PROCESSES, REUSED
 
 # Counts that grow with each take, of which a run may have more or fewer, and into how many files weights are written.
@@ -60,6 +61,6 @@ def _places(sizes: dict[str, int]) -> str:
 
 def _of_counts(before: dict[str, int], now: dict[str, int]) -> Iterator[str]:
     for what in sorted(before.keys() & now.keys()):
-        most = {BESIDE: float(FEW), GRAPHS: FEW_GRAPHS * before[what]}.get(what, 0.0)
-        if what not in LEFT_OUT and abs(now[what] - before[what]) > most:
+        most = {BESIDE: FEW, GRAPHS: FEW_GRAPHS * before[what], READ_IN_LOADING: of_headers(before[what])}
+        if what not in LEFT_OUT and abs(now[what] - before[what]) > most.get(what, 0):
             yield f"The number of {what} is {now[what]:,} instead of the accepted {before[what]:,}"

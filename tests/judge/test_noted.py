@@ -11,7 +11,17 @@ from fluxgate.baselines.store import PORTABLE
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.noted import FEW, noted_otherwise
 from fluxgate.judge.verdict import FAILED, INVENTORY
-from fluxgate.rendering import AFTER, BESIDE, DURING, GRADIENTS, OWN_ARGUMENTS, PRINTED, Component, Inventory
+from fluxgate.rendering import (
+    AFTER,
+    BESIDE,
+    DURING,
+    GRADIENTS,
+    OWN_ARGUMENTS,
+    PRINTED,
+    READ_IN_LOADING,
+    Component,
+    Inventory,
+)
 from fluxgate.strategies.effects import FILES, GRAPHS, PROCESSES, REUSED
 from tests.judge.made import ACCEPTANCE, FULL, accepted, evidence, only, verdict, with_rendering
 
@@ -54,6 +64,8 @@ def told(whole: Evidence) -> list[str]:
         (PRINTED, 0, 0, 0),
         (BESIDE, 0, FEW, 0),
         (BESIDE, 0, FEW + 1, 1),
+        (READ_IN_LOADING, 60_000_000, 60_060_000, 0),  # what files say of themselves
+        (READ_IN_LOADING, 60_000_000, 60_060_001, 1),
         (GRADIENTS, 3, 6, 0),  # of each take
         (PROCESSES, 3, 6, 0),
         (FILES, 14, 27, 0),  # how weights are laid out is the library's business

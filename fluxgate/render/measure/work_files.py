@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,23 +20,25 @@ def weight_files_counted(add: Add) -> Iterator[None]:
     import safetensors.torch
 
     stand_ins = {
-        id(safetensors.safe_open): _counting(safetensors.safe_open, READ, add, place=0),
-        id(safetensors.torch.serialize_file): _counting(safetensors.torch.serialize_file, WRITTEN, add, place=1),
+        safetensors.safe_open: _counting(safetensors.safe_open, READ, add, place=0),
+        safetensors.torch.serialize_file: _counting(safetensors.torch.serialize_file, WRITTEN, add, place=1),
     }
-    replaced = [
-        (names, name, value)
-        for module in list(sys.modules.values())
-        if isinstance(names := getattr(module, "__dict__", None), dict)
-        for name in ("safe_open", "serialize_file")
-        if id(value := names.get(name)) in stand_ins
-    ]
-    for names, name, value in replaced:
-        names[name] = stand_ins[id(value)]
+    _replace(stand_ins)
     try:
         yield
     finally:
-        for names, name, value in replaced:
-            names[name] = value
+        _replace({stand_in: function for function, stand_in in stand_ins.items()})
+
+
+def _replace(others: Mapping[Any, Any]) -> None:
+    """Put others in the place of functions in every module, those included that were imported since they were replaced
+    and took a stand-in for the function."""
+    by_identity = {id(function): other for function, other in others.items()}
+    for module in list(sys.modules.values()):
+        names: Any = getattr(module, "__dict__", None)
+        for name in ("safe_open", "serialize_file") if isinstance(names, dict) else ():
+            if id(names.get(name)) in by_identity:
+                names[name] = by_identity[id(names[name])]
 
 
 def _counting(function: Any, what: str, add: Add, *, place: int) -> Any:

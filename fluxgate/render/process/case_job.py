@@ -22,6 +22,7 @@ from fluxgate.render.measure.mapped_files import mapped_weights
 from fluxgate.render.measure.meter import Meter
 from fluxgate.render.measure.printed import writes_counted
 from fluxgate.render.measure.python_threads import python_threads
+from fluxgate.render.measure.work_files import READ, weight_files_counted
 from fluxgate.render.measure.work_hooks import tidying_counted
 from fluxgate.render.process.calling import call_arguments, pictures_of
 from fluxgate.render.process.crashes import headline, raised_in
@@ -51,6 +52,7 @@ from fluxgate.rendering import (
     NOT_THE_SAME,
     PICTURES_CHANGED,
     PRINTED,
+    READ_IN_LOADING,
     TIDIED_IN_LOADING,
     Duration,
     Picture,
@@ -211,14 +213,20 @@ def _load_watched(load: Callable[[], Any], probe: Probe, laps: Laps, note: AddNo
 
     probe.inventory.remember_settings()
     generator, tidied = torch.get_rng_state(), Counter[str]()
+    sizes: list[int] = []  # libraries open files in threads
+
+    def opened(section: str, what: str, number: int = 1) -> None:
+        if (section, what) == ("bytes", READ):
+            sizes.append(number)
 
     def watched() -> Any:
-        with tidying_counted(lambda section, *_: tidied.update((section,))):
+        with tidying_counted(lambda section, *_: tidied.update((section,))), weight_files_counted(opened):
             return load()
 
     pipeline = _load(watched, probe.meter, laps, note)
     for section, name in TIDIED_IN_LOADING.items():
         probe.inventory.count(name, tidied[section])
+    probe.inventory.count(READ_IN_LOADING, sum(sizes))
     probe.inventory.count(DRAWN_IN_LOADING, int(not torch.equal(generator, torch.get_rng_state())))
     probe.inventory.compare_settings()
     return pipeline

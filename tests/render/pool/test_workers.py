@@ -37,6 +37,7 @@ from fluxgate.rendering import (
     NETWORK_ASKED,
     PHASES,
     PRINTED,
+    READ_IN_LOADING,
     STAGES,
     TIDIED_IN_LOADING,
     Picture,
@@ -256,6 +257,13 @@ def test_what_is_drawn_printed_tidied_and_asked_for_is_counted(
     assert counts[NETWORK_ASKED] == 1
     tidied = TIDIED_IN_LOADING["collected"]
     assert (clean.inventory.counts[tidied], counts[tidied]) == (0, 1)
+
+
+def test_files_of_weights_that_loading_opens_are_counted(rendered: Any, miniature_folder: Path) -> None:
+    """By their bytes, each file once."""
+    clean, _, _ = rendered
+    sizes = [file.stat().st_size for file in miniature_folder.rglob("*.safetensors")]
+    assert clean.inventory.counts[READ_IN_LOADING] == sum(sizes)
 
 
 def test_a_file_that_each_call_leaves_is_counted(render: Any, miniature_folder: Path) -> None:
