@@ -203,7 +203,8 @@ class Workers:
             takes=self.takes,
             vram_limit=self.vram_limit,
             compiles=case.strategy.compiles,
-            asks_otherwise=case.subject.oracle is not None and case.strategy.promise.reference is None,
+            asks_otherwise=case.subject.oracle is not None and not case.strategy.compiles,
+            asks_briefly=case.strategy.promise.reference is not None,
         )
         return self._launcher.launch(job, variables)
 

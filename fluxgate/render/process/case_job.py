@@ -176,7 +176,7 @@ def _call_unmeasured(
     laps.end("calls again")
     probe.inventory.compare_settings()
     if job.asks_otherwise and is_asked(pipeline):
-        for what in not_the_same(pipeline):
+        for what in not_the_same(pipeline, briefly=job.asks_briefly):
             probe.inventory.count(f"{NOT_THE_SAME}{what}", 1)
         laps.end("asking otherwise")
     if job.subject.oracle is not None:

@@ -35,6 +35,7 @@ class CaseJob:
     # last: where it compiled a more general one in the midst of a first take, a second take would do without the other.
     compiles: bool = False
     asks_otherwise: bool = False  # whether the pipeline is asked for the same picture in other ways, too
+    asks_briefly: bool = False  # whether that is in those few ways that a strategy may break
 
     def takes_of(self, number: int) -> int:
         """How often the shot of this number is rendered."""

@@ -1,6 +1,6 @@
 """The same picture asked for in other ways, with arguments that no shot has: a prompt's own embeddings, latents, a
 callback, a size that is rounded, another kind of output; and of the pipeline saved and loaded again. Whatever the
-release, each comes to what the first call did, to the bit."""
+release, each comes to what the first call did, to the bit, and leaves the weights where the first call did."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from fluxgate.render.watch.component import plain_tensors
 from fluxgate.strategies.promise import dtype_setting
 
 PROMPT, NEGATIVE = "a red ball beside a blue box", "a tree at night"
@@ -34,11 +35,14 @@ CALLBACK_TENSORS = ("latents", "prompt_embeds")
 Way = tuple[str, Callable[[], Any], Callable[[], Any]]  # what is given, the call with it, and one without
 
 
-def not_the_same(pipeline: Any) -> list[str]:
-    """What makes the pipeline give another picture, or raise, though it should not."""
+def not_the_same(pipeline: Any, *, briefly: bool = False) -> list[str]:
+    """What makes the pipeline give another picture, or raise, though it should not.
+
+    briefly: by the few ways in which hooks, groups and layers of a strategy are called otherwise than by a shot."""
     import torch
 
-    return [what for what, one, other in _ways(pipeline) if not _equal(torch, one, other)]
+    ways = _brief_ways(pipeline) if briefly else _ways(pipeline)
+    return [what for what, one, other in ways if not _equal(torch, one, other)]
 
 
 def is_asked(pipeline: Any) -> bool:
@@ -87,6 +91,35 @@ def _ways(pipeline: Any) -> Iterator[Way]:
     yield from _of_outputs(pipeline, usual, plain)
     yield "components of another pipeline", lambda: _call(type(pipeline)(**pipeline.components), prompt=PROMPT), usual
     yield "what was saved and loaded again", lambda: _call(_saved_and_loaded(pipeline), prompt=PROMPT), usual
+
+
+def _brief_ways(pipeline: Any) -> Iterator[Way]:
+    """Without its encoders, with somebody who looks on after each step, and without its decoder."""
+
+    @functools.cache
+    def usual() -> Any:
+        return _call(pipeline, prompt=PROMPT)
+
+    def places_after(**arguments: Any) -> Any:
+        _call(pipeline, prompt=PROMPT, **arguments)
+        return _in_memory(pipeline)
+
+    yield "embeddings of its prompt", lambda: _call(pipeline, **_embeddings(pipeline, PROMPT)), usual
+    yield "a callback", lambda: _with_callback(lambda **given: _call(pipeline, prompt=PROMPT, **given)), usual
+    yield (
+        "a wish for latents, after which its weights lie elsewhere,",
+        places_after,
+        lambda: places_after(output_type="pt"),
+    )
+
+
+def _in_memory(pipeline: Any) -> Any:
+    """The bytes of each component that lie in memory: of what is offloaded, all."""
+    import torch
+
+    parts = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
+    tensors = ([one for one in plain_tensors(part) if one.device.type == "cpu"] for part in parts)
+    return torch.tensor([sum(one.numel() * one.element_size() for one in those) for those in tensors])
 
 
 def _of_outputs(pipeline: Any, usual: Callable[[], Any], plain: Callable[..., Any]) -> Iterator[Way]:

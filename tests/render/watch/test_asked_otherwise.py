@@ -9,18 +9,22 @@ from typing import Any
 
 import pytest
 
+torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
-from diffusers import FluxPipeline
+from diffusers import FluxPipeline  # noqa: E402
 
-from fluxgate.render.watch.asked_otherwise import is_asked, not_the_same
+from fluxgate.render.watch import asked_otherwise  # noqa: E402
+from fluxgate.render.watch.asked_otherwise import is_asked, not_the_same  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def loaded(miniature_folder: Path) -> Any:
-    import torch
+    return loaded_anew(miniature_folder)
 
-    pipeline = FluxPipeline.from_pretrained(str(miniature_folder), dtype=torch.bfloat16)
+
+def loaded_anew(folder: Path) -> Any:
+    pipeline = FluxPipeline.from_pretrained(str(folder), dtype=torch.bfloat16)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -94,6 +98,38 @@ def test_what_changes_what_it_should_not_is_named(
     """And nothing else is."""
     replaced(pipeline, method, change)
     assert not_the_same(pipeline) == found
+
+
+def test_a_sound_offload_comes_to_the_same(miniature_folder: Path) -> None:
+    """Asked in the few ways in which its hooks are called otherwise."""
+    pipeline = loaded_anew(miniature_folder)
+    pipeline.enable_model_cpu_offload(device="cpu")
+    assert not_the_same(pipeline, briefly=True) == []
+
+
+@pytest.mark.parametrize(("change", "found"), [(nothing_negative, ["embeddings of its prompt"]), (of_two_prompts, [])])
+def test_few_ways_are_asked_briefly(pipeline: Any, change: Callable[..., Any], found: list[str]) -> None:
+    """The others are the pipeline's alone, whatever its strategy."""
+    replaced(pipeline, "encode_prompt", change)
+    assert not_the_same(pipeline, briefly=True) == found
+
+
+@pytest.mark.parametrize(("after_pictures", "found"), [(8, 0), (0, 1)])
+def test_weights_that_lie_elsewhere_after_latents_are_told(
+    pipeline: Any, monkeypatch: pytest.MonkeyPatch, after_pictures: int, found: int
+) -> None:
+    """As where the last component stays where it computed, because it is not the decoder."""
+    places = iter([torch.tensor([8]), torch.tensor([after_pictures])])
+    monkeypatch.setattr(asked_otherwise, "_in_memory", lambda _: next(places))
+    assert len(not_the_same(pipeline, briefly=True)) == found
+
+
+def test_where_weights_lie_is_told_by_component(miniature_folder: Path) -> None:
+    pipeline = loaded_anew(miniature_folder)
+    before = asked_otherwise._in_memory(pipeline).tolist()
+    pipeline.transformer.to("meta")
+    after = asked_otherwise._in_memory(pipeline).tolist()
+    assert (len(before), sum(before) - sum(after)) == (4, max(before))
 
 
 def test_older_pipelines_are_not_asked(pipeline: Any) -> None:
