@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from fluxgate.files import read_limited
+from fluxgate.files import expanded, read_limited
 from fluxgate.options import SHARED, within
 from fluxgate.refusal import Refusal
 from fluxgate.toml import LARGEST, Place, Text, convert, parse_toml
@@ -82,7 +82,7 @@ def _configuration(table: object, folder: Path) -> Configuration:
     written = convert(_with_lists(table), Written, place=place)
     configuration = Configuration(
         folder=folder,
-        subjects=tuple(folder / Path(name).expanduser() for name in written.subjects),
+        subjects=tuple(folder / expanded(name) for name in written.subjects),
         subject=written.subject,
         strategies=written.strategies,
         pipelines=written.pipelines,
@@ -106,7 +106,7 @@ def _with_lists(table: object) -> object:
 
 
 def _within(folder: Path, name: str | None) -> Path | None:
-    return None if name is None else within(folder, Path(name).expanduser())
+    return None if name is None else within(folder, expanded(name))
 
 
 def _table(path: Path) -> Any:

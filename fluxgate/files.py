@@ -26,6 +26,14 @@ def is_name(text: str) -> bool:
     return len(text) <= 120 and _NAME.fullmatch(text) is not None and ".." not in text
 
 
+def expanded(text: str) -> Path:
+    """A path with the home folder in place of its ~, or a refusal where nobody knows that folder."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise Refusal(f"The home folder in {text} is not known; set HOME, or write the whole path.") from error
+
+
 def is_disk_full(error: BaseException) -> bool:
     """Whether a write failed because the disk, or the user's share of it, is full."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -34,6 +42,11 @@ def is_disk_full(error: BaseException) -> bool:
 def is_forbidden(error: OSError) -> bool:
     """Whether a write failed because nobody, or not this user, may write there, or because a folder is in the way."""
     return error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR)
+
+
+def is_odd(error: OSError) -> bool:
+    """Whether a path that a user typed is none that can be used: too long, a link to itself, or taken by another."""
+    return error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.EEXIST, errno.ENOTEMPTY, errno.EBUSY)
 
 
 def refuse_unwritable(folder: Path) -> None:
@@ -61,6 +74,8 @@ def make_whole(path: Path, data: bytes) -> None:
 @contextmanager
 def _beside(path: Path, data: bytes) -> Iterator[str]:
     """A file with this data that stands beside the path, and not any more afterwards."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     try:
@@ -70,6 +85,9 @@ def _beside(path: Path, data: bytes) -> Iterator[str]:
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o644)
         yield temporary
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk is met through the handle, which has no name
+        raise
     finally:
         Path(temporary).unlink(missing_ok=True)
 

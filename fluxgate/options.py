@@ -39,7 +39,8 @@ SHARED = {
     "runs": Option("FOLDER", "the folder of runs", "runs"),
 }
 
-_ADDRESS = re.compile(r"(s3|gs|hf|file):/+([^/].*)")
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+-]*):/+([^/].*)")
+_SCHEMES = ("s3", "gs", "hf", "file")
 
 
 def chosen(given: Iterable[str], *, among: Iterable[str], option: str, listing: str | None = None) -> tuple[str, ...]:
@@ -80,6 +81,9 @@ def address_of(path: Path) -> str | None:
     if found is None:
         return None
     scheme, rest = found.groups()
+    if scheme not in _SCHEMES:
+        known = "s3://, gs://, hf:// and file:///"
+        raise Refusal(f"{scheme}://{rest[:80]} is no folder, and no address of a store; those begin with {known}.")
     return f"file:///{rest}" if scheme == "file" else f"{scheme}://{rest}"
 
 

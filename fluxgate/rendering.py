@@ -406,6 +406,7 @@ class Work:
     seconds: float = 0.0  # that it took, beside all that is judged
     held: tuple[int, ...] = ()  # bytes of tensors after each call: on the GPU, or in memory where there is none
     held_in_memory: tuple[int, ...] = ()  # the same in memory, where there is a GPU
+    held_named: tuple[int, ...] = ()  # the same on the GPU, of those that Python can name: exact, as nothing is rounded
     unavailable: str | None = None  # why nothing was counted
 
     @property

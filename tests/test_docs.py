@@ -110,3 +110,10 @@ def test_the_variables_that_are_told_are_read() -> None:
     code = "".join(path.read_text() for path in (ROOT / "fluxgate").rglob("*.py"))
     assert len(named) > 2
     assert {name for name in named if f'"{name}"' not in code} == set()
+
+
+def test_nothing_installs_fluxgate_by_its_name_alone() -> None:
+    """An index has another project of that name, whose package would take the place of ours."""
+    by_name = re.compile(r"pip install [^#\n`]*\bfluxgate(\[|\"|\s|$)")
+    places = [ROOT / "README.md", *DOCS.glob("*.md"), *(ROOT / "fluxgate").rglob("*.py")]
+    assert [place.name for place in places if by_name.search(place.read_text())] == []

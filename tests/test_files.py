@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluxgate.files import (
+    expanded,
     is_disk_full,
     is_forbidden,
     is_name,
@@ -153,6 +154,30 @@ def test_errors_of_a_disk_are_told_apart() -> None:
     assert [is_forbidden(error) for error in (*full, *forbidden)] == [False, False, True, True, True]
 
 
+def test_a_file_is_not_written_over_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not over the one that it would stand in either; nothing is left beside it."""
+    monkeypatch.chdir(tmp_path)
+    for path in (Path(), tmp_path):
+        with pytest.raises(IsADirectoryError) as told:
+            write_whole(path, b"")
+        assert told.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written through a handle fails without a name; nothing is left beside what was there."""
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "report").write_bytes(b"older")
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left") as told:
+        write_whole(tmp_path / "report", b"newer")
+    assert told.value.filename == str(tmp_path / "report")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"older"]
+
+
 def test_a_folder_that_cannot_be_written_is_refused_beforehand(tmp_path: Path) -> None:
     """Also one that cannot be made; where it can be, nothing is made yet."""
     (tmp_path / "file").touch()
@@ -162,3 +187,11 @@ def test_a_folder_that_cannot_be_written_is_refused_beforehand(tmp_path: Path) -
     refuse_unwritable(tmp_path / "later" / "runs")
     refuse_unwritable(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_unknown_home_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose user nobody has listed, or where a name is misspelt."""
+    monkeypatch.setenv("HOME", "/home/me")
+    assert expanded("~/a") == Path("/home/me/a")
+    with pytest.raises(Refusal, match=r"^The home folder in ~nobodys-name/a is not known; set HOME"):
+        expanded("~nobodys-name/a")

@@ -98,9 +98,15 @@ def test_of_too_many_names_the_command_is_named_that_lists_them() -> None:
         ("baselines", None),
         ("/s3/bucket", None),
         ("./s3:x", None),
-        ("ftp://host/x", None),
     ],
 )
 def test_an_address_is_told_from_a_folder(typed: str, meant: str | None) -> None:
     """Although it is typed where a folder may stand, and a path has lost a slash."""
     assert address_of(Path(typed)) == meant
+
+
+@pytest.mark.parametrize("typed", ["ftp://host/x", "s4://bucket", "S3://bucket/a", "https:/host"])
+def test_an_address_that_no_store_has_is_refused(typed: str) -> None:
+    """A folder of that name would be empty, and nothing would be held to what was accepted."""
+    with pytest.raises(Refusal, match=r"^\w+://.* is no folder, and no address of a store; those begin with s3://"):
+        address_of(Path(typed))

@@ -12,7 +12,8 @@ from fluxgate.files import make_whole, write_whole
 from fluxgate.refusal import Refusal, full_stop
 
 PRECONDITION_FAILED = 412  # the status with which the hub refuses a commit on top of one that is not the last
-NEEDS = {"s3": 'pip install "fluxgate[remote]"', "gs": "pip install gcsfs"}  # beside fsspec, which diffusers brings
+# Beside fsspec, which diffusers brings; as requirements/remote.txt. An index has another project named fluxgate.
+NEEDS = {"s3": 'pip install "s3fs>=2025.3"', "gs": "pip install gcsfs"}
 
 
 class Service:

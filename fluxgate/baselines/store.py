@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,7 +34,7 @@ class Store:
     def at(cls, own: Path) -> Store:
         """One's own folder, and what ships unless that is the same folder, as in a checkout of Fluxgate."""
         ships = shipped()
-        return cls(own, None if ships is None or ships.resolve() == own.resolve() else ships, offered())
+        return cls(own, None if ships is None or os.path.realpath(ships) == os.path.realpath(own) else ships, offered())
 
     @property
     def roots(self) -> tuple[Path, ...]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import textwrap
+import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, Protocol
 
@@ -29,10 +31,11 @@ from fluxgate.cli import (
 from fluxgate.cli import list as list_
 from fluxgate.cli.shared import INTERRUPTED, columns
 from fluxgate.environment import fluxgate_version
-from fluxgate.files import is_disk_full, is_forbidden
+from fluxgate.files import is_disk_full, is_forbidden, is_odd
 from fluxgate.options import suggestion
 from fluxgate.refusal import USAGE, Refusal
 
+ERROR = 3  # the exit code of a mistake in Fluxgate, as pytest has it: 1 is an answer
 CLOSED = 141  # the exit code where nobody reads on, beside those of the verbs
 
 
@@ -85,9 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED
     except OSError as error:
-        if error.filename is None or not (is_forbidden(error) or is_disk_full(error)):
+        if error.filename is None or not (is_forbidden(error) or is_disk_full(error) or is_odd(error)):
             raise
-        what = "read or written" if isinstance(error, PermissionError) else "written"
+        what = "read or written" if isinstance(error, PermissionError) or is_odd(error) else "written"
         print(f"{error.filename2 or error.filename} cannot be {what}: {error.strerror}.", file=sys.stderr)
         return USAGE
 
@@ -140,4 +143,32 @@ def _verbs(width: int) -> Iterator[str]:
 
 def run() -> None:
     """The command `fluxgate`."""
-    sys.exit(main())
+    _make_sayable()
+    try:
+        code = main()
+    except OSError as error:
+        code = _could_not_be_said(error)
+    except Exception:
+        traceback.print_exc()
+        code = ERROR
+    sys.exit(code)
+
+
+def _make_sayable() -> None:
+    """A terminal that lacks a letter shows another, and what is said to nobody is lost: neither is an error."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, io.StringIO())
+        else:
+            stream.reconfigure(errors="replace")
+
+
+def _could_not_be_said(error: OSError) -> int:
+    """The exit code where the disk of the file that the output goes to is full; any other error is a mistake."""
+    if error.filename is not None or not is_disk_full(error):
+        traceback.print_exception(error)
+        return ERROR
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python would try to write the rest when it ends
+    print(f"The output cannot be written: {error.strerror}.", file=sys.stderr)
+    return USAGE

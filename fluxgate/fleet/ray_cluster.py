@@ -16,7 +16,7 @@ from fluxgate.refusal import Refusal
 
 LOCAL = "ray"
 CPU = "CPU"  # the accelerator of a node without GPUs
-INSTALL = 'pip install "fluxgate[ray]"'
+INSTALL = 'pip install "ray[client]>=2.49"'  # as requirements/ray.txt; an index has another project named fluxgate
 ADDRESS = re.compile(r"ray://[A-Za-z0-9.\-\[\]:]+:[0-9]{1,5}")
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # unless they are set already
 

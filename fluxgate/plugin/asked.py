@@ -9,7 +9,7 @@ import pytest
 import fluxgate
 from fluxgate.amounts import amount
 from fluxgate.history import store
-from fluxgate.plugin.options import request_of
+from fluxgate.plugin.options import refuse_unwritable_page, request_of
 from fluxgate.refusal import Refusal
 from fluxgate.session.choice import Choice, choose, refuse_damaged, refuse_unready
 from fluxgate.strategies.available import strategies
@@ -43,6 +43,7 @@ def choice_of(config: pytest.Config) -> Choice:
     """What the session is about; a refusal ends it with one sentence."""
     if CHOICE not in config.stash:
         try:
+            refuse_unwritable_page(config)
             config.stash[CHOICE] = choose(request_of(config))
         except Refusal as refusal:
             raise pytest.UsageError(str(refusal)) from refusal

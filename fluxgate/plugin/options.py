@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from fluxgate.configuration import default_folder
+from fluxgate.files import refuse_unwritable
 from fluxgate.options import SHARED, within
+from fluxgate.refusal import Refusal
 from fluxgate.session.choice import AUTO, Request
 from fluxgate.strategies import STRATEGIES
 
@@ -102,6 +104,17 @@ def request_of(config: pytest.Config) -> Request:
         require_baseline=asked("fluxgate_require_baseline"),
         no_baseline=asked("fluxgate_no_baseline"),
     )
+
+
+def refuse_unwritable_page(config: pytest.Config) -> None:
+    """Refuse where the page could not be written, before anything is rendered for it."""
+    asked = config.getoption("fluxgate_html")
+    if asked is None:
+        return
+    file = config.invocation_params.dir / asked
+    if file.is_dir():
+        raise Refusal(f"--html names a file, and {asked or 'an empty name'} is a folder.")
+    refuse_unwritable(file.parent)
 
 
 def _at_once(config: pytest.Config) -> str | None:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from fluxgate import configuration
+from fluxgate.files import expanded
 from fluxgate.refusal import Refusal
 from fluxgate.subjects.entries import SubjectEntry, check_names
 from fluxgate.subjects.pipeline_class import pipeline_class, pipeline_names
@@ -30,7 +31,7 @@ def subjects(own_file: Path | None = None) -> dict[str, Subject]:
 def _own_files() -> tuple[Path, ...]:
     """The file that the variable names, else those of the configuration."""
     named = os.environ.get(VARIABLE)
-    return (Path(named).expanduser(),) if named else configuration.current().subjects
+    return (expanded(named),) if named else configuration.current().subjects
 
 
 def read_catalogue(path: Path) -> dict[str, Subject]:
@@ -57,7 +58,7 @@ def _subject(name: str, entry: SubjectEntry, path: Path) -> Subject:
 def _source(source: str, path: Path) -> str:
     """A folder is meant from where the catalogue lies."""
     scheme, _, rest = source.partition(":")
-    return f"folder:{path.absolute().parent / Path(rest).expanduser()}" if scheme == "folder" else source
+    return f"folder:{path.absolute().parent / expanded(rest)}" if scheme == "folder" else source
 
 
 def _refuse_without_prompt(subject: Subject, path: Path) -> None:

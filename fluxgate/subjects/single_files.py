@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from fluxgate.files import expanded
 from fluxgate.pipeline_folder import Index
 from fluxgate.subjects.definitions import definition_of
 from fluxgate.subjects.headers import UNREADABLE, tensor_headers
@@ -27,7 +28,7 @@ def check_files(files: Mapping[str, str], checkpoint: str | None) -> None:
 
 def placed(file: str, folder: Path) -> str:
     """A file that is meant from where the catalogue lies."""
-    return str(folder / Path(file).expanduser())
+    return str(folder / expanded(file))
 
 
 def why_not_readable(subject: Subject) -> str | None:

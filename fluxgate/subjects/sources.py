@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from fluxgate.files import expanded
 from fluxgate.miniature.growth import grown_folder
 from fluxgate.pipeline_folder import Index, read_index, why_not_loadable
 from fluxgate.refusal import Refusal, full_stop
@@ -22,9 +23,9 @@ def cache_folder() -> Path:
     """The user's folder for files that can be made again."""
     chosen = os.environ.get(CACHE)
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        return expanded(chosen).absolute()
     shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared) if shared else Path.home() / ".cache") / "fluxgate"
+    return (Path(shared) if shared else expanded("~/.cache")) / "fluxgate"
 
 
 def cached(name: str) -> Path:

@@ -35,7 +35,7 @@ def test_an_unknown_service_says_what_to_install(monkeypatch: pytest.MonkeyPatch
 @pytest.fixture
 def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A bucket on a server of this machine."""
-    pytest.importorskip("s3fs", reason='s3fs is not installed; pip install "fluxgate[remote]"')
+    pytest.importorskip("s3fs", reason="s3fs is not installed; pip install -r requirements/remote.txt")
     server = pytest.importorskip("moto.server", reason="moto is not installed; tox run -e remote has it")
     threaded = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     threaded.start()

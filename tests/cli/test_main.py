@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxgate.cli.main import CLOSED, VERBS, main
+from fluxgate.cli.main import CLOSED, ERROR, VERBS, main, run
 from fluxgate.cli.shared import INTERRUPTED
 from fluxgate.environment import fluxgate_version
 from fluxgate.refusal import USAGE
@@ -120,6 +120,7 @@ def test_a_faulty_configuration_is_told_in_a_sentence(elsewhere: Path, capsys: p
         (errno.EACCES, "cannot be read or written"),
         (errno.EROFS, "cannot be written"),
         (errno.ENOSPC, "cannot be written"),
+        (errno.EBUSY, "cannot be read or written"),
     ],
 )
 def test_a_place_that_cannot_be_used_is_told_in_a_sentence(
@@ -133,6 +134,79 @@ def test_a_place_that_cannot_be_used_is_told_in_a_sentence(
     monkeypatch.setattr("fluxgate.cli.list.act", failing)
     assert main(["list"]) == USAGE
     assert capsys.readouterr().err == f"some/place {words}: {os.strerror(number)}.\n"
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["report", LONG],
+        ["report", f"--runs={LONG}"],
+        ["judge", "RUN", f"--baselines={LONG}"],
+        ["report", "RUN", "--format=json", f"--output={LONG}"],
+        ["report", "RUN", "--format=json", "--output=loop/told"],
+        ["report", "RUN", "--format=json", "--output=."],
+        ["report", "RUN", "--format=html", "--output=."],
+        ["report", "RUN", "--format=html", "--output="],
+        ["accept", "RUN", "--because=x", "--yes", "--baselines=loop"],
+        ["history", LONG],
+        ["init", LONG],
+        ["grow", "loop"],
+    ],
+)
+def test_a_path_that_no_system_takes_is_told_in_a_sentence(
+    arguments: list[str],
+    elsewhere: Path,
+    rendered: Path,
+    tiny_exists: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Too long, a link to itself, or a folder where a file is to be: one line, and nothing is left there."""
+    assert main(["judge", str(rendered)]) == 0
+    (elsewhere / "loop").symlink_to("loop")
+    capsys.readouterr()
+    assert main([str(rendered) if word == "RUN" else word for word in arguments]) == USAGE
+    assert capsys.readouterr().err.count("\n") == 1
+    assert [path.name for path in elsewhere.iterdir()] == ["loop"]
+
+
+def test_a_mistake_in_fluxgate_is_no_answer(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """A traceback, and the code that pytest has for it: to a gate, 1 would mean that an upgrade is not safe."""
+
+    def failing(arguments: object) -> int:
+        raise ZeroDivisionError("nobody thought of that")
+
+    monkeypatch.setattr("fluxgate.cli.list.act", failing)
+    monkeypatch.setattr("sys.argv", ["fluxgate", "list"])
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert ended.value.code == ERROR
+    assert "nobody thought of that" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("output", "encoding", "code", "told"),
+    [
+        (">&-", "utf-8", 0, ""),
+        ("> told", "ascii", 0, ""),
+        ("> /dev/full", "utf-8", USAGE, "The output cannot be written: No space left on device.\n"),
+    ],
+)
+def test_output_that_cannot_be_taken_is_no_traceback(
+    output: str, encoding: str, code: int, told: str, elsewhere: Path
+) -> None:
+    """Closed, without the letters of a sentence, or on a full disk."""
+    ended = subprocess.run(
+        f"exec {sys.executable} -m fluxgate init --dry-run {output}",
+        shell=True,
+        cwd=elsewhere,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert (ended.returncode, ended.stderr) == (code, told)
 
 
 def test_ctrl_c_ends_a_verb_in_one_line(tmp_path: Path, miniature_folder: Path) -> None:

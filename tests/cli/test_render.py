@@ -56,7 +56,7 @@ def test_a_cluster_needs_ray(tmp_path: Path, environment: dict[str, str]) -> Non
     (tmp_path / "ray.py").write_text("raise ImportError('as where it is not installed')")
     ended = call("-m", "fluxgate", "render", "--on=ray", "--subject=tiny", within=tmp_path, **environment)
     assert ended.code == USAGE
-    assert 'pip install "fluxgate[ray]"' in ended.err
+    assert 'pip install "ray[client]>=' in ended.err
     assert not (tmp_path / "runs").exists()
 
 

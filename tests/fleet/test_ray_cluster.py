@@ -29,7 +29,7 @@ from tests.devices import on_a_cpu
 from tests.fleet.ray_nodes import Nodes, soon
 from tests.outside import LONGEST, ROOT, call
 
-ray = pytest.importorskip("ray", reason='Ray is not installed; pip install "fluxgate[ray]"')
+ray = pytest.importorskip("ray", reason="Ray is not installed; pip install -r requirements/ray.txt")
 pytestmark = [
     on_a_cpu,
     pytest.mark.filterwarnings("default"),  # Ray's own

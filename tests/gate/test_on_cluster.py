@@ -79,7 +79,7 @@ class Gates:
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory, miniature_folder: Path) -> Iterator[Fleet]:
     """Two nodes of one kind and one of another, on which alone an upgrade is bad."""
-    pytest.importorskip("ray", reason='Ray is not installed; pip install "fluxgate[ray]"')
+    pytest.importorskip("ray", reason="Ray is not installed; pip install -r requirements/ray.txt")
     folder = tmp_path_factory.mktemp("gates")
     environment = tiny(folder, pipeline=miniature_folder)
     with pytest.MonkeyPatch.context() as patch:

@@ -79,13 +79,25 @@ def test_the_report_is_a_page_too(everyday: Ended, home: Path) -> None:
     assert "The page is pages/report.html" in everyday.out
 
 
-def test_a_page_that_cannot_be_written_changes_no_exit_code(tmp_path: Path, environment: dict[str, str]) -> None:
-    """The verdicts stand; one sentence says why there is no page."""
+@pytest.mark.parametrize(("page", "wrong"), [("file/report.html", "cannot be written"), (".", "is a folder")])
+def test_a_page_that_cannot_be_written_is_refused_beforehand(
+    page: str, wrong: str, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """Whoever asks for a page waits for no session that gives none."""
     (tmp_path / "file").write_text("")
-    arguments = ("--subject=tiny", f"--strategy={NOWHERE}", "-k", "tiny", "--html=file/report.html")
+    found = pytest_on_the_suite("--subject=tiny", f"--html={page}", within=tmp_path, **environment)
+    assert found.code == pytest.ExitCode.USAGE_ERROR
+    assert wrong in found.err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_page_that_can_no_longer_be_written_changes_no_exit_code(tmp_path: Path, environment: dict[str, str]) -> None:
+    """The verdicts stand; one sentence says why there is no page."""
+    (tmp_path / "late.py").write_text("import os\ndef pytest_collection_finish(): os.mkdir('report.html')\n")
+    arguments = ("--subject=tiny", f"--strategy={NOWHERE}", "-k", "tiny", "-p", "late", "--html=report.html")
     found = pytest_on_the_suite(*arguments, within=tmp_path, **environment)
     assert found.code == pytest.ExitCode.NO_TESTS_COLLECTED
-    assert "file/report.html cannot be written: " in found.out
+    assert "report.html cannot be written: " in found.out
 
 
 def test_a_session_tidies_up_after_itself(tmp_path: Path, environment: dict[str, str]) -> None:

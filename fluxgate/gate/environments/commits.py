@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from fluxgate.files import is_name
+from fluxgate.files import expanded, is_name
 from fluxgate.gate.environments.installers import Installer, Objection
 from fluxgate.gate.environments.interpreters import ask
 from fluxgate.gate.environments.labels import labelled
@@ -64,7 +64,7 @@ def parse_checkout(text: str) -> Checkout:
         raise Refusal(f"{text[:120]!r} names no checkout; {HOW}.")
     if good.startswith("-") or bad.startswith("-"):
         raise Refusal(f"{text[:120]!r} names no commits; {HOW}.")
-    checkout = Checkout(str(canonicalize_name(package)), Path(path).expanduser(), good or None, bad or None)
+    checkout = Checkout(str(canonicalize_name(package)), expanded(path), good or None, bad or None)
     for commit in filter(None, (checkout.good, checkout.bad)):
         _hash_of(checkout, commit)
     if _git(checkout, "rev-parse", "--git-dir").code != 0:

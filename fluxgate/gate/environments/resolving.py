@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -53,7 +54,9 @@ def resolve(
                 f"{odds[0]}, which the incumbent does not have, and no installer can add: {plan.sentence.rstrip('.')}. "
                 f"Install it beside the incumbent first, or gate from a Python that lacks {odds[0].package}."
             )
-        return _with_nearest(plan, changes, incumbent.pins)
+        plan = _with_nearest(plan, changes, incumbent.pins)
+        _refuse_unknown(plan, changes, incumbent.pins)
+        return plan
     moves = (
         Move(package, incumbent.pins.versions.get(package), planned.version, planned.yanked)
         for package, planned in sorted(plan.items())
@@ -81,6 +84,15 @@ def _with_nearest(failure: StageFailure, changes: Sequence[Requirement], pins: P
         if failure.cause is Cause.NO_SUCH_VERSION and near and near != [name] and name in failure.sentence:
             return replace(failure, sentence=f"{failure.sentence.rstrip('.')}; did you mean {near[0]}?")
     return failure
+
+
+def _refuse_unknown(failure: StageFailure, changes: Sequence[Requirement], pins: Pins) -> None:
+    """Refuse a package that nobody knows and nothing has installed: it was misspelt, and no upgrade of anything."""
+    for change in changes:
+        unknown = re.match(rf"{re.escape(change.name)}(?![\w.-])\S* was not found\b", failure.sentence)
+        if failure.cause is Cause.NO_SUCH_VERSION and unknown and canonicalize_name(change.name) not in pins.versions:
+            question = "" if failure.sentence.endswith("?") else " Check its name, and where it is looked for."
+            raise Refusal(f"{failure.sentence}{question}")
 
 
 def _planned_in_a_step(

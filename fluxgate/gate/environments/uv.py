@@ -11,6 +11,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from fluxgate.files import expanded
 from fluxgate.gate.environments.installers import (
     Objection,
     Plan,
@@ -126,7 +127,7 @@ def _decides(variable: str) -> bool:
 
 def _configurations() -> Iterator[str]:
     """The text of the files from which uv takes its settings: the nearest of a project, and the user's."""
-    user = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "uv" / "uv.toml"
+    user = Path(os.environ.get("XDG_CONFIG_HOME") or expanded("~/.config")) / "uv" / "uv.toml"
     folders = (Path.cwd(), *Path.cwd().parents)
     project = (folder / name for folder in folders for name in ("uv.toml", "pyproject.toml"))
     yield from (

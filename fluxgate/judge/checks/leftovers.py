@@ -225,6 +225,9 @@ def _beside_weights(work: Work, inventory: Inventory, *, gpu: bool) -> Iterator[
     for held in work.held[:1]:
         stay = f"of tensors stay {where} {beside}"
         yield Leftover("held beside weights", max(0, held - lying), most, stay, keeps, "")
+    for held in work.held_named[:1]:
+        stay = f"of tensors that Python can name stay on the GPU {beside}"
+        yield Leftover("held and named beside weights", max(0, held - lying), few, stay, keeps, "")
     for held in work.held_in_memory[:1]:
         stay = f"of tensors stay in memory {beside}"
         yield Leftover("held in memory beside weights", max(0, held - weights), tables, stay, keeps, "", suspects=who)
@@ -242,17 +245,21 @@ def _weights_on_gpu(inventory: Inventory) -> int:
 
 
 def _beyond_accepted(evidence: Evidence, work: Work) -> Iterator[Leftover]:
-    """What the first call left in memory beyond what it did when it was accepted, with the same releases; a GPU's
-    allocator gives out more than it is asked for, and how much more depends on what was free."""
+    """What the first call left beyond what it did when it was accepted, with the same releases. On a GPU, of those
+    tensors that Python can name: its allocator gives out more, and how much more depends on what was free."""
     accepted = accepted_work(evidence, work)
     if accepted is None or other_releases(evidence) != []:
         return
-    before, now = (side.held_in_memory if evidence.gpu else side.held for side in (accepted, work))
-    if before and now:
-        most = Limit(float(TENSORS_MAY), "as much was seen in every session with the same releases")
-        stay = "more of tensors stay in memory once it was called than did when it was accepted"
-        keeps = "something keeps what loading or a call has made"
-        yield Leftover("held beyond accepted", max(0, now[0] - before[0]), most, stay, keeps, "")
+    most = Limit(float(TENSORS_MAY), "as much was seen in every session with the same releases")
+    keeps = "something keeps what loading or a call has made"
+    for name, where, before, now in (
+        ("held beyond accepted", "in memory", accepted.held, () if evidence.gpu else work.held),
+        ("held beyond accepted", "in memory", accepted.held_in_memory, work.held_in_memory),
+        ("held on the GPU beyond accepted", "on the GPU", accepted.held_named, work.held_named),
+    ):
+        if before and now:
+            stay = f"more of tensors stay {where} once it was called than did when it was accepted"
+            yield Leftover(name, max(0, now[0] - before[0]), most, stay, keeps, "")
 
 
 def _outside_of_tensors(evidence: Evidence) -> Iterator[Leftover]:

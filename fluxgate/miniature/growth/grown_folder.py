@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fluxgate.amounts import amount
+from fluxgate.files import expanded
 from fluxgate.locks import acquired
 from fluxgate.miniature.growth.manifest import MANIFEST, Manifest, manifest_in, read_manifest, why_outdated
 from fluxgate.miniature.growth.progress import Progress, counter, silent
@@ -25,7 +26,7 @@ LOCK = "growing.lock"
 
 def grow(folder: Path, *, source: Path, target: Target = FLUX_DEV, progress: Progress = silent) -> Manifest:
     """Grow the small pipeline in `source` into `folder`, or find that it stands there already."""
-    folder, source = folder.expanduser().resolve(), source.resolve()
+    folder, source = Path(os.path.realpath(expanded(str(folder)))), source.resolve()
     if folder.is_relative_to(source):
         raise Refusal(f"{folder} lies in the small pipeline itself; choose another folder.")
     wanted, planned = survey(source, target)

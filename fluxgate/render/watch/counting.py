@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fluxgate.render.measure.live_tensors import live_tensor_bytes
@@ -43,12 +43,14 @@ def count_work(
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         return replace(work, unavailable=f"the take that is only counted failed: {reason}")
     first, *later = (phases for (phases, _), *_ in counted)
+    helds = [held for _, held, _ in counted]
     return replace(
         work,
         calls=(first, *(call for call in later if call != first)),
         count=len(counted),
-        held=tuple(held for _, (held, _), _ in counted),
-        held_in_memory=tuple(in_memory for _, (_, in_memory), _ in counted if in_memory is not None),
+        held=tuple(one.where_it_runs for one in helds),
+        held_in_memory=tuple(one.in_memory for one in helds if one.in_memory is not None),
+        held_named=tuple(one.named for one in helds if one.named is not None),
         weights=_weights(probe),
         layers=counted[0][0][1],
         seconds=time.perf_counter() - started,
@@ -86,9 +88,19 @@ def _own_bytes(layer: Any) -> int:
     return sum(int(tensor.numel() * tensor.element_size()) for tensor in own if tensor is not None)
 
 
-def _held(device: str) -> tuple[int, int | None]:
-    """Bytes of tensors that are alive: where the pipeline runs, and in memory beside a GPU."""
-    return held_now(device), live_tensor_bytes() if device == "cuda" else None
+@dataclass(frozen=True)
+class Held:
+    """Bytes of tensors that are alive."""
+
+    where_it_runs: int
+    in_memory: int | None = None  # beside a GPU
+    named: int | None = None  # on a GPU, of those that Python can name
+
+
+def _held(device: str) -> Held:
+    if device != "cuda":
+        return Held(held_now(device))
+    return Held(held_now(device), live_tensor_bytes(), live_tensor_bytes(device))
 
 
 def _weights(probe: Probe) -> dict[str, int]:

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -100,6 +99,8 @@ def write_page(
     in that folder goes.
 
     accepted: the stack that its baselines were accepted with."""
+    if file.is_dir():
+        raise Refusal(f"{file} is a folder; name a file for the page.")
     beside = file.with_name(file.stem + BESIDE)
     page = page_of(report, sides, cases, beside=beside.name, accepted=accepted, whole=whole)
     try:
@@ -114,14 +115,15 @@ def write_page(
 
 
 def _put(place: Path, target: Path) -> None:
-    """A picture beside the page: the same file under another name where that can be, else a copy."""
+    """A picture beside the page: the same file under another name where that can be, else a whole copy, since one that
+    is there is taken for whole the next time."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         return
     try:
         os.link(place, target)
     except OSError:
-        shutil.copyfile(place, target)
+        write_whole(target, place.read_bytes())
 
 
 def page_of(

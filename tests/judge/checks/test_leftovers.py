@@ -242,7 +242,7 @@ def test_what_calls_leave_behind_is_told_for_one_of_them(tmp_path: Path, left: i
     [(4096, "0.42.1", PASSED), (4097, "0.42.1", FAILED), (-9000, "0.42.1", PASSED), (9000, "0.43.0", PASSED)],
 )
 def test_a_call_keeps_what_it_did_when_it_was_accepted(tmp_path: Path, more: int, releases: str, status: str) -> None:
-    """In memory, and with the same releases; beside a GPU, too."""
+    """In memory, and with the same releases; beside a GPU, too, and on it what Python can name."""
     before = PhaseWork("denoise", {"aten.mm": 1})
     works = [Work("fox", 3, ((before,),), 1, held=(size,)) for size in (10_000, 10_000 + more)]
     whole = with_rendering(on_cpu(evidence(tmp_path, FULL)), memory=memory(), libraries={"diffusers": releases})
@@ -250,10 +250,20 @@ def test_a_call_keeps_what_it_did_when_it_was_accepted(tmp_path: Path, more: int
     whole = replace(whole, baseline=replace(baseline, case=replace(baseline.case, work=works[0])))
     found = verdict(with_rendering(whole, work=works[1]), GIVES_BACK)
     assert found.status == status, found.sentence
-    beside = [replace(work, held=(0,), held_in_memory=work.held) for work in works]
     whole = with_rendering(evidence(tmp_path, FULL), memory=memory(), libraries={"diffusers": releases})
-    whole = replace(whole, baseline=replace(baseline, case=replace(baseline.case, work=beside[0])))
-    assert verdict(with_rendering(whole, work=beside[1]), GIVES_BACK).status == status
+    for name in ("held_in_memory", "held_named"):
+        beside = [replace(replace(work, held=(0,)), **{name: work.held}) for work in works]  # type: ignore[arg-type]  # fields by name
+        whole = replace(whole, baseline=replace(baseline, case=replace(baseline.case, work=beside[0])))
+        assert verdict(with_rendering(whole, work=beside[1]), GIVES_BACK).status == status, name
+
+
+@pytest.mark.parametrize(("more", "status"), [(1 << 20, PASSED), ((1 << 20) + 11, FAILED)])
+def test_what_python_can_name_on_a_gpu_is_held_to_the_weights(tmp_path: Path, more: int, status: str) -> None:
+    """As closely as in memory without one, since no allocator rounds it; 10 bytes are a share of the weights."""
+    inventory = weighing(10_000)
+    work = Work("fox", 3, ((),), count=1, held_named=(inventory.total_bytes + more,))
+    found = verdict(with_rendering(evidence(tmp_path), work=work, inventory=inventory), GIVES_BACK)
+    assert (found.status, found.numbers["held and named beside weights"]) == (status, more)
 
 
 def test_one_call_tells_what_it_keeps_and_not_what_the_next_leaves(tmp_path: Path) -> None:

@@ -34,6 +34,13 @@ def test_a_tensor_counts_while_it_is_alive(before: int) -> None:
     assert live_tensor_bytes() == before
 
 
+def test_tensors_elsewhere_count_there_alone(before: int) -> None:
+    """What is made on no device has no memory."""
+    assert live_tensor_bytes("cuda") == 0
+    kept = torch.zeros(SIZE, dtype=torch.uint8)
+    assert (live_tensor_bytes("cuda"), live_tensor_bytes() - before) == (0, kept.nbytes)
+
+
 def test_views_of_one_storage_count_once(before: int) -> None:
     """A slice keeps the whole, and two of them no more."""
     views = torch.zeros(SIZE, dtype=torch.uint8).split(SIZE // 3)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import json
+import os
 import re
 import shutil
 import time
@@ -145,6 +147,25 @@ def test_a_place_that_cannot_be_written_is_refused(run: Run, tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     with pytest.raises(Refusal, match="cannot be written"):
         made.page(run, tmp_path / "file" / "report.html")
+
+
+def test_no_half_picture_is_left_beside_it(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On another disk than the run's pictures are copied; where that one is full, the next page has them whole."""
+
+    def elsewhere(place: object, target: object) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.link", elsewhere)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(Refusal, match="No space left on device"):
+            made.page(run, tmp_path / "report.html")
+    assert list((tmp_path / "report-pictures").iterdir()) == []
+    made.page(run, tmp_path / "report.html")
+    test_whole_pictures_lie_beside_it(run, tmp_path / "report.html")
 
 
 def test_a_session_that_rendered_nothing_has_a_page() -> None:
