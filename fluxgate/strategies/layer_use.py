@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from fluxgate.article import with_article
 from fluxgate.machine import Machine, Stack
 from fluxgate.strategies.loading import is_spared
 from fluxgate.subjects.definitions import definition_of, made_of
@@ -54,7 +55,7 @@ class Packed:
         unknown = sorted(use.by_name - takes) if takes else []
         if not unknown:
             return None
-        return f"{use.reader} calls {use.layer} with {unknown[0]}=, which is no argument of a {self.layer}"
+        return f"{use.reader} calls {use.layer} with {unknown[0]}=, which is no argument of {with_article(self.layer)}"
 
 
 def carried_by_layers(subject: Subject, machine: Machine, stack: Stack) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from fluxgate.article import with_article
 from fluxgate.machine import Machine, Stack
 from fluxgate.pipeline_folder import MODEL_CONFIG, read_json
 from fluxgate.rendering import AFTER, BEFORE, DURING
@@ -62,7 +63,7 @@ def groups_known(subject: Subject, machine: Machine, stack: Stack) -> str | None
         for kind in kinds:
             definition = definition_of(kind, root / "models")
             if definition is not None and _refuses_groups(definition):
-                return f"diffusers does not offload groups of layers of a {kind}, which {name} is"
+                return f"diffusers does not offload groups of layers of {with_article(kind)}, which {name} is"
     return None
 
 
@@ -101,7 +102,7 @@ def classes_differ(subject: Subject, machine: Machine, stack: Stack) -> str | No
         twin = kinds.setdefault(kind, name)
         if twin != name and {twin, name} <= {*subject.encoders, *subject.large, subject.decoder}:
             return (
-                f"{twin} and {name} are both a {kind}, by which diffusers names their files: "
+                f"{twin} and {name} are both {with_article(kind)}, by which diffusers names their files: "
                 f"the weights of {twin} would be loaded for both"
             )
     return None

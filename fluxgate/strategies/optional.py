@@ -22,6 +22,7 @@ from fluxgate.subjects.pipeline_class import package_folder
 from fluxgate.subjects.single_files import LOADER, inherits
 from fluxgate.subjects.subject import Subject
 
+BLOCK = 32  # numbers of a row that GGUF packs together
 AT_ONCE = 16  # tensors in float32 at a time: all of a large denoiser would not fit into memory
 LESS = (LOAD, ENCODE, DECODE)  # products with widened weights need room that a small denoiser's weights may not make
 OTHER_KERNELS = OtherWork(
@@ -121,7 +122,7 @@ def with_denoiser(site: Site, denoiser: Any) -> Any:
 
 def write_gguf(weights: Path, file: Path, *, wide: Collection[str] = ()) -> None:
     """Every tensor of a component's safetensors files: matrices of layers in Q8_0, the rest in float32, and so what
-    lies in a module that the component's class keeps in it."""
+    lies in a module that the component's class keeps in it, and matrices whose rows are no whole blocks."""
     import gguf
 
     writer = gguf.GGUFWriter(file, "flux", use_temp_file=True)  # a large denoiser need not fit into memory twice
@@ -152,4 +153,5 @@ def in_blocks(tensor: Any, packed: bool) -> tuple[Any, Any]:
     import gguf
 
     values, eight = tensor.float().numpy(), gguf.GGMLQuantizationType.Q8_0
-    return (gguf.quants.quantize(values, eight), eight) if packed and values.ndim == 2 else (values, None)
+    whole = values.ndim == 2 and values.shape[1] % BLOCK == 0  # else a row is no number of blocks
+    return (gguf.quants.quantize(values, eight), eight) if packed and whole else (values, None)

@@ -9,6 +9,7 @@ from pathlib import Path
 from packaging.version import Version
 
 from fluxgate.amounts import amount
+from fluxgate.article import with_article
 from fluxgate.machine import Machine, Stack
 from fluxgate.subjects.subject import Subject
 
@@ -87,7 +88,7 @@ class Pipelines:
         if subject.pipeline in self.names:
             return None
         needed = self.names[0] if len(self.names) == 1 else f"one of {', '.join(self.names)}"
-        return f"{needed} is needed: {self.because}; {subject.name} is a {subject.pipeline}"
+        return f"{needed} is needed: {self.because}; {subject.name} is {with_article(subject.pipeline)}"
 
 
 def reads_files(subject: Subject, machine: Machine, stack: Stack) -> str | None:

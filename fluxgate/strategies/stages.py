@@ -73,6 +73,7 @@ SUMS = frozenset(
         "latents * latents_std / self.vae.config.scaling_factor + latents_mean",
     }
 )
+ALL_PASS = "do_denormalize = [True]"  # where a call says so of every picture, whether or not it checks them
 
 
 def stages_known(subject: Subject, machine: Machine, stack: Stack) -> str | None:
@@ -234,6 +235,8 @@ def pictures_by(pipe: Any, source: str, decoded: Any, passed: list[bool] | None)
     """The pictures, or the frames of videos, under the name that the pipeline returns them by."""
     if "postprocess_video" in source:
         return {"frames": pipe.video_processor.postprocess_video(decoded, output_type="pil")}
+    if passed is None and ALL_PASS in source:
+        passed = [True] * len(decoded)
     options = {} if passed is None else {"do_denormalize": passed}
     return {"images": pipe.image_processor.postprocess(decoded, output_type="pil", **options)}
 
@@ -275,7 +278,7 @@ def unscaled(latents: Any, config: Any, source: str) -> Any:
     if "scaling_factor" not in source:
         return latents
     latents = latents / config.scaling_factor
-    shift = getattr(config, "shift_factor", None)
+    shift = getattr(config, "shift_factor", None) if "shift_factor" in source else None  # some calls leave it out
     return latents if shift is None else latents + shift
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fluxgate.amounts import amount
+from fluxgate.article import with_article
 from fluxgate.pipeline_folder import MODEL_INDEX, Index, read_index, read_json
 from fluxgate.refusal import Refusal, full_stop
 from fluxgate.subjects.matching import why_not_rendered
@@ -87,7 +88,7 @@ def _unknown(name: str | None) -> str:
     near = difflib.get_close_matches(name, pipeline_names(), n=1)
     meant = f"; did you mean {near[0]}?" if near else "."
     own = f" If {name} is your own, name its module with pipelines in [tool.fluxgate]."
-    return f"{MODEL_INDEX} is of a {name}, which the installed diffusers does not have{meant}{own}"
+    return f"{MODEL_INDEX} is of {with_article(name)}, which the installed diffusers does not have{meant}{own}"
 
 
 def needed_pictures(installed: PipelineClass) -> tuple[str, ...]:
@@ -219,7 +220,7 @@ def frame_files(name: str, argument: str) -> tuple[str, ...]:
 
 def _described(source: Source, component: str) -> str:
     size = source.sizes.get(component)
-    return f"a {source.index.components[component][1]}{f' of {amount(size)}' if size else ''}"
+    return f"{with_article(source.index.components[component][1])}{f' of {amount(size)}' if size else ''}"
 
 
 def _quoted(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator, Sequence
 
+from fluxgate.article import with_article
 from fluxgate.options import suggestion
 from fluxgate.pipeline_folder import MODEL_INDEX, Index
 from fluxgate.subjects.decoder_class import decodes_in_tiles_alone
@@ -38,7 +39,8 @@ def _mismatches(subject: Subject, index: Index) -> Iterator[str]:
         yield fault
     for name, (library, kind) in index.components.items():
         if library == "diffusers" and not has_class(kind):
-            yield f"{MODEL_INDEX} lists {name} as a {kind} of diffusers, and the installed release has no such class"
+            listed = f"{MODEL_INDEX} lists {name} as {with_article(kind)} of diffusers"
+            yield f"{listed}, and the installed release has no such class"
     yield from _decoder_mismatches(subject, index)
     installed = pipeline_class(subject.pipeline)
     if installed is not None:
@@ -66,14 +68,15 @@ def _class_mismatches(subject: Subject, index: Index, installed: PipelineClass) 
     """Another class than the index names will do if its constructor asks for components that are there."""
     if index.class_name in (None, installed.name):
         return
-    which = f"pipeline is {installed.name!r}, and {MODEL_INDEX} is of a {index.class_name}"
+    which = f"pipeline is {installed.name!r}, and {MODEL_INDEX} is of {with_article(str(index.class_name))}"
     for name in installed.components:
         if name not in index.components:
             yield f"{which}, which has no {name}"
     classes = installed.components.get(subject.denoiser, ())
     actual = index.components[subject.denoiser][1]
     if classes and actual not in classes:
-        yield f"{which}, whose {subject.denoiser} is a {actual}, not a {' or a '.join(classes)}"
+        wanted = " or ".join(map(with_article, classes))
+        yield f"{which}, whose {subject.denoiser} is {with_article(actual)}, not {wanted}"
 
 
 def _left_out(subject: Subject, index: Index, installed: PipelineClass) -> Iterator[str]:

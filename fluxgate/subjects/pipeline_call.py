@@ -61,6 +61,21 @@ def needed_lists(call: ast.FunctionDef) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*usual, *typed)))
 
 
+def given_alone(methods: Mapping[str, ast.FunctionDef]) -> set[frozenset[str]]:
+    """The pairs of arguments that the call, or a method that it calls, complains of if both are there."""
+    forks = (node for method in _within_call(methods) for node in ast.walk(method) if isinstance(node, ast.If))
+    both = (_both_there(fork.test) for fork in forks if _complains(fork))
+    return {names for names in both if len(names) == 2}
+
+
+def _both_there(test: ast.expr) -> frozenset[str]:
+    """The names of `one is not None and other is not None`."""
+    parts = test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else []
+    there = [each for each in parts if isinstance(each, ast.Compare) and isinstance(each.ops[0], ast.IsNot)]
+    names = [each.left.id for each in there if isinstance(each.left, ast.Name) and _is_none(each.comparators[0])]
+    return frozenset(names) if len(names) == len(parts) else frozenset()
+
+
 def needed_options(call: ast.FunctionDef) -> dict[str, Option]:
     """The texts and numbers that it must be given, each with something of its kind."""
     must = without_default(call)

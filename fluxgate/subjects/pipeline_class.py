@@ -20,6 +20,7 @@ from fluxgate.subjects.pipeline_call import (
     devices_followed,
     encoders_called,
     for_each_step,
+    given_alone,
     given_the_prompt,
     lists_of_tensors,
     needed_lists,
@@ -168,18 +169,21 @@ def _read(root: Path, name: str, own: tuple[Path, ...] = ()) -> PipelineClass | 
         follows=devices_followed(methods),
         widened=widened(methods),
         joined=tuple(_joined(methods.get("__init__"))),
-        **(_of_call(call) if call else {}),
+        **(_of_call(call, methods) if call else {}),
     )
 
 
-def _of_call(call: ast.FunctionDef) -> dict[str, Any]:
+def _of_call(call: ast.FunctionDef, methods: Mapping[str, ast.FunctionDef]) -> dict[str, Any]:
     """What there is to know only where the class, or one of its bases, can be called."""
+    pictures, alone = needed_pictures(call), given_alone(methods)
     return {
         "call_takes_more": call.args.kwarg is not None,
         "mentions": frozenset(node.attr for node in ast.walk(call) if isinstance(node, ast.Attribute)),
         "must_have": without_default(call),
-        "pictures": needed_pictures(call),
-        "picture_lists": needed_lists(call),
+        "pictures": pictures,
+        "picture_lists": tuple(
+            name for name in needed_lists(call) if alone.isdisjoint(frozenset((name, one)) for one in pictures)
+        ),
         "options": needed_options(call),
         "lists": lists_of_tensors(call),
         "for_each_step": for_each_step(call, _whole_defaults(call).get("num_inference_steps")),
@@ -276,9 +280,10 @@ def _joined(function: ast.FunctionDef | None) -> Iterator[Joined]:
 
 
 def _source_of_decoding(call: ast.FunctionDef | None) -> str:
-    """The branches that a pipeline does not take when it is asked for latents."""
+    """The branches that a pipeline does not take when it is asked for latents, and which pictures are shown."""
     forks = [node for node in call.body if isinstance(node, ast.If)] if call else []
-    return "\n".join(ast.unparse(statement) for fork in forks for statement in _pictures(fork))
+    shown = [each for each in map(ast.unparse, call.body if call else []) if each.startswith("do_denormalize = ")]
+    return "\n".join([*(ast.unparse(statement) for fork in forks for statement in _pictures(fork)), *shown])
 
 
 def _read_of_components(call: ast.FunctionDef | None) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from fluxgate.article import with_article
 from fluxgate.files import expanded
 from fluxgate.pipeline_folder import Index
 from fluxgate.subjects.definitions import definition_of
@@ -56,9 +57,9 @@ def cannot_come_from_a_file(subject: Subject, index: Index) -> str | None:
     for name in subject.files:
         library, kind = index.components[name]
         if library != "diffusers":
-            return f"files names {name}, a {kind} of {library}, which loads no single file"
+            return f"files names {name}, {with_article(kind)} of {library}, which loads no single file"
         if not inherits(kind, LOADER, root / "models"):
-            return f"files names {name}, and a {kind} loads no single file in this release of diffusers"
+            return f"files names {name}, and {with_article(kind)} loads no single file in this release of diffusers"
     if subject.checkpoint and not inherits(subject.pipeline, WHOLE, root / "pipelines"):
         return f"checkpoint is given, and {subject.pipeline} loads no single file in this release of diffusers"
     return None

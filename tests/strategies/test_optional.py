@@ -116,6 +116,18 @@ def test_a_matrix_that_is_no_layer_is_not_packed(tmp_path: Path) -> None:
     assert kinds == {"table": "F32", "layer.weight": "Q8_0"}
 
 
+def test_a_matrix_whose_rows_are_no_whole_blocks_is_not_packed(tmp_path: Path) -> None:
+    """Krea 2 weighs its encoder's twelve layers by one matrix of as many columns."""
+    skip_without("gguf-q8")
+    from gguf import GGUFReader
+    from safetensors.torch import save_file
+
+    save_file({"one.weight": torch.randn(1, 12), "two.weight": torch.randn(4, 96)}, tmp_path / "x.safetensors")
+    write_gguf(tmp_path, tmp_path / "all.gguf")
+    kinds = {entry.name: entry.tensor_type.name for entry in GGUFReader(tmp_path / "all.gguf").tensors}
+    assert kinds == {"one.weight": "F32", "two.weight": "Q8_0"}
+
+
 def test_a_denoiser_that_no_single_file_is_loaded_into_is_left_out() -> None:
     """PixArt's transformer comes from a folder only."""
     subject = Subject("s", "s", "hub:o/n", (), pipeline="PixArtSigmaPipeline", denoiser="transformer")

@@ -110,7 +110,7 @@ def test_latents_are_unscaled_as_the_configuration_says() -> None:
     latents = torch.arange(8.0).view(1, 2, 2, 2)
     config: dict[str, Any] = {"scaling_factor": 0.5, "latents_mean": None, "latents_std": None}
     by_channel = {"latents_mean": [1.0, 2.0], "latents_std": [3.0, 4.0]}
-    source = "latents / self.vae.config.scaling_factor, self.vae.config.latents_mean"
+    source = "latents / self.vae.config.scaling_factor + self.vae.config.shift_factor, self.vae.config.latents_mean"
     assert torch.equal(unscaled(latents, SimpleNamespace(**config), source), latents * 2)
     assert torch.equal(unscaled(latents, SimpleNamespace(**config, shift_factor=0.25), source), latents * 2 + 0.25)
     expected = torch.stack([latents[0, 0] * 6 + 1, latents[0, 1] * 8 + 2])[None]
@@ -121,6 +121,8 @@ def test_latents_are_left_alone_by_a_pipeline_that_leaves_them_alone() -> None:
     """FLUX.2 hands out latents that its VAE can take."""
     latents = torch.ones(1, 2, 2, 2)
     assert unscaled(latents, SimpleNamespace(scaling_factor=0.5), "self.vae.decode(latents)") is latents
+    left_out = "latents / self.vae.config.scaling_factor"
+    assert torch.equal(unscaled(latents, SimpleNamespace(scaling_factor=0.5, shift_factor=0.25), left_out), latents * 2)
 
 
 @pytest.mark.filterwarnings("ignore:`upcast_vae` is deprecated:FutureWarning")  # the pipeline calls it itself

@@ -99,6 +99,14 @@ def test_pictures_are_named_where_the_call_needs_them() -> None:
     assert draft(of("StableDiffusionXLControlNetImg2ImgPipeline")).inputs == ("image", "control_image")
 
 
+def test_of_a_picture_and_a_video_that_exclude_each_other_the_picture_is_drafted() -> None:
+    """A call with both would be refused by the library."""
+    name = "Cosmos3OmniPipeline"
+    if pipeline_class(name) is None:
+        pytest.skip(f"this release of diffusers has no {name}")
+    assert (draft(of(name)).inputs, draft(of(name)).lists) == (("image",), ())
+
+
 def test_pictures_are_as_large_as_the_shot() -> None:
     """Where the call takes a size; Z-Image, for one, does not scale what it starts from."""
     assert draft(of("ZImageImg2ImgPipeline", trained=(512, 768))).size == (512, 768)

@@ -105,7 +105,7 @@ def test_a_class_for_another_denoiser_is_refused() -> None:
     reason = mismatch(SUBJECT, other) or ""
     assert not unsaid(reason, "'FluxPipeline'", "StableDiffusion3Pipeline")
     assert not unsaid(
-        reason, "model_index.json", "transformer is a SD3Transformer2DModel, not a FluxTransformer2DModel"
+        reason, "model_index.json", "transformer is an SD3Transformer2DModel, not a FluxTransformer2DModel"
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from fluxgate.subjects.pipeline_call import (
     encoders_called,
     for_each_step,
+    given_alone,
     given_the_prompt,
     lists_of_tensors,
     needed_lists,
@@ -93,6 +94,25 @@ def test_what_must_be_given_is_a_picture_by_whatever_name() -> None:
 def test_a_video_is_a_list_of_pictures(parameters: str, lines: list[str], needed: tuple[str, ...]) -> None:
     """What can be one picture as well is no list."""
     assert needed_lists(call(parameters, *lines)) == needed
+
+
+def test_what_a_call_complains_of_together_is_given_alone() -> None:
+    """In the call itself or in a method that it calls; what it can do together, or with a third, is no complaint."""
+    body = (
+        "self.check(image)",
+        "if image is not None and mask is not None:",
+        "    image = image * mask",
+        "if image is not None and strength > 1:",
+        "    raise ValueError('too strong')",
+    )
+    check = ast.parse(
+        "def check(self, image, video):\n"
+        "    if image is not None and video is not None:\n"
+        "        raise ValueError('not both')"
+    ).body[0]
+    assert isinstance(check, ast.FunctionDef)
+    methods = {"__call__": call("image=None, video=None, mask=None, strength=1", *body), "check": check}
+    assert given_alone(methods) == {frozenset({"image", "video"})}
 
 
 def test_texts_and_numbers_that_must_be_given_are_options() -> None:

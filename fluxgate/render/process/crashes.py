@@ -18,6 +18,7 @@ SIGN_OF_A_FULL_HOST = "DefaultCPUAllocator: can't allocate"
 SIGN_OF_A_FULL_DISK = "No space left on device"
 CALLED_OTHERWISE = {"PIL": "pillow", "optimum": "optimum-quanto"}  # when they are imported
 MOST_NAMES = 3
+OWN_CHECK = "check_inputs"  # the method in which pipelines refuse what they are called with
 
 
 def crash_of(error: BaseException, *, vram_limit: int | None = None) -> Crash:
@@ -72,7 +73,17 @@ def headline(error: BaseException) -> str:
     name = type(origin).__name__
     missing = _package_left_out(origin)
     more = f"; the package {missing} is not installed, and the library uses it all the same" if missing else ""
+    more = more or (
+        f"; the pipeline's own {OWN_CHECK} raised it: look at what the shot gives" if _refused(origin) else ""
+    )
+    line = line.rstrip(".") if more else line
     return f"{name}: {line}{more}" if line else name
+
+
+def _refused(error: BaseException) -> bool:
+    """Whether a pipeline has refused what it was called with, or could not make sense of it."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_code.co_name == OWN_CHECK
 
 
 def _package_left_out(error: BaseException) -> str | None:

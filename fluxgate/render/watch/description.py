@@ -77,13 +77,13 @@ def exempt_bytes(module: Any) -> dict[str, int]:
 
 def linear_bytes(module: Any) -> int:
     """Bytes of the weights of linear layers as they are stored, scales included; not of one that an embedding shares,
-    and not of those that the class keeps wide.
+    and not of those that the class keeps wide, nor of others whose names end as theirs do: quantizers spare them all.
 
     Biases, norms, embeddings and convolutions stay as they are, whoever quantizes."""
     import torch
 
     wide = _kept_wide(module)
-    parts = [part for name, part in module.named_modules() if not wide & set(name.split("."))]
+    parts = [part for name, part in module.named_modules() if not any(f"{each}." in f"{name}." for each in wide)]
     embedded = {id(part.weight) for part in parts if isinstance(part, torch.nn.Embedding)}
     weights = ((part, getattr(part, "weight", None)) for part in parts if isinstance(part, torch.nn.Linear))
     own = {id(weight): (weight, part) for part, weight in weights if weight is not None and id(weight) not in embedded}

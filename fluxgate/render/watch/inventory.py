@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ class InventoryRecorder:
         self._met: weakref.WeakSet[Any] = weakref.WeakSet()
         self.source: Path | None = None  # the pipeline on disk, where weights are to be compared with it
         self.variant: str | None = None  # of its files
+        self.dtype_of: Callable[[str], str | None] = lambda _: None  # that a component is loaded in
         self.files: Mapping[str, str] = {}  # component -> its weights, where they do not lie in the pipeline's folder
         self.weights: dict[str, StoredWeights] = {}  # by component
         self._hooks: dict[str, dict[str, int]] = {}  # by component, after the first call
@@ -200,7 +201,8 @@ class InventoryRecorder:
         """The hash of all weights, and beside it how they compare with the files."""
         weights = None
         if self.source is not None:
-            weights = stored_weights(module, self.source / name, self.variant, file=self.files.get(name))
+            own, dtype = self.files.get(name), self.dtype_of(name)
+            weights = stored_weights(module, self.source / name, self.variant, file=own, dtype=dtype)
         if weights is not None:
             self.weights[name] = weights
         return state_sha256(module)

@@ -55,6 +55,7 @@ class Probe:
         self.inventory = InventoryRecorder(meter)
         self.inventory.variant = subject.variant
         self.inventory.files = subject.files
+        self.inventory.dtype_of = subject.dtype_of
         self._announce = announce  # is called with each phase that begins, and None after the last
         self._watched: list[weakref.ref[Any]] = []
         self._take: TakeRecorder | CountedTake | None = None

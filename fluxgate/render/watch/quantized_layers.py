@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxgate import quantizers
+from fluxgate.article import with_article
 from fluxgate.quantizers import Deviation
 from fluxgate.refusal import Refusal
 from fluxgate.render.measure.class_names import class_name
@@ -184,7 +185,7 @@ def kind_of(layer: Any) -> str:
     dtype = dtype_name(weight)
     state = getattr(weight, "quant_state", None)
     if state is not None and weight.is_floating_point() and weight.numel() == math.prod(state.shape):
-        return f"{dtype} in a {outer}"
+        return f"{dtype} in {with_article(outer)}"
     if state is not None:
         table = (
             quantizers.name_of_table(floats_of(state.code)) if state.code.device.type != "meta" else state.quant_type
@@ -198,4 +199,4 @@ def kind_of(layer: Any) -> str:
         return type(weight).__name__
     if outer == "Linear" or (outer == "Linear8bitLt" and dtype == "int8"):
         return dtype
-    return f"{dtype} in a {outer}"
+    return f"{dtype} in {with_article(outer)}"

@@ -31,18 +31,20 @@ ADAPTER = re.compile(r"\.lora_[A-Za-z_]+\.|\.processor\.to_[kv]_ip\.|^encoder_hi
 WRAPPED = ".base_layer"  # what it puts between the name of a layer and those of its own weights
 SCALE_NOISE = 1e-5  # relative: an error of a scale that rounding explains
 MOST_NAMES = 20
+WIDE = ("F32", "F64")  # as files call them
+HALF = {"bfloat16": "BF16", "float16": "F16"}
 
 
 def stored_weights(
-    module: Any, folder: Path, variant: str | None = None, *, file: str | None = None
+    module: Any, folder: Path, variant: str | None = None, *, file: str | None = None, dtype: str | None = None
 ) -> StoredWeights | None:
     """The component in memory beside its files, or the single one that it was loaded from; None where there is none to
-    compare it with, or one of other names."""
+    compare it with, or one of other names. dtype: the one that it was loaded in, if it is known."""
     files = weight_files(folder, variant) if file is None else _in_own_names(module, Path(file))
     if not files:
         return None
     whole = sum(part.stat().st_size for part in files) <= LARGE
-    comparison = _Comparison(module, most=None if whole else FIRST)
+    comparison = _Comparison(module, None if whole else FIRST, dtype)
     for part in files:
         for name, tensor in tensors_in(part, most=comparison.most):
             comparison.add(name, tensor)
@@ -63,6 +65,7 @@ class _Comparison:
 
     module: Any
     most: int | None  # numbers of each tensor that are looked at
+    dtype: str | None = None  # that it was loaded in
     counts: Counter[str] = field(default_factory=Counter)  # tensors, same, unread
     differing: list[str] = field(default_factory=list)
     nameless: dict[str, Tensor] = field(default_factory=dict)  # in the files, by a name that nothing in memory has
@@ -91,6 +94,8 @@ class _Comparison:
         self.matched.add(own)
         values = values_of(self.module, own, self.parameters[own])
         same = None if values is None else _same(tensor, values, self.most)
+        if same is False and dtype_name(values).startswith("float8"):
+            same = any(_same(each, values, self.most) for each in self._narrowed(tensor))
         if same is None:
             self.counts["unread"] += 1
         elif same:
@@ -99,11 +104,21 @@ class _Comparison:
             self.differing.append(name)
 
     def _add_quantized(self, layer: str, tensor: Tensor) -> None:
-        """Held to our own quantizer of the file's bytes."""
+        """Held to our own quantizer of the file's bytes, or of what loading has left of them."""
+        own = self.quantized[layer]
         try:
-            self.deviations[layer] = self.quantized[layer].deviation(tensor)
+            found = [own.deviation(each) for each in (tensor, *self._narrowed(tensor))]
+            self.deviations[layer] = min(found, key=lambda one: (one.codes, one.scales))
         except (Refusal, ValueError, IndexError, RuntimeError, AttributeError, NotImplementedError):
             self.counts["unread"] += 1  # on no device, or laid out as no version does that we know
+
+    def _narrowed(self, tensor: Tensor) -> list[Tensor]:
+        """The file's numbers rounded to the dtype that they were loaded in, where that is narrower: of these a library
+        makes bytes then."""
+        if tensor.dtype not in WIDE:
+            return []
+        bits = as_dtype(tensor, self.dtype) if self.dtype in HALF else None
+        return [] if bits is None else [Tensor(HALF[str(self.dtype)], bits)]
 
     def _missing(self) -> list[str]:
         """What is in memory by no name, and whose numbers are not there by another one either."""

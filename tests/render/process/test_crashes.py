@@ -124,6 +124,20 @@ def test_the_headline_is_the_line_that_names_the_cause(error: BaseException, lin
     assert headline(error) == line
 
 
+def test_a_pipeline_that_refuses_its_arguments_is_told() -> None:
+    """By where it was raised: the catalogue may be wrong, and no library."""
+
+    class Pipeline:
+        def check_inputs(self, image: object, video: object) -> None:
+            if image is not None and video is not None:
+                raise ValueError("Pass either, not both.")
+
+    with pytest.raises(ValueError, match="not both") as caught:
+        Pipeline().check_inputs(1, 2)
+    told = "ValueError: Pass either, not both; the pipeline's own check_inputs raised it: look at what the shot gives"
+    assert headline(caught.value) == told
+
+
 def test_a_package_that_is_not_installed_is_named() -> None:
     """Where a library imports it only if it is there, and uses its name all the same, as Wan does ftfy's."""
     for known, told in ({"is_ftfy_available": bool}, True), ({}, False):

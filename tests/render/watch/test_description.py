@@ -186,6 +186,7 @@ def test_what_can_be_quantized_is_the_weights_of_linear_layers() -> None:
             self.conv = torch.nn.Conv2d(4, 4, 3)
             self.norm = torch.nn.ModuleDict({"linear": torch.nn.Linear(4, 4)})
             self.time_embedder = torch.nn.Linear(4, 4)
+            self.audio_time_embedder = torch.nn.Linear(4, 4)  # in bfloat16, and no quantizer takes it
             self.proj_out = torch.nn.Linear(4, 5)
 
         def enable_layerwise_casting(self) -> None: ...
