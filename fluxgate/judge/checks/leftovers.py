@@ -46,6 +46,7 @@ ROUNDED_SHARE, ROUNDED = 0.01, f"{LIBRARIES}, and what torch gives out beyond wh
 KEPT = 1 << 20
 # How much memory outside of tensors a second take may leave. Libraries fill caches and the C library keeps pieces of
 # pages, which is no leak; Python can name every tensor, so that tensors are counted to the byte beside this.
+FEW = 4 << 10  # bytes of a GPU, chosen: nothing was seen to stay there once the pipeline is freed
 GROWTH = 16 << 20  # bytes on a CPU; up to 1.2 MB were seen
 GROWTH_BY_GPU = 64 << 20  # bytes beside a GPU, where libraries keep more by themselves; up to 12 MB were seen
 # What a process keeps after it has read weights once more grows with the weights: of the twin's 34 GB, at most 33 MB
@@ -89,7 +90,7 @@ class Leftover:
 
     @property
     def sentence(self) -> str:
-        """`1.2 KB stay on the GPU once the pipeline is freed; at most 0 B may (nothing was seen to stay)`."""
+        """`12.3 KB stay on the GPU once the pipeline is freed; at most 4.1 KB may (…)`."""
         if self.unit is not None:
             most = f"at most {self.limit.value:,.0f} may" if self.limit.value else "none may"
             return (
@@ -304,7 +305,7 @@ def _without_second_take(evidence: Evidence) -> str | None:
 
 def _allowance(evidence: Evidence) -> Limit:
     """What was measured, else what the reference holds in the same run, what the promise declares and, on a CPU, what
-    libraries keep; else nothing."""
+    libraries keep; else next to nothing."""
     band = evidence.limits.gives_back
     if band is not None and band.ceiling is not None:
         return band.ceiling
@@ -314,5 +315,7 @@ def _allowance(evidence: Evidence) -> Limit:
     parts = [(held, f"as much as {reference.strategy} holds in the same run")] if reference and held else []
     parts += [(declared.size, declared.because)] if declared else []
     parts += [] if evidence.gpu else [(TABLES, LIBRARIES)]
-    reasons = " and ".join(reason for _, reason in parts)
-    return Limit(float(sum(size for size, _ in parts)), reasons or "nothing was seen to stay")
+    size = sum(size for size, _ in parts)
+    if size < FEW:
+        return Limit(float(FEW), "a number or two that a library knows again")
+    return Limit(float(size), " and ".join(reason for _, reason in parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -98,6 +99,55 @@ def test_what_changes_what_it_should_not_is_named(
     """And nothing else is."""
     replaced(pipeline, method, change)
     assert not_the_same(pipeline) == found
+
+
+def test_an_argument_between_two_others_is_told(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever gives prompts by their places gives the second to it."""
+    inner = FluxPipeline.__call__
+
+    def with_a_seed(self: Any, prompt: Any = None, seed: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return inner(self, prompt, *args, **kwargs)
+
+    monkeypatch.setattr(FluxPipeline, "__call__", with_a_seed)
+    assert not_the_same(pipeline) == ["prompts by their places"]
+
+
+@pytest.mark.parametrize(("steps_away", "told"), [(-1.0, False), (-1.05, False), (-1.3, True), (1.0, True)])
+def test_a_step_that_leads_elsewhere_from_a_negative_prompt_is_told(steps_away: float, told: bool) -> None:
+    """With twice the guidance it is as far beyond the prompt's own step as the negative prompt is behind it."""
+
+    def plain(prompt: str = "", true_cfg_scale: float = 0.0, **_: Any) -> Any:
+        if true_cfg_scale:
+            return torch.full((8,), -steps_away)
+        return torch.full((8,), -1.0 if prompt else 0.0)
+
+    assert asked_otherwise._guided(plain).item() is not told
+
+
+def test_embeddings_that_nobody_may_change_are_told(pipeline: Any) -> None:
+    """Those that are made in inference mode."""
+
+    def for_inference(inner: Any, **kwargs: Any) -> Any:
+        with torch.inference_mode():
+            return inner(**kwargs)
+
+    replaced(pipeline, "encode_prompt", for_inference)
+    assert not_the_same(pipeline, briefly=True) == ["embeddings of its prompt"]
+
+
+def test_a_pipeline_without_decoder_that_counts_other_pixels_is_told(
+    pipeline: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is made with another number for its latents."""
+    inner = FluxPipeline.__init__
+
+    @functools.wraps(inner)
+    def made(self: Any, *args: Any, **kwargs: Any) -> None:
+        inner(self, *args, **kwargs)
+        self.vae_scale_factor *= 1 if kwargs["vae"] is not None else 2
+
+    monkeypatch.setattr(FluxPipeline, "__init__", made)
+    assert not_the_same(pipeline) == ["no decoder, where latents are asked for,"]
 
 
 def test_a_sound_offload_comes_to_the_same(miniature_folder: Path) -> None:
