@@ -69,6 +69,11 @@ def stack() -> Stack:
     return {package: version for package in GATED if (version := installed_version(package)) is not None}
 
 
+def releases_of(machine: Machine, libraries: Stack) -> Stack:
+    """The same with torch's, which belongs to the machine."""
+    return {**libraries, "torch": machine.torch}
+
+
 def unlike(one: tuple[Machine, Stack], other: tuple[Machine, Stack]) -> Iterator[tuple[str, str | None, str | None]]:
     """What decides pixels, bytes or seconds and is not the same on both: what it is, and what it is on each."""
     for field in HELD_TOGETHER:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,7 +110,12 @@ def _share(wrong: NDArray[np.bool_]) -> float:
 
 
 def _scale_error(scales: Floats, expected: Floats) -> float:
-    return float(np.abs(scales.reshape(-1) - expected).max() / max(float(expected.max()), 1e-30))
+    return _of_numbers(float(np.abs(scales.reshape(-1) - expected).max() / max(float(expected.max()), 1e-30)))
+
+
+def _of_numbers(error: float) -> float:
+    """What is no number is as far off as a number that is missing: NaN is above no limit, and JSON does not have it."""
+    return error if math.isfinite(error) else 1.0
 
 
 def dynamic_table() -> Floats:
@@ -132,7 +138,7 @@ def double_quantized(codes: Codes, table: Floats, scales: Floats, offset: float,
 def offset_error(weight: Floats, offset: float, *, block: int) -> float:
     """How far an offset of double quantization lies from the mean of the weight's scales, relative to that mean."""
     mean = float(np.abs(weight.reshape(-1, block)).max(axis=1).mean(dtype=np.float64))
-    return abs(offset - mean) / max(mean, 1e-30)
+    return _of_numbers(abs(offset - mean) / max(mean, 1e-30))
 
 
 def int8_rows(weight: Floats, codes: Codes, scales: Floats) -> Deviation:

@@ -239,6 +239,9 @@ class GivenTake:
     tokens: dict[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)  # tokenizer -> a row of each odd text
 
 
+TENSORS_NAMED = 20  # of a component that are wrong in one way; of more than that the others are not told
+
+
 @dataclass(frozen=True)
 class StoredWeights:
     """What lies in memory of one component beside the tensors of its files, and how its linear layers are stored."""

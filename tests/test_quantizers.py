@@ -54,6 +54,20 @@ def test_one_wrong_code_and_one_wrong_scale_are_seen() -> None:
     assert found.scales == pytest.approx(0.01, rel=0.6)
 
 
+@pytest.mark.parametrize("scale", [float("nan"), float("inf")])
+def test_a_scale_that_is_no_number_is_seen(scale: float) -> None:
+    """As far off as one that is missing: NaN itself is above no limit, and would not come through JSON."""
+    packed, state = four_bit("nf4")
+    codes, scales = quantizers.unpacked(packed.numpy()), state.absmax.numpy().copy()
+    scales[0] = scale
+    plain = weights().float().numpy()
+    assert quantizers.four_bit(plain, codes, scales, table=quantizers.NF4, block=64).scales == 1
+    rows, of_rows, _ = bitsandbytes.functional.int8_vectorwise_quant(weights().half())
+    of_rows[0] = scale
+    assert quantizers.int8_rows(plain, rows.numpy(), of_rows.numpy()).scales == 1
+    assert quantizers.offset_error(plain, scale, block=64) == 1
+
+
 def test_the_offset_of_double_quantization_is_the_mean_of_the_scales() -> None:
     """As bitsandbytes sums it in float32; the same offset in bfloat16 is another one."""
     _, state = four_bit("nf4", double=True)

@@ -65,7 +65,7 @@ class AcceptedCase:
     fingerprints: tuple[Fingerprint, ...]  # of the first take
     inventory: Inventory | None
     peaks: dict[str, dict[str, tuple[int, ...]]]  # phase -> figure ("allocated", "host", …) -> bytes, once per run
-    held_after: tuple[int, ...]  # bytes on the pipeline's device after freeing, once per run
+    held_after: tuple[int, ...]  # bytes on the pipeline's device after freeing, but for libraries' caches, once per run
     seconds: dict[str, tuple[float, ...]]  # phase -> seconds, once per run
     accepted: Acceptance
     levels: dict[str, tuple[float, ...]] = field(default_factory=dict)  # shot -> the noise levels it went through

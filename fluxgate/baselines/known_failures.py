@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from fluxgate import configuration
 from fluxgate.baselines.store import KNOWN_FAILURES, Store
+from fluxgate.machine import GATED
 from fluxgate.options import suggestion
 from fluxgate.refusal import Refusal
 from fluxgate.toml import Address, Text, read_toml
 
 FILE = KNOWN_FAILURES
 EVERY = "*"
+WATCHED = (*map(canonicalize_name, GATED), "torch")  # packages whose installed releases are known
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,12 @@ class KnownFailure:
     def outside(self, stack: dict[str, str]) -> tuple[str, ...]:
         """The installed packages that have left the entry's range; an absent package has left nothing."""
         wanted = [Requirement(text) for text in self.versions]
+        installed = {canonicalize_name(package): (package, version) for package, version in stack.items()}
+        there = [(one, *installed[name]) for one in wanted if (name := canonicalize_name(one.name)) in installed]
         return tuple(
-            f"{one.name} {stack[one.name]}"
-            for one in wanted
-            if one.name in stack and not one.specifier.contains(stack[one.name], prereleases=True)
+            f"{package} {version}"
+            for one, package, version in there
+            if not one.specifier.contains(version, prereleases=True)
         )
 
 
@@ -80,6 +85,8 @@ def _refuse_without_range(text: str) -> None:
         raise ValueError(f"versions has {text!r}, which is not a requirement such as 'bitsandbytes<=0.50.2'") from None
     if not requirement.specifier:
         raise ValueError(f"versions has {text!r}, which names no range")
+    if canonicalize_name(requirement.name) not in WATCHED:  # it would hold for ever
+        raise ValueError(f"versions has {text!r}; {suggestion(requirement.name, WATCHED)}")
 
 
 @dataclass(frozen=True)

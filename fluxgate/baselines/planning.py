@@ -24,6 +24,7 @@ from fluxgate.compare.facts import Facts, facts_of
 from fluxgate.compare.library_warnings import new_warnings
 from fluxgate.compare.pace import step_paces
 from fluxgate.compare.phase_seconds import phase_seconds
+from fluxgate.machine import releases_of
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Rendering, id_of_case
 from fluxgate.runs.rendered import Rendered
@@ -131,7 +132,8 @@ def _chosen(inputs: _Inputs) -> tuple[list[Rendering], tuple[str, ...]]:
 
 def _is_known(rendering: Rendering, inputs: _Inputs) -> bool:
     cell = (rendering.subject, rendering.strategy, EVERY)
-    return expected(inputs.known_failures, cell, device=rendering.device, stack=inputs.run.stack) is not None
+    installed = releases_of(inputs.run.machine, inputs.run.stack)
+    return expected(inputs.known_failures, cell, device=rendering.device, stack=installed) is not None
 
 
 def _refuse_objections(sentences: list[str]) -> None:

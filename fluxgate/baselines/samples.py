@@ -10,7 +10,7 @@ from typing import TypeVar
 from fluxgate.amounts import amount
 from fluxgate.baselines.baseline import AcceptedCase
 from fluxgate.baselines.memory_limits import FEWEST_FOR_HOST, NOISY, accepted_value, margin
-from fluxgate.compare.facts import peaks_of, seconds_of
+from fluxgate.compare.facts import ALLOCATED, peaks_of, seconds_of
 from fluxgate.rendering import Rendering
 
 OTHER_PACE = 0.25  # share by which steps are faster or slower and not only noise
@@ -39,7 +39,7 @@ class Joined:
 
 def measured(rendering: Rendering) -> Samples:
     """What one run measured."""
-    held = rendering.memory.held_after if rendering.memory else None
+    held = rendering.memory.held_by_pipeline if rendering.memory else None
     return Samples(peaks_of(rendering.memory), () if held is None else (held,), seconds_of(rendering))
 
 
@@ -64,22 +64,39 @@ def join(before: Samples, run: Samples, *, again: bool, tighten: bool) -> Joined
         for phase, figures in run.peaks.items()
         for figure, (value,) in figures.items()
     }
-    after = _after(before, run, {key: step.samples for key, step in steps.items()}, again=again)
-    changes = [step.change for step in steps.values() if step.change]
+    held = _held(before.held_after, run.held_after, again=again)
+    after = _after(before, run, {key: step.samples for key, step in steps.items()}, held.samples, again=again)
+    told = (*steps.values(), held)
+    changes = [step.change for step in told if step.change]
     if before not in (Samples(), after) and not again:
         what = "peaks and seconds" if run.seconds else "peaks"
         changes.append(f"{what} gain a sample, {_most(after)} in all")
-    return Joined(after, tuple(changes), tuple(step.note for step in steps.values() if step.note))
+    return Joined(after, tuple(changes), tuple(step.note for step in told if step.note))
 
 
-def _after(before: Samples, run: Samples, peaks: Mapping[tuple[str, str], tuple[int, ...]], *, again: bool) -> Samples:
+def _after(
+    before: Samples,
+    run: Samples,
+    peaks: Mapping[tuple[str, str], tuple[int, ...]],
+    held: tuple[int, ...],
+    *,
+    again: bool,
+) -> Samples:
     joined = {phase: dict(figures) for phase, figures in before.peaks.items()}
     for (phase, figure), samples in peaks.items():
         joined.setdefault(phase, {})[figure] = samples
     if again:
-        return Samples(joined, before.held_after, before.seconds)
+        return Samples(joined, held, before.seconds)
     seconds = {phase: _longer(before.seconds.get(phase, ()), new) for phase, new in run.seconds.items()}
-    return Samples(joined, _longer(before.held_after, run.held_after), {**before.seconds, **seconds})
+    return Samples(joined, held, {**before.seconds, **seconds})
+
+
+def _held(earlier: tuple[int, ...], new: tuple[int, ...], *, again: bool) -> _Step:
+    """What stayed once the pipeline was freed: more than did is a leak, and a person must know what they accept."""
+    if not new:
+        return _Step(earlier)
+    name = "what stays once the pipeline is freed"
+    return _peak(name, earlier, new[0], figure=ALLOCATED, again=again, tighten=True)
 
 
 def join_paces(
@@ -90,9 +107,14 @@ def join_paces(
     joined = dict(earlier)
     for shot, new in run.items():
         old = earlier.get(shot, ())
-        moved = bool(old) and abs(statistics.median(new) / statistics.median(old) - 1) > OTHER_PACE
+        moved = bool(old) and _is_another(statistics.median(old), statistics.median(new))
         joined[shot] = new if moved else _longer(old, new)
     return joined
+
+
+def _is_another(before: float, after: float) -> bool:
+    """A phase that took less than a clock tells of may have no seconds at all."""
+    return abs(after - before) > OTHER_PACE * before
 
 
 @dataclass(frozen=True)

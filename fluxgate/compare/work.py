@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from fluxgate.amounts import distinct
-from fluxgate.rendering import DECODE, ENCODE, PHASES, PhaseWork, Unmoved, Work
+from fluxgate.rendering import DECODE, DENOISE, ENCODE, PHASES, PhaseWork, Unmoved, Work
 
 OPERATORS, FLOPS, BYTES, MOVES, COMPONENTS, MODULES, EVENTS, REPEATS = SECTIONS = (
     "operators",
@@ -48,6 +48,7 @@ ANSWERS_MORE = {ENCODE: 2, DECODE: 2}  # chosen, as of a mask that is looked at:
 HOST_WAITS = ("waits for the device", "Stream.synchronize", "Event.synchronize")
 STREAM_WAITS = ("Stream.wait_stream", "Stream.wait_event")  # the one calls the other
 CASTS = "cast on "  # how the names of copies begin that stay where they are and become another dtype
+CAST_PLACES = (f"{CASTS}device", f"{CASTS}host")
 WITHIN = "within "  # how those begin that keep their dtype
 ASKED = " asked to move"  # how the names of tensors end that somebody asked for, whether they moved or not
 OTHERS_ASKED = f"other tensors{ASKED}"  # than weights
@@ -173,7 +174,9 @@ def _is_costly(changes: list[WorkChange], *, moved_alike: bool, may_spare: bool,
     near = [one for one in changes if one.section in (BYTES, MOVES) and one.what.startswith(NEAR_BY)]
     exact = [one for one in changes if one.section not in (OPERATORS, MODULES, FLOPS) and one not in near]
     exact = [one for one in exact if not _is_spared(one, changes, moved_alike=moved_alike)]
-    sizes = [one for one in near if one.section == BYTES]
+    wider = [one for one in changes if _is_moved_wider(one, changes)]
+    exact = [one for one in exact if one not in wider]
+    sizes = [one for one in near if one.section == BYTES and one not in wider]
     small = sum(max(one.more, 0) for one in near if one.section == MOVES and one.what != OTHERS_ASKED)
     copies = [one for one in operators if one.what in COPIES]
     return (
@@ -218,15 +221,38 @@ def _is_spared(change: WorkChange, changes: list[WorkChange], *, moved_alike: bo
     return 0 < -change.more <= most.get(change.what, 0)
 
 
+def _is_moved_wider(change: WorkChange, changes: list[WorkChange]) -> bool:
+    """Whether a picture, or what an encoder gives, is cast before it goes and not once it is there: as often, and to
+    no more than twice its bytes. In each step that would cost time."""
+    if change.phase == DENOISE or change.section != BYTES:
+        return False
+    cast = _cast_before(changes)
+    if change.what in CAST_PLACES:
+        return cast > 0
+    if any((one.section, one.what) == (MOVES, change.what) for one in changes):
+        return False
+    most = {OTHERS_ASKED: change.before, TO_HOST: cast}
+    return 0 < change.more <= most.get(change.what, 0)
+
+
+def _cast_before(changes: list[WorkChange]) -> int:
+    """The bytes that are cast on the device and were cast on the host."""
+    more = {what: sum(one.more for one in changes if (one.section, one.what) == (BYTES, what)) for what in CAST_PLACES}
+    device, host = (more[what] for what in CAST_PLACES)
+    return device if device == -host else 0
+
+
 def of_headers(size: int) -> float:
     """The bytes by which what is read of files may differ, which say more or less of themselves now."""
     return max(TOKENS, HEADERS * size)
 
 
 def _is_traded(change: WorkChange, changes: list[WorkChange]) -> bool:
-    """Whether streams wait as often as the host waits less."""
+    """Whether streams wait as often as the host waits less, or the host as often in another way."""
     more = {what: sum(one.more for one in changes if one.what == what) for what in (*HOST_WAITS, *STREAM_WAITS)}
     host, stream = sum(more[what] for what in HOST_WAITS), max(more[what] for what in STREAM_WAITS)
+    if not host:
+        return change.what in HOST_WAITS and stream <= 0
     return host < 0 and stream == -host and change.more <= stream
 
 

@@ -17,7 +17,18 @@ from fluxgate.gate.trends import Spreads, memory_trend, more_by_libraries, secon
 from fluxgate.judge.damage import needing_bands
 from fluxgate.judge.picture_failures import first_breach
 from fluxgate.judge.sentences import listed
-from fluxgate.judge.verdict import CRASHED, FAILED, ORACLE, PASSED, PROMISE, SCENE, WEIGHTS, Verdict
+from fluxgate.judge.verdict import (
+    CRASHED,
+    FAILED,
+    MEMORY_CHECKS,
+    ORACLE,
+    PASSED,
+    PROMISE,
+    SCENE,
+    SPEED_CHECKS,
+    WEIGHTS,
+    Verdict,
+)
 from fluxgate.rendering import NOISE, STAGES, Crash, Rendering, without_call
 from fluxgate.report.gate_result import CaseOutcome, CaseResult, FigureResult
 from fluxgate.runs.rendered import Rendered
@@ -27,6 +38,7 @@ IDENTICAL, DRIFTED, CHANGED, BROKEN, FIXED, LOST, GAINED, UNSTEADY, CANNOT_RUN =
 
 MOST_WORK = 20  # counters of work that are told
 OWN_CHECKS = (ORACLE, SCENE, PROMISE)  # that judge pictures without those of another stack
+COSTS = frozenset(MEMORY_CHECKS + SPEED_CHECKS)  # checks that fail while pictures are right: mending them moves none
 
 
 @dataclass(frozen=True)
@@ -108,14 +120,10 @@ def _outcomes(
         yield _compared(after, UNSTEADY, "the incumbent does not give the same twice", difference)
     if not after.is_steady:
         yield _compared(after, BROKEN, "the candidate does not give the same twice, and the incumbent does", difference)
-    if before.failing and not after.failing:
-        failed = tuple(before.failing)
-        yield _compared(after, FIXED, f"it failed {_quoted(failed)} before", difference, checks=failed)
-    outcome: CaseResult | None
-    if _stands_for_the_same(before, after, difference):
-        outcome = _compared(after, DRIFTED, "its quantized weights have other codes for the same numbers", difference)
-    else:
-        outcome = _moved(before.rendered, after, difference, drift) if _differs(difference) else None
+    fixed = _fixed(before, after, difference)
+    if fixed is not None and not COSTS.issuperset(fixed.checks):
+        yield fixed
+    outcome = _difference_of(before, after, difference, drift)
     by_libraries = more_by_libraries(before.renderings, after.renderings)
     if memory is not None and too_heavy(memory, by_libraries) and (outcome is None or outcome.outcome is DRIFTED):
         reason = f"it takes more memory ({memory.figure}, {memory.phase}): {memory.reason}"
@@ -125,7 +133,23 @@ def _outcomes(
     if more and (outcome is None or outcome.outcome is DRIFTED):
         reason = f"it does more work for its pictures: {more[0]}"
         yield _costlier(after, reason, difference, drift=outcome)
-    yield outcome or _compared(after, IDENTICAL, "every picture, stage and byte is the same", difference)
+    yield outcome or fixed or _compared(after, IDENTICAL, "every picture, stage and byte is the same", difference)
+
+
+def _fixed(before: Side, after: Side, difference: Difference) -> CaseResult | None:
+    """A case that failed and passes all now. Where only what it costs was wrong, its pictures were right before."""
+    if not before.failing or after.failing:
+        return None
+    failed = tuple(before.failing)
+    return _compared(after, FIXED, f"it failed {_quoted(failed)} before", difference, checks=failed)
+
+
+def _difference_of(before: Side, after: Side, difference: Difference, drift: Mapping[str, Band]) -> CaseResult | None:
+    """Drifted or changed, where anything differs."""
+    if _stands_for_the_same(before, after, difference):
+        return _compared(after, DRIFTED, "its quantized weights have other codes for the same numbers", difference)
+    assert before.rendered is not None
+    return _moved(before.rendered, after, difference, drift) if _differs(difference) else None
 
 
 def _costlier(after: Side, reason: str, difference: Difference, *, drift: CaseResult | None) -> CaseResult:

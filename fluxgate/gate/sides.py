@@ -51,6 +51,7 @@ class Stack:
         self.environment = Environment.at(built.python)
         self.choice = replace(choose(request_of(settings), environment=self.environment), runs=settings.runs / STACKS)
         self._settings, self._anew = settings, times_anew(built, settings)
+        self.is_timeout_named = settings.case_timeout is not None
         self.cases = {case.id: case for case in self.choice.cases}
         self.run = self.run_of(attempt)
         self._report = lambda line: report(f"{name}: {line}")
@@ -67,8 +68,13 @@ class Stack:
                 return create_run(replace(choice, runs=folder), command=self._settings.command)
             run = runs.latest(folder)
             for case_id in self.cases:
-                _remove_spoilt(run, case_id)
+                _remove_spoilt(run, case_id, granted=self._granted)
             return run
+
+    @property
+    def _granted(self) -> float:
+        """Seconds that each worker has at the least: those that the user has named, or what no hang is shorter than."""
+        return self.choice.timeout if self.is_timeout_named else SHORTEST_HANG
 
     def open(self, stack: ExitStack) -> OpenStack:
         """A session that renders into the stack's run, until the exit stack ends."""
@@ -124,10 +130,14 @@ def _chosen_subjects(settings: Settings) -> list[Subject]:
     return [catalogue[name] for name in chosen(asked, among=catalogue, option="--subject")]
 
 
-def _remove_spoilt(run: Run, case_id: str) -> None:
-    """Remove what was interrupted, or spoilt by a full disk, unless another gate is rendering it now."""
+def _remove_spoilt(run: Run, case_id: str, *, granted: float) -> None:
+    """Remove what was interrupted, spoilt by a full disk, or ended after fewer seconds than it is granted now, unless
+    another gate is rendering it."""
     rendering = run.rendered(case_id)
-    if rendering is None or rendering.crash is None or rendering.crash.kind not in OF_THE_DAY:
+    if rendering is None or rendering.crash is None:
+        return
+    too_early = rendering.crash.kind == CrashKind.TIMEOUT and rendering.wall_seconds < granted
+    if rendering.crash.kind not in OF_THE_DAY and not too_early:
         return
     with suppress(TimeoutError), held(run.folder / CASES / f".{case_id}.lock", waiting="", timeout=0):
         shutil.rmtree(run.case_folder(case_id))
@@ -210,10 +220,15 @@ class OpenStack:
         return rendered
 
     def _hold_to(self, like: Rendering | None) -> None:
-        """Give a worker no more than many times what the incumbent's took, unless the user has said how long."""
-        if like is not None and self.stack.choice.timeout == CASE_TIMEOUT:
+        """Give a worker no more than many times what the incumbent's took, unless the user has said how long.
+
+        Where the incumbent has none, or crashed, nobody knows how long it would have taken."""
+        if self.stack.is_timeout_named:
+            return
+        timeout = CASE_TIMEOUT
+        if like is not None and like.crash is None:
             timeout = min(max(HANGS_AFTER * like.wall_seconds, SHORTEST_HANG), CASE_TIMEOUT)
-            self.session.choice = replace(self.session.choice, timeout=timeout)
+        self.session.choice = replace(self.session.choice, timeout=timeout)
 
 
 def first_shots(choice: Choice) -> Choice:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from math import isfinite
 from typing import TypedDict, Unpack
 
 from fluxgate.judge.evidence import Evidence
@@ -13,7 +14,7 @@ from fluxgate.judge.verdict import CRASHED, FAILED, NO_DATA, NOT_SELECTED, PASSE
 class Proof(TypedDict, total=False):
     """What a verdict rests on, beside its sentence."""
 
-    numbers: Mapping[str, float]
+    numbers: Mapping[str, float]  # NaN and infinity, which JSON does not have, are left to the sentence
     limit: Limit | None
     pictures: Mapping[str, str]  # "expected", "actual", "difference" -> path within the run
     stage: str | None
@@ -27,7 +28,7 @@ def _answer(status: str, evidence: Evidence, check: str, sentence: str, **proof:
         check=check,
         status=status,
         sentence=sentence,
-        numbers=dict(proof.get("numbers", {})),
+        numbers={name: number for name, number in proof.get("numbers", {}).items() if isfinite(number)},
         limit=proof.get("limit"),
         pictures=dict(proof.get("pictures", {})),
         stage=proof.get("stage"),

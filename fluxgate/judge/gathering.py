@@ -18,6 +18,7 @@ from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.standards import BaselineUse, Standards
 from fluxgate.judge.usual_work import usual_of
 from fluxgate.judge.verdict import Verdict
+from fluxgate.machine import releases_of
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Rendering, id_of_case
 from fluxgate.runs.rendered import Rendered
@@ -128,4 +129,5 @@ def _known_failures(case: Case, standards: Standards) -> dict[str, KnownFailure]
 
 def _entry(case: Case, check: str, standards: Standards) -> KnownFailure | None:
     cell = (case.subject.name, case.strategy.name, check)
-    return known_failures.expected(standards.known_failures, cell, device=case.device, stack=standards.stack)
+    installed = releases_of(standards.machine, standards.stack)
+    return known_failures.expected(standards.known_failures, cell, device=case.device, stack=installed)

@@ -37,9 +37,16 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         run = runs.open_run(ledger.run)
         verdicts = _every_verdict(choice, ledger, cut_short=interrupted)
         run.write_json(runs.VERDICTS, verdicts) if interrupted else finish(run, verdicts)
-    if not measured_anything(ledger.verdicts.values()) and exitstatus in GREEN:
+    measured = measured_anything(ledger.verdicts.values()) and not _cannot_run(choice)
+    if not measured and exitstatus in GREEN:
         ledger.complaint = _why_nothing(config, choice)
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def _cannot_run(choice: Choice) -> bool:
+    """Whether none of the cases that a whole session asks for can run here, whatever is said of libraries by
+    themselves; of one that is dealt to several machines, a part may have none that can."""
+    return bool(choice.asked and not choice.renderable and choice.shard is None)
 
 
 def _every_verdict(choice: Choice, ledger: Ledger, *, cut_short: bool) -> tuple[Verdict, ...]:
@@ -50,11 +57,10 @@ def _every_verdict(choice: Choice, ledger: Ledger, *, cut_short: bool) -> tuple[
 
 def _why_nothing(config: pytest.Config, choice: Choice) -> str:
     """One sentence for a session that asked about cases and rendered none."""
-    ledger = config.stash[LEDGER]
-    if ledger.run is not None:
-        return "Nothing was measured: no check that was selected could be answered, for the reasons above."
     if choice.asked and not choice.renderable:
         return "Nothing was rendered: all that was selected is unsupported here, for the reasons above."
+    if config.stash[LEDGER].run is not None:
+        return "Nothing was measured: no check that was selected could be answered, for the reasons above."
     if choice.machine.device == "cpu" and "gpu" in config.option.markexpr:
         machine = f"{choice.machine.name}, torch {choice.machine.torch}"
         return f"Nothing was rendered: -m {config.option.markexpr!r} asks for a GPU; none can be used here ({machine})."

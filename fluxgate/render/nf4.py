@@ -5,6 +5,7 @@ The numbers are judged elsewhere, by what the QLoRA paper publishes (https://arx
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import select
 import subprocess
@@ -28,6 +29,7 @@ ROWS, COLUMNS, ZERO_ROW = 96, 128, 7
 VECTORS = 100
 TOGETHER = (1, 5, VECTORS)  # vectors at a time: each number has its own kernel
 WRONG_SCALES = (0.9, 0.95, 1.05)
+NO_NUMBER = 1e9  # further off than any limit
 READY = b"ready"  # the line by which the process asks for its turn
 
 
@@ -114,10 +116,19 @@ def measure(device: str) -> Nf4Facts:
     numbers: dict[str, Any] = {}
     try:
         for name, value in _numbers(device):
-            numbers[name] = value
+            numbers[name] = _in_json(value)
     except Exception as error:  # a library may raise anything: that is what is found out here
         numbers["crash"] = headline(error)
     return Nf4Facts(device, **numbers)
+
+
+def _in_json(value: Any) -> Any:
+    """The same with a number in place of NaN and infinity, which JSON does not have: they would look unmeasured."""
+    if isinstance(value, dict):
+        return {name: _in_json(each) for name, each in value.items()}
+    if isinstance(value, tuple):
+        return tuple(map(_in_json, value))
+    return NO_NUMBER if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _numbers(device: str) -> Iterator[tuple[str, Any]]:

@@ -274,5 +274,7 @@ def failures(verdicts: Iterable[Verdict]) -> list[Verdict]:
 
 
 def measured_anything(verdicts: Iterable[Verdict]) -> bool:
-    """Whether a single check was answered by looking at something."""
-    return any(verdict.status in (PASSED, FAILED, KNOWN_FAILURE) for verdict in verdicts)
+    """Whether a single check was answered by looking at something: of a case, where cases were asked about at all."""
+    verdicts = tuple(verdicts)
+    of_cases = tuple(verdict for verdict in verdicts if verdict.check not in LIBRARY_CHECKS)
+    return any(verdict.status in (PASSED, FAILED, KNOWN_FAILURE) for verdict in of_cases or verdicts)

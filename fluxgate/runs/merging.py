@@ -75,17 +75,18 @@ def _refuse_unlike(parts: Sequence[Run], plans: Sequence[Plan]) -> None:
     """Refuse runs whose renderings cannot stand beside each other."""
     if len(parts) < 2:
         raise Refusal("It takes two runs or more to merge.")
+    first, owner = plans[0], {subject.name: (parts[0], subject) for subject in plans[0].subjects}
     for part, plan in zip(parts[1:], plans[1:], strict=True):
-        for difference in (*_differences(parts[0], part), *_differences_of_plans(plans[0], plan)):
+        for difference in (*_differences(parts[0], part), *_differences_of_shards(first, plan)):
             raise Refusal(f"{parts[0].folder} and {part.folder} cannot be merged: {difference}.")
+        for subject in plan.subjects:
+            other, known = owner.setdefault(subject.name, (part, subject))
+            if known != subject:
+                same = f"{subject.name} is not the same subject"
+                raise Refusal(f"{other.folder} and {part.folder} cannot be merged: {same}.")
 
 
-def _differences_of_plans(one: Plan, other: Plan) -> Iterator[str]:
-    """What was asked for, as far as it must be the same."""
-    known = {subject.name: subject for subject in one.subjects}
-    for subject in other.subjects:
-        if known.get(subject.name, subject) != subject:
-            yield f"{subject.name} is not the same subject"
+def _differences_of_shards(one: Plan, other: Plan) -> Iterator[str]:
     if (one.shard is None) != (other.shard is None) or one.shards != other.shards:
         yield "they are not shards of one session"
 

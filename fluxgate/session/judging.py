@@ -17,7 +17,7 @@ from fluxgate.judge.gathering import judge_cases
 from fluxgate.judge.sentences import again
 from fluxgate.judge.standards import BaselineUse, Standards, known_failures_of
 from fluxgate.judge.verdict import NO_DATA, NOT_SELECTED, UNSUPPORTED, Verdict
-from fluxgate.machine import Machine, Stack
+from fluxgate.machine import Machine, Stack, releases_of
 from fluxgate.rendering import id_of_case
 from fluxgate.report.illustration import illustrate
 from fluxgate.runs.plan import cases_of, read_plan
@@ -113,5 +113,6 @@ def _complaints(store: Store, *, machine: Machine, stack: Stack, subjects: Mappi
     today = datetime.datetime.now(datetime.UTC).date()
     cases = {id_of_case(subject, strategy.name) for subject in subjects for strategy in strategies()}
     own = known_failures.read(known_failures.own_file(store))
-    outdated = known_failures.complaints(own, device=machine.device, stack=stack, today=today)
+    installed = releases_of(machine, stack)
+    outdated = known_failures.complaints(own, device=machine.device, stack=installed, today=today)
     return outdated + integrity.complaints(store, cases=cases, subjects=subjects)

@@ -7,7 +7,16 @@ from typing import Any
 
 from fluxgate.machine import Machine, Stack
 from fluxgate.rendering import DENOISE
-from fluxgate.strategies.effects import ALTERED, DENOISER, SUBJECT_DTYPE, Counted, Setting, Stored, Unhooked
+from fluxgate.strategies.effects import (
+    ALTERED,
+    DENOISER,
+    SAID_TO_BE_FUSED,
+    SUBJECT_DTYPE,
+    Counted,
+    Setting,
+    Stored,
+    Unhooked,
+)
 from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
 from fluxgate.strategies.requirements import Release, unquantized
 from fluxgate.subjects.pipeline_class import pipeline_class
@@ -57,6 +66,7 @@ def lora(site: Site) -> Any:
             Counted(ALTERED, at_least=1),
             Setting("adapter", None, of=DENOISER),
             Setting("adapter_in_no_layer", None, of=DENOISER),
+            Counted(SAID_TO_BE_FUSED, at_most=0),
             Unhooked(),
             Stored(SUBJECT_DTYPE, spared=True),
         ),
@@ -73,6 +83,7 @@ def lora_unloaded(site: Site) -> Any:
     site.count(ALTERED, sum(not same(*each) for each in zip(before, layers, strict=True)))
     pipe.unfuse_lora(components=parts)
     pipe.unload_lora_weights()
+    site.count(SAID_TO_BE_FUSED, pipe.num_fused_loras)
     return pipe
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fluxgate.machine import Machine, Stack
-from fluxgate.strategies.effects import DENOISER, GRAPHS, SUBJECT_DTYPE, Counted, Setting, Stored, Unhooked
+from fluxgate.strategies.effects import DENOISER, GRAPHS, SUBJECT_DTYPE, UNCOMPILED, Counted, Setting, Stored, Unhooked
 from fluxgate.strategies.promise import Promise, Site, strategy
 from fluxgate.strategies.requirements import Release
 from fluxgate.subjects.denoiser_class import denoiser_class
@@ -42,6 +42,7 @@ def has_blocks(subject: Subject, machine: Machine, stack: Stack) -> str | None:
         effects=(
             Setting("compiled", "on", of=DENOISER),
             Counted(GRAPHS, at_least=1),
+            Counted(UNCOMPILED, at_most=0),
             Unhooked(),
             Stored(SUBJECT_DTYPE, spared=True),
         ),
@@ -53,5 +54,8 @@ def has_blocks(subject: Subject, machine: Machine, stack: Stack) -> str | None:
 def compiled(site: Site) -> Any:
     """The denoiser's blocks compiled by torch, once for pictures of every size."""
     pipe = site.pipeline().to(site.device)
-    getattr(pipe, site.subject.denoiser).compile_repeated_blocks(fullgraph=True, dynamic=True)
+    denoiser = getattr(pipe, site.subject.denoiser)
+    denoiser.compile_repeated_blocks(fullgraph=True, dynamic=True)
+    blocks = [part for part in denoiser.modules() if type(part).__name__ in denoiser._repeated_blocks]
+    site.count(UNCOMPILED, sum(getattr(block, "_compiled_call_impl", None) is None for block in blocks))
     return pipe

@@ -45,6 +45,9 @@ IMAGE_LAYERS_LEFT = "layers that still attend to a picture"
 IMAGES_SEEN = "pictures attended to"
 REUSED = "calls of the denoiser answered from a cache"
 GRAPHS = "graphs compiled"
+UNCOMPILED = "blocks that were not compiled"
+SAID_TO_BE_FUSED = "LoRAs that the pipeline takes for fused"
+SETTINGS_LEFT = "settings that an adapter has left changed"
 
 AnyEffect = TypeVar("AnyEffect")
 

@@ -9,7 +9,7 @@ from typing import Any
 from fluxgate.machine import Machine, Stack
 from fluxgate.miniature.given import IMAGE_PROMPT
 from fluxgate.rendering import DENOISE, ENCODE
-from fluxgate.strategies.effects import IMAGE_LAYERS, IMAGE_LAYERS_LEFT, IMAGES_SEEN, Counted, Unhooked
+from fluxgate.strategies.effects import IMAGE_LAYERS, IMAGE_LAYERS_LEFT, IMAGES_SEEN, SETTINGS_LEFT, Counted, Unhooked
 from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
 from fluxgate.strategies.requirements import unquantized
 from fluxgate.strategies.stages import guided
@@ -80,16 +80,29 @@ def ip_adapter_off(site: Site) -> Any:
     Promise(
         stays=True,
         reproduces="full",
-        effects=(Counted(IMAGE_LAYERS, at_least=1), Counted(IMAGE_LAYERS_LEFT, at_most=0), Unhooked()),
+        effects=(
+            Counted(IMAGE_LAYERS, at_least=1),
+            Counted(IMAGE_LAYERS_LEFT, at_most=0),
+            Counted(SETTINGS_LEFT, at_most=0),
+            Unhooked(),
+        ),
     ),
     needs=NEEDS,
 )
 def ip_adapter_unloaded(site: Site) -> Any:
     """The same IP-Adapter, loaded and unloaded again: attention as it was before."""
     pipe = with_ip_adapter(site)
+    denoiser = getattr(pipe, site.subject.denoiser)
     pipe.unload_ip_adapter()
-    site.count(IMAGE_LAYERS_LEFT, len(image_layers(getattr(pipe, site.subject.denoiser))))
+    site.count(IMAGE_LAYERS_LEFT, len(image_layers(denoiser)))
+    site.count(SETTINGS_LEFT, len(settings_left(denoiser)))
     return pipe
+
+
+def settings_left(denoiser: Any) -> list[str]:
+    """The settings of the denoiser that are not those of its files any more; one that is None is none."""
+    now = {name: value for name, value in vars(denoiser.config).items() if not name.startswith("_")}
+    return [name for name, value in now.items() if value is not None and value != denoiser.config.get(name)]
 
 
 @dataclass(frozen=True)

@@ -220,6 +220,22 @@ def test_development_releases_and_local_builds_are_in_range() -> None:
     assert changed(versions=("torch>=2.10",)).outside({"torch": "2.11.0.dev20260101"}) == ()
 
 
+@pytest.mark.parametrize("name", ["huggingface-hub", "Huggingface_Hub", "huggingface.hub"])
+def test_a_package_is_itself_however_its_name_is_written(name: str) -> None:
+    """Else the entry would never be out of its range, and hold for every release to come."""
+    entry = changed(versions=(f"{name}<2",))
+    assert entry.outside({"huggingface_hub": "2.1.0"}) == ("huggingface_hub 2.1.0",)
+    assert entry.outside({"huggingface_hub": "1.9.0"}) == ()
+
+
+@pytest.mark.parametrize("name", ["difusers", "scipy"])
+def test_a_package_whose_release_nobody_knows_is_refused(tmp_path: Path, name: str) -> None:
+    """It would never be out of its range either."""
+    path = written(tmp_path, toml_of(ENTRY, versions=f'["{name}<2"]'))
+    with pytest.raises(Refusal, match=rf"'{name}<2'; (did you mean 'diffusers'|choose from diffusers)"):
+        known_failures.read(path)
+
+
 def test_an_absent_package_has_left_no_range() -> None:
     """Where bitsandbytes is not installed, its cases are unsupported, and no entry is out of its range."""
     assert known_failures.complaints([ENTRY], device="cuda", stack={}, today=TODAY) == ()

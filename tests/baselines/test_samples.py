@@ -41,6 +41,14 @@ def test_what_a_run_measured_is_one_sample_of_each(tmp_path: Path) -> None:
     assert samples.measured(unmeasured) == Samples()
 
 
+def test_what_libraries_cache_is_not_held_by_the_pipeline(tmp_path: Path) -> None:
+    """It is not judged, either: accepted with the rest, it would be room for a leak of its size."""
+    rendering = building.rendering("full", tmp_path)
+    assert rendering.memory is not None
+    memory = replace(rendering.memory, held_after=500, held_by_caches=400)
+    assert samples.measured(replace(rendering, memory=memory)).held_after == (100,)
+
+
 def test_what_was_measured_is_what_is_accepted_of_it(accepted: Path, tmp_path: Path) -> None:
     """After one run the samples of a case are that run's."""
     measured = samples.measured(building.rendering("full", tmp_path))
@@ -50,6 +58,18 @@ def test_what_was_measured_is_what_is_accepted_of_it(accepted: Path, tmp_path: P
 def test_the_first_samples_are_no_change_of_any() -> None:
     """Where nothing was accepted there is nothing to say."""
     assert joined(Samples(), GB) == samples.Joined(peaks(GB))
+
+
+def test_more_that_stays_is_told_and_starts_anew() -> None:
+    """A leak would be the ceiling of all later runs, and nobody would have been asked."""
+    before = replace(peaks(GB), held_after=(0,))
+    same, leaks = (join(before, replace(peaks(GB), held_after=(held,)), again=False, tighten=False) for held in (9, GB))
+    assert (same.samples.held_after, len(same.changes)) == ((0, 9), 1)
+    assert leaks.samples.held_after == (GB,)
+    assert not unsaid(leaks.changes[0], "stays", "freed", "rises by 1.00 GB")
+    assert join(leaks.samples, before, again=False, tighten=False).samples.held_after == (0,)
+    unknown = join(before, replace(peaks(GB), held_after=()), again=False, tighten=False)
+    assert unknown.samples.held_after == (0,)
 
 
 def test_samples_gather_while_they_agree() -> None:
@@ -115,6 +135,13 @@ def test_paces_gather_within_a_quarter(
     before = {"cat": (1.0,), **({"fox": earlier} if earlier else {})}
     assert join_paces(before, {"fox": new}) == {"cat": (1.0,), "fox": expected}
     assert before.get("fox", ()) == earlier
+
+
+def test_a_phase_without_seconds_can_be_accepted() -> None:
+    """One that ends within five microseconds is kept as none, to five digits; another run may tell of some."""
+    none, some = {"encode of fox": (0.0,)}, {"encode of fox": (0.00001,)}
+    assert join_paces(none, none) == {"encode of fox": (0.0, 0.0)}
+    assert join_paces(none, some) == some
 
 
 def test_a_run_gives_its_samples_once() -> None:

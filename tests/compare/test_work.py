@@ -259,6 +259,50 @@ def test_whatever_is_done_beside_that_is_told(changes: dict[str, dict[str, int]]
     assert set(costly_changes(found)) == set(found)
 
 
+PICTURE = replace(
+    ONE,
+    phase=DECODE,
+    bytes={**ONE.bytes, "device to host": 9000, "cast on host": 18_000, "other tensors asked to move": 9000},
+    moves={**ONE.moves, "device to host": 1, "cast on host": 1, "other tensors asked to move": 1},
+)
+CAST_FIRST = {
+    "device to host": 18_000,
+    "cast on device": 18_000,
+    "cast on host": 0,
+    "other tensors asked to move": 18_000,
+}
+
+
+@pytest.mark.parametrize(
+    ("phase", "sizes", "moves", "told"),
+    [
+        (DECODE, CAST_FIRST, {"cast on device": 1, "cast on host": 0}, False),
+        (DECODE, {"other tensors asked to move": 18_000}, {}, False),
+        (DENOISE, CAST_FIRST, {"cast on device": 1, "cast on host": 0}, True),
+        (DECODE, {**CAST_FIRST, "device to host": 27_001}, {}, True),
+        (DECODE, {**CAST_FIRST, "cast on host": 18_000}, {}, True),
+        (DECODE, CAST_FIRST, {"device to host": 2}, True),
+        (DECODE, {"other tensors asked to move": 18_001}, {}, True),
+        (DECODE, {"device to host": 18_000}, {}, True),
+    ],
+)
+def test_a_picture_may_be_cast_before_it_goes(
+    phase: str, sizes: dict[str, int], moves: dict[str, int], told: bool
+) -> None:
+    """It is twice as many bytes then, once; in each step that would cost time."""
+    before = replace(PICTURE, phase=phase)
+    after = replace(before, bytes={**before.bytes, **sizes}, moves={**before.moves, **moves})
+    assert bool(costly_changes(changes_between((before,), (after,)))) is told
+
+
+@pytest.mark.parametrize(("times", "told"), [(4, False), (5, True), (3, True)])
+def test_the_host_may_wait_as_often_in_another_way(times: int, told: bool) -> None:
+    """For an event in place of a stream: no more often, and no less, which would be too early."""
+    before = replace(ONE, events={**ONE.events, "Stream.synchronize": 4})
+    after = replace(ONE, events={**ONE.events, "Event.synchronize": times})
+    assert bool(costly_changes(changes_between((before,), (after,)))) is told
+
+
 def test_fewer_operations_may_come_to_the_same() -> None:
     """Where that is known; more never do."""
     for number, told in ((899, False), (901, True)):

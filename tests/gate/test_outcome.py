@@ -25,7 +25,7 @@ from fluxgate.gate.outcome import (
     Side,
     outcome_of,
 )
-from fluxgate.judge.verdict import FAILED, ORACLE, PASSED, PROMISE, TWICE, WEIGHTS, Verdict
+from fluxgate.judge.verdict import FAILED, GIVES_BACK, ORACLE, PASSED, PROMISE, TWICE, WEIGHTS, WORK, Verdict
 from fluxgate.rendering import (
     DENOISE,
     LAST,
@@ -198,6 +198,19 @@ def test_a_case_is_fixed_only_if_all_of_it_passes(before: Rendered, after: Rende
     assert outcome_of(Side(CASE, STACK, before, both), Side(CASE, NEWER, moved, one)).outcome == CHANGED
     fixed = outcome_of(Side(CASE, STACK, before, both), Side(CASE, NEWER, moved))
     assert (fixed.outcome, fixed.checks) == (FIXED, (TWICE, PROMISE))
+
+
+@pytest.mark.parametrize("check", [GIVES_BACK, WORK])
+def test_a_cost_that_is_mended_excuses_no_other_picture(before: Rendered, after: Rendered, check: str) -> None:
+    """A leak that is gone moves no pixel: pictures that have moved are held to the incumbent's as ever."""
+    costly = Side(CASE, STACK, before, failing(check))
+    found = outcome_of(costly, Side(CASE, NEWER, after))
+    assert (found.outcome, found.checks) == (FIXED, (check,))
+    assert outcome_of(costly, Side(CASE, NEWER, changed(after, scramble))).outcome == CHANGED
+    drifted = left_at(changed(after, nudge), LAST)
+    assert outcome_of(costly, Side(CASE, NEWER, drifted), drift=LIKE_A_NEIGHBOUR).outcome == DRIFTED
+    both = replace(costly, verdicts=failing(check, PROMISE))
+    assert outcome_of(both, Side(CASE, NEWER, changed(after, scramble))).outcome == FIXED
 
 
 def test_what_crashed_and_fails_now_is_not_fixed(before: Rendered, after: Rendered, tmp_path: Path) -> None:

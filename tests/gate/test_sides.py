@@ -17,16 +17,18 @@ from fluxgate.gate.environments.building import Built
 from fluxgate.gate.environments.importing import NEEDED, WITHOUT_FLUX
 from fluxgate.gate.environments.pins import Pins
 from fluxgate.gate.settings import Settings
-from fluxgate.gate.sides import MEASURING, Stack, first_shots, imports_of
+from fluxgate.gate.sides import HANGS_AFTER, MEASURING, SHORTEST_HANG, Stack, first_shots, imports_of
 from fluxgate.locks import held, silent
 from fluxgate.rendering import Crash
 from fluxgate.runs.run import CASES
+from fluxgate.session.choice import CASE_TIMEOUT
 from tests.runs.building import put, rendering
 
 
-def opened(subject: str, folder: Path) -> Stack:
+def opened(subject: str, folder: Path, *, case_timeout: str | None = None) -> Stack:
     built = Built(Path(sys.executable), folder / "0123456789abcdef", Pins({}), None, 1.0, False)
-    return Stack(built, settings=Settings((subject,), runs=folder / "runs"), report=silent, name="incumbent")
+    settings = Settings((subject,), runs=folder / "runs", case_timeout=case_timeout)
+    return Stack(built, settings=settings, report=silent, name="incumbent")
 
 
 @pytest.fixture
@@ -34,10 +36,11 @@ def stack(tiny_subject: str, tmp_path: Path) -> Stack:
     return opened(tiny_subject, tmp_path)
 
 
-def crashed(stack: Stack, kind: str) -> Path:
+def crashed(stack: Stack, kind: str, *, seconds: float = SHORTEST_HANG) -> Path:
     """A rendering in the stack's run that ended so; its folder."""
     folder = stack.run.case_folder("tiny-full")
-    put(stack.run, replace(rendering("full", folder), crash=Crash(kind, "it ended", None, ())))
+    crash = Crash(kind, "it ended", None, ())
+    put(stack.run, replace(rendering("full", folder), crash=crash, wall_seconds=seconds))
     return folder
 
 
@@ -79,6 +82,32 @@ def test_a_control_is_the_first_shot_in_another_process(stack: Stack) -> None:
     assert {picture.take for picture in side.rendered.rendering.pictures} == {0, 1}
     assert (side.is_steady, side.repeats) == (True, ())
     assert stack.run.folder not in side.control.folder.parents
+
+
+def test_only_a_whole_rendering_tells_how_long_a_case_takes(stack: Stack) -> None:
+    """One that crashed after a while says nothing of a candidate in which it works; nor does the case before."""
+    folder = stack.run.case_folder("tiny-full")
+    whole = replace(rendering("full", folder), wall_seconds=100.0)
+    put(stack.run, whole)
+    crash = replace(whole, crash=Crash("exception", "it ended", None, ()))
+    with ExitStack() as exits:
+        side, timeouts = stack.open(exits), []
+        for like in (whole, crash, whole, None):
+            side.once("tiny-full", 1, like=like)
+            timeouts.append(side.session.choice.timeout)
+    assert timeouts == [HANGS_AFTER * 100.0, CASE_TIMEOUT, HANGS_AFTER * 100.0, CASE_TIMEOUT]
+
+
+@pytest.mark.parametrize("named", [f"{CASE_TIMEOUT:.0f}", "7200"])
+def test_the_seconds_that_a_user_names_hold(tiny_subject: str, tmp_path: Path, named: str) -> None:
+    """Those that would be the default elsewhere, too."""
+    stack = opened(tiny_subject, tmp_path, case_timeout=named)
+    whole = replace(rendering("full", stack.run.case_folder("tiny-full")), wall_seconds=1.0)
+    put(stack.run, whole)
+    with ExitStack() as exits:
+        side = stack.open(exits)
+        side.once("tiny-full", 1, like=whole)
+        assert side.session.choice.timeout == float(named)
 
 
 def test_a_later_gate_opens_the_same_stack(stack: Stack, tiny_subject: str, tmp_path: Path) -> None:
@@ -129,6 +158,19 @@ def test_what_the_day_has_spoilt_is_rendered_again(stack: Stack, kind: str, stay
     """Ctrl-C and a full disk say nothing about a stack; a crash of its own does."""
     folder = crashed(stack, kind)
     stack.run_of(1)
+    assert folder.exists() is stays
+
+
+@pytest.mark.parametrize(
+    ("seconds", "named", "stays"),
+    [(60.0, "60", True), (60.0, "61", False), (60.0, None, False), (SHORTEST_HANG, None, True)],
+)
+def test_what_was_killed_too_early_is_rendered_again(
+    stack: Stack, tiny_subject: str, tmp_path: Path, seconds: float, named: str | None, stays: bool
+) -> None:
+    """By a gate that grants a worker more: a case that is not done after a minute need not hang."""
+    folder = crashed(stack, "timeout", seconds=seconds)
+    opened(tiny_subject, tmp_path, case_timeout=named)
     assert folder.exists() is stays
 
 

@@ -121,6 +121,15 @@ def test_known_failures_are_those_of_the_checks_that_apply() -> None:
     assert not gather(QUANTIZED, lambda case_id: None, standards).known_failures
 
 
+def test_a_known_failure_of_torch_ends_with_its_release() -> None:
+    """torch is the machine's, and no part of the stack."""
+    day = datetime.date(2025, 1, 1)
+    for versions, known in (("torch<0.9", False), ("torch<99", True)):
+        entry = KnownFailure("*", "offload", "*", "broken", ("https://example.org/1",), (versions,), day, "ada", day)
+        found = gather(OFFLOADED, lambda case_id: None, replace(STANDARDS, known_failures=(entry,)))
+        assert bool(found.known_failures) is known
+
+
 @pytest.mark.parametrize(
     ("use", "status"),
     [(BaselineUse.IF_ANY, NO_DATA), (BaselineUse.REQUIRED, FAILED), (BaselineUse.IGNORED, NOT_SELECTED)],

@@ -19,6 +19,7 @@ from fluxgate.rendering import (
     OWN_ARGUMENTS,
     PRINTED,
     READ_IN_LOADING,
+    TIDIED_IN_LOADING,
     Component,
     Inventory,
 )
@@ -64,6 +65,8 @@ def told(whole: Evidence) -> list[str]:
         (PRINTED, 0, 0, 0),
         (BESIDE, 0, FEW, 0),
         (BESIDE, 0, FEW + 1, 1),
+        (TIDIED_IN_LOADING["emptied"], 3, 2, 0),
+        (TIDIED_IN_LOADING["emptied"], 3, 4, 1),
         (READ_IN_LOADING, 60_000_000, 60_060_000, 0),  # what files say of themselves
         (READ_IN_LOADING, 60_000_000, 60_060_001, 1),
         (GRADIENTS, 3, 6, 0),  # of each take

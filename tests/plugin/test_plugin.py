@@ -245,6 +245,14 @@ def test_a_session_that_renders_nothing_is_not_green(
     assert not (tmp_path / "runs").exists()
 
 
+@on_a_cpu
+def test_a_library_that_passes_makes_no_session_green(tmp_path: Path, environment: dict[str, str]) -> None:
+    """bitsandbytes' NF4 is asked of it alone, and says nothing of the cases, of which none can run here."""
+    ended = pytest_on_the_suite("--subject=tiny", f"--strategy={NOWHERE}", within=tmp_path, **environment)
+    assert ended.code == pytest.ExitCode.NO_TESTS_COLLECTED, ended.out + ended.err
+    assert not unsaid(ended.out, "quantizes NF4 as published", "all that was selected is unsupported here")
+
+
 def test_collecting_renders_nothing(tmp_path: Path, environment: dict[str, str]) -> None:
     """`--collect-only` lists a test for each strategy and check that applies, and is green."""
     arguments = ("--subject=tiny", "--strategy=full,nf4-linear", "--collect-only", "-q", "-k", "tiny")

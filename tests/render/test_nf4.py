@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +10,14 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fluxgate.environment import Environment
 from fluxgate.judge.nf4 import verdict_on
-from fluxgate.judge.verdict import PASSED
+from fluxgate.judge.verdict import FAILED, PASSED
+from fluxgate.quantizers import NF4
+from fluxgate.render import nf4
 from fluxgate.render.nf4 import measured
 from tests.wording import unsaid
 
@@ -39,6 +43,16 @@ def test_a_library_that_fails_leaves_what_it_had_done(tmp_path: Path, monkeypatc
 
     facts = measure("cpu")
     assert (facts.version, "functional" in str(facts.crash)) == ("0.1", True)
+
+
+@pytest.mark.parametrize("off", [math.nan, math.inf])
+@pytest.mark.parametrize("name", ["code", "scale_error", "value_error", "product_errors"])
+def test_what_is_no_number_fails(monkeypatch: pytest.MonkeyPatch, name: str, off: float) -> None:
+    """JSON does not have it: it would come back as what was not measured, by which nobody is red."""
+    value = {"code": (*NF4[1:], off), "product_errors": {"1": off}}.get(name, off)
+    monkeypatch.setattr(nf4, "_numbers", lambda device: iter([(name, value)]))
+    facts = msgspec.json.decode(msgspec.json.encode(nf4.measure("cpu")), type=nf4.Nf4Facts)
+    assert verdict_on(facts).status == FAILED
 
 
 @needs_bitsandbytes

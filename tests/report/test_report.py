@@ -14,6 +14,7 @@ from fluxgate.judge.verdict import (
     CRASHED,
     FAILED,
     KNOWN_FAILURE,
+    NF4,
     NO_DATA,
     NOT_SELECTED,
     PASSED,
@@ -23,6 +24,8 @@ from fluxgate.judge.verdict import (
 )
 from fluxgate.refusal import Refusal
 from fluxgate.rendering import Crash
+from fluxgate.report.gate_result import Answer
+from fluxgate.report.github import answer_of
 from fluxgate.report.report import CutShort, measured_anything, report_on, verdicts_of
 from fluxgate.runs.plan import FILE as PLAN
 from fluxgate.runs.plan import plan_of
@@ -104,6 +107,16 @@ def test_nothing_measured_is_seen() -> None:
     measured = {status for status in STATUSES if measured_anything(of_case("full", status))}
     assert measured == {PASSED, FAILED, KNOWN_FAILURE}
     assert not report(of_case("full", UNSUPPORTED)).measured
+
+
+def test_a_library_by_itself_measures_no_case() -> None:
+    """NF4 passes whatever can be rendered: with no case beside it that is an answer, and to the cases it is none."""
+    nf4 = Verdict("bitsandbytes", "nf4-cpu", NF4, PASSED, "It quantizes NF4 as published.")
+    assert measured_anything([nf4])
+    found = report([nf4, *of_case("full", UNSUPPORTED)])
+    assert (found.measured, "nothing was measured" in found.headline) == (False, True)
+    assert answer_of(found) is Answer.CANNOT_TELL
+    assert report([nf4, *of_case("full", PASSED)]).measured
 
 
 @pytest.mark.parametrize(

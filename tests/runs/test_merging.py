@@ -160,6 +160,20 @@ def test_another_recipe_is_refused(parts: list[Run], tmp_path: Path) -> None:
         merge(parts, tmp_path / "runs", command="x")
 
 
+def test_a_subject_that_the_first_run_does_not_know_is_compared_too(tmp_path: Path) -> None:
+    """Among the others it may mean two things, and one of them would be judged by the other's words."""
+    subject = CASES["tiny-full"].subject
+    apart, wide = replace(subject, name="apart"), replace(subject, dtype="float32")
+    runs = []
+    for place, means, strategy in (("one", apart, "full"), ("two", subject, "offload"), ("three", wide, "nf4")):
+        run = run_of(tmp_path / place, strategy)
+        case = replace(CASES[f"tiny-{strategy}"], subject=means)
+        run.write_json(FILE, plan_of([case], asked={case.id}))
+        runs.append(run)
+    with pytest.raises(Refusal, match=r"two.* and .*three.* tiny is not the same subject"):
+        merge(runs, tmp_path / "runs", command="x")
+
+
 def test_a_case_that_was_asked_of_two_is_refused(parts: list[Run], tmp_path: Path) -> None:
     """Nobody can say which of them counts."""
     with pytest.raises(Refusal, match="both asked"):

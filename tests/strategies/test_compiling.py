@@ -27,9 +27,10 @@ def test_blocks_that_were_not_compiled_are_missed(miniature_folder: Path, tmp_pa
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     seen = look(strategy_named("compiled"), miniature_folder, tmp_path)
-    compiled, graphs = seen.missing
+    compiled, graphs, blocks = seen.missing
     assert not unsaid(compiled, "transformer", "compiled", "expected on")
     assert not unsaid(graphs, "graphs compiled: 0", "at least 1")
+    assert not unsaid(blocks, "blocks that were not compiled: 6", "at most 0")
 
 
 @pytest.mark.parametrize("machine, name", [(CPU, "g++"), (H100, "gcc")])

@@ -16,13 +16,14 @@ pytest.importorskip("transformers")
 from fluxgate.miniature.given_computing import IMAGE_EMBEDDING, IMAGE_SCALE, IP_ADAPTER  # noqa: E402
 from fluxgate.render.watch.stored import stored_weights  # noqa: E402
 from fluxgate.rendering import Component, Inventory  # noqa: E402
-from fluxgate.strategies.effects import IMAGE_LAYERS, IMAGE_LAYERS_LEFT  # noqa: E402
+from fluxgate.strategies.effects import IMAGE_LAYERS, IMAGE_LAYERS_LEFT, SETTINGS_LEFT  # noqa: E402
 from fluxgate.strategies.image_prompts import (  # noqa: E402
     EMBEDS,
     FILE,
     SCALE,
     image_prompt,
     loads_ip_adapter,
+    settings_left,
     write_ip_adapter,
 )
 from fluxgate.strategies.promise import Site  # noqa: E402
@@ -52,6 +53,16 @@ def test_unloaded_it_leaves_the_pictures_as_they_were(seen: Callable[[str], Seen
     """full's pictures come back to the pixel."""
     assert seen("ip-adapter-unloaded").missing == ()
     assert seen("ip-adapter-unloaded").pictures == seen("full").pictures
+
+
+def test_a_setting_that_an_adapter_leaves_is_told(miniature_folder: Path, tmp_path: Path) -> None:
+    """As that there are embeddings of pictures; None is what was there before."""
+    denoiser = Site(SUBJECT, miniature_folder, "cpu", tmp_path, watch=lambda _: None).pipeline().transformer
+    assert settings_left(denoiser) == []
+    denoiser.config.encoder_hid_dim_type = None
+    assert settings_left(denoiser) == []
+    denoiser.config.encoder_hid_dim_type = "ip_image_proj"
+    assert settings_left(denoiser) == ["encoder_hid_dim_type"]
 
 
 def test_the_oracle_has_the_adapter_the_picture_and_the_scale_of_the_strategy(
@@ -97,7 +108,7 @@ def test_an_adapter_that_stays_is_counted(
     counts: dict[str, int] = {}
     site = Site(SUBJECT, miniature_folder, "cpu", tmp_path, watch=lambda _: None, count=counts.__setitem__)
     strategy_named("ip-adapter-unloaded").load(site)
-    assert counts == {IMAGE_LAYERS: 3, IMAGE_LAYERS_LEFT: left}
+    assert counts == {IMAGE_LAYERS: 3, IMAGE_LAYERS_LEFT: left, SETTINGS_LEFT: int(left > 0)}
     inventory = Inventory({"transformer": Component("transformer", "T", {}, 0, {}, {}, {}, {}, None)}, counts)
     assert bool(missing_effects(strategy_named("ip-adapter-unloaded"), inventory)) is (left > 0)
 

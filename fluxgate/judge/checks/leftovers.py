@@ -268,7 +268,13 @@ def _outside_of_tensors(evidence: Evidence) -> Iterator[Leftover]:
 
     safetensors leaves two small objects for each tensor that it reads: where a call reads weights they say nothing."""
     repeated, work = evidence.rendering.repeated, evidence.rendering.work
-    if repeated is None or repeated.unavailable is not None:
+    if repeated is None:
+        return
+    if repeated.unavailable is not None:
+        # The very call whose work was counted; without that, nobody knows whether it can be repeated at all.
+        if work is not None and work.calls:
+            told = f"What equal calls leave outside of tensors was not measured: {repeated.unavailable.rstrip('.')}."
+            yield Leftover("left by a call", None, Limit(0.0, SEEN_OF_CALLS), "", "", told)
         return
     kinds = f" (most are {listed(repeated.types)})" if repeated.types else ""
     for counter, (most, unit, stay) in COUNTERS.items():

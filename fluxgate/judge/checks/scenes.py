@@ -74,7 +74,7 @@ def _of_other_prompts(evidence: Evidence, ours: Mapping[Key, Shown]) -> Iterator
     prompts = {prompt: shot.name for shot in evidence.case.shots for prompt in shot.prompts}
     for key, shown in ours.items():
         (picture,) = evidence.facts.pictures[key]
-        for prompt, shot in prompts.items() if shown.share < HALF else ():
+        for prompt, shot in prompts.items() if shown.asked and shown.share < HALF else ():
             if shown_of(evidence.case, picture, prompt).share >= HALF:
                 whose = f"shot '{shot}'" if shot != key[0] else "another prompt of this shot"
                 yield f"{_shows(evidence, key, shown)}, but is of {whose}: '{prompt}'."

@@ -11,7 +11,7 @@ from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import again, counted
 from fluxgate.judge.suspects import joined, loader_of, most_likely, quantizer_of
 from fluxgate.judge.verdict import WEIGHTS, Verdict
-from fluxgate.rendering import LOAD, StoredWeights
+from fluxgate.rendering import LOAD, TENSORS_NAMED, StoredWeights
 from fluxgate.strategies.effects import Layers, Setting
 
 BLOCK = 64
@@ -73,7 +73,9 @@ def _complaints(evidence: Evidence, name: str, stored: StoredWeights) -> Iterato
     if stored.made_up:
         yield f"{_counted(stored.made_up)} came from no file: {_named(stored.made_up)}"
     if stored.differing:
-        differ = f"{len(stored.differing)} of {stored.tensors} tensors {_are(stored.differing)} not the file's bytes"
+        least = "at least " if len(stored.differing) == TENSORS_NAMED else ""
+        number = f"{least}{len(stored.differing)} of {stored.tensors}"
+        differ = f"{number} tensors {_are(stored.differing)} not the file's bytes"
         yield f"{differ}: {_named(stored.differing)}"
     if stored.adapters and not evidence.case.strategy.promise.adapts:
         yield f"{counted(stored.adapters, 'tensor')} of an adapter lie in memory, which should be gone"
@@ -161,7 +163,7 @@ def _pattern(name: str) -> str:
 
 
 def _counted(names: tuple[str, ...]) -> str:
-    return counted(len(names), "tensor")
+    return counted(len(names), "tensor") if len(names) < TENSORS_NAMED else f"{TENSORS_NAMED} tensors or more"
 
 
 def _are(names: Collection[str]) -> str:

@@ -15,6 +15,8 @@ from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.sentences import counted
 from fluxgate.rendering import DENOISE, PhaseWork, Work
 
+LAYERS = 8  # times that a component's layers do something in each of its calls, at the least; chosen
+
 
 def beside_operators(evidence: Evidence, done: Work) -> Iterator[Complaint]:
     """As often and as much as accepted, or as elsewhere, with the same releases."""
@@ -34,10 +36,16 @@ def _given_back(evidence: Evidence, done: Work, phase: PhaseWork, before: PhaseW
         return
     usual = before.emptied if before else None
     times = f"{phase.phase.capitalize()} gives torch's spare memory back to the GPU {counted(phase.emptied, 'time')}"
-    if usual is not None and usual != phase.emptied:
+    if usual is not None and usual != phase.emptied and not _less_often_than_in_each_layer(phase, usual):
         yield Complaint(f"{times} in one call instead of {usual:,}", (phase.phase,))
     elif _in_each_step(phase, done) and evidence.case.strategy.promise.stays and usual is None:
         yield Complaint(f"{times} in {counted(done.steps, 'step')}, though weights stay there", (phase.phase,))
+
+
+def _less_often_than_in_each_layer(phase: PhaseWork, usual: int) -> bool:
+    """Whether it was done far more often than components are called: then each layer waits for it, and the room that it
+    leaves to others is a layer's."""
+    return (phase.emptied or 0) < usual and usual > LAYERS * max(phase.components.values(), default=0) > 0
 
 
 def _in_each_step(phase: PhaseWork, done: Work) -> bool:

@@ -63,8 +63,6 @@ def _equal(torch: Any, one: Callable[[], Any], other: Callable[[], Any]) -> bool
 
 
 def _ways(pipeline: Any) -> Iterator[Way]:
-    import torch
-
     @functools.cache
     def usual() -> Any:
         return _call(pipeline, prompt=PROMPT)
@@ -72,33 +70,40 @@ def _ways(pipeline: Any) -> Iterator[Way]:
     def plain(**arguments: Any) -> Any:
         return _call(pipeline, **{"prompt": PROMPT, **arguments})
 
-    yield "embeddings of its prompt", lambda: _call(pipeline, **_embeddings(pipeline, PROMPT)), usual
-    yield "a list of one prompt", lambda: _call(pipeline, prompt=[PROMPT]), usual
-    yield "its prompt once more", lambda: plain(prompt_2=PROMPT), usual
-    yield "prompts by their places", lambda: _by_place(pipeline, PROMPT, NEGATIVE), lambda: plain(prompt_2=NEGATIVE)
-    yield "a negative prompt that nothing asks for", lambda: plain(negative_prompt=NEGATIVE), usual
+    yield from _of_prompts(pipeline, usual, plain)
     yield "its own noise levels", lambda: plain(sigmas=[1 - step / STEPS for step in range(STEPS)]), usual
     yield "latents", lambda: _with_latents(pipeline, plain), usual
     yield "a height that is rounded", lambda: plain(height=ODD), usual
     yield "a width that is rounded", lambda: plain(width=ODD), usual
     yield "a callback", lambda: _with_callback(plain), usual
     yield (
+        "a generator for each picture",
+        lambda: plain(num_images_per_prompt=2, generator=[_generator(0), _generator(1)]),
+        lambda: plain(num_images_per_prompt=2, latents=_latents(pipeline, 0, 1)),
+    )
+    yield from _of_outputs(pipeline, usual, plain)
+    yield "components of another pipeline", lambda: _call(type(pipeline)(**pipeline.components), prompt=PROMPT), usual
+    yield "no decoder, where latents are asked for,", lambda: _call(_without_decoder(pipeline), prompt=PROMPT), usual
+    yield "what was saved and loaded again", lambda: _call(_saved_and_loaded(pipeline), prompt=PROMPT), usual
+
+
+def _of_prompts(pipeline: Any, usual: Callable[[], Any], plain: Callable[..., Any]) -> Iterator[Way]:
+    """A prompt in other forms, a second and a negative one, and one that is too long."""
+    import torch
+
+    yield "embeddings of its prompt", lambda: _call(pipeline, **_embeddings(pipeline, PROMPT)), usual
+    yield "a list of one prompt", lambda: _call(pipeline, prompt=[PROMPT]), usual
+    yield "its prompt once more", lambda: plain(prompt_2=PROMPT), usual
+    yield "prompts by their places", lambda: _by_place(pipeline, PROMPT, NEGATIVE), lambda: plain(prompt_2=NEGATIVE)
+    yield "a negative prompt that nothing asks for", lambda: plain(negative_prompt=NEGATIVE), usual
+    yield (
         "embeddings of a negative prompt",
         lambda: plain(true_cfg_scale=2.0, **_embeddings(pipeline, NEGATIVE, "negative_")),
         lambda: plain(true_cfg_scale=2.0, negative_prompt=NEGATIVE),
     )
     yield "a negative prompt", lambda: _guided(plain), lambda: torch.tensor(True)
-    yield (
-        "a generator for each picture",
-        lambda: plain(num_images_per_prompt=2, generator=[_generator(0), _generator(1)]),
-        lambda: plain(num_images_per_prompt=2, latents=_latents(pipeline, 0, 1)),
-    )
     if LOG.isEnabledFor(logging.WARNING):
         yield "a prompt that is cut short", lambda: _told(pipeline, LONG), lambda: _told(pipeline, PROMPT).logical_not()
-    yield from _of_outputs(pipeline, usual, plain)
-    yield "components of another pipeline", lambda: _call(type(pipeline)(**pipeline.components), prompt=PROMPT), usual
-    yield "no decoder, where latents are asked for,", lambda: _call(_without_decoder(pipeline), prompt=PROMPT), usual
-    yield "what was saved and loaded again", lambda: _call(_saved_and_loaded(pipeline), prompt=PROMPT), usual
 
 
 def _brief_ways(pipeline: Any) -> Iterator[Way]:

@@ -18,7 +18,7 @@ from fluxgate.refusal import Refusal
 from fluxgate.render.watch.as_numpy import bits_of, dtype_name
 from fluxgate.render.watch.component import tensors_of, values_of
 from fluxgate.render.watch.quantized_layers import linear_layers, quantized_layers
-from fluxgate.rendering import StoredWeights
+from fluxgate.rendering import TENSORS_NAMED, StoredWeights
 from fluxgate.subjects.headers import tensor_headers
 from fluxgate.subjects.subject import GGUF
 from fluxgate.subjects.weights import weight_files
@@ -30,7 +30,6 @@ FIRST = 1 << 16  # numbers, whole rows of every width that there is
 ADAPTER = re.compile(r"\.lora_[A-Za-z_]+\.|\.processor\.to_[kv]_ip\.|^encoder_hid_proj\.image_projection_layers\.")
 WRAPPED = ".base_layer"  # what it puts between the name of a layer and those of its own weights
 SCALE_NOISE = 1e-5  # relative: an error of a scale that rounding explains
-MOST_NAMES = 20
 WIDE = ("F32", "F64")  # as files call them
 HALF = {"bfloat16": "BF16", "float16": "F16"}
 
@@ -146,9 +145,9 @@ class _Comparison:
             tensors=self.counts["tensors"],
             same=self.counts["same"],
             unread=self.counts["unread"],
-            differing=tuple(self.differing[:MOST_NAMES]),
-            missing=tuple(missing[:MOST_NAMES]),
-            made_up=tuple(self._made_up()[:MOST_NAMES]),
+            differing=tuple(self.differing[:TENSORS_NAMED]),
+            missing=tuple(missing[:TENSORS_NAMED]),
+            made_up=tuple(self._made_up()[:TENSORS_NAMED]),
             layers=layers if len(kinds) > 1 else {},
             kinds=dict(sorted(kinds.items())),
             spared=tuple(sorted(getattr(self.module, "_keep_in_fp32_modules", None) or ())),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -12,6 +13,9 @@ from fluxgate.render.measure.meter import Meter, Spent
 from fluxgate.render.measure.step_clock import StepClock
 from fluxgate.render.watch.fingerprints import fingerprint
 from fluxgate.rendering import DECODE, DECODED, DENOISE, ENCODE, Duration, Fingerprint
+
+# In place of NaN and infinity, which JSON does not have: the note of the whole take could not be read. None is below 0.
+NO_LEVEL = -1.0
 
 
 class TakeRecorder:
@@ -125,7 +129,7 @@ class TakeRecorder:
             steps=self._steps_elsewhere + self._clock.seconds(),
             steps_processor=self._worked_elsewhere + self._clock.processor(),
             steps_clock=self._clock_elsewhere + self._clock.clock(),
-            levels=self.levels,
+            levels=tuple(level if math.isfinite(level) else NO_LEVEL for level in self.levels),
             calls=self.calls,
         )
 

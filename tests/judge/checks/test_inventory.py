@@ -181,6 +181,28 @@ def test_the_same_inventory_passes(tmp_path: Path) -> None:
     assert not unsaid(found.sentence, "2 components", "dtype", "full", "baseline")
 
 
+@pytest.mark.parametrize(
+    ("sizes", "codes", "status"),
+    [
+        ({"int8": 20_000, "float32": 400}, 20_400, PASSED),
+        ({"int8": 20_000, "float32": 300}, 20_300, PASSED),  # scales or zero points that nobody uses
+        ({"int8": 20_000, "float32": 297}, 20_297, FAILED),  # more than 0.5%
+        ({"int8": 20_000, "float32": 401}, 20_401, FAILED),
+        ({"int8": 20_000, "float32": 300}, 20_400, FAILED),  # weights that are not quantized
+        ({"int8": 20_050, "float32": 300}, 20_350, FAILED),
+    ],
+)
+def test_a_quantized_component_may_lack_what_nobody_uses(
+    tmp_path: Path, sizes: dict[str, int], codes: int, status: str
+) -> None:
+    """Next to nothing, all of it beside the codes: other checks hold these to the file."""
+    before = Component("transformer", "T", {"int8": 20_000, "float32": 400}, 20_400, {}, {}, {}, {}, None)
+    whole = with_rendering(evidence(tmp_path, FULL), inventory=Inventory({"transformer": before}))
+    whole = replace(whole, baseline=accepted(whole.rendered_here, tmp_path / "baselines"))
+    now = replace(before, bytes_by_dtype=sizes, quantized_bytes=codes)
+    assert verdict(with_rendering(whole, inventory=Inventory({"transformer": now})), INVENTORY).status == status
+
+
 @pytest.mark.parametrize(("more", "status"), [(-2, FAILED), (0, PASSED), (2, FAILED)])
 def test_a_byte_more_or_less_than_the_reference_fails(tmp_path: Path, more: int, status: str) -> None:
     """An offload strategy holds exactly what its reference holds."""

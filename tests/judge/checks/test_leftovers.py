@@ -453,3 +453,13 @@ def test_without_equal_calls_nothing_is_said_of_them(tmp_path: Path) -> None:
     """Older renderings have none, and some calls cannot be repeated."""
     one = with_rendering(evidence(tmp_path, FULL), memory=memory(), repeated=Repeated(unavailable="x"))
     assert verdict(one, GIVES_BACK).status == PASSED
+
+
+def test_a_call_that_fails_when_it_is_repeated_is_told(tmp_path: Path) -> None:
+    """It went well while its work was counted: what it leaves is not known, and why must not go unsaid."""
+    failed = Repeated(unavailable="a call that was only repeated failed: RuntimeError: the cache is closed")
+    work = Work("fox", 3, ((PhaseWork("denoise"),),), count=2)
+    one = with_rendering(evidence(tmp_path, FULL), memory=memory(), work=work, repeated=failed)
+    answer = verdict(one, GIVES_BACK)
+    assert answer.status == NO_DATA
+    assert not unsaid(answer.sentence, "outside of tensors", "RuntimeError: the cache is closed.")

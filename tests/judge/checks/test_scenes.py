@@ -228,6 +228,14 @@ def test_a_reader_that_knows_nothing_of_the_prompts_gives_no_data(tmp_path: Path
     assert found.status == NO_DATA
 
 
+def test_a_picture_of_a_prompt_that_cannot_be_read_may_be_like_any_other(tmp_path: Path) -> None:
+    """Nobody knows what it was asked to show: that it shows what another prompt asks is no fault."""
+    shots = (SHOTS[0], replace(SHOTS[1], prompts=("La même maison.",)))
+    whole = full(told(tmp_path, drawn(RED_HOUSE), drawn(RED_HOUSE)))
+    found = verdict(replace(whole, case=Case(replace(SUBJECT, shots=shots), FULL, "cuda")), SCENE)
+    assert (found.status, found.numbers["asked"]) == (PASSED, 5)
+
+
 @pytest.mark.parametrize(("machine", "subject"), list(subjects_in(REPOSITORY)))
 def test_accepted_pictures_leave_no_doubt_of_what_they_show(machine: str, subject: str) -> None:
     """On a machine without a baseline the reference is held against its prompts alone, and must not fail there."""

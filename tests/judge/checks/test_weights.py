@@ -12,7 +12,7 @@ from fluxgate.cases import Case
 from fluxgate.judge.checks.weights import WRONG_CODES, WRONG_SCALES, odd_layers
 from fluxgate.judge.evidence import Evidence
 from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED, WEIGHTS, Verdict
-from fluxgate.rendering import LOAD, Component, Inventory, StoredWeights
+from fluxgate.rendering import LOAD, TENSORS_NAMED, Component, Inventory, StoredWeights
 from fluxgate.strategies.effects import Layers, Setting
 from fluxgate.strategies.promise import Promise
 from tests.judge.made import SUBJECT, made, strategy, verdict, with_rendering
@@ -97,6 +97,15 @@ def test_of_many_tensors_three_are_named(tmp_path: Path, number: int) -> None:
     answer = judged(tmp_path, replace(SOUND, missing=names))
     assert not unsaid(answer.sentence, f"{number} tensors", *names[:3])
     assert ("d.weight" in answer.sentence, "…" in answer.sentence) == (False, number > 3)
+
+
+def test_of_very_many_tensors_the_number_is_not_known(tmp_path: Path) -> None:
+    """A worker names twenty: that many are wrong at the least."""
+    names = tuple(f"block.{number}.weight" for number in range(TENSORS_NAMED))
+    many = replace(SOUND, tensors=500)
+    missing, differing = (replace(many, missing=names), replace(many, differing=names))
+    assert "20 tensors or more of the files are not" in judged(tmp_path, missing).sentence
+    assert "at least 20 of 500 tensors are not" in judged(tmp_path, differing).sentence
 
 
 def test_one_layer_that_was_skipped_is_named(tmp_path: Path) -> None:

@@ -503,6 +503,22 @@ def emptying(times: int | None, phase: str = DENOISE) -> Work:
     return Work("small", 3, ((PhaseWork(phase, {"aten.mm": 1}, flops={"aten.mm": 1000}, emptied=times),),), 1)
 
 
+def in_layers(times: int) -> Work:
+    """The same, of a transformer that is called three times."""
+    (phase,) = emptying(times).first
+    return Work("small", 3, ((replace(phase, components={"transformer": 3}),),), 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "status"), [(25, 0, PASSED), (24, 0, FAILED), (25, 24, PASSED), (25, 26, FAILED)]
+)
+def test_spare_memory_need_not_be_given_back_after_each_layer(
+    tmp_path: Path, before: int, now: int, status: str
+) -> None:
+    """More than eight times for each call of a component: what it leaves to others is a layer's room."""
+    assert judged(tmp_path, "model-offload", in_layers(now), held=in_layers(before)).status == status
+
+
 @pytest.mark.parametrize(
     ("before", "now", "status"),
     [(3, 3, PASSED), (3, 4, FAILED), (3, 2, FAILED), (0, 1, FAILED), (None, 2, PASSED), (3, None, PASSED)],

@@ -44,6 +44,15 @@ def test_one_row_that_is_another_one_is_seen() -> None:
     assert OthersEightBit(rows).deviation(as_file(weight.numpy())).codes > 0.01
 
 
+def test_a_scale_that_is_no_number_is_seen() -> None:
+    """NaN is above no limit: each number of its row is wrong."""
+    torch.manual_seed(5)
+    weight = torch.randn(64, 256)
+    rows = Rows(weight)
+    rows.scales[7] = float("nan")
+    assert OthersEightBit(rows).deviation(as_file(weight.numpy())).codes == 1 / 64
+
+
 def test_a_plain_layer_is_told_by_its_dtype() -> None:
     """Whatever the model's own dtype is."""
     assert kind_of(torch.nn.Linear(2, 2, dtype=torch.float16)) == "float16"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +12,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from fluxgate.render.measure.meter import Meter  # noqa: E402
-from fluxgate.render.watch.take import TakeRecorder  # noqa: E402
+from fluxgate.render.process.notes import Note, Notebook, NotesReader  # noqa: E402
+from fluxgate.render.watch.take import NO_LEVEL, TakeRecorder  # noqa: E402
 from fluxgate.rendering import DECODE, DECODED, DENOISE, ENCODE, T5, Duration, Fingerprint  # noqa: E402
 
 
@@ -60,6 +64,18 @@ def test_steps_of_another_process_come_before_those_of_this_one() -> None:
     assert fingerprints == (there,)
     assert (duration.steps[:2], len(duration.steps)) == ((0.5, 0.25), 3)
     assert (duration.levels, duration.calls) == ((1.0, 0.0), 3)
+
+
+def test_a_noise_level_that_is_no_number_does_not_lose_the_take(tmp_path: Path) -> None:
+    """JSON has none: the pictures of a scheduler that divides by zero would be gone, and nobody would say why."""
+    take = recorder()
+    take.enter(DENOISE)
+    take.levels = (1.0, math.nan, math.inf)
+    (duration,) = take.end()[1]
+    with closing(Notebook(tmp_path / "notes")) as notebook:
+        notebook.add(Note(durations=(duration,)))
+    (note,) = NotesReader(tmp_path / "notes").new()
+    assert note.durations[0].levels == (1.0, NO_LEVEL, NO_LEVEL)
 
 
 @pytest.mark.parametrize(
