@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fluxgate.compare.inventory import lacks_next_to_nothing
 from fluxgate.compare.work import of_headers
 from fluxgate.judge.damage import other_releases
 from fluxgate.judge.evidence import Evidence
@@ -47,7 +48,7 @@ def _of_component(name: str, before: Component, now: Component) -> Iterator[str]
     """Classes may have other names; how many there are, and where they lie, is the same."""
     for moment, when in ((BEFORE, "before its first call"), (AFTER, "after rendering")):
         then, ours = (one.placement.get(moment) for one in (before, now))
-        if then is not None and ours is not None and then != ours:
+        if then is not None and ours is not None and not _lie_alike(then, ours, quantized=now.quantized_bytes > 0):
             yield f"{name} lies elsewhere {when} than was accepted: {_places(ours)} instead of {_places(then)}"
     for kind, one, other in (
         ("module", before.module_classes, now.module_classes),
@@ -62,6 +63,12 @@ def _of_component(name: str, before: Component, now: Component) -> Iterator[str]
         if before.settings[setting] != now.settings[setting]:
             was, becomes = before.settings[setting], now.settings[setting]
             yield f"{name} has {setting} {becomes} instead of the accepted {was}"
+
+
+def _lie_alike(before: dict[str, int], now: dict[str, int], *, quantized: bool) -> bool:
+    if not quantized or before.keys() != now.keys():
+        return before == now
+    return all(size == now[place] or lacks_next_to_nothing(size, now[place]) for place, size in before.items())
 
 
 def _places(sizes: dict[str, int]) -> str:

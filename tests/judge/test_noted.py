@@ -102,6 +102,25 @@ def test_a_component_is_the_accepted_one(tmp_path: Path, changes: dict[str, obje
     assert len(told(whole)) == number
 
 
+@pytest.mark.parametrize(
+    ("codes", "now", "number"),
+    [
+        (16_000, {"cuda:0": 19_900}, 0),
+        (16_000, {"cuda:0": 19_899}, 1),
+        (16_000, {"cuda:0": 20_001}, 1),
+        (16_000, {"cpu": 19_900}, 1),
+        (0, {"cuda:0": 19_900}, 1),
+    ],
+)
+def test_of_quantized_weights_next_to_nothing_may_be_missing(
+    tmp_path: Path, codes: int, now: dict[str, int], number: int
+) -> None:
+    """In their place, as a codebook that layers share."""
+    sides = (replace(ENCODER, quantized_bytes=codes, placement={AFTER: one}) for one in ({"cuda:0": 20_000}, now))
+    whole = beside_accepted(tmp_path, *(Inventory({"text_encoder": one}) for one in sides))
+    assert len(told(whole)) == number
+
+
 def test_it_is_part_of_the_inventorys_check(tmp_path: Path) -> None:
     """Which names who loads."""
     found = verdict(beside_accepted(tmp_path, Inventory({}, {GRAPHS: 2}), Inventory({}, {GRAPHS: 8})), INVENTORY)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fluxgate import figures
 from fluxgate.amounts import amount, distinct
 from fluxgate.compare import words
-from fluxgate.compare.inventory import QUANTIZED, ComponentChange, component_changes
+from fluxgate.compare.inventory import QUANTIZED, ComponentChange, component_changes, lacks_next_to_nothing
 from fluxgate.compare.library_warnings import new_warnings
 from fluxgate.judge.answers import failed, passed
 from fluxgate.judge.damage import CAUSE
@@ -48,7 +48,6 @@ WIDTHS = ("float64", "float32", "float16", "bfloat16")  # dtypes that weights ar
 # How transformers and diffusers say that weights were not in the files; a long report is cut off before its notes.
 MADE_UP = re.compile(r"newly initialized|LOAD REPORT.*\b(MISSING|MISMATCH)\b", re.DOTALL)
 RULE = re.compile(r"[-+|]*-{3,}[-+|]*")  # a line in a table
-FEWER_SCALES = 0.005  # share of a quantized component, chosen: zero points of int8 were 0.2%, all scales of NF4 are 6%
 SPARE = 8 << 20  # bytes of tensors that are no weights: tables, noise levels; 26 kB were seen
 LOAD_SHARE = 0.05  # of the weights on a GPU, added to that while they load: 1.6% were seen of what it was to hold
 SPARE_SHARE = 0.001  # of the weights, added to that: 3.5 MB of scales were seen beside 34 GB
@@ -160,11 +159,11 @@ def _is_a_table(change: ComponentChange) -> bool:
 
 
 def _are_fewer_scales(change: ComponentChange) -> bool:
-    """Whether a quantized component lacks next to nothing, none of which are codes: as a codebook that layers share, or
-    zero points that nobody uses. What is computed with the rest, other checks hold to the file."""
+    """Whether all that a quantized component lacks is next to nothing; what is computed with the rest, other checks
+    hold to the file."""
     before, after = change.total
     less = {one.dtype: one.before - one.after for one in change.sizes}
-    return min(less.values()) > 0 and less.get(QUANTIZED) == before - after <= FEWER_SCALES * before
+    return min(less.values()) > 0 and less.get(QUANTIZED) == before - after and lacks_next_to_nothing(before, after)
 
 
 def _made_up(evidence: Evidence) -> Iterator[Complaint]:
