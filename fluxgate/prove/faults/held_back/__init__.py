@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from fluxgate.prove.fault import Fault
 from fluxgate.prove.faults.held_back import (
+    changelogs,
     computing,
     fixes,
     good_changes,
     keeping,
     libraries,
     pipelines,
+    refactors,
     regressions,
     upgrades,
 )
@@ -23,4 +25,6 @@ FAULTS: tuple[Fault, ...] = (
     *fixes.FAULTS,
     *good_changes.FAULTS,
     *regressions.FAULTS,
+    *changelogs.FAULTS,
+    *refactors.FAULTS,
 )

@@ -118,13 +118,6 @@ def _on_one(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str
 # --- bitsandbytes
 
 
-def _row_without_bias(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A product of one row has a kernel of its own, which is given no bias."""
-    if kwargs.get("bias") is not None and args[0].numel() == args[0].shape[-1]:
-        kwargs["bias"] = fired(None)
-    return original(*args, **kwargs)
-
-
 def _one_scale_for_rows(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """All rows that a layer is given have the scale of the largest of them."""
     codes, scales, columns = original(*args, **kwargs)
@@ -491,15 +484,6 @@ FAULTS = (
         only_on="cuda",
     ),
     # --- bitsandbytes
-    Fault(
-        "nf4-single-row-without-bias",
-        "4-bit layers forget their bias where they are given one row only",
-        Around("bitsandbytes:matmul_4bit", _row_without_bias),
-        "bitsandbytes: a kernel of its own for a single row, which has no bias",
-        packages=BITSANDBYTES,
-        strategies=("nf4-linear",),
-        stage=FIRST,
-    ),
     _int8_t5(
         "int8-one-scale-for-all-tokens",
         "all tokens that an eight-bit layer is given have the scale of the largest one",
