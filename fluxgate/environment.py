@@ -69,7 +69,7 @@ class Environment:
 
 
 def fluxgate_version() -> str:
-    """The version of this Fluxgate; one that is not installed has none."""
+    """The version of this Fluxgate; a checkout that is not installed has none."""
     return installed_version("fluxgate") or "a checkout"
 
 

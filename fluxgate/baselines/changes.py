@@ -162,7 +162,7 @@ class Plan:
             yield from change.lines or [f"{change.file.subject}: its limits stay as they are"]
         cases: dict[str, list[str]] = {}
         for case in self.cases:
-            for line in (*case.lines, *case.notes, *([] if case.changed else ["stays as it is"])):
+            for line in (*case.lines, *case.notes, *([] if case.changed else ["unchanged"])):
                 cases.setdefault(line, []).append(case.case_id)
         yield from (f"{_named(names)}: {line}" for line, names in cases.items())
 

@@ -231,7 +231,7 @@ def _lines(change: CaseChange, pictures: list[str], run: Run) -> Iterator[str]:
     """What a change is, in words."""
     if change.before is None:
         number = len(change.pictures)
-        yield f"is new, with {number} picture{'' if number == 1 else 's'}"
+        yield f"new, with {number} picture{'' if number == 1 else 's'}"
         return
     lines = [*_difference_lines(change, change.before, run), *pictures, *change.lines]
     if change.changed and not lines:

@@ -113,7 +113,8 @@ def _all_the_same(judged: Sequence[CaseResult]) -> str:
     others = Counter(one.outcome.value for one in judged if one.outcome is not IDENTICAL)
     same, all_of_them = len(judged) - others.total() - crashing, counted(len(judged), "case")
     if same == len(judged):
-        return f"{'the case is' if same == 1 else f'all {all_of_them} are'} the same to the pixel and the byte"
+        them = {1: "the case is", 2: "both cases are"}.get(same, f"all {all_of_them} are")
+        return f"{them} the same to the pixel and the byte"
     parts = [f"{same} {'is' if same == 1 else 'are'} the same to the pixel and the byte"] if same else []
     parts += [f"{number} {'is' if number == 1 else 'are'} {name}" for name, number in others.items()]
     parts += [f"{crashing} {'crashes' if crashing == 1 else 'crash'} in both stacks"] if crashing else []

@@ -109,7 +109,8 @@ def _blocks(columns: Sequence[MachineColumn]) -> Iterator[str]:
         heads = ["case", *(escaping.markdown(column.name) for column in columns)]
         yield table(heads, [list(map(escaping.markdown, (case, *cells))) for case, cells in differing.items()])
     alike = len(cases) - len(differing)
-    yield f"The same answer on every machine: {alike} of {len(cases)}."  # libraries are asked about, too
+    if cases:
+        yield f"The same answer on every machine: {alike} of {len(cases)}."  # libraries are asked about, too
     for column in columns:
         if column.details:
             yield f"### {escaping.markdown(column.name)}\n\n{bullets(map(escaping.markdown, column.details))}"

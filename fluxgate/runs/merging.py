@@ -107,6 +107,8 @@ def _owners(parts: Sequence[Run], plans: Sequence[Plan]) -> dict[str, Run]:
     owners: dict[str, Run] = {}
     for part, plan in zip(parts, plans, strict=True):
         for case_id in sorted(plan.asked):
+            if case_id in owners and owners[case_id].folder == part.folder:
+                raise Refusal(f"{part.folder} is named twice; name different runs.")
             if case_id in owners:
                 raise Refusal(f"{owners[case_id].folder} and {part.folder} were both asked about {case_id}.")
             owners[case_id] = part

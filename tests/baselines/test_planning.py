@@ -85,7 +85,7 @@ def test_a_run_that_was_accepted_already_changes_nothing(folder: Path, root: Pat
     accept(run, root)
     plan = planned(run, root)
     assert not plan.changes_anything
-    assert list(plan.lines()) == ["tiny-full, tiny-nf4: stays as it is"]
+    assert list(plan.lines()) == ["tiny-full, tiny-nf4: unchanged"]
 
 
 def test_another_run_of_the_same_adds_a_sample(folder: Path, root: Path) -> None:

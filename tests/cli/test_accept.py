@@ -78,7 +78,7 @@ def test_a_dry_run_needs_no_reason_and_writes_nothing(command: list[str], capsys
     before = everything(command)
     assert main([*command, "--dry-run"]) == 0
     shown = capsys.readouterr().out
-    assert "tiny-full, tiny-model-offload: is new" in shown
+    assert "tiny-full, tiny-model-offload: new, with" in shown
     assert shown.endswith("Nothing was written.\n")
     assert everything(command) == before
     assert not Path(command[3]).exists()
@@ -111,7 +111,7 @@ def test_without_a_terminal_it_shows_and_refuses(
     before = everything(command)
     assert main([*command, "--because", "a test"]) == USAGE
     shown = capsys.readouterr()
-    assert "is new" in shown.out
+    assert ": new, with" in shown.out
     assert not unsaid(shown.err, "Nothing was written", "--yes")
     assert everything(command) == before
 

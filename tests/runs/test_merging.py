@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,8 +176,12 @@ def test_a_subject_that_the_first_run_does_not_know_is_compared_too(tmp_path: Pa
 
 
 def test_a_case_that_was_asked_of_two_is_refused(parts: list[Run], tmp_path: Path) -> None:
-    """Nobody can say which of them counts."""
+    """Nobody can say which of them counts; a run that is named twice is called so."""
+    again = tmp_path / "again"
+    shutil.copytree(parts[0].folder, again)
     with pytest.raises(Refusal, match="both asked"):
+        merge([open_run(again), *parts], tmp_path / "runs", command="x")
+    with pytest.raises(Refusal, match="named twice"):
         merge([parts[0], *parts], tmp_path / "runs", command="x")
 
 
