@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from fluxgate.render.measure.work_operators import Counting
@@ -27,78 +27,93 @@ class Weights:
     """Tells a pipeline's weights from other tensors by what they are, never by where they lie: memory is used again."""
 
     def __init__(self, tensors: Iterable[Any]) -> None:
-        self._known = {id(tensor): weakref.ref(tensor) for tensor in tensors}  # those that are no parameters, too
+        self._known: dict[int, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}
+        for tensor in tensors:  # those that are no parameters, too
+            self.add(tensor, of=tensor)
 
-    def holds(self, tensor: Any) -> bool:
+    def weight_of(self, tensor: Any) -> Any | None:
+        """The weight that a tensor is, or sees by another name; None where it is of none."""
         from torch.nn import Parameter
 
-        known = self._known.get(id(tensor))
-        return isinstance(tensor, Parameter) or (known is not None and known() is tensor)
+        if isinstance(tensor, Parameter):
+            return tensor
+        known, weight = self._known.get(id(tensor), (None, None))
+        if known is None or weight is None or known() is not tensor:
+            return None
+        own = weight()
+        return tensor if own is None else own
 
-    def add(self, tensor: Any) -> None:
-        self._known[id(tensor)] = weakref.ref(tensor)
+    def add(self, tensor: Any, *, of: Any) -> None:
+        self._known[id(tensor)] = weakref.ref(tensor), weakref.ref(of)
 
 
 class Used:
-    """Weights that are used, and when somebody asked to move them, by where they lie: without a GPU they stay there."""
+    """Weights that are used, and when somebody asked to move them: without a GPU they stay where they are."""
 
     def __init__(self) -> None:
         self._unmoved: dict[int, tuple[weakref.ref[Any], int]] = {}  # since they were used
-        self._asked: set[int] = set()
+        self._asked: dict[int, weakref.ref[Any]] = {}
 
     @property
     def unmoved(self) -> int:
-        """The bytes of those that were not asked to move since, and still lie where they were used."""
-        self._unmoved = {where: one for where, one in self._unmoved.items() if _place(one[0]()) == where}
+        """The bytes of those that were not asked to move since, and are still there."""
+        self._unmoved = {key: (weight, size) for key, (weight, size) in self._unmoved.items() if weight() is not None}
         return sum(size for _, size in self._unmoved.values())
 
     def use(self, weight: Any, counter: Counting) -> None:
-        place, size = _place(weight), int(weight.numel() * weight.element_size())
-        if place is None or place in self._unmoved:
+        known, size = self._unmoved.get(id(weight)), int(weight.numel() * weight.element_size())
+        if known is not None and known[0]() is weight:
             return
-        if place not in self._asked:
-            self._asked.add(place)
+        if not self._was_asked(weight):
+            self._asked[id(weight)] = weakref.ref(weight)
             counter.add(UNASKED, "", size)
-        self._unmoved[place] = (weakref.ref(weight), size)
+        self._unmoved[id(weight)] = weakref.ref(weight), size
         counter.stand(UNMOVED, self.unmoved)
 
     def move(self, weight: Any, counter: Counting) -> None:
         """Somebody asks for it."""
-        place = _place(weight)
-        self._asked.add(place)
-        if self._unmoved.pop(place, None) is not None:
+        self._asked[id(weight)] = weakref.ref(weight)
+        self.leave(weight, counter)
+
+    def leave(self, weight: Any, counter: Counting) -> None:
+        """It is elsewhere now, or other numbers are in its place."""
+        if self._unmoved.pop(id(weight), None) is not None:
             counter.stand(UNMOVED, self.unmoved)
 
-
-def _place(tensor: Any) -> Any:
-    """Its memory's address; None where it has none, or does not say."""
-    with suppress(Exception):
-        return tensor.untyped_storage().data_ptr() or None
-    return None
+    def _was_asked(self, weight: Any) -> bool:
+        known = self._asked.get(id(weight))
+        return known is not None and known() is weight
 
 
 def _mode(counter: Counting, weights: Weights) -> Any:
     import torch
     from torch.overrides import TorchFunctionMode
 
-    data = torch.Tensor.data.__get__  # a weight's plain tensor, by which hooks move it
+    data = torch.Tensor.data  # a weight's plain tensor, by which hooks move it
     used = Used()
 
     class AskedMode(TorchFunctionMode):  # type: ignore[misc]  # torch has no types here
         def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             name = getattr(function, "__name__", "")
-            if name in ASKED and not counter.paused and args and _names_a_device(name, args, kwargs or {}):
-                what = WEIGHTS if weights.holds(args[0]) else OTHERS
-                counter.add("moves", what)
-                counter.add("bytes", what, int(args[0].numel() * args[0].element_size()))
-                used.move(args[0], counter)
-            elif name not in (*ASKED, *NO_USE) and not counter.paused:
-                for weight in _weights_used(args, weights):
-                    used.use(weight, counter)
+            if not counter.paused and args:
+                count(function, name, args, kwargs or {})
             returned = function(*args, **(kwargs or {}))
-            if name == "__get__" and function == data and weights.holds(args[0]):
-                weights.add(returned)
+            if name == "__get__" and function == data.__get__ and (weight := weights.weight_of(args[0])) is not None:
+                weights.add(returned, of=weight)
             return returned
+
+    def count(function: Any, name: str, args: Any, kwargs: Any) -> None:
+        weight = weights.weight_of(args[0])
+        if name in ASKED and _names_a_device(name, args, kwargs):
+            counter.add("moves", OTHERS if weight is None else WEIGHTS)
+            counter.add("bytes", OTHERS if weight is None else WEIGHTS, int(args[0].numel() * args[0].element_size()))
+            if weight is not None:
+                used.move(weight, counter)
+        elif name == "__set__" and function == data.__set__ and weight is not None:
+            used.leave(weight, counter)
+        elif name not in (*ASKED, *NO_USE):
+            for one in _weights_used(args, weights):
+                used.use(one, counter)
 
     return AskedMode()
 
@@ -108,7 +123,7 @@ def _weights_used(args: Any, weights: Weights) -> list[Any]:
     import torch
 
     tensors = [arg for arg in args if isinstance(arg, torch.Tensor)] if len(args) > 1 else []
-    used = [tensor for tensor in tensors if weights.holds(tensor)]
+    used = [weight for weight in map(weights.weight_of, tensors) if weight is not None]
     return used if len(used) < len(tensors) else []
 
 

@@ -192,7 +192,7 @@ def test_weights_that_are_made_anew_are_no_longer_there() -> None:
             layer(ROWS)
             layer.weight.data = torch.ones(16, 8)
 
-    assert counted(used_twice).unmoved == Unmoved(SIZE, SIZE, 2 * SIZE)
+    assert counted(used_twice).unmoved == Unmoved(SIZE, 0, SIZE)
 
 
 def test_on_a_gpu_what_nobody_asks_to_move_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
