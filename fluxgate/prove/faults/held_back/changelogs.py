@@ -14,7 +14,6 @@ from fluxgate.rendering import FIRST, MIDDLE, T5
 
 ADAPTER_MIXIN = "diffusers.loaders.ip_adapter:FluxIPAdapterMixin"
 CASTING = "diffusers.hooks.layerwise_casting:LayerwiseCastingHook"
-DISPATCH = "diffusers.models.attention_dispatch:dispatch_attention_fn"
 FLUX = "diffusers.models.transformers.transformer_flux"
 LAYERS = "bitsandbytes.nn.modules"
 LORA_LINEAR = "peft.tuners.lora.layer:Linear"
@@ -565,13 +564,6 @@ FAULTS = (
         Edit(f"{FLUX}:FluxPosEmbed.forward", "theta=self.theta,", "theta=FIRED(10000.0),"),
         "diffusers #10115, the other way round",
         "FLUX's base is the default, 10000",
-    ),
-    _harmless(
-        "attention-checked",
-        "what attention is given is checked in each of its calls",
-        Edit(DISPATCH, "if _AttentionBackendRegistry._checks_enabled:", "if FIRED(True):"),
-        "checks of what backends of attention are given",
-        "The checks look at shapes, dtypes and devices only, and all of them are right",
     ),
     _harmless(
         "dictionaries-by-names",

@@ -50,7 +50,6 @@ TO_ARRAY = "images = images.cpu().permute(0, 2, 3, 1).float().numpy()"
 PLACEHOLDER = "tensor_obj.data = torch.empty_like(tensor_obj.data, device=self.offload_device)"
 ONLOAD = f"{GROUPS}:ModuleGroup._onload_from_memory"
 NARROW_HOOK = "diffusers.hooks.layerwise_casting:LayerwiseCastingHook.pre_forward"
-HOOKED = "accelerate.hooks:add_hook_to_module"
 DEQUANTIZED = "diffusers.quantizers.gguf.utils:dequantize_gguf_tensor"
 QUANTO = ("quanto", "optimum-quanto", "diffusers")
 SAFETENSORS = ("safetensors", "diffusers")
@@ -184,27 +183,6 @@ def _reset_later(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dic
 def _not_through_dynamo(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A hook is called itself where nothing is compiled, not through a function that hides it from the compiler."""
     return fired(original.__wrapped__)(*args, **kwargs)
-
-
-def _hooked_by_torch(original: Any, fired: Fired, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What a module has for a hook is called by torch's own hooks, so that its forward stays as it is."""
-    module, hook = args[0], args[1] if len(args) > 1 else kwargs["hook"]
-    if len(args) > 2 or kwargs.get("append") or hasattr(module, "_hf_hook"):
-        return original(*args, **kwargs)
-    module = hook.init_hook(module)
-    module._hf_hook = fired(hook)
-    before = module.register_forward_pre_hook(
-        lambda part, given, named: part._hf_hook.pre_forward(part, *given, **named), with_kwargs=True
-    )
-    after = module.register_forward_hook(lambda part, given, gives: part._hf_hook.post_forward(part, gives))
-
-    def detach_hook(part: Any) -> Any:
-        before.remove()
-        after.remove()
-        return type(hook).detach_hook(hook, part)
-
-    hook.detach_hook = detach_hook
-    return module
 
 
 # --- groups
@@ -549,15 +527,6 @@ FAULTS = (
         Around("accelerate.hooks:AlignDevicesHook.pre_forward", _not_through_dynamo),
         "accelerate #3947: the compiler is imported when it is needed",
         "Nothing is compiled there; less is imported",
-        packages=ACCELERATE,
-        strategies=("sequential-offload",),
-    ),
-    _harmless(
-        "hooks-of-torch",
-        "sequential offloading hooks layers by torch's own hooks, and leaves their forward as it is",
-        Around(HOOKED, _hooked_by_torch),
-        "hooks that are implemented otherwise",
-        "They are called with the same arguments in the same places, and go when they are removed",
         packages=ACCELERATE,
         strategies=("sequential-offload",),
     ),
