@@ -213,11 +213,15 @@ SOUND: dict[str, Inventory] = {
     "quanto-int8": changed(DENOISER_ONLY, exchanged("QLinear", "transformer")),
     "gguf-q8": changed(stored("uint8", 0.99, "transformer", quantized=True), exchanged("GGUFLinear", "transformer")),
     "lora": changed(with_settings("transformer", adapter="doubling", adapter_place="beside the weights")),
-    "lora-unloaded": changed(counted(layers_that_a_fused_adapter_altered=18)),
+    "lora-unloaded": changed(
+        counted(layers_that_a_fused_adapter_altered=18, LoRAs_that_the_pipeline_takes_for_fused=0)
+    ),
     "first-block-cache": changed(hooked("FBCHeadBlockHook"), REUSED),
     "taylorseer-cache": changed(hooked("TaylorSeerCacheHook"), REUSED),
     "pyramid-attention-broadcast": changed(hooked("PyramidAttentionBroadcastHook"), REUSED),
-    "compiled": changed(with_settings("transformer", compiled="on"), counted(graphs_compiled=2)),
+    "compiled": changed(
+        with_settings("transformer", compiled="on"), counted(graphs_compiled=2, blocks_that_were_not_compiled=0)
+    ),
     "context-parallel": changed(
         hooked("ContextParallelSplitHook"),
         hooked("ContextParallelGatherHook"),
@@ -226,7 +230,13 @@ SOUND: dict[str, Inventory] = {
     "tensor-parallel": changed(counted(weights_that_processes_share=30, processes_that_share_a_picture=2)),
     "ip-adapter": changed(*ATTENDING),
     "ip-adapter-off": changed(*ATTENDING),
-    "ip-adapter-unloaded": changed(counted(layers_that_attend_to_a_picture=6, layers_that_still_attend_to_a_picture=0)),
+    "ip-adapter-unloaded": changed(
+        counted(
+            layers_that_attend_to_a_picture=6,
+            layers_that_still_attend_to_a_picture=0,
+            settings_that_an_adapter_has_left_changed=0,
+        )
+    ),
 }
 
 # Strategy, what a GPU shows when its effect is gone, and what is missed.
@@ -409,7 +419,7 @@ GONE: list[tuple[str, Inventory, str]] = [
     (
         "lora-unloaded",
         changed(
-            counted(layers_that_a_fused_adapter_altered=18),
+            counted(layers_that_a_fused_adapter_altered=18, LoRAs_that_the_pipeline_takes_for_fused=0),
             with_settings("transformer", adapter="doubling", adapter_place="beside the weights"),
         ),
         "transformer: its adapter is doubling, expected not set",
@@ -417,15 +427,20 @@ GONE: list[tuple[str, Inventory, str]] = [
     (
         "lora-unloaded",
         changed(
-            counted(layers_that_a_fused_adapter_altered=18),
+            counted(layers_that_a_fused_adapter_altered=18, LoRAs_that_the_pipeline_takes_for_fused=0),
             with_settings("transformer", adapter_in_no_layer="doubling"),
         ),
         "transformer: its adapter_in_no_layer is doubling, expected not set",
     ),
     (
         "lora-unloaded",
-        changed(counted(layers_that_a_fused_adapter_altered=0)),
+        changed(counted(layers_that_a_fused_adapter_altered=0, LoRAs_that_the_pipeline_takes_for_fused=0)),
         "layers that a fused adapter altered: 0, expected at least 1",
+    ),
+    (
+        "lora-unloaded",
+        changed(counted(layers_that_a_fused_adapter_altered=18, LoRAs_that_the_pipeline_takes_for_fused=1)),
+        "LoRAs that the pipeline takes for fused: 1, expected at most 0",
     ),
     (
         "first-block-cache",
@@ -435,7 +450,16 @@ GONE: list[tuple[str, Inventory, str]] = [
     ("taylorseer-cache", changed(REUSED), "transformer: has 0 TaylorSeerCacheHook hooks, expected at least 1"),
     (
         "compiled",
-        changed(with_settings("transformer", compiled="on"), counted(graphs_compiled=0)),
+        changed(
+            with_settings("transformer", compiled="on"), counted(graphs_compiled=2, blocks_that_were_not_compiled=4)
+        ),
+        "blocks that were not compiled: 4, expected at most 0",
+    ),
+    (
+        "compiled",
+        changed(
+            with_settings("transformer", compiled="on"), counted(graphs_compiled=0, blocks_that_were_not_compiled=0)
+        ),
         "graphs compiled: 0, expected at least 1",
     ),
 ]

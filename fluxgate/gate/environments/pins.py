@@ -16,6 +16,7 @@ from fluxgate.report.gate_result import Move
 
 Moves = tuple[Move, ...]  # sorted by package, each package once
 # What packaging raises for a text that is no requirement, or whose marker compares what cannot be compared.
+OURSELVES = "fluxgate"
 UNREADABLE = (ValueError, LookupError, RecursionError)
 
 
@@ -92,6 +93,8 @@ def parse_changes(texts: Sequence[str]) -> tuple[Requirement, ...]:
     for text in texts:
         change = _change(text)
         name = canonicalize_name(change.name)
+        if name == OURSELVES:
+            raise Refusal(f"{change}: {OURSELVES} renders both stacks itself; name the packages that move.")
         if name in changes:
             raise Refusal(f"{name} is asked for twice: {changes[name]} and {change}.")
         changes[name] = change

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import os
 import re
@@ -100,7 +101,7 @@ def write_page(
 
     accepted: the stack that its baselines were accepted with."""
     if file.is_dir():
-        raise Refusal(f"{file} is a folder; name a file for the page.")
+        raise Refusal(f"{file} cannot be written: {os.strerror(errno.EISDIR)}.")
     beside = file.with_name(file.stem + BESIDE)
     page = page_of(report, sides, cases, beside=beside.name, accepted=accepted, whole=whole)
     try:

@@ -58,6 +58,7 @@ def test_changes_are_requirements() -> None:
         (["torch @ https://example.org/torch.whl"], "names an address"),
         (['torch; python_version < "3"'], "does not apply to this Python"),
         (["torch==2.0", "Torch>=2"], "torch is asked for twice"),
+        (["Fluxgate==0.9"], "fluxgate renders both stacks itself"),
     ],
 )
 def test_what_is_no_change_is_refused(texts: list[str], culprit: str) -> None:
