@@ -15,8 +15,8 @@ from fluxgate.refusal import Refusal
 from fluxgate.report.gate_result import Move
 
 Moves = tuple[Move, ...]  # sorted by package, each package once
-# What packaging raises for a text that is no requirement, or whose marker compares what cannot be compared.
 OURSELVES = "fluxgate"
+# What packaging raises for a text that is no requirement, or whose marker compares what cannot be compared.
 UNREADABLE = (ValueError, LookupError, RecursionError)
 
 

@@ -44,9 +44,9 @@ ROUNDED_SHARE, ROUNDED = 0.01, f"{LIBRARIES}, and what torch gives out beyond wh
 # Bytes of tensors that a call may keep beside the weights on a CPU, where all are seen: 0.53 MB were, of Qwen-Image's
 # positions; on an H100, where torch rounds what it gives out, 1.9 MB, and as much may as of the libraries' tables.
 KEPT = 1 << 20
+FEW = 4 << 10  # bytes of a GPU, chosen: nothing was seen to stay there once the pipeline is freed
 # How much memory outside of tensors a second take may leave. Libraries fill caches and the C library keeps pieces of
 # pages, which is no leak; Python can name every tensor, so that tensors are counted to the byte beside this.
-FEW = 4 << 10  # bytes of a GPU, chosen: nothing was seen to stay there once the pipeline is freed
 GROWTH = 16 << 20  # bytes on a CPU; up to 1.2 MB were seen
 GROWTH_BY_GPU = 64 << 20  # bytes beside a GPU, where libraries keep more by themselves; up to 12 MB were seen
 # What a process keeps after it has read weights once more grows with the weights: of the twin's 34 GB, at most 33 MB

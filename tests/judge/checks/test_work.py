@@ -18,7 +18,7 @@ from diffusers.hooks import group_offloading  # noqa: E402
 from fluxgate.compare.work import FEW_OPERATORS  # noqa: E402
 from fluxgate.judge.usual_work import KnownWork  # noqa: E402
 from fluxgate.judge.verdict import FAILED, NO_DATA, PASSED  # noqa: E402
-from fluxgate.rendering import DECODE, DENOISE, ENCODE, Component, Inventory, PhaseWork, Work  # noqa: E402
+from fluxgate.rendering import DECODE, DENOISE, ENCODE, Component, Inventory, PhaseWork, Unmoved, Work  # noqa: E402
 from fluxgate.subjects.subject import InputPicture  # noqa: E402
 from tests.judge.checks.working import SHOT, SUBJECT, Fault, clean, judged, work_of  # noqa: E402
 from tests.judge.made import made  # noqa: E402
@@ -501,6 +501,21 @@ def test_fewer_operations_that_come_to_the_accepted_pictures_are_no_other_work(
 def emptying(times: int | None, phase: str = DENOISE) -> Work:
     """Work in which torch's spare memory is given back so often."""
     return Work("small", 3, ((PhaseWork(phase, {"aten.mm": 1}, flops={"aten.mm": 1000}, emptied=times),),), 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "status"),
+    [(10_000, 10_100, PASSED), (10_000, 10_101, FAILED), (10_000, 5_000, PASSED), (None, 99_999, PASSED)],
+)
+def test_weights_are_asked_to_move_as_soon_after_use_as_accepted(
+    tmp_path: Path, before: int | None, now: int, status: str
+) -> None:
+    """However often: an offload that lets go later needs more room; what nobody counted says nothing."""
+    sides = [
+        Work("small", 3, ((replace(emptying(None).first[0], unmoved=None if most is None else Unmoved(most)),),), 1)
+        for most in (before, now)
+    ]
+    assert judged(tmp_path, "model-offload", sides[1], held=sides[0]).status == status
 
 
 def in_layers(times: int) -> Work:
