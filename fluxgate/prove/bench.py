@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import fluxgate
 from fluxgate.cases import Case, matrix
 from fluxgate.environment import Environment
 from fluxgate.locks import Say
@@ -39,6 +42,18 @@ class Bench:
     keep: bool = False  # what was rendered, pictures and all
     _cases: dict[tuple[str, ...], dict[str, Case]] = field(default_factory=dict, init=False, repr=False)
 
+    @functools.cached_property
+    def proved_by(self) -> str:
+        """A hash of the machine, the releases, and all of Fluxgate that renders and judges. Under another one, a
+        fault may have another outcome, and a clean case other counts."""
+        machine, stack = self.environment.machine, self.environment.stack
+        parts = [
+            machine.id.encode(),
+            repr(sorted(stack.items())).encode(),
+            *(file.read_bytes() for file in _own_files()),
+        ]
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
     def cases(self, shots: tuple[str, ...]) -> dict[str, Case]:
         """Every case of the miniature with these shots alone, by strategy; worked out once for all faults."""
         if shots not in self._cases:
@@ -47,6 +62,13 @@ class Bench:
             every = matrix([subject], STRATEGIES, machine=self.environment.machine, stack=self.environment.stack)
             self._cases[shots] = {case.strategy.name: case for case in every}
         return self._cases[shots]
+
+
+def _own_files() -> Iterator[Path]:
+    """Fluxgate's own modules and what they know, but for the faults: a new one says nothing about the others."""
+    folder = Path(fluxgate.__path__[0])
+    ours = (file for file in sorted(folder.rglob("*")) if file.suffix in (".py", ".json", ".toml"))
+    return (file for file in ours if not file.is_relative_to(folder / "prove" / "faults"))
 
 
 @contextmanager

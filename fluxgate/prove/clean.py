@@ -20,7 +20,7 @@ from fluxgate.refusal import Refusal
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
 
-CLEAN, SECOND = "clean", "second"  # folders: of all clean renderings, and of the one that is judged
+CLEAN, SECOND = "clean", "second"  # folders: of clean renderings, by what proved with them; of the one that is judged
 WHY = "rendered without a fault, to hold faulty runs against"
 
 
@@ -47,7 +47,7 @@ def clean_of(fault: Fault, cases: tuple[Case, ...], on: Bench) -> Clean:
     """The cases without the fault, rendered and accepted once for all faults that they can show."""
     takes = ("twice",) if fault.later else ()
     name = "+".join((*takes, *fault.rendered, *(case.strategy.name for case in cases)))
-    folder = on.folder / CLEAN / name
+    folder = on.folder / CLEAN / on.proved_by / name
     folder.parent.mkdir(parents=True, exist_ok=True)
     store, facts = folder / "store", folder / "clean.json"
     with held(folder.with_name(f".{name}.lock"), waiting=f"waiting for the clean {name}", report=on.report):

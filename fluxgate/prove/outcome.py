@@ -48,6 +48,7 @@ class Outcome:
     fired: dict[str, int] = field(default_factory=dict)  # strategy -> how often the fault did something
     catches: dict[str, tuple[Catch, ...]] = field(default_factory=dict)  # With.value -> checks that turned red
     seconds: float = 0.0
+    proved_by: str = ""  # a hash of the releases and of the Fluxgate that proved it; older outcomes have none
 
     def caught(self, held_to: With) -> bool:
         return bool(self.catches.get(held_to.value))

@@ -20,21 +20,24 @@ from fluxgate.prove.patching import CANNOT_BE_MADE
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
 
-OUTCOMES, FAULTY = "faults", "rendered"  # in the bench's folder: a file for each fault; what is rendered with it
+OUTCOMES, FAULTY = "faults", "rendered"  # in the bench's folder: a file for each fault; what is rendered with them
 ONCE, TWICE = 1, 2  # how often each shot is rendered: whether it is the same twice is asked where a fault needs it
 
 
 def prove(fault: Fault, on: Bench, *, again: bool = False) -> Outcome:
-    """What becomes of a fault; what is known already is not rendered again."""
+    """What becomes of a fault; what is known of these releases and this Fluxgate is not rendered again."""
     path = on.folder / OUTCOMES / f"{fault.name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with held(
         path.with_suffix(".lock"), waiting=f"waiting for another process that proves {fault.name}", report=on.report
     ):
         if path.exists() and not again:
-            return read_plain(path, Outcome)
+            outcome = read_plain(path, Outcome)
+            if outcome.proved_by == on.proved_by:
+                return outcome
+            on.report(f"{fault.name} was proved with other releases, or by another Fluxgate: it is proved again")
         if again:
-            shutil.rmtree(on.folder / FAULTY / fault.name, ignore_errors=True)
+            shutil.rmtree(_faulty(fault, on), ignore_errors=True)
         started = time.monotonic()
         outcome = replace(_proved(fault, on), seconds=round(time.monotonic() - started, 1))
         if outcome.status != UNCLEAN:  # says nothing about the fault, and may go otherwise the next time
@@ -50,7 +53,9 @@ def known(faults: Iterable[Fault], folder: Path) -> list[tuple[Fault, Outcome]]:
 
 def _proved(fault: Fault, on: Bench) -> Outcome:
     machine, stack = on.environment.machine, on.environment.stack
-    begun = Outcome(fault.name, JUDGED, machine=machine.id, device=machine.device, stack=dict(stack))
+    begun = Outcome(
+        fault.name, JUDGED, machine=machine.id, device=machine.device, stack=dict(stack), proved_by=on.proved_by
+    )
     if fault.only_on not in (None, machine.device):
         return replace(begun, status=UNSUPPORTED, why=_why_there_only(fault))
     cases = cases_of(fault, on)
@@ -62,7 +67,7 @@ def _proved(fault: Fault, on: Bench) -> Outcome:
         clean = clean_of(fault, cases, on)
     except CrashedClean as crashed:
         return replace(begun, status=UNCLEAN, why=str(crashed))
-    folder = on.folder / FAULTY / fault.name
+    folder = _faulty(fault, on)
     run = runs.open_run(folder) if folder.exists() else rendered(cases, on, folder, fault=fault)
     try:
         crash = next((one.crash for one in run.renderings().values() if one.crash), None)
@@ -73,6 +78,11 @@ def _proved(fault: Fault, on: Bench) -> Outcome:
     finally:
         if not on.keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _faulty(fault: Fault, on: Bench) -> Path:
+    """Where what is rendered with a fault lies until it is judged."""
+    return on.folder / FAULTY / on.proved_by / fault.name
 
 
 def _why_there_only(fault: Fault) -> str:

@@ -55,6 +55,17 @@ def test_what_is_known_is_not_rendered_again(workbench: Bench) -> None:
     assert first.stage(With.BASELINE) == T5
 
 
+def test_what_another_release_has_shown_is_not_believed(workbench: Bench) -> None:
+    """Its outcome is of libraries that are no longer there, and so are the clean cases that it was held to."""
+    first, told = prove(fault_named("t5-masked"), workbench), []
+    other = replace(workbench.environment, stack={**workbench.environment.stack, "diffusers": "0.1"})
+    nowhere = replace(workbench, environment=other, workers=None, report=told.append)  # type: ignore[arg-type]  # as above
+    with pytest.raises(AttributeError):  # no workers, where it is rendered
+        prove(fault_named("t5-masked"), nowhere)
+    assert nowhere.proved_by != first.proved_by == workbench.proved_by
+    assert not unsaid(told[0], "t5-masked", "again")
+
+
 @pytest.mark.long
 def test_the_fault_stays_in_the_worker(workbench: Bench) -> None:
     """Neither this process nor its environment has anything of it afterwards."""
