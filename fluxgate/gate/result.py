@@ -138,7 +138,10 @@ def _next(gated: Gated, culprit: CulpritResult | None, about: About) -> tuple[st
     if answer is Answer.NOT_SAFE:
         return _after_not_safe(gated, culprit, about)
     if answer is not Answer.CANNOT_TELL:
-        return "Upgrade, then accept it.", f"{shlex.join(['fluxgate', 'accept', str(about.folder)])} --because '…'"
+        return (
+            "Install the candidate, then accept it.",
+            f"{shlex.join(['fluxgate', 'accept', str(about.folder)])} --because '…'",
+        )
     if gated.outcomes and not rendered:
         return "Begin with an incumbent that renders: --python PATH, or --incumbent PACKAGE==VERSION.", ""
     if any(one.other_noise for one in gated.outcomes):

@@ -92,9 +92,9 @@ def test_the_next_steps_of_a_bad_upgrade() -> None:
 def test_a_command_in_the_next_step_can_be_copied() -> None:
     """It is no part of the sentence."""
     command = "fluxgate accept runs/x --because '…'"
-    safe = replace(RESULT, cases=(), next=f"Upgrade, then accept it: {command}", next_command=command)
+    safe = replace(RESULT, cases=(), next=f"Install the candidate, then accept it: {command}", next_command=command)
     (step,) = gate_answers.next_steps(safe, folder="x")
-    assert (step.words, step.command) == ("Upgrade, then accept it.", command)
+    assert (step.words, step.command) == ("Install the candidate, then accept it.", command)
     (older,) = gate_answers.next_steps(replace(safe, next_command=""), folder="x")
     assert (older.words, older.command) == (safe.next, None)
 
