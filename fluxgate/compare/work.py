@@ -149,6 +149,7 @@ def costly_changes(
     *,
     moved_alike: Collection[str] = (),
     may_spare: bool = False,
+    same_numbers: bool = False,
     few: int = FEW_OPERATORS,
 ) -> tuple[WorkChange, ...]:
     """The changes of those phases in which more is done, or another thing: what is written otherwise, comes to as many
@@ -157,17 +158,18 @@ def costly_changes(
     moved_alike: the phases in which weights are known to move as they did, however often somebody asked for it.
     may_spare: whether fewer operations are no other work either, as where they are known to come to the same; but for
     modules that are not called at all any more.
+    same_numbers: whether another check holds every number to the accepted one, so that none is computed narrower.
     few: operators that compute and may be more in a phase."""
     by_phase = {phase: [one for one in changes if one.phase == phase] for phase in PHASES}
     costly = {
         phase
         for phase, those in by_phase.items()
-        if _is_costly(those, moved_alike=phase in moved_alike, may_spare=may_spare, few=few)
+        if _is_costly(those, moved_alike=phase in moved_alike, may_spare=may_spare, same_numbers=same_numbers, few=few)
     }
     return tuple(one for one in changes if one.phase in costly and not _is_view(one))
 
 
-def _is_costly(changes: list[WorkChange], *, moved_alike: bool, may_spare: bool, few: int) -> bool:
+def _is_costly(changes: list[WorkChange], *, moved_alike: bool, may_spare: bool, same_numbers: bool, few: int) -> bool:
     operations = sum(one.more for one in changes if one.section == FLOPS)
     spares = may_spare and not _is_left_out(changes)
     operators = [one for one in changes if one.section == OPERATORS and one.what not in IDLE]
@@ -183,12 +185,18 @@ def _is_costly(changes: list[WorkChange], *, moved_alike: bool, may_spare: bool,
         bool(exact)
         or operations > 0
         or (operations < 0 and not spares)
-        or sum(one.more for one in operators if one.what not in COPIES) > few
+        or sum(one.more for one in operators if one.what not in COPIES) > few + _left_copies(copies)
         or any(sum(one.more for one in operators if one.what in names) > most for names, most in _no_formulas(changes))
         or (sum(one.more for one in operators) > 0 and not all(_is_a_copy_or_two(one, small) for one in copies))
         or any(one.more > TOKENS for one in sizes)
-        or (_are_narrower(sizes, operators) and not (may_spare and operations < 0))
+        or (_are_narrower(sizes, operators) and not same_numbers and not (may_spare and operations < 0))
     )
+
+
+def _left_copies(copies: list[WorkChange]) -> int:
+    """How many copies others can have taken the place of, as where numbers are stacked and not repeated; of casts it
+    is not known what they were for."""
+    return sum(max(-one.more, 0) for one in copies if one.what == "aten.clone")
 
 
 def _is_left_out(changes: list[WorkChange]) -> bool:

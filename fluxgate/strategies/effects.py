@@ -33,6 +33,7 @@ EACH_PICTURE = -1  # as many as the largest batch has pictures; two where no sho
 ALIVE = "components alive at once"
 BLOCKS = "blocks on GPU at once"
 FILES = "files offloaded"
+FILES_TWICE = "hundredths of what was offloaded to files that are there twice"
 SLICES = "slices decoded"
 TILES = "tiles decoded"
 TOKENS = "prompt tokens"
@@ -48,6 +49,7 @@ GRAPHS = "graphs compiled"
 UNCOMPILED = "blocks that were not compiled"
 SAID_TO_BE_FUSED = "LoRAs that the pipeline takes for fused"
 SETTINGS_LEFT = "settings that an adapter has left changed"
+COMPONENTS_LEFT = "components that an adapter has left in the pipeline"
 
 AnyEffect = TypeVar("AnyEffect")
 

@@ -9,7 +9,15 @@ from typing import Any
 from fluxgate.machine import Machine, Stack
 from fluxgate.miniature.given import IMAGE_PROMPT
 from fluxgate.rendering import DENOISE, ENCODE
-from fluxgate.strategies.effects import IMAGE_LAYERS, IMAGE_LAYERS_LEFT, IMAGES_SEEN, SETTINGS_LEFT, Counted, Unhooked
+from fluxgate.strategies.effects import (
+    COMPONENTS_LEFT,
+    IMAGE_LAYERS,
+    IMAGE_LAYERS_LEFT,
+    IMAGES_SEEN,
+    SETTINGS_LEFT,
+    Counted,
+    Unhooked,
+)
 from fluxgate.strategies.promise import OtherWork, Promise, Site, strategy
 from fluxgate.strategies.requirements import unquantized
 from fluxgate.strategies.stages import guided
@@ -84,6 +92,7 @@ def ip_adapter_off(site: Site) -> Any:
             Counted(IMAGE_LAYERS, at_least=1),
             Counted(IMAGE_LAYERS_LEFT, at_most=0),
             Counted(SETTINGS_LEFT, at_most=0),
+            Counted(COMPONENTS_LEFT, at_most=0),
             Unhooked(),
         ),
     ),
@@ -91,12 +100,19 @@ def ip_adapter_off(site: Site) -> Any:
 )
 def ip_adapter_unloaded(site: Site) -> Any:
     """The same IP-Adapter, loaded and unloaded again: attention as it was before."""
-    pipe = with_ip_adapter(site)
-    denoiser = getattr(pipe, site.subject.denoiser)
+    pipe = site.pipeline().to(site.device)
+    denoiser, before = getattr(pipe, site.subject.denoiser), present(pipe)
+    load_ip_adapter(pipe, site)
     pipe.unload_ip_adapter()
     site.count(IMAGE_LAYERS_LEFT, len(image_layers(denoiser)))
     site.count(SETTINGS_LEFT, len(settings_left(denoiser)))
+    site.count(COMPONENTS_LEFT, len(present(pipe) - before))
     return pipe
+
+
+def present(pipe: Any) -> set[str]:
+    """The components that a pipeline has: one that reads pictures for an adapter is there with it alone."""
+    return {name for name, one in pipe.components.items() if one is not None}
 
 
 def settings_left(denoiser: Any) -> list[str]:
@@ -116,7 +132,8 @@ class Prompted:
 
 
 def prompted(site: Site, *, scale: float) -> Prompted:
-    pipe = with_ip_adapter(site)
+    pipe = site.pipeline().to(site.device)
+    load_ip_adapter(pipe, site)
     pipe.set_ip_adapter_scale(scale)
     projection = getattr(pipe, site.subject.denoiser).encoder_hid_proj
     projection.register_forward_hook(lambda *_: site.count(IMAGES_SEEN, 1))
@@ -124,9 +141,8 @@ def prompted(site: Site, *, scale: float) -> Prompted:
     return Prompted(pipe)
 
 
-def with_ip_adapter(site: Site) -> Any:
-    """The pipeline with an IP-Adapter loaded from a file, as a user's would be, and no image encoder."""
-    pipe = site.pipeline().to(site.device)
+def load_ip_adapter(pipe: Any, site: Site) -> None:
+    """Load an IP-Adapter from a file, as a user's would be, and no image encoder."""
     denoiser = getattr(pipe, site.subject.denoiser)
     folder = site.scratch / "ip-adapter"
     write_ip_adapter(denoiser, folder)
@@ -134,7 +150,6 @@ def with_ip_adapter(site: Site) -> Any:
     encoder = {"image_encoder_folder": None} if places else {"image_encoder_pretrained_model_name_or_path": None}
     pipe.load_ip_adapter(str(folder), weight_name=FILE, **places, **encoder)
     site.count(IMAGE_LAYERS, len(image_layers(denoiser)))
-    return pipe
 
 
 def image_layers(denoiser: Any) -> list[Any]:

@@ -16,6 +16,7 @@ from fluxgate.strategies.effects import (
     DENOISER,
     ENCODERS,
     FILES,
+    FILES_TWICE,
     STAYING,
     SUBJECT_DTYPE,
     Counted,
@@ -125,6 +126,8 @@ def lists_differ(subject: Subject, machine: Machine, stack: Stack) -> str | None
 
 
 IN_FILES = (decoder_called, dtype_kept, layers_of_one)
+# Weights that layers share, and small ones that are all alike, as norms are before training, lie in several files.
+WRITTEN_ONCE = (Counted(FILES_TWICE, at_most=40),)
 GROUP_SETTINGS = ("stream", "record_stream", "low_cpu_mem_usage", "offload_to_disk_path")
 
 
@@ -299,7 +302,7 @@ def group_offload_by_component(site: Site) -> Any:
         reproduces="full",
         less_memory_than="full",
         spares_host=True,
-        effects=(*grouped(offload_to_disk_path=True), Counted(FILES, at_least=5)),
+        effects=(*grouped(offload_to_disk_path=True), Counted(FILES, at_least=5), *WRITTEN_ONCE),
     ),
     needs=(GROUPS_ON_CPU, groups_known, GROUPS_ON_DISK, *IN_FILES, classes_differ, lists_differ),
     slow=True,
@@ -315,7 +318,7 @@ def group_offload_disk(site: Site) -> Any:
         reproduces="full",
         less_memory_than="full",
         spares_host=True,
-        effects=(*grouped(leaves=True, offload_to_disk_path=True), Counted(FILES, at_least=50)),
+        effects=(*grouped(leaves=True, offload_to_disk_path=True), Counted(FILES, at_least=50), *WRITTEN_ONCE),
     ),
     needs=(GROUPS_ON_CPU, groups_known, GROUPS_ON_DISK, *IN_FILES),
     slow=True,
@@ -331,7 +334,11 @@ def group_offload_leaf_disk(site: Site) -> Any:
         reproduces="full",
         less_memory_than="full",
         spares_host=True,
-        effects=(*grouped(leaves=True, stream=True, offload_to_disk_path=True), Counted(FILES, at_least=50)),
+        effects=(
+            *grouped(leaves=True, stream=True, offload_to_disk_path=True),
+            Counted(FILES, at_least=50),
+            *WRITTEN_ONCE,
+        ),
     ),
     needs=(STREAMS, groups_known, GROUPS_ON_DISK, *IN_FILES),
     slow=True,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fluxgate.compare.work import (
+    FEW_OPERATORS,
     changes_between,
     costly_changes,
     flops,
@@ -429,6 +430,20 @@ def test_fewer_casts_beside_as_much_computing_are_told(operators: dict[str, int]
     }
     found = changes_between((ONE,), (otherwise(**fewer),))
     assert bool(costly_changes(found)) is told
+
+
+def test_fewer_casts_are_not_told_where_the_numbers_are_the_same() -> None:
+    """What is computed in bfloat16 in place of float32 comes to others."""
+    fewer = otherwise(operators={"aten._to_copy": 248}, bytes={"cast on host": 4000}, moves={"cast on host": 4})
+    assert not costly_changes(changes_between((ONE,), (fewer,)), same_numbers=True)
+
+
+@pytest.mark.parametrize(("copies", "told"), [(0, False), (1, True)])
+def test_an_operator_may_take_the_place_of_a_copy(copies: int, told: bool) -> None:
+    """Numbers are stacked, and not repeated: of either, each is copied once."""
+    before = replace(ONE, operators={**ONE.operators, "aten.clone": 9})
+    after = replace(before, operators={**before.operators, "aten.clone": copies, "aten.stack": 4 + 9 + FEW_OPERATORS})
+    assert bool(costly_changes(changes_between((before,), (after,)))) is told
 
 
 def test_inference_mode_is_no_other_work() -> None:

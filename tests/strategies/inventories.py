@@ -34,6 +34,7 @@ def plain() -> Inventory:
     """Everything in full on one GPU."""
     counts = {"blocks": 6, "blocks on GPU at once": 6, "components alive at once": 4, "prompt tokens": 512}
     counts |= {"slices decoded": 1, "tiles decoded": 1, "files offloaded": 0}
+    counts |= {"hundredths of what was offloaded to files that are there twice": 0}
     return Inventory({name: component(name) for name in LINEARS}, counts)
 
 
@@ -235,6 +236,7 @@ SOUND: dict[str, Inventory] = {
             layers_that_attend_to_a_picture=6,
             layers_that_still_attend_to_a_picture=0,
             settings_that_an_adapter_has_left_changed=0,
+            components_that_an_adapter_has_left_in_the_pipeline=0,
         )
     ),
 }
@@ -441,6 +443,21 @@ GONE: list[tuple[str, Inventory, str]] = [
         "lora-unloaded",
         changed(counted(layers_that_a_fused_adapter_altered=18, LoRAs_that_the_pipeline_takes_for_fused=1)),
         "LoRAs that the pipeline takes for fused: 1, expected at most 0",
+    ),
+    (
+        "ip-adapter-unloaded",
+        changed(
+            lambda one: SOUND["ip-adapter-unloaded"], counted(components_that_an_adapter_has_left_in_the_pipeline=1)
+        ),
+        "components that an adapter has left in the pipeline: 1, expected at most 0",
+    ),
+    (
+        "group-offload-disk",
+        changed(
+            lambda one: SOUND["group-offload-disk"],
+            counted(hundredths_of_what_was_offloaded_to_files_that_are_there_twice=50),
+        ),
+        "hundredths of what was offloaded to files that are there twice: 50, expected at most 40",
     ),
     (
         "first-block-cache",

@@ -42,14 +42,15 @@ def as_accepted(evidence: Evidence, done: Work) -> Iterator[Complaint]:
     theirs = accepted_work(evidence, done)
     if theirs is None:
         return
-    moved = other_releases(evidence)
+    moved, same = other_releases(evidence), _come_to_the_same(evidence)
     changes = (
         held_changes(theirs, done)
         if moved
         else costly_changes(
             work_changes(theirs, done),
             moved_alike=moved_alike(theirs.first, done.first, gpu=evidence.gpu),
-            may_spare=_come_to_the_same(evidence),
+            may_spare=same,
+            same_numbers=same,
         )
     )
     if changes:

@@ -12,6 +12,7 @@ from typing import Any
 from fluxgate.render.measure.compiled import compiled_graphs
 from fluxgate.render.measure.live_tensors import live_tensor_bytes
 from fluxgate.render.measure.meter import Meter
+from fluxgate.render.measure.written_twice import hundredths_twice
 from fluxgate.render.watch.component import lacks_scales, modules_of, plain_tensors
 from fluxgate.render.watch.description import describe, hooks_of, placement_of, torch_hooks_of
 from fluxgate.render.watch.process_settings import ProcessSettings, process_settings
@@ -81,8 +82,10 @@ class InventoryRecorder:
         self.count(BESIDE, live_tensor_bytes(except_for=own))
 
     def count_files(self, scratch: Path) -> None:
-        """Count the files that the strategy has left in its scratch folder."""
-        self.count("files offloaded", sum(1 for path in scratch.rglob("*") if path.is_file()))
+        """Count the files that the strategy has left in its scratch folder, and how much of them is there twice."""
+        files = [path for path in scratch.rglob("*") if path.is_file()]
+        self.count("files offloaded", len(files))
+        self.count("hundredths of what was offloaded to files that are there twice", hundredths_twice(files))
 
     def count_leftover_files(self, number: int | None) -> None:
         """Count the files that second takes have left, wherever they lie; None if there was no second take."""
