@@ -49,6 +49,7 @@ HOST_WAITS = ("waits for the device", "Stream.synchronize", "Event.synchronize")
 STREAM_WAITS = ("Stream.wait_stream", "Stream.wait_event")  # the one calls the other
 CASTS = "cast on "  # how the names of copies begin that stay where they are and become another dtype
 CAST_PLACES = (f"{CASTS}device", f"{CASTS}host")
+AWAY = " to nowhere"  # how the names of moves end that keep no number: what stands for a layer's weights meanwhile
 WITHIN = "within "  # how those begin that keep their dtype
 ASKED = " asked to move"  # how the names of tensors end that somebody asked for, whether they moved or not
 OTHERS_ASKED = f"other tensors{ASKED}"  # than weights
@@ -218,6 +219,8 @@ def _is_spared(change: WorkChange, changes: list[WorkChange], *, moved_alike: bo
     if change.what == WEIGHTS_ASKED:
         few = change.more == -1 if change.section == MOVES else 0 < -change.more <= FEWER_ASKED * change.before
         return few or (moved_alike and change.more < 0)
+    if change.what.endswith(AWAY):
+        return moved_alike and change.more < 0
     if change.what in (FILES_READ, FILES_WRITTEN):
         return change.section == BYTES and abs(change.more) <= of_headers(change.before)
     if change.what in (*HOST_WAITS, *STREAM_WAITS):

@@ -432,6 +432,18 @@ def test_fewer_casts_beside_as_much_computing_are_told(operators: dict[str, int]
     assert bool(costly_changes(found)) is told
 
 
+@pytest.mark.parametrize(("times", "known", "told"), [(0, (DENOISE,), False), (0, (), True), (9, (DENOISE,), True)])
+def test_what_stands_for_weights_that_are_away_may_be_kept(times: int, known: tuple[str, ...], told: bool) -> None:
+    """It holds no number; where weights are not known to move as they did, it may be that they stay."""
+    before = replace(ONE, moves={**ONE.moves, "host to nowhere": 8}, bytes={**ONE.bytes, "host to nowhere": 800})
+    after = replace(
+        before,
+        moves={**before.moves, "host to nowhere": times},
+        bytes={**before.bytes, "host to nowhere": 100 * times},
+    )
+    assert bool(costly_changes(changes_between((before,), (after,)), moved_alike=known)) is told
+
+
 def test_fewer_casts_are_not_told_where_the_numbers_are_the_same() -> None:
     """What is computed in bfloat16 in place of float32 comes to others."""
     fewer = otherwise(operators={"aten._to_copy": 248}, bytes={"cast on host": 4000}, moves={"cast on host": 4})
