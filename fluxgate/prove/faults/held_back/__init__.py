@@ -10,9 +10,11 @@ from fluxgate.prove.faults.held_back import (
     good_changes,
     keeping,
     libraries,
+    oversights,
     pipelines,
     refactors,
     regressions,
+    rewrites,
     upgrades,
 )
 
@@ -27,4 +29,6 @@ FAULTS: tuple[Fault, ...] = (
     *regressions.FAULTS,
     *changelogs.FAULTS,
     *refactors.FAULTS,
+    *oversights.FAULTS,
+    *rewrites.FAULTS,
 )
