@@ -57,7 +57,8 @@ def test_what_is_known_is_not_rendered_again(workbench: Bench) -> None:
 
 def test_what_another_release_has_shown_is_not_believed(workbench: Bench) -> None:
     """Its outcome is of libraries that are no longer there, and so are the clean cases that it was held to."""
-    first, told = prove(fault_named("t5-masked"), workbench), []
+    told: list[str] = []
+    first = prove(fault_named("t5-masked"), workbench)
     other = replace(workbench.environment, stack={**workbench.environment.stack, "diffusers": "0.1"})
     nowhere = replace(workbench, environment=other, workers=None, report=told.append)  # type: ignore[arg-type]  # as above
     with pytest.raises(AttributeError):  # no workers, where it is rendered
