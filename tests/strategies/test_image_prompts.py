@@ -16,7 +16,7 @@ pytest.importorskip("transformers")
 from fluxgate.miniature.given_computing import IMAGE_EMBEDDING, IMAGE_SCALE, IP_ADAPTER  # noqa: E402
 from fluxgate.render.watch.stored import stored_weights  # noqa: E402
 from fluxgate.rendering import Component, Inventory  # noqa: E402
-from fluxgate.strategies.effects import IMAGE_LAYERS, IMAGE_LAYERS_LEFT, SETTINGS_LEFT  # noqa: E402
+from fluxgate.strategies.effects import COMPONENTS_LEFT, IMAGE_LAYERS, IMAGE_LAYERS_LEFT, SETTINGS_LEFT  # noqa: E402
 from fluxgate.strategies.image_prompts import (  # noqa: E402
     EMBEDS,
     FILE,
@@ -102,13 +102,14 @@ def test_at_a_scale_of_nothing_one_picture_is_as_it_was(miniature_folder: Path, 
 def test_an_adapter_that_stays_is_counted(
     unloads: bool, left: int, miniature_folder: Path, tmp_path: Path, monkeypatch: Patch
 ) -> None:
-    """Two double blocks' attentions and what makes tokens of a picture, if nobody takes them away."""
+    """Two double blocks' attentions, what makes tokens of a picture and what reads one, if nobody takes them away."""
     if not unloads:
         no_call(PIPELINE, "unload_ip_adapter")(monkeypatch)
     counts: dict[str, int] = {}
     site = Site(SUBJECT, miniature_folder, "cpu", tmp_path, watch=lambda _: None, count=counts.__setitem__)
     strategy_named("ip-adapter-unloaded").load(site)
-    assert counts == {IMAGE_LAYERS: 3, IMAGE_LAYERS_LEFT: left, SETTINGS_LEFT: int(left > 0)}
+    stays = int(not unloads)
+    assert counts == {IMAGE_LAYERS: 3, IMAGE_LAYERS_LEFT: left, SETTINGS_LEFT: stays, COMPONENTS_LEFT: stays}
     inventory = Inventory({"transformer": Component("transformer", "T", {}, 0, {}, {}, {}, {}, None)}, counts)
     assert bool(missing_effects(strategy_named("ip-adapter-unloaded"), inventory)) is (left > 0)
 
