@@ -49,7 +49,7 @@ HOST_WAITS = ("waits for the device", "Stream.synchronize", "Event.synchronize")
 STREAM_WAITS = ("Stream.wait_stream", "Stream.wait_event")  # the one calls the other
 CASTS = "cast on "  # how the names of copies begin that stay where they are and become another dtype
 CAST_PLACES = (f"{CASTS}device", f"{CASTS}host")
-AWAY = " to nowhere"  # how the names of moves end that keep no number: what stands for a layer's weights meanwhile
+AWAY = " to nowhere"  # how the names of moves to the meta device end, which keep no number
 WITHIN = "within "  # how those begin that keep their dtype
 ASKED = " asked to move"  # how the names of tensors end that somebody asked for, whether they moved or not
 OTHERS_ASKED = f"other tensors{ASKED}"  # than weights
@@ -150,7 +150,6 @@ def costly_changes(
     *,
     moved_alike: Collection[str] = (),
     may_spare: bool = False,
-    same_numbers: bool = False,
     few: int = FEW_OPERATORS,
 ) -> tuple[WorkChange, ...]:
     """The changes of those phases in which more is done, or another thing: what is written otherwise, comes to as many
@@ -159,18 +158,17 @@ def costly_changes(
     moved_alike: the phases in which weights are known to move as they did, however often somebody asked for it.
     may_spare: whether fewer operations are no other work either, as where they are known to come to the same; but for
     modules that are not called at all any more.
-    same_numbers: whether another check holds every number to the accepted one, so that none is computed narrower.
     few: operators that compute and may be more in a phase."""
     by_phase = {phase: [one for one in changes if one.phase == phase] for phase in PHASES}
     costly = {
         phase
         for phase, those in by_phase.items()
-        if _is_costly(those, moved_alike=phase in moved_alike, may_spare=may_spare, same_numbers=same_numbers, few=few)
+        if _is_costly(those, moved_alike=phase in moved_alike, may_spare=may_spare, few=few)
     }
     return tuple(one for one in changes if one.phase in costly and not _is_view(one))
 
 
-def _is_costly(changes: list[WorkChange], *, moved_alike: bool, may_spare: bool, same_numbers: bool, few: int) -> bool:
+def _is_costly(changes: list[WorkChange], *, moved_alike: bool, may_spare: bool, few: int) -> bool:
     operations = sum(one.more for one in changes if one.section == FLOPS)
     spares = may_spare and not _is_left_out(changes)
     operators = [one for one in changes if one.section == OPERATORS and one.what not in IDLE]
@@ -186,17 +184,17 @@ def _is_costly(changes: list[WorkChange], *, moved_alike: bool, may_spare: bool,
         bool(exact)
         or operations > 0
         or (operations < 0 and not spares)
-        or sum(one.more for one in operators if one.what not in COPIES) > few + _left_copies(copies)
+        or sum(one.more for one in operators if one.what not in COPIES) > few + _clones_less(copies)
         or any(sum(one.more for one in operators if one.what in names) > most for names, most in _no_formulas(changes))
         or (sum(one.more for one in operators) > 0 and not all(_is_a_copy_or_two(one, small) for one in copies))
         or any(one.more > TOKENS for one in sizes)
-        or (_are_narrower(sizes, operators) and not same_numbers and not (may_spare and operations < 0))
+        or (_are_narrower(sizes, operators) and not (may_spare and operations < 0))
     )
 
 
-def _left_copies(copies: list[WorkChange]) -> int:
-    """How many copies others can have taken the place of, as where numbers are stacked and not repeated; of casts it
-    is not known what they were for."""
+def _clones_less(copies: list[WorkChange]) -> int:
+    """How many clones fewer there are: other operators can have taken their place, as where numbers are stacked and
+    not repeated. Of casts it is not known what they were for."""
     return sum(max(-one.more, 0) for one in copies if one.what == "aten.clone")
 
 

@@ -126,7 +126,8 @@ def lists_differ(subject: Subject, machine: Machine, stack: Stack) -> str | None
 
 
 IN_FILES = (decoder_called, dtype_kept, layers_of_one)
-# Weights that layers share, and small ones that are all alike, as norms are before training, lie in several files.
+# Chosen: of the miniature's files none is there twice, and 50 hundredths are if each one is. Small weights that are all
+# alike, as norms are before training, may lie in several.
 WRITTEN_ONCE = (Counted(FILES_TWICE, at_most=40),)
 GROUP_SETTINGS = ("stream", "record_stream", "low_cpu_mem_usage", "offload_to_disk_path")
 

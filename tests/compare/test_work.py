@@ -444,12 +444,6 @@ def test_what_stands_for_weights_that_are_away_may_be_kept(times: int, known: tu
     assert bool(costly_changes(changes_between((before,), (after,)), moved_alike=known)) is told
 
 
-def test_fewer_casts_are_not_told_where_the_numbers_are_the_same() -> None:
-    """What is computed in bfloat16 in place of float32 comes to others."""
-    fewer = otherwise(operators={"aten._to_copy": 248}, bytes={"cast on host": 4000}, moves={"cast on host": 4})
-    assert not costly_changes(changes_between((ONE,), (fewer,)), same_numbers=True)
-
-
 @pytest.mark.parametrize(("copies", "told"), [(0, False), (1, True)])
 def test_an_operator_may_take_the_place_of_a_copy(copies: int, told: bool) -> None:
     """Numbers are stacked, and not repeated: of either, each is copied once."""

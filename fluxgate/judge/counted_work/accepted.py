@@ -42,15 +42,14 @@ def as_accepted(evidence: Evidence, done: Work) -> Iterator[Complaint]:
     theirs = accepted_work(evidence, done)
     if theirs is None:
         return
-    moved, same = other_releases(evidence), _come_to_the_same(evidence)
+    moved = other_releases(evidence)
     changes = (
         held_changes(theirs, done)
         if moved
         else costly_changes(
             work_changes(theirs, done),
             moved_alike=moved_alike(theirs.first, done.first, gpu=evidence.gpu),
-            may_spare=same,
-            same_numbers=same,
+            may_spare=_come_to_the_same(evidence),
         )
     )
     if changes:
