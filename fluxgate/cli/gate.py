@@ -30,13 +30,13 @@ from fluxgate.gate.holding import Held, hold
 from fluxgate.gate.result import About, as_plain
 from fluxgate.gate.settings import Settings
 from fluxgate.gate.stacks import asked_of
-from fluxgate.gate.tiers import Tier
 from fluxgate.judge.sentences import counted
 from fluxgate.options import whole_number
 from fluxgate.refusal import Refusal
 from fluxgate.report.gate_folder import create_gate, write_gate_result
 from fluxgate.report.gate_result import GateResult
 from fluxgate.report.gate_terminal import gate_lines
+from fluxgate.session.tiers import Tier
 from fluxgate.subjects.sources import cache_folder
 
 MOST_REPEATS, MOST_DAYS = 20, 3650

@@ -29,7 +29,7 @@ from fluxgate.session.session import create_run, interrupted_by_sigterm, open_se
 
 def add_options(parser: ArgumentParser) -> None:
     add_choosing_options(parser)
-    for name in ("takes", "shard", "vram-limit"):
+    for name in ("tier", "takes", "shard", "vram-limit"):
         add_option(parser, name)
     add_cluster_options(parser)
 

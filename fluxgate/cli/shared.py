@@ -88,6 +88,7 @@ def request_of(arguments: Namespace) -> Request:
     return Request(
         subjects=arguments.subject,
         strategies=arguments.strategy,
+        tier=getattr(arguments, "tier", None),
         takes=getattr(arguments, "takes", None),
         shard=getattr(arguments, "shard", None),
         vram_limit=getattr(arguments, "vram_limit", None),

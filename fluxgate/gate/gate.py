@@ -18,7 +18,6 @@ from fluxgate.gate.outcome import Side, outcome_of
 from fluxgate.gate.settings import Settings
 from fluxgate.gate.sides import OpenStack, Stack
 from fluxgate.gate.stacks import Stacks, Unmade
-from fluxgate.gate.tiers import cases_of
 from fluxgate.gate.trends import Spreads, spreads_of, spreads_of_loading
 from fluxgate.locks import Say, silent
 from fluxgate.machine import Machine
@@ -28,6 +27,7 @@ from fluxgate.report.gate_result import CANDIDATE, INCUMBENT, CaseResult
 from fluxgate.runs import run as runs
 from fluxgate.runs.run import Run
 from fluxgate.session.choice import Choice, refuse_unready
+from fluxgate.session.tiers import cases_of
 
 # Crashes that a machine short of memory, or a driver, may have brought about: they must come twice.
 SEEN_TWICE = (CrashKind.OUT_OF_MEMORY, CrashKind.CUDA_ERROR, CrashKind.SIGNAL, CrashKind.EXIT)

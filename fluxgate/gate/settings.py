@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fluxgate.gate.environments.commits import Checkout
-from fluxgate.gate.tiers import Tier
+from fluxgate.session.tiers import Tier
 
 # In the folder of runs: renderings by stack; in that, what was tried, and which stacks are rendered anew.
 STACKS, JOURNAL, ANEW = "stacks", "journal", "anew"

@@ -39,6 +39,7 @@ _NAMES: dict[str, Any] = {"action": "append", "default": []}
 OPTIONS: dict[str, dict[str, Any]] = {
     "subject": _shared("subject", **_NAMES),
     "strategy": _shared("strategy", **_NAMES),
+    "tier": _shared("tier"),
     "takes": _shared("takes"),
     "shard": _shared("shard"),
     "vram-limit": _shared("vram-limit"),
@@ -94,6 +95,7 @@ def request_of(config: pytest.Config) -> Request:
     return Request(
         subjects=asked("fluxgate_subject"),
         strategies=asked("fluxgate_strategy"),
+        tier=asked("fluxgate_tier"),
         takes=asked("fluxgate_takes"),
         shard=asked("fluxgate_shard"),
         vram_limit=asked("fluxgate_vram_limit"),

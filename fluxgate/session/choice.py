@@ -22,6 +22,7 @@ from fluxgate.refusal import Refusal
 from fluxgate.rendering import id_of_case
 from fluxgate.runs.shards import Shard, deal, parse_shard
 from fluxgate.session.at_once import as_many_as_fit
+from fluxgate.session.tiers import Tier, cases_of, tier_named
 from fluxgate.strategies.available import strategies
 from fluxgate.subjects import sources
 from fluxgate.subjects.catalogue import subjects
@@ -39,7 +40,8 @@ class Request:
     """What a user asks for, as it was typed; what is empty or None is left to its default."""
 
     subjects: Sequence[str] = ()
-    strategies: Sequence[str] = ()
+    strategies: Sequence[str] = ()  # these in place of the tier's
+    tier: str | None = None
     takes: str | None = None
     vram_limit: str | None = None
     at_once: str | None = None
@@ -132,11 +134,11 @@ def choose(request: Request, *, environment: Environment | None = None) -> Choic
     subject = request.subjects or configuration.current().subject or ["miniature"]
     names = chosen(subject, among=catalogue, option="--subject")
     available, limit, takes = strategies(), request.vram_limit, request.takes
-    every = [strategy.name for strategy in available]
+    cases = matrix([catalogue[name] for name in names], available, machine=machine, stack=libraries)
     return Choice(
         environment=environment,
-        cases=matrix([catalogue[name] for name in names], available, machine=machine, stack=libraries),
-        strategies=chosen(request.strategies or every, among=every, option="--strategy", listing="fluxgate list"),
+        cases=cases,
+        strategies=_strategies(request, cases, among=[strategy.name for strategy in available]),
         takes=whole_number(takes, option="--takes", most=MOST_TAKES) if takes is not None else None,
         vram_limit=memory_limit(limit, of=machine, option="--vram-limit") if limit is not None else None,
         at_once=_at_once(request.at_once, machine, [catalogue[name] for name in names]),
@@ -146,6 +148,13 @@ def choose(request: Request, *, environment: Environment | None = None) -> Choic
         baseline_use=baseline_use(required=request.require_baseline, ignored=request.no_baseline),
         shard=parse_shard(request.shard, option="--shard") if request.shard is not None else None,
     )
+
+
+def _strategies(request: Request, cases: Iterable[Case], *, among: Sequence[str]) -> tuple[str, ...]:
+    """The names that were asked for, else those of the tier."""
+    tier = tier_named(request.tier, option="--tier") if request.tier is not None else Tier.ALL
+    of_tier = [case.strategy.name for case in cases_of(tier, cases)]
+    return chosen(request.strategies or of_tier, among=among, option="--strategy", listing="fluxgate list")
 
 
 def _at_once(asked: str | None, machine: Machine, among: Sequence[Subject]) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from fluxgate.gate.node_job import GateJob, from_json, to_json
 from fluxgate.gate.settings import Settings
-from fluxgate.gate.tiers import Tier
+from fluxgate.session.tiers import Tier
 from tests.runs.building import MACHINE, STACK, SUBJECT
 
 SETTINGS = Settings(

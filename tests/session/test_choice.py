@@ -11,6 +11,7 @@ from fluxgate.machine import detect
 from fluxgate.refusal import Refusal
 from fluxgate.session.at_once import as_many_as_fit
 from fluxgate.session.choice import Request, choose
+from fluxgate.session.tiers import Tier, cases_of
 from fluxgate.subjects.catalogue import subjects
 from tests.choices import choice
 from tests.runs.building import CASES
@@ -22,6 +23,19 @@ def test_what_is_asked_for_is_chosen(tmp_path: Path) -> None:
     assert [case.strategy.name for case in made.asked] == ["full", "nf4"]
     assert {case.strategy.name for case in made.cases} > {"full", "nf4", "staged"}
     assert made.machine == detect()
+
+
+def test_a_tier_is_asked_about(tmp_path: Path) -> None:
+    """One strategy of each kind, of those that can run here."""
+    made = choose(Request(subjects=["miniature"], tier="short", runs=tmp_path))
+    assert {case.id for case in made.asked} == {case.id for case in cases_of(Tier.SHORT, made.cases)}
+    assert {"full", "staged"} <= set(made.strategies) < {case.strategy.name for case in made.cases}
+
+
+def test_strategies_stand_in_place_of_the_tier_s(tmp_path: Path) -> None:
+    """As they do in a gate."""
+    made = choose(Request(subjects=["miniature"], strategies=["vae-tiling"], tier="short", runs=tmp_path))
+    assert made.strategies == ("vae-tiling",)
 
 
 def test_what_a_case_is_compared_with_is_rendered_before_it(tmp_path: Path) -> None:
@@ -38,12 +52,13 @@ def test_what_a_case_is_compared_with_is_rendered_before_it(tmp_path: Path) -> N
     [
         Request(subjects=["teddy"]),
         Request(strategies=["nf5"]),
+        Request(tier="medium"),
         Request(takes="0"),
         Request(case_timeout="soon"),
         Request(vram_limit="much"),
         Request(at_once="all"),
     ],
-    ids=["subject", "strategy", "takes", "timeout", "limit", "at once"],
+    ids=["subject", "strategy", "tier", "takes", "timeout", "limit", "at once"],
 )
 def test_what_makes_no_sense_is_refused(request_: Request) -> None:
     """Before a folder is made."""

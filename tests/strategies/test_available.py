@@ -11,9 +11,9 @@ import pytest
 
 from fluxgate.baselines import store as stores
 from fluxgate.cases import Case
-from fluxgate.gate.tiers import Tier, cases_of
 from fluxgate.refusal import Refusal
 from fluxgate.render.process.jobs import function_named, name_of
+from fluxgate.session.tiers import Tier, cases_of
 from fluxgate.strategies import STRATEGIES, available
 from fluxgate.strategies.available import own_packages, strategies
 from fluxgate.subjects.catalogue import subjects

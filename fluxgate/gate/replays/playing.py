@@ -20,10 +20,10 @@ from fluxgate.gate.replays.rows import CATALOGUE, Row, candidate_pins, common_pi
 from fluxgate.gate.settings import Settings
 from fluxgate.gate.sides import Stack
 from fluxgate.gate.stacks import Stacks, Unmade, build_with
-from fluxgate.gate.tiers import cases_of
 from fluxgate.locks import Say, silent
 from fluxgate.machine import Machine
 from fluxgate.refusal import Refusal
+from fluxgate.session.tiers import cases_of
 
 
 def why_not_here(row: Row, machine: Machine) -> str | None:

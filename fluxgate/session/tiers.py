@@ -1,4 +1,4 @@
-"""Tiers: how many cases a gate renders."""
+"""Tiers: every case, or one of each kind."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from fluxgate.cases import Case
+from fluxgate.options import suggestion
+from fluxgate.refusal import Refusal
 
 
 class Tier(StrEnum):
@@ -13,8 +15,8 @@ class Tier(StrEnum):
     ALL = "all"
 
 
-# What reddened every real regression so far: of each row the first that the incumbent can run here. Strategies of
-# one's own are in every tier: nobody has seen yet what they miss.
+# What reddened every real regression so far: of each row the first that can run here. Strategies of one's own
+# are in every tier: nobody has seen yet what they miss.
 SHORT = (
     ("full",),
     ("full-float32",),
@@ -26,8 +28,7 @@ SHORT = (
 
 
 def cases_of(tier: Tier, cases: Iterable[Case]) -> tuple[Case, ...]:
-    """The cases of a tier, out of the incumbent's matrix; a case that cannot run there is looked at all the same,
-    for the candidate may."""
+    """The cases of a tier, out of the matrix. A case that cannot run there is among them: a gate's candidate may."""
     cases = tuple(cases)
     if tier is Tier.ALL:
         return cases
@@ -39,6 +40,14 @@ def cases_of(tier: Tier, cases: Iterable[Case]) -> tuple[Case, ...]:
             chosen += [next((case for case in there if case.unsupported is None), there[0])] if there else []
         chosen += filter(_is_ones_own, by_name.values())
     return tuple(chosen)
+
+
+def tier_named(name: str, *, option: str) -> Tier:
+    """The tier of that name."""
+    names = [tier.value for tier in Tier]
+    if name not in names:
+        raise Refusal(f"{option} {name!r} is {'unknown' if name else 'empty'}; {suggestion(name, names)}")
+    return Tier(name)
 
 
 def _is_ones_own(case: Case) -> bool:

@@ -1,11 +1,11 @@
-"""Tests of the tiers: how many cases a gate renders."""
+"""Tests of the tiers: every case, or one of each kind."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from fluxgate.cases import Case
-from fluxgate.gate.tiers import SHORT, Tier, cases_of
+from fluxgate.session.tiers import SHORT, Tier, cases_of
 from fluxgate.strategies import STRATEGIES
 from tests.runs.building import SUBJECT
 
