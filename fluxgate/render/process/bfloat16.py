@@ -1,15 +1,20 @@
 """bfloat16 on a processor that has none: computed in float32 and rounded, as torch's own kernels do, but quickly.
 
-There torch convolves in bfloat16 by a loop of its own: the miniature's VAE needs a minute for a picture of 256×256 that
-takes a quarter of a second in float32. The sums are float32 either way; they only add up in another order."""
+There torch convolves and multiplies in bfloat16 by loops of its own: the miniature's VAE needs a minute for a picture
+of 256×256 that takes a quarter of a second in float32. The sums are float32 either way; they only add up in another
+order."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-WIDENED = ("conv2d", "linear")  # of torch.nn.functional: where pipelines spend their time
+# Where pipelines spend their time. Measured with AVX2 only, in bfloat16 they take 4 (transposed convolutions) to 55
+# times (batches of products) as long as in float32; attention as one function takes no longer.
+LAYERS = ("linear", *(f"conv{kind}{sides}d" for kind in ("", "_transpose") for sides in (1, 2, 3)))
+PRODUCTS = ("mm", "matmul", "bmm", "addmm", "baddbmm")
+METHODS = (*PRODUCTS, "__matmul__")  # of a tensor
 
 
 def is_native() -> bool:
@@ -20,34 +25,44 @@ def is_native() -> bool:
     return is_supported is None or bool(is_supported())
 
 
-def is_wide() -> bool:
-    """Whether this process computes bfloat16 in float32."""
+def widened() -> Iterator[tuple[Any, str]]:
+    """What computes in float32 where there is no bfloat16, and by which name."""
     import torch
 
-    return all(hasattr(getattr(torch.nn.functional, name), "_fluxgate") for name in WIDENED)
+    for owner, names in ((torch.nn.functional, LAYERS), (torch, PRODUCTS), (torch.Tensor, METHODS)):
+        yield from ((owner, name) for name in names)
+
+
+def is_wide() -> bool:
+    """Whether this process computes bfloat16 in float32."""
+    return all(hasattr(getattr(owner, name), "_fluxgate") for owner, name in widened())
 
 
 def widen() -> None:
     """From now on, let this process convolve and multiply bfloat16 tensors in float32."""
     import torch
 
-    for name in WIDENED if not is_wide() else ():
-        setattr(torch.nn.functional, name, _widened(getattr(torch.nn.functional, name), torch.bfloat16))
+    for owner, name in widened() if not is_wide() else ():
+        setattr(owner, name, _in_float32(getattr(owner, name), torch.bfloat16))
 
 
-def _widened(function: Callable[..., Any], narrow: Any) -> Callable[..., Any]:
+def _in_float32(function: Callable[..., Any], narrow: Any) -> Callable[..., Any]:
     from torch import Tensor
     from torch.nn import Parameter
 
-    @functools.wraps(function)
-    def widened(input: Any, weight: Any, bias: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def is_narrow(one: Any) -> bool:
         # Quantized weights say that they are bfloat16, too, and know by themselves how to multiply. torch's own
         # has_torch_function is no answer: it says so of every tensor while one of torch's modes looks on.
-        plain = type(weight) in (Tensor, Parameter)
-        if not (plain and input.dtype is weight.dtype is narrow and input.device.type == "cpu"):
-            return function(input, weight, bias, *args, **kwargs)
-        wide = None if bias is None else bias.float()
-        return function(input.float(), weight.float(), wide, *args, **kwargs).to(narrow)
+        return type(one) in (Tensor, Parameter) and one.dtype is narrow and one.device.type == "cpu"
 
-    widened._fluxgate = True  # type: ignore[attr-defined]  # so that it is not widened twice
-    return widened
+    @functools.wraps(function)
+    def computed(*args: Any, **kwargs: Any) -> Any:
+        tensors = [one for one in (*args, *kwargs.values()) if isinstance(one, Tensor)]
+        if "out" in kwargs or not all(map(is_narrow, tensors)):
+            return function(*args, **kwargs)
+        wide = [one.float() if isinstance(one, Tensor) else one for one in args]
+        named = {name: one.float() if isinstance(one, Tensor) else one for name, one in kwargs.items()}
+        return function(*wide, **named).to(narrow)
+
+    computed._fluxgate = True  # type: ignore[attr-defined]  # so that it is not widened twice
+    return computed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -21,11 +21,11 @@ functional = torch.nn.functional
 @pytest.fixture
 def widened() -> Iterator[None]:
     """This process with wide arithmetic, and then as it was."""
-    before = {name: getattr(functional, name) for name in bfloat16.WIDENED}
+    before = [(owner, name, getattr(owner, name)) for owner, name in bfloat16.widened()]
     bfloat16.widen()
     yield
-    for name, function in before.items():
-        setattr(functional, name, function)
+    for owner, name, function in before:
+        setattr(owner, name, function)
 
 
 def layers() -> Iterator[tuple[Any, Any]]:
@@ -33,6 +33,8 @@ def layers() -> Iterator[tuple[Any, Any]]:
     yield torch.nn.Linear(64, 32), torch.randn(5, 64)
     yield torch.nn.Linear(64, 32, bias=False), torch.randn(2, 5, 64)
     yield torch.nn.Conv2d(8, 16, 3, padding=1, stride=2), torch.randn(1, 8, 12, 12)
+    yield torch.nn.Conv3d(8, 4, 3, padding=1), torch.randn(1, 8, 3, 6, 6)  # of videos
+    yield torch.nn.ConvTranspose1d(8, 4, 4, stride=2), torch.randn(1, 8, 12)  # of sounds
 
 
 def test_what_comes_out_is_the_rounded_sum(widened: None) -> None:
@@ -42,6 +44,40 @@ def test_what_comes_out_is_the_rounded_sum(widened: None) -> None:
         product = narrow(given)
         assert product.dtype is torch.bfloat16
         assert torch.equal(product, narrow.float()(given.float()).to(torch.bfloat16))
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        lambda one, other: torch.matmul(one, other),
+        lambda one, other: torch.bmm(one, mat2=other),
+        lambda one, other: one.bmm(other),
+        lambda one, other: one @ other,
+    ],
+    ids=["of tensors", "by its name", "of a tensor", "operator"],
+)
+def test_products_of_tensors_are_rounded_sums_too(widened: None, product: Callable[[Any, Any], Any]) -> None:
+    """As of attention that is computed in steps."""
+    torch.manual_seed(0)
+    one, other = torch.randn(3, 40, 30), torch.randn(3, 30, 20)
+    one, other = one.bfloat16(), other.bfloat16()
+    assert torch.equal(product(one, other), product(one.float(), other.float()).to(torch.bfloat16))
+
+
+def test_what_is_added_to_a_product_is_widened_too(widened: None) -> None:
+    """An attention's scores, scaled, beside what is masked."""
+    torch.manual_seed(0)
+    added, one, other = (torch.randn(2, 8, 8).bfloat16() for _ in range(3))
+    sums = torch.baddbmm(added, one, other, beta=0.5, alpha=0.1)
+    exact = torch.baddbmm(added.float(), one.float(), other.float(), beta=0.5, alpha=0.1)
+    assert torch.equal(sums, exact.to(torch.bfloat16))
+
+
+def test_what_is_written_into_is_left_to_torch(widened: None) -> None:
+    """A product that has a place to go to already."""
+    one, place = torch.eye(4, dtype=torch.bfloat16)[None], torch.empty(1, 4, 4, dtype=torch.bfloat16)
+    assert torch.bmm(one, one, out=place) is place
+    assert torch.equal(place, one)
 
 
 def test_what_looks_on_does_not_change_what_is_computed(widened: None) -> None:
@@ -61,7 +97,7 @@ def test_what_looks_on_does_not_change_what_is_computed(widened: None) -> None:
         unseen = narrow(given)
         with Looking():
             assert torch.equal(narrow(given), unseen)
-    assert multiplied == [torch.float32] * 3
+    assert multiplied == [torch.float32] * 3  # of convolutions the one in two dimensions
 
 
 def test_other_dtypes_are_left_alone(widened: None) -> None:
@@ -95,9 +131,9 @@ def test_weights_that_multiply_by_themselves_are_left_alone(widened: None) -> No
 
 def test_widening_twice_is_widening_once(widened: None) -> None:
     """A worker and the tests may both ask for it."""
-    once = {name: getattr(functional, name) for name in bfloat16.WIDENED}
+    once = [getattr(owner, name) for owner, name in bfloat16.widened()]
     bfloat16.widen()
-    assert {name: getattr(functional, name) for name in bfloat16.WIDENED} == once
+    assert [getattr(owner, name) for owner, name in bfloat16.widened()] == once
 
 
 @pytest.mark.skipif(not bfloat16.is_native(), reason="this processor has no bfloat16 to be left as it is")
