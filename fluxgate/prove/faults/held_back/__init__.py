@@ -15,6 +15,8 @@ from fluxgate.prove.faults.held_back import (
     refactors,
     regressions,
     rewrites,
+    seams,
+    tidying,
     upgrades,
 )
 
@@ -31,4 +33,6 @@ FAULTS: tuple[Fault, ...] = (
     *refactors.FAULTS,
     *oversights.FAULTS,
     *rewrites.FAULTS,
+    *seams.FAULTS,
+    *tidying.FAULTS,
 )
