@@ -116,6 +116,7 @@ GIVEN = "given inputs"  # in place of a shot's name: the call in which each stag
 # Counts of the inventory that every case owes to be low, whatever its strategy.
 GRADIENTS = "calls with gradients"  # which keep what a backward pass would need
 BESIDE = "bytes beside the components"  # of tensors in host memory, once all is loaded
+BESIDE_ON_GPU = "bytes of a GPU beside the components"  # the same there, of tensors that Python can name
 SLEEPS = "sleeps"  # an event of work
 OTHER_PROCESSES = "other processes"  # an event of work that is not counted here
 HOOKS_CHANGED = "components whose hooks another call changed"

@@ -13,6 +13,7 @@ from fluxgate.rendering import (
     AFTER,
     BEFORE,
     BESIDE,
+    BESIDE_ON_GPU,
     GRADIENTS,
     READ_IN_LOADING,
     TIDIED_IN_LOADING,
@@ -77,7 +78,12 @@ def _places(sizes: dict[str, int]) -> str:
 
 def _of_counts(before: dict[str, int], now: dict[str, int]) -> Iterator[str]:
     for what in sorted(before.keys() & now.keys()):
-        most = {BESIDE: FEW, GRAPHS: FEW_GRAPHS * before[what], READ_IN_LOADING: of_headers(before[what])}
+        most = {
+            BESIDE: FEW,
+            BESIDE_ON_GPU: FEW,
+            GRAPHS: FEW_GRAPHS * before[what],
+            READ_IN_LOADING: of_headers(before[what]),
+        }
         if what in TIDIED_IN_LOADING.values() and now[what] < before[what]:
             continue  # that takes less time; what it costs in memory is measured
         if what not in LEFT_OUT and abs(now[what] - before[what]) > most.get(what, 0):

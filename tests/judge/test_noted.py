@@ -14,6 +14,7 @@ from fluxgate.judge.verdict import FAILED, INVENTORY
 from fluxgate.rendering import (
     AFTER,
     BESIDE,
+    BESIDE_ON_GPU,
     DURING,
     GRADIENTS,
     OWN_ARGUMENTS,
@@ -65,6 +66,8 @@ def told(whole: Evidence) -> list[str]:
         (PRINTED, 0, 0, 0),
         (BESIDE, 0, FEW, 0),
         (BESIDE, 0, FEW + 1, 1),
+        (BESIDE_ON_GPU, 0, FEW, 0),
+        (BESIDE_ON_GPU, 0, FEW + 1, 1),
         (TIDIED_IN_LOADING["emptied"], 3, 2, 0),
         (TIDIED_IN_LOADING["emptied"], 3, 4, 1),
         (READ_IN_LOADING, 60_000_000, 60_060_000, 0),  # what files say of themselves

@@ -24,6 +24,7 @@ from fluxgate.rendering import (
     ALTERED_BY_REMOVAL,
     BEFORE,
     BESIDE,
+    BESIDE_ON_GPU,
     DURING,
     FILES_AT_END,
     HANDLERS_GROWN,
@@ -77,9 +78,11 @@ class InventoryRecorder:
         self.counts[name] = self.counts.get(name, 0) + 1
 
     def count_copies(self) -> None:
-        """Count the bytes of tensors in host memory that belong to no component."""
-        own = (tensor for module in self._met for tensor in plain_tensors(module))
+        """Count the bytes of tensors in host memory, and on a GPU, that belong to no component."""
+        own = [tensor for module in self._met for tensor in plain_tensors(module)]
         self.count(BESIDE, live_tensor_bytes(except_for=own))
+        if self._meter.device == "cuda":
+            self.count(BESIDE_ON_GPU, live_tensor_bytes("cuda", except_for=own))
 
     def count_files(self, scratch: Path) -> None:
         """Count the files that the strategy has left in its scratch folder, and how much of them is there twice."""

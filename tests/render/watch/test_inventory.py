@@ -20,6 +20,7 @@ from fluxgate.rendering import (  # noqa: E402
     ALTERED_BY_REMOVAL,
     BEFORE,
     BESIDE,
+    BESIDE_ON_GPU,
     DURING,
     FILES_AT_END,
     HANDLERS_GROWN,
@@ -89,6 +90,17 @@ def test_copies_are_what_belongs_to_no_component(recorder: InventoryRecorder) ->
     copy = kept.components["vae"].weight.detach().clone()
     recorder.count_copies()
     assert recorder.counts[BESIDE] == before + copy.nbytes
+    assert BESIDE_ON_GPU not in recorder.counts
+
+
+def test_where_there_is_a_gpu_what_lies_there_is_counted_too(
+    recorder: InventoryRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Zero is a count as well: a copy that comes later is more."""
+    recorder.describe(pipeline())
+    monkeypatch.setattr(recorder._meter, "device", "cuda")
+    recorder.count_copies()
+    assert recorder.counts[BESIDE_ON_GPU] == 0
 
 
 def hooked(**components: Any) -> Any:
