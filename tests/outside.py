@@ -21,7 +21,7 @@ vae_tile = 64
 [tiny.shots.fox]
 prompt = "a red fox"
 seed = 1
-height = 128
+height = 64
 width = 128
 steps = 2
 guidance = 3.5

@@ -27,6 +27,7 @@ from tests.runs.building import put, rendering
 pytestmark = pytest.mark.timeout(1800)  # the first waits until the gate was held
 
 
+@pytest.mark.long
 def test_a_fault_in_a_release_is_seen_where_it_shows(real_gate: Path) -> None:
     """It dims what is decoded in tiles; nothing else differs between the two environments."""
     result = read_gate_result(folder_of(real_gate))
@@ -37,6 +38,7 @@ def test_a_fault_in_a_release_is_seen_where_it_shows(real_gate: Path) -> None:
     assert set(result.seconds) == {ENVIRONMENTS, RENDERING, CULPRIT}
 
 
+@pytest.mark.long
 def test_the_release_is_blamed_once_both_ends_were_made_anew(real_gate: Path) -> None:
     """The incumbent fails with it alone, and the pin is that with which the candidate passes."""
     culprit = read_gate_result(folder_of(real_gate)).culprit

@@ -393,7 +393,7 @@ def test_only_what_failed_is_asked_again(troubled: tuple[Ended, Path], environme
     assert "tiny-full: loaded" not in ended.out or "tiny-redder" in ended.out
 
 
-@pytest.mark.parametrize("ahead", [(), ("-p", "eager")])
+@pytest.mark.parametrize("ahead", [pytest.param((), marks=pytest.mark.long), ("-p", "eager")])
 def test_ctrl_c_leaves_a_readable_run(ahead: tuple[str, ...], tmp_path: Path, environment: dict[str, str]) -> None:
     """What was rendered until then can be read, and the summary says where it is; also where a thread renders."""
     (tmp_path / "eager.py").write_text(EAGER)

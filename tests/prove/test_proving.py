@@ -28,7 +28,14 @@ def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         yield on
 
 
-@pytest.mark.parametrize("name", ["t5-masked", "tensor-made-up", "denoiser-called-twice"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "t5-masked",
+        pytest.param("tensor-made-up", marks=pytest.mark.long),
+        pytest.param("denoiser-called-twice", marks=pytest.mark.long),
+    ],
+)
 def test_a_fault_is_caught(workbench: Bench, name: str) -> None:
     """An edit, a pipeline loaded wrongly and a call that is surrounded: each did something and was seen."""
     fault = fault_named(name)

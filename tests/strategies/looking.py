@@ -19,7 +19,7 @@ SHOT = Shot(
     "small",
     ("a red circle",),
     seed=1,
-    height=128,
+    height=64,
     width=128,
     steps=2,
     guidance=3.5,

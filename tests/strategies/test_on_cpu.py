@@ -27,9 +27,26 @@ BROKEN = {"nf4-t5-sequential-offload"}  # by upstream, see baselines/known_failu
 RUNNING = [s.name for s in STRATEGIES if s.name not in BROKEN and unsupported(s) is None and s.family != "optional"]
 
 
-def marked(names: Iterable[str]) -> list[Any]:
-    """The names of strategies, of which the one that compiles is marked as long: it takes a minute or more."""
-    return [pytest.param(name, marks=[pytest.mark.long] if name == "compiled" else []) for name in names]
+# One that compiles for a minute or more, and those that hardly differ from another one that is tried each time.
+LONG = {
+    "compiled",
+    "staged-256-tokens",
+    "group-offload-leaf-disk",
+    "int8-t5-reloaded",
+    "int8-t5-sequential-offload",
+    "fp8-layerwise-model-offload",
+    "ip-adapter-unloaded",
+    "lora-unloaded",
+}
+
+
+def marked(tried: Iterable[Any]) -> list[Any]:
+    """Names of strategies, or what begins with one, of which some are marked as long."""
+    return [_marked(one if isinstance(one, tuple) else (one,)) for one in tried]
+
+
+def _marked(values: tuple[Any, ...]) -> Any:
+    return pytest.param(*values, marks=[pytest.mark.long] if values[0] in LONG else [])
 
 
 @pytest.mark.parametrize("name", marked(RUNNING))
@@ -168,7 +185,7 @@ TAKEN_AWAY = [
 ]
 
 
-@pytest.mark.parametrize("name, take_away, missing", TAKEN_AWAY)
+@pytest.mark.parametrize(("name", "take_away", "missing"), marked(TAKEN_AWAY))
 def test_an_effect_taken_away_is_missed(
     name: str,
     take_away: Callable[[Patch], None],

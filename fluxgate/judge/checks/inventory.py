@@ -23,7 +23,6 @@ from fluxgate.rendering import (
     ALTERED_BY_REMOVAL,
     BEFORE,
     BESIDE,
-    BESIDE_ON_GPU,
     GRADIENTS,
     HANDLERS_GROWN,
     HOOKS_CHANGED,
@@ -178,11 +177,11 @@ def _made_up(evidence: Evidence) -> Iterator[Complaint]:
 def _burdens(parts: Inventory) -> Iterator[Complaint]:
     """What only costs memory, or shows in other pipelines alone: copies of weights, what a backward pass would need,
     what is for training, and memory that calls share."""
-    for what, where in ((BESIDE, "in memory"), (BESIDE_ON_GPU, "on a GPU")):
-        beside = parts.counts.get(what, 0)
-        if beside > SPARE + SPARE_SHARE * parts.total_bytes:
-            sentence = f"Besides the components, {amount(beside)} of tensors are {where} once all is loaded"
-            yield Complaint(f"{sentence}: copies of weights")
+    beside = parts.counts.get(BESIDE, 0)
+    if beside > SPARE + SPARE_SHARE * parts.total_bytes:
+        yield Complaint(
+            f"Besides the components, {amount(beside)} of tensors are in memory once all is loaded: copies of weights"
+        )
     for name in _after(IN_TRAINING, parts):
         yield Complaint(f"{name} is in training mode, in which layers may drop numbers out", name)
     for what in _after(NOT_THE_SAME, parts):

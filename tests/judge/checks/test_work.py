@@ -26,26 +26,21 @@ from tests.strategies.looking import unsupported  # noqa: E402
 from tests.strategies.named import strategy_named  # noqa: E402
 from tests.wording import unsaid  # noqa: E402
 
-RUNNING = (
-    "sequential-offload",
+RUNNING = ("sequential-offload", "group-offload-leaf", "staged", "vae-tiling", "nf4-t5", "fp8-layerwise")
+ALIKE = (  # one of those above, which is tried each time
     "model-offload",
     "group-offload-block",
-    "group-offload-leaf",
     "group-offload-by-component",
     "group-offload-disk",
     "group-offload-leaf-disk",
-    "staged",
     "staged-256-tokens",
     "vae-slicing",
-    "vae-tiling",
-    "nf4-t5",
     "int8-t5",
     "full-float32",
-    "fp8-layerwise",
 )
 
 
-@pytest.mark.parametrize("name", RUNNING)
+@pytest.mark.parametrize("name", [*RUNNING, *(pytest.param(name, marks=pytest.mark.long) for name in ALIKE)])
 def test_every_strategy_does_the_work_that_it_promises(name: str, tmp_path: Path) -> None:
     """Beside full, and by its own promise of how weights move, nothing is complained of."""
     if (reason := unsupported(strategy_named(name))) is not None and name != "vae-slicing":

@@ -74,7 +74,7 @@ def bare(subject: Subject, folder: Path, *components: str) -> Subject:
     return replace(subject, source=f"folder:{folder}")
 
 
-@pytest.mark.parametrize("name", ["full", "staged"])
+@pytest.mark.parametrize("name", ["full", pytest.param("staged", marks=pytest.mark.long)])
 def test_a_whole_checkpoint_gives_the_pictures_of_the_folder(
     name: str, subjects: dict[str, Subject], seen: Look, tmp_path: Path
 ) -> None:

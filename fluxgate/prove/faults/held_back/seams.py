@@ -348,18 +348,6 @@ FAULTS = (
         strategies=("int8-t5",),
     ),
     _on_gpu(
-        "warm-up-kept",
-        "the memory with which loading warms up torch's allocator is not given back",
-        Edit(
-            "transformers.modeling_utils:caching_allocator_warmup",
-            "_ = torch.empty(",
-            "model.__dict__['_warm'] = FIRED(torch.empty)(",
-        ),
-        "transformers 4.51: caching_allocator_warmup",
-        packages=TRANSFORMERS,
-        strategies=("nf4-t5",),
-    ),
-    _on_gpu(
         "nf4-pipeline-takes-all",
         "a configuration that is given to the pipeline for some components quantizes all",
         Edit(

@@ -51,7 +51,7 @@ def gone(process: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("start", [FORK, SPAWN])
+@pytest.mark.parametrize("start", [FORK, pytest.param(SPAWN, marks=pytest.mark.long)])
 def test_ctrl_c_leaves_a_readable_case_and_no_process(tmp_path: Path, start: str) -> None:
     """The rendering says that it was interrupted, and in which phase."""
     folder = tmp_path / "case"
