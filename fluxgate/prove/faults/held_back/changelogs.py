@@ -461,7 +461,7 @@ FAULTS = (
         Edit(CALL, "latents = latents.to(get_module_execution_device(self.vae))", "latents = FIRED(latents)"),
         "diffusers #14050, in FLUX's pipeline: device_map balanced",
         strategies=("device-map-balanced",),
-        equivalent="accelerate's hooks bring them to the VAE, which was on another H200: the same pictures and moves",
+        equivalent="accelerate's hooks bring them to the VAE, which was on another H200: the same pictures and moves.",
     ),
     _on_gpu(
         "t5-biases-as-they-lie",
