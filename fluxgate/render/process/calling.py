@@ -20,6 +20,14 @@ from fluxgate.subjects.subject import InputPicture, Shot, Subject
 MOST_FRAMES = 25  # of a video that are looked at, the first and the last among them
 
 
+class WrongOutput(Refusal):
+    """What a pipeline has returned is not what it should return."""
+
+    def __init__(self, sentence: str, returned: Any) -> None:
+        super().__init__(sentence)
+        self.library = type(returned).__module__.partition(".")[0]  # that the class of what it returned is from
+
+
 def call_arguments(subject: Subject, shot: Shot) -> dict[str, Any]:
     """The keyword arguments of a shot's call, pictures among them, under the names that the pipeline has for them."""
     installed = pipeline_class(subject.pipeline)
@@ -61,13 +69,16 @@ def opened(picture: InputPicture) -> Image.Image:
 def pictures_of(returned: Any) -> list[tuple[Image.Image, int | None]]:
     """Each picture of what a pipeline returned; a video is one sheet of its frames, with their number."""
     images = getattr(returned, "images", getattr(returned, "image", None))
+    if isinstance(images, Image.Image):
+        raise WrongOutput("The pipeline returned one picture by itself, where it should return a list.", returned)
     if images is not None:
         return [as_picture(image) for image in images]
     video = getattr(returned, "video", None)  # one, where frames has several
     videos = getattr(returned, "frames", None if video is None else [video])
     if videos is None:
         fields = ", ".join(sorted(vars(returned))) if hasattr(returned, "__dict__") else type(returned).__name__
-        raise Refusal(f"The pipeline returned neither images nor frames, but {fields or type(returned).__name__}.")
+        sentence = f"The pipeline returned neither images nor frames, but {fields or type(returned).__name__}."
+        raise WrongOutput(sentence, returned)
     return [sheet_of([as_image(frame) for frame in video]) for video in videos]
 
 

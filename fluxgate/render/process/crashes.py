@@ -10,6 +10,7 @@ from fluxgate.amounts import amount
 from fluxgate.files import is_disk_full
 from fluxgate.machine import GATED
 from fluxgate.refusal import Refusal
+from fluxgate.render.process.calling import WrongOutput
 from fluxgate.rendering import LAST_LINES, Crash, CrashKind
 
 SIGNS_OF_CUDA = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuDNN error")
@@ -57,6 +58,7 @@ def raised_in(error: BaseException) -> tuple[str, ...]:
     tracebacks = [cause.__traceback__ for cause in reversed(list(_causes(error)))]
     frames = [frame for each in tracebacks for frame in reversed([frame for frame, _ in traceback.walk_tb(each)])]
     modules = [str(frame.f_globals.get("__name__", "")).partition(".")[0] for frame in frames]
+    modules += [error.library] if isinstance(error, WrongOutput) else []
     names = dict.fromkeys(CALLED_OTHERWISE.get(module, module) for module in modules)
     return tuple(name for name in names if name in GATED)[:MOST_NAMES]
 

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from fluxgate.refusal import Refusal
+from fluxgate.render.process.calling import pictures_of
 from fluxgate.render.process.crashes import crash_of, headline, kind_of, raised_in
 from fluxgate.render.process.parts import PartDied
 from fluxgate.rendering import Crash
@@ -179,6 +181,16 @@ def test_the_libraries_that_an_error_came_through_are_named() -> None:
     assert raised_in(error) == ("accelerate", "diffusers", "pillow")
     assert crash_of(error).raised_in == raised_in(error)
     assert raised_in(through("fluxgate.x", "torch.nn")) == ()
+
+
+@pytest.mark.parametrize("output", [{"images": Image.new("RGB", (8, 8))}, {"latents": 1}], ids=["one", "none"])
+def test_whose_output_it_is_is_named_where_it_has_no_list_of_pictures(output: dict[str, Any]) -> None:
+    """The error comes through no library: it is raised where we look at what one has returned."""
+    returned = type("Output", (), {"__module__": "diffusers.pipelines.flux"})()
+    vars(returned).update(output)
+    with pytest.raises(Refusal) as raised:
+        pictures_of(returned)
+    assert raised_in(raised.value) == ("diffusers",)
 
 
 def test_what_an_error_was_raised_from_comes_first() -> None:
