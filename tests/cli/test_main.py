@@ -209,6 +209,7 @@ def test_output_that_cannot_be_taken_is_no_traceback(
     assert (ended.returncode, ended.stderr) == (code, told)
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_a_verb_in_one_line(tmp_path: Path, miniature_folder: Path) -> None:
     """No traceback, the exit code that shells know Ctrl-C by, and a run that can be read."""
     process = subprocess.Popen(

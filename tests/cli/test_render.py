@@ -23,6 +23,7 @@ def test_render_makes_a_run_with_the_references(rendered: Path) -> None:
     assert not (rendered / runs.VERDICTS).exists()
 
 
+@pytest.mark.long
 @on_a_cpu
 def test_render_keeps_its_limit_in_the_run(tmp_path: Path, environment: dict[str, str]) -> None:
     """That it is kept to is seen on a GPU only; here one is claimed, so the case crashes."""

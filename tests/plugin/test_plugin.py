@@ -245,6 +245,7 @@ def test_a_session_that_renders_nothing_is_not_green(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.long
 @on_a_cpu
 def test_a_library_that_passes_makes_no_session_green(tmp_path: Path, environment: dict[str, str]) -> None:
     """bitsandbytes' NF4 is asked of it alone, and says nothing of the cases, of which none can run here."""
@@ -295,7 +296,7 @@ def test_a_faulty_list_of_known_failures_is_refused(tmp_path: Path, environment:
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [((), 4), (("-n2",), 4), (("--no-baseline",), 0)],
+    [((), 4), (("-n2",), 4), pytest.param(("--no-baseline",), 0, marks=pytest.mark.long)],
 )
 def test_a_damaged_store_is_refused_before_anything_is_rendered(
     arguments: tuple[str, ...], code: int, tmp_path: Path, environment: dict[str, str]

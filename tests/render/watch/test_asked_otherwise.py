@@ -88,9 +88,11 @@ def test_sound_pipelines_come_to_the_same(pipeline: Any) -> None:
         ("prepare_latents", other_latents, ["latents", "a generator for each picture"]),
         ("prepare_latents", unrounded, ["a height that is rounded"]),
         ("encode_prompt", nothing_negative, ["embeddings of its prompt", "embeddings of a negative prompt"]),
-        ("encode_prompt", of_single_prompts, ["a list of one prompt"]),
-        ("encode_prompt", of_two_prompts, ["its prompt once more"]),
-        ("prepare_latents", by_the_first_generator, ["a generator for each picture"]),
+        pytest.param("encode_prompt", of_single_prompts, ["a list of one prompt"], marks=pytest.mark.long),
+        pytest.param("encode_prompt", of_two_prompts, ["its prompt once more"], marks=pytest.mark.long),
+        pytest.param(
+            "prepare_latents", by_the_first_generator, ["a generator for each picture"], marks=pytest.mark.long
+        ),
     ],
 )
 def test_what_changes_what_it_should_not_is_named(

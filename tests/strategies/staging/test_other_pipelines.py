@@ -54,7 +54,7 @@ def test_staged_reproduces_full(name: str, subjects: dict[str, Subject], tmp_pat
     assert staged == full
 
 
-@pytest.mark.parametrize("guidance", [None, 1.0], ids=["its default", "none"])
+@pytest.mark.parametrize("guidance", [pytest.param(None, marks=pytest.mark.long), 1.0], ids=["its default", "none"])
 def test_guidance_is_the_calls_own(guidance: float | None, subjects: dict[str, Subject], tmp_path: Path) -> None:
     """Left out it is the call's default, and without it there is no negative prompt."""
     (small,) = subjects["sd15"].shots

@@ -60,6 +60,7 @@ def test_a_spawned_worker_of_another_environment_imports_what_that_has(
     assert (rendering.crash, rendering.libraries["diffusers"]) == (None, other_diffusers)
 
 
+@pytest.mark.long
 def test_a_module_of_this_process_alone_is_not_found_in_another_environment(
     pair: tuple[Workers, Workers], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, miniature_folder: Path
 ) -> None:
@@ -88,7 +89,7 @@ def test_the_parts_of_a_case_are_done_in_its_environment(
     assert len(rendering.steps) == len(rendering.pictures)
 
 
-@pytest.mark.parametrize("start", [FORK, SPAWN])
+@pytest.mark.parametrize("start", [FORK, pytest.param(SPAWN, marks=pytest.mark.long)])
 def test_a_library_that_is_another_than_the_environment_has_is_refused_before_rendering(start: str) -> None:
     """An installation that failed in silence must not pass for the new version."""
     current = Environment.current()

@@ -68,7 +68,8 @@ def test_notes_stay_where_the_rendering_cannot_be_written(tmp_path: Path, monkey
     ("load", "size", "left"),
     [
         ("full", "96k", {"one-0.png", FILE}),  # the first shot's picture fits, those of the second do not
-        ("raises", "600k", {"rendering.json"}),  # that of a crash fits, but no next case would
+        # That of a crash fits, but no next case would.
+        pytest.param("raises", "600k", {"rendering.json"}, marks=pytest.mark.long),
     ],
 )
 def test_a_disk_that_fills_up_ends_the_run_and_keeps_what_is_there(

@@ -88,6 +88,7 @@ def test_one_pipeline_that_cannot_be_imported_crashes_its_own_cases_alone(tmp_pa
     assert other.sentence == "ValueError: no such thing"
 
 
+@pytest.mark.long
 def test_no_pipeline_that_can_be_imported_is_a_failure_of_all() -> None:
     """There is nothing that could be rendered."""
     with Workers(pipelines=("NoSuchPipeline", "NorThis")) as workers, pytest.raises(ImportFailed, match="NoSuchPip"):
