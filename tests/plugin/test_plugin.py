@@ -383,6 +383,7 @@ def test_processes_that_share_the_device_are_not_timed(tmp_path: Path, environme
     assert {one.at_once for one in run.renderings().values()} == {2}
 
 
+@pytest.mark.long
 def test_only_what_failed_is_asked_again(troubled: tuple[Ended, Path], environment: dict[str, str]) -> None:
     """`--lf` knows the tests by their names, from one session to the next; -x stops at the first."""
     _, folder = troubled

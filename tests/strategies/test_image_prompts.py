@@ -120,6 +120,7 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Subject]:
     return read_catalogue(catalogue(tmp_path_factory.mktemp("pipelines"), ("sdxl",)))
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_unet_has_its_own_layout(others: dict[str, Subject], tmp_path: Path) -> None:
     """With guidance, where the picture and its absence go in one tensor."""

@@ -51,6 +51,7 @@ def test_one_session_renders_a_case_in_two_environments(
     assert [workers.fallback for workers in pair] == [None, None]
 
 
+@pytest.mark.long
 def test_a_spawned_worker_of_another_environment_imports_what_that_has(
     other: Environment, other_diffusers: str, tmp_path: Path, miniature_folder: Path
 ) -> None:
