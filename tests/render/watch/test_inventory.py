@@ -96,11 +96,13 @@ def test_copies_are_what_belongs_to_no_component(recorder: InventoryRecorder) ->
 def test_where_there_is_a_gpu_what_lies_there_is_counted_too(
     recorder: InventoryRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Zero is a count as well: a copy that comes later is more."""
-    recorder.describe(pipeline())
+    """By itself: a copy in host memory is none on the GPU, and that there is none is a count as well."""
+    kept = pipeline()
+    recorder.describe(kept)
+    copy = kept.components["vae"].weight.detach().clone()
     monkeypatch.setattr(recorder._meter, "device", "cuda")
     recorder.count_copies()
-    assert recorder.counts[BESIDE_ON_GPU] == 0
+    assert recorder.counts[BESIDE] >= copy.nbytes > recorder.counts[BESIDE_ON_GPU] == 0
 
 
 def hooked(**components: Any) -> Any:

@@ -46,7 +46,7 @@ def test_the_subjects_fit_their_pipelines(name: str, subjects: dict[str, Subject
     assert subject.pipeline == PIPELINES[name][0]
 
 
-@pytest.mark.parametrize("name", [pytest.param("sd15", marks=pytest.mark.long), "sdxl", "sd3"])
+@pytest.mark.parametrize("name", [pytest.param(OTHERS[0], marks=pytest.mark.long), *OTHERS[1:]])
 def test_staged_reproduces_full(name: str, subjects: dict[str, Subject], tmp_path: Path) -> None:
     """Two pictures of one prompt with guidance, to the pixel."""
     full, staged = (rendered(each, subjects[name], tmp_path) for each in ("full", "staged"))
