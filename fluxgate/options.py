@@ -29,7 +29,7 @@ class Option:
 SHARED = {
     "subject": Option("NAME[,NAME]", "the pipelines to render", "miniature"),
     "strategy": Option("NAME[,NAME]", "the strategies to render them with", "all"),
-    "tier": Option("TIER", "which strategies: short is one of each kind, all is every one", "all"),
+    "tier": Option("short|all", "which strategies: one of each kind, or every one", "all"),
     "takes": Option("N", "how often each shot is rendered", "twice on a GPU; on a CPU the first shot twice"),
     "shard": Option("PART/PARTS", "one part of the cases, like 2/5; fluxgate merge joins the runs", "all"),
     "vram-limit": Option("AMOUNT", "the most memory that a case may use on each GPU, like 12GB", "all of it"),

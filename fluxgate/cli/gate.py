@@ -36,7 +36,7 @@ from fluxgate.refusal import Refusal
 from fluxgate.report.gate_folder import create_gate, write_gate_result
 from fluxgate.report.gate_result import GateResult
 from fluxgate.report.gate_terminal import gate_lines
-from fluxgate.session.tiers import Tier
+from fluxgate.session.tiers import Tier, tier_named
 from fluxgate.subjects.sources import cache_folder
 
 MOST_REPEATS, MOST_DAYS = 20, 3650
@@ -45,9 +45,8 @@ MOST_REPEATS, MOST_DAYS = 20, 3650
 def add_options(parser: ArgumentParser) -> None:
     about = "what changes, like diffusers==0.43.0 transformers==5.24; or two files of pins, OLD.txt NEW.txt"
     parser.add_argument("upgrade", nargs="*", metavar="CHANGE", help=about)
-    about = "which cases: short is one strategy of each kind, all is every one (default: %(default)s)"
     tier = configuration.current().tier or Tier.SHORT.value
-    parser.add_argument("--tier", choices=[tier.value for tier in Tier], default=tier, help=about)
+    add_option(parser, "tier", value=tier, default=tier)
     add_subject_option(parser)
     add_strategy_option(parser, default="those of the tier")
     about = "how often each case is rendered in each stack; seconds are judged from 4 on (default: %(default)s)"
@@ -140,7 +139,7 @@ def _refuse_unwritable(runs: Path, output: Path | None) -> None:
 def _settings(arguments: Namespace) -> Settings:
     return Settings(
         subjects=tuple(arguments.subject),
-        tier=Tier(arguments.tier),
+        tier=tier_named(arguments.tier, option="--tier"),
         strategies=tuple(arguments.strategy),
         installer=arguments.installer,
         wheelhouse=arguments.wheelhouse,
